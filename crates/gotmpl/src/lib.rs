@@ -1,1 +1,11 @@
-//! To be written.
+//! Go's text/template over byte strings.
+
+#![allow(dead_code)]
+
+#[cfg(test)]
+mod golden;
+mod number;
+mod quote;
+mod unicode;
+
+pub use quote::quote;

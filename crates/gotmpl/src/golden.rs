@@ -1,0 +1,38 @@
+//! Tables of cases whose answers were written by Go 1.27.3, in `tests/golden`.
+//!
+//! One case a line, tab-separated: what is asked, then what Go answers. `#` begins a comment.
+//! Answers are compared byte for byte, and a table with nothing in it fails.
+
+use std::fs;
+
+/// Asks `answer` about each line of the table `name` and compares all the fields it gives with
+/// the last ones of the line.
+pub(crate) fn check(name: &str, answer: impl Fn(&[&str]) -> Vec<String>) {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mut cases = 0;
+    let mut faults = Vec::new();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        cases += 1;
+        let fields: Vec<&str> = line.split('\t').collect();
+        let got = answer(&fields);
+        let want = &fields[fields.len().saturating_sub(got.len())..];
+        if got != want {
+            faults.push(format!("{line}\n  we say: {}", got.join("\t")));
+        }
+    }
+    assert!(cases > 0, "{path} has no cases");
+    let shown = faults.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(faults.is_empty(), "{} of {cases} cases of {name} differ:\n{shown}", faults.len());
+}
+
+/// The bytes that a field of hexadecimal digits stands for.
+pub(crate) fn bytes(field: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("a hexadecimal digit");
+    field.as_bytes().chunks(2).map(|pair| (digit(pair[0]) * 16 + digit(pair[1])) as u8).collect()
+}
+
+/// `bytes` as a field of hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

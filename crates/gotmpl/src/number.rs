@@ -1,0 +1,371 @@
+//! Number and character literals of a template, in all the types they can be read as.
+//!
+//! A literal has no type of its own: where a function wants an integer, `1.0` and `'a'` are
+//! integers, and `1+0i` is a float where it wants that. So reading one gives up to four numbers.
+
+use std::fmt;
+
+use crate::quote::{self, CharFault};
+
+/// A literal's readings; at least one is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Number {
+    /// As Go's `int64`.
+    pub(crate) int: Option<i64>,
+    /// As Go's `uint64`.
+    pub(crate) uint: Option<u64>,
+    /// As Go's `float64`.
+    pub(crate) float: Option<f64>,
+    /// As Go's `complex128`: real and imaginary part. Only for literals with an `i`.
+    pub(crate) complex: Option<(f64, f64)>,
+}
+
+/// Why a literal is no number. The display is Go's text of the parse error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// `''`, or an escape in a character literal that is not one of Go's.
+    InvalidSyntax,
+    /// A character literal of more than one character.
+    MalformedCharacter(String),
+    /// Digits only, and more than 64 bits; also digits that are not of their base, such as `089`.
+    IntegerOverflow(String),
+    /// Neither integer nor float.
+    IllegalNumber(String),
+    /// One part of a complex number, sign included, is not a float.
+    PartSyntax(String),
+    /// One part of a complex number is beyond the largest float.
+    PartRange(String),
+    /// Something else than a sign where the imaginary part should begin.
+    Complex,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| quote::quote(text.as_bytes());
+        match self {
+            Fault::InvalidSyntax => f.write_str("invalid syntax"),
+            Fault::MalformedCharacter(text) => write!(f, "malformed character constant: {text}"),
+            Fault::IntegerOverflow(text) => write!(f, "integer overflow: {}", quoted(text)),
+            Fault::IllegalNumber(text) => write!(f, "illegal number syntax: {}", quoted(text)),
+            Fault::PartSyntax(text) => {
+                write!(f, "strconv.ParseFloat: parsing {}: invalid syntax", quoted(text))
+            }
+            Fault::PartRange(text) => {
+                write!(f, "strconv.ParseFloat: parsing {}: value out of range", quoted(text))
+            }
+            Fault::Complex => f.write_str("syntax error scanning complex number"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Reads a character literal, quotes included: its readings are those of the code point.
+///
+/// # Errors
+///
+/// [`Fault::InvalidSyntax`] and [`Fault::MalformedCharacter`].
+pub(crate) fn parse_char(literal: &[u8]) -> Result<Number, Fault> {
+    match quote::unquote_char(literal) {
+        Ok(code) => Ok(Number {
+            int: Some(code.into()),
+            uint: Some(code.into()),
+            float: Some(code.into()),
+            complex: None,
+        }),
+        Err(CharFault::InvalidSyntax) => Err(Fault::InvalidSyntax),
+        Err(CharFault::Malformed) => {
+            Err(Fault::MalformedCharacter(String::from_utf8_lossy(literal).into_owned()))
+        }
+    }
+}
+
+/// Reads a number of one part: an integer, a float, or one of both with an `i`.
+///
+/// # Errors
+///
+/// [`Fault::IntegerOverflow`] and [`Fault::IllegalNumber`].
+pub(crate) fn parse(literal: &str) -> Result<Number, Fault> {
+    if let Some(Ok(imaginary)) = literal.strip_suffix('i').map(parse_float) {
+        return Ok(from_complex(0.0, imaginary));
+    }
+    let int = parse_int(literal);
+    let mut uint = parse_uint(literal);
+    if int == Some(0) {
+        // A sign is no part of an unsigned literal, but `-0` is zero all the same.
+        uint = Some(0);
+    }
+    let float = match (int, uint) {
+        (Some(int), _) => int as f64,
+        (None, Some(uint)) => uint as f64,
+        (None, None) => {
+            let float =
+                parse_float(literal).map_err(|_| Fault::IllegalNumber(literal.to_owned()))?;
+            if !literal.contains(['.', 'e', 'E', 'p', 'P']) {
+                return Err(Fault::IntegerOverflow(literal.to_owned()));
+            }
+            return Ok(from_float(float));
+        }
+    };
+    Ok(Number { int, uint, float: Some(float), complex: None })
+}
+
+/// Reads a number of two parts, such as `1-2i`.
+///
+/// Each part is what Go's `fmt.Sscan` takes for a float: of the prefixes only `0x` is one.
+///
+/// # Errors
+///
+/// [`Fault::PartSyntax`], [`Fault::PartRange`] and [`Fault::Complex`].
+pub(crate) fn parse_complex(literal: &str) -> Result<Number, Fault> {
+    let part = |text: &str| {
+        parse_float(text).map_err(|fault| match fault {
+            FloatFault::Syntax => Fault::PartSyntax(text.to_owned()),
+            FloatFault::Range => Fault::PartRange(text.to_owned()),
+        })
+    };
+    // The text of both parts is found before either is read: where several things are wrong,
+    // what stands between the parts is complained about first.
+    let (real, rest) = literal.split_at(float_length(literal));
+    if !rest.starts_with(['+', '-']) {
+        return Err(Fault::Complex);
+    }
+    let (imaginary, rest) = rest.split_at(1 + float_length(&rest[1..]));
+    if !rest.starts_with('i') {
+        return Err(Fault::Complex);
+    }
+    Ok(from_complex(part(real)?, part(imaginary)?))
+}
+
+fn from_complex(real: f64, imaginary: f64) -> Number {
+    let simple = if imaginary == 0.0 { from_float(real) } else { Number::default() };
+    Number { complex: Some((real, imaginary)), ..simple }
+}
+
+fn from_float(float: f64) -> Number {
+    // Both limits are powers of two, so they are floats themselves.
+    const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+    const TWO_64: f64 = 18_446_744_073_709_551_616.0;
+    let whole = float.trunc() == float;
+    let int = (whole && (-TWO_63..TWO_63).contains(&float)).then_some(float as i64);
+    let uint = (whole && (0.0..TWO_64).contains(&float)).then_some(float as u64);
+    Number { int, uint, float: Some(float), complex: None }
+}
+
+fn parse_int(literal: &str) -> Option<i64> {
+    if let Some(digits) = literal.strip_prefix('-') {
+        return 0_i64.checked_sub_unsigned(parse_uint(digits)?);
+    }
+    i64::try_from(parse_uint(literal.strip_prefix('+').unwrap_or(literal))?).ok()
+}
+
+fn parse_uint(literal: &str) -> Option<u64> {
+    if !underscores_separate(literal) {
+        return None;
+    }
+    let (base, digits) = match literal.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &literal[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &literal[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &literal[2..]),
+        [b'0', _, ..] => (8, &literal[1..]),
+        _ => (10, literal),
+    };
+    let mut value = None;
+    for digit in digits.chars().filter(|&c| c != '_') {
+        let digit = u64::from(digit.to_digit(base)?);
+        value = Some(value.unwrap_or(0_u64).checked_mul(base.into())?.checked_add(digit)?);
+    }
+    value
+}
+
+/// Whether every underscore stands between digits, or between a base prefix and a digit.
+fn underscores_separate(literal: &str) -> bool {
+    if !literal.contains('_') {
+        return true;
+    }
+    let unsigned = literal.strip_prefix(['+', '-']).unwrap_or(literal).as_bytes();
+    let (hexadecimal, mut after_digit, digits) = match unsigned {
+        [b'0', b'x' | b'X', rest @ ..] => (true, true, rest),
+        [b'0', b'b' | b'B' | b'o' | b'O', rest @ ..] => (false, true, rest),
+        _ => (false, false, unsigned),
+    };
+    let mut underscore = false;
+    for &byte in digits {
+        let digit = if hexadecimal { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() };
+        if (byte == b'_' && !after_digit) || (underscore && !digit) {
+            return false;
+        }
+        underscore = byte == b'_';
+        after_digit = digit;
+    }
+    !underscore
+}
+
+/// Why a text is no float.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FloatFault {
+    Syntax,
+    Range,
+}
+
+/// Reads a decimal or hexadecimal float as Go's `strconv.ParseFloat` does, correctly rounded.
+fn parse_float(literal: &str) -> Result<f64, FloatFault> {
+    if !underscores_separate(literal) {
+        return Err(FloatFault::Syntax);
+    }
+    let plain: String = literal.chars().filter(|&c| c != '_').collect();
+    let (negative, unsigned) = match plain.as_bytes() {
+        [b'-', ..] => (true, &plain[1..]),
+        [b'+', ..] => (false, &plain[1..]),
+        _ => (false, &plain[..]),
+    };
+    let magnitude = match unsigned.as_bytes() {
+        [b'0', b'x' | b'X', ..] => parse_hexadecimal(&unsigned[2..])?,
+        // Rust's own grammar also takes `inf`, `nan` and a second sign.
+        [b'0'..=b'9' | b'.', ..] => unsigned.parse().map_err(|_| FloatFault::Syntax)?,
+        _ => return Err(FloatFault::Syntax),
+    };
+    if magnitude.is_infinite() {
+        return Err(FloatFault::Range);
+    }
+    Ok(if negative { -magnitude } else { magnitude })
+}
+
+/// Reads what follows the `0x` of a hexadecimal float; the exponent is mandatory.
+fn parse_hexadecimal(text: &str) -> Result<f64, FloatFault> {
+    let (digits, exponent) = text.split_once(['p', 'P']).ok_or(FloatFault::Syntax)?;
+    let mut exponent = parse_exponent(exponent)?;
+
+    // Sixty-four bits of the digits; whatever is beyond them only breaks ties.
+    let mut mantissa = 0_u64;
+    let mut any = false;
+    let mut point = false;
+    for byte in digits.bytes() {
+        if byte == b'.' && !point {
+            point = true;
+            continue;
+        }
+        let digit = char::from(byte).to_digit(16).ok_or(FloatFault::Syntax)?;
+        any = true;
+        if mantissa >> 60 == 0 {
+            mantissa = mantissa << 4 | u64::from(digit);
+            exponent = exponent.saturating_sub(if point { 4 } else { 0 });
+        } else {
+            mantissa |= u64::from(digit != 0);
+            exponent = exponent.saturating_add(if point { 0 } else { 4 });
+        }
+    }
+    if !any {
+        return Err(FloatFault::Syntax);
+    }
+    Ok(scale(mantissa, exponent))
+}
+
+fn parse_exponent(text: &str) -> Result<i64, FloatFault> {
+    let (sign, digits) = match text.as_bytes() {
+        [b'-', ..] => (-1, &text[1..]),
+        [b'+', ..] => (1, &text[1..]),
+        _ => (1, text),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(FloatFault::Syntax);
+    }
+    // Digits that do not fit are far beyond the range of a float in any case.
+    Ok(sign * digits.parse::<i64>().unwrap_or(1 << 40).min(1 << 40))
+}
+
+/// `mantissa` times two to the `exponent`, rounded once, half to even. Infinity if too large.
+fn scale(mantissa: u64, exponent: i64) -> f64 {
+    if mantissa == 0 {
+        return 0.0;
+    }
+    let top = exponent + 63 - i64::from(mantissa.leading_zeros());
+    if top > 1023 {
+        return f64::INFINITY;
+    }
+    // The exponent of the last bit that the result can hold.
+    let last = (top - 52).max(-1074);
+    let mut units = mantissa;
+    let mut unit_exponent = exponent;
+    if last > exponent {
+        let shift = last - exponent;
+        if shift > 64 {
+            return 0.0;
+        }
+        let exact = u128::from(mantissa);
+        let kept = exact >> shift;
+        let lost = exact & ((1 << shift) - 1);
+        let half = 1_u128 << (shift - 1);
+        let up = lost > half || (lost == half && kept & 1 == 1);
+        units = (kept + u128::from(up)) as u64;
+        unit_exponent = last;
+    }
+    // `units` has at most 53 bits here, or one more that is a power of two: exact as a float.
+    // The power is applied in two steps as each factor has to be a float as well.
+    let half = unit_exponent / 2;
+    units as f64 * power_of_two(half) * power_of_two(unit_exponent - half)
+}
+
+/// Two to the `exponent`, for -1022 to 1023.
+fn power_of_two(exponent: i64) -> f64 {
+    f64::from_bits(((exponent + 1023) as u64) << 52)
+}
+
+/// The length of the float that `text` begins with, by the rules of Go's `fmt.Sscan`: what may
+/// be in it is checked, whether it makes a number is not.
+fn float_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let skip = |at: &mut usize, accept: &[u8], many: bool| {
+        let mut found = false;
+        while (many || !found) && bytes.get(*at).is_some_and(|byte| accept.contains(byte)) {
+            *at += 1;
+            found = true;
+        }
+        found
+    };
+    skip(&mut at, b"+-", false);
+    // This may be the start of `Inf`, so it is part of the float and not the imaginary unit.
+    skip(&mut at, b"iI", false);
+    let hexadecimal = skip(&mut at, b"0", false) && skip(&mut at, b"xX", false);
+    let (digits, exponent): (&[u8], &[u8]) =
+        if hexadecimal { (b"0123456789abcdefABCDEF_", b"pP") } else { (b"0123456789_", b"eEpP") };
+    skip(&mut at, digits, true);
+    if skip(&mut at, b".", false) {
+        skip(&mut at, digits, true);
+    }
+    if skip(&mut at, exponent, false) {
+        skip(&mut at, b"+-", false);
+        skip(&mut at, b"0123456789_", true);
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+
+    #[test]
+    fn literals_read_as_in_go() {
+        golden::check("number.tsv", |fields| {
+            let literal = fields[1];
+            let number = match fields[0] {
+                "char" => parse_char(literal.as_bytes()),
+                "two" => parse_complex(literal),
+                _ => parse(literal),
+            };
+            let bits = |float: f64| format!("{:016x}", float.to_bits());
+            let reading = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+            match number {
+                Err(fault) => vec!["!".to_owned(), fault.to_string()],
+                Ok(number) => vec![
+                    reading(number.int.map(|int| int.to_string())),
+                    reading(number.uint.map(|uint| uint.to_string())),
+                    reading(number.float.map(bits)),
+                    reading(number.complex.map(|(re, im)| format!("{},{}", bits(re), bits(im)))),
+                ],
+            }
+        });
+    }
+}
