@@ -1,0 +1,269 @@
+//! What is asked of a source, and how much of its tree an asked key stands for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Key;
+
+/// The set of keys asked for: sorted, without duplicates, cheap to clone and to compare, so that
+/// equal scopes can share one reading and one watch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope(Arc<[Key]>);
+
+impl Scope {
+    /// The keys in byte order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Key> {
+        self.0.iter()
+    }
+
+    /// How many different keys are asked for.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Key> for Scope {
+    fn from_iter<T: IntoIterator<Item = Key>>(keys: T) -> Self {
+        let mut keys: Vec<Key> = keys.into_iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Scope(keys.into())
+    }
+}
+
+/// Which of a source's keys an asked key stands for. It is the source's nature, so each snapshot
+/// carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// Whatever the source returned for the scope: the snapshot holds that and no more. For
+    /// sources whose rule cannot be told from the returned keys.
+    Exact,
+    /// The key itself and everything below it; `/app` does not cover `/apple`.
+    Subtree,
+    /// Everything that begins with the key's bytes; `/app` covers `/apple`, as in confd's file,
+    /// consul and others.
+    Text,
+}
+
+impl Coverage {
+    /// Whether the asked key `asked` stands for the source's `source_key`.
+    pub fn covers(self, asked: &Key, source_key: &[u8]) -> bool {
+        match (self, source_key.strip_prefix(asked.as_bytes())) {
+            (Coverage::Exact, _) => true,
+            (Coverage::Text, rest) => rest.is_some(),
+            (Coverage::Subtree, Some([] | [b'/', ..])) => true,
+            (Coverage::Subtree, rest) => rest.is_some() && *asked == Key::root(),
+        }
+    }
+
+    /// Which source keys `scope` stands for, as ranges of bytes.
+    pub(crate) fn spans(self, scope: &Scope) -> Spans {
+        let spans = match self {
+            Coverage::Exact => vec![Span::everything()],
+            Coverage::Text => {
+                scope.iter().map(|key| Span::beginning_with(key.as_bytes())).collect()
+            }
+            Coverage::Subtree => scope.iter().flat_map(Span::subtree).collect(),
+        };
+        Spans::new(spans)
+    }
+}
+
+/// Source keys from `start` up to, not including, `end`; without an end, to the last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    pub(crate) start: Bytes,
+    pub(crate) end: Option<Bytes>,
+}
+
+impl Span {
+    /// Every key.
+    pub(crate) fn everything() -> Self {
+        Span { start: Bytes::new(), end: None }
+    }
+
+    /// Everything that begins with `head`.
+    pub(crate) fn beginning_with(head: &[u8]) -> Self {
+        Span { start: Bytes::copy_from_slice(head), end: after_all(head) }
+    }
+
+    /// `key` alone.
+    pub(crate) fn just(key: &[u8]) -> Self {
+        let start = Bytes::copy_from_slice(key);
+        Span { start, end: Some([key, b"\0"].concat().into()) }
+    }
+
+    fn subtree(key: &Key) -> Vec<Self> {
+        match key.as_bytes() {
+            b"/" => vec![Span::beginning_with(b"/")],
+            key => vec![Span::just(key), Span::beginning_with(&[key, b"/"].concat())],
+        }
+    }
+
+    /// The keys in both.
+    pub(crate) fn intersection(&self, other: &Span) -> Span {
+        let end = match (&self.end, &other.end) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.as_ref().or(two.as_ref()),
+        };
+        Span { start: self.start.clone().max(other.start.clone()), end: end.cloned() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    }
+}
+
+/// The least string above everything that begins with `head`; none if there is none.
+pub(crate) fn after_all(head: &[u8]) -> Option<Bytes> {
+    let last = head.iter().rposition(|byte| *byte != 0xff)?;
+    let mut end = head[..=last].to_vec();
+    end[last] += 1;
+    Some(end.into())
+}
+
+/// Disjoint spans in byte order.
+#[derive(Debug, Clone)]
+pub(crate) struct Spans(Vec<Span>);
+
+impl Spans {
+    fn new(mut spans: Vec<Span>) -> Self {
+        spans.sort_unstable();
+        let mut disjoint: Vec<Span> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match disjoint.last_mut() {
+                Some(Span { end: None, .. }) => {}
+                Some(before) if before.end.as_ref().is_some_and(|end| *end >= span.start) => {
+                    before.end = match (before.end.take(), span.end) {
+                        (Some(one), Some(two)) => Some(one.max(two)),
+                        _ => None,
+                    };
+                }
+                _ => disjoint.push(span),
+            }
+        }
+        Spans(disjoint)
+    }
+
+    /// Every key.
+    pub(crate) fn everything() -> Self {
+        Spans(vec![Span::everything()])
+    }
+
+    /// Whether `key` is in one of the spans.
+    pub(crate) fn contain(&self, key: &[u8]) -> bool {
+        let after = self.0.partition_point(|span| span.start <= key);
+        let Some(span) = after.checked_sub(1).and_then(|index| self.0.get(index)) else {
+            return false;
+        };
+        span.end.as_ref().is_none_or(|end| key < end.as_ref())
+    }
+
+    /// The parts of the spans that lie in `window`, in order.
+    pub(crate) fn within<'a>(&'a self, window: Span) -> impl Iterator<Item = Span> + use<'a> {
+        let ends_before = |span: &Span| span.end.as_ref().is_some_and(|end| *end <= window.start);
+        let first = self.0.partition_point(ends_before);
+        self.0[first..]
+            .iter()
+            .map(move |span| span.intersection(&window))
+            .take_while(|part| !part.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(keys: &[&str]) -> Scope {
+        keys.iter().map(|key| Key::from(*key)).collect()
+    }
+
+    #[test]
+    fn a_scope_is_sorted_and_asks_for_each_key_once() {
+        let asked = scope(&["/b", "/a", "b/", "/a"]);
+        assert_eq!(asked.iter().map(Key::to_string).collect::<Vec<_>>(), ["/a", "/b"]);
+        assert_eq!(asked.len(), 2);
+        assert_eq!(asked, scope(&["/a", "/b"]));
+        assert!(Scope::default().is_empty());
+    }
+
+    #[test]
+    fn a_subtree_ends_at_a_path_boundary_and_text_does_not() {
+        for (asked, key, subtree, text) in [
+            ("/app", "/app", true, true),
+            ("/app", "/app/", true, true),
+            ("/app", "/app/x", true, true),
+            ("/app", "/apple", false, true),
+            ("/app", "/app-x", false, true),
+            ("/app", "/ap", false, false),
+            ("/", "/anything", true, true),
+        ] {
+            let asked = Key::from(asked);
+            assert_eq!(Coverage::Subtree.covers(&asked, key.as_bytes()), subtree, "{asked} {key}");
+            assert_eq!(Coverage::Text.covers(&asked, key.as_bytes()), text, "{asked} {key}");
+            assert!(Coverage::Exact.covers(&asked, key.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn spans_hold_exactly_what_is_covered() {
+        let scopes = [
+            scope(&[]),
+            scope(&["/"]),
+            scope(&["/app"]),
+            scope(&["/app", "/app/x", "/apple"]),
+            scope(&["/a", "/app/x/y", "/b"]),
+        ];
+        let keys = [
+            "/",
+            "/a",
+            "/a/",
+            "/a/b",
+            "/ab",
+            "/app",
+            "/app-x",
+            "/app/",
+            "/app/x",
+            "/app/x/y/z",
+            "/app0",
+            "/apple",
+            "/apple/x",
+            "/applf",
+            "/b",
+            "/b\u{1}",
+            "/c",
+            "app",
+        ];
+        for asked in &scopes {
+            for coverage in [Coverage::Subtree, Coverage::Text] {
+                let spans = coverage.spans(asked);
+                for key in keys {
+                    let covered = asked.iter().any(|asked| coverage.covers(asked, key.as_bytes()));
+                    assert_eq!(
+                        spans.contain(key.as_bytes()),
+                        covered,
+                        "{asked:?} {coverage:?} {key}"
+                    );
+                    let window = Span::just(key.as_bytes());
+                    assert_eq!(
+                        spans.within(window).count(),
+                        usize::from(covered),
+                        "{asked:?} {key}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_only_the_highest_bytes_has_nothing_above_it() {
+        assert_eq!(after_all(b"\xff\xff"), None);
+        assert_eq!(after_all(b"/a\xff").as_deref(), Some(b"/b".as_slice()));
+    }
+}

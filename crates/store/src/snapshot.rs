@@ -1,0 +1,171 @@
+//! What a source held at one moment.
+
+use std::fmt;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use imbl::{OrdMap, OrdSet};
+
+use crate::Coverage;
+use crate::path;
+use crate::scope::Span;
+
+/// The pairs of a source at one revision, sorted by key.
+///
+/// Cloning takes constant time and shares everything; inserting and removing take logarithmic
+/// time and leave all clones as they were. So any number of resources share one snapshot, and a
+/// source that follows its store patches its own.
+///
+/// Keys are kept as the source spells them: `/app/x` and `/app/x/` are two keys here and may come
+/// and go one by one. What they mean to a template is for [`View`](crate::View) to say.
+#[derive(Clone)]
+pub struct Snapshot {
+    pairs: OrdMap<Bytes, Bytes>,
+    /// The keys that are no clean absolute paths. Normally none.
+    unclean: OrdSet<Bytes>,
+    revision: u64,
+    coverage: Coverage,
+}
+
+impl Snapshot {
+    /// A snapshot without pairs, at revision 0.
+    pub fn new(coverage: Coverage) -> Self {
+        Snapshot { pairs: OrdMap::new(), unclean: OrdSet::new(), revision: 0, coverage }
+    }
+
+    /// A snapshot of `pairs` at revision 0; of pairs with the same key the last one counts.
+    pub fn from_pairs<K, V>(coverage: Coverage, pairs: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<Bytes>,
+        V: Into<Bytes>,
+    {
+        let mut snapshot = Snapshot::new(coverage);
+        for (key, value) in pairs {
+            snapshot.insert(key, value);
+        }
+        snapshot
+    }
+
+    /// The same pairs, as of `revision`.
+    #[must_use]
+    pub fn at_revision(mut self, revision: u64) -> Self {
+        self.revision = revision;
+        self
+    }
+
+    /// The revision of the source that the pairs are as of; 0 where the source has none.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What a key that is asked for stands for in this snapshot.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// Sets the value of a key, spelled as the source spells it. Gives the value before.
+    pub fn insert(&mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Option<Bytes> {
+        let key = key.into();
+        if !path::is_clean_absolute(&key) {
+            self.unclean.insert(key.clone());
+        }
+        self.pairs.insert(key, value.into())
+    }
+
+    /// Removes a key, spelled as the source spells it. Gives the value it had.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Bytes> {
+        self.unclean.remove(key);
+        self.pairs.remove(key)
+    }
+
+    /// The value of a key, spelled as the source spells it.
+    pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        self.pairs.get(key)
+    }
+
+    /// Every pair, in byte order of the source's keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.pairs.iter()
+    }
+
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether there are no pairs.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// The pairs in `span`, in byte order.
+    pub(crate) fn range<'a>(
+        &'a self,
+        span: &Span,
+    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
+        self.pairs.range::<_, [u8]>(bounds(span))
+    }
+
+    /// Whether a key in `span` is no clean absolute path.
+    pub(crate) fn has_unclean_in(&self, span: &Span) -> bool {
+        !self.unclean.is_empty() && self.unclean.range::<_, [u8]>(bounds(span)).next().is_some()
+    }
+}
+
+fn bounds(span: &Span) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    let end = span.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    (Bound::Included(&span.start), end)
+}
+
+impl fmt::Debug for Snapshot {
+    /// The size and the revision; values may be secrets and are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("pairs", &self.len())
+            .field("revision", &self.revision)
+            .field("coverage", &self.coverage)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_leaves_the_clones_as_they_were() {
+        let before =
+            Snapshot::from_pairs(Coverage::Subtree, [("/a", "1"), ("/b", "2")]).at_revision(7);
+        let mut after = before.clone().at_revision(8);
+        assert_eq!(after.insert("/a", "3").as_deref(), Some(b"1".as_slice()));
+        assert_eq!(after.remove(b"/b").as_deref(), Some(b"2".as_slice()));
+        assert_eq!(after.remove(b"/c"), None);
+
+        assert_eq!((before.revision(), before.len()), (7, 2));
+        assert_eq!(before.get(b"/a").unwrap(), "1");
+        assert_eq!((after.revision(), after.len()), (8, 1));
+        assert_eq!(after.get(b"/a").unwrap(), "3");
+    }
+
+    #[test]
+    fn the_last_of_two_pairs_with_one_key_counts() {
+        let snapshot = Snapshot::from_pairs(Coverage::Text, [("/a", "1"), ("/a", "2")]);
+        assert_eq!(snapshot.get(b"/a").unwrap(), "2");
+    }
+
+    #[test]
+    fn two_spellings_of_a_key_come_and_go_one_by_one() {
+        let mut snapshot = Snapshot::from_pairs(Coverage::Text, [("/a", "1"), ("/a/", "2")]);
+        let everything = Span::everything();
+        assert!(snapshot.has_unclean_in(&everything));
+        snapshot.remove(b"/a/");
+        assert_eq!(snapshot.get(b"/a").unwrap(), "1");
+        assert!(!snapshot.has_unclean_in(&everything));
+    }
+
+    #[test]
+    fn values_do_not_show_in_debug_output() {
+        let snapshot = Snapshot::from_pairs(Coverage::Text, [("/password", "hunter2")]);
+        assert!(!format!("{snapshot:?}").contains("hunter2"));
+    }
+}
