@@ -1,1 +1,4 @@
-//! To be written.
+//! Renders a template with what the store holds.
+
+pub mod funcs;
+pub mod json;

@@ -1,0 +1,319 @@
+//! JSON as the functions `json` and `jsonArray` read it.
+//!
+//! [`decode`] is the whole interface. It makes values of any kind through [`Build`], so each
+//! template engine gets its own without a tree in between. What it accepts, what it makes of it
+//! and what its errors say follows Go 1.27's `encoding/json` decoding into
+//! `map[string]interface{}` or `[]interface{}`:
+//!
+//! - every number is a `float64`;
+//! - of members with equal names the last wins;
+//! - a byte that is not UTF-8 and a lone surrogate become U+FFFD each;
+//! - syntax comes first: a wrong type or a number beyond `float64` is told only of a text that is
+//!   JSON as a whole;
+//! - more than 10,000 open brackets are an error. Nothing here recurses.
+//!
+//! Strings without escapes share the storage of the input.
+
+mod error;
+mod scan;
+
+use std::mem;
+
+use bytes::Bytes;
+
+pub use error::{Error, Place};
+use scan::Scanner;
+
+/// How many arrays and objects may be open at once.
+const MAX_DEPTH: usize = 10_000;
+
+/// What the outermost value has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// An object, as `json` wants it.
+    Object,
+    /// An array, as `jsonArray` wants it.
+    Array,
+}
+
+/// Makes an engine's values out of what was read.
+pub trait Build {
+    /// The engine's value.
+    type Value;
+
+    /// `null`.
+    fn null(&self) -> Self::Value;
+    /// `true` or `false`.
+    fn boolean(&self, value: bool) -> Self::Value;
+    /// Any number; finite.
+    fn number(&self, value: f64) -> Self::Value;
+    /// A string; valid UTF-8.
+    fn string(&self, value: Bytes) -> Self::Value;
+    /// An array.
+    fn array(&self, elements: Vec<Self::Value>) -> Self::Value;
+    /// An object; its names are sorted by bytes and distinct.
+    fn object(&self, members: Vec<(Bytes, Self::Value)>) -> Self::Value;
+}
+
+impl Root {
+    /// The Go type the value is decoded into.
+    fn go_type(self) -> &'static str {
+        match self {
+            Root::Object => "map[string]interface {}",
+            Root::Array => "[]interface {}",
+        }
+    }
+}
+
+/// Reads all of `input` as one value; `None` is `null`, which both kinds of root accept.
+///
+/// # Errors
+/// The first syntax error; without one, that the root is of another kind than `root`; without
+/// that, the first number beyond `float64`.
+pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B::Value>, Error> {
+    let mut decoder =
+        Decoder { scanner: Scanner::new(input), build, open: Vec::new(), beyond: None };
+    decoder.scanner.skip_space();
+    let found = decoder.scanner.peek();
+    let value = decoder.root()?;
+    let found = match found {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "bool",
+        Some(b'n') => return Ok(None),
+        _ => "number",
+    };
+    match (found, root) {
+        ("object", Root::Object) | ("array", Root::Array) => {
+            decoder.beyond.map_or(Ok(Some(value)), Err)
+        }
+        _ => Err(Error::Kind { found, root }),
+    }
+}
+
+/// An array or object whose end has not been seen.
+enum Open<V> {
+    Array(Vec<V>),
+    Object { members: Vec<(Bytes, V)>, key: Bytes },
+}
+
+/// What the next token has to be.
+enum Next<V> {
+    /// A value begins here.
+    Value,
+    /// This value has just ended.
+    Done(V),
+}
+
+struct Decoder<'a, B: Build> {
+    scanner: Scanner<'a>,
+    build: &'a B,
+    open: Vec<Open<B::Value>>,
+    /// The first number beyond `float64`.
+    beyond: Option<Error>,
+}
+
+impl<B: Build> Decoder<'_, B> {
+    /// Reads the whole text.
+    fn root(&mut self) -> Result<B::Value, Error> {
+        let mut next = Next::Value;
+        loop {
+            next = match next {
+                Next::Value => self.value()?,
+                Next::Done(value) => match self.open.pop() {
+                    Some(Open::Array(elements)) => self.after_element(elements, value)?,
+                    Some(Open::Object { members, key }) => {
+                        self.after_member(members, key, value)?
+                    }
+                    None => {
+                        self.scanner.skip_space();
+                        return match self.scanner.peek() {
+                            None => Ok(value),
+                            Some(_) => Err(self.scanner.unexpected(Place::AfterRoot)),
+                        };
+                    }
+                },
+            };
+        }
+    }
+
+    /// Reads a scalar, an empty array or object, or the beginning of one that is not empty.
+    fn value(&mut self) -> Result<Next<B::Value>, Error> {
+        self.scanner.skip_space();
+        let value = match self.scanner.peek() {
+            Some(b'"') => self.build.string(self.scanner.string()?),
+            Some(b'[') => return self.begin_array(),
+            Some(b'{') => return self.begin_object(),
+            Some(b't') => {
+                self.scanner.literal("true")?;
+                self.build.boolean(true)
+            }
+            Some(b'f') => {
+                self.scanner.literal("false")?;
+                self.build.boolean(false)
+            }
+            Some(b'n') => {
+                self.scanner.literal("null")?;
+                self.build.null()
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.scanner.number()?;
+                self.number(number)
+            }
+            _ => return Err(self.scanner.unexpected(Place::Value)),
+        };
+        Ok(Next::Done(value))
+    }
+
+    fn begin_array(&mut self) -> Result<Next<B::Value>, Error> {
+        self.enter()?;
+        if self.scanner.peek() == Some(b']') {
+            self.scanner.advance();
+            return Ok(Next::Done(self.build.array(Vec::new())));
+        }
+        self.open.push(Open::Array(Vec::new()));
+        Ok(Next::Value)
+    }
+
+    fn begin_object(&mut self) -> Result<Next<B::Value>, Error> {
+        self.enter()?;
+        if self.scanner.peek() == Some(b'}') {
+            self.scanner.advance();
+            return Ok(Next::Done(self.build.object(Vec::new())));
+        }
+        let key = self.key()?;
+        self.open.push(Open::Object { members: Vec::new(), key });
+        Ok(Next::Value)
+    }
+
+    /// Goes past an opening bracket and the space behind it.
+    fn enter(&mut self) -> Result<(), Error> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(Error::Depth);
+        }
+        self.scanner.advance();
+        self.scanner.skip_space();
+        Ok(())
+    }
+
+    /// Reads a key and its colon.
+    fn key(&mut self) -> Result<Bytes, Error> {
+        if self.scanner.peek() != Some(b'"') {
+            return Err(self.scanner.unexpected(Place::Key));
+        }
+        let key = self.scanner.string()?;
+        self.scanner.skip_space();
+        if self.scanner.peek() != Some(b':') {
+            return Err(self.scanner.unexpected(Place::AfterKey));
+        }
+        self.scanner.advance();
+        Ok(key)
+    }
+
+    fn after_element(
+        &mut self,
+        mut elements: Vec<B::Value>,
+        value: B::Value,
+    ) -> Result<Next<B::Value>, Error> {
+        elements.push(value);
+        self.scanner.skip_space();
+        match self.scanner.peek() {
+            Some(b',') => {
+                self.scanner.advance();
+                self.open.push(Open::Array(elements));
+                Ok(Next::Value)
+            }
+            Some(b']') => {
+                self.scanner.advance();
+                Ok(Next::Done(self.build.array(elements)))
+            }
+            _ => Err(self.scanner.unexpected(Place::AfterElement)),
+        }
+    }
+
+    fn after_member(
+        &mut self,
+        mut members: Vec<(Bytes, B::Value)>,
+        key: Bytes,
+        value: B::Value,
+    ) -> Result<Next<B::Value>, Error> {
+        members.push((key, value));
+        self.scanner.skip_space();
+        match self.scanner.peek() {
+            Some(b',') => {
+                self.scanner.advance();
+                self.scanner.skip_space();
+                let key = self.key()?;
+                self.open.push(Open::Object { members, key });
+                Ok(Next::Value)
+            }
+            Some(b'}') => {
+                self.scanner.advance();
+                sort_members(&mut members);
+                Ok(Next::Done(self.build.object(members)))
+            }
+            _ => Err(self.scanner.unexpected(Place::AfterMember)),
+        }
+    }
+
+    /// A number; one beyond `float64` is remembered and stands as zero.
+    fn number(&mut self, text: &str) -> B::Value {
+        let value = number_value(text);
+        if value.is_finite() {
+            return self.build.number(value);
+        }
+        if self.beyond.is_none() {
+            let error = Error::Number { number: text.to_owned(), target: self.target() };
+            self.beyond = Some(error);
+        }
+        self.build.number(0.0)
+    }
+
+    /// Go's words for the place of the value being read.
+    fn target(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            path.push('.');
+            match open {
+                Open::Array(elements) => path.push_str(&elements.len().to_string()),
+                Open::Object { key, .. } => {
+                    let key = String::from_utf8_lossy(key);
+                    path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+            }
+        }
+        match self.open.last() {
+            Some(Open::Object { .. }) if path != "." => format!("Go struct field {path}"),
+            Some(Open::Array(_)) => path,
+            _ => "Go value".to_owned(),
+        }
+    }
+}
+
+/// Puts members in the order of their names; of equal names the last stays.
+fn sort_members<V>(members: &mut Vec<(Bytes, V)>) {
+    if members.is_sorted_by(|a, b| a.0 < b.0) {
+        return;
+    }
+    members.sort_by(|a, b| a.0.cmp(&b.0));
+    members.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            mem::swap(later, kept);
+        }
+        same
+    });
+}
+
+/// The nearest `float64`; infinite where there is none.
+fn number_value(text: &str) -> f64 {
+    // Up to 15 digits are exact; most numbers in configuration data are such integers.
+    if text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.bytes().fold(0.0, |value, digit| value * 10.0 + f64::from(digit - b'0'));
+    }
+    text.parse().unwrap_or(f64::INFINITY)
+}
+
+#[cfg(test)]
+mod tests;
