@@ -2,10 +2,19 @@
 
 #![allow(dead_code)]
 
+mod builtins;
+mod func;
 #[cfg(test)]
 mod golden;
 mod number;
 mod quote;
+pub mod types;
 mod unicode;
+mod value;
+
+pub use func::{
+    Argument, Failure, Functions, Native, Parameter, Rest, Returned, Signature, Strings,
+};
+pub use value::{Func, Map, Object, Pointer, Sequence, Slice, Struct, Value};
 
 pub use quote::quote;
