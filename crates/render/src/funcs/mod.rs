@@ -10,6 +10,7 @@ mod case;
 
 pub mod data;
 pub mod math;
+pub mod net;
 pub mod text;
 
 use gotmpl::quote;

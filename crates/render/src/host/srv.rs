@@ -1,0 +1,117 @@
+//! SRV records, which the system's resolver interface does not offer.
+
+use std::{io, thread};
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
+use hickory_resolver::system_conf::read_system_conf;
+
+use super::Service;
+
+/// The SRV records of `name`, asked of the servers in `resolv.conf`.
+///
+/// The file is read every time, since a process that runs for long sees it change, and nothing
+/// is cached: the templates of one pass are few, and the next wants fresh answers.
+pub(super) fn lookup(name: &str) -> io::Result<Vec<Service>> {
+    let (config, options) = read_system_conf().map_err(io::Error::other)?;
+    lookup_with(config, options, name)
+}
+
+fn lookup_with(
+    config: ResolverConfig,
+    mut options: ResolverOpts,
+    name: &str,
+) -> io::Result<Vec<Service>> {
+    options.cache_size = 0;
+    let query = async move {
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        *builder.options_mut() = options;
+        let found = builder.build()?.srv_lookup(name).await?;
+        let services = found.answers().iter().filter_map(|record| match &record.data {
+            RData::SRV(srv) => Some(Service {
+                target: srv.target.to_ascii(),
+                port: srv.port,
+                priority: srv.priority,
+                weight: srv.weight,
+            }),
+            _ => None,
+        });
+        Ok::<_, NetError>(services.collect())
+    };
+    // A template runs synchronously, perhaps inside a runtime, which must not be blocked by
+    // another one on the same thread.
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(query).map_err(io::Error::other)
+        });
+        worker.join().unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use hickory_resolver::config::NameServerConfig;
+
+    use super::*;
+
+    /// Two SRV records for whatever was asked: port 8080 of `b.example.`, port 80 of `a.example.`.
+    const ANSWERS: &[u8] =
+        b"\xc0\x0c\0\x21\0\x01\0\0\0\x3c\0\x11\0\x01\0\x05\x1f\x90\x01b\x07example\0\
+        \xc0\x0c\0\x21\0\x01\0\0\0\x3c\0\x11\0\x02\0\x06\0\x50\x01a\x07example\0";
+
+    /// Asks a server of our own, which answers one question; gives what it was asked for too.
+    fn ask(name: &str, code: u8, answers: &'static [u8]) -> (io::Result<Vec<Service>>, Vec<u8>) {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = socket.local_addr().expect("bound").port();
+        let server = thread::spawn(move || {
+            let mut buffer = [0; 512];
+            let (length, peer) = socket.recv_from(&mut buffer).expect("a question");
+            let end = buffer[12..length].iter().position(|&byte| byte == 0).expect("a name") + 12;
+            let mut reply = buffer[..end + 5].to_vec();
+            reply[2..4].copy_from_slice(&[0x81, 0x80 | code]);
+            reply[6..12].copy_from_slice(&[0, if code == 0 { 2 } else { 0 }, 0, 0, 0, 0]);
+            reply.extend_from_slice(answers);
+            socket.send_to(&reply, peer).expect("sent");
+            buffer[12..end].to_vec()
+        });
+        let mut server_config = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
+        server_config.connections[0].port = port;
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server_config]);
+        let found = lookup_with(config, ResolverOpts::default(), name);
+        (found, server.join().expect("a question was asked"))
+    }
+
+    #[test]
+    fn records_come_with_all_their_fields() {
+        let (found, asked) = ask("_http._tcp.example.", 0, ANSWERS);
+        assert_eq!(asked, b"\x05_http\x04_tcp\x07example");
+        let record = |target: &str, port, priority, weight| Service {
+            target: target.to_owned(),
+            port,
+            priority,
+            weight,
+        };
+        let want = [record("b.example.", 8080, 1, 5), record("a.example.", 80, 2, 6)];
+        assert_eq!(found.expect("an answer"), want);
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_an_error() {
+        let (found, _) = ask("_none._tcp.example.", 3, b"");
+        assert!(found.is_err(), "{found:?}");
+    }
+
+    #[test]
+    fn a_lookup_inside_a_runtime_blocks_only_its_own_thread() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (found, _) = runtime.block_on(async { ask("_http._tcp.example.", 0, ANSWERS) });
+        assert_eq!(found.expect("an answer").len(), 2);
+    }
+}

@@ -1,0 +1,361 @@
+//! Time as templates see it: Go's `time.Time` and `time.Duration`.
+//!
+//! A [`Time`] is an instant (nanoseconds), the place it is looked at from ([`Place`]), and maybe a
+//! reading of a clock that only goes forward, which Go carries along and prints as `m=+0.017`.
+//! Calendar arithmetic is done here over all years that 64 bits of seconds can count; jiff only
+//! knows how far a zone's clocks are from UTC.
+
+mod duration;
+mod layout;
+mod zone;
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+pub use duration::Duration;
+pub use zone::Zone;
+
+/// The English names of the months.
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// The English names of the days of a week, which begins on Sunday.
+const WEEKDAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+const SECONDS_PER_DAY: i64 = 86_400;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+/// Seconds from the first day of year 1, Go's zero time, to that of 1970.
+const ZERO_TO_EPOCH: i64 = 62_135_596_800;
+
+/// Go's text for a `time.Month`, which counts from 1.
+pub fn month_name(month: i64) -> String {
+    let name = month.checked_sub(1).and_then(|index| MONTHS.get(usize::try_from(index).ok()?));
+    name.map_or_else(|| format!("%!Month({month})"), |name| (*name).to_owned())
+}
+
+/// Go's text for a `time.Weekday`, which counts from Sunday, 0.
+pub fn weekday_name(weekday: i64) -> String {
+    let name = usize::try_from(weekday).ok().and_then(|index| WEEKDAYS.get(index));
+    name.map_or_else(|| format!("%!Weekday({weekday})"), |name| (*name).to_owned())
+}
+
+/// Where a [`Time`] is looked at from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Coordinated Universal Time.
+    Utc,
+    /// The zone of this machine.
+    Local,
+}
+
+/// A moment, as Go's `time.Time`.
+#[derive(Clone, Debug)]
+pub struct Time {
+    /// Since the beginning of 1970, UTC.
+    seconds: i64,
+    /// Below a thousand million.
+    nanos: u32,
+    /// Nanoseconds on a clock that only goes forward, since the start of the process.
+    monotonic: Option<i64>,
+    place: Place,
+    local: Arc<Zone>,
+}
+
+/// A moment on the calendar and the clock of its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// The year; there is a year 0.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: i64,
+    /// 1 to 31.
+    pub day: i64,
+    /// 0 to 23.
+    pub hour: i64,
+    /// 0 to 59.
+    pub minute: i64,
+    /// 0 to 59.
+    pub second: i64,
+    /// 0 (Sunday) to 6.
+    pub weekday: i64,
+    /// 1 to 366.
+    pub year_day: i64,
+}
+
+impl Time {
+    /// The moment `seconds` and `nanos` (below a thousand million) after the beginning of 1970,
+    /// looked at from the zone `local`.
+    pub fn new(seconds: i64, nanos: u32, local: Arc<Zone>) -> Self {
+        Self { seconds, nanos, monotonic: None, place: Place::Local, local }
+    }
+
+    /// The same moment with a reading of the clock that only goes forward: nanoseconds since the
+    /// start of the process.
+    #[must_use]
+    pub fn with_monotonic(mut self, reading: i64) -> Self {
+        self.monotonic = Some(reading);
+        self
+    }
+
+    /// The same moment looked at from `place`, without the monotonic reading.
+    #[must_use]
+    pub fn at(&self, place: Place) -> Self {
+        Self { place, monotonic: None, ..self.clone() }
+    }
+
+    /// Where the moment is looked at from.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Go's name of the place: `UTC`, or what the local zone is called (mostly `Local`).
+    pub fn place_name(&self) -> &str {
+        match self.place {
+            Place::Utc => "UTC",
+            Place::Local => self.local.name(),
+        }
+    }
+
+    /// Seconds since the beginning of 1970, UTC.
+    pub fn unix(&self) -> i64 {
+        self.seconds
+    }
+
+    /// Thousandths of a second since the beginning of 1970, wrapping.
+    pub fn unix_milli(&self) -> i64 {
+        self.seconds.wrapping_mul(1_000).wrapping_add(i64::from(self.nanos / 1_000_000))
+    }
+
+    /// Millionths of a second since the beginning of 1970, wrapping.
+    pub fn unix_micro(&self) -> i64 {
+        self.seconds.wrapping_mul(1_000_000).wrapping_add(i64::from(self.nanos / 1_000))
+    }
+
+    /// Nanoseconds since the beginning of 1970, wrapping (after the year 2262).
+    pub fn unix_nano(&self) -> i64 {
+        self.seconds.wrapping_mul(NANOS_PER_SECOND).wrapping_add(i64::from(self.nanos))
+    }
+
+    /// The nanoseconds behind the full second.
+    pub fn nanosecond(&self) -> u32 {
+        self.nanos
+    }
+
+    /// Whether this is the beginning of year 1, UTC.
+    pub fn is_zero(&self) -> bool {
+        self.seconds == -ZERO_TO_EPOCH && self.nanos == 0
+    }
+
+    /// Whether the place has summer time at this moment.
+    pub fn is_summer_time(&self) -> bool {
+        self.place == Place::Local && self.local.at(self.seconds).summer
+    }
+
+    /// The date and the time of day at the place.
+    pub fn civil(&self) -> Civil {
+        let local = self.seconds.wrapping_add(self.offset());
+        let days = local.div_euclid(SECONDS_PER_DAY);
+        let second = local.rem_euclid(SECONDS_PER_DAY);
+        let (year, month, day) = date_of(days);
+        Civil {
+            year,
+            month,
+            day,
+            hour: second / 3_600,
+            minute: second / 60 % 60,
+            second: second % 60,
+            // The first day of 1970 was a Thursday.
+            weekday: (days + 4).rem_euclid(7),
+            year_day: days - days_before(year, 1, 1) + 1,
+        }
+    }
+
+    /// Seconds by which the clocks at the place are ahead of UTC.
+    fn offset(&self) -> i64 {
+        match self.place {
+            Place::Utc => 0,
+            Place::Local => self.local.at(self.seconds).offset,
+        }
+    }
+
+    /// What the zone is called at this moment: `CET`; empty where it has no name.
+    fn zone_abbreviation(&self) -> String {
+        match self.place {
+            Place::Utc => "UTC".to_owned(),
+            Place::Local => self.local.at(self.seconds).abbreviation,
+        }
+    }
+
+    /// The moment `duration` later; keeps the monotonic reading unless that overflows.
+    #[must_use]
+    pub fn add(&self, duration: Duration) -> Self {
+        let nanos = i64::from(self.nanos) + duration.0 % NANOS_PER_SECOND;
+        let carry = nanos.div_euclid(NANOS_PER_SECOND);
+        let seconds = self.seconds.wrapping_add(duration.0 / NANOS_PER_SECOND).wrapping_add(carry);
+        let nanos = u32::try_from(nanos.rem_euclid(NANOS_PER_SECOND)).unwrap_or_default();
+        let monotonic = self.monotonic.and_then(|reading| reading.checked_add(duration.0));
+        Self { seconds, nanos, monotonic, ..self.clone() }
+    }
+
+    /// The same time of day on another date, without the monotonic reading. A date that does not
+    /// exist goes on into the next month: 31 October and a month is 1 December.
+    #[must_use]
+    pub fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
+        let civil = self.civil();
+        let months = civil.month.wrapping_add(months).wrapping_sub(1);
+        let year = civil.year.wrapping_add(years).wrapping_add(months.div_euclid(12));
+        let day = civil.day.wrapping_add(days);
+        let days =
+            days_before(year, months.rem_euclid(12) + 1, 1).wrapping_add(day.wrapping_sub(1));
+        let local = days
+            .wrapping_mul(SECONDS_PER_DAY)
+            .wrapping_add(civil.hour * 3_600 + civil.minute * 60 + civil.second);
+        let mut time = Self { seconds: local, ..self.at(self.place) };
+        // The offset in force then depends on the moment, which depends on the offset: of two
+        // guesses the second is right, or as good as the other where clocks are put back or on.
+        let guess = time.offset();
+        time.seconds = local.wrapping_sub(guess);
+        time.seconds = local.wrapping_sub(time.offset());
+        time
+    }
+
+    /// How much later this is than `other`; the greatest (smallest) duration if it is more.
+    pub fn sub(&self, other: &Self) -> Duration {
+        if let (Some(a), Some(b)) = (self.monotonic, other.monotonic) {
+            return Duration(a.saturating_sub(b));
+        }
+        let seconds = i128::from(self.seconds) - i128::from(other.seconds);
+        let nanos = i128::from(self.nanos) - i128::from(other.nanos);
+        let difference = seconds * i128::from(NANOS_PER_SECOND) + nanos;
+        let limit = if difference < 0 { i64::MIN } else { i64::MAX };
+        Duration(i64::try_from(difference).unwrap_or(limit))
+    }
+
+    /// The order of two moments, by the monotonic reading where both have one.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        match (self.monotonic, other.monotonic) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            _ => (self.seconds, self.nanos).cmp(&(other.seconds, other.nanos)),
+        }
+    }
+
+    /// Go's `==`: moment, place and monotonic reading.
+    pub fn is_identical(&self, other: &Self) -> bool {
+        (self.seconds, self.nanos, self.monotonic, self.place)
+            == (other.seconds, other.nanos, other.monotonic, other.place)
+    }
+
+    /// The last multiple of `step` since the zero time that is not later, without the monotonic
+    /// reading. A `step` that is not positive changes nothing else.
+    #[must_use]
+    pub fn truncate(&self, step: Duration) -> Self {
+        let time = self.at(self.place);
+        match self.past_multiple(step) {
+            Some(rest) => time.add(Duration(-rest)),
+            None => time,
+        }
+    }
+
+    /// The nearest multiple of `step` since the zero time, the later of two, without the
+    /// monotonic reading. A `step` that is not positive changes nothing else.
+    #[must_use]
+    pub fn round(&self, step: Duration) -> Self {
+        let time = self.at(self.place);
+        match self.past_multiple(step) {
+            Some(rest) if rest < step.0 - rest => time.add(Duration(-rest)),
+            Some(rest) => time.add(Duration(step.0 - rest)),
+            None => time,
+        }
+    }
+
+    /// How far this is past a multiple of `step` since the zero time.
+    fn past_multiple(&self, step: Duration) -> Option<i64> {
+        if step.0 <= 0 {
+            return None;
+        }
+        let since_zero = (i128::from(self.seconds) + i128::from(ZERO_TO_EPOCH))
+            * i128::from(NANOS_PER_SECOND)
+            + i128::from(self.nanos);
+        i64::try_from(since_zero.rem_euclid(i128::from(step.0))).ok()
+    }
+
+    /// The moment written as `layout` writes Go's reference time, Monday 2 January 2006,
+    /// 15:04:05 -0700; what is no part of that stays as it is.
+    pub fn format(&self, layout: &[u8]) -> Vec<u8> {
+        layout::format(self, layout)
+    }
+
+    /// The Go expression that makes this time, which `%#v` prints.
+    pub fn go_expression(&self) -> String {
+        let Civil { year, month, day, hour, minute, second, .. } = self.civil();
+        let month = usize::try_from(month - 1).map_or("", |index| MONTHS[index]);
+        let place = match self.place {
+            Place::Local => "Local",
+            Place::Utc => "UTC",
+        };
+        format!(
+            "time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {}, time.{place})",
+            self.nanos
+        )
+    }
+}
+
+/// Go's `String`: `2006-01-02 15:04:05.999999999 -0700 MST`, and the monotonic reading.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.format(b"2006-01-02 15:04:05.999999999 -0700 MST");
+        f.write_str(&String::from_utf8_lossy(&text))?;
+        match self.monotonic {
+            Some(reading) => {
+                let sign = if reading < 0 { '-' } else { '+' };
+                let nanos = reading.unsigned_abs();
+                write!(f, " m={sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Days from the beginning of 1970 to a date, in a calendar that has always been Gregorian.
+fn days_before(year: i64, month: i64, day: i64) -> i64 {
+    // A year that begins in March has its leap day at its end, so that the months before it are
+    // 30.6 days long on average, rounded.
+    let year = if month <= 2 { year.wrapping_sub(1) } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era.wrapping_mul(146_097).wrapping_add(day_of_era - 719_468)
+}
+
+/// Year, month and day of the day that is `days` after the first of 1970.
+fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = (shifted + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests;

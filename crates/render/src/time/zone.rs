@@ -1,0 +1,89 @@
+//! The zone of this machine, found the way Go finds it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::{Dst, TimeZone};
+
+/// Where systems keep the rules of the world's zones.
+const FOLDERS: [&str; 4] =
+    ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/locale/TZ", "/etc/zoneinfo"];
+
+/// The rules by which a place sets its clocks.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    name: String,
+    rules: TimeZone,
+}
+
+/// What a zone's clocks are like at a moment.
+pub(super) struct Setting {
+    /// Seconds ahead of UTC.
+    pub(super) offset: i64,
+    pub(super) abbreviation: String,
+    pub(super) summer: bool,
+}
+
+impl Zone {
+    /// A zone called `name` (what Go's `Location` prints) with these rules.
+    pub fn new(name: impl Into<String>, rules: TimeZone) -> Self {
+        Self { name: name.into(), rules }
+    }
+
+    /// UTC as a machine's zone.
+    pub fn utc() -> Self {
+        Self::new("UTC", TimeZone::UTC)
+    }
+
+    /// The zone that `variable`, the content of `TZ`, stands for.
+    ///
+    /// Unset means `/etc/localtime`, empty means UTC; a leading colon is ignored; the rest is
+    /// the path of a file of rules or a name like `Europe/Berlin`. What cannot be found or read
+    /// is UTC.
+    pub fn local(variable: Option<&OsStr>) -> Self {
+        let bytes = variable.unwrap_or(OsStr::new("/etc/localtime")).as_bytes();
+        let value = OsStr::from_bytes(bytes.strip_prefix(b":").unwrap_or(bytes));
+        let name = match value.to_string_lossy() {
+            path if path == "/etc/localtime" => "Local".to_owned(),
+            other => other.into_owned(),
+        };
+        let candidates = match Path::new(value) {
+            path if path.is_absolute() => vec![path.to_owned()],
+            _ if value.is_empty() || value == "UTC" => return Self::utc(),
+            relative => FOLDERS.map(|folder| Path::new(folder).join(relative)).to_vec(),
+        };
+        candidates
+            .iter()
+            .find_map(|path| TimeZone::tzif(&name, &fs::read(path).ok()?).ok())
+            .map_or_else(Self::utc, |rules| Self { name, rules })
+    }
+
+    /// What Go's `Location` prints.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The clocks at a moment in seconds since 1970.
+    pub(super) fn at(&self, seconds: i64) -> Setting {
+        // The calendar repeats itself, weekdays included, every 400 years, and so do the rules
+        // once there are no more exceptions: what comes after jiff's last year is like 2400 to 2799.
+        const CYCLE: i64 = 146_097 * super::SECONDS_PER_DAY;
+        const YEAR_2400: i64 = 13_569_465_600;
+        let timestamp = Timestamp::from_second(seconds).unwrap_or_else(|_| {
+            let alike = (seconds.wrapping_sub(YEAR_2400)).rem_euclid(CYCLE) + YEAR_2400;
+            match Timestamp::from_second(alike) {
+                Ok(alike) if seconds > 0 => alike,
+                _ => Timestamp::MIN,
+            }
+        });
+        let info = self.rules.to_offset_info(timestamp);
+        Setting {
+            offset: i64::from(info.offset().seconds()),
+            abbreviation: info.abbreviation().to_owned(),
+            summer: info.dst() == Dst::Yes,
+        }
+    }
+}
