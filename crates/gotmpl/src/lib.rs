@@ -3,6 +3,8 @@
 #![allow(dead_code)]
 
 mod builtins;
+mod escape;
+mod fmt;
 mod func;
 #[cfg(test)]
 mod golden;

@@ -1,0 +1,123 @@
+//! Go's `fmt`: how values become text, in actions and through `print`, `println` and `printf`.
+//!
+//! Every entry point appends to a vector and is given the most bytes it may append, so that no
+//! template can make one value as large as it likes. Values are walked without recursion: how
+//! deeply they are nested is up to the template as well.
+//!
+//! What may be relied on: the text is Go 1.27's, byte for byte, also for verbs that do not fit
+//! their argument. The exceptions are addresses (`%p`, and pointers inside of other values),
+//! which differ from run to run in Go too.
+
+mod directive;
+mod float;
+mod int;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod text;
+mod walk;
+
+pub(crate) use self::directive::printf;
+use self::spec::Spec;
+use self::walk::Printer;
+use crate::value::Value;
+
+/// More bytes than the limit would have to be appended. Some of them may have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge;
+
+impl std::fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the text is larger than allowed")
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// What stands for nil where a template shows a value.
+const NO_VALUE: &[u8] = b"<no value>";
+
+/// Appends `value` as an action shows it: `%v`, with `<no value>` for nil and pointers followed.
+///
+/// # Errors
+///
+/// The text has more than `limit` bytes.
+pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value, limit: usize) -> Result<(), TooLarge> {
+    match value {
+        Value::String(text) if text.len() <= limit => out.extend_from_slice(text),
+        Value::Int(value) if limit >= 20 => int::append_decimal(out, *value),
+        _ => show(&mut Printer::new(out, limit), value)?,
+    }
+    Ok(())
+}
+
+/// Prints `value` as an action shows it.
+fn show(printer: &mut Printer<'_>, value: &Value) -> Result<(), TooLarge> {
+    match value {
+        Value::Nil => printer.push(NO_VALUE),
+        Value::Pointer(pointer) if let Some(target) = pointer.target() => {
+            printer.print(&Spec::default(), &Value::Struct(target.clone()), 'v')
+        }
+        _ => printer.print(&Spec::default(), value, 'v'),
+    }
+}
+
+/// Appends all of `arguments` as Go's `fmt.Print`: a blank between two of which neither is a
+/// string.
+///
+/// # Errors
+///
+/// The text has more than `limit` bytes.
+pub(crate) fn print(out: &mut Vec<u8>, arguments: &[Value], limit: usize) -> Result<(), TooLarge> {
+    let mut printer = Printer::new(out, limit);
+    for (index, argument) in arguments.iter().enumerate() {
+        let is_string = |value: &Value| matches!(value, Value::String(_));
+        if index > 0 && !is_string(argument) && !is_string(&arguments[index - 1]) {
+            printer.push(b" ")?;
+        }
+        printer.print(&Spec::default(), argument, 'v')?;
+    }
+    Ok(())
+}
+
+/// Appends all of `arguments` as Go's `fmt.Println`: blanks between all, a newline at the end.
+///
+/// # Errors
+///
+/// The text has more than `limit` bytes.
+pub(crate) fn println(
+    out: &mut Vec<u8>,
+    arguments: &[Value],
+    limit: usize,
+) -> Result<(), TooLarge> {
+    let mut printer = Printer::new(out, limit);
+    for (index, argument) in arguments.iter().enumerate() {
+        if index > 0 {
+            printer.push(b" ")?;
+        }
+        printer.print(&Spec::default(), argument, 'v')?;
+    }
+    printer.push(b"\n")
+}
+
+/// Appends all of `arguments` as `html`, `js` and `urlquery` see them: each as an action shows
+/// it, with blanks as [`print`] puts them; the text `<no value>` of a nil counts as a string.
+///
+/// # Errors
+///
+/// The text has more than `limit` bytes.
+pub(crate) fn print_shown(
+    out: &mut Vec<u8>,
+    arguments: &[Value],
+    limit: usize,
+) -> Result<(), TooLarge> {
+    let mut printer = Printer::new(out, limit);
+    for (index, argument) in arguments.iter().enumerate() {
+        let is_string = |value: &Value| matches!(value, Value::String(_) | Value::Nil);
+        if index > 0 && !is_string(argument) && !is_string(&arguments[index - 1]) {
+            printer.push(b" ")?;
+        }
+        show(&mut printer, argument)?;
+    }
+    Ok(())
+}
