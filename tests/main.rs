@@ -1,0 +1,19 @@
+//! Black-box tests: the binary as a person runs it, against real files, commands and servers.
+//!
+//! - `cli`: flags, usage text, version, exit codes.
+//! - `config`: confd.toml, environment and flags, and which of them wins.
+//! - `logs`: the layout and the texts of the log.
+//! - `resources`: which files of conf.d are taken, what they may say, prefixes and keys.
+//! - `functions`: template functions as a user of confd sees them, and their errors.
+//! - `deploy`: staging, comparing, checking, replacing, reloading, and what failures leave behind.
+//! - `faults`: killed processes, full disks, read-only folders, hostile input.
+//! - `backends`: the env and file backends, seen from outside.
+//! - `integration`: confd's own integration suite.
+//! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
+//! - `tidy`: rules about the repository itself.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod support;
+
+mod cli;

@@ -1,0 +1,65 @@
+//! A process that goes on until it is told to stop.
+
+use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf, process::Child};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Ended, Run, eventually};
+
+/// A running process. Its log goes to a file, where it can be read while the process runs; at
+/// the end of the test it is killed with whatever it started.
+pub struct Daemon {
+    child: Option<Child>,
+    pid: Pid,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts `run`, which logs to the new file `log`.
+    pub fn start(run: Run, log: PathBuf) -> Self {
+        let file = File::create(&log).unwrap();
+        let child = run.with(|command| _ = command.process_group(0).stderr(file)).spawn();
+        let pid = Pid::from_child(&child);
+        Self { child: Some(child), pid, log }
+    }
+
+    /// What it has logged so far.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it has logged a line that ends so.
+    #[track_caller]
+    pub fn wait_for(&self, end: &str) {
+        eventually(&format!("a line that ends in {end:?}, in {}", self.log.display()), || {
+            self.stderr().lines().any(|line| line.ends_with(end))
+        });
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).unwrap();
+    }
+
+    /// Sends it a signal and waits for its end.
+    pub fn stop(self, signal: Signal) -> Ended {
+        self.signal(signal);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Ended {
+        let mut ended = Ended::wait(self.child.take().unwrap());
+        ended.stderr = self.stderr();
+        ended
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+            let _ = child.wait();
+        }
+    }
+}

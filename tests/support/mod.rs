@@ -1,0 +1,12 @@
+//! What the tests share: a folder of its own for each test, and the binary run in it, to its end
+//! or for as long as the test likes.
+
+mod daemon;
+mod run;
+mod sandbox;
+mod world;
+
+pub use daemon::Daemon;
+pub use run::{Ended, Run, eventually};
+pub use sandbox::Sandbox;
+pub use world::needs_root;
