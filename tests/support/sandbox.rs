@@ -37,7 +37,10 @@ impl Sandbox {
         self.write(&format!("templates/{name}.tmpl"), template);
         self.write(
             &format!("conf.d/{name}.toml"),
-            format!("[template]\nsrc = '{name}.tmpl'\ndest = '{}'\nkeys = ['/']\n{more}\n", dest.display()),
+            format!(
+                "[template]\nsrc = '{name}.tmpl'\ndest = '{}'\nkeys = ['/']\n{more}\n",
+                dest.display()
+            ),
         );
     }
 
@@ -83,17 +86,22 @@ impl Sandbox {
     /// The names in a folder, sorted, hidden ones too.
     pub fn list(&self, name: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(name)).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
-    /// confd on this tree, with an empty environment but for `PATH`, and without a confd.toml.
+    /// confd in this folder with these arguments alone, and with an empty environment but for
+    /// `PATH`.
+    pub fn bare(&self, arguments: &[&str]) -> Run {
+        Run::new(env!("CARGO_BIN_EXE_confd"), self.root()).arguments(arguments)
+    }
+
+    /// confd on this tree and with its confd.toml, if there is one.
     pub fn confd(&self, arguments: &[&str]) -> Run {
-        let run = Run::new(env!("CARGO_BIN_EXE_confd"), self.root());
-        run.arguments(&["-confdir".as_ref(), self.root().as_os_str()])
-            .arguments(&["-config-file", "confd.toml"])
-            .arguments(arguments)
+        let run = self.bare(&["-config-file", "confd.toml", "-confdir"]);
+        run.arguments(&[self.root()]).arguments(arguments)
     }
 
     /// One pass with the env backend.
