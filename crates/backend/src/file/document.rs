@@ -1,0 +1,346 @@
+//! Reads a document of YAML into a tree.
+//!
+//! The parser gives events; this builds what they mean, by the rules of YAML 1.1 as confd applies
+//! them: only the first document of a stream counts, of equal keys the last one, `<<` merges, keys
+//! that are no strings become strings.
+//!
+//! Nothing here recurses, and hostile input is bounded: containers nest at most [`MAX_DEPTH`]
+//! deep, and what merging copies is limited by [`MAX_COPIED`]. The tree shares what aliases name,
+//! so it has no cycles and is never much larger than the text.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+
+use super::scalar::Scalar;
+
+/// How deep containers may nest. Deeper ones are an error.
+const MAX_DEPTH: usize = 1_000;
+
+/// How many bytes of keys all `<<` of a document together may copy.
+const MAX_COPIED: usize = 64 << 20;
+
+/// What each copied or repeated thing costs beside its key.
+pub(super) const COST_OF_A_NODE: usize = 64;
+
+/// What is wrong with a document.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum YamlError {
+    /// The text is no YAML, or not what its tags say.
+    #[error("yaml: line {line}: {problem}")]
+    Syntax {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
+
+    /// The document is a list or a single value.
+    #[error(
+        "yaml: unmarshal errors:\n  line {line}: cannot unmarshal {found} into map[interface {{}}]interface {{}}"
+    )]
+    NotAMapping {
+        /// The line, counted from 1.
+        line: usize,
+        /// The tag of what it is: `!!seq`, `!!str`, …
+        found: &'static str,
+    },
+
+    /// Aliases repeat each other until there is far more than was written.
+    #[error("yaml: document contains excessive aliasing")]
+    ExcessiveAliasing,
+}
+
+/// A document whose top is a mapping, or that says nothing.
+#[derive(Debug)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+    root: Option<NodeId>,
+}
+
+/// A node's place in its tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NodeId(usize);
+
+#[derive(Debug)]
+pub(super) enum Node {
+    Scalar(Scalar),
+    Sequence(Vec<NodeId>),
+    /// Keys as strings, duplicates and merges settled.
+    Mapping(BTreeMap<Bytes, NodeId>),
+}
+
+impl Tree {
+    /// The mapping at the top, if the document says anything.
+    pub(super) fn root(&self) -> Option<NodeId> {
+        self.root
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// How many nodes there are; every [`NodeId::index`] is below.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+}
+
+impl NodeId {
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Reads the first document in `bytes`.
+pub(super) fn read(bytes: &[u8]) -> Result<Tree, YamlError> {
+    let text = decode(bytes)?;
+    let mut options = granit_parser::options! {
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    options.set_emit_comments(false);
+    let mut builder = Builder::default();
+    for next in Parser::new_from_str_with_options(&text, options) {
+        let (event, span) = next.map_err(|error| syntax_error(&error))?;
+        if event == Event::DocumentEnd {
+            break;
+        }
+        let event = match event {
+            Event::Scalar(value, style, anchor, tag) if ends_unfinished(&text, style, &span) => {
+                Event::Scalar(without_line_break(value), style, anchor, tag)
+            }
+            event => event,
+        };
+        builder.take(event, span.start.line())?;
+    }
+    builder.finish()
+}
+
+/// The text of a document: UTF-8, or UTF-16 if it begins with a byte order mark.
+fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
+    let utf16 = |units: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = units.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        let text: Result<String, _> = char::decode_utf16(units).collect();
+        text.map(Cow::Owned).map_err(|_| syntax(1, "invalid UTF-16"))
+    };
+    match bytes {
+        [0xff, 0xfe, units @ ..] => utf16(units, u16::from_le_bytes),
+        [0xfe, 0xff, units @ ..] => utf16(units, u16::from_be_bytes),
+        _ => {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            let text = std::str::from_utf8(bytes).map_err(|error| {
+                let before = &bytes[..error.valid_up_to()];
+                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                syntax(line, "invalid UTF-8")
+            })?;
+            Ok(Cow::Borrowed(text))
+        }
+    }
+}
+
+/// Whether a block scalar (`|`, `>`) ends with the text, in a line without a line break. The parser
+/// gives it one all the same; YAML and confd do not.
+fn ends_unfinished(text: &str, style: ScalarStyle, span: &Span) -> bool {
+    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+        && span.byte_range().is_some_and(|range| range.end == text.len())
+        && text.trim_end_matches(' ').ends_with(|last| !matches!(last, '\n' | '\r'))
+}
+
+fn without_line_break(value: Cow<'_, str>) -> Cow<'_, str> {
+    match value {
+        Cow::Borrowed(value) => value.strip_suffix('\n').unwrap_or(value).into(),
+        Cow::Owned(value) => value.strip_suffix('\n').unwrap_or(&value).to_owned().into(),
+    }
+}
+
+fn syntax(line: usize, problem: impl Into<String>) -> YamlError {
+    YamlError::Syntax { line, problem: problem.into() }
+}
+
+fn syntax_error(error: &ScanError) -> YamlError {
+    syntax(error.marker().line(), error.info())
+}
+
+/// Makes a tree of events. Every node has its place only once it is complete, so nothing can
+/// contain itself.
+#[derive(Default)]
+struct Builder {
+    nodes: Vec<Node>,
+    /// The complete nodes that have an anchor, by the parser's number for it.
+    anchors: HashMap<usize, NodeId>,
+    /// The containers that are still open, outermost first.
+    open: Vec<Container>,
+    /// The node at the top, and the line where it begins.
+    root: Option<(NodeId, usize)>,
+    copied: usize,
+}
+
+struct Container {
+    anchor: usize,
+    line: usize,
+    content: Content,
+}
+
+enum Content {
+    Sequence(Vec<NodeId>),
+    Mapping { entries: BTreeMap<Bytes, NodeId>, next: Next },
+}
+
+/// What the next node in a mapping is.
+enum Next {
+    Key,
+    ValueOf(Bytes),
+    /// What stands behind a `<<`.
+    Merged,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), YamlError> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = style == ScalarStyle::Plain;
+                let tag = tag.as_deref();
+                if self.at_key() && text == "<<" && is_merge(plain, tag) {
+                    self.set_next(Next::Merged);
+                    return Ok(());
+                }
+                let scalar = Scalar::new(&text, plain, own_tag(tag).as_deref())
+                    .map_err(|mistyped| syntax(line, mistyped.to_string()))?;
+                self.complete(Node::Scalar(scalar), anchor, line)
+            }
+            Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                Some(id) => self.place(*id, line),
+                None => Err(syntax(line, "anchor value contains itself")),
+            },
+            Event::SequenceStart(_, anchor, _) => {
+                self.begin(Content::Sequence(Vec::new()), anchor, line)
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let content = Content::Mapping { entries: BTreeMap::new(), next: Next::Key };
+                self.begin(content, anchor, line)
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Container { anchor, line, content: Content::Sequence(items) }) => {
+                    self.complete(Node::Sequence(items), anchor, line)
+                }
+                Some(Container { anchor, line, content: Content::Mapping { entries, .. } }) => {
+                    self.complete(Node::Mapping(entries), anchor, line)
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, content: Content, anchor: usize, line: usize) -> Result<(), YamlError> {
+        if self.at_key() {
+            return Err(invalid_key(line));
+        }
+        self.open.push(Container { anchor, line, content });
+        Ok(())
+    }
+
+    fn complete(&mut self, node: Node, anchor: usize, line: usize) -> Result<(), YamlError> {
+        let id = NodeId(self.nodes.len());
+        self.nodes.push(node);
+        // The parser numbers anchors from 1; 0 is none.
+        if anchor != 0 {
+            self.anchors.insert(anchor, id);
+        }
+        self.place(id, line)
+    }
+
+    /// Puts a complete node where the next one belongs.
+    fn place(&mut self, id: NodeId, line: usize) -> Result<(), YamlError> {
+        let Some(container) = self.open.last_mut() else {
+            self.root = Some((id, line));
+            return Ok(());
+        };
+        match &mut container.content {
+            Content::Sequence(items) => items.push(id),
+            Content::Mapping { entries, next } => match std::mem::replace(next, Next::Key) {
+                Next::Key => match &self.nodes[id.0] {
+                    Node::Scalar(scalar) => *next = Next::ValueOf(scalar.key()),
+                    _ => return Err(invalid_key(line)),
+                },
+                Next::ValueOf(key) => {
+                    entries.insert(key, id);
+                }
+                Next::Merged => {
+                    let merged = merge(&self.nodes, id).ok_or_else(|| {
+                        syntax(line, "map merge requires map or sequence of maps as the value")
+                    })?;
+                    for (key, id) in merged.into_iter().flatten() {
+                        self.copied += COST_OF_A_NODE + key.len();
+                        if self.copied > MAX_COPIED {
+                            return Err(YamlError::ExcessiveAliasing);
+                        }
+                        entries.insert(key.clone(), *id);
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Whether the next node is the key of a mapping.
+    fn at_key(&self) -> bool {
+        let innermost = self.open.last().map(|container| &container.content);
+        matches!(innermost, Some(Content::Mapping { next: Next::Key, .. }))
+    }
+
+    fn set_next(&mut self, what: Next) {
+        if let Some(Container { content: Content::Mapping { next, .. }, .. }) = self.open.last_mut()
+        {
+            *next = what;
+        }
+    }
+
+    fn finish(self) -> Result<Tree, YamlError> {
+        let found = |line, found| Err(YamlError::NotAMapping { line, found });
+        let root = match self.root.map(|(id, line)| (id, line, &self.nodes[id.0])) {
+            None | Some((_, _, Node::Scalar(Scalar::Null))) => None,
+            Some((id, _, Node::Mapping(_))) => Some(id),
+            Some((_, line, Node::Sequence(_))) => return found(line, "!!seq"),
+            Some((_, line, Node::Scalar(scalar))) => return found(line, scalar.tag()),
+        };
+        Ok(Tree { nodes: self.nodes, root })
+    }
+}
+
+/// The mappings that a `<<` adds, in the order of adding: later ones win over earlier ones, and
+/// in a list the first one wins over all.
+fn merge(nodes: &[Node], id: NodeId) -> Option<Vec<&BTreeMap<Bytes, NodeId>>> {
+    let mapping = |id: &NodeId| match &nodes[id.0] {
+        Node::Mapping(entries) => Some(entries),
+        _ => None,
+    };
+    match &nodes[id.0] {
+        Node::Sequence(items) => items.iter().rev().map(mapping).collect(),
+        _ => mapping(&id).map(|entries| vec![entries]),
+    }
+}
+
+/// Whether a key written `<<` merges: without quotes and tag, or with the tag `!!merge`.
+fn is_merge(plain: bool, tag: Option<&Tag>) -> bool {
+    match tag {
+        None => plain,
+        Some(_) => own_tag(tag).is_some_and(|name| name == "merge"),
+    }
+}
+
+/// The name of one of YAML's own tags (`int` for `!!int`); of another one, the empty name.
+fn own_tag(tag: Option<&Tag>) -> Option<Cow<'_, str>> {
+    tag.map(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:").unwrap_or_default())
+}
+
+fn invalid_key(line: usize) -> YamlError {
+    syntax(line, "invalid map key: not a single value")
+}
+
+#[cfg(test)]
+mod tests;
