@@ -101,7 +101,8 @@ fn map_characters(bytes: &[u8], map: fn(char) -> char) -> Vec<u8> {
     mapped
 }
 
-/// The upper case of a character, if it is a single one, as Go has it.
+/// The upper case of a character, if it is a single one, as Go has it. (Go also knows one for 27
+/// letters of old Greek that have two in full.)
 fn upper(character: char) -> char {
     single(character.to_uppercase()).unwrap_or(character)
 }

@@ -19,6 +19,7 @@ mod walk;
 pub use document::YamlError;
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -71,7 +72,9 @@ impl Backend for File {
 
 /// Adds the pairs of a file to those that were there.
 fn read_into(snapshot: &mut Snapshot, path: &Path) -> Result<(), Error> {
-    let bytes = fs::read(path).map_err(|cause| Error::file("open", path, cause))?;
+    let mut bytes = Vec::new();
+    let mut file = fs::File::open(path).map_err(|cause| Error::file("open", path, cause))?;
+    file.read_to_end(&mut bytes).map_err(|cause| Error::file("read", path, cause))?;
     let add = |key, value| {
         snapshot.insert(key, value);
     };

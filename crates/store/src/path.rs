@@ -59,11 +59,17 @@ pub fn is_clean_absolute(path: &[u8]) -> bool {
 /// assert_eq!(store::path::join([b"/app".as_slice(), b"../x/"]), b"/x");
 /// ```
 pub fn join<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let elements: Vec<&[u8]> = elements.into_iter().filter(|e| !e.is_empty()).collect();
-    if elements.is_empty() {
-        return Vec::new();
+    let mut joined = Vec::new();
+    for element in elements.into_iter().filter(|element| !element.is_empty()) {
+        if !joined.is_empty() {
+            joined.push(b'/');
+        }
+        joined.extend_from_slice(element);
     }
-    clean(&elements.join(&b'/')).into_owned()
+    if joined.is_empty() || is_clean_absolute(&joined) {
+        return joined;
+    }
+    clean(&joined).into_owned()
 }
 
 /// The last element of `path`, trailing slashes ignored: `.` for the empty path, `/` for one of

@@ -5,8 +5,8 @@
 //! that are no strings become strings.
 //!
 //! Nothing here recurses, and hostile input is bounded: containers nest at most [`MAX_DEPTH`]
-//! deep, and what merging copies is limited by [`MAX_COPIED`]. The tree shares what aliases name,
-//! so it has no cycles and is never much larger than the text.
+//! deep, and all merges together copy at most [`MAX_COPIED`] bytes. What an alias names is shared,
+//! never copied, and nothing can contain itself.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

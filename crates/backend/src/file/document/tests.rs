@@ -236,3 +236,59 @@ fn honest_aliases_are_not_bounded() {
     let document = format!("m: &m {{host: h, port: 1}}\n{uses}");
     assert_eq!(pairs(&document).lines().count(), 20_002);
 }
+
+#[test]
+fn no_text_makes_it_panic() {
+    let pieces = [
+        "a",
+        "b:",
+        "- ",
+        "? ",
+        ": ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "&x ",
+        "*x",
+        "<<: ",
+        "!!int ",
+        "!!binary ",
+        "!t ",
+        "|",
+        ">-",
+        "'",
+        "\"",
+        "\\",
+        "#",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\t",
+        "---\n",
+        "...\n",
+        "%YAML 1.1\n",
+        "0x",
+        "1_",
+        "é",
+        "\u{feff}",
+        "\0",
+        "../",
+        "~",
+    ];
+    // Any sequence will do, so long as it is the same each time: Knuth's linear congruences.
+    let mut state = 1u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    let mut read_well = 0;
+    for _ in 0..20_000 {
+        let document: String = (0..1 + next(24)).map(|_| pieces[next(pieces.len())]).collect();
+        if let Ok(tree) = read(document.as_bytes()) {
+            read_well += usize::from(flatten::pairs(&tree, |_, _| {}).is_ok());
+        }
+    }
+    assert!(read_well > 100, "only {read_well} of the documents could be read");
+}
