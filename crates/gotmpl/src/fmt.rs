@@ -43,12 +43,7 @@ const NO_VALUE: &[u8] = b"<no value>";
 ///
 /// The text has more than `limit` bytes.
 pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value, limit: usize) -> Result<(), TooLarge> {
-    match value {
-        Value::String(text) if text.len() <= limit => out.extend_from_slice(text),
-        Value::Int(value) if limit >= 20 => int::append_decimal(out, *value),
-        _ => show(&mut Printer::new(out, limit), value)?,
-    }
-    Ok(())
+    show(&mut Printer::new(out, limit), value)
 }
 
 /// Prints `value` as an action shows it.
@@ -58,7 +53,7 @@ fn show(printer: &mut Printer<'_>, value: &Value) -> Result<(), TooLarge> {
         Value::Pointer(pointer) if let Some(target) = pointer.target() => {
             printer.print(&Spec::default(), &Value::Struct(target.clone()), 'v')
         }
-        _ => printer.print(&Spec::default(), value, 'v'),
+        _ => printer.print_plain(value),
     }
 }
 
@@ -75,7 +70,7 @@ pub(crate) fn print(out: &mut Vec<u8>, arguments: &[Value], limit: usize) -> Res
         if index > 0 && !is_string(argument) && !is_string(&arguments[index - 1]) {
             printer.push(b" ")?;
         }
-        printer.print(&Spec::default(), argument, 'v')?;
+        printer.print_plain(argument)?;
     }
     Ok(())
 }
@@ -95,7 +90,7 @@ pub(crate) fn println(
         if index > 0 {
             printer.push(b" ")?;
         }
-        printer.print(&Spec::default(), argument, 'v')?;
+        printer.print_plain(argument)?;
     }
     printer.push(b"\n")
 }

@@ -142,13 +142,18 @@ impl Form {
     }
 }
 
+/// Room for the longest of the shortest forms, `-1.7976931348623157e-308` and the like.
+const SHORT: usize = 32;
+/// Room for the longest form.
+const LONG: usize = SIGNIFICANT + 16;
+
 /// Text made by the standard library's formatting, kept off the heap.
-struct Digits {
-    bytes: [u8; SIGNIFICANT + 16],
+struct Digits<const ROOM: usize> {
+    bytes: [u8; ROOM],
     len: usize,
 }
 
-impl Write for Digits {
+impl<const ROOM: usize> Write for Digits<ROOM> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         let place = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(std::fmt::Error)?;
         place.copy_from_slice(text.as_bytes());
@@ -157,26 +162,26 @@ impl Write for Digits {
     }
 }
 
-impl Digits {
+impl<const ROOM: usize> Digits<ROOM> {
     /// The decimal form of `value` with an exponent, rounded from its exact one to `significant`
     /// digits (at least one; zeros beyond [`SIGNIFICANT`] are left out).
-    fn exact(value: f64, significant: usize) -> Digits {
-        let mut digits = Digits { bytes: [0; SIGNIFICANT + 16], len: 0 };
+    fn exact(value: f64, significant: usize) -> Digits<ROOM> {
+        let mut digits = Digits { bytes: [0; ROOM], len: 0 };
         let written = write!(digits, "{value:.*e}", significant.clamp(1, SIGNIFICANT) - 1);
         debug_assert!(written.is_ok(), "the buffer holds the longest form");
         digits
     }
 
     /// The shortest decimal form of `value` that reads back as the same float.
-    fn shortest(value: f64) -> Digits {
-        let mut digits = Digits { bytes: [0; SIGNIFICANT + 16], len: 0 };
+    fn shortest(value: f64) -> Digits<ROOM> {
+        let mut digits = Digits { bytes: [0; ROOM], len: 0 };
         let written = write!(digits, "{value:e}");
         debug_assert!(written.is_ok(), "the buffer holds the longest form");
         // Two forms can be equally short and equally near. Go takes the even one, the standard
         // library the larger. With 15 digits or fewer, every form is a float of its own.
         let (_, rest, _) = digits.parts();
         if rest.len() >= 15 {
-            let even = Digits::exact(value, 1 + rest.len());
+            let even = Digits::<ROOM>::exact(value, 1 + rest.len());
             if even.text() != digits.text() && even.text().parse() == Ok(value) {
                 return even;
             }
@@ -212,7 +217,7 @@ fn append_zeros(out: &mut Vec<u8>, count: usize) {
 }
 
 fn append_exponent_form(out: &mut Vec<u8>, value: f64, places: usize) {
-    let digits = Digits::exact(value, places.saturating_add(1));
+    let digits = Digits::<LONG>::exact(value, places.saturating_add(1));
     let (first, rest, exponent) = digits.parts();
     out.push(first);
     if places > 0 {
@@ -235,13 +240,19 @@ fn append_general(out: &mut Vec<u8>, value: f64, precision: Option<usize>) {
     if precision.is_none() && value < 1e6 && value == value.trunc() {
         return super::int::append_decimal(out, value as i64);
     }
-    let digits = match precision {
-        Some(significant) => Digits::exact(value, significant),
-        None => Digits::shortest(value),
-    };
-    let (first, rest, exponent) = digits.parts();
+    match precision {
+        Some(significant) => {
+            let digits = Digits::<LONG>::exact(value, significant);
+            arrange_general(out, digits.parts(), significant.max(1));
+        }
+        None => arrange_general(out, Digits::<SHORT>::shortest(value).parts(), 6),
+    }
+}
+
+/// Appends the digits in fixed form, or with an exponent if that is `limit` or more, or below -4.
+fn arrange_general(out: &mut Vec<u8>, parts: (u8, &[u8], i32), limit: usize) {
+    let (first, rest, exponent) = parts;
     let rest = &rest[..rest.iter().rposition(|&byte| byte != b'0').map_or(0, |last| last + 1)];
-    let limit = precision.map_or(6, |precision| precision.max(1));
     match usize::try_from(exponent) {
         Ok(exponent) if exponent < limit => {
             // Digits before the point, as many as the exponent says.

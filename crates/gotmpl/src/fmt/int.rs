@@ -71,15 +71,25 @@ pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: Int, verb: char) -> 
     true
 }
 
-/// The digits of a number in base 2 to 16 without sign or prefix.
-fn append_digits(out: &mut Vec<u8>, mut magnitude: u64, base: u64, upper: bool) {
+/// The digits of a number in base 2, 8, 10 or 16 without sign or prefix.
+fn append_digits(out: &mut Vec<u8>, magnitude: u64, base: u64, upper: bool) {
     let alphabet = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
+    // Divisions by a known number are much faster.
+    match base {
+        2 => append_digits_of::<2>(out, magnitude, alphabet),
+        8 => append_digits_of::<8>(out, magnitude, alphabet),
+        16 => append_digits_of::<16>(out, magnitude, alphabet),
+        _ => append_digits_of::<10>(out, magnitude, alphabet),
+    }
+}
+
+fn append_digits_of<const BASE: u64>(out: &mut Vec<u8>, mut magnitude: u64, alphabet: &[u8; 16]) {
     let mut digits = [0; 64];
     let mut first = digits.len();
     loop {
         first -= 1;
-        digits[first] = alphabet[(magnitude % base) as usize];
-        magnitude /= base;
+        digits[first] = alphabet[(magnitude % BASE) as usize];
+        magnitude /= BASE;
         if magnitude == 0 {
             break;
         }

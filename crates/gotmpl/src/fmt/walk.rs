@@ -48,6 +48,18 @@ impl<'o> Printer<'o> {
         if self.out.len().saturating_add(length) <= self.end { Ok(()) } else { Err(TooLarge) }
     }
 
+    /// Prints an argument as `%v` does.
+    pub(super) fn print_plain(&mut self, argument: &Value) -> Result<(), TooLarge> {
+        match argument {
+            Value::String(text) => self.push(text),
+            Value::Int(value) => {
+                int::append_decimal(self.out, *value);
+                self.reserve(0)
+            }
+            _ => self.print(&Spec::default(), argument, 'v'),
+        }
+    }
+
     /// Prints an argument by `verb`, which may be any character at all.
     pub(super) fn print(
         &mut self,
