@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::time::{Time, Zone};
 
 /// What template functions ask of the world outside.
-pub trait Host {
+pub trait Host: Send + Sync {
     /// The environment variable `name`; `None` if it is not set.
     fn variable(&self, name: &[u8]) -> Option<Bytes>;
 

@@ -1,4 +1,4 @@
-//! Encodings: base64. (JSON has a module of its own, [`crate::json`].)
+//! Data: base64 and maps. (JSON has a module of its own, [`crate::json`].)
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -67,6 +67,26 @@ fn check_padding(text: &[u8], at: usize, filled: usize) -> Result<(), Error> {
     next(last + 1).map_or(Ok(()), |at| Err(Error::Base64 { at }))
 }
 
+/// The entries of a map from keys and values in turn; `text` gives the text of a key. Of equal
+/// keys the last is meant to win.
+///
+/// # Errors
+/// [`Error::OddMap`] for a key without a value, else [`Error::MapKey`] for one that is no text.
+pub fn map<V>(
+    arguments: Vec<V>,
+    text: impl Fn(&V) -> Option<Bytes>,
+) -> Result<Vec<(Bytes, V)>, Error> {
+    if !arguments.len().is_multiple_of(2) {
+        return Err(Error::OddMap);
+    }
+    let mut entries = Vec::with_capacity(arguments.len() / 2);
+    let mut arguments = arguments.into_iter();
+    while let (Some(key), Some(value)) = (arguments.next(), arguments.next()) {
+        entries.push((text(&key).ok_or(Error::MapKey)?, value));
+    }
+    Ok(entries)
+}
+
 fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
@@ -102,6 +122,16 @@ mod tests {
         for text in ["YQ==", "Y\nQ==", "YQ=\r\n=\n", "YR==", "\nYQ==\n\n"] {
             assert_eq!(base64_decode(text.as_bytes()).expect("valid"), "a", "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_map_needs_texts_as_keys_and_a_value_for_each() {
+        let text = |value: &Option<&'static str>| value.map(Bytes::from);
+        assert_eq!(map(vec![], text), Ok(vec![]));
+        assert_eq!(map(vec![Some("a"), None], text), Ok(vec![("a".into(), None)]));
+        assert_eq!(map(vec![None, Some("a")], text), Err(Error::MapKey));
+        let odd = map(vec![None], text).expect_err("odd");
+        assert_eq!(odd.to_string(), "invalid map call");
     }
 
     #[test]

@@ -117,9 +117,9 @@ mod tests {
     fn seq_ascends_only() {
         assert_eq!(numbers(-1, 2), [-1, 0, 1, 2]);
         assert_eq!(numbers(3, 3), [3]);
-        assert_eq!(numbers(3, 2), []);
+        assert!(numbers(3, 2).is_empty());
         assert_eq!(numbers(i64::MAX - 1, i64::MAX), [i64::MAX - 1, i64::MAX]);
-        assert_eq!(numbers(i64::MAX, i64::MIN), []);
+        assert!(numbers(i64::MAX, i64::MIN).is_empty());
     }
 
     #[test]

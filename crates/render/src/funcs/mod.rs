@@ -11,6 +11,7 @@ mod case;
 pub mod data;
 pub mod math;
 pub mod net;
+pub mod path;
 pub mod text;
 
 use gotmpl::quote;
