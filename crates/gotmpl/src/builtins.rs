@@ -1,7 +1,14 @@
 //! The functions every template has, whoever registers more.
 
-use crate::func::Signature;
-use crate::types::Type;
+mod collection;
+mod compare;
+
+use std::cmp::Ordering;
+
+pub(crate) use self::collection::{index, map_entry, position};
+use crate::func::{Failure, Signature};
+use crate::types::{FuncType, Type};
+use crate::value::Value;
 
 /// A builtin function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,4 +105,70 @@ impl Builtin {
         };
         Signature { params, variadic, result: ANY }
     }
+    /// Whether the result can be the content of a slot of interface type.
+    pub(crate) fn may_give_interface(self) -> bool {
+        matches!(self, Builtin::And | Builtin::Or | Builtin::Index)
+    }
+}
+
+/// Runs a builtin that needs nothing but the values of its arguments.
+pub(crate) fn run(builtin: Builtin, arguments: &[Value]) -> Result<Value, Failure> {
+    let [first, rest @ ..] = arguments else { return Ok(Value::Nil) };
+    let ordered = |holds: fn(Option<Ordering>) -> bool| {
+        let order = compare::order(first, rest.first().unwrap_or(&Value::Nil))?;
+        Ok(Value::Bool(holds(order)))
+    };
+    match builtin {
+        Builtin::Not => Ok(Value::Bool(!first.is_true())),
+        Builtin::Eq => compare::eq(first, rest).map(Value::Bool),
+        Builtin::Ne => compare::eq(first, rest).map(|equal| Value::Bool(!equal)),
+        Builtin::Lt => ordered(|order| order == Some(Ordering::Less)),
+        Builtin::Le => ordered(|order| order.is_some_and(Ordering::is_le)),
+        // As in Go these two are the opposites of the others, which shows in NaN.
+        Builtin::Gt => ordered(|order| !order.is_some_and(Ordering::is_le)),
+        Builtin::Ge => ordered(|order| order != Some(Ordering::Less)),
+        Builtin::Len => collection::len(first),
+        Builtin::Slice => collection::slice(first, rest),
+        _ => Err(Failure::new(format!("{} is no such builtin", builtin.name()))),
+    }
+}
+
+/// Calls the function that is the first of `arguments` with the others. Errors call it `name`.
+pub(crate) fn call(name: &[u8], arguments: &mut [Value]) -> Result<Value, Failure> {
+    let name = String::from_utf8_lossy(name);
+    let [function, arguments @ ..] = arguments else { return Err("call of nil".into()) };
+    let Value::Func(function) = function else {
+        return Err(match function.ty() {
+            None => "call of nil".into(),
+            Some(ty) => format!("non-function {name} of type {ty}").into(),
+        });
+    };
+    if function.is_nil() {
+        return Err("call of nil".into());
+    }
+    let FuncType { params, variadic, .. } = function.ty();
+    let (got, fixed) = (arguments.len(), params.len() - usize::from(*variadic));
+    if *variadic && got < fixed {
+        return Err(
+            format!("wrong number of args for {name}: got {got} want at least {fixed}").into()
+        );
+    }
+    if !*variadic && got != fixed {
+        return Err(format!("wrong number of args for {name}: got {got} want {fixed}").into());
+    }
+    for (place, argument) in arguments.iter_mut().enumerate() {
+        let Some(wanted) = params.get(place).or(params.last()) else { continue };
+        match argument.ty() {
+            None if wanted.can_be_nil() => *argument = Value::zero(*wanted),
+            None => {
+                return Err(format!("arg {place}: value is nil; should be of type {wanted}").into());
+            }
+            Some(ty) if ty.is_assignable_to(*wanted) => {}
+            Some(ty) => {
+                let message = format!("arg {place}: value has type {ty}; should be {wanted}");
+                return Err(message.into());
+            }
+        }
+    }
+    function.call(arguments)
 }

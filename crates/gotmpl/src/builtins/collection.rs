@@ -1,0 +1,113 @@
+//! `index`, `slice` and `len`.
+
+use crate::func::Failure;
+use crate::types::{Kind, Type, UINT8};
+use crate::value::{Map, Value};
+
+/// The place that `index` means in something that has places up to `end`, which itself passes.
+pub(crate) fn position(index: &Value, end: usize) -> Result<usize, Failure> {
+    let number = match index {
+        Value::Nil => return Err("cannot index slice/array with nil".into()),
+        Value::Int(number) => *number,
+        // Go reads all integers as `int`; one beyond it turns negative.
+        Value::Integer(_, bits) => bits.cast_signed(),
+        _ => {
+            let ty = index.ty().unwrap_or(Type::Interface);
+            return Err(format!("cannot index slice/array with type {ty}").into());
+        }
+    };
+    match usize::try_from(number) {
+        Ok(place) if place <= end => Ok(place),
+        _ => Err(format!("index out of range: {number}").into()),
+    }
+}
+
+/// The value of the key `index`, or the zero value of the map's elements.
+pub(crate) fn map_entry(map: &Map, index: &Value) -> Result<Value, Failure> {
+    match index {
+        Value::String(key) => {
+            Ok(map.get(key).cloned().unwrap_or_else(|| Value::zero(map.ty().elem)))
+        }
+        _ => Err(match index.ty() {
+            None => "value is nil; should be of type string".into(),
+            Some(ty) => format!("value has type {ty}; should be string").into(),
+        }),
+    }
+}
+
+/// One step of `index` into something else than a slice or map.
+pub(crate) fn index(item: &Value, index: &Value) -> Result<Value, Failure> {
+    match item {
+        Value::String(text) => {
+            let place = position(index, text.len())?;
+            match text.get(place) {
+                Some(byte) => Ok(Value::Integer(&UINT8, u64::from(*byte))),
+                None => Err("reflect: string index out of range".into()),
+            }
+        }
+        Value::Pointer(pointer) => {
+            Err(format!("can't index item of type {}", pointer.ty().elem.name).into())
+        }
+        _ => {
+            let ty = item.ty().unwrap_or(Type::Interface);
+            Err(format!("can't index item of type {ty}").into())
+        }
+    }
+}
+
+pub(super) fn slice(item: &Value, indexes: &[Value]) -> Result<Value, Failure> {
+    let Some(ty) = item.ty() else {
+        return Err("slice of untyped nil".into());
+    };
+    if ty.kind() == Kind::Pointer && item.is_nil() {
+        return Err("slice of nil pointer".into());
+    }
+    if indexes.len() > 3 {
+        return Err(format!("too many slice indexes: {}", indexes.len()).into());
+    }
+    let (len, capacity) = match item {
+        Value::String(_) if indexes.len() == 3 => {
+            return Err("cannot 3-index slice a string".into());
+        }
+        Value::String(text) => (text.len(), text.len()),
+        Value::Slice(slice) => (slice.len(), slice.capacity()),
+        Value::Pointer(pointer) => {
+            return Err(format!("can't slice item of type {}", pointer.ty().elem.name).into());
+        }
+        _ => return Err(format!("can't slice item of type {ty}").into()),
+    };
+    let mut bounds = [0, len, capacity];
+    for (bound, index) in bounds.iter_mut().zip(indexes) {
+        *bound = position(index, capacity)?;
+    }
+    let [low, high, max] = bounds;
+    let invalid = |a: usize, b: usize| Err(format!("invalid slice index: {a} > {b}").into());
+    if low > high {
+        return invalid(low, high);
+    }
+    if high > max {
+        return invalid(high, max);
+    }
+    match item {
+        Value::String(text) => Ok(Value::String(text.slice(low..high))),
+        Value::Slice(slice) => match slice.window(low, high, max) {
+            Some(window) => Ok(Value::Slice(window)),
+            None => invalid(high, max),
+        },
+        _ => Ok(Value::Nil),
+    }
+}
+
+pub(super) fn len(item: &Value) -> Result<Value, Failure> {
+    let len = match item {
+        Value::String(text) => text.len(),
+        Value::Slice(slice) => slice.len(),
+        Value::Map(map) => map.len(),
+        Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
+        Value::Pointer(pointer) => {
+            return Err(format!("len of type {}", pointer.ty().elem.name).into());
+        }
+        _ => return Err(format!("len of type {}", item.ty().unwrap_or(Type::Interface)).into()),
+    };
+    Ok(Value::Int(len as i64))
+}

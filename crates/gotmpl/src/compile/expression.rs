@@ -1,0 +1,287 @@
+//! Pipelines, commands and arguments.
+//!
+//! The order of the steps is the order in which Go looks at things, as an error is reported at
+//! the node looked at last.
+
+use super::{Compiler, Parameter, Task};
+use crate::builtins::Builtin;
+use crate::literal;
+use crate::node::{Content, Name, NodeId};
+use crate::program::Op;
+use crate::types::Type;
+
+impl Compiler<'_> {
+    pub(super) fn pipe(&mut self, id: NodeId, bare: bool) {
+        self.emit(Op::At(id));
+        let Content::Pipe(pipe) = self.tree.node(id).content else { return };
+        let commands = self.tree.children(pipe.commands);
+        let mut tasks = Vec::new();
+        for (place, command) in commands.iter().enumerate() {
+            tasks.push(Task::Command { node: *command, piped: place > 0 });
+            let is_last = place + 1 == commands.len();
+            if !(is_last && bare) && self.may_be_wrapped(*command) {
+                tasks.push(Task::Emit(Op::Unwrap));
+            }
+        }
+        let (names, assigns) = self.variables(id);
+        let give = if assigns { Op::Assign } else { Op::Declare };
+        tasks.extend(names.into_iter().map(|name| Task::Emit(give(name))));
+        self.then(tasks);
+    }
+
+    /// Whether the value of a command can be of interface type.
+    fn may_be_wrapped(&self, command: NodeId) -> bool {
+        let Content::Command(operands) = &self.tree.node(command).content else { return true };
+        let first = self.tree.children(*operands).first();
+        match first.map(|first| &self.tree.node(*first).content) {
+            Some(Content::Function(_, place)) => {
+                let known = self.functions.get(*place);
+                match known.builtin {
+                    Some(builtin) => builtin.may_give_interface(),
+                    None => known.signature.result == Type::Interface,
+                }
+            }
+            Some(Content::Number(..) | Content::String(..) | Content::Bool(_)) => false,
+            _ => true,
+        }
+    }
+
+    pub(super) fn command(&mut self, id: NodeId, piped: bool) {
+        let Content::Command(operands) = self.tree.node(id).content else { return };
+        let [first, arguments @ ..] = self.tree.children(operands) else { return };
+        let (first, called) = (*first, piped || !arguments.is_empty());
+        match &self.tree.node(first).content {
+            Content::Function(..) => self.function(first, id, arguments, piped),
+            Content::Field(_) | Content::Chain(..) => self.fields(first, arguments, piped),
+            Content::Variable(path) if self.tree.path(*path).len() > 1 => {
+                self.fields(first, arguments, piped);
+            }
+            Content::Variable(path) => {
+                self.emit(Op::At(first));
+                self.variable(self.tree.path(*path));
+                if called {
+                    self.not_a_function(first);
+                }
+            }
+            Content::Pipe(_) if called => self.not_a_function(first),
+            Content::Pipe(_) => self.then([Task::Pipe { node: first, bare: true }]),
+            content => {
+                self.emit(Op::At(first));
+                match content {
+                    _ if called => self.not_a_function(first),
+                    Content::Dot => self.emit(Op::Dot),
+                    Content::Nil => self.fail("nil is not a command"),
+                    content => match literal::ideal(content, &self.tree.print(first)) {
+                        Ok(constant) => self.constant(constant),
+                        Err(message) => self.fail(message),
+                    },
+                }
+            }
+        }
+    }
+
+    fn not_a_function(&mut self, node: NodeId) {
+        let node = self.tree.print(node);
+        self.fail([b"can't give argument to non-function ", &*node].concat());
+    }
+
+    fn variable(&mut self, path: &[Name]) {
+        if let [name, ..] = path {
+            self.emit(Op::Variable(*name));
+        }
+    }
+
+    /// A field, variable with fields, or chain; the last field may be a method with arguments.
+    fn fields(&mut self, id: NodeId, arguments: &[NodeId], piped: bool) {
+        self.emit(Op::At(id));
+        let mut tasks = Vec::new();
+        let path = match &self.tree.node(id).content {
+            Content::Field(path) => {
+                self.emit(Op::Dot);
+                self.tree.path(*path)
+            }
+            Content::Variable(path) => {
+                let path = self.tree.path(*path);
+                self.variable(path);
+                &path[1..]
+            }
+            Content::Chain(inner, path) => {
+                tasks.push(match &self.tree.node(*inner).content {
+                    Content::Pipe(_) => Task::Pipe { node: *inner, bare: false },
+                    // Only functions and pipelines begin a chain.
+                    _ => Task::Argument {
+                        node: *inner,
+                        parameter: Parameter::Typed(Type::Interface),
+                    },
+                });
+                self.tree.path(*path)
+            }
+            _ => return,
+        };
+        let Some((last, path)) = path.split_last() else { return };
+        tasks.extend(path.iter().map(|name| Task::Emit(Op::Field { name: *name, node: id })));
+        if arguments.is_empty() && !piped {
+            tasks.push(Task::Emit(Op::Field { name: *last, node: id }));
+        } else {
+            let nil = self.label();
+            let count = arguments.len() as u16;
+            tasks.push(Task::Emit(Op::Method { name: *last, arguments: count, piped, nil }));
+            for (index, argument) in arguments.iter().enumerate() {
+                let parameter = Parameter::Method { index: index as u16 };
+                tasks.push(Task::Argument { node: *argument, parameter });
+            }
+            tasks.push(Task::Emit(Op::CallMethod { node: id, arguments: count, piped }));
+            tasks.push(Task::Bind(nil));
+        }
+        self.then(tasks);
+    }
+
+    /// A call of the function `id`; errors of the function itself are reported at `command`.
+    fn function(&mut self, id: NodeId, command: NodeId, arguments: &[NodeId], piped: bool) {
+        self.emit(Op::At(id));
+        let Content::Function(_, place) = &self.tree.node(id).content else { return };
+        let functions = self.functions;
+        let known = functions.get(*place);
+        let given = arguments.len() + usize::from(piped);
+        if let Err(message) = check_count(
+            &known.name,
+            known.signature.params.len(),
+            known.signature.variadic,
+            arguments.len(),
+            given,
+        ) {
+            return self.fail(message);
+        }
+        if given > usize::from(u16::MAX) {
+            return self.fail(format!("too many arguments for {}", known.name));
+        }
+        match known.builtin {
+            Some(Builtin::And) => return self.logic(false, arguments, piped),
+            Some(Builtin::Or) => return self.logic(true, arguments, piped),
+            _ => {}
+        }
+        let mut tasks = Vec::new();
+        for (index, argument) in arguments.iter().enumerate() {
+            let parameter = Parameter::Typed(parameter_type(&known.signature.params, index));
+            tasks.push(Task::Argument { node: *argument, parameter });
+        }
+        let count = arguments.len() as u16;
+        let function = *place as u32;
+        if piped {
+            let ty = parameter_type(&known.signature.params, arguments.len());
+            tasks.extend(self.check_piped(ty, count));
+        }
+        tasks.push(Task::Emit(Op::Call { node: command, function, arguments: count, piped }));
+        self.then(tasks);
+    }
+
+    /// `and` or `or`: arguments are evaluated until one decides.
+    fn logic(&mut self, or: bool, arguments: &[NodeId], piped: bool) {
+        let decided = self.label();
+        let end = self.label();
+        let mut tasks = Vec::new();
+        for (index, argument) in arguments.iter().enumerate() {
+            let parameter = Parameter::Typed(Type::Interface);
+            tasks.push(Task::Argument { node: *argument, parameter });
+            if piped || index + 1 < arguments.len() {
+                tasks.push(Task::Emit(Op::Decide { or, label: decided }));
+            }
+        }
+        if piped {
+            // The last argument is on the stack already, below the one that decided.
+            tasks.push(Task::Emit(Op::Jump(end)));
+            tasks.extend([Task::Bind(decided), Task::Emit(Op::Nip), Task::Bind(end)]);
+        } else {
+            tasks.push(Task::Bind(decided));
+        }
+        self.then(tasks);
+    }
+
+    pub(super) fn argument(&mut self, id: NodeId, parameter: Parameter) {
+        self.emit(Op::At(id));
+        let check = match parameter {
+            Parameter::Typed(Type::Interface) => None,
+            Parameter::Typed(ty) => Some(self.check(ty)),
+            Parameter::Method { index } => Some(Op::CheckMethod { index }),
+        };
+        let mut check = check.map(Task::Emit);
+        match &self.tree.node(id).content {
+            Content::Dot => self.emit(Op::Dot),
+            Content::Variable(path) if self.tree.path(*path).len() == 1 => {
+                self.variable(self.tree.path(*path));
+            }
+            Content::Variable(_) | Content::Field(_) | Content::Chain(..) => {
+                self.then(check.take());
+                self.fields(id, &[], false);
+            }
+            Content::Pipe(_) => {
+                self.then(check.take());
+                self.then([Task::Pipe { node: id, bare: false }]);
+            }
+            Content::Function(..) => {
+                self.then(check.take());
+                self.function(id, id, &[], false);
+            }
+            content => {
+                check = None;
+                match parameter {
+                    Parameter::Typed(ty) => {
+                        match literal::as_argument(content, &self.tree.print(id), ty) {
+                            Ok(constant) => self.constant(constant),
+                            Err(message) => self.fail(message),
+                        }
+                    }
+                    Parameter::Method { index } => self.emit(Op::MethodLiteral { node: id, index }),
+                }
+            }
+        }
+        self.then(check);
+    }
+
+    fn check(&mut self, ty: Type) -> Op {
+        Op::Check(self.type_place(ty))
+    }
+
+    fn type_place(&mut self, ty: Type) -> u32 {
+        let types = &mut self.program.types;
+        let place = types.iter().position(|known| *known == ty).unwrap_or_else(|| {
+            types.push(ty);
+            types.len() - 1
+        });
+        place as u32
+    }
+
+    /// The check of an argument that came through the pipeline and is below the others.
+    fn check_piped(&mut self, ty: Type, arguments: u16) -> Option<Task> {
+        (ty != Type::Interface).then(|| {
+            let ty = self.type_place(ty);
+            Task::Emit(Op::CheckPiped { ty, arguments })
+        })
+    }
+}
+
+/// The type of the parameter that takes argument number `index`.
+pub(crate) fn parameter_type(params: &[Type], index: usize) -> Type {
+    params.get(index).or(params.last()).copied().unwrap_or(Type::Interface)
+}
+
+/// Checks the number of arguments: `written` ones, or `given` with the piped one.
+pub(crate) fn check_count(
+    name: &str,
+    params: usize,
+    variadic: bool,
+    written: usize,
+    given: usize,
+) -> Result<(), String> {
+    if variadic {
+        let wanted = params - 1;
+        if given < wanted {
+            return Err(format!(
+                "wrong number of args for {name}: want at least {wanted} got {written}"
+            ));
+        }
+    } else if given != params {
+        return Err(format!("wrong number of args for {name}: want {params} got {given}"));
+    }
+    Ok(())
+}

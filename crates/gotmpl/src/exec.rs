@@ -1,0 +1,382 @@
+//! Runs a [`Program`].
+//!
+//! One loop over the steps, with all that Go's executor keeps on its stack in lists: operands,
+//! variables, dots, loops, template calls. So depth costs memory, never stack.
+
+mod call;
+mod field;
+mod operand;
+mod range;
+
+use bytes::Bytes;
+
+use self::operand::Operand;
+use self::range::Loop;
+use crate::error::Error;
+use crate::fmt;
+use crate::func::{Failure, Library, Table};
+use crate::node::{Name, NodeId, Tree};
+use crate::program::{Label, Op, Program};
+use crate::types::Method;
+use crate::value::Value;
+
+/// How deep template calls may nest, as in Go.
+const MAX_DEPTH: usize = 100_000;
+
+/// How much memory a template may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes that one execution may output.
+    pub output: usize,
+    /// The most bytes that `print`, `printf`, `html` and their like may make at a time.
+    pub value: usize,
+}
+
+impl Default for Limits {
+    /// 1 GiB of output, values of 256 MiB.
+    fn default() -> Limits {
+        Limits { output: 1 << 30, value: 256 << 20 }
+    }
+}
+
+/// What is executed: a program, and what it was compiled from and against.
+#[derive(Clone, Copy)]
+pub(crate) struct Code<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) source: &'a Bytes,
+    pub(crate) tree: &'a Tree,
+    pub(crate) program: &'a Program,
+    pub(crate) functions: &'a Table,
+}
+
+/// Executes the template number `entry` of `code` with the data `dot`, and appends what it
+/// outputs to `out`, in case of an error up to there.
+pub(crate) fn execute(
+    code: Code<'_>,
+    entry: usize,
+    library: &dyn Library,
+    dot: Value,
+    limits: Limits,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let Some((template, _)) = code.tree.templates.get(entry) else { return Ok(()) };
+    let start = out.len();
+    let mut executor = Executor {
+        code,
+        library,
+        limits,
+        start,
+        out,
+        next: 0,
+        at: None,
+        template: *template,
+        root: Name::ROOT,
+        dot: Operand::Value(Value::Nil),
+        operands: Vec::new(),
+        variables: Vec::new(),
+        base: 0,
+        dots: Vec::new(),
+        marks: Vec::new(),
+        loops: Vec::new(),
+        frames: Vec::new(),
+        methods: Vec::new(),
+        arguments: Vec::new(),
+    };
+    executor.begin(*template, code.program.starts[entry], Operand::Value(dot));
+    executor.run().map_err(|failure| executor.error(&failure))
+}
+
+struct Executor<'a> {
+    code: Code<'a>,
+    library: &'a dyn Library,
+    limits: Limits,
+    /// How long `out` was in the beginning.
+    start: usize,
+    out: &'a mut Vec<u8>,
+    /// The next step.
+    next: usize,
+    /// The node visited last.
+    at: Option<NodeId>,
+    /// The template being executed.
+    template: Name,
+    /// The name `$`.
+    root: Name,
+    dot: Operand,
+    operands: Vec<Operand>,
+    variables: Vec<Variable>,
+    /// Where the variables of this template begin.
+    base: usize,
+    /// The dots around `with`, innermost last.
+    dots: Vec<Operand>,
+    /// The marks of [`Op::Mark`].
+    marks: Vec<usize>,
+    loops: Vec<Loop>,
+    /// The template calls, innermost last.
+    frames: Vec<Frame>,
+    /// Methods whose arguments are being evaluated.
+    methods: Vec<Pending>,
+    /// The arguments of a call; kept to be used again.
+    arguments: Vec<Value>,
+}
+
+struct Variable {
+    name: Name,
+    operand: Operand,
+}
+
+/// What a template call comes back to.
+struct Frame {
+    next: usize,
+    at: Option<NodeId>,
+    template: Name,
+    base: usize,
+    dot: Operand,
+}
+
+/// A method that was looked up, and the value it belongs to.
+struct Pending {
+    method: &'static Method,
+    receiver: Value,
+}
+
+impl Executor<'_> {
+    fn run(&mut self) -> Result<(), Failure> {
+        let program = self.code.program;
+        while let Some(op) = program.ops.get(self.next) {
+            self.next += 1;
+            match *op {
+                Op::Text { start, end } => self.text(start as usize, end as usize)?,
+                Op::Print(node) => self.print(node)?,
+                Op::Discard => {
+                    self.operands.pop();
+                }
+                Op::Mark => self.marks.push(self.variables.len()),
+                Op::Release => {
+                    if let Some(mark) = self.marks.pop() {
+                        self.variables.truncate(mark);
+                    }
+                }
+                Op::Jump(label) => self.jump(label),
+                Op::JumpUnless(label) => {
+                    if !self.take().is_true() {
+                        self.jump(label);
+                    }
+                }
+                Op::With(label) => {
+                    let operand = self.take().unwrapped();
+                    if operand.is_true() {
+                        self.dots.push(std::mem::replace(&mut self.dot, operand));
+                    } else {
+                        self.jump(label);
+                    }
+                }
+                Op::EndWith => self.unwind(0, 1),
+                Op::Range { otherwise, two_variables } => self.range(otherwise, two_variables)?,
+                Op::Next { done, bind } => self.next_step(done, bind)?,
+                Op::Unwind { marks, dots } => self.unwind(marks as usize, dots as usize),
+                Op::EndRange(label) => {
+                    self.end_loop();
+                    self.jump(label);
+                }
+                Op::Enter(node) => {
+                    self.at = Some(node);
+                    if self.frames.len() == MAX_DEPTH {
+                        let message = format!("exceeded maximum template depth ({MAX_DEPTH})");
+                        return Err(message.into());
+                    }
+                }
+                Op::Execute { template, start } => self.call_template(template, start),
+                Op::Return => {
+                    if !self.return_from_template() {
+                        break;
+                    }
+                }
+
+                Op::At(node) => self.at = Some(node),
+                Op::Dot => self.operands.push(self.dot.clone()),
+                Op::Variable(name) => {
+                    let operand = self.variable(name)?.clone();
+                    self.operands.push(operand);
+                }
+                Op::Constant(place) => {
+                    let value = program.constants[place as usize].value();
+                    self.operands.push(Operand::Value(value));
+                }
+                Op::Nil => self.operands.push(Operand::Value(Value::Nil)),
+                Op::Field { name, node } => self.field(name, node)?,
+                Op::Method { name, arguments, piped, nil } => {
+                    self.method(name, arguments, piped, nil)?;
+                }
+                Op::CheckMethod { index } => self.check_method_argument(index)?,
+                Op::MethodLiteral { node, index } => self.method_literal(node, index)?,
+                Op::CallMethod { node, arguments, piped } => {
+                    self.call_method(node, arguments, piped)?;
+                }
+                Op::Check(ty) => {
+                    let checked = self.take().checked(program.types[ty as usize])?;
+                    self.operands.push(checked);
+                }
+                Op::CheckPiped { ty, arguments } => {
+                    self.check_piped(program.types[ty as usize], arguments)?;
+                }
+                Op::Call { node, function, arguments, piped } => {
+                    self.call(node, function as usize, arguments, piped)?;
+                }
+                Op::Decide { or, label } => {
+                    if self.operands.last().is_some_and(Operand::is_true) == or {
+                        self.jump(label);
+                    } else {
+                        self.operands.pop();
+                    }
+                }
+                Op::Nip => {
+                    if let Some(operand) = self.operands.pop()
+                        && let Some(below) = self.operands.last_mut()
+                    {
+                        *below = operand;
+                    }
+                }
+                Op::Unwrap => {
+                    let operand = self.take().unwrapped();
+                    self.operands.push(operand);
+                }
+                Op::Declare(name) => {
+                    let operand = self.top();
+                    self.variables.push(Variable { name, operand });
+                }
+                Op::Assign(name) => {
+                    let operand = self.top();
+                    *self.variable(name)? = operand;
+                }
+                Op::Fail(place) => {
+                    return Err(Failure::new(program.messages[place as usize].clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn jump(&mut self, label: Label) {
+        self.next = self.code.program.targets[label.0 as usize] as usize;
+    }
+
+    /// Takes the top of the operands. The compiler sees to it that there is one.
+    fn take(&mut self) -> Operand {
+        self.operands.pop().unwrap_or_default()
+    }
+
+    /// Another of the operand on top.
+    fn top(&self) -> Operand {
+        self.operands.last().cloned().unwrap_or_default()
+    }
+
+    fn variable(&mut self, name: Name) -> Result<&mut Operand, Failure> {
+        let variables = self.variables[self.base..].iter_mut();
+        match variables.rev().find(|variable| variable.name == name) {
+            Some(variable) => Ok(&mut variable.operand),
+            None => {
+                let name = self.code.tree.name(name);
+                Err(Failure::new([b"undefined variable: ", name.as_ref()].concat()))
+            }
+        }
+    }
+
+    fn text(&mut self, start: usize, end: usize) -> Result<(), Failure> {
+        if end - start > self.room() {
+            return Err(self.too_large());
+        }
+        self.out.extend_from_slice(&self.code.source[start..end]);
+        Ok(())
+    }
+
+    /// Outputs the value of the action `node`.
+    fn print(&mut self, node: NodeId) -> Result<(), Failure> {
+        let operand = self.take();
+        let room = self.room();
+        let out = &mut *self.out;
+        let printed = operand.with(|value| match value {
+            Value::Func(func) => Err(Some(func.ty())),
+            value => fmt::print_value(out, value, room).map_err(|fmt::TooLarge| None),
+        });
+        printed.map_err(|unprintable| {
+            self.at = Some(node);
+            match unprintable {
+                Some(ty) => {
+                    let node = self.code.tree.print(node);
+                    let of = [b" of type ", ty.name.as_bytes()].concat();
+                    Failure::new([b"can't print ", &*node, &*of].concat())
+                }
+                None => self.too_large(),
+            }
+        })
+    }
+
+    /// How many bytes may still be output.
+    fn room(&self) -> usize {
+        self.limits.output.saturating_sub(self.out.len() - self.start)
+    }
+
+    fn too_large(&self) -> Failure {
+        format!("the output is larger than {} bytes", self.limits.output).into()
+    }
+
+    /// Puts back the dot, and drops the variables, of that many blocks.
+    fn unwind(&mut self, marks: usize, dots: usize) {
+        self.marks.truncate(self.marks.len() - marks.saturating_sub(1).min(self.marks.len()));
+        if marks > 0
+            && let Some(mark) = self.marks.pop()
+        {
+            self.variables.truncate(mark);
+        }
+        self.dots.truncate(self.dots.len() - dots.saturating_sub(1).min(self.dots.len()));
+        if dots > 0
+            && let Some(dot) = self.dots.pop()
+        {
+            self.dot = dot;
+        }
+    }
+
+    fn call_template(&mut self, template: Name, start: Label) {
+        let argument = self.take();
+        let frame = Frame {
+            next: self.next,
+            at: self.at,
+            template: self.template,
+            base: self.base,
+            dot: std::mem::take(&mut self.dot),
+        };
+        self.frames.push(frame);
+        self.begin(template, start, argument);
+    }
+
+    /// Goes to the start of a template.
+    fn begin(&mut self, template: Name, start: Label, dot: Operand) {
+        self.template = template;
+        self.base = self.variables.len();
+        self.variables.push(Variable { name: self.root, operand: dot.clone() });
+        self.dot = dot;
+        self.jump(start);
+    }
+
+    /// Goes back to where the template was called; false if that is outside.
+    fn return_from_template(&mut self) -> bool {
+        let Some(frame) = self.frames.pop() else { return false };
+        self.variables.truncate(self.base);
+        self.next = frame.next;
+        self.at = frame.at;
+        self.template = frame.template;
+        self.base = frame.base;
+        self.dot = frame.dot;
+        true
+    }
+
+    fn error(&self, failure: &Failure) -> Error {
+        let Code { name, source, tree, .. } = self.code;
+        let (offset, node) = match self.at {
+            Some(at) => (tree.node(at).position, tree.print(at)),
+            None => (0, Vec::new()),
+        };
+        let message = failure.message().to_vec();
+        Error::execute(name, source, offset, tree.name(self.template), node, message)
+    }
+}

@@ -1,0 +1,278 @@
+//! Calls of functions, methods and builtins.
+
+use super::field::{self, Place};
+use super::operand::{Element, Operand};
+use super::{Executor, Pending};
+use crate::builtins::{self, Builtin};
+use crate::compile::{check_count, parameter_type};
+use crate::escape::Escape;
+use crate::fmt::{self, TooLarge};
+use crate::func::Failure;
+use crate::literal;
+use crate::node::{Content, Name, NodeId};
+use crate::program::Label;
+use crate::types::{Method, Type};
+use crate::value::Value;
+
+/// Checks that `method` can be called with `written` arguments, `given` with the piped one.
+fn check_method(method: &Method, written: usize, given: usize) -> Result<(), Failure> {
+    let Method { name, params, variadic, results, .. } = method;
+    check_count(name, params.len(), *variadic, written, given)?;
+    if *results != 1 {
+        let message = format!("function {name} has {results} return values; should be 1 or 2");
+        return Err(message.into());
+    }
+    Ok(())
+}
+
+impl Executor<'_> {
+    /// Takes a value and gives its field, or what its method gives without arguments.
+    pub(super) fn field(&mut self, name: Name, node: NodeId) -> Result<(), Failure> {
+        let receiver = self.take();
+        let operand = match field::find(&receiver, self.code.tree.name(name), false)? {
+            Place::Operand(operand) => operand,
+            Place::Method(method) => {
+                check_method(method, 0, 0)?;
+                self.arguments.clear();
+                self.run_method(method, &receiver.into_value(), node)?
+            }
+        };
+        self.operands.push(operand);
+        Ok(())
+    }
+
+    /// Looks up a method that is to be called with arguments.
+    pub(super) fn method(
+        &mut self,
+        name: Name,
+        arguments: u16,
+        piped: bool,
+        nil: Label,
+    ) -> Result<(), Failure> {
+        let receiver = self.take();
+        match field::find(&receiver, self.code.tree.name(name), true)? {
+            Place::Method(method) => {
+                let written = usize::from(arguments);
+                check_method(method, written, written + usize::from(piped))?;
+                self.methods.push(Pending { method, receiver: receiver.into_value() });
+            }
+            // Only nothing has nothing to say against arguments.
+            Place::Operand(operand) => {
+                if piped {
+                    self.operands.pop();
+                }
+                self.operands.push(operand);
+                self.jump(nil);
+            }
+        }
+        Ok(())
+    }
+
+    /// The type of parameter number `index` of the method that was looked up last.
+    fn method_parameter(&self, index: u16) -> Type {
+        let params = self.methods.last().map_or(&[][..], |pending| pending.method.params);
+        parameter_type(params, usize::from(index))
+    }
+
+    pub(super) fn check_method_argument(&mut self, index: u16) -> Result<(), Failure> {
+        let ty = self.method_parameter(index);
+        let checked = self.take().checked(ty)?;
+        self.operands.push(checked);
+        Ok(())
+    }
+
+    pub(super) fn method_literal(&mut self, node: NodeId, index: u16) -> Result<(), Failure> {
+        let tree = self.code.tree;
+        let ty = self.method_parameter(index);
+        let constant = literal::as_argument(&tree.node(node).content, &tree.print(node), ty)
+            .map_err(Failure::new)?;
+        self.operands.push(Operand::Value(constant.value()));
+        Ok(())
+    }
+
+    pub(super) fn call_method(
+        &mut self,
+        node: NodeId,
+        arguments: u16,
+        piped: bool,
+    ) -> Result<(), Failure> {
+        if piped {
+            let ty = self.method_parameter(arguments);
+            self.check_piped(ty, arguments)?;
+        }
+        self.gather(arguments, piped);
+        let Some(Pending { method, receiver }) = self.methods.pop() else { return Ok(()) };
+        let operand = self.run_method(method, &receiver, node)?;
+        self.operands.push(operand);
+        Ok(())
+    }
+
+    /// Calls a method with the arguments that were gathered.
+    fn run_method(
+        &mut self,
+        method: &Method,
+        receiver: &Value,
+        node: NodeId,
+    ) -> Result<Operand, Failure> {
+        match (method.call)(receiver, &mut self.arguments) {
+            Ok(value) => Ok(Operand::Value(value)),
+            Err(failure) => Err(self.failed(method.name, node, &failure)),
+        }
+    }
+
+    /// Checks the argument that came through the pipeline, below `arguments` others.
+    pub(super) fn check_piped(&mut self, ty: Type, arguments: u16) -> Result<(), Failure> {
+        let place = self.operands.len().checked_sub(1 + usize::from(arguments));
+        if let Some(operand) = place.and_then(|place| self.operands.get_mut(place)) {
+            *operand = std::mem::take(operand).checked(ty)?;
+        }
+        Ok(())
+    }
+
+    /// Where the arguments of a call begin among the operands. The piped one is put last.
+    fn arguments_start(&mut self, arguments: u16, piped: bool) -> usize {
+        let count = usize::from(arguments) + usize::from(piped);
+        let start = self.operands.len().saturating_sub(count);
+        if piped && arguments > 0 {
+            self.operands[start..].rotate_left(1);
+        }
+        start
+    }
+
+    /// Takes the values of the arguments, as they are now.
+    fn gather(&mut self, arguments: u16, piped: bool) {
+        let start = self.arguments_start(arguments, piped);
+        self.arguments.clear();
+        self.arguments.extend(self.operands.drain(start..).map(Operand::into_value));
+    }
+
+    /// Takes the arguments and calls the function at `place` of the table.
+    pub(super) fn call(
+        &mut self,
+        node: NodeId,
+        place: usize,
+        arguments: u16,
+        piped: bool,
+    ) -> Result<(), Failure> {
+        let known = self.code.functions.get(place);
+        let result = match known.builtin {
+            None => {
+                self.gather(arguments, piped);
+                let hold = match known.signature.result {
+                    Type::Interface => Operand::Interface,
+                    _ => Operand::Value,
+                };
+                self.library.call(place, &mut self.arguments).map(hold)
+            }
+            Some(builtin) => self.builtin(builtin, node, arguments, piped),
+        };
+        match result {
+            Ok(operand) => {
+                self.operands.push(operand);
+                Ok(())
+            }
+            Err(failure) => Err(self.failed(&known.name, node, &failure)),
+        }
+    }
+
+    /// The failure of a function, reported at `node`.
+    fn failed(&mut self, name: &str, node: NodeId, failure: &Failure) -> Failure {
+        self.at = Some(node);
+        let message = failure.message().as_ref();
+        Failure::new([b"error calling ", name.as_bytes(), b": ", message].concat())
+    }
+
+    fn builtin(
+        &mut self,
+        builtin: Builtin,
+        node: NodeId,
+        arguments: u16,
+        piped: bool,
+    ) -> Result<Operand, Failure> {
+        match builtin {
+            Builtin::Index => return self.index(arguments, piped),
+            Builtin::Len if self.operands.last().is_some_and(Operand::is_nil_pointer) => {
+                return Err("len of nil pointer".into());
+            }
+            _ => self.gather(arguments, piped),
+        }
+        let limit = self.limits.value;
+        let mut text = Vec::new();
+        let made = match (builtin, &mut self.arguments[..]) {
+            (Builtin::Print, arguments) => fmt::print(&mut text, arguments, limit),
+            (Builtin::Println, arguments) => fmt::println(&mut text, arguments, limit),
+            (Builtin::Printf, [Value::String(format), arguments @ ..]) => {
+                fmt::printf(&mut text, format, arguments, limit)
+            }
+            (Builtin::Html, arguments) => {
+                Escape::Html.append_arguments(&mut text, arguments, limit)
+            }
+            (Builtin::Js, arguments) => Escape::Js.append_arguments(&mut text, arguments, limit),
+            (Builtin::Urlquery, arguments) => {
+                Escape::UrlQuery.append_arguments(&mut text, arguments, limit)
+            }
+            (Builtin::Call, _) => {
+                let callee = self.callee(node);
+                return builtins::call(&callee, &mut self.arguments).map(Operand::Value);
+            }
+            (builtin, arguments) => return builtins::run(builtin, arguments).map(Operand::Value),
+        };
+        match made {
+            Ok(()) => Ok(Operand::Value(Value::from(text))),
+            Err(TooLarge) => Err(format!("the text is larger than {limit} bytes").into()),
+        }
+    }
+
+    /// What errors of `call` name the function it was given: as it is written, or the value that
+    /// came through the pipeline.
+    fn callee(&self, node: NodeId) -> Vec<u8> {
+        let tree = self.code.tree;
+        if let Content::Command(operands) = tree.node(node).content
+            && let [_, callee, ..] = tree.children(operands)
+        {
+            return tree.print(*callee);
+        }
+        match self.arguments.first() {
+            Some(Value::String(text)) => text.to_vec(),
+            Some(value) => match value.ty() {
+                Some(ty) => format!("<{ty} Value>").into_bytes(),
+                None => b"<invalid Value>".to_vec(),
+            },
+            None => Vec::new(),
+        }
+    }
+
+    /// `index`: the element itself, not its value, where there is one.
+    fn index(&mut self, arguments: u16, piped: bool) -> Result<Operand, Failure> {
+        let start = self.arguments_start(arguments, piped);
+        let mut operands = self.operands.drain(start..);
+        let mut item = operands.next().unwrap_or_default().unwrapped();
+        if item.with(|value| matches!(value, Value::Nil)) {
+            return Err("index of untyped nil".into());
+        }
+        for index in operands {
+            if item.is_nil_pointer() {
+                return Err("index of nil pointer".into());
+            }
+            let index = index.into_value();
+            item = match item.into_value() {
+                Value::Slice(slice) => {
+                    let place = builtins::position(&index, slice.len())?;
+                    if place == slice.len() {
+                        return Err("reflect: slice index out of range".into());
+                    }
+                    Operand::Element(Element { slice, index: place, field: None })
+                }
+                Value::Map(map) => {
+                    let value = builtins::map_entry(&map, &index)?;
+                    match map.ty().elem {
+                        Type::Interface => Operand::Interface(value),
+                        _ => Operand::Value(value),
+                    }
+                }
+                value => Operand::Value(builtins::index(&value, &index)?),
+            };
+        }
+        Ok(item)
+    }
+}

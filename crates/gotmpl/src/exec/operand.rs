@@ -1,0 +1,147 @@
+//! What the executor computes with.
+
+use crate::func::Failure;
+use crate::types::{Kind, Type};
+use crate::value::{Slice, Value};
+
+/// A value, and what Go knows beside it: whether it stands in a slot of type `interface {}`, and
+/// whether it *is* the slot of a slice, so that later changes of the slice show.
+#[derive(Clone)]
+pub(super) enum Operand {
+    /// A value of its own concrete type, or no value at all.
+    Value(Value),
+    /// What a slot of interface type holds. Nil in it is a nil interface, which in Go is not the
+    /// same as no value.
+    Interface(Value),
+    /// A slot of a slice.
+    Element(Element),
+}
+
+/// A slot of a slice, or a field of the struct in it.
+#[derive(Clone)]
+pub(super) struct Element {
+    pub(super) slice: Slice,
+    pub(super) index: usize,
+    pub(super) field: Option<u32>,
+}
+
+impl Element {
+    fn with<R>(&self, look: impl FnOnce(&Value) -> R) -> R {
+        let elements = self.slice.elements();
+        let value = elements.get(self.index).unwrap_or(&Value::Nil);
+        match (self.field, value) {
+            (None, value) => look(value),
+            (Some(field), Value::Struct(value)) => {
+                look(value.fields().get(field as usize).unwrap_or(&Value::Nil))
+            }
+            (Some(_), _) => look(&Value::Nil),
+        }
+    }
+
+    /// The type of the slot.
+    fn ty(&self) -> Type {
+        match (self.field, self.slice.ty().elem) {
+            (Some(field), Type::Struct(ty)) => {
+                ty.fields.get(field as usize).map_or(Type::Interface, |field| field.ty)
+            }
+            (_, ty) => ty,
+        }
+    }
+}
+
+impl Default for Operand {
+    fn default() -> Operand {
+        Operand::Value(Value::Nil)
+    }
+}
+
+impl Operand {
+    /// Shows the value to `look`.
+    pub(super) fn with<R>(&self, look: impl FnOnce(&Value) -> R) -> R {
+        match self {
+            Operand::Value(value) | Operand::Interface(value) => look(value),
+            Operand::Element(element) => element.with(look),
+        }
+    }
+
+    /// The value as it is now.
+    pub(super) fn into_value(self) -> Value {
+        match self {
+            Operand::Value(value) | Operand::Interface(value) => value,
+            Operand::Element(element) => element.with(Value::clone),
+        }
+    }
+
+    /// Whether the operand's static type is an interface type.
+    pub(super) fn is_interface(&self) -> bool {
+        match self {
+            Operand::Value(_) => false,
+            Operand::Interface(_) => true,
+            Operand::Element(element) => element.ty() == Type::Interface,
+        }
+    }
+
+    pub(super) fn is_true(&self) -> bool {
+        self.with(Value::is_true)
+    }
+
+    /// The operand without the slot of interface type it may be in.
+    pub(super) fn unwrapped(self) -> Operand {
+        if self.is_interface() { Operand::Value(self.into_value()) } else { self }
+    }
+
+    /// Go's text of the static type of a value that is there.
+    pub(super) fn type_text(&self) -> String {
+        if self.is_interface() {
+            return Type::Interface.to_string();
+        }
+        self.with(|value| value.ty().map_or_else(|| "<nil>".to_owned(), |ty| ty.to_string()))
+    }
+
+    /// The operand as an argument for a parameter of type `target`.
+    pub(super) fn checked(self, target: Type) -> Result<Operand, Failure> {
+        let Some(ty) = self.with(Value::ty) else {
+            return match self.is_interface() {
+                _ if target == Type::Interface => Ok(self),
+                true => Err(mismatch(target, Type::Interface)),
+                false if target.can_be_nil() => Ok(Operand::Value(Value::zero(target))),
+                false => Err(format!("invalid value; expected {target}").into()),
+            };
+        };
+        match (ty, target) {
+            (Type::Slice(from), Type::Slice(to))
+                if ty.is_assignable_to(target) && !std::ptr::eq(from, to) =>
+            {
+                Ok(Operand::Value(match self.into_value() {
+                    Value::Slice(slice) => Value::Slice(slice.with_type(to)),
+                    value => value,
+                }))
+            }
+            _ if ty.is_assignable_to(target) => Ok(self),
+            (Type::Pointer(pointer), _) if Type::Struct(pointer.elem) == target => {
+                let target = self.with(|value| match value {
+                    Value::Pointer(pointer) => pointer.target().cloned(),
+                    _ => None,
+                });
+                match target {
+                    Some(target) => Ok(Operand::Value(Value::Struct(target))),
+                    None => Err(format!("dereference of nil pointer of type {ty}").into()),
+                }
+            }
+            _ => Err(mismatch(target, ty)),
+        }
+    }
+
+    /// Whether following pointers ends at nil, be it a nil pointer or a nil interface.
+    pub(super) fn is_nil_pointer(&self) -> bool {
+        let interface = self.is_interface();
+        self.with(|value| match value {
+            Value::Nil => interface,
+            value => value.ty().is_some_and(|ty| ty.kind() == Kind::Pointer) && value.is_nil(),
+        })
+    }
+}
+
+fn mismatch(expected: Type, got: Type) -> Failure {
+    format!("wrong type for value; expected {expected}; got {got}").into()
+}

@@ -1,0 +1,180 @@
+//! Loops.
+
+use super::operand::{Element, Operand};
+use super::{Executor, Variable};
+use crate::fmt;
+use crate::func::Failure;
+use crate::program::{Bind, Label};
+use crate::types::{IntegerType, Type};
+use crate::value::{Map, Sequence, Slice, Value};
+
+/// A loop that is running.
+pub(super) struct Loop {
+    items: Items,
+    /// The dot around the loop.
+    dot: Operand,
+    /// How many variables there are when a step begins.
+    variables: usize,
+}
+
+/// What is left to range over.
+enum Items {
+    Slice {
+        slice: Slice,
+        next: usize,
+        len: usize,
+    },
+    Map {
+        map: Map,
+        next: usize,
+    },
+    /// `int` if there is no other type.
+    Integers {
+        ty: Option<&'static IntegerType>,
+        next: u64,
+        end: u64,
+    },
+    Sequence {
+        first: Option<(Value, Value)>,
+        rest: Sequence,
+    },
+}
+
+impl Items {
+    /// The next index or key, and the element.
+    fn next(&mut self) -> Option<(Value, Operand)> {
+        match self {
+            Items::Slice { slice, next, len } => {
+                let index = *next;
+                if index >= *len {
+                    return None;
+                }
+                *next += 1;
+                let element = Element { slice: slice.clone(), index, field: None };
+                Some((Value::Int(index as i64), Operand::Element(element)))
+            }
+            Items::Map { map, next } => {
+                let (key, value) = map.entry(*next)?;
+                *next += 1;
+                let element = match map.ty().elem {
+                    Type::Interface => Operand::Interface(value.clone()),
+                    _ => Operand::Value(value.clone()),
+                };
+                Some((Value::String(key.clone()), element))
+            }
+            Items::Integers { ty, next, end } => {
+                let number = *next;
+                if number >= *end {
+                    return None;
+                }
+                *next += 1;
+                let value = match ty {
+                    Some(ty) => Value::Integer(ty, number),
+                    None => Value::Int(number.cast_signed()),
+                };
+                Some((Value::Nil, Operand::Value(value)))
+            }
+            Items::Sequence { first, rest } => {
+                let (key, element) = first.take().or_else(|| rest.next())?;
+                Some((key, Operand::Value(element)))
+            }
+        }
+    }
+}
+
+impl Executor<'_> {
+    /// Begins a loop over the value it takes, or jumps if there is nothing to range over.
+    pub(super) fn range(&mut self, otherwise: Label, two_variables: bool) -> Result<(), Failure> {
+        let value = self.take().into_value();
+        match self.items(value, two_variables)? {
+            Some(items) => {
+                let dot = self.dot.clone();
+                self.loops.push(Loop { items, dot, variables: self.variables.len() });
+            }
+            None => self.jump(otherwise),
+        }
+        Ok(())
+    }
+
+    /// What there is to range over in `value`; `None` if that is nothing.
+    fn items(&self, value: Value, two_variables: bool) -> Result<Option<Items>, Failure> {
+        let failure = |before: &str, value: Value, after: &str| {
+            let mut message = before.as_bytes().to_vec();
+            // Of a value larger than allowed as much is shown as there is room for.
+            let _ = fmt::printf(&mut message, b"%v", &[value], self.limits.value);
+            message.extend_from_slice(after.as_bytes());
+            Err(Failure::new(message))
+        };
+        let too_many = " to iterate over more than one variable";
+        let items = match value {
+            Value::Nil => None,
+            Value::Slice(slice) => {
+                let len = slice.len();
+                (len > 0).then_some(Items::Slice { slice, next: 0, len })
+            }
+            Value::Map(map) => (!map.is_empty()).then_some(Items::Map { map, next: 0 }),
+            Value::Int(_) | Value::Integer(..) if two_variables => {
+                return failure("can't use ", value, too_many);
+            }
+            Value::Int(end) => {
+                let end = u64::try_from(end).unwrap_or(0);
+                (end > 0).then_some(Items::Integers { ty: None, next: 0, end })
+            }
+            Value::Integer(ty, bits) => {
+                let end = if ty.signed && bits.cast_signed() < 0 { 0 } else { bits };
+                (end > 0).then_some(Items::Integers { ty: Some(ty), next: 0, end })
+            }
+            Value::Func(ref func) if func.yields() == 1 && two_variables => {
+                return failure("can't use ", value, too_many);
+            }
+            Value::Func(func) if func.yields() > 0 => func.iterate().and_then(|mut rest| {
+                let first = rest.next()?;
+                Some(Items::Sequence { first: Some(first), rest })
+            }),
+            _ => return failure("range can't iterate over ", value, ""),
+        };
+        Ok(items)
+    }
+
+    /// Begins the next step of the innermost loop, or ends the loop and jumps.
+    pub(super) fn next_step(&mut self, done: Label, bind: Bind) -> Result<(), Failure> {
+        let Some(running) = self.loops.last_mut() else { return Ok(()) };
+        self.variables.truncate(running.variables);
+        let Some((key, element)) = running.items.next() else {
+            self.end_loop();
+            self.jump(done);
+            return Ok(());
+        };
+        match bind {
+            Bind::Nothing => {}
+            Bind::Element => self.set_newest(1, element.clone()),
+            Bind::Both => {
+                self.set_newest(1, element.clone());
+                self.set_newest(2, Operand::Value(key));
+            }
+            Bind::AssignElement(name) => *self.variable(name)? = element.clone(),
+            Bind::AssignBoth(index, name) => {
+                *self.variable(index)? = Operand::Value(key);
+                *self.variable(name)? = element.clone();
+            }
+        }
+        self.dot = element;
+        Ok(())
+    }
+
+    /// Sets the variable that is the `place`th from the end.
+    fn set_newest(&mut self, place: usize, value: Operand) {
+        let place = self.variables.len().checked_sub(place);
+        if let Some(Variable { operand, .. }) = place.and_then(|at| self.variables.get_mut(at)) {
+            *operand = value;
+        }
+    }
+
+    /// Ends the innermost loop.
+    pub(super) fn end_loop(&mut self) {
+        if let Some(Loop { dot, variables, .. }) = self.loops.pop() {
+            self.variables.truncate(variables);
+            self.dot = dot;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Literals take the type that their place asks for.
+
+use bytes::Bytes;
+
+use crate::node::Content;
+use crate::number::Number;
+use crate::program::Constant;
+use crate::types::{Kind, Type};
+
+/// The literal `content`, which prints as `text`, as an argument for a parameter of type `ty`;
+/// or why it cannot be one.
+pub(crate) fn as_argument(content: &Content, text: &[u8], ty: Type) -> Result<Constant, Bytes> {
+    let number = match content {
+        Content::Number(_, number) => Some(*number),
+        _ => None,
+    };
+    let expected = |what: &str| Err(message(&[b"expected ", what.as_bytes(), b"; found ", text]));
+    match (content, ty.kind()) {
+        (Content::Nil, _) if ty.can_be_nil() => Ok(Constant::Zero(ty)),
+        (Content::Nil, _) => Err(format!("cannot assign nil to {ty}").into()),
+        (_, Kind::Interface) => ideal(content, text),
+        (Content::Bool(value), Kind::Bool) => Ok(Constant::Bool(*value)),
+        (_, Kind::Bool) => expected("bool"),
+        (Content::String(_, value), Kind::String) => Ok(Constant::String(value.clone())),
+        (_, Kind::String) => expected("string"),
+        (_, Kind::Int) => match number.and_then(|number| number.int) {
+            Some(value) => Ok(integer(ty, value.cast_unsigned())),
+            None => expected("integer"),
+        },
+        (_, Kind::Uint) => match number.and_then(|number| number.uint) {
+            Some(value) => Ok(integer(ty, value)),
+            None => expected("unsigned integer"),
+        },
+        (_, Kind::Float) => match number.and_then(|number| number.float) {
+            Some(value) => Ok(Constant::Float(value)),
+            None => expected("float"),
+        },
+        (_, Kind::Complex) => match number.and_then(complex) {
+            Some((real, imaginary)) => Ok(Constant::Complex(real, imaginary)),
+            None => expected("complex"),
+        },
+        (_, Kind::Slice | Kind::Map | Kind::Struct | Kind::Pointer | Kind::Func) => {
+            let ty = ty.to_string();
+            Err(message(&[b"can't handle ", text, b" for arg of type ", ty.as_bytes()]))
+        }
+    }
+}
+
+/// The literal `content`, which prints as `text`, where nothing asks for a type; or why it is
+/// none.
+pub(crate) fn ideal(content: &Content, text: &[u8]) -> Result<Constant, Bytes> {
+    match content {
+        Content::Bool(value) => Ok(Constant::Bool(*value)),
+        Content::String(_, value) => Ok(Constant::String(value.clone())),
+        Content::Number(_, Number { complex: Some((real, imaginary)), .. }) => {
+            Ok(Constant::Complex(*real, *imaginary))
+        }
+        Content::Number(_, Number { float: Some(value), .. }) if looks_like_float(text) => {
+            Ok(Constant::Float(*value))
+        }
+        Content::Number(_, Number { int: Some(value), .. }) => Ok(Constant::Int(*value)),
+        Content::Number(..) => Err(message(&[text, b" overflows int"])),
+        _ => Ok(Constant::Zero(Type::Interface)),
+    }
+}
+
+/// Whether a number is written as a float. A sign before `0x` hides from Go that the number is
+/// hexadecimal, so `-0x1E` is a float.
+fn looks_like_float(text: &[u8]) -> bool {
+    let has = |bytes: &[u8]| text.iter().any(|byte| bytes.contains(byte));
+    let hex_integer = text.len() > 2 && matches!(text, [b'0', b'x' | b'X', ..]) && !has(b"pP");
+    has(b".eEpP") && !hex_integer && !text.starts_with(b"'")
+}
+
+/// A number as Go's complex parameters take it: any number is complex.
+fn complex(number: Number) -> Option<(f64, f64)> {
+    number.complex.or(number.float.map(|real| (real, 0.0)))
+}
+
+/// `bits` as a value of the integer type `ty`, cut to its width.
+fn integer(ty: Type, bits: u64) -> Constant {
+    let Type::Integer(ty) = ty else { return Constant::Int(bits.cast_signed()) };
+    let spare = 64_u32.saturating_sub(ty.bits);
+    let bits = match ty.signed {
+        true => ((bits << spare).cast_signed() >> spare).cast_unsigned(),
+        false => (bits << spare) >> spare,
+    };
+    Constant::Integer(ty, bits)
+}
+
+fn message(parts: &[&[u8]]) -> Bytes {
+    parts.concat().into()
+}

@@ -1,0 +1,297 @@
+//! The parts of a parsed template, and how Go prints them.
+//!
+//! Nodes live in one list and name each other by their places in it, so that templates may nest
+//! as deeply as they like: nothing here recurses, dropping included.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::number::Number;
+use crate::quote::quote;
+
+/// A node of a [`Tree`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodeId(u32);
+
+/// A name of a field, variable or template: equal ones have equal ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Name(u32);
+
+impl Name {
+    /// The name `$`, which every tree has first.
+    pub(crate) const ROOT: Name = Name(0);
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Some consecutive entries of one of the tree's lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.range().len()
+    }
+}
+
+/// A node: where it is in the source, and what it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// The byte that errors point at; not always the first one.
+    pub(crate) position: usize,
+    pub(crate) content: Content,
+}
+
+/// What a node is. Statements first, then expressions.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// Bytes of the source that are output as they are.
+    Text(Range<usize>),
+    /// A pipeline whose value is output.
+    Action(NodeId),
+    /// `if`, `with` or `range`.
+    Branch(Branch),
+    Break,
+    Continue,
+    /// The call of a template with the value of a pipeline.
+    Template(Name, Option<NodeId>),
+
+    Pipe(Pipe),
+    /// An operand and its arguments.
+    Command(Span),
+    /// The call of the function at this place of the table.
+    Function(Bytes, usize),
+    /// A variable and the fields after it.
+    Variable(Span),
+    /// Fields of the dot.
+    Field(Span),
+    /// Fields of what another node gives.
+    Chain(NodeId, Span),
+    Dot,
+    Nil,
+    Bool(bool),
+    /// A number or character as it is written, and what it means.
+    Number(Bytes, Number),
+    /// A string as it is written, and what it means.
+    String(Bytes, Bytes),
+}
+
+/// A statement that chooses what to execute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Branch {
+    pub(crate) choice: Choice,
+    pub(crate) pipe: NodeId,
+    pub(crate) list: Span,
+    /// The list after `else`.
+    pub(crate) otherwise: Span,
+    /// Whether variables are declared within.
+    pub(crate) declares: bool,
+}
+
+/// By what a [`Branch`] chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    If,
+    With,
+    Range,
+}
+
+/// A pipeline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pipe {
+    /// The variables that get the value, as nodes.
+    pub(crate) variables: Span,
+    /// Whether the variables are there already: `=`, not `:=`.
+    pub(crate) assigns: bool,
+    pub(crate) commands: Span,
+}
+
+/// All templates of one source.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+    children: Vec<NodeId>,
+    path_names: Vec<Name>,
+    names: Vec<Bytes>,
+    names_by_text: HashMap<Bytes, Name>,
+    /// What each template consists of.
+    pub(crate) templates: Vec<(Name, Span)>,
+}
+
+impl Tree {
+    pub(crate) fn add(&mut self, position: usize, content: Content) -> NodeId {
+        // The source is below 4 GiB, and a node takes at least one byte of it.
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(Node { position, content });
+        id
+    }
+
+    pub(crate) fn add_children(&mut self, nodes: &[NodeId]) -> Span {
+        let start = self.children.len() as u32;
+        self.children.extend_from_slice(nodes);
+        Span { start, end: self.children.len() as u32 }
+    }
+
+    pub(crate) fn add_path(&mut self, names: &[Name]) -> Span {
+        let start = self.path_names.len() as u32;
+        self.path_names.extend_from_slice(names);
+        Span { start, end: self.path_names.len() as u32 }
+    }
+
+    /// The id of the name `text`.
+    pub(crate) fn intern(&mut self, text: &Bytes) -> Name {
+        if let Some(name) = self.names_by_text.get(text) {
+            return *name;
+        }
+        let name = Name(self.names.len() as u32);
+        self.names.push(text.clone());
+        self.names_by_text.insert(text.clone(), name);
+        name
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(crate) fn children(&self, span: Span) -> &[NodeId] {
+        &self.children[span.range()]
+    }
+
+    pub(crate) fn path(&self, span: Span) -> &[Name] {
+        &self.path_names[span.range()]
+    }
+
+    pub(crate) fn name(&self, name: Name) -> &Bytes {
+        &self.names[name.index()]
+    }
+
+    /// The place of the template called `name` among the templates.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
+        let name = self.names_by_text.get(name)?;
+        self.templates.iter().position(|(other, _)| other == name)
+    }
+
+    /// The node as Go prints it in errors: spacing, comments and trim markers are gone, literals
+    /// are as they were written.
+    ///
+    /// Only what errors can point at is printed: the lists of branches are not.
+    pub(crate) fn print(&self, id: NodeId) -> Vec<u8> {
+        let mut out = Vec::new();
+        // What is still to be printed, last thing first.
+        let mut pending = vec![Piece::Node(id)];
+        while let Some(piece) = pending.pop() {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Path(span) => {
+                    for name in self.path(span) {
+                        out.push(b'.');
+                        out.extend_from_slice(self.name(*name));
+                    }
+                }
+                Piece::Node(id) => self.print_node(id, &mut out, &mut pending),
+            }
+        }
+        out
+    }
+
+    fn print_node(&self, id: NodeId, out: &mut Vec<u8>, pending: &mut Vec<Piece>) {
+        match &self.node(id).content {
+            Content::Text(_) => {}
+            Content::Action(pipe) => {
+                out.extend_from_slice(b"{{");
+                pending.extend([Piece::Text(b"}}"), Piece::Node(*pipe)]);
+            }
+            Content::Branch(branch) => {
+                out.extend_from_slice(match branch.choice {
+                    Choice::If => b"{{if ",
+                    Choice::With => b"{{with ",
+                    Choice::Range => b"{{range ",
+                });
+                pending.extend([Piece::Text(b"}}"), Piece::Node(branch.pipe)]);
+            }
+            Content::Break => out.extend_from_slice(b"{{break}}"),
+            Content::Continue => out.extend_from_slice(b"{{continue}}"),
+            Content::Template(name, pipe) => {
+                out.extend_from_slice(b"{{template ");
+                out.extend_from_slice(quote(self.name(*name)).as_bytes());
+                pending.push(Piece::Text(b"}}"));
+                if let Some(pipe) = pipe {
+                    pending.extend([Piece::Node(*pipe), Piece::Text(b" ")]);
+                }
+            }
+            Content::Pipe(pipe) => {
+                self.list(pipe.commands, b" | ", pending);
+                if pipe.variables.len() > 0 {
+                    pending.push(Piece::Text(if pipe.assigns { b" = " } else { b" := " }));
+                    self.list(pipe.variables, b", ", pending);
+                }
+            }
+            Content::Command(arguments) => {
+                for (place, argument) in self.children(*arguments).iter().enumerate().rev() {
+                    self.operand(*argument, pending);
+                    if place > 0 {
+                        pending.push(Piece::Text(b" "));
+                    }
+                }
+            }
+            Content::Function(name, _) => out.extend_from_slice(name),
+            Content::Variable(path) => {
+                for (place, name) in self.path(*path).iter().enumerate() {
+                    if place > 0 {
+                        out.push(b'.');
+                    }
+                    out.extend_from_slice(self.name(*name));
+                }
+            }
+            Content::Field(path) => pending.push(Piece::Path(*path)),
+            Content::Chain(node, path) => {
+                pending.push(Piece::Path(*path));
+                self.operand(*node, pending);
+            }
+            Content::Dot => out.push(b'.'),
+            Content::Nil => out.extend_from_slice(b"nil"),
+            Content::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Content::Number(text, _) | Content::String(text, _) => out.extend_from_slice(text),
+        }
+    }
+
+    /// A node, in parentheses if it is a pipeline.
+    fn operand(&self, id: NodeId, pending: &mut Vec<Piece>) {
+        if matches!(self.node(id).content, Content::Pipe(_)) {
+            pending.extend([Piece::Text(b")"), Piece::Node(id), Piece::Text(b"(")]);
+        } else {
+            pending.push(Piece::Node(id));
+        }
+    }
+
+    fn list(&self, span: Span, separator: &'static [u8], pending: &mut Vec<Piece>) {
+        for (place, node) in self.children(span).iter().enumerate().rev() {
+            pending.push(Piece::Node(*node));
+            if place > 0 {
+                pending.push(Piece::Text(separator));
+            }
+        }
+    }
+}
+
+/// Something to be printed.
+enum Piece {
+    Text(&'static [u8]),
+    Path(Span),
+    Node(NodeId),
+}

@@ -1,0 +1,438 @@
+//! Reads the source of a template into a [`Tree`].
+//!
+//! Messages and their lines are Go's. A message carries the line of the last token *read*, which
+//! may be one that was only looked at; so the parser reads exactly as far ahead as Go's does, at
+//! most three tokens (see [`Parser::error`]).
+//!
+//! Open blocks and parentheses are kept in lists, not on the stack: source of any depth is safe.
+
+mod pipeline;
+
+use std::collections::HashMap;
+use std::mem;
+
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::func::Table;
+use crate::lex::{Kind, Lexer, Token};
+use crate::node::{Branch, Choice, Content, Name, NodeId, Span, Tree};
+use crate::quote::{self, quote};
+
+/// Reads `source` as the template `name`, which may define more templates. Functions must be in
+/// `functions`.
+pub(crate) fn parse(name: &str, source: &Bytes, functions: &Table) -> Result<Tree, Error> {
+    if u32::try_from(source.len()).is_err() {
+        return Err(Error::parse(name, 1, 0, b"source of 4 GiB or more".to_vec()));
+    }
+    let keywords = [(Kind::Break, &b"break"[..]), (Kind::Continue, b"continue")];
+    let not_keywords = keywords
+        .into_iter()
+        .filter(|(_, word)| functions.find(word).is_some())
+        .map(|(kind, _)| kind)
+        .collect();
+    let start = Token { kind: Kind::Eof, start: 0, end: 0, line: 1 };
+    let mut tree = Tree::default();
+    let root = tree.intern(&Bytes::from_static(b"$"));
+    let mut parser = Parser {
+        name,
+        source,
+        functions,
+        lexer: Lexer::new(source, not_keywords),
+        tokens: [start; 3],
+        peeked: 0,
+        action_line: None,
+        tree,
+        root,
+        variables: vec![root],
+        range_depth: 0,
+        list: Vec::new(),
+        open: Vec::new(),
+        defined: HashMap::new(),
+    };
+    parser.run()?;
+    Ok(parser.tree)
+}
+
+struct Parser<'s> {
+    name: &'s str,
+    source: &'s Bytes,
+    functions: &'s Table,
+    lexer: Lexer<'s>,
+    /// The last token read, and tokens put back before it; see [`next`](Parser::next).
+    tokens: [Token; 3],
+    /// How many of `tokens` have been put back.
+    peeked: usize,
+    /// The line where the action being read began, if errors are to tell it.
+    action_line: Option<usize>,
+    tree: Tree,
+    /// The name `$`.
+    root: Name,
+    /// The variables in scope, innermost last.
+    variables: Vec<Name>,
+    range_depth: usize,
+    /// The nodes of the innermost open block.
+    list: Vec<NodeId>,
+    open: Vec<Open>,
+    defined: HashMap<Name, usize>,
+}
+
+/// A block that waits for its `end`.
+struct Open {
+    purpose: Purpose,
+    /// The nodes of the block around it.
+    outer: Vec<NodeId>,
+    /// How many variables there were before it.
+    variables: usize,
+}
+
+enum Purpose {
+    Branch {
+        choice: Choice,
+        pipe: NodeId,
+        /// The first list, once `else` has come.
+        list: Option<Span>,
+        /// Whether this is the `if` of an `else if`, which has no `end` of its own.
+        chained: bool,
+    },
+    /// The body of a `define` or a `block`, which sees nothing of what is around it.
+    Body { name: Name, block: Option<Block>, variables: Vec<Name>, range_depth: usize },
+}
+
+/// The `block` to which a body belongs.
+struct Block {
+    position: usize,
+    pipe: NodeId,
+    /// The last token of the `block` action: some errors carry its line.
+    header: Token,
+}
+
+impl Parser<'_> {
+    fn run(&mut self) -> Result<(), Error> {
+        loop {
+            let token = self.next_non_space();
+            match token.kind {
+                Kind::Text => {
+                    let node = self.tree.add(token.start, Content::Text(token.range()));
+                    self.list.push(node);
+                }
+                Kind::LeftDelim => self.action(token)?,
+                Kind::Eof if self.open.is_empty() => break,
+                Kind::Eof => return Err(self.error("unexpected EOF")),
+                _ => return Err(self.unexpected(token, "input")),
+            }
+        }
+        let name = self.tree.intern(&Bytes::copy_from_slice(self.name.as_bytes()));
+        let nodes = mem::take(&mut self.list);
+        self.define(name, &nodes)
+    }
+
+    /// Reads an action after its delimiter.
+    fn action(&mut self, delim: Token) -> Result<(), Error> {
+        let token = self.next_non_space();
+        if token.kind == Kind::Define && self.open.is_empty() {
+            return self.definition();
+        }
+        self.action_line = Some(delim.line);
+        match token.kind {
+            Kind::If => return self.branch(Choice::If, false),
+            Kind::Range => return self.branch(Choice::Range, false),
+            Kind::With => return self.branch(Choice::With, false),
+            Kind::Block => return self.block(),
+            Kind::Else => self.else_action()?,
+            Kind::End => self.end_action()?,
+            Kind::Break => self.leave(token, Content::Break)?,
+            Kind::Continue => self.leave(token, Content::Continue)?,
+            Kind::Template => self.template()?,
+            _ => {
+                self.backup();
+                let position = self.peek().start;
+                let pipe = self.pipeline("command", Kind::RightDelim)?;
+                let node = self.tree.add(position, Content::Action(pipe));
+                self.list.push(node);
+            }
+        }
+        self.action_line = None;
+        Ok(())
+    }
+
+    /// Reads the pipeline of `if`, `with` or `range` and opens its list.
+    fn branch(&mut self, choice: Choice, chained: bool) -> Result<(), Error> {
+        let variables = self.variables.len();
+        let context = match choice {
+            Choice::If => "if",
+            Choice::With => "with",
+            Choice::Range => "range",
+        };
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
+        if choice == Choice::Range {
+            self.range_depth += 1;
+        }
+        let purpose = Purpose::Branch { choice, pipe, list: None, chained };
+        let outer = mem::take(&mut self.list);
+        self.open.push(Open { purpose, outer, variables });
+        Ok(())
+    }
+
+    fn else_action(&mut self) -> Result<(), Error> {
+        let next = self.peek_non_space().kind;
+        if !matches!(next, Kind::If | Kind::With) {
+            self.expect(Kind::RightDelim, "else")?;
+        }
+        self.action_line = None;
+        let Some(Open { purpose, .. }) = self.open.last_mut() else {
+            return Err(self.error("unexpected {{else}}"));
+        };
+        let choice = match purpose {
+            Purpose::Branch { list: Some(_), .. } => {
+                return Err(self.error("expected end; found {{else}}"));
+            }
+            Purpose::Branch { choice, list, .. } => {
+                *list = Some(self.tree.add_children(&self.list));
+                self.list.clear();
+                *choice
+            }
+            Purpose::Body { block: None, .. } => {
+                return Err(self.error("unexpected {{else}} in define clause"));
+            }
+            Purpose::Body { block: Some(Block { header, .. }), .. } => {
+                let header = *header;
+                return Err(self.error_at(header, "unexpected {{else}} in block clause"));
+            }
+        };
+        match (choice, next) {
+            (Choice::Range, _) => self.range_depth -= 1,
+            (Choice::If, Kind::If) | (Choice::With, Kind::With) => {
+                self.next();
+                self.branch(choice, true)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end_action(&mut self) -> Result<(), Error> {
+        self.expect(Kind::RightDelim, "end")?;
+        loop {
+            let Some(Open { purpose, outer, variables: mark }) = self.open.pop() else {
+                return Err(self.error("unexpected {{end}}"));
+            };
+            let nodes = mem::replace(&mut self.list, outer);
+            match purpose {
+                Purpose::Branch { choice, pipe, list, chained } => {
+                    let last = self.tree.add_children(&nodes);
+                    if choice == Choice::Range && list.is_none() {
+                        self.range_depth -= 1;
+                    }
+                    let (list, otherwise) = match list {
+                        Some(list) => (list, last),
+                        None => (last, Span::default()),
+                    };
+                    let position = self.tree.node(pipe).position;
+                    let declares = self.variables.len() > mark;
+                    self.variables.truncate(mark);
+                    let branch = Branch { choice, pipe, list, otherwise, declares };
+                    let node = self.tree.add(position, Content::Branch(branch));
+                    self.list.push(node);
+                    if chained {
+                        continue;
+                    }
+                }
+                Purpose::Body { name, block, variables, range_depth } => {
+                    self.define(name, &nodes)?;
+                    self.variables = variables;
+                    self.range_depth = range_depth;
+                    if let Some(Block { position, pipe, .. }) = block {
+                        let content = Content::Template(name, Some(pipe));
+                        let node = self.tree.add(position, content);
+                        self.list.push(node);
+                    }
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    /// Reads the rest of `break` or `continue`.
+    fn leave(&mut self, token: Token, content: Content) -> Result<(), Error> {
+        let word = if matches!(content, Content::Break) { "{{break}}" } else { "{{continue}}" };
+        self.expect(Kind::RightDelim, word)?;
+        if self.range_depth == 0 {
+            return Err(self.error(&format!("{word} outside {{{{range}}}}")));
+        }
+        let node = self.tree.add(token.start, content);
+        self.list.push(node);
+        Ok(())
+    }
+
+    fn template(&mut self) -> Result<(), Error> {
+        const CONTEXT: &str = "template clause";
+        let token = self.next_non_space();
+        let name = self.template_name(token, CONTEXT)?;
+        let pipe = if self.next_non_space().kind == Kind::RightDelim {
+            None
+        } else {
+            self.backup();
+            Some(self.pipeline(CONTEXT, Kind::RightDelim)?)
+        };
+        let node = self.tree.add(token.start, Content::Template(name, pipe));
+        self.list.push(node);
+        Ok(())
+    }
+
+    fn block(&mut self) -> Result<(), Error> {
+        const CONTEXT: &str = "block clause";
+        let token = self.next_non_space();
+        let name = self.template_name(token, CONTEXT)?;
+        let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
+        let header = self.tokens[0];
+        self.open_body(name, Some(Block { position: token.start, pipe, header }));
+        Ok(())
+    }
+
+    fn definition(&mut self) -> Result<(), Error> {
+        const CONTEXT: &str = "define clause";
+        let token = self.next_non_space();
+        let name = self.template_name(token, CONTEXT)?;
+        self.expect(Kind::RightDelim, CONTEXT)?;
+        self.open_body(name, None);
+        Ok(())
+    }
+
+    fn open_body(&mut self, name: Name, block: Option<Block>) {
+        self.action_line = None;
+        let variables = mem::replace(&mut self.variables, vec![self.root]);
+        let range_depth = mem::take(&mut self.range_depth);
+        let purpose = Purpose::Body { name, block, variables, range_depth };
+        let outer = mem::take(&mut self.list);
+        self.open.push(Open { purpose, outer, variables: 0 });
+    }
+
+    fn template_name(&mut self, token: Token, context: &str) -> Result<Name, Error> {
+        if !matches!(token.kind, Kind::String | Kind::RawString) {
+            return Err(self.unexpected(token, context));
+        }
+        let name = self.unquote(token)?;
+        Ok(self.tree.intern(&name))
+    }
+
+    /// Makes `nodes` the template `name`. Of two definitions one has to be empty.
+    fn define(&mut self, name: Name, nodes: &[NodeId]) -> Result<(), Error> {
+        if let Some(place) = self.defined.get(&name).copied() {
+            if nodes.iter().all(|node| self.is_blank(*node)) {
+                return Ok(());
+            }
+            let old = self.tree.templates[place].1;
+            if !self.tree.children(old).iter().all(|node| self.is_blank(*node)) {
+                let name = quote(self.tree.name(name));
+                let message = format!("template: multiple definition of template {name}");
+                return Err(self.error(&message));
+            }
+            self.tree.templates[place].1 = self.tree.add_children(nodes);
+            return Ok(());
+        }
+        self.defined.insert(name, self.tree.templates.len());
+        let list = self.tree.add_children(nodes);
+        self.tree.templates.push((name, list));
+        Ok(())
+    }
+
+    /// Whether the node is text of white space only.
+    fn is_blank(&self, node: NodeId) -> bool {
+        let Content::Text(range) = &self.tree.node(node).content else { return false };
+        let text = std::str::from_utf8(&self.source[range.clone()]);
+        text.is_ok_and(|text| text.trim().is_empty())
+    }
+
+    /// What a string token means.
+    fn unquote(&self, token: Token) -> Result<Bytes, Error> {
+        match quote::unquote(&self.source[token.range()]) {
+            Ok(text) if text.len() + 2 == token.range().len() => {
+                let range = token.start + 1..token.end - 1;
+                // Nothing was escaped, unless replaced bytes happen to have the same length.
+                let plain = self.source.slice(range);
+                Ok(if plain == *text { plain } else { Bytes::copy_from_slice(&text) })
+            }
+            Ok(text) => Ok(Bytes::copy_from_slice(&text)),
+            Err(fault) => Err(self.error(&fault.to_string())),
+        }
+    }
+
+    /// The next token: one that was put back, or one from the lexer, which goes into the first
+    /// slot.
+    fn next(&mut self) -> Token {
+        if self.peeked > 0 {
+            self.peeked -= 1;
+        } else {
+            self.tokens[0] = self.lexer.next();
+        }
+        self.tokens[self.peeked]
+    }
+
+    /// Puts back the token last got.
+    fn backup(&mut self) {
+        self.peeked += 1;
+    }
+
+    /// Puts back the token last got and `before`, the one before it.
+    fn backup2(&mut self, before: Token) {
+        self.tokens[1] = before;
+        self.peeked = 2;
+    }
+
+    /// Puts back the token last got and the two before it, `first` and `second`.
+    fn backup3(&mut self, first: Token, second: Token) {
+        self.tokens[1] = second;
+        self.tokens[2] = first;
+        self.peeked = 3;
+    }
+
+    fn peek(&mut self) -> Token {
+        let token = self.next();
+        self.backup();
+        token
+    }
+
+    fn next_non_space(&mut self) -> Token {
+        loop {
+            let token = self.next();
+            if token.kind != Kind::Space {
+                return token;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> Token {
+        let token = self.next_non_space();
+        self.backup();
+        token
+    }
+
+    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Error> {
+        let token = self.next_non_space();
+        if token.kind == kind { Ok(token) } else { Err(self.unexpected(token, context)) }
+    }
+
+    fn unexpected(&self, token: Token, context: &str) -> Error {
+        let shown = self.lexer.show(&token);
+        if token.kind != Kind::Error {
+            return self.error(&format!("unexpected {shown} in {context}"));
+        }
+        match self.action_line {
+            Some(line) if line != token.line => {
+                let action = if shown.ends_with(" action") { "" } else { " in action" };
+                self.error(&format!("{shown}{action} started at {}:{line}", self.name))
+            }
+            _ => self.error(&shown),
+        }
+    }
+
+    /// An error at the last token read, wherever the parser is.
+    fn error(&self, message: &str) -> Error {
+        self.error_at(self.tokens[0], message)
+    }
+
+    fn error_at(&self, token: Token, message: &str) -> Error {
+        Error::parse(self.name, token.line, token.start, message.as_bytes().to_vec())
+    }
+}

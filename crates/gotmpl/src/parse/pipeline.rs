@@ -1,0 +1,273 @@
+//! Pipelines and what is in them.
+
+use super::Parser;
+use crate::error::Error;
+use crate::lex::{Kind, Token};
+use crate::node::{Content, Name, NodeId, Pipe};
+use crate::number;
+use crate::quote::quote;
+
+/// How deep parentheses may nest.
+const MAX_PARENS: usize = 10_000;
+
+/// A pipeline that is being read.
+struct OpenPipe {
+    position: usize,
+    /// What errors call it.
+    context: &'static str,
+    /// What ends it.
+    end: Kind,
+    variables: Vec<NodeId>,
+    assigns: bool,
+    commands: Vec<NodeId>,
+    /// The command being read: its position and the operands so far.
+    command: Option<(usize, Vec<NodeId>)>,
+}
+
+/// What may stand where an operand may.
+enum Term {
+    Node(NodeId),
+    LeftParen,
+    /// Something else, which was put back.
+    Nothing,
+}
+
+impl Parser<'_> {
+    /// Reads a pipeline and the token `end` behind it.
+    ///
+    /// A pipeline in parentheses is an operand of the one around it, which waits in a list
+    /// meanwhile.
+    pub(super) fn pipeline(&mut self, context: &'static str, end: Kind) -> Result<NodeId, Error> {
+        let mut outer: Vec<OpenPipe> = Vec::new();
+        let mut pipe = self.open_pipe(context, end)?;
+        loop {
+            if pipe.command.is_none() {
+                let token = self.next_non_space();
+                if token.kind == pipe.end {
+                    let node = self.close_pipe(&pipe)?;
+                    let Some(around) = outer.pop() else { return Ok(node) };
+                    pipe = around;
+                    self.after_term(&mut pipe, Some(node))?;
+                    continue;
+                }
+                if !begins_operand(token.kind) {
+                    return Err(self.unexpected(token, pipe.context));
+                }
+                self.backup();
+                pipe.command = Some((self.peek_non_space().start, Vec::new()));
+            }
+            self.peek_non_space();
+            match self.term()? {
+                Term::Node(node) => self.after_term(&mut pipe, Some(node))?,
+                Term::Nothing => self.after_term(&mut pipe, None)?,
+                Term::LeftParen => {
+                    if outer.len() == MAX_PARENS {
+                        return Err(self.error("max expression depth exceeded"));
+                    }
+                    let inner = self.open_pipe("parenthesized pipeline", Kind::RightParen)?;
+                    outer.push(std::mem::replace(&mut pipe, inner));
+                }
+            }
+        }
+    }
+
+    /// Begins a pipeline: reads the variables it declares or assigns.
+    fn open_pipe(&mut self, context: &'static str, end: Kind) -> Result<OpenPipe, Error> {
+        let position = self.peek_non_space().start;
+        let mut pipe = OpenPipe {
+            position,
+            context,
+            end,
+            variables: Vec::new(),
+            assigns: false,
+            commands: Vec::new(),
+            command: None,
+        };
+        loop {
+            let variable = self.peek_non_space();
+            if variable.kind != Kind::Variable {
+                return Ok(pipe);
+            }
+            self.next();
+            let after = self.peek();
+            let next = self.peek_non_space();
+            let comma = next.kind == Kind::Char && self.source[next.range()] == *b",";
+            if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
+                if after.kind == Kind::Space {
+                    self.backup3(variable, after);
+                } else {
+                    self.backup2(variable);
+                }
+                return Ok(pipe);
+            }
+            self.next_non_space();
+            let name = self.tree.intern(&self.source.slice(variable.range()));
+            let path = self.tree.add_path(&[name]);
+            pipe.variables.push(self.tree.add(variable.start, Content::Variable(path)));
+            self.variables.push(name);
+            if !comma {
+                pipe.assigns = next.kind == Kind::Assign;
+                return Ok(pipe);
+            }
+            if context != "range" || pipe.variables.len() > 1 {
+                return Err(self.error(&format!("too many declarations in {context}")));
+            }
+            let next = self.peek_non_space().kind;
+            if !matches!(next, Kind::Variable | Kind::RightDelim | Kind::RightParen) {
+                return Err(self.error("range can only initialize variables"));
+            }
+        }
+    }
+
+    fn close_pipe(&mut self, pipe: &OpenPipe) -> Result<NodeId, Error> {
+        if pipe.commands.is_empty() {
+            return Err(self.error(&format!("missing value for {}", pipe.context)));
+        }
+        for (place, command) in pipe.commands.iter().enumerate().skip(1) {
+            let Content::Command(operands) = self.tree.node(*command).content else { continue };
+            let Some(first) = self.tree.children(operands).first() else { continue };
+            let executable = !matches!(
+                self.tree.node(*first).content,
+                Content::Bool(_)
+                    | Content::Dot
+                    | Content::Nil
+                    | Content::Number(..)
+                    | Content::String(..)
+            );
+            if !executable {
+                let stage = place + 1;
+                let message = format!("non executable command in pipeline stage {stage}");
+                return Err(self.error(&message));
+            }
+        }
+        let variables = self.tree.add_children(&pipe.variables);
+        let commands = self.tree.add_children(&pipe.commands);
+        let content = Content::Pipe(Pipe { variables, assigns: pipe.assigns, commands });
+        Ok(self.tree.add(pipe.position, content))
+    }
+
+    /// Reads what follows a term: fields of it, then what separates it from the next operand or
+    /// ends the command.
+    fn after_term(&mut self, pipe: &mut OpenPipe, term: Option<NodeId>) -> Result<(), Error> {
+        let operand = match term {
+            Some(term) => Some(self.chain(term)?),
+            None => None,
+        };
+        if let (Some((_, operands)), Some(operand)) = (&mut pipe.command, operand) {
+            operands.push(operand);
+        }
+        let token = self.next();
+        match token.kind {
+            Kind::Space => return Ok(()),
+            Kind::RightDelim | Kind::RightParen => self.backup(),
+            Kind::Pipe => {}
+            _ => return Err(self.unexpected(token, "operand")),
+        }
+        if let Some((position, operands)) = pipe.command.take() {
+            let operands = self.tree.add_children(&operands);
+            pipe.commands.push(self.tree.add(position, Content::Command(operands)));
+        }
+        Ok(())
+    }
+
+    /// Reads the fields after `term`. Those of a field or variable become part of it.
+    fn chain(&mut self, term: NodeId) -> Result<NodeId, Error> {
+        let first = self.peek();
+        if first.kind != Kind::Field {
+            return Ok(term);
+        }
+        let mut names = Vec::new();
+        while self.peek().kind == Kind::Field {
+            let field = self.next();
+            names.push(self.field_name(field));
+        }
+        let content = match self.tree.node(term).content {
+            Content::Field(path) => Content::Field(self.longer_path(path, &names)),
+            Content::Variable(path) => Content::Variable(self.longer_path(path, &names)),
+            Content::Bool(_)
+            | Content::Dot
+            | Content::Nil
+            | Content::Number(..)
+            | Content::String(..) => {
+                let term = quote(&self.tree.print(term));
+                return Err(self.error(&format!("unexpected . after term {term}")));
+            }
+            _ => Content::Chain(term, self.tree.add_path(&names)),
+        };
+        Ok(self.tree.add(first.start, content))
+    }
+
+    fn longer_path(&mut self, path: crate::node::Span, names: &[Name]) -> crate::node::Span {
+        let path = [self.tree.path(path), names].concat();
+        self.tree.add_path(&path)
+    }
+
+    fn field_name(&mut self, field: Token) -> Name {
+        self.tree.intern(&self.source.slice(field.start + 1..field.end))
+    }
+
+    fn term(&mut self) -> Result<Term, Error> {
+        let token = self.next_non_space();
+        let text = self.source.slice(token.range());
+        let content = match token.kind {
+            Kind::Identifier => match self.functions.find(&text) {
+                Some(place) => Content::Function(text, place),
+                None => {
+                    return Err(self.error(&format!("function {} not defined", quote(&text))));
+                }
+            },
+            Kind::Dot => Content::Dot,
+            Kind::Nil => Content::Nil,
+            Kind::Bool => Content::Bool(text == "true"),
+            Kind::Variable => {
+                let name = self.tree.intern(&text);
+                if !self.variables.contains(&name) {
+                    return Err(self.error(&format!("undefined variable {}", quote(&text))));
+                }
+                Content::Variable(self.tree.add_path(&[name]))
+            }
+            Kind::Field => {
+                let name = self.field_name(token);
+                Content::Field(self.tree.add_path(&[name]))
+            }
+            Kind::CharConstant | Kind::Complex | Kind::Number => {
+                let written = String::from_utf8_lossy(&text);
+                let number = match token.kind {
+                    Kind::CharConstant => number::parse_char(&text),
+                    Kind::Complex => number::parse_complex(&written),
+                    _ => number::parse(&written),
+                };
+                let number = number.map_err(|fault| self.error(&fault.to_string()))?;
+                Content::Number(text, number)
+            }
+            Kind::String | Kind::RawString => {
+                let meaning = self.unquote(token)?;
+                Content::String(text, meaning)
+            }
+            Kind::LeftParen => return Ok(Term::LeftParen),
+            _ => {
+                self.backup();
+                return Ok(Term::Nothing);
+            }
+        };
+        Ok(Term::Node(self.tree.add(token.start, content)))
+    }
+}
+
+fn begins_operand(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Bool
+            | Kind::CharConstant
+            | Kind::Complex
+            | Kind::Dot
+            | Kind::Field
+            | Kind::Identifier
+            | Kind::Number
+            | Kind::Nil
+            | Kind::RawString
+            | Kind::String
+            | Kind::Variable
+            | Kind::LeftParen
+    )
+}

@@ -1,0 +1,104 @@
+//! A template, read once and executed many times.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::compile::compile;
+use crate::error::Error;
+use crate::exec::{Code, Limits, execute};
+use crate::func::{Bound, Functions};
+use crate::node::{Content, Tree};
+use crate::parse::parse;
+use crate::program::Program;
+use crate::value::Value;
+
+/// A template whose functions are called with a context of type `C`.
+///
+/// It can be shared between threads; each execution keeps to one.
+pub struct Template<C: ?Sized> {
+    name: String,
+    source: Bytes,
+    tree: Tree,
+    program: Program,
+    functions: Arc<Functions<C>>,
+}
+
+impl<C: ?Sized> Template<C> {
+    /// Reads `source`. Errors call the template `name`; Go takes the base name of the file.
+    ///
+    /// # Errors
+    ///
+    /// The source is not a template, or it names a function that is not in `functions`.
+    pub fn parse(
+        name: &str,
+        source: impl Into<Bytes>,
+        functions: &Arc<Functions<C>>,
+    ) -> Result<Template<C>, Error> {
+        let source = source.into();
+        let tree = parse(name, &source, functions.table())?;
+        let program = compile(&tree, functions.table());
+        let functions = Arc::clone(functions);
+        Ok(Template { name: name.to_owned(), source, tree, program, functions })
+    }
+
+    /// Executes the template with the dot `data` and appends what it outputs to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Execution stopped; what had been output until then is in `out`.
+    pub fn execute(&self, context: &C, data: Value, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.execute_within(Limits::default(), context, data, out)
+    }
+
+    /// As [`execute`](Template::execute), with limits of one's own.
+    ///
+    /// # Errors
+    ///
+    /// Also if a limit is reached.
+    pub fn execute_within(
+        &self,
+        limits: Limits,
+        context: &C,
+        data: Value,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let code = Code {
+            name: &self.name,
+            source: &self.source,
+            tree: &self.tree,
+            program: &self.program,
+            functions: self.functions.table(),
+        };
+        let library = Bound { functions: &*self.functions, context };
+        // The file itself is defined last, after all that it defines, unless one of those has
+        // its name.
+        let entry = self.tree.find(self.name.as_bytes()).unwrap_or_default();
+        execute(code, entry, &library, data, limits, out)
+    }
+
+    /// The name the template was parsed under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The source, byte for byte.
+    pub fn source(&self) -> &Bytes {
+        &self.source
+    }
+
+    /// Whether the template, or one that it defines, calls the function `name` anywhere.
+    pub fn uses(&self, name: &str) -> bool {
+        self.tree
+            .nodes()
+            .iter()
+            .any(|node| matches!(&node.content, Content::Function(called, _) if *called == *name))
+    }
+}
+
+impl<C: ?Sized> fmt::Debug for Template<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template").field("name", &self.name).finish_non_exhaustive()
+    }
+}
