@@ -19,3 +19,4 @@ mod support;
 mod cli;
 mod config;
 mod logs;
+mod resources;
