@@ -16,6 +16,7 @@
 
 mod support;
 
+mod backends;
 mod cli;
 mod config;
 mod logs;

@@ -1,0 +1,4 @@
+//! The backends as a user of confd sees them: what is asked, what comes back.
+
+mod env;
+mod file;

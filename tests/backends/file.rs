@@ -1,0 +1,308 @@
+//! Keys from YAML and JSON files.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt as _, symlink},
+};
+
+use crate::support::{Ended, Sandbox};
+
+/// Prints all pairs down to the fourth level, as `key=value` with a bar between them.
+const DUMP: &str = "{{range gets \"/*\"}}{{.Key}}={{.Value}}|{{end}}\
+                    {{range gets \"/*/*\"}}{{.Key}}={{.Value}}|{{end}}\
+                    {{range gets \"/*/*/*\"}}{{.Key}}={{.Value}}|{{end}}\
+                    {{range gets \"/*/*/*/*\"}}{{.Key}}={{.Value}}|{{end}}";
+
+/// The pairs that a document gives.
+fn pairs(document: &str) -> String {
+    let sandbox = Sandbox::rendering(DUMP);
+    sandbox.onetime_with(document).ok();
+    sandbox.output()
+}
+
+/// The value of the key `v` in `v: TEXT`, or a dash if there is none.
+fn value(text: &str) -> String {
+    let sandbox = Sandbox::rendering("{{if exists \"/v\"}}{{getv \"/v\"}}{{else}}-{{end}}");
+    sandbox.onetime_with(&format!("v: {text}\n")).ok();
+    sandbox.output()
+}
+
+/// A pass with these files or folders.
+fn pass(sandbox: &Sandbox, arguments: &[&str]) -> Ended {
+    sandbox.confd(&["-onetime", "-backend", "file"]).arguments(arguments).run()
+}
+
+/// The pairs in these files or folders, which can be read.
+fn pairs_in(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let ended = pass(sandbox, arguments);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    sandbox.output()
+}
+
+#[test]
+fn a_path_in_the_document_is_a_key() {
+    assert_eq!(pairs("services: {api: {port: 80}}\nname: x\n"), "/name=x|/services/api/port=80|");
+    assert_eq!(pairs("hosts:\n- a\n- b: c\n- [d]\n"), "/hosts/0=a|/hosts/1/b=c|/hosts/2/0=d|");
+    assert_eq!(pairs("a/b: 1\na: {../up: 2, /c//d/: 3}\n"), "/up=2|/a/b=1|/a/c/d=3|");
+}
+
+#[test]
+fn json_is_yaml() {
+    assert_eq!(
+        pairs("{\"a\": {\"b\": [1, \"x\\u00e9\\n\", null, true]},\n\t\"c\": \"\"}"),
+        "/c=|/a/b/0=1|/a/b/1=xé\n|/a/b/3=true|"
+    );
+}
+
+#[test]
+fn values_are_formatted_as_confd_formats_them() {
+    for (text, formatted) in [
+        // Text is itself.
+        ("text", "text"),
+        ("\"0644\"", "0644"),
+        ("'yes'", "yes"),
+        ("\"a\\tb\"", "a\tb"),
+        ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"),
+        ("2001-12-14", "2001-12-14"),
+        ("1:30:00", "1:30:00"),
+        ("!!binary aGVsbG8=", "hello"),
+        ("''", ""),
+        // Integers are decimal.
+        ("0644", "420"),
+        ("0o644", "420"),
+        ("0x1F", "31"),
+        ("0b11", "3"),
+        ("1_000", "1000"),
+        ("-17", "-17"),
+        ("+17", "17"),
+        ("9223372036854775807", "9223372036854775807"),
+        ("9223372036854775808", "-"),
+        ("18446744073709551615", "-"),
+        ("18446744073709551616", "18446744073709552000"),
+        // Other numbers are as short as can be, without an exponent.
+        ("1.50", "1.5"),
+        ("1e3", "1000"),
+        ("1.0", "1"),
+        ("1e-7", "0.0000001"),
+        ("-0.0", "-0"),
+        ("1e21", "1000000000000000000000"),
+        (".inf", "+Inf"),
+        ("-.inf", "-Inf"),
+        (".nan", "NaN"),
+        // Booleans of YAML 1.1.
+        ("true", "true"),
+        ("YES", "true"),
+        ("on", "true"),
+        ("y", "true"),
+        ("False", "false"),
+        ("no", "false"),
+        ("Off", "false"),
+        ("n", "false"),
+        // Nothing is no key.
+        ("null", "-"),
+        ("~", "-"),
+        ("", "-"),
+        ("[]", "-"),
+        ("{}", "-"),
+        // Text over several lines.
+        ("|\n  a\n  b", "a\nb\n"),
+        ("|-\n  a\n  b", "a\nb"),
+        (">\n  a\n  b", "a b\n"),
+        ("a\n  b", "a b"),
+    ] {
+        assert_eq!(value(text), formatted, "{text:?}");
+    }
+}
+
+#[test]
+fn keys_that_are_no_text_become_text() {
+    assert_eq!(
+        pairs("1: a\ntrue: b\noff: c\n1.50: d\n~: e\n0x10: f\n'quoted': g\n"),
+        "/1=a|/1.5=d|/16=f|/false=c|/null=e|/quoted=g|/true=b|"
+    );
+}
+
+#[test]
+fn anchors_aliases_and_merges_work() {
+    let document = "base: &base {a: 1, b: 2}\nsame: *base\nmore:\n  <<: *base\n  b: 3\n";
+    assert_eq!(pairs(document), "/base/a=1|/base/b=2|/more/a=1|/more/b=3|/same/a=1|/same/b=2|");
+}
+
+#[test]
+fn of_equal_keys_and_of_several_documents_one_counts() {
+    assert_eq!(pairs("a: 1\nb: 2\na: 3\n"), "/a=3|/b=2|");
+    assert_eq!(pairs("a: 1\n---\na: 2\nb: 3\n"), "/a=1|");
+}
+
+#[test]
+fn an_empty_file_says_nothing() {
+    for document in ["", "\n", "# nothing\n", "---\n", "~\n", "{}"] {
+        assert_eq!(pairs(document), "", "{document:?}");
+    }
+}
+
+#[test]
+fn without_files_there_is_nothing_to_see() {
+    let sandbox = Sandbox::rendering("{{len (gets \"/*\")}}");
+    assert_eq!(pairs_in(&sandbox, &[]), "0");
+}
+
+#[test]
+fn keys_are_matched_as_text() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app", DUMP);
+    sandbox.write(
+        "conf.d/app.toml",
+        "[template]\nsrc = 'app'\ndest = 'out/app'\nkeys = ['/app', '/list/1']\n",
+    );
+    sandbox
+        .onetime_with("app: {x: 1}\napple: 2\nmyapp: 3\nlist: [a, b, c, d, e, f, g, h, i, j, k]\n")
+        .ok();
+    assert_eq!(sandbox.output(), "/apple=2|/app/x=1|/list/1=b|/list/10=k|");
+}
+
+#[test]
+fn later_files_win_key_by_key() {
+    let sandbox = Sandbox::rendering(DUMP);
+    sandbox.write("1.yaml", "a: 1\nb: {c: 1, d: 1}\nlist: [x, y, z]\nleaf: 1\n");
+    sandbox.write("2.yaml", "a: 2\nb: {d: 2, e: 2}\nlist: [X]\nleaf: {under: 2}\n");
+    sandbox.write("3.yaml", "a: ~\nlist: []\n");
+    let both = "/b/c=1|/b/d=2|/b/e=2|/leaf/under=2|/list/0=X|/list/1=y|/list/2=z|";
+    assert_eq!(
+        pairs_in(&sandbox, &["-file", "1.yaml", "-file", "2.yaml", "-file", "3.yaml"]),
+        format!("/a=2|/leaf=1|{both}")
+    );
+    let other = pairs_in(&sandbox, &["-file", "2.yaml", "-file", "1.yaml"]);
+    assert!(
+        other.starts_with("/a=1|") && other.contains("/b/d=1|") && other.contains("/list/0=x|"),
+        "{other}"
+    );
+}
+
+#[test]
+fn a_file_is_read_whatever_its_name() {
+    let sandbox = Sandbox::rendering(DUMP);
+    sandbox.write("data", "a: 1");
+    assert_eq!(pairs_in(&sandbox, &["-file", "data", "-filter", "*.yaml"]), "/a=1|");
+    symlink("data", sandbox.path("link")).unwrap();
+    assert_eq!(pairs_in(&sandbox, &["-file", "link", "-filter", ""]), "/a=1|");
+}
+
+#[test]
+fn a_folder_is_walked_for_names_that_match_the_filter() {
+    let sandbox = Sandbox::rendering(DUMP);
+    for (name, key) in [
+        ("b.yaml", "b"),
+        ("a.yaml", "a"),
+        (".hidden.yaml", "h"),
+        ("sub/deep/c.yaml", "c"),
+        ("d.json", "d"),
+        ("README", "r"),
+    ] {
+        sandbox.write(&format!("data/{name}"), format!("{{\"{key}\": 1, \"last\": \"{key}\"}}"));
+    }
+    for (filter, output) in [
+        (&[][..], "/a=1|/b=1|/c=1|/d=1|/h=1|/last=c|/r=1|"),
+        (&["-filter", "*.yaml"], "/a=1|/b=1|/c=1|/h=1|/last=c|"),
+        (&["-filter", "*.json"], "/d=1|/last=d|"),
+        (&["-filter", "[ab].yaml"], "/a=1|/b=1|/last=b|"),
+        (&["-filter", "?.yaml"], "/a=1|/b=1|/c=1|/last=c|"),
+        (&["-filter", "nothing"], ""),
+        (&["-filter", ""], ""),
+        (&["-filter", "sub/*"], ""),
+    ] {
+        assert_eq!(
+            pairs_in(&sandbox, &[&["-file", "data"], filter].concat()),
+            output,
+            "{filter:?}"
+        );
+        assert_eq!(
+            pairs_in(&sandbox, &[&["-file", "data/"], filter].concat()),
+            output,
+            "{filter:?}"
+        );
+    }
+}
+
+#[test]
+fn a_malformed_filter_fails_the_pass() {
+    let sandbox = Sandbox::rendering(DUMP);
+    sandbox.write("data/a.yaml", "a: 1");
+    for filter in ["[", "[]a]", "a\\"] {
+        let ended = pass(&sandbox, &["-file", "data", "-filter", filter]);
+        assert_eq!(ended.code, Some(1), "{filter}");
+        ended.expect("ERROR syntax error in pattern").expect("FATAL syntax error in pattern");
+    }
+}
+
+#[test]
+fn links_in_a_folder_are_followed_to_files_only() {
+    let sandbox = Sandbox::rendering(DUMP);
+    sandbox.write("elsewhere/one", "one: 1");
+    sandbox.write("elsewhere/two.yaml", "two: 2");
+    sandbox.write("data/a.yaml", "a: 1");
+    symlink("../elsewhere/one", sandbox.path("data/one.yaml")).unwrap();
+    symlink("../elsewhere", sandbox.path("data/folder.yaml")).unwrap();
+    symlink("/nowhere", sandbox.path("data/dangling")).unwrap();
+    assert_eq!(pairs_in(&sandbox, &["-file", "data", "-filter", "*.yaml"]), "/a=1|/one=1|");
+    let ended = pass(&sandbox, &["-file", "data"]);
+    assert_eq!(ended.code, Some(1));
+    ended.expect("FATAL stat data/dangling: no such file or directory");
+    symlink("data", sandbox.path("link")).unwrap();
+    assert_eq!(pairs_in(&sandbox, &["-file", "link", "-filter", "a.yaml"]), "/a=1|");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_fails_every_resource() {
+    let sandbox = Sandbox::rendering("x");
+    sandbox.resource("other", "x", "");
+    sandbox.write("closed.yaml", "a: 1");
+    fs::set_permissions(sandbox.path("closed.yaml"), Permissions::from_mode(0o000)).unwrap();
+    for (path, error) in [
+        ("/nope.yaml", "stat /nope.yaml: no such file or directory"),
+        ("closed.yaml", "open closed.yaml: permission denied"),
+        ("closed.yaml/x", "stat closed.yaml/x: not a directory"),
+    ] {
+        let run = sandbox.confd(&["-onetime", "-backend", "file", "-file", path]).unprivileged();
+        let ended = run.fails();
+        assert_eq!(
+            ended.log().iter().filter(|line| **line == format!("ERROR {error}")).count(),
+            2,
+            "{}",
+            ended.stderr
+        );
+        ended.expect(&format!("FATAL {error}"));
+        assert_eq!(sandbox.list("out"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_yaml_fails_with_its_line_and_name() {
+    for (document, start) in [
+        (&b"a: 1\nb: [1, 2\nc: 3\n"[..], "FATAL yaml: line "),
+        (b"a: 'x\n", "FATAL yaml: line "),
+        (b"a: \xff\n", "FATAL yaml: line 1: "),
+        (b"ok: 1\n\tb: 2\n", "FATAL yaml: line 2: "),
+        (b"a: *nothing\n", "FATAL yaml: "),
+    ] {
+        let sandbox = Sandbox::rendering("x");
+        sandbox.write("data.yaml", document);
+        let log = pass(&sandbox, &["-file", "data.yaml"]).log();
+        let last = log.last().unwrap();
+        assert!(last.starts_with(start) && last.ends_with("(in data.yaml)"), "{last}");
+    }
+}
+
+#[test]
+fn a_document_without_a_mapping_at_the_top_fails_as_in_confd() {
+    for (document, found) in
+        [("- a\n- b\n", "!!seq"), ("text", "!!str"), ("5", "!!int"), ("yes", "!!bool")]
+    {
+        let sandbox = Sandbox::rendering("x");
+        let ended = sandbox.onetime_with(document).fails();
+        let error = format!(
+            ": FATAL yaml: unmarshal errors:\n  line 1: cannot unmarshal {found} into map[interface {{}}]interface {{}}"
+        );
+        assert!(ended.stderr.contains(&error), "{}", ended.stderr);
+    }
+}
