@@ -1,0 +1,91 @@
+//! Go templates: confd's functions bound to the engine of Go's text/template.
+//!
+//! Everything a template can tell apart is Go's: the signatures (which decide the errors about
+//! arguments), the types of results, whether a list is nil or empty, and how much room it has
+//! behind its end.
+
+mod capacity;
+mod functions;
+mod time;
+mod types;
+mod values;
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use gotmpl::{Functions, Template, Value};
+use store::{View, path};
+
+use crate::hint::did_you_mean;
+use crate::host::Host;
+use crate::{Error, Stage};
+
+/// What `get` and `getv` say of a missing key, which follows.
+const NO_SUCH_KEY: &str = "key does not exist: ";
+
+/// What functions can ask while a template is rendered.
+struct Context {
+    view: View,
+    host: Arc<dyn Host>,
+}
+
+/// A Go template, ready to be rendered any number of times.
+#[derive(Debug)]
+pub(crate) struct GoTemplate(Template<Context>);
+
+impl GoTemplate {
+    /// Reads `source`. `name` stands for the template in error texts.
+    pub(crate) fn compile(name: &str, source: &[u8]) -> Result<Self, Error> {
+        Template::parse(name, Bytes::copy_from_slice(source), functions()).map(Self).map_err(
+            |error| Error {
+                stage: Stage::Compile,
+                text: error.to_string(),
+                hint: unknown_function(error.message())
+                    .and_then(|name| did_you_mean(name, functions().names())),
+            },
+        )
+    }
+
+    /// Appends to `out` what the template makes of what `view` shows; also what an error
+    /// cut short.
+    pub(crate) fn render(
+        &self,
+        view: &View,
+        host: &Arc<dyn Host>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let context = Context { view: view.clone(), host: Arc::clone(host) };
+        self.0.execute(&context, Value::Nil, out).map_err(|error| Error {
+            stage: Stage::Render,
+            text: error.to_string(),
+            hint: missing_key(error.message()).and_then(|key| near_key(view, key)),
+        })
+    }
+}
+
+/// The name in a parse error that is about a function nobody knows.
+fn unknown_function(message: &[u8]) -> Option<&str> {
+    std::str::from_utf8(message).ok()?.strip_prefix("function \"")?.strip_suffix("\" not defined")
+}
+
+/// The key in an execution error that is about a key nobody has set.
+fn missing_key(message: &[u8]) -> Option<&str> {
+    let failure = std::str::from_utf8(message).ok()?.strip_prefix("error calling get")?;
+    failure.strip_prefix('v').unwrap_or(failure).strip_prefix(": ")?.strip_prefix(NO_SUCH_KEY)
+}
+
+/// The key that was probably meant: the same one spelled as the store spells keys, else a
+/// similar one.
+fn near_key(view: &View, key: &str) -> Option<String> {
+    let proper = path::join([b"/", key.as_bytes()]);
+    if view.exists(&proper) {
+        return did_you_mean(&String::from_utf8_lossy(&proper), [String::from_utf8_lossy(&proper)]);
+    }
+    did_you_mean(key, view.iter().map(|pair| pair.key.to_string()))
+}
+
+/// All functions. They are the same for every template, so there is one table in a process.
+fn functions() -> &'static Arc<Functions<Context>> {
+    static FUNCTIONS: OnceLock<Arc<Functions<Context>>> = OnceLock::new();
+    FUNCTIONS.get_or_init(|| Arc::new(functions::table()))
+}

@@ -1,0 +1,242 @@
+//! The table of functions: confd's names and Go signatures for what [`funcs`](crate::funcs) does.
+
+use bytes::Bytes;
+use gotmpl::types::{STRINGS, Type};
+use gotmpl::{Failure, Functions, Map, Rest, Slice, Strings, Struct, Value};
+use store::Pattern;
+
+use super::types::{
+    PLAIN_PAIRS, Pairs, appended_ints, appended_strings, pair, pairs, services, strings_or_nil,
+};
+use super::{Context, values};
+use crate::funcs::{self, data, math, net, path, text};
+use crate::json;
+use crate::time::Time;
+
+impl From<funcs::Error> for Failure {
+    fn from(error: funcs::Error) -> Self {
+        Failure::new(error.to_string())
+    }
+}
+
+impl From<json::Error> for Failure {
+    fn from(error: json::Error) -> Self {
+        Failure::new(error.to_string())
+    }
+}
+
+/// Every function of confd, beside the builtins of the language.
+pub(super) fn table() -> Functions<Context> {
+    let mut functions = Functions::new();
+    add_store(&mut functions);
+    add_text(&mut functions);
+    add_numbers(&mut functions);
+    add_data(&mut functions);
+    add_order(&mut functions);
+    add_world(&mut functions);
+    functions
+}
+
+/// What the store holds.
+fn add_store(functions: &mut Functions<Context>) {
+    functions.add("exists", |cx: &Context, key: Bytes| cx.view.exists(&key));
+    functions.add("get", |cx: &Context, key: Bytes| -> Result<Struct, Failure> {
+        let value = cx.view.get(&key).map_err(|_| no_such_key(&key))?.clone();
+        Ok(pair(key, value))
+    });
+    functions.add("getv", |cx: &Context, key: Bytes, default: Rest<Bytes>| {
+        match (cx.view.get(&key), default.0.into_iter().next()) {
+            (Ok(value), _) => Ok(value.clone()),
+            (Err(_), Some(default)) => Ok(default),
+            (Err(_), None) => Err(no_such_key(&key)),
+        }
+    });
+    functions.add("gets", |cx: &Context, wanted: Bytes| -> Result<Slice, Failure> {
+        let found = pattern(cx, &wanted)?.map(|pattern| cx.view.gets(&pattern));
+        Ok(pairs(found.unwrap_or_default()))
+    });
+    functions.add("getvs", |cx: &Context, wanted: Bytes| -> Result<Slice, Failure> {
+        let found = pattern(cx, &wanted)?.map(|pattern| cx.view.getvs(&pattern));
+        Ok(appended_strings(found.unwrap_or_default()))
+    });
+    functions.add("ls", |cx: &Context, folder: Bytes| appended_strings(cx.view.ls(&folder)));
+    functions.add("lsdir", |cx: &Context, folder: Bytes| appended_strings(cx.view.lsdir(&folder)));
+}
+
+/// The error of `get` and `getv`, with the key's own bytes.
+fn no_such_key(key: &[u8]) -> Failure {
+    Failure::new([super::NO_SUCH_KEY.as_bytes(), key].concat())
+}
+
+/// The pattern `text` spells; `None` if it is not one, but there is no key to hold against it.
+fn pattern(cx: &Context, text: &[u8]) -> Result<Option<Pattern>, Failure> {
+    match Pattern::new(text) {
+        Ok(pattern) => Ok(Some(pattern)),
+        Err(_) if cx.view.is_empty() => Ok(None),
+        Err(error) => Err(Failure::new(error.to_string())),
+    }
+}
+
+/// Strings and paths.
+fn add_text(functions: &mut Functions<Context>) {
+    functions.add("base", |_: &Context, name: Bytes| path::base(&name));
+    functions.add("dir", |_: &Context, name: Bytes| path::dir(&name));
+    functions.add("contains", |_: &Context, s: Bytes, needle: Bytes| text::contains(&s, &needle));
+    functions.add("split", |_: &Context, s: Bytes, separator: Bytes| text::split(&s, &separator));
+    functions.add("join", |_: &Context, list: Vec<Bytes>, separator: Bytes| {
+        text::join(&list, &separator).map_err(Failure::from)
+    });
+    functions.add("replace", |_: &Context, s: Bytes, old: Bytes, new: Bytes, count: i64| {
+        text::replace(&s, &old, &new, count).map_err(Failure::from)
+    });
+    functions.add("toUpper", |_: &Context, s: Bytes| text::to_upper(&s));
+    functions.add("toLower", |_: &Context, s: Bytes| text::to_lower(&s));
+    functions
+        .add("trimSuffix", |_: &Context, s: Bytes, suffix: Bytes| text::trim_suffix(&s, &suffix));
+}
+
+/// Arithmetic and parsing.
+fn add_numbers(functions: &mut Functions<Context>) {
+    functions.add("add", |_: &Context, a: i64, b: i64| math::add(a, b));
+    functions.add("sub", |_: &Context, a: i64, b: i64| math::sub(a, b));
+    functions.add("mul", |_: &Context, a: i64, b: i64| math::mul(a, b));
+    functions.add("div", |_: &Context, a: i64, b: i64| math::div(a, b).map_err(Failure::from));
+    functions.add("mod", |_: &Context, a: i64, b: i64| math::modulo(a, b).map_err(Failure::from));
+    functions.add("seq", |_: &Context, first: i64, last: i64| -> Result<Slice, Failure> {
+        Ok(appended_ints(math::seq(first, last)?))
+    });
+    functions.add("atoi", |_: &Context, s: Bytes| math::atoi(&s).map_err(Failure::from));
+    functions.add("parseBool", |_: &Context, s: Bytes| math::parse_bool(&s).map_err(Failure::from));
+}
+
+/// Structured and encoded data.
+fn add_data(functions: &mut Functions<Context>) {
+    functions.add("json", |_: &Context, s: Bytes| values::object(&s).map_err(Failure::from));
+    functions.add("jsonArray", |_: &Context, s: Bytes| values::array(&s).map_err(Failure::from));
+    functions.add("base64Encode", |_: &Context, s: Bytes| {
+        data::base64_encode(&s).map_err(Failure::from)
+    });
+    functions.add("base64Decode", |_: &Context, s: Bytes| {
+        data::base64_decode(&s).map_err(Failure::from)
+    });
+    functions.add("map", |_: &Context, entries: Rest<Value>| -> Result<Map, Failure> {
+        let entries = data::map(entries.0, |key| key.as_bytes().cloned())?;
+        Ok(Map::values(entries))
+    });
+}
+
+/// The order of lists. All of them change the list they are given, as in confd.
+fn add_order(functions: &mut Functions<Context>) {
+    functions.add("reverse", |_: &Context, value: Value| {
+        // What `gets` gives is neither of the two types, and so stays as it is.
+        if let Value::Slice(list) = &value
+            && [Type::Slice(&STRINGS), Type::Slice(&PLAIN_PAIRS)].contains(&Type::Slice(list.ty()))
+        {
+            list.modify(<[Value]>::reverse);
+        }
+        value
+    });
+    functions.add("sortByLength", |_: &Context, list: Strings| {
+        let length = |text: &Value| text.as_bytes().map_or(0, Bytes::len);
+        list.0.modify(|texts| text::sort_by_length(texts, length));
+        list.0
+    });
+    functions.add("sortKVByLength", |_: &Context, list: Pairs| {
+        list.0.modify(|pairs| text::sort_by_length(pairs, key_length));
+        list
+    });
+}
+
+fn key_length(pair: &Value) -> usize {
+    match pair {
+        Value::Struct(pair) => pair.field(b"Key").and_then(Value::as_bytes).map_or(0, Bytes::len),
+        _ => 0,
+    }
+}
+
+/// The world outside.
+fn add_world(functions: &mut Functions<Context>) {
+    functions.add("getenv", |cx: &Context, name: Bytes, default: Rest<Bytes>| {
+        match cx.host.variable(&name) {
+            Some(value) if !value.is_empty() => value,
+            _ => default.0.into_iter().next().unwrap_or_default(),
+        }
+    });
+    functions.add("datetime", |cx: &Context| -> Time { cx.host.now() });
+    functions.add("fileExists", |cx: &Context, path: Bytes| cx.host.file_exists(&path));
+    functions.add("lookupIP", |cx: &Context, name: Bytes| {
+        strings_or_nil(net::lookup_ip(&*cx.host, &name))
+    });
+    functions.add("lookupIPV4", |cx: &Context, name: Bytes| {
+        strings_or_nil(net::lookup_ipv4(&*cx.host, &name))
+    });
+    functions.add("lookupIPV6", |cx: &Context, name: Bytes| {
+        strings_or_nil(net::lookup_ipv6(&*cx.host, &name))
+    });
+    functions.add("lookupSRV", |cx: &Context, service: Bytes, protocol: Bytes, name: Bytes| {
+        services(net::lookup_srv(&*cx.host, &service, &protocol, &name))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_those_of_confd() {
+        let functions = table();
+        for line in [
+            "add int int",
+            "atoi string",
+            "base string",
+            "base64Decode string",
+            "base64Encode string",
+            "contains string string",
+            "datetime",
+            "dir string",
+            "div int int",
+            "exists string",
+            "fileExists string",
+            "get string",
+            "gets string",
+            "getenv string ...string",
+            "getv string ...string",
+            "getvs string",
+            "join []string string",
+            "json string",
+            "jsonArray string",
+            "lookupIP string",
+            "lookupIPV4 string",
+            "lookupIPV6 string",
+            "lookupSRV string string string",
+            "ls string",
+            "lsdir string",
+            "map ...interface {}",
+            "mod int int",
+            "mul int int",
+            "parseBool string",
+            "replace string string string int",
+            "reverse interface {}",
+            "seq int int",
+            "sortByLength []string",
+            "sortKVByLength []memkv.KVPair",
+            "split string string",
+            "sub int int",
+            "toLower string",
+            "toUpper string",
+            "trimSuffix string string",
+        ] {
+            let name = line.split(' ').next().expect("a name");
+            let signature = functions.signature(name).expect(name);
+            let mut words = vec![name.to_owned()];
+            for (place, ty) in signature.params.iter().enumerate() {
+                let rest = signature.variadic && place + 1 == signature.params.len();
+                words.push(format!("{}{ty}", if rest { "..." } else { "" }));
+            }
+            assert_eq!(words.join(" "), line);
+            // Only what `reverse` gives is an interface to those who look at it.
+            assert_eq!(signature.result == Type::Interface, name == "reverse", "{name}");
+        }
+        assert_eq!(functions.names().count(), 39 + Functions::<()>::new().names().count());
+    }
+}

@@ -1,0 +1,341 @@
+//! `time.Time` and its company as Go values, with the methods a template can call.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use gotmpl::types::{INT64, IntegerType, Method, ObjectType, Type};
+use gotmpl::{Failure, Object, Returned, Value};
+
+use crate::time::{Duration, Place, Time, month_name, weekday_name};
+
+/// `time.Time`.
+static TIME: ObjectType =
+    ObjectType { name: "time.Time", fields: &["wall", "ext", "loc"], methods: &TIME_METHODS };
+
+/// `*time.Location`.
+static LOCATION: ObjectType = ObjectType {
+    name: "*time.Location",
+    fields: &["name", "zone", "tx", "extend", "cacheStart", "cacheEnd", "cacheZone"],
+    methods: &LOCATION_METHODS,
+};
+
+/// `time.Month`.
+static MONTH: IntegerType = IntegerType {
+    name: "time.Month",
+    signed: true,
+    bits: 64,
+    stringer: Some(month_name),
+    methods: &[method("String", &[], |month, _| Ok(month_name(integer(month)?).into()))],
+};
+
+/// `time.Weekday`.
+static WEEKDAY: IntegerType = IntegerType {
+    name: "time.Weekday",
+    signed: true,
+    bits: 64,
+    stringer: Some(weekday_name),
+    methods: &[method("String", &[], |day, _| Ok(weekday_name(integer(day)?).into()))],
+};
+
+/// `time.Duration`.
+static DURATION: IntegerType = IntegerType {
+    name: "time.Duration",
+    signed: true,
+    bits: 64,
+    stringer: Some(|nanos| Duration(nanos).to_string()),
+    methods: &DURATION_METHODS,
+};
+
+static A_TIME: [Type; 1] = [Type::Object(&TIME)];
+static A_DURATION: [Type; 1] = [Type::Integer(&DURATION)];
+static A_LOCATION: [Type; 1] = [Type::Object(&LOCATION)];
+
+static TIME_METHODS: [Method; 33] = [
+    method("Add", &A_DURATION, |t, args| Ok(object(time(t)?.add(duration(first(args)?)?)))),
+    method("AddDate", &[Type::Int; 3], |t, args| {
+        let [years, months, days] = args else { return Err(no_value()) };
+        Ok(object(time(t)?.add_date(integer(years)?, integer(months)?, integer(days)?)))
+    }),
+    method("After", &A_TIME, |t, args| Ok(time(t)?.compare(time(first(args)?)?).is_gt().into())),
+    method("Before", &A_TIME, |t, args| Ok(time(t)?.compare(time(first(args)?)?).is_lt().into())),
+    method("Compare", &A_TIME, |t, args| Ok((time(t)?.compare(time(first(args)?)?) as i64).into())),
+    method("Day", &[], |t, _| Ok(time(t)?.civil().day.into())),
+    method("Equal", &A_TIME, |t, args| Ok(time(t)?.compare(time(first(args)?)?).is_eq().into())),
+    method("Format", &[Type::String], |t, args| {
+        let layout = first(args)?.as_bytes().ok_or_else(no_value)?;
+        Ok(time(t)?.format(layout).into())
+    }),
+    method("GoString", &[], |t, _| Ok(time(t)?.go_expression().into())),
+    method("Hour", &[], |t, _| Ok(time(t)?.civil().hour.into())),
+    method("In", &A_LOCATION, |t, args| match first(args)? {
+        Value::Nil => Err(Failure::new("time: missing Location in call to Time.In")),
+        place => Ok(object(time(t)?.at(location(place)?.place))),
+    }),
+    method("IsDST", &[], |t, _| Ok(time(t)?.is_summer_time().into())),
+    method("IsZero", &[], |t, _| Ok(time(t)?.is_zero().into())),
+    method("Local", &[], |t, _| Ok(object(time(t)?.at(Place::Local)))),
+    method("Location", &[], |t, _| {
+        let (place, name) = (time(t)?.place(), time(t)?.place_name().to_owned());
+        Ok(Value::Object(Rc::new(Location { place, name })))
+    }),
+    method("Minute", &[], |t, _| Ok(time(t)?.civil().minute.into())),
+    method("Month", &[], |t, _| Ok(Value::Integer(&MONTH, time(t)?.civil().month.cast_unsigned()))),
+    method("Nanosecond", &[], |t, _| Ok(i64::from(time(t)?.nanosecond()).into())),
+    method("Round", &A_DURATION, |t, args| Ok(object(time(t)?.round(duration(first(args)?)?)))),
+    method("Second", &[], |t, _| Ok(time(t)?.civil().second.into())),
+    method("String", &[], |t, _| Ok(time(t)?.to_string().into())),
+    method("Sub", &A_TIME, |t, args| Ok(span(time(t)?.sub(time(first(args)?)?)))),
+    method("Truncate", &A_DURATION, |t, args| {
+        Ok(object(time(t)?.truncate(duration(first(args)?)?)))
+    }),
+    method("UTC", &[], |t, _| Ok(object(time(t)?.at(Place::Utc)))),
+    method("Unix", &[], |t, _| Ok(int64(time(t)?.unix()))),
+    method("UnixMicro", &[], |t, _| Ok(int64(time(t)?.unix_micro()))),
+    method("UnixMilli", &[], |t, _| Ok(int64(time(t)?.unix_milli()))),
+    method("UnixNano", &[], |t, _| Ok(int64(time(t)?.unix_nano()))),
+    method("Weekday", &[], |t, _| {
+        Ok(Value::Integer(&WEEKDAY, time(t)?.civil().weekday.cast_unsigned()))
+    }),
+    method("Year", &[], |t, _| Ok(time(t)?.civil().year.into())),
+    method("YearDay", &[], |t, _| Ok(time(t)?.civil().year_day.into())),
+    // These give more than a template can take, which it is told when it calls them.
+    Method { results: 3, ..method("Clock", &[], |_, _| Err(no_value())) },
+    Method { results: 3, ..method("Date", &[], |_, _| Err(no_value())) },
+];
+
+static DURATION_METHODS: [Method; 10] = [
+    method("Abs", &[], |d, _| Ok(span(duration(d)?.abs()))),
+    method("Hours", &[], |d, _| Ok(duration(d)?.in_units(3_600_000_000_000).into())),
+    method("Microseconds", &[], |d, _| Ok(int64(duration(d)?.0 / 1_000))),
+    method("Milliseconds", &[], |d, _| Ok(int64(duration(d)?.0 / 1_000_000))),
+    method("Minutes", &[], |d, _| Ok(duration(d)?.in_units(60_000_000_000).into())),
+    method("Nanoseconds", &[], |d, _| Ok(int64(duration(d)?.0))),
+    method("Round", &A_DURATION, |d, args| Ok(span(duration(d)?.round(duration(first(args)?)?)))),
+    method("Seconds", &[], |d, _| Ok(duration(d)?.in_units(1_000_000_000).into())),
+    method("String", &[], |d, _| Ok(duration(d)?.to_string().into())),
+    method("Truncate", &A_DURATION, |d, args| {
+        Ok(span(duration(d)?.truncate(duration(first(args)?)?)))
+    }),
+];
+
+static LOCATION_METHODS: [Method; 1] =
+    [method("String", &[], |place, _| Ok(location(place)?.name.as_str().into()))];
+
+type Call = fn(&Value, &mut [Value]) -> Result<Value, Failure>;
+
+/// A method with one result.
+const fn method(name: &'static str, params: &'static [Type], call: Call) -> Method {
+    Method { name, params, variadic: false, results: 1, call }
+}
+
+impl Object for Time {
+    fn ty(&self) -> &'static ObjectType {
+        &TIME
+    }
+
+    fn text(&self) -> Option<Bytes> {
+        Some(self.to_string().into())
+    }
+
+    fn equals(&self, other: &dyn Object) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref().is_some_and(|other| self.is_identical(other))
+    }
+}
+
+impl Returned for Time {
+    const TYPE: Type = Type::Object(&TIME);
+
+    fn into_value(self) -> Result<Value, Failure> {
+        Ok(object(self))
+    }
+}
+
+/// `*time.Location`: the place a time is looked at from.
+struct Location {
+    place: Place,
+    name: String,
+}
+
+impl Object for Location {
+    fn ty(&self) -> &'static ObjectType {
+        &LOCATION
+    }
+
+    fn text(&self) -> Option<Bytes> {
+        Some(self.name.clone().into())
+    }
+
+    fn equals(&self, other: &dyn Object) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<Location>().is_some_and(|other| self.place == other.place)
+    }
+}
+
+fn object(time: Time) -> Value {
+    Value::Object(Rc::new(time))
+}
+
+fn int64(value: i64) -> Value {
+    Value::Integer(&INT64, value.cast_unsigned())
+}
+
+fn span(duration: Duration) -> Value {
+    Value::Integer(&DURATION, duration.0.cast_unsigned())
+}
+
+/// The engine hands every method what its parameters ask for, so that none of these is ever
+/// without an answer; if it does, the template fails and not the process.
+fn no_value() -> Failure {
+    Failure::new("argument has no such value")
+}
+
+fn first(arguments: &[Value]) -> Result<&Value, Failure> {
+    arguments.first().ok_or_else(no_value)
+}
+
+fn time(value: &Value) -> Result<&Time, Failure> {
+    downcast(value)
+}
+
+fn location(value: &Value) -> Result<&Location, Failure> {
+    downcast(value)
+}
+
+fn downcast<T: 'static>(value: &Value) -> Result<&T, Failure> {
+    let Value::Object(object) = value else { return Err(no_value()) };
+    let object: &dyn Any = &**object;
+    object.downcast_ref().ok_or_else(no_value)
+}
+
+fn integer(value: &Value) -> Result<i64, Failure> {
+    value.as_i64().ok_or_else(no_value)
+}
+
+fn duration(value: &Value) -> Result<Duration, Failure> {
+    integer(value).map(Duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::time::Zone;
+
+    /// 2026-02-03 04:05:06.070080900 UTC, with a monotonic reading.
+    fn sample() -> Value {
+        let time = Time::new(1_770_091_506, 70_080_900, Arc::new(Zone::utc()));
+        object(time.with_monotonic(5))
+    }
+
+    /// The text of what the method gives, or of why it fails.
+    fn call(receiver: &Value, name: &str, mut arguments: Vec<Value>) -> Value {
+        let methods = receiver.ty().expect("a type").methods();
+        let method = methods.iter().find(|method| method.name == name).expect(name);
+        assert_eq!(method.params.len(), arguments.len());
+        (method.call)(receiver, &mut arguments).unwrap_or_else(|error| error.to_string().into())
+    }
+
+    fn text(value: &Value) -> String {
+        let bytes = match value {
+            Value::Object(object) => object.text().expect("a Stringer"),
+            Value::String(text) => text.clone(),
+            other => return format!("{other:?}"),
+        };
+        String::from_utf8(bytes.to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn every_part_of_a_time_can_be_asked_for() {
+        for (name, want) in [
+            ("Year", "2026"),
+            ("Month", "time.Month(2)"),
+            ("Day", "3"),
+            ("Hour", "4"),
+            ("Minute", "5"),
+            ("Second", "6"),
+            ("Nanosecond", "70080900"),
+            ("Weekday", "time.Weekday(2)"),
+            ("YearDay", "34"),
+            ("Unix", "int64(1770091506)"),
+            ("UnixMilli", "int64(1770091506070)"),
+            ("UnixMicro", "int64(1770091506070080)"),
+            ("UnixNano", "int64(1770091506070080900)"),
+            ("IsZero", "false"),
+            ("IsDST", "false"),
+            ("Location", "UTC"),
+            ("UTC", "2026-02-03 04:05:06.0700809 +0000 UTC"),
+            ("Local", "2026-02-03 04:05:06.0700809 +0000 UTC"),
+            ("String", "2026-02-03 04:05:06.0700809 +0000 UTC m=+0.000000005"),
+            ("GoString", "time.Date(2026, time.February, 3, 4, 5, 6, 70080900, time.Local)"),
+        ] {
+            assert_eq!(text(&call(&sample(), name, vec![])), want, "{name}");
+        }
+        assert_eq!(text(&call(&sample(), "Format", vec!["02.01.06".into()])), "03.02.26");
+    }
+
+    #[test]
+    fn times_are_moved_and_compared() {
+        let later = call(&sample(), "Add", vec![span(Duration(1_000_000_000))]);
+        assert_eq!(text(&later), "2026-02-03 04:05:07.0700809 +0000 UTC m=+1.000000005");
+        let next_year = call(&sample(), "AddDate", vec![1.into(), 0.into(), 0.into()]);
+        assert_eq!(text(&next_year), "2027-02-03 04:05:06.0700809 +0000 UTC");
+        let difference = call(&later, "Sub", vec![sample()]);
+        assert_eq!(text(&call(&difference, "String", vec![])), "1s");
+        for (name, want) in
+            [("Before", "false"), ("After", "true"), ("Equal", "false"), ("Compare", "1")]
+        {
+            assert_eq!(text(&call(&later, name, vec![sample()])), want, "{name}");
+        }
+        let minute = || vec![span(Duration(60_000_000_000))];
+        assert_eq!(text(&call(&later, "Round", minute())), "2026-02-03 04:05:00 +0000 UTC");
+        assert_eq!(text(&call(&later, "Truncate", minute())), "2026-02-03 04:05:00 +0000 UTC");
+    }
+
+    #[test]
+    fn a_place_can_be_handed_from_time_to_time() {
+        let place = call(&call(&sample(), "UTC", vec![]), "Location", vec![]);
+        assert_eq!(text(&call(&place, "String", vec![])), "UTC");
+        let moved = call(&sample(), "In", vec![place]);
+        assert_eq!(text(&moved), "2026-02-03 04:05:06.0700809 +0000 UTC");
+        let nowhere = call(&sample(), "In", vec![Value::Nil]);
+        assert_eq!(text(&nowhere), "time: missing Location in call to Time.In");
+    }
+
+    #[test]
+    fn equal_means_identical() {
+        let equals = |a: &Value, b: &Value| match (a, b) {
+            (Value::Object(a), Value::Object(b)) => a.equals(&**b),
+            _ => panic!("times are objects"),
+        };
+        let utc = call(&sample(), "UTC", vec![]);
+        assert!(equals(&sample(), &sample()));
+        assert!(!equals(&sample(), &utc));
+        let place = |value: &Value| call(value, "Location", vec![]);
+        assert!(equals(&place(&utc), &place(&utc)));
+        assert!(!equals(&place(&utc), &place(&sample())));
+        assert!(!equals(&utc, &place(&utc)));
+    }
+
+    #[test]
+    fn durations_count_in_every_unit() {
+        let duration = span(Duration(-5_400_000_001_000));
+        for (name, want) in [
+            ("Hours", "-1.5000000002777778"),
+            ("Minutes", "-90.00000001666666"),
+            ("Seconds", "-5400.000001"),
+            ("Milliseconds", "int64(-5400000)"),
+            ("Microseconds", "int64(-5400000001)"),
+            ("Nanoseconds", "int64(-5400000001000)"),
+            ("Abs", "time.Duration(5400000001000)"),
+            ("String", "-1h30m0.000001s"),
+        ] {
+            assert_eq!(text(&call(&duration, name, vec![])), want, "{name}");
+        }
+        let second = || vec![span(Duration(1_000_000_000))];
+        assert_eq!(text(&call(&call(&duration, "Round", second()), "String", vec![])), "-1h30m0s");
+        assert_eq!(text(&call(&duration, "Truncate", second())), "time.Duration(-5400000000000)");
+    }
+}

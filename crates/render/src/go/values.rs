@@ -1,0 +1,54 @@
+//! JSON as Go values.
+
+use bytes::Bytes;
+use gotmpl::types::{VALUE_MAP, VALUES};
+use gotmpl::{Map, Slice, Value};
+
+use super::types::appended_values;
+use crate::json::{Build, Error, Root, decode};
+
+/// `json`: a `map[string]interface {}`; nil for `null`.
+pub(super) fn object(text: &Bytes) -> Result<Map, Error> {
+    match decode(text, Root::Object, &GoValues)? {
+        Some(Value::Map(map)) => Ok(map),
+        _ => Ok(Map::nil(&VALUE_MAP)),
+    }
+}
+
+/// `jsonArray`: an `[]interface {}`; nil for `null`.
+pub(super) fn array(text: &Bytes) -> Result<Slice, Error> {
+    match decode(text, Root::Array, &GoValues)? {
+        Some(Value::Slice(slice)) => Ok(slice),
+        _ => Ok(Slice::nil(&VALUES)),
+    }
+}
+
+struct GoValues;
+
+impl Build for GoValues {
+    type Value = Value;
+
+    fn null(&self) -> Value {
+        Value::Nil
+    }
+
+    fn boolean(&self, value: bool) -> Value {
+        Value::Bool(value)
+    }
+
+    fn number(&self, value: f64) -> Value {
+        Value::Float(value)
+    }
+
+    fn string(&self, value: Bytes) -> Value {
+        Value::String(value)
+    }
+
+    fn array(&self, elements: Vec<Value>) -> Value {
+        Value::Slice(appended_values(elements))
+    }
+
+    fn object(&self, members: Vec<(Bytes, Value)>) -> Value {
+        Value::Map(Map::values(members))
+    }
+}
