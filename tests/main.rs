@@ -19,5 +19,6 @@ mod support;
 mod backends;
 mod cli;
 mod config;
+mod integration;
 mod logs;
 mod resources;

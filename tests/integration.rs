@@ -1,0 +1,144 @@
+//! confd's own integration suite: five resources, one set of data, the same bytes from every
+//! backend.
+//!
+//! The tree is `integration/confdir`, what has to come out of it `integration/expected`. The
+//! results go to the working folder, which is a sandbox.
+
+use std::{fs, path::PathBuf};
+
+use rustix::process::Signal;
+
+use crate::support::{Daemon, Ended, Run, Sandbox};
+
+/// The suite's data as environment variables.
+const VARIABLES: &[(&str, &str)] = &[
+    ("HOSTNAME", "localhost"),
+    ("KEY", "foobar"),
+    ("DATABASE_HOST", "127.0.0.1"),
+    ("DATABASE_PASSWORD", "p@sSw0rd"),
+    ("DATABASE_PORT", "3306"),
+    ("DATABASE_USERNAME", "confd"),
+    ("UPSTREAM_APP1", "10.0.1.10:8080"),
+    ("UPSTREAM_APP2", "10.0.1.11:8080"),
+    ("NESTED_EAST_APP1", "10.0.1.10:8080"),
+    ("NESTED_WEST_APP2", "10.0.1.11:8080"),
+    ("PREFIX_DATABASE_HOST", "127.0.0.1"),
+    ("PREFIX_DATABASE_PASSWORD", "p@sSw0rd"),
+    ("PREFIX_DATABASE_PORT", "3306"),
+    ("PREFIX_DATABASE_USERNAME", "confd"),
+    ("PREFIX_UPSTREAM_APP1", "10.0.1.10:8080"),
+    ("PREFIX_UPSTREAM_APP2", "10.0.1.11:8080"),
+];
+
+/// Where the suite's files are.
+fn suite(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/integration").join(name)
+}
+
+/// confd on the suite's tree, as the suite invokes it.
+fn confd(sandbox: &Sandbox, mode: &[&str]) -> Run {
+    let confdir = suite("confdir");
+    let run = sandbox.bare(mode).arguments(&[
+        "--log-level",
+        "debug",
+        "--config-file",
+        "confd.toml",
+        "--confdir",
+    ]);
+    run.arguments(&[confdir]).env("HOSTNAME", "localhost")
+}
+
+fn from_env(sandbox: &Sandbox, mode: &[&str]) -> Run {
+    let run = confd(sandbox, mode).arguments(&["--interval", "5", "--backend", "env"]);
+    VARIABLES.iter().fold(run, |run, (name, value)| run.env(name, value))
+}
+
+fn from_files(sandbox: &Sandbox, mode: &[&str]) -> Run {
+    let folder =
+        |name: &str| suite("data").join(name).into_os_string().into_string().unwrap() + "/";
+    let files = ["--file", &folder("backends1"), "--file", &folder("backends2")];
+    confd(sandbox, mode).arguments(&["--backend", "file"]).arguments(&files).arguments(&["--watch"])
+}
+
+/// Compares all five results, byte by byte.
+#[track_caller]
+fn expect_results(sandbox: &Sandbox, nested: &str) {
+    for (name, expected) in [
+        ("basic", "basic.conf"),
+        ("exists", "exists.conf"),
+        ("iteration", "iteration.conf"),
+        ("manykeys", "basic.conf"),
+        ("nested", nested),
+    ] {
+        let name = format!("confd-{name}-test.conf");
+        let result =
+            fs::read(sandbox.path(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let expected = fs::read(suite("expected").join(expected)).unwrap();
+        assert_eq!(String::from_utf8_lossy(&result), String::from_utf8_lossy(&expected), "{name}");
+        assert_eq!(result, expected, "{name}");
+        assert_eq!(sandbox.mode(&name), 0o644, "{name}");
+    }
+}
+
+/// Expects that nothing was written.
+#[track_caller]
+fn expect_in_sync(ended: &Ended) {
+    for name in ["basic", "exists", "iteration", "manykeys", "nested"] {
+        ended.expect(&format!("DEBUG Target config confd-{name}-test.conf in sync"));
+    }
+    ended.expect_no("out of sync");
+}
+
+#[test]
+fn env_gives_the_suites_files() {
+    let sandbox = Sandbox::new();
+    from_env(&sandbox, &["--onetime"]).ok();
+    expect_results(&sandbox, "nested-tree.conf");
+    expect_in_sync(&from_env(&sandbox, &["--onetime"]).ok());
+}
+
+#[test]
+fn files_give_the_suites_files() {
+    let sandbox = Sandbox::new();
+    from_files(&sandbox, &["--onetime"]).ok();
+    expect_results(&sandbox, "nested-file.conf");
+    expect_in_sync(&from_files(&sandbox, &["--onetime"]).ok());
+}
+
+#[test]
+fn the_interval_mode_gives_the_same_files() {
+    let sandbox = Sandbox::new();
+    let daemon = Daemon::start(from_env(&sandbox, &[]), sandbox.path("log"));
+    daemon.wait_for("INFO Target config confd-nested-test.conf has been updated");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+    expect_results(&sandbox, "nested-tree.conf");
+}
+
+/// The sums that `md5sum` gives of what Go confd writes.
+#[test]
+fn the_results_have_the_sums_of_those_of_go_confd() {
+    let sandbox = Sandbox::new();
+    for name in ["basic", "exists", "manykeys"] {
+        sandbox.write(&format!("confd-{name}-test.conf"), "");
+    }
+    let ended = from_env(&sandbox, &["--onetime"]).ok();
+    for (name, sum) in [
+        ("basic", "9df5c4da8b1047c06c57e6fc5f964c1a"),
+        ("exists", "02f37d4896e5021df530e506aca6f99e"),
+        ("manykeys", "9df5c4da8b1047c06c57e6fc5f964c1a"),
+    ] {
+        ended.expect(&format!(
+            "INFO confd-{name}-test.conf has md5sum d41d8cd98f00b204e9800998ecf8427e should be {sum}"
+        ));
+    }
+    let lengths =
+        ["basic", "exists"].map(|name| sandbox.read(&format!("confd-{name}-test.conf")).len());
+    assert_eq!(lengths, [89, 14]);
+}
+
+#[test]
+fn one_resource_asks_for_192_keys() {
+    let text = fs::read_to_string(suite("confdir/conf.d/manykeys.toml")).unwrap();
+    let resource: toml::Table = text.parse().unwrap();
+    assert_eq!(resource["template"]["keys"].as_array().unwrap().len(), 192);
+}
