@@ -1,0 +1,116 @@
+//! Asking a command whether the staged file is any good.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gotmpl::{Functions, Map, Template, Value};
+
+use crate::command::{self, CommandError};
+
+/// The name that error messages give the template.
+const NAME: &str = "checkcmd";
+
+/// Go's builtins and none of the functions that other templates have, as in confd.
+static BUILTINS: LazyLock<Arc<Functions<()>>> = LazyLock::new(|| Arc::new(Functions::new()));
+
+/// A check command: a Go template in which `{{.src}}` stands for the staged file.
+///
+/// Its text goes to the shell as the template prints it; nothing is quoted. A copy is cheap.
+#[derive(Clone, Debug)]
+pub struct CheckCommand(Arc<Result<Template<()>, gotmpl::Error>>);
+
+impl CheckCommand {
+    /// Reads a command, once for all checks.
+    ///
+    /// One that is not a template is a failed check, each time: that is when confd says so, and
+    /// files that never change are not affected.
+    pub fn new(text: &str) -> CheckCommand {
+        CheckCommand(Arc::new(Template::parse(NAME, text.to_owned(), &BUILTINS)))
+    }
+
+    /// Runs the command for this stage file; it may take as long as `limit` says.
+    pub(crate) async fn run(
+        &self,
+        stage: &Path,
+        limit: Option<Duration>,
+    ) -> Result<(), CheckError> {
+        let command = self.command_line(stage).map_err(CheckError::Template)?;
+        command::run(&command, limit).await.map_err(CheckError::Command)
+    }
+
+    fn command_line(&self, stage: &Path) -> Result<OsString, gotmpl::Error> {
+        let template = self.0.as_ref().as_ref().map_err(gotmpl::Error::clone)?;
+        let bytes = |text: &OsStr| Bytes::copy_from_slice(text.as_bytes());
+        let data = Map::strings([(bytes(OsStr::new("src")), bytes(stage.as_os_str()))]);
+        let mut command = Vec::new();
+        template.execute(&(), Value::from(data), &mut command)?;
+        Ok(OsString::from_vec(command))
+    }
+}
+
+/// Why a check did not approve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The command's template is wrong, or stopped.
+    #[error("{0}")]
+    Template(gotmpl::Error),
+    /// The command failed.
+    #[error("{0}")]
+    Command(CommandError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command_line(text: &str) -> String {
+        match CheckCommand::new(text).command_line(Path::new("/x/.a1")) {
+            Ok(command) => command.into_string().expect("text"),
+            Err(error) => format!("error: {error}"),
+        }
+    }
+
+    #[test]
+    fn the_stage_file_is_filled_in_and_nothing_is_quoted() {
+        for (text, command) in [
+            ("nginx -t -c {{.src}}", "nginx -t -c /x/.a1"),
+            ("nginx -t -c '{{ .src }}' && true", "nginx -t -c '/x/.a1' && true"),
+            ("test -e {{printf \"%q\" .src}}", "test -e \"/x/.a1\""),
+            ("no template", "no template"),
+            ("{{.foo}}", "<no value>"),
+        ] {
+            assert_eq!(command_line(text), command);
+        }
+    }
+
+    #[test]
+    fn only_builtins_are_known() {
+        for (text, error) in [
+            ("{{base .src}}", "template: checkcmd:1: function \"base\" not defined"),
+            ("{{getv \"/a\"}}", "template: checkcmd:1: function \"getv\" not defined"),
+        ] {
+            assert_eq!(command_line(text), format!("error: {error}"));
+        }
+    }
+
+    #[test]
+    fn a_template_that_stops_says_where() {
+        assert_eq!(
+            command_line("{{.src.y}}"),
+            "error: template: checkcmd:1:6: executing \"checkcmd\" at <.src.y>: \
+             can't evaluate field y in type string"
+        );
+    }
+
+    #[test]
+    fn a_path_need_not_be_text() {
+        let stage = Path::new(OsStr::from_bytes(b"/x/\xff"));
+        let command = CheckCommand::new("cat {{.src}}").command_line(stage).expect("a command");
+        assert_eq!(command.as_bytes(), b"cat /x/\xff");
+    }
+}

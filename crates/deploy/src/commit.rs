@@ -1,0 +1,167 @@
+//! The moment of truth: the staged file becomes the destination.
+//!
+//! A rename, so that readers see the old file or the new one and never a mix. Where a rename cannot
+//! work, because the destination is a mount of its own (one file bind-mounted into a container), the
+//! destination is written in place. Then readers may see a mix for a moment, but a write that fails
+//! leaves the old content.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use rustix::io::Errno;
+use tracing::debug;
+
+use crate::Target;
+use crate::compare::Attributes;
+use crate::error::Error;
+use crate::stage::{StageFile, give_owner};
+
+/// The bits of a mode that a mode change sets.
+const MODE_BITS: u32 = 0o7777;
+
+/// Puts the staged file in the destination's place, with its owner and mode.
+///
+/// A destination that is a symbolic link is itself replaced; what it points to is not touched.
+pub(crate) fn commit(target: &Target, stage: &mut StageFile, content: &[u8]) -> Result<(), Error> {
+    let cause = match fs::rename(&stage.path, &target.dest) {
+        Ok(()) => {
+            stage.leave();
+            return Ok(());
+        }
+        Err(cause) => cause,
+    };
+    // The system has several words for a folder in the way, depending on how its path is written;
+    // Go looks first, and has one.
+    let is_folder = fs::symlink_metadata(&target.dest).is_ok_and(|found| found.is_dir());
+    let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
+    match errno {
+        Some(Errno::BUSY | Errno::XDEV) => {
+            debug!("Rename failed - target is likely a mount. Trying to write instead");
+            write_in_place(target, &stage.attributes, content)
+        }
+        errno => Err(Error::Rename {
+            from: stage.path.clone(),
+            to: target.dest.clone(),
+            cause: errno.map_or(cause, io::Error::from),
+        }),
+    }
+}
+
+/// Writes the destination itself, or puts back what was there.
+fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Result<(), Error> {
+    let dest = &target.dest;
+    let existing = OpenOptions::new().read(true).write(true).open(dest);
+    let file = match existing {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            return create_in_place(target, wanted, content);
+        }
+        Err(cause) => return Err(Error::file("open", dest, cause)),
+    };
+    let old = Original::of(&file).map_err(|cause| Error::file("read", dest, cause))?;
+
+    // Before the first byte, so that an owner or a mode that cannot be set costs nothing.
+    let dressed = give_owner(&file, dest, target, &old.attributes, wanted)
+        .and_then(|()| give_mode(&file, dest, target, &old.attributes, wanted));
+    if let Err(error) = dressed {
+        // The error to report is the first one. A part of the attributes may stay set.
+        let _ = old.put_attributes_back(&file);
+        return Err(error);
+    }
+    overwrite(&file, content).map_err(|(operation, cause)| Error::InPlace {
+        operation,
+        dest: dest.clone(),
+        cause,
+        put_back: old.put_back(&file),
+    })
+}
+
+/// Creates a destination that a rename cannot create, or leaves none.
+fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Result<(), Error> {
+    let dest = &target.dest;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(dest)
+        .map_err(|cause| Error::file("open", dest, cause))?;
+    let written = file
+        .metadata()
+        .map_err(|cause| Error::file("stat", dest, cause))
+        .and_then(|born| {
+            let born = Attributes::of(&born);
+            give_owner(&file, dest, target, &born, wanted)?;
+            give_mode(&file, dest, target, &born, wanted)
+        })
+        .and_then(|()| {
+            overwrite(&file, content)
+                .map_err(|(operation, cause)| Error::file(operation, dest, cause))
+        });
+    if written.is_err() {
+        // The error to report is why it was not written.
+        let _ = fs::remove_file(dest);
+    }
+    written
+}
+
+/// Gives the file the wanted mode. As with the owner, that this fails is an error only if the
+/// target asked for the mode.
+fn give_mode(
+    file: &File,
+    path: &Path,
+    target: &Target,
+    has: &Attributes,
+    wanted: &Attributes,
+) -> Result<(), Error> {
+    let mode = wanted.mode & MODE_BITS;
+    if has.mode & MODE_BITS == mode {
+        return Ok(());
+    }
+    match file.set_permissions(Permissions::from_mode(mode)) {
+        Err(cause) if target.mode.is_some() => Err(Error::file("chmod", path, cause)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Makes `content` the whole content of the file, on the disk.
+///
+/// The file is shortened last: until then its old blocks are its own, so that putting the old
+/// content back needs no space that somebody else may have taken.
+fn overwrite(file: &File, content: &[u8]) -> Result<(), (&'static str, io::Error)> {
+    file.write_all_at(content, 0).map_err(|cause| ("write", cause))?;
+    file.set_len(content.len() as u64).map_err(|cause| ("truncate", cause))?;
+    file.sync_all().map_err(|cause| ("fsync", cause))
+}
+
+/// A file as it was before it was written in place.
+struct Original {
+    content: Vec<u8>,
+    attributes: Attributes,
+}
+
+impl Original {
+    fn of(mut file: &File) -> io::Result<Original> {
+        let mut content = Vec::new();
+        io::Read::read_to_end(&mut file, &mut content)?;
+        Ok(Original { content, attributes: Attributes::of(&file.metadata()?) })
+    }
+
+    fn put_back(&self, file: &File) -> io::Result<()> {
+        overwrite(file, &self.content).map_err(|(_, cause)| cause)?;
+        self.put_attributes_back(file)
+    }
+
+    fn put_attributes_back(&self, file: &File) -> io::Result<()> {
+        let Attributes { uid, gid, mode } = self.attributes;
+        let now = Attributes::of(&file.metadata()?);
+        if (now.uid, now.gid) != (uid, gid) {
+            fchown(file, Some(uid), Some(gid))?;
+        }
+        if now.mode != mode {
+            file.set_permissions(Permissions::from_mode(mode & MODE_BITS))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! Whether a destination already is what it should be: bytes, mode and owner.
+//!
+//! Symbolic links are followed, as confd does, although a commit replaces the link itself.
+
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use md5::{Digest, Md5};
+use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
+use rustix::process::geteuid;
+use tracing::{error, info};
+
+use crate::Target;
+use crate::errno::errno_text;
+
+/// The bits of a mode that say what kind of file it is.
+const KIND_BITS: u32 = 0o170_000;
+/// The kind of a regular file.
+const REGULAR: u32 = 0o100_000;
+
+/// What two files must have in common besides their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Kind, special bits and permissions, as in `st_mode`.
+    pub(crate) mode: u32,
+}
+
+impl Attributes {
+    pub(crate) fn of(metadata: &Metadata) -> Attributes {
+        Attributes { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() }
+    }
+
+    /// The attributes of a regular file.
+    pub(crate) fn regular(uid: u32, gid: u32, permissions: u32) -> Attributes {
+        Attributes { uid, gid, mode: REGULAR | permissions }
+    }
+}
+
+/// One state of a file, different as soon as anything about the file changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    device: u64,
+    inode: u64,
+    size: u64,
+    attributes: Attributes,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    pub(crate) fn of(metadata: &Metadata) -> Fingerprint {
+        Fingerprint {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            attributes: Attributes::of(metadata),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Whether the destination is a file with these attributes and bytes. Says nothing to the log; a
+/// file that cannot be read is not the same.
+pub(crate) fn is_same(
+    dest: &Path,
+    metadata: &Metadata,
+    attributes: &Attributes,
+    content: &[u8],
+) -> bool {
+    Attributes::of(metadata) == *attributes
+        && metadata.size() == content.len() as u64
+        && open(dest).and_then(|mut file| has_bytes(&mut file, content)).unwrap_or(false)
+}
+
+/// Whether the destination equals the staged file, with confd's line at INFO for each difference.
+///
+/// A missing destination differs without a line; one that cannot be opened differs with an ERROR.
+pub(crate) fn is_in_sync(target: &Target, staged: &Attributes, content: &[u8]) -> bool {
+    let dest = &target.dest;
+    let opened = open(dest).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    let (mut file, metadata) = match opened {
+        Ok(opened) => opened,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return false,
+        Err(cause) => {
+            error!("open {}: {}", dest.display(), errno_text(&cause));
+            return false;
+        }
+    };
+    let found = Attributes::of(&metadata);
+    let owner_differs = (found.uid, found.gid) != (staged.uid, staged.gid);
+    let owner_counts = owner_differs && !is_out_of_reach(target);
+    let dest = dest.display();
+    let mut same = true;
+    if owner_counts && found.uid != staged.uid {
+        info!("{dest} has UID {} should be {}", found.uid, staged.uid);
+        same = false;
+    }
+    if owner_counts && found.gid != staged.gid {
+        info!("{dest} has GID {} should be {}", found.gid, staged.gid);
+        same = false;
+    }
+    if found.mode != staged.mode {
+        info!("{dest} has mode {} should be {}", ModeText(found.mode), ModeText(staged.mode));
+        same = false;
+    }
+    // Anything but a regular file counts as empty: a pipe would have us wait, and a device may
+    // have no end.
+    let readable = found.mode & KIND_BITS == REGULAR;
+    if readable && metadata.size() == content.len() as u64 {
+        if has_bytes(&mut file, content).unwrap_or(false) {
+            return same;
+        }
+    } else if !readable && content.is_empty() {
+        return same;
+    }
+    let found_sum = if readable { sum_of_file(file) } else { hex(Md5::new()) };
+    let staged_sum = hex(Md5::new().chain_update(content));
+    info!("{dest} has md5sum {found_sum} should be {staged_sum}");
+    false
+}
+
+/// Whether the owner is one that nobody asked for and that we could not set anyway.
+///
+/// A destination that is a mount cannot be replaced, only written, and then keeps its owner unless
+/// we are root. Comparing it would find a difference, and run the reload command, for ever.
+fn is_out_of_reach(target: &Target) -> bool {
+    if target.uid.is_some() || target.gid.is_some() || geteuid().is_root() {
+        return false;
+    }
+    statx(CWD, &target.dest, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Opens for reading, without waiting for the other end of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
+}
+
+/// Whether the file, from its beginning to its end, holds exactly these bytes.
+fn has_bytes(file: &mut File, mut expected: &[u8]) -> io::Result<bool> {
+    // One byte more than expected, so that a short file's end is seen by the first read.
+    let mut buffer = vec![0; (expected.len() + 1).min(64 * 1024)];
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(count) => count,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+            Err(cause) => return Err(cause),
+        };
+        if count == 0 {
+            return Ok(expected.is_empty());
+        }
+        match expected.strip_prefix(&buffer[..count]) {
+            Some(rest) => expected = rest,
+            None => return Ok(false),
+        }
+    }
+}
+
+/// The MD5 sum of a file; of what could be read of it, if reading fails.
+fn sum_of_file(mut file: File) -> String {
+    let mut sum = Md5::new();
+    if file.rewind().is_ok() {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = file.read(&mut buffer) {
+            sum.update(&buffer[..count]);
+        }
+    }
+    hex(sum)
+}
+
+fn hex(sum: Md5) -> String {
+    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A mode as Go prints it: a letter for each special thing it is, or `-`, then the permissions.
+struct ModeText(u32);
+
+impl fmt::Display for ModeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0 & KIND_BITS {
+            0o040_000 => "d",
+            0o060_000 => "D",
+            0o020_000 => "Dc",
+            0o120_000 => "L",
+            0o010_000 => "p",
+            0o140_000 => "S",
+            _ => "",
+        };
+        // Go puts the device's `D` before, and the character device's `c` after, these two.
+        let (kind, character) = kind.split_at(kind.len().min(1));
+        let mut special = kind.to_owned();
+        for (bit, letter) in [(0o4000, "u"), (0o2000, "g")] {
+            if self.0 & bit != 0 {
+                special.push_str(letter);
+            }
+        }
+        special.push_str(character);
+        if self.0 & 0o1000 != 0 {
+            special.push('t');
+        }
+        f.write_str(if special.is_empty() { "-" } else { &special })?;
+        for (at, letter) in "rwxrwxrwx".chars().enumerate() {
+            let set = self.0 & (0o400 >> at) != 0;
+            write!(f, "{}", if set { letter } else { '-' })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::testing::{Logs, target_in};
+
+    /// What a staged file of ours with these permissions has.
+    fn ours(permissions: u32) -> Attributes {
+        let folder = tempfile::tempdir().expect("a folder");
+        let owner = fs::metadata(folder.path()).expect("metadata");
+        Attributes::regular(owner.uid(), owner.gid(), permissions)
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+    }
+
+    #[test]
+    fn modes_read_as_in_go() {
+        for (mode, text) in [
+            (0o100_644, "-rw-r--r--"),
+            (0o100_000, "----------"),
+            (0o100_204, "--w----r--"),
+            (0o104_755, "urwxr-xr-x"),
+            (0o107_777, "ugtrwxrwxrwx"),
+            (0o041_777, "dtrwxrwxrwx"),
+            (0o060_600, "Drw-------"),
+            (0o020_666, "Dcrw-rw-rw-"),
+            (0o010_600, "prw-------"),
+            (0o140_600, "Srw-------"),
+            (0o120_777, "Lrwxrwxrwx"),
+        ] {
+            assert_eq!(ModeText(mode).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_missing_destination_differs_without_a_word() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "a");
+        let logs = Logs::capture();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
+        assert_eq!(logs.lines(), [""; 0]);
+    }
+
+    #[test]
+    fn a_dangling_link_is_a_missing_destination() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "a");
+        std::os::unix::fs::symlink("nowhere", &target.dest).expect("link");
+        let logs = Logs::capture();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
+        assert_eq!(logs.lines(), [""; 0]);
+    }
+
+    #[test]
+    fn a_destination_that_cannot_be_opened_differs_and_is_reported() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "a");
+        std::os::unix::fs::symlink("a", &target.dest).expect("link");
+        let logs = Logs::capture();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
+        let dest = target.dest.display();
+        assert_eq!(logs.lines(), [format!("ERROR open {dest}: too many levels of symbolic links")]);
+    }
+
+    #[test]
+    fn each_difference_has_its_line_in_confds_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "a");
+        fs::write(&target.dest, "old").expect("write");
+        set_mode(&target.dest, 0o600);
+        let logs = Logs::capture();
+        let ours = ours(0o644);
+        let staged = Attributes { uid: ours.uid + 1, gid: ours.gid + 2, ..ours };
+        assert!(!is_in_sync(&target, &staged, b"new"));
+        let dest = target.dest.display();
+        assert_eq!(
+            logs.lines(),
+            [
+                format!("INFO {dest} has UID {} should be {}", ours.uid, staged.uid),
+                format!("INFO {dest} has GID {} should be {}", ours.gid, staged.gid),
+                format!("INFO {dest} has mode -rw------- should be -rw-r--r--"),
+                format!(
+                    "INFO {dest} has md5sum 149603e6c03516362a8da23f624db945 \
+                     should be 22af645d1859cb5ca6da0c484f1f37ea"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_lost_setuid_bit_is_a_difference() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "a");
+        fs::write(&target.dest, "x").expect("write");
+        set_mode(&target.dest, 0o4755);
+        let logs = Logs::capture();
+        assert!(!is_in_sync(&target, &ours(0o755), b"x"));
+        let dest = target.dest.display();
+        assert_eq!(logs.lines(), [format!("INFO {dest} has mode urwxr-xr-x should be -rwxr-xr-x")]);
+    }
+
+    #[test]
+    fn equal_files_are_in_sync_through_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "a");
+        fs::write(folder.path().join("real"), "x").expect("write");
+        set_mode(&folder.path().join("real"), 0o644);
+        std::os::unix::fs::symlink("real", &target.dest).expect("link");
+        let logs = Logs::capture();
+        assert!(is_in_sync(&target, &ours(0o644), b"x"));
+        assert_eq!(logs.lines(), [""; 0]);
+    }
+
+    #[test]
+    fn a_pipe_and_a_folder_count_as_empty_and_are_never_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "a");
+        let made = std::process::Command::new("mkfifo").arg(&target.dest).status();
+        assert!(made.expect("mkfifo").success());
+        let logs = Logs::capture();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
+        let empty = "d41d8cd98f00b204e9800998ecf8427e";
+        let x = "9dd4e461268c8034f5c8564e155c67a6";
+        assert!(logs.lines().iter().any(|line| line.contains(" has mode p")));
+        assert!(logs.lines().iter().any(|line| line.ends_with(&format!("{empty} should be {x}"))));
+
+        fs::remove_file(&target.dest).expect("remove");
+        fs::create_dir(&target.dest).expect("folder");
+        let logs = Logs::capture();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
+        assert!(logs.lines().iter().any(|line| line.contains(" has mode d")));
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        let content = vec![b'a'; 200_000];
+        fs::write(&path, &content).expect("write");
+        let same =
+            |expected: &[u8]| has_bytes(&mut open(&path).expect("open"), expected).expect("read");
+        assert!(same(&content));
+        assert!(!same(&content[1..]));
+        assert!(!same(&[&content[..], b"a"].concat()));
+        let mut last = content.clone();
+        last[199_999] = b'b';
+        assert!(!same(&last));
+    }
+}

@@ -1,0 +1,116 @@
+//! Making renames survive a power cut: one fsync for each folder, however many files changed in it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::io::Errno;
+
+use crate::error::Error;
+
+/// Folders that are synced at the same time, when there are more than a few.
+const OVERLAP: usize = 16;
+
+/// The folders in which files were put in place and which are not yet synced to the disk.
+///
+/// One set serves a whole pass: [`finish`](crate::finish) adds to it and the caller calls
+/// [`sync`](Durable::sync) once at the end. What is forgotten here is not torn: after a power cut
+/// each file is its old or its new self.
+#[derive(Debug, Default)]
+pub struct Durable {
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Durable {
+    /// An empty set.
+    pub fn new() -> Durable {
+        Durable::default()
+    }
+
+    /// Notes that a file in this folder was replaced.
+    pub(crate) fn add(&mut self, folder: &Path) {
+        if !self.folders.contains(folder) {
+            self.folders.insert(folder.to_owned());
+        }
+    }
+
+    /// Syncs every folder and empties the set. Blocks for as long as the disk needs.
+    ///
+    /// # Errors
+    ///
+    /// One for each folder that could not be synced; the others are.
+    #[must_use = "a folder that was not synced may lose its newest files in a power cut"]
+    pub fn sync(&mut self) -> Vec<Error> {
+        let folders: Vec<PathBuf> = std::mem::take(&mut self.folders).into_iter().collect();
+        let sync_all = |folders: &[PathBuf]| -> Vec<Error> {
+            folders.iter().filter_map(|folder| sync_folder(folder).err()).collect()
+        };
+        if folders.len() <= OVERLAP {
+            return sync_all(&folders);
+        }
+        thread::scope(|scope| {
+            let shares: Vec<_> = folders
+                .chunks(folders.len().div_ceil(OVERLAP))
+                .map(|share| {
+                    (share, thread::Builder::new().spawn_scoped(scope, || sync_all(share)))
+                })
+                .collect();
+            shares
+                .into_iter()
+                .flat_map(|(share, thread)| match thread.map(|thread| thread.join()) {
+                    Ok(Ok(errors)) => errors,
+                    // No thread to be had: then without its help.
+                    Ok(Err(_)) | Err(_) => sync_all(share),
+                })
+                .collect()
+        })
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    let opened = File::open(folder).map_err(|cause| Error::file("open", folder, cause))?;
+    match opened.sync_all() {
+        // Not every file system has folders that can be synced; those that have not need none.
+        Err(cause) if Errno::from_io_error(&cause) == Some(Errno::INVAL) => Ok(()),
+        Err(cause) => Err(Error::file("fsync", folder, cause)),
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn each_folder_is_synced_once() {
+        let root = tempfile::tempdir().expect("a folder");
+        let mut durable = Durable::new();
+        for _ in 0..3 {
+            durable.add(root.path());
+        }
+        assert_eq!(durable.folders.len(), 1);
+        assert!(durable.sync().is_empty());
+        assert!(durable.folders.is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_named_and_the_others_are_synced() {
+        for folders in [3, 100] {
+            let root = tempfile::tempdir().expect("a folder");
+            let mut durable = Durable::new();
+            for number in 0..folders {
+                let folder = root.path().join(number.to_string());
+                fs::create_dir(&folder).expect("folder");
+                durable.add(&folder);
+            }
+            fs::remove_dir(root.path().join("1")).expect("remove");
+            let errors = durable.sync();
+            let gone = root.path().join("1");
+            let expected = format!("open {}: no such file or directory", gone.display());
+            assert_eq!(errors.iter().map(Error::to_string).collect::<Vec<_>>(), [expected]);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Why a deployment did not succeed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::check::CheckError;
+use crate::command::CommandError;
+use crate::errno::errno_text;
+
+/// Why a deployment did not succeed, in the words of confd and Go's standard library.
+///
+/// The text is complete: it names operation, path and cause, because confd's users look for exactly
+/// these lines. The cause is therefore not repeated as a `source()`.
+///
+/// Except for [`Error::Reload`] (see [`is_written`](Error::is_written)), the destination is as it
+/// was before, and no stage file is left unless it was to be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An operation on one path failed: `open /etc/x/.a123: permission denied`.
+    #[error("{operation} {}: {}", path.display(), errno_text(cause))]
+    File {
+        /// The operation's name, as Go has it: `open`, `write`, `fsync`…
+        operation: &'static str,
+        /// What it was tried on.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+
+    /// The staged file could not take the destination's place.
+    #[error("rename {} {}: {}", from.display(), to.display(), errno_text(cause))]
+    Rename {
+        /// The stage file.
+        from: PathBuf,
+        /// The destination.
+        to: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+
+    /// The destination is `/`, which has no name to derive a stage file's name from.
+    #[error("createtemp ./: pattern contains path separator")]
+    NoName,
+
+    /// The owner that was asked for could not be given to the staged file.
+    #[error(
+        "chown {}: {} ({} should belong to {uid}:{gid} and stays as it was)",
+        path.display(), errno_text(cause), dest.display()
+    )]
+    Owner {
+        /// The file whose owner was to be set.
+        path: PathBuf,
+        /// The destination.
+        dest: PathBuf,
+        /// The user that was asked for.
+        uid: u32,
+        /// The group that was asked for.
+        gid: u32,
+        /// What the system said.
+        cause: io::Error,
+    },
+
+    /// Writing the destination in place failed half-way.
+    #[error("{operation} {}: {}; {}", dest.display(), errno_text(cause), put_back_text(put_back))]
+    InPlace {
+        /// The operation that failed: `write`, `truncate`, `fsync`…
+        operation: &'static str,
+        /// The destination.
+        dest: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+        /// Whether the old content could be put back.
+        put_back: Result<(), io::Error>,
+    },
+
+    /// The check command did not approve of the staged file.
+    #[error("Config check failed: {0}")]
+    Check(CheckError),
+
+    /// The file is in place; the reload command failed and is pending.
+    #[error("{0}")]
+    Reload(CommandError),
+}
+
+impl Error {
+    /// Whether the destination has the new content in spite of this error.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Error::Reload(_))
+    }
+
+    pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Error {
+        Error::File { operation, path: path.to_owned(), cause }
+    }
+}
+
+fn put_back_text(put_back: &Result<(), io::Error>) -> String {
+    match put_back {
+        Ok(()) => "the old content was put back".to_owned(),
+        Err(cause) => format!("the old content could not be put back: {}", errno_text(cause)),
+    }
+}

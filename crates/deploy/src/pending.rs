@@ -1,0 +1,77 @@
+//! The memory of a reload that is still owed.
+//!
+//! A marker file stands beside the destination from just before a commit until the reload command
+//! has succeeded. As it is on the disk, the debt outlives a failed reload, a stop and a crash: the
+//! next run finds the destination in sync *and* the marker, and reloads.
+//!
+//! It is not synced to the disk by itself: after a power cut every service starts with the new file
+//! anyway.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::error::Error;
+use crate::place::Place;
+
+/// The marker of one destination, standing.
+#[must_use = "a marker that is forgotten makes the next run reload"]
+pub(crate) struct Marker {
+    path: PathBuf,
+    /// Whether it already stood: a reload was owed before this commit.
+    stood: bool,
+}
+
+impl Marker {
+    /// Sets up the marker, before the commit that makes the reload necessary.
+    pub(crate) fn set(dest: &Path) -> Result<Marker, Error> {
+        let path = Place::of(dest)?.pending_path();
+        // Never through a link that somebody else put there.
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                return Ok(Marker { path, stood: true });
+            }
+            Err(cause) => return Err(Error::file("open", &path, cause)),
+        };
+        // For a person who finds it. That it stands is what counts, so that it is empty on a
+        // full disk does not matter.
+        let _ = writeln!(
+            file,
+            "{} was replaced by confd, and its reload command has not succeeded since. \
+             confd tries it again on its next run, unless this file is removed.",
+            dest.display()
+        );
+        Ok(Marker { path, stood: false })
+    }
+
+    /// The marker of an earlier commit, if it stands.
+    pub(crate) fn find(dest: &Path) -> Option<Marker> {
+        let path = Place::of(dest).ok()?.pending_path();
+        // A folder that cannot be looked into could not have got a marker from us.
+        fs::symlink_metadata(&path).ok()?;
+        Some(Marker { path, stood: true })
+    }
+
+    /// Takes the marker back, as the commit did not happen. An earlier commit's stays.
+    pub(crate) fn withdraw(self) {
+        if !self.stood {
+            self.clear();
+        }
+    }
+
+    /// Removes the marker: nothing is owed any more.
+    pub(crate) fn clear(self) {
+        match fs::remove_file(&self.path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                let error = Error::file("remove", &self.path, cause);
+                warn!("{error}; the next run will reload again");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Where a destination's companions live: its stage files and its pending-reload marker.
+//!
+//! All of them stand in the destination's own folder, because only there a rename is atomic, and
+//! their names begin with a dot and the destination's name, as confd's do.
+//!
+//! A stage file's name ends in ten digits. confd's are random; ours are five random digits and five
+//! that follow from them, the destination's name and the kind of file. So a leftover of a killed
+//! process can be told from every file that somebody else made. This module only deals in names, it
+//! never looks at the disk.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use md5::{Digest, Md5};
+
+use crate::error::Error;
+
+/// Random digits in a stage file's name.
+const RANDOM_DIGITS: usize = 5;
+/// All digits in a stage file's name.
+const DIGITS: usize = 10;
+/// One more than the largest number of [`RANDOM_DIGITS`] digits.
+pub(crate) const RANDOM_RANGE: u64 = 100_000;
+
+/// What becomes of a stage file that is not renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StageKind {
+    /// It is removed; one that is left behind is a killed process's.
+    Passing,
+    /// It is kept for a person to read (`-keep-stage-file`) and is never swept.
+    Kept,
+}
+
+/// A destination taken apart into its folder and its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    folder: PathBuf,
+    name: OsString,
+}
+
+impl Place {
+    /// Takes a destination apart as Go's `filepath.Dir` and `filepath.Base` do.
+    ///
+    /// `a/` is the name `a` in the folder `a`, and the empty path is the name `.` in the folder
+    /// `.`, so that nonsense fails with confd's words. One difference: `..` is left for the
+    /// system to resolve, since removing it textually is wrong where a folder is a symbolic link.
+    pub(crate) fn of(dest: &Path) -> Result<Place, Error> {
+        let bytes = dest.as_os_str().as_bytes();
+        let folder_end = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+        let folder = tidy(Path::new(OsStr::from_bytes(&bytes[..folder_end])));
+
+        let name = match bytes.iter().rposition(|&byte| byte != b'/') {
+            Some(last) => bytes[..=last].rsplit(|&byte| byte == b'/').next().unwrap_or_default(),
+            None if bytes.is_empty() => b".",
+            None => return Err(Error::NoName),
+        };
+        Ok(Place { folder, name: OsStr::from_bytes(name).to_owned() })
+    }
+
+    /// The folder, never empty: `.` for a destination without one.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of the stage file with this random part (below [`RANDOM_RANGE`]).
+    ///
+    /// The digits replace the last `*` of the name, or follow the name if it has none.
+    pub(crate) fn stage_path(&self, kind: StageKind, random: u64) -> PathBuf {
+        let check = check_number(kind, &self.name, random);
+        let (before, after) = self.around_digits();
+        let mut name = vec![b'.'];
+        name.extend_from_slice(before);
+        name.extend_from_slice(format!("{random:05}{check:05}").as_bytes());
+        name.extend_from_slice(after);
+        self.folder.join(OsString::from_vec(name))
+    }
+
+    /// The path of the marker that says that a reload is pending.
+    pub(crate) fn pending_path(&self) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(&self.name);
+        name.push(".reload-pending");
+        self.folder.join(name)
+    }
+
+    /// The parts of the destination's name before and after a stage file's digits.
+    pub(crate) fn around_digits(&self) -> (&[u8], &[u8]) {
+        let name = self.name.as_bytes();
+        match name.iter().rposition(|&byte| byte == b'*') {
+            Some(star) => (&name[..star], &name[star + 1..]),
+            None => (name, b""),
+        }
+    }
+
+    /// Whether `digits` are those of a passing stage file of this destination.
+    pub(crate) fn made_passing(&self, digits: &[u8]) -> bool {
+        if digits.len() != DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+        let number = |digits: &[u8]| digits.iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
+        let (random, check) = digits.split_at(RANDOM_DIGITS);
+        number(check) == check_number(StageKind::Passing, &self.name, number(random))
+    }
+
+    /// Splits the name of a folder's entry into what precedes the digits, the digits, and a rest
+    /// of `after` bytes. `None` if it is too short or no dot file.
+    pub(crate) fn split_entry(entry: &[u8], after: usize) -> Option<(&[u8], &[u8], &[u8])> {
+        let entry = entry.strip_prefix(b".")?;
+        let (entry, rest) = entry.split_at_checked(entry.len().checked_sub(after)?)?;
+        let (before, digits) = entry.split_at_checked(entry.len().checked_sub(DIGITS)?)?;
+        Some((before, digits, rest))
+    }
+}
+
+/// Removes what never changes a path's meaning: doubled slashes, `.` parts, the trailing slash.
+fn tidy(folder: &Path) -> PathBuf {
+    let tidied: PathBuf =
+        folder.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+    if tidied.as_os_str().is_empty() { PathBuf::from(".") } else { tidied }
+}
+
+/// The check digits of a stage file's name, as a number below [`RANDOM_RANGE`].
+///
+/// They recognise, they do not protect; what matters is that every version gives the same.
+fn check_number(kind: StageKind, name: &OsStr, random: u64) -> u64 {
+    let salt: &[u8] = match kind {
+        StageKind::Passing => b"confd stage file",
+        StageKind::Kept => b"confd kept stage file",
+    };
+    let sum = Md5::new()
+        .chain_update(salt)
+        .chain_update([0])
+        .chain_update(name.as_bytes())
+        .chain_update([0])
+        .chain_update(random.to_le_bytes())
+        .finalize();
+    sum.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte)) % RANDOM_RANGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(dest: &str) -> Place {
+        Place::of(Path::new(dest)).expect("a destination with a name")
+    }
+
+    /// The stage path with its ten digits shown as `#`.
+    fn shape(dest: &str) -> String {
+        let path = place(dest).stage_path(StageKind::Passing, 7);
+        let text = path.to_str().expect("text");
+        assert_eq!(text.bytes().filter(u8::is_ascii_digit).count(), DIGITS, "{text}");
+        text.replace(|c: char| c.is_ascii_digit(), "#").replace("##########", "#")
+    }
+
+    #[test]
+    fn a_stage_file_stands_beside_its_destination() {
+        for (dest, stage) in [
+            ("/etc/nginx/nginx.conf", "/etc/nginx/.nginx.conf#"),
+            ("r/out/rel", "r/out/.rel#"),
+            ("rel", "./.rel#"),
+            ("./rel", "./.rel#"),
+            ("../rel", "../.rel#"),
+            ("", "./..#"),
+            ("..", "./...#"),
+            ("/x", "/.x#"),
+            ("a/", "a/.a#"),
+            ("/tmp//d/./e", "/tmp/d/.e#"),
+            ("/tmp/a*b*c", "/tmp/.a*b#c"),
+            ("/tmp/*", "/tmp/.#"),
+        ] {
+            assert_eq!(shape(dest), stage, "{dest:?}");
+        }
+    }
+
+    #[test]
+    fn the_root_folder_is_no_destination() {
+        for dest in ["/", "//"] {
+            let error = Place::of(Path::new(dest)).expect_err("no name");
+            assert_eq!(error.to_string(), "createtemp ./: pattern contains path separator");
+        }
+    }
+
+    #[test]
+    fn dots_are_not_resolved_textually() {
+        assert_eq!(place("link/../x").folder(), Path::new("link/.."));
+    }
+
+    #[test]
+    fn our_own_digits_are_recognised_and_others_are_not() {
+        let place = place("/etc/app.conf");
+        for random in [0, 1, 99_999] {
+            let path = place.stage_path(StageKind::Passing, random);
+            let entry = path.file_name().expect("a name").as_bytes();
+            let (before, digits, rest) = Place::split_entry(entry, 0).expect("dot and digits");
+            assert_eq!((before, rest), (&b"app.conf"[..], &b""[..]));
+            assert!(place.made_passing(digits));
+
+            let mut other = digits.to_vec();
+            other[9] = if other[9] == b'9' { b'0' } else { other[9] + 1 };
+            assert!(!place.made_passing(&other));
+            assert!(!Place::of(Path::new("/etc/other")).expect("a name").made_passing(digits));
+        }
+        for digits in [&b"123"[..], b"12345x7890", b"+123456789", b""] {
+            assert!(!place.made_passing(digits));
+        }
+    }
+
+    #[test]
+    fn a_kept_stage_file_is_not_recognised() {
+        let place = place("/etc/app.conf");
+        let path = place.stage_path(StageKind::Kept, 12_345);
+        let entry = path.file_name().expect("a name").as_bytes();
+        let (_, digits, _) = Place::split_entry(entry, 0).expect("dot and digits");
+        assert!(!place.made_passing(digits));
+    }
+
+    #[test]
+    fn the_check_digits_are_the_same_in_every_version() {
+        let path = place("/etc/nginx/nginx.conf").stage_path(StageKind::Passing, 31_126);
+        assert_eq!(path, Path::new("/etc/nginx/.nginx.conf3112689105"));
+    }
+}

@@ -1,0 +1,254 @@
+//! The staged file: everything the destination will be, beside it, before anything is decided.
+//!
+//! A stage file is born unreadable to others and gets its owner and mode through its descriptor, so
+//! that the process's umask and whoever may write to the folder have no say in them. It is on the
+//! disk before [`stage`] returns. Dropping a [`Staged`] removes its file.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rustix::fs::OFlags;
+use rustix::process::{getegid, geteuid};
+
+use crate::compare::{self, Attributes, Fingerprint};
+use crate::error::Error;
+use crate::place::{Place, RANDOM_RANGE, StageKind};
+use crate::{Options, Target};
+
+/// The mode of a file that neither exists nor has a mode of its own.
+const DEFAULT_MODE: u32 = 0o644;
+/// The bits of a mode that can be asked for; setuid, setgid and sticky cannot.
+const PERMISSIONS: u32 = 0o777;
+/// How many names are tried before giving up.
+const ATTEMPTS: usize = 10_000;
+
+/// Content ready to be put in place: staged on the disk, or known to be there already.
+///
+/// It holds one open file descriptor if it has a stage file. Dropping it removes the stage file.
+#[derive(Debug)]
+pub struct Staged {
+    pub(crate) content: Bytes,
+    /// The stage file; `None` if the destination was found to be in sync.
+    pub(crate) file: Option<StageFile>,
+    /// The destination when this was staged.
+    seen: Option<Fingerprint>,
+}
+
+impl Staged {
+    /// The stage file, or `None` if none was needed because the destination was in sync.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// The same content for the destination as it is now: staged again if that has changed since.
+    ///
+    /// So a destination named by two resources ends as if they were deployed one after the other,
+    /// although both were staged first.
+    pub(crate) fn refreshed(self, target: &Target, options: &Options) -> Result<Staged, Error> {
+        let now = fs::metadata(&target.dest).ok();
+        if now.as_ref().map(Fingerprint::of) == self.seen {
+            return Ok(self);
+        }
+        let content = self.content.clone();
+        drop(self);
+        stage(target, content, options)
+    }
+}
+
+/// Stages `content` for the target, with its final owner and mode, safe on the disk.
+///
+/// It may run on any thread, and blocks for as long as the disk needs, so that callers with many
+/// targets do well to stage some of them at the same time. If the destination is found to be in
+/// sync, nothing is written at all, unless the stage file is to be kept.
+///
+/// # Errors
+///
+/// The folder is missing or not writable, the disk is full, or the owner that was asked for cannot
+/// be set. No stage file is left.
+pub fn stage(target: &Target, content: Bytes, options: &Options) -> Result<Staged, Error> {
+    let found = fs::metadata(&target.dest).ok();
+    let seen = found.as_ref().map(Fingerprint::of);
+    let wanted = Attributes::regular(
+        target.uid.unwrap_or_else(|| geteuid().as_raw()),
+        target.gid.unwrap_or_else(|| getegid().as_raw()),
+        target.mode.or(found.as_ref().map(Metadata::mode)).unwrap_or(DEFAULT_MODE) & PERMISSIONS,
+    );
+    if !options.keep_stage_file
+        && let Some(found) = &found
+        && compare::is_same(&target.dest, found, &wanted, &content)
+    {
+        return Ok(Staged { content, file: None, seen });
+    }
+    let file = StageFile::create(target, &wanted, &content, options)?;
+    Ok(Staged { content, file: Some(file), seen })
+}
+
+/// A file beside the destination, removed on drop unless it was told to stay.
+#[derive(Debug)]
+pub(crate) struct StageFile {
+    pub(crate) path: PathBuf,
+    /// What the file has, which on some file systems is not what it was given.
+    pub(crate) attributes: Attributes,
+    /// Whether it stays where it is, or has become the destination.
+    stays: bool,
+    /// Held locked so that a sweep does not take the file for a leftover. Only readable, as
+    /// nothing can execute a file that is open for writing, and a check command may want to.
+    /// `None` where the file system knows no locks.
+    _lock: Option<File>,
+}
+
+impl StageFile {
+    fn create(
+        target: &Target,
+        wanted: &Attributes,
+        content: &[u8],
+        options: &Options,
+    ) -> Result<StageFile, Error> {
+        let place = Place::of(&target.dest)?;
+        let kind = if options.keep_stage_file { StageKind::Kept } else { StageKind::Passing };
+        let (mut stage, mut file) = StageFile::create_empty(&place, kind, wanted)?;
+        file.write_all(content).map_err(|cause| Error::file("write", &stage.path, cause))?;
+        // The owner first: setting it strips bits from the mode.
+        give_owner(&file, &stage.path, target, &stage.attributes, wanted)?;
+        file.set_permissions(Permissions::from_mode(wanted.mode & PERMISSIONS))
+            .map_err(|cause| Error::file("chmod", &stage.path, cause))?;
+        // What is never put in place need not outlive a power cut.
+        if !options.noop {
+            file.sync_all().map_err(|cause| Error::file("fsync", &stage.path, cause))?;
+        }
+        let given = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
+        stage.attributes = Attributes::of(&given);
+        Ok(stage)
+    }
+
+    /// Creates an empty file that only its owner can open, under a name nobody has, locked.
+    fn create_empty(
+        place: &Place,
+        kind: StageKind,
+        wanted: &Attributes,
+    ) -> Result<(StageFile, File), Error> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            // The keys of each state are fresh, and nothing is hashed: a random number.
+            let random = RandomState::new().build_hasher().finish() % RANDOM_RANGE;
+            let path = place.stage_path(kind, random);
+            let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
+            {
+                Ok(file) => file,
+                Err(cause)
+                    if cause.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS =>
+                {
+                    continue;
+                }
+                Err(cause) => return Err(Error::file("open", &path, cause)),
+            };
+            let (lock, swept) = match lock(&path) {
+                Ok(lock) => (Some(lock), false),
+                Err(TryLockError::WouldBlock) => (None, true),
+                Err(TryLockError::Error(_)) => (None, false),
+            };
+            let mut stage = StageFile { path, attributes: *wanted, stays: false, _lock: lock };
+            let born = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
+            // A sweep may have come between the file's birth and its lock: take another name.
+            if swept || born.nlink() == 0 {
+                continue;
+            }
+            stage.attributes = Attributes::of(&born);
+            return Ok((stage, file));
+        }
+    }
+
+    /// Lets the file be: it is to be kept, or it has become the destination.
+    pub(crate) fn leave(&mut self) {
+        self.stays = true;
+    }
+
+    /// The folder of the file, and of its destination.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+}
+
+impl Drop for StageFile {
+    fn drop(&mut self) {
+        if !self.stays {
+            // Nothing is left to be told; a file that stays is swept by a later run.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens a stage file to hold its lock, or says that another process has it.
+pub(crate) fn lock(path: &Path) -> Result<File, TryLockError> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(TryLockError::Error)?;
+    file.try_lock()?;
+    Ok(file)
+}
+
+/// Gives the file the wanted owner, where it is not the one that it has.
+///
+/// That this fails is an error if the target asked for the owner. If not, the owner is only what
+/// confd would give every file, and as in confd it stays what it is.
+pub(crate) fn give_owner(
+    file: &File,
+    path: &Path,
+    target: &Target,
+    has: &Attributes,
+    wanted: &Attributes,
+) -> Result<(), Error> {
+    let uid = (has.uid != wanted.uid).then_some(wanted.uid);
+    let gid = (has.gid != wanted.gid).then_some(wanted.gid);
+    if uid.is_none() && gid.is_none() {
+        return Ok(());
+    }
+    let asked_for = target.uid.and(uid).or(target.gid.and(gid)).is_some();
+    match fchown(file, uid, gid) {
+        Err(cause) if asked_for => Err(Error::Owner {
+            path: path.to_owned(),
+            dest: target.dest.clone(),
+            uid: wanted.uid,
+            gid: wanted.gid,
+            cause,
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_file_is_born_private_empty_and_locked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::of(&folder.path().join("a")).expect("a name");
+        let wanted = Attributes::regular(0, 0, 0o777);
+        let (stage, file) =
+            StageFile::create_empty(&place, StageKind::Passing, &wanted).expect("created");
+        let born = file.metadata().expect("metadata");
+        assert_eq!((born.mode() & 0o7777, born.size()), (0o600, 0));
+        assert!(matches!(lock(&stage.path), Err(TryLockError::WouldBlock)));
+    }
+
+    #[test]
+    fn stage_files_of_one_destination_have_different_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = Target::new(folder.path().join("a"));
+        let staged: Vec<Staged> = (0..200)
+            .map(|_| stage(&target, Bytes::from("x"), &Options::default()).expect("staged"))
+            .collect();
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), staged.len());
+        drop(staged);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+}

@@ -1,0 +1,129 @@
+//! Whole deployments, by what they promise.
+
+mod failures;
+mod reloads;
+mod steps;
+mod sweeping;
+mod worlds;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use crate::testing::{Logs, record_logs, run, target_in};
+use crate::{Durable, Error, Options, Outcome, Target, finish, stage};
+
+/// A folder with one destination, `app.conf`.
+struct Site {
+    folder: TempDir,
+    target: Target,
+    options: Options,
+}
+
+impl Site {
+    fn new() -> Site {
+        record_logs();
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = target_in(folder.path(), "app.conf");
+        Site { folder, target, options: Options::default() }
+    }
+
+    /// A site whose destination holds `content`, with mode 0644.
+    fn with(content: &str) -> Site {
+        let site = Site::new();
+        site.write(content);
+        site
+    }
+
+    fn write(&self, content: &str) {
+        fs::write(&self.target.dest, content).expect("write");
+        set_mode(&self.target.dest, 0o644);
+    }
+
+    /// One whole deployment, alone on a runtime.
+    fn deploy(&self, content: &str) -> Result<Outcome, Error> {
+        run(self.deploy_async(content))
+    }
+
+    async fn deploy_async(&self, content: &str) -> Result<Outcome, Error> {
+        let content = Bytes::copy_from_slice(content.as_bytes());
+        let staged = stage(&self.target, content, &self.options)?;
+        let mut durable = Durable::new();
+        let outcome = finish(&self.target, staged, &self.options, &mut durable).await;
+        assert!(durable.sync().is_empty());
+        outcome
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn content(&self) -> String {
+        fs::read_to_string(&self.target.dest).expect("a destination")
+    }
+
+    fn mode(&self) -> u32 {
+        fs::metadata(&self.target.dest).expect("a destination").mode() & 0o7777
+    }
+
+    /// The names in the folder, sorted.
+    fn names(&self) -> Vec<String> {
+        names_in(self.folder.path())
+    }
+
+    /// A command line that adds a line to the file `ran`.
+    fn note(&self, line: &str) -> String {
+        format!("echo {line} >> {}", self.path("ran").display())
+    }
+
+    /// What the commands noted.
+    fn notes(&self) -> String {
+        fs::read_to_string(self.path("ran")).unwrap_or_default()
+    }
+
+    /// The text of a log line or error about this site, with its folder and stage file shown as
+    /// `DIR` and `.app.conf#`.
+    fn plain(&self, text: impl ToString) -> String {
+        let mut text =
+            text.to_string().replace(self.folder.path().to_str().expect("a text path"), "DIR");
+        while let Some(at) = text.find(".app.conf").map(|at| at + ".app.conf".len()) {
+            let digits = text[at..].bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                break;
+            }
+            assert_eq!(digits, 10, "{text}");
+            text.replace_range(at - 1..at + digits, "F#");
+        }
+        text.replace(".app.conF#", ".app.conf#")
+    }
+
+    fn plain_logs(&self, logs: &Logs) -> Vec<String> {
+        logs.all().into_iter().map(|line| self.plain(line)).collect()
+    }
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a text name"))
+        .collect();
+    names.sort();
+    names
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+}
+
+#[test]
+fn deployments_may_move_between_threads() {
+    fn is_send(_: &impl Send) {}
+    let site = Site::new();
+    let staged = stage(&site.target, Bytes::new(), &site.options).expect("staged");
+    is_send(&staged);
+    let mut durable = Durable::new();
+    is_send(&finish(&site.target, staged, &site.options, &mut durable));
+}

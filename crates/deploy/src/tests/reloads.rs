@@ -1,0 +1,155 @@
+//! A reload is never forgotten.
+
+use super::*;
+
+const MARKER: &str = ".app.conf.reload-pending";
+
+/// A site whose reload fails, with `exit status 7`, until the file `up` exists.
+fn site_with_a_service_that_is_down() -> Site {
+    let mut site = Site::with("old");
+    let up = site.path("up").display().to_string();
+    site.target.reload_cmd = Some(format!("{}; test -e {up} || exit 7", site.note("reload")));
+    site
+}
+
+#[test]
+fn a_failed_reload_is_tried_again_by_the_next_pass() {
+    let site = site_with_a_service_that_is_down();
+    let logs = Logs::capture();
+    let error = site.deploy("new").expect_err("the service is down");
+    assert_eq!(error.to_string(), "exit status 7");
+    assert!(error.is_written());
+    assert_eq!(site.content(), "new");
+    let lines: Vec<String> = logs.lines().iter().map(|line| site.plain(line)).collect();
+    assert_eq!(
+        lines[1..],
+        [
+            "INFO Target config DIR/app.conf out of sync",
+            "ERROR \"\"",
+            "WARNING DIR/app.conf is in place but its reload is pending; it will be tried again",
+        ]
+    );
+
+    let logs = Logs::capture();
+    let error = site.deploy("new").expect_err("the service is still down");
+    assert_eq!(error.to_string(), "exit status 7");
+    assert!(error.is_written());
+    let lines: Vec<String> = logs.lines().iter().map(|line| site.plain(line)).collect();
+    assert_eq!(
+        lines,
+        [
+            "INFO DIR/app.conf has a reload pending from an earlier run; trying it again",
+            "ERROR \"\"",
+            "WARNING DIR/app.conf is in place but its reload is pending; it will be tried again",
+        ]
+    );
+
+    fs::write(site.path("up"), "").expect("write");
+    let logs = Logs::capture();
+    assert_eq!(site.deploy("new").expect("reloaded"), Outcome::Reloaded);
+    let lines: Vec<String> = logs.lines().iter().map(|line| site.plain(line)).collect();
+    assert_eq!(
+        lines,
+        [
+            "INFO DIR/app.conf has a reload pending from an earlier run; trying it again",
+            "INFO DIR/app.conf has been reloaded",
+        ]
+    );
+    assert_eq!(site.deploy("new").expect("in sync"), Outcome::Unchanged);
+    assert_eq!(site.notes(), "reload\nreload\nreload\n");
+    assert_eq!(site.names(), ["app.conf", "ran", "up"]);
+}
+
+#[test]
+fn the_marker_stands_before_the_file_is_in_place_and_goes_after_the_reload() {
+    let mut site = Site::with("old");
+    // As a crash between commit and reload would find it.
+    site.target.reload_cmd = Some(format!("ls -A {0} > {0}/ran", site.folder.path().display()));
+    site.deploy("new").expect("deployed");
+    assert_eq!(site.notes(), format!("{MARKER}\napp.conf\nran\n"));
+    assert_eq!(site.names(), ["app.conf", "ran"]);
+}
+
+#[test]
+fn the_marker_says_what_it_is_and_is_private() {
+    let site = site_with_a_service_that_is_down();
+    site.deploy("new").expect_err("the service is down");
+    let text = fs::read_to_string(site.path(MARKER)).expect("a marker");
+    let dest = site.target.dest.display();
+    assert!(text.starts_with(&format!("{dest} was replaced by confd")), "{text}");
+    assert!(text.ends_with("\n") && text.lines().count() == 1);
+    assert_eq!(fs::metadata(site.path(MARKER)).expect("metadata").mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn newer_content_replaces_the_pending_reload_by_its_own() {
+    let site = site_with_a_service_that_is_down();
+    site.deploy("new").expect_err("the service is down");
+    fs::write(site.path("up"), "").expect("write");
+    assert_eq!(site.deploy("newer").expect("deployed"), Outcome::Updated);
+    assert_eq!(site.notes(), "reload\nreload\n");
+    assert!(!site.path(MARKER).exists());
+}
+
+#[test]
+fn noop_and_sync_only_leave_a_pending_reload_pending() {
+    let mut site = site_with_a_service_that_is_down();
+    site.deploy("new").expect_err("the service is down");
+    for options in [
+        Options { noop: true, ..Options::default() },
+        Options { sync_only: true, ..Options::default() },
+    ] {
+        site.options = options;
+        assert_eq!(site.deploy("new").expect("in sync"), Outcome::Unchanged);
+    }
+    assert!(site.path(MARKER).exists());
+    assert_eq!(site.notes(), "reload\n");
+}
+
+#[test]
+fn a_failed_check_leaves_the_pending_reload_of_the_old_content() {
+    let mut site = site_with_a_service_that_is_down();
+    site.deploy("new").expect_err("the service is down");
+    site.target.check_cmd = Some(crate::CheckCommand::new("exit 1"));
+    site.deploy("bad").expect_err("refused");
+    fs::write(site.path("up"), "").expect("write");
+    assert_eq!(site.deploy("new").expect("reloaded"), Outcome::Reloaded);
+}
+
+#[test]
+fn a_failed_commit_leaves_an_earlier_pending_reload() {
+    let site = site_with_a_service_that_is_down();
+    fs::write(site.path(MARKER), "").expect("write");
+    fs::remove_file(&site.target.dest).expect("remove");
+    fs::create_dir(&site.target.dest).expect("folder");
+    site.deploy("new").expect_err("a folder");
+    assert!(site.path(MARKER).exists());
+}
+
+#[test]
+fn a_marker_is_never_written_through_a_link() {
+    let site = site_with_a_service_that_is_down();
+    fs::write(site.path("victim"), "precious").expect("write");
+    std::os::unix::fs::symlink("victim", site.path(MARKER)).expect("link");
+    fs::write(site.path("up"), "").expect("write");
+    site.deploy("new").expect("deployed");
+    assert_eq!(fs::read_to_string(site.path("victim")).expect("read"), "precious");
+    assert!(!site.path(MARKER).is_symlink());
+}
+
+#[test]
+fn a_dropped_deployment_leaves_its_reload_pending() {
+    let mut site = Site::with("old");
+    let started = site.path("started");
+    site.target.reload_cmd = Some(format!("touch {}; sleep 1000", started.display()));
+    run(async {
+        let running = crate::testing::wait_until_async("the reload runs", || started.exists());
+        tokio::select! {
+            _ = site.deploy_async("new") => panic!("the reload does not end"),
+            () = running => {}
+        }
+    });
+    assert_eq!(site.content(), "new");
+    site.target.reload_cmd = Some("true".to_owned());
+    assert_eq!(site.deploy("new").expect("reloaded"), Outcome::Reloaded);
+}

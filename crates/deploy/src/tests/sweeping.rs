@@ -1,0 +1,189 @@
+//! Leftovers of killed runs, and everything that is none.
+
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+use crate::sweep;
+use crate::testing::wait_until;
+
+fn sweep_site(site: &Site) -> usize {
+    sweep([site.target.dest.as_path()])
+}
+
+/// Starts this test program once more, to run one of the two parts below for `dest`.
+fn other_process(part: &str, dest: &Path) -> Child {
+    let program = std::env::current_exe().expect("the test program");
+    Command::new(program)
+        .args([&format!("tests::sweeping::{part}"), "--exact"])
+        .env(DEST, dest)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("started")
+}
+
+/// Tells a started process its destination.
+const DEST: &str = "DEPLOY_TEST_DEST";
+
+/// The other process's part of a test below; by itself it stages a file and lets it go.
+#[test]
+fn stage_and_hang() {
+    let mut site = Site::new();
+    let told = std::env::var_os(DEST);
+    if let Some(dest) = &told {
+        site.target.dest = dest.into();
+    }
+    let staged = stage(&site.target, Bytes::from("x"), &site.options).expect("staged");
+    assert!(staged.path().expect("a stage file").exists());
+    if told.is_some() {
+        // Until the parent goes, or kills us first.
+        std::io::stdin().lines().for_each(drop);
+    }
+}
+
+/// The other process's part of a test below; by itself it deploys twice.
+#[test]
+fn deploy_for_ever() {
+    let mut site = Site::new();
+    let told = std::env::var_os(DEST);
+    if let Some(dest) = &told {
+        site.target.dest = dest.into();
+        site.target.reload_cmd = Some("true".to_owned());
+        std::thread::spawn(|| {
+            std::io::stdin().lines().for_each(drop);
+            std::process::exit(1);
+        });
+    }
+    loop {
+        for content in CONTENTS {
+            // The first may find its content there, from a process killed before.
+            site.deploy(&content.repeat(50_000)).expect("deployed");
+        }
+        if told.is_none() {
+            return;
+        }
+    }
+}
+
+/// What [`deploy_for_ever`] repeats to get a file's content.
+const CONTENTS: [&str; 2] = ["old\n", "new!\n"];
+
+#[test]
+fn a_run_killed_at_any_moment_leaves_old_or_new() {
+    let site = Site::new();
+    for round in 0..20 {
+        let mut other = other_process("deploy_for_ever", &site.target.dest);
+        // Whatever it is doing after so many changes; the steps in between are of all lengths.
+        let mut changes = 0;
+        let mut seen = None;
+        wait_until("the other process deploys", || {
+            let inode = fs::metadata(&site.target.dest).map(|found| found.ino()).ok();
+            changes += u32::from(inode != seen);
+            seen = inode;
+            changes > 2 + round % 5
+        });
+        other.kill().expect("killed");
+        other.wait().expect("ended");
+        let content = site.content();
+        assert!(CONTENTS.iter().any(|wanted| content == wanted.repeat(50_000)), "torn");
+        sweep_site(&site);
+        let mut names = site.names();
+        names.retain(|name| name != ".app.conf.reload-pending");
+        assert_eq!(names, ["app.conf"]);
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not() {
+    let site = Site::with("old");
+    let mut other = other_process("stage_and_hang", &site.target.dest);
+    wait_until("the other process has staged", || {
+        // Held, as its name alone says nothing about its state.
+        site.names().len() == 2 && sweep_is_held(&site)
+    });
+    assert_eq!(sweep_site(&site), 0);
+    assert_eq!(site.names().len(), 2);
+
+    other.kill().expect("killed");
+    other.wait().expect("ended");
+    let logs = Logs::capture();
+    assert_eq!(sweep_site(&site), 1);
+    assert_eq!(
+        site.plain_logs(&logs),
+        ["INFO Removed the stage file of a killed run: DIR/.app.conf#"]
+    );
+    assert_eq!(site.names(), ["app.conf"]);
+    assert_eq!(site.content(), "old");
+}
+
+/// Whether somebody holds the lock of the site's stage file.
+fn sweep_is_held(site: &Site) -> bool {
+    let stage = site.names().into_iter().find(|name| name != "app.conf").expect("a stage file");
+    matches!(crate::stage::lock(&site.path(&stage)), Err(std::fs::TryLockError::WouldBlock))
+}
+
+/// Leaves a stage file as a killed process would.
+fn leave_one(target: &Target, options: Options) -> PathBuf {
+    let staged = stage(target, Bytes::from("left"), &options).expect("staged");
+    let path = staged.path().expect("a stage file").to_owned();
+    let copy = path.with_extension("copy");
+    fs::copy(&path, &copy).expect("copy");
+    drop(staged);
+    fs::rename(&copy, &path).expect("rename");
+    path
+}
+
+#[test]
+fn kept_stage_files_and_other_programs_files_are_never_swept() {
+    let site = Site::with("old");
+    leave_one(&site.target, Options { keep_stage_file: true, ..Options::default() });
+    for name in [
+        ".app.conf3112632618",
+        ".app.conf",
+        ".app.conf.swp",
+        ".app.conf123",
+        ".app.conf.reload-pending",
+        "app.conf1234567890",
+        ".other1234567890",
+    ] {
+        fs::write(site.path(name), "").expect("write");
+    }
+    let before = site.names();
+    assert_eq!(sweep_site(&site), 0);
+    assert_eq!(site.names(), before);
+}
+
+#[test]
+fn only_regular_files_are_swept() {
+    let site = Site::with("old");
+    let path = leave_one(&site.target, Options::default());
+    fs::remove_file(&path).expect("remove");
+    fs::create_dir(&path).expect("folder");
+    assert_eq!(sweep_site(&site), 0);
+    fs::remove_dir(&path).expect("remove");
+    std::os::unix::fs::symlink("app.conf", &path).expect("link");
+    assert_eq!(sweep_site(&site), 0);
+    assert!(path.is_symlink());
+}
+
+#[test]
+fn leftovers_of_many_destinations_are_found_in_their_folders() {
+    let site = Site::new();
+    fs::create_dir(site.path("sub")).expect("folder");
+    let targets: Vec<Target> = ["a", "b", "a*b*c", "*", "sub/a", "b."]
+        .iter()
+        .map(|name| target_in(site.folder.path(), name))
+        .collect();
+    for target in &targets {
+        leave_one(target, Options::default());
+    }
+    let unrelated = leave_one(&target_in(site.folder.path(), "z"), Options::default());
+    let missing = site.path("missing/a");
+    let dests = targets.iter().map(|target| target.dest.as_path()).chain([missing.as_path()]);
+    assert_eq!(sweep(dests), targets.len());
+    assert_eq!(names_in(&site.path("sub")), [""; 0]);
+    assert_eq!(
+        site.names(),
+        [unrelated.file_name().expect("a name").to_str().expect("text"), "sub"]
+    );
+}
