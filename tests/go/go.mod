@@ -1,0 +1,5 @@
+module templates
+
+go 1.27
+
+toolchain go1.27.3
