@@ -63,8 +63,8 @@ fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resul
     let old = Original::of(&file).map_err(|cause| Error::file("read", dest, cause))?;
 
     // Before the first byte, so that an owner or a mode that cannot be set costs nothing.
-    let dressed = give_owner(&file, dest, target, &old.attributes, wanted)
-        .and_then(|()| give_mode(&file, dest, target, &old.attributes, wanted));
+    let dressed = give_mode(&file, dest, target, &old.attributes, wanted)
+        .and_then(|()| give_owner(&file, dest, target, &old.attributes, wanted));
     if let Err(error) = dressed {
         // The error to report is the first one. A part of the attributes may stay set.
         let _ = old.put_attributes_back(&file);
@@ -92,8 +92,8 @@ fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resu
         .map_err(|cause| Error::file("stat", dest, cause))
         .and_then(|born| {
             let born = Attributes::of(&born);
-            give_owner(&file, dest, target, &born, wanted)?;
-            give_mode(&file, dest, target, &born, wanted)
+            give_mode(&file, dest, target, &born, wanted)?;
+            give_owner(&file, dest, target, &born, wanted)
         })
         .and_then(|()| {
             overwrite(&file, content)

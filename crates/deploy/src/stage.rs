@@ -111,11 +111,12 @@ impl StageFile {
         let place = Place::of(&target.dest)?;
         let kind = if options.keep_stage_file { StageKind::Kept } else { StageKind::Passing };
         let (mut stage, mut file) = StageFile::create_empty(&place, kind, wanted)?;
-        file.write_all(content).map_err(|cause| Error::file("write", &stage.path, cause))?;
-        // The owner first: setting it strips bits from the mode.
-        give_owner(&file, &stage.path, target, &stage.attributes, wanted)?;
+        // All of this while it is empty, so that nobody reads it who may not. The mode first: a
+        // file that was given away is not ours to change, unless we have every right of root.
         file.set_permissions(Permissions::from_mode(wanted.mode & PERMISSIONS))
             .map_err(|cause| Error::file("chmod", &stage.path, cause))?;
+        give_owner(&file, &stage.path, target, &stage.attributes, wanted)?;
+        file.write_all(content).map_err(|cause| Error::file("write", &stage.path, cause))?;
         // What is never put in place need not outlive a power cut.
         if !options.noop {
             file.sync_all().map_err(|cause| Error::file("fsync", &stage.path, cause))?;

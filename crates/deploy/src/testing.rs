@@ -126,6 +126,8 @@ pub(crate) async fn wait_until_async(what: &str, mut condition: impl FnMut() -> 
 pub(crate) enum World {
     /// A mount namespace of its own, where mounts hurt nobody. Needs root.
     Mounts,
+    /// The same, for a root that may change the mode of its own files only. Needs root.
+    MountsWithoutFowner,
     /// A user without rights. Needs root.
     Nobody,
     /// A process that makes its files for nobody: `umask 0777`.
@@ -142,6 +144,11 @@ pub(crate) fn in_world(world: World, test: &str, body: impl FnOnce()) {
     let program = std::env::current_exe().expect("the test program");
     let mut command: Vec<OsString> = match world {
         World::Mounts => ["unshare", "-m", "--"].map(OsString::from).into(),
+        World::MountsWithoutFowner => {
+            ["unshare", "-m", "--", "setpriv", "--bounding-set", "-fowner", "--"]
+                .map(OsString::from)
+                .into()
+        }
         World::Nobody => {
             ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
                 .map(OsString::from)

@@ -101,6 +101,22 @@ fn a_failed_write_in_place_puts_the_old_content_back() {
 }
 
 #[test]
+fn a_root_with_few_rights_can_give_files_away() {
+    let test = "tests::worlds::a_root_with_few_rights_can_give_files_away";
+    in_world(World::MountsWithoutFowner, test, || {
+        for mut site in [Site::with("old"), mounted("old")] {
+            site.target.uid = Some(1000);
+            site.target.mode = Some(0o640);
+            assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
+            assert_eq!((site.content().as_str(), site.mode()), ("new", 0o640));
+            assert_eq!(owner(&site.target.dest), (1000, 0));
+            // A mount would be in the way of the folder's removal.
+            let _ = Command::new("umount").arg(&site.target.dest).output();
+        }
+    });
+}
+
+#[test]
 fn a_full_disk_leaves_the_old_file_and_no_stage_file() {
     let test = "tests::worlds::a_full_disk_leaves_the_old_file_and_no_stage_file";
     in_world(World::Mounts, test, || {
