@@ -61,9 +61,9 @@ fn the_file_sets_what_the_flags_set() {
     sandbox
         .write("tree/conf.d/app.toml", "[template]\nsrc = 'app'\ndest = 'out/app'\nkeys = ['']\n");
     sandbox.write("tree/templates/app", "{{range gets \"/*\"}}{{.Key}}={{.Value}} {{end}}");
-    sandbox.write("data/1.yaml", "app: {x: 1, y: 2}\nx: 3");
+    sandbox.write("data/1.yaml", "app: {x: 1, v: 2}\nx: 3");
     sandbox.write("data/skipped.json", "{\"app\": {\"x\": 4}}");
-    sandbox.write("more.yaml", "app: {y: 5}");
+    sandbox.write("more.yaml", "app: {v: 5}");
     sandbox.write(
         "confd.toml",
         "backend = 'file'\nconfdir = 'tree'\nfile = ['data', 'more.yaml']\nfilter = '*.yaml'\nlog-level = 'debug'\n\
@@ -72,7 +72,7 @@ fn the_file_sets_what_the_flags_set() {
     let ended = run(&sandbox, &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     ended.expect("DEBUG Loading template resources from confdir tree").expect_no("WARNING");
-    assert_eq!(sandbox.output(), "/x=1 /y=5 ");
+    assert_eq!(sandbox.output(), "/v=5 /x=1 ");
 }
 
 #[test]
