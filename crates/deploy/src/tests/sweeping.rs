@@ -11,11 +11,14 @@ fn sweep_site(site: &Site) -> usize {
 }
 
 /// Starts this test program once more, to run one of the two parts below for `dest`.
-fn other_process(part: &str, dest: &Path) -> Child {
+///
+/// As it is killed, what it makes for itself is made in `elsewhere`.
+fn other_process(part: &str, dest: &Path, elsewhere: &TempDir) -> Child {
     let program = std::env::current_exe().expect("the test program");
     Command::new(program)
         .args([&format!("tests::sweeping::{part}"), "--exact"])
         .env(DEST, dest)
+        .env("TMPDIR", elsewhere.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
@@ -71,8 +74,9 @@ const CONTENTS: [&str; 2] = ["old\n", "new!\n"];
 #[test]
 fn a_run_killed_at_any_moment_leaves_old_or_new() {
     let site = Site::new();
+    let elsewhere = tempfile::tempdir().expect("a folder");
     for round in 0..20 {
-        let mut other = other_process("deploy_for_ever", &site.target.dest);
+        let mut other = other_process("deploy_for_ever", &site.target.dest, &elsewhere);
         // Whatever it is doing after so many changes; the steps in between are of all lengths.
         let mut changes = 0;
         let mut seen = None;
@@ -96,7 +100,8 @@ fn a_run_killed_at_any_moment_leaves_old_or_new() {
 #[test]
 fn what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not() {
     let site = Site::with("old");
-    let mut other = other_process("stage_and_hang", &site.target.dest);
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let mut other = other_process("stage_and_hang", &site.target.dest, &elsewhere);
     wait_until("the other process has staged", || {
         // Held, as its name alone says nothing about its state.
         site.names().len() == 2 && sweep_is_held(&site)
