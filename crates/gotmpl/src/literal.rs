@@ -35,7 +35,7 @@ pub(crate) fn as_argument(content: &Content, text: &[u8], ty: Type) -> Result<Co
             Some(value) => Ok(Constant::Float(value)),
             None => expected("float"),
         },
-        (_, Kind::Complex) => match number.and_then(complex) {
+        (_, Kind::Complex) => match number.and_then(|number| number.complex) {
             Some((real, imaginary)) => Ok(Constant::Complex(real, imaginary)),
             None => expected("complex"),
         },
@@ -70,11 +70,6 @@ fn looks_like_float(text: &[u8]) -> bool {
     let has = |bytes: &[u8]| text.iter().any(|byte| bytes.contains(byte));
     let hex_integer = text.len() > 2 && matches!(text, [b'0', b'x' | b'X', ..]) && !has(b"pP");
     has(b".eEpP") && !hex_integer && !text.starts_with(b"'")
-}
-
-/// A number as Go's complex parameters take it: any number is complex.
-fn complex(number: Number) -> Option<(f64, f64)> {
-    number.complex.or(number.float.map(|real| (real, 0.0)))
 }
 
 /// `bits` as a value of the integer type `ty`, cut to its width.

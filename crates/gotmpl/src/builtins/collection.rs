@@ -48,6 +48,11 @@ pub(crate) fn index(item: &Value, index: &Value) -> Result<Value, Failure> {
         Value::Pointer(pointer) => {
             Err(format!("can't index item of type {}", pointer.ty().elem.name).into())
         }
+        // A pointer is followed, and what it points to is told by its type.
+        Value::Object(object) => {
+            Err(format!("can't index item of type {}", object.ty().name.trim_start_matches('*'))
+                .into())
+        }
         _ => {
             let ty = item.ty().unwrap_or(Type::Interface);
             Err(format!("can't index item of type {ty}").into())

@@ -119,13 +119,13 @@ impl Operand {
             }
             _ if ty.is_assignable_to(target) => Ok(self),
             (Type::Pointer(pointer), _) if Type::Struct(pointer.elem) == target => {
-                let target = self.with(|value| match value {
+                let content = self.with(|value| match value {
                     Value::Pointer(pointer) => pointer.target().cloned(),
                     _ => None,
                 });
-                match target {
-                    Some(target) => Ok(Operand::Value(Value::Struct(target))),
-                    None => Err(format!("dereference of nil pointer of type {ty}").into()),
+                match content {
+                    Some(content) => Ok(Operand::Value(Value::Struct(content))),
+                    None => Err(format!("dereference of nil pointer of type {target}").into()),
                 }
             }
             _ => Err(mismatch(target, ty)),

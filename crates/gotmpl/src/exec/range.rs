@@ -85,7 +85,13 @@ impl Items {
 impl Executor<'_> {
     /// Begins a loop over the value it takes, or jumps if there is nothing to range over.
     pub(super) fn range(&mut self, otherwise: Label, two_variables: bool) -> Result<(), Failure> {
-        let value = self.take().into_value();
+        let value = match self.take().into_value() {
+            Value::Pointer(pointer) => match pointer.target() {
+                Some(target) => Value::Struct(target.clone()),
+                None => Value::Pointer(pointer),
+            },
+            value => value,
+        };
         match self.items(value, two_variables)? {
             Some(items) => {
                 let dot = self.dot.clone();

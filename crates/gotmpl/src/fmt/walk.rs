@@ -225,7 +225,11 @@ impl<'o> Printer<'o> {
             Value::Object(object) => {
                 // Of what is inside nothing is known, so where Go would show the fields the
                 // text has to do.
-                if let Some(text) = object.text()
+                let text = match object.go_text() {
+                    Some(text) if spec.sharp_v && !self.raw => Some(text),
+                    _ => object.text(),
+                };
+                if let Some(text) = text
                     && (self.raw || spec.sharp_v || self.shows_text(spec, verb))
                 {
                     return self

@@ -93,6 +93,11 @@ pub trait Object: Any {
     /// What the value's `String` method gives, if it has one: the text that `%v` and `%s` print.
     fn text(&self) -> Option<Bytes>;
 
+    /// What the value's `GoString` method gives, if it has one: the text that `%#v` prints.
+    fn go_text(&self) -> Option<Bytes> {
+        None
+    }
+
     /// Go's `==` with another object of the same type.
     fn equals(&self, other: &dyn Object) -> bool;
 }
