@@ -1,1 +1,157 @@
-fn main() {}
+//! The edge of the program: command line, configuration, log, signals and exit code.
+//!
+//! This is the only place that reads the arguments and the environment, prints, and ends the
+//! process. Everything it decides is handed down; nothing below asks for it.
+
+mod config;
+mod flags;
+mod logging;
+mod settings;
+mod signals;
+
+use std::{
+    ffi::OsString,
+    process::{ExitCode, Termination},
+    sync::Arc,
+    time::Duration,
+};
+
+use agent::{Agent, Failed};
+use backend::Backend;
+use tokio::runtime::Runtime;
+use tracing::{info, warn};
+
+use crate::{
+    config::{Config, Mode, Notice, Source},
+    flags::Request,
+    logging::Level,
+};
+
+/// How the process ends, as scripts see it.
+enum Exit {
+    /// All is done, or a stop signal ended a process that would have gone on.
+    Success,
+    /// Something failed; the log says what.
+    Failure,
+    /// The command line is not understood.
+    Usage,
+    /// A signal ended a single run, which reports it as if it had not been caught.
+    Signal(signals::Signal),
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        match self {
+            Exit::Success => ExitCode::SUCCESS,
+            Exit::Failure => ExitCode::from(1),
+            Exit::Usage => ExitCode::from(2),
+            Exit::Signal(signal) => signal.end_process(),
+        }
+    }
+}
+
+fn main() -> Exit {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_else(|| "confd".into());
+    match flags::read(words) {
+        Ok(Request::Run(flags)) => run(flags, &program),
+        Ok(Request::Version) => {
+            print(&mut std::io::stdout(), &version());
+            Exit::Success
+        }
+        Ok(Request::Help) => {
+            print(&mut std::io::stderr(), &flags::usage(&program));
+            Exit::Success
+        }
+        Err(error) => {
+            print(&mut std::io::stderr(), &format!("{error}\n{}", flags::usage(&program)));
+            Exit::Usage
+        }
+    }
+}
+
+/// Writes a text that the process was asked for; a reader that is gone is no failure of ours.
+fn print(stream: &mut dyn std::io::Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+fn version() -> String {
+    let commit = option_env!("CONFD_GIT_SHA").unwrap_or_default();
+    format!(
+        "confd {} (Git SHA: {commit}, Rust Version: {})\n",
+        env!("CARGO_PKG_VERSION"),
+        env!("CARGO_PKG_RUST_VERSION")
+    )
+}
+
+fn run(flags: Vec<(&'static settings::Setting, settings::Value)>, program: &OsString) -> Exit {
+    let mut notices = Vec::new();
+    let config = config::load(flags, |name| std::env::var_os(name), &mut notices);
+    let level = config.as_ref().map_or(Level::Info, |config| config.level);
+    logging::init(level, program.to_string_lossy().into_owned());
+    for notice in notices {
+        match notice {
+            Notice::Info(line) => info!("{line}"),
+            Notice::Warning(line) => warn!("{line}"),
+        }
+    }
+    let ended = config.and_then(|config| Ok(start(config, runtime()?)));
+    ended.unwrap_or_else(|error| {
+        logging::fatal(&format_args!("{error:#}"));
+        Exit::Failure
+    })
+}
+
+/// One thread for everything; staging adds its own where there is something to overlap.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(agent::OVERLAP)
+        .build()
+}
+
+fn start(config: Config, runtime: Runtime) -> Exit {
+    info!("Backend set to {}", config.source.name());
+    info!("Starting confd");
+    info!("Backend source(s) set to {}", config.source.list());
+    let mut agent =
+        Agent::new(config.settings, open(config.source), Arc::new(render::System::new()));
+    runtime.block_on(async {
+        let stop = match signals::stop() {
+            Ok(stop) => stop,
+            Err(error) => {
+                logging::fatal(&format_args!("cannot listen for signals: {error}"));
+                return Exit::Failure;
+            }
+        };
+        match config.mode {
+            Mode::Onetime => tokio::select! {
+                done = agent.onetime() => match done {
+                    Ok(()) => Exit::Success,
+                    Err(Failed(last)) => {
+                        logging::fatal(&last);
+                        Exit::Failure
+                    }
+                },
+                signal = stop => Exit::Signal(signal),
+            },
+            Mode::Interval(seconds) => {
+                let mut told = None;
+                let stop = async { told = Some(stop.await) };
+                agent.interval(Duration::from_secs(seconds), stop).await;
+                if let Some(signal) = told {
+                    info!("Captured {signal}. Exiting...");
+                }
+                Exit::Success
+            }
+        }
+    })
+}
+
+/// The backend that the configuration names. Nothing is connected or read yet.
+fn open(source: Source) -> Box<dyn Backend> {
+    match source {
+        Source::Env => Box::new(backend::Env::new(std::env::vars_os())),
+        Source::File { files, filter } => Box::new(backend::File::new(files, &filter)),
+    }
+}

@@ -1,0 +1,189 @@
+//! The whole process, from its start to its exit: `confd -onetime -backend env`.
+//!
+//! `cargo bench --bench onetime`. Each scenario runs the contenders in turn (A B C A B C …), so
+//! that a machine that changes its speed changes it for all, and prints medians and the ratio to
+//! our own. The floor is the least that any program could do: a shell that writes a variable
+//! to a file, and a bare loop that writes, syncs and renames as many files, 16 at a time.
+//! `CONFD_GO=/path/to/confd` names a Go confd to be measured beside.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use wait4::Wait4 as _;
+
+/// One measured run.
+#[derive(Clone, Copy)]
+struct Sample {
+    wall: Duration,
+    cpu: Duration,
+    peak_kib: u64,
+}
+
+/// Something that does the job: a name, and a run of it.
+struct Contender<'a> {
+    name: &'a str,
+    run: Box<dyn Fn() -> Sample + 'a>,
+}
+
+fn main() {
+    scenario("one resource", 1, 100);
+    scenario("1,000 resources, all new", 1000, 15);
+}
+
+#[expect(clippy::print_stdout, reason = "printing figures is what a benchmark is for")]
+fn scenario(title: &str, resources: usize, rounds: usize) {
+    let tree = Tree::new(resources);
+    let ours = env!("CARGO_BIN_EXE_confd");
+    let mut contenders = vec![Contender { name: "confd", run: Box::new(|| tree.process(ours)) }];
+    let go = std::env::var("CONFD_GO").ok();
+    if let Some(go) = &go {
+        contenders.push(Contender { name: "Go confd", run: Box::new(|| tree.process(go)) });
+    }
+    contenders.push(match resources {
+        1 => Contender { name: "floor (a shell)", run: Box::new(|| tree.shell()) },
+        _ => Contender { name: "floor (bare loop)", run: Box::new(|| tree.bare_loop(resources)) },
+    });
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contenders.len()];
+    for round in 0..=rounds {
+        for (contender, samples) in contenders.iter().zip(&mut samples) {
+            tree.clear();
+            let sample = (contender.run)();
+            if round > 0 {
+                samples.push(sample); // the first round only warms up
+            }
+        }
+    }
+    println!("{title}: medians of {rounds} runs");
+    println!(
+        "  {:<18} {:>9} {:>9} {:>9} {:>12}",
+        "", "wall ms", "CPU ms", "peak MiB", "wall ratio"
+    );
+    let own = median(&samples[0], |sample| sample.wall.as_secs_f64());
+    for (contender, samples) in contenders.iter().zip(&samples) {
+        let wall = median(samples, |sample| sample.wall.as_secs_f64());
+        println!(
+            "  {:<18} {:>9.2} {:>9.2} {:>9.1} {:>12.2}",
+            contender.name,
+            wall * 1e3,
+            median(samples, |sample| sample.cpu.as_secs_f64()) * 1e3,
+            median(samples, |sample| sample.peak_kib as f64) / 1024.0,
+            wall / own,
+        );
+    }
+}
+
+fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
+    let mut figures: Vec<f64> = samples.iter().map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// A confd tree whose resources all print one variable.
+struct Tree {
+    folder: tempfile::TempDir,
+}
+
+impl Tree {
+    fn new(resources: usize) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        for name in ["conf.d", "templates", "out"] {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        let tree = Self { folder };
+        for nth in 0..resources {
+            let resource = format!(
+                "[template]\nsrc = '{nth}.tmpl'\ndest = '{}'\nkeys = ['/key']\n",
+                tree.dest(nth).display()
+            );
+            fs::write(tree.path("conf.d").join(format!("{nth}.toml")), resource)
+                .expect("a resource");
+            fs::write(
+                tree.path("templates").join(format!("{nth}.tmpl")),
+                "value: {{getv \"/key\"}}\n",
+            )
+            .expect("a template");
+        }
+        tree
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn dest(&self, nth: usize) -> PathBuf {
+        self.path("out").join(format!("{nth}.conf"))
+    }
+
+    fn clear(&self) {
+        fs::remove_dir_all(self.path("out"))
+            .and_then(|()| fs::create_dir(self.path("out")))
+            .expect("an empty folder");
+    }
+
+    /// confd, ours or another, once.
+    fn process(&self, program: &str) -> Sample {
+        let mut command = Command::new(program);
+        command
+            .args(["-onetime", "-backend", "env", "-log-level", "error", "-confdir"])
+            .arg(self.folder.path());
+        let sample = measured(command.env_clear().env("KEY", "value"));
+        assert!(self.dest(0).exists(), "{program} wrote nothing");
+        sample
+    }
+
+    /// The least a program can do: a shell that writes a variable to a file.
+    fn shell(&self) -> Sample {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo \"value: $KEY\" >\"$0\""]).arg(self.dest(0));
+        measured(command.env_clear().env("KEY", "value"))
+    }
+
+    /// The least that 1,000 safe replacements can take: no templates, no comparison, no process.
+    fn bare_loop(&self, files: usize) -> Sample {
+        let start = Instant::now();
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    loop {
+                        let nth = next.fetch_add(1, Ordering::Relaxed);
+                        if nth >= files {
+                            return;
+                        }
+                        write_and_rename(&self.dest(nth)).expect("a file");
+                    }
+                });
+            }
+        });
+        Sample { wall: start.elapsed(), cpu: Duration::ZERO, peak_kib: 0 }
+    }
+}
+
+fn write_and_rename(dest: &Path) -> std::io::Result<()> {
+    let stage = dest.with_extension("stage");
+    let mut file = File::create(&stage)?;
+    file.write_all(b"value: value\n")?;
+    file.sync_all()?;
+    fs::rename(stage, dest)
+}
+
+fn measured(command: &mut Command) -> Sample {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    let start = Instant::now();
+    let mut child = command.spawn().expect("the program starts");
+    let ended = child.wait4().expect("the program ends");
+    let wall = start.elapsed();
+    assert!(ended.status.success(), "{command:?} ended with {}", ended.status);
+    Sample {
+        wall,
+        cpu: ended.rusage.utime + ended.rusage.stime,
+        peak_kib: ended.rusage.maxrss / 1024,
+    }
+}

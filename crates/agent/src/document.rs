@@ -1,0 +1,271 @@
+//! A TOML document read the way confd reads one.
+//!
+//! confd matches keys exactly or else without regard to case, wants exact types, and ignores
+//! keys it does not know. [`Document`] keeps those rules in one place for `confd.toml` and
+//! for resource files, words its errors as confd does, and can say which keys nobody asked
+//! for, so that a misspelt one is reported instead of ignored in silence.
+
+use std::{cell::RefCell, fmt};
+
+use toml::de::{DeTable, DeValue};
+
+/// A parsed document. Borrow its keys through [`Document::root`].
+pub struct Document<'t> {
+    text: &'t str,
+    root: DeTable<'t>,
+}
+
+impl<'t> Document<'t> {
+    /// Parses `text`, the whole of a TOML 1.0 file.
+    ///
+    /// # Errors
+    /// A syntax error or a key defined twice, as `toml: line N: …`.
+    pub fn parse(text: &'t str) -> Result<Self, Error> {
+        match DeTable::parse(text) {
+            Ok(root) => Ok(Self { text, root: root.into_inner() }),
+            Err(error) => {
+                let line = line_of(text, error.span().map_or(0, |span| span.start));
+                let message = error.message().trim_end().replace('\n', "; ");
+                Err(Error(format!("toml: line {line}: {message}")))
+            }
+        }
+    }
+
+    /// The document's top level.
+    pub fn root(&self) -> Section<'_, 't> {
+        Section { text: self.text, path: "", table: &self.root, asked: RefCell::default() }
+    }
+}
+
+/// One table of a document, which remembers the keys it was asked for.
+pub struct Section<'d, 't> {
+    text: &'t str,
+    path: &'static str,
+    table: &'d DeTable<'t>,
+    asked: RefCell<Vec<&'d str>>,
+}
+
+impl<'d, 't> Section<'d, 't> {
+    /// The string at `name`, or `None` where the key is absent.
+    ///
+    /// # Errors
+    /// The value has another type.
+    pub fn string(&self, name: &str) -> Result<Option<&'d str>, Error> {
+        self.typed(name, "string", |value| match value {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The integer at `name`, or `None` where the key is absent.
+    ///
+    /// # Errors
+    /// The value has another type (a float such as `5.0` is one) or exceeds 64 bits.
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, Error> {
+        self.typed(name, "integer", |value| match value {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        })
+    }
+
+    /// The boolean at `name`, or `None` where the key is absent.
+    ///
+    /// # Errors
+    /// The value has another type.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, Error> {
+        self.typed(name, "boolean", |value| match value {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+
+    /// The array of strings at `name`, or `None` where the key is absent.
+    ///
+    /// # Errors
+    /// The value is no array, or one of its elements no string.
+    pub fn strings(&self, name: &str) -> Result<Option<Vec<&'d str>>, Error> {
+        let Some(elements) = self.typed(name, "slice", |value| match value {
+            DeValue::Array(elements) => Some(elements),
+            _ => None,
+        })?
+        else {
+            return Ok(None);
+        };
+        let strings = elements.iter().map(|element| match element.get_ref() {
+            DeValue::String(text) => Ok(text.as_ref()),
+            other => Err(self.mismatch(name, element.span().start, other, "string")),
+        });
+        strings.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The table at `name`, or `None` where the key is absent.
+    ///
+    /// # Errors
+    /// The value is no table, or an array of tables.
+    pub fn section(&self, name: &'static str) -> Result<Option<Section<'d, 't>>, Error> {
+        let Some((_, span, value)) = self.find(name) else { return Ok(None) };
+        match value {
+            DeValue::Table(table) => {
+                Ok(Some(Section { text: self.text, path: name, table, asked: RefCell::default() }))
+            }
+            other => Err(Error(format!(
+                "toml: line {} (last key \"{name}\"): type mismatch for {name}: expected table but found {}",
+                line_of(self.text, span),
+                type_word(other),
+            ))),
+        }
+    }
+
+    /// The 1-based line on which `name` stands, or `None` where the key is absent.
+    pub fn line(&self, name: &str) -> Option<usize> {
+        self.find(name).map(|(_, span, _)| line_of(self.text, span))
+    }
+
+    /// Every key that no call on this section has asked for, with its line, in file order.
+    pub fn unknown(&self) -> Vec<(&'d str, usize)> {
+        let asked = self.asked.borrow();
+        let mut unknown: Vec<(&'d str, usize)> = self
+            .table
+            .iter()
+            .filter(|(key, _)| !asked.contains(&key.get_ref().as_ref()))
+            .map(|(key, _)| (key.get_ref().as_ref(), line_of(self.text, key.span().start)))
+            .collect();
+        unknown.sort_by_key(|&(_, line)| line);
+        unknown
+    }
+
+    fn typed<T>(
+        &self,
+        name: &str,
+        wanted: &str,
+        read: impl FnOnce(&'d DeValue<'t>) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let Some((_, span, value)) = self.find(name) else { return Ok(None) };
+        read(value).map(Some).ok_or_else(|| self.mismatch(name, span, value, wanted))
+    }
+
+    /// The key spelt exactly so, or else the first that differs only in case.
+    fn find(&self, name: &str) -> Option<(&'d str, usize, &'d DeValue<'t>)> {
+        let folded = || self.table.iter().find(|(key, _)| key.get_ref().eq_ignore_ascii_case(name));
+        let (key, value) = self.table.get_key_value(name).or_else(folded)?;
+        self.asked.borrow_mut().push(key.get_ref());
+        Some((key.get_ref(), key.span().start, value.get_ref()))
+    }
+
+    fn mismatch(&self, name: &str, at: usize, found: &DeValue<'_>, wanted: &str) -> Error {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        Error(format!(
+            "toml: line {} (last key \"{}{dot}{name}\"): incompatible types: TOML value has type {}; \
+             destination has type {wanted}",
+            line_of(self.text, at),
+            self.path,
+            type_word(found),
+        ))
+    }
+}
+
+/// Why a document could not be read: one line, in the words of confd's TOML library.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What Go calls a TOML value's type.
+fn type_word(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "string",
+        DeValue::Integer(_) => "int64",
+        DeValue::Float(_) => "float64",
+        DeValue::Boolean(_) => "bool",
+        DeValue::Datetime(_) => "time.Time",
+        DeValue::Array(elements) => {
+            let tables = !elements.is_empty() && elements.iter().all(|e| e.get_ref().is_table());
+            if tables { "[]map[string]interface {}" } else { "[]interface {}" }
+        }
+        DeValue::Table(_) => "map[string]interface {}",
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes().iter().take(offset).filter(|&&byte| byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_match_exactly_or_else_without_case() {
+        let document = Document::parse("Backend = 'file'\nbackend = 'env'\nNODES = ['a']").unwrap();
+        let root = document.root();
+        assert_eq!(root.string("backend").unwrap(), Some("env"));
+        assert_eq!(root.strings("nodes").unwrap(), Some(vec!["a"]));
+        assert_eq!(root.string("prefix").unwrap(), None);
+    }
+
+    #[test]
+    fn dashes_and_underscores_are_not_the_same() {
+        let document = Document::parse("log_level = 'debug'").unwrap();
+        let root = document.root();
+        assert_eq!(root.string("log-level").unwrap(), None);
+        assert_eq!(root.unknown(), [("log_level", 1)]);
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_with_line_and_key() {
+        let document = Document::parse(
+            "a = 1\ninterval = '5'\nnodes = 'a'\n[template]\nuid = 'x'\nkeys = ['a', 2]\n",
+        )
+        .unwrap();
+        let root = document.root();
+        let text = |error: Error| error.to_string();
+        assert_eq!(
+            text(root.integer("interval").unwrap_err()),
+            "toml: line 2 (last key \"interval\"): incompatible types: TOML value has type string; destination has type integer"
+        );
+        assert_eq!(
+            text(root.strings("nodes").unwrap_err()),
+            "toml: line 3 (last key \"nodes\"): incompatible types: TOML value has type string; destination has type slice"
+        );
+        let template = root.section("template").unwrap().unwrap();
+        assert_eq!(
+            text(template.integer("uid").unwrap_err()),
+            "toml: line 5 (last key \"template.uid\"): incompatible types: TOML value has type string; destination has type integer"
+        );
+        assert_eq!(
+            text(template.strings("keys").unwrap_err()),
+            "toml: line 6 (last key \"template.keys\"): incompatible types: TOML value has type int64; destination has type string"
+        );
+    }
+
+    #[test]
+    fn a_float_is_no_integer() {
+        let document = Document::parse("interval = 5.0").unwrap();
+        assert!(document.root().integer("interval").unwrap_err().to_string().contains("float64"));
+    }
+
+    #[test]
+    fn an_array_of_tables_is_no_table() {
+        let document = Document::parse("[[template]]\nsrc = 'a'").unwrap();
+        let error = document.root().section("template").err().unwrap().to_string();
+        assert!(error.contains("expected table but found []map[string]interface {}"), "{error}");
+    }
+
+    #[test]
+    fn syntax_errors_and_duplicates_name_their_line() {
+        for (text, start) in [
+            ("a = 1\nmode = 0644\n", "toml: line 2: "),
+            ("a = 1\n\na = 2\n", "toml: line 3: "),
+            ("[template]\na = 1\n[template]\n", "toml: line 3: "),
+        ] {
+            let error = Document::parse(text).err().unwrap().to_string();
+            assert!(error.starts_with(start) && !error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! One `conf.d/*.toml`: what to render, from which keys, to where. Valid once built.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
+
+use deploy::{CheckCommand, Target};
+use store::{Prefix, Scope};
+
+use crate::{
+    document::{Document, Section},
+    goint,
+};
+
+/// One template resource.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    /// The file that describes it.
+    pub(crate) path: PathBuf,
+    /// The template's source file.
+    pub(crate) src: PathBuf,
+    /// What its keys are relative to.
+    pub(crate) prefix: Prefix,
+    /// The keys it asks for, prefix included.
+    pub(crate) scope: Scope,
+    /// Where the result goes, and the commands.
+    pub(crate) target: Target,
+    /// What is probably not meant as it is written; one line each.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why a file is no resource. The text names the file.
+#[derive(Debug, thiserror::Error)]
+#[error("Cannot process template resource {} - {reason}", path.display())]
+pub(crate) struct Error {
+    path: PathBuf,
+    reason: String,
+}
+
+impl Error {
+    /// The error of a resource file that the system will not give.
+    pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Self {
+        let reason = format!("{operation} {}: {}", path.display(), deploy::errno_text(error));
+        Error { path: path.to_path_buf(), reason }
+    }
+}
+
+impl Resource {
+    /// Reads the resource file `path`.
+    ///
+    /// `templates` is the folder that `src` is relative to; `prefix`, if not empty, replaces the
+    /// resource's own.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has a key of a wrong type, no `src`, or a `mode` that
+    /// is no number.
+    pub(crate) fn load(path: &Path, templates: &Path, prefix: &[u8]) -> Result<Self, Error> {
+        let fault = |reason: String| Error { path: path.to_path_buf(), reason };
+        let bytes = fs::read(path).map_err(|error| Error::unreadable(path, "open", &error))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line =
+                1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+            fault(format!("toml: line {line}: invalid UTF-8"))
+        })?;
+        let document = Document::parse(text).map_err(|error| fault(error.to_string()))?;
+        let root = document.root();
+        let Some(template) = root.section("template").map_err(|error| fault(error.to_string()))?
+        else {
+            return Err(fault("empty src template".into()));
+        };
+        let mut resource = Self::read(path, templates, prefix, &template).map_err(fault)?;
+        let unknown = template.unknown().into_iter().map(|key| ("template.", key));
+        for (table, (key, line)) in unknown.chain(root.unknown().into_iter().map(|key| ("", key))) {
+            resource.warnings.push(format!("{}:{line}: {}", path.display(), ignored(table, key)));
+        }
+        Ok(resource)
+    }
+
+    fn read(
+        path: &Path,
+        templates: &Path,
+        prefix: &[u8],
+        table: &Section<'_, '_>,
+    ) -> Result<Self, String> {
+        let text = |key| {
+            table.string(key).map(Option::unwrap_or_default).map_err(|error| error.to_string())
+        };
+        let number = |key| table.integer(key).map_err(|error| error.to_string());
+        let src = text("src")?;
+        let dest = text("dest")?;
+        let keys = table.strings("keys").map_err(|error| error.to_string())?.unwrap_or_default();
+        let own_prefix = text("prefix")?;
+        let (check_cmd, reload_cmd) = (text("check_cmd")?, text("reload_cmd")?);
+        let (uid, gid) = (number("uid")?, number("gid")?);
+        let mode = text("mode")?;
+        // Names of confd's internals that its decoder accepts and nothing reads.
+        number("filemode")?;
+        table.strings("stagefile").map_err(|error| error.to_string())?;
+        if src.is_empty() {
+            return Err("empty src template".into());
+        }
+        let mut warnings = Vec::new();
+        let mode = (!mode.is_empty()).then(|| parse_mode(mode)).transpose()?;
+        if let (Some(value), Some(line)) = (mode, table.line("mode")) {
+            warnings.extend(
+                suspicious_mode(text("mode")?, value)
+                    .map(|why| format!("{}:{line}: {why}", path.display())),
+            );
+        }
+        let prefix = Prefix::new(if prefix.is_empty() { own_prefix.as_bytes() } else { prefix });
+        Ok(Resource {
+            path: path.to_path_buf(),
+            src: join(templates, src.as_bytes()),
+            scope: keys.iter().map(|key| prefix.join(key.as_bytes())).collect(),
+            prefix,
+            target: Target {
+                mode,
+                uid: identity(uid),
+                gid: identity(gid),
+                check_cmd: (!check_cmd.is_empty()).then(|| CheckCommand::new(check_cmd)),
+                reload_cmd: (!reload_cmd.is_empty()).then(|| reload_cmd.to_owned()),
+                ..Target::new(dest)
+            },
+            warnings,
+        })
+    }
+}
+
+impl Resource {
+    /// Whether its pass runs commands, which may do anything.
+    pub(crate) fn has_commands(&self) -> bool {
+        self.target.check_cmd.is_some() || self.target.reload_cmd.is_some()
+    }
+}
+
+/// Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..` climbs.
+pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
+    let joined = store::path::join([folder.as_os_str().as_bytes(), name]);
+    PathBuf::from(OsString::from_vec(joined.into()))
+}
+
+/// A file mode in any of Go's bases.
+fn parse_mode(text: &str) -> Result<u32, String> {
+    goint::unsigned(text, u64::from(u32::MAX)).map(|mode| mode as u32).map_err(|fault| {
+        let fault = match fault {
+            goint::Fault::Syntax => "invalid syntax",
+            goint::Fault::Range => "value out of range",
+        };
+        format!("strconv.ParseUint: parsing {text:?}: {fault}")
+    })
+}
+
+/// `"644"` is decimal, and hardly ever meant so.
+fn suspicious_mode(text: &str, mode: u32) -> Option<String> {
+    let octal_digits = text.len() == 3 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    (octal_digits && !text.starts_with('0')).then(|| {
+        format!(
+            "mode {text:?} is decimal and means {:04o}; write \"0{text}\" for octal",
+            mode & 0o777
+        )
+    })
+}
+
+/// A user or group id as confd reads it: -1 is the process's own, other negatives wrap.
+fn identity(id: Option<i64>) -> Option<u32> {
+    id.filter(|&id| id != -1).map(|id| id as u32)
+}
+
+/// What to tell about a key that confd does not read.
+fn ignored(table: &str, key: &str) -> String {
+    match key.to_lowercase().as_str() {
+        "owner" if table == "template." => {
+            "owner is ignored, as in confd; use uid, a number".into()
+        }
+        "group" if table == "template." => {
+            "group is ignored, as in confd; use gid, a number".into()
+        }
+        folded => {
+            let known =
+                ["src", "dest", "keys", "prefix", "mode", "uid", "gid", "check_cmd", "reload_cmd"];
+            let near = known.iter().map(|known| (strsim::jaro_winkler(folded, known), known));
+            let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.8);
+            let hint =
+                near.map_or(String::new(), |(_, known)| format!(", did you mean {known:?}?"));
+            format!("unknown key \"{table}{key}\"{hint}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Key;
+
+    use super::*;
+
+    fn loaded(text: &str) -> Result<Resource, String> {
+        loaded_with_prefix(text, "")
+    }
+
+    fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Resource, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        fs::write(&path, text).unwrap();
+        Resource::load(&path, Path::new("/etc/confd/templates"), prefix.as_bytes())
+            .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "a.toml"))
+    }
+
+    fn scope(resource: &Resource) -> Vec<String> {
+        resource.scope.iter().map(Key::to_string).collect()
+    }
+
+    #[test]
+    fn keys_are_joined_to_the_prefix_and_cleaned() {
+        let resource =
+            loaded("[template]\nsrc='a'\nprefix='app'\nkeys=['/x/', 'y', '/app/../z', '']")
+                .unwrap();
+        assert_eq!(scope(&resource), ["/app", "/app/x", "/app/y", "/app/z"]);
+        let resource = loaded("[TEMPLATE]\nSRC='a'\nKEYS=['/']").unwrap();
+        assert_eq!(scope(&resource), ["/"]);
+    }
+
+    #[test]
+    fn the_global_prefix_replaces_the_resources_own() {
+        let resource =
+            loaded_with_prefix("[template]\nsrc='a'\nprefix='/own'\nkeys=['x']", "/global")
+                .unwrap();
+        assert_eq!(scope(&resource), ["/global/x"]);
+    }
+
+    #[test]
+    fn src_is_below_the_templates_folder_unless_it_climbs() {
+        for (src, path) in [
+            ("a.tmpl", "/etc/confd/templates/a.tmpl"),
+            ("sub//a", "/etc/confd/templates/sub/a"),
+            ("/tmp/a", "/etc/confd/templates/tmp/a"),
+            ("../x", "/etc/confd/x"),
+        ] {
+            let resource = loaded(&format!("[template]\nsrc='{src}'")).unwrap();
+            assert_eq!(resource.src, Path::new(path));
+        }
+    }
+
+    #[test]
+    fn faults_name_the_file() {
+        for (text, error) in [
+            ("", "empty src template"),
+            ("[template]\ndest='a'", "empty src template"),
+            (
+                "[template]\nsrc='a'\nmode='abc'",
+                "strconv.ParseUint: parsing \"abc\": invalid syntax",
+            ),
+            (
+                "[template]\nsrc='a'\nmode='0888'",
+                "strconv.ParseUint: parsing \"0888\": invalid syntax",
+            ),
+            (
+                "[template]\nsrc='a'\nmode='999999999999'",
+                "strconv.ParseUint: parsing \"999999999999\": value out of range",
+            ),
+            (
+                "[template]\nsrc='a'\nuid='root'",
+                "toml: line 3 (last key \"template.uid\"): incompatible types: TOML value has type string; destination has type integer",
+            ),
+        ] {
+            assert_eq!(
+                loaded(text).unwrap_err(),
+                format!("Cannot process template resource a.toml - {error}")
+            );
+        }
+    }
+
+    #[test]
+    fn a_mode_is_octal_only_with_its_zero() {
+        for (text, mode) in
+            [("0644", 0o644), ("0o644", 0o644), ("0x1a4", 0o644), ("420", 0o644), ("644", 644)]
+        {
+            assert_eq!(parse_mode(text), Ok(mode));
+        }
+        let resource = loaded("[template]\nsrc='a'\nmode='644'").unwrap();
+        assert!(
+            resource.warnings[0]
+                .ends_with(":3: mode \"644\" is decimal and means 0204; write \"0644\" for octal")
+        );
+        assert!(loaded("[template]\nsrc='a'\nmode='0644'").unwrap().warnings.is_empty());
+    }
+
+    #[test]
+    fn minus_one_is_the_process_and_other_negatives_wrap() {
+        assert_eq!(identity(None), None);
+        assert_eq!(identity(Some(-1)), None);
+        assert_eq!(identity(Some(-5)), Some(4_294_967_291));
+        assert_eq!(identity(Some(33)), Some(33));
+    }
+
+    #[test]
+    fn keys_that_nobody_reads_are_told() {
+        let resource = loaded("[template]\nsrc='a'\nowner='nginx'\nreload='x'\n[other]\n").unwrap();
+        let ends = [
+            ":3: owner is ignored, as in confd; use uid, a number",
+            ":4: unknown key \"template.reload\", did you mean \"reload_cmd\"?",
+            ":5: unknown key \"other\"",
+        ];
+        for (warning, end) in resource.warnings.iter().zip(ends) {
+            assert!(warning.ends_with(end), "{warning}");
+        }
+        assert_eq!(resource.warnings.len(), 3);
+    }
+}

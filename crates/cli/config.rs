@@ -1,0 +1,445 @@
+//! From what was given to what is meant: flags, environment, confd.toml and defaults become
+//! one [`Config`].
+//!
+//! A flag wins over the environment, the environment over confd.toml, confd.toml over the
+//! default, as confd's documentation has always said. confd 0.16 did the reverse (its file
+//! wins over flags); `-config-precedence file` brings that order back.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
+use agent::document::Document;
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::{
+    logging::Level,
+    settings::{self, Kind, SETTINGS, Setting, Value},
+};
+
+/// Everything a run needs to know.
+pub(crate) struct Config {
+    /// The least severe level that is logged.
+    pub(crate) level: Level,
+    /// Where the keys come from.
+    pub(crate) source: Source,
+    /// What is done with them.
+    pub(crate) settings: agent::Settings,
+    /// When.
+    pub(crate) mode: Mode,
+}
+
+/// Where the keys come from.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Source {
+    /// The process's own environment.
+    Env,
+    /// YAML and JSON files.
+    File {
+        /// Files, and folders of files.
+        files: Vec<PathBuf>,
+        /// The pattern for the names of files in folders.
+        filter: Vec<u8>,
+    },
+}
+
+/// When resources are processed.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Mode {
+    /// Once.
+    Onetime,
+    /// Every so many seconds; at least one.
+    Interval(u64),
+}
+
+/// Something to log once the log is up: a line about the configuration itself.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Notice {
+    /// Worth knowing.
+    Info(String),
+    /// Probably not what was meant.
+    Warning(String),
+}
+
+/// The values of one layer, by flag name.
+type Layer = HashMap<&'static str, Value>;
+
+/// Merges `flags`, the environment (looked up through `env`) and the configuration file.
+///
+/// # Errors
+/// The configuration file cannot be read or understood, or a value is not valid. A file that
+/// does not exist is no error.
+pub(crate) fn load(
+    flags: Vec<(&'static Setting, Value)>,
+    env: impl Fn(&str) -> Option<OsString>,
+    notices: &mut Vec<Notice>,
+) -> anyhow::Result<Config> {
+    let flags: Layer = flags.into_iter().map(|(setting, value)| (setting.flag, value)).collect();
+    let path = match flags.get("config-file") {
+        Some(Value::Text(path)) => PathBuf::from(path),
+        _ => PathBuf::from("/etc/confd/confd.toml"),
+    };
+    let file = read_file(&path, notices)?;
+    let env = read_env(env);
+    let file_wins = match flags.get("config-precedence").or(file.get("config-precedence")) {
+        Some(Value::Text(word)) if word == "file" => true,
+        Some(Value::Text(word)) if word != "flags" => {
+            bail!("config-precedence is \"flags\" or \"file\", not {word:?}")
+        }
+        _ => false,
+    };
+    if !file_wins {
+        note_overrides(&flags, &file, &path, notices);
+    }
+    let layers = if file_wins { [file, flags, env] } else { [flags, env, file] };
+    Merged { layers, fill_empty: file_wins }.config(notices)
+}
+
+/// The layers, first to last in precedence.
+struct Merged {
+    layers: [Layer; 3],
+    /// confd 0.16: the environment counts where the other layers give nothing *or an empty text*.
+    fill_empty: bool,
+}
+
+impl Merged {
+    fn value(&self, flag: &str) -> Value {
+        let empty = Value::Text(OsString::new());
+        let given = self.layers.iter().filter_map(|layer| layer.get(flag));
+        let mut given = given.filter(|value| !self.fill_empty || **value != empty);
+        let default = || settings::find(flag).map(|setting| setting.kind.default());
+        given.next().cloned().or_else(default).unwrap_or(empty.clone())
+    }
+
+    fn switch(&self, flag: &str) -> bool {
+        self.value(flag) == Value::Switch(true)
+    }
+
+    fn number(&self, flag: &str) -> i64 {
+        if let Value::Number(number) = self.value(flag) { number } else { 0 }
+    }
+
+    fn bytes(&self, flag: &str) -> Vec<u8> {
+        if let Value::Text(text) = self.value(flag) { text.into_vec() } else { Vec::new() }
+    }
+
+    /// A text that has to be UTF-8: names and words, not paths and keys.
+    fn text(&self, flag: &str) -> anyhow::Result<String> {
+        String::from_utf8(self.bytes(flag)).map_err(|error| {
+            anyhow!("-{flag} is not valid UTF-8: \"{}\"", error.as_bytes().escape_ascii())
+        })
+    }
+
+    fn list(&self, flag: &str) -> Vec<OsString> {
+        if let Value::List(list) = self.value(flag) { list } else { Vec::new() }
+    }
+
+    fn path(&self, flag: &str) -> PathBuf {
+        PathBuf::from(OsString::from_vec(self.bytes(flag)))
+    }
+
+    fn config(&self, notices: &mut Vec<Notice>) -> anyhow::Result<Config> {
+        let level = match self.text("log-level")?.as_str() {
+            "" => Level::Info,
+            name => Level::named(name).ok_or_else(|| anyhow!("not a valid level: {name:?}"))?,
+        };
+        let settings = agent::Settings {
+            confdir: self.path("confdir"),
+            prefix: self.bytes("prefix").into(),
+            noop: self.switch("noop"),
+            sync_only: self.switch("sync-only"),
+            keep_stage_file: self.switch("keep-stage-file"),
+        };
+        let onetime = self.switch("onetime");
+        let source = self.source()?;
+        let mode = if onetime { Mode::Onetime } else { Mode::Interval(self.interval(notices)) };
+        if !onetime && self.switch("watch") {
+            notices.push(Notice::Warning(
+                "watch mode is not there yet: the backend is read every -interval seconds instead"
+                    .into(),
+            ));
+        }
+        Ok(Config { level, source, settings, mode })
+    }
+
+    fn source(&self) -> anyhow::Result<Source> {
+        match self.text("backend")?.as_str() {
+            "env" => Ok(Source::Env),
+            "file" => Ok(Source::File {
+                files: self.list("file").into_iter().map(PathBuf::from).collect(),
+                filter: self.bytes("filter"),
+            }),
+            "" | "etcd" | "etcdv3" | "consul" | "dynamodb" | "rancher" | "redis" | "ssm"
+            | "vault" | "zookeeper" => {
+                bail!(
+                    "backend {:?} is not there yet: this confd reads keys from \"env\" and \"file\"",
+                    self.text("backend")?
+                )
+            }
+            _ => bail!("Invalid backend"),
+        }
+    }
+
+    fn interval(&self, notices: &mut Vec<Notice>) -> u64 {
+        let seconds = self.number("interval");
+        u64::try_from(seconds).ok().filter(|&seconds| seconds > 0).unwrap_or_else(|| {
+            notices.push(Notice::Warning(format!(
+                "interval {seconds} is too short: 1 second is used"
+            )));
+            1
+        })
+    }
+}
+
+/// The environment variables that stand for settings; an empty one counts as absent.
+fn read_env(env: impl Fn(&str) -> Option<OsString>) -> Layer {
+    let variables = [
+        ("CONFD_CLIENT_CAKEYS", "client-ca-keys"),
+        ("CONFD_CLIENT_CERT", "client-cert"),
+        ("CONFD_CLIENT_KEY", "client-key"),
+    ];
+    let given = variables.into_iter().filter_map(|(variable, flag)| {
+        let value = env(variable).filter(|value| !value.is_empty())?;
+        Some((flag, Value::Text(value)))
+    });
+    given.collect()
+}
+
+/// Reads confd.toml by the table of settings, and notes the keys that are none.
+fn read_file(path: &Path, notices: &mut Vec<Notice>) -> anyhow::Result<Layer> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Layer::new()),
+        Err(error) => {
+            let operation =
+                if error.kind() == io::ErrorKind::IsADirectory { "read" } else { "open" };
+            return Err(anyhow!("{operation} {}: {}", path.display(), reason(&error)));
+        }
+    };
+    let text = std::str::from_utf8(&bytes)
+        .with_context(|| format!("{}: not a TOML file, which has to be UTF-8", path.display()))?;
+    let document = Document::parse(text)?;
+    let root = document.root();
+    let mut layer = Layer::new();
+    for setting in SETTINGS {
+        let Some(key) = setting.key else { continue };
+        let value = match setting.kind {
+            Kind::Switch => root.boolean(key)?.map(Value::Switch),
+            Kind::Number(_) => root.integer(key)?.map(Value::Number),
+            Kind::Text(_) => root.string(key)?.map(|text| Value::Text(text.into())),
+            Kind::List => root
+                .strings(key)?
+                .map(|list| Value::List(list.into_iter().map(OsString::from).collect())),
+        };
+        layer.extend(value.map(|value| (setting.flag, value)));
+    }
+    if root.line("template").is_some() {
+        notices.push(Notice::Warning(format!(
+            "{} is a template resource, not a configuration file: it sets nothing here, \
+             and resources are taken from -confdir",
+            path.display()
+        )));
+        return Ok(layer);
+    }
+    for (key, line) in root.unknown() {
+        let hint =
+            nearest_key(key).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+        notices
+            .push(Notice::Warning(format!("{}:{line}: unknown key {key:?}{hint}", path.display())));
+    }
+    Ok(layer)
+}
+
+fn nearest_key(key: &str) -> Option<&'static str> {
+    let folded = |text: &str| text.to_lowercase().replace(['-', '_'], "");
+    let keys = SETTINGS.iter().filter_map(|setting| Some((setting.key?, setting.flag)));
+    let scored = keys.map(|(known, flag)| {
+        let score = |name: &str| strsim::jaro_winkler(&folded(key), &folded(name));
+        (score(known).max(score(flag)), known)
+    });
+    let (score, known) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (score > 0.85).then_some(known)
+}
+
+fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<Notice>) {
+    for setting in SETTINGS {
+        let (Some(flag), Some(key), Some(file)) =
+            (flags.get(setting.flag), setting.key, file.get(setting.flag))
+        else {
+            continue;
+        };
+        if flag != file {
+            let name = setting.flag;
+            notices.push(Notice::Info(format!(
+                "flag -{name} overrides {key:?} of {}",
+                path.display()
+            )));
+        }
+    }
+}
+
+/// The system's reason for an error in Go's spelling: lower case, no error number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map_or(String::new(), |first| first.to_lowercase().chain(characters).collect())
+}
+
+impl Source {
+    /// The backend's name, as flags and log have it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Source::Env => "env",
+            Source::File { .. } => "file",
+        }
+    }
+
+    /// The files or nodes it reads from, as the start-up line lists them.
+    pub(crate) fn list(&self) -> String {
+        match self {
+            Source::Env => String::new(),
+            Source::File { files, .. } => {
+                let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+                names.join(", ")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A configuration from flags given as (name, value) and the text of a confd.toml.
+    fn loaded(flags: &[(&str, Value)], file: &str) -> (anyhow::Result<Config>, Vec<Notice>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("confd.toml");
+        fs::write(&path, file).unwrap();
+        let mut given: Vec<_> = flags
+            .iter()
+            .map(|(name, value)| (settings::find(name).unwrap(), value.clone()))
+            .collect();
+        given.push((settings::find("config-file").unwrap(), Value::Text(path.into())));
+        let mut notices = Vec::new();
+        let config = load(given, |_| None, &mut notices);
+        (config, notices)
+    }
+
+    fn text(value: &str) -> Value {
+        Value::Text(value.into())
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_says_so() {
+        let (config, notices) = loaded(
+            &[("backend", text("env")), ("interval", Value::Number(5))],
+            "backend = 'file'\ninterval = 7\nnoop = true\n",
+        );
+        let config = config.unwrap();
+        assert_eq!(config.source, Source::Env);
+        assert_eq!(config.mode, Mode::Interval(5));
+        assert!(config.settings.noop);
+        assert_eq!(notices.len(), 2);
+        assert!(
+            matches!(&notices[1], Notice::Info(line) if line.starts_with("flag -interval overrides \"interval\" of "))
+        );
+    }
+
+    #[test]
+    fn the_order_of_0_16_can_be_had() {
+        for (flags, file) in [
+            (vec![("config-precedence", text("file"))], ""),
+            (vec![], "config_precedence = 'file'\n"),
+        ] {
+            let mut flags = flags.clone();
+            flags.extend([
+                ("backend", text("env")),
+                ("noop", Value::Switch(true)),
+                ("file", Value::List(vec!["a".into()])),
+            ]);
+            let (config, notices) =
+                loaded(&flags, &format!("{file}backend = 'file'\nnoop = false\nfile = []\n"));
+            let config = config.unwrap();
+            assert_eq!(config.source, Source::File { files: vec![], filter: b"*".to_vec() });
+            assert!(!config.settings.noop);
+            assert_eq!(notices, []);
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_line_and_the_nearest() {
+        let (_, notices) =
+            loaded(&[("backend", text("env"))], "noop = true\nlog_level = 'debug'\n");
+        assert!(
+            matches!(&notices[0], Notice::Warning(line) if line.ends_with("confd.toml:2: unknown key \"log_level\", did you mean \"log-level\"?"))
+        );
+        let (_, notices) = loaded(&[("backend", text("env"))], "zzz = 1\n");
+        assert!(
+            matches!(&notices[0], Notice::Warning(line) if line.ends_with(":1: unknown key \"zzz\""))
+        );
+    }
+
+    #[test]
+    fn a_resource_as_configuration_file_is_told_once() {
+        let (config, notices) =
+            loaded(&[("backend", text("env"))], "[template]\nsrc = 'a'\n[other]\nx = 1\n");
+        assert!(config.is_ok());
+        assert!(
+            matches!(&notices[..], [Notice::Warning(line)] if line.contains("is a template resource"))
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_none_and_a_folder_an_error() {
+        let load = |path: &str| {
+            let flags = vec![
+                (settings::find("backend").unwrap(), text("env")),
+                (settings::find("config-file").unwrap(), text(path)),
+            ];
+            load(flags, |_| None, &mut Vec::new()).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(load("/nonexistent/confd.toml"), Ok(()));
+        assert_eq!(load("/tmp"), Err("read /tmp: is a directory".into()));
+        assert_eq!(load("/dev/null/x"), Err("open /dev/null/x: not a directory".into()));
+    }
+
+    #[test]
+    fn bad_values_are_errors() {
+        for (flag, value, error) in [
+            ("backend", "nosuch", "Invalid backend"),
+            ("backend", "ENV", "Invalid backend"),
+            ("log-level", "bogus", "not a valid level: \"bogus\""),
+        ] {
+            let (config, _) = loaded(&[("backend", text("env")), (flag, text(value))], "");
+            assert_eq!(config.err().unwrap().to_string(), error);
+        }
+        let (config, _) = loaded(&[], "interval = '5'\n");
+        let error = config.err().unwrap().to_string();
+        assert!(
+            error.starts_with("toml: line 1 (last key \"interval\"): incompatible types"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_environment_stands_between_flag_and_file() {
+        let layer = read_env(|name| (name == "CONFD_CLIENT_CERT").then(|| "cert.pem".into()));
+        assert_eq!(layer, Layer::from([("client-cert", text("cert.pem"))]));
+        assert_eq!(read_env(|_| Some(OsString::new())), Layer::new());
+    }
+
+    #[test]
+    fn an_interval_below_a_second_is_a_second() {
+        let (config, notices) =
+            loaded(&[("backend", text("env")), ("interval", Value::Number(0))], "");
+        assert_eq!(config.unwrap().mode, Mode::Interval(1));
+        assert!(matches!(&notices[..], [Notice::Warning(_)]));
+    }
+}

@@ -1,0 +1,192 @@
+//! confd's log: one line per event on standard error, in the layout that alerts are built on.
+//!
+//! `<RFC 3339 time> <host> <program>[<pid>]: <LEVEL> <message>`. Messages are printed as they
+//! are: no colours, no escaping, no second formatting.
+
+use std::fmt;
+
+use jiff::{Timestamp, tz::TimeZone};
+use tracing::{Event, Metadata, Subscriber, field::Field};
+use tracing_subscriber::{
+    Layer as _,
+    field::Visit,
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+};
+
+/// confd's log levels, most severe first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Nothing at all is logged.
+    Panic,
+    /// What ends the process.
+    Fatal,
+    /// What failed.
+    Error,
+    /// What is probably not meant so.
+    Warning,
+    /// What was done.
+    Info,
+    /// How.
+    Debug,
+}
+
+impl Level {
+    /// The level called `name`, in any case; `trace` is `debug`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "panic" => Self::Panic,
+            "fatal" => Self::Fatal,
+            "error" => Self::Error,
+            "warn" | "warning" => Self::Warning,
+            "info" => Self::Info,
+            "debug" | "trace" => Self::Debug,
+            _ => return None,
+        })
+    }
+
+    fn of(event: &Metadata<'_>) -> Self {
+        match *event.level() {
+            _ if event.target() == FATAL => Self::Fatal,
+            tracing::Level::ERROR => Self::Error,
+            tracing::Level::WARN => Self::Warning,
+            tracing::Level::INFO => Self::Info,
+            _ => Self::Debug,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Panic => "PANIC",
+            Self::Fatal => "FATAL",
+            Self::Error => "ERROR",
+            Self::Warning => "WARNING",
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+        }
+    }
+}
+
+/// The target of events that are logged as `FATAL`, a level that tracing does not have.
+const FATAL: &str = "fatal";
+
+/// Logs what ends the process. Choosing the exit code is the caller's.
+pub(crate) fn fatal(message: &dyn fmt::Display) {
+    tracing::error!(target: FATAL, "{message}");
+}
+
+/// Sends the events of our own crates, down to `level`, to standard error.
+///
+/// `program` is the name under which the process was invoked.
+pub(crate) fn init(level: Level, program: String) {
+    let ours = ["agent", "backend", "confd", "deploy", "gotmpl", "render", "store", FATAL];
+    let shown = tracing_subscriber::filter::filter_fn(move |event| {
+        let root = event.target().split("::").next().unwrap_or_default();
+        Level::of(event) <= level && ours.contains(&root)
+    });
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let layout = Layout {
+        source: format!("{host} {program}[{}]", std::process::id()),
+        zone: TimeZone::system(),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(layout)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    // The only way to fail is a log that is there already.
+    let _ = tracing::subscriber::set_global_default(
+        tracing_subscriber::registry().with(lines.with_filter(shown)),
+    );
+}
+
+/// The form of a line.
+struct Layout {
+    source: String,
+    zone: TimeZone,
+}
+
+impl<S, N> FormatEvent<S, N> for Layout
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let now = Timestamp::now().to_zoned(self.zone.clone());
+        line.write_str(&rfc3339(&now))?;
+        write!(line, " {}: {} ", self.source, Level::of(event.metadata()).word())?;
+        let mut message = Message { line, result: Ok(()) };
+        event.record(&mut message);
+        message.result?;
+        message.line.write_char('\n')
+    }
+}
+
+/// Whole seconds, the zone as an offset, `Z` where it is zero.
+fn rfc3339(time: &jiff::Zoned) -> String {
+    let offset = time.offset().seconds();
+    let zone = if offset == 0 {
+        "Z".to_owned()
+    } else {
+        let minutes = offset.abs() / 60;
+        format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
+    };
+    let (date, clock) = (time.date(), time.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}",
+        date.year(),
+        date.month(),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second(),
+    )
+}
+
+/// Writes an event's message and nothing else.
+struct Message<'w> {
+    line: Writer<'w>,
+    result: fmt::Result,
+}
+
+impl Visit for Message<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" && self.result.is_ok() {
+            self.result = write!(self.line, "{value:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_their_names_in_any_case() {
+        for (name, level) in [
+            ("WARN", Level::Warning),
+            ("warning", Level::Warning),
+            ("Trace", Level::Debug),
+            ("panic", Level::Panic),
+        ] {
+            assert_eq!(Level::named(name), Some(level));
+        }
+        assert_eq!(Level::named("bogus"), None);
+    }
+
+    #[test]
+    fn times_are_whole_seconds_with_their_offset() {
+        let at = Timestamp::from_second(1_795_235_566).unwrap();
+        assert_eq!(rfc3339(&at.to_zoned(TimeZone::UTC)), "2026-11-21T04:32:46Z");
+        let half_hour_west = jiff::tz::Offset::from_seconds(-19_800).unwrap();
+        assert_eq!(
+            rfc3339(&at.to_zoned(TimeZone::fixed(half_hour_west))),
+            "2026-11-20T23:02:46-05:30"
+        );
+    }
+}
