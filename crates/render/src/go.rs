@@ -46,6 +46,11 @@ impl GoTemplate {
         )
     }
 
+    /// Whether the template calls the function `name` anywhere.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        self.0.uses(name)
+    }
+
     /// Appends to `out` what the template makes of what `view` shows; also what an error
     /// cut short.
     pub(crate) fn render(
@@ -89,3 +94,6 @@ fn functions() -> &'static Arc<Functions<Context>> {
     static FUNCTIONS: OnceLock<Arc<Functions<Context>>> = OnceLock::new();
     FUNCTIONS.get_or_init(|| Arc::new(functions::table()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,13 @@ impl Template {
         GoTemplate::compile(&name, source).map(Compiled::Go).map(Self)
     }
 
+    /// Whether the template calls the function `name` anywhere.
+    pub fn uses(&self, name: &str) -> bool {
+        match &self.0 {
+            Compiled::Go(template) => template.uses(name),
+        }
+    }
+
     /// The bytes the template makes of what `view` shows.
     ///
     /// # Errors

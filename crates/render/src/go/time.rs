@@ -138,6 +138,10 @@ impl Object for Time {
         Some(self.to_string().into())
     }
 
+    fn go_text(&self) -> Option<Bytes> {
+        Some(self.go_expression().into())
+    }
+
     fn equals(&self, other: &dyn Object) -> bool {
         let other: &dyn Any = other;
         other.downcast_ref().is_some_and(|other| self.is_identical(other))

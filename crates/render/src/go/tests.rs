@@ -1,0 +1,249 @@
+//! Templates as a whole: what the functions do once they are bound. The expectations of the
+//! language itself are the vectors in `tests/`.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+use store::{Coverage, Key, Prefix, Scope, Snapshot};
+
+use crate::host::Service;
+use crate::time::{Time, Zone};
+use crate::{Host, Template};
+
+use super::*;
+
+/// A world of its own, in which nothing ever changes.
+struct World;
+
+impl Host for World {
+    fn variable(&self, name: &[u8]) -> Option<Bytes> {
+        match name {
+            b"NAME" => Some("value".into()),
+            b"EMPTY" => Some(Bytes::new()),
+            _ => None,
+        }
+    }
+
+    fn now(&self) -> Time {
+        let time = Time::new(1_770_091_506, 70_080_900, Arc::new(Zone::utc()));
+        time.with_monotonic(17_068_638)
+    }
+
+    fn file_exists(&self, path: &[u8]) -> bool {
+        path == b"/there"
+    }
+
+    fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>> {
+        match name {
+            b"host" => Ok(vec![[10, 0, 0, 9].into(), [10, 0, 0, 10].into()]),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn services(&self, name: &[u8]) -> io::Result<Vec<Service>> {
+        match name {
+            b"_http._tcp.example" => Ok(vec![Service {
+                target: "a.example.".to_owned(),
+                port: 8080,
+                priority: 1,
+                weight: 2,
+            }]),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+fn view() -> View {
+    let pairs =
+        [("/app/name", "shop"), ("/app/raw", "\u{1}\u{fffd}"), ("/web/b", "2"), ("/web/a", "10")];
+    let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs);
+    View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::new(b"/"))
+}
+
+fn render(source: &str) -> Result<String, Error> {
+    let host: Arc<dyn Host> = Arc::new(World);
+    let template = Template::compile(Path::new("/etc/confd/templates/a.tmpl"), source.as_bytes())?;
+    let bytes = template.render(&view(), &host)?;
+    Ok(String::from_utf8(bytes).expect("UTF-8"))
+}
+
+#[track_caller]
+fn gives(source: &str, want: &str) {
+    assert_eq!(render(source).map_err(|error| error.to_string()), Ok(want.to_owned()), "{source}");
+}
+
+#[track_caller]
+fn fails(source: &str, want: &str, hint: Option<&str>) -> Error {
+    let error = render(source).expect_err(source);
+    assert_eq!(error.to_string(), format!("template: a.tmpl:{want}"));
+    assert_eq!(error.hint(), hint);
+    error
+}
+
+#[test]
+fn an_unknown_function_fails_at_compile_time_with_the_nearest_name() {
+    let unknown = |name: &str| format!("1: function \"{name}\" not defined");
+    let error = fails("{{toupper 1}}", &unknown("toupper"), Some("did you mean \"toUpper\"?"));
+    assert_eq!(error.stage(), Stage::Compile);
+    fails("{{sha256sum 1}}", &unknown("sha256sum"), None);
+    fails("{{if", "1: unclosed action", None);
+}
+
+#[test]
+fn a_missing_key_fails_with_the_key_that_was_meant() {
+    let missing = |call: &str, function: &str, key: &str| {
+        format!(
+            "1:2: executing \"a.tmpl\" at <{call}>: error calling {function}: key does not exist: {key}"
+        )
+    };
+    let name = Some("did you mean \"/app/name\"?");
+    for (function, key, hint) in [
+        ("getv", "/app/nmae", name),
+        ("get", "app/name", name),
+        ("getv", "/app/name/", name),
+        ("getv", "/app//name", name),
+        ("getv", "/nowhere/near", None),
+    ] {
+        let call = format!("{function} \"{key}\"");
+        let error = fails(&format!("{{{{{call}}}}}"), &missing(&call, function, key), hint);
+        assert_eq!(error.stage(), Stage::Render);
+    }
+    gives("{{getv \"/app/nmae\" \"default\"}}", "default");
+}
+
+#[test]
+fn a_bad_pattern_fails_only_where_there_are_keys() {
+    let host: Arc<dyn Host> = Arc::new(World);
+    let template = Template::compile(Path::new("a"), b"{{gets \"[\"}}").expect("a template");
+    let nothing = View::new(Snapshot::new(Coverage::Exact), &Scope::default(), &Prefix::new(b"/"));
+    assert_eq!(template.render(&nothing, &host).expect("no key to match"), b"[]");
+    fails(
+        "{{getvs \"[\"}}",
+        "1:2: executing \"a.tmpl\" at <getvs \"[\">: error calling getvs: syntax error in pattern",
+        None,
+    );
+}
+
+#[test]
+fn values_go_through_as_bytes() {
+    let host: Arc<dyn Host> = Arc::new(World);
+    let snapshot = Snapshot::from_pairs(Coverage::Subtree, [("/k", &b"\xff\0\xe2"[..])]);
+    let view = View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::new(b"/"));
+    let source = b"\xfe{{getv \"/k\"}}{{(get \"/k\").Value}}";
+    let template = Template::compile(Path::new("a"), source).expect("a template");
+    assert_eq!(template.render(&view, &host).expect("rendered"), b"\xfe\xff\0\xe2\xff\0\xe2");
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    gives(
+        "{{getenv \"NAME\" \"d\"}} {{getenv \"EMPTY\" \"d\"}} {{getenv \"NONE\" \"d\"}}",
+        "value d d",
+    );
+    gives("[{{getenv \"NONE\"}}]", "[]");
+}
+
+#[test]
+fn the_host_is_asked_for_files_and_names() {
+    gives("{{fileExists \"/there\"}} {{fileExists \"/elsewhere\"}}", "true false");
+    gives(
+        "{{lookupIP \"host\"}} {{lookupIPV4 \"host\"}} {{lookupIPV6 \"host\"}}",
+        "[10.0.0.10 10.0.0.9] [10.0.0.10 10.0.0.9] []",
+    );
+    gives("{{printf \"%#v\" (lookupIP \"none\")}}", "[]string(nil)");
+    gives(
+        "{{range lookupSRV \"http\" \"tcp\" \"example\"}}{{.Target}}:{{.Port}} {{.Priority}} {{.Weight}} {{printf \"%T\" .Port}}{{end}}",
+        "a.example.:8080 1 2 uint16",
+    );
+    gives(
+        "{{printf \"%T %d\" (lookupSRV \"\" \"\" \"none\") (len (lookupSRV \"\" \"\" \"none\"))}}",
+        "[]*net.SRV 0",
+    );
+}
+
+#[test]
+fn times_have_their_methods() {
+    gives("{{datetime}}", "2026-02-03 04:05:06.0700809 +0000 UTC m=+0.017068638");
+    gives(
+        "{{datetime.Format \"Jan 2, 2006\"}} {{datetime.Unix}} {{datetime.Month}}",
+        "Feb 3, 2026 1770091506 February",
+    );
+    gives(
+        "{{(datetime.Add 3600000000000).Hour}} {{datetime.Sub (datetime.AddDate 0 0 1)}}",
+        "5 -24h0m0s",
+    );
+    gives(
+        "{{printf \"%d %s %T\" datetime.Month datetime.Weekday datetime.Location}}",
+        "2 Tuesday *time.Location",
+    );
+    gives(
+        "{{printf \"%#v\" datetime.UTC}}",
+        "time.Date(2026, time.February, 3, 4, 5, 6, 70080900, time.UTC)",
+    );
+    gives(
+        "{{eq datetime datetime}} {{eq datetime datetime.UTC}} {{datetime.Equal datetime.UTC}}",
+        "true false true",
+    );
+    fails(
+        "{{datetime.wall}}",
+        "1:2: executing \"a.tmpl\" at <datetime>: wall is an unexported field of struct type time.Time",
+        None,
+    );
+    fails(
+        "{{datetime.Date}}",
+        "1:2: executing \"a.tmpl\" at <datetime>: function Date has 3 return values; should be 1 or 2",
+        None,
+    );
+    fails(
+        "{{datetime.Foo}}",
+        "1:2: executing \"a.tmpl\" at <datetime>: can't evaluate field Foo in type time.Time",
+        None,
+    );
+}
+
+#[test]
+fn pairs_have_methods_until_they_are_sorted_by_length() {
+    gives("{{(gets \"/web/*\").Len}} {{(gets \"/web/*\").Less 0 1}}", "2 true");
+    gives("{{range reverse (sortKVByLength (gets \"/web/*\"))}}{{.Key}} {{end}}", "/web/b /web/a ");
+    gives("{{range reverse (gets \"/web/*\")}}{{.Key}} {{end}}", "/web/a /web/b ");
+    fails(
+        "{{(gets \"/web/*\").Swap 0 1}}",
+        "1:8: executing \"a.tmpl\" at <\"/web/*\">: function Swap has 0 return values; should be 1 or 2",
+        None,
+    );
+}
+
+#[test]
+fn values_are_sorted_by_value_and_pairs_by_key() {
+    gives("{{getvs \"/web/*\"}} {{gets \"/web/*\"}}", "[10 2] [{/web/a 10} {/web/b 2}]");
+    gives("{{ls \"/\"}} {{ls \"/web\"}} {{lsdir \"/\"}}", "[] [a b] []");
+}
+
+#[test]
+fn json_as_deep_as_it_may_be_is_printed_and_dropped() {
+    let nested = ["[".repeat(10_000), "]".repeat(10_000)].concat();
+    gives(&format!("{{{{len (jsonArray `{nested}`)}}}}"), "1");
+}
+
+#[test]
+fn a_template_says_which_functions_it_calls() {
+    let template = Template::compile(Path::new("a"), b"{{if fileExists \"x\"}}{{end}}");
+    let template = template.expect("a template");
+    assert!(template.uses("fileExists"));
+    assert!(!template.uses("lookupIP"));
+}
+
+#[test]
+fn a_template_is_rendered_from_any_thread() {
+    let template = Template::compile(Path::new("a"), b"{{getv \"/app/name\"}}").expect("compiles");
+    let host: Arc<dyn Host> = Arc::new(World);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| template.render(&view(), &host))).collect();
+        for worker in workers {
+            let bytes = worker.join().expect("no panic").expect("rendered");
+            assert_eq!(bytes, b"shop");
+        }
+    });
+}
