@@ -5,7 +5,7 @@ mod compare;
 
 use std::cmp::Ordering;
 
-pub(crate) use self::collection::{index, map_entry, position};
+pub(crate) use self::collection::{index, map_entry, position, slice};
 use crate::func::{Failure, Signature};
 use crate::types::{FuncType, Type};
 use crate::value::Value;
@@ -105,6 +105,7 @@ impl Builtin {
         };
         Signature { params, variadic, result: ANY }
     }
+
     /// Whether the result can be the content of a slot of interface type.
     pub(crate) fn may_give_interface(self) -> bool {
         matches!(self, Builtin::And | Builtin::Or | Builtin::Index)
@@ -128,7 +129,6 @@ pub(crate) fn run(builtin: Builtin, arguments: &[Value]) -> Result<Value, Failur
         Builtin::Gt => ordered(|order| !order.is_some_and(Ordering::is_le)),
         Builtin::Ge => ordered(|order| order != Some(Ordering::Less)),
         Builtin::Len => collection::len(first),
-        Builtin::Slice => collection::slice(first, rest),
         _ => Err(Failure::new(format!("{} is no such builtin", builtin.name()))),
     }
 }

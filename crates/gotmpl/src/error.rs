@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::quote::quote;
+use crate::unicode;
 
 /// Whether a template could not be read or could not be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,10 +110,10 @@ impl fmt::Display for Error {
         let Report { name, line, message, execution, .. } = &*self.0;
         write!(f, "template: {name}:{line}:")?;
         if let Some(Execution { column, template, node }) = execution {
-            let node = String::from_utf8_lossy(node);
+            let node = unicode::lossy(node);
             write!(f, "{column}: executing {} at <{node}>:", quote(template))?;
         }
-        write!(f, " {}", String::from_utf8_lossy(message))
+        write!(f, " {}", unicode::lossy(message))
     }
 }
 

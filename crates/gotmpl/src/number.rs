@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::quote::{self, CharFault};
+use crate::unicode;
 
 /// A literal's readings; at least one is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -75,7 +76,7 @@ pub(crate) fn parse_char(literal: &[u8]) -> Result<Number, Fault> {
         }),
         Err(CharFault::InvalidSyntax) => Err(Fault::InvalidSyntax),
         Err(CharFault::Malformed) => {
-            Err(Fault::MalformedCharacter(String::from_utf8_lossy(literal).into_owned()))
+            Err(Fault::MalformedCharacter(unicode::lossy(literal).into_owned()))
         }
     }
 }

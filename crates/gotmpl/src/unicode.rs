@@ -6,6 +6,8 @@
 
 mod tables;
 
+use std::borrow::Cow;
+
 /// The code point that stands for bytes which are not UTF-8.
 pub(crate) const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
@@ -53,6 +55,20 @@ pub(crate) fn decode(bytes: &[u8]) -> (Option<char>, usize) {
     }
 }
 
+/// `bytes` as text, with U+FFFD for every byte that is not UTF-8. Go counts like that; Rust's own
+/// conversion makes one of several bytes that begin a sequence.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(std::iter::repeat_n(REPLACEMENT, chunk.invalid().len()));
+    }
+    Cow::Owned(text)
+}
+
 /// The number of code points in `bytes`, every byte that is not UTF-8 counting as one: Go's
 /// `utf8.RuneCount`, and so the measure of widths and precisions.
 pub(crate) fn count(bytes: &[u8]) -> usize {
@@ -96,6 +112,11 @@ mod tests {
     }
 
     // The three fingerprints were printed by Go 1.27.3.
+
+    #[test]
+    fn every_bad_byte_becomes_one_replacement_character() {
+        assert_eq!(lossy(b"a\xe6\x97b\xff"), "a\u{fffd}\u{fffd}b\u{fffd}");
+    }
 
     #[test]
     fn printable_is_what_go_says_of_every_code_point() {

@@ -60,7 +60,10 @@ pub(crate) fn index(item: &Value, index: &Value) -> Result<Value, Failure> {
     }
 }
 
-pub(super) fn slice(item: &Value, indexes: &[Value]) -> Result<Value, Failure> {
+/// `slice`: the first of `arguments` from, to and with room up to the others. `boxed` tells which
+/// of those stand in slots of interface type; unlike `index`, Go's `slice` does not take them.
+pub(crate) fn slice(arguments: &[Value], boxed: [bool; 3]) -> Result<Value, Failure> {
+    let [item, indexes @ ..] = arguments else { return Ok(Value::Nil) };
     let Some(ty) = item.ty() else {
         return Err("slice of untyped nil".into());
     };
@@ -82,7 +85,10 @@ pub(super) fn slice(item: &Value, indexes: &[Value]) -> Result<Value, Failure> {
         _ => return Err(format!("can't slice item of type {ty}").into()),
     };
     let mut bounds = [0, len, capacity];
-    for (bound, index) in bounds.iter_mut().zip(indexes) {
+    for ((bound, index), boxed) in bounds.iter_mut().zip(indexes).zip(boxed) {
+        if boxed {
+            return Err("cannot index slice/array with type interface {}".into());
+        }
         *bound = position(index, capacity)?;
     }
     let [low, high, max] = bounds;

@@ -15,15 +15,15 @@ impl Compiler<'_> {
         self.emit(Op::At(id));
         let Content::Pipe(pipe) = self.tree.node(id).content else { return };
         let commands = self.tree.children(pipe.commands);
+        let (names, assigns) = self.variables(id);
         let mut tasks = Vec::new();
         for (place, command) in commands.iter().enumerate() {
             tasks.push(Task::Command { node: *command, piped: place > 0 });
             let is_last = place + 1 == commands.len();
-            if !(is_last && bare) && self.may_be_wrapped(*command) {
+            if !(is_last && bare && names.is_empty()) && self.may_be_wrapped(*command) {
                 tasks.push(Task::Emit(Op::Unwrap));
             }
         }
-        let (names, assigns) = self.variables(id);
         let give = if assigns { Op::Assign } else { Op::Declare };
         tasks.extend(names.into_iter().map(|name| Task::Emit(give(name))));
         self.then(tasks);

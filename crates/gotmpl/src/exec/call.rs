@@ -194,6 +194,11 @@ impl Executor<'_> {
             Builtin::Len if self.operands.last().is_some_and(Operand::is_nil_pointer) => {
                 return Err("len of nil pointer".into());
             }
+            Builtin::Slice => {
+                let boxed = self.boxed_indexes(arguments);
+                self.gather(arguments, piped);
+                return builtins::slice(&self.arguments, boxed).map(Operand::Value);
+            }
             _ => self.gather(arguments, piped),
         }
         let limit = self.limits.value;
@@ -221,6 +226,18 @@ impl Executor<'_> {
             Ok(()) => Ok(Operand::Value(Value::from(text))),
             Err(TooLarge) => Err(format!("the text is larger than {limit} bytes").into()),
         }
+    }
+
+    /// Which of the indexes of `slice` stand in slots of interface type, where Go does not look
+    /// for a number. One that came through the pipeline never does.
+    fn boxed_indexes(&self, arguments: u16) -> [bool; 3] {
+        let start = self.operands.len().saturating_sub(usize::from(arguments));
+        let indexes = self.operands[start..].iter().skip(1);
+        let mut boxed = [false; 3];
+        for (boxed, index) in boxed.iter_mut().zip(indexes) {
+            *boxed = index.is_interface();
+        }
+        boxed
     }
 
     /// What errors of `call` name the function it was given: as it is written, or the value that
