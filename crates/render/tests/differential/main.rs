@@ -1,0 +1,174 @@
+//! Our engine against Go itself: generated templates, and both must give the same.
+//!
+//! A generator writes templates in the grammar of the language, most of them meaningful, some with
+//! wrong kinds and counts, some with tokens or bytes changed afterwards. The Go program in
+//! `tests/go` executes each with Go's text/template, and our engine does; the output, what was
+//! written before an error, and the text of the error have to be equal, byte by byte.
+//!
+//! By default 2,000 templates are tried, always the same ones, so that a failure tells of a change.
+//! By hand: `DIFFERENTIAL_CASES=100000 DIFFERENTIAL_SEED=7 cargo test -p render --test differential`.
+//!
+//! A difference is printed with the smallest template that still shows it. It belongs into
+//! `vectors/differences.json`, with the expectation that Go writes:
+//! `go-templates vectors <differences.json >new.json`.
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/vectors.rs"]
+mod vectors;
+
+mod choices;
+mod generate;
+mod shrink;
+mod words;
+mod world;
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::num::u16;
+use proptest::strategy::{Strategy as _, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use support::go::{self, Go};
+use support::{Answer, Request, run};
+
+/// How many templates are tried if nobody says.
+const CASES: usize = 2_000;
+/// The seed if nobody says.
+const SEED: u64 = 1;
+/// How many are sent to Go at a time.
+const BATCH: usize = 100;
+/// How many differences are shown; more rarely tell more.
+const SHOWN: usize = 12;
+
+/// What decides a case: which store or root data, and the numbers for the generator.
+type Seedling = (u16, Vec<u16>);
+
+#[test]
+fn templates_give_what_go_gives() {
+    let (cases, seed) = (setting("DIFFERENTIAL_CASES", CASES), setting("DIFFERENTIAL_SEED", SEED));
+    let mut go = Go::start(go::build(env!("CARGO_TARGET_TMPDIR")));
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = (u16::ANY, vec(u16::ANY, 0..400));
+    let (mut done, mut compared) = (0, Tally::default());
+    let mut differences = Vec::new();
+    while done < cases && differences.len() < SHOWN {
+        let trees: Vec<_> = (done..cases.min(done + BATCH))
+            .map(|_| strategy.new_tree(&mut runner).expect("numbers can always be made"))
+            .collect();
+        done += trees.len();
+        let requests: Vec<Request> = trees.iter().map(|tree| request(&tree.current())).collect();
+        let answers = go.ask(&requests);
+        for ((tree, request), answer) in trees.into_iter().zip(requests).zip(answers) {
+            compared.count(&answer);
+            if differs(&request, &answer, &mut go) {
+                differences.push(shrink::shrink(tree, request, &mut go));
+            }
+        }
+    }
+    let shown: String = differences.iter().map(|request| describe(request, &mut go)).collect();
+    assert!(
+        differences.is_empty(),
+        "{} of {done} templates (DIFFERENTIAL_SEED={seed} DIFFERENTIAL_CASES={done}):\n{shown}",
+        differences.len()
+    );
+    compared.assert_is_balanced();
+}
+
+/// The Go program is the one that the vectors' expectations agree with, so that an expectation
+/// is never ours.
+#[test]
+fn vectors_expect_what_go_gives() {
+    let mut go = Go::start(go::build(env!("CARGO_TARGET_TMPDIR")));
+    let vectors = vectors::all();
+    let requests: Vec<Request> = vectors.iter().map(|vector| vector.request.clone()).collect();
+    for (vector, answer) in vectors.iter().zip(go.ask(&requests)) {
+        let (name, note) = (&vector.name, &vector.note);
+        assert!(vector.accepts(&answer), "{name}: {note}\n  Go gives {answer:?}");
+    }
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    match std::env::var(name) {
+        Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")),
+        Err(_) => default,
+    }
+}
+
+fn request((world, numbers): &Seedling) -> Request {
+    // One of ten is the template of a check command, which has data and no functions of confd's.
+    let data = world % 10 == 9;
+    Request {
+        name: "test.tmpl".to_owned(),
+        template: generate::template(numbers, !data).concat(),
+        store: if data { Default::default() } else { world::store(usize::from(world % 6)) },
+        env: world::env(),
+        data: data.then(world::data),
+    }
+}
+
+/// Whether our engine gives something else than Go's `answer`.
+fn differs(request: &Request, answer: &Answer, go: &mut Go) -> bool {
+    if answer.stage == "limit" {
+        return false;
+    }
+    let mut ours = run(request);
+    // Our errors are text, in which invalid UTF-8 is replaced.
+    let error = String::from_utf8_lossy(&answer.error).into_owned().into_bytes();
+    if std::mem::take(&mut ours.error) == error
+        && (&ours.stage, &ours.output) == (&answer.stage, &answer.output)
+    {
+        return false;
+    }
+    // What Go itself says differently each time, as the address of a pointer, tells nothing.
+    let again = go.ask(&[request.clone(), request.clone(), request.clone()]);
+    again.iter().all(|again| again == answer)
+}
+
+fn describe(request: &Request, go: &mut Go) -> String {
+    let answers = go.ask(std::slice::from_ref(request));
+    let show = |Answer { stage, output, error }: &Answer| {
+        let output = Bytes::copy_from_slice(output);
+        format!("{stage} {output:?} {}", String::from_utf8_lossy(error))
+    };
+    let (template, data) = (Bytes::copy_from_slice(&request.template), request.data.is_some());
+    let keys = request.store.len();
+    format!(
+        "\n{template:?} ({keys} keys, data: {data})\n  Go:   {}\n  ours: {}\n",
+        show(&answers[0]),
+        show(&run(request))
+    )
+}
+
+/// What came of the templates, to see that they are worth comparing.
+#[derive(Default)]
+struct Tally {
+    ok: usize,
+    exec: usize,
+    parse: usize,
+    limit: usize,
+}
+
+impl Tally {
+    fn count(&mut self, answer: &Answer) {
+        *match answer.stage.as_str() {
+            "ok" => &mut self.ok,
+            "exec" => &mut self.exec,
+            "parse" => &mut self.parse,
+            _ => &mut self.limit,
+        } += 1;
+    }
+
+    fn assert_is_balanced(&self) {
+        let Self { ok, exec, parse, limit } = *self;
+        let all = ok + exec + parse + limit;
+        let balanced = [ok, exec, parse].into_iter().all(|share| share * 8 > all);
+        assert!(
+            all < 100 || balanced && limit * 100 < all,
+            "{ok} run to the end, {exec} fail, {parse} cannot be read, {limit} go too far"
+        );
+    }
+}
