@@ -1,6 +1,8 @@
 //! What the tests share: a folder of its own for each test, and the binary run in it, to its end
 //! or for as long as the test likes.
 
+#![expect(unreachable_pub, reason = "what is shared is public within this one binary")]
+
 mod daemon;
 mod run;
 mod sandbox;

@@ -21,7 +21,10 @@ impl Run {
     /// `program` in `folder`, with nothing in its environment but `PATH`.
     pub fn new(program: impl AsRef<OsStr>, folder: &Path) -> Self {
         let mut command = Command::new(program);
-        command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command }
     }
@@ -46,7 +49,9 @@ impl Run {
 
     /// Starts it and does not wait.
     pub fn spawn(mut self) -> Child {
-        self.command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", self.command))
+        self.command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", self.command))
     }
 
     /// Runs it to its end, which has to come within the deadline.

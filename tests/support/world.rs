@@ -10,7 +10,10 @@ const UNPRIVILEGED: &[&str] = &["setpriv", "--bounding-set=-all", "--inh-caps=-a
 /// Fails with a clear word where the test cannot work.
 #[track_caller]
 pub fn needs_root() {
-    assert!(rustix::process::geteuid().is_root(), "this test makes namespaces, mounts and owners: run it as root");
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test makes namespaces, mounts and owners: run it as root"
+    );
 }
 
 impl Run {
@@ -18,7 +21,11 @@ impl Run {
     pub fn through(self, words: &[&str]) -> Self {
         let (launcher, rest) = words.split_first().expect("a command");
         let mut command = Command::new(launcher);
-        command.args(rest).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command
+            .args(rest)
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .env_clear();
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(folder) = self.command.get_current_dir() {
             command.current_dir(folder);
