@@ -40,9 +40,9 @@ fn main() {
 #[expect(clippy::print_stdout, reason = "printing figures is what a benchmark is for")]
 fn scenario(title: &str, resources: usize, rounds: usize) {
     let tree = Tree::new(resources);
+    let go = std::env::var("CONFD_GO").ok();
     let ours = env!("CARGO_BIN_EXE_confd");
     let mut contenders = vec![Contender { name: "confd", run: Box::new(|| tree.process(ours)) }];
-    let go = std::env::var("CONFD_GO").ok();
     if let Some(go) = &go {
         contenders.push(Contender { name: "Go confd", run: Box::new(|| tree.process(go)) });
     }

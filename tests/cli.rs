@@ -410,6 +410,18 @@ fn the_interval_mode_goes_on_without_resources_and_after_failures() {
 }
 
 #[test]
+fn a_missing_conf_d_does_not_end_the_interval_mode() {
+    let sandbox = Sandbox::new();
+    std::fs::remove_dir(sandbox.path("conf.d")).unwrap();
+    let run = sandbox.confd(&["-backend", "env", "-interval", "1"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    daemon.wait_for("/conf.d: no such file or directory");
+    sandbox.resource("app", "x", "");
+    daemon.wait_for("has been updated");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
 fn watch_polls_for_now_and_says_so() {
     let sandbox = Sandbox::rendering("x");
     let daemon = Daemon::start(sandbox.confd(&["-backend", "env", "-watch"]), sandbox.path("log"));

@@ -26,3 +26,4 @@ mod integration;
 mod logs;
 mod quickstart;
 mod resources;
+mod tidy;

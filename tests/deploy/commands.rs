@@ -76,6 +76,15 @@ fn the_way_a_command_ended_is_told_as_by_go() {
 }
 
 #[test]
+fn a_shell_that_cannot_be_started_is_told_as_by_go() {
+    let sandbox = outdated("check_cmd = 'true'");
+    let script = "touch no-shell; mount --bind no-shell \"$(readlink -f /bin/sh)\"; exec \"$@\"";
+    let ended = sandbox.onetime().unshared("-m", script).fails();
+    ended.expect("ERROR Config check failed: fork/exec /bin/sh: permission denied");
+    assert_eq!((sandbox.output(), sandbox.list("out")), ("old".into(), vec!["app".into()]));
+}
+
+#[test]
 fn output_is_one_quoted_line_at_debug_after_success_and_at_error_after_failure() {
     let prints = r#"printf 'a\tb "c" \\ \303\251 \377 \001\n'; echo err >&2"#;
     let quoted = r#""a\tb \"c\" \\ é \xff \x01\nerr\n""#;

@@ -132,8 +132,10 @@ impl Go {
     }
 
     fn exchange(&mut self, requests: &[Request], answers: &mut Vec<Answer>) -> io::Result<()> {
-        let lines: String =
-            requests.iter().flat_map(|request| [request.to_json().to_string(), "\n".into()]).collect();
+        let lines: String = requests
+            .iter()
+            .flat_map(|request| [request.to_json().to_string(), "\n".into()])
+            .collect();
         std::thread::scope(|scope| {
             // Not from here: it could be that both sides only write.
             let (stdin, stdout) = (&mut self.requests, &mut self.answers);

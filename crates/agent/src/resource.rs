@@ -139,7 +139,7 @@ impl Resource {
 /// Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..` climbs.
 pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
     let joined = store::path::join([folder.as_os_str().as_bytes(), name]);
-    PathBuf::from(OsString::from_vec(joined.into()))
+    PathBuf::from(OsString::from_vec(joined))
 }
 
 /// A file mode in any of Go's bases.

@@ -94,6 +94,9 @@ enum Block {
     With,
     /// A loop: its next step, and what follows it.
     Range { next: Label, end: Label },
+    /// The `else` list of a loop. It is no part of the loop, but in Go `break` leaves just it,
+    /// whereas `continue` concerns the loop around.
+    Otherwise { end: Label },
 }
 
 impl Compiler<'_> {
@@ -190,7 +193,15 @@ impl Compiler<'_> {
                 ]);
             }
         }
-        tasks.extend([Task::Bind(otherwise), Task::List(other_list, 0), Task::Bind(end)]);
+        tasks.push(Task::Bind(otherwise));
+        if choice == Choice::Range {
+            tasks.push(Task::Open(Block::Otherwise { end }));
+        }
+        tasks.push(Task::List(other_list, 0));
+        if choice == Choice::Range {
+            tasks.push(Task::Close);
+        }
+        tasks.push(Task::Bind(end));
         if declares {
             tasks.extend([Task::Close, Task::Emit(Op::Release)]);
         }
@@ -211,23 +222,27 @@ impl Compiler<'_> {
     /// `break`, or else `continue`: leaves the blocks inside of the loop first.
     fn leave(&mut self, for_good: bool) {
         let (mut marks, mut dots) = (0, 0);
+        // The parser lets neither stand outside a loop.
         let mut target = None;
         for block in self.blocks.iter().rev() {
-            match block {
+            match *block {
                 Block::Variables => marks += 1,
                 Block::With => dots += 1,
-                Block::Range { next, end } => {
-                    target = Some((*next, *end));
-                    break;
-                }
+                Block::Otherwise { .. } if !for_good => {}
+                Block::Otherwise { end } => target = Some(Op::Jump(end)),
+                Block::Range { end, .. } if for_good => target = Some(Op::EndRange(end)),
+                Block::Range { next, .. } => target = Some(Op::Jump(next)),
+            }
+            if target.is_some() {
+                break;
             }
         }
-        // The parser lets neither stand outside a loop.
-        let Some((next, end)) = target else { return };
         if marks + dots > 0 {
             self.emit(Op::Unwind { marks, dots });
         }
-        self.emit(if for_good { Op::EndRange(end) } else { Op::Jump(next) });
+        if let Some(jump) = target {
+            self.emit(jump);
+        }
     }
 
     fn call_template(&mut self, id: NodeId, name: Name, pipe: Option<NodeId>) {

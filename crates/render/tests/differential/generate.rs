@@ -13,8 +13,9 @@ const VARIABLES: &[&str] = &["$x", "$y", "$z", "$long_name1", "$é"];
 const TEMPLATES: &[&str] = &["a", "b", "x y", "é\\n", "test.tmpl"];
 
 /// Pieces of text around actions.
-const PIECES: &[&str] =
-    &["a", " ", "\n", "text ", "\r\n\t ", "}}", "{", "é", "", " x\n  ", "\u{0}", "\u{a0}", "// ", "-"];
+const PIECES: &[&str] = &[
+    "a", " ", "\n", "text ", "\r\n\t ", "}}", "{", "é", "", " x\n  ", "\u{0}", "\u{a0}", "// ", "-",
+];
 
 /// Makes the template that `numbers` stand for, as a list of tokens; `confd`: with its functions.
 pub(crate) fn template(numbers: &[u16], confd: bool) -> Vec<Vec<u8>> {
@@ -109,10 +110,16 @@ impl Generator<'_> {
     /// An action with what `inside` makes between its delimiters.
     fn action(&mut self, inside: impl FnOnce(&mut Self)) {
         let opening = self.choices.below(12);
-        self.push(["{{", "{{", "{{", "{{", "{{", "{{", "{{", "{{", "{{- ", "{{ ", "{{-\n", "{{-\t "][opening]);
+        self.push(
+            ["{{", "{{", "{{", "{{", "{{", "{{", "{{", "{{", "{{- ", "{{ ", "{{-\n", "{{-\t "]
+                [opening],
+        );
         inside(self);
         let closing = self.choices.below(12);
-        self.push(["}}", "}}", "}}", "}}", "}}", "}}", "}}", "}}", " -}}", " }}", "\t-}}", "\n}}"][closing]);
+        self.push(
+            ["}}", "}}", "}}", "}}", "}}", "}}", "}}", "}}", " -}}", " }}", "\t-}}", "\n}}"]
+                [closing],
+        );
     }
 
     fn word(&mut self, word: &str) {

@@ -61,7 +61,8 @@ fn run_with_data(request: &Request, data: &BTreeMap<String, String>) -> Answer {
         Ok(template) => template,
         Err(error) => return answer("parse", output, Some(error.to_string())),
     };
-    let data = data.iter().map(|(key, value)| (Bytes::from(key.clone()), Bytes::from(value.clone())));
+    let data =
+        data.iter().map(|(key, value)| (Bytes::from(key.clone()), Bytes::from(value.clone())));
     match template.execute(&(), Value::Map(Map::strings(data)), &mut output) {
         Ok(()) => answer("ok", output, None),
         Err(error) => answer("exec", output, Some(error.to_string())),

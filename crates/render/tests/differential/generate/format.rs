@@ -5,8 +5,8 @@ use crate::words::{KINDS, Kind};
 
 /// Verbs; not `%p`, which prints addresses.
 const VERBS: &[char] = &[
-    'v', 's', 'd', 'q', 'x', 'X', 'T', 't', 'c', 'U', 'b', 'o', 'O', 'e', 'E', 'f', 'F', 'g', 'G', 'v', 'v', 'w',
-    'z', '!', 'é', '%',
+    'v', 's', 'd', 'q', 'x', 'X', 'T', 't', 'c', 'U', 'b', 'o', 'O', 'e', 'E', 'f', 'F', 'g', 'G',
+    'v', 'v', 'w', 'z', '!', 'é', '%',
 ];
 
 impl Generator<'_> {
@@ -48,7 +48,9 @@ impl Generator<'_> {
                 format.push(self.choices.one_of(&['+', '#', '-', ' ', '0']));
             }
             if self.choices.percent(30) {
-                format.push_str(self.choices.one_of(&["5", "10", "1", "20", "03", "1000001", "9999999"]));
+                format.push_str(
+                    self.choices.one_of(&["5", "10", "1", "20", "03", "1000001", "9999999"]),
+                );
             } else {
                 self.starred(&mut format, &mut kinds);
             }
@@ -61,7 +63,9 @@ impl Generator<'_> {
                 }
             }
             if self.choices.percent(6) {
-                format.push_str(self.choices.one_of(&["[1]", "[2]", "[0]", "[9]", "[", "[x]", "[]", "[ 1]"]));
+                format.push_str(
+                    self.choices.one_of(&["[1]", "[2]", "[0]", "[9]", "[", "[x]", "[]", "[ 1]"]),
+                );
             }
             if self.choices.percent(98) {
                 let verb = self.choices.one_of(VERBS);

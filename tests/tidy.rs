@@ -1,0 +1,306 @@
+//! Rules about the repository itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::support::Sandbox;
+
+/// The crates by layer: each may use those of lower layers, and none of its own.
+const LAYERS: &[&[&str]] =
+    &[&["store", "gotmpl"], &["backend", "render", "deploy"], &["agent"], &["confd"]];
+
+/// How long a source file may be.
+const LINES: usize = 600;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files below these folders of the repository whose names end so.
+fn files(folders: &[&str], end: &str) -> Vec<PathBuf> {
+    let mut pending: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut files = Vec::new();
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.to_string_lossy().ends_with(end) {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// All of our Rust.
+fn sources() -> Vec<PathBuf> {
+    files(&["crates", "tests", "benches"], ".rs")
+}
+
+/// The documents, those at the top and those below `docs`.
+fn documents() -> Vec<PathBuf> {
+    let at_top = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let at_top = at_top.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    at_top.chain(files(&["docs"], ".md")).collect()
+}
+
+/// A path as people write it.
+fn name(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// The names between these columns of a Markdown table's bars, without their backticks.
+fn column(table: &str, nth: usize) -> Vec<String> {
+    let cells = table.lines().filter_map(|line| line.strip_prefix('|')?.split('|').nth(nth));
+    cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let layer = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
+    let manifests = files(&["crates"], "Cargo.toml").into_iter().chain([root().join("Cargo.toml")]);
+    let mut seen = BTreeSet::new();
+    for path in manifests {
+        let manifest: toml::Table = read(&path).parse().unwrap();
+        let user = manifest["package"]["name"].as_str().unwrap().to_owned();
+        let of_user = layer(&user).unwrap_or_else(|| panic!("{user} has no layer"));
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let used = manifest.get(kind).and_then(toml::Value::as_table);
+            for used in used.into_iter().flat_map(toml::Table::keys) {
+                assert!(
+                    layer(used).is_none_or(|of_used| of_used < of_user),
+                    "{user} may not use {used} ({kind})"
+                );
+            }
+        }
+        seen.insert(user);
+    }
+    assert_eq!(seen, LAYERS.concat().into_iter().map(str::to_owned).collect());
+}
+
+#[test]
+fn the_code_map_shows_every_crate() {
+    let architecture = read(&root().join("ARCHITECTURE.md"));
+    let shown: BTreeSet<_> = column(&architecture, 0).into_iter().collect();
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let folder = entry.unwrap().file_name().into_string().unwrap();
+        assert!(shown.contains(&folder) || shown.contains(&format!("crates/{folder}")), "{folder}");
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_600_lines() {
+    for path in sources() {
+        let lines = read(&path).lines().count();
+        assert!(lines <= LINES, "{} has {lines} lines", name(&path));
+    }
+}
+
+#[test]
+fn nothing_unfinished_is_left() {
+    // Put together here, so that this file does not have them.
+    let words = [
+        ["todo", "!("].concat(),
+        ["unimplemented", "!("].concat(),
+        ["dbg", "!("].concat(),
+        ["FIX", "ME"].concat(),
+        ["TO", "DO"].concat(),
+        ["#[", "ignore"].concat(),
+        ["fn ", "test_"].concat(),
+        ["#![allow", "(dead_code"].concat(),
+    ];
+    for path in sources() {
+        let text = read(&path);
+        for word in &words {
+            assert!(!text.contains(word), "{} has {word:?}", name(&path));
+        }
+    }
+}
+
+#[test]
+fn an_exception_from_a_lint_has_its_reason() {
+    for path in sources() {
+        let text = read(&path);
+        for kind in ["allow", "expect"] {
+            for opening in [format!("#[{kind}("), format!("#![{kind}(")] {
+                for (at, _) in text.match_indices(&opening) {
+                    let attribute = &text[at..at + text[at..].find(")]").unwrap()];
+                    assert!(attribute.contains("reason = \""), "{}: {attribute}", name(&path));
+                }
+            }
+        }
+    }
+}
+
+/// The modules that exist only for tests, as `crate folder/module`.
+fn modules_of_tests() -> BTreeSet<PathBuf> {
+    let mut modules = BTreeSet::new();
+    for path in files(&["crates"], ".rs") {
+        let stem = path.file_stem().unwrap();
+        let folder = match stem.to_str() {
+            Some("lib" | "main" | "mod") => path.parent().unwrap().to_owned(),
+            _ => path.with_extension(""),
+        };
+        let text = read(&path);
+        for (_, rest) in
+            text.match_indices("#[cfg(test)]").map(|(at, found)| (at, &text[at + found.len()..]))
+        {
+            let declared = rest.trim_start().split(';').next().unwrap_or_default();
+            let module =
+                declared.strip_prefix("pub(crate) ").unwrap_or(declared).strip_prefix("mod ");
+            modules.extend(
+                module.filter(|name| !name.contains('{')).map(|name| folder.join(name.trim())),
+            );
+        }
+    }
+    modules
+}
+
+#[test]
+fn code_outside_tests_does_not_unwrap() {
+    let of_tests = modules_of_tests();
+    for path in files(&["crates"], ".rs") {
+        let module = path.with_extension("");
+        let in_tests = path.components().any(|part| part.as_os_str() == "tests");
+        if in_tests || module.ancestors().any(|module| of_tests.contains(module)) {
+            continue;
+        }
+        let text = read(&path);
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let unwraps =
+            |line: &&str| !line.trim_start().starts_with("//") && line.contains(".unwrap()");
+        assert_eq!(code.lines().find(unwraps), None, "{}", name(&path));
+    }
+}
+
+#[test]
+fn every_test_module_is_in_the_table_of_contents() {
+    let contents = read(&root().join("tests/main.rs"));
+    let shown =
+        |line: &str| line.strip_prefix("//! - `")?.split_once('`').map(|(name, _)| name.to_owned());
+    let shown: BTreeSet<_> = contents.lines().filter_map(shown).collect();
+    let declared = |line: &str| Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned());
+    let mut declared: BTreeSet<_> = contents.lines().filter_map(declared).collect();
+    assert!(declared.remove("support"));
+    assert_eq!(declared, shown);
+    for entry in fs::read_dir(root().join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let is_module = path.extension().is_some_and(|end| end == "rs") && module != "main";
+        assert!(!is_module || declared.contains(&module), "{} is not run", name(&path));
+    }
+}
+
+/// The flags of the usage text, with their defaults.
+fn flags() -> BTreeMap<String, String> {
+    let usage = Sandbox::new().bare(&["-h"]).ok().stderr;
+    let lines: Vec<_> = usage.lines().skip(1).collect();
+    let flag = |pair: &[&str]| {
+        let flag = pair[0].trim().split(' ').next().unwrap().to_owned();
+        let default = pair[1]
+            .rsplit_once(" (default ")
+            .map_or("", |(_, default)| default.trim_end_matches(')'));
+        (flag, default.trim_matches('"').to_owned())
+    };
+    lines.chunks(2).map(flag).collect()
+}
+
+#[test]
+fn the_documentation_has_every_flag_and_its_default() {
+    let document = read(&root().join("docs/command-line.md"));
+    let (names, defaults) = (column(&document, 0), column(&document, 2));
+    let rows: BTreeMap<_, _> =
+        names.into_iter().zip(defaults).filter(|(name, _)| name.starts_with('-')).collect();
+    let mut flags = flags();
+    // The level is empty and means `info`, which the document says.
+    assert_eq!(flags.insert("-log-level".into(), "info".into()).as_deref(), Some(""));
+    let documented: BTreeMap<_, _> =
+        rows.into_iter().filter(|(name, _)| !name.starts_with("---")).collect();
+    assert_eq!(documented, flags);
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    for document in documents() {
+        let text = read(&document);
+        // What is between fences is no prose.
+        let prose: String = text.split("```").step_by(2).collect();
+        for (at, _) in prose.match_indices("](") {
+            let target = prose[at + 2..].split(')').next().unwrap();
+            if target.starts_with("http") || target.starts_with("mailto:") {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = match path {
+                "" => document.clone(),
+                _ => document.parent().unwrap().join(path),
+            };
+            assert!(file.exists(), "{}: {target}", name(&document));
+            assert!(
+                anchor.is_empty() || headings(&read(&file)).contains(anchor),
+                "{}: {target}",
+                name(&document)
+            );
+        }
+    }
+}
+
+/// The anchors of a document's headings.
+fn headings(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter_map(|line| {
+        line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))
+    });
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    headings
+        .map(|heading| {
+            heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+        })
+        .collect()
+}
+
+/// The tests in our sources, as `module::name`, where the module is the file's name.
+fn tests() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for path in sources() {
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = read(&path);
+        let mut lines = text.lines().map(str::trim_start);
+        while let Some(line) = lines.next() {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                let function = lines.find_map(|line| line.split_once("fn ")).unwrap().1;
+                tests.insert(format!("{module}::{}", function.split('(').next().unwrap()));
+            }
+        }
+    }
+    tests
+}
+
+#[test]
+fn the_tests_that_pin_a_difference_exist() {
+    let tests = tests();
+    let document = read(&root().join("COMPATIBILITY.md"));
+    let is_test = |word: &&str| word.contains("::") && !word.contains(' ');
+    let named: Vec<_> = document.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for test in named {
+        assert!(tests.contains(test), "COMPATIBILITY.md names {test}");
+    }
+}
+
+#[test]
+fn every_difference_is_pinned_by_a_test() {
+    let document = read(&root().join("COMPATIBILITY.md"));
+    let entries = document.split("\n- ").skip(1);
+    for entry in entries {
+        let entry = entry.split("\n\n").next().unwrap();
+        assert!(entry.contains("::"), "no test is named: {entry}");
+    }
+}
