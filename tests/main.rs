@@ -27,3 +27,4 @@ mod logs;
 mod quickstart;
 mod resources;
 mod tidy;
+mod tidy;
