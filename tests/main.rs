@@ -27,4 +27,3 @@ mod logs;
 mod quickstart;
 mod resources;
 mod tidy;
-mod tidy;
