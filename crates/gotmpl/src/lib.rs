@@ -1,7 +1,5 @@
 //! Go's text/template over byte strings.
 
-#![allow(dead_code)]
-
 mod builtins;
 mod compile;
 mod error;

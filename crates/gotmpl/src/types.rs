@@ -203,6 +203,9 @@ pub static UINT16: IntegerType =
 /// `int64`.
 pub static INT64: IntegerType =
     IntegerType { name: "int64", signed: true, bits: 64, stringer: None, methods: &[] };
+/// `uint64`.
+pub static UINT64: IntegerType =
+    IntegerType { name: "uint64", signed: false, bits: 64, stringer: None, methods: &[] };
 /// `[]string`.
 pub static STRINGS: SliceType = SliceType { name: None, elem: Type::String, methods: &[] };
 /// `[]int`.

@@ -33,6 +33,12 @@ impl Spec {
         self
     }
 
+    /// The flags for a text that a value gave of itself, which is already in Go syntax if that
+    /// was asked for.
+    pub(super) fn of_text(self) -> Spec {
+        Spec { sharp_v: false, ..self }
+    }
+
     /// Whether padding is by zeros on the left.
     pub(super) fn pads_with_zeros(&self) -> bool {
         self.zero && !self.minus

@@ -9,7 +9,7 @@ use super::int::Int;
 use super::spec::Spec;
 use super::{TooLarge, float, int, text};
 use crate::types::{SliceType, Type};
-use crate::value::{Map, Slice, Struct, Value};
+use crate::value::{Map, Object, Slice, Struct, Value};
 
 /// What a nil inside of another value looks like, and one that is printed by itself.
 const NIL: &[u8] = b"<nil>";
@@ -95,6 +95,12 @@ impl<'o> Printer<'o> {
     /// Prints `value` and all that is in it.
     fn walk(&mut self, spec: &Spec, value: &Value, verb: char) -> Result<(), TooLarge> {
         let outermost = match value {
+            Value::Object(object) => {
+                return match self.object_text(spec, &**object, verb) {
+                    Some(text) => self.text(&spec.of_text(), &text, verb),
+                    None => self.walk(spec, &object.inside(), verb),
+                };
+            }
             Value::Pointer(pointer) if let Some(target) = pointer.target() => {
                 self.push(b"&")?;
                 self.open_struct(spec, target)?
@@ -223,20 +229,10 @@ impl<'o> Printer<'o> {
             Value::Map(map) => return self.open_map(spec, map, type_text(spec, value).as_bytes()),
             Value::Struct(value) => return self.open_struct(spec, value).map(Some),
             Value::Object(object) => {
-                // Of what is inside nothing is known, so where Go would show the fields the
-                // text has to do.
-                let text = match object.go_text() {
-                    Some(text) if spec.sharp_v && !self.raw => Some(text),
-                    _ => object.text(),
+                return match self.object_text(spec, &**object, verb) {
+                    Some(text) => self.text(&spec.of_text(), &text, verb).map(|()| None),
+                    None => self.open(spec, &object.inside(), verb),
                 };
-                if let Some(text) = text
-                    && (self.raw || spec.sharp_v || self.shows_text(spec, verb))
-                {
-                    return self
-                        .text(&Spec { sharp_v: false, ..*spec }, &text, verb)
-                        .map(|()| None);
-                }
-                false
             }
             Value::Pointer(_) | Value::Func(_) => {
                 let address = address(value).unwrap_or_default();
@@ -254,6 +250,14 @@ impl<'o> Printer<'o> {
     /// Whether a value with a `String` method is printed by it.
     fn shows_text(&self, spec: &Spec, verb: char) -> bool {
         !self.raw && !spec.sharp_v && matches!(verb, 'v' | 's' | 'q' | 'x' | 'X')
+    }
+
+    /// What `object` itself says to be printed; `None` where its inside is shown.
+    fn object_text(&self, spec: &Spec, object: &dyn Object, verb: char) -> Option<Bytes> {
+        if spec.sharp_v {
+            return if self.raw { None } else { object.go_text() };
+        }
+        self.shows_text(spec, verb).then(|| object.text()).flatten()
     }
 
     /// Begins a list; or prints all of it, if `verb` is one for the text in a list of bytes.

@@ -98,6 +98,10 @@ pub trait Object: Any {
         None
     }
 
+    /// What is printed by verbs that neither text is for: a struct with the fields of the value,
+    /// or a pointer to one. Not an object.
+    fn inside(&self) -> Value;
+
     /// Go's `==` with another object of the same type.
     fn equals(&self, other: &dyn Object) -> bool;
 }
