@@ -166,6 +166,21 @@ impl Time {
         self.place == Place::Local && self.local.at(self.seconds).summer
     }
 
+    /// How Go keeps the moment, which shows when it is printed by an unfitting verb: its fields
+    /// `wall` and `ext`. Without a monotonic reading those are the nanoseconds, and the seconds
+    /// since the beginning of year 1. With one they are a mark, the seconds since 1885 and the
+    /// nanoseconds in one number, and the reading.
+    pub fn parts(&self) -> (u64, i64) {
+        const MARK: u64 = 1 << 63;
+        const ZERO_TO_1885: i64 = 59_453_308_800;
+        let seconds = self.seconds.wrapping_add(ZERO_TO_EPOCH);
+        let since_1885 = u64::try_from(seconds.wrapping_sub(ZERO_TO_1885)).ok();
+        match (self.monotonic, since_1885.filter(|seconds| *seconds < 1 << 33)) {
+            (Some(reading), Some(since)) => (MARK | since << 30 | u64::from(self.nanos), reading),
+            _ => (u64::from(self.nanos), seconds),
+        }
+    }
+
     /// The date and the time of day at the place.
     pub fn civil(&self) -> Civil {
         let local = self.seconds.wrapping_add(self.offset());

@@ -59,9 +59,6 @@ fn append_quoted(out: &mut Vec<u8>, spec: &Spec, text: &[u8]) {
     spec.pad(out, start);
 }
 
-/// The most bytes that one byte of text can become by any verb: `% #x` with its blank.
-pub(super) const LARGEST_GROWTH: usize = 5;
-
 fn append_hex(out: &mut Vec<u8>, spec: &Spec, text: &[u8], digits: &[u8; 16], prefix: &[u8; 2]) {
     let text = &text[..spec.precision.map_or(text.len(), |bytes| bytes.min(text.len()))];
     let start = out.len();

@@ -4,8 +4,10 @@ use std::any::Any;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use gotmpl::types::{INT64, IntegerType, Method, ObjectType, Type};
-use gotmpl::{Failure, Object, Returned, Value};
+use gotmpl::types::{
+    Field, INT64, IntegerType, Method, ObjectType, PointerType, SliceType, StructType, Type, UINT64,
+};
+use gotmpl::{Failure, Object, Pointer, Returned, Struct, Value};
 
 use crate::time::{Duration, Place, Time, month_name, weekday_name};
 
@@ -46,6 +48,54 @@ static DURATION: IntegerType = IntegerType {
     stringer: Some(|nanos| Duration(nanos).to_string()),
     methods: &DURATION_METHODS,
 };
+
+// What Go's types have inside, which shows when they are printed by an unfitting verb.
+
+static TIME_FIELDS: StructType = StructType {
+    name: "time.Time",
+    fields: &[
+        Field { name: "wall", ty: Type::Integer(&UINT64) },
+        Field { name: "ext", ty: Type::Integer(&INT64) },
+        Field { name: "loc", ty: Type::Pointer(&LOCATION_POINTER) },
+    ],
+    methods: &[],
+};
+
+static LOCATION_FIELDS: StructType = StructType {
+    name: "time.Location",
+    fields: &[
+        Field { name: "name", ty: Type::String },
+        Field { name: "zone", ty: Type::Slice(&ZONES) },
+        Field { name: "tx", ty: Type::Slice(&ZONE_CHANGES) },
+        Field { name: "extend", ty: Type::String },
+        Field { name: "cacheStart", ty: Type::Integer(&INT64) },
+        Field { name: "cacheEnd", ty: Type::Integer(&INT64) },
+        Field { name: "cacheZone", ty: Type::Pointer(&ZONE_POINTER) },
+    ],
+    methods: &[],
+};
+
+static LOCATION_POINTER: PointerType = PointerType { elem: &LOCATION_FIELDS, methods: &[] };
+
+static ZONE: StructType = StructType { name: "time.zone", fields: &[], methods: &[] };
+
+static ZONE_POINTER: PointerType = PointerType { elem: &ZONE, methods: &[] };
+
+static ZONES: SliceType = SliceType { name: None, elem: Type::Struct(&ZONE), methods: &[] };
+
+static ZONE_CHANGES: SliceType =
+    SliceType { name: None, elem: Type::Struct(&ZONE_CHANGE), methods: &[] };
+
+static ZONE_CHANGE: StructType = StructType { name: "time.zoneTrans", fields: &[], methods: &[] };
+
+/// A `*time.Location` as it is printed. What Go has read of a local zone's rules is left out.
+fn location_pointer(name: &str) -> Pointer {
+    let fields = LOCATION_FIELDS.fields.iter().map(|field| match field.name {
+        "name" => Value::from(name),
+        _ => Value::zero(field.ty),
+    });
+    Pointer::to(&LOCATION_POINTER, Struct::new(&LOCATION_FIELDS, fields.collect::<Vec<_>>()))
+}
 
 static A_TIME: [Type; 1] = [Type::Object(&TIME)];
 static A_DURATION: [Type; 1] = [Type::Integer(&DURATION)];
@@ -142,6 +192,16 @@ impl Object for Time {
         Some(self.go_expression().into())
     }
 
+    fn inside(&self) -> Value {
+        let (wall, ext) = self.parts();
+        let loc = match self.place() {
+            Place::Utc => Pointer::nil(&LOCATION_POINTER),
+            Place::Local => location_pointer(self.place_name()),
+        };
+        let fields = [Value::Integer(&UINT64, wall), int64(ext), Value::Pointer(loc)];
+        Value::Struct(Struct::new(&TIME_FIELDS, fields))
+    }
+
     fn equals(&self, other: &dyn Object) -> bool {
         let other: &dyn Any = other;
         other.downcast_ref().is_some_and(|other| self.is_identical(other))
@@ -169,6 +229,10 @@ impl Object for Location {
 
     fn text(&self) -> Option<Bytes> {
         Some(self.name.clone().into())
+    }
+
+    fn inside(&self) -> Value {
+        Value::Pointer(location_pointer(&self.name))
     }
 
     fn equals(&self, other: &dyn Object) -> bool {

@@ -1,7 +1,8 @@
 //! Templates: text, actions and blocks, in the grammar of the language.
 
 use super::choices::Choices;
-use super::words::{BUILTINS, CONFD, Function, KINDS, Kind, ODD, TOKENS};
+use super::functions::{BUILTINS, CONFD, Function};
+use super::words::{KINDS, Kind, ODD, TOKENS};
 
 mod expression;
 mod format;

@@ -18,6 +18,7 @@ mod support;
 mod vectors;
 
 mod choices;
+mod functions;
 mod generate;
 mod shrink;
 mod words;

@@ -1,7 +1,8 @@
 //! Pipelines, commands, operands.
 
 use super::Generator;
-use crate::words::{Function, KINDS, Kind, MEMBERS, ODD};
+use crate::functions::{Function, MEMBERS};
+use crate::words::{KINDS, Kind, ODD};
 
 impl Generator<'_> {
     /// A pipeline that gives `kind`.
