@@ -96,7 +96,7 @@ pub(crate) fn println(
 }
 
 /// Appends all of `arguments` as `html`, `js` and `urlquery` see them: each as an action shows
-/// it, with blanks as [`print`] puts them; the text `<no value>` of a nil counts as a string.
+/// it, with blanks as [`print()`] puts them; the text `<no value>` of a nil counts as a string.
 ///
 /// # Errors
 ///

@@ -1,23 +1,4 @@
 //! The functions a template can call, with the signatures Go would give them.
-//!
-//! A function is registered as a Rust closure, and its Go signature follows from the closure's
-//! types, so that a wrong count or type of arguments is reported in Go's words before the
-//! closure is reached:
-//!
-//! ```
-//! use bytes::Bytes;
-//! use gotmpl::{Failure, Functions, Rest};
-//!
-//! let mut functions: Functions<u32> = Functions::new();
-//! functions.add("double", |_: &u32, n: i64| n.wrapping_mul(2));
-//! functions.add("getv", |_: &u32, key: Bytes, default: Rest<Bytes>| {
-//!     default.0.into_iter().next().ok_or_else(|| Failure::new("no such key"))
-//! });
-//! ```
-//!
-//! `C` is the context an execution hands to each function: whatever they need to know of the
-//! outside. The builtins (`and`, `index`, `printf`, …) are always there; a function registered
-//! under the name of a builtin takes its place.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -219,7 +200,26 @@ impl Table {
 
 type Body<C> = dyn Fn(&C, &mut [Value]) -> Result<Value, Failure> + Send + Sync;
 
-/// The functions that templates of one kind can call. See the [module](self) for how to add.
+/// The functions that templates of one kind can call.
+///
+/// A function is registered as a Rust closure, and its Go signature follows from the closure's
+/// types, so that a wrong count or type of arguments is reported in Go's words before the
+/// closure is reached:
+///
+/// ```
+/// use bytes::Bytes;
+/// use gotmpl::{Failure, Functions, Rest};
+///
+/// let mut functions: Functions<u32> = Functions::new();
+/// functions.add("double", |_: &u32, n: i64| n.wrapping_mul(2));
+/// functions.add("getv", |_: &u32, key: Bytes, default: Rest<Bytes>| {
+///     default.0.into_iter().next().ok_or_else(|| Failure::new("no such key"))
+/// });
+/// ```
+///
+/// `C` is the context an execution hands to each function: whatever they need to know of the
+/// outside. The builtins (`and`, `index`, `printf`, …) are always there; a function registered
+/// under the name of a builtin takes its place.
 pub struct Functions<C: ?Sized> {
     table: Table,
     /// One for each function of the table; builtins have none.

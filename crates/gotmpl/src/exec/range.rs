@@ -82,17 +82,26 @@ impl Items {
     }
 }
 
+/// What a pointer points to; any other value, and nil, as it is.
+fn followed(value: Value) -> Value {
+    let inside = match &value {
+        Value::Object(object) => object.inside(),
+        value => value.clone(),
+    };
+    match inside {
+        Value::Pointer(pointer) => match pointer.target() {
+            Some(target) => Value::Struct(target.clone()),
+            None => value,
+        },
+        _ => value,
+    }
+}
+
 impl Executor<'_> {
     /// Begins a loop over the value it takes, or jumps if there is nothing to range over.
     pub(super) fn range(&mut self, otherwise: Label, two_variables: bool) -> Result<(), Failure> {
-        let value = match self.take().into_value() {
-            Value::Pointer(pointer) => match pointer.target() {
-                Some(target) => Value::Struct(target.clone()),
-                None => Value::Pointer(pointer),
-            },
-            value => value,
-        };
-        match self.items(value, two_variables)? {
+        let value = self.take().into_value();
+        match self.items(followed(value), two_variables)? {
             Some(items) => {
                 let dot = self.dot.clone();
                 self.loops.push(Loop { items, dot, variables: self.variables.len() });
