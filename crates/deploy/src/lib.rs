@@ -2,15 +2,15 @@
 //! everything as it was.
 //!
 //! A deployment has two halves, so that many of them can wait for the disk at the same time:
-//! [`stage`] writes the bytes beside the destination, on any thread, and [`finish`] compares,
-//! checks, commits and reloads. [`Durable::sync`] ends a pass, and [`sweep`] once begins a run.
+//! [`stage()`] writes the bytes beside the destination, on any thread, and [`finish`] compares,
+//! checks, commits and reloads. [`Durable::sync`] ends a pass, and [`sweep()`] once begins a run.
 //!
 //! What callers may rely on, each with a test of the same name:
 //!
 //! - `readers_see_old_or_new`: never a mix (but see `commit` for mounts).
 //! - `a_failed_check_changes_nothing`: not the bytes, not the mode, not the owner.
 //! - `a_file_in_sync_is_not_written`: an idle pass does nothing to the disk.
-//! - `no_failure_leaves_a_stage_file`, and none of a killed run's outlives the next [`sweep`].
+//! - `no_failure_leaves_a_stage_file`, and none of a killed run's outlives the next [`sweep()`].
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
 //! - `a_background_child_is_not_waited_for`: no command blocks longer than it runs.
 //!
@@ -110,7 +110,7 @@ pub enum Outcome {
     Reloaded,
 }
 
-/// Compares, checks, commits and reloads what [`stage`] prepared, with confd's steps and log lines.
+/// Compares, checks, commits and reloads what [`stage()`] prepared, with confd's steps and log lines.
 ///
 /// The folder of a replaced file is added to `durable`, to be synced by the caller. Apart from
 /// waiting for the commands this blocks, for as long as a comparison and a rename need.

@@ -117,24 +117,18 @@ struct Decoder<'a, B: Build> {
 impl<B: Build> Decoder<'_, B> {
     /// Reads the whole text.
     fn root(&mut self) -> Result<B::Value, Error> {
-        let mut next = Next::Value;
         loop {
-            next = match next {
-                Next::Value => self.value()?,
-                Next::Done(value) => match self.open.pop() {
-                    Some(Open::Array(elements)) => self.after_element(elements, value)?,
-                    Some(Open::Object { members, key }) => {
-                        self.after_member(members, key, value)?
-                    }
-                    None => {
-                        self.scanner.skip_space();
-                        return match self.scanner.peek() {
-                            None => Ok(value),
-                            Some(_) => Err(self.scanner.unexpected(Place::AfterRoot)),
-                        };
-                    }
-                },
-            };
+            let mut next = self.value()?;
+            while let Next::Done(value) = next {
+                if self.open.is_empty() {
+                    self.scanner.skip_space();
+                    return match self.scanner.peek() {
+                        None => Ok(value),
+                        Some(_) => Err(self.scanner.unexpected(Place::AfterRoot)),
+                    };
+                }
+                next = self.after(value)?;
+            }
         }
     }
 
@@ -211,49 +205,47 @@ impl<B: Build> Decoder<'_, B> {
         Ok(key)
     }
 
-    fn after_element(
-        &mut self,
-        mut elements: Vec<B::Value>,
-        value: B::Value,
-    ) -> Result<Next<B::Value>, Error> {
-        elements.push(value);
+    /// Puts a value where it belongs and reads what follows it there.
+    fn after(&mut self, value: B::Value) -> Result<Next<B::Value>, Error> {
         self.scanner.skip_space();
+        let (place, end) = match self.open.last_mut() {
+            Some(Open::Array(elements)) => {
+                elements.push(value);
+                (Place::AfterElement, b']')
+            }
+            Some(Open::Object { members, key }) => {
+                members.push((mem::take(key), value));
+                (Place::AfterMember, b'}')
+            }
+            None => return Ok(Next::Done(value)),
+        };
         match self.scanner.peek() {
-            Some(b',') => {
+            Some(b',') => self.scanner.advance(),
+            Some(byte) if byte == end => {
                 self.scanner.advance();
-                self.open.push(Open::Array(elements));
-                Ok(Next::Value)
+                return Ok(self.close());
             }
-            Some(b']') => {
-                self.scanner.advance();
-                Ok(Next::Done(self.build.array(elements)))
-            }
-            _ => Err(self.scanner.unexpected(Place::AfterElement)),
+            _ => return Err(self.scanner.unexpected(place)),
         }
+        if end == b'}' {
+            self.scanner.skip_space();
+            let next = self.key()?;
+            if let Some(Open::Object { key, .. }) = self.open.last_mut() {
+                *key = next;
+            }
+        }
+        Ok(Next::Value)
     }
 
-    fn after_member(
-        &mut self,
-        mut members: Vec<(Bytes, B::Value)>,
-        key: Bytes,
-        value: B::Value,
-    ) -> Result<Next<B::Value>, Error> {
-        members.push((key, value));
-        self.scanner.skip_space();
-        match self.scanner.peek() {
-            Some(b',') => {
-                self.scanner.advance();
-                self.scanner.skip_space();
-                let key = self.key()?;
-                self.open.push(Open::Object { members, key });
-                Ok(Next::Value)
-            }
-            Some(b'}') => {
-                self.scanner.advance();
+    /// Makes the value of the array or object that has just ended.
+    fn close(&mut self) -> Next<B::Value> {
+        match self.open.pop() {
+            Some(Open::Array(elements)) => Next::Done(self.build.array(elements)),
+            Some(Open::Object { mut members, .. }) => {
                 sort_members(&mut members);
-                Ok(Next::Done(self.build.object(members)))
+                Next::Done(self.build.object(members))
             }
-            _ => Err(self.scanner.unexpected(Place::AfterMember)),
+            None => Next::Value,
         }
     }
 

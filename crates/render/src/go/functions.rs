@@ -1,4 +1,4 @@
-//! The table of functions: confd's names and Go signatures for what [`funcs`](crate::funcs) does.
+//! The table of functions: confd's names and Go signatures for what [`funcs`] does.
 
 use bytes::Bytes;
 use gotmpl::types::{STRINGS, Type};

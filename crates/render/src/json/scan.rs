@@ -89,22 +89,19 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut decoded: Option<Vec<u8>> = None;
         let mut copied = start;
-        let mut ascii = true;
         loop {
-            let Some(byte) = self.peek() else { return Err(Error::End) };
-            match byte {
-                b'"' => break,
-                b'\\' => {
+            let plain = |&byte: &u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+            self.at += self.input[self.at..].iter().take_while(|byte| plain(byte)).count();
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
                     let text = decoded.get_or_insert_with(Vec::new);
                     push_text(text, &self.input[copied..self.at]);
                     self.escape(text)?;
                     copied = self.at;
                 }
-                0..=0x1f => return Err(self.unexpected(Place::String)),
-                _ => {
-                    ascii &= byte.is_ascii();
-                    self.at += 1;
-                }
+                Some(_) => return Err(self.unexpected(Place::String)),
+                None => return Err(Error::End),
             }
         }
         let rest = copied..self.at;
@@ -114,7 +111,7 @@ impl<'a> Scanner<'a> {
                 push_text(&mut text, &self.input[rest]);
                 Ok(text.into())
             }
-            None if ascii || std::str::from_utf8(&self.input[rest.clone()]).is_ok() => {
+            None if std::str::from_utf8(&self.input[rest.clone()]).is_ok() => {
                 Ok(self.input.slice(rest))
             }
             None => {
