@@ -3,9 +3,9 @@
 //! `<RFC 3339 time> <host> <program>[<pid>]: <LEVEL> <message>`. Messages are printed as they
 //! are: no colours, no escaping, no second formatting.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use jiff::{Timestamp, tz::TimeZone};
+use render::Host;
 use tracing::{Event, Metadata, Subscriber, field::Field};
 use tracing_subscriber::{
     Layer as _,
@@ -78,8 +78,9 @@ pub(crate) fn fatal(message: &dyn fmt::Display) {
 
 /// Sends the events of our own crates, down to `level`, to standard error.
 ///
-/// `program` is the name under which the process was invoked.
-pub(crate) fn init(level: Level, program: String) {
+/// `program` is the name under which the process was invoked, `clock` tells the time of a line;
+/// it is not asked before there is one.
+pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
     let ours = ["agent", "backend", "confd", "deploy", "gotmpl", "render", "store", FATAL];
     let shown = tracing_subscriber::filter::filter_fn(move |event| {
         let root = event.target().split("::").next().unwrap_or_default();
@@ -88,7 +89,7 @@ pub(crate) fn init(level: Level, program: String) {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let layout = Layout {
         source: format!("{host} {program}[{}]", std::process::id()),
-        zone: TimeZone::system(),
+        clock,
     };
     let lines = tracing_subscriber::fmt::layer()
         .event_format(layout)
@@ -103,8 +104,11 @@ pub(crate) fn init(level: Level, program: String) {
 /// The form of a line.
 struct Layout {
     source: String,
-    zone: TimeZone,
+    clock: Arc<dyn Host>,
 }
+
+/// RFC 3339 in Go's notation of layouts: whole seconds, `Z` for an offset of zero.
+const RFC_3339: &[u8] = b"2006-01-02T15:04:05Z07:00";
 
 impl<S, N> FormatEvent<S, N> for Layout
 where
@@ -117,35 +121,14 @@ where
         mut line: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let now = Timestamp::now().to_zoned(self.zone.clone());
-        line.write_str(&rfc3339(&now))?;
-        write!(line, " {}: {} ", self.source, Level::of(event.metadata()).word())?;
+        let now = self.clock.now().format(RFC_3339);
+        let level = Level::of(event.metadata()).word();
+        write!(line, "{} {}: {level} ", String::from_utf8_lossy(&now), self.source)?;
         let mut message = Message { line, result: Ok(()) };
         event.record(&mut message);
         message.result?;
         message.line.write_char('\n')
     }
-}
-
-/// Whole seconds, the zone as an offset, `Z` where it is zero.
-fn rfc3339(time: &jiff::Zoned) -> String {
-    let offset = time.offset().seconds();
-    let zone = if offset == 0 {
-        "Z".to_owned()
-    } else {
-        let minutes = offset.abs() / 60;
-        format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
-    };
-    let (date, clock) = (time.date(), time.time());
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}",
-        date.year(),
-        date.month(),
-        date.day(),
-        clock.hour(),
-        clock.minute(),
-        clock.second(),
-    )
 }
 
 /// Writes an event's message and nothing else.
@@ -177,16 +160,5 @@ mod tests {
             assert_eq!(Level::named(name), Some(level));
         }
         assert_eq!(Level::named("bogus"), None);
-    }
-
-    #[test]
-    fn times_are_whole_seconds_with_their_offset() {
-        let at = Timestamp::from_second(1_795_235_566).unwrap();
-        assert_eq!(rfc3339(&at.to_zoned(TimeZone::UTC)), "2026-11-21T04:32:46Z");
-        let half_hour_west = jiff::tz::Offset::from_seconds(-19_800).unwrap();
-        assert_eq!(
-            rfc3339(&at.to_zoned(TimeZone::fixed(half_hour_west))),
-            "2026-11-20T23:02:46-05:30"
-        );
     }
 }

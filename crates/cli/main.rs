@@ -18,6 +18,7 @@ use std::{
 
 use agent::{Agent, Failed};
 use backend::Backend;
+use render::Host;
 use tokio::runtime::Runtime;
 use tracing::{info, warn};
 
@@ -88,14 +89,15 @@ fn run(flags: Vec<(&'static settings::Setting, settings::Value)>, program: &OsSt
     let mut notices = Vec::new();
     let config = config::load(flags, |name| std::env::var_os(name), &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
-    logging::init(level, program.to_string_lossy().into_owned());
+    let host: Arc<dyn Host> = Arc::new(render::System::new());
+    logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));
     for notice in notices {
         match notice {
             Notice::Info(line) => info!("{line}"),
             Notice::Warning(line) => warn!("{line}"),
         }
     }
-    let ended = config.and_then(|config| Ok(start(config, runtime()?)));
+    let ended = config.and_then(|config| Ok(start(config, host, runtime()?)));
     ended.unwrap_or_else(|error| {
         logging::fatal(&format_args!("{error:#}"));
         Exit::Failure
@@ -110,12 +112,11 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-fn start(config: Config, runtime: Runtime) -> Exit {
+fn start(config: Config, host: Arc<dyn Host>, runtime: Runtime) -> Exit {
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
     info!("Backend source(s) set to {}", config.source.list());
-    let mut agent =
-        Agent::new(config.settings, open(config.source), Arc::new(render::System::new()));
+    let mut agent = Agent::new(config.settings, open(config.source), host);
     runtime.block_on(async {
         let stop = match signals::stop() {
             Ok(stop) => stop,
