@@ -95,5 +95,11 @@ fn functions() -> &'static Arc<Functions<Context>> {
     FUNCTIONS.get_or_init(|| Arc::new(functions::table()))
 }
 
+/// The names of the functions that templates have beside the builtins of the language.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let builtins = Functions::<()>::new();
+    functions().names().filter(move |name| builtins.signature(name).is_none())
+}
+
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,12 @@ use store::View;
 use go::GoTemplate;
 pub use host::{Host, System};
 
+/// The names of all functions that a template may call, in no particular order; those that a
+/// language itself brings are not among them.
+pub fn functions() -> impl Iterator<Item = &'static str> {
+    go::names()
+}
+
 /// A template, ready to be rendered any number of times, from any thread.
 #[derive(Debug)]
 pub struct Template(Compiled);
