@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"text/template"
 	"time"
 )
@@ -16,10 +19,12 @@ type measurement struct {
 	OnlyParse bool `json:"only_parse"`
 }
 
-// figures are the nanoseconds of each round, and what the template wrote in the last one.
+// figures are the nanoseconds of each round, what the template wrote in the last one, and the
+// most memory that the process had while it worked.
 type figures struct {
-	Nanos  []int64 `json:"nanos"`
-	Output []byte  `json:"output"`
+	Nanos   []int64 `json:"nanos"`
+	Output  []byte  `json:"output"`
+	PeakKiB int     `json:"peak_kib"`
 }
 
 // bench serves the one measurement of in. Only the store and the table of functions are made
@@ -33,9 +38,14 @@ func bench(in io.Reader, out io.Writer) error {
 	for key, value := range wanted.Store {
 		keys[key] = string(value)
 	}
+	wanted.Store = nil
 	table := functions(world{store: keys, env: wanted.Env})
 	source := string(wanted.Template)
 	result := figures{Nanos: make([]int64, 0, wanted.Rounds)}
+	debug.FreeOSMemory()
+	if err := forgetPeak(); err != nil {
+		return err
+	}
 	for range wanted.Rounds {
 		start := time.Now()
 		parsed, err := template.New(wanted.Name).Funcs(table).Parse(source)
@@ -51,5 +61,26 @@ func bench(in io.Reader, out io.Writer) error {
 		}
 		result.Nanos = append(result.Nanos, time.Since(start).Nanoseconds())
 	}
+	var err error
+	if result.PeakKiB, err = peakKiB(); err != nil {
+		return err
+	}
 	return json.NewEncoder(out).Encode(result)
+}
+
+// forgetPeak has Linux measure the most memory of this process from now on.
+func forgetPeak() error {
+	return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
+}
+
+// peakKiB is the most memory that this process had since then.
+func peakKiB() (int, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, line, _ := bytes.Cut(status, []byte("VmHWM:"))
+	var kib int
+	_, err = fmt.Sscan(string(line), &kib)
+	return kib, err
 }

@@ -47,6 +47,16 @@ impl Request {
 /// # Panics
 /// If there is no Go, or none that can build it; the text says how to get one.
 pub(crate) fn build(folder: &str) -> PathBuf {
+    try_build(folder).unwrap_or_else(|problem| {
+        panic!("{problem}\n`tests/install-servers` installs what is needed")
+    })
+}
+
+/// As [`build`], for those who can do without.
+///
+/// # Errors
+/// Why there is no program.
+pub(crate) fn try_build(folder: &str) -> Result<PathBuf, String> {
     let source = source();
     let program = Path::new(folder).join("go-templates");
     let output = Command::new("go")
@@ -56,16 +66,13 @@ pub(crate) fn build(folder: &str) -> PathBuf {
         .current_dir(&source)
         // Whatever the machine's settings say, and however new its Go is: this very release.
         .env("GOTOOLCHAIN", toolchain(&source))
-        .output();
-    let advice = "`tests/install-servers` installs what is needed";
-    match output {
-        Ok(output) if output.status.success() => program,
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            panic!("cannot build the Go program in {}: {said}\n{advice}", source.display())
-        }
-        Err(error) => panic!("cannot run `go`: {error}\n{advice}"),
+        .output()
+        .map_err(|error| format!("cannot run `go`: {error}"))?;
+    if output.status.success() {
+        return Ok(program);
     }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("cannot build the Go program in {}: {said}", source.display()))
 }
 
 /// The folder of this file.
