@@ -5,6 +5,7 @@
 //! - `logs`: the layout and the texts of the log.
 //! - `resources`: which files of conf.d are taken, what they may say, prefixes and keys.
 //! - `functions`: template functions as a user of confd sees them, and their errors.
+//! - `docs`: the examples in the documents, each of which is run.
 //! - `deploy`: staging, comparing, checking, replacing, reloading, and what failures leave behind.
 //! - `faults`: killed processes, full disks, read-only folders, hostile input.
 //! - `backends`: the env and file backends, seen from outside.
@@ -20,6 +21,7 @@ mod backends;
 mod cli;
 mod config;
 mod deploy;
+mod docs;
 mod faults;
 mod functions;
 mod integration;

@@ -227,26 +227,6 @@ fn the_documentation_has_every_flag_and_its_default() {
     assert_eq!(documented, flags);
 }
 
-/// confd's own functions.
-const FUNCTIONS: &str = "add atoi base base64Decode base64Encode contains datetime dir div exists fileExists get \
-    getenv gets getv getvs join json jsonArray lookupIP lookupIPV4 lookupIPV6 lookupSRV ls lsdir map mod mul \
-    parseBool replace reverse seq sortByLength sortKVByLength split sub toLower toUpper trimSuffix";
-
-#[test]
-fn the_documentation_has_every_template_function_and_no_other() {
-    let document = read(&root().join("docs/templates.md"));
-    let calls = column(&document, 0)
-        .into_iter()
-        .filter(|cell| !matches!(cell.as_str(), "function" | "---"));
-    let calls: Vec<_> =
-        calls.flat_map(|cell| cell.split("`, `").map(str::to_owned).collect::<Vec<_>>()).collect();
-    let named: BTreeSet<_> = calls.iter().map(|call| call.split(' ').next().unwrap()).collect();
-    assert_eq!(named, FUNCTIONS.split_whitespace().collect());
-    // A name that is no function would be an error even where it is never called.
-    let uses = named.iter().map(|name| format!("{{{{if false}}}}{{{{{name}}}}}{{{{end}}}}"));
-    Sandbox::rendering(uses.collect::<String>()).onetime().ok();
-}
-
 #[test]
 fn links_in_documents_lead_somewhere() {
     for document in documents() {

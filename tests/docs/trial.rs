@@ -1,0 +1,91 @@
+//! Runs the examples of a document.
+
+use crate::support::{Ended, Sandbox};
+
+use super::examples::{Example, Language, Outcome};
+
+/// Runs confd once for each world that examples are in, and tells what is wrong with them: the
+/// line and the fault of each that does not give what it says.
+pub(super) fn faults(examples: &[Example]) -> Vec<(usize, String)> {
+    let of_one_world = examples.chunk_by(|one, next| one.world == next.world);
+    of_one_world.flat_map(faults_in_one_world).collect()
+}
+
+fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
+    let sandbox = Sandbox::new();
+    for (nth, example) in examples.iter().enumerate() {
+        let name = source(nth, example.language);
+        sandbox.write(&format!("templates/{name}"), &example.template);
+        sandbox.write(&format!("conf.d/{name}.toml"), resource(example, &name));
+    }
+    let world = &examples[0].world;
+    let mut run = sandbox.onetime_with(&world.keys);
+    for line in world.environment.lines() {
+        let (name, value) = line.split_once('=').expect("NAME=value");
+        run = run.env(name, value);
+    }
+    let ended = run.run();
+    let mut faults = Vec::new();
+    for (nth, example) in examples.iter().enumerate() {
+        let name = source(nth, example.language);
+        let given = std::fs::read(sandbox.path(&format!("out/{name}")))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .map_err(|_| errors(&ended, &name));
+        if let Some(fault) = fault(&example.result, given) {
+            faults.push((example.line, format!("{}{fault}", example.template)));
+        }
+    }
+    faults
+}
+
+/// The name of the nth template.
+fn source(nth: usize, language: Language) -> String {
+    let end = match language {
+        Language::Go => "tmpl",
+        Language::Tera => "tera",
+    };
+    format!("example-{nth:03}.{end}")
+}
+
+/// The resource of an example: its own, but with this template and a destination in the sandbox,
+/// and without the reload. The check is run.
+fn resource(example: &Example, name: &str) -> String {
+    let written = example.resource.as_deref().unwrap_or("[template]\nkeys = [\"/\"]\n");
+    let ours = format!("[template]\nsrc = \"{name}\"\ndest = \"out/{name}\"\n");
+    let is_replaced = |line: &&str| {
+        let key = line.split_once(" = ").map_or(*line, |(key, _)| key);
+        matches!(key, "[template]" | "src" | "dest" | "reload_cmd")
+    };
+    let kept = written.lines().filter(|line| !is_replaced(line));
+    kept.fold(ours, |resource, line| resource + line + "\n")
+}
+
+/// What the log says of a template, which documents call `example`.
+fn errors(ended: &Ended, name: &str) -> String {
+    let of_it = |line: &String| line.starts_with("ERROR ") && line.contains(name);
+    let error = ended.log().into_iter().find(of_it);
+    let stem = name.split('.').next().unwrap_or(name);
+    error.map_or_else(|| ended.stderr.clone(), |line| line.replace(stem, "example"))
+}
+
+/// What is wrong with what was given: a text, or the error in its place.
+fn fault(expected: &Outcome, given: Result<String, String>) -> Option<String> {
+    let is_right = match (expected, &given) {
+        (Outcome::Text(expected), Ok(given)) => given == expected,
+        (Outcome::Like(expected), Ok(given)) => {
+            let shape = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
+            shape(given) == shape(expected)
+        }
+        (Outcome::Error(expected), Err(given)) => given.ends_with(expected.as_str()),
+        _ => false,
+    };
+    let given = match given {
+        Ok(text) => format!("gives:\n{text}"),
+        Err(error) => format!("fails: {error}"),
+    };
+    (!is_right).then(|| match expected {
+        Outcome::Text(expected) => format!("\nshould give:\n{expected}\nbut {given}"),
+        Outcome::Like(expected) => format!("\nshould give the like of:\n{expected}\nbut {given}"),
+        Outcome::Error(expected) => format!("\nshould fail: {expected}\nbut {given}"),
+    })
+}
