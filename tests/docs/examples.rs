@@ -12,8 +12,9 @@
 //! with its whole line; or, where it is not the same each time, `` like `text` ``, in which a
 //! digit stands for any digit.
 //!
-//! Fenced blocks before an example make its world: `yaml` (the keys) and `dotenv` (the environment)
-//! hold until the next of their kind, `toml` (the resource) for the example behind it.
+//! Fenced blocks before an example make its world: `yaml` (the keys), `dotenv` (the environment),
+//! `hosts` (`/etc/hosts`) and `zone` (the DNS) hold until the next of their kind, `toml` (the
+//! resource) for the example behind it.
 
 use std::{iter::Peekable, rc::Rc, str::Lines};
 
@@ -39,6 +40,10 @@ pub(super) struct World {
     pub(super) keys: Rc<str>,
     /// The environment, as lines `NAME=value`.
     pub(super) environment: Rc<str>,
+    /// Host names, as lines of `/etc/hosts`.
+    pub(super) hosts: Rc<str>,
+    /// Names in the DNS, as lines of a zone file.
+    pub(super) zone: Rc<str>,
 }
 
 /// What a template is written in.
@@ -155,6 +160,8 @@ impl Reader {
             _ if !self.pending.is_empty() => self.result(line, &Outcome::Text(text)),
             "yaml" => self.world.keys = text.into(),
             "dotenv" => self.world.environment = text.into(),
+            "hosts" => self.world.hosts = text.into(),
+            "zone" => self.world.zone = text.into(),
             "toml" => self.resource = Some(text.into()),
             _ => {}
         }

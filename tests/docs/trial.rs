@@ -1,6 +1,8 @@
 //! Runs the examples of a document.
 
-use crate::support::{Ended, Sandbox};
+use std::path::Path;
+
+use crate::support::{Ended, Network, Sandbox};
 
 use super::examples::{Example, Language, Outcome};
 
@@ -16,7 +18,10 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
     for (nth, example) in examples.iter().enumerate() {
         let name = source(nth, example.language);
         sandbox.write(&format!("templates/{name}"), &example.template);
-        sandbox.write(&format!("conf.d/{name}.toml"), resource(example, &name));
+        sandbox.write(
+            &format!("conf.d/{name}.toml"),
+            resource(example, &name, &sandbox.path(&format!("out/{name}"))),
+        );
     }
     let world = &examples[0].world;
     let mut run = sandbox.onetime_with(&world.keys);
@@ -24,7 +29,8 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
         let (name, value) = line.split_once('=').expect("NAME=value");
         run = run.env(name, value);
     }
-    let ended = run.run();
+    let network = Network { hosts: &world.hosts, zone: &world.zone };
+    let ended = run.run_in(&sandbox, network);
     let mut faults = Vec::new();
     for (nth, example) in examples.iter().enumerate() {
         let name = source(nth, example.language);
@@ -49,9 +55,10 @@ fn source(nth: usize, language: Language) -> String {
 
 /// The resource of an example: its own, but with this template and a destination in the sandbox,
 /// and without the reload. The check is run.
-fn resource(example: &Example, name: &str) -> String {
+fn resource(example: &Example, name: &str, destination: &Path) -> String {
     let written = example.resource.as_deref().unwrap_or("[template]\nkeys = [\"/\"]\n");
-    let ours = format!("[template]\nsrc = \"{name}\"\ndest = \"out/{name}\"\n");
+    let dest = destination.display();
+    let ours = format!("[template]\nsrc = \"{name}\"\ndest = \"{dest}\"\n");
     let is_replaced = |line: &&str| {
         let key = line.split_once(" = ").map_or(*line, |(key, _)| key);
         matches!(key, "[template]" | "src" | "dest" | "reload_cmd")

@@ -4,11 +4,13 @@
 #![expect(unreachable_pub, reason = "what is shared is public within this one binary")]
 
 mod daemon;
+mod network;
 mod run;
 mod sandbox;
 mod world;
 
 pub use daemon::Daemon;
+pub use network::Network;
 pub use run::{Ended, Run, eventually};
 pub use sandbox::Sandbox;
 pub use world::needs_root;
