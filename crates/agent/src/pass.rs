@@ -118,7 +118,7 @@ impl<'a> Pass<'a> {
         let view = View::new(snapshot, &resource.scope, &resource.prefix);
         debug!("Got the following keys from store: {}", KeyNames(&view));
         let content = template.render(&view, self.host).map_err(|error| {
-            if let Some(hint) = error.hint() {
+            if let Some(hint) = error.excerpt().hint() {
                 info!("{}: {hint}", resource.path.display());
             }
             error.to_string()
@@ -202,7 +202,7 @@ impl Templates {
         }
         debug!("Compiling source template {}", src.display());
         let template = Template::compile(src, &source).map_err(|error| {
-            if let Some(hint) = error.hint() {
+            if let Some(hint) = error.excerpt().hint() {
                 info!("{}: {hint}", src.display());
             }
             unable(src, &error)

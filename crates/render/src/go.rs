@@ -10,6 +10,7 @@ mod time;
 mod types;
 mod values;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use store::{View, path};
 
 use crate::hint::did_you_mean;
 use crate::host::Host;
-use crate::{Error, Stage};
+use crate::{Error, Place, Stage};
 
 /// What `get` and `getv` say of a missing key, which follows.
 const NO_SUCH_KEY: &str = "key does not exist: ";
@@ -31,24 +32,27 @@ struct Context {
 
 /// A Go template, ready to be rendered any number of times.
 #[derive(Debug)]
-pub(crate) struct GoTemplate(Template<Context>);
+pub(crate) struct GoTemplate {
+    src: PathBuf,
+    template: Template<Context>,
+}
 
 impl GoTemplate {
-    /// Reads `source`. `name` stands for the template in error texts.
-    pub(crate) fn compile(name: &str, source: &[u8]) -> Result<Self, Error> {
-        Template::parse(name, Bytes::copy_from_slice(source), functions()).map(Self).map_err(
-            |error| Error {
-                stage: Stage::Compile,
-                text: error.to_string(),
-                hint: unknown_function(error.message())
-                    .and_then(|name| did_you_mean(name, functions().names())),
-            },
-        )
+    /// Reads the template in the file `src`, which holds `source`.
+    pub(crate) fn compile(src: &Path, source: &[u8]) -> Result<Self, Error> {
+        let name = src.file_name().unwrap_or(src.as_os_str()).to_string_lossy();
+        let template = Template::parse(&name, Bytes::copy_from_slice(source), functions())
+            .map_err(|error| {
+                let hint = unknown_function(error.message())
+                    .and_then(|name| did_you_mean(name, functions().names()));
+                explain(Stage::Compile, &error, src, source).hinting(hint)
+            })?;
+        Ok(Self { src: src.to_path_buf(), template })
     }
 
     /// Whether the template calls the function `name` anywhere.
     pub(crate) fn uses(&self, name: &str) -> bool {
-        self.0.uses(name)
+        self.template.uses(name)
     }
 
     /// Appends to `out` what the template makes of what `view` shows; also what an error
@@ -60,12 +64,17 @@ impl GoTemplate {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let context = Context { view: view.clone(), host: Arc::clone(host) };
-        self.0.execute(&context, Value::Nil, out).map_err(|error| Error {
-            stage: Stage::Render,
-            text: error.to_string(),
-            hint: missing_key(error.message()).and_then(|key| near_key(view, key)),
+        self.template.execute(&context, Value::Nil, out).map_err(|error| {
+            let hint = missing_key(error.message()).and_then(|key| near_key(view, key));
+            explain(Stage::Render, &error, &self.src, self.template.source()).hinting(hint)
         })
     }
+}
+
+/// What the engine says of the template in the file `src`, which holds `source`.
+fn explain(stage: Stage, error: &gotmpl::Error, src: &Path, source: &[u8]) -> Error {
+    let place = Place { path: src, source, line: error.line(), column: error.column() };
+    Error::new(stage, error.to_string()).at(place)
 }
 
 /// The name in a parse error that is about a function nobody knows.

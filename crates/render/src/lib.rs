@@ -7,12 +7,14 @@
 //!
 //! - a template sees the [`View`] it is given and, through its functions, what [`Host`] tells;
 //! - the text of an [`Error`] is the one confd's users know, and where a name was probably
-//!   mistyped, [`Error::hint`] says which one comes near;
+//!   mistyped, [`Error::excerpt`] says which one comes near;
 //! - rendering needs no runtime and may block: on the disk for `fileExists`, on the network for
 //!   `lookupIP` and the like, on nothing else.
 //!
 //! Nothing here knows backends, destinations or schedules.
 
+mod error;
+mod excerpt;
 pub mod funcs;
 mod go;
 mod hint;
@@ -20,12 +22,13 @@ pub mod host;
 pub mod json;
 pub mod time;
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use store::View;
 
+pub use error::{Error, Stage};
+pub use excerpt::{Excerpt, Place};
 use go::GoTemplate;
 pub use host::{Host, System};
 
@@ -51,8 +54,7 @@ impl Template {
     /// # Errors
     /// What is wrong with `source`: [`Stage::Compile`].
     pub fn compile(src: &Path, source: &[u8]) -> Result<Self, Error> {
-        let name = src.file_name().unwrap_or(src.as_os_str()).to_string_lossy();
-        GoTemplate::compile(&name, source).map(Compiled::Go).map(Self)
+        GoTemplate::compile(src, source).map(Compiled::Go).map(Self)
     }
 
     /// Whether the template calls the function `name` anywhere.
@@ -88,41 +90,3 @@ impl Template {
         }
     }
 }
-
-/// When a template failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It could not be read; no data can change that.
-    Compile,
-    /// It could be read, but not rendered with the data there is.
-    Render,
-}
-
-/// Why there is no rendered file. The display is the line that confd prints.
-#[derive(Clone, Debug)]
-pub struct Error {
-    stage: Stage,
-    text: String,
-    hint: Option<String>,
-}
-
-impl Error {
-    /// When the template failed.
-    pub fn stage(&self) -> Stage {
-        self.stage
-    }
-
-    /// What was probably meant, where a name is unknown and others come near: a line for people,
-    /// to go with the error.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Error {}

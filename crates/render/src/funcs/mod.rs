@@ -9,11 +9,14 @@
 mod case;
 
 pub mod data;
+pub mod env;
+pub mod kv;
 pub mod math;
 pub mod net;
 pub mod path;
 pub mod text;
 
+use bytes::Bytes;
 use gotmpl::quote;
 
 /// The longest text one function call may make, in bytes (256 MiB).
@@ -22,10 +25,24 @@ pub const MAX_TEXT: usize = 256 << 20;
 /// The longest list one function call may make.
 pub const MAX_LIST: usize = 10_000_000;
 
+/// What `get` and `getv` say of a missing key, which follows.
+pub(crate) const NO_SUCH_KEY: &str = "key does not exist: ";
+
 /// Why a function has no answer. The text is the one a template's author knows from confd.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// `get` or `getv` of a key that is not there.
+    #[error("{NO_SUCH_KEY}{}", String::from_utf8_lossy(key))]
+    NoSuchKey {
+        /// The key as the template wrote it.
+        key: Bytes,
+    },
+
+    /// `gets` or `getvs` with a pattern that is none.
+    #[error("{0}")]
+    Pattern(store::PatternError),
+
     /// `div` or `mod` by zero.
     #[error("runtime error: integer divide by zero")]
     DivideByZero,

@@ -3,19 +3,24 @@
 use bytes::Bytes;
 use gotmpl::types::{STRINGS, Type};
 use gotmpl::{Failure, Functions, Map, Rest, Slice, Strings, Struct, Value};
-use store::Pattern;
 
 use super::types::{
     PLAIN_PAIRS, Pairs, appended_ints, appended_strings, pair, pairs, services, strings_or_nil,
 };
 use super::{Context, values};
-use crate::funcs::{self, data, math, net, path, text};
+use crate::funcs::{self, NO_SUCH_KEY, data, env, kv, math, net, path, text};
 use crate::json;
 use crate::time::Time;
 
 impl From<funcs::Error> for Failure {
     fn from(error: funcs::Error) -> Self {
-        Failure::new(error.to_string())
+        match error {
+            // With the key's own bytes, which need not be text.
+            funcs::Error::NoSuchKey { key } => {
+                Failure::new([NO_SUCH_KEY.as_bytes(), &key].concat())
+            }
+            error => Failure::new(error.to_string()),
+        }
     }
 }
 
@@ -41,40 +46,20 @@ pub(super) fn table() -> Functions<Context> {
 fn add_store(functions: &mut Functions<Context>) {
     functions.add("exists", |cx: &Context, key: Bytes| cx.view.exists(&key));
     functions.add("get", |cx: &Context, key: Bytes| -> Result<Struct, Failure> {
-        let value = cx.view.get(&key).map_err(|_| no_such_key(&key))?.clone();
+        let value = kv::get(&cx.view, &key)?;
         Ok(pair(key, value))
     });
     functions.add("getv", |cx: &Context, key: Bytes, default: Rest<Bytes>| {
-        match (cx.view.get(&key), default.0.into_iter().next()) {
-            (Ok(value), _) => Ok(value.clone()),
-            (Err(_), Some(default)) => Ok(default),
-            (Err(_), None) => Err(no_such_key(&key)),
-        }
+        kv::getv(&cx.view, &key, default.0.into_iter().next()).map_err(Failure::from)
     });
-    functions.add("gets", |cx: &Context, wanted: Bytes| -> Result<Slice, Failure> {
-        let found = pattern(cx, &wanted)?.map(|pattern| cx.view.gets(&pattern));
-        Ok(pairs(found.unwrap_or_default()))
+    functions.add("gets", |cx: &Context, pattern: Bytes| -> Result<Slice, Failure> {
+        Ok(pairs(kv::gets(&cx.view, &pattern)?))
     });
-    functions.add("getvs", |cx: &Context, wanted: Bytes| -> Result<Slice, Failure> {
-        let found = pattern(cx, &wanted)?.map(|pattern| cx.view.getvs(&pattern));
-        Ok(appended_strings(found.unwrap_or_default()))
+    functions.add("getvs", |cx: &Context, pattern: Bytes| -> Result<Slice, Failure> {
+        Ok(appended_strings(kv::getvs(&cx.view, &pattern)?))
     });
     functions.add("ls", |cx: &Context, folder: Bytes| appended_strings(cx.view.ls(&folder)));
     functions.add("lsdir", |cx: &Context, folder: Bytes| appended_strings(cx.view.lsdir(&folder)));
-}
-
-/// The error of `get` and `getv`, with the key's own bytes.
-fn no_such_key(key: &[u8]) -> Failure {
-    Failure::new([super::NO_SUCH_KEY.as_bytes(), key].concat())
-}
-
-/// The pattern `text` spells; `None` if it is not one, but there is no key to hold against it.
-fn pattern(cx: &Context, text: &[u8]) -> Result<Option<Pattern>, Failure> {
-    match Pattern::new(text) {
-        Ok(pattern) => Ok(Some(pattern)),
-        Err(_) if cx.view.is_empty() => Ok(None),
-        Err(error) => Err(Failure::new(error.to_string())),
-    }
 }
 
 /// Strings and paths.
@@ -157,10 +142,7 @@ fn key_length(pair: &Value) -> usize {
 /// The world outside.
 fn add_world(functions: &mut Functions<Context>) {
     functions.add("getenv", |cx: &Context, name: Bytes, default: Rest<Bytes>| {
-        match cx.host.variable(&name) {
-            Some(value) if !value.is_empty() => value,
-            _ => default.0.into_iter().next().unwrap_or_default(),
-        }
+        env::getenv(&*cx.host, &name, default.0.into_iter().next())
     });
     functions.add("datetime", |cx: &Context| -> Time { cx.host.now() });
     functions.add("fileExists", |cx: &Context, path: Bytes| cx.host.file_exists(&path));

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 
 use store::{Coverage, Key, Prefix, Scope, Snapshot};
 
@@ -77,7 +76,7 @@ fn gives(source: &str, want: &str) {
 fn fails(source: &str, want: &str, hint: Option<&str>) -> Error {
     let error = render(source).expect_err(source);
     assert_eq!(error.to_string(), format!("template: a.tmpl:{want}"));
-    assert_eq!(error.hint(), hint);
+    assert_eq!(error.excerpt().hint(), hint);
     error
 }
 

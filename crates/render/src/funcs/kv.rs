@@ -1,0 +1,78 @@
+//! What the store holds, as templates ask for it.
+
+use bytes::Bytes;
+use store::{Pair, Pattern, View};
+
+use super::Error;
+
+/// The value of exactly this key.
+///
+/// # Errors
+/// [`Error::NoSuchKey`].
+pub fn get(view: &View, key: &[u8]) -> Result<Bytes, Error> {
+    view.get(key).cloned().map_err(|missing| Error::NoSuchKey { key: missing.key })
+}
+
+/// The value of exactly this key; where there is none, `default`, if that is given.
+///
+/// # Errors
+/// [`Error::NoSuchKey`] without a `default`.
+pub fn getv(view: &View, key: &[u8], default: Option<Bytes>) -> Result<Bytes, Error> {
+    get(view, key).or_else(|missing| default.ok_or(missing))
+}
+
+/// The pairs whose whole key matches `pattern`, in byte order of the keys.
+///
+/// # Errors
+/// [`Error::Pattern`], but not where there is no key: confd does not even look at the pattern then.
+pub fn gets(view: &View, pattern: &[u8]) -> Result<Vec<Pair>, Error> {
+    Ok(read_pattern(view, pattern)?.map(|pattern| view.gets(&pattern)).unwrap_or_default())
+}
+
+/// The values of the pairs whose whole key matches `pattern`, in byte order of the values.
+///
+/// # Errors
+/// As of [`gets`].
+pub fn getvs(view: &View, pattern: &[u8]) -> Result<Vec<Bytes>, Error> {
+    Ok(read_pattern(view, pattern)?.map(|pattern| view.getvs(&pattern)).unwrap_or_default())
+}
+
+/// The pattern `text` spells; `None` if it is not one, but there is no key to hold against it.
+fn read_pattern(view: &View, text: &[u8]) -> Result<Option<Pattern>, Error> {
+    match Pattern::new(text) {
+        Ok(pattern) => Ok(Some(pattern)),
+        Err(_) if view.is_empty() => Ok(None),
+        Err(error) => Err(Error::Pattern(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::{Coverage, Key, Prefix, Scope, Snapshot};
+
+    use super::*;
+
+    fn view(pairs: &[(&'static str, &'static str)]) -> View {
+        let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs.iter().copied());
+        View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::new(b"/"))
+    }
+
+    #[test]
+    fn a_default_stands_for_a_missing_key_only() {
+        let view = view(&[("/a", ""), ("/b", "2")]);
+        assert_eq!(getv(&view, b"/a", Some("x".into())), Ok(Bytes::new()));
+        assert_eq!(getv(&view, b"/c", Some("x".into())), Ok("x".into()));
+        let missing = getv(&view, b"/c", None).expect_err("no such key");
+        assert_eq!(missing.to_string(), "key does not exist: /c");
+        assert_eq!(get(&view, b"/c"), Err(missing));
+    }
+
+    #[test]
+    fn a_bad_pattern_fails_only_where_there_are_keys() {
+        assert_eq!(gets(&view(&[]), b"["), Ok(Vec::new()));
+        assert_eq!(getvs(&view(&[]), b"["), Ok(Vec::new()));
+        let error = gets(&view(&[("/a", "1")]), b"[").expect_err("no pattern");
+        assert_eq!(error.to_string(), "syntax error in pattern");
+        assert_eq!(getvs(&view(&[("/a", "1")]), b"["), Err(error));
+    }
+}
