@@ -5,7 +5,7 @@
 //! and what its errors say follows Go 1.27's `encoding/json` decoding into
 //! `map[string]interface{}` or `[]interface{}`:
 //!
-//! - every number is a `float64`;
+//! - every number has to fit a `float64`;
 //! - of members with equal names the last wins;
 //! - a byte that is not UTF-8 and a lone surrogate become U+FFFD each;
 //! - syntax comes first: a wrong type or a number beyond `float64` is told only of a text that is
@@ -45,8 +45,8 @@ pub trait Build {
     fn null(&self) -> Self::Value;
     /// `true` or `false`.
     fn boolean(&self, value: bool) -> Self::Value;
-    /// Any number; finite.
-    fn number(&self, value: f64) -> Self::Value;
+    /// Any number: as it is written, and the nearest `float64`, which is finite.
+    fn number(&self, text: &str, value: f64) -> Self::Value;
     /// A string; valid UTF-8.
     fn string(&self, value: Bytes) -> Self::Value;
     /// An array.
@@ -253,13 +253,13 @@ impl<B: Build> Decoder<'_, B> {
     fn number(&mut self, text: &str) -> B::Value {
         let value = number_value(text);
         if value.is_finite() {
-            return self.build.number(value);
+            return self.build.number(text, value);
         }
         if self.beyond.is_none() {
             let error = Error::Number { number: text.to_owned(), target: self.target() };
             self.beyond = Some(error);
         }
-        self.build.number(0.0)
+        self.build.number("0", 0.0)
     }
 
     /// Go's words for the place of the value being read.

@@ -36,7 +36,7 @@ impl Build for GoValues {
         Value::Bool(value)
     }
 
-    fn number(&self, value: f64) -> Value {
+    fn number(&self, _: &str, value: f64) -> Value {
         Value::Float(value)
     }
 

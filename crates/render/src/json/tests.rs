@@ -14,7 +14,7 @@ impl Build for Text {
     fn boolean(&self, value: bool) -> String {
         value.to_string()
     }
-    fn number(&self, value: f64) -> String {
+    fn number(&self, _: &str, value: f64) -> String {
         value.to_string()
     }
     fn string(&self, value: Bytes) -> String {
@@ -115,7 +115,7 @@ fn strings_without_escapes_share_the_storage_of_the_input() {
         fn boolean(&self, _: bool) -> Bytes {
             Bytes::new()
         }
-        fn number(&self, _: f64) -> Bytes {
+        fn number(&self, _: &str, _: f64) -> Bytes {
             Bytes::new()
         }
         fn string(&self, value: Bytes) -> Bytes {
