@@ -53,7 +53,7 @@ fn scenario(title: &str, resources: usize, rounds: usize) {
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contenders.len()];
     for round in 0..=rounds {
         for (contender, samples) in contenders.iter().zip(&mut samples) {
-            tree.clear();
+            tree.set_aside();
             let sample = (contender.run)();
             if round > 0 {
                 samples.push(sample); // the first round only warms up
@@ -121,8 +121,13 @@ impl Tree {
         self.path("out").join(format!("{nth}.conf"))
     }
 
-    fn clear(&self) {
-        fs::remove_dir_all(self.path("out"))
+    /// Makes room for the next run. Nothing is deleted before the end: some file systems search
+    /// long for an inode that was not freed just now, and so would every run but the first.
+    fn set_aside(&self) {
+        let old = self.path("old");
+        fs::create_dir_all(&old)
+            .and_then(|()| Ok(fs::read_dir(&old)?.count()))
+            .and_then(|nth| fs::rename(self.path("out"), old.join(nth.to_string())))
             .and_then(|()| fs::create_dir(self.path("out")))
             .expect("an empty folder");
     }
