@@ -45,6 +45,11 @@ fn every_example_of_the_template_reference_gives_what_it_says() {
 }
 
 #[test]
+fn every_recipe_of_the_cookbook_gives_what_it_says() {
+    holds("docs/cookbook.md");
+}
+
+#[test]
 fn every_function_has_an_entry_in_the_reference_with_examples() {
     let examples = examples_of("docs/templates.md");
     let documented: BTreeSet<_> =
@@ -66,10 +71,12 @@ fn every_function_has_an_entry_in_the_reference_with_examples() {
 fn an_example_that_is_wrong_is_found_with_its_line() {
     let document = "# X\n\n| Go | result |\n|---|---|\n| `{{1}}` | `1` |\n| `{{2}}` | `3` |\n\
                     | `{{nope}}` | `1` |\n| `{{1}}` | error: `no` |\n| `{{20}}` | like `1` |\n\n\
-                    ```gotmpl\n{{1}}\n```\n\n```text\n2\n```\n";
+                    ```gotmpl\n{{1}}\n```\n\n```text\n2\n```\n\n\
+                    ```toml\n[template]\ncheck_cmd = \"grep -q 2 {{.src}}\"\n```\n\n\
+                    ```gotmpl\n{{1}}\n```\n\n```text\n1\n```\n";
     let faults = trial::faults(&examples::read(document).unwrap());
     let lines: Vec<_> = faults.iter().map(|(line, _)| *line).collect();
-    assert_eq!(lines, [6, 7, 8, 9, 11], "{faults:?}");
+    assert_eq!(lines, [6, 7, 8, 9, 11, 24], "{faults:?}");
 }
 
 #[test]
