@@ -395,6 +395,33 @@ fn a_hangup_ends_the_interval_mode() {
 }
 
 #[test]
+fn user_signals_and_a_broken_pipe_do_not_end_confd() {
+    let sandbox = Sandbox::new();
+    let keep = "check_cmd = 'touch started; until test -e go; do sleep 0.01; done'";
+    sandbox.resource("app", "x", keep);
+    let daemon = Daemon::start(sandbox.onetime(), sandbox.path("log"));
+    eventually("the check has begun", || sandbox.path("started").exists());
+    for signal in [Signal::USR1, Signal::USR2, Signal::PIPE] {
+        daemon.signal(signal);
+    }
+    sandbox.write("go", "");
+    assert_eq!(daemon.wait().code, Some(0));
+    assert_eq!(sandbox.output(), "x");
+}
+
+#[test]
+fn commands_are_started_with_no_signal_ignored() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "x", "check_cmd = 'grep SigIgn /proc/self/status >ignored'");
+    sandbox.onetime().ok();
+    let ignored = sandbox.read("ignored");
+    let mask = u64::from_str_radix(ignored.trim().split('\t').nth(1).unwrap(), 16).unwrap();
+    for signal in [Signal::USR1, Signal::USR2, Signal::PIPE, Signal::TERM, Signal::HUP] {
+        assert_eq!(mask & (1 << (signal.as_raw() - 1)), 0, "{signal:?} is ignored");
+    }
+}
+
+#[test]
 fn the_interval_mode_goes_on_without_resources_and_after_failures() {
     let sandbox = Sandbox::new();
     let run = sandbox.confd(&["-backend", "env", "-interval", "1"]);

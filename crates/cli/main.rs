@@ -118,7 +118,7 @@ fn start(config: Config, host: Arc<dyn Host>, runtime: Runtime) -> Exit {
     info!("Backend source(s) set to {}", config.source.list());
     let mut agent = Agent::new(config.settings, open(config.source), host);
     runtime.block_on(async {
-        let stop = match signals::stop() {
+        let stop = match signals::disregard().and_then(|()| signals::stop()) {
             Ok(stop) => stop,
             Err(error) => {
                 logging::fatal(&format_args!("cannot listen for signals: {error}"));

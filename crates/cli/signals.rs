@@ -1,8 +1,14 @@
-//! The signals that ask the process to stop.
+//! The signals that ask the process to stop, and those that must not end it.
 
-use std::{fmt, future::Future, io, process::ExitCode};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A signal that was caught.
@@ -22,6 +28,19 @@ pub(crate) fn stop() -> io::Result<impl Future<Output = Signal>> {
             _ = interrupt.recv() => Signal(SIGINT),
         }
     })
+}
+
+/// Lets nothing come of `SIGUSR1` and `SIGUSR2`, as in confd. They are caught, not set to be
+/// ignored, since the commands that are run would inherit that.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub(crate) fn disregard() -> io::Result<()> {
+    let unread = Arc::new(AtomicBool::new(false));
+    for signal in [SIGUSR1, SIGUSR2] {
+        signal_hook::flag::register(signal, Arc::clone(&unread))?;
+    }
+    Ok(())
 }
 
 impl Signal {
