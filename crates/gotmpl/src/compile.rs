@@ -132,10 +132,7 @@ impl Compiler<'_> {
 
     fn statement(&mut self, id: NodeId) {
         match &self.tree.node(id).content {
-            Content::Text(range) => {
-                // The source is below 4 GiB.
-                self.emit(Op::Text { start: range.start as u32, end: range.end as u32 });
-            }
+            Content::Text(extent) => self.emit(Op::Text(*extent)),
             Content::Action(pipe) => {
                 let declares = !self.variables(*pipe).0.is_empty();
                 let end = if declares { Op::Discard } else { Op::Print(id) };

@@ -26,7 +26,25 @@ struct Report {
     line: usize,
     offset: usize,
     message: Vec<u8>,
+    unknown: Option<Unknown>,
     execution: Option<Execution>,
+}
+
+/// A name that a template uses and that means nothing there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// The name.
+    pub name: String,
+    /// The names that mean something there, in no particular order.
+    pub known: Vec<String>,
+}
+
+impl Unknown {
+    /// `name`, where only `known` mean something.
+    pub(crate) fn new<N: AsRef<[u8]>>(name: &[u8], known: impl IntoIterator<Item = N>) -> Unknown {
+        let known = known.into_iter().map(|name| unicode::lossy(name.as_ref()).into_owned());
+        Unknown { name: unicode::lossy(name).into_owned(), known: known.collect() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +57,8 @@ struct Execution {
 impl Error {
     /// The source of the template `name` is wrong at `line`; the lexer is at byte `offset`.
     pub(crate) fn parse(name: &str, line: usize, offset: usize, message: Vec<u8>) -> Error {
-        Error(Box::new(Report { name: name.to_owned(), line, offset, message, execution: None }))
+        let name = name.to_owned();
+        Error(Box::new(Report { name, line, offset, message, unknown: None, execution: None }))
     }
 
     /// Execution of `template` stopped at the node that starts at byte `offset` of `source` and
@@ -57,7 +76,14 @@ impl Error {
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let column = before.len() - line_start;
         let execution = Some(Execution { column, template: template.to_owned(), node });
-        Error(Box::new(Report { name: name.to_owned(), line, offset, message, execution }))
+        let name = name.to_owned();
+        Error(Box::new(Report { name, line, offset, message, unknown: None, execution }))
+    }
+
+    /// The error, which is about `unknown` if there is one.
+    pub(crate) fn about(mut self, unknown: Option<Unknown>) -> Error {
+        self.0.unknown = unknown;
+        self
     }
 
     /// Whether the template could not be read or not be executed.
@@ -97,6 +123,12 @@ impl Error {
     /// The part of the template that was being executed, as Go prints it.
     pub fn node(&self) -> Option<&[u8]> {
         self.0.execution.as_ref().map(|execution| execution.node.as_slice())
+    }
+
+    /// The name that is not known, if the error is about one: of a function, variable, template,
+    /// field or method.
+    pub fn unknown(&self) -> Option<&Unknown> {
+        self.0.unknown.as_ref()
     }
 
     /// What is wrong, without the place. May hold any bytes, as values may.

@@ -8,14 +8,13 @@ mod field;
 mod operand;
 mod range;
 
-use bytes::Bytes;
-
 use self::operand::Operand;
 use self::range::Loop;
-use crate::error::Error;
+use crate::error::{Error, Unknown};
 use crate::fmt;
 use crate::func::{Failure, Library, Table};
-use crate::node::{Name, NodeId, Tree};
+use crate::lex::Extent;
+use crate::node::{Content, Name, NodeId, Tree};
 use crate::program::{Label, Op, Program};
 use crate::types::Method;
 use crate::value::Value;
@@ -43,7 +42,6 @@ impl Default for Limits {
 #[derive(Clone, Copy)]
 pub(crate) struct Code<'a> {
     pub(crate) name: &'a str,
-    pub(crate) source: &'a Bytes,
     pub(crate) tree: &'a Tree,
     pub(crate) program: &'a Program,
     pub(crate) functions: &'a Table,
@@ -145,7 +143,7 @@ impl Executor<'_> {
         while let Some(op) = program.ops.get(self.next) {
             self.next += 1;
             match *op {
-                Op::Text { start, end } => self.text(start as usize, end as usize)?,
+                Op::Text(extent) => self.text(extent)?,
                 Op::Print(node) => self.print(node)?,
                 Op::Discard => {
                     self.operands.pop();
@@ -281,11 +279,11 @@ impl Executor<'_> {
         }
     }
 
-    fn text(&mut self, start: usize, end: usize) -> Result<(), Failure> {
-        if end - start > self.room() {
+    fn text(&mut self, extent: Extent) -> Result<(), Failure> {
+        if extent.len() > self.room() {
             return Err(self.too_large());
         }
-        self.out.extend_from_slice(&self.code.source[start..end]);
+        self.out.extend_from_slice(self.code.tree.written(extent));
         Ok(())
     }
 
@@ -371,12 +369,23 @@ impl Executor<'_> {
     }
 
     fn error(&self, failure: &Failure) -> Error {
-        let Code { name, source, tree, .. } = self.code;
+        let Code { name, tree, .. } = self.code;
         let (offset, node) = match self.at {
-            Some(at) => (tree.node(at).position, tree.print(at)),
+            Some(at) => (tree.node(at).position(), tree.print(at)),
             None => (0, Vec::new()),
         };
         let message = failure.message().to_vec();
-        Error::execute(name, source, offset, tree.name(self.template), node, message)
+        let unknown = failure.about().cloned().or_else(|| self.unknown_template());
+        Error::execute(name, tree.source(), offset, tree.name(self.template), node, message)
+            .about(unknown)
+    }
+
+    /// The template that cannot be called, if that is where execution is.
+    fn unknown_template(&self) -> Option<Unknown> {
+        let tree = self.code.tree;
+        let Content::Template(name, _) = tree.node(self.at?).content else { return None };
+        let name = tree.name(name);
+        let known = tree.templates.iter().map(|(name, _)| tree.name(*name));
+        tree.find(name).is_none().then(|| Unknown::new(name, known))
     }
 }

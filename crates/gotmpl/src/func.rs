@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::builtins::Builtin;
+use crate::error::Unknown;
 use crate::types::{STRINGS, Type};
 use crate::value::{Map, Slice, Struct, Value};
 
@@ -13,23 +14,46 @@ use crate::value::{Map, Slice, Struct, Value};
 ///
 /// Go tells errors from panics; a template does not, and neither does this.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(Bytes);
+pub struct Failure(Reason);
+
+/// Two variants, as large as the common one alone: failures are in many results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reason {
+    Message(Bytes),
+    Unknown(Box<(Bytes, Unknown)>),
+}
 
 impl Failure {
     /// A failure with the text `message`, which may hold any bytes.
     pub fn new(message: impl Into<Bytes>) -> Failure {
-        Failure(message.into())
+        Failure(Reason::Message(message.into()))
+    }
+
+    /// A failure about a name that is not known.
+    pub(crate) fn unknown(message: impl Into<Bytes>, unknown: Unknown) -> Failure {
+        Failure(Reason::Unknown(Box::new((message.into(), unknown))))
     }
 
     /// The text.
     pub fn message(&self) -> &Bytes {
-        &self.0
+        match &self.0 {
+            Reason::Message(message) => message,
+            Reason::Unknown(reason) => &reason.0,
+        }
+    }
+
+    /// The name that is not known, if the failure is about one.
+    pub(crate) fn about(&self) -> Option<&Unknown> {
+        match &self.0 {
+            Reason::Message(_) => None,
+            Reason::Unknown(reason) => Some(&reason.1),
+        }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        f.write_str(&String::from_utf8_lossy(self.message()))
     }
 }
 
@@ -182,6 +206,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The names of all functions, in no particular order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.values().map(|place| self.get(*place).name.as_str())
+    }
+
     /// The place of the function called `name`.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
         self.by_name.get(name).copied()
@@ -264,7 +293,7 @@ impl<C: ?Sized> Functions<C> {
 
     /// The names of all functions, in no particular order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.table.by_name.values().map(|place| self.table.get(*place).name.as_str())
+        self.table.names()
     }
 
     /// The signature of the function called `name`.

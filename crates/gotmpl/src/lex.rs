@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memmem};
+
 use crate::quote::quote;
 use crate::unicode::{self, REPLACEMENT};
 
@@ -72,16 +74,36 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    /// The line of the first byte, counted from 1.
-    pub(crate) line: usize,
+    pub(crate) extent: Extent,
 }
 
 impl Token {
-    /// Where the text is in the source.
-    pub(crate) fn range(&self) -> Range<usize> {
-        self.start..self.end
+    /// Where the text begins.
+    pub(crate) fn start(&self) -> usize {
+        self.extent.range().start
+    }
+}
+
+/// Where a piece of the source is. The source is below 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    start: u32,
+    end: u32,
+}
+
+impl Extent {
+    /// From byte `start` up to `end`.
+    pub(crate) fn new(start: usize, end: usize) -> Extent {
+        Extent { start: start as u32, end: end as u32 }
+    }
+
+    /// The places of its bytes.
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.range().len()
     }
 }
 
@@ -96,8 +118,6 @@ pub(crate) struct Lexer<'s> {
     /// Where the token being made begins.
     start: usize,
     position: usize,
-    /// The line of `start`.
-    line: usize,
     inside_action: bool,
     parens: usize,
     /// The text of the fault, once there is one; it ends the input.
@@ -114,7 +134,6 @@ impl<'s> Lexer<'s> {
             source,
             start: 0,
             position: 0,
-            line: 1,
             inside_action: false,
             parens: 0,
             fault: None,
@@ -129,7 +148,7 @@ impl<'s> Lexer<'s> {
 
     /// How a token is shown in errors.
     pub(crate) fn show(&self, token: &Token) -> String {
-        let text = self.source.get(token.range()).unwrap_or_default();
+        let text = self.source.get(token.extent.range()).unwrap_or_default();
         match token.kind {
             Kind::Eof => "EOF".to_owned(),
             Kind::Error => self.fault().to_owned(),
@@ -151,7 +170,7 @@ impl<'s> Lexer<'s> {
     fn text(&mut self) -> Token {
         loop {
             let rest = &self.source[self.position..];
-            let Some(length) = find(rest, LEFT) else {
+            let Some(length) = left_delim(rest) else {
                 if rest.is_empty() {
                     return self.token(Kind::Eof);
                 }
@@ -190,7 +209,7 @@ impl<'s> Lexer<'s> {
     /// Passes over a comment and the delimiter that has to follow, or gives the fault.
     fn comment(&mut self) -> Result<(), Token> {
         let inner = self.position + 2;
-        let Some(length) = find(&self.source[inner..], b"*/") else {
+        let Some(length) = memmem::find(&self.source[inner..], b"*/") else {
             return Err(self.fail("unclosed comment".to_owned()));
         };
         self.position = inner + length + 2;
@@ -226,7 +245,7 @@ impl<'s> Lexer<'s> {
             b'|' => self.take(1, Kind::Pipe),
             b'"' => self.quoted(b'"', Kind::String, "unterminated quoted string"),
             b'\'' => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
-            b'`' => match find(&self.source[self.position + 1..], b"`") {
+            b'`' => match memchr(b'`', &self.source[self.position + 1..]) {
                 Some(length) => self.take(length + 2, Kind::RawString),
                 None => self.fail("unterminated raw quoted string".to_owned()),
             },
@@ -303,13 +322,7 @@ impl<'s> Lexer<'s> {
                 return self.token(alone);
             }
         }
-        while self.position < self.source.len() {
-            let (c, width) = unicode::decode(&self.source[self.position..]);
-            if !c.is_some_and(unicode::is_alphanumeric) {
-                break;
-            }
-            self.position += width;
-        }
+        self.position += name_length(&self.source[self.position..]);
         if !self.at_terminator() {
             return self.fail(format!("bad character {}", code_point(self.peek())));
         }
@@ -421,22 +434,20 @@ impl<'s> Lexer<'s> {
 
     /// The token that ends here. The next one begins here.
     fn token(&mut self, kind: Kind) -> Token {
-        let token = Token { kind, start: self.start, end: self.position, line: self.line };
-        self.skip_to(self.position);
+        let token = Token { kind, extent: Extent::new(self.start, self.position) };
+        self.start = self.position;
         token
     }
 
     /// Leaves out what is before `position`.
     fn skip_to(&mut self, position: usize) {
-        let skipped = &self.source[self.start..position];
-        self.line += skipped.iter().filter(|byte| **byte == b'\n').count();
         self.start = position;
         self.position = position;
     }
 
     fn fail(&mut self, fault: String) -> Token {
         self.fault = Some(fault);
-        Token { kind: Kind::Error, start: self.start, end: self.start, line: self.line }
+        Token { kind: Kind::Error, extent: Extent::new(self.start, self.start) }
     }
 }
 
@@ -464,8 +475,32 @@ fn code_point(c: char) -> String {
     if unicode::is_printable(c) { format!("U+{code:04X} '{c}'") } else { format!("U+{code:04X}") }
 }
 
-fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, pattern)
+/// The place of the first left delimiter. Text is short as a rule, and braces are rare in it.
+fn left_delim(text: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let brace = from + memchr(b'{', &text[from..])?;
+        from = brace + 1;
+        if text.get(from) == Some(&b'{') {
+            return Some(brace);
+        }
+    }
+}
+
+/// How long the name is that `text` begins with.
+fn name_length(text: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some(byte) = text.get(length) {
+        if byte.is_ascii_alphanumeric() || *byte == b'_' {
+            length += 1;
+            continue;
+        }
+        match unicode::decode(&text[length..]) {
+            (Some(c), width) if unicode::is_alphanumeric(c) => length += width,
+            _ => break,
+        }
+    }
+    length
 }
 
 fn is_space(byte: &u8) -> bool {

@@ -21,7 +21,7 @@ pub mod types;
 mod unicode;
 mod value;
 
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Unknown};
 pub use exec::Limits;
 pub use func::{
     Argument, Failure, Functions, Native, Parameter, Rest, Returned, Signature, Strings,

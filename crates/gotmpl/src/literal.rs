@@ -2,26 +2,29 @@
 
 use bytes::Bytes;
 
-use crate::node::Content;
+use crate::node::{Content, NodeId, Tree};
 use crate::number::Number;
 use crate::program::Constant;
 use crate::types::{Kind, Type};
 
-/// The literal `content`, which prints as `text`, as an argument for a parameter of type `ty`;
-/// or why it cannot be one.
-pub(crate) fn as_argument(content: &Content, text: &[u8], ty: Type) -> Result<Constant, Bytes> {
+/// The literal `id` as an argument for a parameter of type `ty`; or why it cannot be one.
+pub(crate) fn as_argument(tree: &Tree, id: NodeId, ty: Type) -> Result<Constant, Bytes> {
+    let content = tree.node(id).content;
     let number = match content {
-        Content::Number(_, number) => Some(*number),
+        Content::Number(_, place) => Some(tree.number(place)),
         _ => None,
     };
-    let expected = |what: &str| Err(message(&[b"expected ", what.as_bytes(), b"; found ", text]));
+    let expected =
+        |what: &str| Err(message(&[b"expected ", what.as_bytes(), b"; found ", &tree.print(id)]));
     match (content, ty.kind()) {
         (Content::Nil, _) if ty.can_be_nil() => Ok(Constant::Zero(ty)),
         (Content::Nil, _) => Err(format!("cannot assign nil to {ty}").into()),
-        (_, Kind::Interface) => ideal(content, text),
-        (Content::Bool(value), Kind::Bool) => Ok(Constant::Bool(*value)),
+        (_, Kind::Interface) => ideal(tree, id),
+        (Content::Bool(value), Kind::Bool) => Ok(Constant::Bool(value)),
         (_, Kind::Bool) => expected("bool"),
-        (Content::String(_, value), Kind::String) => Ok(Constant::String(value.clone())),
+        (Content::String(_, place), Kind::String) => {
+            Ok(Constant::String(tree.string(place).clone()))
+        }
         (_, Kind::String) => expected("string"),
         (_, Kind::Int) => match number.and_then(|number| number.int) {
             Some(value) => Ok(integer(ty, value.cast_unsigned())),
@@ -41,25 +44,29 @@ pub(crate) fn as_argument(content: &Content, text: &[u8], ty: Type) -> Result<Co
         },
         (_, Kind::Slice | Kind::Map | Kind::Struct | Kind::Pointer | Kind::Func) => {
             let ty = ty.to_string();
-            Err(message(&[b"can't handle ", text, b" for arg of type ", ty.as_bytes()]))
+            Err(message(&[b"can't handle ", &tree.print(id), b" for arg of type ", ty.as_bytes()]))
         }
     }
 }
 
-/// The literal `content`, which prints as `text`, where nothing asks for a type; or why it is
-/// none.
-pub(crate) fn ideal(content: &Content, text: &[u8]) -> Result<Constant, Bytes> {
-    match content {
-        Content::Bool(value) => Ok(Constant::Bool(*value)),
-        Content::String(_, value) => Ok(Constant::String(value.clone())),
-        Content::Number(_, Number { complex: Some((real, imaginary)), .. }) => {
-            Ok(Constant::Complex(*real, *imaginary))
+/// The literal `id` where nothing asks for a type; or why it is none.
+pub(crate) fn ideal(tree: &Tree, id: NodeId) -> Result<Constant, Bytes> {
+    match tree.node(id).content {
+        Content::Bool(value) => Ok(Constant::Bool(value)),
+        Content::String(_, place) => Ok(Constant::String(tree.string(place).clone())),
+        Content::Number(written, place) => {
+            let text = tree.written(written);
+            match *tree.number(place) {
+                Number { complex: Some((real, imaginary)), .. } => {
+                    Ok(Constant::Complex(real, imaginary))
+                }
+                Number { float: Some(value), .. } if looks_like_float(text) => {
+                    Ok(Constant::Float(value))
+                }
+                Number { int: Some(value), .. } => Ok(Constant::Int(value)),
+                _ => Err(message(&[text, b" overflows int"])),
+            }
         }
-        Content::Number(_, Number { float: Some(value), .. }) if looks_like_float(text) => {
-            Ok(Constant::Float(*value))
-        }
-        Content::Number(_, Number { int: Some(value), .. }) => Ok(Constant::Int(*value)),
-        Content::Number(..) => Err(message(&[text, b" overflows int"])),
         _ => Ok(Constant::Zero(Type::Interface)),
     }
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::lex::Extent;
 use crate::number::Number;
 use crate::quote::quote;
 
@@ -46,18 +47,25 @@ impl Span {
 }
 
 /// A node: where it is in the source, and what it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
-    /// The byte that errors point at; not always the first one.
-    pub(crate) position: usize,
+    position: u32,
     pub(crate) content: Content,
 }
 
-/// What a node is. Statements first, then expressions.
-#[derive(Clone, Debug)]
+impl Node {
+    /// The byte that errors point at; not always the first one.
+    pub(crate) fn position(&self) -> usize {
+        self.position as usize
+    }
+}
+
+/// What a node is. Statements first, then expressions. Kept small: what is seldom or large is in
+/// lists of the tree.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
     /// Bytes of the source that are output as they are.
-    Text(Range<usize>),
+    Text(Extent),
     /// A pipeline whose value is output.
     Action(NodeId),
     /// `if`, `with` or `range`.
@@ -71,7 +79,7 @@ pub(crate) enum Content {
     /// An operand and its arguments.
     Command(Span),
     /// The call of the function at this place of the table.
-    Function(Bytes, usize),
+    Function(Extent, u32),
     /// A variable and the fields after it.
     Variable(Span),
     /// Fields of the dot.
@@ -81,10 +89,10 @@ pub(crate) enum Content {
     Dot,
     Nil,
     Bool(bool),
-    /// A number or character as it is written, and what it means.
-    Number(Bytes, Number),
-    /// A string as it is written, and what it means.
-    String(Bytes, Bytes),
+    /// A number or character as it is written, and what it means: see [`Tree::number`].
+    Number(Extent, u32),
+    /// A string as it is written, and what it means: see [`Tree::string`].
+    String(Extent, u32),
 }
 
 /// A statement that chooses what to execute.
@@ -118,11 +126,14 @@ pub(crate) struct Pipe {
 }
 
 /// All templates of one source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tree {
+    source: Bytes,
     nodes: Vec<Node>,
     children: Vec<NodeId>,
     path_names: Vec<Name>,
+    numbers: Vec<Number>,
+    strings: Vec<Bytes>,
     names: Vec<Bytes>,
     names_by_text: HashMap<Bytes, Name>,
     /// What each template consists of.
@@ -130,17 +141,49 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// The tree of `source` without any nodes.
+    pub(crate) fn new(source: Bytes) -> Tree {
+        Tree {
+            source,
+            nodes: Vec::new(),
+            children: Vec::new(),
+            path_names: Vec::new(),
+            numbers: Vec::new(),
+            strings: Vec::new(),
+            names: Vec::new(),
+            names_by_text: HashMap::new(),
+            templates: Vec::new(),
+        }
+    }
+
     pub(crate) fn add(&mut self, position: usize, content: Content) -> NodeId {
         // The source is below 4 GiB, and a node takes at least one byte of it.
         let id = NodeId(self.nodes.len() as u32);
-        self.nodes.push(Node { position, content });
+        self.nodes.push(Node { position: position as u32, content });
         id
+    }
+
+    pub(crate) fn add_number(&mut self, written: Extent, number: Number) -> Content {
+        self.numbers.push(number);
+        Content::Number(written, self.numbers.len() as u32 - 1)
+    }
+
+    pub(crate) fn add_string(&mut self, written: Extent, meaning: Bytes) -> Content {
+        self.strings.push(meaning);
+        Content::String(written, self.strings.len() as u32 - 1)
     }
 
     pub(crate) fn add_children(&mut self, nodes: &[NodeId]) -> Span {
         let start = self.children.len() as u32;
         self.children.extend_from_slice(nodes);
         Span { start, end: self.children.len() as u32 }
+    }
+
+    /// Moves the nodes from place `first` on out of `nodes`.
+    pub(crate) fn take_children(&mut self, nodes: &mut Vec<NodeId>, first: usize) -> Span {
+        let span = self.add_children(nodes.get(first..).unwrap_or_default());
+        nodes.truncate(first);
+        span
     }
 
     pub(crate) fn add_path(&mut self, names: &[Name]) -> Span {
@@ -150,14 +193,31 @@ impl Tree {
     }
 
     /// The id of the name `text`.
-    pub(crate) fn intern(&mut self, text: &Bytes) -> Name {
+    pub(crate) fn intern(&mut self, text: &[u8]) -> Name {
         if let Some(name) = self.names_by_text.get(text) {
             return *name;
         }
+        self.add_name(Bytes::copy_from_slice(text))
+    }
+
+    /// The id of the name that the source has there.
+    pub(crate) fn intern_written(&mut self, written: Extent) -> Name {
+        if let Some(name) = self.names_by_text.get(self.written(written)) {
+            return *name;
+        }
+        self.add_name(self.source.slice(written.range()))
+    }
+
+    fn add_name(&mut self, text: Bytes) -> Name {
         let name = Name(self.names.len() as u32);
         self.names.push(text.clone());
-        self.names_by_text.insert(text.clone(), name);
+        self.names_by_text.insert(text, name);
         name
+    }
+
+    /// The source, byte for byte.
+    pub(crate) fn source(&self) -> &Bytes {
+        &self.source
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
@@ -174,6 +234,21 @@ impl Tree {
 
     pub(crate) fn path(&self, span: Span) -> &[Name] {
         &self.path_names[span.range()]
+    }
+
+    /// What the source has there.
+    pub(crate) fn written(&self, extent: Extent) -> &[u8] {
+        &self.source[extent.range()]
+    }
+
+    /// What the number at `place` means; the place is from [`Content::Number`].
+    pub(crate) fn number(&self, place: u32) -> &Number {
+        &self.numbers[place as usize]
+    }
+
+    /// What the string at `place` means; the place is from [`Content::String`].
+    pub(crate) fn string(&self, place: u32) -> &Bytes {
+        &self.strings[place as usize]
     }
 
     pub(crate) fn name(&self, name: Name) -> &Bytes {
@@ -249,7 +324,9 @@ impl Tree {
                     }
                 }
             }
-            Content::Function(name, _) => out.extend_from_slice(name),
+            Content::Function(written, _)
+            | Content::Number(written, _)
+            | Content::String(written, _) => out.extend_from_slice(self.written(*written)),
             Content::Variable(path) => {
                 for (place, name) in self.path(*path).iter().enumerate() {
                     if place > 0 {
@@ -266,7 +343,6 @@ impl Tree {
             Content::Dot => out.push(b'.'),
             Content::Nil => out.extend_from_slice(b"nil"),
             Content::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Content::Number(text, _) | Content::String(text, _) => out.extend_from_slice(text),
         }
     }
 

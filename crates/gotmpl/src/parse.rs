@@ -8,6 +8,7 @@
 
 mod pipeline;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::mem;
 
@@ -15,13 +16,13 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::func::Table;
-use crate::lex::{Kind, Lexer, Token};
+use crate::lex::{Extent, Kind, Lexer, Token};
 use crate::node::{Branch, Choice, Content, Name, NodeId, Span, Tree};
 use crate::quote::{self, quote};
 
 /// Reads `source` as the template `name`, which may define more templates. Functions must be in
 /// `functions`.
-pub(crate) fn parse(name: &str, source: &Bytes, functions: &Table) -> Result<Tree, Error> {
+pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree, Error> {
     if u32::try_from(source.len()).is_err() {
         return Err(Error::parse(name, 1, 0, b"source of 4 GiB or more".to_vec()));
     }
@@ -31,23 +32,25 @@ pub(crate) fn parse(name: &str, source: &Bytes, functions: &Table) -> Result<Tre
         .filter(|(_, word)| functions.find(word).is_some())
         .map(|(kind, _)| kind)
         .collect();
-    let start = Token { kind: Kind::Eof, start: 0, end: 0, line: 1 };
-    let mut tree = Tree::default();
-    let root = tree.intern(&Bytes::from_static(b"$"));
+    let start = Token { kind: Kind::Eof, extent: Extent::new(0, 0) };
+    let mut tree = Tree::new(source.clone());
+    let root = tree.intern(b"$");
     let mut parser = Parser {
         name,
-        source,
+        source: &source,
         functions,
-        lexer: Lexer::new(source, not_keywords),
+        lexer: Lexer::new(&source, not_keywords),
         tokens: [start; 3],
         peeked: 0,
-        action_line: None,
+        action: None,
         tree,
         root,
         variables: vec![root],
         range_depth: 0,
-        list: Vec::new(),
+        nodes: Vec::new(),
         open: Vec::new(),
+        operands: Vec::new(),
+        commands: Vec::new(),
         defined: HashMap::new(),
     };
     parser.run()?;
@@ -63,25 +66,29 @@ struct Parser<'s> {
     tokens: [Token; 3],
     /// How many of `tokens` have been put back.
     peeked: usize,
-    /// The line where the action being read began, if errors are to tell it.
-    action_line: Option<usize>,
+    /// Where the action being read began, if errors are to tell it.
+    action: Option<usize>,
     tree: Tree,
     /// The name `$`.
     root: Name,
     /// The variables in scope, innermost last.
     variables: Vec<Name>,
     range_depth: usize,
-    /// The nodes of the innermost open block.
-    list: Vec<NodeId>,
+    /// The nodes of the open blocks, those of the innermost last.
+    nodes: Vec<NodeId>,
     open: Vec<Open>,
+    /// The operands of the open commands, those of the innermost last.
+    operands: Vec<NodeId>,
+    /// The complete commands of the open pipelines, those of the innermost last.
+    commands: Vec<NodeId>,
     defined: HashMap<Name, usize>,
 }
 
 /// A block that waits for its `end`.
 struct Open {
     purpose: Purpose,
-    /// The nodes of the block around it.
-    outer: Vec<NodeId>,
+    /// Where its nodes begin among those of all open blocks.
+    nodes: usize,
     /// How many variables there were before it.
     variables: usize,
 }
@@ -113,8 +120,8 @@ impl Parser<'_> {
             let token = self.next_non_space();
             match token.kind {
                 Kind::Text => {
-                    let node = self.tree.add(token.start, Content::Text(token.range()));
-                    self.list.push(node);
+                    let node = self.tree.add(token.start(), Content::Text(token.extent));
+                    self.nodes.push(node);
                 }
                 Kind::LeftDelim => self.action(token)?,
                 Kind::Eof if self.open.is_empty() => break,
@@ -122,9 +129,8 @@ impl Parser<'_> {
                 _ => return Err(self.unexpected(token, "input")),
             }
         }
-        let name = self.tree.intern(&Bytes::copy_from_slice(self.name.as_bytes()));
-        let nodes = mem::take(&mut self.list);
-        self.define(name, &nodes)
+        let name = self.tree.intern(self.name.as_bytes());
+        self.define(name, 0)
     }
 
     /// Reads an action after its delimiter.
@@ -133,7 +139,7 @@ impl Parser<'_> {
         if token.kind == Kind::Define && self.open.is_empty() {
             return self.definition();
         }
-        self.action_line = Some(delim.line);
+        self.action = Some(delim.start());
         match token.kind {
             Kind::If => return self.branch(Choice::If, false),
             Kind::Range => return self.branch(Choice::Range, false),
@@ -146,13 +152,13 @@ impl Parser<'_> {
             Kind::Template => self.template()?,
             _ => {
                 self.backup();
-                let position = self.peek().start;
+                let position = self.peek().start();
                 let pipe = self.pipeline("command", Kind::RightDelim)?;
                 let node = self.tree.add(position, Content::Action(pipe));
-                self.list.push(node);
+                self.nodes.push(node);
             }
         }
-        self.action_line = None;
+        self.action = None;
         Ok(())
     }
 
@@ -169,8 +175,7 @@ impl Parser<'_> {
             self.range_depth += 1;
         }
         let purpose = Purpose::Branch { choice, pipe, list: None, chained };
-        let outer = mem::take(&mut self.list);
-        self.open.push(Open { purpose, outer, variables });
+        self.open.push(Open { purpose, nodes: self.nodes.len(), variables });
         Ok(())
     }
 
@@ -179,8 +184,8 @@ impl Parser<'_> {
         if !matches!(next, Kind::If | Kind::With) {
             self.expect(Kind::RightDelim, "else")?;
         }
-        self.action_line = None;
-        let Some(Open { purpose, .. }) = self.open.last_mut() else {
+        self.action = None;
+        let Some(Open { purpose, nodes, .. }) = self.open.last_mut() else {
             return Err(self.error("unexpected {{else}}"));
         };
         let choice = match purpose {
@@ -188,8 +193,7 @@ impl Parser<'_> {
                 return Err(self.error("expected end; found {{else}}"));
             }
             Purpose::Branch { choice, list, .. } => {
-                *list = Some(self.tree.add_children(&self.list));
-                self.list.clear();
+                *list = Some(self.tree.take_children(&mut self.nodes, *nodes));
                 *choice
             }
             Purpose::Body { block: None, .. } => {
@@ -214,13 +218,12 @@ impl Parser<'_> {
     fn end_action(&mut self) -> Result<(), Error> {
         self.expect(Kind::RightDelim, "end")?;
         loop {
-            let Some(Open { purpose, outer, variables: mark }) = self.open.pop() else {
+            let Some(Open { purpose, nodes, variables: mark }) = self.open.pop() else {
                 return Err(self.error("unexpected {{end}}"));
             };
-            let nodes = mem::replace(&mut self.list, outer);
             match purpose {
                 Purpose::Branch { choice, pipe, list, chained } => {
-                    let last = self.tree.add_children(&nodes);
+                    let last = self.tree.take_children(&mut self.nodes, nodes);
                     if choice == Choice::Range && list.is_none() {
                         self.range_depth -= 1;
                     }
@@ -228,24 +231,24 @@ impl Parser<'_> {
                         Some(list) => (list, last),
                         None => (last, Span::default()),
                     };
-                    let position = self.tree.node(pipe).position;
+                    let position = self.tree.node(pipe).position();
                     let declares = self.variables.len() > mark;
                     self.variables.truncate(mark);
                     let branch = Branch { choice, pipe, list, otherwise, declares };
                     let node = self.tree.add(position, Content::Branch(branch));
-                    self.list.push(node);
+                    self.nodes.push(node);
                     if chained {
                         continue;
                     }
                 }
                 Purpose::Body { name, block, variables, range_depth } => {
-                    self.define(name, &nodes)?;
+                    self.define(name, nodes)?;
                     self.variables = variables;
                     self.range_depth = range_depth;
                     if let Some(Block { position, pipe, .. }) = block {
                         let content = Content::Template(name, Some(pipe));
                         let node = self.tree.add(position, content);
-                        self.list.push(node);
+                        self.nodes.push(node);
                     }
                 }
             }
@@ -260,8 +263,8 @@ impl Parser<'_> {
         if self.range_depth == 0 {
             return Err(self.error(&format!("{word} outside {{{{range}}}}")));
         }
-        let node = self.tree.add(token.start, content);
-        self.list.push(node);
+        let node = self.tree.add(token.start(), content);
+        self.nodes.push(node);
         Ok(())
     }
 
@@ -275,8 +278,8 @@ impl Parser<'_> {
             self.backup();
             Some(self.pipeline(CONTEXT, Kind::RightDelim)?)
         };
-        let node = self.tree.add(token.start, Content::Template(name, pipe));
-        self.list.push(node);
+        let node = self.tree.add(token.start(), Content::Template(name, pipe));
+        self.nodes.push(node);
         Ok(())
     }
 
@@ -286,7 +289,7 @@ impl Parser<'_> {
         let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
         let header = self.tokens[0];
-        self.open_body(name, Some(Block { position: token.start, pipe, header }));
+        self.open_body(name, Some(Block { position: token.start(), pipe, header }));
         Ok(())
     }
 
@@ -300,12 +303,11 @@ impl Parser<'_> {
     }
 
     fn open_body(&mut self, name: Name, block: Option<Block>) {
-        self.action_line = None;
+        self.action = None;
         let variables = mem::replace(&mut self.variables, vec![self.root]);
         let range_depth = mem::take(&mut self.range_depth);
         let purpose = Purpose::Body { name, block, variables, range_depth };
-        let outer = mem::take(&mut self.list);
-        self.open.push(Open { purpose, outer, variables: 0 });
+        self.open.push(Open { purpose, nodes: self.nodes.len(), variables: 0 });
     }
 
     fn template_name(&mut self, token: Token, context: &str) -> Result<Name, Error> {
@@ -316,44 +318,41 @@ impl Parser<'_> {
         Ok(self.tree.intern(&name))
     }
 
-    /// Makes `nodes` the template `name`. Of two definitions one has to be empty.
-    fn define(&mut self, name: Name, nodes: &[NodeId]) -> Result<(), Error> {
+    /// Makes the open nodes from `first` on the template `name`. Of two definitions one has to be
+    /// empty.
+    fn define(&mut self, name: Name, first: usize) -> Result<(), Error> {
+        let list = self.tree.take_children(&mut self.nodes, first);
         if let Some(place) = self.defined.get(&name).copied() {
-            if nodes.iter().all(|node| self.is_blank(*node)) {
+            if self.is_blank(list) {
                 return Ok(());
             }
-            let old = self.tree.templates[place].1;
-            if !self.tree.children(old).iter().all(|node| self.is_blank(*node)) {
+            if !self.is_blank(self.tree.templates[place].1) {
                 let name = quote(self.tree.name(name));
                 let message = format!("template: multiple definition of template {name}");
                 return Err(self.error(&message));
             }
-            self.tree.templates[place].1 = self.tree.add_children(nodes);
+            self.tree.templates[place].1 = list;
             return Ok(());
         }
         self.defined.insert(name, self.tree.templates.len());
-        let list = self.tree.add_children(nodes);
         self.tree.templates.push((name, list));
         Ok(())
     }
 
-    /// Whether the node is text of white space only.
-    fn is_blank(&self, node: NodeId) -> bool {
-        let Content::Text(range) = &self.tree.node(node).content else { return false };
-        let text = std::str::from_utf8(&self.source[range.clone()]);
-        text.is_ok_and(|text| text.trim().is_empty())
+    /// Whether there is nothing but text of white space in the list.
+    fn is_blank(&self, list: Span) -> bool {
+        self.tree.children(list).iter().all(|node| {
+            let Content::Text(extent) = self.tree.node(*node).content else { return false };
+            let text = std::str::from_utf8(self.tree.written(extent));
+            text.is_ok_and(|text| text.trim().is_empty())
+        })
     }
 
     /// What a string token means.
     fn unquote(&self, token: Token) -> Result<Bytes, Error> {
-        match quote::unquote(&self.source[token.range()]) {
-            Ok(text) if text.len() + 2 == token.range().len() => {
-                let range = token.start + 1..token.end - 1;
-                // Nothing was escaped, unless replaced bytes happen to have the same length.
-                let plain = self.source.slice(range);
-                Ok(if plain == *text { plain } else { Bytes::copy_from_slice(&text) })
-            }
-            Ok(text) => Ok(Bytes::copy_from_slice(&text)),
+        match quote::unquote(self.tree.written(token.extent)) {
+            Ok(Cow::Borrowed(text)) => Ok(self.source.slice_ref(text)),
+            Ok(Cow::Owned(text)) => Ok(text.into()),
             Err(fault) => Err(self.error(&fault.to_string())),
         }
     }
@@ -418,8 +417,8 @@ impl Parser<'_> {
         if token.kind != Kind::Error {
             return self.error(&format!("unexpected {shown} in {context}"));
         }
-        match self.action_line {
-            Some(line) if line != token.line => {
+        match self.action.map(|start| self.line(start)) {
+            Some(line) if line != self.line(token.start()) => {
                 let action = if shown.ends_with(" action") { "" } else { " in action" };
                 self.error(&format!("{shown}{action} started at {}:{line}", self.name))
             }
@@ -433,6 +432,12 @@ impl Parser<'_> {
     }
 
     fn error_at(&self, token: Token, message: &str) -> Error {
-        Error::parse(self.name, token.line, token.start, message.as_bytes().to_vec())
+        let start = token.start();
+        Error::parse(self.name, self.line(start), start, message.as_bytes().to_vec())
+    }
+
+    /// The line, counted from 1, in which the byte at `position` is.
+    fn line(&self, position: usize) -> usize {
+        1 + memchr::memchr_iter(b'\n', &self.source[..position]).count()
     }
 }

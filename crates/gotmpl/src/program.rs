@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::lex::Extent;
 use crate::node::{Name, NodeId};
 use crate::types::{IntegerType, Type};
 use crate::value::Value;
@@ -20,7 +21,7 @@ pub(crate) struct Label(pub(crate) u32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     /// Outputs bytes of the source.
-    Text { start: u32, end: u32 },
+    Text(Extent),
     /// Takes the value of an action and outputs it.
     Print(NodeId),
     /// Takes a value that nobody wants.

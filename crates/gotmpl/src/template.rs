@@ -19,7 +19,6 @@ use crate::value::Value;
 /// It can be shared between threads; each execution keeps to one.
 pub struct Template<C: ?Sized> {
     name: String,
-    source: Bytes,
     tree: Tree,
     program: Program,
     functions: Arc<Functions<C>>,
@@ -36,11 +35,10 @@ impl<C: ?Sized> Template<C> {
         source: impl Into<Bytes>,
         functions: &Arc<Functions<C>>,
     ) -> Result<Template<C>, Error> {
-        let source = source.into();
-        let tree = parse(name, &source, functions.table())?;
+        let tree = parse(name, source.into(), functions.table())?;
         let program = compile(&tree, functions.table());
         let functions = Arc::clone(functions);
-        Ok(Template { name: name.to_owned(), source, tree, program, functions })
+        Ok(Template { name: name.to_owned(), tree, program, functions })
     }
 
     /// Executes the template with the dot `data` and appends what it outputs to `out`.
@@ -66,7 +64,6 @@ impl<C: ?Sized> Template<C> {
     ) -> Result<(), Error> {
         let code = Code {
             name: &self.name,
-            source: &self.source,
             tree: &self.tree,
             program: &self.program,
             functions: self.functions.table(),
@@ -85,15 +82,15 @@ impl<C: ?Sized> Template<C> {
 
     /// The source, byte for byte.
     pub fn source(&self) -> &Bytes {
-        &self.source
+        self.tree.source()
     }
 
     /// Whether the template, or one that it defines, calls the function `name` anywhere.
     pub fn uses(&self, name: &str) -> bool {
-        self.tree
-            .nodes()
-            .iter()
-            .any(|node| matches!(&node.content, Content::Function(called, _) if *called == *name))
+        self.tree.nodes().iter().any(|node| match node.content {
+            Content::Function(written, _) => self.tree.written(written) == name.as_bytes(),
+            _ => false,
+        })
     }
 }
 

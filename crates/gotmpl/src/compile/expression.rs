@@ -35,7 +35,7 @@ impl Compiler<'_> {
         let first = self.tree.children(*operands).first();
         match first.map(|first| &self.tree.node(*first).content) {
             Some(Content::Function(_, place)) => {
-                let known = self.functions.get(*place);
+                let known = self.functions.get(*place as usize);
                 match known.builtin {
                     Some(builtin) => builtin.may_give_interface(),
                     None => known.signature.result == Type::Interface,
@@ -71,7 +71,7 @@ impl Compiler<'_> {
                     _ if called => self.not_a_function(first),
                     Content::Dot => self.emit(Op::Dot),
                     Content::Nil => self.fail("nil is not a command"),
-                    content => match literal::ideal(content, &self.tree.print(first)) {
+                    _ => match literal::ideal(self.tree, first) {
                         Ok(constant) => self.constant(constant),
                         Err(message) => self.fail(message),
                     },
@@ -141,7 +141,7 @@ impl Compiler<'_> {
         self.emit(Op::At(id));
         let Content::Function(_, place) = &self.tree.node(id).content else { return };
         let functions = self.functions;
-        let known = functions.get(*place);
+        let known = functions.get(*place as usize);
         let given = arguments.len() + usize::from(piped);
         if let Err(message) = check_count(
             &known.name,
@@ -166,7 +166,7 @@ impl Compiler<'_> {
             tasks.push(Task::Argument { node: *argument, parameter });
         }
         let count = arguments.len() as u16;
-        let function = *place as u32;
+        let function = *place;
         if piped {
             let ty = parameter_type(&known.signature.params, arguments.len());
             tasks.extend(self.check_piped(ty, count));
@@ -222,15 +222,13 @@ impl Compiler<'_> {
                 self.then(check.take());
                 self.function(id, id, &[], false);
             }
-            content => {
+            _ => {
                 check = None;
                 match parameter {
-                    Parameter::Typed(ty) => {
-                        match literal::as_argument(content, &self.tree.print(id), ty) {
-                            Ok(constant) => self.constant(constant),
-                            Err(message) => self.fail(message),
-                        }
-                    }
+                    Parameter::Typed(ty) => match literal::as_argument(self.tree, id, ty) {
+                        Ok(constant) => self.constant(constant),
+                        Err(message) => self.fail(message),
+                    },
                     Parameter::Method { index } => self.emit(Op::MethodLiteral { node: id, index }),
                 }
             }

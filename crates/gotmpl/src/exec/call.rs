@@ -84,8 +84,7 @@ impl Executor<'_> {
     pub(super) fn method_literal(&mut self, node: NodeId, index: u16) -> Result<(), Failure> {
         let tree = self.code.tree;
         let ty = self.method_parameter(index);
-        let constant = literal::as_argument(&tree.node(node).content, &tree.print(node), ty)
-            .map_err(Failure::new)?;
+        let constant = literal::as_argument(tree, node, ty).map_err(Failure::new)?;
         self.operands.push(Operand::Value(constant.value()));
         Ok(())
     }

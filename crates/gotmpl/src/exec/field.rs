@@ -1,6 +1,7 @@
 //! What `.Name` finds in a value.
 
 use super::operand::{Element, Operand};
+use crate::error::Unknown;
 use crate::func::Failure;
 use crate::types::{Method, Type};
 use crate::value::{Struct, Value};
@@ -96,7 +97,12 @@ fn find_in(
     {
         return fail(&unexported);
     }
-    fail(&|name, ty| format!("can't evaluate field {name} in type {ty}"))
+    let methods = ty.methods().iter().map(|method| method.name);
+    let fields = fields.map_or(&[][..], |fields| fields.fields).iter();
+    let known = methods.chain(fields.filter(|field| field.is_exported()).map(|field| field.name));
+    let (text, ty) = (String::from_utf8_lossy(name), receiver.type_text());
+    let message = format!("can't evaluate field {text} in type {ty}");
+    Err(Failure::unknown(message, Unknown::new(name, known)))
 }
 
 fn field_of(value: &Struct, field: usize) -> Operand {

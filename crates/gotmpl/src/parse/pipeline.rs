@@ -1,8 +1,8 @@
 //! Pipelines and what is in them.
 
 use super::Parser;
-use crate::error::Error;
-use crate::lex::{Kind, Token};
+use crate::error::{Error, Unknown};
+use crate::lex::{Extent, Kind, Token};
 use crate::node::{Content, Name, NodeId, Pipe};
 use crate::number;
 use crate::quote::quote;
@@ -19,9 +19,17 @@ struct OpenPipe {
     end: Kind,
     variables: Vec<NodeId>,
     assigns: bool,
-    commands: Vec<NodeId>,
-    /// The command being read: its position and the operands so far.
-    command: Option<(usize, Vec<NodeId>)>,
+    /// Where its commands begin among those of all open pipelines.
+    commands: usize,
+    /// The command being read, if there is one.
+    command: Option<OpenCommand>,
+}
+
+/// A command that is being read.
+struct OpenCommand {
+    position: usize,
+    /// Where its operands begin among those of all open commands.
+    operands: usize,
 }
 
 /// What may stand where an operand may.
@@ -54,7 +62,8 @@ impl Parser<'_> {
                     return Err(self.unexpected(token, pipe.context));
                 }
                 self.backup();
-                pipe.command = Some((self.peek_non_space().start, Vec::new()));
+                let position = self.peek_non_space().start();
+                pipe.command = Some(OpenCommand { position, operands: self.operands.len() });
             }
             self.peek_non_space();
             match self.term()? {
@@ -73,14 +82,14 @@ impl Parser<'_> {
 
     /// Begins a pipeline: reads the variables it declares or assigns.
     fn open_pipe(&mut self, context: &'static str, end: Kind) -> Result<OpenPipe, Error> {
-        let position = self.peek_non_space().start;
+        let position = self.peek_non_space().start();
         let mut pipe = OpenPipe {
             position,
             context,
             end,
             variables: Vec::new(),
             assigns: false,
-            commands: Vec::new(),
+            commands: self.commands.len(),
             command: None,
         };
         loop {
@@ -91,7 +100,7 @@ impl Parser<'_> {
             self.next();
             let after = self.peek();
             let next = self.peek_non_space();
-            let comma = next.kind == Kind::Char && self.source[next.range()] == *b",";
+            let comma = next.kind == Kind::Char && self.tree.written(next.extent) == b",";
             if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
                 if after.kind == Kind::Space {
                     self.backup3(variable, after);
@@ -101,9 +110,9 @@ impl Parser<'_> {
                 return Ok(pipe);
             }
             self.next_non_space();
-            let name = self.tree.intern(&self.source.slice(variable.range()));
+            let name = self.tree.intern_written(variable.extent);
             let path = self.tree.add_path(&[name]);
-            pipe.variables.push(self.tree.add(variable.start, Content::Variable(path)));
+            pipe.variables.push(self.tree.add(variable.start(), Content::Variable(path)));
             self.variables.push(name);
             if !comma {
                 pipe.assigns = next.kind == Kind::Assign;
@@ -120,10 +129,11 @@ impl Parser<'_> {
     }
 
     fn close_pipe(&mut self, pipe: &OpenPipe) -> Result<NodeId, Error> {
-        if pipe.commands.is_empty() {
+        let commands = self.commands.get(pipe.commands..).unwrap_or_default();
+        if commands.is_empty() {
             return Err(self.error(&format!("missing value for {}", pipe.context)));
         }
-        for (place, command) in pipe.commands.iter().enumerate().skip(1) {
+        for (place, command) in commands.iter().enumerate().skip(1) {
             let Content::Command(operands) = self.tree.node(*command).content else { continue };
             let Some(first) = self.tree.children(operands).first() else { continue };
             let executable = !matches!(
@@ -141,7 +151,7 @@ impl Parser<'_> {
             }
         }
         let variables = self.tree.add_children(&pipe.variables);
-        let commands = self.tree.add_children(&pipe.commands);
+        let commands = self.tree.take_children(&mut self.commands, pipe.commands);
         let content = Content::Pipe(Pipe { variables, assigns: pipe.assigns, commands });
         Ok(self.tree.add(pipe.position, content))
     }
@@ -149,12 +159,9 @@ impl Parser<'_> {
     /// Reads what follows a term: fields of it, then what separates it from the next operand or
     /// ends the command.
     fn after_term(&mut self, pipe: &mut OpenPipe, term: Option<NodeId>) -> Result<(), Error> {
-        let operand = match term {
-            Some(term) => Some(self.chain(term)?),
-            None => None,
-        };
-        if let (Some((_, operands)), Some(operand)) = (&mut pipe.command, operand) {
-            operands.push(operand);
+        if let Some(term) = term {
+            let operand = self.chain(term)?;
+            self.operands.push(operand);
         }
         let token = self.next();
         match token.kind {
@@ -163,9 +170,9 @@ impl Parser<'_> {
             Kind::Pipe => {}
             _ => return Err(self.unexpected(token, "operand")),
         }
-        if let Some((position, operands)) = pipe.command.take() {
-            let operands = self.tree.add_children(&operands);
-            pipe.commands.push(self.tree.add(position, Content::Command(operands)));
+        if let Some(OpenCommand { position, operands }) = pipe.command.take() {
+            let operands = self.tree.take_children(&mut self.operands, operands);
+            self.commands.push(self.tree.add(position, Content::Command(operands)));
         }
         Ok(())
     }
@@ -194,7 +201,7 @@ impl Parser<'_> {
             }
             _ => Content::Chain(term, self.tree.add_path(&names)),
         };
-        Ok(self.tree.add(first.start, content))
+        Ok(self.tree.add(first.start(), content))
     }
 
     fn longer_path(&mut self, path: crate::node::Span, names: &[Name]) -> crate::node::Span {
@@ -203,26 +210,31 @@ impl Parser<'_> {
     }
 
     fn field_name(&mut self, field: Token) -> Name {
-        self.tree.intern(&self.source.slice(field.start + 1..field.end))
+        let written = field.extent.range();
+        self.tree.intern_written(Extent::new(written.start + 1, written.end))
     }
 
     fn term(&mut self) -> Result<Term, Error> {
         let token = self.next_non_space();
-        let text = self.source.slice(token.range());
+        let source = self.source;
+        let text = &source[token.extent.range()];
         let content = match token.kind {
-            Kind::Identifier => match self.functions.find(&text) {
-                Some(place) => Content::Function(text, place),
+            Kind::Identifier => match self.functions.find(text) {
+                Some(place) => Content::Function(token.extent, place as u32),
                 None => {
-                    return Err(self.error(&format!("function {} not defined", quote(&text))));
+                    let error = self.error(&format!("function {} not defined", quote(text)));
+                    return Err(error.about(Some(Unknown::new(text, self.functions.names()))));
                 }
             },
             Kind::Dot => Content::Dot,
             Kind::Nil => Content::Nil,
-            Kind::Bool => Content::Bool(text == "true"),
+            Kind::Bool => Content::Bool(text == b"true"),
             Kind::Variable => {
-                let name = self.tree.intern(&text);
+                let name = self.tree.intern_written(token.extent);
                 if !self.variables.contains(&name) {
-                    return Err(self.error(&format!("undefined variable {}", quote(&text))));
+                    let error = self.error(&format!("undefined variable {}", quote(text)));
+                    let known = self.variables.iter().map(|name| self.tree.name(*name));
+                    return Err(error.about(Some(Unknown::new(text, known))));
                 }
                 Content::Variable(self.tree.add_path(&[name]))
             }
@@ -231,18 +243,18 @@ impl Parser<'_> {
                 Content::Field(self.tree.add_path(&[name]))
             }
             Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let written = String::from_utf8_lossy(&text);
+                let written = String::from_utf8_lossy(text);
                 let number = match token.kind {
-                    Kind::CharConstant => number::parse_char(&text),
+                    Kind::CharConstant => number::parse_char(text),
                     Kind::Complex => number::parse_complex(&written),
                     _ => number::parse(&written),
                 };
                 let number = number.map_err(|fault| self.error(&fault.to_string()))?;
-                Content::Number(text, number)
+                self.tree.add_number(token.extent, number)
             }
             Kind::String | Kind::RawString => {
                 let meaning = self.unquote(token)?;
-                Content::String(text, meaning)
+                self.tree.add_string(token.extent, meaning)
             }
             Kind::LeftParen => return Ok(Term::LeftParen),
             _ => {
@@ -250,7 +262,7 @@ impl Parser<'_> {
                 return Ok(Term::Nothing);
             }
         };
-        Ok(Term::Node(self.tree.add(token.start, content)))
+        Ok(Term::Node(self.tree.add(token.start(), content)))
     }
 }
 
