@@ -55,7 +55,8 @@ struct Execution {
 }
 
 impl Error {
-    /// The source of the template `name` is wrong at `line`; the lexer is at byte `offset`.
+    /// The source of the template `name` is wrong at `line`, where the lexer is, and at byte
+    /// `offset`.
     pub(crate) fn parse(name: &str, line: usize, offset: usize, message: Vec<u8>) -> Error {
         let name = name.to_owned();
         Error(Box::new(Report { name, line, offset, message, unknown: None, execution: None }))
@@ -78,6 +79,12 @@ impl Error {
         let execution = Some(Execution { column, template: template.to_owned(), node });
         let name = name.to_owned();
         Error(Box::new(Report { name, line, offset, message, unknown: None, execution }))
+    }
+
+    /// The error, whose fault is at byte `offset` of the source.
+    pub(crate) fn pointing_at(mut self, offset: usize) -> Error {
+        self.0.offset = offset;
+        self
     }
 
     /// The error, which is about `unknown` if there is one.

@@ -41,6 +41,16 @@ pub struct Place<'a> {
     pub column: Option<usize>,
 }
 
+impl<'a> Place<'a> {
+    /// The place behind the first `offset` bytes of `source`.
+    pub fn at_offset(path: &'a Path, source: &'a [u8], offset: usize) -> Self {
+        let before = source.get(..offset).unwrap_or(source);
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Self { path, source, line, column: Some(before.len() - line_start) }
+    }
+}
+
 /// What helps a person with an error: the line at fault, and what was probably meant.
 ///
 /// The display has several lines, without a line break behind the last; it is empty if there is
@@ -216,5 +226,113 @@ fn visible(character: char) -> char {
         | '\u{2028}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
         _ => character,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excerpt(source: &[u8], offset: usize) -> Excerpt {
+        Excerpt::of(Place::at_offset(Path::new("t/a.tmpl"), source, offset))
+    }
+
+    /// The line that is shown and the column of the caret in it, of the fault behind the bytes
+    /// `before` of a line.
+    fn shown(before: &[u8], after: &[u8]) -> (String, usize) {
+        let text = excerpt(&[before, after].concat(), before.len()).to_string();
+        let mut lines = text.lines().skip(2).map(|line| line.split_once(" | ").expect(line).1);
+        let line = lines.next().expect("the line").to_owned();
+        (line, lines.next().expect("the caret").find('^').expect("a caret"))
+    }
+
+    #[test]
+    fn a_line_comes_with_its_place_a_caret_and_a_hint() {
+        let excerpt = excerpt(b"one\r\n\tt\xc3\xb6 {{x}}\r\n", 13).hinting(Some("try y".into()));
+        let expected = [
+            "   --> t/a.tmpl:2:8",
+            "    |",
+            "  2 |     t\u{f6} {{x}}",
+            "    |           ^",
+            "    = try y",
+        ];
+        assert_eq!(excerpt.to_string().lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_gutter_is_as_wide_as_the_number() {
+        let text = excerpt("\n".repeat(99).as_bytes(), 99).to_string();
+        assert_eq!(text, "     --> t/a.tmpl:100:1\n      |\n  100 | \n      | ^");
+    }
+
+    #[test]
+    fn a_place_without_a_column_has_no_caret() {
+        let place = Place { path: Path::new("a"), source: b"x\ny", line: 2, column: None };
+        assert_eq!(Excerpt::of(place).to_string(), "   --> a:2\n    |\n  2 | y");
+    }
+
+    #[test]
+    fn nothing_known_is_an_empty_text_and_a_hint_can_stand_alone() {
+        assert!(Excerpt::default().is_empty());
+        assert_eq!(Excerpt::default().to_string(), "");
+        let hint = Excerpt::default().hinting(Some("try y".into()));
+        assert_eq!((hint.is_empty(), hint.to_string().as_str()), (false, "   = try y"));
+    }
+
+    #[test]
+    fn the_caret_is_under_the_fault_whatever_is_before_it() {
+        for (before, column) in [
+            ("", 0),
+            ("\t", 4),
+            ("a\tb", 6),
+            ("äöü", 3),
+            // Two columns each; none for the accent.
+            ("日本", 4),
+            ("e\u{301}", 1),
+        ] {
+            assert_eq!(shown(before.as_bytes(), b"{{x}}").1, column, "{before:?}");
+        }
+        assert_eq!(shown(b"\xff\xc3", b"x"), ("\u{fffd}\u{fffd}x".to_owned(), 2));
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_as_a_symbol() {
+        let (line, caret) = shown("\x1b[2J\0\u{9b}\u{202e}".as_bytes(), b"\x7f\rx");
+        assert_eq!((line.as_str(), caret), ("␛[2J␀\u{fffd}\u{fffd}␡␍x", 7));
+        let place = Place { path: Path::new("a\x1b\n"), source: b"", line: 1, column: None };
+        let text = Excerpt::of(place).hinting(Some("key \x07".into())).to_string();
+        assert!(
+            text.chars().all(|character| character == '\n' || !character.is_control()),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_fault() {
+        let long = vec![b'a'; 1000];
+        let around = |before: usize, start: &str, end: &str| {
+            let (line, caret) = shown(&long[..before], &[b"X", &long[before..]].concat());
+            assert_eq!(line.chars().nth(caret), Some('X'), "{line}");
+            assert!(line.starts_with(start) && line.ends_with(end), "{line}");
+            assert!(line.chars().count() <= WIDTH + 2, "{line}");
+        };
+        around(0, "X", "…");
+        around(60, "aaa", "a…");
+        around(61, "…aaa", "a…");
+        around(500, "…aaa", "a…");
+        around(1000, "…aaa", "X");
+        let wide = "日".repeat(500);
+        for before in 0..100 {
+            let (line, caret) = shown(&wide.as_bytes()[..3 * before], wide.as_bytes());
+            let columns: usize = line.chars().map(|character| character.width().unwrap_or(0)).sum();
+            assert!(columns <= WIDTH + 2 && caret < columns, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_place_outside_of_the_file_shows_what_there_is() {
+        let place = Place { path: Path::new("a"), source: b"x", line: 9, column: Some(9) };
+        assert_eq!(Excerpt::of(place).to_string(), "   --> a:9\n    |\n  9 | ");
+        assert!(excerpt(b"x", 99).to_string().ends_with(" | x\n    |  ^"));
     }
 }

@@ -43,9 +43,7 @@ impl GoTemplate {
         let name = src.file_name().unwrap_or(src.as_os_str()).to_string_lossy();
         let template = Template::parse(&name, Bytes::copy_from_slice(source), functions())
             .map_err(|error| {
-                let hint = unknown_function(error.message())
-                    .and_then(|name| did_you_mean(name, functions().names()));
-                explain(Stage::Compile, &error, src, source).hinting(hint)
+                explain(Stage::Compile, &error, src, source).hinting(near_name(&error))
             })?;
         Ok(Self { src: src.to_path_buf(), template })
     }
@@ -65,7 +63,8 @@ impl GoTemplate {
     ) -> Result<(), Error> {
         let context = Context { view: view.clone(), host: Arc::clone(host) };
         self.template.execute(&context, Value::Nil, out).map_err(|error| {
-            let hint = missing_key(error.message()).and_then(|key| near_key(view, key));
+            let near_key = || missing_key(error.message()).and_then(|key| near_key(view, key));
+            let hint = near_name(&error).or_else(near_key);
             explain(Stage::Render, &error, &self.src, self.template.source()).hinting(hint)
         })
     }
@@ -73,13 +72,13 @@ impl GoTemplate {
 
 /// What the engine says of the template in the file `src`, which holds `source`.
 fn explain(stage: Stage, error: &gotmpl::Error, src: &Path, source: &[u8]) -> Error {
-    let place = Place { path: src, source, line: error.line(), column: error.column() };
-    Error::new(stage, error.to_string()).at(place)
+    // Of a parse error, Go's line can be one behind the fault; the offset is exact.
+    Error::new(stage, error.to_string()).at(Place::at_offset(src, source, error.offset()))
 }
 
-/// The name in a parse error that is about a function nobody knows.
-fn unknown_function(message: &[u8]) -> Option<&str> {
-    std::str::from_utf8(message).ok()?.strip_prefix("function \"")?.strip_suffix("\" not defined")
+/// The names that come near one that is not known.
+fn near_name(error: &gotmpl::Error) -> Option<String> {
+    error.unknown().and_then(|unknown| did_you_mean(&unknown.name, &unknown.known))
 }
 
 /// The key in an execution error that is about a key nobody has set.

@@ -233,8 +233,10 @@ impl Parser<'_> {
                 let name = self.tree.intern_written(token.extent);
                 if !self.variables.contains(&name) {
                     let error = self.error(&format!("undefined variable {}", quote(text)));
-                    let known = self.variables.iter().map(|name| self.tree.name(*name));
-                    return Err(error.about(Some(Unknown::new(text, known))));
+                    let known = self.variables.iter().filter(|name| **name != self.root);
+                    let known = known.map(|name| self.tree.name(*name));
+                    let unknown = Unknown::new(text, known);
+                    return Err(error.pointing_at(token.start()).about(Some(unknown)));
                 }
                 Content::Variable(self.tree.add_path(&[name]))
             }

@@ -90,6 +90,28 @@ fn an_unknown_function_fails_at_compile_time_with_the_nearest_name() {
 }
 
 #[test]
+fn unknown_variables_templates_and_fields_come_with_the_nearest_name() {
+    let error = fails(
+        "{{$name := 1}}{{define \"x\"}}{{end}}\n {{$nmae | print}}",
+        "2: undefined variable \"$nmae\"",
+        Some("did you mean \"$name\"?"),
+    );
+    assert!(error.excerpt().to_string().contains("a.tmpl:2:4\n"), "{}", error.excerpt());
+    fails("{{$x}}", "1: undefined variable \"$x\"", None);
+    fails(
+        "{{define \"server\"}}{{end}}{{template \"servr\"}}",
+        "1:37: executing \"a.tmpl\" at <{{template \"servr\"}}>: template \"servr\" not defined",
+        Some("did you mean \"server\"?"),
+    );
+    for call in ["(index (gets \"/app/*\") 0).Vaule", "(get \"/app/name\").Vaule"] {
+        let error = render(&format!("{{{{{call}}}}}")).expect_err(call);
+        assert_eq!(error.excerpt().hint(), Some("did you mean \"Value\"?"), "{error}");
+    }
+    let error = render("{{(datetime).Hours}}").expect_err("no such method");
+    assert_eq!(error.excerpt().hint(), Some("did you mean \"Hour\"?"), "{error}");
+}
+
+#[test]
 fn a_missing_key_fails_with_the_key_that_was_meant() {
     let missing = |call: &str, function: &str, key: &str| {
         format!(
