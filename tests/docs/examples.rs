@@ -13,8 +13,8 @@
 //! digit stands for any digit.
 //!
 //! Fenced blocks before an example make its world: `yaml` (the keys), `dotenv` (the environment),
-//! `hosts` (`/etc/hosts`) and `zone` (the DNS) hold until the next of their kind, `toml` (the
-//! resource) for the example behind it.
+//! `hosts` (`/etc/hosts`) and `zone` (the DNS) hold until the next of their kind, `jinja NAME` (a
+//! file in `templates/`) until the next heading, `toml` (the resource) for the example behind it.
 
 use std::{iter::Peekable, rc::Rc, str::Lines};
 
@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) hosts: Rc<str>,
     /// Names in the DNS, as lines of a zone file.
     pub(super) zone: Rc<str>,
+    /// Files below `templates/` that are no templates of resources: names and texts.
+    pub(super) files: Rc<[(String, String)]>,
 }
 
 /// What a template is written in.
@@ -149,6 +151,7 @@ struct Reader {
 impl Reader {
     fn heading(&mut self, line: &str) {
         self.expect_no_template();
+        self.world.files = Rc::default();
         self.functions = code_spans(line).map(str::to_owned).collect();
     }
 
@@ -163,7 +166,12 @@ impl Reader {
             "hosts" => self.world.hosts = text.into(),
             "zone" => self.world.zone = text.into(),
             "toml" => self.resource = Some(text.into()),
-            _ => {}
+            _ => {
+                if let Some(name) = kind.strip_prefix("jinja ") {
+                    let file = (name.to_owned(), text);
+                    self.world.files = self.world.files.iter().cloned().chain([file]).collect();
+                }
+            }
         }
     }
 

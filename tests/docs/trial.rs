@@ -24,6 +24,9 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
         );
     }
     let world = &examples[0].world;
+    for (name, text) in world.files.iter() {
+        sandbox.write(&format!("templates/{name}"), text);
+    }
     let mut run = sandbox.onetime_with(&world.keys);
     for line in world.environment.lines() {
         let (name, value) = line.split_once('=').expect("NAME=value");
