@@ -8,6 +8,7 @@ mod field;
 mod operand;
 mod range;
 
+use self::field::Place;
 use self::operand::Operand;
 use self::range::Loop;
 use crate::error::{Error, Unknown};
@@ -79,6 +80,7 @@ pub(crate) fn execute(
         frames: Vec::new(),
         methods: Vec::new(),
         arguments: Vec::new(),
+        text: Vec::new(),
     };
     executor.begin(*template, code.program.starts[entry], Operand::Value(dot));
     executor.run().map_err(|failure| executor.error(&failure))
@@ -115,6 +117,8 @@ struct Executor<'a> {
     methods: Vec<Pending>,
     /// The arguments of a call; kept to be used again.
     arguments: Vec<Value>,
+    /// The text that a builtin is making; kept to be used again.
+    text: Vec<u8>,
 }
 
 struct Variable {
@@ -192,16 +196,33 @@ impl Executor<'_> {
 
                 Op::At(node) => self.at = Some(node),
                 Op::Dot => self.operands.push(self.dot.clone()),
-                Op::Variable(name) => {
-                    let operand = self.variable(name)?.clone();
-                    self.operands.push(operand);
-                }
+                Op::Variable(name) => self.operands.push(self.variable(name)?.clone()),
                 Op::Constant(place) => {
                     let value = program.constants[place as usize].value();
                     self.operands.push(Operand::Value(value));
                 }
                 Op::Nil => self.operands.push(Operand::Value(Value::Nil)),
-                Op::Field { name, node } => self.field(name, node)?,
+                Op::Field { name, node } => {
+                    let receiver = self.take();
+                    let place = field::find(&receiver, self.code.tree.name(name), false)?;
+                    self.give(place, receiver, node)?;
+                }
+                Op::DotField { name, node } => {
+                    match field::find(&self.dot, self.code.tree.name(name), false)? {
+                        Place::Operand(operand) => self.operands.push(operand),
+                        place => self.give(place, self.dot.clone(), node)?,
+                    }
+                }
+                Op::VariableField { variable, name, node } => {
+                    let receiver = self.variable(variable)?;
+                    match field::find(receiver, self.code.tree.name(name), false)? {
+                        Place::Operand(operand) => self.operands.push(operand),
+                        place => {
+                            let receiver = receiver.clone();
+                            self.give(place, receiver, node)?;
+                        }
+                    }
+                }
                 Op::Method { name, arguments, piped, nil } => {
                     self.method(name, arguments, piped, nil)?;
                 }
@@ -210,12 +231,9 @@ impl Executor<'_> {
                 Op::CallMethod { node, arguments, piped } => {
                     self.call_method(node, arguments, piped)?;
                 }
-                Op::Check(ty) => {
-                    let checked = self.take().checked(program.types[ty as usize])?;
-                    self.operands.push(checked);
-                }
+                Op::Check(ty) => self.check(0, program.types[ty as usize])?,
                 Op::CheckPiped { ty, arguments } => {
-                    self.check_piped(program.types[ty as usize], arguments)?;
+                    self.check(usize::from(arguments), program.types[ty as usize])?;
                 }
                 Op::Call { node, function, arguments, piped } => {
                     self.call(node, function as usize, arguments, piped)?;
@@ -244,7 +262,7 @@ impl Executor<'_> {
                 }
                 Op::Assign(name) => {
                     let operand = self.top();
-                    *self.variable(name)? = operand;
+                    *self.variable_mut(name)? = operand;
                 }
                 Op::Fail(place) => {
                     return Err(Failure::new(program.messages[place as usize].clone()));
@@ -268,10 +286,20 @@ impl Executor<'_> {
         self.operands.last().cloned().unwrap_or_default()
     }
 
-    fn variable(&mut self, name: Name) -> Result<&mut Operand, Failure> {
-        let variables = self.variables[self.base..].iter_mut();
-        match variables.rev().find(|variable| variable.name == name) {
-            Some(variable) => Ok(&mut variable.operand),
+    fn variable(&self, name: Name) -> Result<&Operand, Failure> {
+        Ok(&self.variables[self.variable_place(name)?].operand)
+    }
+
+    fn variable_mut(&mut self, name: Name) -> Result<&mut Operand, Failure> {
+        let place = self.variable_place(name)?;
+        Ok(&mut self.variables[place].operand)
+    }
+
+    /// Where the newest variable called `name` is.
+    fn variable_place(&self, name: Name) -> Result<usize, Failure> {
+        let mut variables = self.variables[self.base..].iter();
+        match variables.rposition(|variable| variable.name == name) {
+            Some(place) => Ok(self.base + place),
             None => {
                 let name = self.code.tree.name(name);
                 Err(Failure::new([b"undefined variable: ", name.as_ref()].concat()))

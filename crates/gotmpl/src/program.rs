@@ -66,6 +66,10 @@ pub(crate) enum Op {
     /// Takes a value and gives its field, or what the method of that name returns. The node is
     /// for the method's errors.
     Field { name: Name, node: NodeId },
+    /// [`Op::Dot`], then [`Op::Field`].
+    DotField { name: Name, node: NodeId },
+    /// [`Op::Variable`], then [`Op::Field`].
+    VariableField { variable: Name, name: Name, node: NodeId },
     /// Takes a value and looks up its method for a call with arguments. A value without method
     /// cannot be called and ends in an error, except nil, which stays and goes on elsewhere.
     Method { name: Name, arguments: u16, piped: bool, nil: Label },

@@ -166,13 +166,29 @@ impl Value {
     }
 }
 
+/// What a container keeps for a value that is in it.
+trait Nested {
+    fn value(&self) -> &Value;
+    fn into_value(self) -> Value;
+}
+
+impl Nested for Value {
+    fn value(&self) -> &Value {
+        self
+    }
+
+    fn into_value(self) -> Value {
+        self
+    }
+}
+
 /// Drops values that hold values, however deep, without recursion: a template can nest maps as
 /// deeply as it loops, and the stack must not depend on it.
-fn dismantle(values: &mut Vec<Value>) {
-    if !values.iter().any(Value::is_container) {
+fn dismantle<N: Nested>(content: &mut Vec<N>) {
+    if !content.iter().any(|nested| nested.value().is_container()) {
         return;
     }
-    let mut pending = std::mem::take(values);
+    let mut pending: Vec<Value> = content.drain(..).map(Nested::into_value).collect();
     while let Some(value) = pending.pop() {
         match value {
             Value::Slice(slice) => slice.dismantle_into(&mut pending),

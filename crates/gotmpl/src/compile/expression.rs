@@ -94,17 +94,29 @@ impl Compiler<'_> {
     /// A field, variable with fields, or chain; the last field may be a method with arguments.
     fn fields(&mut self, id: NodeId, arguments: &[NodeId], piped: bool) {
         self.emit(Op::At(id));
+        let called = piped || !arguments.is_empty();
         let mut tasks = Vec::new();
         let path = match &self.tree.node(id).content {
-            Content::Field(path) => {
-                self.emit(Op::Dot);
-                self.tree.path(*path)
-            }
-            Content::Variable(path) => {
-                let path = self.tree.path(*path);
-                self.variable(path);
-                &path[1..]
-            }
+            Content::Field(path) => match self.tree.path(*path) {
+                [name, rest @ ..] if !called || !rest.is_empty() => {
+                    self.emit(Op::DotField { name: *name, node: id });
+                    rest
+                }
+                path => {
+                    self.emit(Op::Dot);
+                    path
+                }
+            },
+            Content::Variable(path) => match self.tree.path(*path) {
+                [variable, name, rest @ ..] if !called || !rest.is_empty() => {
+                    self.emit(Op::VariableField { variable: *variable, name: *name, node: id });
+                    rest
+                }
+                path => {
+                    self.variable(path);
+                    path.get(1..).unwrap_or_default()
+                }
+            },
             Content::Chain(inner, path) => {
                 tasks.push(match &self.tree.node(*inner).content {
                     Content::Pipe(_) => Task::Pipe { node: *inner, bare: false },
@@ -118,20 +130,22 @@ impl Compiler<'_> {
             }
             _ => return,
         };
-        let Some((last, path)) = path.split_last() else { return };
-        tasks.extend(path.iter().map(|name| Task::Emit(Op::Field { name: *name, node: id })));
-        if arguments.is_empty() && !piped {
-            tasks.push(Task::Emit(Op::Field { name: *last, node: id }));
-        } else {
-            let nil = self.label();
-            let count = arguments.len() as u16;
-            tasks.push(Task::Emit(Op::Method { name: *last, arguments: count, piped, nil }));
-            for (index, argument) in arguments.iter().enumerate() {
-                let parameter = Parameter::Method { index: index as u16 };
-                tasks.push(Task::Argument { node: *argument, parameter });
+        let field = |name: &Name| Task::Emit(Op::Field { name: *name, node: id });
+        match path.split_last() {
+            _ if !called => tasks.extend(path.iter().map(field)),
+            None => {}
+            Some((last, path)) => {
+                tasks.extend(path.iter().map(field));
+                let nil = self.label();
+                let count = arguments.len() as u16;
+                tasks.push(Task::Emit(Op::Method { name: *last, arguments: count, piped, nil }));
+                for (index, argument) in arguments.iter().enumerate() {
+                    let parameter = Parameter::Method { index: index as u16 };
+                    tasks.push(Task::Argument { node: *argument, parameter });
+                }
+                tasks.push(Task::Emit(Op::CallMethod { node: id, arguments: count, piped }));
+                tasks.push(Task::Bind(nil));
             }
-            tasks.push(Task::Emit(Op::CallMethod { node: id, arguments: count, piped }));
-            tasks.push(Task::Bind(nil));
         }
         self.then(tasks);
     }

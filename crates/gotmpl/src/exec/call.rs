@@ -1,5 +1,9 @@
 //! Calls of functions, methods and builtins.
 
+use std::mem;
+
+use bytes::Bytes;
+
 use super::field::{self, Place};
 use super::operand::{Element, Operand};
 use super::{Executor, Pending};
@@ -14,6 +18,9 @@ use crate::program::Label;
 use crate::types::{Method, Type};
 use crate::value::Value;
 
+/// How long a text may be that is copied, so that its buffer can be used again.
+const MOST_COPIED: usize = 4096;
+
 /// Checks that `method` can be called with `written` arguments, `given` with the piped one.
 fn check_method(method: &Method, written: usize, given: usize) -> Result<(), Failure> {
     let Method { name, params, variadic, results, .. } = method;
@@ -26,10 +33,15 @@ fn check_method(method: &Method, written: usize, given: usize) -> Result<(), Fai
 }
 
 impl Executor<'_> {
-    /// Takes a value and gives its field, or what its method gives without arguments.
-    pub(super) fn field(&mut self, name: Name, node: NodeId) -> Result<(), Failure> {
-        let receiver = self.take();
-        let operand = match field::find(&receiver, self.code.tree.name(name), false)? {
+    /// Gives what is at `place`, which was found in `receiver`: a method gives what it returns
+    /// without arguments.
+    pub(super) fn give(
+        &mut self,
+        place: Place,
+        receiver: Operand,
+        node: NodeId,
+    ) -> Result<(), Failure> {
+        let operand = match place {
             Place::Operand(operand) => operand,
             Place::Method(method) => {
                 check_method(method, 0, 0)?;
@@ -75,10 +87,7 @@ impl Executor<'_> {
     }
 
     pub(super) fn check_method_argument(&mut self, index: u16) -> Result<(), Failure> {
-        let ty = self.method_parameter(index);
-        let checked = self.take().checked(ty)?;
-        self.operands.push(checked);
-        Ok(())
+        self.check(0, self.method_parameter(index))
     }
 
     pub(super) fn method_literal(&mut self, node: NodeId, index: u16) -> Result<(), Failure> {
@@ -97,7 +106,7 @@ impl Executor<'_> {
     ) -> Result<(), Failure> {
         if piped {
             let ty = self.method_parameter(arguments);
-            self.check_piped(ty, arguments)?;
+            self.check(usize::from(arguments), ty)?;
         }
         self.gather(arguments, piped);
         let Some(Pending { method, receiver }) = self.methods.pop() else { return Ok(()) };
@@ -119,13 +128,19 @@ impl Executor<'_> {
         }
     }
 
-    /// Checks the argument that came through the pipeline, below `arguments` others.
-    pub(super) fn check_piped(&mut self, ty: Type, arguments: u16) -> Result<(), Failure> {
-        let place = self.operands.len().checked_sub(1 + usize::from(arguments));
-        if let Some(operand) = place.and_then(|place| self.operands.get_mut(place)) {
-            *operand = std::mem::take(operand).checked(ty)?;
+    /// Checks that the operand below `above` others can be of type `ty`, and makes it that.
+    pub(super) fn check(&mut self, above: usize, ty: Type) -> Result<(), Failure> {
+        let place = self.operands.len().checked_sub(1 + above);
+        match place.and_then(|place| self.operands.get_mut(place)) {
+            // Slices of equal types may still need the parameter's own.
+            Some(operand)
+                if matches!(ty, Type::Slice(_)) || operand.with(Value::ty) != Some(ty) =>
+            {
+                *operand = mem::take(operand).checked(ty)?;
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Where the arguments of a call begin among the operands. The piped one is put last.
@@ -201,19 +216,18 @@ impl Executor<'_> {
             _ => self.gather(arguments, piped),
         }
         let limit = self.limits.value;
-        let mut text = Vec::new();
+        let text = &mut self.text;
+        text.clear();
         let made = match (builtin, &mut self.arguments[..]) {
-            (Builtin::Print, arguments) => fmt::print(&mut text, arguments, limit),
-            (Builtin::Println, arguments) => fmt::println(&mut text, arguments, limit),
+            (Builtin::Print, arguments) => fmt::print(text, arguments, limit),
+            (Builtin::Println, arguments) => fmt::println(text, arguments, limit),
             (Builtin::Printf, [Value::String(format), arguments @ ..]) => {
-                fmt::printf(&mut text, format, arguments, limit)
+                fmt::printf(text, format, arguments, limit)
             }
-            (Builtin::Html, arguments) => {
-                Escape::Html.append_arguments(&mut text, arguments, limit)
-            }
-            (Builtin::Js, arguments) => Escape::Js.append_arguments(&mut text, arguments, limit),
+            (Builtin::Html, arguments) => Escape::Html.append_arguments(text, arguments, limit),
+            (Builtin::Js, arguments) => Escape::Js.append_arguments(text, arguments, limit),
             (Builtin::Urlquery, arguments) => {
-                Escape::UrlQuery.append_arguments(&mut text, arguments, limit)
+                Escape::UrlQuery.append_arguments(text, arguments, limit)
             }
             (Builtin::Call, _) => {
                 let callee = self.callee(node);
@@ -222,7 +236,9 @@ impl Executor<'_> {
             (builtin, arguments) => return builtins::run(builtin, arguments).map(Operand::Value),
         };
         match made {
-            Ok(()) => Ok(Operand::Value(Value::from(text))),
+            // A large text is given away, a small one is copied in its own length.
+            Ok(()) if text.len() > MOST_COPIED => Ok(Operand::Value(mem::take(text).into())),
+            Ok(()) => Ok(Operand::Value(Value::String(Bytes::copy_from_slice(text)))),
             Err(TooLarge) => Err(format!("the text is larger than {limit} bytes").into()),
         }
     }

@@ -167,10 +167,10 @@ impl Executor<'_> {
                 self.set_newest(1, element.clone());
                 self.set_newest(2, Operand::Value(key));
             }
-            Bind::AssignElement(name) => *self.variable(name)? = element.clone(),
+            Bind::AssignElement(name) => *self.variable_mut(name)? = element.clone(),
             Bind::AssignBoth(index, name) => {
-                *self.variable(index)? = Operand::Value(key);
-                *self.variable(name)? = element.clone();
+                *self.variable_mut(index)? = Operand::Value(key);
+                *self.variable_mut(name)? = element.clone();
             }
         }
         self.dot = element;

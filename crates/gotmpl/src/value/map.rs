@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{Value, dismantle};
+use super::{Nested, Value, dismantle};
 use crate::types::{MapType, STRING_MAP, VALUE_MAP};
 
 /// A map from strings to values. It is never changed once made.
@@ -15,15 +15,22 @@ pub struct Map {
     content: Option<Rc<Content>>,
 }
 
-/// Keys in ascending order, and their values at the same places.
-struct Content {
-    keys: Vec<Bytes>,
-    values: Vec<Value>,
-}
+/// The entries in ascending order of their keys.
+struct Content(Vec<(Bytes, Value)>);
 
 impl Drop for Content {
     fn drop(&mut self) {
-        dismantle(&mut self.values);
+        dismantle(&mut self.0);
+    }
+}
+
+impl Nested for (Bytes, Value) {
+    fn value(&self) -> &Value {
+        &self.1
+    }
+
+    fn into_value(self) -> Value {
+        self.1
     }
 }
 
@@ -37,8 +44,7 @@ impl Map {
             entries.dedup_by(|(later, _), (earlier, _)| later == earlier);
             entries.reverse();
         }
-        let (keys, values) = entries.into_iter().unzip();
-        Map { ty, content: Some(Rc::new(Content { keys, values })) }
+        Map { ty, content: Some(Rc::new(Content(entries))) }
     }
 
     /// A `map[string]interface {}`.
@@ -64,7 +70,7 @@ impl Map {
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.content.as_ref().map_or(0, |content| content.keys.len())
+        self.entries().len()
     }
 
     /// Whether there are no entries.
@@ -79,26 +85,29 @@ impl Map {
 
     /// The value of `key`.
     pub fn get(&self, key: &[u8]) -> Option<&Value> {
-        let content = self.content.as_deref()?;
-        let place = content.keys.binary_search_by(|other| other.as_ref().cmp(key)).ok()?;
-        content.values.get(place)
+        let entries = self.entries();
+        let place = entries.binary_search_by(|(other, _)| other.as_ref().cmp(key)).ok()?;
+        entries.get(place).map(|(_, value)| value)
     }
 
     /// The entry at `place` in the order of the keys.
     pub fn entry(&self, place: usize) -> Option<(&Bytes, &Value)> {
-        let content = self.content.as_deref()?;
-        Some((content.keys.get(place)?, content.values.get(place)?))
+        self.entries().get(place).map(|(key, value)| (key, value))
     }
 
     /// The entries in ascending order of the keys' bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Value)> {
-        self.content.iter().flat_map(|content| content.keys.iter().zip(&content.values))
+        self.entries().iter().map(|(key, value)| (key, value))
+    }
+
+    fn entries(&self) -> &[(Bytes, Value)] {
+        self.content.as_deref().map_or(&[], |content| &content.0)
     }
 
     /// Moves the values to `pending` if nobody else has them.
     pub(super) fn dismantle_into(self, pending: &mut Vec<Value>) {
         if let Some(mut content) = self.content.and_then(Rc::into_inner) {
-            pending.append(&mut content.values);
+            pending.extend(content.0.drain(..).map(|(_, value)| value));
         }
     }
 }

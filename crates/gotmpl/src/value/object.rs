@@ -110,16 +110,19 @@ pub trait Object: Any {
 /// values uses only the second.
 pub type Sequence = Box<dyn Iterator<Item = (Value, Value)>>;
 
-type Body = dyn Fn(&mut [Value]) -> Result<Value, Failure>;
-
-/// A function as a value: `call` can call it, and `range` can iterate over it if it is an
-/// iterator.
+/// A function as a value: `call` can call it, or `range` iterate over it if it is an iterator.
 #[derive(Clone)]
 pub struct Func {
     ty: &'static FuncType,
+    /// What it does, unless it is nil. Behind one pointer: a function is the rarest of values,
+    /// and must not make all others larger.
     body: Option<Rc<Body>>,
-    yields: usize,
-    start: Option<Rc<dyn Fn() -> Sequence>>,
+}
+
+enum Body {
+    Call(Box<dyn Fn(&mut [Value]) -> Result<Value, Failure>>),
+    /// How many values one step of the iteration has, and what begins it.
+    Iterate(usize, Box<dyn Fn() -> Sequence>),
 }
 
 impl Func {
@@ -128,7 +131,7 @@ impl Func {
         ty: &'static FuncType,
         body: impl Fn(&mut [Value]) -> Result<Value, Failure> + 'static,
     ) -> Func {
-        Func { ty, body: Some(Rc::new(body)), yields: 0, start: None }
+        Func { ty, body: Some(Rc::new(Body::Call(Box::new(body)))) }
     }
 
     /// An iterator function, Go's `iter.Seq` (`yields` is 1) or `iter.Seq2` (2).
@@ -137,12 +140,12 @@ impl Func {
         yields: usize,
         start: impl Fn() -> Sequence + 'static,
     ) -> Func {
-        Func { ty, body: None, yields, start: Some(Rc::new(start)) }
+        Func { ty, body: Some(Rc::new(Body::Iterate(yields, Box::new(start)))) }
     }
 
     /// The nil function of type `ty`.
     pub fn nil(ty: &'static FuncType) -> Func {
-        Func { ty, body: None, yields: 0, start: None }
+        Func { ty, body: None }
     }
 
     /// The type of the function.
@@ -152,7 +155,7 @@ impl Func {
 
     /// Whether this is the nil function.
     pub fn is_nil(&self) -> bool {
-        self.body.is_none() && self.start.is_none()
+        self.body.is_none()
     }
 
     /// Calls the function with arguments that are of its parameters' types.
@@ -161,20 +164,26 @@ impl Func {
     ///
     /// What the function itself says, or that it cannot be called.
     pub fn call(&self, arguments: &mut [Value]) -> Result<Value, Failure> {
-        match &self.body {
-            Some(body) => body(arguments),
-            None => Err(Failure::new(format!("cannot call {}", self.ty.name))),
+        match self.body.as_deref() {
+            Some(Body::Call(body)) => body(arguments),
+            _ => Err(Failure::new(format!("cannot call {}", self.ty.name))),
         }
     }
 
     /// How many values one step of the iteration has; 0 if the function is no iterator.
     pub fn yields(&self) -> usize {
-        self.yields
+        match self.body.as_deref() {
+            Some(Body::Iterate(yields, _)) => *yields,
+            _ => 0,
+        }
     }
 
     /// Starts the iteration, if the function is an iterator.
     pub fn iterate(&self) -> Option<Sequence> {
-        self.start.as_ref().map(|start| start())
+        match self.body.as_deref() {
+            Some(Body::Iterate(_, start)) => Some(start()),
+            _ => None,
+        }
     }
 }
 
