@@ -15,14 +15,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gotmpl::{Functions, Template, Value};
-use store::{View, path};
+use store::View;
 
-use crate::hint::did_you_mean;
+use crate::hint::{did_you_mean, near_key};
 use crate::host::Host;
 use crate::{Error, Place, Stage};
-
-/// What `get` and `getv` say of a missing key, which follows.
-const NO_SUCH_KEY: &str = "key does not exist: ";
 
 /// What functions can ask while a template is rendered.
 struct Context {
@@ -63,8 +60,7 @@ impl GoTemplate {
     ) -> Result<(), Error> {
         let context = Context { view: view.clone(), host: Arc::clone(host) };
         self.template.execute(&context, Value::Nil, out).map_err(|error| {
-            let near_key = || missing_key(error.message()).and_then(|key| near_key(view, key));
-            let hint = near_name(&error).or_else(near_key);
+            let hint = near_name(&error).or_else(|| near_key(view, error.message()));
             explain(Stage::Render, &error, &self.src, self.template.source()).hinting(hint)
         })
     }
@@ -79,22 +75,6 @@ fn explain(stage: Stage, error: &gotmpl::Error, src: &Path, source: &[u8]) -> Er
 /// The names that come near one that is not known.
 fn near_name(error: &gotmpl::Error) -> Option<String> {
     error.unknown().and_then(|unknown| did_you_mean(&unknown.name, &unknown.known))
-}
-
-/// The key in an execution error that is about a key nobody has set.
-fn missing_key(message: &[u8]) -> Option<&str> {
-    let failure = std::str::from_utf8(message).ok()?.strip_prefix("error calling get")?;
-    failure.strip_prefix('v').unwrap_or(failure).strip_prefix(": ")?.strip_prefix(NO_SUCH_KEY)
-}
-
-/// The key that was probably meant: the same one spelled as the store spells keys, else a
-/// similar one.
-fn near_key(view: &View, key: &str) -> Option<String> {
-    let proper = path::join([b"/", key.as_bytes()]);
-    if view.exists(&proper) {
-        return did_you_mean(&String::from_utf8_lossy(&proper), [String::from_utf8_lossy(&proper)]);
-    }
-    did_you_mean(key, view.iter().map(|pair| pair.key.to_string()))
 }
 
 /// All functions. They are the same for every template, so there is one table in a process.

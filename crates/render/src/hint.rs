@@ -1,5 +1,9 @@
 //! What somebody probably meant who named something that does not exist.
 
+use store::{View, path};
+
+use crate::funcs::NO_SUCH_KEY;
+
 /// How many names a hint offers at most.
 const OFFERED: usize = 3;
 
@@ -42,6 +46,23 @@ pub(crate) fn did_you_mean<N: AsRef<str>>(
         [] => format!("did you mean {last}?"),
         others => format!("did you mean {} or {last}?", others.join(", ")),
     })
+}
+
+/// The key that was probably meant, where `message` is about one that nobody has set: the same
+/// one spelled as the store spells keys, else a similar one.
+pub(crate) fn near_key(view: &View, message: &[u8]) -> Option<String> {
+    let key = missing_key(message)?;
+    let proper = path::join([b"/", key.as_bytes()]);
+    if view.exists(&proper) {
+        return did_you_mean(&String::from_utf8_lossy(&proper), [String::from_utf8_lossy(&proper)]);
+    }
+    did_you_mean(key, view.iter().map(|pair| pair.key.to_string()))
+}
+
+/// The key in the message of an error that is about a key nobody has set.
+fn missing_key(message: &[u8]) -> Option<&str> {
+    let failure = std::str::from_utf8(message).ok()?.strip_prefix("error calling get")?;
+    failure.strip_prefix('v').unwrap_or(failure).strip_prefix(": ")?.strip_prefix(NO_SUCH_KEY)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Makes the bytes of a file out of a template and what the store holds.
 //!
 //! [`Template`] is the whole interface: compile once, render as often as the store changes. It is
-//! an enum over the languages a template can be written in; Go's is the only one so far.
+//! an enum over the languages a template can be written in, which [`Engine`] names.
 //!
 //! What callers may rely on:
 //!
@@ -20,7 +20,10 @@ mod go;
 mod hint;
 pub mod host;
 pub mod json;
+mod tera;
 pub mod time;
+#[cfg(test)]
+mod world;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,11 +34,45 @@ pub use error::{Error, Stage};
 pub use excerpt::{Excerpt, Place};
 use go::GoTemplate;
 pub use host::{Host, System};
+use tera::TeraTemplate;
 
 /// The names of all functions that a template may call, in no particular order; those that a
 /// language itself brings are not among them.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     go::names()
+}
+
+/// The language that a template is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Go's text/template, as confd has it.
+    Go,
+    /// Tera 2.
+    Tera,
+}
+
+impl Engine {
+    /// All there are.
+    pub const ALL: [Engine; 2] = [Engine::Go, Engine::Tera];
+
+    /// How people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Go => "go",
+            Engine::Tera => "tera",
+        }
+    }
+
+    /// The one that people call so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Engine::ALL.into_iter().find(|engine| engine.name() == name)
+    }
+
+    /// That of the template in the file `src`, as long as nothing else is said: Tera if its name
+    /// ends in `.tera`, else Go.
+    pub fn of_file(src: &Path) -> Self {
+        if tera::is_template(src) { Engine::Tera } else { Engine::Go }
+    }
 }
 
 /// A template, ready to be rendered any number of times, from any thread.
@@ -45,10 +82,11 @@ pub struct Template(Compiled);
 #[derive(Debug)]
 enum Compiled {
     Go(GoTemplate),
+    Tera(TeraTemplate),
 }
 
 impl Template {
-    /// Reads the template in the file `src`, which holds `source`. Error texts call it by the
+    /// Reads the Go template in the file `src`, which holds `source`. Error texts call it by the
     /// base name of the file.
     ///
     /// # Errors
@@ -57,10 +95,30 @@ impl Template {
         GoTemplate::compile(src, source).map(Compiled::Go).map(Self)
     }
 
-    /// Whether the template calls the function `name` anywhere.
+    /// Reads the Tera template in the file `src`, which holds `source`, and those that it needs,
+    /// which are in the folder `templates`. Error texts call each by its path in the folder.
+    ///
+    /// # Errors
+    /// What is wrong with `source`, or with a template that it needs: [`Stage::Compile`].
+    pub fn compile_tera(src: &Path, source: &[u8], templates: &Path) -> Result<Self, Error> {
+        TeraTemplate::compile(src, source, templates).map(Compiled::Tera).map(Self)
+    }
+
+    /// Whether the template calls the function `name` anywhere. Of a Tera template this is also
+    /// true if the name is only mentioned.
     pub fn uses(&self, name: &str) -> bool {
         match &self.0 {
             Compiled::Go(template) => template.uses(name),
+            Compiled::Tera(template) => template.uses(name),
+        }
+    }
+
+    /// Whether all that the template took from the templates folder is still the same. Its own file
+    /// is the caller's to compare.
+    pub fn is_current(&self) -> bool {
+        match &self.0 {
+            Compiled::Go(_) => true,
+            Compiled::Tera(template) => template.is_current(),
         }
     }
 
@@ -87,6 +145,7 @@ impl Template {
     ) -> Result<(), Error> {
         match &self.0 {
             Compiled::Go(template) => template.render(view, host, out),
+            Compiled::Tera(template) => template.render(view, host, out),
         }
     }
 }

@@ -48,13 +48,11 @@ fn read_pattern(view: &View, text: &[u8]) -> Result<Option<Pattern>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use store::{Coverage, Key, Prefix, Scope, Snapshot};
-
     use super::*;
+    use crate::world;
 
     fn view(pairs: &[(&'static str, &'static str)]) -> View {
-        let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs.iter().copied());
-        View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::new(b"/"))
+        world::view(pairs.iter().copied())
     }
 
     #[test]

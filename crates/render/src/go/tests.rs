@@ -1,63 +1,17 @@
 //! Templates as a whole: what the functions do once they are bound. The expectations of the
 //! language itself are the vectors in `tests/`.
 
-use std::io;
-use std::net::IpAddr;
+use store::{Coverage, Prefix, Scope, Snapshot};
 
-use store::{Coverage, Key, Prefix, Scope, Snapshot};
-
-use crate::host::Service;
-use crate::time::{Time, Zone};
+use crate::world::{self, World};
 use crate::{Host, Template};
 
 use super::*;
 
-/// A world of its own, in which nothing ever changes.
-struct World;
-
-impl Host for World {
-    fn variable(&self, name: &[u8]) -> Option<Bytes> {
-        match name {
-            b"NAME" => Some("value".into()),
-            b"EMPTY" => Some(Bytes::new()),
-            _ => None,
-        }
-    }
-
-    fn now(&self) -> Time {
-        let time = Time::new(1_770_091_506, 70_080_900, Arc::new(Zone::utc()));
-        time.with_monotonic(17_068_638)
-    }
-
-    fn file_exists(&self, path: &[u8]) -> bool {
-        path == b"/there"
-    }
-
-    fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>> {
-        match name {
-            b"host" => Ok(vec![[10, 0, 0, 9].into(), [10, 0, 0, 10].into()]),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn services(&self, name: &[u8]) -> io::Result<Vec<Service>> {
-        match name {
-            b"_http._tcp.example" => Ok(vec![Service {
-                target: "a.example.".to_owned(),
-                port: 8080,
-                priority: 1,
-                weight: 2,
-            }]),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-}
-
 fn view() -> View {
     let pairs =
         [("/app/name", "shop"), ("/app/raw", "\u{1}\u{fffd}"), ("/web/b", "2"), ("/web/a", "10")];
-    let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs);
-    View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::new(b"/"))
+    world::view(pairs)
 }
 
 fn render(source: &str) -> Result<String, Error> {
@@ -149,8 +103,7 @@ fn a_bad_pattern_fails_only_where_there_are_keys() {
 #[test]
 fn values_go_through_as_bytes() {
     let host: Arc<dyn Host> = Arc::new(World);
-    let snapshot = Snapshot::from_pairs(Coverage::Subtree, [("/k", &b"\xff\0\xe2"[..])]);
-    let view = View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::new(b"/"));
+    let view = world::view([("/k", &b"\xff\0\xe2"[..])]);
     let source = b"\xfe{{getv \"/k\"}}{{(get \"/k\").Value}}";
     let template = Template::compile(Path::new("a"), source).expect("a template");
     assert_eq!(template.render(&view, &host).expect("rendered"), b"\xfe\xff\0\xe2\xff\0\xe2");

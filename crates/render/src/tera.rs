@@ -1,0 +1,199 @@
+//! Tera templates: confd's functions bound to the engine of Tera 2.
+//!
+//! What callers may rely on:
+//!
+//! - a template is made of its file and of those that it needs: files it extends or includes, and
+//!   files that define the components it uses. All are in the templates folder, and nothing
+//!   outside of it is read; `load` and `folder` say how;
+//! - every function of Go templates is there, as a function and, where it takes a value, as a
+//!   filter; `functions` has the table, and what becomes of names that Tera has too;
+//! - `store` is the view as a nested object, made only for templates that mention it;
+//! - nothing is escaped: a configuration file is not HTML;
+//! - texts are UTF-8. What the store holds may be anything, and is an error where a template asks
+//!   for something else (`values`);
+//! - maps keep their order: what is iterated comes out the same each time;
+//! - an error is one line, with the place in the form that errors of Go templates have.
+//!
+//! The output is limited as that of Go templates is. What a template keeps for itself (`set`
+//! blocks, filter sections) and how long it loops is not.
+//!
+//! Nothing of this exists until the first Tera template is compiled.
+
+mod binding;
+mod folder;
+mod functions;
+mod load;
+mod output;
+mod report;
+mod scope;
+mod store;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use ::store::View;
+use ::tera::Tera;
+
+use crate::hint::{did_you_mean, near_key};
+use crate::host::Host;
+use crate::{Error, Place, Stage};
+use folder::Folder;
+pub(crate) use folder::is_template;
+use load::Files;
+use output::Output;
+use report::Fault;
+use scope::{Context, Scope};
+
+/// The variable that holds all of the view.
+const STORE: &str = "store";
+
+/// The variable that holds all variables: Tera's, for finding faults. It is no variable to those
+/// that Tera lists.
+const ALL_VARIABLES: &str = "__tera_context";
+
+/// A Tera template, ready to be rendered any number of times.
+#[derive(Debug)]
+pub(crate) struct TeraTemplate {
+    engine: Tera,
+    sources: Sources,
+    /// Whether it mentions `store`.
+    wants_store: bool,
+}
+
+/// Where the texts of a template come from.
+#[derive(Debug)]
+struct Sources {
+    /// The file of the resource.
+    src: PathBuf,
+    /// The folder of all the others.
+    folder: PathBuf,
+    files: Files,
+}
+
+impl TeraTemplate {
+    /// Reads the template in the file `src`, which holds `source`, and what it needs from `folder`.
+    pub(crate) fn compile(src: &Path, source: &[u8], folder: &Path) -> Result<Self, Error> {
+        // As the other files would call it, if they can.
+        let name = src.strip_prefix(folder).unwrap_or(src).to_string_lossy().into_owned();
+        let text = std::str::from_utf8(source).map_err(|error| {
+            let place = Place::at_offset(src, source, error.valid_up_to());
+            let column = place.column.unwrap_or_default();
+            let text = format!("template: {name}:{}:{column}: not valid UTF-8", place.line);
+            Error::new(Stage::Compile, text).at(place)
+        })?;
+        let mut sources = Sources {
+            src: src.to_path_buf(),
+            folder: folder.to_path_buf(),
+            files: Files::new(name, text.to_owned()),
+        };
+        let mut engine = base().clone();
+        if let Err(fault) = sources.files.load(&mut engine, &Folder::new(folder)) {
+            let hint = fault.unknown_name().and_then(|name| did_you_mean(name, names()));
+            return Err(sources.explain(Stage::Compile, &fault).hinting(hint));
+        }
+        let wants_store = sources.files.mention(ALL_VARIABLES) || wants_store(&engine);
+        Ok(Self { engine, sources, wants_store })
+    }
+
+    /// Whether the template may call the function `name`: whether it is written anywhere, be it in
+    /// a comment.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        self.sources.files.mention(name)
+    }
+
+    /// Whether compiling it again would give the same, if the file of the resource is the same.
+    pub(crate) fn is_current(&self) -> bool {
+        self.sources.files.are_current(&Folder::new(&self.sources.folder))
+    }
+
+    /// Appends to `out` what the template makes of what `view` shows; also what an error
+    /// cut short.
+    pub(crate) fn render(
+        &self,
+        view: &View,
+        host: &Arc<dyn Host>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let files = &self.sources.files;
+        let explain = |fault: &Fault| self.sources.explain(Stage::Render, fault);
+        let mut variables = ::tera::Context::new();
+        if self.wants_store {
+            let store = store::object(view).map_err(|failure| {
+                explain(&Fault::of(&files.first, format!("{STORE}: {failure}")))
+            })?;
+            variables.insert_value(STORE, store);
+        }
+        let mut output = Output::new(out);
+        let scope = Scope::enter(Context { view: view.clone(), host: Arc::clone(host) });
+        let rendered = self.engine.render_to(&files.first, &variables, &mut output);
+        drop(scope);
+        rendered.map_err(|error| {
+            if let Some(limit) = output.exceeded() {
+                let text = format!("the output is larger than {limit} bytes");
+                return explain(&Fault::of(&files.first, text));
+            }
+            let fault = report::first_fault(&error, &files.texts);
+            let hint = near_key(view, fault.message.as_bytes());
+            explain(&fault).hinting(hint)
+        })
+    }
+}
+
+impl Sources {
+    /// `fault` as an error of a template.
+    fn explain(&self, stage: Stage, fault: &Fault) -> Error {
+        let Fault { message, template, position } = fault;
+        let name = template.as_ref().unwrap_or(&self.files.first);
+        let source = self.files.texts.get(name).map(String::as_str).unwrap_or_default();
+        let Some((line, characters)) = *position else {
+            return Error::new(stage, format!("template: {name}: {message}"));
+        };
+        // Go counts bytes.
+        let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let column = text.chars().take(characters).map(char::len_utf8).sum();
+        let path = if *name == self.files.first {
+            self.src.clone()
+        } else {
+            Folder::new(&self.folder).path_of(name)
+        };
+        let place = Place { path: &path, source: source.as_bytes(), line, column: Some(column) };
+        Error::new(stage, format!("template: {name}:{line}:{column}: {message}")).at(place)
+    }
+}
+
+/// Whether any template of `engine` mentions the variable `store`.
+fn wants_store(engine: &Tera) -> bool {
+    let mentions = |name| {
+        // Of templates that are there, this cannot fail.
+        engine.get_template_variables(name).map_or(true, |variables| variables.contains(STORE))
+    };
+    let takes = |name| {
+        let component = engine.get_component_definition(name);
+        component.is_some_and(|component| {
+            component.args().iter().any(|arg| arg.is_implicit() && arg.name() == STORE)
+        })
+    };
+    engine.get_template_names().any(mentions) || engine.get_component_names().any(takes)
+}
+
+/// An engine with all functions and no template; those with templates begin as its copies.
+fn base() -> &'static Tera {
+    static BASE: OnceLock<Tera> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let mut engine = Tera::new();
+        engine.autoescape_on([""; 0]);
+        for function in functions::table() {
+            function.register(&mut engine);
+        }
+        engine
+    })
+}
+
+/// The names of the functions that templates have beside those of the language.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    functions::table().into_iter().map(|function| function.name)
+}
+
+#[cfg(test)]
+mod tests;

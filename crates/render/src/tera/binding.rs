@@ -1,0 +1,359 @@
+//! Rust functions as functions and filters of Tera.
+//!
+//! A [`Function`] is made of a name, the names of its arguments and a Rust function whose
+//! parameters have the types that the arguments must have; [`Parameter`] and [`Answer`] are those
+//! types. Arguments are checked strictly: a missing one, one of the wrong kind and one that does
+//! not exist (which Tera itself would ignore) are errors.
+
+use std::fmt;
+
+use ::tera::value::ValueKind;
+use ::tera::{ArgFromValue, Kwargs, State, Tera, TeraResult, Value};
+use bytes::Bytes;
+
+use super::scope::{self, Context};
+use crate::{funcs, json};
+
+/// A function of templates.
+pub(super) struct Function {
+    /// Its name, in both languages.
+    pub(super) name: &'static str,
+    /// The names of its arguments; as a filter it takes the first from before the bar.
+    parameters: &'static [&'static str],
+    /// Whether it is a filter as well.
+    filter: bool,
+    call: Call,
+}
+
+type Call = Box<dyn Fn(&Context, &mut Arguments<'_>) -> Result<Value, Failure> + Send + Sync>;
+
+/// Why a function has no answer: one line, without the function's name.
+#[derive(Debug)]
+pub(super) struct Failure(String);
+
+impl Failure {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Failure(text.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<funcs::Error> for Failure {
+    fn from(error: funcs::Error) -> Self {
+        Failure(error.to_string())
+    }
+}
+
+impl From<json::Error> for Failure {
+    fn from(error: json::Error) -> Self {
+        Failure(error.to_string())
+    }
+}
+
+impl Function {
+    /// A function that is a filter as well: `parameters` names its arguments, in the order of
+    /// those of `body`, and the first of them is the filter's value.
+    pub(super) fn with_filter<B: Body<N, Marker>, const N: usize, Marker>(
+        name: &'static str,
+        parameters: &'static [&'static str; N],
+        body: B,
+    ) -> Self {
+        Self { filter: true, ..Self::new(name, parameters, body) }
+    }
+
+    /// A function that is no filter, because there is nothing it would be one of, or because Tera
+    /// has a filter of this name already.
+    pub(super) fn new<B: Body<N, Marker>, const N: usize, Marker>(
+        name: &'static str,
+        parameters: &'static [&'static str; N],
+        body: B,
+    ) -> Self {
+        let call: Call = Box::new(move |context, arguments| body.call(context, arguments));
+        Self { name, parameters, filter: false, call }
+    }
+
+    /// A function that takes arguments of any name.
+    pub(super) fn of_any(
+        name: &'static str,
+        body: impl Fn(Vec<(String, Value)>) -> Result<Value, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        let call: Call = Box::new(move |_, arguments| {
+            let name = |name: &::tera::value::Key<'_>| name.as_str().unwrap_or_default().to_owned();
+            body(arguments.named.iter().map(|(key, value)| (name(key), value.clone())).collect())
+        });
+        Self { name, parameters: &[], filter: false, call }
+    }
+
+    /// Lets the templates of `engine` call it.
+    pub(super) fn register(self, engine: &mut Tera) {
+        let function = std::sync::Arc::new(self);
+        if function.filter {
+            let filter = std::sync::Arc::clone(&function);
+            engine.register_filter(function.name, move |value: Value, named: Kwargs, _: &State| {
+                filter.call(Some(&value), &named)
+            });
+        }
+        engine.register_function(function.name, move |named: Kwargs, _: &State| {
+            function.call(None, &named)
+        });
+    }
+
+    fn call(&self, piped: Option<&Value>, named: &Kwargs) -> TeraResult<Value> {
+        let mut arguments = Arguments { parameters: self.parameters, piped, named, next: 0 };
+        let answer = scope::with(|context| (self.call)(context, &mut arguments))
+            .unwrap_or_else(|| Err(Failure::new("nothing is being rendered")));
+        answer.map_err(|failure| {
+            ::tera::Error::message(format_args!("error calling {}: {failure}", self.name))
+        })
+    }
+}
+
+/// The arguments of one call.
+pub(super) struct Arguments<'a> {
+    parameters: &'static [&'static str],
+    /// What a filter is applied to.
+    piped: Option<&'a Value>,
+    named: &'a Kwargs,
+    /// Which parameter is read next.
+    next: usize,
+}
+
+impl Arguments<'_> {
+    /// Refuses arguments that no parameter is named like.
+    fn check_names(&self) -> Result<(), Failure> {
+        let taken = self.parameters.iter().skip(usize::from(self.piped.is_some()));
+        let unknown = |name: &&str| !taken.clone().any(|known| known == name);
+        let names = self.named.iter().filter_map(|(name, _)| name.as_str());
+        let Some(name) = names.into_iter().find(unknown) else { return Ok(()) };
+        let taken: Vec<_> = taken.map(|known| format!("\"{known}\"")).collect();
+        Err(Failure(match taken.as_slice() {
+            [] => format!("unknown argument \"{name}\"; there are none"),
+            [only] => format!("unknown argument \"{name}\"; the only one is {only}"),
+            [known @ .., last] => {
+                format!("unknown argument \"{name}\"; there are {} and {last}", known.join(", "))
+            }
+        }))
+    }
+
+    /// The next argument.
+    fn next<P: Parameter>(&mut self) -> Result<P, Failure> {
+        let place = self.next;
+        self.next += 1;
+        let name = self.parameters.get(place).copied().unwrap_or_default();
+        let named;
+        let value = match self.piped {
+            Some(piped) if place == 0 => Some(piped),
+            _ => {
+                named = self.named.get::<&Value>(name).ok().flatten();
+                named
+            }
+        };
+        let Some(value) = value else {
+            return P::absent().ok_or_else(|| Failure(format!("argument \"{name}\" is missing")));
+        };
+        P::from_value(value).ok_or_else(|| {
+            let found = kind(value);
+            let what = match self.piped {
+                Some(_) if place == 0 => "the value".to_owned(),
+                _ => format!("argument \"{name}\""),
+            };
+            Failure(format!("{what} must be {}, not {found}", P::KIND))
+        })
+    }
+}
+
+/// What a Rust function can be given.
+pub(super) trait Parameter: Sized {
+    /// What a template has to give, with its article.
+    const KIND: &'static str;
+
+    /// What `value` is to the function; `None` if it is of another kind.
+    fn from_value(value: &Value) -> Option<Self>;
+
+    /// What stands for an argument that is not given; `None` if it has to be.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+impl Parameter for Bytes {
+    const KIND: &'static str = "a string";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_str().map(|text| Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl Parameter for i64 {
+    const KIND: &'static str = "an integer";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        <i64 as ArgFromValue>::from_value(value).ok()
+    }
+}
+
+impl Parameter for bool {
+    const KIND: &'static str = "true or false";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl Parameter for Value {
+    const KIND: &'static str = "a value";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        (!value.is_undefined()).then(|| value.clone())
+    }
+}
+
+impl<E: Element> Parameter for Vec<E> {
+    const KIND: &'static str = E::LIST;
+
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_array()?.iter().map(E::from_element).collect()
+    }
+}
+
+/// What a list that a Rust function is given can hold.
+pub(super) trait Element: Sized {
+    /// The list, with its article.
+    const LIST: &'static str;
+
+    /// What `value` is to the function; `None` if it does not belong into the list.
+    fn from_element(value: &Value) -> Option<Self>;
+}
+
+impl Element for Value {
+    const LIST: &'static str = "a list";
+
+    fn from_element(value: &Value) -> Option<Self> {
+        Some(value.clone())
+    }
+}
+
+impl Element for Bytes {
+    const LIST: &'static str = "a list of strings";
+
+    fn from_element(value: &Value) -> Option<Self> {
+        Bytes::from_value(value)
+    }
+}
+
+impl<P: Parameter> Parameter for Option<P> {
+    const KIND: &'static str = P::KIND;
+
+    fn from_value(value: &Value) -> Option<Self> {
+        P::from_value(value).map(Some)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+/// What a Rust function can answer.
+pub(super) trait Answer {
+    /// The answer as templates see it.
+    ///
+    /// # Errors
+    /// Templates cannot see it, since it is not UTF-8, or there is none.
+    fn into_value(self) -> Result<Value, Failure>;
+}
+
+impl Answer for Value {
+    fn into_value(self) -> Result<Value, Failure> {
+        Ok(self)
+    }
+}
+
+impl Answer for bool {
+    fn into_value(self) -> Result<Value, Failure> {
+        Ok(self.into())
+    }
+}
+
+impl Answer for i64 {
+    fn into_value(self) -> Result<Value, Failure> {
+        Ok(self.into())
+    }
+}
+
+impl Answer for Bytes {
+    fn into_value(self) -> Result<Value, Failure> {
+        match std::str::from_utf8(&self) {
+            Ok(text) => Ok(text.into()),
+            Err(_) => Err(Failure::new("the result is not valid UTF-8")),
+        }
+    }
+}
+
+impl<T: Answer> Answer for Vec<T> {
+    fn into_value(self) -> Result<Value, Failure> {
+        let values: Vec<_> = self.into_iter().map(T::into_value).collect::<Result<_, _>>()?;
+        Ok(values.into())
+    }
+}
+
+impl<T: Answer, E: Into<Failure>> Answer for Result<T, E> {
+    fn into_value(self) -> Result<Value, Failure> {
+        self.map_err(E::into)?.into_value()
+    }
+}
+
+/// A Rust function of a [`Context`] and `N` parameters.
+pub(super) trait Body<const N: usize, Marker>: Send + Sync + 'static {
+    /// Calls it.
+    ///
+    /// # Errors
+    /// The arguments do not fit, or there is no answer to them.
+    fn call(&self, context: &Context, arguments: &mut Arguments<'_>) -> Result<Value, Failure>;
+}
+
+macro_rules! body {
+    ($count:literal: $($parameter:ident)*) => {
+        impl<F, R, $($parameter,)*> Body<$count, (R, $($parameter,)*)> for F
+        where
+            F: Fn(&Context, $($parameter),*) -> R + Send + Sync + 'static,
+            R: Answer,
+            $($parameter: Parameter,)*
+        {
+            fn call(
+                &self,
+                context: &Context,
+                arguments: &mut Arguments<'_>,
+            ) -> Result<Value, Failure> {
+                arguments.check_names()?;
+                self(context, $(arguments.next::<$parameter>()?),*).into_value()
+            }
+        }
+    };
+}
+
+body!(0:);
+body!(1: A);
+body!(2: A B);
+body!(3: A B C);
+body!(4: A B C D);
+
+/// The kind of a value, with its article.
+fn kind(value: &Value) -> &'static str {
+    match value.kind() {
+        ValueKind::Undefined => "undefined",
+        ValueKind::None => "none",
+        ValueKind::Bool => "true or false",
+        ValueKind::F64 => "a float",
+        ValueKind::String => "a string",
+        ValueKind::Array => "a list",
+        ValueKind::Map => "a map",
+        ValueKind::Bytes => "bytes",
+        // What is left are integers of several widths.
+        _ => "an integer",
+    }
+}

@@ -1,0 +1,237 @@
+//! The folder that other templates are read from.
+//!
+//! Names are paths below the folder with `/` between their parts. Nothing outside of it is ever
+//! read: names that climb or begin at the root are refused, and so are files that only a symbolic
+//! link brings into the folder. Links within it are followed, since configuration that comes as a
+//! volume consists of them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How the names of files end that are looked through for components.
+const ENDING: &str = "tera";
+
+/// A folder of templates.
+pub(super) struct Folder<'a> {
+    path: &'a Path,
+}
+
+/// Why a template cannot be had. The display goes behind the template's name.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unavailable {
+    /// The name leads out of the folder, or the file is not in it.
+    #[error("is outside of the templates folder")]
+    Outside,
+
+    /// The name has parts that say nothing.
+    #[error("is not a plain path in the templates folder")]
+    Unclear,
+
+    /// There is no such file.
+    #[error("does not exist in the templates folder")]
+    Missing,
+
+    /// It is a folder, a pipe, a device.
+    #[error("is not a file")]
+    NoFile,
+
+    /// The system does not give it.
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
+
+    /// It cannot be a template.
+    #[error("is not valid UTF-8")]
+    NoText,
+}
+
+impl<'a> Folder<'a> {
+    pub(super) fn new(path: &'a Path) -> Self {
+        Self { path }
+    }
+
+    /// Where the template `name` is.
+    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// What the template `name` holds.
+    pub(super) fn read(&self, name: &str) -> Result<String, Unavailable> {
+        check_name(name)?;
+        let path = self.resolve(&self.path.join(name))?;
+        // A pipe would make the reader wait for ever.
+        if !fs::metadata(&path).map_err(unavailable)?.is_file() {
+            return Err(Unavailable::NoFile);
+        }
+        String::from_utf8(fs::read(path).map_err(unavailable)?).map_err(|_| Unavailable::NoText)
+    }
+
+    /// The names of the templates that define `component`, in byte order. Of what cannot be read
+    /// nothing is said: it may have nothing to do with the one who asks.
+    pub(super) fn defining(&self, component: &str) -> Vec<String> {
+        let defines = |name: &String| self.read(name).is_ok_and(|text| defines(&text, component));
+        self.names().into_iter().filter(defines).collect()
+    }
+
+    /// The names of all templates that end in `.tera`, in byte order. Hidden files and folders are
+    /// left out: a volume keeps its data in one, and links to it.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        let mut pending = vec![String::new()];
+        let mut seen = BTreeSet::new();
+        while let Some(folder) = pending.pop() {
+            // By its true path, because a link may lead back up.
+            let Ok(path) = self.resolve(&self.path.join(&folder)) else { continue };
+            let Ok(entries) = fs::read_dir(&path) else { continue };
+            if !seen.insert(path) {
+                continue;
+            }
+            for entry in entries.flatten() {
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                if name.starts_with('.') {
+                    continue;
+                }
+                let below = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+                match fs::metadata(entry.path()) {
+                    Ok(found) if found.is_dir() => pending.push(below),
+                    Ok(_) if is_template(&below) => _ = names.insert(below),
+                    _ => {}
+                }
+            }
+        }
+        names
+    }
+
+    /// The true path of `path`, if that is in the folder.
+    fn resolve(&self, path: &Path) -> Result<PathBuf, Unavailable> {
+        let folder = fs::canonicalize(self.path).map_err(unavailable)?;
+        let path = fs::canonicalize(path).map_err(unavailable)?;
+        if path.starts_with(folder) { Ok(path) } else { Err(Unavailable::Outside) }
+    }
+}
+
+/// Whether a file of this name is a Tera template.
+pub(crate) fn is_template(name: impl AsRef<Path>) -> bool {
+    name.as_ref().extension() == Some(OsStr::new(ENDING))
+}
+
+fn check_name(name: &str) -> Result<(), Unavailable> {
+    if name.starts_with('/') || name.split('/').any(|part| part == "..") {
+        return Err(Unavailable::Outside);
+    }
+    // Otherwise one file could have several names, and define its components several times.
+    if name.split('/').any(|part| part.is_empty() || part == ".") || name.contains('\0') {
+        return Err(Unavailable::Unclear);
+    }
+    Ok(())
+}
+
+fn unavailable(error: io::Error) -> Unavailable {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Unavailable::Missing,
+        _ => Unavailable::Unreadable(error),
+    }
+}
+
+/// Whether `text` has a tag that begins the definition of `component`. Comments are not told
+/// apart: whoever loads the file will see.
+fn defines(text: &str, component: &str) -> bool {
+    const TAG: &str = "component";
+    text.match_indices(TAG).any(|(at, _)| {
+        let before = text[..at].trim_end();
+        let name = text[at + TAG.len()..].trim_start();
+        before.strip_suffix('-').unwrap_or(before).ends_with("{%")
+            && name.len() < text.len() - at - TAG.len()
+            && name.strip_prefix(component).is_some_and(|rest| {
+                !rest.starts_with(|c: char| c == '.' || c == '_' || c.is_alphanumeric())
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A folder `templates` with these files, beside which there is a `secret`.
+    fn sandbox(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+        let root = tempfile::tempdir().expect("a folder");
+        let templates = root.path().join("templates");
+        fs::create_dir(&templates).expect("a folder");
+        fs::write(root.path().join("secret"), "secret").expect("a file");
+        for (name, text) in files {
+            let path = templates.join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        (root, templates)
+    }
+
+    #[track_caller]
+    fn refuses(templates: &Path, name: &str, why: &str) {
+        let error = Folder::new(templates).read(name).expect_err(name);
+        assert_eq!(error.to_string(), why, "{name:?}");
+    }
+
+    #[test]
+    fn names_cannot_lead_out() {
+        let (root, templates) = sandbox(&[("sub/a", "a")]);
+        let absolute = root.path().join("secret");
+        for name in ["../secret", "sub/../../secret", "sub/../sub/a", "..", "/etc/passwd", "//"] {
+            refuses(&templates, name, "is outside of the templates folder");
+        }
+        refuses(&templates, &absolute.to_string_lossy(), "is outside of the templates folder");
+        for name in ["", ".", "./sub/a", "sub//a", "sub/a/", "sub/\0"] {
+            refuses(&templates, name, "is not a plain path in the templates folder");
+        }
+        refuses(&templates, "sub", "is not a file");
+        refuses(&templates, "sub/a/b", "does not exist in the templates folder");
+        refuses(&templates, "b", "does not exist in the templates folder");
+        assert_eq!(Folder::new(&templates).read("sub/a").expect("a file"), "a");
+    }
+
+    #[test]
+    fn links_cannot_lead_out_either() {
+        let (root, templates) = sandbox(&[("..data/a.tera", "a")]);
+        symlink("../secret", templates.join("file.tera")).expect("a link");
+        symlink(root.path(), templates.join("folder")).expect("a link");
+        symlink("..data/a.tera", templates.join("a.tera")).expect("a link");
+        symlink("nowhere", templates.join("dangling.tera")).expect("a link");
+        refuses(&templates, "file.tera", "is outside of the templates folder");
+        refuses(&templates, "folder/secret", "is outside of the templates folder");
+        refuses(&templates, "dangling.tera", "does not exist in the templates folder");
+        // As a volume of Kubernetes has them; the folder itself may be a link too.
+        let link = root.path().join("link");
+        symlink("templates", &link).expect("a link");
+        assert_eq!(Folder::new(&link).read("a.tera").expect("a file"), "a");
+        assert_eq!(Vec::from_iter(Folder::new(&link).names()), ["a.tera", "file.tera"]);
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let (_root, templates) = sandbox(&[]);
+        let made = std::process::Command::new("mkfifo").arg(templates.join("pipe")).status();
+        assert!(made.expect("mkfifo").success());
+        refuses(&templates, "pipe", "is not a file");
+    }
+
+    #[test]
+    fn components_are_found_in_files_that_define_them() {
+        let (_root, templates) = sandbox(&[
+            ("a.tera", "{% component button() %}{% endcomponent %}"),
+            ("sub/b.tera", "{%-\n component  button (x) %}{% endcomponent button %}"),
+            ("c.tera", "{% component buttons() %} {% component button.x() %} componentbutton"),
+            ("d.tera", "{{ <button /> }} component button"),
+            ("e.txt", "{% component button() %}{% endcomponent %}"),
+            (".hidden/f.tera", "{% component button() %}{% endcomponent %}"),
+        ]);
+        symlink(".", templates.join("loop")).expect("a link");
+        let folder = Folder::new(&templates);
+        assert_eq!(folder.defining("button"), ["a.tera", "sub/b.tera"]);
+        assert_eq!(folder.defining("button.x"), ["c.tera"]);
+        assert_eq!(folder.defining("nothing"), [""; 0]);
+    }
+}

@@ -1,0 +1,229 @@
+//! The table of functions: Tera's names of arguments for what [`funcs`](crate::funcs) does.
+//!
+//! A function is called with named arguments, and is a filter as well wherever it takes a value:
+//! `getv(key="/a")` and `"/a" | getv`, `split(text=x, pat=":")` and `x | split(pat=":")`. Arguments
+//! in `[…]` below may be left out.
+//!
+//! | function | arguments | answer |
+//! |---|---|---|
+//! | `exists` | `key` | true or false |
+//! | `get` | `key` | a map: `key`, `value` |
+//! | `getv` | `key`, [`default`] | a string |
+//! | `gets` | `pattern` | a list of maps: `key`, `value` |
+//! | `getvs` | `pattern` | a list of strings |
+//! | `ls`, `lsdir` | `path` | a list of strings |
+//! | `base`, `dir` | `path` | a string |
+//! | `contains` | `text`, `pat` | true or false |
+//! | `split` | `text`, `pat` | a list of strings |
+//! | `join` | `list`, [`sep`] | a string |
+//! | `replace` | `text`, `from`, `to`, [`count`: all] | a string |
+//! | `toUpper`, `toLower` | `text` | a string |
+//! | `trimSuffix` | `text`, `suffix` | a string |
+//! | `add`, `sub`, `mul`, `div`, `mod` | `a`, `b` | an integer |
+//! | `seq` | `first`, `last` | a list of integers |
+//! | `atoi` | `text` | an integer |
+//! | `parseBool` | `text` | true or false |
+//! | `json` | `text` | a map |
+//! | `jsonArray` | `text` | a list |
+//! | `base64Encode`, `base64Decode` | `text` | a string |
+//! | `map` | any | a map of the arguments, by name |
+//! | `reverse` | `list` | a list |
+//! | `sortByLength` | `list`, of strings | a list |
+//! | `sortKVByLength` | `list`, as of `gets` | a list |
+//! | `getenv` | `name`, [`default`] | a string |
+//! | `datetime` | [`format`], [`utc`], [`timestamp`] | a string, with `timestamp=true` an integer |
+//! | `fileExists` | `path` | true or false |
+//! | `lookupIP`, `lookupIPV4`, `lookupIPV6` | `name` | a list of strings |
+//! | `lookupSRV` | `name`, `service`, `protocol` | a list of maps: `target`, `port`, `priority`, `weight` |
+//!
+//! Tera has filters of some of these names:
+//!
+//! - `get` and `reverse` stay Tera's filters: `get` looks into a map, and `reverse` turns round
+//!   lists (of anything) and strings. As a function `get` asks the store, and `reverse` is the
+//!   filter.
+//! - `join`, `replace` and `split` are confd's, which do all that Tera's do. `replace` can also
+//!   stop after `count` places. `split` by nothing gives the characters, as in Go; Tera's own puts
+//!   an empty string before and behind them.
+//!
+//! Lists are never changed in place, as they are in Go templates: what is sorted or turned round
+//! is the answer.
+
+use ::tera::Value;
+use bytes::Bytes;
+
+use super::binding::{Answer, Failure, Function};
+use super::scope::Context;
+use super::values::{self, Keyed};
+use crate::funcs::{data, env, kv, math, net, path, text};
+use crate::time::{Place, Time};
+
+/// A count that `replace` never reaches.
+const EVERYWHERE: i64 = -1;
+
+/// Every function of confd; Tera's own are not among them.
+pub(super) fn table() -> Vec<Function> {
+    [store(), strings(), numbers(), structures(), order(), world()].into_iter().flatten().collect()
+}
+
+/// What the store holds.
+fn store() -> Vec<Function> {
+    vec![
+        Function::with_filter("exists", &["key"], |cx: &Context, key: Bytes| cx.view.exists(&key)),
+        Function::new("get", &["key"], |cx: &Context, key: Bytes| -> Result<Value, Failure> {
+            let value = kv::get(&cx.view, &key)?;
+            values::pair(&key, &value)
+        }),
+        Function::with_filter(
+            "getv",
+            &["key", "default"],
+            |cx: &Context, key: Bytes, default: Option<Bytes>| -> Result<Value, Failure> {
+                values::value_of(&key, &kv::getv(&cx.view, &key, default)?)
+            },
+        ),
+        Function::with_filter("gets", &["pattern"], |cx: &Context, pattern: Bytes| {
+            kv::gets(&cx.view, &pattern)
+        }),
+        Function::with_filter("getvs", &["pattern"], |cx: &Context, pattern: Bytes| {
+            kv::getvs(&cx.view, &pattern)
+        }),
+        Function::with_filter("ls", &["path"], |cx: &Context, path: Bytes| cx.view.ls(&path)),
+        Function::with_filter("lsdir", &["path"], |cx: &Context, path: Bytes| cx.view.lsdir(&path)),
+    ]
+}
+
+/// Strings and paths.
+fn strings() -> Vec<Function> {
+    vec![
+        Function::with_filter("base", &["path"], |_: &Context, name: Bytes| path::base(&name)),
+        Function::with_filter("dir", &["path"], |_: &Context, name: Bytes| path::dir(&name)),
+        Function::with_filter("contains", &["text", "pat"], |_: &Context, s: Bytes, pat: Bytes| {
+            text::contains(&s, &pat)
+        }),
+        Function::with_filter("split", &["text", "pat"], |_: &Context, s: Bytes, pat: Bytes| {
+            text::split(&s, &pat)
+        }),
+        Function::with_filter(
+            "join",
+            &["list", "sep"],
+            |_: &Context, list: Vec<Value>, separator: Option<Bytes>| {
+                // Whatever is in the list, as it would be printed.
+                let list: Vec<_> = list.iter().map(|value| value.to_string().into()).collect();
+                text::join(&list, &separator.unwrap_or_default())
+            },
+        ),
+        Function::with_filter(
+            "replace",
+            &["text", "from", "to", "count"],
+            |_: &Context, s: Bytes, from: Bytes, to: Bytes, count: Option<i64>| {
+                text::replace(&s, &from, &to, count.unwrap_or(EVERYWHERE))
+            },
+        ),
+        Function::with_filter("toUpper", &["text"], |_: &Context, s: Bytes| text::to_upper(&s)),
+        Function::with_filter("toLower", &["text"], |_: &Context, s: Bytes| text::to_lower(&s)),
+        Function::with_filter(
+            "trimSuffix",
+            &["text", "suffix"],
+            |_: &Context, s: Bytes, suffix: Bytes| text::trim_suffix(&s, &suffix),
+        ),
+    ]
+}
+
+/// Arithmetic and parsing.
+fn numbers() -> Vec<Function> {
+    vec![
+        Function::with_filter("add", &["a", "b"], |_: &Context, a: i64, b: i64| math::add(a, b)),
+        Function::with_filter("sub", &["a", "b"], |_: &Context, a: i64, b: i64| math::sub(a, b)),
+        Function::with_filter("mul", &["a", "b"], |_: &Context, a: i64, b: i64| math::mul(a, b)),
+        Function::with_filter("div", &["a", "b"], |_: &Context, a: i64, b: i64| math::div(a, b)),
+        Function::with_filter("mod", &["a", "b"], |_: &Context, a: i64, b: i64| math::modulo(a, b)),
+        Function::with_filter("seq", &["first", "last"], |_: &Context, first: i64, last: i64| {
+            math::seq(first, last).map(Vec::from_iter)
+        }),
+        Function::with_filter("atoi", &["text"], |_: &Context, s: Bytes| math::atoi(&s)),
+        Function::with_filter("parseBool", &["text"], |_: &Context, s: Bytes| math::parse_bool(&s)),
+    ]
+}
+
+/// Structured and encoded data.
+fn structures() -> Vec<Function> {
+    vec![
+        Function::with_filter("json", &["text"], |_: &Context, s: Bytes| values::object(&s)),
+        Function::with_filter("jsonArray", &["text"], |_: &Context, s: Bytes| values::array(&s)),
+        Function::with_filter("base64Encode", &["text"], |_: &Context, s: Bytes| {
+            data::base64_encode(&s)
+        }),
+        Function::with_filter("base64Decode", &["text"], |_: &Context, s: Bytes| {
+            data::base64_decode(&s)
+        }),
+        Function::of_any("map", |entries| Ok(values::map(entries))),
+    ]
+}
+
+/// The order of lists.
+fn order() -> Vec<Function> {
+    vec![
+        Function::new("reverse", &["list"], |_: &Context, list: Value| {
+            list.reverse().map_err(|error| Failure::new(error.to_string()))
+        }),
+        Function::with_filter("sortByLength", &["list"], |_: &Context, mut list: Vec<Bytes>| {
+            text::sort_by_length(&mut list, Bytes::len);
+            list
+        }),
+        Function::with_filter("sortKVByLength", &["list"], |_: &Context, mut list: Vec<Keyed>| {
+            text::sort_by_length(&mut list, Keyed::key_length);
+            list
+        }),
+    ]
+}
+
+/// The world outside.
+fn world() -> Vec<Function> {
+    vec![
+        Function::with_filter(
+            "getenv",
+            &["name", "default"],
+            |cx: &Context, name: Bytes, default: Option<Bytes>| -> Result<Value, Failure> {
+                let value = env::getenv(&*cx.host, &name, default);
+                values::text(&value, || format!("the value of {}", String::from_utf8_lossy(&name)))
+            },
+        ),
+        Function::new("datetime", &["format", "utc", "timestamp"], datetime),
+        Function::with_filter("fileExists", &["path"], |cx: &Context, path: Bytes| {
+            cx.host.file_exists(&path)
+        }),
+        Function::with_filter("lookupIP", &["name"], |cx: &Context, name: Bytes| {
+            net::lookup_ip(&*cx.host, &name)
+        }),
+        Function::with_filter("lookupIPV4", &["name"], |cx: &Context, name: Bytes| {
+            net::lookup_ipv4(&*cx.host, &name)
+        }),
+        Function::with_filter("lookupIPV6", &["name"], |cx: &Context, name: Bytes| {
+            net::lookup_ipv6(&*cx.host, &name)
+        }),
+        Function::with_filter(
+            "lookupSRV",
+            &["name", "service", "protocol"],
+            |cx: &Context, name: Bytes, service: Bytes, protocol: Bytes| {
+                net::lookup_srv(&*cx.host, &service, &protocol, &name)
+            },
+        ),
+    ]
+}
+
+/// The time it is, as Go prints it; with `format` in a layout of Go's (`2006-01-02 15:04:05`), with
+/// `timestamp` as the seconds since 1970. It is this machine's zone's time, or with `utc` UTC.
+fn datetime(
+    cx: &Context,
+    format: Option<Bytes>,
+    utc: Option<bool>,
+    timestamp: Option<bool>,
+) -> Result<Value, Failure> {
+    let now = cx.host.now();
+    let now: Time = if utc.unwrap_or_default() { now.at(Place::Utc) } else { now };
+    match (format, timestamp.unwrap_or_default()) {
+        (None, false) => Ok(now.to_string().into()),
+        (None, true) => Ok(now.unix().into()),
+        (Some(layout), false) => Bytes::from(now.format(&layout)).into_value(),
+        (Some(_), true) => Err(Failure::new("a timestamp has no format")),
+    }
+}

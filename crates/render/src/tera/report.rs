@@ -1,0 +1,228 @@
+//! What Tera says of a template, in the form in which errors of Go templates are said.
+//!
+//! Where Tera checks several templates together it has only a text for what it finds: reports for
+//! people, with a line of the source and a caret. [`faults`] reads them back, so that each has its
+//! place; what it cannot read it passes on as it is.
+
+use std::collections::BTreeMap;
+
+use ::tera::{ErrorKind, ReportError};
+
+/// One thing that is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// What, in one line.
+    pub(super) message: String,
+    /// The template, where it is about one.
+    pub(super) template: Option<String>,
+    /// Where in the template, if that is known: the line, counted from 1, and how many characters
+    /// of it are before the fault.
+    pub(super) position: Option<(usize, usize)>,
+}
+
+/// Something that a template needs and that was not there.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need<'a> {
+    /// A template, to include or to extend.
+    Template(&'a str),
+    /// A component.
+    Component(&'a str),
+}
+
+impl Fault {
+    /// Something about the whole of `template`.
+    pub(super) fn of(template: &str, message: impl Into<String>) -> Self {
+        Self { message: one_line(message), template: Some(template.to_owned()), position: None }
+    }
+
+    fn reported(report: &ReportError) -> Self {
+        let span = report.span();
+        Self {
+            message: one_line(report.message()),
+            template: Some(report.filename().to_owned()),
+            position: Some((span.start_line, span.start_col)),
+        }
+    }
+
+    /// What is missing, if that is what is wrong.
+    pub(super) fn need(&self) -> Option<Need<'_>> {
+        let quoted = |kind: &str| self.message.strip_prefix(kind)?.strip_suffix('`');
+        quoted("Unknown template `")
+            .map(Need::Template)
+            .or_else(|| quoted("Unknown component `").map(Need::Component))
+    }
+
+    /// The name of a function or filter that there is not.
+    pub(super) fn unknown_name(&self) -> Option<&str> {
+        let rest = self.message.strip_prefix("Unknown ")?;
+        let rest = rest.strip_prefix("function `").or_else(|| rest.strip_prefix("filter `"))?;
+        rest.strip_suffix('`')
+    }
+}
+
+/// All that `error` says; never nothing. `sources` are the templates that Tera was given.
+pub(super) fn faults(error: &::tera::Error, sources: &BTreeMap<String, String>) -> Vec<Fault> {
+    match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
+            vec![Fault::reported(report)]
+        }
+        ErrorKind::MissingParent { current, parent } => {
+            let position = sources.get(current).and_then(|source| position_of(source, parent));
+            vec![Fault { position, ..Fault::of(current, format!("Unknown template `{parent}`")) }]
+        }
+        ErrorKind::CircularExtend { tpl, inheritance_chain } => {
+            vec![Fault::of(tpl, format!("extends itself: {}", chain(tpl, inheritance_chain)))]
+        }
+        ErrorKind::CircularInclude { tpl, include_chain } => {
+            let chain = include_chain.join(" -> ");
+            vec![Fault::of(tpl, format!("includes itself: {chain}"))]
+        }
+        kind => {
+            let text = kind.to_string();
+            let mut faults = reports(&text);
+            if faults.is_empty() {
+                faults.push(Fault { message: one_line(text), template: None, position: None });
+            }
+            faults
+        }
+    }
+}
+
+/// The first thing that `error` says.
+pub(super) fn first_fault(error: &::tera::Error, sources: &BTreeMap<String, String>) -> Fault {
+    let whole = || Fault { message: one_line(error.to_string()), template: None, position: None };
+    faults(error, sources).into_iter().next().unwrap_or_else(whole)
+}
+
+fn chain(template: &str, parents: &[String]) -> String {
+    let mut names = vec![template];
+    names.extend(parents.iter().map(String::as_str));
+    names.join(" -> ")
+}
+
+/// Where `source` names the template it extends: Tera does not say.
+fn position_of(source: &str, parent: &str) -> Option<(usize, usize)> {
+    let tag = source.find("extends")?;
+    let at = tag + source[tag..].find(parent)?;
+    let line_start = source[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = 1 + source[..at].matches('\n').count();
+    // With the quotation mark, as for includes.
+    Some((line, source[line_start..at].chars().count().saturating_sub(1)))
+}
+
+/// The reports in `text`: each is `error: MESSAGE` and, on a line of its own, `--> NAME:LINE:COLUMN`
+/// with the column counted from 1; then an excerpt, whose lines all have a `|`.
+fn reports(text: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut message: Option<Vec<&str>> = None;
+    for line in text.lines() {
+        if let Some(begin) = line.strip_prefix("error: ") {
+            message = Some(vec![begin]);
+        } else if let Some(lines) = &mut message {
+            match line.trim_start().strip_prefix("--> ").and_then(place) {
+                Some((template, position)) => {
+                    let message = one_line(lines.join("\n"));
+                    let template = Some(template.to_owned());
+                    faults.push(Fault { message, template, position: Some(position) });
+                }
+                None => {
+                    lines.push(line);
+                    continue;
+                }
+            }
+            message = None;
+        }
+    }
+    faults
+}
+
+/// What `NAME:LINE:COLUMN` says.
+fn place(text: &str) -> Option<(&str, (usize, usize))> {
+    let (rest, column) = text.rsplit_once(':')?;
+    let (template, line) = rest.rsplit_once(':')?;
+    let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
+    Some((template, (line, column.checked_sub(1)?)))
+}
+
+/// `text` without line breaks: what is logged has to stay on one line.
+fn one_line(text: impl Into<String>) -> String {
+    let text = text.into();
+    if text.contains(['\n', '\r']) { text.replace('\r', "\\r").replace('\n', "\\n") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::tera::Tera;
+
+    use super::*;
+
+    /// What is wrong with these templates.
+    fn found(templates: &[(&str, &str)]) -> Vec<Fault> {
+        let sources: BTreeMap<_, _> =
+            templates.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();
+        let error = Tera::new().add_raw_templates(templates.to_vec()).expect_err("faults");
+        faults(&error, &sources)
+    }
+
+    fn fault(message: &str, template: &str, position: Option<(usize, usize)>) -> Fault {
+        Fault { position, ..Fault::of(template, message) }
+    }
+
+    #[test]
+    fn every_report_is_read_with_its_place() {
+        let include = "é {% include \"x:1.tera\" %}";
+        assert_eq!(
+            found(&[("b", "\n  {{ nope() }}{{ 1 | never }}"), ("a:1", include)]),
+            [
+                fault("Unknown template `x:1.tera`", "a:1", Some((1, 13))),
+                fault("Unknown function `nope`", "b", Some((2, 5))),
+                fault("Unknown filter `never`", "b", Some((2, 21))),
+            ]
+        );
+        let faults = found(&[("a", "{{ <button /> }}")]);
+        assert_eq!(faults, [fault("Unknown component `button`", "a", Some((1, 3)))]);
+        assert_eq!(faults[0].need(), Some(Need::Component("button")));
+    }
+
+    #[test]
+    fn a_report_about_a_name_with_a_line_break_is_one_line() {
+        let faults = found(&[("a", "{% include \"x\\ny\" %}")]);
+        assert_eq!(faults, [fault("Unknown template `x\\ny`", "a", Some((1, 11)))]);
+    }
+
+    #[test]
+    fn a_source_that_looks_like_a_report_is_none() {
+        let faults = found(&[("a", "error: Unknown template `b` --> a:1:1 {{ x() }}")]);
+        assert_eq!(faults, [fault("Unknown function `x`", "a", Some((1, 41)))]);
+    }
+
+    #[test]
+    fn a_missing_parent_has_the_place_that_names_it() {
+        let faults = found(&[("a", "{# base #}\n{% extends 'base.tera' %}")]);
+        assert_eq!(faults, [fault("Unknown template `base.tera`", "a", Some((2, 11)))]);
+        assert_eq!(faults[0].need(), Some(Need::Template("base.tera")));
+    }
+
+    #[test]
+    fn circles_are_told_in_full() {
+        let extends = [("a", "{% extends 'b' %}"), ("b", "{% extends 'a' %}")];
+        assert_eq!(found(&extends), [fault("extends itself: a -> b -> a", "a", None)]);
+        let includes = [("a", "{% include 'b' %}"), ("b", "{% include 'a' %}")];
+        assert_eq!(found(&includes), [fault("includes itself: a -> b -> a", "a", None)]);
+    }
+
+    #[test]
+    fn a_syntax_error_has_its_place() {
+        let faults = found(&[("a", "\n{% if %}")]);
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].position.map(|(line, _)| line), Some(2), "{faults:?}");
+    }
+
+    #[test]
+    fn what_is_no_report_is_passed_on() {
+        let error = ::tera::Error::message("two\nlines");
+        let found = faults(&error, &BTreeMap::new());
+        let message = "two\\nlines".to_owned();
+        assert_eq!(found, [Fault { message, template: None, position: None }]);
+    }
+}

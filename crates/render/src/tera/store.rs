@@ -1,0 +1,108 @@
+//! The view as one nested object, which templates know as `store`.
+//!
+//! The key `/services/web/url` is `store.services.web.url`; a part that is no identifier is written
+//! `store["my-service"]` or `store.servers["0"]`. On each level the names are in byte order.
+//!
+//! A key that is a folder as well is the folder there, and its own value has the empty name, which
+//! no part of a key can have: of `/app` and `/app/port`, `store.app.port` is the one and
+//! `store.app[""]` the other.
+
+use std::collections::BTreeMap;
+
+use ::tera::Value;
+use bytes::Bytes;
+use store::View;
+
+use super::binding::Failure;
+use super::values;
+
+/// A folder of keys, or a key, or both.
+#[derive(Default)]
+struct Node {
+    /// The whole key and its value.
+    own: Option<(Bytes, Bytes)>,
+    below: BTreeMap<String, Node>,
+}
+
+/// All that `view` shows.
+///
+/// # Errors
+/// A key or a value is not UTF-8, or a key has too many parts.
+pub(super) fn object(view: &View) -> Result<Value, Failure> {
+    let mut root = Node::default();
+    for pair in view.iter() {
+        let key: Bytes = pair.key.into();
+        let name = values::name_of(&key)?;
+        let mut node = &mut root;
+        for (depth, part) in name.split('/').filter(|part| !part.is_empty()).enumerate() {
+            if depth >= values::MAX_DEPTH {
+                let most = values::MAX_DEPTH;
+                return Err(Failure::new(format!("{name} has more than {most} parts")));
+            }
+            node = node.below.entry(part.to_owned()).or_default();
+        }
+        node.own = Some((key, pair.value));
+    }
+    // The root is a folder, even of nothing.
+    root.folder()
+}
+
+impl Node {
+    fn value(self) -> Result<Value, Failure> {
+        match self.own {
+            Some((key, value)) if self.below.is_empty() => values::value_of(&key, &value),
+            _ => self.folder(),
+        }
+    }
+
+    fn folder(self) -> Result<Value, Failure> {
+        let own = self.own.map(|(key, value)| Ok((String::new(), values::value_of(&key, &value)?)));
+        let below = self.below.into_iter().map(|(name, node)| Ok((name, node.value()?)));
+        let entries: Vec<_> = own.into_iter().chain(below).collect::<Result<_, Failure>>()?;
+        Ok(values::map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::view;
+
+    fn object_of<K: Into<Bytes>, V: Into<Bytes>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> String {
+        match object(&view(pairs)) {
+            Ok(value) => value.to_string(),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    #[test]
+    fn parts_of_keys_are_levels_in_byte_order() {
+        assert_eq!(
+            object_of([("/b/y", "1"), ("/b/x", "2"), ("/a", "3")]),
+            r#"{"a": "3", "b": {"x": "2", "y": "1"}}"#
+        );
+        // As whole keys, `/b-` sorts before `/b/x`.
+        assert_eq!(object_of([("/b/x", "1"), ("/b-", "2")]), r#"{"b": {"x": "1"}, "b-": "2"}"#);
+        assert_eq!(object_of([("/", "1"); 0]), "{}");
+    }
+
+    #[test]
+    fn the_value_of_a_key_that_is_a_folder_has_the_empty_name() {
+        assert_eq!(
+            object_of([("/app/port", "80"), ("/app", "shop"), ("/", "root")]),
+            r#"{"": "root", "app": {"": "shop", "port": "80"}}"#
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_named() {
+        let pairs = [("/a", &b"x"[..]), ("/bin", b"\xff")];
+        assert_eq!(object_of(pairs), "the value of /bin is not valid UTF-8");
+        let deep = "/a".repeat(values::MAX_DEPTH);
+        assert!(object_of([(deep.clone(), "x")]).starts_with("{\"a\""));
+        let deeper = format!("{deep}/a");
+        assert_eq!(object_of([(deeper.clone(), "x")]), format!("{deeper} has more than 128 parts"));
+    }
+}
