@@ -20,6 +20,9 @@ use crate::{
 /// How long a pass that is under way when the stop signal comes may take to end.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// The folder in the confdir that templates are in.
+const TEMPLATES: &[u8] = b"templates";
+
 /// What an agent works on, and how.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,14 +56,8 @@ pub struct Agent {
 impl Agent {
     /// An agent that reads keys from `backend`; template functions ask `host` for the rest.
     pub fn new(settings: Settings, backend: Box<dyn Backend>, host: Arc<dyn Host>) -> Self {
-        Self {
-            settings,
-            backend,
-            host,
-            templates: Templates::default(),
-            warned: HashSet::new(),
-            swept: false,
-        }
+        let templates = Templates::new(resource::join(&settings.confdir, TEMPLATES));
+        Self { settings, backend, host, templates, warned: HashSet::new(), swept: false }
     }
 
     /// One pass over all resources.
@@ -150,7 +147,7 @@ impl Agent {
         for (path, error) in &found.broken {
             failed(resource::Error::unreadable(path, "stat", error));
         }
-        let templates = resource::join(confdir, b"templates");
+        let templates = resource::join(confdir, TEMPLATES);
         let mut resources = Vec::with_capacity(found.files.len());
         for path in &found.files {
             debug!("Found template: {}", path.display());

@@ -17,7 +17,7 @@ use std::{
 use backend::Backend;
 use bytes::Bytes;
 use deploy::{Durable, Options, Staged};
-use render::{Host, Template};
+use render::{Engine, Host, Template};
 use store::{Scope, Snapshot, View};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{debug, error, info};
@@ -61,7 +61,7 @@ impl<'a> Pass<'a> {
     pub(crate) async fn run(mut self, resources: &[Arc<Resource>]) -> Option<Failed> {
         let snapshots = self.read(resources).await;
         for (resource, snapshot) in resources.iter().zip(snapshots) {
-            let rendered = match self.templates.get(&resource.src) {
+            let rendered = match self.templates.get(resource) {
                 Ok(template) => {
                     if template.uses("fileExists") {
                         self.finish_all().await;
@@ -181,34 +181,54 @@ impl<'a> Pass<'a> {
 }
 
 /// The compiled templates, kept from pass to pass while their files stay the same.
-#[derive(Default)]
 pub(crate) struct Templates {
-    compiled: HashMap<PathBuf, (Vec<u8>, Arc<Template>)>,
+    folder: PathBuf,
+    compiled: HashMap<PathBuf, Compiled>,
+}
+
+/// A template and what it was compiled from.
+struct Compiled {
+    engine: Engine,
+    source: Vec<u8>,
+    template: Arc<Template>,
 }
 
 impl Templates {
-    /// The template in the file `src`, compiled now unless its text is that of last time.
-    fn get(&mut self, src: &Path) -> Result<Arc<Template>, String> {
+    /// None yet. Templates may take others from `folder`.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder, compiled: HashMap::new() }
+    }
+
+    /// The template of `resource`, compiled now unless all files it is made of are those of last
+    /// time.
+    fn get(&mut self, resource: &Resource) -> Result<Arc<Template>, String> {
+        let (src, engine) = (&resource.src, resource.engine);
         debug!("Using source template {}", src.display());
         let source = fs::read(src).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => format!("Missing template: {}", src.display()),
             io::ErrorKind::IsADirectory => unreadable("read", src, &error),
             _ => unreadable("open", src, &error),
         })?;
-        if let Some((known, template)) = self.compiled.get(src)
-            && *known == source
+        if let Some(known) = self.compiled.get(src)
+            && (known.engine, &known.source) == (engine, &source)
+            && known.template.is_current()
         {
-            return Ok(Arc::clone(template));
+            return Ok(Arc::clone(&known.template));
         }
         debug!("Compiling source template {}", src.display());
-        let template = Template::compile(src, &source).map_err(|error| {
+        let template = match engine {
+            Engine::Go => Template::compile(src, &source),
+            Engine::Tera => Template::compile_tera(src, &source, &self.folder),
+        };
+        let template = template.map_err(|error| {
             if let Some(hint) = error.excerpt().hint() {
                 info!("{}: {hint}", src.display());
             }
             unable(src, &error)
         })?;
         let template = Arc::new(template);
-        self.compiled.insert(src.to_path_buf(), (source, Arc::clone(&template)));
+        let compiled = Compiled { engine, source, template: Arc::clone(&template) };
+        self.compiled.insert(src.clone(), compiled);
         Ok(template)
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use deploy::{CheckCommand, Target};
+use render::Engine;
 use store::{Prefix, Scope};
 
 use crate::{
@@ -22,6 +23,8 @@ pub(crate) struct Resource {
     pub(crate) path: PathBuf,
     /// The template's source file.
     pub(crate) src: PathBuf,
+    /// The language it is written in.
+    pub(crate) engine: Engine,
     /// What its keys are relative to.
     pub(crate) prefix: Prefix,
     /// The keys it asks for, prefix included.
@@ -55,8 +58,8 @@ impl Resource {
     /// resource's own.
     ///
     /// # Errors
-    /// The file cannot be read, is no TOML, has a key of a wrong type, no `src`, or a `mode` that
-    /// is no number.
+    /// The file cannot be read, is no TOML, has a key of a wrong type, no `src`, a `mode` that is
+    /// no number, or an `engine` that there is not.
     pub(crate) fn load(path: &Path, templates: &Path, prefix: &[u8]) -> Result<Self, Error> {
         let fault = |reason: String| Error { path: path.to_path_buf(), reason };
         let bytes = fs::read(path).map_err(|error| Error::unreadable(path, "open", &error))?;
@@ -96,6 +99,7 @@ impl Resource {
         let (check_cmd, reload_cmd) = (text("check_cmd")?, text("reload_cmd")?);
         let (uid, gid) = (number("uid")?, number("gid")?);
         let mode = text("mode")?;
+        let engine = table.string("engine").map_err(|error| error.to_string())?;
         // Names of confd's internals that its decoder accepts and nothing reads.
         number("filemode")?;
         table.strings("stagefile").map_err(|error| error.to_string())?;
@@ -111,9 +115,12 @@ impl Resource {
             );
         }
         let prefix = Prefix::new(if prefix.is_empty() { own_prefix.as_bytes() } else { prefix });
+        let src = join(templates, src.as_bytes());
+        let engine = engine.map_or_else(|| Ok(Engine::of_file(&src)), read_engine)?;
         Ok(Resource {
             path: path.to_path_buf(),
-            src: join(templates, src.as_bytes()),
+            src,
+            engine,
             scope: keys.iter().map(|key| prefix.join(key.as_bytes())).collect(),
             prefix,
             target: Target {
@@ -140,6 +147,14 @@ impl Resource {
 pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
     let joined = store::path::join([folder.as_os_str().as_bytes(), name]);
     PathBuf::from(OsString::from_vec(joined))
+}
+
+/// The language that `name` means.
+fn read_engine(name: &str) -> Result<Engine, String> {
+    Engine::from_name(name).ok_or_else(|| {
+        let known = Engine::ALL.map(|engine| format!("{:?}", engine.name()));
+        format!("unknown engine {name:?}; the known ones are {}", known.join(" and "))
+    })
 }
 
 /// A file mode in any of Go's bases.
@@ -179,8 +194,18 @@ fn ignored(table: &str, key: &str) -> String {
             "group is ignored, as in confd; use gid, a number".into()
         }
         folded => {
-            let known =
-                ["src", "dest", "keys", "prefix", "mode", "uid", "gid", "check_cmd", "reload_cmd"];
+            let known = [
+                "src",
+                "dest",
+                "keys",
+                "prefix",
+                "mode",
+                "uid",
+                "gid",
+                "engine",
+                "check_cmd",
+                "reload_cmd",
+            ];
             let near = known.iter().map(|known| (strsim::jaro_winkler(folded, known), known));
             let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.8);
             let hint =
@@ -261,6 +286,14 @@ mod tests {
                 "strconv.ParseUint: parsing \"999999999999\": value out of range",
             ),
             (
+                "[template]\nsrc='a'\nengine='jinja'",
+                "unknown engine \"jinja\"; the known ones are \"go\" and \"tera\"",
+            ),
+            (
+                "[template]\nsrc='a'\nengine=2",
+                "toml: line 3 (last key \"template.engine\"): incompatible types: TOML value has type int64; destination has type string",
+            ),
+            (
                 "[template]\nsrc='a'\nuid='root'",
                 "toml: line 3 (last key \"template.uid\"): incompatible types: TOML value has type string; destination has type integer",
             ),
@@ -269,6 +302,21 @@ mod tests {
                 loaded(text).unwrap_err(),
                 format!("Cannot process template resource a.toml - {error}")
             );
+        }
+    }
+
+    #[test]
+    fn the_language_is_that_of_the_files_name_unless_the_resource_says_another() {
+        for (table, engine) in [
+            ("src='a.tmpl'", Engine::Go),
+            ("src='tera'", Engine::Go),
+            ("src='a.conf.tera'", Engine::Tera),
+            ("src='a.conf'\nengine='tera'", Engine::Tera),
+            ("src='a.tera'\nengine='go'", Engine::Go),
+        ] {
+            let resource = loaded(&format!("[template]\n{table}")).unwrap();
+            assert_eq!(resource.engine, engine, "{table}");
+            assert!(resource.warnings.is_empty(), "{table}");
         }
     }
 
