@@ -87,10 +87,7 @@ pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
         Level::of(event) <= level && ours.contains(&root)
     });
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let layout = Layout {
-        source: format!("{host} {program}[{}]", std::process::id()),
-        clock,
-    };
+    let layout = Layout { source: format!("{host} {program}[{}]", std::process::id()), clock };
     let lines = tracing_subscriber::fmt::layer()
         .event_format(layout)
         .with_writer(std::io::stderr)
