@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use store::{Coverage, Key, Scope, Snapshot};
 
-use crate::{Backend, Error};
+use crate::{Backend, Error, Watch};
 
 /// Environment variables, as they were when this was made: a process's own do not change.
 pub struct Env {
@@ -60,6 +60,11 @@ impl Env {
 impl Backend for Env {
     async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
         Ok(scopes.iter().map(|scope| self.snapshot(scope)).collect())
+    }
+
+    /// The variables of a process do not change from outside.
+    async fn watch(&self, _: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+        Ok(None)
     }
 }
 

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use store::{Coverage, Scope, Snapshot};
 
-use crate::{Backend, Error};
+use crate::{Backend, Error, Watch};
 
 /// Files and folders of files.
 ///
@@ -67,6 +67,10 @@ impl Backend for File {
         }
         let snapshot = self.snapshot()?;
         Ok(vec![snapshot; scopes.len()])
+    }
+
+    async fn watch(&self, _: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+        Ok(None)
     }
 }
 
