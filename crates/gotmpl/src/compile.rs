@@ -23,7 +23,8 @@ pub(crate) fn compile(tree: &Tree, functions: &Table) -> Program {
         program: Program::default(),
         starts: HashMap::new(),
         pending: Vec::new(),
-        blocks: Vec::new(),
+        open: Depth::default(),
+        loops: Vec::new(),
         just_bound: true,
     };
     for (name, _) in &tree.templates {
@@ -45,8 +46,10 @@ struct Compiler<'t> {
     starts: HashMap<Name, Label>,
     /// What is to be compiled, first thing last.
     pending: Vec<Task>,
-    /// The blocks that are open at this point.
-    blocks: Vec<Block>,
+    /// The blocks that are open at this point and keep something to be put back.
+    open: Depth,
+    /// The loops and `else` lists of loops around this point, innermost last.
+    loops: Vec<Loop>,
     /// Whether a jump can lead to the end of the program as it is.
     just_bound: bool,
 }
@@ -73,7 +76,7 @@ enum Task {
     Emit(Op),
     Bind(Label),
     Open(Block),
-    Close,
+    Close(Block),
 }
 
 /// What an argument is for.
@@ -85,15 +88,39 @@ enum Parameter {
     Method { index: u16 },
 }
 
-/// A block that `break` and `continue` may have to leave.
+/// A block that keeps something to be put back when it is left.
 #[derive(Clone, Copy)]
 enum Block {
     /// The variables since a mark.
     Variables,
     /// A changed dot.
     With,
+    /// A loop, or its `else` list.
+    Range(Target),
+}
+
+/// How many blocks are open, apart from loops.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    marks: u32,
+    dots: u32,
+}
+
+/// Something that `break` and `continue` can leave.
+#[derive(Clone, Copy)]
+struct Loop {
+    target: Target,
+    /// The blocks around it.
+    around: Depth,
+    /// The place among the loops of the one that `continue` concerns.
+    continued: Option<usize>,
+}
+
+/// Where `break` and `continue` lead.
+#[derive(Clone, Copy)]
+enum Target {
     /// A loop: its next step, and what follows it.
-    Range { next: Label, end: Label },
+    List { next: Label, end: Label },
     /// The `else` list of a loop. It is no part of the loop, but in Go `break` leaves just it,
     /// whereas `continue` concerns the loop around.
     Otherwise { end: Label },
@@ -115,10 +142,8 @@ impl Compiler<'_> {
                 Task::Argument { node, parameter } => self.argument(node, parameter),
                 Task::Emit(op) => self.emit(op),
                 Task::Bind(label) => self.bind(label),
-                Task::Open(block) => self.blocks.push(block),
-                Task::Close => {
-                    self.blocks.pop();
-                }
+                Task::Open(block) => self.open(block),
+                Task::Close(block) => self.close(block),
             }
         }
     }
@@ -165,7 +190,7 @@ impl Compiler<'_> {
                 Task::Emit(Op::With(otherwise)),
                 Task::Open(Block::With),
                 Task::List(list, 0),
-                Task::Close,
+                Task::Close(Block::With),
                 Task::Emit(Op::EndWith),
                 Task::Emit(Op::Jump(end)),
             ]),
@@ -179,28 +204,28 @@ impl Compiler<'_> {
                     ([_, _], false) => Bind::Both,
                     _ => Bind::Nothing,
                 };
+                let block = Block::Range(Target::List { next, end });
                 tasks.extend([
                     Task::Emit(Op::Range { otherwise, two_variables: names.len() > 1 }),
-                    Task::Open(Block::Range { next, end }),
+                    Task::Open(block),
                     Task::Bind(next),
                     Task::Emit(Op::Next { done: end, bind }),
                     Task::List(list, 0),
-                    Task::Close,
+                    Task::Close(block),
                     Task::Emit(Op::Jump(next)),
                 ]);
             }
         }
         tasks.push(Task::Bind(otherwise));
         if choice == Choice::Range {
-            tasks.push(Task::Open(Block::Otherwise { end }));
-        }
-        tasks.push(Task::List(other_list, 0));
-        if choice == Choice::Range {
-            tasks.push(Task::Close);
+            let block = Block::Range(Target::Otherwise { end });
+            tasks.extend([Task::Open(block), Task::List(other_list, 0), Task::Close(block)]);
+        } else {
+            tasks.push(Task::List(other_list, 0));
         }
         tasks.push(Task::Bind(end));
         if declares {
-            tasks.extend([Task::Close, Task::Emit(Op::Release)]);
+            tasks.extend([Task::Close(Block::Variables), Task::Emit(Op::Release)]);
         }
         self.then(tasks);
     }
@@ -216,30 +241,46 @@ impl Compiler<'_> {
         (names.collect(), pipe.assigns)
     }
 
-    /// `break`, or else `continue`: leaves the blocks inside of the loop first.
-    fn leave(&mut self, for_good: bool) {
-        let (mut marks, mut dots) = (0, 0);
-        // The parser lets neither stand outside a loop.
-        let mut target = None;
-        for block in self.blocks.iter().rev() {
-            match *block {
-                Block::Variables => marks += 1,
-                Block::With => dots += 1,
-                Block::Otherwise { .. } if !for_good => {}
-                Block::Otherwise { end } => target = Some(Op::Jump(end)),
-                Block::Range { end, .. } if for_good => target = Some(Op::EndRange(end)),
-                Block::Range { next, .. } => target = Some(Op::Jump(next)),
-            }
-            if target.is_some() {
-                break;
+    fn open(&mut self, block: Block) {
+        match block {
+            Block::Variables => self.open.marks += 1,
+            Block::With => self.open.dots += 1,
+            Block::Range(target) => {
+                let continued = match target {
+                    Target::List { .. } => Some(self.loops.len()),
+                    Target::Otherwise { .. } => self.loops.last().and_then(|last| last.continued),
+                };
+                self.loops.push(Loop { target, around: self.open, continued });
             }
         }
+    }
+
+    fn close(&mut self, block: Block) {
+        match block {
+            Block::Variables => self.open.marks -= 1,
+            Block::With => self.open.dots -= 1,
+            Block::Range(_) => drop(self.loops.pop()),
+        }
+    }
+
+    /// `break`, or else `continue`: leaves the blocks inside of the loop first.
+    fn leave(&mut self, for_good: bool) {
+        let innermost = self.loops.last();
+        let left = match for_good {
+            true => innermost,
+            false => innermost.and_then(|last| self.loops.get(last.continued?)),
+        };
+        // The parser lets neither stand outside a loop.
+        let Some(&Loop { target, around, .. }) = left else { return };
+        let (marks, dots) = (self.open.marks - around.marks, self.open.dots - around.dots);
         if marks + dots > 0 {
             self.emit(Op::Unwind { marks, dots });
         }
-        if let Some(jump) = target {
-            self.emit(jump);
-        }
+        self.emit(match target {
+            Target::List { end, .. } if for_good => Op::EndRange(end),
+            Target::List { next, .. } => Op::Jump(next),
+            Target::Otherwise { end } => Op::Jump(end),
+        });
     }
 
     fn call_template(&mut self, id: NodeId, name: Name, pipe: Option<NodeId>) {
