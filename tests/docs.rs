@@ -50,19 +50,34 @@ fn every_recipe_of_the_cookbook_gives_what_it_says() {
 }
 
 #[test]
-fn every_function_has_an_entry_in_the_reference_with_examples() {
+fn every_function_has_an_entry_with_signatures_and_examples_in_both_languages() {
+    let document = document("docs/templates.md");
     let examples = examples_of("docs/templates.md");
     let documented: BTreeSet<_> =
         examples.iter().flat_map(|example| example.functions.iter().map(String::as_str)).collect();
     let functions: BTreeSet<_> = render::functions().collect();
     assert_eq!(documented, functions);
     for function in functions {
-        let of_it = |example: &&Example| example.functions.iter().any(|name| name == function);
-        let examples: Vec<_> = examples.iter().filter(of_it).collect();
-        for language in [Language::Go] {
-            let shown = examples.iter().filter(|example| example.language == language);
-            let shown = shown.filter(|example| calls(&example.template, function));
-            assert!(shown.count() > 0, "{function} has no example in {language:?}");
+        let heading = format!("`{function}`");
+        let mut entries = document.split("\n### ");
+        let entry = entries.find(|entry| entry.lines().next().unwrap().contains(&heading)).unwrap();
+        // Signatures stand behind the name of the language or below one another.
+        let signatures: Vec<_> =
+            entry.lines().filter_map(|line| line.get("Tera  ".len()..)).collect();
+        let has_signature = |end: &str| {
+            signatures
+                .iter()
+                .any(|line| line.strip_prefix(function).is_some_and(|rest| rest.starts_with(end)))
+        };
+        assert!(has_signature("(") && (has_signature(" ") || function == "datetime"), "{function}");
+        for language in [Language::Go, Language::Tera] {
+            let of_it = |example: &&Example| {
+                example.functions.iter().any(|name| name == function)
+                    && example.language == language
+                    && calls(&example.template, function)
+            };
+            let shown = examples.iter().filter(of_it).count();
+            assert!(shown > 0, "{function} has no example in {language:?}");
         }
     }
 }
