@@ -71,8 +71,14 @@ impl Root {
 /// The first syntax error; without one, that the root is of another kind than `root`; without
 /// that, the first number beyond `float64`.
 pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B::Value>, Error> {
-    let mut decoder =
-        Decoder { scanner: Scanner::new(input), build, open: Vec::new(), beyond: None };
+    let mut decoder = Decoder {
+        scanner: Scanner::new(input),
+        build,
+        open: Vec::new(),
+        values: Vec::new(),
+        keys: Vec::new(),
+        beyond: None,
+    };
     decoder.scanner.skip_space();
     let found = decoder.scanner.peek();
     let value = decoder.root()?;
@@ -93,52 +99,63 @@ pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B
 }
 
 /// An array or object whose end has not been seen.
-enum Open<V> {
-    Array(Vec<V>),
-    Object { members: Vec<(Bytes, V)>, key: Bytes },
-}
-
-/// What the next token has to be.
-enum Next<V> {
-    /// A value begins here.
-    Value,
-    /// This value has just ended.
-    Done(V),
+#[derive(Clone, Copy)]
+struct Open {
+    is_object: bool,
+    /// Where its elements, or the values of its members, begin among those of all open ones.
+    values: usize,
+    /// The same for the names of its members.
+    keys: usize,
 }
 
 struct Decoder<'a, B: Build> {
     scanner: Scanner<'a>,
     build: &'a B,
-    open: Vec<Open<B::Value>>,
+    /// Innermost last.
+    open: Vec<Open>,
+    /// The complete values in the open arrays and objects.
+    values: Vec<B::Value>,
+    /// The names of the members of the open objects, the one being read included.
+    keys: Vec<Bytes>,
     /// The first number beyond `float64`.
     beyond: Option<Error>,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A value begins here.
+    Value,
+    /// A value has just ended; it is the last of [`Decoder::values`].
+    Rest,
 }
 
 impl<B: Build> Decoder<'_, B> {
     /// Reads the whole text.
     fn root(&mut self) -> Result<B::Value, Error> {
+        let mut next = Next::Value;
         loop {
-            let mut next = self.value()?;
-            while let Next::Done(value) = next {
-                if self.open.is_empty() {
+            next = match (next, self.open.last().copied()) {
+                (Next::Value, _) => self.value()?,
+                (Next::Rest, Some(open)) => self.after(open)?,
+                (Next::Rest, None) => {
                     self.scanner.skip_space();
-                    return match self.scanner.peek() {
-                        None => Ok(value),
-                        Some(_) => Err(self.scanner.unexpected(Place::AfterRoot)),
+                    return match (self.scanner.peek(), self.values.pop()) {
+                        (None, Some(value)) => Ok(value),
+                        _ => Err(self.scanner.unexpected(Place::AfterRoot)),
                     };
                 }
-                next = self.after(value)?;
             }
         }
     }
 
     /// Reads a scalar, an empty array or object, or the beginning of one that is not empty.
-    fn value(&mut self) -> Result<Next<B::Value>, Error> {
+    fn value(&mut self) -> Result<Next, Error> {
         self.scanner.skip_space();
         let value = match self.scanner.peek() {
             Some(b'"') => self.build.string(self.scanner.string()?),
-            Some(b'[') => return self.begin_array(),
-            Some(b'{') => return self.begin_object(),
+            Some(b'[') => return self.begin(false),
+            Some(b'{') => return self.begin(true),
             Some(b't') => {
                 self.scanner.literal("true")?;
                 self.build.boolean(true)
@@ -157,42 +174,33 @@ impl<B: Build> Decoder<'_, B> {
             }
             _ => return Err(self.scanner.unexpected(Place::Value)),
         };
-        Ok(Next::Done(value))
+        self.values.push(value);
+        Ok(Next::Rest)
     }
 
-    fn begin_array(&mut self) -> Result<Next<B::Value>, Error> {
-        self.enter()?;
-        if self.scanner.peek() == Some(b']') {
-            self.scanner.advance();
-            return Ok(Next::Done(self.build.array(Vec::new())));
-        }
-        self.open.push(Open::Array(Vec::new()));
-        Ok(Next::Value)
-    }
-
-    fn begin_object(&mut self) -> Result<Next<B::Value>, Error> {
-        self.enter()?;
-        if self.scanner.peek() == Some(b'}') {
-            self.scanner.advance();
-            return Ok(Next::Done(self.build.object(Vec::new())));
-        }
-        let key = self.key()?;
-        self.open.push(Open::Object { members: Vec::new(), key });
-        Ok(Next::Value)
-    }
-
-    /// Goes past an opening bracket and the space behind it.
-    fn enter(&mut self) -> Result<(), Error> {
+    /// Goes past an opening bracket, and up to the first value.
+    fn begin(&mut self, is_object: bool) -> Result<Next, Error> {
         if self.open.len() == MAX_DEPTH {
             return Err(Error::Depth);
         }
+        let open = Open { is_object, values: self.values.len(), keys: self.keys.len() };
+        self.open.push(open);
         self.scanner.advance();
         self.scanner.skip_space();
-        Ok(())
+        match (self.scanner.peek(), is_object) {
+            (Some(b']'), false) | (Some(b'}'), true) => {
+                self.scanner.advance();
+                self.close(open);
+                return Ok(Next::Rest);
+            }
+            (_, true) => self.key()?,
+            (_, false) => {}
+        }
+        Ok(Next::Value)
     }
 
     /// Reads a key and its colon.
-    fn key(&mut self) -> Result<Bytes, Error> {
+    fn key(&mut self) -> Result<(), Error> {
         if self.scanner.peek() != Some(b'"') {
             return Err(self.scanner.unexpected(Place::Key));
         }
@@ -202,51 +210,45 @@ impl<B: Build> Decoder<'_, B> {
             return Err(self.scanner.unexpected(Place::AfterKey));
         }
         self.scanner.advance();
-        Ok(key)
+        self.keys.push(key);
+        Ok(())
     }
 
-    /// Puts a value where it belongs and reads what follows it there.
-    fn after(&mut self, value: B::Value) -> Result<Next<B::Value>, Error> {
+    /// Reads what follows a value in the innermost array or object, which is `open`.
+    fn after(&mut self, open: Open) -> Result<Next, Error> {
         self.scanner.skip_space();
-        let (place, end) = match self.open.last_mut() {
-            Some(Open::Array(elements)) => {
-                elements.push(value);
-                (Place::AfterElement, b']')
-            }
-            Some(Open::Object { members, key }) => {
-                members.push((mem::take(key), value));
-                (Place::AfterMember, b'}')
-            }
-            None => return Ok(Next::Done(value)),
+        let (place, end) = match open.is_object {
+            true => (Place::AfterMember, b'}'),
+            false => (Place::AfterElement, b']'),
         };
         match self.scanner.peek() {
             Some(b',') => self.scanner.advance(),
             Some(byte) if byte == end => {
                 self.scanner.advance();
-                return Ok(self.close());
+                self.close(open);
+                return Ok(Next::Rest);
             }
             _ => return Err(self.scanner.unexpected(place)),
         }
-        if end == b'}' {
+        if open.is_object {
             self.scanner.skip_space();
-            let next = self.key()?;
-            if let Some(Open::Object { key, .. }) = self.open.last_mut() {
-                *key = next;
-            }
+            self.key()?;
         }
         Ok(Next::Value)
     }
 
-    /// Makes the value of the array or object that has just ended.
-    fn close(&mut self) -> Next<B::Value> {
-        match self.open.pop() {
-            Some(Open::Array(elements)) => Next::Done(self.build.array(elements)),
-            Some(Open::Object { mut members, .. }) => {
-                sort_members(&mut members);
-                Next::Done(self.build.object(members))
-            }
-            None => Next::Value,
-        }
+    /// Makes the value of the array or object that has just ended, which is `open`.
+    fn close(&mut self, open: Open) {
+        self.open.pop();
+        let values = self.values.drain(open.values..);
+        let value = if open.is_object {
+            let mut members: Vec<_> = self.keys.drain(open.keys..).zip(values).collect();
+            sort_members(&mut members);
+            self.build.object(members)
+        } else {
+            self.build.array(values.collect())
+        };
+        self.values.push(value);
     }
 
     /// A number; one beyond `float64` is remembered and stands as zero.
@@ -265,19 +267,23 @@ impl<B: Build> Decoder<'_, B> {
     /// Go's words for the place of the value being read.
     fn target(&self) -> String {
         let mut path = String::new();
-        for open in &self.open {
+        for (nth, open) in self.open.iter().enumerate() {
+            // What lies deeper begins where this one's own values and names end.
+            let (values, keys) = match self.open.get(nth + 1) {
+                Some(inner) => (inner.values, inner.keys),
+                None => (self.values.len(), self.keys.len()),
+            };
             path.push('.');
-            match open {
-                Open::Array(elements) => path.push_str(&elements.len().to_string()),
-                Open::Object { key, .. } => {
-                    let key = String::from_utf8_lossy(key);
-                    path.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                }
+            if open.is_object {
+                let key = self.keys[..keys].last().map(|key| String::from_utf8_lossy(key));
+                path.push_str(&key.unwrap_or_default().replace('~', "~0").replace('/', "~1"));
+            } else {
+                path.push_str(&(values - open.values).to_string());
             }
         }
         match self.open.last() {
-            Some(Open::Object { .. }) if path != "." => format!("Go struct field {path}"),
-            Some(Open::Array(_)) => path,
+            Some(Open { is_object: true, .. }) if path != "." => format!("Go struct field {path}"),
+            Some(Open { is_object: false, .. }) => path,
             _ => "Go value".to_owned(),
         }
     }
