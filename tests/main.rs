@@ -3,6 +3,7 @@
 //! - `cli`: flags, usage text, version, exit codes.
 //! - `config`: confd.toml, environment and flags, and which of them wins.
 //! - `logs`: the layout and the texts of the log.
+//! - `excerpts`: the lines of files that the log shows below an error.
 //! - `resources`: which files of conf.d are taken, what they may say, prefixes and keys.
 //! - `functions`: template functions as a user of confd sees them, and their errors.
 //! - `docs`: the examples in the documents, each of which is run.
@@ -22,6 +23,7 @@ mod cli;
 mod config;
 mod deploy;
 mod docs;
+mod excerpts;
 mod faults;
 mod functions;
 mod integration;

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent::document::Document;
+use agent::document::{Document, Unknown};
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::{
@@ -245,7 +245,7 @@ fn read_file(path: &Path, notices: &mut Vec<Notice>) -> anyhow::Result<Layer> {
         )));
         return Ok(layer);
     }
-    for (key, line) in root.unknown() {
+    for Unknown { key, line, .. } in root.unknown() {
         let hint =
             nearest_key(key).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
         notices

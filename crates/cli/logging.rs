@@ -1,7 +1,8 @@
 //! confd's log: one line per event on standard error, in the layout that alerts are built on.
 //!
 //! `<RFC 3339 time> <host> <program>[<pid>]: <LEVEL> <message>`. Messages are printed as they
-//! are: no colours, no escaping, no second formatting.
+//! are: no colours, no escaping, no second formatting. Below the line of an event that has the
+//! field `excerpt` come the lines of that, which are indented and cannot be taken for events.
 
 use std::{fmt, sync::Arc};
 
@@ -121,23 +122,31 @@ where
         let now = self.clock.now().format(RFC_3339);
         let level = Level::of(event.metadata()).word();
         write!(line, "{} {}: {level} ", String::from_utf8_lossy(&now), self.source)?;
-        let mut message = Message { line, result: Ok(()) };
+        let mut message = Message { line, excerpt: String::new(), result: Ok(()) };
         event.record(&mut message);
         message.result?;
-        message.line.write_char('\n')
+        message.line.write_char('\n')?;
+        // In the same write as the line, so that nothing gets between them.
+        for excerpt in message.excerpt.lines() {
+            writeln!(message.line, "{excerpt}")?;
+        }
+        Ok(())
     }
 }
 
-/// Writes an event's message and nothing else.
+/// Writes an event's message and keeps the excerpt from a file that goes with it.
 struct Message<'w> {
     line: Writer<'w>,
+    excerpt: String,
     result: fmt::Result,
 }
 
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" && self.result.is_ok() {
-            self.result = write!(self.line, "{value:?}");
+        match field.name() {
+            "message" if self.result.is_ok() => self.result = write!(self.line, "{value:?}"),
+            "excerpt" => self.excerpt = format!("{value:?}"),
+            _ => {}
         }
     }
 }

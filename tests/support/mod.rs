@@ -11,6 +11,6 @@ mod world;
 
 pub use daemon::Daemon;
 pub use network::Network;
-pub use run::{Ended, Run, eventually};
+pub use run::{Ended, Run, eventually, is_excerpt};
 pub use sandbox::Sandbox;
 pub use world::needs_root;

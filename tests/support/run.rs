@@ -113,9 +113,15 @@ impl Ended {
         }
     }
 
-    /// The log without its headers: `LEVEL message`, a line each.
+    /// The log without its headers and excerpts from files: `LEVEL message`, a line each.
     pub fn log(&self) -> Vec<String> {
-        self.stderr.lines().map(|line| message(line).unwrap_or(line).to_owned()).collect()
+        let events = self.stderr.lines().filter(|line| !is_excerpt(line));
+        events.map(|line| message(line).unwrap_or(line).to_owned()).collect()
+    }
+
+    /// The lines of excerpts from files in the log.
+    pub fn excerpts(&self) -> Vec<&str> {
+        self.stderr.lines().filter(|line| is_excerpt(line)).collect()
     }
 
     /// Whether the log has exactly this line (`LEVEL message`).
@@ -136,6 +142,11 @@ impl Ended {
         assert!(!self.stderr.contains(text), "{text:?} is in:\n{}", self.stderr);
         self
     }
+}
+
+/// Whether a log line belongs to the event above it.
+pub fn is_excerpt(line: &str) -> bool {
+    line.starts_with("  ")
 }
 
 /// The part of a log line behind its header, `<time> <host> <program>[<pid>]: `.

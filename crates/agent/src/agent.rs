@@ -13,6 +13,7 @@ use tracing::{debug, error, warn};
 
 use crate::{
     discover,
+    fault::Fault,
     pass::{Pass, Templates},
     resource::{self, Resource},
 };
@@ -140,12 +141,12 @@ impl Agent {
             );
         }
         let mut last = None;
-        let mut failed = |error: resource::Error| {
-            error!("{error}");
-            last = Some(Failed(error.to_string()));
+        let mut failed = |fault: Fault| {
+            fault.log();
+            last = Some(Failed(fault.text));
         };
         for (path, error) in &found.broken {
-            failed(resource::Error::unreadable(path, "stat", error));
+            failed(resource::unreadable(path, "stat", error));
         }
         let templates = resource::join(confdir, TEMPLATES);
         let mut resources = Vec::with_capacity(found.files.len());
@@ -154,13 +155,13 @@ impl Agent {
             debug!("Loading template resource from {}", path.display());
             match Resource::load(path, &templates, &self.settings.prefix) {
                 Ok(resource) => resources.push(Arc::new(resource)),
-                Err(error) => failed(error),
+                Err(fault) => failed(fault),
             }
         }
         for warning in resources.iter().flat_map(|resource| &resource.warnings) {
             // Resources are loaded at every pass; once told is enough.
-            if self.warned.insert(warning.clone()) {
-                warn!("{warning}");
+            if self.warned.insert(warning.text.clone()) {
+                warning.warn();
             }
         }
         Ok((resources, last))

@@ -5,9 +5,12 @@
 //! for resource files, words its errors as confd does, and can say which keys nobody asked
 //! for, so that a misspelt one is reported instead of ignored in silence.
 
-use std::{cell::RefCell, fmt};
+use std::{borrow::Cow, cell::RefCell, fmt};
 
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 /// A parsed document. Borrow its keys through [`Document::root`].
 pub struct Document<'t> {
@@ -24,9 +27,10 @@ impl<'t> Document<'t> {
         match DeTable::parse(text) {
             Ok(root) => Ok(Self { text, root: root.into_inner() }),
             Err(error) => {
-                let line = line_of(text, error.span().map_or(0, |span| span.start));
+                let offset = error.span().map_or(0, |span| span.start);
+                let line = line_of(text, offset);
                 let message = error.message().trim_end().replace('\n', "; ");
-                Err(Error(format!("toml: line {line}: {message}")))
+                Err(Error { text: format!("toml: line {line}: {message}"), offset })
             }
         }
     }
@@ -93,7 +97,7 @@ impl<'d, 't> Section<'d, 't> {
         };
         let strings = elements.iter().map(|element| match element.get_ref() {
             DeValue::String(text) => Ok(text.as_ref()),
-            other => Err(self.mismatch(name, element.span().start, other, "string")),
+            _ => Err(self.mismatch(name, element.span().start, element, "string")),
         });
         strings.collect::<Result<_, _>>().map(Some)
     }
@@ -103,34 +107,43 @@ impl<'d, 't> Section<'d, 't> {
     /// # Errors
     /// The value is no table, or an array of tables.
     pub fn section(&self, name: &'static str) -> Result<Option<Section<'d, 't>>, Error> {
-        let Some((_, span, value)) = self.find(name) else { return Ok(None) };
-        match value {
+        let Some((key, value)) = self.find(name) else { return Ok(None) };
+        match value.get_ref() {
             DeValue::Table(table) => {
                 Ok(Some(Section { text: self.text, path: name, table, asked: RefCell::default() }))
             }
-            other => Err(Error(format!(
-                "toml: line {} (last key \"{name}\"): type mismatch for {name}: expected table but found {}",
-                line_of(self.text, span),
-                type_word(other),
-            ))),
+            other => {
+                let text = format!(
+                    "toml: line {} (last key \"{name}\"): type mismatch for {name}: expected table but found {}",
+                    line_of(self.text, key.span().start),
+                    type_word(other),
+                );
+                Err(Error { text, offset: key.span().start })
+            }
         }
     }
 
     /// The 1-based line on which `name` stands, or `None` where the key is absent.
     pub fn line(&self, name: &str) -> Option<usize> {
-        self.find(name).map(|(_, span, _)| line_of(self.text, span))
+        self.find(name).map(|(key, _)| line_of(self.text, key.span().start))
     }
 
-    /// Every key that no call on this section has asked for, with its line, in file order.
-    pub fn unknown(&self) -> Vec<(&'d str, usize)> {
+    /// Where in the text the value of `name` begins, in bytes, or `None` where the key is absent.
+    pub fn offset(&self, name: &str) -> Option<usize> {
+        self.find(name).map(|(_, value)| value.span().start)
+    }
+
+    /// Every key that no call on this section has asked for, in file order.
+    pub fn unknown(&self) -> Vec<Unknown<'d>> {
         let asked = self.asked.borrow();
-        let mut unknown: Vec<(&'d str, usize)> = self
-            .table
-            .iter()
-            .filter(|(key, _)| !asked.contains(&key.get_ref().as_ref()))
-            .map(|(key, _)| (key.get_ref().as_ref(), line_of(self.text, key.span().start)))
+        let keys = self.table.keys().filter(|key| !asked.contains(&key.get_ref().as_ref()));
+        let mut unknown: Vec<Unknown<'d>> = keys
+            .map(|key| {
+                let offset = key.span().start;
+                Unknown { key: key.get_ref(), line: line_of(self.text, offset), offset }
+            })
             .collect();
-        unknown.sort_by_key(|&(_, line)| line);
+        unknown.sort_by_key(|unknown| unknown.offset);
         unknown
     }
 
@@ -140,37 +153,71 @@ impl<'d, 't> Section<'d, 't> {
         wanted: &str,
         read: impl FnOnce(&'d DeValue<'t>) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let Some((_, span, value)) = self.find(name) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| self.mismatch(name, span, value, wanted))
+        let Some((key, value)) = self.find(name) else { return Ok(None) };
+        let told = key.span().start;
+        read(value.get_ref()).map(Some).ok_or_else(|| self.mismatch(name, told, value, wanted))
     }
 
     /// The key spelt exactly so, or else the first that differs only in case.
-    fn find(&self, name: &str) -> Option<(&'d str, usize, &'d DeValue<'t>)> {
+    fn find(&self, name: &str) -> Option<(&'d Key<'t>, &'d Spanned<DeValue<'t>>)> {
         let folded = || self.table.iter().find(|(key, _)| key.get_ref().eq_ignore_ascii_case(name));
         let (key, value) = self.table.get_key_value(name).or_else(folded)?;
         self.asked.borrow_mut().push(key.get_ref());
-        Some((key.get_ref(), key.span().start, value.get_ref()))
+        Some((key, value))
     }
 
-    fn mismatch(&self, name: &str, at: usize, found: &DeValue<'_>, wanted: &str) -> Error {
+    /// The error of `name` having the value `found`. Its text tells the line of the byte `told`,
+    /// as confd's does; it is about `found`.
+    fn mismatch(
+        &self,
+        name: &str,
+        told: usize,
+        found: &Spanned<DeValue<'_>>,
+        wanted: &str,
+    ) -> Error {
         let dot = if self.path.is_empty() { "" } else { "." };
-        Error(format!(
+        let text = format!(
             "toml: line {} (last key \"{}{dot}{name}\"): incompatible types: TOML value has type {}; \
              destination has type {wanted}",
-            line_of(self.text, at),
+            line_of(self.text, told),
             self.path,
-            type_word(found),
-        ))
+            type_word(found.get_ref()),
+        );
+        Error { text, offset: found.span().start }
     }
+}
+
+/// A key as it stands in a document.
+type Key<'t> = Spanned<Cow<'t, str>>;
+
+/// A key that nobody has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown<'d> {
+    /// The key.
+    pub key: &'d str,
+    /// The line on which it stands, counted from 1.
+    pub line: usize,
+    /// Where it begins, in bytes from the beginning of the text.
+    pub offset: usize,
 }
 
 /// Why a document could not be read: one line, in the words of confd's TOML library.
 #[derive(Debug)]
-pub struct Error(String);
+pub struct Error {
+    text: String,
+    offset: usize,
+}
+
+impl Error {
+    /// The place of the fault in the text, in bytes.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -192,8 +239,9 @@ fn type_word(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.as_bytes().iter().take(offset).filter(|&&byte| byte == b'\n').count()
+/// The line, counted from 1, of the byte at `offset`.
+pub(crate) fn line_of(text: impl AsRef<[u8]>, offset: usize) -> usize {
+    1 + text.as_ref().iter().take(offset).filter(|&&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -214,7 +262,7 @@ mod tests {
         let document = Document::parse("log_level = 'debug'").unwrap();
         let root = document.root();
         assert_eq!(root.string("log-level").unwrap(), None);
-        assert_eq!(root.unknown(), [("log_level", 1)]);
+        assert_eq!(root.unknown(), [Unknown { key: "log_level", line: 1, offset: 0 }]);
     }
 
     #[test]

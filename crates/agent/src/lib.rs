@@ -13,6 +13,7 @@ pub mod goint;
 
 mod agent;
 mod discover;
+mod fault;
 mod pass;
 mod resource;
 

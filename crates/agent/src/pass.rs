@@ -20,9 +20,9 @@ use deploy::{Durable, Options, Staged};
 use render::{Engine, Host, Template};
 use store::{Scope, Snapshot, View};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tracing::{debug, error, info};
+use tracing::debug;
 
-use crate::{agent::Failed, resource::Resource};
+use crate::{agent::Failed, fault::Fault, resource::Resource};
 
 /// How many resources wait for the disk at the same time. More gain nothing on common disks.
 pub const OVERLAP: usize = 32;
@@ -66,13 +66,16 @@ impl<'a> Pass<'a> {
                     if template.uses("fileExists") {
                         self.finish_all().await;
                     }
-                    snapshot.and_then(|snapshot| self.render(resource, &template, snapshot))
+                    match snapshot {
+                        Ok(snapshot) => self.render(resource, &template, snapshot),
+                        Err(error) => Err(error.into()),
+                    }
                 }
-                Err(error) => snapshot.and(Err(error)),
+                Err(fault) => Err(snapshot.err().map_or(fault, Fault::from)),
             };
             match rendered {
                 Ok(content) => self.stage(resource, content, resources.len() == 1),
-                Err(error) => self.fail(&error),
+                Err(fault) => self.fail(fault),
             }
             let room = if self.has_commands(resource) { 0 } else { OVERLAP - 1 };
             while self.in_flight.len() > room {
@@ -81,7 +84,7 @@ impl<'a> Pass<'a> {
         }
         self.finish_all().await;
         for error in self.durable.sync() {
-            self.fail(&error.to_string());
+            self.fail(error.to_string().into());
         }
         self.last
     }
@@ -113,16 +116,13 @@ impl<'a> Pass<'a> {
         resource: &Resource,
         template: &Template,
         snapshot: Snapshot,
-    ) -> Result<Bytes, String> {
+    ) -> Result<Bytes, Fault> {
         debug!("Key prefix set to {}", resource.prefix);
         let view = View::new(snapshot, &resource.scope, &resource.prefix);
         debug!("Got the following keys from store: {}", KeyNames(&view));
-        let content = template.render(&view, self.host).map_err(|error| {
-            if let Some(hint) = error.excerpt().hint() {
-                info!("{}: {hint}", resource.path.display());
-            }
-            error.to_string()
-        })?;
+        let content = template
+            .render(&view, self.host)
+            .map_err(|error| Fault { text: error.to_string(), excerpt: error.excerpt().clone() })?;
         Ok(content.into())
     }
 
@@ -170,13 +170,13 @@ impl<'a> Pass<'a> {
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
-            self.fail(&error);
+            self.fail(error.into());
         }
     }
 
-    fn fail(&mut self, text: &str) {
-        error!("{text}");
-        self.last = Some(Failed(text.to_owned()));
+    fn fail(&mut self, fault: Fault) {
+        fault.log();
+        self.last = Some(Failed(fault.text));
     }
 }
 
@@ -201,7 +201,7 @@ impl Templates {
 
     /// The template of `resource`, compiled now unless all files it is made of are those of last
     /// time.
-    fn get(&mut self, resource: &Resource) -> Result<Arc<Template>, String> {
+    fn get(&mut self, resource: &Resource) -> Result<Arc<Template>, Fault> {
         let (src, engine) = (&resource.src, resource.engine);
         debug!("Using source template {}", src.display());
         let source = fs::read(src).map_err(|error| match error.kind() {
@@ -220,11 +220,9 @@ impl Templates {
             Engine::Go => Template::compile(src, &source),
             Engine::Tera => Template::compile_tera(src, &source, &self.folder),
         };
-        let template = template.map_err(|error| {
-            if let Some(hint) = error.excerpt().hint() {
-                info!("{}: {hint}", src.display());
-            }
-            unable(src, &error)
+        let template = template.map_err(|error| Fault {
+            text: unable(src, &error),
+            excerpt: error.excerpt().clone(),
         })?;
         let template = Arc::new(template);
         let compiled = Compiled { engine, source, template: Arc::clone(&template) };

@@ -8,19 +8,18 @@ use std::{
 };
 
 use deploy::{CheckCommand, Target};
-use render::Engine;
+use render::{Engine, Excerpt, Place};
 use store::{Prefix, Scope};
 
 use crate::{
-    document::{Document, Section},
+    document::{self, Document, Section, Unknown},
+    fault::Fault,
     goint,
 };
 
 /// One template resource.
 #[derive(Debug)]
 pub(crate) struct Resource {
-    /// The file that describes it.
-    pub(crate) path: PathBuf,
     /// The template's source file.
     pub(crate) src: PathBuf,
     /// The language it is written in.
@@ -31,24 +30,43 @@ pub(crate) struct Resource {
     pub(crate) scope: Scope,
     /// Where the result goes, and the commands.
     pub(crate) target: Target,
-    /// What is probably not meant as it is written; one line each.
-    pub(crate) warnings: Vec<String>,
+    /// What is probably not meant as it is written.
+    pub(crate) warnings: Vec<Fault>,
 }
 
-/// Why a file is no resource. The text names the file.
-#[derive(Debug, thiserror::Error)]
-#[error("Cannot process template resource {} - {reason}", path.display())]
-pub(crate) struct Error {
-    path: PathBuf,
-    reason: String,
+/// Why a file is no resource: what is wrong with it, and where in the file.
+struct Reason {
+    text: String,
+    offset: Option<usize>,
 }
 
-impl Error {
-    /// The error of a resource file that the system will not give.
-    pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Self {
-        let reason = format!("{operation} {}: {}", path.display(), deploy::errno_text(error));
-        Error { path: path.to_path_buf(), reason }
+impl From<document::Error> for Reason {
+    fn from(error: document::Error) -> Self {
+        Reason { text: error.to_string(), offset: Some(error.offset()) }
     }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Reason { text: text.to_owned(), offset: None }
+    }
+}
+
+/// What is probably not meant as it is written, and where that is.
+struct Warning {
+    text: String,
+    offset: usize,
+}
+
+/// The error of a resource file that the system will not give.
+pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Fault {
+    let reason = format!("{operation} {}: {}", path.display(), deploy::errno_text(error));
+    refused(path, &reason).into()
+}
+
+/// The line that tells that the file `path` is no resource.
+fn refused(path: &Path, reason: &str) -> String {
+    format!("Cannot process template resource {} - {reason}", path.display())
 }
 
 impl Resource {
@@ -60,65 +78,83 @@ impl Resource {
     /// # Errors
     /// The file cannot be read, is no TOML, has a key of a wrong type, no `src`, a `mode` that is
     /// no number, or an `engine` that there is not.
-    pub(crate) fn load(path: &Path, templates: &Path, prefix: &[u8]) -> Result<Self, Error> {
-        let fault = |reason: String| Error { path: path.to_path_buf(), reason };
-        let bytes = fs::read(path).map_err(|error| Error::unreadable(path, "open", &error))?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line =
-                1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-            fault(format!("toml: line {line}: invalid UTF-8"))
-        })?;
-        let document = Document::parse(text).map_err(|error| fault(error.to_string()))?;
-        let root = document.root();
-        let Some(template) = root.section("template").map_err(|error| fault(error.to_string()))?
-        else {
-            return Err(fault("empty src template".into()));
+    pub(crate) fn load(path: &Path, templates: &Path, prefix: &[u8]) -> Result<Self, Fault> {
+        let source = fs::read(path).map_err(|error| unreadable(path, "open", &error))?;
+        let place = |offset| Place::at_offset(path, &source, offset);
+        let (mut resource, warnings) =
+            Self::parse(&source, templates, prefix).map_err(|Reason { text, offset }| Fault {
+                text: refused(path, &text),
+                excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default(),
+            })?;
+        let warning = |Warning { text, offset }| {
+            let place = place(offset);
+            let text = format!("{}:{}: {text}", path.display(), place.line);
+            Fault { text, excerpt: Excerpt::of(place) }
         };
-        let mut resource = Self::read(path, templates, prefix, &template).map_err(fault)?;
-        let unknown = template.unknown().into_iter().map(|key| ("template.", key));
-        for (table, (key, line)) in unknown.chain(root.unknown().into_iter().map(|key| ("", key))) {
-            resource.warnings.push(format!("{}:{line}: {}", path.display(), ignored(table, key)));
-        }
+        resource.warnings = warnings.into_iter().map(warning).collect();
         Ok(resource)
     }
 
-    fn read(
-        path: &Path,
+    fn parse(
+        source: &[u8],
         templates: &Path,
         prefix: &[u8],
-        table: &Section<'_, '_>,
-    ) -> Result<Self, String> {
-        let text = |key| {
-            table.string(key).map(Option::unwrap_or_default).map_err(|error| error.to_string())
+    ) -> Result<(Self, Vec<Warning>), Reason> {
+        let text = std::str::from_utf8(source).map_err(|error| {
+            let offset = error.valid_up_to();
+            let line = document::line_of(source, offset);
+            Reason { text: format!("toml: line {line}: invalid UTF-8"), offset: Some(offset) }
+        })?;
+        let document = Document::parse(text)?;
+        let root = document.root();
+        let Some(template) = root.section("template")? else {
+            return Err("empty src template".into());
         };
-        let number = |key| table.integer(key).map_err(|error| error.to_string());
+        let resource = Self::read(templates, prefix, &template)?;
+        let mut warnings = Vec::new();
+        if let (Some(mode), Some(offset)) = (resource.target.mode, template.offset("mode")) {
+            let written = template.string("mode")?.unwrap_or_default();
+            let text = suspicious_mode(written, mode);
+            warnings.extend(text.map(|text| Warning { text, offset }));
+        }
+        let tables = [("template.", template.unknown()), ("", root.unknown())];
+        for (table, unknown) in tables {
+            warnings.extend(
+                unknown.into_iter().map(|Unknown { key, offset, .. }| Warning {
+                    text: ignored(table, key),
+                    offset,
+                }),
+            );
+        }
+        Ok((resource, warnings))
+    }
+
+    fn read(templates: &Path, prefix: &[u8], table: &Section<'_, '_>) -> Result<Self, Reason> {
+        let text = |key| table.string(key).map(Option::unwrap_or_default);
         let src = text("src")?;
         let dest = text("dest")?;
-        let keys = table.strings("keys").map_err(|error| error.to_string())?.unwrap_or_default();
+        let keys = table.strings("keys")?.unwrap_or_default();
         let own_prefix = text("prefix")?;
         let (check_cmd, reload_cmd) = (text("check_cmd")?, text("reload_cmd")?);
-        let (uid, gid) = (number("uid")?, number("gid")?);
+        let (uid, gid) = (table.integer("uid")?, table.integer("gid")?);
         let mode = text("mode")?;
-        let engine = table.string("engine").map_err(|error| error.to_string())?;
+        let engine = table.string("engine")?;
         // Names of confd's internals that its decoder accepts and nothing reads.
-        number("filemode")?;
-        table.strings("stagefile").map_err(|error| error.to_string())?;
+        table.integer("filemode")?;
+        table.strings("stagefile")?;
         if src.is_empty() {
             return Err("empty src template".into());
         }
-        let mut warnings = Vec::new();
-        let mode = (!mode.is_empty()).then(|| parse_mode(mode)).transpose()?;
-        if let (Some(value), Some(line)) = (mode, table.line("mode")) {
-            warnings.extend(
-                suspicious_mode(text("mode")?, value)
-                    .map(|why| format!("{}:{line}: {why}", path.display())),
-            );
-        }
+        let mode = (!mode.is_empty())
+            .then(|| parse_mode(mode))
+            .transpose()
+            .map_err(|text| Reason { text, offset: table.offset("mode") })?;
         let prefix = Prefix::new(if prefix.is_empty() { own_prefix.as_bytes() } else { prefix });
         let src = join(templates, src.as_bytes());
-        let engine = engine.map_or_else(|| Ok(Engine::of_file(&src)), read_engine)?;
+        let engine = engine
+            .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
+            .map_err(|text| Reason { text, offset: table.offset("engine") })?;
         Ok(Resource {
-            path: path.to_path_buf(),
             src,
             engine,
             scope: keys.iter().map(|key| prefix.join(key.as_bytes())).collect(),
@@ -131,7 +167,7 @@ impl Resource {
                 reload_cmd: (!reload_cmd.is_empty()).then(|| reload_cmd.to_owned()),
                 ..Target::new(dest)
             },
-            warnings,
+            warnings: Vec::new(),
         })
     }
 }
@@ -207,7 +243,7 @@ fn ignored(table: &str, key: &str) -> String {
                 "reload_cmd",
             ];
             let near = known.iter().map(|known| (strsim::jaro_winkler(folded, known), known));
-            let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.8);
+            let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.85);
             let hint =
                 near.map_or(String::new(), |(_, known)| format!(", did you mean {known:?}?"));
             format!("unknown key \"{table}{key}\"{hint}")
@@ -230,7 +266,7 @@ mod tests {
         let path = folder.path().join("a.toml");
         fs::write(&path, text).unwrap();
         Resource::load(&path, Path::new("/etc/confd/templates"), prefix.as_bytes())
-            .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "a.toml"))
+            .map_err(|fault| fault.text.replace(path.to_str().unwrap(), "a.toml"))
     }
 
     fn scope(resource: &Resource) -> Vec<String> {
@@ -330,6 +366,7 @@ mod tests {
         let resource = loaded("[template]\nsrc='a'\nmode='644'").unwrap();
         assert!(
             resource.warnings[0]
+                .text
                 .ends_with(":3: mode \"644\" is decimal and means 0204; write \"0644\" for octal")
         );
         assert!(loaded("[template]\nsrc='a'\nmode='0644'").unwrap().warnings.is_empty());
@@ -352,7 +389,7 @@ mod tests {
             ":5: unknown key \"other\"",
         ];
         for (warning, end) in resource.warnings.iter().zip(ends) {
-            assert!(warning.ends_with(end), "{warning}");
+            assert!(warning.text.ends_with(end), "{}", warning.text);
         }
         assert_eq!(resource.warnings.len(), 3);
     }

@@ -57,7 +57,7 @@ impl<'a> Place<'a> {
 /// nothing to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excerpt {
-    line: Option<Line>,
+    line: Option<Box<Line>>,
     hint: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl Excerpt {
     /// The same with the line at `place`.
     #[must_use]
     pub fn at(mut self, place: Place<'_>) -> Self {
-        self.line = Some(Line::at(place));
+        self.line = Some(Box::new(Line::at(place)));
         self
     }
 
@@ -113,7 +113,7 @@ impl Excerpt {
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut gutter = 0;
-        if let Some(Line { path, number, text, fault }) = &self.line {
+        if let Some(Line { path, number, text, fault }) = self.line.as_deref() {
             gutter = number.to_string().len();
             write!(f, "  {:gutter$}--> {path}:{number}", "")?;
             if let Some(Fault { characters, .. }) = fault {

@@ -1,0 +1,32 @@
+//! What is told of something that is wrong: one line, and below it what helps a person.
+
+use render::Excerpt;
+use tracing::{error, warn};
+
+/// Something that is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The line that goes to the log and that people search for.
+    pub(crate) text: String,
+    /// The place in a template or resource file that it is about, if it is about one.
+    pub(crate) excerpt: Excerpt,
+}
+
+impl Fault {
+    /// Logs it as an error. The excerpt is a field of the event, so that whoever shows events
+    /// keeps both together.
+    pub(crate) fn log(&self) {
+        error!(excerpt = %self.excerpt, "{}", self.text);
+    }
+
+    /// Logs it as a warning, in the same form.
+    pub(crate) fn warn(&self) {
+        warn!(excerpt = %self.excerpt, "{}", self.text);
+    }
+}
+
+impl From<String> for Fault {
+    fn from(text: String) -> Self {
+        Self { text, excerpt: Excerpt::default() }
+    }
+}
