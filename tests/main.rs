@@ -6,6 +6,7 @@
 //! - `excerpts`: the lines of files that the log shows below an error.
 //! - `resources`: which files of conf.d are taken, what they may say, prefixes and keys.
 //! - `functions`: template functions as a user of confd sees them, and their errors.
+//! - `tera`: Tera templates, their functions, the files they share, and their errors.
 //! - `docs`: the examples in the documents, each of which is run.
 //! - `deploy`: staging, comparing, checking, replacing, reloading, and what failures leave behind.
 //! - `faults`: killed processes, full disks, read-only folders, hostile input.
@@ -30,4 +31,5 @@ mod integration;
 mod logs;
 mod quickstart;
 mod resources;
+mod tera;
 mod tidy;
