@@ -9,7 +9,7 @@
 //!   a fenced block of any other kind behind it, which is the result.
 //!
 //! A result is text; or an error, as `` error: `its end` `` in a table and as a block `text error`
-//! with its whole line; or, where it is not the same each time, `` like `text` ``, in which a
+//! with its whole line and the excerpt below it; or, where it is not the same each time, `` like `text` ``, in which a
 //! digit stands for any digit.
 //!
 //! Fenced blocks before an example make its world: `yaml` (the keys), `dotenv` (the environment),
@@ -62,8 +62,10 @@ pub(super) enum Outcome {
     Text(String),
     /// This text but for its digits.
     Like(String),
-    /// An error that ends so.
+    /// An error whose line ends so.
     Error(String),
+    /// An error with its whole line and the excerpt below it.
+    Report(String),
 }
 
 /// All examples of a document.
@@ -159,7 +161,7 @@ impl Reader {
         match kind {
             "gotmpl" => self.template(line, Language::Go, text),
             "jinja" => self.template(line, Language::Tera, text),
-            "text error" => self.result(line, &Outcome::Error(text.trim_end().to_owned())),
+            "text error" => self.result(line, &Outcome::Report(text.trim_end().to_owned())),
             _ if !self.pending.is_empty() => self.result(line, &Outcome::Text(text)),
             "yaml" => self.world.keys = text.into(),
             "dotenv" => self.world.environment = text.into(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Ended, Network, Sandbox};
+use crate::support::{Ended, Network, Sandbox, is_excerpt};
 
 use super::examples::{Example, Language, Outcome};
 
@@ -39,7 +39,7 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
         let name = source(nth, example.language);
         let given = std::fs::read(sandbox.path(&format!("out/{name}")))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .map_err(|_| errors(&ended, &name));
+            .map_err(|_| error(&ended, &sandbox, &name));
         if let Some(fault) = fault(&example.result, given) {
             faults.push((example.line, format!("{}{fault}", example.template)));
         }
@@ -70,12 +70,18 @@ fn resource(example: &Example, name: &str, destination: &Path) -> String {
     kept.fold(ours, |resource, line| resource + line + "\n")
 }
 
-/// What the log says of a template, which documents call `example`.
-fn errors(ended: &Ended, name: &str) -> String {
-    let of_it = |line: &String| line.starts_with("ERROR ") && line.contains(name);
-    let error = ended.log().into_iter().find(of_it);
+/// What the log says of a template, the error and the excerpt below it, as documents write it: the
+/// template is called `example`, and its folder is the usual one.
+fn error(ended: &Ended, sandbox: &Sandbox, name: &str) -> String {
+    let mut lines = ended.stderr.lines().skip_while(|line| !line.contains(name));
+    let Some((_, event)) = lines.next().and_then(|line| line.split_once("]: ERROR ")) else {
+        return ended.stderr.clone();
+    };
+    let excerpt = lines.take_while(|line| is_excerpt(line));
+    let report: Vec<_> = std::iter::once(event).chain(excerpt).collect();
+    let folder = sandbox.path("templates").display().to_string();
     let stem = name.split('.').next().unwrap_or(name);
-    error.map_or_else(|| ended.stderr.clone(), |line| line.replace(stem, "example"))
+    report.join("\n").replace(&folder, "/etc/confd/templates").replace(stem, "example")
 }
 
 /// What is wrong with what was given: a text, or the error in its place.
@@ -86,7 +92,10 @@ fn fault(expected: &Outcome, given: Result<String, String>) -> Option<String> {
             let shape = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
             shape(given) == shape(expected)
         }
-        (Outcome::Error(expected), Err(given)) => given.ends_with(expected.as_str()),
+        (Outcome::Error(expected), Err(given)) => {
+            given.lines().next().is_some_and(|event| event.ends_with(expected))
+        }
+        (Outcome::Report(expected), Err(given)) => given == expected,
         _ => false,
     };
     let given = match given {
@@ -96,6 +105,8 @@ fn fault(expected: &Outcome, given: Result<String, String>) -> Option<String> {
     (!is_right).then(|| match expected {
         Outcome::Text(expected) => format!("\nshould give:\n{expected}\nbut {given}"),
         Outcome::Like(expected) => format!("\nshould give the like of:\n{expected}\nbut {given}"),
-        Outcome::Error(expected) => format!("\nshould fail: {expected}\nbut {given}"),
+        Outcome::Error(expected) | Outcome::Report(expected) => {
+            format!("\nshould fail: {expected}\nbut {given}")
+        }
     })
 }
