@@ -150,9 +150,14 @@ impl Compiler<'_> {
 
     /// Has `tasks` done next, in their order.
     fn then(&mut self, tasks: impl IntoIterator<Item = Task>) {
-        let start = self.pending.len();
+        let first = self.pending.len();
         self.pending.extend(tasks);
-        self.pending[start..].reverse();
+        self.in_order(first);
+    }
+
+    /// Has the tasks that were added as number `first` and later done in the order of adding.
+    fn in_order(&mut self, first: usize) {
+        self.pending[first..].reverse();
     }
 
     fn statement(&mut self, id: NodeId) {
@@ -175,18 +180,18 @@ impl Compiler<'_> {
         let Branch { choice, pipe, list, otherwise: other_list, declares } = *branch;
         let otherwise = self.label();
         let end = self.label();
-        let mut tasks = Vec::new();
+        let first = self.pending.len();
         if declares {
-            tasks.extend([Task::Emit(Op::Mark), Task::Open(Block::Variables)]);
+            self.pending.extend([Task::Emit(Op::Mark), Task::Open(Block::Variables)]);
         }
-        tasks.push(Task::Pipe { node: pipe, bare: true });
+        self.pending.push(Task::Pipe { node: pipe, bare: true });
         match choice {
-            Choice::If => tasks.extend([
+            Choice::If => self.pending.extend([
                 Task::Emit(Op::JumpUnless(otherwise)),
                 Task::List(list, 0),
                 Task::Emit(Op::Jump(end)),
             ]),
-            Choice::With => tasks.extend([
+            Choice::With => self.pending.extend([
                 Task::Emit(Op::With(otherwise)),
                 Task::Open(Block::With),
                 Task::List(list, 0),
@@ -205,7 +210,7 @@ impl Compiler<'_> {
                     _ => Bind::Nothing,
                 };
                 let block = Block::Range(Target::List { next, end });
-                tasks.extend([
+                self.pending.extend([
                     Task::Emit(Op::Range { otherwise, two_variables: names.len() > 1 }),
                     Task::Open(block),
                     Task::Bind(next),
@@ -216,18 +221,18 @@ impl Compiler<'_> {
                 ]);
             }
         }
-        tasks.push(Task::Bind(otherwise));
+        self.pending.push(Task::Bind(otherwise));
         if choice == Choice::Range {
             let block = Block::Range(Target::Otherwise { end });
-            tasks.extend([Task::Open(block), Task::List(other_list, 0), Task::Close(block)]);
+            self.pending.extend([Task::Open(block), Task::List(other_list, 0), Task::Close(block)]);
         } else {
-            tasks.push(Task::List(other_list, 0));
+            self.pending.push(Task::List(other_list, 0));
         }
-        tasks.push(Task::Bind(end));
+        self.pending.push(Task::Bind(end));
         if declares {
-            tasks.extend([Task::Close(Block::Variables), Task::Emit(Op::Release)]);
+            self.pending.extend([Task::Close(Block::Variables), Task::Emit(Op::Release)]);
         }
-        self.then(tasks);
+        self.in_order(first);
     }
 
     /// The names of the variables of a pipeline, and whether they are assigned to.

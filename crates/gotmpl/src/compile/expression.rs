@@ -16,17 +16,17 @@ impl Compiler<'_> {
         let Content::Pipe(pipe) = self.tree.node(id).content else { return };
         let commands = self.tree.children(pipe.commands);
         let (names, assigns) = self.variables(id);
-        let mut tasks = Vec::new();
+        let first = self.pending.len();
         for (place, command) in commands.iter().enumerate() {
-            tasks.push(Task::Command { node: *command, piped: place > 0 });
+            self.pending.push(Task::Command { node: *command, piped: place > 0 });
             let is_last = place + 1 == commands.len();
             if !(is_last && bare && names.is_empty()) && self.may_be_wrapped(*command) {
-                tasks.push(Task::Emit(Op::Unwrap));
+                self.pending.push(Task::Emit(Op::Unwrap));
             }
         }
         let give = if assigns { Op::Assign } else { Op::Declare };
-        tasks.extend(names.into_iter().map(|name| Task::Emit(give(name))));
-        self.then(tasks);
+        self.pending.extend(names.into_iter().map(|name| Task::Emit(give(name))));
+        self.in_order(first);
     }
 
     /// Whether the value of a command can be of interface type.
@@ -95,7 +95,7 @@ impl Compiler<'_> {
     fn fields(&mut self, id: NodeId, arguments: &[NodeId], piped: bool) {
         self.emit(Op::At(id));
         let called = piped || !arguments.is_empty();
-        let mut tasks = Vec::new();
+        let first = self.pending.len();
         let path = match &self.tree.node(id).content {
             Content::Field(path) => match self.tree.path(*path) {
                 [name, rest @ ..] if !called || !rest.is_empty() => {
@@ -118,7 +118,7 @@ impl Compiler<'_> {
                 }
             },
             Content::Chain(inner, path) => {
-                tasks.push(match &self.tree.node(*inner).content {
+                self.pending.push(match &self.tree.node(*inner).content {
                     Content::Pipe(_) => Task::Pipe { node: *inner, bare: false },
                     // Only functions and pipelines begin a chain.
                     _ => Task::Argument {
@@ -132,22 +132,27 @@ impl Compiler<'_> {
         };
         let field = |name: &Name| Task::Emit(Op::Field { name: *name, node: id });
         match path.split_last() {
-            _ if !called => tasks.extend(path.iter().map(field)),
+            _ if !called => self.pending.extend(path.iter().map(field)),
             None => {}
             Some((last, path)) => {
-                tasks.extend(path.iter().map(field));
+                self.pending.extend(path.iter().map(field));
                 let nil = self.label();
                 let count = arguments.len() as u16;
-                tasks.push(Task::Emit(Op::Method { name: *last, arguments: count, piped, nil }));
+                self.pending.push(Task::Emit(Op::Method {
+                    name: *last,
+                    arguments: count,
+                    piped,
+                    nil,
+                }));
                 for (index, argument) in arguments.iter().enumerate() {
                     let parameter = Parameter::Method { index: index as u16 };
-                    tasks.push(Task::Argument { node: *argument, parameter });
+                    self.pending.push(Task::Argument { node: *argument, parameter });
                 }
-                tasks.push(Task::Emit(Op::CallMethod { node: id, arguments: count, piped }));
-                tasks.push(Task::Bind(nil));
+                self.pending.push(Task::Emit(Op::CallMethod { node: id, arguments: count, piped }));
+                self.pending.push(Task::Bind(nil));
             }
         }
-        self.then(tasks);
+        self.in_order(first);
     }
 
     /// A call of the function `id`; errors of the function itself are reported at `command`.
@@ -174,41 +179,47 @@ impl Compiler<'_> {
             Some(Builtin::Or) => return self.logic(true, arguments, piped),
             _ => {}
         }
-        let mut tasks = Vec::new();
+        let first = self.pending.len();
         for (index, argument) in arguments.iter().enumerate() {
             let parameter = Parameter::Typed(parameter_type(&known.signature.params, index));
-            tasks.push(Task::Argument { node: *argument, parameter });
+            self.pending.push(Task::Argument { node: *argument, parameter });
         }
         let count = arguments.len() as u16;
         let function = *place;
         if piped {
             let ty = parameter_type(&known.signature.params, arguments.len());
-            tasks.extend(self.check_piped(ty, count));
+            let check = self.check_piped(ty, count);
+            self.pending.extend(check);
         }
-        tasks.push(Task::Emit(Op::Call { node: command, function, arguments: count, piped }));
-        self.then(tasks);
+        self.pending.push(Task::Emit(Op::Call {
+            node: command,
+            function,
+            arguments: count,
+            piped,
+        }));
+        self.in_order(first);
     }
 
     /// `and` or `or`: arguments are evaluated until one decides.
     fn logic(&mut self, or: bool, arguments: &[NodeId], piped: bool) {
         let decided = self.label();
         let end = self.label();
-        let mut tasks = Vec::new();
+        let first = self.pending.len();
         for (index, argument) in arguments.iter().enumerate() {
             let parameter = Parameter::Typed(Type::Interface);
-            tasks.push(Task::Argument { node: *argument, parameter });
+            self.pending.push(Task::Argument { node: *argument, parameter });
             if piped || index + 1 < arguments.len() {
-                tasks.push(Task::Emit(Op::Decide { or, label: decided }));
+                self.pending.push(Task::Emit(Op::Decide { or, label: decided }));
             }
         }
         if piped {
             // The last argument is on the stack already, below the one that decided.
-            tasks.push(Task::Emit(Op::Jump(end)));
-            tasks.extend([Task::Bind(decided), Task::Emit(Op::Nip), Task::Bind(end)]);
+            self.pending.push(Task::Emit(Op::Jump(end)));
+            self.pending.extend([Task::Bind(decided), Task::Emit(Op::Nip), Task::Bind(end)]);
         } else {
-            tasks.push(Task::Bind(decided));
+            self.pending.push(Task::Bind(decided));
         }
-        self.then(tasks);
+        self.in_order(first);
     }
 
     pub(super) fn argument(&mut self, id: NodeId, parameter: Parameter) {

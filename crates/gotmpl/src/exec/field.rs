@@ -1,10 +1,10 @@
 //! What `.Name` finds in a value.
 
-use super::operand::{Element, Operand};
+use super::operand::Operand;
 use crate::error::Unknown;
 use crate::func::Failure;
 use crate::types::{Method, Type};
-use crate::value::{Struct, Value};
+use crate::value::Value;
 
 /// What a name leads to.
 pub(super) enum Place {
@@ -13,36 +13,19 @@ pub(super) enum Place {
     Method(&'static Method),
 }
 
-/// What was found, before it is known how the receiver is held.
-enum Found {
-    Nothing,
-    Method(&'static Method),
-    Field(usize),
-    Value(Operand),
-}
-
 /// The field, method or map entry called `name` of `receiver`. Of nothing there is nothing.
 pub(super) fn find(receiver: &Operand, name: &[u8], has_arguments: bool) -> Result<Place, Failure> {
-    let found = receiver.with(|value| find_in(receiver, value, name, has_arguments))?;
-    Ok(match (found, receiver) {
-        (Found::Nothing, _) => Place::Operand(Operand::default()),
-        (Found::Method(method), _) => Place::Method(method),
-        (Found::Value(operand), _) => Place::Operand(operand),
-        (Found::Field(field), Operand::Element(Element { slice, index, field: None }))
-            if matches!(slice.ty().elem, Type::Struct(_)) =>
-        {
-            let field = Some(field as u32);
-            let slice = slice.clone();
-            Place::Operand(Operand::Element(Element { slice, index: *index, field }))
-        }
-        (Found::Field(field), _) => Place::Operand(receiver.with(|value| match value {
-            Value::Struct(value) => field_of(value, field),
-            Value::Pointer(pointer) => {
-                pointer.target().map(|value| field_of(value, field)).unwrap_or_default()
-            }
-            _ => Operand::default(),
-        })),
-    })
+    // The type of a slice says what its elements have; they need not be looked at.
+    if let Operand::Element(element) = receiver
+        && let Some(ty) = element.struct_type()
+        && ty.methods.is_empty()
+        && let Some(field) = ty.field(name)
+        && ty.fields[field].is_exported()
+        && !has_arguments
+    {
+        return Ok(Place::Operand(Operand::Element(element.of_field(field))));
+    }
+    receiver.with(|value| find_in(receiver, value, name, has_arguments))
 }
 
 fn find_in(
@@ -50,7 +33,7 @@ fn find_in(
     value: &Value,
     name: &[u8],
     has_arguments: bool,
-) -> Result<Found, Failure> {
+) -> Result<Place, Failure> {
     let fail = |message: &dyn Fn(&str, &str) -> String| {
         Err(message(&String::from_utf8_lossy(name), &receiver.type_text()).into())
     };
@@ -58,23 +41,27 @@ fn find_in(
     let unexported =
         |name: &str, ty: &str| format!("{name} is an unexported field of struct type {ty}");
     let Some(ty) = value.ty() else {
-        return if receiver.is_interface() { fail(&nil_pointer) } else { Ok(Found::Nothing) };
+        return if receiver.is_interface() {
+            fail(&nil_pointer)
+        } else {
+            Ok(Place::Operand(Operand::default()))
+        };
     };
     if let Some(method) = ty.methods().iter().find(|method| method.name.as_bytes() == name) {
-        return Ok(Found::Method(method));
+        return Ok(Place::Method(method));
     }
     let fields = match value {
         Value::Map(_) if has_arguments => {
             return fail(&|name, _| format!("{name} is not a method but has arguments"));
         }
         Value::Map(map) => {
-            return Ok(match map.get(name) {
-                None => Found::Nothing,
+            return Ok(Place::Operand(match map.get(name) {
+                None => Operand::default(),
                 Some(value) if map.ty().elem == Type::Interface => {
-                    Found::Value(Operand::Interface(value.clone()))
+                    Operand::Interface(value.clone())
                 }
-                Some(value) => Found::Value(Operand::Value(value.clone())),
-            });
+                Some(value) => Operand::Value(value.clone()),
+            }));
         }
         Value::Struct(value) => Some(value.ty()),
         Value::Pointer(pointer) => Some(pointer.ty().elem),
@@ -89,7 +76,7 @@ fn find_in(
             () if has_arguments => {
                 fail(&|name, _| format!("{name} has arguments but cannot be invoked as function"))
             }
-            () => Ok(Found::Field(field)),
+            () => Ok(Place::Operand(slot(receiver, value, field))),
         };
     }
     if let Value::Object(object) = value
@@ -105,9 +92,20 @@ fn find_in(
     Err(Failure::unknown(message, Unknown::new(name, known)))
 }
 
-fn field_of(value: &Struct, field: usize) -> Operand {
-    let content = value.fields().get(field).cloned().unwrap_or_default();
-    match value.ty().fields.get(field).map(|field| field.ty) {
+/// The field of `value`, which is a struct or points to one, and which `receiver` holds: the slot
+/// itself if that is an element of a slice of structs.
+fn slot(receiver: &Operand, value: &Value, field: usize) -> Operand {
+    let target = match (receiver, value) {
+        (Operand::Element(element), Value::Struct(_)) if element.struct_type().is_some() => {
+            return Operand::Element(element.of_field(field));
+        }
+        (_, Value::Struct(target)) => Some(target),
+        (_, Value::Pointer(pointer)) => pointer.target(),
+        _ => None,
+    };
+    let Some(target) = target else { return Operand::default() };
+    let content = target.fields().get(field).cloned().unwrap_or_default();
+    match target.ty().fields.get(field).map(|field| field.ty) {
         Some(Type::Interface) => Operand::Interface(content),
         _ => Operand::Value(content),
     }

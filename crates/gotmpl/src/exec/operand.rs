@@ -1,7 +1,7 @@
 //! What the executor computes with.
 
 use crate::func::Failure;
-use crate::types::{Kind, Type};
+use crate::types::{Kind, StructType, Type};
 use crate::value::{Slice, Value};
 
 /// A value, and what Go knows beside it: whether it stands in a slot of type `interface {}`, and
@@ -38,6 +38,20 @@ impl Element {
         }
     }
 
+    /// The type of the whole element, if that is a struct.
+    pub(super) fn struct_type(&self) -> Option<&'static StructType> {
+        match (self.field, self.slice.ty().elem) {
+            (None, Type::Struct(ty)) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// The slot of a field of the element, which is a struct.
+    pub(super) fn of_field(&self, field: usize) -> Element {
+        // No type of a program has that many fields.
+        Element { slice: self.slice.clone(), index: self.index, field: Some(field as u32) }
+    }
+
     /// The type of the slot.
     fn ty(&self) -> Type {
         match (self.field, self.slice.ty().elem) {
@@ -57,6 +71,7 @@ impl Default for Operand {
 
 impl Operand {
     /// Shows the value to `look`.
+    #[inline]
     pub(super) fn with<R>(&self, look: impl FnOnce(&Value) -> R) -> R {
         match self {
             Operand::Value(value) | Operand::Interface(value) => look(value),
@@ -65,6 +80,7 @@ impl Operand {
     }
 
     /// The value as it is now.
+    #[inline]
     pub(super) fn into_value(self) -> Value {
         match self {
             Operand::Value(value) | Operand::Interface(value) => value,

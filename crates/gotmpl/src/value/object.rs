@@ -120,10 +120,12 @@ pub struct Func {
 }
 
 enum Body {
-    Call(Box<dyn Fn(&mut [Value]) -> Result<Value, Failure>>),
+    Call(Box<Callee>),
     /// How many values one step of the iteration has, and what begins it.
     Iterate(usize, Box<dyn Fn() -> Sequence>),
 }
+
+type Callee = dyn Fn(&mut [Value]) -> Result<Value, Failure>;
 
 impl Func {
     /// A function that `call` can call. The body's arguments are already of their types.
