@@ -14,7 +14,7 @@
 //!
 //! Fenced blocks before an example make its world: `yaml` (the keys), `dotenv` (the environment),
 //! `hosts` (`/etc/hosts`) and `zone` (the DNS) hold until the next of their kind, `jinja NAME` (a
-//! file in `templates/`) until the next heading, `toml` (the resource) for the example behind it.
+//! file in `templates/`) until the next heading, `toml` (the resource) for the next example below it.
 
 use std::{iter::Peekable, rc::Rc, str::Lines};
 
@@ -91,13 +91,14 @@ pub(super) fn read(document: &str) -> Result<Vec<Example>, Vec<(usize, String)>>
 }
 
 /// The code spans of a line, as they are written.
-pub(super) fn code_spans(line: &str) -> impl Iterator<Item = &str> {
+fn code_spans(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
 /// The cells of a table's row, in which a bar is written `\|`.
 fn cells(row: &str) -> Vec<String> {
-    let row = row.trim().trim_start_matches('|');
+    let row = row.trim();
+    let row = row.strip_prefix('|').unwrap_or(row);
     let row = row.strip_suffix('|').unwrap_or(row).replace("\\|", "\0");
     row.split('|').map(|cell| cell.trim().replace('\0', "|")).collect()
 }
@@ -154,6 +155,7 @@ impl Reader {
     fn heading(&mut self, line: &str) {
         self.expect_no_template();
         self.world.files = Rc::default();
+        self.resource = None;
         self.functions = code_spans(line).map(str::to_owned).collect();
     }
 
