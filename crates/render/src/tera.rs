@@ -14,8 +14,9 @@
 //! - maps keep their order: what is iterated comes out the same each time;
 //! - an error is one line, with the place in the form that errors of Go templates have.
 //!
-//! The output is limited as that of Go templates is. What a template keeps for itself (`set`
-//! blocks, filter sections) and how long it loops is not.
+//! The output is limited as that of Go templates is. What a template keeps for itself is not: not
+//! the size of a `set` block, and not how deep a loop puts a list into itself, which ends the
+//! process after some thousand times.
 //!
 //! Nothing of this exists until the first Tera template is compiled.
 
@@ -89,7 +90,8 @@ impl TeraTemplate {
         };
         let mut engine = base().clone();
         if let Err(fault) = sources.files.load(&mut engine, &Folder::new(folder)) {
-            let hint = fault.unknown_name().and_then(|name| did_you_mean(name, names()));
+            let near_name = || fault.unknown_name().and_then(|name| did_you_mean(name, names()));
+            let hint = fault.hint.clone().or_else(near_name);
             return Err(sources.explain(Stage::Compile, &fault).hinting(hint));
         }
         let wants_store = sources.files.mention(ALL_VARIABLES) || wants_store(&engine);
@@ -143,7 +145,7 @@ impl TeraTemplate {
 impl Sources {
     /// `fault` as an error of a template.
     fn explain(&self, stage: Stage, fault: &Fault) -> Error {
-        let Fault { message, template, position } = fault;
+        let Fault { message, template, position, .. } = fault;
         let name = template.as_ref().unwrap_or(&self.files.first);
         let source = self.files.texts.get(name).map(String::as_str).unwrap_or_default();
         let Some((line, characters)) = *position else {

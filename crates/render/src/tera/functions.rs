@@ -2,21 +2,21 @@
 //!
 //! A function is called with named arguments, and is a filter as well wherever it takes a value:
 //! `getv(key="/a")` and `"/a" | getv`, `split(text=x, pat=":")` and `x | split(pat=":")`. Arguments
-//! in `[…]` below may be left out.
+//! in parentheses below may be left out.
 //!
 //! | function | arguments | answer |
 //! |---|---|---|
 //! | `exists` | `key` | true or false |
 //! | `get` | `key` | a map: `key`, `value` |
-//! | `getv` | `key`, [`default`] | a string |
+//! | `getv` | `key`, (`default`) | a string |
 //! | `gets` | `pattern` | a list of maps: `key`, `value` |
 //! | `getvs` | `pattern` | a list of strings |
 //! | `ls`, `lsdir` | `path` | a list of strings |
 //! | `base`, `dir` | `path` | a string |
 //! | `contains` | `text`, `pat` | true or false |
 //! | `split` | `text`, `pat` | a list of strings |
-//! | `join` | `list`, [`sep`] | a string |
-//! | `replace` | `text`, `from`, `to`, [`count`: all] | a string |
+//! | `join` | `list`, (`sep`) | a string |
+//! | `replace` | `text`, `from`, `to`, (`count`: all) | a string |
 //! | `toUpper`, `toLower` | `text` | a string |
 //! | `trimSuffix` | `text`, `suffix` | a string |
 //! | `add`, `sub`, `mul`, `div`, `mod` | `a`, `b` | an integer |
@@ -30,8 +30,8 @@
 //! | `reverse` | `list` | a list |
 //! | `sortByLength` | `list`, of strings | a list |
 //! | `sortKVByLength` | `list`, as of `gets` | a list |
-//! | `getenv` | `name`, [`default`] | a string |
-//! | `datetime` | [`format`], [`utc`], [`timestamp`] | a string, with `timestamp=true` an integer |
+//! | `getenv` | `name`, (`default`) | a string |
+//! | `datetime` | (`format`), (`utc`), (`timestamp`) | a string, with `timestamp=true` an integer |
 //! | `fileExists` | `path` | true or false |
 //! | `lookupIP`, `lookupIPV4`, `lookupIPV6` | `name` | a list of strings |
 //! | `lookupSRV` | `name`, `service`, `protocol` | a list of maps: `target`, `port`, `priority`, `weight` |

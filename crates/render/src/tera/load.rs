@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::tera::Tera;
 
+use crate::hint::did_you_mean;
+
 use super::folder::{Folder, Unavailable};
 use super::report::{Fault, Need, faults, first_fault};
 
@@ -81,7 +83,7 @@ impl Files {
         let unknown = names.into_iter().filter(|name| !self.texts.contains_key(name));
         let read = |name: String| match folder.read(&name) {
             Ok(text) => Ok((name, text)),
-            Err(why) => Err(unavailable(fault, &name, &why)),
+            Err(why) => Err(unavailable(fault, &name, &why, folder)),
         };
         unknown.map(read).collect()
     }
@@ -101,7 +103,9 @@ impl Files {
 }
 
 /// `fault`, with the reason why the template `name` does not mend it.
-fn unavailable(fault: &Fault, name: &str, why: &Unavailable) -> Fault {
+fn unavailable(fault: &Fault, name: &str, why: &Unavailable, folder: &Folder<'_>) -> Fault {
     let message = format!("template \"{}\" {why}", name.escape_debug());
-    Fault { message, template: fault.template.clone(), position: fault.position }
+    let is_missing = matches!(why, Unavailable::Missing);
+    let hint = is_missing.then(|| did_you_mean(name, folder.names())).flatten();
+    Fault { message, hint, template: fault.template.clone(), position: fault.position }
 }

@@ -18,6 +18,8 @@ pub(super) struct Fault {
     /// Where in the template, if that is known: the line, counted from 1, and how many characters
     /// of it are before the fault.
     pub(super) position: Option<(usize, usize)>,
+    /// What was probably meant, if that can be told from more than the message.
+    pub(super) hint: Option<String>,
 }
 
 /// Something that a template needs and that was not there.
@@ -32,16 +34,18 @@ pub(super) enum Need<'a> {
 impl Fault {
     /// Something about the whole of `template`.
     pub(super) fn of(template: &str, message: impl Into<String>) -> Self {
-        Self { message: one_line(message), template: Some(template.to_owned()), position: None }
+        Self { template: Some(template.to_owned()), ..Self::somewhere(message) }
+    }
+
+    /// Something of which Tera does not say where it is.
+    fn somewhere(message: impl Into<String>) -> Self {
+        Self { message: one_line(message), template: None, position: None, hint: None }
     }
 
     fn reported(report: &ReportError) -> Self {
         let span = report.span();
-        Self {
-            message: one_line(report.message()),
-            template: Some(report.filename().to_owned()),
-            position: Some((span.start_line, span.start_col)),
-        }
+        let position = Some((span.start_line, span.start_col));
+        Self { position, ..Self::of(report.filename(), report.message()) }
     }
 
     /// What is missing, if that is what is wrong.
@@ -81,7 +85,7 @@ pub(super) fn faults(error: &::tera::Error, sources: &BTreeMap<String, String>) 
             let text = kind.to_string();
             let mut faults = reports(&text);
             if faults.is_empty() {
-                faults.push(Fault { message: one_line(text), template: None, position: None });
+                faults.push(Fault::somewhere(text));
             }
             faults
         }
@@ -90,8 +94,8 @@ pub(super) fn faults(error: &::tera::Error, sources: &BTreeMap<String, String>) 
 
 /// The first thing that `error` says.
 pub(super) fn first_fault(error: &::tera::Error, sources: &BTreeMap<String, String>) -> Fault {
-    let whole = || Fault { message: one_line(error.to_string()), template: None, position: None };
-    faults(error, sources).into_iter().next().unwrap_or_else(whole)
+    let first = faults(error, sources).into_iter().next();
+    first.unwrap_or_else(|| Fault::somewhere(error.to_string()))
 }
 
 fn chain(template: &str, parents: &[String]) -> String {
@@ -121,9 +125,8 @@ fn reports(text: &str) -> Vec<Fault> {
         } else if let Some(lines) = &mut message {
             match line.trim_start().strip_prefix("--> ").and_then(place) {
                 Some((template, position)) => {
-                    let message = one_line(lines.join("\n"));
-                    let template = Some(template.to_owned());
-                    faults.push(Fault { message, template, position: Some(position) });
+                    let fault = Fault::of(template, lines.join("\n"));
+                    faults.push(Fault { position: Some(position), ..fault });
                 }
                 None => {
                     lines.push(line);
@@ -222,7 +225,7 @@ mod tests {
     fn what_is_no_report_is_passed_on() {
         let error = ::tera::Error::message("two\nlines");
         let found = faults(&error, &BTreeMap::new());
-        let message = "two\\nlines".to_owned();
-        assert_eq!(found, [Fault { message, template: None, position: None }]);
+        assert_eq!(found, [Fault::somewhere("two\nlines")]);
+        assert_eq!(found[0].message, "two\\nlines");
     }
 }

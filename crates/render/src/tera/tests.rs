@@ -411,6 +411,13 @@ fn what_cannot_be_included_is_told_with_the_place_that_wants_it() {
 }
 
 #[test]
+fn a_file_that_does_not_exist_is_told_with_the_one_that_was_meant() {
+    let files = [("a.tera", "{% include 'part/heder.tera' %}"), ("part/header.tera", "x")];
+    let error = Templates::new(&files).render(&store()).expect_err("no such file");
+    assert_eq!(error.excerpt().hint(), Some("did you mean \"part/header.tera\"?"));
+}
+
+#[test]
 fn an_error_in_another_file_shows_that_file() {
     let templates = Templates::new(&[("a.tera", "{% include 'b' %}"), ("b", "\n {{ nothing }}")]);
     let error = templates.render(&store()).expect_err("undefined");
