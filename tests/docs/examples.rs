@@ -9,12 +9,13 @@
 //!   a fenced block of any other kind behind it, which is the result.
 //!
 //! A result is text; or an error, as `` error: `its end` `` in a table and as a block `text error`
-//! with its whole line and the excerpt below it; or, where it is not the same each time, `` like `text` ``, in which a
-//! digit stands for any digit.
+//! with its whole line and the excerpt below it; or, where it is not the same each time,
+//! `` like `text` ``, in which a digit stands for any digit.
 //!
 //! Fenced blocks before an example make its world: `yaml` (the keys), `dotenv` (the environment),
 //! `hosts` (`/etc/hosts`) and `zone` (the DNS) hold until the next of their kind, `jinja NAME` (a
-//! file in `templates/`) until the next heading, `toml` (the resource) for the next example below it.
+//! file in `templates/`) and `toml` (the resource) until the next heading, a resource only for the
+//! first example.
 
 use std::{iter::Peekable, rc::Rc, str::Lines};
 
