@@ -83,9 +83,17 @@ fn store() -> Vec<Function> {
         Function::with_filter("gets", &["pattern"], |cx: &Context, pattern: Bytes| {
             kv::gets(&cx.view, &pattern)
         }),
-        Function::with_filter("getvs", &["pattern"], |cx: &Context, pattern: Bytes| {
-            kv::getvs(&cx.view, &pattern)
-        }),
+        Function::with_filter(
+            "getvs",
+            &["pattern"],
+            |cx: &Context, pattern: Bytes| -> Result<Value, Failure> {
+                kv::getvs(&cx.view, &pattern)?.into_value().or_else(|failure| {
+                    // The pairs can tell the key of the value that is no text.
+                    kv::gets(&cx.view, &pattern).into_value()?;
+                    Err(failure)
+                })
+            },
+        ),
         Function::with_filter("ls", &["path"], |cx: &Context, path: Bytes| cx.view.ls(&path)),
         Function::with_filter("lsdir", &["path"], |cx: &Context, path: Bytes| cx.view.lsdir(&path)),
     ]
