@@ -81,6 +81,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("confdir", " string", " (default \"/etc/confd\")"),
     ("config-file", " string", " (default \"/etc/confd/confd.toml\")"),
     ("config-precedence", " string", " (default \"flags\")"),
+    ("debounce", " string", " (default \"0s\")"),
     ("file", " value", ""),
     ("filter", " string", " (default \"*\")"),
     ("interval", " int", " (default 600)"),
@@ -92,10 +93,13 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("password", " string", ""),
     ("path", " string", ""),
     ("prefix", " string", ""),
+    ("reconcile", " string", " (default \"10m\")"),
     ("role-id", " string", ""),
     ("scheme", " string", " (default \"http\")"),
     ("secret-id", " string", ""),
     ("separator", " string", ""),
+    ("shutdown-timeout", " string", " (default \"30s\")"),
+    ("splay", " string", " (default \"0s\")"),
     ("srv-domain", " string", ""),
     ("srv-record", " string", ""),
     ("sync-only", "", ""),
@@ -126,6 +130,7 @@ fn every_flag_of_confd_is_accepted() {
         let sandbox = Sandbox::rendering("x");
         let value = match *flag {
             "interval" => "1",
+            "debounce" | "reconcile" | "shutdown-timeout" | "splay" => "1s",
             "log-level" => "info",
             "config-precedence" => "flags",
             _ => "v",
@@ -385,13 +390,17 @@ fn a_stopped_interval_mode_finishes_the_pass_under_way() {
 }
 
 #[test]
-fn a_hangup_ends_the_interval_mode() {
-    let sandbox = Sandbox::rendering("x");
-    let daemon = Daemon::start(sandbox.confd(&["-backend", "env"]), sandbox.path("log"));
+fn a_hangup_begins_the_next_pass_of_the_interval_mode_by_the_configuration_as_it_is_now() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    sandbox.write("confd.toml", "prefix = '/one'");
+    let run = sandbox.confd(&["-backend", "env"]).env("ONE_V", "1").env("TWO_V", "2");
+    let daemon = Daemon::start(run, sandbox.path("log"));
     daemon.wait_for("has been updated");
-    let ended = daemon.stop(Signal::HUP);
-    assert_eq!(ended.signal, Some(Signal::HUP.as_raw()));
-    ended.expect_no("Captured");
+    assert_eq!(sandbox.output(), "1");
+    sandbox.write("confd.toml", "prefix = '/two'");
+    daemon.signal(Signal::HUP);
+    eventually("the file is that of the new prefix", || sandbox.output() == "2");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 
 #[test]
@@ -446,15 +455,4 @@ fn a_missing_conf_d_does_not_end_the_interval_mode() {
     sandbox.resource("app", "x", "");
     daemon.wait_for("has been updated");
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
-}
-
-#[test]
-fn watch_polls_for_now_and_says_so() {
-    let sandbox = Sandbox::rendering("x");
-    let daemon = Daemon::start(sandbox.confd(&["-backend", "env", "-watch"]), sandbox.path("log"));
-    daemon.wait_for("has been updated");
-    let ended = daemon.stop(Signal::TERM);
-    ended.expect(
-        "WARNING watch mode is not there yet: the backend is read every -interval seconds instead",
-    );
 }

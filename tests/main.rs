@@ -13,6 +13,7 @@
 //! - `backends`: the env and file backends, seen from outside.
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
+//! - `watch`: watch mode, and what a hangup does.
 //! - `tidy`: rules about the repository itself.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
@@ -33,3 +34,4 @@ mod quickstart;
 mod resources;
 mod tera;
 mod tidy;
+mod watch;

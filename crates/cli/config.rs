@@ -11,10 +11,16 @@ use std::{
     fs, io,
     os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use agent::document::{Document, Unknown};
+use agent::{
+    Pace, Schedule,
+    document::{Document, Unknown},
+    duration,
+};
 use anyhow::{Context as _, anyhow, bail};
+use tracing::{info, warn};
 
 use crate::{
     logging::Level,
@@ -29,8 +35,10 @@ pub(crate) struct Config {
     pub(crate) source: Source,
     /// What is done with them.
     pub(crate) settings: agent::Settings,
-    /// When.
+    /// In which mode.
     pub(crate) mode: Mode,
+    /// When, in the modes that go on.
+    pub(crate) schedule: Schedule,
 }
 
 /// Where the keys come from.
@@ -48,12 +56,14 @@ pub(crate) enum Source {
 }
 
 /// When resources are processed.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Once.
     Onetime,
-    /// Every so many seconds; at least one.
-    Interval(u64),
+    /// Every interval.
+    Interval,
+    /// Whenever the backend says that something has changed.
+    Watch,
 }
 
 /// Something to log once the log is up: a line about the configuration itself.
@@ -65,6 +75,19 @@ pub(crate) enum Notice {
     Warning(String),
 }
 
+impl Notice {
+    /// Logs it.
+    pub(crate) fn log(&self) {
+        match self {
+            Notice::Info(line) => info!("{line}"),
+            Notice::Warning(line) => warn!("{line}"),
+        }
+    }
+}
+
+/// What the command line gives.
+pub(crate) type Flags = Vec<(&'static Setting, Value)>;
+
 /// The values of one layer, by flag name.
 type Layer = HashMap<&'static str, Value>;
 
@@ -74,11 +97,11 @@ type Layer = HashMap<&'static str, Value>;
 /// The configuration file cannot be read or understood, or a value is not valid. A file that
 /// does not exist is no error.
 pub(crate) fn load(
-    flags: Vec<(&'static Setting, Value)>,
+    flags: &Flags,
     env: impl Fn(&str) -> Option<OsString>,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
-    let flags: Layer = flags.into_iter().map(|(setting, value)| (setting.flag, value)).collect();
+    let flags: Layer = flags.iter().map(|(setting, value)| (setting.flag, value.clone())).collect();
     let path = match flags.get("config-file") {
         Some(Value::Text(path)) => PathBuf::from(path),
         _ => PathBuf::from("/etc/confd/confd.toml"),
@@ -154,16 +177,19 @@ impl Merged {
             sync_only: self.switch("sync-only"),
             keep_stage_file: self.switch("keep-stage-file"),
         };
-        let onetime = self.switch("onetime");
+        let mode = match (self.switch("onetime"), self.switch("watch")) {
+            (true, _) => Mode::Onetime,
+            (false, true) => Mode::Watch,
+            (false, false) => Mode::Interval,
+        };
+        let schedule = Schedule {
+            interval: self.interval(mode, notices),
+            pace: Pace { debounce: self.duration("debounce")?, splay: self.duration("splay")? },
+            reconcile: self.duration("reconcile")?,
+            shutdown_timeout: self.duration("shutdown-timeout")?,
+        };
         let source = self.source()?;
-        let mode = if onetime { Mode::Onetime } else { Mode::Interval(self.interval(notices)) };
-        if !onetime && self.switch("watch") {
-            notices.push(Notice::Warning(
-                "watch mode is not there yet: the backend is read every -interval seconds instead"
-                    .into(),
-            ));
-        }
-        Ok(Config { level, source, settings, mode })
+        Ok(Config { level, source, settings, mode, schedule })
     }
 
     fn source(&self) -> anyhow::Result<Source> {
@@ -184,14 +210,22 @@ impl Merged {
         }
     }
 
-    fn interval(&self, notices: &mut Vec<Notice>) -> u64 {
+    fn duration(&self, flag: &str) -> anyhow::Result<Duration> {
+        let text = self.text(flag)?;
+        duration::parse(&text).map_err(|why| anyhow!("invalid value {text:?} for -{flag}: {why}"))
+    }
+
+    fn interval(&self, mode: Mode, notices: &mut Vec<Notice>) -> Duration {
         let seconds = self.number("interval");
-        u64::try_from(seconds).ok().filter(|&seconds| seconds > 0).unwrap_or_else(|| {
-            notices.push(Notice::Warning(format!(
-                "interval {seconds} is too short: 1 second is used"
-            )));
+        let given = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0);
+        Duration::from_secs(given.unwrap_or_else(|| {
+            if mode != Mode::Onetime {
+                notices.push(Notice::Warning(format!(
+                    "interval {seconds} is too short: 1 second is used"
+                )));
+            }
             1
-        })
+        }))
     }
 }
 
@@ -328,7 +362,7 @@ mod tests {
             .collect();
         given.push((settings::find("config-file").unwrap(), Value::Text(path.into())));
         let mut notices = Vec::new();
-        let config = load(given, |_| None, &mut notices);
+        let config = load(&given, |_| None, &mut notices);
         (config, notices)
     }
 
@@ -344,7 +378,7 @@ mod tests {
         );
         let config = config.unwrap();
         assert_eq!(config.source, Source::Env);
-        assert_eq!(config.mode, Mode::Interval(5));
+        assert_eq!(config.schedule.interval, Duration::from_secs(5));
         assert!(config.settings.noop);
         assert_eq!(notices.len(), 2);
         assert!(
@@ -403,7 +437,7 @@ mod tests {
                 (settings::find("backend").unwrap(), text("env")),
                 (settings::find("config-file").unwrap(), text(path)),
             ];
-            load(flags, |_| None, &mut Vec::new()).map(|_| ()).map_err(|error| error.to_string())
+            load(&flags, |_| None, &mut Vec::new()).map(|_| ()).map_err(|error| error.to_string())
         };
         assert_eq!(load("/nonexistent/confd.toml"), Ok(()));
         assert_eq!(load("/tmp"), Err("read /tmp: is a directory".into()));
@@ -439,7 +473,7 @@ mod tests {
     fn an_interval_below_a_second_is_a_second() {
         let (config, notices) =
             loaded(&[("backend", text("env")), ("interval", Value::Number(0))], "");
-        assert_eq!(config.unwrap().mode, Mode::Interval(1));
+        assert_eq!(config.unwrap().schedule.interval, Duration::from_secs(1));
         assert!(matches!(&notices[..], [Notice::Warning(_)]));
     }
 }

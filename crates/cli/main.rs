@@ -4,6 +4,7 @@
 //! process. Everything it decides is handed down; nothing below asks for it.
 
 mod config;
+mod daemon;
 mod flags;
 mod logging;
 mod settings;
@@ -13,19 +14,20 @@ use std::{
     ffi::OsString,
     process::{ExitCode, Termination},
     sync::Arc,
-    time::Duration,
 };
 
 use agent::{Agent, Failed};
+use anyhow::Context as _;
 use backend::Backend;
 use render::Host;
 use tokio::runtime::Runtime;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
-    config::{Config, Mode, Notice, Source},
+    config::{Config, Flags, Mode, Notice, Source},
     flags::Request,
     logging::Level,
+    signals::Signals,
 };
 
 /// How the process ends, as scripts see it.
@@ -85,19 +87,25 @@ fn version() -> String {
     )
 }
 
-fn run(flags: Vec<(&'static settings::Setting, settings::Value)>, program: &OsString) -> Exit {
+fn run(flags: Flags, program: &OsString) -> Exit {
     let mut notices = Vec::new();
-    let config = config::load(flags, |name| std::env::var_os(name), &mut notices);
+    let config = config::load(&flags, |name| std::env::var_os(name), &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(render::System::new());
     logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));
-    for notice in notices {
-        match notice {
-            Notice::Info(line) => info!("{line}"),
-            Notice::Warning(line) => warn!("{line}"),
-        }
-    }
-    let ended = config.and_then(|config| Ok(start(config, host, runtime()?)));
+    let ended = config.and_then(|config| {
+        let runtime = runtime()?;
+        let in_runtime = runtime.enter();
+        // Before the first line, so that who has read one can rely on it.
+        let signals = Signals::catch().context("cannot listen for signals")?;
+        drop(in_runtime);
+        notices.drain(..).for_each(|notice| notice.log());
+        let exit = runtime.block_on(start(config, flags, host, signals));
+        // What still waits on a thread of its own, for a name server perhaps, holds nobody up.
+        runtime.shutdown_background();
+        Ok(exit)
+    });
+    notices.iter().for_each(Notice::log);
     ended.unwrap_or_else(|error| {
         logging::fatal(&format_args!("{error:#}"));
         Exit::Failure
@@ -112,47 +120,32 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-fn start(config: Config, host: Arc<dyn Host>, runtime: Runtime) -> Exit {
+async fn start(config: Config, flags: Flags, host: Arc<dyn Host>, mut signals: Signals) -> Exit {
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
     info!("Backend source(s) set to {}", config.source.list());
-    let mut agent = Agent::new(config.settings, open(config.source), host);
-    runtime.block_on(async {
-        let stop = match signals::disregard().and_then(|()| signals::stop()) {
-            Ok(stop) => stop,
-            Err(error) => {
-                logging::fatal(&format_args!("cannot listen for signals: {error}"));
-                return Exit::Failure;
+    let mut agent = Agent::new(config.settings.clone(), open(&config.source), host);
+    if config.mode != Mode::Onetime {
+        return daemon::run(agent, config, flags, signals).await;
+    }
+    tokio::select! {
+        done = agent.onetime() => match done {
+            Ok(()) => Exit::Success,
+            Err(Failed(last)) => {
+                logging::fatal(&last);
+                Exit::Failure
             }
-        };
-        match config.mode {
-            Mode::Onetime => tokio::select! {
-                done = agent.onetime() => match done {
-                    Ok(()) => Exit::Success,
-                    Err(Failed(last)) => {
-                        logging::fatal(&last);
-                        Exit::Failure
-                    }
-                },
-                signal = stop => Exit::Signal(signal),
-            },
-            Mode::Interval(seconds) => {
-                let mut told = None;
-                let stop = async { told = Some(stop.await) };
-                agent.interval(Duration::from_secs(seconds), stop).await;
-                if let Some(signal) = told {
-                    info!("Captured {signal}. Exiting...");
-                }
-                Exit::Success
-            }
-        }
-    })
+        },
+        signal = signals.next() => Exit::Signal(signal),
+    }
 }
 
 /// The backend that the configuration names. Nothing is connected or read yet.
-fn open(source: Source) -> Box<dyn Backend> {
+fn open(source: &Source) -> Box<dyn Backend> {
     match source {
         Source::Env => Box::new(backend::Env::new(std::env::vars_os())),
-        Source::File { files, filter } => Box::new(backend::File::new(files, &filter)),
+        Source::File { files, filter } => {
+            Box::new(backend::File::new(files.iter().cloned(), filter))
+        }
     }
 }

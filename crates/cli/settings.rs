@@ -80,6 +80,7 @@ pub(crate) const SETTINGS: &[Setting] = settings! {
     "confdir" Some("confdir"), Kind::Text("/etc/confd"), "folder that holds conf.d and templates";
     "config-file" None, Kind::Text("/etc/confd/confd.toml"), "confd's own configuration file";
     "config-precedence" Some("config_precedence"), Kind::Text("flags"), "which wins where both are given: flags, or file (as in confd 0.16)";
+    "debounce" Some("debounce"), Kind::Text("0s"), "watch: wait until nothing has changed for so long, at most four times as long (such as 500ms)";
     "file" Some("file"), Kind::List, "YAML or JSON file, or folder of them, to read the keys from (backend file; may be repeated)";
     "filter" Some("filter"), Kind::Text("*"), "pattern that the names of files in a folder must match (backend file)";
     "interval" Some("interval"), Kind::Number(600), "seconds between two passes";
@@ -91,10 +92,13 @@ pub(crate) const SETTINGS: &[Setting] = settings! {
     "password" Some("password"), Kind::Text(""), "password to log in with";
     "path" Some("path"), Kind::Text(""), "mount path of Vault's login method";
     "prefix" Some("prefix"), Kind::Text(""), "prefix of all keys; replaces the prefix that a resource names";
+    "reconcile" Some("reconcile"), Kind::Text("10m"), "watch: read everything again and compare, at the latest after so long";
     "role-id" Some("role_id"), Kind::Text(""), "Vault role-id (auth-type app-role, kubernetes)";
     "scheme" Some("scheme"), Kind::Text("http"), "scheme of node addresses that have none: http or https";
     "secret-id" Some("secret_id"), Kind::Text(""), "Vault secret-id (auth-type app-role)";
     "separator" Some("separator"), Kind::Text(""), "separator in Redis key names in place of /";
+    "shutdown-timeout" Some("shutdown-timeout"), Kind::Text("30s"), "how long what is under way may take to end after a stop signal";
+    "splay" Some("splay"), Kind::Text("0s"), "watch: delay each resource by a fixed part of so long, another one on each host";
     "srv-domain" Some("srv_domain"), Kind::Text(""), "domain whose SRV record names the nodes";
     "srv-record" Some("srv_record"), Kind::Text(""), "SRV record that names the nodes";
     "sync-only" Some("sync-only"), Kind::Switch, "replace files without running check_cmd and reload_cmd";

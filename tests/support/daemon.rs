@@ -39,6 +39,12 @@ impl Daemon {
         kill_process(self.pid, signal).unwrap();
     }
 
+    /// Whether it has ended by itself or by a signal.
+    pub fn has_ended(&self) -> bool {
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));
+        state.is_ok_and(|state| state.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
+    }
+
     /// Sends it a signal and waits for its end.
     pub fn stop(self, signal: Signal) -> Ended {
         self.signal(signal);

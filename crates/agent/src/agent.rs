@@ -1,28 +1,21 @@
-//! The loop: which resources there are, and when they get a pass.
+//! The agent and its modes: once, every interval, or following the backend.
 
-use std::{
-    collections::HashSet, fs, future::Future, io, path::PathBuf, pin::pin, sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use backend::Backend;
 use bytes::Bytes;
 use deploy::Options;
 use render::Host;
-use tracing::{debug, error, warn};
+use tokio::{sync::mpsc, time::sleep};
+use tracing::warn;
 
 use crate::{
-    discover,
-    fault::Fault,
+    load::Loader,
     pass::{Pass, Templates},
-    resource::{self, Resource},
+    resource,
+    watch::Crew,
+    worker::Pace,
 };
-
-/// How long a pass that is under way when the stop signal comes may take to end.
-const GRACE: Duration = Duration::from_secs(30);
-
-/// The folder in the confdir that templates are in.
-const TEMPLATES: &[u8] = b"templates";
 
 /// What an agent works on, and how.
 #[derive(Debug, Clone)]
@@ -39,6 +32,64 @@ pub struct Settings {
     pub keep_stage_file: bool,
 }
 
+impl Settings {
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            noop: self.noop,
+            sync_only: self.sync_only,
+            keep_stage_file: self.keep_stage_file,
+        }
+    }
+
+    pub(crate) fn templates(&self) -> Templates {
+        Templates::new(resource::join(&self.confdir, resource::TEMPLATES))
+    }
+}
+
+/// When an agent that goes on acts.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// The rest between two passes; in watch mode, between two readings of a source that cannot
+    /// tell of changes.
+    pub interval: Duration,
+    /// Watch mode: how long a resource waits before it acts.
+    pub pace: Pace,
+    /// Watch mode: after how long everything is read again and compared, at the latest.
+    pub reconcile: Duration,
+    /// How long what is under way at a stop may take to end.
+    pub shutdown_timeout: Duration,
+}
+
+/// What an agent that goes on is told.
+pub enum Order {
+    /// Look at all resources and templates again, from now on by this configuration, if there is
+    /// another.
+    Reload(Option<Configuration>),
+    /// Begin nothing more, and end when what is under way has ended. A second one ends it at once.
+    Stop,
+}
+
+/// What an agent can be given in place of what it has.
+pub struct Configuration {
+    /// What it works on.
+    pub settings: Settings,
+    /// When.
+    pub schedule: Schedule,
+    /// Where the keys come from, if that is another place than before.
+    pub backend: Option<Box<dyn Backend>>,
+}
+
+/// How an agent that goes on came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop, and all that was under way has ended.
+    Whole,
+    /// It was told to stop, and something under way was broken off. Nothing is torn.
+    Cut,
+    /// Watch mode: there are no resources at all.
+    Idle,
+}
+
 /// A pass in which something failed. Everything was logged when it happened; this is the last.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -47,18 +98,19 @@ pub struct Failed(pub String);
 /// Keeps files true to a backend.
 pub struct Agent {
     settings: Settings,
-    backend: Box<dyn Backend>,
+    backend: Arc<dyn Backend>,
     host: Arc<dyn Host>,
+    loader: Loader,
     templates: Templates,
-    warned: HashSet<String>,
     swept: bool,
 }
 
 impl Agent {
     /// An agent that reads keys from `backend`; template functions ask `host` for the rest.
     pub fn new(settings: Settings, backend: Box<dyn Backend>, host: Arc<dyn Host>) -> Self {
-        let templates = Templates::new(resource::join(&settings.confdir, TEMPLATES));
-        Self { settings, backend, host, templates, warned: HashSet::new(), swept: false }
+        let templates = settings.templates();
+        let backend = Arc::from(backend);
+        Self { settings, backend, host, loader: Loader::default(), templates, swept: false }
     }
 
     /// One pass over all resources.
@@ -72,98 +124,142 @@ impl Agent {
         self.pass().await
     }
 
-    /// A pass, `interval` of rest, and so on, until `stop` resolves.
+    /// A pass, an interval of rest, and so on, until the order to stop.
     ///
-    /// Failures are logged and the resource is tried again at the next pass. A pass under way
-    /// when `stop` resolves is given 30 seconds to end.
-    pub async fn interval(&mut self, interval: Duration, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
+    /// Failures are logged and the resource is tried again at the next pass. A new configuration
+    /// counts from the next pass on, which begins at once.
+    pub async fn interval(
+        &mut self,
+        mut schedule: Schedule,
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Ended {
         loop {
-            let mut pass = pin!(self.pass());
-            tokio::select! {
-                _ = &mut pass => {}
-                () = &mut stop => {
-                    if tokio::time::timeout(GRACE, pass).await.is_err() {
-                        warn!("stopped a pass that did not end within {} seconds", GRACE.as_secs());
+            let reload = {
+                let mut pass = pin!(self.pass());
+                let mut reload = None;
+                loop {
+                    tokio::select! {
+                        _ = &mut pass => break reload,
+                        order = orders.recv() => match order {
+                            Some(Order::Reload(configuration)) => {
+                                reload = Some(newer(reload.flatten(), configuration));
+                            }
+                            Some(Order::Stop) | None => {
+                                return end(pass, schedule.shutdown_timeout, orders).await;
+                            }
+                        },
                     }
-                    return;
                 }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(interval) => {}
-                () = &mut stop => return,
+            };
+            let reload = match reload {
+                Some(reload) => reload,
+                None => tokio::select! {
+                    () = sleep(schedule.interval) => None,
+                    order = orders.recv() => match order {
+                        Some(Order::Reload(configuration)) => configuration,
+                        Some(Order::Stop) | None => return Ended::Whole,
+                    },
+                },
+            };
+            if let Some(configuration) = reload {
+                schedule = self.configure(configuration);
             }
         }
+    }
+
+    /// Follows the backend: a resource gets a pass whenever a value that it asks for has changed,
+    /// until the order to stop. The first pass is at once, or as soon as the backend answers.
+    ///
+    /// Without any resource file it ends at once, as confd does.
+    pub async fn watch(
+        &mut self,
+        mut schedule: Schedule,
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Ended {
+        let loaded = self.loader.load(&self.settings.confdir, &self.settings.prefix);
+        let loaded = loaded.unwrap_or_default();
+        if loaded.resources.is_empty() && loaded.broken.is_empty() {
+            return Ended::Idle;
+        }
+        let mut crew = Crew::new(Arc::clone(&self.host), &self.settings);
+        crew.assign(loaded, &self.backend, &schedule);
+        loop {
+            tokio::select! {
+                () = crew.follow() => {}
+                order = orders.recv() => match order {
+                    Some(Order::Reload(configuration)) => {
+                        if let Some(configuration) = configuration {
+                            schedule = self.configure(configuration);
+                        }
+                        crew.configure(&self.settings);
+                        let (confdir, prefix) = (&self.settings.confdir, &self.settings.prefix);
+                        if let Ok(loaded) = self.loader.load(confdir, prefix) {
+                            crew.assign(loaded, &self.backend, &schedule);
+                        }
+                    }
+                    Some(Order::Stop) | None => {
+                        return end(crew.dismiss(), schedule.shutdown_timeout, orders).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn configure(&mut self, configuration: Configuration) -> Schedule {
+        if self.settings.confdir != configuration.settings.confdir {
+            self.templates = configuration.settings.templates();
+        }
+        self.settings = configuration.settings;
+        if let Some(backend) = configuration.backend {
+            self.backend = Arc::from(backend);
+        }
+        configuration.schedule
     }
 
     /// Loads all resources and processes them. Failures are logged as they happen.
     async fn pass(&mut self) -> Result<(), Failed> {
-        let (resources, mut last) = self.load()?;
+        let loaded = self.loader.load(&self.settings.confdir, &self.settings.prefix)?;
+        let resources = loaded.resources;
         if !self.swept {
             self.swept = true;
             deploy::sweep(resources.iter().map(|resource| resource.target.dest.as_path()));
         }
-        let options = Options {
-            noop: self.settings.noop,
-            sync_only: self.settings.sync_only,
-            keep_stage_file: self.settings.keep_stage_file,
-        };
+        let options = self.settings.options();
         let pass = Pass::new(&*self.backend, &self.host, &mut self.templates, options);
-        if let Some(failure) = pass.run(&resources).await {
-            last = Some(failure);
+        match pass.run(&resources).await.or(loaded.last) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
         }
-        last.map_or(Ok(()), Err)
     }
+}
 
-    /// The resources that can be loaded, and the last failure of those that cannot.
-    fn load(&mut self) -> Result<(Vec<Arc<Resource>>, Option<Failed>), Failed> {
-        let confdir = &self.settings.confdir;
-        debug!("Loading template resources from confdir {}", confdir.display());
-        if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
-            warn!("Cannot load template resources: confdir '{}' does not exist", confdir.display());
-            return Ok((Vec::new(), None));
+/// The later of two configurations that came in; a later one without news keeps what came before.
+fn newer(before: Option<Configuration>, after: Option<Configuration>) -> Option<Configuration> {
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            Some(Configuration { backend: after.backend.or(before.backend), ..after })
         }
-        let conf_d = resource::join(confdir, b"conf.d");
-        let found = discover::resource_files(&conf_d).map_err(|error| {
-            let failed =
-                Failed(format!("stat {}: {}", conf_d.display(), deploy::errno_text(&error)));
-            error!("{failed}");
-            failed
-        })?;
-        if found.files.is_empty() && found.broken.is_empty() {
-            warn!("Found no templates");
-        }
-        for (folder, error) in &found.closed {
-            warn!(
-                "open {}: {}: resources in it are left out",
-                folder.display(),
-                deploy::errno_text(error)
-            );
-        }
-        let mut last = None;
-        let mut failed = |fault: Fault| {
-            fault.log();
-            last = Some(Failed(fault.text));
-        };
-        for (path, error) in &found.broken {
-            failed(resource::unreadable(path, "stat", error));
-        }
-        let templates = resource::join(confdir, TEMPLATES);
-        let mut resources = Vec::with_capacity(found.files.len());
-        for path in &found.files {
-            debug!("Found template: {}", path.display());
-            debug!("Loading template resource from {}", path.display());
-            match Resource::load(path, &templates, &self.settings.prefix) {
-                Ok(resource) => resources.push(Arc::new(resource)),
-                Err(fault) => failed(fault),
+        (before, after) => after.or(before),
+    }
+}
+
+/// Lets `work` end, unless it takes longer than `limit` or another order to stop comes.
+async fn end(work: impl Future, limit: Duration, orders: &mut mpsc::Receiver<Order>) -> Ended {
+    let second = async {
+        loop {
+            match orders.recv().await {
+                Some(Order::Stop) => return,
+                Some(Order::Reload(_)) => {}
+                None => std::future::pending().await,
             }
         }
-        for warning in resources.iter().flat_map(|resource| &resource.warnings) {
-            // Resources are loaded at every pass; once told is enough.
-            if self.warned.insert(warning.text.clone()) {
-                warning.warn();
-            }
+    };
+    tokio::select! {
+        _ = work => Ended::Whole,
+        () = second => Ended::Cut,
+        () = sleep(limit) => {
+            warn!("Broke off what did not end within {limit:?} of the stop");
+            Ended::Cut
         }
-        Ok((resources, last))
     }
 }

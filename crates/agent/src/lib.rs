@@ -1,23 +1,31 @@
 //! When things happen: finds the resources, reads their keys, renders and deploys them.
 //!
-//! [`Agent`] does one *pass* over all resources at a time; [`Agent::onetime`] is one pass with
-//! an honest result, [`Agent::interval`] one after the other until it is told to stop. Every
-//! resource is a failure domain of its own: what is wrong with one is logged and counted, and
-//! never keeps another from its pass.
+//! [`Agent::onetime`] is one pass over all resources with an honest result, [`Agent::interval`] one
+//! after the other until it is told to stop. [`Agent::watch`] follows the backend: one `feed` for
+//! all resources, one `worker` each, which has a pass when something it asks for has changed. Every
+//! resource is a failure domain of its own: what is wrong with one is logged and counted, and never
+//! keeps another from its pass.
 //!
 //! This is the one crate that knows backends, templates and destinations. It knows neither
 //! flags nor printing.
 
 pub mod document;
+pub mod duration;
 pub mod goint;
 
 mod agent;
+mod backoff;
 mod discover;
 mod fault;
+mod feed;
+mod load;
 mod pass;
 mod resource;
+mod watch;
+mod worker;
 
 pub use crate::{
-    agent::{Agent, Failed, Settings},
+    agent::{Agent, Configuration, Ended, Failed, Order, Schedule, Settings},
     pass::OVERLAP,
+    worker::Pace,
 };

@@ -20,7 +20,7 @@ use deploy::{Durable, Options, Staged};
 use render::{Engine, Host, Template};
 use store::{Scope, Snapshot, View};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{agent::Failed, fault::Fault, resource::Resource};
 
@@ -67,7 +67,7 @@ impl<'a> Pass<'a> {
                         self.finish_all().await;
                     }
                     match snapshot {
-                        Ok(snapshot) => self.render(resource, &template, snapshot),
+                        Ok(snapshot) => render(resource, &template, snapshot, self.host),
                         Err(error) => Err(error.into()),
                     }
                 }
@@ -109,21 +109,6 @@ impl<'a> Pass<'a> {
             Err(error) => Err(error.clone()),
         };
         resources.iter().map(of).collect()
-    }
-
-    fn render(
-        &self,
-        resource: &Resource,
-        template: &Template,
-        snapshot: Snapshot,
-    ) -> Result<Bytes, Fault> {
-        debug!("Key prefix set to {}", resource.prefix);
-        let view = View::new(snapshot, &resource.scope, &resource.prefix);
-        debug!("Got the following keys from store: {}", KeyNames(&view));
-        let content = template
-            .render(&view, self.host)
-            .map_err(|error| Fault { text: error.to_string(), excerpt: error.excerpt().clone() })?;
-        Ok(content.into())
     }
 
     fn stage(&mut self, resource: &Arc<Resource>, content: Bytes, alone: bool) {
@@ -180,6 +165,22 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// The bytes that `template` makes of what `resource` asks for.
+pub(crate) fn render(
+    resource: &Resource,
+    template: &Template,
+    snapshot: Snapshot,
+    host: &Arc<dyn Host>,
+) -> Result<Bytes, Fault> {
+    debug!("Key prefix set to {}", resource.prefix);
+    let view = View::new(snapshot, &resource.scope, &resource.prefix);
+    debug!("Got the following keys from store: {}", KeyNames(&view));
+    let content = template
+        .render(&view, host)
+        .map_err(|error| Fault { text: error.to_string(), excerpt: error.excerpt().clone() })?;
+    Ok(content.into())
+}
+
 /// The compiled templates, kept from pass to pass while their files stay the same.
 pub(crate) struct Templates {
     folder: PathBuf,
@@ -197,6 +198,22 @@ impl Templates {
     /// None yet. Templates may take others from `folder`.
     pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder, compiled: HashMap::new() }
+    }
+
+    /// As [`get`](Self::get), but where the template cannot be had any more, the version that could
+    /// be had last.
+    pub(crate) fn current(&mut self, resource: &Resource) -> Result<Arc<Template>, Fault> {
+        let fault = match self.get(resource) {
+            Ok(template) => return Ok(template),
+            Err(fault) => fault,
+        };
+        let known = self.compiled.get(&resource.src);
+        let Some(known) = known.filter(|known| known.engine == resource.engine) else {
+            return Err(fault);
+        };
+        fault.log();
+        warn!("{}: the version in use stays", resource.src.display());
+        Ok(Arc::clone(&known.template))
     }
 
     /// The template of `resource`, compiled now unless all files it is made of are those of last

@@ -5,6 +5,7 @@ use std::{
     fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use deploy::{CheckCommand, Target};
@@ -13,13 +14,19 @@ use store::{Prefix, Scope};
 
 use crate::{
     document::{self, Document, Section, Unknown},
+    duration,
     fault::Fault,
     goint,
 };
 
+/// The folder in the confdir that templates are in.
+pub(crate) const TEMPLATES: &[u8] = b"templates";
+
 /// One template resource.
 #[derive(Debug)]
 pub(crate) struct Resource {
+    /// The file that describes it.
+    pub(crate) path: PathBuf,
     /// The template's source file.
     pub(crate) src: PathBuf,
     /// The language it is written in.
@@ -30,6 +37,10 @@ pub(crate) struct Resource {
     pub(crate) scope: Scope,
     /// Where the result goes, and the commands.
     pub(crate) target: Target,
+    /// Watch mode: the quiet time to wait for after a change, if not that of the run.
+    pub(crate) debounce: Option<Duration>,
+    /// Watch mode: the least time between two passes that reload.
+    pub(crate) min_reload_interval: Option<Duration>,
     /// What is probably not meant as it is written.
     pub(crate) warnings: Vec<Fault>,
 }
@@ -82,9 +93,11 @@ impl Resource {
         let source = fs::read(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
         let (mut resource, warnings) =
-            Self::parse(&source, templates, prefix).map_err(|Reason { text, offset }| Fault {
-                text: refused(path, &text),
-                excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default(),
+            Self::parse(path, &source, templates, prefix).map_err(|Reason { text, offset }| {
+                Fault {
+                    text: refused(path, &text),
+                    excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default(),
+                }
             })?;
         let warning = |Warning { text, offset }| {
             let place = place(offset);
@@ -96,6 +109,7 @@ impl Resource {
     }
 
     fn parse(
+        path: &Path,
         source: &[u8],
         templates: &Path,
         prefix: &[u8],
@@ -110,7 +124,7 @@ impl Resource {
         let Some(template) = root.section("template")? else {
             return Err("empty src template".into());
         };
-        let resource = Self::read(templates, prefix, &template)?;
+        let resource = Self::read(path, templates, prefix, &template)?;
         let mut warnings = Vec::new();
         if let (Some(mode), Some(offset)) = (resource.target.mode, template.offset("mode")) {
             let written = template.string("mode")?.unwrap_or_default();
@@ -129,7 +143,12 @@ impl Resource {
         Ok((resource, warnings))
     }
 
-    fn read(templates: &Path, prefix: &[u8], table: &Section<'_, '_>) -> Result<Self, Reason> {
+    fn read(
+        path: &Path,
+        templates: &Path,
+        prefix: &[u8],
+        table: &Section<'_, '_>,
+    ) -> Result<Self, Reason> {
         let text = |key| table.string(key).map(Option::unwrap_or_default);
         let src = text("src")?;
         let dest = text("dest")?;
@@ -139,6 +158,8 @@ impl Resource {
         let (uid, gid) = (table.integer("uid")?, table.integer("gid")?);
         let mode = text("mode")?;
         let engine = table.string("engine")?;
+        let (debounce, min_reload_interval) =
+            (time(table, "debounce")?, time(table, "min_reload_interval")?);
         // Names of confd's internals that its decoder accepts and nothing reads.
         table.integer("filemode")?;
         table.strings("stagefile")?;
@@ -155,6 +176,7 @@ impl Resource {
             .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
             .map_err(|text| Reason { text, offset: table.offset("engine") })?;
         Ok(Resource {
+            path: path.to_path_buf(),
             src,
             engine,
             scope: keys.iter().map(|key| prefix.join(key.as_bytes())).collect(),
@@ -167,6 +189,8 @@ impl Resource {
                 reload_cmd: (!reload_cmd.is_empty()).then(|| reload_cmd.to_owned()),
                 ..Target::new(dest)
             },
+            debounce,
+            min_reload_interval,
             warnings: Vec::new(),
         })
     }
@@ -191,6 +215,14 @@ fn read_engine(name: &str) -> Result<Engine, String> {
         let known = Engine::ALL.map(|engine| format!("{:?}", engine.name()));
         format!("unknown engine {name:?}; the known ones are {}", known.join(" and "))
     })
+}
+
+/// The duration at `key`, if it is there.
+fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> {
+    let Some(text) = table.string(key)? else { return Ok(None) };
+    duration::parse(text)
+        .map(Some)
+        .map_err(|why| Reason { text: format!("{key} {text:?}: {why}"), offset: table.offset(key) })
 }
 
 /// A file mode in any of Go's bases.
@@ -241,6 +273,8 @@ fn ignored(table: &str, key: &str) -> String {
                 "engine",
                 "check_cmd",
                 "reload_cmd",
+                "debounce",
+                "min_reload_interval",
             ];
             let near = known.iter().map(|known| (strsim::jaro_winkler(folded, known), known));
             let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.85);

@@ -26,6 +26,12 @@ impl Scope {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether one of the keys asked for stands for the source's `source_key`, by the rule of
+    /// `coverage`.
+    pub fn asks_for(&self, coverage: Coverage, source_key: &[u8]) -> bool {
+        self.iter().any(|asked| coverage.covers(asked, source_key))
+    }
 }
 
 impl FromIterator<Key> for Scope {
@@ -156,6 +162,11 @@ impl Spans {
         Spans(vec![Span::everything()])
     }
 
+    /// The spans in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Span> {
+        self.0.iter()
+    }
+
     /// Whether `key` is in one of the spans.
     pub(crate) fn contain(&self, key: &[u8]) -> bool {
         let after = self.0.partition_point(|span| span.start <= key);
@@ -191,6 +202,15 @@ mod tests {
         assert_eq!(asked.len(), 2);
         assert_eq!(asked, scope(&["/a", "/b"]));
         assert!(Scope::default().is_empty());
+    }
+
+    #[test]
+    fn a_scope_asks_for_what_one_of_its_keys_covers() {
+        let asked = scope(&["/a", "/b/c"]);
+        for (key, subtree) in [("/a", true), ("/a/x", true), ("/ab", false), ("/b", false)] {
+            assert_eq!(asked.asks_for(Coverage::Subtree, key.as_bytes()), subtree, "{key}");
+        }
+        assert!(!Scope::default().asks_for(Coverage::Text, b"/a"));
     }
 
     #[test]

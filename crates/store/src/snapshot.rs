@@ -8,7 +8,7 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::Coverage;
 use crate::path;
-use crate::scope::Span;
+use crate::scope::{Scope, Span};
 
 /// The pairs of a source at one revision, sorted by key.
 ///
@@ -83,6 +83,12 @@ impl Snapshot {
         self.pairs.get(key)
     }
 
+    /// Whether this and `other` hold the same pairs of those that `scope` asks for.
+    pub fn agrees_with(&self, other: &Snapshot, scope: &Scope) -> bool {
+        self.coverage == other.coverage
+            && self.coverage.spans(scope).iter().all(|span| self.range(span).eq(other.range(span)))
+    }
+
     /// Every pair, in byte order of the source's keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
         self.pairs.iter()
@@ -131,6 +137,24 @@ impl fmt::Debug for Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Key;
+
+    #[test]
+    fn snapshots_agree_on_a_scope_whatever_is_outside_of_it() {
+        let pairs = |pairs: &[(&'static str, &'static str)]| {
+            Snapshot::from_pairs(Coverage::Subtree, pairs.iter().copied())
+        };
+        let scope = Scope::from_iter([Key::from("/a"), Key::from("/c")]);
+        let one = pairs(&[("/a/x", "1"), ("/b", "1"), ("/c", "1")]);
+        assert!(one.agrees_with(&pairs(&[("/a/x", "1"), ("/ab", "7"), ("/c", "1")]), &scope));
+        for other in [
+            pairs(&[("/a/x", "2"), ("/b", "1"), ("/c", "1")]),
+            pairs(&[("/a/x", "1"), ("/b", "1")]),
+            pairs(&[("/a/x", "1"), ("/a/y", ""), ("/b", "1"), ("/c", "1")]),
+        ] {
+            assert!(!one.agrees_with(&other, &scope));
+        }
+    }
 
     #[test]
     fn a_patch_leaves_the_clones_as_they_were() {

@@ -1,0 +1,97 @@
+//! Which resources there are: every file under `conf.d` that can be read as one.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use tracing::{debug, error, warn};
+
+use crate::{
+    agent::Failed,
+    discover,
+    fault::Fault,
+    resource::{self, Resource},
+};
+
+/// Loads resources, as often as they are asked for.
+#[derive(Default)]
+pub(crate) struct Loader {
+    warned: HashSet<String>,
+}
+
+/// What is under `conf.d`.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    /// The resources that can be loaded, in processing order.
+    pub(crate) resources: Vec<Arc<Resource>>,
+    /// The files that cannot.
+    pub(crate) broken: Vec<PathBuf>,
+    /// The last failure.
+    pub(crate) last: Option<Failed>,
+}
+
+impl Loader {
+    /// The resources in `confdir`; `prefix`, if not empty, replaces their own.
+    ///
+    /// Failures and warnings are logged, warnings once.
+    ///
+    /// # Errors
+    /// `conf.d` cannot be looked at. It may be missing together with `confdir`.
+    pub(crate) fn load(&mut self, confdir: &Path, prefix: &Bytes) -> Result<Loaded, Failed> {
+        debug!("Loading template resources from confdir {}", confdir.display());
+        if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            warn!("Cannot load template resources: confdir '{}' does not exist", confdir.display());
+            return Ok(Loaded::default());
+        }
+        let conf_d = resource::join(confdir, b"conf.d");
+        let found = discover::resource_files(&conf_d).map_err(|error| {
+            let failed =
+                Failed(format!("stat {}: {}", conf_d.display(), deploy::errno_text(&error)));
+            error!("{failed}");
+            failed
+        })?;
+        if found.files.is_empty() && found.broken.is_empty() {
+            warn!("Found no templates");
+        }
+        for (folder, error) in &found.closed {
+            warn!(
+                "open {}: {}: resources in it are left out",
+                folder.display(),
+                deploy::errno_text(error)
+            );
+        }
+        let mut loaded = Loaded::default();
+        for (path, error) in found.broken {
+            let fault = resource::unreadable(&path, "stat", &error);
+            loaded.fail(path, fault);
+        }
+        let templates = resource::join(confdir, resource::TEMPLATES);
+        for path in found.files {
+            debug!("Found template: {}", path.display());
+            debug!("Loading template resource from {}", path.display());
+            match Resource::load(&path, &templates, prefix) {
+                Ok(resource) => loaded.resources.push(Arc::new(resource)),
+                Err(fault) => loaded.fail(path, fault),
+            }
+        }
+        for warning in loaded.resources.iter().flat_map(|resource| &resource.warnings) {
+            // Resources are loaded at every pass; once told is enough.
+            if self.warned.insert(warning.text.clone()) {
+                warning.warn();
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loaded {
+    fn fail(&mut self, path: PathBuf, fault: Fault) {
+        fault.log();
+        self.broken.push(path);
+        self.last = Some(Failed(fault.text));
+    }
+}

@@ -1,0 +1,181 @@
+//! One resource in watch mode: waits until it is woken, and makes its file true.
+//!
+//! A worker has one pass at a time and works on the newest state there is, however many came
+//! meanwhile. A pass that fails is tried again, with growing delays, until it succeeds or there is
+//! newer data; so is a reload that fails.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    os::unix::ffi::OsStrExt as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use deploy::{Durable, Options, Outcome};
+use render::Host;
+use store::Snapshot;
+use tokio::{
+    sync::watch,
+    task::spawn_blocking,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    backoff::Backoff,
+    fault::Fault,
+    pass::{self, Templates},
+    resource::Resource,
+};
+
+/// Delays between the attempts of a pass that fails.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LAST_DELAY: Duration = Duration::from_secs(60);
+/// A debounce ends after this many times itself, even if changes never cease.
+const CEILING: u32 = 4;
+
+/// What a worker has to make true.
+#[derive(Clone)]
+pub(crate) struct Assignment {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) snapshot: Snapshot,
+    /// How the run deploys.
+    pub(crate) options: Options,
+    /// How the run waits, where the resource does not say.
+    pub(crate) pace: Pace,
+}
+
+/// How long a worker waits before it acts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// The quiet time after a change: a pass begins when nothing has changed for so long, and at
+    /// the latest after four times as long.
+    pub debounce: Duration,
+    /// The longest delay before a pass. How much of it a resource waits is fixed for each host, so
+    /// that the hosts of a fleet act one after the other.
+    pub splay: Duration,
+}
+
+/// Works on the newest assignment until there are no more to come.
+///
+/// Dropping the future ends a running command; the destination is the old file or the new one.
+pub(crate) async fn work(
+    mut assignments: watch::Receiver<Assignment>,
+    templates: Templates,
+    host: Arc<dyn Host>,
+) {
+    let templates = Arc::new(Mutex::new(templates));
+    let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
+    let mut reloaded: Option<Instant> = None;
+    loop {
+        if rest(&mut assignments, reloaded).await.is_err() {
+            return;
+        }
+        let assignment = assignments.borrow_and_update().clone();
+        let retry = match process(&assignment, &templates, &host).await {
+            Ok(outcome) => {
+                backoff.reset();
+                if matches!(outcome, Outcome::Updated | Outcome::Reloaded) {
+                    reloaded = Some(Instant::now());
+                }
+                None
+            }
+            Err(fault) => {
+                fault.log();
+                Some(Instant::now() + backoff.delay())
+            }
+        };
+        let woken = match retry {
+            None => assignments.changed().await,
+            Some(moment) => tokio::select! {
+                woken = assignments.changed() => woken,
+                () = sleep_until(moment) => Ok(()),
+            },
+        };
+        if woken.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits until the resource may act.
+///
+/// # Errors
+/// There is nothing to act for any more.
+async fn rest(
+    assignments: &mut watch::Receiver<Assignment>,
+    reloaded: Option<Instant>,
+) -> Result<(), watch::error::RecvError> {
+    let (debounce, splay, earliest) = {
+        let assignment = assignments.borrow();
+        let resource = &assignment.resource;
+        let least = resource.min_reload_interval.filter(|_| resource.target.reload_cmd.is_some());
+        let earliest = reloaded.zip(least).map(|(at, least)| at + least);
+        (
+            resource.debounce.unwrap_or(assignment.pace.debounce),
+            share_of(assignment.pace.splay, resource),
+            earliest,
+        )
+    };
+    if !debounce.is_zero() {
+        let begun = Instant::now();
+        loop {
+            let quiet = (Instant::now() + debounce).min(begun + debounce * CEILING);
+            tokio::select! {
+                biased;
+                () = sleep_until(quiet) => break,
+                changed = assignments.changed() => changed?,
+            }
+        }
+    }
+    let act = (!splay.is_zero()).then(|| Instant::now() + splay).max(earliest);
+    while let Some(moment) = act.filter(|moment| *moment > Instant::now()) {
+        tokio::select! {
+            biased;
+            () = sleep_until(moment) => break,
+            changed = assignments.changed() => changed?,
+        }
+    }
+    Ok(())
+}
+
+/// How much of `splay` this resource waits on this host: always the same.
+fn share_of(splay: Duration, resource: &Resource) -> Duration {
+    if splay.is_zero() {
+        return splay;
+    }
+    let mut hasher = DefaultHasher::new();
+    rustix::system::uname().nodename().hash(&mut hasher);
+    resource.path.as_os_str().as_bytes().hash(&mut hasher);
+    splay.mul_f64(f64::from(hasher.finish() as u32) / f64::from(u32::MAX))
+}
+
+/// One pass.
+async fn process(
+    assignment: &Assignment,
+    templates: &Arc<Mutex<Templates>>,
+    host: &Arc<dyn Host>,
+) -> Result<Outcome, Fault> {
+    let Assignment { resource, snapshot, options, .. } = assignment;
+    // Rendering may block, on the network even, and must not hold up the others.
+    let job = {
+        let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
+        let (host, options, templates) = (Arc::clone(host), *options, Arc::clone(templates));
+        move || {
+            let mut templates = templates.lock().unwrap_or_else(PoisonError::into_inner);
+            let template = templates.current(&resource)?;
+            let content = pass::render(&resource, &template, snapshot, &host)?;
+            deploy::stage(&resource.target, content, &options)
+                .map_err(|error| Fault::from(error.to_string()))
+        }
+    };
+    let staged = spawn_blocking(job).await;
+    let staged = staged.map_err(|panic| {
+        Fault::from(format!("staging {} ended early: {panic}", resource.target.dest.display()))
+    })??;
+    let mut durable = Durable::default();
+    let outcome = deploy::finish(&resource.target, staged, options, &mut durable).await;
+    match durable.sync().into_iter().next() {
+        Some(error) => Err(error.to_string().into()),
+        None => outcome.map_err(|error| error.to_string().into()),
+    }
+}

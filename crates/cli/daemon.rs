@@ -1,0 +1,95 @@
+//! The modes that go on: signals become orders to the agent.
+
+use std::cell::Cell;
+
+use agent::{Agent, Configuration, Ended, Order};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::{
+    Exit,
+    config::{self, Config, Flags, Mode},
+    open,
+    signals::{Signal, Signals},
+};
+
+/// Runs `agent` by `config` until a signal ends it.
+///
+/// A hangup has the configuration made anew out of `flags`, the environment and the file.
+pub(crate) async fn run(mut agent: Agent, config: Config, flags: Flags, signals: Signals) -> Exit {
+    let (sender, mut orders) = mpsc::channel(1);
+    let stopped_by = Cell::new(None);
+    let (mode, schedule) = (config.mode, config.schedule.clone());
+    let ended = tokio::select! {
+        ended = async {
+            match mode {
+                Mode::Watch => agent.watch(schedule, &mut orders).await,
+                Mode::Onetime | Mode::Interval => agent.interval(schedule, &mut orders).await,
+            }
+        } => ended,
+        never = give_orders(config, &flags, signals, sender, &stopped_by) => match never {},
+    };
+    match (ended, stopped_by.get()) {
+        (Ended::Cut, Some(signal)) => Exit::Signal(signal),
+        (Ended::Whole, Some(signal)) => {
+            info!("Captured {signal}. Exiting...");
+            Exit::Success
+        }
+        (Ended::Idle | Ended::Whole | Ended::Cut, _) => Exit::Success,
+    }
+}
+
+/// Turns signals into orders, for ever.
+async fn give_orders(
+    mut config: Config,
+    flags: &Flags,
+    mut signals: Signals,
+    orders: mpsc::Sender<Order>,
+    stopped_by: &Cell<Option<Signal>>,
+) -> std::convert::Infallible {
+    loop {
+        let order = match signals.next().await {
+            Signal::HANGUP => {
+                info!("Captured hangup. Reading the configuration again");
+                Order::Reload(reconfigured(&mut config, flags))
+            }
+            signal => {
+                stopped_by.set(Some(signal));
+                Order::Stop
+            }
+        };
+        // An agent that takes no more orders has ended, and so has this.
+        let _ = orders.send(order).await;
+    }
+}
+
+/// Reads the configuration again. `None` if it cannot be used; `config` is then as it was.
+fn reconfigured(config: &mut Config, flags: &Flags) -> Option<Configuration> {
+    let mut notices = Vec::new();
+    let loaded = config::load(flags, |name| std::env::var_os(name), &mut notices);
+    notices.iter().for_each(config::Notice::log);
+    let fresh = match loaded {
+        Ok(fresh) => fresh,
+        Err(error) => {
+            error!("{error:#}");
+            warn!("the configuration in use stays");
+            return None;
+        }
+    };
+    if (fresh.mode, fresh.level) != (config.mode, config.level) {
+        warn!("onetime, watch and log-level are not changed before a restart");
+    }
+    let fresh = Config { mode: config.mode, level: config.level, ..fresh };
+    let backend = (fresh.source != config.source).then(|| {
+        info!("Backend set to {}", fresh.source.name());
+        info!("Backend source(s) set to {}", fresh.source.list());
+        open(&fresh.source)
+    });
+    let configuration = Configuration {
+        settings: fresh.settings.clone(),
+        schedule: fresh.schedule.clone(),
+        backend,
+    };
+    *config = fresh;
+    Some(configuration)
+}

@@ -1,0 +1,302 @@
+//! Watch mode: a change reaches the file, a failure is not forgotten, and nobody holds up others.
+
+use std::{fs, time::Duration};
+
+use rustix::process::Signal;
+
+use crate::support::{Daemon, Sandbox, eventually};
+
+/// confd in watch mode on `data.yaml`.
+fn watching(sandbox: &Sandbox, more: &[&str]) -> Daemon {
+    let run = sandbox
+        .confd(&["-watch", "-interval", "1", "-backend", "file", "-file", "data.yaml"])
+        .arguments(more);
+    Daemon::start(run, sandbox.path("log"))
+}
+
+/// Replaces the data at once, as an editor does.
+fn data(sandbox: &Sandbox, yaml: &str) {
+    fs::rename(sandbox.write("data.new", yaml), sandbox.path("data.yaml")).unwrap();
+}
+
+/// A resource that renders `/NAME/v` and notes each reload as a line of `NAME.reloads`.
+fn counted(sandbox: &Sandbox, name: &str, more: &str) {
+    let dest = sandbox.path(&format!("out/{name}"));
+    sandbox.write(&format!("templates/{name}.tmpl"), format!("{{{{getv \"/{name}/v\"}}}}"));
+    let table = format!(
+        "[template]\nsrc = '{name}.tmpl'\ndest = '{}'\nkeys = ['/{name}']\n\
+         reload_cmd = 'cat out/{name} >> {name}.reloads; echo >> {name}.reloads'\n{more}\n",
+        dest.display()
+    );
+    sandbox.write(&format!("conf.d/{name}.toml"), table);
+}
+
+#[track_caller]
+fn becomes(sandbox: &Sandbox, name: &str, content: &str) {
+    eventually(&format!("{name} is {content:?}"), || sandbox.read(name) == content);
+}
+
+#[test]
+fn the_first_pass_is_at_once_and_every_change_reaches_the_file() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    becomes(&sandbox, "out/app", "0");
+    for value in ["1", "2", "3"] {
+        data(&sandbox, &format!("v: {value}"));
+        becomes(&sandbox, "out/app", value);
+    }
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.log().last().unwrap(), "INFO Captured terminated. Exiting...");
+}
+
+#[test]
+fn only_resources_whose_own_values_change_are_woken() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b"] {
+        counted(&sandbox, name, "");
+    }
+    data(&sandbox, "{a: {v: 1}, b: {v: 1}}");
+    let daemon = watching(&sandbox, &["-log-level", "debug"]);
+    becomes(&sandbox, "a.reloads", "1\n");
+    becomes(&sandbox, "b.reloads", "1\n");
+    let passes_of_a = |log: &str| log.matches("Comparing candidate config to").count();
+    let before = passes_of_a(&daemon.stderr());
+    data(&sandbox, "{a: {v: 1}, b: {v: 2}, c: 7}");
+    becomes(&sandbox, "b.reloads", "1\n2\n");
+    data(&sandbox, "{a: {v: 1}, b: {v: 3}, c: 8}");
+    becomes(&sandbox, "b.reloads", "1\n2\n3\n");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(passes_of_a(&ended.stderr) - before, 2, "only b had a pass: {}", ended.stderr);
+    assert_eq!(sandbox.read("a.reloads"), "1\n");
+}
+
+#[test]
+fn a_failed_reload_is_tried_again_without_a_change() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    sandbox.resource("app", "{{getv \"/v\"}}", "reload_cmd = 'test -e ready && touch reloaded'");
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    daemon.wait_for("its reload is pending");
+    sandbox.write("ready", "");
+    eventually("the reload succeeds", || sandbox.path("reloaded").exists());
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn a_failed_check_is_tried_again_without_a_change() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "{{getv \"/v\"}}", "check_cmd = 'test -e ready'");
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    daemon.wait_for("Config check failed");
+    assert_eq!(sandbox.output(), "");
+    sandbox.write("ready", "");
+    becomes(&sandbox, "out/app", "0");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn bad_and_slow_resources_hold_up_no_other() {
+    let sandbox = Sandbox::new();
+    sandbox.write("conf.d/1.toml", "no toml");
+    sandbox.resource("2", "{{getv \"/nokey\"}}", "");
+    sandbox.resource("3", "x", "check_cmd = 'until test -e go; do sleep 0.01; done'");
+    sandbox.resource("4", "{{getv \"/v\"}}", "");
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    becomes(&sandbox, "out/4", "0");
+    data(&sandbox, "v: 1");
+    becomes(&sandbox, "out/4", "1");
+    assert!(!sandbox.path("out/3").exists());
+    sandbox.write("go", "");
+    becomes(&sandbox, "out/3", "x");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("conf.d/1.toml - toml: line 1"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_change_during_a_pass_gets_a_pass_of_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox.resource(
+        "app",
+        "{{getv \"/v\"}}",
+        "check_cmd = 'touch started; until test -e go; do sleep 0.01; done'",
+    );
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &["-log-level", "debug"]);
+    eventually("the check has begun", || sandbox.path("started").exists());
+    data(&sandbox, "v: 1");
+    sandbox.write("go", "");
+    becomes(&sandbox, "out/app", "1");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn a_source_that_is_not_there_is_waited_for() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    let daemon = watching(&sandbox, &[]);
+    daemon.wait_for("ERROR stat data.yaml: no such file or directory");
+    data(&sandbox, "v: 0");
+    becomes(&sandbox, "out/app", "0");
+    daemon.wait_for("INFO The backend answers again");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.stderr.matches("no such file or directory").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_source_that_cannot_tell_of_changes_is_read_at_once_and_every_interval() {
+    let sandbox = Sandbox::rendering("x");
+    let run = sandbox.confd(&["-backend", "env", "-watch", "-interval", "1"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    becomes(&sandbox, "out/app", "x");
+    assert_eq!(daemon.stop(Signal::INT).code, Some(0));
+}
+
+#[test]
+fn without_resources_watch_mode_ends_at_once_as_in_confd() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.confd(&["-backend", "env", "-watch"]).ok();
+    ended.expect("WARNING Found no templates");
+}
+
+#[test]
+fn a_debounce_makes_one_pass_of_a_burst() {
+    let sandbox = Sandbox::new();
+    counted(&sandbox, "a", "debounce = '2s'");
+    data(&sandbox, "{a: {v: 0}}");
+    let daemon = watching(&sandbox, &["-debounce", "1ms"]);
+    becomes(&sandbox, "a.reloads", "0\n");
+    for value in 1..=5 {
+        data(&sandbox, &format!("{{a: {{v: {value}}}}}"));
+    }
+    becomes(&sandbox, "a.reloads", "0\n5\n");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn min_reload_interval_defers_and_never_drops() {
+    let sandbox = Sandbox::new();
+    counted(&sandbox, "a", "min_reload_interval = '3s'");
+    data(&sandbox, "{a: {v: 0}}");
+    let daemon = watching(&sandbox, &[]);
+    becomes(&sandbox, "a.reloads", "0\n");
+    let first = std::time::Instant::now();
+    data(&sandbox, "{a: {v: 1}}");
+    becomes(&sandbox, "a.reloads", "0\n1\n");
+    assert!(first.elapsed() > Duration::from_millis(2500), "after {:?}", first.elapsed());
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn a_stop_lets_what_is_under_way_end() {
+    let sandbox = Sandbox::new();
+    sandbox.resource(
+        "app",
+        "x",
+        "check_cmd = 'touch started; until test -e go; do sleep 0.01; done'\n\
+         reload_cmd = 'touch reloaded'",
+    );
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    eventually("the check has begun", || sandbox.path("started").exists());
+    daemon.signal(Signal::TERM);
+    sandbox.write("go", "");
+    let ended = daemon.wait();
+    assert_eq!((ended.code, sandbox.output().as_str()), (Some(0), "x"));
+    assert!(sandbox.path("reloaded").exists());
+    assert_eq!(ended.log().last().unwrap(), "INFO Captured terminated. Exiting...");
+    assert_eq!(sandbox.list("out"), ["app"]);
+}
+
+#[test]
+fn a_second_stop_and_a_timeout_break_off_what_is_under_way_and_tear_nothing() {
+    for timeout in ["1m", "50ms"] {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", "new", "check_cmd = 'touch started; sleep 60'");
+        sandbox.write("out/app", "old");
+        data(&sandbox, "v: 0");
+        let daemon = watching(&sandbox, &["-shutdown-timeout", timeout]);
+        eventually("the check has begun", || sandbox.path("started").exists());
+        daemon.signal(Signal::TERM);
+        let ended = match timeout {
+            "1m" => {
+                // Two signals that come together are one.
+                eventually("it ends", || {
+                    daemon.signal(Signal::TERM);
+                    daemon.has_ended()
+                });
+                daemon.wait()
+            }
+            _ => daemon.wait(),
+        };
+        assert_eq!(ended.signal, Some(Signal::TERM.as_raw()), "{}", ended.stderr);
+        assert_eq!((sandbox.output().as_str(), sandbox.list("out").len()), ("old", 1));
+    }
+}
+
+#[test]
+fn a_hangup_takes_in_new_changed_and_removed_resources() {
+    let sandbox = Sandbox::new();
+    for name in ["gone", "kept"] {
+        counted(&sandbox, name, "");
+    }
+    data(&sandbox, "{gone: {v: 1}, kept: {v: 1}, new: {v: 1}}");
+    let daemon = watching(&sandbox, &[]);
+    becomes(&sandbox, "gone.reloads", "1\n");
+    becomes(&sandbox, "kept.reloads", "1\n");
+    fs::remove_file(sandbox.path("conf.d/gone.toml")).unwrap();
+    counted(&sandbox, "new", "");
+    daemon.signal(Signal::HUP);
+    becomes(&sandbox, "new.reloads", "1\n");
+    data(&sandbox, "{gone: {v: 2}, kept: {v: 2}, new: {v: 2}}");
+    becomes(&sandbox, "new.reloads", "1\n2\n");
+    becomes(&sandbox, "kept.reloads", "1\n2\n");
+    sandbox.write("templates/kept.tmpl", "changed {{getv \"/kept/v\"}}");
+    daemon.signal(Signal::HUP);
+    becomes(&sandbox, "out/kept", "changed 2");
+    daemon.stop(Signal::TERM);
+    assert_eq!(sandbox.read("gone.reloads"), "1\n");
+}
+
+#[test]
+fn a_hangup_keeps_the_running_version_of_what_has_become_bad() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    becomes(&sandbox, "out/app", "0");
+    let resource = sandbox.read("conf.d/app.toml");
+    sandbox.write("conf.d/app.toml", "no toml");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("conf.d/app.toml: the version in use stays");
+    data(&sandbox, "v: 1");
+    becomes(&sandbox, "out/app", "1");
+    sandbox.write("conf.d/app.toml", resource);
+    sandbox.write("templates/app.tmpl", "{{broken");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("templates/app.tmpl: the version in use stays");
+    data(&sandbox, "v: 2");
+    becomes(&sandbox, "out/app", "2");
+    sandbox.write("templates/app.tmpl", "new {{getv \"/v\"}}");
+    daemon.signal(Signal::HUP);
+    becomes(&sandbox, "out/app", "new 2");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn a_hangup_reads_confd_toml_again_and_keeps_it_if_it_is_bad() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    sandbox.write("confd.toml", "prefix = '/one'");
+    data(&sandbox, "{one: {v: 1}, two: {v: 2}}");
+    let daemon = watching(&sandbox, &[]);
+    becomes(&sandbox, "out/app", "1");
+    sandbox.write("confd.toml", "prefix = ");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("WARNING the configuration in use stays");
+    sandbox.write("confd.toml", "prefix = '/two'");
+    daemon.signal(Signal::HUP);
+    becomes(&sandbox, "out/app", "2");
+    daemon.stop(Signal::TERM);
+}
