@@ -6,6 +6,7 @@
 //! not exist (which Tera itself would ignore) are errors.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ::tera::value::ValueKind;
 use ::tera::{ArgFromValue, Kwargs, State, Tera, TeraResult, Value};
@@ -91,9 +92,9 @@ impl Function {
 
     /// Lets the templates of `engine` call it.
     pub(super) fn register(self, engine: &mut Tera) {
-        let function = std::sync::Arc::new(self);
+        let function = Arc::new(self);
         if function.filter {
-            let filter = std::sync::Arc::clone(&function);
+            let filter = Arc::clone(&function);
             engine.register_filter(function.name, move |value: Value, named: Kwargs, _: &State| {
                 filter.call(Some(&value), &named)
             });
@@ -128,8 +129,8 @@ impl Arguments<'_> {
     fn check_names(&self) -> Result<(), Failure> {
         let taken = self.parameters.iter().skip(usize::from(self.piped.is_some()));
         let unknown = |name: &&str| !taken.clone().any(|known| known == name);
-        let names = self.named.iter().filter_map(|(name, _)| name.as_str());
-        let Some(name) = names.into_iter().find(unknown) else { return Ok(()) };
+        let mut names = self.named.iter().filter_map(|(name, _)| name.as_str());
+        let Some(name) = names.find(unknown) else { return Ok(()) };
         let taken: Vec<_> = taken.map(|known| format!("\"{known}\"")).collect();
         Err(Failure(match taken.as_slice() {
             [] => format!("unknown argument \"{name}\"; there are none"),
@@ -145,13 +146,9 @@ impl Arguments<'_> {
         let place = self.next;
         self.next += 1;
         let name = self.parameters.get(place).copied().unwrap_or_default();
-        let named;
         let value = match self.piped {
             Some(piped) if place == 0 => Some(piped),
-            _ => {
-                named = self.named.get::<&Value>(name).ok().flatten();
-                named
-            }
+            _ => self.named.get::<&Value>(name).ok().flatten(),
         };
         let Some(value) = value else {
             return P::absent().ok_or_else(|| Failure(format!("argument \"{name}\" is missing")));

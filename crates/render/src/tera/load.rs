@@ -9,7 +9,7 @@
 //! whose name ends in `.tera`. Only if none of the files that are there already defines it, those
 //! that do are looked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ::tera::Tera;
 
@@ -22,11 +22,14 @@ use super::report::{Fault, Need, faults, first_fault};
 /// while it is rendered.
 const MAX_FILES: usize = 100;
 
+/// What files hold, by their names.
+pub(super) type Texts = BTreeMap<String, String>;
+
 /// The files of one template.
 #[derive(Debug)]
 pub(super) struct Files {
-    /// What each file holds, by its name; the first one included.
-    pub(super) texts: BTreeMap<String, String>,
+    /// What each file holds, the first one included.
+    pub(super) texts: Texts,
     /// The name of the first one.
     pub(super) first: String,
     /// The components that were looked for, and where they are defined.
@@ -36,7 +39,7 @@ pub(super) struct Files {
 impl Files {
     /// The file `first`, which holds `text`, alone.
     pub(super) fn new(first: String, text: String) -> Self {
-        let texts = BTreeMap::from([(first.clone(), text)]);
+        let texts = Texts::from([(first.clone(), text)]);
         Self { texts, first, components: BTreeMap::new() }
     }
 
@@ -48,16 +51,15 @@ impl Files {
         loop {
             let Err(error) = engine.add_raw_templates(&self.texts) else { return Ok(()) };
             let faults = faults(&error, &self.texts);
-            let mut wanted = BTreeSet::new();
-            for fault in &faults {
-                wanted.extend(self.wanted(fault, folder)?);
+            // What is included may define the components, so that comes first.
+            let mut found = self.templates(&faults, folder)?;
+            if found.is_empty() {
+                found = self.definitions(&faults, folder)?;
             }
-            if wanted.is_empty() {
+            if found.is_empty() {
                 return Err(first_fault(&error, &self.texts));
             }
-            for (name, text) in wanted {
-                self.texts.insert(name, text);
-            }
+            self.texts.extend(found);
             if self.texts.len() > MAX_FILES {
                 let message = format!("needs more than {MAX_FILES} files");
                 return Err(Fault::of(&self.first, message));
@@ -65,27 +67,33 @@ impl Files {
         }
     }
 
-    /// The files that mend `fault`; none if that is not what it takes.
-    fn wanted(
-        &mut self,
-        fault: &Fault,
-        folder: &Folder<'_>,
-    ) -> Result<Vec<(String, String)>, Fault> {
-        let names = match fault.need() {
-            Some(Need::Template(name)) => vec![name.to_owned()],
-            Some(Need::Component(name)) => {
-                let names = folder.defining(name);
-                self.components.insert(name.to_owned(), names.clone());
-                names
+    /// The templates that `faults` are about.
+    fn templates(&self, faults: &[Fault], folder: &Folder<'_>) -> Result<Texts, Fault> {
+        let mut texts = Texts::new();
+        for fault in faults {
+            // One that is there is not meant: a line break in a name is an escape in a message.
+            if let Some(Need::Template(name)) = fault.need()
+                && !self.texts.contains_key(name)
+            {
+                texts.insert(name.to_owned(), read(folder, name, fault)?);
             }
-            None => Vec::new(),
-        };
-        let unknown = names.into_iter().filter(|name| !self.texts.contains_key(name));
-        let read = |name: String| match folder.read(&name) {
-            Ok(text) => Ok((name, text)),
-            Err(why) => Err(unavailable(fault, &name, &why, folder)),
-        };
-        unknown.map(read).collect()
+        }
+        Ok(texts)
+    }
+
+    /// The templates that define the components that `faults` are about; no template that is there
+    /// already does.
+    fn definitions(&mut self, faults: &[Fault], folder: &Folder<'_>) -> Result<Texts, Fault> {
+        let mut texts = Texts::new();
+        for fault in faults {
+            let Some(Need::Component(component)) = fault.need() else { continue };
+            let names = folder.defining(component);
+            for name in names.iter().filter(|name| !self.texts.contains_key(*name)) {
+                texts.insert(name.clone(), read(folder, name, fault)?);
+            }
+            self.components.insert(component.to_owned(), names);
+        }
+        Ok(texts)
     }
 
     /// Whether `folder` still has what was taken from it. The first file is not looked at.
@@ -102,10 +110,12 @@ impl Files {
     }
 }
 
-/// `fault`, with the reason why the template `name` does not mend it.
-fn unavailable(fault: &Fault, name: &str, why: &Unavailable, folder: &Folder<'_>) -> Fault {
-    let message = format!("template \"{}\" {why}", name.escape_debug());
-    let is_missing = matches!(why, Unavailable::Missing);
-    let hint = is_missing.then(|| did_you_mean(name, folder.names())).flatten();
-    Fault { message, hint, template: fault.template.clone(), position: fault.position }
+/// What the template `name` holds; else `fault`, with the reason why that does not mend it.
+fn read(folder: &Folder<'_>, name: &str, fault: &Fault) -> Result<String, Fault> {
+    folder.read(name).map_err(|why| {
+        let message = format!("template \"{}\" {why}", name.escape_debug());
+        let is_missing = matches!(why, Unavailable::Missing);
+        let hint = is_missing.then(|| did_you_mean(name, folder.names())).flatten();
+        Fault { message, hint, template: fault.template.clone(), position: fault.position }
+    })
 }

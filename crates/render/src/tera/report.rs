@@ -4,9 +4,9 @@
 //! people, with a line of the source and a caret. [`faults`] reads them back, so that each has its
 //! place; what it cannot read it passes on as it is.
 
-use std::collections::BTreeMap;
-
 use ::tera::{ErrorKind, ReportError};
+
+use super::load::Texts;
 
 /// One thing that is wrong.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Fault {
 }
 
 /// All that `error` says; never nothing. `sources` are the templates that Tera was given.
-pub(super) fn faults(error: &::tera::Error, sources: &BTreeMap<String, String>) -> Vec<Fault> {
+pub(super) fn faults(error: &::tera::Error, sources: &Texts) -> Vec<Fault> {
     match error.kind() {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
             vec![Fault::reported(report)]
@@ -93,7 +93,7 @@ pub(super) fn faults(error: &::tera::Error, sources: &BTreeMap<String, String>) 
 }
 
 /// The first thing that `error` says.
-pub(super) fn first_fault(error: &::tera::Error, sources: &BTreeMap<String, String>) -> Fault {
+pub(super) fn first_fault(error: &::tera::Error, sources: &Texts) -> Fault {
     let first = faults(error, sources).into_iter().next();
     first.unwrap_or_else(|| Fault::somewhere(error.to_string()))
 }
@@ -161,7 +161,7 @@ mod tests {
 
     /// What is wrong with these templates.
     fn found(templates: &[(&str, &str)]) -> Vec<Fault> {
-        let sources: BTreeMap<_, _> =
+        let sources: Texts =
             templates.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();
         let error = Tera::new().add_raw_templates(templates.to_vec()).expect_err("faults");
         faults(&error, &sources)
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_no_report_is_passed_on() {
         let error = ::tera::Error::message("two\nlines");
-        let found = faults(&error, &BTreeMap::new());
+        let found = faults(&error, &Texts::new());
         assert_eq!(found, [Fault::somewhere("two\nlines")]);
         assert_eq!(found[0].message, "two\\nlines");
     }

@@ -219,6 +219,8 @@ fn components_are_found_wherever_they_are_defined() {
     // One that is there already is not looked for.
     let own = "{% component x() %}own{% endcomponent %}{{ <x /> }}";
     assert_eq!(made_of(&[("a.tera", own), twice[1], twice[2]]), "own");
+    let included = ("a.tera", "{{ <x /> }}{% include 'b.tera' %}");
+    assert_eq!(made_of(&[included, twice[1], twice[2]]), "");
 }
 
 #[test]
@@ -241,6 +243,10 @@ fn what_cannot_be_included_is_told_with_the_place_that_wants_it() {
     fails(
         &[("a.tera", "{% include 'b' %}"), ("b", "{% if %}")],
         "b:1:6: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`",
+    );
+    fails(
+        &[("a.tera", "{% include \"b\nc\" %}"), ("b\\nc", "no line break in its name")],
+        "a.tera:1:11: Unknown template `b\\nc`",
     );
     fails(
         &[("a.tera", "{% include 'b' %}"), ("b", "{% include 'a.tera' %}")],
