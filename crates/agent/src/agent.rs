@@ -1,99 +1,20 @@
 //! The agent and its modes: once, every interval, or following the backend.
 
-use std::{future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use backend::Backend;
-use bytes::Bytes;
-use deploy::Options;
 use render::Host;
 use tokio::{sync::mpsc, time::sleep};
 use tracing::warn;
 
 use crate::{
+    fault::Failed,
     load::Loader,
-    pass::{Pass, Templates},
-    resource,
+    pass::Pass,
+    settings::{Configuration, Ended, Order, Schedule, Settings},
+    templates::Templates,
     watch::Crew,
-    worker::Pace,
 };
-
-/// What an agent works on, and how.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The folder that holds `conf.d` and `templates`.
-    pub confdir: PathBuf,
-    /// Prefix of all keys; if not empty it replaces the resources' own.
-    pub prefix: Bytes,
-    /// Change nothing, only say what would change.
-    pub noop: bool,
-    /// Run neither `check_cmd` nor `reload_cmd`.
-    pub sync_only: bool,
-    /// Leave stage files behind.
-    pub keep_stage_file: bool,
-}
-
-impl Settings {
-    pub(crate) fn options(&self) -> Options {
-        Options {
-            noop: self.noop,
-            sync_only: self.sync_only,
-            keep_stage_file: self.keep_stage_file,
-        }
-    }
-
-    pub(crate) fn templates(&self) -> Templates {
-        Templates::new(resource::join(&self.confdir, resource::TEMPLATES))
-    }
-}
-
-/// When an agent that goes on acts.
-#[derive(Debug, Clone)]
-pub struct Schedule {
-    /// The rest between two passes; in watch mode, between two readings of a source that cannot
-    /// tell of changes.
-    pub interval: Duration,
-    /// Watch mode: how long a resource waits before it acts.
-    pub pace: Pace,
-    /// Watch mode: after how long everything is read again and compared, at the latest.
-    pub reconcile: Duration,
-    /// How long what is under way at a stop may take to end.
-    pub shutdown_timeout: Duration,
-}
-
-/// What an agent that goes on is told.
-pub enum Order {
-    /// Look at all resources and templates again, from now on by this configuration, if there is
-    /// another.
-    Reload(Option<Configuration>),
-    /// Begin nothing more, and end when what is under way has ended. A second one ends it at once.
-    Stop,
-}
-
-/// What an agent can be given in place of what it has.
-pub struct Configuration {
-    /// What it works on.
-    pub settings: Settings,
-    /// When.
-    pub schedule: Schedule,
-    /// Where the keys come from, if that is another place than before.
-    pub backend: Option<Box<dyn Backend>>,
-}
-
-/// How an agent that goes on came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// It was told to stop, and all that was under way has ended.
-    Whole,
-    /// It was told to stop, and something under way was broken off. Nothing is torn.
-    Cut,
-    /// Watch mode: there are no resources at all.
-    Idle,
-}
-
-/// A pass in which something failed. Everything was logged when it happened; this is the last.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Failed(pub String);
 
 /// Keeps files true to a backend.
 pub struct Agent {

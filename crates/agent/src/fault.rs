@@ -30,3 +30,8 @@ impl From<String> for Fault {
         Self { text, excerpt: Excerpt::default() }
     }
 }
+
+/// A pass in which something failed. Everything was logged when it happened; this is the last.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failed(pub String);

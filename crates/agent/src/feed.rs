@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
 
 use crate::{
-    agent::Schedule,
     backoff::{Backoff, jittered},
+    settings::Schedule,
 };
 
 /// Delays between attempts at a source that fails.

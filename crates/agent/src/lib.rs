@@ -21,11 +21,14 @@ mod feed;
 mod load;
 mod pass;
 mod resource;
+mod settings;
+mod templates;
 mod watch;
 mod worker;
 
 pub use crate::{
-    agent::{Agent, Configuration, Ended, Failed, Order, Schedule, Settings},
+    agent::Agent,
+    fault::Failed,
     pass::OVERLAP,
-    worker::Pace,
+    settings::{Configuration, Ended, Order, Pace, Schedule, Settings},
 };

@@ -11,9 +11,8 @@ use bytes::Bytes;
 use tracing::{debug, error, warn};
 
 use crate::{
-    agent::Failed,
     discover,
-    fault::Fault,
+    fault::{Failed, Fault},
     resource::{self, Resource},
 };
 

@@ -10,11 +10,11 @@ use tokio::{sync::watch, task::JoinSet};
 use tracing::{error, info, warn};
 
 use crate::{
-    agent::{Schedule, Settings},
     feed::Feed,
     load::Loaded,
     resource::Resource,
-    worker::{self, Assignment, Pace},
+    settings::{Pace, Schedule, Settings},
+    worker::{self, Assignment},
 };
 
 /// The workers of all resources, and what they are fed from.

@@ -23,8 +23,9 @@ use tokio::{
 use crate::{
     backoff::Backoff,
     fault::Fault,
-    pass::{self, Templates},
     resource::Resource,
+    settings::Pace,
+    templates::{Templates, render},
 };
 
 /// Delays between the attempts of a pass that fails.
@@ -42,17 +43,6 @@ pub(crate) struct Assignment {
     pub(crate) options: Options,
     /// How the run waits, where the resource does not say.
     pub(crate) pace: Pace,
-}
-
-/// How long a worker waits before it acts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pace {
-    /// The quiet time after a change: a pass begins when nothing has changed for so long, and at
-    /// the latest after four times as long.
-    pub debounce: Duration,
-    /// The longest delay before a pass. How much of it a resource waits is fixed for each host, so
-    /// that the hosts of a fleet act one after the other.
-    pub splay: Duration,
 }
 
 /// Works on the newest assignment until there are no more to come.
@@ -163,7 +153,7 @@ async fn process(
         move || {
             let mut templates = templates.lock().unwrap_or_else(PoisonError::into_inner);
             let template = templates.current(&resource)?;
-            let content = pass::render(&resource, &template, snapshot, &host)?;
+            let content = render(&resource, &template, snapshot, &host)?;
             deploy::stage(&resource.target, content, &options)
                 .map_err(|error| Fault::from(error.to_string()))
         }
