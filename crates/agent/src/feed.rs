@@ -143,3 +143,185 @@ impl Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use store::{Coverage, Key, Snapshot};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A source that does what it is told next, and notes when it was asked for what.
+    #[derive(Default)]
+    struct Scripted {
+        /// What the next calls give, last first; nothing left means that nothing changes.
+        script: Mutex<Vec<Step>>,
+        asked: Mutex<Vec<(&'static str, Instant)>>,
+    }
+
+    #[derive(Clone, Copy)]
+    enum Step {
+        Fail,
+        Polled,
+        Followed,
+        State(u64),
+    }
+
+    impl Scripted {
+        fn new(steps: &[Step]) -> Arc<Self> {
+            let script = Mutex::new(steps.iter().rev().copied().collect());
+            Arc::new(Self { script, ..Self::default() })
+        }
+
+        fn step(&self, call: &'static str) -> Option<Step> {
+            self.asked.lock().unwrap().push((call, Instant::now()));
+            self.script.lock().unwrap().pop()
+        }
+
+        fn asked(&self) -> Vec<&'static str> {
+            self.asked.lock().unwrap().iter().map(|(call, _)| *call).collect()
+        }
+
+        /// The pauses between the calls, in whole milliseconds.
+        fn pauses(&self) -> Vec<u128> {
+            let asked = self.asked.lock().unwrap();
+            asked.windows(2).map(|pair| (pair[1].1 - pair[0].1).as_millis()).collect()
+        }
+    }
+
+    fn failure() -> Error {
+        let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        Error::File { operation: "open", path: "/data".into(), cause }
+    }
+
+    fn state(revision: u64) -> Snapshot {
+        Snapshot::new(Coverage::Subtree).at_revision(revision)
+    }
+
+    /// The source as the agent sees it.
+    struct Source(Arc<Scripted>);
+
+    #[async_trait]
+    impl Backend for Source {
+        async fn read(&self, _: &[Scope]) -> Result<Vec<Snapshot>, Error> {
+            match self.0.step("read") {
+                Some(Step::State(revision)) => Ok(vec![state(revision)]),
+                _ => Err(failure()),
+            }
+        }
+
+        async fn watch(&self, _: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+            match self.0.step("watch") {
+                Some(Step::Polled) => Ok(None),
+                Some(Step::Followed) => Ok(Some(Box::new(Followed(Arc::clone(&self.0))))),
+                _ => Err(failure()),
+            }
+        }
+    }
+
+    struct Followed(Arc<Scripted>);
+
+    #[async_trait]
+    impl Watch for Followed {
+        async fn next(&mut self) -> Result<Update, Error> {
+            match self.0.step("next") {
+                Some(Step::State(revision)) => {
+                    Ok(Update { snapshots: vec![state(revision)], changed: None })
+                }
+                Some(Step::Fail) => Err(failure()),
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    fn feed(source: &Arc<Scripted>) -> Feed {
+        let schedule = Schedule {
+            interval: Duration::from_secs(10),
+            pace: crate::settings::Pace::default(),
+            reconcile: Duration::from_secs(600),
+            shutdown_timeout: Duration::from_secs(30),
+        };
+        let scopes = vec![Scope::from_iter([Key::root()])];
+        Feed::new(Arc::new(Source(Arc::clone(source))), scopes, &schedule)
+    }
+
+    async fn revision(feed: &mut Feed) -> u64 {
+        feed.next().await.snapshots[0].revision()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_fails_is_asked_again_with_delays_that_grow_to_a_limit() {
+        let mut steps = vec![Step::Fail; 12];
+        steps.extend([Step::Followed, Step::Fail, Step::State(7)]);
+        let source = Scripted::new(&steps);
+        let mut feed = feed(&source);
+        assert_eq!(revision(&mut feed).await, 7);
+        let pauses = source.pauses();
+        assert!((50..=101).contains(&pauses[0]), "{pauses:?}");
+        assert!((2500..=5001).contains(&pauses[11]), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= 5001), "{pauses:?}");
+        assert_eq!(source.asked()[12..], ["watch", "next", "next"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_lets_the_delays_begin_again() {
+        let steps = [vec![Step::Fail; 8], vec![Step::Followed, Step::State(1)]].concat();
+        let source = Scripted::new(&[steps, vec![Step::Fail, Step::State(2)]].concat());
+        let mut feed = feed(&source);
+        assert_eq!((revision(&mut feed).await, revision(&mut feed).await), (1, 2));
+        assert!(*source.pauses().last().unwrap() <= 101, "{:?}", source.pauses());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_is_opened_anew_in_time_although_nothing_failed() {
+        let steps = [Step::Followed, Step::State(1), Step::Followed, Step::State(2)];
+        let source = Scripted::new(&[&steps[..2], &[Step::Polled], &steps[2..]].concat());
+        let mut feed = feed(&source);
+        assert_eq!(revision(&mut feed).await, 1);
+        let begun = Instant::now();
+        assert_eq!(revision(&mut feed).await, 2);
+        let after = begun.elapsed().as_secs();
+        assert!((300..=600).contains(&after), "after {after} s");
+        assert_eq!(source.asked(), ["watch", "next", "next", "watch", "next"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_cannot_be_followed_is_read_at_once_and_every_interval() {
+        let steps = [Step::Polled, Step::State(1), Step::State(2), Step::State(3)];
+        let source = Scripted::new(&steps);
+        let mut feed = feed(&source);
+        for expected in 1..=3 {
+            assert_eq!(revision(&mut feed).await, expected);
+        }
+        assert_eq!(source.asked(), ["watch", "read", "read", "read"]);
+        let pauses = source.pauses();
+        assert!(pauses[0] < 10 && pauses[1..].iter().all(|p| (10_000..10_010).contains(p)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_future_neither_loses_a_state_nor_shortens_a_delay() {
+        let source = Scripted::new(&[Step::Fail, Step::Followed, Step::State(1)]);
+        let mut feed = feed(&source);
+        let mut attempts = 0;
+        let update = loop {
+            attempts += 1;
+            match timeout(Duration::from_millis(10), feed.next()).await {
+                Ok(update) => break update,
+                Err(_) => assert!(attempts < 20),
+            }
+        };
+        assert_eq!(update.snapshots[0].revision(), 1);
+        assert!(attempts >= 5 && source.pauses()[0] >= 50, "{attempts} {:?}", source.pauses());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_scopes_nothing_is_asked() {
+        let source = Scripted::new(&[]);
+        let mut feed = Feed { scopes: Vec::new(), ..feed(&source) };
+        assert!(timeout(Duration::from_secs(3600), feed.next()).await.is_err());
+        assert!(source.asked().is_empty());
+    }
+}
