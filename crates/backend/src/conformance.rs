@@ -2,106 +2,51 @@
 //!
 //! A source takes part through a [`Fixture`]: a store of its kind that a test can fill. What sources
 //! may differ in is a constant of the fixture, so that the difference is written down; everything
-//! else is the same for all.
+//! else is the same for all. Sources that can be followed also keep the promises of `watching`.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fmt::Write;
-use std::fs;
-use std::os::unix::ffi::OsStringExt;
+mod fixtures;
+mod watching;
 
-use base64::Engine;
 use store::{Key, Prefix, Scope, View};
 
-use crate::{Backend, Env, File};
+use self::fixtures::{Environment, Etcd, Files};
+use crate::Backend;
 
 /// A store that a test can change, and the backend that reads it.
-trait Fixture: Default {
+trait Fixture: Default + Send {
     /// Whether `/app` also stands for `/apple`, as confd has it for some sources.
     const MATCHES_TEXT: bool;
     /// Bytes that no value in this source can hold.
     const IMPOSSIBLE: &[u8];
+    /// Whether the source can tell of changes. A process's environment does not change, and files
+    /// are polled.
+    const CAN_BE_FOLLOWED: bool;
 
-    fn set(&mut self, key: &str, value: &[u8]);
-    fn delete(&mut self, key: &str);
-    /// A backend over the store as it is now.
+    async fn set(&mut self, key: &str, value: &[u8]);
+    async fn delete(&mut self, key: &str);
+    /// A backend over the store as it is now, and as it will be if the source can be followed.
     fn backend(&self) -> Box<dyn Backend>;
-}
 
-#[derive(Default)]
-struct Environment(BTreeMap<String, Vec<u8>>);
-
-impl Environment {
-    fn name(key: &str) -> String {
-        key.trim_start_matches('/').replace('/', "_").to_uppercase()
-    }
-}
-
-impl Fixture for Environment {
-    const MATCHES_TEXT: bool = true;
-    const IMPOSSIBLE: &[u8] = b"\0";
-
-    fn set(&mut self, key: &str, value: &[u8]) {
-        self.0.insert(Environment::name(key), value.to_vec());
-    }
-
-    fn delete(&mut self, key: &str) {
-        self.0.remove(&Environment::name(key));
-    }
-
-    fn backend(&self) -> Box<dyn Backend> {
-        let variables = self.0.iter();
-        Box::new(Env::new(
-            variables.map(|(name, value)| (name.into(), OsString::from_vec(value.clone()))),
-        ))
-    }
-}
-
-/// Two files in a folder; each key is in one of them.
-struct Files {
-    folder: tempfile::TempDir,
-    pairs: BTreeMap<String, Vec<u8>>,
-}
-
-impl Default for Files {
-    fn default() -> Self {
-        Files { folder: tempfile::tempdir().unwrap(), pairs: BTreeMap::new() }
-    }
-}
-
-impl Fixture for Files {
-    const MATCHES_TEXT: bool = true;
-    const IMPOSSIBLE: &[u8] = b"";
-
-    fn set(&mut self, key: &str, value: &[u8]) {
-        self.pairs.insert(key.to_owned(), value.to_vec());
-    }
-
-    fn delete(&mut self, key: &str) {
-        self.pairs.remove(key);
-    }
-
-    fn backend(&self) -> Box<dyn Backend> {
-        let mut texts = [String::new(), String::new()];
-        for (index, (key, value)) in self.pairs.iter().enumerate() {
-            let value = base64::engine::general_purpose::STANDARD.encode(value);
-            writeln!(texts[index % 2], "{key:?}: !!binary {value:?}").unwrap();
+    async fn set_all(&mut self, pairs: &[(String, String)]) {
+        for (key, value) in pairs {
+            self.set(key, value.as_bytes()).await;
         }
-        for (name, text) in ["1.yaml", "2.yaml"].iter().zip(texts) {
-            fs::write(self.folder.path().join(name), text).unwrap();
-        }
-        Box::new(File::new([self.folder.path().to_owned()], b"*.yaml"))
     }
+
+    /// Cuts all connections between the backend and its store; the test still changes the store.
+    fn disconnect(&mut self) {}
+    /// Lets the backend connect again.
+    fn reconnect(&mut self) {}
 }
 
 fn scope(keys: &[&str]) -> Scope {
     keys.iter().map(|key| Key::from(*key)).collect()
 }
 
-fn store<F: Fixture>(pairs: &[(&str, &str)]) -> F {
+async fn store<F: Fixture>(pairs: &[(&str, &str)]) -> F {
     let mut store = F::default();
     for (key, value) in pairs {
-        store.set(key, value.as_bytes());
+        store.set(key, value.as_bytes()).await;
     }
     store
 }
@@ -125,7 +70,8 @@ fn text(view: &View) -> Vec<String> {
 }
 
 async fn a_key_stands_for_itself_and_all_below<F: Fixture>() {
-    let store: F = store(&[("/app", "0"), ("/app/a", "1"), ("/app/b/c", "2"), ("/other", "3")]);
+    let store: F =
+        store(&[("/app", "0"), ("/app/a", "1"), ("/app/b/c", "2"), ("/other", "3")]).await;
     assert_eq!(seen(&store, &["/app"]).await, ["/app=0", "/app/a=1", "/app/b/c=2"]);
     assert_eq!(seen(&store, &["/app/b"]).await, ["/app/b/c=2"]);
     assert_eq!(seen(&store, &["/app/a", "/other"]).await, ["/app/a=1", "/other=3"]);
@@ -133,7 +79,7 @@ async fn a_key_stands_for_itself_and_all_below<F: Fixture>() {
 }
 
 async fn a_key_ends_at_a_path_boundary_unless_the_source_says_otherwise<F: Fixture>() {
-    let store: F = store(&[("/app/a", "1"), ("/apple", "2")]);
+    let store: F = store(&[("/app/a", "1"), ("/apple", "2")]).await;
     let expected: &[&str] = match F::MATCHES_TEXT {
         true => &["/app/a=1", "/apple=2"],
         false => &["/app/a=1"],
@@ -142,18 +88,18 @@ async fn a_key_ends_at_a_path_boundary_unless_the_source_says_otherwise<F: Fixtu
 }
 
 async fn a_missing_key_is_no_error<F: Fixture>() {
-    let store: F = store(&[("/app", "1")]);
+    let store: F = store(&[("/app", "1")]).await;
     assert_eq!(seen(&store, &["/nope", "/app"]).await, ["/app=1"]);
     assert_eq!(seen(&F::default(), &["/"]).await, [""; 0]);
 }
 
 async fn an_empty_scope_sees_nothing<F: Fixture>() {
-    let store: F = store(&[("/app", "1")]);
+    let store: F = store(&[("/app", "1")]).await;
     assert_eq!(seen(&store, &[]).await, [""; 0]);
 }
 
 async fn several_scopes_are_answered_in_their_order<F: Fixture>() {
-    let store: F = store(&[("/a/x", "1"), ("/b/x", "2"), ("/c/x", "3")]);
+    let store: F = store(&[("/a/x", "1"), ("/b/x", "2"), ("/c/x", "3")]).await;
     let scopes = [scope(&["/c"]), scope(&[]), scope(&["/a", "/b"]), scope(&["/c"])];
     let seen: Vec<_> = views(&store, &scopes).await.iter().map(text).collect();
     assert_eq!(seen, [vec!["/c/x=3"], vec![], vec!["/a/x=1", "/b/x=2"], vec!["/c/x=3"]]);
@@ -161,22 +107,22 @@ async fn several_scopes_are_answered_in_their_order<F: Fixture>() {
 }
 
 async fn changes_and_deletes_are_seen<F: Fixture>() {
-    let mut store: F = store(&[("/app/a", "1"), ("/app/b", "2")]);
-    store.set("/app/a", b"3");
-    store.set("/app/c", b"4");
-    store.delete("/app/b");
+    let mut store: F = store(&[("/app/a", "1"), ("/app/b", "2")]).await;
+    store.set("/app/a", b"3").await;
+    store.set("/app/c", b"4").await;
+    store.delete("/app/b").await;
     assert_eq!(seen(&store, &["/app"]).await, ["/app/a=3", "/app/c=4"]);
 }
 
 async fn an_empty_value_is_a_value<F: Fixture>() {
-    let store: F = store(&[("/app", "")]);
+    let store: F = store(&[("/app", "")]).await;
     assert_eq!(seen(&store, &["/app"]).await, ["/app="]);
 }
 
 async fn a_value_may_hold_every_byte<F: Fixture>() {
     let bytes: Vec<u8> = (0..=255).filter(|byte| !F::IMPOSSIBLE.contains(byte)).collect();
     let mut store = F::default();
-    store.set("/bytes", &bytes);
+    store.set("/bytes", &bytes).await;
     let views = views(&store, &[scope(&["/bytes"])]).await;
     assert_eq!(views[0].get(b"/bytes").unwrap(), &bytes);
 }
@@ -184,17 +130,16 @@ async fn a_value_may_hold_every_byte<F: Fixture>() {
 async fn a_large_value_arrives_whole<F: Fixture>() {
     let value = vec![b'x'; 1 << 20];
     let mut store = F::default();
-    store.set("/large", &value);
+    store.set("/large", &value).await;
     let views = views(&store, &[scope(&["/large"])]).await;
     assert_eq!(views[0].get(b"/large").unwrap(), &value);
 }
 
 async fn ten_thousand_keys_arrive_whole<F: Fixture>() {
     let mut store = F::default();
-    for number in 0..10_000 {
-        store.set(&format!("/app/{number}"), number.to_string().as_bytes());
-    }
-    store.set("/other", b"");
+    let pair = |number: i32| (format!("/app/{number}"), number.to_string());
+    store.set_all(&(0..10_000).map(pair).collect::<Vec<_>>()).await;
+    store.set("/other", b"").await;
     let views = views(&store, &[scope(&["/app"])]).await;
     assert_eq!(views[0].iter().count(), 10_000);
     assert!(
@@ -202,10 +147,15 @@ async fn ten_thousand_keys_arrive_whole<F: Fixture>() {
     );
 }
 
+async fn it_says_whether_it_can_be_followed<F: Fixture>() {
+    let watch = F::default().backend().watch(&[scope(&["/app"])]).await.unwrap();
+    assert_eq!(watch.is_some(), F::CAN_BE_FOLLOWED);
+}
+
 /// Every promise as a test of its own, for each source.
 macro_rules! promises {
     ($($source:ident: $fixture:ty),*; $promises:tt) => {
-        $(mod $source { promises!(@ $fixture, $promises); })*
+        $(mod $source { $crate::conformance::promises!(@ $fixture, $promises); })*
     };
     (@ $fixture:ty, [$($promise:ident),* $(,)?]) => {
         $(
@@ -216,9 +166,10 @@ macro_rules! promises {
         )*
     };
 }
+pub(crate) use promises;
 
 promises! {
-    env: super::Environment, file: super::Files;
+    env: super::Environment, file: super::Files, etcd_debian: super::Etcd<false>, etcd_newest: super::Etcd<true>;
     [
         a_key_stands_for_itself_and_all_below,
         a_key_ends_at_a_path_boundary_unless_the_source_says_otherwise,
@@ -230,5 +181,6 @@ promises! {
         a_value_may_hold_every_byte,
         a_large_value_arrives_whole,
         ten_thousand_keys_arrive_whole,
+        it_says_whether_it_can_be_followed,
     ]
 }

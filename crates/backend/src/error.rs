@@ -37,6 +37,44 @@ pub enum Error {
     /// The pattern that chooses files in folders cannot be read: `syntax error in pattern`.
     #[error("{0}")]
     Filter(PatternError),
+
+    /// A certificate or key cannot be used: `/etc/ca.pem: no certificate in PEM is in it`.
+    #[error("{}: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// No node answered: `cannot reach etcd: http://127.0.0.1:2379: connection refused`.
+    #[error("cannot reach {backend}: {}", list(attempts))]
+    Unreachable {
+        /// The kind of source.
+        backend: &'static str,
+        /// Each node that was asked, and what came of it.
+        attempts: Vec<Attempt>,
+    },
+
+    /// A node answered, and the answer is no.
+    #[error("{backend} at {node} refused: {reason}")]
+    Refused {
+        /// The kind of source.
+        backend: &'static str,
+        /// The node that said so.
+        node: String,
+        /// In its words, with what can be done about it where that is known.
+        reason: String,
+    },
+}
+
+/// A node that was asked in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its address.
+    pub node: String,
+    /// What came of it.
+    pub cause: String,
 }
 
 impl Error {
@@ -44,13 +82,54 @@ impl Error {
     /// is not there may come, a document that cannot be read stays as it is until it is edited.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::File { .. } => true,
-            Error::Document { .. } | Error::Filter(_) => false,
+            Error::File { .. } | Error::Unreachable { .. } => true,
+            Error::Document { .. }
+            | Error::Filter(_)
+            | Error::Tls { .. }
+            | Error::Refused { .. } => false,
         }
     }
 
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Self {
         Error::File { operation, path: path.to_owned(), cause }
+    }
+
+    pub(crate) fn tls(path: &Path, reason: impl ToString) -> Self {
+        Error::Tls { path: path.to_owned(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn refused(backend: &'static str, node: &str, reason: &str) -> Self {
+        Error::Refused { backend, node: node.to_owned(), reason: advised(reason) }
+    }
+}
+
+/// What people see for nodes that did not answer.
+fn list(attempts: &[Attempt]) -> String {
+    if attempts.is_empty() {
+        return "no node is given".to_owned();
+    }
+    let attempts =
+        attempts.iter().map(|attempt| format!("{}: {}", attempt.node, advised(&attempt.cause)));
+    attempts.collect::<Vec<_>>().join("; ")
+}
+
+/// What a store or a library says, with what to do about it where it is known to people only
+/// by experience.
+fn advised(reason: &str) -> String {
+    let advice = [
+        ("user name is empty", "it wants a user name and password, and basic authentication on"),
+        ("UnknownIssuer", "the CA that signed the server's certificate is not among those trusted"),
+        ("not valid for name", "the server's certificate is for another name than its address"),
+        ("BadCertificate", "it wants a client certificate"),
+        ("CertificateRequired", "it wants a client certificate"),
+        ("UnknownCa", "it does not trust the CA that signed the client certificate"),
+        ("connection refused", "nothing listens there"),
+        ("InvalidContentType", "it does not speak TLS"),
+    ];
+    let known = |words: &str| reason.to_lowercase().contains(&words.to_lowercase());
+    match advice.into_iter().find(|(words, _)| known(words)) {
+        Some((_, advice)) => format!("{reason} ({advice})"),
+        None => reason.to_owned(),
     }
 }
 

@@ -9,13 +9,16 @@
 
 pub mod env;
 pub mod error;
+pub mod etcd;
 pub mod file;
+pub mod tls;
 
 #[cfg(test)]
 mod conformance;
 
 pub use env::Env;
 pub use error::Error;
+pub use etcd::Etcd;
 pub use file::File;
 
 use async_trait::async_trait;

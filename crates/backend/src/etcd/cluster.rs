@@ -1,0 +1,174 @@
+//! The nodes of a cluster, and which of them is asked.
+//!
+//! One node is asked as long as it answers. If it does not, the others are, each once, before an
+//! error is told; the one that answers is asked from then on. (The client's own balancing over
+//! several nodes sends every second request to a dead one.)
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use etcd_client::Client;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::Options;
+use super::connect;
+use super::failure::Failure;
+use super::node::Node;
+use crate::error::Attempt;
+use crate::{Error, etcd};
+
+/// How long a request may take. A server that is asked while it starts answers late.
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+
+pub(super) struct Cluster {
+    options: Options,
+    members: Vec<Member>,
+    /// Which member is asked.
+    current: AtomicUsize,
+    told_of_user: AtomicBool,
+}
+
+struct Member {
+    /// As it was given.
+    text: String,
+    /// `None` if the text is no address.
+    node: Option<Node>,
+    client: Mutex<Option<Client>>,
+}
+
+impl Cluster {
+    pub(super) fn new(options: Options) -> Self {
+        let tls = options.tls.ask_for_tls();
+        let member = |text: &String| {
+            let node = Node::parse(text, tls);
+            let text = node.as_ref().map_or(text.clone(), Node::to_string);
+            Member { text, node, client: Mutex::new(None) }
+        };
+        let members = options.nodes.iter().map(member).collect();
+        let current = AtomicUsize::new(0);
+        Cluster { members, options, current, told_of_user: AtomicBool::new(false) }
+    }
+
+    /// Puts a question to one node after the other until one answers.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or one says no.
+    pub(super) async fn ask<Q, A, T>(&self, question: Q) -> Result<T, Error>
+    where
+        Q: Fn(Client) -> A,
+        A: Future<Output = Result<T, Failure>>,
+    {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut attempts = Vec::new();
+        for nth in 0..self.members.len() {
+            let index = (first + nth) % self.members.len();
+            let member = &self.members[index];
+            match self.ask_member(member, &question).await {
+                Ok(answer) => {
+                    if nth > 0 {
+                        debug!("etcd: {} is asked from now on", member.text);
+                    }
+                    self.current.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(Failure::Local(error)) => return Err(error),
+                Err(Failure::Refused(reason) | Failure::SignedOut(reason)) => {
+                    // Whoever tries again signs in again: a password may have been set right.
+                    member.forget();
+                    return Err(Error::refused(etcd::NAME, &member.text, &reason));
+                }
+                Err(Failure::Unreachable(cause) | Failure::OutOfHistory(cause)) => {
+                    debug!("etcd: {} does not answer: {cause}", member.text);
+                    attempts.push(Attempt { node: member.text.clone(), cause });
+                }
+            }
+        }
+        Err(Error::Unreachable { backend: etcd::NAME, attempts })
+    }
+
+    async fn ask_member<Q, A, T>(&self, member: &Member, question: &Q) -> Result<T, Failure>
+    where
+        Q: Fn(Client) -> A,
+        A: Future<Output = Result<T, Failure>>,
+    {
+        match question(self.client(member).await?).await {
+            Err(Failure::SignedOut(_)) => {
+                member.forget();
+                question(self.client(member).await?).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The client of a member, signed in.
+    async fn client(&self, member: &Member) -> Result<Client, Failure> {
+        let Some(node) = &member.node else {
+            return Err(Failure::Unreachable(
+                "not an address of the form HOST:PORT, http://HOST:PORT or https://HOST:PORT"
+                    .into(),
+            ));
+        };
+        if let Some(client) = member.slot().clone() {
+            return Ok(client);
+        }
+        let connected = within(connect::client(node, &self.options)).await?;
+        if connected.needs_no_user && !self.told_of_user.swap(true, Ordering::Relaxed) {
+            warn!("etcd at {node} has no users: the user name and password are not used");
+        }
+        *member.slot() = Some(connected.client.clone());
+        Ok(connected.client)
+    }
+
+    /// The node that is asked, for messages.
+    pub(super) fn current(&self) -> &str {
+        let current = self.members.get(self.current.load(Ordering::Relaxed));
+        current.map_or("", |member| &member.text)
+    }
+
+    /// Tells what ended a stream of the node that is asked. If that node is gone, the next one is
+    /// asked from now on.
+    pub(super) fn ended(&self, failure: Failure) -> Error {
+        let node = self.current().to_owned();
+        match failure {
+            Failure::Local(error) => error,
+            Failure::Refused(reason) | Failure::SignedOut(reason) => {
+                Error::refused(etcd::NAME, &node, &reason)
+            }
+            Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
+                let next = (self.current.load(Ordering::Relaxed) + 1) % self.members.len();
+                self.current.store(next, Ordering::Relaxed);
+                Error::Unreachable { backend: etcd::NAME, attempts: vec![Attempt { node, cause }] }
+            }
+        }
+    }
+}
+
+impl Member {
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Client>> {
+        // What a panic left here is a whole client or none.
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self) {
+        *self.slot() = None;
+    }
+}
+
+/// Gives a request so much time and no more.
+pub(super) async fn within<T, E>(request: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    match timeout(DEADLINE, request).await {
+        Ok(answer) => Ok(answer?),
+        // In the words of confd, which people search for.
+        Err(_) => Err(Failure::Unreachable(format!(
+            "no answer within {} seconds (context deadline exceeded)",
+            DEADLINE.as_secs()
+        ))),
+    }
+}

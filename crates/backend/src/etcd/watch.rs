@@ -1,0 +1,265 @@
+//! Scopes that are followed: one stream of events for all of them.
+//!
+//! The first state is a reading; from the revision behind it on events patch the snapshot. When
+//! the stream ends, for whatever reason, it is opened again where it ended. Only if that place is
+//! not there any more, because the history was compacted or is another one (the server was wiped
+//! or restored from a backup), everything is read anew and compared.
+
+mod stream;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use etcd_client::{Client, EventType, GetOptions, KeyValue, WatchResponse};
+use store::{Coverage, Scope, Snapshot};
+use tracing::debug;
+
+use self::stream::{Opened, Stream};
+use super::cluster::{Cluster, within};
+use super::failure::Failure;
+use super::range::Range;
+use super::read::{self, Reading, Witness};
+use crate::{Error, Update, Watch};
+
+/// A stream that ends earlier is not opened again at once: whoever waits for it is told.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
+
+/// How often the place of a reading may be lost before the stream is open there.
+const ATTEMPTS: usize = 3;
+
+/// Scopes that are followed.
+pub(super) struct Following {
+    cluster: Arc<Cluster>,
+    ranges: Vec<Range>,
+    scopes: usize,
+    state: Option<State>,
+    stream: Option<Box<Stream>>,
+}
+
+/// What is known of the ranges.
+struct State {
+    snapshot: Snapshot,
+    position: Position,
+    /// The keys that were touched since the state given last, with the values they had in it.
+    touched: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+/// A place in the history of a store.
+#[derive(Debug, Clone)]
+struct Position {
+    /// For each range, the revision up to which all events are known.
+    revisions: Vec<i64>,
+    /// `None` if the history cannot be known again by any pair.
+    witness: Option<Witness>,
+}
+
+/// What is needed to go on.
+struct Resumed {
+    /// Everything, if the place in the history was lost.
+    reading: Option<Reading>,
+    stream: Box<Stream>,
+}
+
+impl Following {
+    pub(super) fn new(cluster: Arc<Cluster>, scopes: &[Scope]) -> Self {
+        let ranges = Range::of(scopes);
+        Following { cluster, ranges, scopes: scopes.len(), state: None, stream: None }
+    }
+
+    fn update(&self, snapshot: &Snapshot, changed: Option<Vec<Bytes>>) -> Update {
+        Update { snapshots: vec![snapshot.clone(); self.scopes], changed }
+    }
+
+    async fn first(&mut self) -> Result<Update, Error> {
+        let state = match self.ranges.is_empty() {
+            true => State::new(Snapshot::new(Coverage::Subtree), Position::nowhere()),
+            false => {
+                let reading = self.cluster.ask(|client| read::read(client, &self.ranges)).await?;
+                State::of(reading, self.ranges.len())
+            }
+        };
+        let update = self.update(&state.snapshot, None);
+        self.state = Some(state);
+        Ok(update)
+    }
+}
+
+#[async_trait]
+impl Watch for Following {
+    async fn next(&mut self) -> Result<Update, Error> {
+        // Whatever is waited for below, what was learnt before is in `self`: the future may be
+        // dropped anywhere.
+        let Some(state) = &mut self.state else { return self.first().await };
+        if self.ranges.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            let changed = state.take_changed();
+            if !changed.is_empty() {
+                let snapshots = vec![state.snapshot.clone(); self.scopes];
+                return Ok(Update { snapshots, changed: Some(changed) });
+            }
+            match &mut self.stream {
+                None => {
+                    let (ranges, position) = (&self.ranges, &state.position);
+                    let resume = |client| resume(client, ranges, position);
+                    let resumed = self.cluster.ask(resume).await?;
+                    let node = self.cluster.current();
+                    if let Some(reading) = resumed.reading {
+                        debug!("etcd: read anew at {node}, revision {}", reading.revision);
+                        state.replace(State::of(reading, ranges.len()));
+                    }
+                    debug!("etcd: following at {node}");
+                    self.stream = Some(resumed.stream);
+                }
+                Some(stream) => {
+                    let Err(failure) = follow(stream, state, &self.ranges).await else { continue };
+                    let short = stream.opened.elapsed() < SHORT_LIVED;
+                    self.stream = None;
+                    let error = self.cluster.ended(failure);
+                    debug!("etcd: the stream of events ended: {error}");
+                    if short {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits for events, and takes all that are there.
+async fn follow(stream: &mut Stream, state: &mut State, ranges: &[Range]) -> Result<(), Failure> {
+    let mut message = stream.message().await?;
+    loop {
+        state.apply(&message, ranges)?;
+        match stream.message_now() {
+            Some(next) => message = next?,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Opens the stream at a position, or reads everything and opens it from there.
+async fn resume(client: Client, ranges: &[Range], position: &Position) -> Result<Resumed, Failure> {
+    if position.is_in_history(&client).await?
+        && let Opened::Open(stream) = Stream::open(&client, ranges, &position.revisions).await?
+    {
+        return Ok(Resumed { reading: None, stream });
+    }
+    let mut reason = "";
+    for _ in 0..ATTEMPTS {
+        let reading = read::read(client.clone(), ranges).await?;
+        let revisions = vec![reading.revision; ranges.len()];
+        match Stream::open(&client, ranges, &revisions).await? {
+            Opened::Open(stream) => return Ok(Resumed { reading: Some(reading), stream }),
+            Opened::Lost(lost) => reason = lost,
+        }
+    }
+    Err(Failure::Unreachable(reason.to_owned()))
+}
+
+impl Position {
+    /// A position that is in no history.
+    fn nowhere() -> Self {
+        Position { revisions: Vec::new(), witness: None }
+    }
+
+    /// Whether the store's history is the one that this is a place in.
+    async fn is_in_history(&self, client: &Client) -> Result<bool, Failure> {
+        let Some(witness) = &self.witness else { return Ok(false) };
+        let revision = self.revisions[witness.range];
+        let options = GetOptions::new().with_revision(revision);
+        let mut kv = client.kv_client().max_decoding_message_size(usize::MAX);
+        match within(kv.get(witness.key.as_ref(), Some(options))).await {
+            Ok(answer) => Ok(answer.kvs().first().is_some_and(|pair| {
+                pair.mod_revision() == witness.changed_at && pair.value() == witness.value
+            })),
+            Err(Failure::OutOfHistory(_)) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl State {
+    fn new(snapshot: Snapshot, position: Position) -> Self {
+        State { snapshot, position, touched: BTreeMap::new() }
+    }
+
+    fn of(reading: Reading, ranges: usize) -> Self {
+        let revisions = vec![reading.revision; ranges];
+        State::new(reading.snapshot, Position { revisions, witness: reading.witness })
+    }
+
+    /// Takes the place of what was known, and touches what differs.
+    fn replace(&mut self, new: State) {
+        for key in differences(&self.snapshot, &new.snapshot) {
+            let before = self.snapshot.get(&key).cloned();
+            self.touched.entry(key).or_insert(before);
+        }
+        self.snapshot = new.snapshot;
+        self.position = new.position;
+    }
+
+    fn apply(&mut self, message: &WatchResponse, ranges: &[Range]) -> Result<(), Failure> {
+        if message.canceled() {
+            return Err(stream::refusal(message));
+        }
+        let Some(index) = stream::range_of(message).filter(|index| *index < ranges.len()) else {
+            return Ok(());
+        };
+        if message.events().is_empty() && !message.created() {
+            // Sent from time to time: nothing has happened up to this revision.
+            let revision = message.header().map_or(0, |header| header.revision());
+            let known = &mut self.position.revisions[index];
+            *known = revision.max(*known);
+        }
+        let events = message.events().iter();
+        for (kind, pair) in events.filter_map(|event| Some((event.event_type(), event.kv()?))) {
+            self.position.revisions[index] = pair.mod_revision();
+            if ranges[index].covers(pair.key()) {
+                self.patch(kind, pair, index);
+            }
+        }
+        Ok(())
+    }
+
+    fn patch(&mut self, kind: EventType, pair: &KeyValue, range: usize) {
+        let key = Bytes::copy_from_slice(pair.key());
+        let changed_at = pair.mod_revision();
+        let before = match kind {
+            EventType::Put => {
+                let value = Bytes::copy_from_slice(pair.value());
+                let (key, witnessed) = (key.clone(), value.clone());
+                let witness = Witness { range, key: key.clone(), value: witnessed, changed_at };
+                self.position.witness = Some(witness);
+                self.snapshot.insert(key, value)
+            }
+            EventType::Delete => {
+                self.position.witness.take_if(|witness| witness.key == key);
+                self.snapshot.remove(&key)
+            }
+        };
+        self.touched.entry(key).or_insert(before);
+        let revision = changed_at.try_into().unwrap_or_default();
+        self.snapshot = self.snapshot.clone().at_revision(revision);
+    }
+
+    /// The touched keys whose values are others than in the state given last.
+    fn take_changed(&mut self) -> Vec<Bytes> {
+        let touched = std::mem::take(&mut self.touched);
+        let differs = |(key, before): (Bytes, Option<Bytes>)| {
+            (self.snapshot.get(&key) != before.as_ref()).then_some(key)
+        };
+        touched.into_iter().filter_map(differs).collect()
+    }
+}
+
+/// The keys that are in one of two snapshots only, or have another value in each.
+fn differences(one: &Snapshot, two: &Snapshot) -> Vec<Bytes> {
+    let missing = one.iter().filter(|(key, value)| two.get(key) != Some(value));
+    let added = two.iter().filter(|(key, _)| one.get(key).is_none());
+    missing.chain(added).map(|(key, _)| key.clone()).collect()
+}

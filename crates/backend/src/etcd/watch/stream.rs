@@ -1,0 +1,141 @@
+//! A stream of events of several ranges.
+
+use std::collections::VecDeque;
+
+use etcd_client::{Client, WatchOptions, WatchRequestSender, WatchResponse, WatchResponseStream};
+use futures_util::{FutureExt, StreamExt, future};
+use tokio::time::Instant;
+
+use super::super::cluster::within;
+use super::super::failure::Failure;
+use super::super::range::Range;
+
+/// An open stream, with a watch for each range.
+pub(super) struct Stream {
+    /// The stream ends when this is dropped.
+    _requests: WatchRequestSender,
+    messages: WatchResponseStream,
+    /// Those that came while the watches were made.
+    early: VecDeque<WatchResponse>,
+    /// When it was opened.
+    pub(super) opened: Instant,
+}
+
+/// What came of opening a stream.
+pub(super) enum Opened {
+    Open(Box<Stream>),
+    /// The revision is not in the store's history; why.
+    Lost(&'static str),
+}
+
+impl Stream {
+    /// Opens a stream of what happens in each range after its revision.
+    pub(super) async fn open(
+        client: &Client,
+        ranges: &[Range],
+        revisions: &[i64],
+    ) -> Result<Opened, Failure> {
+        let mut watches = ranges.iter().zip(revisions).zip(1..).map(|((range, revision), id)| {
+            let options = WatchOptions::new()
+                .with_range(range.end.as_slice())
+                .with_start_revision(revision + 1)
+                .with_watch_id(id)
+                .with_progress_notify();
+            (range.start.as_slice(), options)
+        });
+        let Some((key, options)) = watches.next() else {
+            return Err(Failure::Unreachable("there is nothing to watch".to_owned()));
+        };
+        let mut client = client.watch_client().max_decoding_message_size(usize::MAX);
+        let stream = within(client.watch(key, Some(options))).await?;
+        let (mut requests, mut messages) = stream.split();
+        // Answers are taken while requests are sent: the server stops to take requests when
+        // nobody takes its answers.
+        let asking = async {
+            for (key, options) in watches {
+                requests.watch(key, Some(options)).await?;
+            }
+            Ok(())
+        };
+        let making = future::try_join(asking, made(&mut messages, revisions));
+        let ((), made) = within(making).await?;
+        Ok(match made {
+            Ok(early) => Opened::Open(Box::new(Stream {
+                _requests: requests,
+                messages,
+                early,
+                opened: Instant::now(),
+            })),
+            Err(lost) => Opened::Lost(lost),
+        })
+    }
+
+    /// The next message. Dropping the future loses none.
+    pub(super) async fn message(&mut self) -> Result<WatchResponse, Failure> {
+        match self.early.pop_front() {
+            Some(message) => Ok(message),
+            None => received(self.messages.next().await),
+        }
+    }
+
+    /// The next message if it is there already.
+    pub(super) fn message_now(&mut self) -> Option<Result<WatchResponse, Failure>> {
+        match self.early.pop_front() {
+            Some(message) => Some(Ok(message)),
+            None => self.messages.next().now_or_never().map(received),
+        }
+    }
+}
+
+fn received(
+    message: Option<Result<WatchResponse, etcd_client::Error>>,
+) -> Result<WatchResponse, Failure> {
+    let ended = || Failure::Unreachable("the stream of events ended".to_owned());
+    Ok(message.ok_or_else(ended)??)
+}
+
+/// Waits until every watch is made; gives the messages that are more than that, or why a revision
+/// is none of the store's.
+async fn made(
+    messages: &mut WatchResponseStream,
+    revisions: &[i64],
+) -> Result<Result<VecDeque<WatchResponse>, &'static str>, Failure> {
+    let mut early = VecDeque::new();
+    let mut missing = revisions.len();
+    while missing > 0 {
+        let message = received(messages.next().await)?;
+        if message.canceled() {
+            return match refusal(&message) {
+                Failure::OutOfHistory(_) => Ok(Err("the history was compacted")),
+                failure => Err(failure),
+            };
+        }
+        if !message.created() {
+            early.push_back(message);
+            continue;
+        }
+        missing -= 1;
+        let revision = message.header().map_or(0, |header| header.revision());
+        // A watch that starts in the future says nothing until the store gets there, whatever
+        // happens before.
+        if range_of(&message).and_then(|range| revisions.get(range)).is_none_or(|at| revision < *at)
+        {
+            return Ok(Err("the store has an older revision than before"));
+        }
+    }
+    Ok(Ok(early))
+}
+
+/// Which range a message is about.
+pub(super) fn range_of(message: &WatchResponse) -> Option<usize> {
+    usize::try_from(message.watch_id()).ok()?.checked_sub(1)
+}
+
+/// Why a watch was cancelled.
+pub(super) fn refusal(message: &WatchResponse) -> Failure {
+    match (message.compact_revision(), message.cancel_reason()) {
+        (0, "") => Failure::Unreachable("the watch was cancelled".to_owned()),
+        (0, reason) => Failure::of_reason(reason),
+        _ => Failure::OutOfHistory("required revision has been compacted".to_owned()),
+    }
+}

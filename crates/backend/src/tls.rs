@@ -1,0 +1,183 @@
+//! What a backend trusts, and how it says who it is: one TLS configuration for all backends.
+//!
+//! Files are read each time a configuration is made. Whoever makes one for every connection has
+//! new certificates from the next connection on, without a restart.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::Error;
+
+/// What TLS connections trust and present.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A file of the CA certificates to trust, in PEM. Without it the system's are trusted (those
+    /// that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, if they are set), and Mozilla's on a system
+    /// without any.
+    pub ca: Option<PathBuf>,
+    /// A file of the client's certificate, and of those between it and its CA, in PEM. It counts
+    /// only together with `key`, as in confd.
+    pub certificate: Option<PathBuf>,
+    /// A file of the client certificate's private key, in PEM.
+    pub key: Option<PathBuf>,
+    /// Accept any server certificate. Whoever can get between can then read and change everything.
+    pub insecure: bool,
+}
+
+impl Options {
+    /// Whether anything here asks for TLS where an address leaves it open. `insecure` does not: it
+    /// says how to do it, not that it should be done.
+    pub(crate) fn ask_for_tls(&self) -> bool {
+        self.ca.is_some() || self.identity().is_some()
+    }
+
+    /// Reads the files. `protocol` is what is spoken over TLS, as ALPN names it.
+    pub(crate) fn client_config(&self, protocol: &[u8]) -> Result<ClientConfig, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|cause| Error::tls(Path::new("TLS"), cause))?;
+        let builder = match self.insecure {
+            true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Any(provider))),
+            false => builder.with_root_certificates(self.roots()?),
+        };
+        let mut config = match self.identity() {
+            Some((certificate, key)) => builder
+                .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
+                .map_err(|cause| Error::tls(certificate, cause))?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![protocol.to_owned()];
+        Ok(config)
+    }
+
+    fn identity(&self) -> Option<(&Path, &Path)> {
+        Some((self.certificate.as_deref()?, self.key.as_deref()?))
+    }
+
+    fn roots(&self) -> Result<RootCertStore, Error> {
+        let mut roots = RootCertStore::empty();
+        if let Some(path) = &self.ca {
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(|cause| Error::tls(path, cause))?;
+            }
+            return Ok(roots);
+        }
+        // A certificate of the system's that cannot be used leaves the others.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        Ok(roots)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|cause| Error::file("open", path, cause))
+}
+
+/// The certificates in a file, at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let pem = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(Error::tls(path, "no certificate in PEM is in it")),
+        Ok(found) => Ok(found),
+        Err(cause) => Err(Error::tls(path, cause)),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    PrivateKeyDer::from_pem_slice(&read(path)?)
+        // What the parser says could show a part of the key.
+        .map_err(|_| Error::tls(path, "no private key in PEM is in it"))
+}
+
+/// Takes every certificate, yet checks that the server has its key.
+#[derive(Debug)]
+struct Any(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Any {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(ca: &Path) -> Options {
+        Options { ca: Some(ca.to_owned()), ..Options::default() }
+    }
+
+    #[test]
+    fn a_missing_file_reads_as_in_confd() {
+        let error = options(Path::new("/nope")).client_config(b"h2").unwrap_err();
+        assert_eq!(error.to_string(), "open /nope: no such file or directory");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused_and_not_passed_over() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "no PEM").unwrap();
+        let error = options(file.path()).client_config(b"h2").unwrap_err();
+        let path = file.path().display();
+        assert_eq!(error.to_string(), format!("{path}: no certificate in PEM is in it"));
+        assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_counts_as_none() {
+        let mut options =
+            Options { certificate: Some("/nope".into()), insecure: true, ..Options::default() };
+        assert!(!options.ask_for_tls());
+        assert!(options.client_config(b"h2").is_ok());
+        options.key = Some("/nope".into());
+        assert!(options.ask_for_tls());
+        assert!(options.client_config(b"h2").is_err());
+    }
+
+    #[test]
+    fn there_are_roots_without_any_option() {
+        assert!(!Options::default().roots().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,250 @@
+//! etcd: one member or several, of either release.
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::{Process, eventually, folder, free_ports};
+
+/// Which etcd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// The one that Debian has: 3.4.
+    Debian,
+    /// The newest, built by `tests/install-servers`.
+    Newest,
+}
+
+impl Release {
+    /// The program, which has to be installed.
+    #[track_caller]
+    fn program(self) -> PathBuf {
+        let program = match self {
+            Release::Debian => PathBuf::from("/usr/bin/etcd"),
+            Release::Newest => installed().join("bin/etcd"),
+        };
+        assert!(
+            program.exists(),
+            "there is no {}: tests/install-servers installs it",
+            program.display()
+        );
+        program
+    }
+}
+
+/// The folder of the servers that `tests/install-servers` built.
+fn installed() -> PathBuf {
+    let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    given("CONFD_TEST_SERVERS").unwrap_or_else(|| {
+        let cache = given("XDG_CACHE_HOME");
+        let cache = cache.unwrap_or_else(|| given("HOME").unwrap_or_default().join(".cache"));
+        cache.join("confd-test-servers")
+    })
+}
+
+/// One etcd server. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Etcd {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    ports: Ports,
+    arguments: Vec<String>,
+    scheme: &'static str,
+    process: Option<Process>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    client: u16,
+    peer: u16,
+    metrics: u16,
+}
+
+impl Ports {
+    fn free() -> Self {
+        let [client, peer, metrics] = free_ports();
+        Ports { client, peer, metrics }
+    }
+}
+
+impl Etcd {
+    /// Starts a server of one member.
+    #[track_caller]
+    pub fn start(release: Release) -> Self {
+        Self::start_with(release, &[])
+    }
+
+    /// Starts a server of one member with more arguments; with `--cert-file` among them it speaks
+    /// TLS.
+    #[track_caller]
+    pub fn start_with(release: Release, more: &[&str]) -> Self {
+        // Somebody may have taken a port since it was looked at.
+        for _ in 0..3 {
+            let ports = Ports::free();
+            let cluster = format!("n0=http://127.0.0.1:{}", ports.peer);
+            let mut server = Self::member(release, 0, ports, &cluster, more);
+            server.spawn();
+            if server.becomes_healthy() {
+                return server;
+            }
+        }
+        panic!("etcd does not start: see the output above");
+    }
+
+    /// Starts a cluster; returns when every member is ready.
+    #[track_caller]
+    pub fn cluster<const N: usize>(release: Release) -> [Self; N] {
+        let ports = [(); N].map(|()| Ports::free());
+        let members = ports.iter().enumerate();
+        let members = members.map(|(nth, ports)| format!("n{nth}=http://127.0.0.1:{}", ports.peer));
+        let cluster = members.collect::<Vec<_>>().join(",");
+        // A killed leader is replaced in a third of a second.
+        let more = ["--heartbeat-interval", "20", "--election-timeout", "200"];
+        let mut nth = 0;
+        let mut members = ports.map(|ports| {
+            nth += 1;
+            Self::member(release, nth - 1, ports, &cluster, &more)
+        });
+        members.iter_mut().for_each(Self::spawn);
+        for member in &mut members {
+            assert!(member.becomes_healthy(), "a member of the cluster does not start");
+        }
+        members
+    }
+
+    #[track_caller]
+    fn member(release: Release, nth: usize, ports: Ports, cluster: &str, more: &[&str]) -> Self {
+        let folder = folder();
+        let scheme = if more.contains(&"--cert-file") { "https" } else { "http" };
+        let client = format!("{scheme}://127.0.0.1:{}", ports.client);
+        let peer = format!("http://127.0.0.1:{}", ports.peer);
+        let own = [
+            ("--name", format!("n{nth}")),
+            ("--data-dir", folder.path().join("data").display().to_string()),
+            ("--log-level", "warn".to_owned()),
+            ("--initial-cluster", cluster.to_owned()),
+            ("--initial-cluster-token", format!("confd-{}", ports.peer)),
+            ("--listen-client-urls", client.clone()),
+            ("--advertise-client-urls", client),
+            ("--listen-peer-urls", peer.clone()),
+            ("--initial-advertise-peer-urls", peer),
+            ("--listen-metrics-urls", format!("http://127.0.0.1:{}", ports.metrics)),
+        ];
+        let own = own.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        let arguments = own.chain(more.iter().map(|&word| word.to_owned())).collect();
+        Etcd { program: release.program(), folder, ports, arguments, scheme, process: None }
+    }
+
+    fn spawn(&mut self) {
+        let log = self.folder.path().join("log");
+        self.process = Some(Process::start(&self.program, &self.arguments, &log));
+    }
+
+    /// Whether it gets ready; if it ends instead, its output is shown.
+    #[track_caller]
+    fn becomes_healthy(&mut self) -> bool {
+        let mut ended = false;
+        eventually("etcd is ready", || {
+            ended = self.process.as_mut().is_none_or(Process::has_ended);
+            ended || self.is_healthy()
+        });
+        if ended && let Some(process) = &self.process {
+            let show = process.output();
+            // Shown only if the test fails.
+            std::io::stderr().write_all(show.as_bytes()).unwrap();
+        }
+        !ended
+    }
+
+    /// Whether it can write, and with it the cluster it is a member of.
+    pub fn is_healthy(&self) -> bool {
+        self.http("/health").is_some_and(|answer| answer.contains("\"health\":\"true\""))
+    }
+
+    /// Where clients connect, as `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.client)
+    }
+
+    /// Where clients connect, with the scheme.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address())
+    }
+
+    /// Kills the server at once; its data stay.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Throws away the data of a server that was killed.
+    pub fn wipe(&mut self) {
+        assert!(self.process.is_none(), "a running server cannot be wiped");
+        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+    }
+
+    /// Starts it after [`kill`](Self::kill), on the same ports; does not wait.
+    pub fn restart(&mut self) {
+        self.spawn();
+    }
+
+    /// Waits until it is ready.
+    #[track_caller]
+    pub fn wait(&mut self) {
+        assert!(self.becomes_healthy(), "etcd ended");
+    }
+
+    /// The running process.
+    #[track_caller]
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("etcd is running")
+    }
+
+    /// Runs etcdctl on this server and gives what it printed.
+    #[track_caller]
+    pub fn ctl(&self, arguments: &[&str]) -> String {
+        let done = Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .args(["--endpoints", &self.url()])
+            .args(arguments)
+            .output()
+            .unwrap_or_else(|error| {
+                panic!("cannot run etcdctl ({error}): tests/install-servers installs it")
+            });
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// Sets a key.
+    #[track_caller]
+    pub fn put(&self, key: &str, value: &str) {
+        self.ctl(&["put", "--", key, value]);
+    }
+
+    /// The sum of a metric's samples whose names and labels begin with this.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> f64 {
+        let answer = self.http("/metrics").expect("etcd tells its metrics");
+        let samples = answer.lines().filter(|line| line.starts_with(name));
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The files that it wrote its log and data to.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The answer to a GET request on the port for metrics, if there is one soon.
+    fn http(&self, path: &str) -> Option<String> {
+        let soon = Duration::from_secs(2);
+        let address = ([127, 0, 0, 1], self.ports.metrics).into();
+        let mut stream = TcpStream::connect_timeout(&address, soon).ok()?;
+        stream.set_read_timeout(Some(soon)).ok()?;
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+}

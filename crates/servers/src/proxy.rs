@@ -1,0 +1,162 @@
+//! A network between client and server that can be spoiled.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// How often a connection looks whether something has changed for it.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// What happens to the bytes that pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    /// They pass.
+    Flows,
+    /// They pass later, one way, and in pieces.
+    Slow(Duration),
+    /// They wait: connections are taken and stay open, and nothing is heard on them. What waits
+    /// passes when traffic flows again.
+    Held,
+    /// Connections are reset as soon as they are made.
+    Refused,
+}
+
+/// A forwarder of TCP connections, on a port of its own.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    upstream: SocketAddr,
+    traffic: Mutex<Traffic>,
+    /// Connections made before this number was reached are reset.
+    era: AtomicU64,
+    /// How many connections were made.
+    connections: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Proxy {
+    /// A proxy before the server at `upstream` (`127.0.0.1:PORT`).
+    pub fn before(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            upstream: upstream.parse().unwrap(),
+            traffic: Mutex::new(Traffic::Flows),
+            era: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        });
+        let shared = Arc::clone(&state);
+        thread::spawn(move || shared.accept(&listener));
+        Proxy { address, state }
+    }
+
+    /// Where clients connect, as `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// What happens to bytes from now on.
+    pub fn set(&self, traffic: Traffic) {
+        *self.state.traffic.lock().unwrap() = traffic;
+    }
+
+    /// Resets every open connection.
+    pub fn cut(&self) {
+        self.state.era.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.ended.store(1, Ordering::SeqCst);
+        self.cut();
+        // Wakes the thread that accepts; if that fails, it has ended already.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl State {
+    fn accept(self: Arc<Self>, listener: &TcpListener) {
+        while let Ok((client, _)) = listener.accept() {
+            if self.ended.load(Ordering::SeqCst) != 0 {
+                return;
+            }
+            self.connections.fetch_add(1, Ordering::SeqCst);
+            let server = match self.traffic() {
+                Traffic::Refused => None,
+                _ => TcpStream::connect(self.upstream).ok(),
+            };
+            let Some(server) = server else {
+                reset(&client);
+                continue;
+            };
+            let era = self.era.load(Ordering::SeqCst);
+            for (from, to) in
+                [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
+            {
+                let shared = Arc::clone(&self);
+                thread::spawn(move || shared.copy(era, from, to));
+            }
+        }
+    }
+
+    fn traffic(&self) -> Traffic {
+        *self.traffic.lock().unwrap()
+    }
+
+    /// Carries bytes one way until either side ends or the connection is cut.
+    fn copy(&self, era: u64, mut from: TcpStream, mut to: TcpStream) {
+        from.set_read_timeout(Some(GLANCE)).unwrap();
+        let _ = to.set_nodelay(true);
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = from.read(&mut buffer);
+            if self.era.load(Ordering::SeqCst) != era {
+                reset(&from);
+                reset(&to);
+                return;
+            }
+            let length = match read {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    continue;
+                }
+                Err(_) => break,
+            };
+            while self.traffic() == Traffic::Held && self.era.load(Ordering::SeqCst) == era {
+                thread::sleep(GLANCE);
+            }
+            if let Traffic::Slow(delay) = self.traffic() {
+                thread::sleep(delay);
+            }
+            if to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        // Either may be closed already.
+        let _ = to.shutdown(std::net::Shutdown::Both);
+        let _ = from.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Has the connection end by a reset when it is dropped.
+fn reset(stream: &TcpStream) {
+    let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+}
