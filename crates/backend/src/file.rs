@@ -82,7 +82,7 @@ fn read_into(snapshot: &mut Snapshot, path: &Path) -> Result<(), Error> {
     let add = |key, value| {
         snapshot.insert(key, value);
     };
-    document::read(&bytes)
+    document::read(&bytes.into())
         .and_then(|tree| flatten::pairs(&tree, add))
         .map_err(|cause| Error::Document { path: path.to_owned(), cause })
 }

@@ -7,9 +7,11 @@
 //! Nothing here recurses, and hostile input is bounded: containers nest at most [`MAX_DEPTH`]
 //! deep, and all merges together copy at most [`MAX_COPIED`] bytes. What an alias names is shared,
 //! never copied, and nothing can contain itself.
+//!
+//! Texts that stand in the document as they are share its storage.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
@@ -69,8 +71,8 @@ pub(super) struct NodeId(usize);
 pub(super) enum Node {
     Scalar(Scalar),
     Sequence(Vec<NodeId>),
-    /// Keys as strings, duplicates and merges settled.
-    Mapping(BTreeMap<Bytes, NodeId>),
+    /// Keys as strings, in byte order, duplicates and merges settled.
+    Mapping(Vec<(Bytes, NodeId)>),
 }
 
 impl Tree {
@@ -96,14 +98,14 @@ impl NodeId {
 }
 
 /// Reads the first document in `bytes`.
-pub(super) fn read(bytes: &[u8]) -> Result<Tree, YamlError> {
+pub(super) fn read(bytes: &Bytes) -> Result<Tree, YamlError> {
     let text = decode(bytes)?;
     let mut options = granit_parser::options! {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
     options.set_emit_comments(false);
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(bytes.clone());
     for next in Parser::new_from_str_with_options(&text, options) {
         let (event, span) = next.map_err(|error| syntax_error(&error))?;
         if event == Event::DocumentEnd {
@@ -167,8 +169,8 @@ fn syntax_error(error: &ScanError) -> YamlError {
 
 /// Makes a tree of events. Every node has its place only once it is complete, so nothing can
 /// contain itself.
-#[derive(Default)]
 struct Builder {
+    source: Bytes,
     nodes: Vec<Node>,
     /// The complete nodes that have an anchor, by the parser's number for it.
     anchors: HashMap<usize, NodeId>,
@@ -187,7 +189,11 @@ struct Container {
 
 enum Content {
     Sequence(Vec<NodeId>),
-    Mapping { entries: BTreeMap<Bytes, NodeId>, next: Next },
+    /// The entries as they come; of equal keys the last one counts.
+    Mapping {
+        entries: Vec<(Bytes, NodeId)>,
+        next: Next,
+    },
 }
 
 /// What the next node in a mapping is.
@@ -199,6 +205,17 @@ enum Next {
 }
 
 impl Builder {
+    fn new(source: Bytes) -> Builder {
+        Builder {
+            source,
+            nodes: Vec::new(),
+            anchors: HashMap::new(),
+            open: Vec::new(),
+            root: None,
+            copied: 0,
+        }
+    }
+
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), YamlError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -208,7 +225,8 @@ impl Builder {
                     self.set_next(Next::Merged);
                     return Ok(());
                 }
-                let scalar = Scalar::new(&text, plain, own_tag(tag).as_deref())
+                let verbatim = || share(&self.source, &text);
+                let scalar = Scalar::new(&text, verbatim, plain, own_tag(tag).as_deref())
                     .map_err(|mistyped| syntax(line, mistyped.to_string()))?;
                 self.complete(Node::Scalar(scalar), anchor, line)
             }
@@ -220,7 +238,7 @@ impl Builder {
                 self.begin(Content::Sequence(Vec::new()), anchor, line)
             }
             Event::MappingStart(_, anchor, _) => {
-                let content = Content::Mapping { entries: BTreeMap::new(), next: Next::Key };
+                let content = Content::Mapping { entries: Vec::new(), next: Next::Key };
                 self.begin(content, anchor, line)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
@@ -228,7 +246,7 @@ impl Builder {
                     self.complete(Node::Sequence(items), anchor, line)
                 }
                 Some(Container { anchor, line, content: Content::Mapping { entries, .. } }) => {
-                    self.complete(Node::Mapping(entries), anchor, line)
+                    self.complete(Node::Mapping(settled(entries)), anchor, line)
                 }
                 None => Ok(()),
             },
@@ -268,7 +286,7 @@ impl Builder {
                     _ => return Err(invalid_key(line)),
                 },
                 Next::ValueOf(key) => {
-                    entries.insert(key, id);
+                    entries.push((key, id));
                 }
                 Next::Merged => {
                     let merged = merge(&self.nodes, id).ok_or_else(|| {
@@ -279,7 +297,7 @@ impl Builder {
                         if self.copied > MAX_COPIED {
                             return Err(YamlError::ExcessiveAliasing);
                         }
-                        entries.insert(key.clone(), *id);
+                        entries.push((key.clone(), *id));
                     }
                 }
             },
@@ -312,9 +330,34 @@ impl Builder {
     }
 }
 
+/// `text`, sharing the storage of `source` if it is a part of it.
+fn share(source: &Bytes, text: &str) -> Bytes {
+    let (whole, part) = (source.as_ptr_range(), text.as_bytes().as_ptr_range());
+    match whole.start <= part.start && part.end <= whole.end {
+        true => source.slice_ref(text.as_bytes()),
+        false => Bytes::copy_from_slice(text.as_bytes()),
+    }
+}
+
+/// Entries in byte order of their keys; of equal keys the last one stays.
+fn settled(mut entries: Vec<(Bytes, NodeId)>) -> Vec<(Bytes, NodeId)> {
+    if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+        // The sort is stable, so of equal keys the last one comes last.
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        entries.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                kept.1 = later.1;
+            }
+            same
+        });
+    }
+    entries
+}
+
 /// The mappings that a `<<` adds, in the order of adding: later ones win over earlier ones, and
 /// in a list the first one wins over all.
-fn merge(nodes: &[Node], id: NodeId) -> Option<Vec<&BTreeMap<Bytes, NodeId>>> {
+fn merge(nodes: &[Node], id: NodeId) -> Option<Vec<&Vec<(Bytes, NodeId)>>> {
     let mapping = |id: &NodeId| match &nodes[id.0] {
         Node::Mapping(entries) => Some(entries),
         _ => None,

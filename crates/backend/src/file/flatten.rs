@@ -1,5 +1,7 @@
 //! Makes pairs of a tree: each leaf under the path of the keys and indexes that lead to it.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use store::path;
 
@@ -11,45 +13,109 @@ const MAX_REPEATED: usize = 64 << 20;
 
 /// Calls `add` with every pair of the tree. Paths are joined and cleaned, so the key `a/b` makes two
 /// levels and `../up` climbs; of pairs with the same path the one that `add` gets last counts, and
-/// they come in byte order of the keys of each mapping.
+/// they come in byte order of the keys of each mapping. All paths share their storage.
 pub(super) fn pairs(tree: &Tree, mut add: impl FnMut(Bytes, Bytes)) -> Result<(), YamlError> {
-    let mut seen = vec![false; tree.len()];
-    let mut repeated = 0;
-    // Nodes still to be flattened, the next one last. A stack of our own: trees may be deep.
-    let mut pending: Vec<(NodeId, Vec<u8>)> = Vec::new();
-    pending.extend(tree.root().map(|root| (root, b"/".to_vec())));
-    while let Some((id, path)) = pending.pop() {
-        let first = pending.len();
-        match tree.node(id) {
-            Node::Scalar(scalar) => {
-                if let Some(value) = scalar.value() {
-                    add(path.into(), value);
-                }
-            }
-            Node::Sequence(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    pending.push((*item, child(&path, index.to_string().as_bytes())));
-                }
-            }
-            Node::Mapping(entries) => {
-                pending.extend(entries.iter().map(|(key, value)| (*value, child(&path, key))));
-            }
+    let mut flattener = Flattener {
+        tree,
+        seen: vec![false; tree.len()],
+        repeated: 0,
+        paths: Vec::new(),
+        pending: Vec::new(),
+    };
+    flattener.pending.extend(tree.root().map(|root| Pending::Folder(root, b"/".to_vec())));
+    let mut leaves = Vec::new();
+    while let Some(next) = flattener.pending.pop() {
+        match next {
+            Pending::Leaf(path, value) => leaves.push((path, value)),
+            Pending::Folder(id, path) => flattener.open(id, &path)?,
         }
-        for (id, path) in &pending[first..] {
-            // Only an alias leads to a node a second time.
-            if std::mem::replace(&mut seen[id.index()], true) {
-                repeated += COST_OF_A_NODE + path.len();
-            }
-        }
-        if repeated > MAX_REPEATED {
-            return Err(YamlError::ExcessiveAliasing);
-        }
-        pending[first..].reverse();
+    }
+    let paths = Bytes::from(flattener.paths);
+    for (path, value) in leaves {
+        add(paths.slice(path), value);
     }
     Ok(())
 }
 
-/// The path of `name` in the folder `path`.
-fn child(path: &[u8], name: &[u8]) -> Vec<u8> {
-    path::join([path, name])
+/// What is still to be flattened.
+enum Pending {
+    /// A value, and where its path is among those of all leaves.
+    Leaf(Range<usize>, Bytes),
+    /// A sequence or mapping, and its path.
+    Folder(NodeId, Vec<u8>),
+}
+
+struct Flattener<'t> {
+    tree: &'t Tree,
+    /// Which nodes have been come to.
+    seen: Vec<bool>,
+    repeated: usize,
+    /// The paths of the leaves, one after the other.
+    paths: Vec<u8>,
+    /// The next thing last. A stack of our own: trees may be deep.
+    pending: Vec<Pending>,
+}
+
+impl Flattener<'_> {
+    /// Has what is in a sequence or mapping flattened next.
+    fn open(&mut self, id: NodeId, path: &[u8]) -> Result<(), YamlError> {
+        let first = self.pending.len();
+        match self.tree.node(id) {
+            Node::Scalar(_) => {}
+            Node::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.visit(*item, path, index.to_string().as_bytes())?;
+                }
+            }
+            Node::Mapping(entries) => {
+                for (key, value) in entries {
+                    self.visit(*value, path, key)?;
+                }
+            }
+        }
+        self.pending[first..].reverse();
+        Ok(())
+    }
+
+    /// Queues the node called `name` in `folder`.
+    fn visit(&mut self, id: NodeId, folder: &[u8], name: &[u8]) -> Result<(), YamlError> {
+        let length = match self.tree.node(id) {
+            Node::Scalar(scalar) => {
+                let start = self.paths.len();
+                append_child(&mut self.paths, folder, name);
+                let path = start..self.paths.len();
+                self.pending.extend(scalar.value().map(|value| Pending::Leaf(path, value)));
+                self.paths.len() - start
+            }
+            Node::Sequence(_) | Node::Mapping(_) => {
+                let mut path = Vec::with_capacity(folder.len() + 1 + name.len());
+                append_child(&mut path, folder, name);
+                let length = path.len();
+                self.pending.push(Pending::Folder(id, path));
+                length
+            }
+        };
+        // Only an alias leads to a node a second time.
+        if std::mem::replace(&mut self.seen[id.index()], true) {
+            self.repeated += COST_OF_A_NODE + length;
+            if self.repeated > MAX_REPEATED {
+                return Err(YamlError::ExcessiveAliasing);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends the path of `name` in the clean path `folder`.
+fn append_child(out: &mut Vec<u8>, folder: &[u8], name: &[u8]) {
+    // As most names are: behind a slash, it leaves the path clean.
+    if !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') {
+        if folder != b"/" {
+            out.extend_from_slice(folder);
+        }
+        out.push(b'/');
+        out.extend_from_slice(name);
+    } else {
+        out.extend_from_slice(&path::join([folder, name]));
+    }
 }

@@ -35,13 +35,19 @@ pub(super) enum Mistyped {
 impl Scalar {
     /// The meaning of `text`: of a plain one by its looks, of a quoted one the text itself, and
     /// behind a tag of YAML's own (`tag` is its name, `int` for `!!int`) what the tag says. Other
-    /// tags make it text.
-    pub(super) fn new(text: &str, plain: bool, tag: Option<&str>) -> Result<Self, Mistyped> {
-        let verbatim = || Scalar::Text(Bytes::copy_from_slice(text.as_bytes()));
+    /// tags make it text. Where it is text, `verbatim` gives its bytes.
+    pub(super) fn new(
+        text: &str,
+        verbatim: impl Fn() -> Bytes,
+        plain: bool,
+        tag: Option<&str>,
+    ) -> Result<Self, Mistyped> {
+        let verbatim = || Scalar::Text(verbatim());
+        let of_plain = || Scalar::of_plain(text).unwrap_or_else(verbatim);
         let Some(tag) = tag else {
-            return Ok(if plain { Scalar::of_plain(text) } else { verbatim() });
+            return Ok(if plain { of_plain() } else { verbatim() });
         };
-        match (tag, Scalar::of_plain(text)) {
+        match (tag, of_plain()) {
             ("binary", _) => decode(text).map(Scalar::Text).ok_or(Mistyped::Binary),
             ("int", int @ (Scalar::Int(_) | Scalar::Unsigned(_))) => Ok(int),
             ("float", Scalar::Int(int)) => Ok(Scalar::Float(int as f64)),
@@ -55,9 +61,9 @@ impl Scalar {
         }
     }
 
-    /// The meaning of a value without quotes and tag.
-    fn of_plain(text: &str) -> Self {
-        match text {
+    /// The meaning of a value without quotes and tag, unless it is text.
+    fn of_plain(text: &str) -> Option<Self> {
+        Some(match text {
             "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
             "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => {
                 Scalar::Bool(true)
@@ -67,14 +73,18 @@ impl Scalar {
             ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
             ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
             "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
-            _ => Scalar::of_number(text)
-                .unwrap_or_else(|| Scalar::Text(Bytes::copy_from_slice(text.as_bytes()))),
-        }
+            _ => return Scalar::of_number(text),
+        })
     }
 
     /// The number that `text` is, if it is one. Underscores mean nothing, wherever they are; only
     /// behind a leading point they have to stand between digits.
     fn of_number(text: &str) -> Option<Self> {
+        // All that can be in a number of any base, with an exponent.
+        let in_numbers = |byte: u8| byte.is_ascii_hexdigit() || b"+-._xXoO".contains(&byte);
+        if !text.bytes().all(in_numbers) {
+            return None;
+        }
         match text.as_bytes() {
             [b'.', fraction @ ..] if separates_digits_only(fraction) => {
                 float(&without_underscores(text)).map(Scalar::Float)
@@ -213,7 +223,8 @@ mod tests {
     }
 
     fn value(text: &str, plain: bool, tag: Option<&str>) -> Result<Option<String>, Mistyped> {
-        let scalar = Scalar::new(text, plain, tag)?;
+        let verbatim = || Bytes::copy_from_slice(text.as_bytes());
+        let scalar = Scalar::new(text, verbatim, plain, tag)?;
         Ok(scalar.value().map(|value| String::from_utf8(value.to_vec()).unwrap()))
     }
 
