@@ -1,4 +1,5 @@
 //! The backends as a user of confd sees them: what is asked, what comes back.
 
 mod env;
+mod etcd;
 mod file;

@@ -7,6 +7,7 @@
 use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
+use servers::{Etcd, Release};
 
 use crate::support::{Daemon, Ended, Run, Sandbox};
 
@@ -103,6 +104,26 @@ fn files_give_the_suites_files() {
     from_files(&sandbox, &["--onetime"]).ok();
     expect_results(&sandbox, "nested-file.conf");
     expect_in_sync(&from_files(&sandbox, &["--onetime"]).ok());
+}
+
+#[test]
+fn etcd_gives_the_suites_files() {
+    for (release, backend) in [(Release::Debian, "etcd"), (Release::Newest, "etcdv3")] {
+        let server = Etcd::start(release);
+        for (name, value) in VARIABLES {
+            server.put(&format!("/{}", name.to_lowercase().replace('_', "/")), value);
+        }
+        let sandbox = Sandbox::new();
+        let node = format!("http://{}", server.address());
+        let run = || {
+            confd(&sandbox, &["--onetime"])
+                .arguments(&["--backend", backend, "--node", &node, "--watch"])
+                .ok()
+        };
+        run();
+        expect_results(&sandbox, "nested-tree.conf");
+        expect_in_sync(&run());
+    }
 }
 
 #[test]

@@ -20,11 +20,13 @@ use agent::{
     duration,
 };
 use anyhow::{Context as _, anyhow, bail};
+use backend::{etcd, tls};
 use tracing::{info, warn};
 
 use crate::{
     logging::Level,
     settings::{self, Kind, SETTINGS, Setting, Value},
+    source::Source,
 };
 
 /// Everything a run needs to know.
@@ -39,20 +41,6 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// When, in the modes that go on.
     pub(crate) schedule: Schedule,
-}
-
-/// Where the keys come from.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Source {
-    /// The process's own environment.
-    Env,
-    /// YAML and JSON files.
-    File {
-        /// Files, and folders of files.
-        files: Vec<PathBuf>,
-        /// The pattern for the names of files in folders.
-        filter: Vec<u8>,
-    },
 }
 
 /// When resources are processed.
@@ -107,6 +95,8 @@ pub(crate) fn load(
         _ => PathBuf::from("/etc/confd/confd.toml"),
     };
     let file = read_file(&path, notices)?;
+    let peers = env("ETCDCTL_PEERS").filter(|peers| !peers.is_empty());
+    let peers = peers.map(|peers| peers.to_string_lossy().into_owned());
     let env = read_env(env);
     let file_wins = match flags.get("config-precedence").or(file.get("config-precedence")) {
         Some(Value::Text(word)) if word == "file" => true,
@@ -119,7 +109,7 @@ pub(crate) fn load(
         note_overrides(&flags, &file, &path, notices);
     }
     let layers = if file_wins { [file, flags, env] } else { [flags, env, file] };
-    Merged { layers, fill_empty: file_wins }.config(notices)
+    Merged { layers, fill_empty: file_wins, peers }.config(notices)
 }
 
 /// The layers, first to last in precedence.
@@ -127,6 +117,8 @@ struct Merged {
     layers: [Layer; 3],
     /// confd 0.16: the environment counts where the other layers give nothing *or an empty text*.
     fill_empty: bool,
+    /// `ETCDCTL_PEERS`: nodes for the backend `etcd` where none are given.
+    peers: Option<String>,
 }
 
 impl Merged {
@@ -188,26 +180,67 @@ impl Merged {
             reconcile: self.duration("reconcile")?,
             shutdown_timeout: self.duration("shutdown-timeout")?,
         };
-        let source = self.source()?;
+        let source = self.source(notices)?;
         Ok(Config { level, source, settings, mode, schedule })
     }
 
-    fn source(&self) -> anyhow::Result<Source> {
+    fn source(&self, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
         match self.text("backend")?.as_str() {
             "env" => Ok(Source::Env),
             "file" => Ok(Source::File {
                 files: self.list("file").into_iter().map(PathBuf::from).collect(),
                 filter: self.bytes("filter"),
             }),
-            "" | "etcd" | "etcdv3" | "consul" | "dynamodb" | "rancher" | "redis" | "ssm"
-            | "vault" | "zookeeper" => {
+            "etcd" => {
+                let peers = self.peers.as_deref().unwrap_or("http://127.0.0.1:4001");
+                self.etcd("etcd", peers.split(',').map(str::to_owned).collect(), notices)
+            }
+            "etcdv3" => self.etcd("etcdv3", vec!["127.0.0.1:2379".to_owned()], notices),
+            // As in confd, where it is etcd without a default node.
+            "" => self.etcd("etcd", Vec::new(), notices),
+            "consul" | "dynamodb" | "rancher" | "redis" | "ssm" | "vault" | "zookeeper" => {
                 bail!(
-                    "backend {:?} is not there yet: this confd reads keys from \"env\" and \"file\"",
+                    "backend {:?} is not there yet: this confd reads keys from \"env\", \"etcd\" and \"file\"",
                     self.text("backend")?
                 )
             }
             _ => bail!("Invalid backend"),
         }
+    }
+
+    /// etcd under one of its names, at `default` if no nodes are given.
+    fn etcd(
+        &self,
+        name: &'static str,
+        default: Vec<String>,
+        notices: &mut Vec<Notice>,
+    ) -> anyhow::Result<Source> {
+        let nodes = self.list("node").into_iter().map(|node| node.to_string_lossy().into_owned());
+        let nodes = Some(nodes.collect()).filter(|nodes: &Vec<_>| !nodes.is_empty());
+        let nodes = nodes.unwrap_or(default);
+        if nodes.is_empty() {
+            bail!("etcdclient: no available endpoints");
+        }
+        let file = |flag| Some(self.path(flag)).filter(|path| !path.as_os_str().is_empty());
+        let tls = tls::Options {
+            ca: file("client-ca-keys"),
+            certificate: file("client-cert"),
+            key: file("client-key"),
+            insecure: self.switch("client-insecure"),
+        };
+        if tls.certificate.is_some() != tls.key.is_some() {
+            notices.push(Notice::Warning(
+                "client-cert and client-key count only together: no client certificate is used"
+                    .into(),
+            ));
+        }
+        let user = match self.switch("basic-auth") {
+            true => Some((self.text("username")?, self.text("password")?)),
+            false => None,
+        };
+        // As in confd: half of it counts as none.
+        let user = user.filter(|(name, password)| !name.is_empty() && !password.is_empty());
+        Ok(Source::Etcd { name, options: etcd::Options { nodes, tls, user } })
     }
 
     fn duration(&self, flag: &str) -> anyhow::Result<Duration> {
@@ -324,27 +357,6 @@ fn reason(error: &io::Error) -> String {
     characters
         .next()
         .map_or(String::new(), |first| first.to_lowercase().chain(characters).collect())
-}
-
-impl Source {
-    /// The backend's name, as flags and log have it.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Source::Env => "env",
-            Source::File { .. } => "file",
-        }
-    }
-
-    /// The files or nodes it reads from, as the start-up line lists them.
-    pub(crate) fn list(&self) -> String {
-        match self {
-            Source::Env => String::new(),
-            Source::File { files, .. } => {
-                let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
-                names.join(", ")
-            }
-        }
-    }
 }
 
 #[cfg(test)]

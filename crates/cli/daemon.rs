@@ -9,7 +9,6 @@ use tracing::{error, info, warn};
 use crate::{
     Exit,
     config::{self, Config, Flags, Mode},
-    open,
     signals::{Signal, Signals},
 };
 
@@ -83,7 +82,7 @@ fn reconfigured(config: &mut Config, flags: &Flags) -> Option<Configuration> {
     let backend = (fresh.source != config.source).then(|| {
         info!("Backend set to {}", fresh.source.name());
         info!("Backend source(s) set to {}", fresh.source.list());
-        open(&fresh.source)
+        fresh.source.open()
     });
     let configuration = Configuration {
         settings: fresh.settings.clone(),

@@ -9,6 +9,7 @@ mod flags;
 mod logging;
 mod settings;
 mod signals;
+mod source;
 
 use std::{
     ffi::OsString,
@@ -18,13 +19,12 @@ use std::{
 
 use agent::{Agent, Failed};
 use anyhow::Context as _;
-use backend::Backend;
 use render::Host;
 use tokio::runtime::Runtime;
 use tracing::info;
 
 use crate::{
-    config::{Config, Flags, Mode, Notice, Source},
+    config::{Config, Flags, Mode, Notice},
     flags::Request,
     logging::Level,
     signals::Signals,
@@ -124,7 +124,7 @@ async fn start(config: Config, flags: Flags, host: Arc<dyn Host>, mut signals: S
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
     info!("Backend source(s) set to {}", config.source.list());
-    let mut agent = Agent::new(config.settings.clone(), open(&config.source), host);
+    let mut agent = Agent::new(config.settings.clone(), config.source.open(), host);
     if config.mode != Mode::Onetime {
         return daemon::run(agent, config, flags, signals).await;
     }
@@ -137,15 +137,5 @@ async fn start(config: Config, flags: Flags, host: Arc<dyn Host>, mut signals: S
             }
         },
         signal = signals.next() => Exit::Signal(signal),
-    }
-}
-
-/// The backend that the configuration names. Nothing is connected or read yet.
-fn open(source: &Source) -> Box<dyn Backend> {
-    match source {
-        Source::Env => Box::new(backend::Env::new(std::env::vars_os())),
-        Source::File { files, filter } => {
-            Box::new(backend::File::new(files.iter().cloned(), filter))
-        }
     }
 }

@@ -120,8 +120,6 @@ fn advised(reason: &str) -> String {
         ("user name is empty", "it wants a user name and password, and basic authentication on"),
         ("UnknownIssuer", "the CA that signed the server's certificate is not among those trusted"),
         ("not valid for name", "the server's certificate is for another name than its address"),
-        ("BadCertificate", "it wants a client certificate"),
-        ("CertificateRequired", "it wants a client certificate"),
         ("UnknownCa", "it does not trust the CA that signed the client certificate"),
         ("connection refused", "nothing listens there"),
         ("InvalidContentType", "it does not speak TLS"),

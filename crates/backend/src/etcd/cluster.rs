@@ -83,7 +83,7 @@ impl Cluster {
                 }
                 Err(Failure::Unreachable(cause) | Failure::OutOfHistory(cause)) => {
                     debug!("etcd: {} does not answer: {cause}", member.text);
-                    attempts.push(Attempt { node: member.text.clone(), cause });
+                    attempts.push(Attempt { node: member.text.clone(), cause: member.told(cause) });
                 }
             }
         }
@@ -155,6 +155,17 @@ impl Member {
 
     fn forget(&self) {
         *self.slot() = None;
+    }
+
+    /// A cause, with what is likely behind it. In TLS 1.3 a server refuses a client's certificate
+    /// after the client takes the connection for made, and how that looks is a matter of chance.
+    fn told(&self, cause: String) -> String {
+        let hung_up = ["connection closed", "broken pipe", "connection reset", "alert", "eof"];
+        let tls = self.node.as_ref().is_some_and(|node| node.tls);
+        match tls && hung_up.iter().any(|words| cause.contains(words)) {
+            true => format!("{cause} (perhaps it wants another client certificate, or no TLS)"),
+            false => cause,
+        }
     }
 }
 

@@ -77,15 +77,14 @@ impl From<Cause> for Failure {
 fn chain(status: &Status) -> String {
     let mut parts = Vec::new();
     if !status.message().is_empty() {
-        parts.push(status.message().to_owned());
+        parts.push(in_our_words(status.message()));
     }
     let mut source = status.source();
     while let Some(cause) = source {
-        let text = cause.to_string();
-        let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
-        if !text.is_empty() && !parts.iter().any(|part| part.to_lowercase().contains(&text)) {
+        let text = in_our_words(&cause.to_string());
+        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
             // A cause that repeats what it caused stands for both.
-            parts.retain(|part| !text.contains(&part.to_lowercase()));
+            parts.retain(|part| !text.contains(part.as_str()));
             parts.push(text);
         }
         source = cause.source();
@@ -95,6 +94,14 @@ fn chain(status: &Status) -> String {
         parts.retain(|part| part != "transport error");
     }
     if parts.is_empty() { status.code().to_string() } else { parts.join(": ") }
+}
+
+/// The system's words for an error begin with a small letter and have no number.
+fn in_our_words(text: &str) -> String {
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,58 @@
+//! Where the keys come from: what a configuration says about it, and the backend it means.
+
+use std::path::PathBuf;
+
+use backend::{Backend, Env, Etcd, File, etcd};
+
+/// Where the keys come from.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Source {
+    /// The process's own environment.
+    Env,
+    /// YAML and JSON files.
+    File {
+        /// Files, and folders of files.
+        files: Vec<PathBuf>,
+        /// The pattern for the names of files in folders.
+        filter: Vec<u8>,
+    },
+    /// etcd, by its protocol of version 3.
+    Etcd {
+        /// By which of its names it was asked for.
+        name: &'static str,
+        /// Where it is, and who asks.
+        options: etcd::Options,
+    },
+}
+
+impl Source {
+    /// The backend's name, as flags and log have it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Source::Env => "env",
+            Source::File { .. } => "file",
+            Source::Etcd { name, .. } => name,
+        }
+    }
+
+    /// The files or nodes it reads from, as the start-up line lists them.
+    pub(crate) fn list(&self) -> String {
+        match self {
+            Source::Env => String::new(),
+            Source::File { files, .. } => {
+                let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+                names.join(", ")
+            }
+            Source::Etcd { options, .. } => options.nodes.join(", "),
+        }
+    }
+
+    /// The backend. Nothing is connected or read yet.
+    pub(crate) fn open(&self) -> Box<dyn Backend> {
+        match self {
+            Source::Env => Box::new(Env::new(std::env::vars_os())),
+            Source::File { files, filter } => Box::new(File::new(files.iter().cloned(), filter)),
+            Source::Etcd { options, .. } => Box::new(Etcd::new(options.clone())),
+        }
+    }
+}

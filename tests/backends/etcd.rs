@@ -1,0 +1,224 @@
+//! Keys from etcd.
+
+use rustix::process::Signal;
+use servers::{Certificates, Etcd, Release};
+
+use crate::support::{Daemon, Run, Sandbox, eventually};
+
+/// A resource that prints the pairs below `/app`, and that of `/apple` if it is there.
+const DUMP: &str = "{{range gets \"/app*\"}}{{.Key}}={{.Value}} {{end}}\
+                    {{range gets \"/app/*\"}}{{.Key}}={{.Value}} {{end}}";
+
+/// One resource, which asks for the key `/app`.
+fn asking() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app", DUMP);
+    sandbox
+        .write("conf.d/app.toml", "[template]\nsrc = 'app'\ndest = 'out/app'\nkeys = ['/app']\n");
+    sandbox
+}
+
+fn onetime(sandbox: &Sandbox, backend: &str, node: &str) -> Run {
+    sandbox.confd(&["-onetime", "-backend", backend, "-node", node])
+}
+
+/// A server that lets nobody in but `root` (password `secret`).
+fn with_users(release: Release) -> Etcd {
+    let server = Etcd::start_with(release, &["--bcrypt-cost", "4"]);
+    server.put("/app/a", "1");
+    server.ctl(&["user", "add", "root:secret"]);
+    server.ctl(&["user", "grant-role", "root", "root"]);
+    server.ctl(&["auth", "enable"]);
+    server
+}
+
+#[test]
+fn both_names_of_the_backend_read_a_key_and_what_is_below_it() {
+    let server = Etcd::start(Release::Newest);
+    for (key, value) in [("/app", "0"), ("/app/a", "1"), ("/apple", "2"), ("/app-x", "3")] {
+        server.put(key, value);
+    }
+    for (backend, node) in
+        [("etcd", server.url()), ("etcdv3", server.url()), ("etcdv3", server.address())]
+    {
+        let sandbox = asking();
+        let ended = onetime(&sandbox, backend, &node).ok();
+        assert_eq!(sandbox.output(), "/app=0 /app/a=1 ");
+        ended.expect(&format!("INFO Backend set to {backend}"));
+        ended.expect(&format!("INFO Backend source(s) set to {node}"));
+    }
+}
+
+#[test]
+fn each_name_of_the_backend_has_its_default_node() {
+    let sandbox = asking();
+    for (backend, peers, nodes) in [
+        ("etcd", "", "http://127.0.0.1:4001"),
+        ("etcd", "http://127.0.0.1:1,127.0.0.1:2", "http://127.0.0.1:1, 127.0.0.1:2"),
+        ("etcdv3", "http://127.0.0.1:1", "127.0.0.1:2379"),
+    ] {
+        let run = sandbox.confd(&["-onetime", "-backend", backend]).env("ETCDCTL_PEERS", peers);
+        run.run().expect(&format!("INFO Backend source(s) set to {nodes}"));
+    }
+    let given = onetime(&sandbox, "etcd", "127.0.0.1:3").env("ETCDCTL_PEERS", "127.0.0.1:1");
+    given.fails().expect("INFO Backend source(s) set to 127.0.0.1:3");
+}
+
+#[test]
+fn an_empty_backend_is_etcd_without_a_default_node() {
+    let ended = asking().confd(&["-onetime", "-backend", ""]).fails();
+    assert_eq!(ended.log(), ["FATAL etcdclient: no available endpoints"]);
+}
+
+#[test]
+fn a_node_that_is_not_there_is_named_with_the_reason() {
+    let sandbox = asking();
+    let ended = onetime(&sandbox, "etcdv3", "127.0.0.1:1").fails();
+    ended.expect(
+        "ERROR cannot reach etcd: http://127.0.0.1:1: connection refused (nothing listens there)",
+    );
+    assert_eq!(sandbox.list("out"), [""; 0]);
+}
+
+#[test]
+fn a_comma_does_not_separate_nodes() {
+    let ended = onetime(&asking(), "etcdv3", "127.0.0.1:1,127.0.0.1:2").fails();
+    ended.expect(
+        "ERROR cannot reach etcd: 127.0.0.1:1,127.0.0.1:2: not an address of the form HOST:PORT, \
+         http://HOST:PORT or https://HOST:PORT",
+    );
+}
+
+#[test]
+fn a_dead_node_is_passed_over() {
+    let server = Etcd::start(Release::Newest);
+    server.put("/app/a", "1");
+    let sandbox = asking();
+    onetime(&sandbox, "etcd", "127.0.0.1:1").arguments(&["-node", &server.address()]).ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+}
+
+#[test]
+fn user_name_and_password_are_sent_only_with_basic_auth() {
+    for release in [Release::Debian, Release::Newest] {
+        let server = with_users(release);
+        let sandbox = asking();
+        let run = || onetime(&sandbox, "etcdv3", &server.address());
+        let user = ["-username", "root", "-password", "secret"];
+        let empty = format!(
+            "ERROR etcd at {} refused: etcdserver: user name is empty \
+             (it wants a user name and password, and basic authentication on)",
+            server.url()
+        );
+        run().fails().expect(&empty);
+        run().arguments(&user).fails().expect(&empty);
+        let wrong = ["-basic-auth", "-username", "root", "-password", "wrong"];
+        let ended = run().arguments(&wrong).fails();
+        ended.expect(&format!(
+            "ERROR etcd at {} refused: etcdserver: authentication failed, invalid user ID or password",
+            server.url()
+        ));
+        ended.expect_no("wrong");
+        run().arguments(&["-basic-auth"]).arguments(&user).ok();
+        assert_eq!(sandbox.output(), "/app/a=1 ");
+    }
+}
+
+#[test]
+fn a_server_without_users_is_read_all_the_same() {
+    let server = Etcd::start(Release::Debian);
+    server.put("/app/a", "1");
+    let sandbox = asking();
+    let run = onetime(&sandbox, "etcdv3", &server.address());
+    let ended = run.arguments(&["-basic-auth", "-username", "a", "-password", "b"]).ok();
+    ended.expect(&format!(
+        "WARNING etcd at {} has no users: the user name and password are not used",
+        server.url()
+    ));
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+}
+
+#[test]
+fn certificates_are_given_as_files() {
+    let ours = Certificates::new();
+    let others = Certificates::new();
+    let file = |name| ours.path(name).to_str().unwrap().to_owned();
+    let server = Etcd::start_with(
+        Release::Debian,
+        &[
+            "--cert-file",
+            &file("server.pem"),
+            "--key-file",
+            &file("server.key"),
+            "--trusted-ca-file",
+            &file("ca.pem"),
+            "--client-cert-auth",
+        ],
+    );
+    let ctl = [
+        "--cacert",
+        &file("ca.pem"),
+        "--cert",
+        &file("client.pem"),
+        "--key",
+        &file("client.key"),
+        "put",
+        "/app/a",
+        "1",
+    ];
+    server.ctl(&ctl);
+    let sandbox = asking();
+    let client = ["-client-cert", &file("client.pem"), "-client-key", &file("client.key")];
+    let (ca, wrong) = (file("ca.pem"), others.path("ca.pem"));
+
+    // With a CA or a client certificate, an address without a scheme means TLS.
+    let run = || onetime(&sandbox, "etcdv3", &server.address()).arguments(&client);
+    run().arguments(&["-client-ca-keys", &ca]).ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+    run().arguments(&["-client-insecure"]).ok();
+
+    let ended = run().arguments(&["-client-ca-keys", wrong.to_str().unwrap()]).fails();
+    assert!(ended.stderr.contains("invalid peer certificate"), "{}", ended.stderr);
+    let without = onetime(&sandbox, "etcdv3", &server.address());
+    let ended = without.arguments(&["-client-ca-keys", &ca]).fails();
+    assert!(ended.stderr.contains("another client certificate"), "{}", ended.stderr);
+    let ended = run().arguments(&["-client-ca-keys", "/nope"]).fails();
+    ended.expect("ERROR open /nope: no such file or directory");
+    let half = onetime(&sandbox, "etcd", &server.url());
+    let ended = half.arguments(&["-client-ca-keys", &ca, "-client-cert", &ca]).fails();
+    ended.expect(
+        "WARNING client-cert and client-key count only together: no client certificate is used",
+    );
+}
+
+#[test]
+fn changes_reach_the_file_also_after_a_restart_of_the_server() {
+    let mut server = Etcd::start(Release::Newest);
+    server.put("/app/a", "1");
+    let sandbox = asking();
+    let arguments = ["-watch", "-backend", "etcdv3", "-node", &server.address()];
+    let daemon = Daemon::start(sandbox.confd(&arguments), sandbox.path("log"));
+    eventually("the first pass", || sandbox.output() == "/app/a=1 ");
+    server.put("/app/a", "2");
+    eventually("a change", || sandbox.output() == "/app/a=2 ");
+    server.kill();
+    server.restart();
+    server.wait();
+    server.put("/app/b", "3");
+    eventually("a change after a restart", || sandbox.output() == "/app/a=2 /app/b=3 ");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_server_that_is_down_at_the_start_is_waited_for() {
+    let mut server = Etcd::start(Release::Newest);
+    server.put("/app/a", "1");
+    server.kill();
+    let sandbox = asking();
+    let arguments = ["-watch", "-backend", "etcdv3", "-node", &server.address()];
+    let daemon = Daemon::start(sandbox.confd(&arguments), sandbox.path("log"));
+    daemon.wait_for("cannot reach etcd");
+    server.restart();
+    eventually("the first pass", || sandbox.output() == "/app/a=1 ");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
