@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backend::{Backend, Error, Update, Watch};
-use store::Scope;
+use backend::{Backend, Error, Watch};
+use bytes::Bytes;
+use store::{Key, Scope, Snapshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
 
 use crate::{
     backoff::{Backoff, jittered},
+    reading,
     settings::Schedule,
 };
 
@@ -18,6 +20,18 @@ const LAST_DELAY: Duration = Duration::from_secs(5);
 /// How often a failure that stays the same is told again.
 const REMINDER: Duration = Duration::from_secs(60);
 
+/// After how long a scope that was refused is asked for again.
+const PAROLE: Duration = Duration::from_secs(60);
+
+/// A state of all scopes.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// One snapshot for each scope, in their order; `None` for those that the backend refuses.
+    pub(crate) snapshots: Vec<Option<Snapshot>>,
+    /// The keys that may have changed since the state before; `None` if all may have.
+    pub(crate) changed: Option<Vec<Bytes>>,
+}
+
 /// Follows scopes of a backend.
 ///
 /// A source that cannot tell of changes is read again every interval. One that can is also asked
@@ -26,6 +40,8 @@ const REMINDER: Duration = Duration::from_secs(60);
 pub(crate) struct Feed {
     backend: Arc<dyn Backend>,
     scopes: Vec<Scope>,
+    /// For each scope, whether the backend has refused it.
+    refused: Vec<bool>,
     interval: Duration,
     reconcile: Duration,
     source: Source,
@@ -56,6 +72,7 @@ impl Feed {
     pub(crate) fn new(backend: Arc<dyn Backend>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
         Self {
             backend,
+            refused: vec![false; scopes.len()],
             scopes,
             interval: schedule.interval,
             reconcile: schedule.reconcile,
@@ -73,7 +90,7 @@ impl Feed {
 
     /// The next state. Failures are logged and followed by another attempt, for ever. Dropping the
     /// future loses nothing.
-    pub(crate) async fn next(&mut self) -> Update {
+    pub(crate) async fn next(&mut self) -> State {
         if self.scopes.is_empty() {
             return std::future::pending().await;
         }
@@ -84,9 +101,14 @@ impl Feed {
             }
             match self.ask().await {
                 Ok(None) => {}
-                Ok(Some(update)) => {
+                Ok(Some(state)) => {
                     self.recovered();
-                    return update;
+                    return state;
+                }
+                Err(error) if error.is_refusal() && self.allowed().len() > 1 => {
+                    if let Err(error) = self.set_refused_aside(error).await {
+                        self.failed(&error);
+                    }
                 }
                 Err(error) => self.failed(&error),
             }
@@ -94,12 +116,16 @@ impl Feed {
     }
 
     /// One request of the source, which may take as long as nothing changes.
-    async fn ask(&mut self) -> Result<Option<Update>, Error> {
+    async fn ask(&mut self) -> Result<Option<State>, Error> {
         match &mut self.source {
             Source::Unknown => {
-                self.source = match self.backend.watch(&self.scopes).await? {
+                self.source = match self.backend.watch(&self.allowed()).await? {
                     Some(watch) => {
-                        Source::Followed(watch, Instant::now() + jittered(self.reconcile))
+                        let until = match self.refused.contains(&true) {
+                            true => self.reconcile.min(PAROLE),
+                            false => jittered(self.reconcile),
+                        };
+                        Source::Followed(watch, Instant::now() + until)
                     }
                     None => Source::Polled,
                 };
@@ -107,20 +133,57 @@ impl Feed {
             }
             Source::Followed(watch, until) => {
                 tokio::select! {
-                    update = watch.next() => update.map(Some),
+                    update = watch.next() => {
+                        let update = update?;
+                        let mut given = update.snapshots.into_iter();
+                        let place = |refused: &bool| if *refused { None } else { given.next() };
+                        let snapshots = self.refused.iter().map(place).collect();
+                        Ok(Some(State { snapshots, changed: update.changed }))
+                    }
                     () = sleep_until(*until) => {
                         debug!("Reading all keys again, to compare");
                         self.source = Source::Unknown;
+                        self.refused.fill(false);
                         Ok(None)
                     }
                 }
             }
             Source::Polled => {
-                let snapshots = self.backend.read(&self.scopes).await?;
+                let each = reading::each(&*self.backend, &self.scopes).await?;
                 self.rest_until = Some(Instant::now() + self.interval);
-                Ok(Some(Update { snapshots, changed: None }))
+                let snapshots = each
+                    .into_iter()
+                    .zip(&self.scopes)
+                    .map(|(read, scope)| read.map_err(|reason| tell_refused(scope, &reason)).ok());
+                Ok(Some(State { snapshots: snapshots.collect(), changed: None }))
             }
         }
+    }
+
+    /// The scopes that have not been refused.
+    fn allowed(&self) -> Vec<Scope> {
+        let scopes = self.scopes.iter().zip(&self.refused);
+        scopes.filter(|(_, refused)| !**refused).map(|(scope, _)| scope.clone()).collect()
+    }
+
+    /// Finds out which of the scopes it is that the backend refuses, and goes on without them.
+    ///
+    /// # Errors
+    /// `error`, if there is nothing to go on with, or why it cannot be found out.
+    async fn set_refused_aside(&mut self, error: Error) -> Result<(), Error> {
+        let each = reading::each(&*self.backend, &self.scopes).await?;
+        let refused: Vec<bool> = each.iter().map(Result::is_err).collect();
+        if refused == self.refused || !refused.contains(&false) {
+            return Err(error);
+        }
+        for (scope, reason) in self.scopes.iter().zip(&each) {
+            if let Err(reason) = reason {
+                tell_refused(scope, reason);
+            }
+        }
+        self.refused = refused;
+        self.source = Source::Unknown;
+        Ok(())
     }
 
     fn failed(&mut self, error: &Error) {
@@ -144,12 +207,19 @@ impl Feed {
     }
 }
 
+/// Logs that nothing can be done for the resources with this scope.
+fn tell_refused(scope: &Scope, reason: &str) {
+    let keys: Vec<String> = scope.iter().map(Key::to_string).collect();
+    error!("Cannot read {}: {reason}", keys.join(", "));
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use store::{Coverage, Key, Snapshot};
+    use backend::Update;
+    use store::Coverage;
     use tokio::time::timeout;
 
     use super::*;
@@ -249,7 +319,7 @@ mod tests {
     }
 
     async fn revision(feed: &mut Feed) -> u64 {
-        feed.next().await.snapshots[0].revision()
+        feed.next().await.snapshots[0].as_ref().unwrap().revision()
     }
 
     #[tokio::test(start_paused = true)]
@@ -313,7 +383,7 @@ mod tests {
                 Err(_) => assert!(attempts < 20),
             }
         };
-        assert_eq!(update.snapshots[0].revision(), 1);
+        assert_eq!(update.snapshots[0].as_ref().unwrap().revision(), 1);
         assert!(attempts >= 5 && source.pauses()[0] >= 50, "{attempts} {:?}", source.pauses());
     }
 
@@ -323,5 +393,68 @@ mod tests {
         let mut feed = Feed { scopes: Vec::new(), ..feed(&source) };
         assert!(timeout(Duration::from_secs(3600), feed.next()).await.is_err());
         assert!(source.asked().is_empty());
+    }
+
+    /// A source that refuses `/secret`, as long as it is forbidden.
+    struct Guarded {
+        forbidden: Mutex<bool>,
+    }
+
+    impl Guarded {
+        fn answer(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
+            let secret = Key::from("/secret");
+            let asked = scopes.iter().any(|scope| scope.iter().any(|key| *key == secret));
+            match asked && *self.forbidden.lock().unwrap() {
+                true => Err(Error::Refused {
+                    backend: "etcd",
+                    node: "n1".into(),
+                    reason: "permission denied".into(),
+                }),
+                false => Ok(vec![state(1); scopes.len()]),
+            }
+        }
+    }
+
+    struct Guard(Arc<Guarded>, Vec<Scope>, bool);
+
+    #[async_trait]
+    impl Backend for Guard {
+        async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
+            self.0.answer(scopes)
+        }
+
+        async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+            Ok(Some(Box::new(Guard(Arc::clone(&self.0), scopes.to_vec(), false))))
+        }
+    }
+
+    #[async_trait]
+    impl Watch for Guard {
+        async fn next(&mut self) -> Result<Update, Error> {
+            let snapshots = self.0.answer(&self.1)?;
+            match std::mem::replace(&mut self.2, true) {
+                false => Ok(Update { snapshots, changed: None }),
+                true => std::future::pending().await,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scope_that_is_refused_costs_no_other_and_is_asked_for_again() {
+        let store = Arc::new(Guarded { forbidden: Mutex::new(true) });
+        let scopes = ["/app", "/secret", "/web"].map(|key| Scope::from_iter([Key::from(key)]));
+        let mut feed = Feed {
+            backend: Arc::new(Guard(Arc::clone(&store), Vec::new(), false)),
+            scopes: scopes.to_vec(),
+            refused: vec![false; 3],
+            ..feed(&Scripted::new(&[]))
+        };
+        let given = |state: &State| state.snapshots.iter().map(Option::is_some).collect::<Vec<_>>();
+        assert_eq!(given(&feed.next().await), [true, false, true]);
+        let begun = Instant::now();
+        assert_eq!(given(&feed.next().await), [true, false, true]);
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        *store.forbidden.lock().unwrap() = false;
+        assert_eq!(given(&feed.next().await), [true, true, true]);
     }
 }

@@ -20,6 +20,7 @@ mod fault;
 mod feed;
 mod load;
 mod pass;
+mod reading;
 mod resource;
 mod settings;
 mod templates;

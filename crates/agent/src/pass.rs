@@ -22,6 +22,7 @@ use tracing::debug;
 
 use crate::{
     fault::{Failed, Fault},
+    reading,
     resource::Resource,
     templates::{Templates, render},
 };
@@ -105,9 +106,9 @@ impl<'a> Pass<'a> {
             return Vec::new();
         }
         debug!("Retrieving keys from store");
-        let read = self.backend.read(&scopes).await.map_err(|error| error.to_string());
+        let read = reading::each(self.backend, &scopes).await.map_err(|error| error.to_string());
         let of = |resource: &Arc<Resource>| match &read {
-            Ok(snapshots) => Ok(snapshots[places[&resource.scope]].clone()),
+            Ok(snapshots) => snapshots[places[&resource.scope]].clone(),
             Err(error) => Err(error.clone()),
         };
         resources.iter().map(of).collect()

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use backend::{Backend, Update};
+use backend::Backend;
 use deploy::Options;
 use render::Host;
 use store::{Scope, Snapshot};
@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tracing::{error, info, warn};
 
 use crate::{
-    feed::Feed,
+    feed::{Feed, State},
     load::Loaded,
     resource::Resource,
     settings::{Pace, Schedule, Settings},
@@ -140,17 +140,15 @@ impl Crew {
         scopes
     }
 
-    fn take(&mut self, update: &Update) {
+    fn take(&mut self, update: &State) {
         let Some(feed) = &self.feed else { return };
         let places: HashMap<&Scope, usize> =
             feed.scopes().iter().enumerate().map(|(place, scope)| (scope, place)).collect();
         let mut concerned = Vec::new();
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
-            let Some(snapshot) = places.get(scope).and_then(|&place| update.snapshots.get(place))
-            else {
-                continue;
-            };
+            let place = places.get(scope).and_then(|&place| update.snapshots.get(place));
+            let Some(Some(snapshot)) = place else { continue };
             let wake = match (&member.snapshot, &update.changed) {
                 (None, _) => true,
                 (Some(_), Some(keys)) => {

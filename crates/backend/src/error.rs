@@ -90,6 +90,12 @@ impl Error {
         }
     }
 
+    /// Whether the source answered, and would not give what was asked for. It may well give
+    /// something else: of several scopes one may be forbidden and the others not.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Error::Refused { .. })
+    }
+
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Self {
         Error::File { operation, path: path.to_owned(), cause }
     }
