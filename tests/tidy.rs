@@ -42,7 +42,7 @@ fn files(folders: &[&str], end: &str) -> Vec<PathBuf> {
 
 /// All of our Rust.
 fn sources() -> Vec<PathBuf> {
-    files(&["crates", "tests", "benches"], ".rs")
+    files(&["crates", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"], ".rs")
 }
 
 /// The documents, those at the top and those below `docs`.

@@ -23,6 +23,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use store::{Coverage, Scope, Snapshot};
 
 use crate::{Backend, Error, Watch};
@@ -82,9 +83,17 @@ fn read_into(snapshot: &mut Snapshot, path: &Path) -> Result<(), Error> {
     let add = |key, value| {
         snapshot.insert(key, value);
     };
-    document::read(&bytes.into())
-        .and_then(|tree| flatten::pairs(&tree, add))
-        .map_err(|cause| Error::Document { path: path.to_owned(), cause })
+    pairs(&bytes.into(), add).map_err(|cause| Error::Document { path: path.to_owned(), cause })
+}
+
+/// Calls `add` with each pair of the YAML document `bytes`, as the backend reads a file; of pairs
+/// with the same key the last one counts.
+///
+/// # Errors
+///
+/// What is wrong with the document; `add` may have been called before.
+pub fn pairs(bytes: &Bytes, add: impl FnMut(Bytes, Bytes)) -> Result<(), YamlError> {
+    flatten::pairs(&document::read(bytes)?, add)
 }
 
 #[cfg(test)]

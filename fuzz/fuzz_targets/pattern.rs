@@ -1,0 +1,4 @@
+//! See `targets::pattern`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::pattern(data));

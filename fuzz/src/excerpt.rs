@@ -1,0 +1,14 @@
+//! What has to hold for every excerpt of a file.
+
+use render::Excerpt;
+
+/// Panics unless the excerpt is a few short, indented lines that a terminal only shows.
+pub(super) fn check(excerpt: &Excerpt) {
+    let text = excerpt.to_string();
+    assert!(text.lines().count() <= 5, "{text}");
+    for line in text.lines() {
+        assert!(line.starts_with("  "), "{text}");
+        assert!(line.chars().all(|character| !character.is_control()), "{text:?}");
+        assert!(line.chars().count() < 4_000, "{text}");
+    }
+}
