@@ -18,8 +18,7 @@ trait Fixture: Default + Send {
     const MATCHES_TEXT: bool;
     /// Bytes that no value in this source can hold.
     const IMPOSSIBLE: &[u8];
-    /// Whether the source can tell of changes. A process's environment does not change, and files
-    /// are polled.
+    /// Whether the source can tell of changes. A process's environment does not change.
     const CAN_BE_FOLLOWED: bool;
 
     async fn set(&mut self, key: &str, value: &[u8]);

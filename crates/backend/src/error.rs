@@ -138,7 +138,7 @@ fn advised(reason: &str) -> String {
 }
 
 /// The system's own words for an error, in lower case and without the number that Rust adds.
-fn reason(cause: &io::Error) -> String {
+pub(crate) fn reason(cause: &io::Error) -> String {
     let text = cause.to_string();
     let words = match cause.raw_os_error() {
         Some(number) => text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text),

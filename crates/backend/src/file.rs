@@ -9,24 +9,29 @@
 //! leaves it out, has a shorter list or says null.
 //!
 //! One module a step: `walk` finds the files, `document` reads one into a tree, `scalar` says what
-//! a value without quotes means, `flatten` makes pairs of the tree.
+//! a value without quotes means, `flatten` makes pairs of the tree. `watch` follows the files, and
+//! `contents` reads again only what may have changed.
 
+mod contents;
 mod document;
 mod flatten;
 mod scalar;
 mod walk;
+mod watch;
 
 pub use document::YamlError;
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use store::{Coverage, Scope, Snapshot};
 
 use crate::{Backend, Error, Watch};
+use watch::Following;
 
 /// Files and folders of files.
 ///
@@ -36,6 +41,9 @@ use crate::{Backend, Error, Watch};
 pub struct File {
     paths: Vec<PathBuf>,
     filter: Vec<u8>,
+    /// Whether the log has been told that there are no events: once, however often the files are
+    /// followed anew.
+    polling_told: Arc<Once>,
 }
 
 impl File {
@@ -43,15 +51,18 @@ impl File {
     /// [`store::Pattern`]) for the base names of the files in folders; confd's default is `*`, and
     /// an empty one matches nothing.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>, filter: &[u8]) -> Self {
-        File { paths: paths.into_iter().collect(), filter: filter.to_vec() }
+        let paths = paths.into_iter().collect();
+        File { paths, filter: filter.to_vec(), polling_told: Arc::new(Once::new()) }
     }
 
     /// Reads every file into one snapshot.
     fn snapshot(&self) -> Result<Snapshot, Error> {
         let mut snapshot = Snapshot::new(Coverage::Text);
         for path in &self.paths {
-            for file in walk::files(path, &self.filter)? {
-                read_into(&mut snapshot, &file)?;
+            for file in walk::files(path, &self.filter, |_| {})? {
+                parse(&mut open(&file)?, &file, |key, value| {
+                    snapshot.insert(key, value);
+                })?;
             }
         }
         Ok(snapshot)
@@ -70,20 +81,24 @@ impl Backend for File {
         Ok(vec![snapshot; scopes.len()])
     }
 
-    async fn watch(&self, _: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
-        Ok(None)
+    /// Follows the files by inotify on their folders, or looks at them every two seconds where that
+    /// is not to be had.
+    async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+        Ok(Some(Box::new(Following::new(self.clone(), scopes))))
     }
 }
 
-/// Adds the pairs of a file to those that were there.
-fn read_into(snapshot: &mut Snapshot, path: &Path) -> Result<(), Error> {
+fn open(path: &Path) -> Result<fs::File, Error> {
+    fs::File::open(path).map_err(|cause| Error::file("open", path, cause))
+}
+
+/// Gives the pairs of an open file to `add`, in the order of the document, and returns how many
+/// bytes the file has. `path` is for errors.
+fn parse(file: &mut fs::File, path: &Path, add: impl FnMut(Bytes, Bytes)) -> Result<u64, Error> {
     let mut bytes = Vec::new();
-    let mut file = fs::File::open(path).map_err(|cause| Error::file("open", path, cause))?;
-    file.read_to_end(&mut bytes).map_err(|cause| Error::file("read", path, cause))?;
-    let add = |key, value| {
-        snapshot.insert(key, value);
-    };
-    pairs(&bytes.into(), add).map_err(|cause| Error::Document { path: path.to_owned(), cause })
+    let length = file.read_to_end(&mut bytes).map_err(|cause| Error::file("read", path, cause))?;
+    pairs(&bytes.into(), add).map_err(|cause| Error::Document { path: path.to_owned(), cause })?;
+    Ok(length as u64)
 }
 
 /// Calls `add` with each pair of the YAML document `bytes`, as the backend reads a file; of pairs

@@ -1,0 +1,160 @@
+//! Makes a wish to look of events.
+//!
+//! Events come in bursts: a file is truncated, written and closed, a folder is filled. [`Signals`]
+//! waits for the end of a burst, so that few looks meet things half done. It knows nothing of what
+//! the events are about.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
+use tokio::select;
+use tokio::time::{Instant, sleep_until};
+
+use super::{LONGEST_WAIT, QUIET};
+
+/// Room for events: at least one with the longest name there can be.
+const BUFFER: usize = 4096;
+
+/// The events of an inotify instance.
+#[derive(Debug)]
+pub(super) struct Signals {
+    inotify: AsyncFd<Arc<OwnedFd>>,
+    burst: Option<Burst>,
+}
+
+/// What the kernel says about a watched folder.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Event<'a> {
+    /// The number of the folder's watch.
+    pub(super) watch: i32,
+    /// What in the folder it is about; the folder itself if there is no name.
+    pub(super) name: Option<&'a OsStr>,
+    pub(super) flags: ReadFlags,
+}
+
+/// Events that matter, one soon after the other.
+#[derive(Debug)]
+struct Burst {
+    first: Instant,
+    last: Instant,
+    /// The files that have been written to and not been closed, by folder and name.
+    open: HashSet<(i32, OsString)>,
+}
+
+impl Signals {
+    /// A new instance, with nothing watched.
+    ///
+    /// # Errors
+    ///
+    /// The system has no more instances or descriptors to give.
+    pub(super) fn new() -> io::Result<Self> {
+        let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        Signals::of(inotify)
+    }
+
+    /// The events of this instance, which must not block.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for descriptors that may be closed too early; this one is owned"
+    )]
+    pub(super) fn of(inotify: OwnedFd) -> io::Result<Self> {
+        Ok(Signals { inotify: AsyncFd::new(Arc::new(inotify))?, burst: None })
+    }
+
+    /// The instance, for watching folders.
+    pub(super) fn inotify(&self) -> Arc<OwnedFd> {
+        Arc::clone(self.inotify.get_ref())
+    }
+
+    /// Waits for an event that `matters` and then for quiet: until nothing has happened for
+    /// [`QUIET`] and no file is being written, but no longer than [`LONGEST_WAIT`]. May be dropped
+    /// and called again.
+    ///
+    /// # Errors
+    ///
+    /// There will be no more events.
+    pub(super) async fn settled(
+        &mut self,
+        mut matters: impl FnMut(&Event<'_>) -> bool,
+    ) -> io::Result<()> {
+        loop {
+            let readable = self.inotify.readable();
+            let mut ready = match &self.burst {
+                None => readable.await?,
+                Some(burst) => select! {
+                    biased;
+                    // First, or events without end would keep it from its turn.
+                    () = sleep_until(burst.end()) => {
+                        self.burst = None;
+                        return Ok(());
+                    }
+                    ready = readable => ready?,
+                },
+            };
+            let burst = &mut self.burst;
+            let read = ready.try_io(|inotify| {
+                events(inotify.get_ref(), |event| {
+                    if matters(&event) {
+                        burst.get_or_insert_with(Burst::new).add(&event);
+                    }
+                })
+            });
+            if let Ok(read) = read {
+                read?;
+            }
+        }
+    }
+}
+
+impl Burst {
+    fn new() -> Self {
+        let now = Instant::now();
+        Burst { first: now, last: now, open: HashSet::new() }
+    }
+
+    fn add(&mut self, event: &Event<'_>) {
+        self.last = Instant::now();
+        let Some(name) = event.name else { return };
+        let file = (event.watch, name.to_owned());
+        if event.flags.contains(ReadFlags::MODIFY) {
+            self.open.insert(file);
+        } else {
+            // Closed, gone, or another file under this name.
+            self.open.remove(&file);
+        }
+    }
+
+    /// When it is over, if nothing more happens.
+    fn end(&self) -> Instant {
+        let latest = self.first + LONGEST_WAIT;
+        if self.open.is_empty() { latest.min(self.last + QUIET) } else { latest }
+    }
+}
+
+/// Reads some of the events that are waiting.
+fn events(inotify: &OwnedFd, mut handle: impl FnMut(Event<'_>)) -> io::Result<()> {
+    let mut buffer = [MaybeUninit::uninit(); BUFFER];
+    let mut reader = inotify::Reader::new(inotify, &mut buffer);
+    loop {
+        match reader.next() {
+            Ok(event) => handle(Event {
+                watch: event.wd(),
+                name: event.file_name().map(|name| OsStr::from_bytes(name.to_bytes())),
+                flags: event.events(),
+            }),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if reader.is_buffer_empty() {
+            return Ok(());
+        }
+    }
+}

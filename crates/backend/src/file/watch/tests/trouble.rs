@@ -1,0 +1,130 @@
+//! Files that cannot be read, and systems without events.
+
+use super::*;
+
+#[tokio::test]
+async fn a_missing_path_is_an_error_until_it_comes() {
+    let tree = Tree::new(&[]);
+    let mut watch = tree.followed(&["x/y/a.yaml"]);
+    let error = next(&mut watch).await.unwrap_err();
+    let path = tree.path("x/y/a.yaml");
+    assert_eq!(error.to_string(), format!("stat {}: no such file or directory", path.display()));
+    assert!(error.is_transient());
+    tree.write("x/y/a.yaml", "a: 1\n");
+    let (pairs, changed) = loop {
+        // The folder may be seen before the file in it.
+        if let Ok(next) = next(&mut watch).await {
+            break next;
+        }
+    };
+    assert_eq!((pairs.as_str(), changed), ("/a=1", vec![]));
+}
+
+#[tokio::test]
+async fn a_folder_that_comes_step_by_step_is_followed_at_each() {
+    let tree = Tree::new(&[]);
+    let mut watch = tree.followed(&["x/y"]);
+    for folder in ["x", "x/y"] {
+        assert!(next(&mut watch).await.is_err());
+        fs::create_dir(tree.path(folder)).unwrap();
+    }
+    expect(&mut watch, "", &[]).await;
+    tree.write("x/y/a.yaml", "a: 1\n");
+    expect(&mut watch, "/a=1", &["/a"]).await;
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_read_is_one_error_and_keeps_the_last_state() {
+    let tree = Tree::new(&[("a.yaml", "a: 1\n"), ("b.yaml", "b: 1\n")]);
+    let mut watch = tree.followed(&["."]);
+    expect(&mut watch, "/a=1 /b=1", &[]).await;
+    tree.write("b.yaml", "b: [\n");
+    let error = next(&mut watch).await.unwrap_err();
+    assert!(matches!(error, Error::Document { .. }), "{error}");
+    // Asked again at once, it waits for an event.
+    expect_nothing(&mut watch).await;
+    assert_eq!(watch.timer, None);
+    // What else happens meanwhile is not lost.
+    tree.write("a.yaml", "a: 2\n");
+    assert!(next(&mut watch).await.is_err());
+    tree.write("b.yaml", "b: 1\n");
+    expect(&mut watch, "/a=2 /b=1", &["/a"]).await;
+}
+
+#[tokio::test]
+async fn a_document_repaired_as_it_was_is_no_change() {
+    let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
+    let mut watch = tree.followed(&["a.yaml"]);
+    expect(&mut watch, "/a=1", &[]).await;
+    tree.write("a.yaml", "a: [\n");
+    assert!(next(&mut watch).await.is_err());
+    tree.write("a.yaml", "a: 1\n");
+    expect_nothing(&mut watch).await;
+    tree.write("a.yaml", "a: 2\n");
+    expect(&mut watch, "/a=2", &["/a"]).await;
+}
+
+#[tokio::test]
+async fn an_error_that_a_timer_meets_again_is_not_given_again() {
+    let tree = Tree::new(&[]);
+    let mut watch = tree.followed(&["a.yaml"]);
+    assert!(next(&mut watch).await.is_err());
+    assert!(watch.timer.is_some(), "a mount would come without an event");
+    watch.timer = Some(Instant::now());
+    expect_nothing(&mut watch).await;
+    assert!(watch.timer.unwrap() > Instant::now(), "it has looked");
+
+    watch.signals = None;
+    tree.write("a.yaml", "a: [\n");
+    let error = timeout(DEADLINE, watch.next()).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Document { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_read_is_an_error() {
+    let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
+    let mut watch = followed(&[tree.0.path().to_owned()], "[");
+    assert_eq!(next(&mut watch).await.unwrap_err().to_string(), "syntax error in pattern");
+}
+
+#[tokio::test]
+async fn without_inotify_files_are_polled() {
+    let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
+    let source = File::new([tree.path("a.yaml")], b"*");
+    let cause = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+    let none = Err(Unwatched { folder: None, cause });
+    let mut watch = Following::with_signals(source, &[Scope::from_iter([Key::root()])], none);
+    for value in ["1", "2", "3"] {
+        tree.write("a.yaml", &format!("a: {value}\n"));
+        let update = timeout(DEADLINE, watch.next()).await.unwrap().unwrap();
+        assert_eq!(text(&update.snapshots[0]), format!("/a={value}"));
+    }
+}
+
+#[tokio::test]
+async fn where_no_folder_can_be_watched_files_are_polled() {
+    let tree = Tree::new(&[("x/a.yaml", "a: 1\n")]);
+    let source = File::new([tree.path("x")], b"*");
+    // It can be waited for like an instance of inotify, and refuses every watch.
+    let (reader, _writer) = io::pipe().unwrap();
+    let signals = Ok(Signals::of(reader.into()).unwrap());
+    let mut watch = Following::with_signals(source, &[Scope::from_iter([Key::root()])], signals);
+    for value in ["1", "2"] {
+        tree.write("x/a.yaml", &format!("a: {value}\n"));
+        let update = timeout(DEADLINE, watch.next()).await.unwrap().unwrap();
+        assert_eq!(text(&update.snapshots[0]), format!("/a={value}"));
+        assert!(watch.signals.is_none());
+    }
+}
+
+#[test]
+fn what_to_do_without_events_is_said() {
+    let said = |folder: Option<&str>, errno: rustix::io::Errno| {
+        Unwatched { folder: folder.map(PathBuf::from), cause: errno.into() }.to_string()
+    };
+    use rustix::io::Errno;
+    assert!(said(Some("/x"), Errno::NOSPC).starts_with("cannot watch /x: all inotify watches"));
+    assert!(said(Some("/x"), Errno::NOSPC).contains("fs.inotify.max_user_watches"));
+    assert!(said(None, Errno::MFILE).contains("fs.inotify.max_user_instances"));
+    assert_eq!(said(None, Errno::NOSYS), "cannot watch files: function not implemented");
+}
