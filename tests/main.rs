@@ -14,6 +14,7 @@
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `watch`: watch mode, and what a hangup does.
+//! - `soak`: changes and faults for as long as one likes.
 //! - `tidy`: rules about the repository itself.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
@@ -32,6 +33,7 @@ mod integration;
 mod logs;
 mod quickstart;
 mod resources;
+mod soak;
 mod tera;
 mod tidy;
 mod watch;

@@ -39,6 +39,11 @@ impl Daemon {
         kill_process(self.pid, signal).unwrap();
     }
 
+    /// Its number.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Whether it has ended by itself or by a signal.
     pub fn has_ended(&self) -> bool {
         let state = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));

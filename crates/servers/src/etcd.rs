@@ -196,6 +196,11 @@ impl Etcd {
         assert!(self.becomes_healthy(), "etcd ended");
     }
 
+    /// Whether it was not killed.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// The running process.
     #[track_caller]
     pub fn process(&self) -> &Process {
