@@ -126,7 +126,8 @@ impl Etcd {
             ("--data-dir", folder.path().join("data").display().to_string()),
             ("--log-level", "warn".to_owned()),
             ("--initial-cluster", cluster.to_owned()),
-            ("--initial-cluster-token", format!("confd-{}", ports.peer)),
+            // The same for all members, and for no other cluster.
+            ("--initial-cluster-token", cluster.to_owned()),
             ("--listen-client-urls", client.clone()),
             ("--advertise-client-urls", client),
             ("--listen-peer-urls", peer.clone()),
