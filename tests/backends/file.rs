@@ -5,7 +5,9 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
 };
 
-use crate::support::{Ended, Sandbox};
+use rustix::process::Signal;
+
+use crate::support::{Daemon, Ended, Run, Sandbox, eventually};
 
 /// Prints all pairs down to the fourth level, as `key=value` with a bar between them.
 const DUMP: &str = "{{range gets \"/*\"}}{{.Key}}={{.Value}}|{{end}}\
@@ -304,5 +306,87 @@ fn a_document_without_a_mapping_at_the_top_fails_as_in_confd() {
             ": FATAL yaml: unmarshal errors:\n  line 1: cannot unmarshal {found} into map[interface {{}}]interface {{}}"
         );
         assert!(ended.stderr.contains(&error), "{}", ended.stderr);
+    }
+}
+
+/// confd in watch mode on `data`, which renders `/v`.
+fn watching(sandbox: &Sandbox, change: impl FnOnce(Run) -> Run) -> Daemon {
+    let run = sandbox.confd(&["-watch", "-backend", "file", "-file", "data"]);
+    Daemon::start(change(run), sandbox.path("log"))
+}
+
+#[track_caller]
+fn becomes(sandbox: &Sandbox, value: &str) {
+    eventually(&format!("the output is {value:?}"), || sandbox.output() == value);
+}
+
+#[test]
+fn files_that_are_replaced_in_any_way_are_followed() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    let data = sandbox.path("data");
+    sandbox.write("data", "v: 0");
+    let daemon = watching(&sandbox, |run| run);
+    becomes(&sandbox, "0");
+    sandbox.write("data", "v: in place");
+    becomes(&sandbox, "in place");
+    fs::rename(sandbox.write("new", "v: renamed over"), &data).unwrap();
+    becomes(&sandbox, "renamed over");
+    fs::remove_file(&data).unwrap();
+    daemon.wait_for("stat data: no such file or directory");
+    sandbox.write("data", "v: removed and made anew");
+    becomes(&sandbox, "removed and made anew");
+    sandbox.write("elsewhere/a", "v: linked");
+    symlink("elsewhere/a", sandbox.path("link")).unwrap();
+    fs::rename(sandbox.path("link"), &data).unwrap();
+    becomes(&sandbox, "linked");
+    sandbox.write("elsewhere/a", "v: behind the link");
+    becomes(&sandbox, "behind the link");
+    fs::rename(sandbox.path("elsewhere"), sandbox.path("away")).unwrap();
+    sandbox.write("elsewhere/a", "v: another folder");
+    becomes(&sandbox, "another folder");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_mounted_config_map_is_followed_from_version_to_version() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    // As a kubelet does: a folder for each version, and a link that is swapped.
+    let publish = |version: &str| {
+        let folder = format!("..{version}");
+        sandbox.write(&format!("data/{folder}/app.yaml"), format!("v: {version}"));
+        let before = fs::read_link(sandbox.path("data/..data"));
+        symlink(folder, sandbox.path("data/..data_tmp")).unwrap();
+        fs::rename(sandbox.path("data/..data_tmp"), sandbox.path("data/..data")).unwrap();
+        match before {
+            Ok(before) => fs::remove_dir_all(sandbox.path("data").join(before)).unwrap(),
+            Err(_) => symlink("..data/app.yaml", sandbox.path("data/app.yaml")).unwrap(),
+        }
+    };
+    publish("1");
+    let daemon = watching(&sandbox, |run| run);
+    becomes(&sandbox, "1");
+    for version in ["2", "3"] {
+        publish(version);
+        becomes(&sandbox, version);
+    }
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn where_inotify_is_used_up_files_are_polled_and_the_log_says_so_once() {
+    // Of two folders and the way to them, fewer and fewer can be watched.
+    for limit in [2, 1, 0] {
+        let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+        sandbox.write("data/folder/a.yaml", "v: 0");
+        let script = format!("echo {limit} > /proc/sys/user/max_inotify_watches; exec \"$@\"");
+        let more = ["-reconcile", "1s"];
+        let daemon = watching(&sandbox, |run| run.arguments(&more).unshared("-Ur", &script));
+        for value in ["0", "1", "2"] {
+            sandbox.write("data/folder/a.yaml", format!("v: {value}"));
+            becomes(&sandbox, value);
+        }
+        let ended = daemon.stop(Signal::TERM);
+        let warnings = ended.stderr.matches("fs.inotify.max_user_watches").count();
+        assert_eq!(warnings, if limit == 2 { 0 } else { 1 }, "{limit}: {}", ended.stderr);
     }
 }

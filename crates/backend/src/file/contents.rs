@@ -134,3 +134,103 @@ impl Stamp {
         (metadata.is_file() && age > SETTLED).then_some(stamp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn read(contents: &mut Contents, paths: &[PathBuf]) -> Option<String> {
+        let snapshot = contents.read(paths, b"*", |_, _| {}).unwrap()?;
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let pairs = snapshot.iter().map(|(key, value)| format!("{}={}", text(key), text(value)));
+        Some(pairs.collect::<Vec<_>>().join(" "))
+    }
+
+    /// What a file would be known by that is only said to hold `a: known`.
+    fn known(stamp: Option<Stamp>) -> Known {
+        Known { stamp, pairs: Arc::new(vec![("/a".into(), "known".into())]) }
+    }
+
+    #[test]
+    fn the_same_files_are_no_answer_and_others_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().to_owned()];
+        let mut contents = Contents::default();
+        assert_eq!(read(&mut contents, &paths).as_deref(), Some(""));
+        assert_eq!(read(&mut contents, &paths), None);
+        let one = write(folder.path(), "1", "a: 1");
+        assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=1"));
+        write(folder.path(), "2", "a: 2");
+        assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=2"));
+        assert_eq!(read(&mut contents, &paths), None);
+        // Same size and, for all we know, the same time.
+        write(folder.path(), "2", "a: 3");
+        assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=3"));
+        fs::remove_file(one).unwrap();
+        assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=3"));
+        assert_eq!(contents.files.len(), 1);
+    }
+
+    #[test]
+    fn an_error_does_not_hide_what_else_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().to_owned()];
+        write(folder.path(), "1", "a: 1");
+        write(folder.path(), "2", "b: 1");
+        let mut contents = Contents::default();
+        assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=1 /b=1"));
+        write(folder.path(), "1", "a: 2");
+        write(folder.path(), "2", "b: [");
+        contents.read(&paths, b"*", |_, _| {}).unwrap_err();
+        write(folder.path(), "2", "b: 1");
+        assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=2 /b=1"));
+    }
+
+    #[test]
+    fn a_file_is_read_unless_its_stamp_is_believed_and_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), "a.yaml", "a: read");
+        let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+        let older = Stamp { changed: (stamp.changed.0 - 1, stamp.changed.1), ..stamp };
+        for (stamp, expected) in
+            [(Some(stamp), "/a=known"), (Some(older), "/a=read"), (None, "/a=read")]
+        {
+            let files = HashMap::from([(path.clone(), known(stamp))]);
+            let mut contents = Contents { files, parts: None };
+            assert_eq!(read(&mut contents, std::slice::from_ref(&path)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_stamp_of_a_file_is_believed_once_it_has_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), "a.yaml", "a: 1");
+        assert_eq!(Stamp::settled(&fs::metadata(&path).unwrap()), None);
+        // Setting an old time changes the file now.
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(Stamp::settled(&fs::metadata(&path).unwrap()), None);
+        let shell = fs::metadata("/bin/sh").unwrap();
+        assert_eq!(Stamp::settled(&shell), Some(Stamp::of(&shell)));
+        assert_eq!(Stamp::settled(&fs::metadata("/dev/null").unwrap()), None);
+    }
+
+    #[test]
+    fn a_file_whose_size_is_not_what_it_says_is_always_read() {
+        let path = Path::new("/proc/sys/kernel/osrelease");
+        let text = fs::read_to_string(path).unwrap();
+        assert_ne!(fs::metadata(path).unwrap().len(), text.len() as u64);
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("a.yaml");
+        std::os::unix::fs::symlink("/proc/cpuinfo", &link).unwrap();
+        assert_eq!(refreshed(None, &link).unwrap().stamp, None);
+    }
+}

@@ -187,8 +187,7 @@ impl Places {
                                 here = there;
                                 continue;
                             }
-                            // Gone again, or the limit.
-                            Err(_) => {}
+                            Err(errno) => self.fail(&there, errno),
                         }
                     }
                     match self.watch(&here, CONTENT) {
