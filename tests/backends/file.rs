@@ -372,21 +372,44 @@ fn a_mounted_config_map_is_followed_from_version_to_version() {
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 
+/// confd on `path` in watch mode, where no more than `limit` folders can be watched.
+fn limited(sandbox: &Sandbox, path: &str, limit: usize, more: &[&str]) -> Daemon {
+    let script = format!("echo {limit} > /proc/sys/user/max_inotify_watches; exec \"$@\"");
+    let run = sandbox.confd(&["-watch", "-backend", "file", "-file", path]);
+    Daemon::start(run.arguments(more).unshared("-Ur", &script), sandbox.path("log"))
+}
+
+fn warnings(log: &str) -> usize {
+    log.matches("fs.inotify.max_user_watches").count()
+}
+
 #[test]
-fn where_inotify_is_used_up_files_are_polled_and_the_log_says_so_once() {
-    // Of two folders and the way to them, fewer and fewer can be watched.
-    for limit in [2, 1, 0] {
-        let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
-        sandbox.write("data/folder/a.yaml", "v: 0");
-        let script = format!("echo {limit} > /proc/sys/user/max_inotify_watches; exec \"$@\"");
-        let more = ["-reconcile", "1s"];
-        let daemon = watching(&sandbox, |run| run.arguments(&more).unshared("-Ur", &script));
-        for value in ["0", "1", "2"] {
-            sandbox.write("data/folder/a.yaml", format!("v: {value}"));
-            becomes(&sandbox, value);
+fn where_inotify_is_used_up_files_are_polled() {
+    for path in ["data", "data/folder", "data/folder/a.yaml"] {
+        // There are two folders to be watched.
+        for limit in [2, 1, 0] {
+            let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+            sandbox.write("data/folder/a.yaml", "v: 0");
+            let daemon = limited(&sandbox, path, limit, &[]);
+            for value in ["0", "1"] {
+                sandbox.write("data/folder/a.yaml", format!("v: {value}"));
+                becomes(&sandbox, value);
+            }
+            let log = daemon.stop(Signal::TERM).stderr;
+            assert_eq!(warnings(&log), usize::from(limit < 2), "{path} {limit}: {log}");
         }
-        let ended = daemon.stop(Signal::TERM);
-        let warnings = ended.stderr.matches("fs.inotify.max_user_watches").count();
-        assert_eq!(warnings, if limit == 2 { 0 } else { 1 }, "{limit}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn that_files_are_polled_is_said_once() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    sandbox.write("data", "v: 0");
+    let daemon = limited(&sandbox, "data", 0, &["-reconcile", "100ms", "-log-level", "debug"]);
+    let again = |log: &str| log.matches("Reading all keys again").count();
+    eventually("the files are followed anew", || again(&daemon.stderr()) > 2);
+    assert_eq!(warnings(&daemon.stderr()), 1);
+    becomes(&sandbox, "0");
+    sandbox.write("data", "v: 1");
+    becomes(&sandbox, "1");
 }
