@@ -169,3 +169,96 @@ async fn process(
         None => outcome.map_err(|error| error.to_string().into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use store::Coverage;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn assignment(more: &str, pace: Pace) -> Assignment {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        let table = format!("[template]\nsrc = 'a'\nreload_cmd = 'true'\n{more}\n");
+        std::fs::write(&path, table).unwrap();
+        let mut resource = Resource::load(&path, Path::new("/templates"), b"").unwrap();
+        resource.path = "/etc/confd/conf.d/a.toml".into();
+        Assignment {
+            resource: Arc::new(resource),
+            snapshot: Snapshot::new(Coverage::Subtree),
+            options: Options::default(),
+            pace,
+        }
+    }
+
+    /// How long a worker rests that is assigned something again every `every`.
+    async fn rests(assignment: Assignment, every: Duration, reloaded: Option<Instant>) -> Duration {
+        let (sender, mut assignments) = watch::channel(assignment.clone());
+        let begun = Instant::now();
+        let changes = async {
+            loop {
+                tokio::time::sleep(every).await;
+                sender.send(assignment.clone()).unwrap();
+            }
+        };
+        tokio::select! {
+            rested = rest(&mut assignments, reloaded) => rested.unwrap(),
+            () = changes => {}
+        }
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_pace_a_worker_acts_at_once() {
+        let rested = rests(assignment("", Pace::default()), SECOND, None).await;
+        assert_eq!(rested, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_debounce_waits_for_quiet_and_no_longer_than_four_times_itself() {
+        let pace = Pace { debounce: SECOND, ..Pace::default() };
+        let quiet = rests(assignment("", pace), 10 * SECOND, None).await;
+        assert_eq!(quiet.as_millis(), 1000);
+        let restless = rests(assignment("", pace), SECOND / 2, None).await;
+        assert_eq!(restless.as_millis(), 4000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_resource_says_counts_more_than_the_run() {
+        let pace = Pace { debounce: SECOND, ..Pace::default() };
+        let own = assignment("debounce = '200ms'", pace);
+        assert_eq!(rests(own, 10 * SECOND, None).await.as_millis(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_least_time_between_reloads_is_kept_and_ends() {
+        let limited = || assignment("min_reload_interval = '30s'", Pace::default());
+        let now = Instant::now();
+        assert_eq!(rests(limited(), SECOND, Some(now)).await.as_secs(), 30);
+        assert_eq!(rests(limited(), SECOND, Some(now)).await.as_secs(), 0);
+        assert_eq!(rests(limited(), SECOND, None).await.as_secs(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_splay_is_the_same_each_time_and_another_for_each_resource() {
+        let pace = Pace { splay: 1000 * SECOND, ..Pace::default() };
+        let one = rests(assignment("", pace), SECOND, None).await;
+        assert_eq!(one, rests(assignment("", pace), SECOND, None).await);
+        assert!(one <= 1000 * SECOND);
+        let mut other = assignment("", pace);
+        Arc::get_mut(&mut other.resource).unwrap().path = "/etc/confd/conf.d/b.toml".into();
+        assert_ne!(one, rests(other, SECOND, None).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_is_dismissed_while_it_rests_does_not_act() {
+        let pace = Pace { debounce: SECOND, ..Pace::default() };
+        let (sender, mut assignments) = watch::channel(assignment("", pace));
+        drop(sender);
+        assert!(rest(&mut assignments, None).await.is_err());
+    }
+}
