@@ -1,9 +1,11 @@
-//! The whole process, from its start to its exit: `confd -onetime -backend env`.
+//! The whole process, from its start to its exit: `confd -onetime`, with one variable for one
+//! and for many resources, and with 10,000 servers from a YAML file.
 //!
 //! `cargo bench --bench onetime`. Each scenario runs the contenders in turn (A B C A B C …), so
 //! that a machine that changes its speed changes it for all, and prints medians and the ratio to
-//! our own. The floor is the least that any program could do: a shell that writes a variable
-//! to a file, and a bare loop that writes, syncs and renames as many files, 16 at a time.
+//! our own. The floor is the least that any program could do: a shell that writes a variable or
+//! copies the YAML to a file, and a bare loop that writes, syncs and renames as many files, 16 at
+//! a time.
 //! `CONFD_GO=/path/to/confd` names a Go confd to be measured beside.
 
 use std::{
@@ -33,22 +35,31 @@ struct Contender<'a> {
 }
 
 fn main() {
-    scenario("one resource", 1, 100);
-    scenario("1,000 resources, all new", 1000, 15);
+    scenario("one resource", &Tree::variable(1), 100);
+    scenario("1,000 resources, all new", &Tree::variable(1000), 15);
+    let plain = Tree::servers("server {{.Value}};", |nth| format!("10.0.0.{}:8080", nth % 250));
+    scenario("10,000 servers in YAML, plain", &plain, 30);
+    let json = "{{$s := json .Value}}server {{$s.host}}:{{$s.port}} weight={{$s.weight}};";
+    let json = Tree::servers(json, |nth| {
+        format!(r#"'{{"host":"10.0.0.{}","port":8080,"weight":{}}}'"#, nth % 250, nth % 9 + 1)
+    });
+    scenario("10,000 servers in YAML, with JSON values", &json, 30);
 }
 
 #[expect(clippy::print_stdout, reason = "printing figures is what a benchmark is for")]
-fn scenario(title: &str, resources: usize, rounds: usize) {
-    let tree = Tree::new(resources);
+fn scenario(title: &str, tree: &Tree, rounds: usize) {
     let go = std::env::var("CONFD_GO").ok();
     let ours = env!("CARGO_BIN_EXE_confd");
     let mut contenders = vec![Contender { name: "confd", run: Box::new(|| tree.process(ours)) }];
     if let Some(go) = &go {
         contenders.push(Contender { name: "Go confd", run: Box::new(|| tree.process(go)) });
     }
-    contenders.push(match resources {
+    contenders.push(match tree.resources {
         1 => Contender { name: "floor (a shell)", run: Box::new(|| tree.shell()) },
-        _ => Contender { name: "floor (bare loop)", run: Box::new(|| tree.bare_loop(resources)) },
+        _ => Contender {
+            name: "floor (bare loop)",
+            run: Box::new(|| tree.bare_loop(tree.resources)),
+        },
     });
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contenders.len()];
     for round in 0..=rounds {
@@ -85,30 +96,55 @@ fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// A confd tree whose resources all print one variable.
+/// A confd tree.
 struct Tree {
     folder: tempfile::TempDir,
+    resources: usize,
+    /// The backend, as arguments.
+    backend: Vec<String>,
+    /// What a shell does in place of confd; `$0` is the destination.
+    script: String,
 }
 
 impl Tree {
-    fn new(resources: usize) -> Self {
+    /// Resources that all print one variable.
+    fn variable(resources: usize) -> Self {
+        let template = "value: {{getv \"/key\"}}\n";
+        let mut tree = Self::new(resources, "/key", template);
+        tree.backend = vec!["-backend".to_owned(), "env".to_owned()];
+        tree.script = "echo \"value: $KEY\" >\"$0\"".to_owned();
+        tree
+    }
+
+    /// One resource that prints 10,000 servers from a YAML file, each as `line` says.
+    fn servers(line: &str, value: impl Fn(usize) -> String) -> Self {
+        let template = format!("{{{{range gets \"/up/*\"}}}}{line}\n{{{{end}}}}");
+        let mut tree = Self::new(1, "/up", &template);
+        let servers = (0..10_000).map(|nth| format!("  s{nth:05}: {}\n", value(nth)));
+        let file = tree.path("servers.yaml");
+        fs::write(&file, format!("up:\n{}", servers.collect::<String>())).expect("a file");
+        let file = file.display().to_string();
+        tree.script = format!("cat '{file}' >\"$0\"");
+        tree.backend = ["-backend", "file", "-file", &file].map(str::to_owned).to_vec();
+        tree
+    }
+
+    fn new(resources: usize, key: &str, template: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         for name in ["conf.d", "templates", "out"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
-        let tree = Self { folder };
+        let (backend, script) = (Vec::new(), String::new());
+        let tree = Self { folder, resources, backend, script };
         for nth in 0..resources {
             let resource = format!(
-                "[template]\nsrc = '{nth}.tmpl'\ndest = '{}'\nkeys = ['/key']\n",
+                "[template]\nsrc = '{nth}.tmpl'\ndest = '{}'\nkeys = ['{key}']\n",
                 tree.dest(nth).display()
             );
             fs::write(tree.path("conf.d").join(format!("{nth}.toml")), resource)
                 .expect("a resource");
-            fs::write(
-                tree.path("templates").join(format!("{nth}.tmpl")),
-                "value: {{getv \"/key\"}}\n",
-            )
-            .expect("a template");
+            fs::write(tree.path("templates").join(format!("{nth}.tmpl")), template)
+                .expect("a template");
         }
         tree
     }
@@ -136,17 +172,19 @@ impl Tree {
     fn process(&self, program: &str) -> Sample {
         let mut command = Command::new(program);
         command
-            .args(["-onetime", "-backend", "env", "-log-level", "error", "-confdir"])
+            .arg("-onetime")
+            .args(&self.backend)
+            .args(["-log-level", "error", "-confdir"])
             .arg(self.folder.path());
         let sample = measured(command.env_clear().env("KEY", "value"));
         assert!(self.dest(0).exists(), "{program} wrote nothing");
         sample
     }
 
-    /// The least a program can do: a shell that writes a variable to a file.
+    /// The least a program can do: a shell that writes a file.
     fn shell(&self) -> Sample {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "echo \"value: $KEY\" >\"$0\""]).arg(self.dest(0));
+        command.arg("-c").arg(&self.script).arg(self.dest(0));
         measured(command.env_clear().env("KEY", "value"))
     }
 
