@@ -15,7 +15,27 @@ const TEMPLATES: &[&str] = &["a", "b", "x y", "é\\n", "test.tmpl"];
 
 /// Pieces of text around actions.
 const PIECES: &[&str] = &[
-    "a", " ", "\n", "text ", "\r\n\t ", "}}", "{", "é", "", " x\n  ", "\u{0}", "\u{a0}", "// ", "-",
+    "a",
+    " ",
+    "\n",
+    "text ",
+    "\r\n\t ",
+    "}}",
+    "{",
+    "é",
+    "",
+    " x\n  ",
+    "\u{0}",
+    "\u{a0}",
+    "// ",
+    "-",
+    "\n\n\n",
+    "\u{b}\u{c} ",
+    " \u{2028} ",
+    "{ {",
+    "*/",
+    "\u{feff}",
+    "'\"`",
 ];
 
 /// Makes the template that `numbers` stand for, as a list of tokens; `confd`: with its functions.
@@ -110,17 +130,28 @@ impl Generator<'_> {
 
     /// An action with what `inside` makes between its delimiters.
     fn action(&mut self, inside: impl FnOnce(&mut Self)) {
-        let opening = self.choices.below(12);
-        self.push(
-            ["{{", "{{", "{{", "{{", "{{", "{{", "{{", "{{", "{{- ", "{{ ", "{{-\n", "{{-\t "]
-                [opening],
-        );
+        let opening = match self.choices.below(24) {
+            0 | 1 => "{{- ",
+            2 | 3 => "{{ ",
+            4 | 5 => "{{-\n",
+            6 | 7 => "{{-\t ",
+            // A sign where a number follows, and wrong elsewhere.
+            8 if self.is_wild() => "{{-",
+            9 if self.is_wild() => "{{- -",
+            _ => "{{",
+        };
+        self.push(opening);
         inside(self);
-        let closing = self.choices.below(12);
-        self.push(
-            ["}}", "}}", "}}", "}}", "}}", "}}", "}}", "}}", " -}}", " }}", "\t-}}", "\n}}"]
-                [closing],
-        );
+        let closing = match self.choices.below(24) {
+            0 | 1 => " -}}",
+            2 | 3 => " }}",
+            4 | 5 => "\t-}}",
+            6 | 7 => "\n}}",
+            8 if self.is_wild() => "-}}",
+            9 if self.is_wild() => " - }}",
+            _ => "}}",
+        };
+        self.push(closing);
     }
 
     fn word(&mut self, word: &str) {
@@ -180,8 +211,9 @@ impl Generator<'_> {
     }
 
     fn comment(&mut self) {
-        let body = self.choices.one_of(&["x", "", " a }} b ", "\n\n", "*", " {{ ", "/*"]);
-        self.action(|this| this.push(format!("/*{body}*/")));
+        let body = self.choices.one_of(&["x", "", " a }} b ", "\n\n", "*", " {{ ", "/*", "é\u{0}"]);
+        let behind = if self.is_wild() { self.choices.one_of(&[" ", "x", "/**/"]) } else { "" };
+        self.action(|this| this.push(format!("/*{body}*/{behind}")));
     }
 
     /// A kind for a value of which nothing else is wanted.

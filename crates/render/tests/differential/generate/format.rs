@@ -63,9 +63,9 @@ impl Generator<'_> {
                 }
             }
             if self.choices.percent(6) {
-                format.push_str(
-                    self.choices.one_of(&["[1]", "[2]", "[0]", "[9]", "[", "[x]", "[]", "[ 1]"]),
-                );
+                format.push_str(self.choices.one_of(&[
+                    "[1]", "[2]", "[3]", "[0]", "[9]", "[-1]", "[", "[x]", "[]", "[ 1]", "[1][2]",
+                ]));
             }
             if self.choices.percent(98) {
                 let verb = self.choices.one_of(VERBS);
@@ -85,7 +85,8 @@ impl Generator<'_> {
 
     fn starred(&mut self, format: &mut String, kinds: &mut Vec<Kind>) {
         if self.choices.percent(8) {
-            format.push_str(self.choices.one_of(&["*", "*", "[1]*", "[2]*"]));
+            format
+                .push_str(self.choices.one_of(&["*", "*", "[1]*", "[2]*", "[9]*", "[1]5*", "**"]));
             kinds.push(Kind::Small);
         }
     }
