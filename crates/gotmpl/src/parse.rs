@@ -43,6 +43,7 @@ pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree
         tokens: [start; 3],
         peeked: 0,
         action: None,
+        delim: 0,
         tree,
         root,
         variables: vec![root],
@@ -68,6 +69,8 @@ struct Parser<'s> {
     peeked: usize,
     /// Where the action being read began, if errors are to tell it.
     action: Option<usize>,
+    /// Where the last action began.
+    delim: usize,
     tree: Tree,
     /// The name `$`.
     root: Name,
@@ -87,6 +90,8 @@ struct Parser<'s> {
 /// A block that waits for its `end`.
 struct Open {
     purpose: Purpose,
+    /// The byte where its action begins.
+    start: usize,
     /// Where its nodes begin among those of all open blocks.
     nodes: usize,
     /// How many variables there were before it.
@@ -125,7 +130,7 @@ impl Parser<'_> {
                 }
                 Kind::LeftDelim => self.action(token)?,
                 Kind::Eof if self.open.is_empty() => break,
-                Kind::Eof => return Err(self.error("unexpected EOF")),
+                Kind::Eof => return Err(self.unclosed()),
                 _ => return Err(self.unexpected(token, "input")),
             }
         }
@@ -135,6 +140,7 @@ impl Parser<'_> {
 
     /// Reads an action after its delimiter.
     fn action(&mut self, delim: Token) -> Result<(), Error> {
+        self.delim = delim.start();
         let token = self.next_non_space();
         if token.kind == Kind::Define && self.open.is_empty() {
             return self.definition();
@@ -175,7 +181,7 @@ impl Parser<'_> {
             self.range_depth += 1;
         }
         let purpose = Purpose::Branch { choice, pipe, list: None, chained };
-        self.open.push(Open { purpose, nodes: self.nodes.len(), variables });
+        self.open_block(purpose, variables);
         Ok(())
     }
 
@@ -218,7 +224,7 @@ impl Parser<'_> {
     fn end_action(&mut self) -> Result<(), Error> {
         self.expect(Kind::RightDelim, "end")?;
         loop {
-            let Some(Open { purpose, nodes, variables: mark }) = self.open.pop() else {
+            let Some(Open { purpose, nodes, variables: mark, .. }) = self.open.pop() else {
                 return Err(self.error("unexpected {{end}}"));
             };
             match purpose {
@@ -307,7 +313,11 @@ impl Parser<'_> {
         let variables = mem::replace(&mut self.variables, vec![self.root]);
         let range_depth = mem::take(&mut self.range_depth);
         let purpose = Purpose::Body { name, block, variables, range_depth };
-        self.open.push(Open { purpose, nodes: self.nodes.len(), variables: 0 });
+        self.open_block(purpose, 0);
+    }
+
+    fn open_block(&mut self, purpose: Purpose, variables: usize) {
+        self.open.push(Open { purpose, start: self.delim, nodes: self.nodes.len(), variables });
     }
 
     fn template_name(&mut self, token: Token, context: &str) -> Result<Name, Error> {
@@ -424,6 +434,14 @@ impl Parser<'_> {
             }
             _ => self.error(&shown),
         }
+    }
+
+    /// The error of the source ending within a block, which points at where the block begins.
+    fn unclosed(&self) -> Error {
+        let chained = |open: &&Open| matches!(open.purpose, Purpose::Branch { chained: true, .. });
+        let open = self.open.iter().rev().find(|open| !chained(open));
+        let start = open.map_or(self.source.len(), |open| open.start);
+        self.error("unexpected EOF").pointing_at(start)
     }
 
     /// An error at the last token read, wherever the parser is.

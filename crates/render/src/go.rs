@@ -40,7 +40,8 @@ impl GoTemplate {
         let name = src.file_name().unwrap_or(src.as_os_str()).to_string_lossy();
         let template = Template::parse(&name, Bytes::copy_from_slice(source), functions())
             .map_err(|error| {
-                explain(Stage::Compile, &error, src, source).hinting(near_name(&error))
+                let hint = near_name(&error).or_else(|| unclosed(&error));
+                explain(Stage::Compile, &error, src, source).hinting(hint)
             })?;
         Ok(Self { src: src.to_path_buf(), template })
     }
@@ -70,6 +71,12 @@ impl GoTemplate {
 fn explain(stage: Stage, error: &gotmpl::Error, src: &Path, source: &[u8]) -> Error {
     // Of a parse error, Go's line can be one behind the fault; the offset is exact.
     Error::new(stage, error.to_string()).at(Place::at_offset(src, source, error.offset()))
+}
+
+/// What to say of a block that the end of the source leaves open; the error points at its
+/// beginning.
+fn unclosed(error: &gotmpl::Error) -> Option<String> {
+    (error.message() == b"unexpected EOF").then(|| "this block has no {{end}}".to_owned())
 }
 
 /// The names that come near one that is not known.

@@ -44,6 +44,21 @@ fn an_unknown_function_fails_at_compile_time_with_the_nearest_name() {
 }
 
 #[test]
+fn a_block_without_end_is_shown_where_it_begins() {
+    let hint = Some("this block has no {{end}}");
+    for (source, last, place) in [
+        ("a\n {{range .}}\n{{if .}}{{end}}\nb\n", 5, "a.tmpl:2:2\n"),
+        ("{{if 1}}\n{{else if 2}}\n{{with 3}}{{end}}", 3, "a.tmpl:1:1\n"),
+        ("{{define \"a\"}}x{{end}}\n{{define \"b\"}}", 2, "a.tmpl:2:1\n"),
+    ] {
+        let error = render(source).expect_err(source);
+        assert_eq!(error.to_string(), format!("template: a.tmpl:{last}: unexpected EOF"));
+        assert_eq!(error.excerpt().hint(), hint);
+        assert!(error.excerpt().to_string().contains(place), "{}", error.excerpt());
+    }
+}
+
+#[test]
 fn unknown_variables_templates_and_fields_come_with_the_nearest_name() {
     let error = fails(
         "{{$name := 1}}{{define \"x\"}}{{end}}\n {{$nmae | print}}",
