@@ -76,7 +76,10 @@ impl Backend for Etcd {
         let ranges = Range::of(scopes);
         let snapshot = match ranges.is_empty() {
             true => Snapshot::new(Coverage::Subtree),
-            false => self.cluster.ask(|client| read::read(client, &ranges)).await?.snapshot,
+            false => {
+                let first_page = &self.cluster.first_page;
+                self.cluster.ask(|client| read::read(client, &ranges, first_page)).await?.snapshot
+            }
         };
         Ok(vec![snapshot; scopes.len()])
     }

@@ -17,6 +17,7 @@ use super::Options;
 use super::connect;
 use super::failure::Failure;
 use super::node::Node;
+use super::read::FirstPage;
 use crate::error::Attempt;
 use crate::{Error, etcd};
 
@@ -29,6 +30,7 @@ pub(super) struct Cluster {
     /// Which member is asked.
     current: AtomicUsize,
     told_of_user: AtomicBool,
+    pub(super) first_page: FirstPage,
 }
 
 struct Member {
@@ -48,8 +50,13 @@ impl Cluster {
             Member { text, node, client: Mutex::new(None) }
         };
         let members = options.nodes.iter().map(member).collect();
-        let current = AtomicUsize::new(0);
-        Cluster { members, options, current, told_of_user: AtomicBool::new(false) }
+        Cluster {
+            members,
+            options,
+            current: AtomicUsize::new(0),
+            told_of_user: AtomicBool::new(false),
+            first_page: FirstPage::default(),
+        }
     }
 
     /// Puts a question to one node after the other until one answers.

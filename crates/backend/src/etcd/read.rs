@@ -1,5 +1,7 @@
 //! Everything in some ranges, as of one revision.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use bytes::Bytes;
 use etcd_client::{Client, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
 use store::{Coverage, Snapshot};
@@ -11,11 +13,42 @@ use super::range::Range;
 /// How many requests one transaction may hold by etcd's default.
 const OPERATIONS: usize = 128;
 
-/// How many pairs of a range are asked for at first, when nobody knows their size.
+/// How many pairs of a range are asked for at most when nobody knows their size.
 const FIRST_PAGE: i64 = 1_000;
 
-/// About how large the answers after that may get, in bytes.
-const PAGE: usize = 8 << 20;
+/// About how large an answer may get in bytes, where that is known.
+const PAGE: usize = 4 << 20;
+
+/// How many pairs of a range are asked for at first: fewer after a failure, since an answer may
+/// have been too large to arrive in time, and after answers with large values.
+#[derive(Debug)]
+pub(super) struct FirstPage(AtomicI64);
+
+impl Default for FirstPage {
+    fn default() -> Self {
+        FirstPage(AtomicI64::new(FIRST_PAGE))
+    }
+}
+
+impl FirstPage {
+    fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn failed(&self) {
+        self.0.store((self.get() / 8).max(8), Ordering::Relaxed);
+    }
+
+    fn was_read(&self, snapshot: &Snapshot) {
+        let size = snapshot.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        self.0.store(pairs_of(size / snapshot.len().max(1)).min(FIRST_PAGE), Ordering::Relaxed);
+    }
+}
+
+/// How many pairs of a size make a page.
+fn pairs_of(size: usize) -> i64 {
+    i64::try_from((PAGE / size.max(1)).clamp(8, 20_000)).unwrap_or(FIRST_PAGE)
+}
 
 /// How often a read begins anew because its revision was compacted under it.
 const ATTEMPTS: usize = 3;
@@ -42,12 +75,23 @@ pub(super) struct Witness {
 }
 
 /// Reads all pairs in `ranges`, as of one revision that is not older than the call.
-pub(super) async fn read(client: Client, ranges: &[Range]) -> Result<Reading, Failure> {
+pub(super) async fn read(
+    client: Client,
+    ranges: &[Range],
+    first_page: &FirstPage,
+) -> Result<Reading, Failure> {
     let mut lost = None;
     for _ in 0..ATTEMPTS {
-        match Reader::new(&client).read(ranges).await {
+        match Reader::new(&client).read(ranges, first_page.get()).await {
+            Ok(reading) => {
+                first_page.was_read(&reading.snapshot);
+                return Ok(reading);
+            }
             Err(Failure::OutOfHistory(reason)) => lost = Some(reason),
-            read => return read,
+            Err(failure) => {
+                first_page.failed();
+                return Err(failure);
+            }
         }
     }
     Err(Failure::Unreachable(lost.unwrap_or_default()))
@@ -75,10 +119,10 @@ impl Reader {
         }
     }
 
-    async fn read(mut self, ranges: &[Range]) -> Result<Reading, Failure> {
+    async fn read(mut self, ranges: &[Range], limit: i64) -> Result<Reading, Failure> {
         let mut rests = Vec::new();
         for (nth, part) in ranges.chunks(OPERATIONS).enumerate() {
-            rests.extend(self.first_pages(part, nth * OPERATIONS, ranges).await?);
+            rests.extend(self.first_pages(part, nth * OPERATIONS, ranges, limit).await?);
         }
         for mut rest in rests {
             while let Some(more) = self.page(&rest, ranges).await? {
@@ -96,10 +140,11 @@ impl Reader {
         part: &[Range],
         offset: usize,
         ranges: &[Range],
+        limit: i64,
     ) -> Result<Vec<Rest>, Failure> {
         let gets: Vec<_> = part
             .iter()
-            .map(|range| TxnOp::get(range.start.as_slice(), Some(self.options(range, FIRST_PAGE))))
+            .map(|range| TxnOp::get(range.start.as_slice(), Some(self.options(range, limit))))
             .collect();
         let mut answer = within(self.client.txn(Txn::new().and_then(gets))).await?;
         if let (0, Some(header)) = (self.reading.revision, answer.take_header()) {
@@ -116,9 +161,7 @@ impl Reader {
 
     /// Reads on; gives what is left then.
     async fn page(&mut self, rest: &Rest, ranges: &[Range]) -> Result<Option<Rest>, Failure> {
-        let limit = (PAGE / rest.size.max(1)).clamp(16, 20_000);
-        let limit = i64::try_from(limit).unwrap_or(FIRST_PAGE);
-        let options = self.options(&ranges[rest.range], limit);
+        let options = self.options(&ranges[rest.range], pairs_of(rest.size));
         let mut answer = within(self.client.get(rest.from.as_slice(), Some(options))).await?;
         let more = answer.more();
         Ok(self.take(rest.range, answer.take_kvs(), more, ranges))
@@ -161,5 +204,37 @@ impl Reader {
             self.reading.snapshot.insert(key, value);
         }
         rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after_reading(values: &[usize]) -> i64 {
+        let pairs = values.iter().enumerate();
+        let pairs = pairs.map(|(nth, &size)| (format!("/{nth}"), vec![b'x'; size]));
+        let first_page = FirstPage::default();
+        first_page.was_read(&Snapshot::from_pairs(Coverage::Subtree, pairs));
+        first_page.get()
+    }
+
+    #[test]
+    fn the_first_page_follows_the_size_of_what_was_read() {
+        assert_eq!(FirstPage::default().get(), 1_000);
+        assert_eq!(after_reading(&[]), 1_000);
+        assert_eq!(after_reading(&[10; 100]), 1_000);
+        assert_eq!(after_reading(&[100 << 10; 10]), 40);
+        assert_eq!(after_reading(&[1 << 20; 3]), 8);
+    }
+
+    #[test]
+    fn a_failed_reading_asks_for_less_the_next_time() {
+        let first_page = FirstPage::default();
+        let sizes = [(); 4].map(|()| {
+            first_page.failed();
+            first_page.get()
+        });
+        assert_eq!(sizes, [125, 15, 8, 8]);
     }
 }

@@ -21,7 +21,7 @@ use self::stream::{Opened, Stream};
 use super::cluster::{Cluster, within};
 use super::failure::Failure;
 use super::range::Range;
-use super::read::{self, Reading, Witness};
+use super::read::{self, FirstPage, Reading, Witness};
 use crate::{Error, Update, Watch};
 
 /// A stream that ends earlier is not opened again at once: whoever waits for it is told.
@@ -77,7 +77,9 @@ impl Following {
         let state = match self.ranges.is_empty() {
             true => State::new(Snapshot::new(Coverage::Subtree), Position::nowhere()),
             false => {
-                let reading = self.cluster.ask(|client| read::read(client, &self.ranges)).await?;
+                let first_page = &self.cluster.first_page;
+                let read = |client| read::read(client, &self.ranges, first_page);
+                let reading = self.cluster.ask(read).await?;
                 State::of(reading, self.ranges.len())
             }
         };
@@ -105,7 +107,8 @@ impl Watch for Following {
             match &mut self.stream {
                 None => {
                     let (ranges, position) = (&self.ranges, &state.position);
-                    let resume = |client| resume(client, ranges, position);
+                    let first_page = &self.cluster.first_page;
+                    let resume = |client| resume(client, ranges, position, first_page);
                     let resumed = self.cluster.ask(resume).await?;
                     let node = self.cluster.current();
                     if let Some(reading) = resumed.reading {
@@ -143,7 +146,12 @@ async fn follow(stream: &mut Stream, state: &mut State, ranges: &[Range]) -> Res
 }
 
 /// Opens the stream at a position, or reads everything and opens it from there.
-async fn resume(client: Client, ranges: &[Range], position: &Position) -> Result<Resumed, Failure> {
+async fn resume(
+    client: Client,
+    ranges: &[Range],
+    position: &Position,
+    first_page: &FirstPage,
+) -> Result<Resumed, Failure> {
     if position.is_in_history(&client).await?
         && let Opened::Open(stream) = Stream::open(&client, ranges, &position.revisions).await?
     {
@@ -151,7 +159,7 @@ async fn resume(client: Client, ranges: &[Range], position: &Position) -> Result
     }
     let mut reason = "";
     for _ in 0..ATTEMPTS {
-        let reading = read::read(client.clone(), ranges).await?;
+        let reading = read::read(client.clone(), ranges, first_page).await?;
         let revisions = vec![reading.revision; ranges.len()];
         match Stream::open(&client, ranges, &revisions).await? {
             Opened::Open(stream) => return Ok(Resumed { reading: Some(reading), stream }),
