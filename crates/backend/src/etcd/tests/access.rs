@@ -1,16 +1,22 @@
 //! Users, tokens, permissions and certificates.
 
 use std::fs;
+use std::time::Duration;
 
+use etcd_client::{Client, ConnectOptions};
+use futures_util::future;
 use servers::{Certificates, Etcd, Proxy, Release, Traffic};
 
-use super::{BOUND, Follower, at, read, text, with_both_releases};
+use tokio::time::sleep;
+
+use super::{BOUND, Follower, at, read, scope, text, with_both_releases};
 use crate::etcd::Options;
-use crate::tls;
+use crate::{Backend, tls};
 
 /// A server with the user `app` (password `secret`), who may read `/app`.
 fn with_users(release: Release) -> Etcd {
-    let server = Etcd::start_with(release, &["--bcrypt-cost", "4"]);
+    // A token lives as long as it is used, and for so many seconds after that.
+    let server = Etcd::start_with(release, &["--bcrypt-cost", "4", "--auth-token-ttl", "2"]);
     server.put("/app/a", "1");
     for line in [
         "user add root:root",
@@ -62,6 +68,43 @@ async fn a_token_that_the_server_forgot_is_replaced(release: Release) {
     server.wait();
     by_root(&server, "put /app/a 2");
     follower.sees(&["/app/a=2"]).await;
+}
+
+/// Waits until tokens are forgotten that were not used since now.
+async fn tokens_expire(server: &Etcd) {
+    let signing_in = (0..20).map(|_| {
+        let user = ConnectOptions::new().with_user("app", "secret");
+        async { Client::connect([server.address()], Some(user)).await.unwrap() }
+    });
+    for mut client in future::join_all(signing_in).await {
+        sleep(Duration::from_millis(500)).await;
+        if let Err(refused) = client.get("/app/a", None).await {
+            assert!(refused.to_string().contains("invalid auth token"), "{refused}");
+            return;
+        }
+    }
+    panic!("no token expires");
+}
+
+async fn an_expired_token_is_renewed(release: Release) {
+    let server = with_users(release);
+    let proxy = Proxy::before(&server.address());
+    let source = crate::Etcd::new(as_user(&[&server.address()], "secret"));
+    source.read(&[scope(&["/app"])]).await.unwrap();
+    let mut follower = Follower::start(as_user(&[&proxy.address()], "secret")).await;
+    by_root(&server, "put /app/a 2");
+    follower.sees(&["/app/a=2"]).await;
+    tokens_expire(&server).await;
+    let snapshots = source.read(&[scope(&["/app"])]).await.unwrap();
+    assert_eq!(text(&snapshots[0]), ["/app/a=2"]);
+    // A stream that is open goes on, and a new one is opened.
+    by_root(&server, "put /app/a 3");
+    follower.sees(&["/app/a=3"]).await;
+    tokens_expire(&server).await;
+    proxy.cut();
+    by_root(&server, "put /app/a 4");
+    follower.sees(&["/app/a=4"]).await;
+    follower.was_told_nothing();
 }
 
 async fn changed_users_and_roles_leave_others_following(release: Release) {
@@ -155,6 +198,7 @@ async fn a_server_of_another_ca_is_not_talked_to(release: Release) {
 with_both_releases![
     who_may_not_read_is_told_why_and_need_not_try_again,
     a_token_that_the_server_forgot_is_replaced,
+    an_expired_token_is_renewed,
     changed_users_and_roles_leave_others_following,
     a_changed_password_is_told_and_one_that_is_set_right_goes_on,
     new_certificates_count_from_the_next_connection_on,
