@@ -101,12 +101,10 @@ impl Etcd {
         let members = ports.iter().enumerate();
         let members = members.map(|(nth, ports)| format!("n{nth}=http://127.0.0.1:{}", ports.peer));
         let cluster = members.collect::<Vec<_>>().join(",");
-        // A killed leader is replaced in a third of a second.
-        let more = ["--heartbeat-interval", "20", "--election-timeout", "200"];
         let mut nth = 0;
         let mut members = ports.map(|ports| {
             nth += 1;
-            Self::member(release, nth - 1, ports, &cluster, &more)
+            Self::member(release, nth - 1, ports, &cluster, &[])
         });
         members.iter_mut().for_each(Self::spawn);
         for member in &mut members {
@@ -125,6 +123,9 @@ impl Etcd {
             ("--name", format!("n{nth}")),
             ("--data-dir", folder.path().join("data").display().to_string()),
             ("--log-level", "warn".to_owned()),
+            // A server is ready, and a killed leader replaced, in a third of a second.
+            ("--heartbeat-interval", "20".to_owned()),
+            ("--election-timeout", "200".to_owned()),
             ("--initial-cluster", cluster.to_owned()),
             // The same for all members, and for no other cluster.
             ("--initial-cluster-token", cluster.to_owned()),
