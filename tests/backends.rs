@@ -3,3 +3,4 @@
 mod env;
 mod etcd;
 mod file;
+mod srv;

@@ -27,6 +27,7 @@ use crate::{
     logging::Level,
     settings::{self, Kind, SETTINGS, Setting, Value},
     source::Source,
+    srv::Discovery,
 };
 
 /// Everything a run needs to know.
@@ -218,7 +219,8 @@ impl Merged {
         let nodes = self.list("node").into_iter().map(|node| node.to_string_lossy().into_owned());
         let nodes = Some(nodes.collect()).filter(|nodes: &Vec<_>| !nodes.is_empty());
         let nodes = nodes.unwrap_or(default);
-        if nodes.is_empty() {
+        let discovery = self.discovery(name)?;
+        if nodes.is_empty() && discovery.is_none() {
             bail!("etcdclient: no available endpoints");
         }
         let file = |flag| Some(self.path(flag)).filter(|path| !path.as_os_str().is_empty());
@@ -240,7 +242,19 @@ impl Merged {
         };
         // As in confd: half of it counts as none.
         let user = user.filter(|(name, password)| !name.is_empty() && !password.is_empty());
-        Ok(Source::Etcd { name, options: etcd::Options { nodes, tls, user } })
+        Ok(Source::Etcd { name, discovery, options: etcd::Options { nodes, tls, user } })
+    }
+
+    /// The SRV record that names the nodes of `backend`, if one does. As in confd, only `etcd` has
+    /// the scheme put before them.
+    fn discovery(&self, backend: &str) -> anyhow::Result<Option<Discovery>> {
+        let record = match (self.text("srv-record")?, self.text("srv-domain")?) {
+            (record, _) if !record.is_empty() => record,
+            (_, domain) if !domain.is_empty() => format!("_{backend}._tcp.{domain}."),
+            _ => return Ok(None),
+        };
+        let scheme = if backend == "etcd" { Some(self.text("scheme")?) } else { None };
+        Ok(Some(Discovery { record, scheme }))
     }
 
     fn duration(&self, flag: &str) -> anyhow::Result<Duration> {

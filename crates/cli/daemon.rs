@@ -1,8 +1,9 @@
 //! The modes that go on: signals become orders to the agent.
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::Arc};
 
 use agent::{Agent, Configuration, Ended, Order};
+use render::Host;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -15,7 +16,13 @@ use crate::{
 /// Runs `agent` by `config` until a signal ends it.
 ///
 /// A hangup has the configuration made anew out of `flags`, the environment and the file.
-pub(crate) async fn run(mut agent: Agent, config: Config, flags: Flags, signals: Signals) -> Exit {
+pub(crate) async fn run(
+    mut agent: Agent,
+    config: Config,
+    flags: Flags,
+    host: Arc<dyn Host>,
+    signals: Signals,
+) -> Exit {
     let (sender, mut orders) = mpsc::channel(1);
     let stopped_by = Cell::new(None);
     let (mode, schedule) = (config.mode, config.schedule.clone());
@@ -26,7 +33,7 @@ pub(crate) async fn run(mut agent: Agent, config: Config, flags: Flags, signals:
                 Mode::Onetime | Mode::Interval => agent.interval(schedule, &mut orders).await,
             }
         } => ended,
-        never = give_orders(config, &flags, signals, sender, &stopped_by) => match never {},
+        never = give_orders(config, &flags, &host, signals, sender, &stopped_by) => match never {},
     };
     match (ended, stopped_by.get()) {
         (Ended::Cut, Some(signal)) => Exit::Signal(signal),
@@ -42,15 +49,30 @@ pub(crate) async fn run(mut agent: Agent, config: Config, flags: Flags, signals:
 async fn give_orders(
     mut config: Config,
     flags: &Flags,
+    host: &Arc<dyn Host>,
     mut signals: Signals,
     orders: mpsc::Sender<Order>,
     stopped_by: &Cell<Option<Signal>>,
 ) -> std::convert::Infallible {
+    let mut waiting = None;
     loop {
-        let order = match signals.next().await {
+        let signal = match waiting.take() {
+            Some(signal) => signal,
+            None => signals.next().await,
+        };
+        let order = match signal {
             Signal::HANGUP => {
                 info!("Captured hangup. Reading the configuration again");
-                Order::Reload(reconfigured(&mut config, flags))
+                tokio::select! {
+                    configuration = reconfigured(&mut config, flags, host) => {
+                        Order::Reload(configuration)
+                    }
+                    // It waits for a name server, which nobody else should have to.
+                    signal = signals.next() => {
+                        waiting = Some(signal);
+                        continue;
+                    }
+                }
             }
             signal => {
                 stopped_by.set(Some(signal));
@@ -63,11 +85,19 @@ async fn give_orders(
 }
 
 /// Reads the configuration again. `None` if it cannot be used; `config` is then as it was.
-fn reconfigured(config: &mut Config, flags: &Flags) -> Option<Configuration> {
+async fn reconfigured(
+    config: &mut Config,
+    flags: &Flags,
+    host: &Arc<dyn Host>,
+) -> Option<Configuration> {
     let mut notices = Vec::new();
     let loaded = config::load(flags, |name| std::env::var_os(name), &mut notices);
     notices.iter().for_each(config::Notice::log);
-    let fresh = match loaded {
+    let discovered = match loaded {
+        Ok(mut fresh) => fresh.source.discover(host, Some(&config.source)).await.map(|()| fresh),
+        Err(error) => Err(error),
+    };
+    let fresh = match discovered {
         Ok(fresh) => fresh,
         Err(error) => {
             error!("{error:#}");

@@ -10,6 +10,7 @@ mod logging;
 mod settings;
 mod signals;
 mod source;
+mod srv;
 
 use std::{
     ffi::OsString,
@@ -103,7 +104,7 @@ fn run(flags: Flags, program: &OsString) -> Exit {
         let exit = runtime.block_on(start(config, flags, host, signals));
         // What still waits on a thread of its own, for a name server perhaps, holds nobody up.
         runtime.shutdown_background();
-        Ok(exit)
+        exit
     });
     notices.iter().for_each(Notice::log);
     ended.unwrap_or_else(|error| {
@@ -120,15 +121,24 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-async fn start(config: Config, flags: Flags, host: Arc<dyn Host>, mut signals: Signals) -> Exit {
+async fn start(
+    mut config: Config,
+    flags: Flags,
+    host: Arc<dyn Host>,
+    mut signals: Signals,
+) -> anyhow::Result<Exit> {
+    tokio::select! {
+        found = config.source.discover(&host, None) => found?,
+        signal = signals.next() => return Ok(Exit::Signal(signal)),
+    }
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
     info!("Backend source(s) set to {}", config.source.list());
-    let mut agent = Agent::new(config.settings.clone(), config.source.open(), host);
+    let mut agent = Agent::new(config.settings.clone(), config.source.open(), Arc::clone(&host));
     if config.mode != Mode::Onetime {
-        return daemon::run(agent, config, flags, signals).await;
+        return Ok(daemon::run(agent, config, flags, host, signals).await);
     }
-    tokio::select! {
+    Ok(tokio::select! {
         done = agent.onetime() => match done {
             Ok(()) => Exit::Success,
             Err(Failed(last)) => {
@@ -137,5 +147,5 @@ async fn start(config: Config, flags: Flags, host: Arc<dyn Host>, mut signals: S
             }
         },
         signal = signals.next() => Exit::Signal(signal),
-    }
+    })
 }

@@ -1,8 +1,11 @@
 //! Where the keys come from: what a configuration says about it, and the backend it means.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use backend::{Backend, Env, Etcd, File, etcd};
+use render::Host;
+
+use crate::srv::Discovery;
 
 /// Where the keys come from.
 #[derive(Debug, PartialEq)]
@@ -20,6 +23,8 @@ pub(crate) enum Source {
     Etcd {
         /// By which of its names it was asked for.
         name: &'static str,
+        /// Where its nodes are to be looked up, if they are.
+        discovery: Option<Discovery>,
         /// Where it is, and who asks.
         options: etcd::Options,
     },
@@ -45,6 +50,26 @@ impl Source {
             }
             Source::Etcd { options, .. } => options.nodes.join(", "),
         }
+    }
+
+    /// Puts the nodes that are to be looked up, if any are, in the place of those given. `before` is
+    /// the source that is in use.
+    ///
+    /// # Errors
+    /// The nodes cannot be found.
+    pub(crate) async fn discover(
+        &mut self,
+        host: &Arc<dyn Host>,
+        before: Option<&Source>,
+    ) -> anyhow::Result<()> {
+        if let Source::Etcd { discovery: Some(discovery), options, .. } = self {
+            let before = match before {
+                Some(Source::Etcd { options, .. }) => options.nodes.as_slice(),
+                _ => &[],
+            };
+            options.nodes = discovery.nodes(host, before).await?;
+        }
+        Ok(())
     }
 
     /// The backend. Nothing is connected or read yet.

@@ -37,7 +37,7 @@ pub trait Host: Send + Sync {
     /// The SRV records of the domain called `name`.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Why there are none, and what was asked.
     fn services(&self, name: &[u8]) -> io::Result<Vec<Service>>;
 }
 

@@ -33,7 +33,7 @@ use store::View;
 pub use error::{Error, Stage};
 pub use excerpt::{Excerpt, Place};
 use go::GoTemplate;
-pub use host::{Host, System};
+pub use host::{Host, Service, System};
 use tera::TeraTemplate;
 
 /// The names of all functions that a template may call, in no particular order; those that a

@@ -49,7 +49,7 @@ pub fn lookup_srv(host: &dyn Host, service: &[u8], protocol: &[u8], name: &[u8])
         [b"_", service, b"._", protocol, b".", name].concat()
     };
     let mut services = host.services(&domain).unwrap_or_else(|error| {
-        warn!("lookupSRV: cannot resolve {}: {error}", String::from_utf8_lossy(&domain));
+        warn!("lookupSRV: {error}");
         Vec::new()
     });
     services.sort_by_cached_key(|Service { target, port, priority, weight }| {

@@ -11,13 +11,17 @@ use hickory_resolver::system_conf::read_system_conf;
 
 use super::Service;
 
-/// The SRV records of `name`, asked of the servers in `resolv.conf`.
+/// The SRV records of `name`, asked of the servers in `resolv.conf`. Errors name what was asked of
+/// which server, in the words of Go.
 ///
 /// The file is read every time, since a process that runs for long sees it change, and nothing
 /// is cached: the templates of one pass are few, and the next wants fresh answers.
 pub(super) fn lookup(name: &str) -> io::Result<Vec<Service>> {
     let (config, options) = read_system_conf().map_err(io::Error::other)?;
+    let servers = config.name_servers().iter();
+    let server = servers.map(|server| format!(" on {}:53", server.ip)).next().unwrap_or_default();
     lookup_with(config, options, name)
+        .map_err(|error| io::Error::new(error.kind(), format!("lookup {name}{server}: {error}")))
 }
 
 fn lookup_with(
@@ -47,7 +51,10 @@ fn lookup_with(
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(query).map_err(io::Error::other)
+            runtime.block_on(query).map_err(|error| match error.is_no_records_found() {
+                true => io::Error::new(io::ErrorKind::NotFound, "no such host"),
+                false => io::Error::other(error),
+            })
         });
         worker.join().unwrap_or_else(|_| Err(io::Error::other("the resolver panicked")))
     })
@@ -76,7 +83,7 @@ mod tests {
             let end = buffer[12..length].iter().position(|&byte| byte == 0).expect("a name") + 12;
             let mut reply = buffer[..end + 5].to_vec();
             reply[2..4].copy_from_slice(&[0x81, 0x80 | code]);
-            reply[6..12].copy_from_slice(&[0, if code == 0 { 2 } else { 0 }, 0, 0, 0, 0]);
+            reply[6..12].copy_from_slice(&[0, if answers.is_empty() { 0 } else { 2 }, 0, 0, 0, 0]);
             reply.extend_from_slice(answers);
             socket.send_to(&reply, peer).expect("sent");
             buffer[12..end].to_vec()
@@ -104,8 +111,10 @@ mod tests {
 
     #[test]
     fn a_name_that_does_not_exist_is_an_error() {
-        let (found, _) = ask("_none._tcp.example.", 3, b"");
-        assert!(found.is_err(), "{found:?}");
+        for code in [3, 0] {
+            let (found, _) = ask("_none._tcp.example.", code, b"");
+            assert_eq!(found.unwrap_err().to_string(), "no such host");
+        }
     }
 
     #[test]

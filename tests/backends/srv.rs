@@ -1,0 +1,61 @@
+//! Nodes that an SRV record names.
+
+use crate::support::{Ended, Network, Sandbox};
+
+const NETWORK: Network<'static> = Network {
+    hosts: "127.0.0.1 localhost a.example.test b.example.test\n",
+    zone: "_etcd._tcp.example.test. SRV 2 0 1001 b.example.test.
+_etcd._tcp.example.test. SRV 1 0 1002 a.example.test.
+_etcdv3._tcp.example.test. SRV 1 5 1003 a.example.test.
+other.example.test. SRV 1 5 1004 b.example.test.",
+};
+
+/// A pass where no node answers.
+fn asking(flags: &[&str]) -> Ended {
+    let sandbox = Sandbox::rendering("x");
+    let ended = sandbox.confd(&["-onetime"]).arguments(flags).run_in(&sandbox, NETWORK);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    ended
+}
+
+#[test]
+fn an_srv_record_names_the_nodes_in_place_of_those_given() {
+    for (flags, record, nodes) in [
+        (
+            &["-backend", "etcd", "-srv-domain", "example.test", "-node", "http://127.0.0.1:1"][..],
+            "_etcd._tcp.example.test.",
+            "http://a.example.test:1002, http://b.example.test:1001",
+        ),
+        (
+            &["-backend", "etcd", "-scheme", "https", "-srv-record", "other.example.test."],
+            "other.example.test.",
+            "https://b.example.test:1004",
+        ),
+        (
+            &["-backend", "etcdv3", "-scheme", "https", "-srv-domain", "example.test"],
+            "_etcdv3._tcp.example.test.",
+            "a.example.test:1003",
+        ),
+        (
+            &["-backend", "etcdv3", "-srv-domain", "nosuch", "-srv-record", "other.example.test."],
+            "other.example.test.",
+            "b.example.test:1004",
+        ),
+    ] {
+        let ended = asking(flags);
+        ended.expect(&format!("INFO SRV record set to {record}"));
+        ended.expect(&format!("INFO Backend source(s) set to {nodes}"));
+    }
+}
+
+#[test]
+fn a_record_that_is_not_there_ends_the_start() {
+    let ended = asking(&["-backend", "etcd", "-srv-domain", "nosuch.test"]);
+    assert_eq!(
+        ended.log(),
+        [
+            "INFO SRV record set to _etcd._tcp.nosuch.test.",
+            "FATAL Cannot get nodes from SRV records lookup _etcd._tcp.nosuch.test. on 127.0.0.1:53: no such host",
+        ]
+    );
+}
