@@ -78,7 +78,9 @@ impl Backend for Etcd {
             true => Snapshot::new(Coverage::Subtree),
             false => {
                 let first_page = &self.cluster.first_page;
-                self.cluster.ask(|client| read::read(client, &ranges, first_page)).await?.snapshot
+                let read = |client| read::read(client, &ranges, first_page);
+                let (_, reading) = self.cluster.ask(read).await?;
+                reading.snapshot
             }
         };
         Ok(vec![snapshot; scopes.len()])
@@ -92,6 +94,6 @@ impl Backend for Etcd {
 
 impl fmt::Debug for Etcd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Etcd").field("node", &self.cluster.current()).finish_non_exhaustive()
+        f.debug_struct("Etcd").field("options", self.cluster.options()).finish_non_exhaustive()
     }
 }

@@ -33,6 +33,10 @@ pub(super) struct Cluster {
     pub(super) first_page: FirstPage,
 }
 
+/// A node that gave an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answerer(usize);
+
 struct Member {
     /// As it was given.
     text: String,
@@ -59,12 +63,16 @@ impl Cluster {
         }
     }
 
-    /// Puts a question to one node after the other until one answers.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Puts a question to one node after the other until one answers; says which did.
     ///
     /// # Errors
     ///
     /// No node answers, or one says no.
-    pub(super) async fn ask<Q, A, T>(&self, question: Q) -> Result<T, Error>
+    pub(super) async fn ask<Q, A, T>(&self, question: Q) -> Result<(Answerer, T), Error>
     where
         Q: Fn(Client) -> A,
         A: Future<Output = Result<T, Failure>>,
@@ -80,7 +88,7 @@ impl Cluster {
                         debug!("etcd: {} is asked from now on", member.text);
                     }
                     self.current.store(index, Ordering::Relaxed);
-                    return Ok(answer);
+                    return Ok((Answerer(index), answer));
                 }
                 Err(Failure::Local(error)) => return Err(error),
                 Err(Failure::Refused(reason) | Failure::SignedOut(reason)) => {
@@ -130,24 +138,25 @@ impl Cluster {
         Ok(connected.client)
     }
 
-    /// The node that is asked, for messages.
-    pub(super) fn current(&self) -> &str {
-        let current = self.members.get(self.current.load(Ordering::Relaxed));
-        current.map_or("", |member| &member.text)
+    /// The address of a node, for messages.
+    pub(super) fn address(&self, node: Answerer) -> &str {
+        self.members.get(node.0).map_or("", |member| &member.text)
     }
 
-    /// Tells what ended a stream of the node that is asked. If that node is gone, the next one is
-    /// asked from now on.
-    pub(super) fn ended(&self, failure: Failure) -> Error {
-        let node = self.current().to_owned();
+    /// Tells what ended a stream of a node. If that node is gone, and is the one that is asked, the
+    /// next one is asked from now on.
+    pub(super) fn ended(&self, answerer: Answerer, failure: Failure) -> Error {
+        let node = self.address(answerer).to_owned();
         match failure {
             Failure::Local(error) => error,
             Failure::Refused(reason) | Failure::SignedOut(reason) => {
                 Error::refused(etcd::NAME, &node, &reason)
             }
             Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
-                let next = (self.current.load(Ordering::Relaxed) + 1) % self.members.len();
-                self.current.store(next, Ordering::Relaxed);
+                let (gone, next) = (answerer.0, (answerer.0 + 1) % self.members.len().max(1));
+                let relaxed = Ordering::Relaxed;
+                // Somebody else may have found another node already.
+                let _ = self.current.compare_exchange(gone, next, relaxed, relaxed);
                 Error::Unreachable { backend: etcd::NAME, attempts: vec![Attempt { node, cause }] }
             }
         }

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use etcd_client::{Client, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{
+    Client, GetOptions, KeyValue, KvClient, ResponseHeader, Txn, TxnOp, TxnOpResponse,
+};
 use store::{Coverage, Snapshot};
 
 use super::cluster::within;
@@ -62,6 +64,26 @@ pub(super) struct Reading {
     pub(super) revision: i64,
     /// The pair that changed last.
     pub(super) witness: Option<Witness>,
+    /// Whose revision it is.
+    pub(super) origin: Origin,
+}
+
+/// Which cluster gave an answer, and under its how manieth leader: a number that only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Origin {
+    cluster: u64,
+    term: u64,
+}
+
+impl Origin {
+    pub(super) fn of(header: &ResponseHeader) -> Self {
+        Origin { cluster: header.cluster_id(), term: header.raft_term() }
+    }
+
+    /// Whether an answer from here can be one of the same cluster's, later.
+    pub(super) fn can_follow(self, earlier: Origin) -> bool {
+        self.cluster == earlier.cluster && self.term >= earlier.term
+    }
 }
 
 /// A pair by which a history can be known again: another one with the same revision, key and
@@ -115,7 +137,7 @@ impl Reader {
         let snapshot = Snapshot::new(Coverage::Subtree);
         Reader {
             client: client.kv_client().max_decoding_message_size(usize::MAX),
-            reading: Reading { snapshot, revision: 0, witness: None },
+            reading: Reading { snapshot, revision: 0, witness: None, origin: Origin::default() },
         }
     }
 
@@ -149,6 +171,7 @@ impl Reader {
         let mut answer = within(self.client.txn(Txn::new().and_then(gets))).await?;
         if let (0, Some(header)) = (self.reading.revision, answer.take_header()) {
             self.reading.revision = header.revision();
+            self.reading.origin = Origin::of(&header);
         }
         let mut rests = Vec::new();
         for (nth, response) in answer.op_responses().into_iter().enumerate() {

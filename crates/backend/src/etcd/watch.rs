@@ -18,10 +18,10 @@ use store::{Coverage, Scope, Snapshot};
 use tracing::debug;
 
 use self::stream::{Opened, Stream};
-use super::cluster::{Cluster, within};
+use super::cluster::{Answerer, Cluster, within};
 use super::failure::Failure;
 use super::range::Range;
-use super::read::{self, FirstPage, Reading, Witness};
+use super::read::{self, FirstPage, Origin, Reading, Witness};
 use crate::{Error, Update, Watch};
 
 /// A stream that ends earlier is not opened again at once: whoever waits for it is told.
@@ -36,7 +36,7 @@ pub(super) struct Following {
     ranges: Vec<Range>,
     scopes: usize,
     state: Option<State>,
-    stream: Option<Box<Stream>>,
+    stream: Option<(Answerer, Box<Stream>)>,
 }
 
 /// What is known of the ranges.
@@ -54,6 +54,7 @@ struct Position {
     revisions: Vec<i64>,
     /// `None` if the history cannot be known again by any pair.
     witness: Option<Witness>,
+    origin: Origin,
 }
 
 /// What is needed to go on.
@@ -69,23 +70,19 @@ impl Following {
         Following { cluster, ranges, scopes: scopes.len(), state: None, stream: None }
     }
 
-    fn update(&self, snapshot: &Snapshot, changed: Option<Vec<Bytes>>) -> Update {
-        Update { snapshots: vec![snapshot.clone(); self.scopes], changed }
-    }
-
     async fn first(&mut self) -> Result<Update, Error> {
         let state = match self.ranges.is_empty() {
             true => State::new(Snapshot::new(Coverage::Subtree), Position::nowhere()),
             false => {
                 let first_page = &self.cluster.first_page;
                 let read = |client| read::read(client, &self.ranges, first_page);
-                let reading = self.cluster.ask(read).await?;
+                let (_, reading) = self.cluster.ask(read).await?;
                 State::of(reading, self.ranges.len())
             }
         };
-        let update = self.update(&state.snapshot, None);
+        let snapshots = vec![state.snapshot.clone(); self.scopes];
         self.state = Some(state);
-        Ok(update)
+        Ok(Update { snapshots, changed: None })
     }
 }
 
@@ -109,20 +106,20 @@ impl Watch for Following {
                     let (ranges, position) = (&self.ranges, &state.position);
                     let first_page = &self.cluster.first_page;
                     let resume = |client| resume(client, ranges, position, first_page);
-                    let resumed = self.cluster.ask(resume).await?;
-                    let node = self.cluster.current();
+                    let (answerer, resumed) = self.cluster.ask(resume).await?;
+                    let node = self.cluster.address(answerer);
                     if let Some(reading) = resumed.reading {
                         debug!("etcd: read anew at {node}, revision {}", reading.revision);
                         state.replace(State::of(reading, ranges.len()));
                     }
                     debug!("etcd: following at {node}");
-                    self.stream = Some(resumed.stream);
+                    self.stream = Some((answerer, resumed.stream));
                 }
-                Some(stream) => {
+                Some((answerer, stream)) => {
                     let Err(failure) = follow(stream, state, &self.ranges).await else { continue };
                     let short = stream.opened.elapsed() < SHORT_LIVED;
+                    let error = self.cluster.ended(*answerer, failure);
                     self.stream = None;
-                    let error = self.cluster.ended(failure);
                     debug!("etcd: the stream of events ended: {error}");
                     if short {
                         return Err(error);
@@ -172,7 +169,7 @@ async fn resume(
 impl Position {
     /// A position that is in no history.
     fn nowhere() -> Self {
-        Position { revisions: Vec::new(), witness: None }
+        Position { revisions: Vec::new(), witness: None, origin: Origin::default() }
     }
 
     /// Whether the store's history is the one that this is a place in.
@@ -182,9 +179,13 @@ impl Position {
         let options = GetOptions::new().with_revision(revision);
         let mut kv = client.kv_client().max_decoding_message_size(usize::MAX);
         match within(kv.get(witness.key.as_ref(), Some(options))).await {
-            Ok(answer) => Ok(answer.kvs().first().is_some_and(|pair| {
-                pair.mod_revision() == witness.changed_at && pair.value() == witness.value
-            })),
+            Ok(answer) => {
+                let origin = answer.header().map(Origin::of).unwrap_or_default();
+                let is_witness = |pair: &KeyValue| {
+                    pair.mod_revision() == witness.changed_at && pair.value() == witness.value
+                };
+                Ok(origin.can_follow(self.origin) && answer.kvs().first().is_some_and(is_witness))
+            }
             Err(Failure::OutOfHistory(_)) => Ok(false),
             Err(failure) => Err(failure),
         }
@@ -198,7 +199,8 @@ impl State {
 
     fn of(reading: Reading, ranges: usize) -> Self {
         let revisions = vec![reading.revision; ranges];
-        State::new(reading.snapshot, Position { revisions, witness: reading.witness })
+        let Reading { snapshot, witness, origin, .. } = reading;
+        State::new(snapshot, Position { revisions, witness, origin })
     }
 
     /// Takes the place of what was known, and touches what differs.
