@@ -45,18 +45,7 @@ pub(crate) fn index(item: &Value, index: &Value) -> Result<Value, Failure> {
                 None => Err("reflect: string index out of range".into()),
             }
         }
-        Value::Pointer(pointer) => {
-            Err(format!("can't index item of type {}", pointer.ty().elem.name).into())
-        }
-        // A pointer is followed, and what it points to is told by its type.
-        Value::Object(object) => {
-            Err(format!("can't index item of type {}", object.ty().name.trim_start_matches('*'))
-                .into())
-        }
-        _ => {
-            let ty = item.ty().unwrap_or(Type::Interface);
-            Err(format!("can't index item of type {ty}").into())
-        }
+        _ => Err(format!("can't index item of type {}", followed(item)).into()),
     }
 }
 
@@ -79,10 +68,7 @@ pub(crate) fn slice(arguments: &[Value], boxed: [bool; 3]) -> Result<Value, Fail
         }
         Value::String(text) => (text.len(), text.len()),
         Value::Slice(slice) => (slice.len(), slice.capacity()),
-        Value::Pointer(pointer) => {
-            return Err(format!("can't slice item of type {}", pointer.ty().elem.name).into());
-        }
-        _ => return Err(format!("can't slice item of type {ty}").into()),
+        _ => return Err(format!("can't slice item of type {}", followed(item)).into()),
     };
     let mut bounds = [0, len, capacity];
     for ((bound, index), boxed) in bounds.iter_mut().zip(indexes).zip(boxed) {
@@ -115,10 +101,13 @@ pub(super) fn len(item: &Value) -> Result<Value, Failure> {
         Value::Slice(slice) => slice.len(),
         Value::Map(map) => map.len(),
         Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
-        Value::Pointer(pointer) => {
-            return Err(format!("len of type {}", pointer.ty().elem.name).into());
-        }
-        _ => return Err(format!("len of type {}", item.ty().unwrap_or(Type::Interface)).into()),
+        _ => return Err(format!("len of type {}", followed(item)).into()),
     };
     Ok(Value::Int(len as i64))
+}
+
+/// The type of `item` as errors tell it: a pointer is followed, to a type that is no pointer.
+fn followed(item: &Value) -> String {
+    let ty = item.ty().unwrap_or(Type::Interface).to_string();
+    ty.trim_start_matches('*').to_owned()
 }

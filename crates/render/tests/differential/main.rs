@@ -116,19 +116,34 @@ fn differs(request: &Request, answer: &Answer, go: &mut Go) -> bool {
     if answer.stage == "limit" {
         return false;
     }
-    let mut ours = run(request);
+    let ours = run(request);
     // Our errors are text, in which invalid UTF-8 is replaced.
-    let error = String::from_utf8_lossy(&answer.error).into_owned().into_bytes();
-    if std::mem::take(&mut ours.error) == error
-        && (&ours.stage, &ours.output) == (&answer.stage, &answer.output)
-    {
+    let told = (&ours.stage, &ours.error) == (&answer.stage, &text(&answer.error).into_bytes());
+    if told && ours.output == answer.output {
         return false;
     }
-    // What one of the two says differently each time, as the address of a pointer, tells nothing.
+    // Only pointers in lists are printed as addresses, and only this function gives any.
+    if told && request.template.windows(9).any(|word| word == b"lookupSRV") {
+        return without_digits(&ours.output) != without_digits(&answer.output);
+    }
+    // What Go itself says differently each time tells nothing.
     let again = go.ask(&[request.clone(), request.clone(), request.clone()]);
-    let same =
-        |again: Answer| (again.stage, again.output) == (ours.stage.clone(), ours.output.clone());
-    again.iter().all(|again| again == answer) && (0..3).all(|_| same(run(request)))
+    again.iter().all(|again| again == answer)
+}
+
+/// The bytes as our errors show them: each that is not UTF-8 as U+FFFD.
+fn text(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
+/// The bytes without hexadecimal digits.
+fn without_digits(output: &[u8]) -> Vec<u8> {
+    output.iter().filter(|byte| !byte.is_ascii_hexdigit()).copied().collect()
 }
 
 fn describe(request: &Request, go: &mut Go) -> String {
