@@ -1,6 +1,10 @@
 //! Nodes that an SRV record names.
 
-use crate::support::{Ended, Network, Sandbox};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::{Daemon, Ended, Network, Sandbox};
 
 const NETWORK: Network<'static> = Network {
     hosts: "127.0.0.1 localhost a.example.test b.example.test\n",
@@ -58,4 +62,22 @@ fn a_record_that_is_not_there_ends_the_start() {
             "FATAL Cannot get nodes from SRV records lookup _etcd._tcp.nosuch.test. on 127.0.0.1:53: no such host",
         ]
     );
+}
+
+#[test]
+fn a_signal_ends_the_start_while_a_name_server_is_waited_for() {
+    let sandbox = Sandbox::rendering("x");
+    // A network that swallows everything.
+    sandbox.write("resolv.conf", "nameserver 192.0.2.1\n");
+    let script = "ip link set lo up; ip link add eth0 type veth peer name peer
+        ip link set eth0 up; ip link set peer up; ip addr add 192.0.2.2/24 dev eth0
+        ip neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev eth0
+        mount --bind resolv.conf /etc/resolv.conf; exec \"$@\"";
+    let run = sandbox.confd(&["-watch", "-backend", "etcd", "-srv-domain", "example.test"]);
+    let daemon = Daemon::start(run.unshared("-mn", script), sandbox.path("log"));
+    daemon.wait_for("SRV record set to _etcd._tcp.example.test.");
+    let told = Instant::now();
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.signal, Some(Signal::TERM.as_raw()), "{}", ended.stderr);
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
 }
