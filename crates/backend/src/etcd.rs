@@ -6,12 +6,13 @@
 //!
 //! One module a question: `node` where a node is, `connect` how it is talked to, `failure` what a
 //! failed request means, `cluster` which node is asked, `range` for which keys, `read` what is
-//! there, `watch` what happens from then on.
+//! there, `position` as of when, `watch` what happens from then on.
 
 mod cluster;
 mod connect;
 mod failure;
 mod node;
+mod position;
 mod range;
 mod read;
 mod watch;

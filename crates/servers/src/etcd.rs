@@ -184,7 +184,23 @@ impl Etcd {
     /// Throws away the data of a server that was killed.
     pub fn wipe(&mut self) {
         assert!(self.process.is_none(), "a running server cannot be wiped");
-        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+        std::fs::remove_dir_all(self.data()).unwrap();
+    }
+
+    /// Copies the data of a server that was killed, over those of an earlier copy.
+    pub fn back_up(&self) {
+        assert!(self.process.is_none(), "a running server cannot be copied");
+        copy(&self.data(), &self.folder.path().join("backup"));
+    }
+
+    /// Puts back what [`back_up`](Self::back_up) copied.
+    pub fn restore(&mut self) {
+        self.wipe();
+        copy(&self.folder.path().join("backup"), &self.data());
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Starts it after [`kill`](Self::kill), on the same ports; does not wait.
@@ -254,4 +270,9 @@ impl Etcd {
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-rT").args([from, to]).status().unwrap();
+    assert!(done.success(), "cannot copy {} to {}", from.display(), to.display());
 }

@@ -2,18 +2,16 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bytes::Bytes;
-use etcd_client::{
-    Client, GetOptions, KeyValue, KvClient, ResponseHeader, Txn, TxnOp, TxnOpResponse,
-};
+use etcd_client::{Client, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
 use store::{Coverage, Snapshot};
 
 use super::cluster::within;
 use super::failure::Failure;
+use super::position::{Mark, Origin, Position};
 use super::range::Range;
 
 /// How many requests one transaction may hold by etcd's default.
-const OPERATIONS: usize = 128;
+pub(super) const OPERATIONS: usize = 128;
 
 /// How many pairs of a range are asked for at most when nobody knows their size.
 const FIRST_PAGE: i64 = 1_000;
@@ -60,40 +58,8 @@ const ATTEMPTS: usize = 3;
 pub(super) struct Reading {
     /// The pairs that are asked for, and no others.
     pub(super) snapshot: Snapshot,
-    /// The revision they are as of.
-    pub(super) revision: i64,
-    /// The pair that changed last.
-    pub(super) witness: Option<Witness>,
-    /// Whose revision it is.
-    pub(super) origin: Origin,
-}
-
-/// Which cluster gave an answer, and under its how manieth leader: a number that only grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Origin {
-    cluster: u64,
-    term: u64,
-}
-
-impl Origin {
-    pub(super) fn of(header: &ResponseHeader) -> Self {
-        Origin { cluster: header.cluster_id(), term: header.raft_term() }
-    }
-
-    /// Whether an answer from here can be one of the same cluster's, later.
-    pub(super) fn can_follow(self, earlier: Origin) -> bool {
-        self.cluster == earlier.cluster && self.term >= earlier.term
-    }
-}
-
-/// A pair by which a history can be known again: another one with the same revision, key and
-/// value there would be a miracle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Witness {
-    pub(super) range: usize,
-    pub(super) key: Bytes,
-    pub(super) value: Bytes,
-    pub(super) changed_at: i64,
+    /// Where in the store's history that is.
+    pub(super) position: Position,
 }
 
 /// Reads all pairs in `ranges`, as of one revision that is not older than the call.
@@ -104,7 +70,7 @@ pub(super) async fn read(
 ) -> Result<Reading, Failure> {
     let mut lost = None;
     for _ in 0..ATTEMPTS {
-        match Reader::new(&client).read(ranges, first_page.get()).await {
+        match Reader::new(&client, ranges.len()).read(ranges, first_page.get()).await {
             Ok(reading) => {
                 first_page.was_read(&reading.snapshot);
                 return Ok(reading);
@@ -121,6 +87,8 @@ pub(super) async fn read(
 
 struct Reader {
     client: KvClient,
+    /// The revision of the first answer; 0 before there is one.
+    revision: i64,
     reading: Reading,
 }
 
@@ -133,11 +101,13 @@ struct Rest {
 }
 
 impl Reader {
-    fn new(client: &Client) -> Self {
+    fn new(client: &Client, ranges: usize) -> Self {
         let snapshot = Snapshot::new(Coverage::Subtree);
+        let position = Position { marks: vec![Mark::default(); ranges], ..Position::default() };
         Reader {
             client: client.kv_client().max_decoding_message_size(usize::MAX),
-            reading: Reading { snapshot, revision: 0, witness: None, origin: Origin::default() },
+            revision: 0,
+            reading: Reading { snapshot, position },
         }
     }
 
@@ -151,7 +121,8 @@ impl Reader {
                 rest = more;
             }
         }
-        let revision = self.reading.revision.try_into().unwrap_or_default();
+        self.reading.position.marks.iter_mut().for_each(|mark| mark.revision = self.revision);
+        let revision = self.revision.try_into().unwrap_or_default();
         self.reading.snapshot = self.reading.snapshot.at_revision(revision);
         Ok(self.reading)
     }
@@ -169,9 +140,9 @@ impl Reader {
             .map(|range| TxnOp::get(range.start.as_slice(), Some(self.options(range, limit))))
             .collect();
         let mut answer = within(self.client.txn(Txn::new().and_then(gets))).await?;
-        if let (0, Some(header)) = (self.reading.revision, answer.take_header()) {
-            self.reading.revision = header.revision();
-            self.reading.origin = Origin::of(&header);
+        if let (0, Some(header)) = (self.revision, answer.take_header()) {
+            self.revision = header.revision();
+            self.reading.position.origin = Origin::of(&header);
         }
         let mut rests = Vec::new();
         for (nth, response) in answer.op_responses().into_iter().enumerate() {
@@ -195,7 +166,7 @@ impl Reader {
         GetOptions::new()
             .with_range(range.end.as_slice())
             .with_limit(limit)
-            .with_revision(self.reading.revision)
+            .with_revision(self.revision)
     }
 
     fn take(
@@ -213,18 +184,11 @@ impl Reader {
             size,
         });
         for pair in pairs {
-            if !ranges[range].covers(pair.key()) {
-                continue;
+            self.reading.position.marks[range].read(&pair);
+            if ranges[range].covers(pair.key()) {
+                let (key, value) = pair.into_key_value();
+                self.reading.snapshot.insert(key, value);
             }
-            let changed_at = pair.mod_revision();
-            let (key, value) = pair.into_key_value();
-            let (key, value) = (Bytes::from(key), Bytes::from(value));
-            let newest = self.reading.witness.as_ref().map_or(0, |witness| witness.changed_at);
-            if changed_at > newest {
-                let (key, value) = (key.clone(), value.clone());
-                self.reading.witness = Some(Witness { range, key, value, changed_at });
-            }
-            self.reading.snapshot.insert(key, value);
         }
         rest
     }

@@ -13,15 +13,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use etcd_client::{Client, EventType, GetOptions, KeyValue, WatchResponse};
+use etcd_client::{Client, EventType, KeyValue, WatchResponse};
 use store::{Coverage, Scope, Snapshot};
 use tracing::debug;
 
 use self::stream::{Opened, Stream};
-use super::cluster::{Answerer, Cluster, within};
+use super::cluster::{Answerer, Cluster};
 use super::failure::Failure;
+use super::position::Position;
 use super::range::Range;
-use super::read::{self, FirstPage, Origin, Reading, Witness};
+use super::read::{self, FirstPage, Reading};
 use crate::{Error, Update, Watch};
 
 /// A stream that ends earlier is not opened again at once: whoever waits for it is told.
@@ -47,16 +48,6 @@ struct State {
     touched: BTreeMap<Bytes, Option<Bytes>>,
 }
 
-/// A place in the history of a store.
-#[derive(Debug, Clone)]
-struct Position {
-    /// For each range, the revision up to which all events are known.
-    revisions: Vec<i64>,
-    /// `None` if the history cannot be known again by any pair.
-    witness: Option<Witness>,
-    origin: Origin,
-}
-
 /// What is needed to go on.
 struct Resumed {
     /// Everything, if the place in the history was lost.
@@ -72,12 +63,12 @@ impl Following {
 
     async fn first(&mut self) -> Result<Update, Error> {
         let state = match self.ranges.is_empty() {
-            true => State::new(Snapshot::new(Coverage::Subtree), Position::nowhere()),
+            true => State::new(Snapshot::new(Coverage::Subtree), Position::default()),
             false => {
                 let first_page = &self.cluster.first_page;
                 let read = |client| read::read(client, &self.ranges, first_page);
                 let (_, reading) = self.cluster.ask(read).await?;
-                State::of(reading, self.ranges.len())
+                State::new(reading.snapshot, reading.position)
             }
         };
         let snapshots = vec![state.snapshot.clone(); self.scopes];
@@ -109,8 +100,8 @@ impl Watch for Following {
                     let (answerer, resumed) = self.cluster.ask(resume).await?;
                     let node = self.cluster.address(answerer);
                     if let Some(reading) = resumed.reading {
-                        debug!("etcd: read anew at {node}, revision {}", reading.revision);
-                        state.replace(State::of(reading, ranges.len()));
+                        debug!("etcd: read anew at {node}");
+                        state.replace(reading);
                     }
                     debug!("etcd: following at {node}");
                     self.stream = Some((answerer, resumed.stream));
@@ -149,16 +140,15 @@ async fn resume(
     position: &Position,
     first_page: &FirstPage,
 ) -> Result<Resumed, Failure> {
-    if position.is_in_history(&client).await?
-        && let Opened::Open(stream) = Stream::open(&client, ranges, &position.revisions).await?
+    if position.is_known(&client, ranges).await?
+        && let Opened::Open(stream) = Stream::open(&client, ranges, position).await?
     {
         return Ok(Resumed { reading: None, stream });
     }
     let mut reason = "";
     for _ in 0..ATTEMPTS {
         let reading = read::read(client.clone(), ranges, first_page).await?;
-        let revisions = vec![reading.revision; ranges.len()];
-        match Stream::open(&client, ranges, &revisions).await? {
+        match Stream::open(&client, ranges, &reading.position).await? {
             Opened::Open(stream) => return Ok(Resumed { reading: Some(reading), stream }),
             Opened::Lost(lost) => reason = lost,
         }
@@ -166,45 +156,13 @@ async fn resume(
     Err(Failure::Unreachable(reason.to_owned()))
 }
 
-impl Position {
-    /// A position that is in no history.
-    fn nowhere() -> Self {
-        Position { revisions: Vec::new(), witness: None, origin: Origin::default() }
-    }
-
-    /// Whether the store's history is the one that this is a place in.
-    async fn is_in_history(&self, client: &Client) -> Result<bool, Failure> {
-        let Some(witness) = &self.witness else { return Ok(false) };
-        let revision = self.revisions[witness.range];
-        let options = GetOptions::new().with_revision(revision);
-        let mut kv = client.kv_client().max_decoding_message_size(usize::MAX);
-        match within(kv.get(witness.key.as_ref(), Some(options))).await {
-            Ok(answer) => {
-                let origin = answer.header().map(Origin::of).unwrap_or_default();
-                let is_witness = |pair: &KeyValue| {
-                    pair.mod_revision() == witness.changed_at && pair.value() == witness.value
-                };
-                Ok(origin.can_follow(self.origin) && answer.kvs().first().is_some_and(is_witness))
-            }
-            Err(Failure::OutOfHistory(_)) => Ok(false),
-            Err(failure) => Err(failure),
-        }
-    }
-}
-
 impl State {
     fn new(snapshot: Snapshot, position: Position) -> Self {
         State { snapshot, position, touched: BTreeMap::new() }
     }
 
-    fn of(reading: Reading, ranges: usize) -> Self {
-        let revisions = vec![reading.revision; ranges];
-        let Reading { snapshot, witness, origin, .. } = reading;
-        State::new(snapshot, Position { revisions, witness, origin })
-    }
-
     /// Takes the place of what was known, and touches what differs.
-    fn replace(&mut self, new: State) {
+    fn replace(&mut self, new: Reading) {
         for key in differences(&self.snapshot, &new.snapshot) {
             let before = self.snapshot.get(&key).cloned();
             self.touched.entry(key).or_insert(before);
@@ -223,37 +181,29 @@ impl State {
         if message.events().is_empty() && !message.created() {
             // Sent from time to time: nothing has happened up to this revision.
             let revision = message.header().map_or(0, |header| header.revision());
-            let known = &mut self.position.revisions[index];
-            *known = revision.max(*known);
+            let mark = &mut self.position.marks[index];
+            mark.revision = revision.max(mark.revision);
         }
         let events = message.events().iter();
         for (kind, pair) in events.filter_map(|event| Some((event.event_type(), event.kv()?))) {
-            self.position.revisions[index] = pair.mod_revision();
+            self.position.marks[index].event(kind, pair);
             if ranges[index].covers(pair.key()) {
-                self.patch(kind, pair, index);
+                self.patch(kind, pair);
             }
         }
         Ok(())
     }
 
-    fn patch(&mut self, kind: EventType, pair: &KeyValue, range: usize) {
+    fn patch(&mut self, kind: EventType, pair: &KeyValue) {
         let key = Bytes::copy_from_slice(pair.key());
-        let changed_at = pair.mod_revision();
         let before = match kind {
             EventType::Put => {
-                let value = Bytes::copy_from_slice(pair.value());
-                let (key, witnessed) = (key.clone(), value.clone());
-                let witness = Witness { range, key: key.clone(), value: witnessed, changed_at };
-                self.position.witness = Some(witness);
-                self.snapshot.insert(key, value)
+                self.snapshot.insert(key.clone(), Bytes::copy_from_slice(pair.value()))
             }
-            EventType::Delete => {
-                self.position.witness.take_if(|witness| witness.key == key);
-                self.snapshot.remove(&key)
-            }
+            EventType::Delete => self.snapshot.remove(&key),
         };
         self.touched.entry(key).or_insert(before);
-        let revision = changed_at.try_into().unwrap_or_default();
+        let revision = pair.mod_revision().try_into().unwrap_or_default();
         self.snapshot = self.snapshot.clone().at_revision(revision);
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::super::cluster::within;
 use super::super::failure::Failure;
+use super::super::position::{Mark, Position};
 use super::super::range::Range;
 
 /// An open stream, with a watch for each range.
@@ -29,16 +30,17 @@ pub(super) enum Opened {
 }
 
 impl Stream {
-    /// Opens a stream of what happens in each range after its revision.
+    /// Opens a stream of what happens in each range after a position.
     pub(super) async fn open(
         client: &Client,
         ranges: &[Range],
-        revisions: &[i64],
+        position: &Position,
     ) -> Result<Opened, Failure> {
-        let mut watches = ranges.iter().zip(revisions).zip(1..).map(|((range, revision), id)| {
+        let marks = &position.marks;
+        let mut watches = ranges.iter().zip(marks).zip(1..).map(|((range, mark), id)| {
             let options = WatchOptions::new()
                 .with_range(range.end.as_slice())
-                .with_start_revision(revision + 1)
+                .with_start_revision(mark.revision + 1)
                 .with_watch_id(id)
                 .with_progress_notify();
             (range.start.as_slice(), options)
@@ -57,7 +59,7 @@ impl Stream {
             }
             Ok(())
         };
-        let making = future::try_join(asking, made(&mut messages, revisions));
+        let making = future::try_join(asking, made(&mut messages, marks));
         let ((), made) = within(making).await?;
         Ok(match made {
             Ok(early) => Opened::Open(Box::new(Stream {
@@ -98,10 +100,10 @@ fn received(
 /// is none of the store's.
 async fn made(
     messages: &mut WatchResponseStream,
-    revisions: &[i64],
+    marks: &[Mark],
 ) -> Result<Result<VecDeque<WatchResponse>, &'static str>, Failure> {
     let mut early = VecDeque::new();
-    let mut missing = revisions.len();
+    let mut missing = marks.len();
     while missing > 0 {
         let message = received(messages.next().await)?;
         if message.canceled() {
@@ -118,7 +120,9 @@ async fn made(
         let revision = message.header().map_or(0, |header| header.revision());
         // A watch that starts in the future says nothing until the store gets there, whatever
         // happens before.
-        if range_of(&message).and_then(|range| revisions.get(range)).is_none_or(|at| revision < *at)
+        if range_of(&message)
+            .and_then(|range| marks.get(range))
+            .is_none_or(|at| revision < at.revision)
         {
             return Ok(Err("the store has an older revision than before"));
         }
