@@ -1,0 +1,129 @@
+//! Who is measured: confd, others that take the same flags, and the bare watcher.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{PATIENCE, bare::Watcher, renames::Renames, site::Site, store::Store, usage::Usage};
+
+/// A confd.
+#[derive(Clone)]
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    path: PathBuf,
+    more: Vec<&'static str>,
+}
+
+impl Program {
+    /// Our own.
+    pub(crate) fn own() -> Self {
+        Program { name: "confd", path: env!("CARGO_BIN_EXE_confd").into(), more: Vec::new() }
+    }
+
+    /// Our own with more arguments, which no other takes.
+    pub(crate) fn own_with(name: &'static str, more: &[&'static str]) -> Self {
+        Program { name, more: more.to_vec(), ..Self::own() }
+    }
+
+    /// Our own and the others there are.
+    pub(crate) fn all() -> Vec<Self> {
+        let others = [("Go confd", "CONFD_GO"), ("Go confd's fork", "CONFD_FORK")];
+        let others = others.into_iter().filter_map(|(name, variable)| {
+            Some(Program { name, path: env::var_os(variable)?.into(), more: Vec::new() })
+        });
+        std::iter::once(Self::own()).chain(others).collect()
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
+        self.path == Self::own().path
+    }
+
+    /// A run with this site and server; `mode` is `-watch` or `-onetime`.
+    pub(crate) fn command(&self, mode: &str, site: &Site, store: &Store) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args([mode, "-backend", "etcdv3", "-node", &store.url()]);
+        command.args(["-log-level", "error", "-confdir"]).arg(site.root()).args(&self.more);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// Watches until it is dropped; returns when all files of the site are there and it is idle.
+    pub(crate) fn watch(&self, site: &Site, files: usize, store: &Store) -> Daemon {
+        let daemon = Daemon::start(&mut self.command("-watch", site, store));
+        let begun = Instant::now();
+        while !(0..files).all(|nth| site.dest(nth).exists()) {
+            assert!(begun.elapsed() < 10 * PATIENCE, "{} writes no files", self.name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Usage::settled(daemon.pid());
+        daemon
+    }
+}
+
+/// A process that ends with this.
+pub(crate) struct Daemon(Child);
+
+impl Daemon {
+    fn start(command: &mut Command) -> Self {
+        Daemon(command.spawn().expect("the program starts"))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself, which whoever measured it has noticed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One file that a process keeps true.
+pub(crate) struct Follower {
+    pub(crate) name: String,
+    pub(crate) daemon: Daemon,
+    pub(crate) renames: Renames,
+    /// Removed after the process has ended.
+    pub(crate) site: Site,
+}
+
+impl Follower {
+    /// A confd with a site of one resource, whose file is there.
+    pub(crate) fn confd(program: &Program, site: Site, store: &Store) -> Self {
+        let renames = Renames::of(&site.dest(0));
+        let daemon = program.watch(&site, 1, store);
+        Follower { name: program.name.to_owned(), daemon, renames, site }
+    }
+
+    /// A bare watcher.
+    pub(crate) fn bare(key: &str, sync: bool, store: &Store) -> Self {
+        let site = Site::new();
+        let dest = site.dest(0);
+        let renames = Renames::of(&dest);
+        let watcher = Watcher { node: store.url(), key: key.to_owned(), dest, sync };
+        let daemon = Daemon::start(&mut watcher.command());
+        Usage::settled(daemon.pid());
+        let name = if sync { "bare watcher, syncing" } else { "bare watcher" };
+        Follower { name: name.to_owned(), daemon, renames, site }
+    }
+
+    /// Sets a key; gives the time from then until the file has this content, or nothing if the
+    /// change is lost.
+    pub(crate) fn change(
+        &self,
+        store: &mut Store,
+        key: &str,
+        value: &str,
+        content: &str,
+    ) -> Option<Duration> {
+        self.renames.forget();
+        let (begun, _) = store.put(key, value);
+        Some(self.renames.until(content, PATIENCE)? - begun)
+    }
+}

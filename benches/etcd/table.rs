@@ -1,0 +1,58 @@
+//! Figures, as a person reads them.
+
+use std::time::Duration;
+
+/// A table that is printed when it is complete.
+pub(crate) struct Table {
+    text: String,
+    decimals: Vec<usize>,
+}
+
+/// The width of a column of figures.
+const WIDTH: usize = 13;
+
+impl Table {
+    /// A table whose columns have these names and so many digits behind the point.
+    pub(crate) fn new(title: &str, columns: &[(&str, usize)]) -> Self {
+        let names = columns.iter().map(|(name, _)| format!("{name:>WIDTH$}"));
+        let text = format!("{title}\n{:24}{}\n", "", names.collect::<String>());
+        Table { text, decimals: columns.iter().map(|(_, decimals)| *decimals).collect() }
+    }
+
+    /// A line; what is not a number is not told.
+    pub(crate) fn row(&mut self, name: &str, figures: &[f64]) {
+        let cells =
+            figures.iter().zip(&self.decimals).map(|(figure, decimals)| match figure.is_finite() {
+                true => format!("{figure:>WIDTH$.decimals$}"),
+                false => format!("{:>WIDTH$}", "-"),
+            });
+        self.text += &format!("  {name:22}{}\n", cells.collect::<String>());
+    }
+
+    #[expect(clippy::print_stdout, reason = "printing figures is what a benchmark is for")]
+    pub(crate) fn print(&self) {
+        println!("{}", self.text);
+    }
+}
+
+/// Milliseconds.
+pub(crate) fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// The figure that half of the others are not above; not a number if there is none.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    quantile(figures, 0.5)
+}
+
+/// The figure that 99 of 100 are not above.
+pub(crate) fn p99(figures: &[f64]) -> f64 {
+    quantile(figures, 0.99)
+}
+
+fn quantile(figures: &[f64], part: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() as f64 * part) as usize;
+    sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,93 @@
+//! What a process uses, as `/proc` tells it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// A process at one moment.
+pub(crate) struct Usage {
+    threads: BTreeMap<PathBuf, Thread>,
+    /// Memory in use, in MiB.
+    pub(crate) resident: f64,
+    /// The most that it has been.
+    pub(crate) peak: f64,
+    /// Open descriptors.
+    pub(crate) descriptors: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Thread {
+    cpu: Duration,
+    wakeups: u64,
+}
+
+impl Usage {
+    pub(crate) fn of(pid: u32) -> Self {
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let threads = list(&process.join("task"));
+        let threads = threads.into_iter().filter_map(|path| Some((path.clone(), thread(&path)?)));
+        let status = fs::read_to_string(process.join("status")).expect("a running process");
+        let mebibytes = |name| number(&status, name) as f64 / 1024.0;
+        Usage {
+            threads: threads.collect(),
+            resident: mebibytes("VmRSS:"),
+            peak: mebibytes("VmHWM:"),
+            descriptors: list(&process.join("fd")).len(),
+        }
+    }
+
+    /// Time on the processor since an earlier moment, without that of threads that have ended: the
+    /// ticks in which the sum for the whole process is told are too coarse.
+    pub(crate) fn cpu_since(&self, earlier: &Usage) -> Duration {
+        let since = |(path, thread): (&PathBuf, &Thread)| {
+            thread.cpu.saturating_sub(earlier.threads.get(path).map_or(Duration::ZERO, |t| t.cpu))
+        };
+        self.threads.iter().map(since).sum()
+    }
+
+    /// How often a thread that had gone to sleep was woken since.
+    pub(crate) fn wakeups_since(&self, earlier: &Usage) -> u64 {
+        let since = |(path, thread): (&PathBuf, &Thread)| {
+            thread.wakeups.saturating_sub(earlier.threads.get(path).map_or(0, |t| t.wakeups))
+        };
+        self.threads.iter().map(since).sum()
+    }
+
+    /// Waits until the process does nothing, or next to it.
+    pub(crate) fn settled(pid: u32) -> Self {
+        let begun = Instant::now();
+        let mut before = Usage::of(pid);
+        loop {
+            sleep(Duration::from_millis(200));
+            let now = Usage::of(pid);
+            let idle = now.cpu_since(&before) < Duration::from_millis(1);
+            if idle || begun.elapsed() > Duration::from_secs(10) {
+                return now;
+            }
+            before = now;
+        }
+    }
+}
+
+fn list(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a running process");
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// `None` if the thread has ended meanwhile.
+fn thread(path: &Path) -> Option<Thread> {
+    let times = fs::read_to_string(path.join("schedstat")).ok()?;
+    let status = fs::read_to_string(path.join("status")).ok()?;
+    let nanoseconds = times.split(' ').next()?.parse().ok()?;
+    let wakeups = number(&status, "voluntary_ctxt_switches:");
+    Some(Thread { cpu: Duration::from_nanos(nanoseconds), wakeups })
+}
+
+fn number(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
