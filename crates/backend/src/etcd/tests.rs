@@ -12,7 +12,7 @@ mod members;
 
 use std::time::Duration;
 
-use etcd_client::Client;
+use etcd_client::{Client, Txn, TxnOp};
 use servers::{Proxy, Release};
 use store::{Key, Scope, Snapshot};
 use tokio::sync::watch;
@@ -45,6 +45,14 @@ async fn writer(server: &servers::Etcd) -> Client {
 
 async fn put(client: &mut Client, key: &str, value: &str) {
     client.put(key, value, None).await.unwrap();
+}
+
+/// Sets many keys, in few requests.
+async fn put_all(client: &mut Client, pairs: impl Iterator<Item = (String, String)>) {
+    let puts: Vec<_> = pairs.map(|(key, value)| TxnOp::put(key, value, None)).collect();
+    for puts in puts.chunks(128) {
+        client.txn(Txn::new().and_then(puts)).await.unwrap();
+    }
 }
 
 async fn read(options: Options, keys: &[&str]) -> Result<Snapshot, Error> {

@@ -6,7 +6,7 @@ use etcd_client::{Txn, TxnOp};
 use servers::Release;
 use tokio::time::sleep;
 
-use super::{Follower, at, put, read, scope, text, with_both_releases, writer};
+use super::{Follower, at, put, put_all, read, scope, text, with_both_releases, writer};
 use crate::{Backend, Etcd};
 
 /// How many requests of a kind were answered.
@@ -47,6 +47,18 @@ async fn all_keys_of_all_scopes_are_one_request(release: Release) {
     Etcd::new(at(&[&server.address()])).read(&scopes).await.unwrap();
     let readings = || requests(&server, "Txn") + requests(&server, "Range");
     assert_eq!(readings() - before, 1.0);
+}
+
+async fn a_hundred_thousand_keys_are_read_in_few_requests(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let pair = |number| (format!("/app/{number}"), format!("value of {number}"));
+    put_all(&mut client, (0..100_000).map(pair)).await;
+    let before = requests(&server, "Txn") + requests(&server, "Range");
+    let snapshot = read(at(&[&server.address()]), &["/app"]).await.unwrap();
+    assert_eq!(snapshot.len(), 100_000);
+    assert_eq!(snapshot.get(b"/app/99999").unwrap(), "value of 99999");
+    assert_eq!(requests(&server, "Txn") + requests(&server, "Range") - before, 6.0);
 }
 
 async fn what_is_read_in_many_requests_is_as_of_one_revision(release: Release) {
@@ -115,6 +127,7 @@ async fn large_values_arrive_in_readings_and_in_events(release: Release) {
 with_both_releases![
     a_change_costs_no_reading_and_all_keys_share_one_stream,
     all_keys_of_all_scopes_are_one_request,
+    a_hundred_thousand_keys_are_read_in_few_requests,
     what_is_read_in_many_requests_is_as_of_one_revision,
     a_thousand_keys_are_followed_each_by_itself,
     large_values_arrive_in_readings_and_in_events,

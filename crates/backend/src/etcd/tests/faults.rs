@@ -6,7 +6,9 @@ use etcd_client::Client;
 use servers::{Release, Traffic};
 use tokio::time::{Instant, sleep};
 
-use super::{BOUND, Follower, SILENCE, at, behind_a_proxy, put, with_both_releases, writer};
+use super::{
+    BOUND, Follower, SILENCE, at, behind_a_proxy, put, put_all, with_both_releases, writer,
+};
 
 async fn a_server_that_was_killed_is_followed_again(release: Release) {
     let mut server = servers::Etcd::start(release);
@@ -81,9 +83,8 @@ async fn a_server_restored_from_a_backup_is_read_anew(release: Release) {
 
 async fn a_reconnection_reads_no_more_than_it_needs(release: Release) {
     let (server, proxy, mut client) = behind_a_proxy(release, &[]).await;
-    for number in 0..2_000 {
-        put(&mut client, &format!("/app/{number}"), "some value").await;
-    }
+    let pair = |number| (format!("/app/{number}"), "some value".to_owned());
+    put_all(&mut client, (0..2_000).map(pair)).await;
     put(&mut client, "/app-beside", "0").await;
     let mut follower = Follower::start(at(&[&proxy.address()])).await;
     put(&mut client, "/app/x", "1").await;
