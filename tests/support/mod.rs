@@ -11,6 +11,7 @@ mod world;
 
 pub use daemon::Daemon;
 pub use network::Network;
-pub use run::{Ended, Run, eventually, is_excerpt};
+pub use run::{Ended, Run, is_excerpt};
 pub use sandbox::Sandbox;
+pub use servers::eventually;
 pub use world::needs_root;

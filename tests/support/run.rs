@@ -6,11 +6,9 @@ use std::{
     path::Path,
     process::{Child, Command, Output, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
-/// How long anything may take before a test gives up on it.
-const DEADLINE: Duration = Duration::from_secs(30);
+use servers::PATIENCE;
 
 /// A command that is still being put together.
 pub struct Run {
@@ -95,9 +93,9 @@ impl Ended {
         let pid = child.id();
         let (tell, told) = std::sync::mpsc::channel();
         let waiter = thread::spawn(move || tell.send(child.wait_with_output()));
-        let Ok(output) = told.recv_timeout(DEADLINE) else {
+        let Ok(output) = told.recv_timeout(PATIENCE) else {
             let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-            panic!("process {pid} did not end within {DEADLINE:?}");
+            panic!("process {pid} did not end within {PATIENCE:?}");
         };
         waiter.join().unwrap().unwrap();
         Self::of(&output.unwrap())
@@ -153,14 +151,4 @@ pub fn is_excerpt(line: &str) -> bool {
 fn message(line: &str) -> Option<&str> {
     let (header, message) = line.split_once("]: ")?;
     (header.split(' ').count() == 3).then_some(message)
-}
-
-/// Waits until `condition` holds, for as long as anything may take.
-#[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < DEADLINE, "still not after {DEADLINE:?}: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
