@@ -4,6 +4,8 @@
 //! `FUZZ_CASES=100000 FUZZ_SEED=7 cargo test --test fuzz` tries others. CONTRIBUTING.md tells how
 //! libFuzzer runs the same targets.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod mutate;
 #[path = "../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "it is a library where libFuzzer runs it")]
@@ -74,6 +76,7 @@ fn run(name: &str, target: fn(&[u8])) {
     assert!(peak < LARGEST, "the process once had {peak} kB");
 }
 
+#[expect(clippy::print_stderr, reason = "the input that failed has to be told")]
 fn try_one(name: &str, target: fn(&[u8]), input: &[u8]) {
     let start = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| target(input)));
