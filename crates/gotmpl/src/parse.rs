@@ -329,19 +329,17 @@ impl Parser<'_> {
     }
 
     /// Makes the open nodes from `first` on the template `name`. Of two definitions one has to be
-    /// empty.
+    /// empty; if both are, the later one counts.
     fn define(&mut self, name: Name, first: usize) -> Result<(), Error> {
         let list = self.tree.take_children(&mut self.nodes, first);
         if let Some(place) = self.defined.get(&name).copied() {
-            if self.is_blank(list) {
-                return Ok(());
-            }
-            if !self.is_blank(self.tree.templates[place].1) {
+            if self.is_blank(self.tree.templates[place].1) {
+                self.tree.templates[place].1 = list;
+            } else if !self.is_blank(list) {
                 let name = quote(self.tree.name(name));
                 let message = format!("template: multiple definition of template {name}");
                 return Err(self.error(&message));
             }
-            self.tree.templates[place].1 = list;
             return Ok(());
         }
         self.defined.insert(name, self.tree.templates.len());
