@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Durable, Options, Outcome};
+use deploy::{Durable, Options, Outcome, Staged};
 use render::Host;
 use store::Snapshot;
 use tokio::{
+    runtime::Handle,
     sync::watch,
     task::spawn_blocking,
     time::{Instant, sleep_until},
@@ -146,33 +147,57 @@ async fn process(
     host: &Arc<dyn Host>,
 ) -> Result<Outcome, Fault> {
     let Assignment { resource, snapshot, options, .. } = assignment;
-    // Rendering may block, on the network even, and must not hold up the others.
+    let has_commands = resource.has_commands() && !options.sync_only;
+    // Rendering may block, on the network even, and the disk does. Neither must hold up the others.
     let job = {
         let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
         let (host, options, templates) = (Arc::clone(host), *options, Arc::clone(templates));
+        let runtime = Handle::current();
         move || {
             let mut templates = templates.lock().unwrap_or_else(PoisonError::into_inner);
             let template = templates.current(&resource)?;
             let content = render(&resource, &template, snapshot, &host)?;
-            deploy::stage(&resource.target, content, &options)
-                .map_err(|error| Fault::from(error.to_string()))
+            let staged = deploy::stage(&resource.target, content, &options).map_err(fault)?;
+            if has_commands {
+                return Ok(Progress::Staged(staged));
+            }
+            // Nothing will be waited for, so the file need not wait for another thread.
+            runtime.block_on(finish(&resource, staged, &options)).map(Progress::Finished)
         }
     };
-    let staged = spawn_blocking(job).await;
-    let staged = staged.map_err(|panic| {
+    let progress = spawn_blocking(job).await;
+    let progress = progress.map_err(|panic| {
         Fault::from(format!("staging {} ended early: {panic}", resource.target.dest.display()))
     })??;
+    match progress {
+        Progress::Staged(staged) => finish(resource, staged, options).await,
+        Progress::Finished(outcome) => Ok(outcome),
+    }
+}
+
+/// How far a pass got without commands.
+enum Progress {
+    Staged(Staged),
+    Finished(Outcome),
+}
+
+/// The second half of a pass, and what makes it last.
+async fn finish(resource: &Resource, staged: Staged, options: &Options) -> Result<Outcome, Fault> {
     let mut durable = Durable::default();
     let outcome = deploy::finish(&resource.target, staged, options, &mut durable).await;
     match durable.sync().into_iter().next() {
-        Some(error) => Err(error.to_string().into()),
-        None => outcome.map_err(|error| error.to_string().into()),
+        Some(error) => Err(fault(error)),
+        None => outcome.map_err(fault),
     }
+}
+
+fn fault(error: deploy::Error) -> Fault {
+    error.to_string().into()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{path::Path, task::Poll};
 
     use store::Coverage;
 
@@ -210,6 +235,30 @@ mod tests {
             () = changes => {}
         }
         begun.elapsed()
+    }
+
+    #[tokio::test]
+    async fn a_file_without_commands_does_not_wait_while_others_are_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "made").unwrap();
+        let table = format!("[template]\nsrc = 'a'\ndest = '{}'\n", path("out").display());
+        std::fs::write(path("a.toml"), table).unwrap();
+        let resource = Resource::load(&path("a.toml"), folder.path(), b"").unwrap();
+        let assignment =
+            Assignment { resource: Arc::new(resource), ..assignment("", Pace::default()) };
+        let templates = Arc::new(Mutex::new(Templates::new(folder.path().to_owned())));
+        let host: Arc<dyn Host> = Arc::new(render::System::new());
+        let mut pass = std::pin::pin!(process(&assignment, &templates, &host));
+        let begins = std::future::poll_fn(|context| Poll::Ready(pass.as_mut().poll(context)));
+        assert!(begins.await.is_pending());
+        // The thread of the runtime does something else now.
+        let begun = std::time::Instant::now();
+        while std::fs::read(path("out")).ok().as_deref() != Some(b"made") {
+            assert!(begun.elapsed() < 30 * SECOND, "the file waits");
+            std::thread::sleep(SECOND / 1000);
+        }
+        assert_eq!(pass.await.unwrap(), Outcome::Updated);
     }
 
     #[tokio::test(start_paused = true)]
