@@ -4,9 +4,8 @@
 
 mod expression;
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
+use foldhash::HashMap;
 
 pub(crate) use self::expression::{check_count, parameter_type};
 use crate::func::Table;
@@ -21,7 +20,7 @@ pub(crate) fn compile(tree: &Tree, functions: &Table) -> Program {
         tree,
         functions,
         program: Program::default(),
-        starts: HashMap::new(),
+        starts: HashMap::default(),
         pending: Vec::new(),
         open: Depth::default(),
         loops: Vec::new(),

@@ -1,9 +1,9 @@
 //! The functions a template can call, with the signatures Go would give them.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 
 use crate::builtins::Builtin;
 use crate::error::Unknown;

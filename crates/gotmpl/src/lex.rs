@@ -495,6 +495,9 @@ fn name_length(text: &[u8]) -> usize {
             length += 1;
             continue;
         }
+        if byte.is_ascii() {
+            break;
+        }
         match unicode::decode(&text[length..]) {
             (Some(c), width) if unicode::is_alphanumeric(c) => length += width,
             _ => break,

@@ -3,10 +3,10 @@
 //! Nodes live in one list and name each other by their places in it, so that templates may nest
 //! as deeply as they like: nothing here recurses, dropping included.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 
 use crate::lex::Extent;
 use crate::number::Number;
@@ -151,7 +151,7 @@ impl Tree {
             numbers: Vec::new(),
             strings: Vec::new(),
             names: Vec::new(),
-            names_by_text: HashMap::new(),
+            names_by_text: HashMap::default(),
             templates: Vec::new(),
         }
     }
@@ -189,6 +189,17 @@ impl Tree {
     pub(crate) fn add_path(&mut self, names: &[Name]) -> Span {
         let start = self.path_names.len() as u32;
         self.path_names.extend_from_slice(names);
+        Span { start, end: self.path_names.len() as u32 }
+    }
+
+    /// `path` with `name` behind it; without a copy if `path` is the newest.
+    pub(crate) fn longer_path(&mut self, path: Span, name: Name) -> Span {
+        let mut start = path.start;
+        if path.range().end < self.path_names.len() {
+            start = self.path_names.len() as u32;
+            self.path_names.extend_from_within(path.range());
+        }
+        self.path_names.push(name);
         Span { start, end: self.path_names.len() as u32 }
     }
 

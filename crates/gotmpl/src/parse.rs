@@ -9,10 +9,10 @@
 mod pipeline;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::mem;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 
 use crate::error::Error;
 use crate::func::Table;
@@ -52,7 +52,7 @@ pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree
         open: Vec::new(),
         operands: Vec::new(),
         commands: Vec::new(),
-        defined: HashMap::new(),
+        defined: HashMap::default(),
     };
     parser.run()?;
     Ok(parser.tree)
@@ -367,6 +367,7 @@ impl Parser<'_> {
 
     /// The next token: one that was put back, or one from the lexer, which goes into the first
     /// slot.
+    #[inline]
     fn next(&mut self) -> Token {
         if self.peeked > 0 {
             self.peeked -= 1;

@@ -183,14 +183,19 @@ impl Parser<'_> {
         if first.kind != Kind::Field {
             return Ok(term);
         }
-        let mut names = Vec::new();
+        let content = self.tree.node(term).content;
+        let mut path = match content {
+            Content::Field(path) | Content::Variable(path) => path,
+            _ => self.tree.add_path(&[]),
+        };
         while self.peek().kind == Kind::Field {
             let field = self.next();
-            names.push(self.field_name(field));
+            let name = self.field_name(field);
+            path = self.tree.longer_path(path, name);
         }
-        let content = match self.tree.node(term).content {
-            Content::Field(path) => Content::Field(self.longer_path(path, &names)),
-            Content::Variable(path) => Content::Variable(self.longer_path(path, &names)),
+        let content = match content {
+            Content::Field(_) => Content::Field(path),
+            Content::Variable(_) => Content::Variable(path),
             Content::Bool(_)
             | Content::Dot
             | Content::Nil
@@ -199,14 +204,9 @@ impl Parser<'_> {
                 let term = quote(&self.tree.print(term));
                 return Err(self.error(&format!("unexpected . after term {term}")));
             }
-            _ => Content::Chain(term, self.tree.add_path(&names)),
+            _ => Content::Chain(term, path),
         };
         Ok(self.tree.add(first.start(), content))
-    }
-
-    fn longer_path(&mut self, path: crate::node::Span, names: &[Name]) -> crate::node::Span {
-        let path = [self.tree.path(path), names].concat();
-        self.tree.add_path(&path)
     }
 
     fn field_name(&mut self, field: Token) -> Name {
