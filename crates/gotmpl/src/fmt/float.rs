@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::int;
 use super::spec::Spec;
 
 /// Significant digits beyond which every float's exact decimal form has only zeros.
@@ -50,6 +51,24 @@ pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: f64, verb: char) -> 
         spec.pad(out, start);
     }
     true
+}
+
+/// Appends `value` as `%v` without flags does.
+pub(super) fn append_plain(out: &mut Vec<u8>, value: f64) {
+    match small_whole(value) {
+        // Zero may be a negative one.
+        Some(whole) if whole > 0 => int::append_decimal(out, whole),
+        _ => {
+            append(out, &Spec::default(), value, 'v');
+        }
+    }
+}
+
+/// `value` as an integer, if it is one that the shortest `%g` writes as such: those are most of
+/// the floats that are printed.
+fn small_whole(value: f64) -> Option<i64> {
+    let whole = value as i64;
+    (value < 1e6 && whole as f64 == value).then_some(whole)
 }
 
 /// Appends `(a+bi)` by `verb`, both parts with all that `spec` asks for. False, and nothing
@@ -209,7 +228,7 @@ fn append_exponent(out: &mut Vec<u8>, letter: u8, exponent: i32) {
     if exponent.abs() < 10 {
         out.push(b'0');
     }
-    super::int::append_decimal(out, exponent.abs().into());
+    int::append_decimal(out, exponent.abs().into());
 }
 
 fn append_zeros(out: &mut Vec<u8>, count: usize) {
@@ -236,9 +255,10 @@ fn append_fixed(out: &mut Vec<u8>, value: f64, places: usize) {
 }
 
 fn append_general(out: &mut Vec<u8>, value: f64, precision: Option<usize>) {
-    // Small whole numbers are most of what is printed.
-    if precision.is_none() && value < 1e6 && value == value.trunc() {
-        return super::int::append_decimal(out, value as i64);
+    if precision.is_none()
+        && let Some(whole) = small_whole(value)
+    {
+        return int::append_decimal(out, whole);
     }
     match precision {
         Some(significant) => {
@@ -295,12 +315,12 @@ fn split(value: f64) -> (u64, i32) {
 
 fn append_binary(out: &mut Vec<u8>, value: f64) {
     let (mantissa, exponent) = split(value);
-    super::int::append_decimal(out, mantissa as i64);
+    int::append_decimal(out, mantissa as i64);
     out.push(b'p');
     if exponent >= 0 {
         out.push(b'+');
     }
-    super::int::append_decimal(out, exponent.into());
+    int::append_decimal(out, exponent.into());
 }
 
 fn append_hexadecimal(out: &mut Vec<u8>, value: f64, places: Option<usize>) {
@@ -337,4 +357,30 @@ fn append_hexadecimal(out: &mut Vec<u8>, value: f64, places: Option<usize>) {
     }
     append_zeros(out, places.unwrap_or(0).saturating_sub(written));
     append_exponent(out, b'p', exponent);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_have_an_exponent_from_a_million_on() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (8080.0, "8080"),
+            (-8080.0, "-8080"),
+            (0.5, "0.5"),
+            (999_999.0, "999999"),
+            (999_999.5, "999999.5"),
+            (1e6, "1e+06"),
+            (-1e6, "-1e+06"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            let mut out = Vec::new();
+            append_plain(&mut out, value);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
+    }
 }

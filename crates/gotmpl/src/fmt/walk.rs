@@ -56,6 +56,10 @@ impl<'o> Printer<'o> {
                 int::append_decimal(self.out, *value);
                 self.reserve(0)
             }
+            Value::Float(value) => {
+                float::append_plain(self.out, *value);
+                self.reserve(0)
+            }
             _ => self.print(&Spec::default(), argument, 'v'),
         }
     }
