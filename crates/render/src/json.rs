@@ -74,9 +74,10 @@ pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B
     let mut decoder = Decoder {
         scanner: Scanner::new(input),
         build,
-        open: Vec::new(),
-        values: Vec::new(),
-        keys: Vec::new(),
+        // Most texts are small: there is room for one without growing step by step.
+        open: Vec::with_capacity(4),
+        values: Vec::with_capacity(8),
+        keys: Vec::with_capacity(8),
         beyond: None,
     };
     decoder.scanner.skip_space();

@@ -89,9 +89,12 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut decoded: Option<Vec<u8>> = None;
         let mut copied = start;
+        // All bits of all bytes: below 0x80 they are ASCII, and need no check for UTF-8.
+        let mut bits = 0;
         loop {
-            let plain = |&byte: &u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-            self.at += self.input[self.at..].iter().take_while(|byte| plain(byte)).count();
+            let rest = &self.input[self.at..];
+            let plain = rest.iter().take_while(|byte| **byte >= 0x20 && !b"\"\\".contains(byte));
+            self.at += plain.inspect(|byte| bits |= **byte).count();
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -111,7 +114,7 @@ impl<'a> Scanner<'a> {
                 push_text(&mut text, &self.input[rest]);
                 Ok(text.into())
             }
-            None if std::str::from_utf8(&self.input[rest.clone()]).is_ok() => {
+            None if bits.is_ascii() || std::str::from_utf8(&self.input[rest.clone()]).is_ok() => {
                 Ok(self.input.slice(rest))
             }
             None => {
