@@ -98,7 +98,7 @@ pub(crate) fn growth(store: &mut Store) {
             sleep(PAUSE);
         }
     }
-    let columns = [("median ms", 3), ("99th ms", 3), ("CPU us/change", 0), ("MiB", 1), ("lost", 0)];
+    let columns = [("median ms", 3), ("99th ms", 3), ("CPU us each", 0), ("MiB", 1), ("lost", 0)];
     let title = format!("3. one resource that uses {USED} of many keys: {CHANGES} changes");
     let mut table = Table::new(&title, &columns);
     for (pair, before) in cases.chunks(2).zip(before.chunks(2)) {
@@ -113,7 +113,7 @@ pub(crate) fn growth(store: &mut Store) {
         }
         let ratios: Vec<f64> =
             figures[1].iter().zip(figures[0]).map(|(large, small)| large / small).collect();
-        table.row("  growth", &ratios[..4]);
+        table.ratios("  growth", &ratios[..4]);
     }
     table.print();
     for (_, prefix, _, times) in &cases[..2] {

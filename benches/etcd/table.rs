@@ -35,6 +35,13 @@ impl Table {
     }
 }
 
+fn cell(figure: f64, decimals: usize) -> String {
+    match figure.is_finite() {
+        true => format!("{figure:>WIDTH$.decimals$}"),
+        false => format!("{:>WIDTH$}", "-"),
+    }
+}
+
 /// Milliseconds.
 pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
