@@ -21,11 +21,14 @@ impl Table {
 
     /// A line; what is not a number is not told.
     pub(crate) fn row(&mut self, name: &str, figures: &[f64]) {
-        let cells =
-            figures.iter().zip(&self.decimals).map(|(figure, decimals)| match figure.is_finite() {
-                true => format!("{figure:>WIDTH$.decimals$}"),
-                false => format!("{:>WIDTH$}", "-"),
-            });
+        let cells = figures.iter().zip(&self.decimals);
+        let cells = cells.map(|(figure, decimals)| cell(*figure, *decimals));
+        self.text += &format!("  {name:22}{}\n", cells.collect::<String>());
+    }
+
+    /// A line of ratios.
+    pub(crate) fn ratios(&mut self, name: &str, ratios: &[f64]) {
+        let cells = ratios.iter().map(|ratio| cell(*ratio, 2));
         self.text += &format!("  {name:22}{}\n", cells.collect::<String>());
     }
 
