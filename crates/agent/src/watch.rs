@@ -131,7 +131,7 @@ impl Crew {
         while self.workers.join_next().await.is_some() {}
     }
 
-    /// Every distinct scope, once.
+    /// Every distinct scope, once and in order, so that a resource's is found by it.
     fn scopes(&self) -> Vec<Scope> {
         let mut scopes: Vec<Scope> =
             self.members.iter().map(|member| member.resource.scope.clone()).collect();
@@ -142,12 +142,11 @@ impl Crew {
 
     fn take(&mut self, update: &State) {
         let Some(feed) = &self.feed else { return };
-        let places: HashMap<&Scope, usize> =
-            feed.scopes().iter().enumerate().map(|(place, scope)| (scope, place)).collect();
         let mut concerned = Vec::new();
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
-            let place = places.get(scope).and_then(|&place| update.snapshots.get(place));
+            let place = feed.scopes().binary_search(scope).ok();
+            let place = place.and_then(|place| update.snapshots.get(place));
             let Some(Some(snapshot)) = place else { continue };
             let wake = match (&member.snapshot, &update.changed) {
                 (None, _) => true,

@@ -166,7 +166,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The number in a `\uXXXX` sequence, the first two characters of which are known to be there.
+/// The number in a sequence like `\u00e9`, the first two characters of which are known to be there.
 fn code_unit(sequence: &[u8]) -> Result<u32, Error> {
     let sequence = &sequence[..sequence.len().min(6)];
     let mut unit = 0;
