@@ -222,3 +222,33 @@ fn a_server_that_is_down_at_the_start_is_waited_for() {
     eventually("the first pass", || sandbox.output() == "/app/a=1 ");
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
+
+#[test]
+fn keys_that_are_forbidden_are_named_and_cost_no_other_resource() {
+    let server = Etcd::start_with(Release::Newest, &["--bcrypt-cost", "4"]);
+    server.put("/app/a", "1");
+    for line in [
+        "user add root:secret",
+        "user grant-role root root",
+        "role add app",
+        "role grant-permission app read --prefix=true /app",
+        "user add app:word",
+        "user grant-role app app",
+        "auth enable",
+    ] {
+        server.ctl(&line.split(' ').collect::<Vec<_>>());
+    }
+    let refused = "Cannot read /other: etcd at http";
+    for mode in ["-onetime", "-watch"] {
+        let sandbox = asking();
+        sandbox
+            .write("conf.d/b.toml", "[template]\nsrc = 'app'\ndest = 'out/b'\nkeys = ['/other']");
+        let run = sandbox.confd(&[mode, "-backend", "etcd", "-node", &server.address()]);
+        let run = run.arguments(&["-basic-auth", "-username", "app", "-password", "word"]);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        daemon.wait_for(refused);
+        eventually("the other file is there", || sandbox.output() == "/app/a=1 ");
+        let ended = if mode == "-watch" { daemon.stop(Signal::TERM) } else { daemon.wait() };
+        assert_eq!(ended.code, Some(if mode == "-watch" { 0 } else { 1 }), "{}", ended.stderr);
+    }
+}

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use backend::{Backend, Error, Watch};
 use bytes::Bytes;
-use store::{Key, Scope, Snapshot};
+use store::{Scope, Snapshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info};
 
@@ -151,10 +151,9 @@ impl Feed {
             Source::Polled => {
                 let each = reading::each(&*self.backend, &self.scopes).await?;
                 self.rest_until = Some(Instant::now() + self.interval);
-                let snapshots = each
-                    .into_iter()
-                    .zip(&self.scopes)
-                    .map(|(read, scope)| read.map_err(|reason| tell_refused(scope, &reason)).ok());
+                let told =
+                    |read: Result<Snapshot, String>| read.map_err(|told| error!("{told}")).ok();
+                let snapshots = each.into_iter().map(told);
                 Ok(Some(State { snapshots: snapshots.collect(), changed: None }))
             }
         }
@@ -176,10 +175,8 @@ impl Feed {
         if refused == self.refused || !refused.contains(&false) {
             return Err(error);
         }
-        for (scope, reason) in self.scopes.iter().zip(&each) {
-            if let Err(reason) = reason {
-                tell_refused(scope, reason);
-            }
+        for reason in each.iter().filter_map(|read| read.as_ref().err()) {
+            error!("{reason}");
         }
         self.refused = refused;
         self.source = Source::Unknown;
@@ -207,19 +204,13 @@ impl Feed {
     }
 }
 
-/// Logs that nothing can be done for the resources with this scope.
-fn tell_refused(scope: &Scope, reason: &str) {
-    let keys: Vec<String> = scope.iter().map(Key::to_string).collect();
-    error!("Cannot read {}: {reason}", keys.join(", "));
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
     use backend::Update;
-    use store::Coverage;
+    use store::{Coverage, Key};
     use tokio::time::timeout;
 
     use super::*;

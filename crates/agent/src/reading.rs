@@ -3,12 +3,12 @@
 use std::slice;
 
 use backend::{Backend, Error};
-use store::{Scope, Snapshot};
+use store::{Key, Scope, Snapshot};
 
 /// Reads one snapshot for each scope, all together if the backend allows it.
 ///
 /// Where it refuses, each scope is asked for by itself, so that one that may not be read is a failure
-/// of its own only; the failure is then a text.
+/// of its own only; the failure is then a text that names the keys.
 ///
 /// # Errors
 /// Nothing can be read now.
@@ -32,7 +32,10 @@ pub(crate) async fn each(
 async fn alone(backend: &dyn Backend, scope: &Scope) -> Result<Result<Snapshot, String>, Error> {
     match backend.read(slice::from_ref(scope)).await {
         Ok(mut snapshots) => Ok(snapshots.pop().ok_or_else(|| "no answer".to_owned())),
-        Err(error) if error.is_refusal() => Ok(Err(error.to_string())),
+        Err(error) if error.is_refusal() => {
+            let keys: Vec<String> = scope.iter().map(Key::to_string).collect();
+            Ok(Err(format!("Cannot read {}: {error}", keys.join(", "))))
+        }
         Err(error) => Err(error),
     }
 }
