@@ -300,3 +300,83 @@ fn a_hangup_reads_confd_toml_again_and_keeps_it_if_it_is_bad() {
     becomes(&sandbox, "out/app", "2");
     daemon.stop(Signal::TERM);
 }
+
+#[test]
+fn a_hangup_takes_in_a_new_log_level_and_warns_about_a_new_mode() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    sandbox.write("confd.toml", "watch = true\nlog-level = 'error'");
+    data(&sandbox, "v: 0");
+    let run = sandbox.confd(&["-backend", "file", "-file", "data.yaml"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    becomes(&sandbox, "out/app", "0");
+    sandbox.write("confd.toml", "watch = false\nlog-level = 'debug'");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for(
+        "WARNING onetime and watch count only from a restart on: confd goes on in watch mode, \
+         not in interval mode",
+    );
+    daemon.wait_for("DEBUG Target config");
+    data(&sandbox, "v: 1");
+    becomes(&sandbox, "out/app", "1");
+    sandbox.write("confd.toml", "watch = true\nlog-level = 'error'");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("INFO Captured hangup");
+    data(&sandbox, "v: 2");
+    becomes(&sandbox, "out/app", "2");
+    let before = daemon.stderr();
+    data(&sandbox, "v: 3");
+    becomes(&sandbox, "out/app", "3");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.stderr, before, "nothing but errors is logged any more");
+    assert!(!before.contains("INFO Starting confd"), "{before}");
+}
+
+#[test]
+fn a_hangup_takes_in_another_confdir_with_its_templates() {
+    let sandbox = Sandbox::new();
+    for (folder, part) in [("one", "1"), ("two", "2")] {
+        let dest = sandbox.path("out/app");
+        let table =
+            format!("[template]\nsrc = 'app.tera'\ndest = '{}'\nkeys = ['/']\n", dest.display());
+        sandbox.write(&format!("{folder}/conf.d/app.toml"), table);
+        sandbox.write(&format!("{folder}/templates/part.tera"), part);
+        let template = "{% include \"part.tera\" %} {{ getv(key=\"/v\") }}";
+        sandbox.write(&format!("{folder}/templates/app.tera"), template);
+    }
+    data(&sandbox, "v: 0");
+    sandbox.write("confd.toml", "confdir = 'one'");
+    let run = sandbox.bare(&["-config-file", "confd.toml", "-watch", "-backend", "file"]);
+    let daemon = Daemon::start(run.arguments(&["-file", "data.yaml"]), sandbox.path("log"));
+    becomes(&sandbox, "out/app", "1 0");
+    sandbox.write("confd.toml", "confdir = 'nope'");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("WARNING the resources in use stay");
+    data(&sandbox, "v: 1");
+    becomes(&sandbox, "out/app", "1 1");
+    sandbox.write("confd.toml", "confdir = 'two'");
+    daemon.signal(Signal::HUP);
+    becomes(&sandbox, "out/app", "2 1");
+    data(&sandbox, "v: 2");
+    becomes(&sandbox, "out/app", "2 2");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn of_a_resource_that_gets_another_name_the_new_one_has_the_last_word() {
+    let sandbox = Sandbox::new();
+    let check = "check_cmd = 'touch started; until test -e go; do sleep 0.01; done'";
+    sandbox.resource("app", "old {{getv \"/v\"}}", check);
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &["-log-level", "debug"]);
+    eventually("the check has begun", || sandbox.path("started").exists());
+    let table = sandbox.read("conf.d/app.toml").replace(check, "").replace("app.tmpl", "new.tmpl");
+    sandbox.write("templates/new.tmpl", "new {{getv \"/v\"}}");
+    sandbox.write("conf.d/renamed.toml", table);
+    fs::remove_file(sandbox.path("conf.d/app.toml")).unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("conf.d/app.toml is gone");
+    sandbox.write("go", "");
+    becomes(&sandbox, "out/app", "new 0");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(sandbox.output(), "new 0", "{}", ended.stderr);
+}

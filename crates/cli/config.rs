@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fs, io,
+    fmt, fs, io,
     os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -53,6 +53,16 @@ pub(crate) enum Mode {
     Interval,
     /// Whenever the backend says that something has changed.
     Watch,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Onetime => "onetime",
+            Mode::Interval => "interval",
+            Mode::Watch => "watch",
+        })
+    }
 }
 
 /// Something to log once the log is up: a line about the configuration itself.

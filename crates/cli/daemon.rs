@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 use crate::{
     Exit,
     config::{self, Config, Flags, Mode},
+    logging,
     signals::{Signal, Signals},
 };
 
@@ -105,10 +106,14 @@ async fn reconfigured(
             return None;
         }
     };
-    if (fresh.mode, fresh.level) != (config.mode, config.level) {
-        warn!("onetime, watch and log-level are not changed before a restart");
+    logging::show(fresh.level);
+    if fresh.mode != config.mode {
+        warn!(
+            "onetime and watch count only from a restart on: confd goes on in {} mode, not in {} mode",
+            config.mode, fresh.mode
+        );
     }
-    let fresh = Config { mode: config.mode, level: config.level, ..fresh };
+    let fresh = Config { mode: config.mode, ..fresh };
     let backend = (fresh.source != config.source).then(|| {
         info!("Backend set to {}", fresh.source.name());
         info!("Backend source(s) set to {}", fresh.source.list());

@@ -4,7 +4,13 @@
 //! are: no colours, no escaping, no second formatting. Below the line of an event that has the
 //! field `excerpt` come the lines of that, which are indented and cannot be taken for events.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use render::Host;
 use tracing::{Event, Metadata, Subscriber, field::Field};
@@ -18,6 +24,7 @@ use tracing_subscriber::{
 
 /// confd's log levels, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub(crate) enum Level {
     /// Nothing at all is logged.
     Panic,
@@ -77,15 +84,27 @@ pub(crate) fn fatal(message: &dyn fmt::Display) {
     tracing::error!(target: FATAL, "{message}");
 }
 
+/// The least severe level that is shown, as its number.
+static SHOWN: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// Shows events down to `level` from now on.
+pub(crate) fn show(level: Level) {
+    if SHOWN.swap(level as u8, Ordering::Relaxed) != level as u8 {
+        // Which events are shown is worked out once for each place in the code.
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
+
 /// Sends the events of our own crates, down to `level`, to standard error.
 ///
 /// `program` is the name under which the process was invoked, `clock` tells the time of a line;
 /// it is not asked before there is one.
 pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
     let ours = ["agent", "backend", "confd", "deploy", "gotmpl", "render", "store", FATAL];
+    show(level);
     let shown = tracing_subscriber::filter::filter_fn(move |event| {
         let root = event.target().split("::").next().unwrap_or_default();
-        Level::of(event) <= level && ours.contains(&root)
+        Level::of(event) as u8 <= SHOWN.load(Ordering::Relaxed) && ours.contains(&root)
     });
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let layout = Layout { source: format!("{host} {program}[{}]", std::process::id()), clock };

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use servers::{Etcd, Release};
 
-use crate::support::{Daemon, Ended, Network, Sandbox};
+use crate::support::{Daemon, Ended, Network, Sandbox, eventually};
 
 const NETWORK: Network<'static> = Network {
     hosts: "127.0.0.1 localhost a.example.test b.example.test\n",
@@ -62,6 +63,48 @@ fn a_record_that_is_not_there_ends_the_start() {
             "FATAL Cannot get nodes from SRV records lookup _etcd._tcp.nosuch.test. on 127.0.0.1:53: no such host",
         ]
     );
+}
+
+#[test]
+fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    let run = sandbox.confd(&["-watch", "-backend", "etcdv3", "-srv-domain", "example.test"]);
+    let (daemon, world) = Daemon::start_in(run, &sandbox, NETWORK);
+    daemon.wait_for("cannot reach etcd: http://a.example.test:1003: connection refused");
+    world.within(|| {
+        let servers = ["one", "two"].map(|value| {
+            let server = Etcd::start(Release::Newest);
+            server.put("/v", value);
+            server
+        });
+        let name = |server: &Etcd| {
+            let port = server.address().split_once(':').unwrap().1.to_owned();
+            let record = "_etcdv3._tcp.example.test. SRV 1 5";
+            world.set_zone(&format!("{record} {port} b.example.test."));
+            daemon.signal(Signal::HUP);
+            daemon.wait_for(&format!("INFO Backend source(s) set to b.example.test:{port}\n"));
+        };
+        for (server, value) in servers.iter().zip(["one", "two"]) {
+            name(server);
+            eventually("the file is that of the new node", || sandbox.output() == value);
+        }
+        // Without an answer the nodes stay.
+        world.set_zone("");
+        daemon.signal(Signal::HUP);
+        daemon
+            .wait_for("ERROR Cannot get nodes from SRV records lookup _etcdv3._tcp.example.test.");
+        daemon.wait_for("WARNING the configuration in use stays");
+        servers[1].put("/v", "three");
+        eventually("the node in use is still followed", || sandbox.output() == "three");
+        // The same nodes are no news.
+        let news = || daemon.stderr().matches("Backend source(s) set to").count();
+        let before = news();
+        name(&servers[1]);
+        servers[1].put("/v", "four");
+        eventually("the node goes on being followed", || sandbox.output() == "four");
+        assert_eq!(news(), before, "{}", daemon.stderr());
+    });
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 
 #[test]

@@ -44,6 +44,11 @@ impl Daemon {
         self.pid.as_raw_nonzero().get()
     }
 
+    /// Its process.
+    pub(super) fn child(&mut self) -> &mut Child {
+        self.child.as_mut().unwrap()
+    }
+
     /// Whether it has ended by itself or by a signal.
     pub fn has_ended(&self) -> bool {
         let state = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));

@@ -5,15 +5,16 @@ use std::{
     io::Write,
     net::{IpAddr, UdpSocket},
     os::fd::AsFd,
-    process::Stdio,
-    sync::mpsc,
+    panic::resume_unwind,
+    process::{Child, Stdio},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::{Ended, Run, Sandbox, eventually};
+use super::{Daemon, Ended, Run, Sandbox, eventually};
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
@@ -33,43 +34,98 @@ impl Run {
     /// `eth0` that leads nowhere, and a name server on 127.0.0.1.
     #[track_caller]
     pub fn run_in(self, sandbox: &Sandbox, network: Network) -> Ended {
+        let mut child = self.waiting_in(sandbox, network).spawn();
+        let _world = World::open(&mut child, sandbox, network);
+        Ended::wait(child)
+    }
+
+    /// The command, to be run in a network of its own as soon as it is told so on its standard
+    /// input.
+    #[track_caller]
+    fn waiting_in(self, sandbox: &Sandbox, network: Network) -> Self {
         sandbox.write("resolv.conf", "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n");
         sandbox.write("hosts", network.hosts);
         let script = "mount -t sysfs sysfs /sys; ip link set lo up
             ip link add eth0 type veth peer name eth0peer; ip link set eth0 up
             mount --bind resolv.conf /etc/resolv.conf; mount --bind hosts /etc/hosts
             touch ready; read go; exec \"$@\"";
-        let run = self.unshared("-mn", script);
-        let mut child = run.with(|command| _ = command.stdin(Stdio::piped())).spawn();
-        eventually("the namespace is ready", || sandbox.path("ready").exists());
+        self.unshared("-mn", script).with(|command| _ = command.stdin(Stdio::piped()))
+    }
+}
 
-        let (up, is_up) = mpsc::channel();
-        let (done, is_done) = mpsc::channel::<()>();
+impl Daemon {
+    /// Starts `run` as [`start`](Self::start) does, in a network as [`Run::run_in`] has it.
+    #[track_caller]
+    pub fn start_in(run: Run, sandbox: &Sandbox, network: Network) -> (Self, World) {
+        let mut daemon = Self::start(run.waiting_in(sandbox, network), sandbox.path("log"));
+        let world = World::open(daemon.child(), sandbox, network);
+        (daemon, world)
+    }
+}
+
+/// The network that a process is in, and its name server, which ends with this.
+pub struct World {
+    namespace: File,
+    zone: Arc<Mutex<Vec<Record>>>,
+    ends: Option<mpsc::Sender<()>>,
+    server: Option<thread::JoinHandle<()>>,
+}
+
+impl World {
+    /// Starts the name server in the network that `child` waits in, and lets `child` go on.
+    #[track_caller]
+    fn open(child: &mut Child, sandbox: &Sandbox, network: Network) -> Self {
+        eventually("the namespace is ready", || sandbox.path("ready").exists());
         let namespace = File::open(format!("/proc/{}/ns/net", child.id())).unwrap();
-        let zone: Vec<Record> = network.zone.lines().map(Record::parse).collect();
-        let server = thread::spawn(move || {
-            // Only this thread moves.
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-            let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
-            socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-            up.send(()).unwrap();
+        let (ends, ended) = mpsc::channel::<()>();
+        let mut world = World { namespace, zone: Arc::default(), ends: Some(ends), server: None };
+        world.set_zone(network.zone);
+        let zone = Arc::clone(&world.zone);
+        let socket = world.within(|| UdpSocket::bind("127.0.0.1:53").unwrap());
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        world.server = Some(thread::spawn(move || {
             let mut query = [0; 512];
-            while is_done.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            while ended.try_recv() == Err(mpsc::TryRecvError::Empty) {
                 if let Ok((length, from)) = socket.recv_from(&mut query) {
-                    socket.send_to(&answer(&zone, &query[..length]), from).unwrap();
+                    let answer = answer(&zone.lock().unwrap(), &query[..length]);
+                    socket.send_to(&answer, from).unwrap();
                 }
             }
-        });
-        is_up.recv().unwrap();
+        }));
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-        let ended = Ended::wait(child);
-        drop(done);
-        server.join().unwrap();
-        ended
+        world
+    }
+
+    /// What can be looked up from now on.
+    #[track_caller]
+    pub fn set_zone(&self, zone: &str) {
+        *self.zone.lock().unwrap() = zone.lines().map(Record::parse).collect();
+    }
+
+    /// Does something in this network, on a thread of its own: sockets and processes that are made
+    /// there stay in it.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let work = || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(self.namespace.as_fd(), kind).unwrap();
+            work()
+        };
+        thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|why| resume_unwind(why))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.ends = None;
+        if let Some(server) = self.server.take() {
+            // What went wrong there has been printed.
+            let _ = server.join();
+        }
     }
 }
 
 /// A record of a zone.
+#[derive(Debug)]
 struct Record {
     /// Without the dot at its end.
     name: String,

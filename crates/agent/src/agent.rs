@@ -103,7 +103,7 @@ impl Agent {
             return Ended::Idle;
         }
         let mut crew = Crew::new(Arc::clone(&self.host), &self.settings);
-        crew.assign(loaded, &self.backend, &schedule);
+        crew.assign(loaded, &self.settings, &self.backend, &schedule);
         loop {
             tokio::select! {
                 () = crew.follow() => {}
@@ -112,10 +112,12 @@ impl Agent {
                         if let Some(configuration) = configuration {
                             schedule = self.configure(configuration);
                         }
-                        crew.configure(&self.settings);
                         let (confdir, prefix) = (&self.settings.confdir, &self.settings.prefix);
-                        if let Ok(loaded) = self.loader.load(confdir, prefix) {
-                            crew.assign(loaded, &self.backend, &schedule);
+                        match self.loader.load(confdir, prefix) {
+                            Ok(loaded) if !loaded.without_confdir => {
+                                crew.assign(loaded, &self.settings, &self.backend, &schedule);
+                            }
+                            Ok(_) | Err(_) => warn!("the resources in use stay"),
                         }
                     }
                     Some(Order::Stop) | None => {

@@ -31,6 +31,8 @@ pub(crate) struct Loaded {
     pub(crate) broken: Vec<PathBuf>,
     /// The last failure.
     pub(crate) last: Option<Failed>,
+    /// Whether there are none because `confdir` itself does not exist.
+    pub(crate) without_confdir: bool,
 }
 
 impl Loader {
@@ -44,7 +46,7 @@ impl Loader {
         debug!("Loading template resources from confdir {}", confdir.display());
         if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
             warn!("Cannot load template resources: confdir '{}' does not exist", confdir.display());
-            return Ok(Loaded::default());
+            return Ok(Loaded { without_confdir: true, ..Loaded::default() });
         }
         let conf_d = resource::join(confdir, b"conf.d");
         let found = discover::resource_files(&conf_d).map_err(|error| {

@@ -14,7 +14,7 @@ use crate::{
     load::Loaded,
     resource::Resource,
     settings::{Pace, Schedule, Settings},
-    worker::{self, Assignment},
+    worker::{self, Assignment, Turn},
 };
 
 /// The workers of all resources, and what they are fed from.
@@ -24,6 +24,8 @@ pub(crate) struct Crew {
     pace: Pace,
     feed: Option<Feed>,
     members: Vec<Member>,
+    /// For each destination, whose turn it is there.
+    turns: HashMap<PathBuf, Turn>,
     workers: JoinSet<()>,
 }
 
@@ -45,16 +47,12 @@ impl Crew {
             pace: Pace::default(),
             feed: None,
             members: Vec::new(),
+            turns: HashMap::new(),
             workers: JoinSet::new(),
         }
     }
 
-    /// How resources are worked on from now on.
-    pub(crate) fn configure(&mut self, settings: &Settings) {
-        self.settings = settings.clone();
-    }
-
-    /// Takes in the resources that there are now.
+    /// Takes in the resources that there are now, to be worked on by `settings`.
     ///
     /// New ones get a worker, those that are gone lose theirs after what it is at, and those that
     /// are there already get a pass, so that changed resource files and templates are taken in. One
@@ -62,9 +60,11 @@ impl Crew {
     pub(crate) fn assign(
         &mut self,
         loaded: Loaded,
+        settings: &Settings,
         backend: &Arc<dyn Backend>,
         schedule: &Schedule,
     ) {
+        self.settings = settings.clone();
         self.pace = schedule.pace;
         let mut before: HashMap<PathBuf, Member> =
             self.members.drain(..).map(|member| (member.resource.path.clone(), member)).collect();
@@ -94,6 +94,8 @@ impl Crew {
         for path in before.into_keys() {
             info!("{} is gone: its file is no longer kept up to date", path.display());
         }
+        // Those that a worker still holds are kept, whether it has been dismissed or not.
+        self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         for nth in 0..self.members.len() {
             self.wake(nth);
         }
@@ -170,7 +172,9 @@ impl Crew {
         let options: Options = self.settings.options();
         let member = &mut self.members[nth];
         let Some(snapshot) = &member.snapshot else { return };
+        let turn = self.turns.entry(member.resource.target.dest.clone()).or_default();
         let assignment = Assignment {
+            turn: Arc::clone(turn),
             resource: Arc::clone(&member.resource),
             snapshot: snapshot.clone(),
             options,

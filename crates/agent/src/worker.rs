@@ -16,7 +16,7 @@ use render::Host;
 use store::Snapshot;
 use tokio::{
     runtime::Handle,
-    sync::watch,
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
     task::spawn_blocking,
     time::{Instant, sleep_until},
 };
@@ -35,9 +35,15 @@ const LAST_DELAY: Duration = Duration::from_secs(60);
 /// A debounce ends after this many times itself, even if changes never cease.
 const CEILING: u32 = 4;
 
+/// Held by the worker that is at a destination. There is more than one for the same destination
+/// when a resource gets another name, and until the one that is dismissed has ended.
+pub(crate) type Turn = Arc<AsyncMutex<()>>;
+
 /// What a worker has to make true.
 #[derive(Clone)]
 pub(crate) struct Assignment {
+    /// Whose turn it is at the destination.
+    pub(crate) turn: Turn,
     pub(crate) resource: Arc<Resource>,
     pub(crate) snapshot: Snapshot,
     /// How the run deploys.
@@ -61,8 +67,10 @@ pub(crate) async fn work(
         if rest(&mut assignments, reloaded).await.is_err() {
             return;
         }
-        let assignment = assignments.borrow_and_update().clone();
-        let retry = match process(&assignment, &templates, &host).await {
+        let Some((assignment, turn)) = take(&mut assignments).await else { return };
+        let outcome = process(&assignment, &templates, &host).await;
+        drop(turn);
+        let retry = match outcome {
             Ok(outcome) => {
                 backoff.reset();
                 if matches!(outcome, Outcome::Updated | Outcome::Reloaded) {
@@ -127,6 +135,21 @@ async fn rest(
         }
     }
     Ok(())
+}
+
+/// Waits for the turn at the destination; gives it with the newest assignment, or nothing if there
+/// is nothing to act for any more.
+async fn take(
+    assignments: &mut watch::Receiver<Assignment>,
+) -> Option<(Assignment, OwnedMutexGuard<()>)> {
+    loop {
+        let assignment = assignments.borrow_and_update().clone();
+        let turn = Arc::clone(&assignment.turn).lock_owned().await;
+        // A newer one may even have another destination.
+        if !assignments.has_changed().ok()? {
+            return Some((assignment, turn));
+        }
+    }
 }
 
 /// How much of `splay` this resource waits on this host: always the same.
@@ -213,6 +236,7 @@ mod tests {
         let mut resource = Resource::load(&path, Path::new("/templates"), b"").unwrap();
         resource.path = "/etc/confd/conf.d/a.toml".into();
         Assignment {
+            turn: Turn::default(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
             options: Options::default(),
