@@ -1,13 +1,10 @@
 //! etcd: one member or several, of either release.
 
-use std::env;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use crate::{Process, eventually, folder, free_ports};
+use crate::http::exchange;
+use crate::{Process, folder, free_ports, installed, present};
 
 /// Which etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,30 +16,13 @@ pub enum Release {
 }
 
 impl Release {
-    /// The program, which has to be installed.
     #[track_caller]
     fn program(self) -> PathBuf {
-        let program = match self {
-            Release::Debian => PathBuf::from("/usr/bin/etcd"),
-            Release::Newest => installed().join("bin/etcd"),
-        };
-        assert!(
-            program.exists(),
-            "there is no {}: tests/install-servers installs it",
-            program.display()
-        );
-        program
+        match self {
+            Release::Debian => present(PathBuf::from("/usr/bin/etcd")),
+            Release::Newest => installed("etcd"),
+        }
     }
-}
-
-/// The folder of the servers that `tests/install-servers` built.
-fn installed() -> PathBuf {
-    let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    given("CONFD_TEST_SERVERS").unwrap_or_else(|| {
-        let cache = given("XDG_CACHE_HOME");
-        let cache = cache.unwrap_or_else(|| given("HOME").unwrap_or_default().join(".cache"));
-        cache.join("confd-test-servers")
-    })
 }
 
 /// One etcd server. It is killed when this is dropped.
@@ -145,25 +125,15 @@ impl Etcd {
         self.process = Some(Process::start(&self.program, &self.arguments, &log));
     }
 
-    /// Whether it gets ready; if it ends instead, its output is shown.
     #[track_caller]
     fn becomes_healthy(&mut self) -> bool {
-        let mut ended = false;
-        eventually("etcd is ready", || {
-            ended = self.process.as_mut().is_none_or(Process::has_ended);
-            ended || self.is_healthy()
-        });
-        if ended && let Some(process) = &self.process {
-            let show = process.output();
-            // Shown only if the test fails.
-            std::io::stderr().write_all(show.as_bytes()).unwrap();
-        }
-        !ended
+        let Etcd { process, ports, .. } = self;
+        Process::becomes_ready(process, "etcd", || is_healthy(ports.metrics))
     }
 
     /// Whether it can write, and with it the cluster it is a member of.
     pub fn is_healthy(&self) -> bool {
-        self.http("/health").is_some_and(|answer| answer.contains("\"health\":\"true\""))
+        is_healthy(self.ports.metrics)
     }
 
     /// Where clients connect, as `127.0.0.1:PORT`.
@@ -249,8 +219,8 @@ impl Etcd {
     /// The sum of a metric's samples whose names and labels begin with this.
     #[track_caller]
     pub fn metric(&self, name: &str) -> f64 {
-        let answer = self.http("/metrics").expect("etcd tells its metrics");
-        let samples = answer.lines().filter(|line| line.starts_with(name));
+        let metrics = get(self.ports.metrics, "/metrics").expect("etcd tells its metrics");
+        let samples = metrics.lines().filter(|line| line.starts_with(name));
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
@@ -258,18 +228,16 @@ impl Etcd {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
 
-    /// The answer to a GET request on the port for metrics, if there is one soon.
-    fn http(&self, path: &str) -> Option<String> {
-        let soon = Duration::from_secs(2);
-        let address = ([127, 0, 0, 1], self.ports.metrics).into();
-        let mut stream = TcpStream::connect_timeout(&address, soon).ok()?;
-        stream.set_read_timeout(Some(soon)).ok()?;
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        Some(answer)
-    }
+fn is_healthy(metrics: u16) -> bool {
+    get(metrics, "/health").is_some_and(|answer| answer.contains("\"health\":\"true\""))
+}
+
+/// What is found on the port for metrics, if there is an answer soon.
+fn get(metrics: u16, path: &str) -> Option<String> {
+    let answer = exchange(&format!("127.0.0.1:{metrics}"), &format!("GET {path}"), &[], b"");
+    Some(answer.ok()?.text())
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -8,17 +8,23 @@
 #![expect(clippy::unwrap_used, reason = "only tests use this, and a test fails by panicking")]
 
 pub mod certificates;
+pub mod consul;
 pub mod etcd;
+pub mod http;
 pub mod process;
 pub mod proxy;
+pub mod stub;
 
 pub use certificates::Certificates;
+pub use consul::Consul;
 pub use etcd::{Etcd, Release};
 pub use process::Process;
 pub use proxy::{Proxy, Traffic};
+pub use stub::Stub;
 
+use std::env;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,4 +65,24 @@ fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     tempfile::Builder::new().prefix("confd-server-").tempdir_in(parent).unwrap()
+}
+
+/// A server's program that `tests/install-servers` built.
+#[track_caller]
+fn installed(name: &str) -> PathBuf {
+    let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = given("CONFD_TEST_SERVERS").unwrap_or_else(|| {
+        let cache = given("XDG_CACHE_HOME");
+        let cache = cache.unwrap_or_else(|| given("HOME").unwrap_or_default().join(".cache"));
+        cache.join("confd-test-servers")
+    });
+    present(folder.join("bin").join(name))
+}
+
+/// The program itself, which has to be there.
+#[track_caller]
+fn present(program: PathBuf) -> PathBuf {
+    let path = program.display();
+    assert!(program.exists(), "there is no {path}: tests/install-servers installs it");
+    program
 }

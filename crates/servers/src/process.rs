@@ -1,10 +1,13 @@
 //! A server's process.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::eventually;
 
 /// A running server, killed when this is dropped, and by the kernel when the thread that started
 /// it ends without having done so.
@@ -28,6 +31,25 @@ impl Process {
         Process { child, log: log.to_owned() }
     }
 
+    /// Waits until a server is ready; false if it has ended instead, and then its output is shown.
+    #[track_caller]
+    pub(crate) fn becomes_ready(
+        process: &mut Option<Self>,
+        name: &str,
+        is_ready: impl Fn() -> bool,
+    ) -> bool {
+        let mut ended = false;
+        eventually(&format!("{name} is ready"), || {
+            ended = process.as_mut().is_none_or(Process::has_ended);
+            ended || is_ready()
+        });
+        if ended && let Some(process) = process {
+            // Shown only if the test fails.
+            std::io::stderr().write_all(process.output().as_bytes()).unwrap();
+        }
+        !ended
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
@@ -41,8 +63,17 @@ impl Process {
     }
 
     /// Stops it where it is: its connections stay open and nothing answers.
+    #[track_caller]
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        eventually("every thread has stopped", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+            threads.into_iter().all(|thread| {
+                let state = fs::read_to_string(thread.unwrap().path().join("stat"));
+                // Behind the name, which is in brackets. A thread that is gone has stopped too.
+                state.map_or(true, |state| state.contains(") T "))
+            })
+        });
     }
 
     /// Lets it go on after [`freeze`](Self::freeze).

@@ -33,12 +33,17 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct State {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     traffic: Mutex<Traffic>,
     /// Connections made before this number was reached are reset.
     era: AtomicU64,
     /// How many connections were made.
     connections: AtomicU64,
+    /// How many are open, and how many were at most.
+    open: AtomicU64,
+    most: AtomicU64,
+    /// The first lines of the HTTP requests that passed.
+    requests: Mutex<Vec<String>>,
     ended: AtomicU64,
 }
 
@@ -48,10 +53,13 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
-            upstream: upstream.parse().unwrap(),
+            upstream: Mutex::new(upstream.parse().unwrap()),
             traffic: Mutex::new(Traffic::Flows),
             era: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            open: AtomicU64::new(0),
+            most: AtomicU64::new(0),
+            requests: Mutex::default(),
             ended: AtomicU64::new(0),
         });
         let shared = Arc::clone(&state);
@@ -69,6 +77,11 @@ impl Proxy {
         *self.state.traffic.lock().unwrap() = traffic;
     }
 
+    /// Has new connections lead to another server.
+    pub fn lead_to(&self, upstream: &str) {
+        *self.state.upstream.lock().unwrap() = upstream.parse().unwrap();
+    }
+
     /// Resets every open connection.
     pub fn cut(&self) {
         self.state.era.fetch_add(1, Ordering::SeqCst);
@@ -77,6 +90,17 @@ impl Proxy {
     /// How many connections were made so far.
     pub fn connections(&self) -> u64 {
         self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were open at once, at most.
+    pub fn most_connections(&self) -> u64 {
+        self.state.most.load(Ordering::SeqCst)
+    }
+
+    /// The first lines of all requests in HTTP/1.1 that clients have sent so far, such as `GET /v1/kv/a`;
+    /// those of one connection in their order.
+    pub fn requests(&self) -> Vec<String> {
+        self.state.requests.lock().unwrap().clone()
     }
 }
 
@@ -98,19 +122,25 @@ impl State {
             self.connections.fetch_add(1, Ordering::SeqCst);
             let server = match self.traffic() {
                 Traffic::Refused => None,
-                _ => TcpStream::connect(self.upstream).ok(),
+                _ => TcpStream::connect(*self.upstream.lock().unwrap()).ok(),
             };
             let Some(server) = server else {
                 reset(&client);
                 continue;
             };
             let era = self.era.load(Ordering::SeqCst);
-            for (from, to) in
-                [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
-            {
-                let shared = Arc::clone(&self);
-                thread::spawn(move || shared.copy(era, from, to));
-            }
+            let open = Arc::new(Open::new(&self));
+            let back = (server.try_clone().unwrap(), client.try_clone().unwrap(), open.clone());
+            let shared = Arc::clone(&self);
+            thread::spawn(move || {
+                let mut lines = Lines::default();
+                shared.copy(era, client, server, |bytes| lines.hear(bytes, &open));
+            });
+            let shared = Arc::clone(&self);
+            thread::spawn(move || {
+                let (from, to, _open) = back;
+                shared.copy(era, from, to, |_| ());
+            });
         }
     }
 
@@ -119,7 +149,13 @@ impl State {
     }
 
     /// Carries bytes one way until either side ends or the connection is cut.
-    fn copy(&self, era: u64, mut from: TcpStream, mut to: TcpStream) {
+    fn copy(
+        &self,
+        era: u64,
+        mut from: TcpStream,
+        mut to: TcpStream,
+        mut overhear: impl FnMut(&[u8]),
+    ) {
         from.set_read_timeout(Some(GLANCE)).unwrap();
         let _ = to.set_nodelay(true);
         let mut buffer = [0; 16 * 1024];
@@ -140,6 +176,7 @@ impl State {
                 }
                 Err(_) => break,
             };
+            overhear(&buffer[..length]);
             while self.traffic() == Traffic::Held && self.era.load(Ordering::SeqCst) == era {
                 thread::sleep(GLANCE);
             }
@@ -153,6 +190,47 @@ impl State {
         // Either may be closed already.
         let _ = to.shutdown(std::net::Shutdown::Both);
         let _ = from.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// A connection that is open, for as long as this is there.
+struct Open(Arc<State>);
+
+impl Open {
+    fn new(state: &Arc<State>) -> Self {
+        let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
+        state.most.fetch_max(open, Ordering::SeqCst);
+        Open(Arc::clone(state))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What one client sent of the line it is at, if that can be one of HTTP.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    /// The longest line that is looked at.
+    const LONGEST: usize = 8 * 1024;
+
+    fn hear(&mut self, bytes: &[u8], connection: &Open) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.0.len() < Lines::LONGEST {
+                self.0.extend(part);
+            }
+            if part.ends_with(b"\n") {
+                if let Some(request) = self.0.strip_suffix(b" HTTP/1.1\r\n") {
+                    let request = String::from_utf8_lossy(request).into_owned();
+                    connection.0.requests.lock().unwrap().push(request);
+                }
+                self.0.clear();
+            }
+        }
     }
 }
 

@@ -1,0 +1,81 @@
+//! A server of HTTP that says what a test wants it to say: for answers that no real server can be
+//! brought to give.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What is answered to a request's head (first line and headers): all bytes, after which the
+/// connection is closed; nothing has the connection closed at once.
+type Answer = dyn Fn(&str) -> Vec<u8> + Send + Sync;
+
+/// A server on a port of its own, until this is dropped.
+#[derive(Debug)]
+pub struct Stub {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    heads: Mutex<Vec<String>>,
+    ended: AtomicBool,
+}
+
+impl Stub {
+    /// Starts a server that answers each request by this function. It is called on a thread of the
+    /// connection and may take its time. Requests may have no body.
+    pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shared, answer) = (Arc::new(Shared::default()), Arc::new(answer));
+        let stub = Stub { address, shared: Arc::clone(&shared) };
+        thread::spawn(move || {
+            while let Ok((client, _)) = listener.accept() {
+                if shared.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (shared, answer) = (Arc::clone(&shared), Arc::clone(&answer));
+                thread::spawn(move || shared.serve(client, &*answer));
+            }
+        });
+        stub
+    }
+
+    /// Where clients connect, as `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The heads of all requests so far.
+    pub fn heads(&self) -> Vec<String> {
+        self.shared.heads.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts; if that fails, it has ended already.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut client: TcpStream, answer: &Answer) {
+        let mut head = String::new();
+        let mut reader = BufReader::new(client.try_clone().unwrap());
+        while !head.ends_with("\r\n\r\n") {
+            match reader.read_line(&mut head) {
+                Ok(1..) => {}
+                // It was connected to and nothing was asked.
+                _ => return,
+            }
+        }
+        self.heads.lock().unwrap().push(head.clone());
+        // The client may have given up.
+        let _ = client.write_all(&answer(&head));
+    }
+}
