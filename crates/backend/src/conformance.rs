@@ -7,10 +7,11 @@
 mod fixtures;
 mod watching;
 
-use store::{Key, Prefix, Scope, View};
+use store::{Prefix, Scope, View};
 
 use self::fixtures::{Environment, Etcd, Files};
 use crate::Backend;
+use crate::following::scope;
 
 /// A store that a test can change, and the backend that reads it.
 trait Fixture: Default + Send {
@@ -36,10 +37,6 @@ trait Fixture: Default + Send {
     fn disconnect(&mut self) {}
     /// Lets the backend connect again.
     fn reconnect(&mut self) {}
-}
-
-fn scope(keys: &[&str]) -> Scope {
-    keys.iter().map(|key| Key::from(*key)).collect()
 }
 
 async fn store<F: Fixture>(pairs: &[(&str, &str)]) -> F {

@@ -15,6 +15,8 @@ pub mod tls;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod following;
 
 pub use env::Env;
 pub use error::Error;

@@ -7,7 +7,8 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::fixtures::{Etcd, Files};
-use super::{Fixture, promises, scope, store};
+use super::{Fixture, promises, store};
+use crate::following::scope;
 use crate::{Update, Watch};
 
 /// How long a change may take until it is seen, on a machine that is busy.

@@ -9,8 +9,9 @@ use servers::{Certificates, Etcd, Proxy, Release, Traffic};
 
 use tokio::time::sleep;
 
-use super::{BOUND, Follower, at, read, scope, text, with_both_releases};
+use super::{at, follow, read, with_both_releases};
 use crate::etcd::Options;
+use crate::following::{BOUND, scope, text};
 use crate::{Backend, tls};
 
 /// A server with the user `app` (password `secret`), who may read `/app`.
@@ -61,7 +62,7 @@ async fn who_may_not_read_is_told_why_and_need_not_try_again(release: Release) {
 
 async fn a_token_that_the_server_forgot_is_replaced(release: Release) {
     let mut server = with_users(release);
-    let mut follower = Follower::start(as_user(&[&server.address()], "secret")).await;
+    let mut follower = follow(as_user(&[&server.address()], "secret")).await;
     // A restart forgets every token.
     server.kill();
     server.restart();
@@ -91,7 +92,7 @@ async fn an_expired_token_is_renewed(release: Release) {
     let proxy = Proxy::before(&server.address());
     let source = crate::Etcd::new(as_user(&[&server.address()], "secret"));
     source.read(&[scope(&["/app"])]).await.unwrap();
-    let mut follower = Follower::start(as_user(&[&proxy.address()], "secret")).await;
+    let mut follower = follow(as_user(&[&proxy.address()], "secret")).await;
     by_root(&server, "put /app/a 2");
     follower.sees(&["/app/a=2"]).await;
     tokens_expire(&server).await;
@@ -110,7 +111,7 @@ async fn an_expired_token_is_renewed(release: Release) {
 async fn changed_users_and_roles_leave_others_following(release: Release) {
     let server = with_users(release);
     let proxy = Proxy::before(&server.address());
-    let mut follower = Follower::start(as_user(&[&proxy.address()], "secret")).await;
+    let mut follower = follow(as_user(&[&proxy.address()], "secret")).await;
     by_root(&server, "role add another");
     by_root(&server, "user add another:pw");
     by_root(&server, "put /app/a 2");
@@ -123,7 +124,7 @@ async fn changed_users_and_roles_leave_others_following(release: Release) {
 async fn a_changed_password_is_told_and_one_that_is_set_right_goes_on(release: Release) {
     let server = with_users(release);
     let proxy = Proxy::before(&server.address());
-    let mut follower = Follower::start(as_user(&[&proxy.address()], "secret")).await;
+    let mut follower = follow(as_user(&[&proxy.address()], "secret")).await;
     proxy.set(Traffic::Refused);
     proxy.cut();
     by_root(&server, "user delete app");
@@ -170,7 +171,7 @@ async fn new_certificates_count_from_the_next_connection_on(release: Release) {
         key: Some(path("client.key")),
         insecure: false,
     };
-    let mut follower = Follower::start(Options { tls, ..at(&[&server.address()]) }).await;
+    let mut follower = follow(Options { tls, ..at(&[&server.address()]) }).await;
     // Another CA, and everything signed by it.
     server.kill();
     install(&Certificates::new());

@@ -6,7 +6,8 @@ use etcd_client::{Txn, TxnOp};
 use servers::Release;
 use tokio::time::sleep;
 
-use super::{Follower, at, put, put_all, read, scope, text, with_both_releases, writer};
+use super::{at, follow, put, put_all, read, with_both_releases, writer};
+use crate::following::{BOUND, Follower, scope, text};
 use crate::{Backend, Etcd};
 
 /// How many requests of a kind were answered.
@@ -22,7 +23,7 @@ async fn a_change_costs_no_reading_and_all_keys_share_one_stream(release: Releas
         put(&mut client, key, "0").await;
     }
     let keys = ["/app", "/app/a", "/b", "/c"];
-    let mut follower = Follower::start_asking(at(&[&server.address()]), &keys);
+    let mut follower = Follower::start_asking(Etcd::new(at(&[&server.address()])), &keys);
     follower.sees(&["/app/a=0", "/b/a=0", "/c/a=0"]).await;
     put(&mut client, "/app/a", "1").await;
     follower.sees(&["/app/a=1", "/b/a=0", "/c/a=0"]).await;
@@ -93,7 +94,7 @@ async fn a_thousand_keys_are_followed_each_by_itself(release: Release) {
     let keys: Vec<_> = (0..1_000).map(|number| format!("/{number:04}")).collect();
     let names: Vec<_> = keys.iter().map(String::as_str).collect();
     put(&mut client, "/0000/a", "0").await;
-    let mut follower = Follower::start_asking(at(&[&server.address()]), &names);
+    let mut follower = Follower::start_asking(Etcd::new(at(&[&server.address()])), &names);
     follower.sees(&["/0000/a=0"]).await;
     put(&mut client, "/0999", "1").await;
     put(&mut client, "/0500/a", "2").await;
@@ -110,7 +111,7 @@ async fn large_values_arrive_in_readings_and_in_events(release: Release) {
     }
     let snapshot = read(at(&[&server.address()]), &["/app"]).await.unwrap();
     assert_eq!(snapshot.iter().map(|(_, value)| value.len()).sum::<usize>(), 10 << 20);
-    let mut follower = Follower::start(at(&[&server.address()])).await;
+    let mut follower = follow(at(&[&server.address()])).await;
     for number in 0..10 {
         put(&mut client, &format!("/app/{number}"), &large("y")).await;
     }
@@ -118,7 +119,7 @@ async fn large_values_arrive_in_readings_and_in_events(release: Release) {
         (0..10).map(|number| format!("/app/{number}={}", large("y"))).collect();
     expected.sort();
     follower
-        .wait("the last large value", super::BOUND, |known| {
+        .wait("the last large value", BOUND, |known| {
             known.snapshot.as_ref().is_some_and(|snapshot| text(snapshot) == expected)
         })
         .await;

@@ -6,14 +6,13 @@ use etcd_client::Client;
 use servers::{Release, Traffic};
 use tokio::time::{Instant, sleep};
 
-use super::{
-    BOUND, Follower, SILENCE, at, behind_a_proxy, put, put_all, with_both_releases, writer,
-};
+use super::{SILENCE, at, behind_a_proxy, follow, put, put_all, with_both_releases, writer};
+use crate::following::{BOUND, Known};
 
 async fn a_server_that_was_killed_is_followed_again(release: Release) {
     let mut server = servers::Etcd::start(release);
     put(&mut writer(&server).await, "/app/a", "1").await;
-    let mut follower = Follower::start(at(&[&server.address()])).await;
+    let mut follower = follow(at(&[&server.address()])).await;
     for value in ["2", "3"] {
         server.kill();
         follower.is_told("cannot reach etcd", BOUND).await;
@@ -30,7 +29,7 @@ async fn a_wiped_server_is_read_anew(release: Release) {
         put(&mut client, "/app/a", &number.to_string()).await;
     }
     put(&mut client, "/app/gone", "1").await;
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     // At first it has fewer revisions than before, the second time more by the time it is seen.
     for changes in [1, 60] {
         proxy.set(Traffic::Refused);
@@ -62,7 +61,7 @@ async fn a_server_restored_from_a_backup_is_read_anew(release: Release) {
     for number in 0..10 {
         put(&mut client, "/other", &number.to_string()).await;
     }
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     follower.sees(&["/app/a=0", "/app/b=0"]).await;
     proxy.set(Traffic::Refused);
     proxy.cut();
@@ -86,10 +85,10 @@ async fn a_reconnection_reads_no_more_than_it_needs(release: Release) {
     let pair = |number| (format!("/app/{number}"), "some value".to_owned());
     put_all(&mut client, (0..2_000).map(pair)).await;
     put(&mut client, "/app-beside", "0").await;
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     put(&mut client, "/app/x", "1").await;
     let is = |value: &'static [u8]| {
-        move |known: &super::Known| {
+        move |known: &Known| {
             let snapshot = known.snapshot.as_ref();
             snapshot.and_then(|seen| seen.get(b"/app/x")).is_some_and(|seen| seen == value)
         }
@@ -115,7 +114,7 @@ async fn a_compacted_history_is_read_anew(release: Release) {
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
     put(&mut client, "/app/gone", "1").await;
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     proxy.set(Traffic::Refused);
     proxy.cut();
     client.delete("/app/gone", None).await.unwrap();
@@ -134,7 +133,7 @@ async fn a_compacted_history_is_read_anew(release: Release) {
 async fn a_compaction_while_nothing_is_broken_disturbs_nobody(release: Release) {
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     // The stream is open when this has arrived.
     put(&mut client, "/app/a", "1").await;
     follower.sees(&["/app/a=1"]).await;
@@ -161,7 +160,7 @@ async fn write_until(mut client: Client, end: Instant) -> u32 {
 async fn a_network_that_is_cut_again_and_again_loses_nothing(release: Release) {
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     let writing = tokio::spawn(write_until(client, Instant::now() + Duration::from_secs(3)));
     let mut round = 0;
     while !writing.is_finished() {
@@ -182,7 +181,7 @@ async fn a_slow_network_only_delays(release: Release) {
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     proxy.set(Traffic::Slow(Duration::from_millis(50)));
     put(&mut client, "/app/a", "0").await;
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     let last = write_until(client, Instant::now() + Duration::from_millis(500)).await;
     follower.sees(&[&format!("/app/a={last}")]).await;
     follower.was_told_nothing();
@@ -193,7 +192,7 @@ async fn frozen(release: Release) {
     let server = servers::Etcd::start(release);
     let mut client = writer(&server).await;
     put(&mut client, "/app/a", "1").await;
-    let mut follower = Follower::start(at(&[&server.address()])).await;
+    let mut follower = follow(at(&[&server.address()])).await;
     put(&mut client, "/app/a", "2").await;
     follower.sees(&["/app/a=2"]).await;
     server.process().freeze();
@@ -207,7 +206,7 @@ async fn frozen(release: Release) {
 async fn half_open(release: Release) {
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "1").await;
-    let mut follower = Follower::start(at(&[&proxy.address()])).await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
     put(&mut client, "/app/a", "2").await;
     follower.sees(&["/app/a=2"]).await;
     proxy.set(Traffic::Held);

@@ -2,7 +2,8 @@
 
 use servers::{Etcd, Release};
 
-use super::{BOUND, Follower, at, put, read, text, with_both_releases, writer};
+use super::{at, follow, put, read, with_both_releases, writer};
+use crate::following::{BOUND, text};
 
 fn addresses(members: &[Etcd]) -> Vec<String> {
     members.iter().map(Etcd::address).collect()
@@ -17,7 +18,7 @@ async fn the_node_that_is_asked_and_the_leader_can_be_killed(release: Release) {
     let addresses = addresses(&members);
     let nodes: Vec<_> = addresses.iter().map(String::as_str).collect();
     put(&mut writer(&members[0]).await, "/app/a", "1").await;
-    let mut follower = Follower::start(at(&nodes)).await;
+    let mut follower = follow(at(&nodes)).await;
     follower.sees(&["/app/a=1"]).await;
     // The first node is the one that is asked.
     for (round, victim) in [0, leader(&members)].into_iter().enumerate() {
@@ -37,7 +38,7 @@ async fn a_cluster_without_quorum_is_an_error_and_not_the_past(release: Release)
     let addresses = addresses(&members);
     let nodes: Vec<_> = addresses.iter().map(String::as_str).collect();
     put(&mut writer(&members[0]).await, "/app/a", "1").await;
-    let mut follower = Follower::start(at(&nodes)).await;
+    let mut follower = follow(at(&nodes)).await;
     let [_, second, third] = &mut members;
     second.kill();
     third.kill();

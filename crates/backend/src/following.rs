@@ -1,0 +1,111 @@
+//! Following a backend in tests as an agent does: it is asked for the next state for ever, with a
+//! short rest after an error.
+
+use std::time::Duration;
+
+use store::{Key, Scope, Snapshot};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::{Backend, Error};
+
+/// How long after the end of a fault the last change may take to arrive. A connection that was
+/// refused is tried again at once; the rest is for a machine that is busy.
+pub(crate) const BOUND: Duration = Duration::from_secs(8);
+
+pub(crate) fn scope(keys: &[&str]) -> Scope {
+    keys.iter().map(|key| Key::from(*key)).collect()
+}
+
+/// The pairs, as `key=value`.
+pub(crate) fn text(snapshot: &Snapshot) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    snapshot.iter().map(|(key, value)| format!("{}={}", text(key), text(value))).collect()
+}
+
+/// What is there now for one scope.
+pub(crate) async fn read(source: &impl Backend, keys: &[&str]) -> Result<Snapshot, Error> {
+    Ok(source.read(&[scope(keys)]).await?.remove(0))
+}
+
+/// What a follower knows.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) snapshot: Option<Snapshot>,
+    /// How many states there were.
+    pub(crate) states: usize,
+    pub(crate) errors: Vec<Error>,
+}
+
+/// A task that follows some keys.
+pub(crate) struct Follower {
+    task: JoinHandle<()>,
+    known: watch::Receiver<Known>,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Follower {
+    /// Follows `/app`, and has its first state.
+    pub(crate) async fn start(source: impl Backend + 'static) -> Self {
+        let mut follower = Self::start_asking(source, &["/app"]);
+        follower.wait("the first state", BOUND, |known| known.snapshot.is_some()).await;
+        follower
+    }
+
+    /// Follows these keys, and does not wait.
+    pub(crate) fn start_asking(source: impl Backend + 'static, keys: &[&str]) -> Self {
+        let scopes = [scope(keys)];
+        let (sender, known) = watch::channel(Known::default());
+        let task = tokio::spawn(async move {
+            let mut watch = source.watch(&scopes).await.unwrap().unwrap();
+            loop {
+                let next = watch.next().await;
+                let failed = next.is_err();
+                sender.send_modify(|known| match next {
+                    Ok(mut update) => {
+                        known.snapshot = Some(update.snapshots.remove(0));
+                        known.states += 1;
+                    }
+                    Err(error) => known.errors.push(error),
+                });
+                if failed {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+        });
+        Follower { task, known }
+    }
+
+    pub(crate) async fn wait(
+        &mut self,
+        what: &str,
+        bound: Duration,
+        condition: impl Fn(&Known) -> bool,
+    ) {
+        let arrived = timeout(bound, self.known.wait_for(|known| condition(known))).await.is_ok();
+        assert!(arrived, "not within {bound:?}: {what}; {:?}", *self.known.borrow());
+    }
+
+    /// Waits until the state is exactly this.
+    pub(crate) async fn sees(&mut self, pairs: &[&str]) {
+        let is = |known: &Known| known.snapshot.as_ref().is_some_and(|seen| text(seen) == pairs);
+        self.wait(&format!("{pairs:?}"), BOUND, is).await;
+    }
+
+    /// Waits for an error that is told in these words, among others.
+    pub(crate) async fn is_told(&mut self, words: &str, bound: Duration) {
+        let told = |known: &Known| known.errors.iter().any(|why| why.to_string().contains(words));
+        self.wait(words, bound, told).await;
+    }
+
+    pub(crate) fn was_told_nothing(&self) {
+        let known = self.known.borrow();
+        assert!(known.errors.is_empty(), "{:?}", known.errors);
+    }
+}
