@@ -20,14 +20,13 @@ use agent::{
     duration,
 };
 use anyhow::{Context as _, anyhow, bail};
-use backend::{etcd, tls};
 use tracing::{info, warn};
 
 use crate::{
     logging::Level,
     settings::{self, Kind, SETTINGS, Setting, Value},
     source::Source,
-    srv::Discovery,
+    stores::{self, Variables},
 };
 
 /// Everything a run needs to know.
@@ -106,8 +105,7 @@ pub(crate) fn load(
         _ => PathBuf::from("/etc/confd/confd.toml"),
     };
     let file = read_file(&path, notices)?;
-    let peers = env("ETCDCTL_PEERS").filter(|peers| !peers.is_empty());
-    let peers = peers.map(|peers| peers.to_string_lossy().into_owned());
+    let variables = stores::variables(&env);
     let env = read_env(env);
     let file_wins = match flags.get("config-precedence").or(file.get("config-precedence")) {
         Some(Value::Text(word)) if word == "file" => true,
@@ -120,16 +118,16 @@ pub(crate) fn load(
         note_overrides(&flags, &file, &path, notices);
     }
     let layers = if file_wins { [file, flags, env] } else { [flags, env, file] };
-    Merged { layers, fill_empty: file_wins, peers }.config(notices)
+    Merged { layers, fill_empty: file_wins, variables }.config(notices)
 }
 
 /// The layers, first to last in precedence.
-struct Merged {
+pub(crate) struct Merged {
     layers: [Layer; 3],
     /// confd 0.16: the environment counts where the other layers give nothing *or an empty text*.
     fill_empty: bool,
-    /// `ETCDCTL_PEERS`: nodes for the backend `etcd` where none are given.
-    peers: Option<String>,
+    /// What the environment says to the stores' own clients.
+    pub(crate) variables: Variables,
 }
 
 impl Merged {
@@ -141,7 +139,7 @@ impl Merged {
         given.next().cloned().or_else(default).unwrap_or(empty.clone())
     }
 
-    fn switch(&self, flag: &str) -> bool {
+    pub(crate) fn switch(&self, flag: &str) -> bool {
         self.value(flag) == Value::Switch(true)
     }
 
@@ -149,22 +147,27 @@ impl Merged {
         if let Value::Number(number) = self.value(flag) { number } else { 0 }
     }
 
-    fn bytes(&self, flag: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, flag: &str) -> Vec<u8> {
         if let Value::Text(text) = self.value(flag) { text.into_vec() } else { Vec::new() }
     }
 
+    /// A text that counts as not given if it is empty.
+    pub(crate) fn some_text(&self, flag: &str) -> anyhow::Result<Option<String>> {
+        Ok(Some(self.text(flag)?).filter(|text| !text.is_empty()))
+    }
+
     /// A text that has to be UTF-8: names and words, not paths and keys.
-    fn text(&self, flag: &str) -> anyhow::Result<String> {
+    pub(crate) fn text(&self, flag: &str) -> anyhow::Result<String> {
         String::from_utf8(self.bytes(flag)).map_err(|error| {
             anyhow!("-{flag} is not valid UTF-8: \"{}\"", error.as_bytes().escape_ascii())
         })
     }
 
-    fn list(&self, flag: &str) -> Vec<OsString> {
+    pub(crate) fn list(&self, flag: &str) -> Vec<OsString> {
         if let Value::List(list) = self.value(flag) { list } else { Vec::new() }
     }
 
-    fn path(&self, flag: &str) -> PathBuf {
+    pub(crate) fn path(&self, flag: &str) -> PathBuf {
         PathBuf::from(OsString::from_vec(self.bytes(flag)))
     }
 
@@ -191,83 +194,11 @@ impl Merged {
             reconcile: self.duration("reconcile")?,
             shutdown_timeout: self.duration("shutdown-timeout")?,
         };
-        let source = self.source(notices)?;
+        let source = stores::source(self, notices)?;
         Ok(Config { level, source, settings, mode, schedule })
     }
 
-    fn source(&self, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
-        match self.text("backend")?.as_str() {
-            "env" => Ok(Source::Env),
-            "file" => Ok(Source::File {
-                files: self.list("file").into_iter().map(PathBuf::from).collect(),
-                filter: self.bytes("filter"),
-            }),
-            "etcd" => {
-                let peers = self.peers.as_deref().unwrap_or("http://127.0.0.1:4001");
-                self.etcd("etcd", peers.split(',').map(str::to_owned).collect(), notices)
-            }
-            "etcdv3" => self.etcd("etcdv3", vec!["127.0.0.1:2379".to_owned()], notices),
-            // As in confd, where it is etcd without a default node.
-            "" => self.etcd("etcd", Vec::new(), notices),
-            "consul" | "dynamodb" | "rancher" | "redis" | "ssm" | "vault" | "zookeeper" => {
-                bail!(
-                    "backend {:?} is not there yet: this confd reads keys from \"env\", \"etcd\" and \"file\"",
-                    self.text("backend")?
-                )
-            }
-            _ => bail!("Invalid backend"),
-        }
-    }
-
-    /// etcd under one of its names, at `default` if no nodes are given.
-    fn etcd(
-        &self,
-        name: &'static str,
-        default: Vec<String>,
-        notices: &mut Vec<Notice>,
-    ) -> anyhow::Result<Source> {
-        let nodes = self.list("node").into_iter().map(|node| node.to_string_lossy().into_owned());
-        let nodes = Some(nodes.collect()).filter(|nodes: &Vec<_>| !nodes.is_empty());
-        let nodes = nodes.unwrap_or(default);
-        let discovery = self.discovery(name)?;
-        if nodes.is_empty() && discovery.is_none() {
-            bail!("etcdclient: no available endpoints");
-        }
-        let file = |flag| Some(self.path(flag)).filter(|path| !path.as_os_str().is_empty());
-        let tls = tls::Options {
-            ca: file("client-ca-keys"),
-            certificate: file("client-cert"),
-            key: file("client-key"),
-            insecure: self.switch("client-insecure"),
-        };
-        if tls.certificate.is_some() != tls.key.is_some() {
-            notices.push(Notice::Warning(
-                "client-cert and client-key count only together: no client certificate is used"
-                    .into(),
-            ));
-        }
-        let user = match self.switch("basic-auth") {
-            true => Some((self.text("username")?, self.text("password")?)),
-            false => None,
-        };
-        // As in confd: half of it counts as none.
-        let user = user.filter(|(name, password)| !name.is_empty() && !password.is_empty());
-        Ok(Source::Etcd { name, discovery, options: etcd::Options { nodes, tls, user } })
-    }
-
-    /// The SRV record that names the nodes of `backend`, if one does. As in confd, only `etcd` has
-    /// the scheme put before them.
-    fn discovery(&self, backend: &str) -> anyhow::Result<Option<Discovery>> {
-        let record = match (self.text("srv-record")?, self.text("srv-domain")?) {
-            (record, _) if !record.is_empty() => record,
-            (_, domain) if !domain.is_empty() => format!("_{backend}._tcp.{domain}."),
-            _ => return Ok(None),
-        };
-        let scheme = if backend == "etcd" { Some(self.text("scheme")?) } else { None };
-        Ok(Some(Discovery { record, scheme }))
-    }
-
-    fn duration(&self, flag: &str) -> anyhow::Result<Duration> {
+    pub(crate) fn duration(&self, flag: &str) -> anyhow::Result<Duration> {
         let text = self.text(flag)?;
         duration::parse(&text).map_err(|why| anyhow!("invalid value {text:?} for -{flag}: {why}"))
     }

@@ -119,7 +119,7 @@ fn scan(mut words: impl Iterator<Item = OsString>) -> Result<Option<Vec<OsString
         let name = setting.flag;
         let value = match (setting.kind, value) {
             (Kind::Switch, None) => "true".into(),
-            (Kind::Switch, Some(value)) => match boolean(&value) {
+            (Kind::Switch, Some(value)) => match value.to_str().and_then(boolean) {
                 Some(on) => on.to_string().into(),
                 None => {
                     return Err(format!(
@@ -157,8 +157,8 @@ fn scan(mut words: impl Iterator<Item = OsString>) -> Result<Option<Vec<OsString
 }
 
 /// Go's twelve spellings of a boolean.
-fn boolean(value: &OsStr) -> Option<bool> {
-    match value.to_str()? {
+pub(crate) fn boolean(value: &str) -> Option<bool> {
+    match value {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
         _ => None,

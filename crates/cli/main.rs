@@ -11,6 +11,7 @@ mod settings;
 mod signals;
 mod source;
 mod srv;
+mod stores;
 
 use std::{
     ffi::OsString,

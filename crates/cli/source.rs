@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use backend::{Backend, Env, Etcd, File, etcd};
+use backend::{Backend, Consul, Env, Etcd, File, consul, etcd};
 use render::Host;
 
 use crate::srv::Discovery;
@@ -28,6 +28,13 @@ pub(crate) enum Source {
         /// Where it is, and who asks.
         options: etcd::Options,
     },
+    /// Consul's key/value store.
+    Consul {
+        /// Where its nodes are to be looked up, if they are.
+        discovery: Option<Discovery>,
+        /// Where it is, and who asks for what.
+        options: consul::Options,
+    },
 }
 
 impl Source {
@@ -37,6 +44,7 @@ impl Source {
             Source::Env => "env",
             Source::File { .. } => "file",
             Source::Etcd { name, .. } => name,
+            Source::Consul { .. } => "consul",
         }
     }
 
@@ -48,7 +56,15 @@ impl Source {
                 let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
                 names.join(", ")
             }
-            Source::Etcd { options, .. } => options.nodes.join(", "),
+            Source::Etcd { .. } | Source::Consul { .. } => self.nodes().join(", "),
+        }
+    }
+
+    fn nodes(&self) -> &[String] {
+        match self {
+            Source::Etcd { options, .. } => &options.nodes,
+            Source::Consul { options, .. } => &options.nodes,
+            Source::Env | Source::File { .. } => &[],
         }
     }
 
@@ -62,12 +78,15 @@ impl Source {
         host: &Arc<dyn Host>,
         before: Option<&Source>,
     ) -> anyhow::Result<()> {
-        if let Source::Etcd { discovery: Some(discovery), options, .. } = self {
-            let before = match before {
-                Some(Source::Etcd { options, .. }) => options.nodes.as_slice(),
-                _ => &[],
-            };
-            options.nodes = discovery.nodes(host, before).await?;
+        let before = before.map(Source::nodes).unwrap_or_default();
+        match self {
+            Source::Etcd { discovery: Some(discovery), options, .. } => {
+                options.nodes = discovery.nodes(host, before).await?;
+            }
+            Source::Consul { discovery: Some(discovery), options } => {
+                options.nodes = discovery.nodes(host, before).await?;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -78,6 +97,7 @@ impl Source {
             Source::Env => Box::new(Env::new(std::env::vars_os())),
             Source::File { files, filter } => Box::new(File::new(files.iter().cloned(), filter)),
             Source::Etcd { options, .. } => Box::new(Etcd::new(options.clone())),
+            Source::Consul { options, .. } => Box::new(Consul::new(options.clone())),
         }
     }
 }

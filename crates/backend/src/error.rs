@@ -47,6 +47,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// What is given as a token cannot be one.
+    #[error("the token holds bytes that no HTTP header may hold")]
+    Token,
+
     /// No node answered: `cannot reach etcd: http://127.0.0.1:2379: connection refused`.
     #[error("cannot reach {backend}: {}", list(attempts))]
     Unreachable {
@@ -86,6 +90,7 @@ impl Error {
             Error::Document { .. }
             | Error::Filter(_)
             | Error::Tls { .. }
+            | Error::Token
             | Error::Refused { .. } => false,
         }
     }
@@ -129,6 +134,8 @@ fn advised(reason: &str) -> String {
         ("UnknownCa", "it does not trust the CA that signed the client certificate"),
         ("connection refused", "nothing listens there"),
         ("InvalidContentType", "it does not speak TLS"),
+        ("HTTP request to an HTTPS server", "give it as https://HOST:PORT"),
+        ("ACL not found", "the token is not, or no longer, known to it"),
     ];
     let known = |words: &str| reason.to_lowercase().contains(&words.to_lowercase());
     match advice.into_iter().find(|(words, _)| known(words)) {
@@ -145,6 +152,49 @@ pub(crate) fn reason(cause: &io::Error) -> String {
         None => &text,
     };
     words.to_lowercase()
+}
+
+/// What somebody says, and what caused it: the useful words are often only in the cause's cause.
+pub(crate) fn causes(message: &str, source: Option<&(dyn std::error::Error + 'static)>) -> String {
+    /// They say only that something below them failed.
+    const EMPTY: [&str; 2] = ["transport error", "client error ("];
+    let mut parts = Vec::new();
+    if !message.is_empty() {
+        parts.push(in_our_words(message));
+    }
+    let mut next = source;
+    while let Some(cause) = next {
+        let text = in_our_words(&cause.to_string());
+        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
+            // A cause that repeats what it caused stands for both.
+            parts.retain(|part| !text.contains(part.as_str()));
+            parts.push(text);
+        }
+        next = cause.source();
+    }
+    if parts.len() > 1 {
+        parts.retain(|part| !EMPTY.iter().any(|words| part.starts_with(words)));
+    }
+    parts.join(": ")
+}
+
+/// The system's words for an error begin with a small letter and have no number.
+fn in_our_words(text: &str) -> String {
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text.to_owned(),
+    }
+}
+
+/// The cause of a failure over TLS, with what is likely behind it. In TLS 1.3 a server refuses a
+/// client's certificate after the client takes the connection for made, and how that looks is a
+/// matter of chance.
+pub(crate) fn hung_up(cause: String) -> String {
+    let hung_up = ["connection closed", "broken pipe", "connection reset", "alert", "eof"];
+    match hung_up.iter().any(|words| cause.contains(words)) {
+        true => format!("{cause} (perhaps it wants another client certificate, or no TLS)"),
+        false => cause,
+    }
 }
 
 #[cfg(test)]

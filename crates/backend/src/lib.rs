@@ -7,17 +7,23 @@
 //! What every backend promises is written once, as the tests of the `conformance` module, and every
 //! source runs all of them.
 
+pub mod consul;
 pub mod env;
 pub mod error;
 pub mod etcd;
 pub mod file;
 pub mod tls;
 
+mod address;
+mod failover;
+mod tracked;
+
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod following;
 
+pub use consul::Consul;
 pub use env::Env;
 pub use error::Error;
 pub use etcd::Etcd;

@@ -7,11 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    WantsVerifier,
+};
 
 use crate::Error;
 
@@ -27,6 +31,9 @@ pub struct Options {
     pub certificate: Option<PathBuf>,
     /// A file of the client certificate's private key, in PEM.
     pub key: Option<PathBuf>,
+    /// The name that the server's certificate has to be for, where it is not the name or address
+    /// that the server is reached by.
+    pub server_name: Option<String>,
     /// Accept any server certificate. Whoever can get between can then read and change everything.
     pub insecure: bool,
 }
@@ -38,15 +45,26 @@ impl Options {
         self.ca.is_some() || self.identity().is_some()
     }
 
+    /// A configuration for a client that speaks no TLS and yet has to be given one: it trusts nobody.
+    pub(crate) fn none() -> Result<ClientConfig, Error> {
+        let builder = builder(&Arc::new(ring::default_provider()))?;
+        Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    }
+
     /// Reads the files. `protocol` is what is spoken over TLS, as ALPN names it.
     pub(crate) fn client_config(&self, protocol: &[u8]) -> Result<ClientConfig, Error> {
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|cause| Error::tls(Path::new("TLS"), cause))?;
-        let builder = match self.insecure {
-            true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Any(provider))),
-            false => builder.with_root_certificates(self.roots()?),
+        let builder = builder(&provider)?;
+        let verifier = match &self.server_name {
+            _ if self.insecure => Some(Verifier::of_any(provider)),
+            Some(name) => Some(Verifier::of(name, self.roots()?, provider)?),
+            None => None,
+        };
+        let builder = match verifier {
+            Some(verifier) => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+            }
+            None => builder.with_root_certificates(self.roots()?),
         };
         let mut config = match self.identity() {
             Some((certificate, key)) => builder
@@ -79,6 +97,14 @@ impl Options {
     }
 }
 
+fn builder(
+    provider: &Arc<CryptoProvider>,
+) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
+    ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|cause| Error::tls(Path::new("TLS"), cause))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|cause| Error::file("open", path, cause))
 }
@@ -100,20 +126,45 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
         .map_err(|_| Error::tls(path, "no private key in PEM is in it"))
 }
 
-/// Takes every certificate, yet checks that the server has its key.
+/// Takes certificates that rustls alone would not: all, or those for another name than the one that
+/// the server is reached by. It always checks that the server has the certificate's key.
 #[derive(Debug)]
-struct Any(Arc<CryptoProvider>);
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// The name that counts, and who checks it; without one every certificate does.
+    expected: Option<(ServerName<'static>, Arc<WebPkiServerVerifier>)>,
+}
 
-impl ServerCertVerifier for Any {
+impl Verifier {
+    fn of_any(provider: Arc<CryptoProvider>) -> Self {
+        Verifier { provider, expected: None }
+    }
+
+    fn of(name: &str, roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+        let not_usable = |cause: String| Error::tls(Path::new(name), cause);
+        let with = Arc::clone(&provider);
+        let rules = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), with)
+            .build()
+            .map_err(|cause| not_usable(cause.to_string()))?;
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| not_usable("not a name that a certificate can be for".to_owned()))?;
+        Ok(Verifier { provider, expected: Some((name, rules)) })
+    }
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
         _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.expected {
+            Some((name, rules)) => rules.verify_server_cert(certificate, between, name, ocsp, now),
+            None => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -122,7 +173,7 @@ impl ServerCertVerifier for Any {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -132,12 +183,12 @@ impl ServerCertVerifier for Any {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

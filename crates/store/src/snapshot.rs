@@ -94,6 +94,11 @@ impl Snapshot {
         self.pairs.iter()
     }
 
+    /// The pairs whose keys, as the source spells them, begin with `head`, in byte order.
+    pub fn beginning_with(&self, head: &[u8]) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.range(&Span::beginning_with(head))
+    }
+
     /// How many pairs there are.
     pub fn len(&self) -> usize {
         self.pairs.len()

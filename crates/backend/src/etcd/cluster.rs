@@ -1,24 +1,23 @@
-//! The nodes of a cluster, and which of them is asked.
+//! The nodes of a cluster, and a client for each that is asked.
 //!
-//! One node is asked as long as it answers. If it does not, the others are, each once, before an
-//! error is told; the one that answers is asked from then on. (The client's own balancing over
-//! several nodes sends every second request to a dead one.)
+//! (The client's own balancing over several nodes sends every second request to a dead one.)
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use etcd_client::Client;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::Options;
 use super::connect;
 use super::failure::Failure;
 use super::node::Node;
 use super::read::FirstPage;
-use crate::error::Attempt;
+use crate::error::{Attempt, hung_up};
+use crate::failover::{Failover, Setback};
 use crate::{Error, etcd};
 
 /// How long a request may take. A server that is asked while it starts answers late.
@@ -27,8 +26,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Cluster {
     options: Options,
     members: Vec<Member>,
-    /// Which member is asked.
-    current: AtomicUsize,
+    failover: Failover,
     told_of_user: AtomicBool,
     pub(super) first_page: FirstPage,
 }
@@ -38,9 +36,7 @@ pub(super) struct Cluster {
 pub(super) struct Answerer(usize);
 
 struct Member {
-    /// As it was given.
-    text: String,
-    /// `None` if the text is no address.
+    /// `None` if what was given is no address.
     node: Option<Node>,
     client: Mutex<Option<Client>>,
 }
@@ -50,14 +46,14 @@ impl Cluster {
         let tls = options.tls.ask_for_tls();
         let member = |text: &String| {
             let node = Node::parse(text, tls);
-            let text = node.as_ref().map_or(text.clone(), Node::to_string);
-            Member { text, node, client: Mutex::new(None) }
+            let address = node.as_ref().map_or(text.clone(), Node::to_string);
+            (Member { node, client: Mutex::new(None) }, address)
         };
-        let members = options.nodes.iter().map(member).collect();
+        let (members, addresses) = options.nodes.iter().map(member).unzip();
         Cluster {
             members,
             options,
-            current: AtomicUsize::new(0),
+            failover: Failover::new(etcd::NAME, addresses),
             told_of_user: AtomicBool::new(false),
             first_page: FirstPage::default(),
         }
@@ -77,32 +73,23 @@ impl Cluster {
         Q: Fn(Client) -> A,
         A: Future<Output = Result<T, Failure>>,
     {
-        let first = self.current.load(Ordering::Relaxed);
-        let mut attempts = Vec::new();
-        for nth in 0..self.members.len() {
-            let index = (first + nth) % self.members.len();
+        let ask = async |index: usize| {
             let member = &self.members[index];
-            match self.ask_member(member, &question).await {
-                Ok(answer) => {
-                    if nth > 0 {
-                        debug!("etcd: {} is asked from now on", member.text);
-                    }
-                    self.current.store(index, Ordering::Relaxed);
-                    return Ok((Answerer(index), answer));
-                }
-                Err(Failure::Local(error)) => return Err(error),
-                Err(Failure::Refused(reason) | Failure::SignedOut(reason)) => {
+            self.ask_member(member, &question).await.map_err(|failure| match failure {
+                Failure::Local(error) => Setback::Final(error),
+                Failure::Refused(reason) | Failure::SignedOut(reason) => {
                     // Whoever tries again signs in again: a password may have been set right.
                     member.forget();
-                    return Err(Error::refused(etcd::NAME, &member.text, &reason));
+                    let node = self.failover.address(index);
+                    Setback::Final(Error::refused(etcd::NAME, node, &reason))
                 }
-                Err(Failure::Unreachable(cause) | Failure::OutOfHistory(cause)) => {
-                    debug!("etcd: {} does not answer: {cause}", member.text);
-                    attempts.push(Attempt { node: member.text.clone(), cause: member.told(cause) });
+                Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
+                    Setback::Unreachable(member.told(cause))
                 }
-            }
-        }
-        Err(Error::Unreachable { backend: etcd::NAME, attempts })
+            })
+        };
+        let (node, answer) = self.failover.ask(ask).await?;
+        Ok((Answerer(node), answer))
     }
 
     async fn ask_member<Q, A, T>(&self, member: &Member, question: &Q) -> Result<T, Failure>
@@ -140,7 +127,7 @@ impl Cluster {
 
     /// The address of a node, for messages.
     pub(super) fn address(&self, node: Answerer) -> &str {
-        self.members.get(node.0).map_or("", |member| &member.text)
+        self.failover.address(node.0)
     }
 
     /// Tells what ended a stream of a node. If that node is gone, and is the one that is asked, the
@@ -153,10 +140,7 @@ impl Cluster {
                 Error::refused(etcd::NAME, &node, &reason)
             }
             Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
-                let (gone, next) = (answerer.0, (answerer.0 + 1) % self.members.len().max(1));
-                let relaxed = Ordering::Relaxed;
-                // Somebody else may have found another node already.
-                let _ = self.current.compare_exchange(gone, next, relaxed, relaxed);
+                self.failover.leave(answerer.0);
                 Error::Unreachable { backend: etcd::NAME, attempts: vec![Attempt { node, cause }] }
             }
         }
@@ -173,15 +157,10 @@ impl Member {
         *self.slot() = None;
     }
 
-    /// A cause, with what is likely behind it. In TLS 1.3 a server refuses a client's certificate
-    /// after the client takes the connection for made, and how that looks is a matter of chance.
+    /// A cause, with what is likely behind it.
     fn told(&self, cause: String) -> String {
-        let hung_up = ["connection closed", "broken pipe", "connection reset", "alert", "eof"];
         let tls = self.node.as_ref().is_some_and(|node| node.tls);
-        match tls && hung_up.iter().any(|words| cause.contains(words)) {
-            true => format!("{cause} (perhaps it wants another client certificate, or no TLS)"),
-            false => cause,
-        }
+        if tls { hung_up(cause) } else { cause }
     }
 }
 

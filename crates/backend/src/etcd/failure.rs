@@ -6,6 +6,7 @@ use etcd_client::Error as Cause;
 use tonic::{Code, Status};
 
 use crate::Error;
+use crate::error::causes;
 
 /// Why a node gave no answer.
 #[derive(Debug)]
@@ -72,38 +73,11 @@ impl From<Cause> for Failure {
     }
 }
 
-/// What the server says, or what happened on the way to it: the useful words are often only in
-/// the cause's cause.
+/// What the server says, or what happened on the way to it.
 fn chain(status: &Status) -> String {
-    let mut parts = Vec::new();
-    if !status.message().is_empty() {
-        parts.push(in_our_words(status.message()));
-    }
-    let mut source = status.source();
-    while let Some(cause) = source {
-        let text = in_our_words(&cause.to_string());
-        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
-            // A cause that repeats what it caused stands for both.
-            parts.retain(|part| !text.contains(part.as_str()));
-            parts.push(text);
-        }
-        source = cause.source();
-    }
-    if parts.len() > 1 {
-        // It says only that something below it failed.
-        parts.retain(|part| part != "transport error");
-    }
-    if parts.is_empty() { status.code().to_string() } else { parts.join(": ") }
+    let words = causes(status.message(), status.source());
+    if words.is_empty() { status.code().to_string() } else { words }
 }
-
-/// The system's words for an error begin with a small letter and have no number.
-fn in_our_words(text: &str) -> String {
-    match text.split_once(" (os error") {
-        Some((words, _)) => words.to_lowercase(),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::address;
+
 /// The port of a node that names none.
 const PORT: u16 = 2379;
 
@@ -26,32 +28,13 @@ impl Node {
         };
         // What stands behind a slash has no meaning for etcd's protocol.
         let authority = rest.split('/').next().unwrap_or_default();
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(rest) => {
-                let (host, behind) = rest.split_once(']')?;
-                (host, behind.strip_prefix(':').or(behind.is_empty().then_some(""))?)
-            }
-            None => match authority.rsplit_once(':') {
-                Some((host, _)) if host.contains(':') => (authority, ""),
-                Some(parts) => parts,
-                None => (authority, ""),
-            },
-        };
-        let port = if port.is_empty() { PORT } else { port.parse().ok()? };
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
-        (!host.is_empty() && host.chars().all(allowed)).then(|| Node {
-            host: host.into(),
-            port,
-            tls,
-        })
+        let (host, port) = address::parse(authority, PORT)?;
+        Some(Node { host, port, tls })
     }
 
     /// The host and port, as they stand in a URL.
     pub(super) fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        address::authority(&self.host, self.port)
     }
 }
 

@@ -7,7 +7,6 @@
 
 mod stream;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use super::failure::Failure;
 use super::position::Position;
 use super::range::Range;
 use super::read::{self, FirstPage, Reading};
+use crate::tracked::Tracked;
 use crate::{Error, Update, Watch};
 
 /// A stream that ends earlier is not opened again at once: whoever waits for it is told.
@@ -42,10 +42,8 @@ pub(super) struct Following {
 
 /// What is known of the ranges.
 struct State {
-    snapshot: Snapshot,
+    pairs: Tracked,
     position: Position,
-    /// The keys that were touched since the state given last, with the values they had in it.
-    touched: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 /// What is needed to go on.
@@ -71,7 +69,7 @@ impl Following {
                 State::new(reading.snapshot, reading.position)
             }
         };
-        let snapshots = vec![state.snapshot.clone(); self.scopes];
+        let snapshots = vec![state.pairs.snapshot().clone(); self.scopes];
         self.state = Some(state);
         Ok(Update { snapshots, changed: None })
     }
@@ -87,9 +85,9 @@ impl Watch for Following {
             return std::future::pending().await;
         }
         loop {
-            let changed = state.take_changed();
+            let changed = state.pairs.take_changed();
             if !changed.is_empty() {
-                let snapshots = vec![state.snapshot.clone(); self.scopes];
+                let snapshots = vec![state.pairs.snapshot().clone(); self.scopes];
                 return Ok(Update { snapshots, changed: Some(changed) });
             }
             match &mut self.stream {
@@ -158,16 +156,12 @@ async fn resume(
 
 impl State {
     fn new(snapshot: Snapshot, position: Position) -> Self {
-        State { snapshot, position, touched: BTreeMap::new() }
+        State { pairs: Tracked::new(snapshot), position }
     }
 
-    /// Takes the place of what was known, and touches what differs.
+    /// Takes the place of what was known.
     fn replace(&mut self, new: Reading) {
-        for key in differences(&self.snapshot, &new.snapshot) {
-            let before = self.snapshot.get(&key).cloned();
-            self.touched.entry(key).or_insert(before);
-        }
-        self.snapshot = new.snapshot;
+        self.pairs.replace(new.snapshot);
         self.position = new.position;
     }
 
@@ -196,30 +190,10 @@ impl State {
 
     fn patch(&mut self, kind: EventType, pair: &KeyValue) {
         let key = Bytes::copy_from_slice(pair.key());
-        let before = match kind {
-            EventType::Put => {
-                self.snapshot.insert(key.clone(), Bytes::copy_from_slice(pair.value()))
-            }
-            EventType::Delete => self.snapshot.remove(&key),
-        };
-        self.touched.entry(key).or_insert(before);
-        let revision = pair.mod_revision().try_into().unwrap_or_default();
-        self.snapshot = self.snapshot.clone().at_revision(revision);
+        match kind {
+            EventType::Put => self.pairs.put(key, Bytes::copy_from_slice(pair.value())),
+            EventType::Delete => self.pairs.delete(&key),
+        }
+        self.pairs.at_revision(pair.mod_revision().try_into().unwrap_or_default());
     }
-
-    /// The touched keys whose values are others than in the state given last.
-    fn take_changed(&mut self) -> Vec<Bytes> {
-        let touched = std::mem::take(&mut self.touched);
-        let differs = |(key, before): (Bytes, Option<Bytes>)| {
-            (self.snapshot.get(&key) != before.as_ref()).then_some(key)
-        };
-        touched.into_iter().filter_map(differs).collect()
-    }
-}
-
-/// The keys that are in one of two snapshots only, or have another value in each.
-fn differences(one: &Snapshot, two: &Snapshot) -> Vec<Bytes> {
-    let missing = one.iter().filter(|(key, value)| two.get(key) != Some(value));
-    let added = two.iter().filter(|(key, _)| one.get(key).is_none());
-    missing.chain(added).map(|(key, _)| key.clone()).collect()
 }

@@ -170,6 +170,7 @@ async fn new_certificates_count_from_the_next_connection_on(release: Release) {
         certificate: Some(path("client.pem")),
         key: Some(path("client.key")),
         insecure: false,
+        server_name: None,
     };
     let mut follower = follow(Options { tls, ..at(&[&server.address()]) }).await;
     // Another CA, and everything signed by it.

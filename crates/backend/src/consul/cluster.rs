@@ -1,0 +1,154 @@
+//! The nodes, and which of them is asked for a listing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use super::client::NodeClient;
+use super::group::Group;
+use super::node::Node;
+use super::query::{self, Failure, Listing};
+use super::{Consistency, Options};
+use crate::failover::{Failover, Setback};
+use crate::{Error, consul};
+
+pub(super) struct Cluster {
+    options: Options,
+    /// `None` where what was given is no address.
+    members: Vec<Option<NodeClient>>,
+    failover: Failover,
+    told_of_hidden_keys: AtomicBool,
+}
+
+impl Cluster {
+    pub(super) fn new(options: Options) -> Self {
+        let member = |text: &String| {
+            let node = Node::parse(text, options.https);
+            let address = node.as_ref().map_or(text.clone(), Node::to_string);
+            (node.map(NodeClient::new), address)
+        };
+        let (members, addresses) = options.nodes.iter().map(member).unzip();
+        Cluster {
+            members,
+            options,
+            failover: Failover::new(consul::NAME, addresses),
+            told_of_hidden_keys: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What a group holds now.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or one says no.
+    pub(super) async fn list(&self, group: &Group) -> Result<Listing, Error> {
+        let list = |node| self.list_at(node, group, None);
+        let (_, listing) = self.failover.ask(list).await?;
+        Ok(listing)
+    }
+
+    /// What a group holds when there is something beyond an index, or after a while.
+    ///
+    /// If the node that is asked fails meanwhile, another may know another history: then the answer
+    /// is what the group holds now, whatever its index.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or one says no.
+    pub(super) async fn list_beyond(&self, group: &Group, index: u64) -> Result<Listing, Error> {
+        if let Some(node) = self.failover.current() {
+            match self.list_at(node, group, Some(index)).await {
+                Ok(listing) => return Ok(listing),
+                Err(Setback::Final(error)) => return Err(error),
+                Err(Setback::Unreachable(cause)) => {
+                    let address = self.failover.address(node);
+                    debug!("consul: a blocking query at {address} ended: {cause}");
+                    self.failover.leave(node);
+                }
+            }
+        }
+        self.list(group).await
+    }
+
+    async fn list_at(
+        &self,
+        node: usize,
+        group: &Group,
+        beyond: Option<u64>,
+    ) -> Result<Listing, Setback> {
+        let chosen = self.options.consistency;
+        match self.ask(node, group, chosen, beyond).await? {
+            Err(Failure::TooStale) => {}
+            // From a server that is behind, not from another history: not in this mode.
+            Ok(listing) if chosen.may_fall_behind() && beyond > Some(listing.index) => {}
+            answer => return self.taken(node, group, answer),
+        }
+        debug!("consul: {} is behind, so the leader is asked", self.failover.address(node));
+        let answer = self.ask(node, group, Consistency::Default, None).await?;
+        self.taken(node, group, answer)
+    }
+
+    async fn ask(
+        &self,
+        node: usize,
+        group: &Group,
+        consistency: Consistency,
+        beyond: Option<u64>,
+    ) -> Result<Result<Listing, Failure>, Setback> {
+        let Some(Some(member)) = self.members.get(node) else {
+            return Err(Setback::Unreachable(
+                "not an address of the form HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
+                 unix:///PATH"
+                    .into(),
+            ));
+        };
+        let wait = self.options.wait;
+        let target =
+            query::target(&self.options, consistency, group, beyond.map(|index| (index, wait)));
+        // Consul adds up to a sixteenth, so that not all queries end at once.
+        let patience = if beyond.is_some() { wait + wait / 16 } else { Duration::ZERO };
+        let (head, body) = member.get(&self.options, &target, patience).await?;
+        Ok(query::read(&head, &body, consistency, group))
+    }
+
+    /// What an answer is for whoever waits for it.
+    fn taken(
+        &self,
+        node: usize,
+        group: &Group,
+        answer: Result<Listing, Failure>,
+    ) -> Result<Listing, Setback> {
+        let address = self.failover.address(node);
+        let refused = |reason: &str| Setback::Final(Error::refused(consul::NAME, address, reason));
+        match answer {
+            Ok(listing) if listing.filtered && listing.pairs.is_empty() => {
+                // Taken for empty, it would empty a file.
+                Err(refused(&format!("the token may not read what is below {}", group.name())))
+            }
+            Ok(listing) => {
+                if listing.filtered && !self.told_of_hidden_keys.swap(true, Ordering::Relaxed) {
+                    let name = group.name();
+                    warn!(
+                        "consul at {address} hides keys below {name} that the token may not read"
+                    );
+                }
+                Ok(listing)
+            }
+            Err(Failure::Refused(reason)) => Err(refused(&reason)),
+            Err(Failure::Unavailable(reason)) => Err(Setback::Unreachable(reason)),
+            Err(Failure::TooStale) => Err(Setback::Unreachable("it is behind the leader".into())),
+        }
+    }
+}
+
+impl Consistency {
+    /// Whether an answer may be older than the one before.
+    fn may_fall_behind(self) -> bool {
+        matches!(self, Consistency::Stale(_))
+    }
+}

@@ -1,0 +1,202 @@
+//! Which listings of Consul's keys answer for some scopes.
+//!
+//! A blocking query is a connection, and Consul takes only so many from one address (200, if nobody
+//! has said otherwise). So there are at most [`MOST`] listings: where the scopes ask for more
+//! prefixes, neighbours are listed together under what they have in common.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use store::{Coverage, Key, Scope};
+
+/// How many listings there are at most.
+pub(super) const MOST: usize = 32;
+
+/// Prefixes that are listed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    /// What the listed keys begin with.
+    pub(super) head: Vec<u8>,
+    /// What is asked for: sorted, and none begins with another.
+    asked: Vec<Key>,
+}
+
+impl Group {
+    /// Groups of everything that the scopes ask for, in byte order. No key is in two of them.
+    pub(super) fn of(scopes: &[Scope]) -> Vec<Self> {
+        let mut keys: Vec<&Key> = scopes.iter().flat_map(Scope::iter).collect();
+        keys.sort_unstable();
+        let mut asked: Vec<Key> = Vec::new();
+        for key in keys {
+            if !asked.last().is_some_and(|last| Coverage::Text.covers(last, key.as_bytes())) {
+                asked.push(key.clone());
+            }
+        }
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let mut groups = Vec::new();
+        // The largest group is divided first, as long as the parts are not too many.
+        let mut divisible = BinaryHeap::from([BySize(Group::new(asked))]);
+        while let Some(BySize(group)) = divisible.pop() {
+            let parts = group.parts();
+            let others = groups.len() + divisible.len();
+            if parts.len() > 1 && others + parts.len() <= MOST {
+                divisible.extend(parts.into_iter().map(BySize));
+            } else {
+                groups.push(group);
+            }
+        }
+        groups.sort_unstable_by(|one, two| one.head.cmp(&two.head));
+        groups
+    }
+
+    /// What messages call it: the prefix, as Consul spells it.
+    pub(super) fn name(&self) -> String {
+        let head = self.head.strip_prefix(b"/").unwrap_or(&self.head);
+        format!("{:?}", String::from_utf8_lossy(head))
+    }
+
+    /// Whether a key of the listing is asked for.
+    pub(super) fn covers(&self, key: &[u8]) -> bool {
+        let behind = self.asked.partition_point(|asked| asked.as_bytes() <= key);
+        let before = behind.checked_sub(1).and_then(|index| self.asked.get(index));
+        before.is_some_and(|asked| Coverage::Text.covers(asked, key))
+    }
+
+    fn new(asked: Vec<Key>) -> Self {
+        let (first, last) = (asked.first(), asked.last());
+        let head = match (first.map(Key::as_bytes), last.map(Key::as_bytes)) {
+            (Some(first), Some(last)) if asked.len() > 1 => common(first, last),
+            (first, _) => first.unwrap_or_default(),
+        };
+        Group { head: head.to_vec(), asked }
+    }
+
+    /// The groups of those that go on alike behind the head, each with a longer head.
+    fn parts(&self) -> Vec<Self> {
+        // A head may have been cut short, so parts may differ in more than the next byte.
+        let alike =
+            |one: &Key, two: &Key| common(one.as_bytes(), two.as_bytes()).len() > self.head.len();
+        self.asked.chunk_by(alike).map(|part| Group::new(part.to_vec())).collect()
+    }
+}
+
+/// What two keys have in common at their beginning, fit to be the path of a URL: there `.` and
+/// `..` would mean something else than in a key.
+fn common<'a>(one: &'a [u8], two: &[u8]) -> &'a [u8] {
+    let length = one.iter().zip(two).take_while(|(one, two)| one == two).count();
+    let mut head = &one[..length];
+    while head.ends_with(b"/.") || head.ends_with(b"/..") {
+        head = &head[..head.len() - 1];
+    }
+    head
+}
+
+/// Groups by how much is asked for in them; of equals the first is the greatest.
+struct BySize(Group);
+
+impl BySize {
+    fn rank(&self) -> (usize, Reverse<&[u8]>) {
+        (self.0.asked.len(), Reverse(&self.0.head))
+    }
+}
+
+impl PartialEq for BySize {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for BySize {}
+
+impl PartialOrd for BySize {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for BySize {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups<K: AsRef<str>>(scopes: &[&[K]]) -> Vec<Group> {
+        let scope = |keys: &&[K]| keys.iter().map(|key| Key::from(key.as_ref())).collect();
+        Group::of(&scopes.iter().map(scope).collect::<Vec<Scope>>())
+    }
+
+    fn heads(groups: &[Group]) -> Vec<String> {
+        groups.iter().map(|group| String::from_utf8_lossy(&group.head).into_owned()).collect()
+    }
+
+    #[test]
+    fn what_begins_with_another_is_asked_with_it() {
+        let asked: [&[&str]; 3] = [&["/app", "/b"], &["/apple", "/b", "/app/x"], &[]];
+        assert_eq!(heads(&groups(&asked)), ["/app", "/b"]);
+        assert_eq!(heads(&groups(&[&["/x", "/"]])), ["/"]);
+        assert!(groups::<&str>(&[&[]]).is_empty());
+    }
+
+    #[test]
+    fn few_prefixes_are_listed_one_by_one() {
+        let keys: Vec<_> = (0..MOST).map(|number| format!("/service/{number:02}/up")).collect();
+        assert_eq!(heads(&groups(&[&keys])), keys);
+    }
+
+    #[test]
+    fn many_are_listed_with_their_neighbours() {
+        let keys: Vec<_> = (0..1_000).map(|number| format!("/service/{number:03}/up")).collect();
+        let groups = groups(&[&keys]);
+        assert!(groups.len() <= MOST);
+        let covering = |key: &String| {
+            let covers = |group: &&Group| group.covers(key.as_bytes());
+            groups.iter().filter(covers).count()
+        };
+        assert!(keys.iter().all(|key| covering(key) == 1));
+        assert!(groups.iter().all(|group| group.head.len() > "/service/".len()));
+        let disjoint = |pair: &[Group]| !pair[1].head.starts_with(&pair[0].head);
+        assert!(groups.windows(2).all(disjoint), "{:?}", heads(&groups));
+    }
+
+    #[test]
+    fn a_crowd_does_not_take_the_place_of_those_that_stand_alone() {
+        let crowd = (0..1_000).map(|number| format!("/crowd/{}{number:03}", number % 7));
+        let keys: Vec<_> = crowd.chain(["/alone".into(), "/other".into()]).collect();
+        let heads = heads(&groups(&[&keys]));
+        assert!(heads.len() <= MOST);
+        assert_eq!((&*heads[0], &**heads.last().unwrap()), ("/alone", "/other"));
+    }
+
+    #[test]
+    fn a_group_covers_what_is_asked_for_and_not_what_is_only_listed() {
+        let group = Group::new(["/a/1", "/a/3", "/a/5/x"].map(Key::from).to_vec());
+        assert_eq!(group.head, b"/a/");
+        for (key, covered) in [
+            ("/a/1", true),
+            ("/a/1/x", true),
+            ("/a/10", true),
+            ("/a/2", false),
+            ("/a/3", true),
+            ("/a/5", false),
+            ("/a/5/xy", true),
+            ("/a/6", false),
+            ("/a/", false),
+        ] {
+            assert_eq!(group.covers(key.as_bytes()), covered, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_never_a_step_upwards() {
+        let keys: Vec<_> = (0..40).map(|number| format!("/app/..{number:02}")).collect();
+        let groups = groups(&[&keys]);
+        assert!(groups.iter().all(|group| !group.head.ends_with(b"/..")), "{:?}", heads(&groups));
+        assert!(groups.len() <= MOST);
+    }
+}

@@ -1,0 +1,290 @@
+//! One listing: what is asked over HTTP, and what the answer means.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+
+use super::group::Group;
+use super::{Consistency, Options};
+
+/// What a path of a URL may hold as it is.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The pairs of a group, as of an index.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// The place in Consul's history up to which nothing in the group is other than this.
+    pub(super) index: u64,
+    /// What is asked for of what was listed, sorted by key.
+    pub(super) pairs: Vec<(Bytes, Bytes)>,
+    /// Whether the token hid something.
+    pub(super) filtered: bool,
+}
+
+/// Why an answer holds no listing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The node cannot answer now, or is no Consul.
+    Unavailable(String),
+    /// It answers with the state of too long ago.
+    TooStale,
+    /// It will not answer, nor will another.
+    Refused(String),
+}
+
+/// What comes before the body of an answer.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+}
+
+/// The path and query of the URL that lists a group. With an index, and how long Consul may wait,
+/// the answer comes when there is something beyond the index.
+pub(super) fn target(
+    options: &Options,
+    consistency: Consistency,
+    group: &Group,
+    beyond: Option<(u64, Duration)>,
+) -> String {
+    let head = group.head.strip_prefix(b"/").unwrap_or(&group.head);
+    let mut target = format!("/v1/kv/{}?recurse=", percent_encode(head, PATH));
+    match consistency {
+        Consistency::Default => {}
+        Consistency::Consistent => target += "&consistent=",
+        Consistency::Stale(_) => target += "&stale=",
+    }
+    let places = [
+        ("dc", &options.datacenter),
+        ("ns", &options.namespace),
+        ("partition", &options.partition),
+    ];
+    for (name, place) in places {
+        if let Some(place) = place {
+            // Writing to a text does not fail.
+            let _ = write!(target, "&{name}={}", utf8_percent_encode(place, NON_ALPHANUMERIC));
+        }
+    }
+    if let Some((index, wait)) = beyond {
+        let _ = write!(target, "&index={index}&wait={}ms", wait.as_millis());
+    }
+    target
+}
+
+/// What an answer says about a group.
+pub(super) fn read(
+    head: &Head,
+    body: &[u8],
+    consistency: Consistency,
+    group: &Group,
+) -> Result<Listing, Failure> {
+    let refused = || Failure::Refused(said(head.status, body));
+    let unavailable = || Failure::Unavailable(said(head.status, body));
+    let found = match head.status {
+        StatusCode::OK => true,
+        // Nothing is below the prefix.
+        StatusCode::NOT_FOUND => false,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => return Err(unavailable()),
+        status if status.is_client_error() => return Err(refused()),
+        _ => return Err(unavailable()),
+    };
+    let Some(index) = head.number("x-consul-index") else {
+        let status = head.status.as_u16();
+        let reason = format!("answered {status} without an index, as Consul never does");
+        return Err(Failure::Unavailable(reason));
+    };
+    let has_leader = head.text("x-consul-knownleader") != Some("false");
+    match consistency {
+        Consistency::Stale(bound) => {
+            let age = head.number("x-consul-lastcontact").map(Duration::from_millis);
+            if !has_leader || age.is_some_and(|age| age > bound) {
+                return Err(Failure::TooStale);
+            }
+        }
+        _ if !has_leader => return Err(Failure::Unavailable("it knows of no leader".to_owned())),
+        _ => {}
+    }
+    let pairs = if found { pairs(body, group).map_err(Failure::Unavailable)? } else { Vec::new() };
+    let filtered = head.text("x-consul-results-filtered-by-acls") == Some("true");
+    Ok(Listing { index, pairs, filtered })
+}
+
+impl Head {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+}
+
+/// One key, as Consul lists it.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(rename = "Key", borrow)]
+    key: Cow<'a, str>,
+    /// In base64; `null` for none.
+    #[serde(rename = "Value")]
+    value: Option<&'a str>,
+}
+
+fn pairs(body: &[u8], group: &Group) -> Result<Vec<(Bytes, Bytes)>, String> {
+    let no_listing = |cause: &dyn std::fmt::Display| format!("answered with no listing: {cause}");
+    let entries: Vec<Entry<'_>> =
+        serde_json::from_slice(body).map_err(|cause| no_listing(&cause))?;
+    let mut pairs = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let key = Bytes::from(["/", &entry.key].concat());
+        if group.covers(&key) {
+            let value = STANDARD.decode(entry.value.unwrap_or_default());
+            pairs.push((key, value.map_err(|cause| no_listing(&cause))?.into()));
+        }
+    }
+    pairs.sort_unstable_by(|(one, _), (two, _)| one.cmp(two));
+    Ok(pairs)
+}
+
+/// A status that tells of no listing, and the words that came with it.
+fn said(status: StatusCode, body: &[u8]) -> String {
+    /// Whatever is longer is a page for people, not a message.
+    const MOST: usize = 300;
+    let words = String::from_utf8_lossy(&body[..body.len().min(MOST)]);
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.is_empty() {
+        true => format!("{}", status.as_u16()),
+        false => format!("{words} ({})", status.as_u16()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderName, HeaderValue};
+    use store::{Key, Scope};
+
+    use super::*;
+
+    fn group(key: &str) -> Group {
+        Group::of(&[Scope::from_iter([Key::from(key)])]).remove(0)
+    }
+
+    fn head(status: u16, headers: &[(&'static str, &'static str)]) -> Head {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let headers = headers.iter().map(header).collect();
+        Head { status: StatusCode::from_u16(status).unwrap(), headers }
+    }
+
+    fn answer(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: &str,
+    ) -> Result<Listing, Failure> {
+        read(&head(status, headers), body.as_bytes(), Consistency::Default, &group("/app"))
+    }
+
+    const INDEX: (&str, &str) = ("x-consul-index", "7");
+
+    #[test]
+    fn a_prefix_is_a_path_and_every_other_byte_is_escaped() {
+        let options = Options::default();
+        let target = |key: &str| target(&options, Consistency::Default, &group(key), None);
+        assert_eq!(target("/app/x-1.0"), "/v1/kv/app/x-1.0?recurse=");
+        assert_eq!(target("/"), "/v1/kv/?recurse=");
+        assert_eq!(target("/a b/ä?#%"), "/v1/kv/a%20b/%C3%A4%3F%23%25?recurse=");
+    }
+
+    #[test]
+    fn options_and_the_index_are_parts_of_the_question() {
+        let options = Options {
+            datacenter: Some("dc2".into()),
+            namespace: Some("a&b".into()),
+            partition: Some("p".into()),
+            ..Options::default()
+        };
+        let beyond = Some((42, Duration::from_secs(60)));
+        let target = |consistency| target(&options, consistency, &group("/app"), beyond);
+        let rest = "&dc=dc2&ns=a%26b&partition=p&index=42&wait=60000ms";
+        assert_eq!(target(Consistency::Default), format!("/v1/kv/app?recurse={rest}"));
+        assert_eq!(
+            target(Consistency::Consistent),
+            format!("/v1/kv/app?recurse=&consistent={rest}")
+        );
+        let stale = Consistency::Stale(Duration::from_secs(1));
+        assert_eq!(target(stale), format!("/v1/kv/app?recurse=&stale={rest}"));
+    }
+
+    #[test]
+    fn what_is_listed_and_not_asked_for_is_dropped() {
+        let keys = (0..40).map(|number| Key::from(&*format!("/app/{number}/x")));
+        let groups = Group::of(&[Scope::from_iter(keys)]);
+        let group = groups.iter().find(|group| group.head == b"/app/3").unwrap();
+        let body = r#"[{"Key":"app/30/x","Value":"MQ=="},{"Key":"app/30/y","Value":"Mg=="}]"#;
+        let listing = read(&head(200, &[INDEX]), body.as_bytes(), Consistency::Default, group);
+        assert_eq!(listing.unwrap().pairs, [("/app/30/x".into(), "1".into())]);
+    }
+
+    #[test]
+    fn a_value_may_be_missing_and_a_key_escaped() {
+        let body = r#"[{"LockIndex":0,"Key":"app/\u003cb\u003e\"","Value":null,"ModifyIndex":7}]"#;
+        let listing = answer(200, &[INDEX], body).unwrap();
+        assert_eq!(listing.pairs, [("/app/<b>\"".into(), Bytes::new())]);
+        assert_eq!((listing.index, listing.filtered), (7, false));
+    }
+
+    #[test]
+    fn nothing_with_an_index_is_an_empty_prefix_and_without_one_no_consul() {
+        assert_eq!(
+            answer(404, &[INDEX], ""),
+            Ok(Listing { index: 7, pairs: Vec::new(), filtered: false })
+        );
+        for status in [200, 404] {
+            assert!(matches!(answer(status, &[], "[]"), Err(Failure::Unavailable(_))), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_is_final() {
+        for status in [429, 500, 503, 301] {
+            let answer = answer(status, &[INDEX], "No cluster leader\n");
+            let told = format!("No cluster leader ({status})");
+            assert_eq!(answer, Err(Failure::Unavailable(told)));
+        }
+        for status in [400, 401, 403] {
+            let answer = answer(status, &[INDEX], "ACL not found");
+            assert_eq!(answer, Err(Failure::Refused(format!("ACL not found ({status})"))));
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_leader_or_from_too_long_ago_does_not_count() {
+        let alone = [INDEX, ("x-consul-knownleader", "false"), ("x-consul-lastcontact", "1500")];
+        assert!(matches!(answer(200, &alone, "[]"), Err(Failure::Unavailable(_))));
+        let late = [INDEX, ("x-consul-knownleader", "true"), ("x-consul-lastcontact", "1500")];
+        let stale = |headers: &[_], bound| {
+            let consistency = Consistency::Stale(Duration::from_secs(bound));
+            read(&head(200, headers), b"[]", consistency, &group("/app"))
+        };
+        assert_eq!(stale(&late, 1), Err(Failure::TooStale));
+        assert!(stale(&late, 2).is_ok());
+        assert_eq!(stale(&alone, 2), Err(Failure::TooStale));
+        assert!(answer(200, &late, "[]").is_ok());
+    }
+
+    #[test]
+    fn what_is_no_listing_is_told_and_not_taken_for_empty() {
+        for body in ["", "{}", "[{\"Key\":1}]", "[{\"Key\":\"app\",\"Value\":\"&\"}]", "<html>"] {
+            assert!(matches!(answer(200, &[INDEX], body), Err(Failure::Unavailable(_))), "{body}");
+        }
+    }
+}
