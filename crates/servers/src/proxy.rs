@@ -42,6 +42,8 @@ struct State {
     /// How many are open, and how many were at most.
     open: AtomicU64,
     most: AtomicU64,
+    /// How many bytes came back to clients.
+    answered: AtomicU64,
     /// The first lines of the HTTP requests that passed.
     requests: Mutex<Vec<String>>,
     ended: AtomicU64,
@@ -59,6 +61,7 @@ impl Proxy {
             connections: AtomicU64::new(0),
             open: AtomicU64::new(0),
             most: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             requests: Mutex::default(),
             ended: AtomicU64::new(0),
         });
@@ -95,6 +98,11 @@ impl Proxy {
     /// How many connections were open at once, at most.
     pub fn most_connections(&self) -> u64 {
         self.state.most.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes servers have sent to clients so far.
+    pub fn bytes(&self) -> u64 {
+        self.state.answered.load(Ordering::SeqCst)
     }
 
     /// The first lines of all requests in HTTP/1.1 that clients have sent so far, such as `GET /v1/kv/a`;
@@ -139,7 +147,10 @@ impl State {
             let shared = Arc::clone(&self);
             thread::spawn(move || {
                 let (from, to, _open) = back;
-                shared.copy(era, from, to, |_| ());
+                let count = |bytes: &[u8]| {
+                    shared.answered.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+                };
+                shared.copy(era, from, to, count);
             });
         }
     }

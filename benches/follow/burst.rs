@@ -16,9 +16,9 @@ const BURSTS: usize = 7;
 /// After so long without a new file, and more than any debounce here, the burst is over.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// 1,000 changes over 100 keys, one after the other as fast as etcd takes them, to a resource that
+/// 1,000 changes over 100 keys, one after the other as fast as the store takes them, to a resource that
 /// prints them all and reloads.
-pub(crate) fn changes(store: &mut Store) {
+pub(crate) fn changes(store: &mut dyn Store) {
     let mut programs = vec![Program::own_with("confd, debounce 20ms", &["-debounce", "20ms"])];
     programs.splice(0..0, Program::all());
     let mut cases = Vec::new();
@@ -65,7 +65,7 @@ pub(crate) fn changes(store: &mut Store) {
         table.row(&follower.name, &[median(times), most, median(counts), wrong]);
     }
     table.print();
-    assert_eq!(cases[0].3.len(), BURSTS, "confd's file is not what etcd has");
+    assert_eq!(cases[0].3.len(), BURSTS, "confd's file is not what the store has");
 }
 
 fn path(prefix: &str, key: usize) -> String {

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const WARM_UP: usize = 20;
 
 /// One resource, one key, one change at a time.
-pub(crate) fn one_resource(store: &mut Store) {
+pub(crate) fn one_resource(store: &mut dyn Store) {
     const CHANGES: usize = 1000;
     let mut followers = Vec::new();
     for (nth, program) in Program::all().iter().enumerate() {
@@ -30,8 +30,12 @@ pub(crate) fn one_resource(store: &mut Store) {
         store.put(&key, "first");
         followers.push((Follower::confd(program, printing(&key), store), key));
     }
+    let key = "/one/template".to_owned();
+    store.put(&key, "first");
+    followers.extend(Follower::consul_template(&key, store).map(|follower| (follower, key)));
     for (nth, sync) in [true, false].into_iter().enumerate() {
         let key = format!("/bare/{nth}");
+        store.put(&key, "first");
         followers.push((Follower::bare(&key, sync, store), key));
     }
     let mut times = vec![Vec::new(); followers.len()];
@@ -64,7 +68,7 @@ pub(crate) fn one_resource(store: &mut Store) {
 }
 
 /// One resource that uses 10 of many keys: 200, and a hundred times as many.
-pub(crate) fn growth(store: &mut Store) {
+pub(crate) fn growth(store: &mut dyn Store) {
     const CHANGES: usize = 1000;
     const USED: usize = 10;
     let sizes = [200, 20_000];
@@ -122,7 +126,7 @@ pub(crate) fn growth(store: &mut Store) {
 }
 
 /// A second change soon after the first.
-pub(crate) fn pairs(store: &mut Store) {
+pub(crate) fn pairs(store: &mut dyn Store) {
     const PAIRS: u32 = 400;
     const FARTHEST: Duration = Duration::from_millis(3);
     let mut cases = Vec::new();

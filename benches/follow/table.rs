@@ -8,6 +8,12 @@ pub(crate) struct Table {
     decimals: Vec<usize>,
 }
 
+/// Prints what the tables from here on are about.
+#[expect(clippy::print_stdout, reason = "printing figures is what a benchmark is for")]
+pub(crate) fn heading(text: &str) {
+    println!("{text}\n");
+}
+
 /// The width of a column of figures.
 const WIDTH: usize = 13;
 

@@ -8,13 +8,16 @@ use std::{
 };
 
 use etcd_client::{Client, WatchOptions};
+use reqwest::header::HeaderMap;
+
+use crate::store::{Target, consul, etcd};
 
 /// The first word of this program's arguments if it is to be a bare watcher.
 const ROLE: &str = "bare-watcher";
 
 /// What a bare watcher does.
 pub(crate) struct Watcher {
-    pub(crate) node: String,
+    pub(crate) target: Target,
     pub(crate) key: String,
     pub(crate) dest: PathBuf,
     /// Whether the file is synced before it is renamed, and its folder behind it.
@@ -25,15 +28,17 @@ impl Watcher {
     /// This program, as such a watcher.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("a path of this program"));
-        command.args([ROLE, &self.node, &self.key]).arg(&self.dest).arg(self.sync.to_string());
+        let Target { backend, url } = &self.target;
+        command.args([ROLE, backend, url, &self.key]).arg(&self.dest).arg(self.sync.to_string());
         command
     }
 
     /// The watcher that these arguments ask for.
     pub(crate) fn asked_for(words: &[String]) -> Option<Self> {
-        let [role, node, key, dest, sync] = words else { return None };
+        let [role, backend, url, key, dest, sync] = words else { return None };
+        let backend = [etcd::BACKEND, consul::BACKEND].into_iter().find(|name| name == backend)?;
         (role == ROLE).then(|| Watcher {
-            node: node.clone(),
+            target: Target { backend, url: url.clone() },
             key: key.clone(),
             dest: dest.into(),
             sync: sync == "true",
@@ -43,11 +48,15 @@ impl Watcher {
     /// Follows until it is killed.
     pub(crate) fn run(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(self.follow()).expect("etcd answers");
+        let runtime = runtime.expect("a runtime");
+        match self.target.backend {
+            etcd::BACKEND => runtime.block_on(self.follow_etcd()).expect("etcd answers"),
+            _ => runtime.block_on(self.follow_consul()).expect("Consul answers"),
+        }
     }
 
-    async fn follow(&self) -> Result<(), etcd_client::Error> {
-        let mut client = Client::connect([&self.node], None).await?;
+    async fn follow_etcd(&self) -> Result<(), etcd_client::Error> {
+        let mut client = Client::connect([&self.target.url], None).await?;
         let mut stream = client.watch(self.key.as_str(), Some(WatchOptions::new())).await?;
         while let Some(message) = stream.message().await? {
             for pair in message.events().iter().filter_map(|event| event.kv()) {
@@ -55,6 +64,21 @@ impl Watcher {
             }
         }
         Ok(())
+    }
+
+    async fn follow_consul(&self) -> reqwest::Result<()> {
+        let (client, mut index) = (consul::client(), 0);
+        loop {
+            let url = format!("{}/v1/kv{}?raw=&index={index}", self.target.url, self.key);
+            let answer = client.get(url).send().await?.error_for_status()?;
+            let next = index_of(answer.headers());
+            let value = answer.bytes().await?;
+            // The first answer is what there was before.
+            if index > 0 && next != index {
+                self.replace(&value).expect("a file");
+            }
+            index = next;
+        }
     }
 
     fn replace(&self, value: &[u8]) -> std::io::Result<()> {
@@ -70,4 +94,9 @@ impl Watcher {
             _ => Ok(()),
         }
     }
+}
+
+fn index_of(headers: &HeaderMap) -> u64 {
+    let index = headers.get("x-consul-index").and_then(|index| index.to_str().ok()?.parse().ok());
+    index.expect("an index")
 }

@@ -7,7 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{PATIENCE, bare::Watcher, renames::Renames, site::Site, store::Store, usage::Usage};
+use crate::{
+    PATIENCE,
+    bare::Watcher,
+    renames::Renames,
+    site::Site,
+    store::{Store, Target, consul},
+    usage::Usage,
+};
 
 /// A confd.
 #[derive(Clone)]
@@ -42,17 +49,17 @@ impl Program {
     }
 
     /// A run with this site and server; `mode` is `-watch` or `-onetime`.
-    pub(crate) fn command(&self, mode: &str, site: &Site, store: &Store) -> Command {
+    pub(crate) fn command(&self, mode: &str, site: &Site, target: &Target) -> Command {
         let mut command = Command::new(&self.path);
-        command.args([mode, "-backend", "etcdv3", "-node", &store.url()]);
+        command.args([mode, "-backend", target.backend, "-node", &target.url]);
         command.args(["-log-level", "error", "-confdir"]).arg(site.root()).args(&self.more);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 
     /// Watches until it is dropped; returns when all files of the site are there and it is idle.
-    pub(crate) fn watch(&self, site: &Site, files: usize, store: &Store) -> Daemon {
-        let daemon = Daemon::start(&mut self.command("-watch", site, store));
+    pub(crate) fn watch(&self, site: &Site, files: usize, target: &Target) -> Daemon {
+        let daemon = Daemon::start(&mut self.command("-watch", site, target));
         let begun = Instant::now();
         while !(0..files).all(|nth| site.dest(nth).exists()) {
             assert!(begun.elapsed() < 10 * PATIENCE, "{} writes no files", self.name);
@@ -95,29 +102,47 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// A confd with a site of one resource, whose file is there.
-    pub(crate) fn confd(program: &Program, site: Site, store: &Store) -> Self {
+    pub(crate) fn confd(program: &Program, site: Site, store: &dyn Store) -> Self {
         let renames = Renames::of(&site.dest(0));
-        let daemon = program.watch(&site, 1, store);
+        let daemon = program.watch(&site, 1, &store.target());
         Follower { name: program.name.to_owned(), daemon, renames, site }
     }
 
     /// A bare watcher.
-    pub(crate) fn bare(key: &str, sync: bool, store: &Store) -> Self {
+    pub(crate) fn bare(key: &str, sync: bool, store: &dyn Store) -> Self {
         let site = Site::new();
         let dest = site.dest(0);
         let renames = Renames::of(&dest);
-        let watcher = Watcher { node: store.url(), key: key.to_owned(), dest, sync };
+        let watcher = Watcher { target: store.target(), key: key.to_owned(), dest, sync };
         let daemon = Daemon::start(&mut watcher.command());
         Usage::settled(daemon.pid());
         let name = if sync { "bare watcher, syncing" } else { "bare watcher" };
         Follower { name: name.to_owned(), daemon, renames, site }
     }
 
+    /// The consul-template that `CONSUL_TEMPLATE` names, with a file that is the value of a key.
+    pub(crate) fn consul_template(key: &str, store: &dyn Store) -> Option<Self> {
+        let target = store.target();
+        let program =
+            env::var_os("CONSUL_TEMPLATE").filter(|_| target.backend == consul::BACKEND)?;
+        let site = Site::new();
+        let (source, dest) = (site.path("templates").join("source"), site.dest(0));
+        let key = key.trim_start_matches('/');
+        std::fs::write(&source, format!("{{{{key {key:?}}}}}")).expect("a template");
+        let renames = Renames::of(&dest);
+        let mut command = Command::new(program);
+        command.args(["-consul-addr", &target.url, "-log-level", "err", "-template"]);
+        command.arg(format!("{}:{}", source.display(), dest.display()));
+        let daemon = Daemon::start(&mut command);
+        Usage::settled(daemon.pid());
+        Some(Follower { name: "consul-template".to_owned(), daemon, renames, site })
+    }
+
     /// Sets a key; gives the time from then until the file has this content, or nothing if the
     /// change is lost.
     pub(crate) fn change(
         &self,
-        store: &mut Store,
+        store: &mut dyn Store,
         key: &str,
         value: &str,
         content: &str,
