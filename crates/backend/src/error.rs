@@ -157,7 +157,7 @@ pub(crate) fn reason(cause: &io::Error) -> String {
 /// What somebody says, and what caused it: the useful words are often only in the cause's cause.
 pub(crate) fn causes(message: &str, source: Option<&(dyn std::error::Error + 'static)>) -> String {
     /// They say only that something below them failed.
-    const EMPTY: [&str; 2] = ["transport error", "client error ("];
+    const EMPTY: [&str; 3] = ["transport error", "client error (", "tcp connect error"];
     let mut parts = Vec::new();
     if !message.is_empty() {
         parts.push(in_our_words(message));

@@ -19,6 +19,7 @@ pub(super) struct Cluster {
     members: Vec<Option<NodeClient>>,
     failover: Failover,
     told_of_hidden_keys: AtomicBool,
+    told_of_missing_token: AtomicBool,
 }
 
 impl Cluster {
@@ -34,6 +35,7 @@ impl Cluster {
             options,
             failover: Failover::new(consul::NAME, addresses),
             told_of_hidden_keys: AtomicBool::new(false),
+            told_of_missing_token: AtomicBool::new(false),
         }
     }
 
@@ -131,6 +133,16 @@ impl Cluster {
                 Err(refused(&format!("the token may not read what is below {}", group.name())))
             }
             Ok(listing) => {
+                // Without a token Consul does not say that it hides something.
+                let nothing = listing.pairs.is_empty() && self.options.token.is_none();
+                let told = &self.told_of_missing_token;
+                if nothing && listing.wants_token && !told.swap(true, Ordering::Relaxed) {
+                    let name = group.name();
+                    warn!(
+                        "consul at {address} shows nothing below {name}: it may want a token, and \
+                         none is given"
+                    );
+                }
                 if listing.filtered && !self.told_of_hidden_keys.swap(true, Ordering::Relaxed) {
                     let name = group.name();
                     warn!(

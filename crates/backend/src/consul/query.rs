@@ -28,6 +28,8 @@ pub(super) struct Listing {
     pub(super) pairs: Vec<(Bytes, Bytes)>,
     /// Whether the token hid something.
     pub(super) filtered: bool,
+    /// Whether nobody may do anything here without a token.
+    pub(super) wants_token: bool,
 }
 
 /// Why an answer holds no listing.
@@ -115,7 +117,8 @@ pub(super) fn read(
     }
     let pairs = if found { pairs(body, group).map_err(Failure::Unavailable)? } else { Vec::new() };
     let filtered = head.text("x-consul-results-filtered-by-acls") == Some("true");
-    Ok(Listing { index, pairs, filtered })
+    let wants_token = head.text("x-consul-default-acl-policy") == Some("deny");
+    Ok(Listing { index, pairs, filtered, wants_token })
 }
 
 impl Head {
@@ -246,7 +249,7 @@ mod tests {
     fn nothing_with_an_index_is_an_empty_prefix_and_without_one_no_consul() {
         assert_eq!(
             answer(404, &[INDEX], ""),
-            Ok(Listing { index: 7, pairs: Vec::new(), filtered: false })
+            Ok(Listing { index: 7, pairs: Vec::new(), filtered: false, wants_token: false })
         );
         for status in [200, 404] {
             assert!(matches!(answer(status, &[], "[]"), Err(Failure::Unavailable(_))), "{status}");

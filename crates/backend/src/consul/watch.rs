@@ -98,8 +98,7 @@ impl Following {
         };
         let differs = replace(&mut self.pairs, &followed.group, &listing.pairs);
         self.pairs.at_revision(listing.index.max(self.pairs.snapshot().revision()));
-        let early =
-            followed.index.is_some() && outcome.sent.elapsed() < self.cluster.options().wait / 2;
+        let early = followed.known && outcome.sent.elapsed() < self.cluster.options().wait / 2;
         followed.rest = match (early, differs) {
             (true, false) => (followed.rest * 2).clamp(FIRST_REST, LONGEST_REST),
             _ => Duration::ZERO,
