@@ -22,6 +22,7 @@ pub(crate) fn compile(tree: &Tree, functions: &Table) -> Program {
         program: Program::default(),
         starts: HashMap::default(),
         pending: Vec::new(),
+        waiting: 0,
         open: Depth::default(),
         loops: Vec::new(),
         just_bound: true,
@@ -31,6 +32,7 @@ pub(crate) fn compile(tree: &Tree, functions: &Table) -> Program {
         compiler.starts.insert(*name, start);
         compiler.program.starts.push(start);
     }
+    compiler.program.ops.reserve(tree.nodes().len());
     for (place, (_, list)) in tree.templates.iter().enumerate() {
         compiler.bind(compiler.program.starts[place]);
         compiler.template(*list);
@@ -43,8 +45,11 @@ struct Compiler<'t> {
     functions: &'t Table,
     program: Program,
     starts: HashMap<Name, Label>,
-    /// What is to be compiled, first thing last.
+    /// What is to be compiled later: tasks that wait already, first thing last, and behind them
+    /// those that the task being done has put off, first thing first.
     pending: Vec<Task>,
+    /// How many of `pending` wait already.
+    waiting: usize,
     /// The blocks that are open at this point and keep something to be put back.
     open: Depth,
     /// The loops and `else` lists of loops around this point, innermost last.
@@ -125,38 +130,66 @@ enum Target {
     Otherwise { end: Label },
 }
 
-impl Compiler<'_> {
+impl<'t> Compiler<'t> {
     fn template(&mut self, list: Span) {
-        self.then([Task::List(list, 0), Task::Emit(Op::Return)]);
+        self.pending.extend([Task::Emit(Op::Return), Task::List(list, 0)]);
         while let Some(task) = self.pending.pop() {
-            match task {
-                Task::List(span, place) => {
-                    if let Some(node) = self.tree.children(span).get(place) {
-                        self.pending.push(Task::List(span, place + 1));
-                        self.statement(*node);
-                    }
-                }
-                Task::Pipe { node, bare } => self.pipe(node, bare),
-                Task::Command { node, piped } => self.command(node, piped),
-                Task::Argument { node, parameter } => self.argument(node, parameter),
-                Task::Emit(op) => self.emit(op),
-                Task::Bind(label) => self.bind(label),
-                Task::Open(block) => self.open(block),
-                Task::Close(block) => self.close(block),
-            }
+            self.waiting = self.pending.len();
+            self.perform(task);
+            self.pending[self.waiting..].reverse();
         }
     }
 
-    /// Has `tasks` done next, in their order.
-    fn then(&mut self, tasks: impl IntoIterator<Item = Task>) {
-        let first = self.pending.len();
-        self.pending.extend(tasks);
-        self.in_order(first);
+    #[inline(always)]
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::List(span, place) => self.list(span, place),
+            Task::Pipe { node, bare } => self.pipe(node, bare),
+            Task::Command { node, piped } => self.command(node, piped),
+            Task::Argument { node, parameter } => self.argument(node, parameter),
+            Task::Emit(op) => self.emit(op),
+            Task::Bind(label) => self.bind(label),
+            Task::Open(block) => self.open(block),
+            Task::Close(block) => self.close(block),
+        }
     }
 
-    /// Has the tasks that were added as number `first` and later done in the order of adding.
-    fn in_order(&mut self, first: usize) {
-        self.pending[first..].reverse();
+    /// Does `task` after all that came before it: at once, unless something was put off. Lists and
+    /// pipelines are always put off, as they may hold others of their kind.
+    #[inline(always)]
+    fn then(&mut self, task: Task) {
+        if self.is_behind() || matches!(task, Task::List(..) | Task::Pipe { .. }) {
+            self.pending.push(task);
+        } else {
+            self.perform(task);
+        }
+    }
+
+    /// As [`then`](Compiler::then), of a step.
+    #[inline]
+    fn then_emit(&mut self, op: Op) {
+        if self.is_behind() {
+            self.pending.push(Task::Emit(op));
+        } else {
+            self.emit(op);
+        }
+    }
+
+    /// Whether the task being done has put something off.
+    fn is_behind(&self) -> bool {
+        self.pending.len() > self.waiting
+    }
+
+    /// Compiles the statements of a list from number `place` on.
+    fn list(&mut self, span: Span, place: usize) {
+        let tree = self.tree;
+        for (place, node) in tree.children(span).iter().enumerate().skip(place) {
+            self.statement(*node);
+            if self.is_behind() {
+                self.pending.push(Task::List(span, place + 1));
+                return;
+            }
+        }
     }
 
     fn statement(&mut self, id: NodeId) {
@@ -164,8 +197,8 @@ impl Compiler<'_> {
             Content::Text(extent) => self.emit(Op::Text(*extent)),
             Content::Action(pipe) => {
                 let declares = !self.variables(*pipe).0.is_empty();
-                let end = if declares { Op::Discard } else { Op::Print(id) };
-                self.then([Task::Pipe { node: *pipe, bare: !declares }, Task::Emit(end)]);
+                self.pipe(*pipe, !declares);
+                self.then_emit(if declares { Op::Discard } else { Op::Print(id) });
             }
             Content::Branch(branch) => self.branch(branch),
             Content::Break => self.leave(true),
@@ -179,70 +212,77 @@ impl Compiler<'_> {
         let Branch { choice, pipe, list, otherwise: other_list, declares } = *branch;
         let otherwise = self.label();
         let end = self.label();
-        let first = self.pending.len();
         if declares {
-            self.pending.extend([Task::Emit(Op::Mark), Task::Open(Block::Variables)]);
+            self.then_emit(Op::Mark);
+            self.then(Task::Open(Block::Variables));
         }
-        self.pending.push(Task::Pipe { node: pipe, bare: true });
+        self.pipe(pipe, true);
         match choice {
-            Choice::If => self.pending.extend([
-                Task::Emit(Op::JumpUnless(otherwise)),
-                Task::List(list, 0),
-                Task::Emit(Op::Jump(end)),
-            ]),
-            Choice::With => self.pending.extend([
-                Task::Emit(Op::With(otherwise)),
-                Task::Open(Block::With),
-                Task::List(list, 0),
-                Task::Close(Block::With),
-                Task::Emit(Op::EndWith),
-                Task::Emit(Op::Jump(end)),
-            ]),
+            Choice::If => {
+                self.then_emit(Op::JumpUnless(otherwise));
+                self.then(Task::List(list, 0));
+                self.then_emit(Op::Jump(end));
+            }
+            Choice::With => {
+                self.then_emit(Op::With(otherwise));
+                self.then(Task::Open(Block::With));
+                self.then(Task::List(list, 0));
+                self.then(Task::Close(Block::With));
+                self.then_emit(Op::EndWith);
+                self.then_emit(Op::Jump(end));
+            }
             Choice::Range => {
                 let next = self.label();
-                let (names, assigns) = self.variables(pipe);
-                let bind = match (&*names, assigns) {
-                    ([element], true) => Bind::AssignElement(*element),
-                    ([index, element], true) => Bind::AssignBoth(*index, *element),
+                let (variables, assigns) = self.variables(pipe);
+                let bind = match (variables, assigns) {
+                    ([element], true) => Bind::AssignElement(self.variable_name(*element)),
+                    ([index, element], true) => {
+                        Bind::AssignBoth(self.variable_name(*index), self.variable_name(*element))
+                    }
                     ([_], false) => Bind::Element,
                     ([_, _], false) => Bind::Both,
                     _ => Bind::Nothing,
                 };
                 let block = Block::Range(Target::List { next, end });
-                self.pending.extend([
-                    Task::Emit(Op::Range { otherwise, two_variables: names.len() > 1 }),
-                    Task::Open(block),
-                    Task::Bind(next),
-                    Task::Emit(Op::Next { done: end, bind }),
-                    Task::List(list, 0),
-                    Task::Close(block),
-                    Task::Emit(Op::Jump(next)),
-                ]);
+                self.then_emit(Op::Range { otherwise, two_variables: variables.len() > 1 });
+                self.then(Task::Open(block));
+                self.then(Task::Bind(next));
+                self.then_emit(Op::Next { done: end, bind });
+                self.then(Task::List(list, 0));
+                self.then(Task::Close(block));
+                self.then_emit(Op::Jump(next));
             }
         }
-        self.pending.push(Task::Bind(otherwise));
+        self.then(Task::Bind(otherwise));
         if choice == Choice::Range {
             let block = Block::Range(Target::Otherwise { end });
-            self.pending.extend([Task::Open(block), Task::List(other_list, 0), Task::Close(block)]);
+            self.then(Task::Open(block));
+            self.then(Task::List(other_list, 0));
+            self.then(Task::Close(block));
         } else {
-            self.pending.push(Task::List(other_list, 0));
+            self.then(Task::List(other_list, 0));
         }
-        self.pending.push(Task::Bind(end));
+        self.then(Task::Bind(end));
         if declares {
-            self.pending.extend([Task::Close(Block::Variables), Task::Emit(Op::Release)]);
+            self.then(Task::Close(Block::Variables));
+            self.then_emit(Op::Release);
         }
-        self.in_order(first);
     }
 
-    /// The names of the variables of a pipeline, and whether they are assigned to.
-    fn variables(&self, pipe: NodeId) -> (Vec<Name>, bool) {
-        let Content::Pipe(pipe) = &self.tree.node(pipe).content else { return Default::default() };
-        let variables = self.tree.children(pipe.variables).iter();
-        let names = variables.filter_map(|node| match &self.tree.node(*node).content {
-            Content::Variable(path) => self.tree.path(*path).first().copied(),
-            _ => None,
-        });
-        (names.collect(), pipe.assigns)
+    /// The variables of a pipeline, as nodes, and whether they are assigned to.
+    fn variables(&self, pipe: NodeId) -> (&'t [NodeId], bool) {
+        match &self.tree.node(pipe).content {
+            Content::Pipe(pipe) => (self.tree.children(pipe.variables), pipe.assigns),
+            _ => (&[], false),
+        }
+    }
+
+    /// The name of the variable that a pipeline declares or assigns to.
+    fn variable_name(&self, node: NodeId) -> Name {
+        match &self.tree.node(node).content {
+            Content::Variable(path) => self.tree.path(*path).first().copied().unwrap_or(Name::ROOT),
+            _ => Name::ROOT,
+        }
     }
 
     fn open(&mut self, block: Block) {
@@ -294,11 +334,11 @@ impl Compiler<'_> {
             return;
         };
         self.emit(Op::Enter(id));
-        let argument = match pipe {
-            Some(node) => Task::Pipe { node, bare: false },
-            None => Task::Emit(Op::Nil),
-        };
-        self.then([argument, Task::Emit(Op::Execute { template: name, start })]);
+        match pipe {
+            Some(node) => self.pipe(node, false),
+            None => self.emit(Op::Nil),
+        }
+        self.then_emit(Op::Execute { template: name, start });
     }
 
     fn emit(&mut self, op: Op) {

@@ -15,18 +15,18 @@ impl Compiler<'_> {
         self.emit(Op::At(id));
         let Content::Pipe(pipe) = self.tree.node(id).content else { return };
         let commands = self.tree.children(pipe.commands);
-        let (names, assigns) = self.variables(id);
-        let first = self.pending.len();
+        let (variables, assigns) = self.variables(id);
         for (place, command) in commands.iter().enumerate() {
-            self.pending.push(Task::Command { node: *command, piped: place > 0 });
+            self.then(Task::Command { node: *command, piped: place > 0 });
             let is_last = place + 1 == commands.len();
-            if !(is_last && bare && names.is_empty()) && self.may_be_wrapped(*command) {
-                self.pending.push(Task::Emit(Op::Unwrap));
+            if !(is_last && bare && variables.is_empty()) && self.may_be_wrapped(*command) {
+                self.then_emit(Op::Unwrap);
             }
         }
         let give = if assigns { Op::Assign } else { Op::Declare };
-        self.pending.extend(names.into_iter().map(|name| Task::Emit(give(name))));
-        self.in_order(first);
+        for variable in variables {
+            self.then_emit(give(self.variable_name(*variable)));
+        }
     }
 
     /// Whether the value of a command can be of interface type.
@@ -64,7 +64,7 @@ impl Compiler<'_> {
                 }
             }
             Content::Pipe(_) if called => self.not_a_function(first),
-            Content::Pipe(_) => self.then([Task::Pipe { node: first, bare: true }]),
+            Content::Pipe(_) => self.then(Task::Pipe { node: first, bare: true }),
             content => {
                 self.emit(Op::At(first));
                 match content {
@@ -95,7 +95,6 @@ impl Compiler<'_> {
     fn fields(&mut self, id: NodeId, arguments: &[NodeId], piped: bool) {
         self.emit(Op::At(id));
         let called = piped || !arguments.is_empty();
-        let first = self.pending.len();
         let path = match &self.tree.node(id).content {
             Content::Field(path) => match self.tree.path(*path) {
                 [name, rest @ ..] if !called || !rest.is_empty() => {
@@ -118,7 +117,7 @@ impl Compiler<'_> {
                 }
             },
             Content::Chain(inner, path) => {
-                self.pending.push(match &self.tree.node(*inner).content {
+                self.then(match &self.tree.node(*inner).content {
                     Content::Pipe(_) => Task::Pipe { node: *inner, bare: false },
                     // Only functions and pipelines begin a chain.
                     _ => Task::Argument {
@@ -130,29 +129,23 @@ impl Compiler<'_> {
             }
             _ => return,
         };
-        let field = |name: &Name| Task::Emit(Op::Field { name: *name, node: id });
-        match path.split_last() {
-            _ if !called => self.pending.extend(path.iter().map(field)),
-            None => {}
-            Some((last, path)) => {
-                self.pending.extend(path.iter().map(field));
-                let nil = self.label();
-                let count = arguments.len() as u16;
-                self.pending.push(Task::Emit(Op::Method {
-                    name: *last,
-                    arguments: count,
-                    piped,
-                    nil,
-                }));
-                for (index, argument) in arguments.iter().enumerate() {
-                    let parameter = Parameter::Method { index: index as u16 };
-                    self.pending.push(Task::Argument { node: *argument, parameter });
-                }
-                self.pending.push(Task::Emit(Op::CallMethod { node: id, arguments: count, piped }));
-                self.pending.push(Task::Bind(nil));
-            }
+        let (method, fields) = match path.split_last() {
+            Some((last, fields)) if called => (Some(*last), fields),
+            _ => (None, path),
+        };
+        for name in fields {
+            self.then_emit(Op::Field { name: *name, node: id });
         }
-        self.in_order(first);
+        let Some(name) = method else { return };
+        let nil = self.label();
+        let count = arguments.len() as u16;
+        self.then_emit(Op::Method { name, arguments: count, piped, nil });
+        for (index, argument) in arguments.iter().enumerate() {
+            let parameter = Parameter::Method { index: index as u16 };
+            self.then(Task::Argument { node: *argument, parameter });
+        }
+        self.then_emit(Op::CallMethod { node: id, arguments: count, piped });
+        self.then(Task::Bind(nil));
     }
 
     /// A call of the function `id`; errors of the function itself are reported at `command`.
@@ -179,90 +172,74 @@ impl Compiler<'_> {
             Some(Builtin::Or) => return self.logic(true, arguments, piped),
             _ => {}
         }
-        let first = self.pending.len();
         for (index, argument) in arguments.iter().enumerate() {
             let parameter = Parameter::Typed(parameter_type(&known.signature.params, index));
-            self.pending.push(Task::Argument { node: *argument, parameter });
+            self.then(Task::Argument { node: *argument, parameter });
         }
         let count = arguments.len() as u16;
         let function = *place;
         if piped {
             let ty = parameter_type(&known.signature.params, arguments.len());
-            let check = self.check_piped(ty, count);
-            self.pending.extend(check);
+            self.check_piped(ty, count);
         }
-        self.pending.push(Task::Emit(Op::Call {
-            node: command,
-            function,
-            arguments: count,
-            piped,
-        }));
-        self.in_order(first);
+        self.then_emit(Op::Call { node: command, function, arguments: count, piped });
     }
 
     /// `and` or `or`: arguments are evaluated until one decides.
     fn logic(&mut self, or: bool, arguments: &[NodeId], piped: bool) {
         let decided = self.label();
         let end = self.label();
-        let first = self.pending.len();
         for (index, argument) in arguments.iter().enumerate() {
             let parameter = Parameter::Typed(Type::Interface);
-            self.pending.push(Task::Argument { node: *argument, parameter });
+            self.then(Task::Argument { node: *argument, parameter });
             if piped || index + 1 < arguments.len() {
-                self.pending.push(Task::Emit(Op::Decide { or, label: decided }));
+                self.then_emit(Op::Decide { or, label: decided });
             }
         }
         if piped {
             // The last argument is on the stack already, below the one that decided.
-            self.pending.push(Task::Emit(Op::Jump(end)));
-            self.pending.extend([Task::Bind(decided), Task::Emit(Op::Nip), Task::Bind(end)]);
+            self.then_emit(Op::Jump(end));
+            self.then(Task::Bind(decided));
+            self.then_emit(Op::Nip);
+            self.then(Task::Bind(end));
         } else {
-            self.pending.push(Task::Bind(decided));
+            self.then(Task::Bind(decided));
         }
-        self.in_order(first);
     }
 
     pub(super) fn argument(&mut self, id: NodeId, parameter: Parameter) {
         self.emit(Op::At(id));
-        let check = match parameter {
-            Parameter::Typed(Type::Interface) => None,
-            Parameter::Typed(ty) => Some(self.check(ty)),
-            Parameter::Method { index } => Some(Op::CheckMethod { index }),
-        };
-        let mut check = check.map(Task::Emit);
         match &self.tree.node(id).content {
             Content::Dot => self.emit(Op::Dot),
             Content::Variable(path) if self.tree.path(*path).len() == 1 => {
                 self.variable(self.tree.path(*path));
             }
             Content::Variable(_) | Content::Field(_) | Content::Chain(..) => {
-                self.then(check.take());
                 self.fields(id, &[], false);
             }
-            Content::Pipe(_) => {
-                self.then(check.take());
-                self.then([Task::Pipe { node: id, bare: false }]);
-            }
-            Content::Function(..) => {
-                self.then(check.take());
-                self.function(id, id, &[], false);
-            }
-            _ => {
-                check = None;
-                match parameter {
-                    Parameter::Typed(ty) => match literal::as_argument(self.tree, id, ty) {
-                        Ok(constant) => self.constant(constant),
-                        Err(message) => self.fail(message),
-                    },
-                    Parameter::Method { index } => self.emit(Op::MethodLiteral { node: id, index }),
-                }
-            }
+            Content::Pipe(_) => self.then(Task::Pipe { node: id, bare: false }),
+            Content::Function(..) => self.function(id, id, &[], false),
+            _ => return self.literal(id, parameter),
         }
-        self.then(check);
+        match parameter {
+            Parameter::Typed(Type::Interface) => {}
+            Parameter::Typed(ty) => {
+                let ty = self.type_place(ty);
+                self.then_emit(Op::Check(ty));
+            }
+            Parameter::Method { index } => self.then_emit(Op::CheckMethod { index }),
+        }
     }
 
-    fn check(&mut self, ty: Type) -> Op {
-        Op::Check(self.type_place(ty))
+    /// A literal as an argument, which is of the right type or a fault.
+    fn literal(&mut self, id: NodeId, parameter: Parameter) {
+        match parameter {
+            Parameter::Typed(ty) => match literal::as_argument(self.tree, id, ty) {
+                Ok(constant) => self.constant(constant),
+                Err(message) => self.fail(message),
+            },
+            Parameter::Method { index } => self.emit(Op::MethodLiteral { node: id, index }),
+        }
     }
 
     fn type_place(&mut self, ty: Type) -> u32 {
@@ -274,12 +251,12 @@ impl Compiler<'_> {
         place as u32
     }
 
-    /// The check of an argument that came through the pipeline and is below the others.
-    fn check_piped(&mut self, ty: Type, arguments: u16) -> Option<Task> {
-        (ty != Type::Interface).then(|| {
+    /// Checks an argument that came through the pipeline and is below the others.
+    fn check_piped(&mut self, ty: Type, arguments: u16) {
+        if ty != Type::Interface {
             let ty = self.type_place(ty);
-            Task::Emit(Op::CheckPiped { ty, arguments })
-        })
+            self.then_emit(Op::CheckPiped { ty, arguments });
+        }
     }
 }
 
