@@ -1,8 +1,8 @@
 //! Cuts the source of a template into tokens.
 //!
-//! Tokens are made one at a time, as the parser asks. Everything is bytes; only names and the
-//! characters shown in errors are looked at as code points. A fault becomes the token
-//! [`Kind::Error`], because what the parser says of it depends on where the parser is.
+//! Everything is bytes; only names and the characters shown in errors are looked at as code
+//! points. A fault becomes the token [`Kind::Error`], because what the parser says of it depends on
+//! where the parser is.
 
 use std::ops::Range;
 
@@ -112,247 +112,294 @@ const RIGHT: &[u8] = b"}}";
 /// A minus and a space, in the order that the side asks for.
 const TRIM_MARKER: usize = 2;
 
-/// The source and how far it has been read.
-pub(crate) struct Lexer<'s> {
+/// How many bytes of source there are to a token where there is little text and names are short.
+const BYTES_PER_TOKEN: usize = 3;
+/// For how many tokens there is room from the beginning, at most.
+const MOST_EXPECTED: usize = 1 << 16;
+
+/// The tokens of a source. The last one is of kind [`Kind::Eof`] or [`Kind::Error`].
+pub(crate) struct Tokens<'s> {
     source: &'s [u8],
-    /// Where the token being made begins.
-    start: usize,
-    position: usize,
-    inside_action: bool,
-    parens: usize,
-    /// The text of the fault, once there is one; it ends the input.
-    fault: Option<String>,
-    /// Names that are functions and therefore no keywords.
-    not_keywords: Vec<Kind>,
+    tokens: Vec<Token>,
+    /// The text of the token of kind [`Kind::Error`].
+    fault: String,
 }
 
-impl<'s> Lexer<'s> {
-    /// A lexer at the start of `source`. `break` and `continue` are keywords only where they are
-    /// not in `not_keywords`, the ones that are names of functions.
-    pub(crate) fn new(source: &'s [u8], not_keywords: Vec<Kind>) -> Lexer<'s> {
-        Lexer {
+impl<'s> Tokens<'s> {
+    /// The tokens of `source`. `break` and `continue` are keywords only where they are not in
+    /// `not_keywords`, the ones that are names of functions.
+    pub(crate) fn of(source: &'s [u8], not_keywords: &[Kind]) -> Tokens<'s> {
+        let mut lexer = Lexer {
             source,
-            start: 0,
             position: 0,
-            inside_action: false,
             parens: 0,
-            fault: None,
+            tokens: Vec::with_capacity((source.len() / BYTES_PER_TOKEN).min(MOST_EXPECTED)),
             not_keywords,
+        };
+        let fault = lexer.run().err().unwrap_or_default();
+        Tokens { source, tokens: lexer.tokens, fault }
+    }
+
+    /// How many tokens there are.
+    pub(crate) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The token at `place`; the last one if there are not as many.
+    #[inline]
+    pub(crate) fn get(&self, place: usize) -> Token {
+        match self.tokens.get(place) {
+            Some(token) => *token,
+            None => self.last(),
         }
     }
 
-    /// The text of the token of kind [`Kind::Error`].
-    pub(crate) fn fault(&self) -> &str {
-        self.fault.as_deref().unwrap_or_default()
+    #[cold]
+    fn last(&self) -> Token {
+        let end = Extent::new(self.source.len(), self.source.len());
+        self.tokens.last().copied().unwrap_or(Token { kind: Kind::Eof, extent: end })
     }
 
     /// How a token is shown in errors.
-    pub(crate) fn show(&self, token: &Token) -> String {
+    pub(crate) fn show(&self, token: Token) -> String {
         let text = self.source.get(token.extent.range()).unwrap_or_default();
         match token.kind {
             Kind::Eof => "EOF".to_owned(),
-            Kind::Error => self.fault().to_owned(),
+            Kind::Error => self.fault.clone(),
             kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(text)),
             _ if text.len() > 10 => format!("{}...", quote(&text[..unicode::prefix(text, 10)])),
             _ => quote(text),
         }
     }
+}
 
-    /// The next token. After the end there are more of [`Kind::Eof`].
-    pub(crate) fn next(&mut self) -> Token {
-        if self.fault.is_some() {
-            return self.token(Kind::Eof);
-        }
-        if self.inside_action { self.action() } else { self.text() }
+/// The source and how far it has been read.
+struct Lexer<'l> {
+    source: &'l [u8],
+    position: usize,
+    /// How many parentheses are open in the action.
+    parens: usize,
+    tokens: Vec<Token>,
+    not_keywords: &'l [Kind],
+}
+
+/// A kind of token, and how long it is.
+type Piece = (Kind, usize);
+
+impl Lexer<'_> {
+    /// Reads all of the source, or up to a fault, which it gives.
+    fn run(&mut self) -> Result<(), String> {
+        let read = self.texts_and_actions();
+        let last = if read.is_ok() { Kind::Eof } else { Kind::Error };
+        self.push(last, 0);
+        read
     }
 
-    /// Text up to the next action. Goes through comments, which are no tokens.
-    fn text(&mut self) -> Token {
-        loop {
-            let rest = &self.source[self.position..];
-            let Some(length) = left_delim(rest) else {
-                if rest.is_empty() {
-                    return self.token(Kind::Eof);
-                }
-                self.position = self.source.len();
-                return self.token(Kind::Text);
-            };
-            let after = self.position + length + LEFT.len();
-            let trimmed = self.at_left_marker(after);
-            let kept = if trimmed { rest[..length].trim_space_end().len() } else { length };
-            let text_end = self.position + kept;
-            let action = self.position + length;
-            if kept > 0 {
-                self.position = text_end;
-                let token = self.token(Kind::Text);
-                self.skip_to(action);
-                return token;
-            }
-            self.skip_to(action);
-            let content = if trimmed { after + TRIM_MARKER } else { after };
+    fn texts_and_actions(&mut self) -> Result<(), String> {
+        while let Some(delim) = left_delim(&self.source[self.position..]) {
+            let content = self.text_before(self.position + delim);
             if self.source[content..].starts_with(b"/*") {
-                self.skip_to(content);
-                if let Err(token) = self.comment() {
-                    return token;
-                }
-                continue;
+                self.position = content;
+                self.comment()?;
+            } else {
+                self.push(Kind::LeftDelim, LEFT.len());
+                self.position = content;
+                self.action()?;
             }
-            self.position = after;
-            let token = self.token(Kind::LeftDelim);
-            self.skip_to(content);
-            self.inside_action = true;
-            self.parens = 0;
-            return token;
         }
-    }
-
-    /// Passes over a comment and the delimiter that has to follow, or gives the fault.
-    fn comment(&mut self) -> Result<(), Token> {
-        let inner = self.position + 2;
-        let Some(length) = memmem::find(&self.source[inner..], b"*/") else {
-            return Err(self.fail("unclosed comment".to_owned()));
-        };
-        self.position = inner + length + 2;
-        let Some(delim) = self.right_delim() else {
-            return Err(self.fail("comment ends before closing delimiter".to_owned()));
-        };
-        let mut end = self.position + delim;
-        if delim > RIGHT.len() {
-            end += self.source[end..].leading_space();
+        match self.source.len() - self.position {
+            0 => {}
+            length => self.push(Kind::Text, length),
         }
-        self.skip_to(end);
         Ok(())
     }
 
-    /// A token inside an action.
-    fn action(&mut self) -> Token {
-        if let Some(delim) = self.right_delim() {
-            if self.parens > 0 {
-                return self.fail("unclosed left paren".to_owned());
-            }
-            return self.close(delim);
+    /// Passes over the text up to the left delimiter at `delim`, and gives the place behind that.
+    fn text_before(&mut self, delim: usize) -> usize {
+        let text = &self.source[self.position..delim];
+        let content = delim + LEFT.len();
+        let trimmed = matches!(&self.source[content..], [b'-', space, ..] if is_space(space));
+        let length = if trimmed { text.trim_space_end().len() } else { text.len() };
+        if length > 0 {
+            self.push(Kind::Text, length);
         }
-        let Some(&first) = self.source.get(self.position) else {
-            return self.fail("unclosed action".to_owned());
+        self.position = delim;
+        if trimmed { content + TRIM_MARKER } else { content }
+    }
+
+    /// Passes over a comment and the delimiter that has to follow.
+    fn comment(&mut self) -> Result<(), String> {
+        let inner = self.position + 2;
+        let Some(length) = memmem::find(&self.source[inner..], b"*/") else {
+            return Err("unclosed comment".to_owned());
         };
-        match first {
-            b' ' | b'\t' | b'\r' | b'\n' => self.space(),
-            b'=' => self.take(1, Kind::Assign),
-            b':' => match self.source.get(self.position + 1) {
-                Some(b'=') => self.take(2, Kind::Declare),
-                _ => self.fail("expected :=".to_owned()),
-            },
-            b'|' => self.take(1, Kind::Pipe),
-            b'"' => self.quoted(b'"', Kind::String, "unterminated quoted string"),
-            b'\'' => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
-            b'`' => match memchr(b'`', &self.source[self.position + 1..]) {
-                Some(length) => self.take(length + 2, Kind::RawString),
-                None => self.fail("unterminated raw quoted string".to_owned()),
-            },
-            b'$' => self.name(Kind::Variable),
-            b'.' if self.source.get(self.position + 1).is_some_and(|b| !b.is_ascii_digit()) => {
-                self.name(Kind::Field)
+        let end = inner + length + 2;
+        match &self.source[end..] {
+            rest if rest.starts_with(RIGHT) => self.position = end + RIGHT.len(),
+            [space, b'-', rest @ ..] if is_space(space) && rest.starts_with(RIGHT) => {
+                self.position = end + TRIM_MARKER + RIGHT.len();
+                self.skip_space();
             }
-            b'.' | b'+' | b'-' | b'0'..=b'9' => self.number(),
-            b'(' => {
-                self.parens += 1;
-                self.take(1, Kind::LeftParen)
-            }
-            b')' if self.parens == 0 => self.fail("unexpected right paren".to_owned()),
-            b')' => {
-                self.parens -= 1;
-                self.take(1, Kind::RightParen)
-            }
-            _ => match self.peek() {
-                c if unicode::is_alphanumeric(c) => self.name(Kind::Identifier),
-                c if c.is_ascii() && unicode::is_printable(c) => self.take(1, Kind::Char),
-                c => self.fail(format!("unrecognized character in action: {}", code_point(c))),
-            },
+            _ => return Err("comment ends before closing delimiter".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Reads the rest of an action and its right delimiter.
+    fn action(&mut self) -> Result<(), String> {
+        let source = self.source;
+        self.parens = 0;
+        loop {
+            let rest = &source[self.position..];
+            let Some(first) = rest.first() else {
+                return Err("unclosed action".to_owned());
+            };
+            let (kind, length) = match first {
+                b' ' | b'\t' | b'\r' | b'\n' => {
+                    let length = rest.leading_space();
+                    // The last one may belong to a trim marker.
+                    if !rest[length..].starts_with(b"-}}") {
+                        (Kind::Space, length)
+                    } else if length > 1 {
+                        (Kind::Space, length - 1)
+                    } else {
+                        self.close(TRIM_MARKER)?;
+                        self.skip_space();
+                        return Ok(());
+                    }
+                }
+                b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.identifier(rest)?,
+                b'.' if rest.get(1).is_some_and(|byte| !byte.is_ascii_digit()) => {
+                    match 1 + name(&rest[1..])? {
+                        1 => (Kind::Dot, 1),
+                        length => (Kind::Field, length),
+                    }
+                }
+                b'$' => (Kind::Variable, 1 + name(&rest[1..])?),
+                b'}' if rest.starts_with(RIGHT) => return self.close(0),
+                b'"' => quoted(rest, Kind::String)?,
+                b'|' => (Kind::Pipe, 1),
+                b'(' => {
+                    self.parens += 1;
+                    (Kind::LeftParen, 1)
+                }
+                b')' if self.parens == 0 => return Err("unexpected right paren".to_owned()),
+                b')' => {
+                    self.parens -= 1;
+                    (Kind::RightParen, 1)
+                }
+                b'.' | b'+' | b'-' | b'0'..=b'9' => number(rest)?,
+                b'=' => (Kind::Assign, 1),
+                b':' if rest.get(1) == Some(&b'=') => (Kind::Declare, 2),
+                b':' => return Err("expected :=".to_owned()),
+                b'\'' => quoted(rest, Kind::CharConstant)?,
+                b'`' => match memchr(b'`', &rest[1..]) {
+                    Some(length) => (Kind::RawString, length + 2),
+                    None => return Err("unterminated raw quoted string".to_owned()),
+                },
+                _ => match character(rest) {
+                    c if unicode::is_alphanumeric(c) => self.identifier(rest)?,
+                    c if c.is_ascii() && unicode::is_printable(c) => (Kind::Char, 1),
+                    c => {
+                        let c = code_point(c);
+                        return Err(format!("unrecognized character in action: {c}"));
+                    }
+                },
+            };
+            self.push(kind, length);
         }
     }
 
-    /// A run of spaces. The last one may belong to a trim marker, and is left to it.
-    fn space(&mut self) -> Token {
-        let mut end = self.position + self.source[self.position..].leading_space();
-        let rest = &self.source[end..];
-        if rest.first() == Some(&b'-') && rest[1..].starts_with(RIGHT) {
-            end -= 1;
+    /// The end of an action: a right delimiter behind a trim marker of that length.
+    fn close(&mut self, marker: usize) -> Result<(), String> {
+        if self.parens > 0 {
+            return Err("unclosed left paren".to_owned());
         }
-        if end == self.position {
-            return self.close(TRIM_MARKER + RIGHT.len());
-        }
+        self.position += marker;
+        self.push(Kind::RightDelim, RIGHT.len());
+        Ok(())
+    }
+
+    /// The word that `rest` begins with.
+    fn identifier(&self, rest: &[u8]) -> Result<Piece, String> {
+        let length = name(rest)?;
+        let kind = match keyword(&rest[..length]) {
+            kind if self.not_keywords.contains(&kind) => Kind::Identifier,
+            kind => kind,
+        };
+        Ok((kind, length))
+    }
+
+    /// Adds the token that begins here.
+    #[inline]
+    fn push(&mut self, kind: Kind, length: usize) {
+        let end = self.position + length;
+        self.tokens.push(Token { kind, extent: Extent::new(self.position, end) });
         self.position = end;
-        self.token(Kind::Space)
     }
 
-    /// The end of an action: `delim` bytes, of which all but two are a trim marker.
-    fn close(&mut self, delim: usize) -> Token {
-        let trimmed = delim > RIGHT.len();
-        self.skip_to(self.position + delim - RIGHT.len());
-        let token = self.take(RIGHT.len(), Kind::RightDelim);
-        if trimmed {
-            self.skip_to(self.position + self.source[self.position..].leading_space());
-        }
-        self.inside_action = false;
-        token
+    fn skip_space(&mut self) {
+        self.position += self.source[self.position..].leading_space();
     }
+}
 
-    /// A string or character literal that ends at the next unescaped `quote` on the line.
-    fn quoted(&mut self, quote: u8, kind: Kind, unterminated: &str) -> Token {
-        let mut escaped = false;
-        let rest = &self.source[self.position + 1..];
-        for (length, byte) in rest.iter().enumerate() {
-            match byte {
-                b'\n' => break,
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                byte if *byte == quote => return self.take(length + 2, kind),
-                _ => {}
-            }
+/// The length of the name that `text` begins with, which may be none; or what is wrong about what
+/// follows it.
+#[inline]
+fn name(text: &[u8]) -> Result<usize, String> {
+    let length = name_length(text);
+    match &text[length..] {
+        [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => {
+            Ok(length)
         }
-        self.fail(unterminated.to_owned())
+        rest if rest.starts_with(RIGHT) => Ok(length),
+        rest => Err(format!("bad character {}", code_point(character(rest)))),
     }
+}
 
-    /// An identifier, or a variable or field after its first byte.
-    fn name(&mut self, kind: Kind) -> Token {
-        if kind != Kind::Identifier {
-            self.position += 1;
-            if self.at_terminator() {
-                let alone = if kind == Kind::Field { Kind::Dot } else { Kind::Variable };
-                return self.token(alone);
-            }
-        }
-        self.position += name_length(&self.source[self.position..]);
-        if !self.at_terminator() {
-            return self.fail(format!("bad character {}", code_point(self.peek())));
-        }
-        match kind {
-            Kind::Identifier => {
-                let kind = keyword(&self.source[self.start..self.position]);
-                let known = !self.not_keywords.contains(&kind);
-                self.token(if known { kind } else { Kind::Identifier })
-            }
-            kind => self.token(kind),
+/// A string or character literal that ends at the next unescaped quote on the line.
+fn quoted(text: &[u8], kind: Kind) -> Result<Piece, String> {
+    let quote = text.first();
+    let mut length = 1;
+    while let Some(byte) = text.get(length) {
+        match byte {
+            byte if Some(byte) == quote => return Ok((kind, length + 1)),
+            b'\\' if text.get(length + 1) != Some(&b'\n') => length += 2,
+            b'\\' | b'\n' => break,
+            _ => length += 1,
         }
     }
+    Err(match kind {
+        Kind::String => "unterminated quoted string".to_owned(),
+        _ => "unterminated character constant".to_owned(),
+    })
+}
 
-    fn number(&mut self) -> Token {
-        let mut good = self.scan_number();
-        let mut kind = Kind::Number;
-        if good && matches!(self.source.get(self.position), Some(b'+' | b'-')) {
-            kind = Kind::Complex;
-            good = self.scan_number() && self.source[self.position - 1] == b'i';
-        }
-        if good {
-            return self.token(kind);
-        }
-        let text = quote(&self.source[self.start..self.position]);
-        self.fail(format!("bad number syntax: {text}"))
+/// What looks like a number; whether it is one the parser finds out.
+fn number(text: &[u8]) -> Result<Piece, String> {
+    let mut scan = Scan { text, length: 0 };
+    let mut good = scan.number();
+    let mut kind = Kind::Number;
+    if good && matches!(text.get(scan.length), Some(b'+' | b'-')) {
+        kind = Kind::Complex;
+        good = scan.number() && text[scan.length - 1] == b'i';
     }
+    match good {
+        true => Ok((kind, scan.length)),
+        false => Err(format!("bad number syntax: {}", quote(&text[..scan.length]))),
+    }
+}
 
-    /// Passes over what looks like a number; whether it is one the parser finds out. False if it
-    /// runs into a name, whose first character is then passed over as well.
-    fn scan_number(&mut self) -> bool {
+/// A text and how much of it belongs to a number.
+struct Scan<'s> {
+    text: &'s [u8],
+    length: usize,
+}
+
+impl Scan<'_> {
+    /// Passes over what looks like a number of one part. False if it runs into a name, whose first
+    /// character is then passed over as well.
+    fn number(&mut self) -> bool {
         self.accept(b"+-");
         let mut digits: &[u8] = b"0123456789_";
         if self.accept(b"0") {
@@ -378,77 +425,28 @@ impl<'s> Lexer<'s> {
             self.accept_run(b"0123456789_");
         }
         self.accept(b"i");
-        let (c, width) = unicode::decode(&self.source[self.position..]);
+        let (c, width) = unicode::decode(&self.text[self.length..]);
         if c.is_some_and(unicode::is_alphanumeric) {
-            self.position += width;
+            self.length += width;
             return false;
         }
         true
     }
 
     fn accept(&mut self, bytes: &[u8]) -> bool {
-        let found = self.source.get(self.position).is_some_and(|byte| bytes.contains(byte));
-        self.position += usize::from(found);
+        let found = self.text.get(self.length).is_some_and(|byte| bytes.contains(byte));
+        self.length += usize::from(found);
         found
     }
 
     fn accept_run(&mut self, bytes: &[u8]) {
         while self.accept(bytes) {}
     }
+}
 
-    /// The length of the right delimiter that begins here, its trim marker included.
-    fn right_delim(&self) -> Option<usize> {
-        match &self.source[self.position..] {
-            [space, b'-', rest @ ..] if is_space(space) && rest.starts_with(RIGHT) => {
-                Some(TRIM_MARKER + RIGHT.len())
-            }
-            rest if rest.starts_with(RIGHT) => Some(RIGHT.len()),
-            _ => None,
-        }
-    }
-
-    /// Whether a trim marker begins at `position`, which follows a left delimiter.
-    fn at_left_marker(&self, position: usize) -> bool {
-        matches!(&self.source[position..], [b'-', space, ..] if is_space(space))
-    }
-
-    /// Whether what comes next may follow a name.
-    fn at_terminator(&self) -> bool {
-        match &self.source[self.position..] {
-            [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => {
-                true
-            }
-            rest => rest.starts_with(RIGHT),
-        }
-    }
-
-    /// The character that comes next, as errors show it.
-    fn peek(&self) -> char {
-        unicode::decode(&self.source[self.position..]).0.unwrap_or(REPLACEMENT)
-    }
-
-    fn take(&mut self, length: usize, kind: Kind) -> Token {
-        self.position += length;
-        self.token(kind)
-    }
-
-    /// The token that ends here. The next one begins here.
-    fn token(&mut self, kind: Kind) -> Token {
-        let token = Token { kind, extent: Extent::new(self.start, self.position) };
-        self.start = self.position;
-        token
-    }
-
-    /// Leaves out what is before `position`.
-    fn skip_to(&mut self, position: usize) {
-        self.start = position;
-        self.position = position;
-    }
-
-    fn fail(&mut self, fault: String) -> Token {
-        self.fault = Some(fault);
-        Token { kind: Kind::Error, extent: Extent::new(self.start, self.start) }
-    }
+/// The first character of `text`, as errors show it.
+fn character(text: &[u8]) -> char {
+    unicode::decode(text).0.unwrap_or(REPLACEMENT)
 }
 
 fn keyword(word: &[u8]) -> Kind {
@@ -487,15 +485,26 @@ fn left_delim(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// Which bytes of ASCII may be in a name.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// How long the name is that `text` begins with.
 fn name_length(text: &[u8]) -> usize {
     let mut length = 0;
-    while let Some(byte) = text.get(length) {
-        if byte.is_ascii_alphanumeric() || *byte == b'_' {
-            length += 1;
-            continue;
-        }
-        if byte.is_ascii() {
+    loop {
+        length += text[length..]
+            .iter()
+            .position(|byte| !IN_NAMES[usize::from(*byte)])
+            .unwrap_or(text.len() - length);
+        if text.get(length).is_none_or(u8::is_ascii) {
             break;
         }
         match unicode::decode(&text[length..]) {

@@ -141,12 +141,12 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The tree of `source` without any nodes.
-    pub(crate) fn new(source: Bytes) -> Tree {
+    /// The tree of `source`, which is to have about `nodes` nodes, without any.
+    pub(crate) fn new(source: Bytes, nodes: usize) -> Tree {
         Tree {
             source,
-            nodes: Vec::new(),
-            children: Vec::new(),
+            nodes: Vec::with_capacity(nodes),
+            children: Vec::with_capacity(nodes),
             path_names: Vec::new(),
             numbers: Vec::new(),
             strings: Vec::new(),
@@ -177,6 +177,13 @@ impl Tree {
         let start = self.children.len() as u32;
         self.children.extend_from_slice(nodes);
         Span { start, end: self.children.len() as u32 }
+    }
+
+    /// `children` with `node` behind them; they must be the newest, or none.
+    pub(crate) fn longer_children(&mut self, children: Span, node: NodeId) -> Span {
+        self.children.push(node);
+        let end = self.children.len() as u32;
+        Span { start: if children.len() == 0 { end - 1 } else { children.start }, end }
     }
 
     /// Moves the nodes from place `first` on out of `nodes`.

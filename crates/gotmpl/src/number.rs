@@ -87,6 +87,10 @@ pub(crate) fn parse_char(literal: &[u8]) -> Result<Number, Fault> {
 ///
 /// [`Fault::IntegerOverflow`] and [`Fault::IllegalNumber`].
 pub(crate) fn parse(literal: &str) -> Result<Number, Fault> {
+    if let Some(int) = parse_plain(literal) {
+        let uint = Some(int.cast_unsigned());
+        return Ok(Number { int: Some(int), uint, float: Some(int as f64), complex: None });
+    }
     if let Some(Ok(imaginary)) = literal.strip_suffix('i').map(parse_float) {
         return Ok(from_complex(0.0, imaginary));
     }
@@ -151,6 +155,16 @@ fn from_float(float: f64) -> Number {
     let int = (whole && (-TWO_63..TWO_63).contains(&float)).then_some(float as i64);
     let uint = (whole && (0.0..TWO_64).contains(&float)).then_some(float as u64);
     Number { int, uint, float: Some(float), complex: None }
+}
+
+/// Most numbers: a few decimal digits, which have only one reading.
+fn parse_plain(literal: &str) -> Option<i64> {
+    let digits = literal.as_bytes();
+    let decimal = matches!(digits, [b'0'] | [b'1'..=b'9', ..]);
+    if !decimal || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
 }
 
 fn parse_int(literal: &str) -> Option<i64> {

@@ -16,7 +16,7 @@ use foldhash::HashMap;
 
 use crate::error::Error;
 use crate::func::Table;
-use crate::lex::{Extent, Kind, Lexer, Token};
+use crate::lex::{Kind, Token, Tokens};
 use crate::node::{Branch, Choice, Content, Name, NodeId, Span, Tree};
 use crate::quote::{self, quote};
 
@@ -27,21 +27,22 @@ pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree
         return Err(Error::parse(name, 1, 0, b"source of 4 GiB or more".to_vec()));
     }
     let keywords = [(Kind::Break, &b"break"[..]), (Kind::Continue, b"continue")];
-    let not_keywords = keywords
+    let not_keywords: Vec<Kind> = keywords
         .into_iter()
         .filter(|(_, word)| functions.find(word).is_some())
         .map(|(kind, _)| kind)
         .collect();
-    let start = Token { kind: Kind::Eof, extent: Extent::new(0, 0) };
-    let mut tree = Tree::new(source.clone());
+    let tokens = Tokens::of(&source, &not_keywords);
+    // Every other token is a space or a delimiter.
+    let mut tree = Tree::new(source.clone(), tokens.len() / 2);
     let root = tree.intern(b"$");
     let mut parser = Parser {
         name,
         source: &source,
         functions,
-        lexer: Lexer::new(&source, not_keywords),
-        tokens: [start; 3],
-        peeked: 0,
+        tokens,
+        next: 0,
+        read: 0,
         action: None,
         delim: 0,
         tree,
@@ -62,11 +63,11 @@ struct Parser<'s> {
     name: &'s str,
     source: &'s Bytes,
     functions: &'s Table,
-    lexer: Lexer<'s>,
-    /// The last token read, and tokens put back before it; see [`next`](Parser::next).
-    tokens: [Token; 3],
-    /// How many of `tokens` have been put back.
-    peeked: usize,
+    tokens: Tokens<'s>,
+    /// The place of the next token.
+    next: usize,
+    /// How many tokens have been read, those included that were put back.
+    read: usize,
     /// Where the action being read began, if errors are to tell it.
     action: Option<usize>,
     /// Where the last action began.
@@ -294,7 +295,7 @@ impl Parser<'_> {
         let token = self.next_non_space();
         let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
-        let header = self.tokens[0];
+        let header = self.last_read();
         self.open_body(name, Some(Block { position: token.start(), pipe, header }));
         Ok(())
     }
@@ -365,34 +366,24 @@ impl Parser<'_> {
         }
     }
 
-    /// The next token: one that was put back, or one from the lexer, which goes into the first
-    /// slot.
+    /// The next token.
     #[inline]
     fn next(&mut self) -> Token {
-        if self.peeked > 0 {
-            self.peeked -= 1;
-        } else {
-            self.tokens[0] = self.lexer.next();
-        }
-        self.tokens[self.peeked]
+        let token = self.tokens.get(self.next);
+        self.next += 1;
+        self.read = self.read.max(self.next);
+        token
     }
 
     /// Puts back the token last got.
+    #[inline]
     fn backup(&mut self) {
-        self.peeked += 1;
+        self.next -= 1;
     }
 
-    /// Puts back the token last got and `before`, the one before it.
-    fn backup2(&mut self, before: Token) {
-        self.tokens[1] = before;
-        self.peeked = 2;
-    }
-
-    /// Puts back the token last got and the two before it, `first` and `second`.
-    fn backup3(&mut self, first: Token, second: Token) {
-        self.tokens[1] = second;
-        self.tokens[2] = first;
-        self.peeked = 3;
+    /// The last one of all tokens read.
+    fn last_read(&self) -> Token {
+        self.tokens.get(self.read.saturating_sub(1))
     }
 
     fn peek(&mut self) -> Token {
@@ -422,7 +413,7 @@ impl Parser<'_> {
     }
 
     fn unexpected(&self, token: Token, context: &str) -> Error {
-        let shown = self.lexer.show(&token);
+        let shown = self.tokens.show(token);
         if token.kind != Kind::Error {
             return self.error(&format!("unexpected {shown} in {context}"));
         }
@@ -445,7 +436,7 @@ impl Parser<'_> {
 
     /// An error at the last token read, wherever the parser is.
     fn error(&self, message: &str) -> Error {
-        self.error_at(self.tokens[0], message)
+        self.error_at(self.last_read(), message)
     }
 
     fn error_at(&self, token: Token, message: &str) -> Error {

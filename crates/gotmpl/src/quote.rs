@@ -160,12 +160,16 @@ pub(crate) fn unquote(literal: &[u8]) -> Result<Cow<'_, [u8]>, InvalidSyntax> {
 }
 
 fn unquote_double(inner: &[u8]) -> Result<Cow<'_, [u8]>, InvalidSyntax> {
-    if inner.contains(&b'\n') {
-        return Err(InvalidSyntax);
-    }
-    let escaped = inner.iter().any(|byte| matches!(byte, b'\\' | b'"'));
-    if !escaped && std::str::from_utf8(inner).is_ok() {
-        return Ok(Cow::Borrowed(inner));
+    let special = inner.iter().position(|byte| matches!(byte, b'\n' | b'\\' | b'"' | 0x80..));
+    match special.map(|first| &inner[first..]) {
+        None => return Ok(Cow::Borrowed(inner)),
+        Some(rest) if rest.contains(&b'\n') => return Err(InvalidSyntax),
+        Some(rest) => {
+            let escaped = rest.iter().any(|byte| matches!(byte, b'\\' | b'"'));
+            if !escaped && std::str::from_utf8(rest).is_ok() {
+                return Ok(Cow::Borrowed(inner));
+            }
+        }
     }
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;

@@ -3,7 +3,7 @@
 use super::Parser;
 use crate::error::{Error, Unknown};
 use crate::lex::{Extent, Kind, Token};
-use crate::node::{Content, Name, NodeId, Pipe};
+use crate::node::{Content, Name, NodeId, Pipe, Span};
 use crate::number;
 use crate::quote::quote;
 
@@ -17,7 +17,7 @@ struct OpenPipe {
     context: &'static str,
     /// What ends it.
     end: Kind,
-    variables: Vec<NodeId>,
+    variables: Span,
     assigns: bool,
     /// Where its commands begin among those of all open pipelines.
     commands: usize,
@@ -32,14 +32,6 @@ struct OpenCommand {
     operands: usize,
 }
 
-/// What may stand where an operand may.
-enum Term {
-    Node(NodeId),
-    LeftParen,
-    /// Something else, which was put back.
-    Nothing,
-}
-
 impl Parser<'_> {
     /// Reads a pipeline and the token `end` behind it.
     ///
@@ -49,8 +41,8 @@ impl Parser<'_> {
         let mut outer: Vec<OpenPipe> = Vec::new();
         let mut pipe = self.open_pipe(context, end)?;
         loop {
+            let token = self.next_non_space();
             if pipe.command.is_none() {
-                let token = self.next_non_space();
                 if token.kind == pipe.end {
                     let node = self.close_pipe(&pipe)?;
                     let Some(around) = outer.pop() else { return Ok(node) };
@@ -61,22 +53,22 @@ impl Parser<'_> {
                 if !begins_operand(token.kind) {
                     return Err(self.unexpected(token, pipe.context));
                 }
-                self.backup();
-                let position = self.peek_non_space().start();
-                pipe.command = Some(OpenCommand { position, operands: self.operands.len() });
+                let operands = self.operands.len();
+                pipe.command = Some(OpenCommand { position: token.start(), operands });
             }
-            self.peek_non_space();
-            match self.term()? {
-                Term::Node(node) => self.after_term(&mut pipe, Some(node))?,
-                Term::Nothing => self.after_term(&mut pipe, None)?,
-                Term::LeftParen => {
-                    if outer.len() == MAX_PARENS {
-                        return Err(self.error("max expression depth exceeded"));
-                    }
-                    let inner = self.open_pipe("parenthesized pipeline", Kind::RightParen)?;
-                    outer.push(std::mem::replace(&mut pipe, inner));
+            if token.kind == Kind::LeftParen {
+                if outer.len() == MAX_PARENS {
+                    return Err(self.error("max expression depth exceeded"));
                 }
+                let inner = self.open_pipe("parenthesized pipeline", Kind::RightParen)?;
+                outer.push(std::mem::replace(&mut pipe, inner));
+                continue;
             }
+            let term = self.term(token)?;
+            if term.is_none() {
+                self.backup();
+            }
+            self.after_term(&mut pipe, term)?;
         }
     }
 
@@ -87,7 +79,7 @@ impl Parser<'_> {
             position,
             context,
             end,
-            variables: Vec::new(),
+            variables: Span::default(),
             assigns: false,
             commands: self.commands.len(),
             command: None,
@@ -97,22 +89,20 @@ impl Parser<'_> {
             if variable.kind != Kind::Variable {
                 return Ok(pipe);
             }
+            let place = self.next;
             self.next();
-            let after = self.peek();
             let next = self.peek_non_space();
             let comma = next.kind == Kind::Char && self.tree.written(next.extent) == b",";
             if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
-                if after.kind == Kind::Space {
-                    self.backup3(variable, after);
-                } else {
-                    self.backup2(variable);
-                }
+                self.next = place;
                 return Ok(pipe);
             }
             self.next_non_space();
             let name = self.tree.intern_written(variable.extent);
             let path = self.tree.add_path(&[name]);
-            pipe.variables.push(self.tree.add(variable.start(), Content::Variable(path)));
+            let node = self.tree.add(variable.start(), Content::Variable(path));
+            // Nothing else gets children meanwhile.
+            pipe.variables = self.tree.longer_children(pipe.variables, node);
             self.variables.push(name);
             if !comma {
                 pipe.assigns = next.kind == Kind::Assign;
@@ -150,20 +140,23 @@ impl Parser<'_> {
                 return Err(self.error(&message));
             }
         }
-        let variables = self.tree.add_children(&pipe.variables);
         let commands = self.tree.take_children(&mut self.commands, pipe.commands);
-        let content = Content::Pipe(Pipe { variables, assigns: pipe.assigns, commands });
+        let OpenPipe { variables, assigns, .. } = *pipe;
+        let content = Content::Pipe(Pipe { variables, assigns, commands });
         Ok(self.tree.add(pipe.position, content))
     }
 
     /// Reads what follows a term: fields of it, then what separates it from the next operand or
     /// ends the command.
     fn after_term(&mut self, pipe: &mut OpenPipe, term: Option<NodeId>) -> Result<(), Error> {
-        if let Some(term) = term {
-            let operand = self.chain(term)?;
+        let mut token = self.next();
+        if let Some(mut operand) = term {
+            if token.kind == Kind::Field {
+                operand = self.chain(operand, token)?;
+                token = self.next();
+            }
             self.operands.push(operand);
         }
-        let token = self.next();
         match token.kind {
             Kind::Space => return Ok(()),
             Kind::RightDelim | Kind::RightParen => self.backup(),
@@ -177,22 +170,21 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads the fields after `term`. Those of a field or variable become part of it.
-    fn chain(&mut self, term: NodeId) -> Result<NodeId, Error> {
-        let first = self.peek();
-        if first.kind != Kind::Field {
-            return Ok(term);
-        }
+    /// Reads the fields after `term`; `first` has been read. Those of a field or variable become
+    /// part of it.
+    fn chain(&mut self, term: NodeId, first: Token) -> Result<NodeId, Error> {
         let content = self.tree.node(term).content;
         let mut path = match content {
             Content::Field(path) | Content::Variable(path) => path,
             _ => self.tree.add_path(&[]),
         };
-        while self.peek().kind == Kind::Field {
-            let field = self.next();
+        let mut field = first;
+        while field.kind == Kind::Field {
             let name = self.field_name(field);
             path = self.tree.longer_path(path, name);
+            field = self.next();
         }
+        self.backup();
         let content = match content {
             Content::Field(_) => Content::Field(path),
             Content::Variable(_) => Content::Variable(path),
@@ -214,8 +206,8 @@ impl Parser<'_> {
         self.tree.intern_written(Extent::new(written.start + 1, written.end))
     }
 
-    fn term(&mut self) -> Result<Term, Error> {
-        let token = self.next_non_space();
+    /// The node of an operand that is one token; none if `token` is something else.
+    fn term(&mut self, token: Token) -> Result<Option<NodeId>, Error> {
         let source = self.source;
         let text = &source[token.extent.range()];
         let content = match token.kind {
@@ -258,13 +250,9 @@ impl Parser<'_> {
                 let meaning = self.unquote(token)?;
                 self.tree.add_string(token.extent, meaning)
             }
-            Kind::LeftParen => return Ok(Term::LeftParen),
-            _ => {
-                self.backup();
-                return Ok(Term::Nothing);
-            }
+            _ => return Ok(None),
         };
-        Ok(Term::Node(self.tree.add(token.start(), content)))
+        Ok(Some(self.tree.add(token.start(), content)))
     }
 }
 
