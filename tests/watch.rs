@@ -72,6 +72,118 @@ fn only_resources_whose_own_values_change_are_woken() {
     assert_eq!(sandbox.read("a.reloads"), "1\n");
 }
 
+/// How often the resource `name` was compared with its file.
+fn passes(daemon: &Daemon, sandbox: &Sandbox, name: &str) -> usize {
+    let dest = sandbox.path(&format!("out/{name}"));
+    let line = format!("Comparing candidate config to {}\n", dest.display());
+    daemon.stderr().matches(&line).count()
+}
+
+#[test]
+fn a_resource_that_asks_for_a_key_and_does_not_use_it_has_no_pass() {
+    let sandbox = Sandbox::new();
+    for (name, template) in [
+        ("a", "{{getv \"/a\"}}"),
+        ("b", "{{getv \"/b\"}}"),
+        ("all", "{{range gets \"/*\"}}{{.Value}}{{end}}"),
+        ("b.tera", "{{ getv(key=\"/b\") }}"),
+        ("all.tera", "{{ store.a }}"),
+        ("clock", "{{if datetime}}{{getv \"/b\"}}{{end}}"),
+    ] {
+        sandbox.resource(
+            name,
+            template,
+            if name.ends_with("tera") { "engine = 'tera'" } else { "" },
+        );
+    }
+    data(&sandbox, "{a: 0, b: 0}");
+    let daemon = watching(&sandbox, &["-log-level", "debug"]);
+    let all = ["a", "b", "all", "b.tera", "all.tera", "clock"];
+    eventually("all have had a pass", || {
+        all.iter().all(|name| !sandbox.read(&format!("out/{name}")).is_empty())
+    });
+    let counts = || all.map(|name| passes(&daemon, &sandbox, name));
+    let mut number = 0;
+    let mut change = || {
+        let before = counts();
+        number += 1;
+        data(&sandbox, &format!("{{a: {number}, b: 0}}"));
+        for (name, content) in [
+            ("a", format!("{number}")),
+            ("all", format!("{number}0")),
+            ("all.tera", format!("{number}")),
+        ] {
+            becomes(&sandbox, &format!("out/{name}"), &content);
+        }
+        eventually("the one that looks at the clock", || counts()[5] > before[5]);
+        let after = counts();
+        all.iter().enumerate().map(|(nth, _)| after[nth] - before[nth]).collect::<Vec<_>>()
+    };
+    // The first passes may not have ended yet.
+    eventually("a change wakes only who uses its key", || change() == [1, 0, 1, 0, 1, 1]);
+    for _ in 0..5 {
+        assert_eq!(change(), [1, 0, 1, 0, 1, 1], "{}", daemon.stderr());
+    }
+    data(&sandbox, "{a: 0, b: 1}");
+    for name in ["b", "b.tera", "clock"] {
+        becomes(&sandbox, &format!("out/{name}"), "1");
+    }
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn any_change_brings_in_another_template_and_puts_a_spoiled_file_right() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("a", "{{getv \"/a\"}}", "");
+    sandbox.resource("b", "{{getv \"/b\"}}", "reload_cmd = 'echo >> reloads'");
+    sandbox.resource("c", "{% include \"part.tera\" %}", "engine = 'tera'");
+    sandbox.write("templates/part.tera", "part");
+    data(&sandbox, "{a: 0, b: x}");
+    let daemon = watching(&sandbox, &["-log-level", "debug"]);
+    becomes(&sandbox, "out/b", "x");
+    becomes(&sandbox, "out/c", "part");
+    let mut number = 0;
+    let mut change = || {
+        number += 1;
+        data(&sandbox, &format!("{{a: {number}, b: x}}"));
+        becomes(&sandbox, "out/a", &number.to_string());
+    };
+    let mut spoil = |name: &str, path: &str, spoiled: Option<&str>, content: &str| {
+        eventually("a change makes no pass", || {
+            let before = passes(&daemon, &sandbox, name);
+            change();
+            passes(&daemon, &sandbox, name) == before
+        });
+        match spoiled {
+            Some(spoiled) => _ = sandbox.write(path, spoiled),
+            None => fs::remove_file(sandbox.path(path)).unwrap(),
+        }
+        change();
+        becomes(&sandbox, &format!("out/{name}"), content);
+    };
+    spoil("b", "out/b", Some("y"), "x");
+    spoil("b", "out/b", None, "x");
+    spoil("b", "templates/b.tmpl", Some("new {{getv \"/b\"}}"), "new x");
+    spoil("c", "templates/part.tera", Some("new part"), "new part");
+    daemon.stop(Signal::TERM);
+    assert_eq!(sandbox.read("reloads").lines().count(), 4, "one for each of its files");
+}
+
+#[test]
+fn a_failure_is_tried_again_although_another_key_has_changed() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("a", "{{getv \"/a\"}}", "");
+    sandbox.resource("b", "{{getv \"/b\"}}", "reload_cmd = 'test -e ready && touch reloaded'");
+    data(&sandbox, "{a: 0, b: x}");
+    let daemon = watching(&sandbox, &[]);
+    daemon.wait_for("its reload is pending");
+    data(&sandbox, "{a: 1, b: x}");
+    becomes(&sandbox, "out/a", "1");
+    sandbox.write("ready", "");
+    eventually("the reload succeeds", || sandbox.path("reloaded").exists());
+    daemon.stop(Signal::TERM);
+}
+
 #[test]
 fn a_failed_reload_is_tried_again_without_a_change() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");

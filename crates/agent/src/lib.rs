@@ -14,6 +14,7 @@ pub mod duration;
 pub mod goint;
 
 mod agent;
+mod applied;
 mod backoff;
 mod discover;
 mod fault;

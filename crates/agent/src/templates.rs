@@ -9,10 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use render::{Engine, Host, Template};
-use store::{Snapshot, View};
+use store::{Reads, Snapshot, View};
 use tracing::{debug, warn};
 
-use crate::{fault::Fault, resource::Resource};
+use crate::{applied::Witness, fault::Fault, resource::Resource};
 
 /// The compiled templates, kept from pass to pass while their files stay the same.
 pub(crate) struct Templates {
@@ -34,10 +34,10 @@ impl Templates {
     }
 
     /// As [`get`](Self::get), but where the template cannot be had any more, the version that could
-    /// be had last.
-    pub(crate) fn current(&mut self, resource: &Resource) -> Result<Arc<Template>, Fault> {
+    /// be had last; tells whether it is the newest.
+    pub(crate) fn current(&mut self, resource: &Resource) -> Result<(Arc<Template>, bool), Fault> {
         let fault = match self.get(resource) {
-            Ok(template) => return Ok(template),
+            Ok(template) => return Ok((template, true)),
             Err(fault) => fault,
         };
         let known = self.compiled.get(&resource.src);
@@ -46,7 +46,7 @@ impl Templates {
         };
         fault.log();
         warn!("{}: the version in use stays", resource.src.display());
-        Ok(Arc::clone(&known.template))
+        Ok((Arc::clone(&known.template), false))
     }
 
     /// The template of `resource`, compiled now unless all files it is made of are those of last
@@ -96,11 +96,34 @@ pub(crate) fn render(
     snapshot: Snapshot,
     host: &Arc<dyn Host>,
 ) -> Result<Bytes, Fault> {
+    rendered(template, &view(resource, snapshot), host)
+}
+
+/// As [`render()`], with what the template asked of its view. None of that is told if it has asked the
+/// host for something, which may be another next time.
+pub(crate) fn render_observed(
+    resource: &Resource,
+    template: &Template,
+    snapshot: Snapshot,
+    host: &Arc<dyn Host>,
+) -> Result<(Bytes, Option<Reads>), Fault> {
+    let view = view(resource, snapshot).recording();
+    let witness = Arc::new(Witness::new(host));
+    let host: Arc<dyn Host> = Arc::clone(&witness) as _;
+    let content = rendered(template, &view, &host)?;
+    Ok((content, (!witness.was_asked()).then(|| view.reads())))
+}
+
+fn view(resource: &Resource, snapshot: Snapshot) -> View {
     debug!("Key prefix set to {}", resource.prefix);
     let view = View::new(snapshot, &resource.scope, &resource.prefix);
     debug!("Got the following keys from store: {}", KeyNames(&view));
+    view
+}
+
+fn rendered(template: &Template, view: &View, host: &Arc<dyn Host>) -> Result<Bytes, Fault> {
     let content = template
-        .render(&view, host)
+        .render(view, host)
         .map_err(|error| Fault { text: error.to_string(), excerpt: error.excerpt().clone() })?;
     Ok(content.into())
 }

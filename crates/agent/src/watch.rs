@@ -3,13 +3,15 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use backend::Backend;
+use bytes::Bytes;
 use deploy::Options;
 use render::Host;
 use store::{Scope, Snapshot};
 use tokio::{sync::watch, task::JoinSet};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
+    applied::{Applied, Report},
     feed::{Feed, State},
     load::Loaded,
     resource::Resource,
@@ -27,6 +29,11 @@ pub(crate) struct Crew {
     /// For each destination, whose turn it is there.
     turns: HashMap<PathBuf, Turn>,
     workers: JoinSet<()>,
+    /// Looks at the files of members that no changed key concerns; gives the assignments of those
+    /// whose files are not as they were.
+    looks: JoinSet<Vec<u64>>,
+    /// The number of the newest assignment.
+    assignments: u64,
 }
 
 /// One resource and its worker.
@@ -35,7 +42,40 @@ struct Member {
     /// The newest state; `None` until the feed has given the first for this resource's scope.
     snapshot: Option<Snapshot>,
     /// `None` until there is something to do.
-    worker: Option<watch::Sender<Assignment>>,
+    worker: Option<Worker>,
+}
+
+/// How a worker is talked to.
+struct Worker {
+    /// The number of its newest assignment.
+    newest: u64,
+    assignments: watch::Sender<Assignment>,
+    report: Report,
+}
+
+/// What an update means for a resource.
+enum News {
+    None,
+    /// It asks for a key that has changed, but its file stays the same if it still is the same.
+    Look(Arc<Applied>),
+    Wake,
+}
+
+impl Member {
+    /// What the change of these keys means. `snapshot` is the state behind it.
+    fn news(&self, snapshot: &Snapshot, changed: &[Bytes]) -> News {
+        let scope = &self.resource.scope;
+        let asks_for = |key: &&Bytes| scope.asks_for(snapshot.coverage(), key);
+        let mut own = changed.iter().filter(asks_for).peekable();
+        if own.peek().is_none() {
+            return News::None;
+        }
+        let applied = self.worker.as_ref().and_then(|worker| worker.report.of(worker.newest));
+        match applied {
+            Some(applied) if !own.any(|key| applied.is_concerned_by(key)) => News::Look(applied),
+            _ => News::Wake,
+        }
+    }
 }
 
 impl Crew {
@@ -49,6 +89,8 @@ impl Crew {
             members: Vec::new(),
             turns: HashMap::new(),
             workers: JoinSet::new(),
+            looks: JoinSet::new(),
+            assignments: 0,
         }
     }
 
@@ -114,14 +156,19 @@ impl Crew {
         };
         tokio::select! {
             update = feed => self.take(&update),
+            Some(looked) = self.looks.join_next() => match looked {
+                Ok(assignments) => {
+                    self.wake_each(|worker| assignments.contains(&worker.newest));
+                }
+                Err(panic) => {
+                    error!("looking at files ended early: {panic}");
+                    self.wake_each(|_| true);
+                }
+            },
             Some(ended) = self.workers.join_next() => {
                 if let Err(panic) = ended {
                     error!("a worker ended early and is started anew: {panic}");
-                    for nth in 0..self.members.len() {
-                        if self.members[nth].worker.as_ref().is_some_and(|w| w.is_closed()) {
-                            self.wake(nth);
-                        }
-                    }
+                    self.wake_each(|worker| worker.assignments.is_closed());
                 }
             }
         }
@@ -144,26 +191,43 @@ impl Crew {
 
     fn take(&mut self, update: &State) {
         let Some(feed) = &self.feed else { return };
-        let mut concerned = Vec::new();
+        let (mut concerned, mut looks) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
             let place = feed.scopes().binary_search(scope).ok();
             let place = place.and_then(|place| update.snapshots.get(place));
             let Some(Some(snapshot)) = place else { continue };
-            let wake = match (&member.snapshot, &update.changed) {
-                (None, _) => true,
-                (Some(_), Some(keys)) => {
-                    keys.iter().any(|key| scope.asks_for(snapshot.coverage(), key))
-                }
-                (Some(before), None) => !before.agrees_with(snapshot, scope),
+            let news = match (&member.snapshot, &update.changed) {
+                (None, _) => News::Wake,
+                (Some(_), Some(keys)) => member.news(snapshot, keys),
+                (Some(before), None) if before.agrees_with(snapshot, scope) => News::None,
+                (Some(_), None) => News::Wake,
             };
             member.snapshot = Some(snapshot.clone());
-            if wake {
-                concerned.push(nth);
+            match news {
+                News::None => {}
+                News::Look(applied) => looks.push(applied),
+                News::Wake => concerned.push(nth),
             }
         }
         for nth in concerned {
             self.wake(nth);
+        }
+        if !looks.is_empty() {
+            debug!("{} resources do not use what has changed", looks.len());
+            self.looks.spawn_blocking(move || {
+                looks.retain(|applied| !applied.has_its_files());
+                looks.iter().map(|applied| applied.assignment).collect()
+            });
+        }
+    }
+
+    /// Gives the members with such workers their newest assignments.
+    fn wake_each(&mut self, which: impl Fn(&Worker) -> bool) {
+        for nth in 0..self.members.len() {
+            if self.members[nth].worker.as_ref().is_some_and(&which) {
+                self.wake(nth);
+            }
         }
     }
 
@@ -173,22 +237,29 @@ impl Crew {
         let member = &mut self.members[nth];
         let Some(snapshot) = &member.snapshot else { return };
         let turn = self.turns.entry(member.resource.target.dest.clone()).or_default();
+        self.assignments += 1;
+        let number = self.assignments;
         let assignment = Assignment {
+            number,
             turn: Arc::clone(turn),
             resource: Arc::clone(&member.resource),
             snapshot: snapshot.clone(),
             options,
             pace: self.pace,
         };
-        let refused = match &member.worker {
-            Some(worker) => worker.send(assignment).err().map(|refused| refused.0),
+        let refused = match &mut member.worker {
+            Some(worker) => {
+                worker.newest = number;
+                worker.assignments.send(assignment).err().map(|refused| refused.0)
+            }
             None => Some(assignment),
         };
         if let Some(assignment) = refused {
-            let (sender, receiver) = watch::channel(assignment);
-            member.worker = Some(sender);
-            let templates = self.settings.templates();
-            self.workers.spawn(worker::work(receiver, templates, Arc::clone(&self.host)));
+            let (assignments, receiver) = watch::channel(assignment);
+            let report = Report::default();
+            member.worker = Some(Worker { newest: number, assignments, report: report.clone() });
+            let (templates, host) = (self.settings.templates(), Arc::clone(&self.host));
+            self.workers.spawn(worker::work(receiver, templates, host, report));
         }
     }
 }

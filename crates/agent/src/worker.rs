@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Durable, Options, Outcome, Staged};
+use deploy::{Durable, Fingerprint, Options, Outcome, Staged};
 use render::Host;
 use store::Snapshot;
 use tokio::{
@@ -22,11 +22,12 @@ use tokio::{
 };
 
 use crate::{
+    applied::{Applied, Origin, Report},
     backoff::Backoff,
     fault::Fault,
     resource::Resource,
     settings::Pace,
-    templates::{Templates, render},
+    templates::{Templates, render_observed},
 };
 
 /// Delays between the attempts of a pass that fails.
@@ -42,6 +43,8 @@ pub(crate) type Turn = Arc<AsyncMutex<()>>;
 /// What a worker has to make true.
 #[derive(Clone)]
 pub(crate) struct Assignment {
+    /// Another one for each assignment.
+    pub(crate) number: u64,
     /// Whose turn it is at the destination.
     pub(crate) turn: Turn,
     pub(crate) resource: Arc<Resource>,
@@ -52,13 +55,14 @@ pub(crate) struct Assignment {
     pub(crate) pace: Pace,
 }
 
-/// Works on the newest assignment until there are no more to come.
+/// Works on the newest assignment until there are no more to come, and reports what was applied.
 ///
 /// Dropping the future ends a running command; the destination is the old file or the new one.
 pub(crate) async fn work(
     mut assignments: watch::Receiver<Assignment>,
     templates: Templates,
     host: Arc<dyn Host>,
+    report: Report,
 ) {
     let templates = Arc::new(Mutex::new(templates));
     let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
@@ -71,7 +75,11 @@ pub(crate) async fn work(
         let outcome = process(&assignment, &templates, &host).await;
         drop(turn);
         let retry = match outcome {
-            Ok(outcome) => {
+            Ok((outcome, origin)) => {
+                let Assignment { number, resource, .. } = &assignment;
+                let applied =
+                    origin.and_then(|origin| Applied::after(*number, resource, origin, outcome));
+                report.set(applied);
                 backoff.reset();
                 if matches!(outcome, Outcome::Updated | Outcome::Reloaded) {
                     reloaded = Some(Instant::now());
@@ -163,12 +171,12 @@ fn share_of(splay: Duration, resource: &Resource) -> Duration {
     splay.mul_f64(f64::from(hasher.finish() as u32) / f64::from(u32::MAX))
 }
 
-/// One pass.
+/// One pass: how it ended and, if that is known for certain, what the content came from.
 async fn process(
     assignment: &Assignment,
     templates: &Arc<Mutex<Templates>>,
     host: &Arc<dyn Host>,
-) -> Result<Outcome, Fault> {
+) -> Result<(Outcome, Option<Origin>), Fault> {
     let Assignment { resource, snapshot, options, .. } = assignment;
     let has_commands = resource.has_commands() && !options.sync_only;
     // Rendering may block, on the network even, and the disk does. Neither must hold up the others.
@@ -177,25 +185,30 @@ async fn process(
         let (host, options, templates) = (Arc::clone(host), *options, Arc::clone(templates));
         let runtime = Handle::current();
         move || {
+            let src = Fingerprint::at(&resource.src).filter(Fingerprint::is_settled);
             let mut templates = templates.lock().unwrap_or_else(PoisonError::into_inner);
-            let template = templates.current(&resource)?;
-            let content = render(&resource, &template, snapshot, &host)?;
+            let (template, is_newest) = templates.current(&resource)?;
+            let (content, reads) = render_observed(&resource, &template, snapshot, &host)?;
             let staged = deploy::stage(&resource.target, content, &options).map_err(fault)?;
+            let known = reads.filter(|_| is_newest).zip(src.zip(staged.found_in_sync()));
+            let origin = known.map(|(reads, (src, dest))| Origin { template, src, reads, dest });
             if has_commands {
-                return Ok(Progress::Staged(staged));
+                return Ok((Progress::Staged(staged), origin));
             }
             // Nothing will be waited for, so the file need not wait for another thread.
-            runtime.block_on(finish(&resource, staged, &options)).map(Progress::Finished)
+            let outcome = runtime.block_on(finish(&resource, staged, &options))?;
+            Ok::<_, Fault>((Progress::Finished(outcome), origin))
         }
     };
-    let progress = spawn_blocking(job).await;
-    let progress = progress.map_err(|panic| {
+    let done = spawn_blocking(job).await;
+    let (progress, origin) = done.map_err(|panic| {
         Fault::from(format!("staging {} ended early: {panic}", resource.target.dest.display()))
     })??;
-    match progress {
-        Progress::Staged(staged) => finish(resource, staged, options).await,
-        Progress::Finished(outcome) => Ok(outcome),
-    }
+    let outcome = match progress {
+        Progress::Staged(staged) => finish(resource, staged, options).await?,
+        Progress::Finished(outcome) => outcome,
+    };
+    Ok((outcome, origin))
 }
 
 /// How far a pass got without commands.
@@ -236,6 +249,7 @@ mod tests {
         let mut resource = Resource::load(&path, Path::new("/templates"), b"").unwrap();
         resource.path = "/etc/confd/conf.d/a.toml".into();
         Assignment {
+            number: 0,
             turn: Turn::default(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
@@ -282,7 +296,7 @@ mod tests {
             assert!(begun.elapsed() < 30 * SECOND, "the file waits");
             std::thread::sleep(SECOND / 1000);
         }
-        assert_eq!(pass.await.unwrap(), Outcome::Updated);
+        assert_eq!(pass.await.unwrap().0, Outcome::Updated);
     }
 
     #[tokio::test(start_paused = true)]

@@ -43,6 +43,7 @@ use tracing::{debug, info, warn};
 
 pub use check::{CheckCommand, CheckError};
 pub use command::CommandError;
+pub use compare::Fingerprint;
 pub use durable::Durable;
 pub use errno::errno_text;
 pub use error::Error;

@@ -36,6 +36,8 @@ pub struct Staged {
     pub(crate) file: Option<StageFile>,
     /// The destination when this was staged.
     seen: Option<Fingerprint>,
+    /// Whether that was [settled](Fingerprint::is_settled) then.
+    was_settled: bool,
 }
 
 impl Staged {
@@ -44,13 +46,18 @@ impl Staged {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
+    /// The destination, if it was found in sync, and if whoever touches it afterwards gives it
+    /// another fingerprint.
+    pub fn found_in_sync(&self) -> Option<Fingerprint> {
+        self.seen.filter(|_| self.file.is_none() && self.was_settled)
+    }
+
     /// The same content for the destination as it is now: staged again if that has changed since.
     ///
     /// So a destination named by two resources ends as if they were deployed one after the other,
     /// although both were staged first.
     pub(crate) fn refreshed(self, target: &Target, options: &Options) -> Result<Staged, Error> {
-        let now = fs::metadata(&target.dest).ok();
-        if now.as_ref().map(Fingerprint::of) == self.seen {
+        if Fingerprint::at(&target.dest) == self.seen {
             return Ok(self);
         }
         let content = self.content.clone();
@@ -72,6 +79,7 @@ impl Staged {
 pub fn stage(target: &Target, content: Bytes, options: &Options) -> Result<Staged, Error> {
     let found = fs::metadata(&target.dest).ok();
     let seen = found.as_ref().map(Fingerprint::of);
+    let was_settled = seen.is_some_and(|seen| seen.is_settled());
     let wanted = Attributes::regular(
         target.uid.unwrap_or_else(|| geteuid().as_raw()),
         target.gid.unwrap_or_else(|| getegid().as_raw()),
@@ -81,10 +89,10 @@ pub fn stage(target: &Target, content: Bytes, options: &Options) -> Result<Stage
         && let Some(found) = &found
         && compare::is_same(&target.dest, found, &wanted, &content)
     {
-        return Ok(Staged { content, file: None, seen });
+        return Ok(Staged { content, file: None, seen, was_settled });
     }
     let file = StageFile::create(target, &wanted, &content, options)?;
-    Ok(Staged { content, file: Some(file), seen })
+    Ok(Staged { content, file: Some(file), seen, was_settled })
 }
 
 /// A file beside the destination, removed on drop unless it was told to stay.

@@ -139,7 +139,7 @@ pub(crate) fn after_all(head: &[u8]) -> Option<Bytes> {
 pub(crate) struct Spans(Vec<Span>);
 
 impl Spans {
-    fn new(mut spans: Vec<Span>) -> Self {
+    pub(crate) fn new(mut spans: Vec<Span>) -> Self {
         spans.sort_unstable();
         let mut disjoint: Vec<Span> = Vec::with_capacity(spans.len());
         for span in spans {

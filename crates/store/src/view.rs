@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::key::Stripping;
+use crate::reads::{Reads, Recorder};
 use crate::scope::{Span, Spans, after_all};
 use crate::{Key, Pattern, Prefix, Scope, Snapshot, path};
 
@@ -25,6 +26,10 @@ pub struct View {
     /// What every visible key of `pairs` begins with and a template does not see; empty for none.
     /// A key that is `base` and nothing else is seen as `/`.
     base: Bytes,
+    /// Whether `pairs` are the source's own.
+    is_window: bool,
+    /// Notes what is asked.
+    recorder: Option<Recorder>,
 }
 
 /// A key as the template sees it, and its value.
@@ -51,12 +56,29 @@ impl View {
     pub fn new(snapshot: Snapshot, scope: &Scope, prefix: &Prefix) -> Self {
         let spans = snapshot.coverage().spans(scope);
         match window_base(&snapshot, &spans, prefix) {
-            Some(base) => View { pairs: snapshot, spans, base },
+            Some(base) => View { pairs: snapshot, spans, base, is_window: true, recorder: None },
             None => View {
                 pairs: stripped(&snapshot, &spans, prefix),
                 spans: Spans::everything(),
                 base: Bytes::new(),
+                is_window: false,
+                recorder: None,
             },
+        }
+    }
+
+    /// The same view, which notes what it is asked from now on, and so do its clones.
+    #[must_use]
+    pub fn recording(self) -> Self {
+        View { recorder: Some(Recorder::default()), ..self }
+    }
+
+    /// What a [`recording`](Self::recording) view was asked. Of any other it could be anything.
+    pub fn reads(&self) -> Reads {
+        let base = self.is_window.then(|| self.base.clone());
+        match &self.recorder {
+            Some(recorder) => recorder.reads(base),
+            None => Reads::anything(),
         }
     }
 
@@ -147,6 +169,7 @@ impl View {
             }
             _ => return None,
         };
+        self.note(|| Span::just(source_key));
         if self.spans.contain(source_key) { self.pairs.get(source_key) } else { None }
     }
 
@@ -179,6 +202,7 @@ impl View {
         };
         let below = head.starts_with(b"/").then(|| {
             let window = Span::beginning_with(&[&self.base, head].concat());
+            self.note(|| window.clone());
             self.range(window).map(|(source_key, value)| (self.seen(source_key), value))
         });
         root.into_iter().chain(below.into_iter().flatten())
@@ -198,6 +222,7 @@ impl View {
         }
         let hidden = self.base.len();
         let mut window = Span::beginning_with(&[&self.base, head.as_slice()].concat());
+        self.note(|| window.clone());
         'window: loop {
             for (source_key, _) in self.range(window.clone()) {
                 let below = &source_key[hidden + head.len()..];
@@ -218,6 +243,13 @@ impl View {
                 }
             }
             return;
+        }
+    }
+
+    /// Notes that these source keys are looked for.
+    fn note(&self, span: impl FnOnce() -> Span) {
+        if let Some(recorder) = &self.recorder {
+            recorder.note(span);
         }
     }
 
