@@ -163,6 +163,11 @@ impl Consul {
             advertise_addr = "127.0.0.1"
             disable_update_check = true
             connect {{ enabled = false }}
+            limits {{
+              # A value may be as large as in etcd.
+              kv_max_value_size = 1572864
+              txn_max_req_len = 1572864
+            }}
             ports {{
               http = {http}
               server = {raft}
