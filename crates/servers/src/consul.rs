@@ -20,11 +20,12 @@ const OPERATIONS: usize = 64;
 /// One Consul server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Consul {
+    /// Ends before its folder is removed, into which it would write again.
+    process: Option<Process>,
     program: PathBuf,
     folder: tempfile::TempDir,
     ports: Ports,
     storage: Storage,
-    process: Option<Process>,
 }
 
 /// Where a server has its data.

@@ -28,12 +28,13 @@ impl Release {
 /// One etcd server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Etcd {
+    /// Ends before its folder is removed, into which it would write again.
+    process: Option<Process>,
     program: PathBuf,
     folder: tempfile::TempDir,
     ports: Ports,
     arguments: Vec<String>,
     scheme: &'static str,
-    process: Option<Process>,
 }
 
 #[derive(Debug, Clone, Copy)]
