@@ -9,7 +9,9 @@ mod watching;
 
 use store::{Prefix, Scope, View};
 
-use self::fixtures::{Environment, Etcd, Files};
+use self::fixtures::{
+    ConsulAlone, ConsulCluster, ConsulTls, ConsulTokens, Environment, Etcd, Files,
+};
 use crate::Backend;
 use crate::following::scope;
 
@@ -165,7 +167,9 @@ macro_rules! promises {
 pub(crate) use promises;
 
 promises! {
-    env: super::Environment, file: super::Files, etcd_debian: super::Etcd<false>, etcd_newest: super::Etcd<true>;
+    env: super::Environment, file: super::Files, etcd_debian: super::Etcd<false>, etcd_newest: super::Etcd<true>,
+    consul: super::ConsulAlone, consul_cluster: super::ConsulCluster,
+    consul_tokens: super::ConsulTokens, consul_tls: super::ConsulTls;
     [
         a_key_stands_for_itself_and_all_below,
         a_key_ends_at_a_path_boundary_unless_the_source_says_otherwise,

@@ -16,6 +16,9 @@ mod node;
 mod query;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Following a backend in tests as an agent does: it is asked for the next state for ever, with a
 //! short rest after an error.
 
+use std::fmt;
 use std::time::Duration;
 
 use store::{Key, Scope, Snapshot};
@@ -30,12 +31,24 @@ pub(crate) async fn read(source: &impl Backend, keys: &[&str]) -> Result<Snapsho
 }
 
 /// What a follower knows.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Known {
     pub(crate) snapshot: Option<Snapshot>,
     /// How many states there were.
     pub(crate) states: usize,
     pub(crate) errors: Vec<Error>,
+}
+
+impl fmt::Debug for Known {
+    /// Of the errors, of which there may be hundreds, only how many and the last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known")
+            .field("snapshot", &self.snapshot.as_ref().map(text))
+            .field("states", &self.states)
+            .field("errors", &self.errors.len())
+            .field("last_error", &self.errors.last())
+            .finish()
+    }
 }
 
 /// A task that follows some keys.

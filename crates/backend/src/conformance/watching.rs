@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::fixtures::{Etcd, Files};
+use super::fixtures::{ConsulAlone, ConsulCluster, ConsulTls, ConsulTokens, Etcd, Files};
 use super::{Fixture, promises, store};
 use crate::following::scope;
 use crate::{Update, Watch};
@@ -179,7 +179,9 @@ async fn nothing_is_lost_over_a_disconnect<F: Fixture>() {
 }
 
 promises! {
-    file: super::Files, etcd_debian: super::Etcd<false>, etcd_newest: super::Etcd<true>;
+    file: super::Files, etcd_debian: super::Etcd<false>, etcd_newest: super::Etcd<true>,
+    consul: super::ConsulAlone, consul_cluster: super::ConsulCluster,
+    consul_tokens: super::ConsulTokens, consul_tls: super::ConsulTls;
     [
         the_first_state_is_what_is_there,
         a_change_gives_the_next_state_and_its_key,

@@ -1,0 +1,82 @@
+//! Several nodes, of one store.
+
+use std::time::Duration;
+
+use servers::{Consul, eventually};
+
+use super::{at, follow, read};
+use crate::consul::Options;
+use crate::following::{BOUND, text};
+
+fn addresses(members: &[Consul]) -> Vec<String> {
+    members.iter().map(Consul::address).collect()
+}
+
+fn leader(members: &[Consul]) -> usize {
+    let leader = || members.iter().position(|member| member.is_running() && member.is_leader());
+    eventually("there is a leader", || leader().is_some());
+    leader().unwrap()
+}
+
+#[tokio::test]
+async fn the_node_that_is_asked_and_the_leader_can_be_killed() {
+    let mut members: [Consul; 3] = Consul::cluster();
+    let addresses = addresses(&members);
+    let nodes: Vec<_> = addresses.iter().map(String::as_str).collect();
+    members[0].put("app/a", "1");
+    let mut follower = follow(at(&nodes)).await;
+    follower.sees(&["/app/a=1"]).await;
+    // The first node is the one that is asked.
+    for (round, victim) in [0, leader(&members)].into_iter().enumerate() {
+        members[victim].kill();
+        let other = (victim + 1) % 3;
+        members[other].wait();
+        let value = format!("killed {round}");
+        members[other].put("app/a", &value);
+        follower.sees(&[&format!("/app/a={value}")]).await;
+        members[victim].restart();
+        members[victim].wait();
+    }
+}
+
+#[tokio::test]
+async fn a_store_without_a_leader_is_an_error_and_not_the_past() {
+    let mut members: [Consul; 3] = Consul::cluster();
+    let addresses = addresses(&members);
+    let nodes: Vec<_> = addresses.iter().map(String::as_str).collect();
+    members[0].put("app/a", "1");
+    // The leader itself does not end a query that waits when the others are gone.
+    let wait = Duration::from_secs(1);
+    let mut follower = follow(Options { wait, ..at(&nodes) }).await;
+    let [first, second, third] = &mut members;
+    second.kill();
+    third.kill();
+    // A server waits for a leader for seconds before it says that there is none.
+    follower.wait("an error", 4 * BOUND, |known| !known.errors.is_empty()).await;
+    let error = read(at(&[&first.address()]), &["/app"]).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    second.restart();
+    second.wait();
+    second.put("app/a", "2");
+    follower.sees(&["/app/a=2"]).await;
+}
+
+#[tokio::test]
+async fn each_node_is_tried_before_an_error_is_told() {
+    let server = Consul::start();
+    server.put("app/a", "1");
+    let address = server.address();
+    let pairs = read(at(&["127.0.0.1:1", &address]), &["/app"]).await.unwrap();
+    assert_eq!(text(&pairs), ["/app/a=1"]);
+    let error = read(at(&["127.0.0.1:1", "unix:///nope", "a:1,b:1"]), &["/app"]).await.unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(
+        error.to_string(),
+        "cannot reach consul: http://127.0.0.1:1: connection refused (nothing listens there); \
+         unix:///nope: no such file or directory; \
+         a:1,b:1: not an address of the form HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
+         unix:///PATH"
+    );
+    let error = read(at(&[]), &["/app"]).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot reach consul: no node is given");
+}
