@@ -1,6 +1,7 @@
 //! The documents' examples: each is run, and gives what the document says.
 
 mod examples;
+mod stores;
 mod trial;
 
 use std::{collections::BTreeSet, fs, path::Path};

@@ -130,6 +130,7 @@ fn advised(reason: &str) -> String {
     let advice = [
         ("user name is empty", "it wants a user name and password, and basic authentication on"),
         ("UnknownIssuer", "the CA that signed the server's certificate is not among those trusted"),
+        ("BadSignature", "another CA of the same name signed the server's certificate"),
         ("not valid for name", "the server's certificate is for another name than its address"),
         ("UnknownCa", "it does not trust the CA that signed the client certificate"),
         ("connection refused", "nothing listens there"),

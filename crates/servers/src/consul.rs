@@ -83,42 +83,21 @@ impl Consul {
     /// everything; this type itself asks with it.
     #[track_caller]
     pub fn with_tokens() -> Self {
-        Self::start_with(&format!(
-            r#"
-            acl {{
-              enabled = true
-              default_policy = "deny"
-              tokens {{
-                initial_management = "{MASTER}"
-                agent = "{MASTER}"
-              }}
-            }}
-            "#
-        ))
+        Self::start_with(&acl())
     }
 
     /// Starts a server that speaks TLS too, with clients whose certificate is of the same
     /// authority: at [`secure_address`](Self::secure_address).
     #[track_caller]
     pub fn with_certificates(certificates: &Certificates) -> Self {
-        let file = |name| certificates.path(name).display().to_string();
-        let (ca, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
-        Self::start_on(Storage::Memory, |ports| {
-            format!(
-                r#"
-                ports {{ https = {https} }}
-                tls {{
-                  https {{
-                    ca_file = "{ca}"
-                    cert_file = "{certificate}"
-                    key_file = "{key}"
-                    verify_incoming = true
-                  }}
-                }}
-                "#,
-                https = ports.https
-            )
-        })
+        Self::start_on(Storage::Memory, |ports| tls(ports, certificates))
+    }
+
+    /// Starts a server that is both [`with_tokens`](Self::with_tokens) and
+    /// [`with_certificates`](Self::with_certificates).
+    #[track_caller]
+    pub fn with_tokens_and_certificates(certificates: &Certificates) -> Self {
+        Self::start_on(Storage::Memory, |ports| acl() + &tls(ports, certificates))
     }
 
     /// Starts several servers with the same data; returns when each of them can write.
@@ -403,6 +382,42 @@ impl Consul {
             status => panic!("{request}: {status} {}", answer.text()),
         }
     }
+}
+
+/// Nobody may do anything without a token.
+fn acl() -> String {
+    format!(
+        r#"
+        acl {{
+          enabled = true
+          default_policy = "deny"
+          tokens {{
+            initial_management = "{MASTER}"
+            agent = "{MASTER}"
+          }}
+        }}
+        "#
+    )
+}
+
+/// TLS with these certificates, which clients have to have too.
+fn tls(ports: Ports, certificates: &Certificates) -> String {
+    let file = |name| certificates.path(name).display().to_string();
+    let (ca, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+    format!(
+        r#"
+        ports {{ https = {https} }}
+        tls {{
+          https {{
+            ca_file = "{ca}"
+            cert_file = "{certificate}"
+            key_file = "{key}"
+            verify_incoming = true
+          }}
+        }}
+        "#,
+        https = ports.https
+    )
 }
 
 fn json_bytes(value: &Value) -> Vec<u8> {

@@ -69,7 +69,7 @@ fn folder() -> tempfile::TempDir {
 
 /// A server's program that `tests/install-servers` built.
 #[track_caller]
-fn installed(name: &str) -> PathBuf {
+pub fn installed(name: &str) -> PathBuf {
     let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = given("CONFD_TEST_SERVERS").unwrap_or_else(|| {
         let cache = given("XDG_CACHE_HOME");

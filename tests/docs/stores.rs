@@ -1,0 +1,325 @@
+//! The examples and the messages in the documents on backends: each example is run, and each
+//! message provoked.
+
+use std::path::{Path, PathBuf};
+
+use servers::{Certificates, Consul, Etcd, Proxy, Release, Stub, Traffic, consul::MASTER};
+
+use super::document;
+use crate::support::{Run, Sandbox};
+
+/// A key, as every example is to see it.
+const SEEN: &str = "/app/port=80 ";
+
+/// A resource that prints the key that every example has.
+fn asking() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app", "{{range gets \"/app/port\"}}{{.Key}}={{.Value}} {{end}}");
+    sandbox
+        .write("conf.d/app.toml", "[template]\nsrc = 'app'\ndest = 'out/app'\nkeys = ['/app']\n");
+    sandbox
+}
+
+/// A document, and what stands for the places that its examples name.
+struct Guide<'a> {
+    name: &'a str,
+    places: &'a [(&'a str, String)],
+    /// The environment of commands that are not confd.
+    admin: &'a [(&'a str, String)],
+}
+
+impl Guide<'_> {
+    /// Runs all examples, and expects each confd to see the key.
+    #[track_caller]
+    fn holds(&self) {
+        let text = document(self.name);
+        let mut confds = 0;
+        for block in text.split("\n```").skip(1).step_by(2) {
+            let (language, example) = block.split_once('\n').unwrap();
+            confds += usize::from(self.run(language, &self.placed(example)));
+        }
+        assert!(confds > 0, "{} has no examples", self.name);
+    }
+
+    fn placed(&self, example: &str) -> String {
+        let place = |text: String, (from, to): &(&str, String)| text.replace(from, to);
+        self.places.iter().fold(example.to_owned(), place)
+    }
+
+    /// Runs an example; says whether it is one of confd.
+    #[track_caller]
+    fn run(&self, language: &str, example: &str) -> bool {
+        let sandbox = asking();
+        sandbox.write("services.yaml", yaml(self.name));
+        sandbox.write("more/empty.yaml", "");
+        let confd = format!("{} -confdir .", env!("CARGO_BIN_EXE_confd"));
+        let script = match language {
+            "sh" => {
+                let example = example.replace("confd -watch", "confd -onetime");
+                example.replace("confd -onetime", &format!("{confd} -onetime"))
+            }
+            "toml" => {
+                sandbox.write("confd.toml", example);
+                format!("{confd} -onetime -config-file confd.toml")
+            }
+            "yaml" => return false,
+            other => panic!("{}: what is an example in {other:?}?", self.name),
+        };
+        let mut run = Run::new("sh", sandbox.root()).arguments(&["-ec", &script]);
+        let is_confd = script.contains(&confd);
+        if !is_confd {
+            for (name, value) in self.admin {
+                run = run.env(name, value);
+            }
+        }
+        run.ok();
+        if is_confd {
+            assert_eq!(sandbox.output(), SEEN, "{}: {script}", self.name);
+        }
+        is_confd
+    }
+}
+
+/// The first YAML in a document.
+fn yaml(name: &str) -> String {
+    let text = document(name);
+    let block = text.split("\n```yaml\n").nth(1).unwrap_or_default();
+    block.split("```").next().unwrap_or_default().to_owned()
+}
+
+/// The messages in a document's section on trouble.
+fn messages(name: &str) -> Vec<String> {
+    let text = document(name);
+    let (_, section) = text.split_once("## Troubleshooting").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split_once("` |").unwrap().0.to_owned()).collect()
+}
+
+/// Whether a log has a message; `…` stands for anything.
+fn has(log: &str, message: &str) -> bool {
+    log.lines().any(|line| {
+        let mut rest = line;
+        message.split('…').all(|part| match rest.split_once(part) {
+            Some((_, behind)) => {
+                rest = behind;
+                true
+            }
+            None => false,
+        })
+    })
+}
+
+/// Runs confd with each of these arguments, all at once, and expects every message of the document
+/// in one of the logs, and in each log one of them.
+#[track_caller]
+fn provoke(name: &str, runs: &[&[&str]]) {
+    let logs: Vec<String> = std::thread::scope(|scope| {
+        let run = |arguments: &&[&str]| {
+            let sandbox = asking();
+            sandbox.write("broken.yaml", "app: {\n");
+            sandbox.write("templates/nope", "{{getv \"/app/nope\"}}");
+            sandbox.write(
+                "conf.d/nope.toml",
+                "[template]\nsrc = 'nope'\ndest = 'out/nope'\nkeys = ['/app']\n",
+            );
+            sandbox.confd(&["-onetime"]).arguments(arguments).run().stderr
+        };
+        let running: Vec<_> =
+            runs.iter().map(|arguments| scope.spawn(move || run(arguments))).collect();
+        running.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    let messages = messages(name);
+    for message in &messages {
+        assert!(logs.iter().any(|log| has(log, message)), "{name}: {message}: {logs:#?}");
+    }
+    for log in &logs {
+        assert!(messages.iter().any(|message| has(log, message)), "{name}: not told: {log}");
+    }
+}
+
+fn shown(path: impl AsRef<Path>) -> String {
+    path.as_ref().display().to_string()
+}
+
+/// The folder of the certificates, as the documents spell it.
+const TLS: &str = "/etc/confd/tls/";
+
+fn folder(certificates: &Certificates) -> PathBuf {
+    certificates.path("")
+}
+
+/// An etcd that wants a certificate and a user; `root` (password `root`) is one.
+fn guarded_etcd(certificates: &Certificates) -> (Etcd, Vec<(&'static str, String)>) {
+    let file = |name| shown(certificates.path(name));
+    let (certificate, key, ca) = (file("server.pem"), file("server.key"), file("ca.pem"));
+    let server = Etcd::start_with(
+        Release::Debian,
+        &[
+            "--cert-file",
+            &certificate,
+            "--key-file",
+            &key,
+            "--trusted-ca-file",
+            &ca,
+            "--client-cert-auth",
+            "--bcrypt-cost",
+            "4",
+        ],
+    );
+    let (client, client_key) = (file("client.pem"), file("client.key"));
+    for line in
+        ["put /app/port 80", "user add root:root", "user grant-role root root", "auth enable"]
+    {
+        let tls = ["--cacert", &ca, "--cert", &client, "--key", &client_key];
+        server.ctl(&tls.into_iter().chain(line.split(' ')).collect::<Vec<_>>());
+    }
+    let admin = vec![
+        ("ETCDCTL_API", "3".to_owned()),
+        ("ETCDCTL_ENDPOINTS", format!("https://{}", server.address())),
+        ("ETCDCTL_CACERT", ca),
+        ("ETCDCTL_CERT", client),
+        ("ETCDCTL_KEY", client_key),
+        ("ETCDCTL_USER", "root:root".to_owned()),
+    ];
+    (server, admin)
+}
+
+#[test]
+fn every_example_of_the_backends_gives_what_it_says() {
+    Guide { name: "docs/backends/env.md", places: &[], admin: &[] }.holds();
+    Guide { name: "docs/backends/file.md", places: &[], admin: &[] }.holds();
+}
+
+#[test]
+fn every_example_of_etcd_gives_what_it_says() {
+    let certificates = Certificates::new();
+    let (guarded, admin) = guarded_etcd(&certificates);
+    let open = Etcd::start(Release::Newest);
+    open.put("/app/port", "80");
+    let places = [
+        (TLS, shown(folder(&certificates))),
+        ("etcd1.example:2379", "127.0.0.1:1".to_owned()),
+        ("etcd2.example:2379", guarded.address()),
+        ("127.0.0.1:2379", open.address()),
+    ];
+    Guide { name: "docs/backends/etcd.md", places: &places, admin: &admin }.holds();
+}
+
+#[test]
+fn every_example_of_consul_gives_what_it_says() {
+    let certificates = Certificates::new();
+    let guarded = Consul::with_tokens_and_certificates(&certificates);
+    let open = Consul::start();
+    let token = "0e1f5c3a-7d1b-4f0e-9b1a-2f6f0d9c1a11";
+    std::fs::write(certificates.path("token"), format!("{token}\n")).unwrap();
+    for server in [&guarded, &open] {
+        server.put("app/port", "80");
+    }
+    let places = [
+        (TLS, shown(folder(&certificates))),
+        ("consul1.example:8501", guarded.secure_address()),
+        ("consul2.example:8501", "127.0.0.1:1".to_owned()),
+        ("127.0.0.1:8500", open.address()),
+        ("consul acl", format!("{} acl", shown(servers::installed("consul")))),
+    ];
+    let admin = [("CONSUL_HTTP_ADDR", guarded.address()), ("CONSUL_HTTP_TOKEN", MASTER.to_owned())];
+    Guide { name: "docs/backends/consul.md", places: &places, admin: &admin }.holds();
+}
+
+#[test]
+fn the_messages_of_env_are_those_of_its_document() {
+    provoke("docs/backends/env.md", &[&["-backend", "env"]]);
+}
+
+#[test]
+fn the_messages_of_file_are_those_of_its_document() {
+    provoke(
+        "docs/backends/file.md",
+        &[
+            &["-backend", "file", "-file", "none.yaml"],
+            &["-backend", "file", "-file", "broken.yaml"],
+            &["-backend", "file", "-file", ".", "-filter", "["],
+        ],
+    );
+}
+
+#[test]
+fn the_messages_of_etcd_are_those_of_its_document() {
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let (guarded, _) = guarded_etcd(&ours);
+    let open = Etcd::start(Release::Newest);
+    let silent = Proxy::before(&open.address());
+    silent.set(Traffic::Held);
+    let users = Etcd::start_with(Release::Debian, &["--bcrypt-cost", "4"]);
+    for line in
+        ["user add root:root", "user grant-role root root", "user add app:app", "auth enable"]
+    {
+        users.ctl(&line.split(' ').collect::<Vec<_>>());
+    }
+    let (ca, wrong_ca) = (shown(ours.path("ca.pem")), shown(others.path("ca.pem")));
+    let (guarded, open, users) =
+        (format!("https://{}", guarded.address()), open.address(), users.address());
+    let etcd = ["-backend", "etcdv3", "-node"];
+    let with = |more: &[&str]| etcd.iter().chain(more).map(ToString::to_string).collect::<Vec<_>>();
+    let user = |name, password| ["-basic-auth", "-username", name, "-password", password];
+    let runs = [
+        with(&["127.0.0.1:1"]),
+        with(&[&silent.address()]),
+        with(&["127.0.0.1:1,127.0.0.1:2"]),
+        with(&[&users]),
+        with(&[&[&*users][..], &user("root", "wrong")].concat()),
+        with(&[&[&*users][..], &user("app", "app")].concat()),
+        with(&[&guarded, "-client-ca-keys", &wrong_ca]),
+        with(&[&guarded, "-client-ca-keys", &ca]),
+        with(&[&open, "-client-ca-keys", &ca]),
+        with(&[&guarded, "-client-ca-keys", "/nope"]),
+    ];
+    let runs: Vec<Vec<&str>> =
+        runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();
+    provoke("docs/backends/etcd.md", &runs.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_messages_of_consul_are_those_of_its_document() {
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let guarded = Consul::with_tokens_and_certificates(&ours);
+    for key in ["app/port", "app/public/x", "other"] {
+        guarded.put(key, "1");
+    }
+    let reader = |head: &str| {
+        guarded.token(&format!("key_prefix \"{head}\" {{ policy = \"read\" }}")).secret
+    };
+    let (of_other, of_some) = (reader("other"), reader("app/public/"));
+    let open = Consul::start();
+    let silent = Proxy::before(&open.address());
+    silent.set(Traffic::Held);
+    let answering = |answer: &'static str| Stub::answering(move |_| answer.as_bytes().to_vec());
+    let alone = answering(
+        "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 17\r\n\r\nNo cluster leader",
+    );
+    let other = answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let (ca, wrong_ca) = (shown(ours.path("ca.pem")), shown(others.path("ca.pem")));
+    let (plain, secure) = (guarded.address(), format!("https://{}", guarded.secure_address()));
+    let consul = ["-backend", "consul", "-node"];
+    let with =
+        |more: &[&str]| consul.iter().chain(more).map(ToString::to_string).collect::<Vec<_>>();
+    let runs = [
+        with(&["127.0.0.1:1"]),
+        with(&[&silent.address()]),
+        with(&[&alone.address()]),
+        with(&["127.0.0.1:1,127.0.0.1:2"]),
+        with(&[&plain, "-auth-token", "00000000-1111-2222-3333-444444444444"]),
+        with(&[&plain, "-auth-token", &of_other]),
+        with(&[&plain, "-auth-token", &of_some]),
+        with(&[&plain]),
+        with(&[&guarded.secure_address()]),
+        with(&[&secure, "-client-ca-keys", &wrong_ca]),
+        with(&[&secure, "-client-ca-keys", &ca]),
+        with(&[&other.address()]),
+        with(&[&open.address(), "-datacenter", "elsewhere"]),
+        with(&[&open.address(), "-namespace", "team"]),
+    ];
+    let runs: Vec<Vec<&str>> =
+        runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();
+    provoke("docs/backends/consul.md", &runs.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
