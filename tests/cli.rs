@@ -109,6 +109,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("srv-record", " string", ""),
     ("sync-only", "", ""),
     ("table", " string", ""),
+    ("tls-server-name", " string", ""),
     ("user-id", " string", ""),
     ("username", " string", ""),
     ("version", "", ""),

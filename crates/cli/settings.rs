@@ -108,6 +108,7 @@ pub(crate) const SETTINGS: &[Setting] = settings! {
     "srv-record" Some("srv_record"), Kind::Text(""), "SRV record that names the nodes";
     "sync-only" Some("sync-only"), Kind::Switch, "replace files without running check_cmd and reload_cmd";
     "table" Some("table"), Kind::Text(""), "DynamoDB table";
+    "tls-server-name" Some("tls_server_name"), Kind::Text(""), "name that the server's certificate has to be for, if it is not that of the node";
     "user-id" Some("user_id"), Kind::Text(""), "Vault user-id (auth-type app-id)";
     "username" Some("username"), Kind::Text(""), "user name to log in with";
     "version" None, Kind::Switch, "print the version and exit";

@@ -82,7 +82,7 @@ impl Merged {
         if nodes.is_empty() && discovery.is_none() {
             bail!("etcdclient: no available endpoints");
         }
-        let (tls, user) = (self.tls(tls::Options::default(), notices), self.user()?);
+        let (tls, user) = (self.tls(tls::Options::default(), notices)?, self.user()?);
         Ok(Source::Etcd { name, discovery, options: etcd::Options { nodes, tls, user } })
     }
 
@@ -105,7 +105,7 @@ impl Merged {
             server_name: self.variable("CONSUL_TLS_SERVER_NAME").map(str::to_owned),
             insecure: self.variable("CONSUL_HTTP_SSL_VERIFY").and_then(boolean) == Some(false),
         };
-        let tls = self.tls(given, notices);
+        let tls = self.tls(given, notices)?;
         let user_of_client = || {
             let text = self.variable("CONSUL_HTTP_AUTH")?;
             let (name, password) = text.split_once(':').unwrap_or((text, ""));
@@ -157,14 +157,18 @@ impl Merged {
     }
 
     /// How TLS is done: as in `default` where nothing else is given.
-    fn tls(&self, default: tls::Options, notices: &mut Vec<Notice>) -> tls::Options {
+    fn tls(
+        &self,
+        default: tls::Options,
+        notices: &mut Vec<Notice>,
+    ) -> anyhow::Result<tls::Options> {
         let file = |flag| Some(self.path(flag)).filter(|path| !path.as_os_str().is_empty());
         let tls = tls::Options {
             ca: file("client-ca-keys").or(default.ca),
             certificate: file("client-cert").or(default.certificate),
             key: file("client-key").or(default.key),
             insecure: self.switch("client-insecure") || default.insecure,
-            server_name: default.server_name,
+            server_name: self.some_text("tls-server-name")?.or(default.server_name),
         };
         if tls.certificate.is_some() != tls.key.is_some() {
             notices.push(Notice::Warning(
@@ -172,7 +176,7 @@ impl Merged {
                     .into(),
             ));
         }
-        tls
+        Ok(tls)
     }
 
     /// User name and password, if they are to be sent. As in confd, half of it counts as none.

@@ -271,6 +271,7 @@ fn the_messages_of_etcd_are_those_of_its_document() {
         with(&[&[&*users][..], &user("app", "app")].concat()),
         with(&[&guarded, "-client-ca-keys", &wrong_ca]),
         with(&[&guarded, "-client-ca-keys", &ca]),
+        with(&[&guarded, "-client-ca-keys", &ca, "-tls-server-name", "other.example"]),
         with(&[&open, "-client-ca-keys", &ca]),
         with(&[&guarded, "-client-ca-keys", "/nope"]),
     ];
@@ -315,6 +316,7 @@ fn the_messages_of_consul_are_those_of_its_document() {
         with(&[&guarded.secure_address()]),
         with(&[&secure, "-client-ca-keys", &wrong_ca]),
         with(&[&secure, "-client-ca-keys", &ca]),
+        with(&[&secure, "-client-ca-keys", &ca, "-tls-server-name", "other.example"]),
         with(&[&other.address()]),
         with(&[&open.address(), "-datacenter", "elsewhere"]),
         with(&[&open.address(), "-namespace", "team"]),
