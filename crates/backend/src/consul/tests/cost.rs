@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{at, behind_a_proxy};
 use crate::consul::Consul;
-use crate::following::{BOUND, Follower, scope};
+use crate::following::{BOUND, Follower, Known, scope};
 use crate::{Backend, Update, Watch};
 
 /// How many queries may wait at once.
@@ -46,6 +46,22 @@ async fn a_thousand_resources_are_followed_by_few_queries() {
         assert_eq!(update.snapshots[nth].get(key.as_bytes()).unwrap(), "1");
     }
     assert!(proxy.most_connections() <= AT_ONCE, "{} connections", proxy.most_connections());
+}
+
+#[tokio::test]
+async fn many_keys_with_spaces_are_followed_together() {
+    let server = servers::Consul::start();
+    // Too many to be listed one by one, and with nothing else in common.
+    let keys: Vec<_> = ('A'..='z').map(|letter| format!("app - {letter}")).collect();
+    server.put_all(keys.iter().map(|key| (&**key, "0")));
+    let asked: Vec<_> = keys.iter().map(|key| format!("/{key}")).collect();
+    let asked: Vec<_> = asked.iter().map(String::as_str).collect();
+    let mut follower = Follower::start_asking(Consul::new(at(&[&server.address()])), &asked);
+    follower.wait("the first state", BOUND, |known| known.states == 1).await;
+    server.put("app - z", "1");
+    let is = |known: &Known| known.snapshot.as_ref().unwrap().get(b"/app - z").unwrap() == "1";
+    follower.wait("a change", BOUND, is).await;
+    follower.was_told_nothing();
 }
 
 /// Waits until nothing more is asked; gives how many requests there were.
