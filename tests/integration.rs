@@ -7,7 +7,7 @@
 use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
-use servers::{Etcd, Release};
+use servers::{Consul, Etcd, Release};
 
 use crate::support::{Daemon, Ended, Run, Sandbox};
 
@@ -124,6 +124,22 @@ fn etcd_gives_the_suites_files() {
         expect_results(&sandbox, "nested-tree.conf");
         expect_in_sync(&run());
     }
+}
+
+#[test]
+fn consul_gives_the_suites_files() {
+    let server = Consul::start();
+    for (name, value) in VARIABLES {
+        server.put(&name.to_lowercase().replace('_', "/"), value);
+    }
+    let sandbox = Sandbox::new();
+    let node = server.address();
+    let run = || {
+        confd(&sandbox, &["--onetime"]).arguments(&["--backend", "consul", "--node", &node]).ok()
+    };
+    run();
+    expect_results(&sandbox, "nested-tree.conf");
+    expect_in_sync(&run());
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! - `docs`: the examples in the documents, each of which is run.
 //! - `deploy`: staging, comparing, checking, replacing, reloading, and what failures leave behind.
 //! - `faults`: killed processes, full disks, read-only folders, hostile input.
-//! - `backends`: the env, etcd and file backends, seen from outside.
+//! - `backends`: the consul, env, etcd and file backends, seen from outside.
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `watch`: watch mode, and what a hangup does.

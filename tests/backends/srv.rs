@@ -12,6 +12,7 @@ const NETWORK: Network<'static> = Network {
     zone: "_etcd._tcp.example.test. SRV 2 0 1001 b.example.test.
 _etcd._tcp.example.test. SRV 1 0 1002 a.example.test.
 _etcdv3._tcp.example.test. SRV 1 5 1003 a.example.test.
+_consul._tcp.example.test. SRV 1 5 1005 a.example.test.
 other.example.test. SRV 1 5 1004 b.example.test.",
 };
 
@@ -40,6 +41,11 @@ fn an_srv_record_names_the_nodes_in_place_of_those_given() {
             &["-backend", "etcdv3", "-scheme", "https", "-srv-domain", "example.test"],
             "_etcdv3._tcp.example.test.",
             "a.example.test:1003",
+        ),
+        (
+            &["-backend", "consul", "-scheme", "https", "-srv-domain", "example.test"],
+            "_consul._tcp.example.test.",
+            "a.example.test:1005",
         ),
         (
             &["-backend", "etcdv3", "-srv-domain", "nosuch", "-srv-record", "other.example.test."],

@@ -1,0 +1,462 @@
+//! Keys from Consul.
+
+use rustix::process::Signal;
+use servers::{Certificates, Consul, Proxy, Stub};
+
+use crate::support::{Daemon, Run, Sandbox, eventually};
+
+/// A resource that prints the pairs below `/app`, and all that begin so.
+const DUMP: &str = "{{range gets \"/app*\"}}{{.Key}}={{.Value}} {{end}}\
+                    {{range gets \"/app/*\"}}{{.Key}}={{.Value}} {{end}}";
+
+/// One resource, which asks for these keys, in TOML.
+fn asking_for(keys: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app", DUMP);
+    let table = format!("[template]\nsrc = 'app'\ndest = 'out/app'\nkeys = {keys}\n");
+    sandbox.write("conf.d/app.toml", table);
+    sandbox
+}
+
+/// One resource, which asks for the key `/app`.
+fn asking() -> Sandbox {
+    asking_for("['/app']")
+}
+
+fn onetime(sandbox: &Sandbox, node: &str) -> Run {
+    sandbox.confd(&["-onetime", "-backend", "consul", "-node", node])
+}
+
+fn watching(sandbox: &Sandbox, node: &str, more: &[&str]) -> Daemon {
+    let run = sandbox.confd(&["-watch", "-backend", "consul", "-node", node]);
+    Daemon::start(run.arguments(more), sandbox.path("log"))
+}
+
+/// What a server that knows no key says, whatever it is asked for.
+fn no_key() -> Vec<u8> {
+    b"HTTP/1.1 404 Not Found\r\nX-Consul-Index: 1\r\nX-Consul-KnownLeader: true\r\n\
+      Content-Length: 0\r\nConnection: close\r\n\r\n"
+        .to_vec()
+}
+
+/// What was sent of a header in the first request; panics if there was none.
+fn sent(stub: &Stub, name: &str) -> Option<String> {
+    let head = stub.heads().swap_remove(0);
+    let headers = head.lines().filter_map(|line| line.split_once(": "));
+    let mut of_name = headers.filter(|(header, _)| header.eq_ignore_ascii_case(name));
+    of_name.next().map(|(_, value)| value.to_owned())
+}
+
+#[test]
+fn a_key_stands_for_all_that_begin_with_its_text() {
+    let server = Consul::start();
+    server.put_all([("app", "0"), ("app/a", "1"), ("apple", "2"), ("ap", "3"), ("other", "4")]);
+    for keys in ["['/app']", "['app']", "['/app/', '/app']"] {
+        let sandbox = asking_for(keys);
+        onetime(&sandbox, &server.address()).ok();
+        assert_eq!(sandbox.output(), "/app=0 /apple=2 /app/a=1 ", "{keys}");
+    }
+    let sandbox = asking_for("['/app/']");
+    onetime(&sandbox, &server.address()).ok();
+    // A key's slash at the end counts for nothing, as with every backend.
+    assert_eq!(sandbox.output(), "/app=0 /apple=2 /app/a=1 ");
+}
+
+#[test]
+fn a_prefix_comes_before_the_keys() {
+    let server = Consul::start();
+    server.put_all([("prod/app/a", "1"), ("app/a", "2")]);
+    let sandbox = asking();
+    onetime(&sandbox, &server.address()).arguments(&["-prefix", "prod"]).ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+}
+
+#[test]
+fn a_missing_key_is_no_error() {
+    let server = Consul::start();
+    let sandbox = asking();
+    onetime(&sandbox, &server.address()).ok();
+    assert_eq!(sandbox.output(), "");
+}
+
+#[test]
+fn a_folder_and_an_empty_value_are_empty_keys() {
+    let server = Consul::start();
+    server.put("app/", "");
+    server.put("app/empty", "");
+    let sandbox = asking();
+    onetime(&sandbox, &server.address()).ok();
+    assert_eq!(sandbox.output(), "/app= /app/empty= ");
+    // A folder and a key of one name are one key to a template; the folder is listed last.
+    server.put("app", "1");
+    onetime(&sandbox, &server.address()).ok();
+    assert_eq!(sandbox.output(), "/app= /app/empty= ");
+}
+
+#[test]
+fn values_are_bytes() {
+    let server = Consul::start();
+    server.put("app/a", b"\0\xff\r\n\"<\xe2\x82\xac");
+    let sandbox = Sandbox::rendering("{{getv \"/app/a\"}}");
+    onetime(&sandbox, &server.address()).ok();
+    let bytes = std::fs::read(sandbox.path("out/app")).unwrap();
+    assert_eq!(bytes, b"\0\xff\r\n\"<\xe2\x82\xac");
+}
+
+#[test]
+fn a_key_may_have_letters_that_mean_something_in_an_address() {
+    let server = Consul::start();
+    // Consul does not take a percent sign together with a space.
+    for key in ["app/a b?c#d&e=\u{e9}+", "app/d%41"] {
+        server.put(key, "1");
+        let sandbox = asking_for(&format!("['/{key}']"));
+        onetime(&sandbox, &server.address()).ok();
+        assert_eq!(sandbox.output(), format!("/{key}=1 "));
+    }
+}
+
+#[test]
+fn a_node_says_by_its_scheme_how_it_is_talked_to() {
+    let server = Consul::start();
+    server.put("app/a", "1");
+    for (node, more) in [
+        (server.address(), &[][..]),
+        (server.address(), &["-scheme", "http"]),
+        (server.url(), &[]),
+        // The node's own wins.
+        (server.url(), &["-scheme", "https"]),
+    ] {
+        let sandbox = asking();
+        let ended = onetime(&sandbox, &node).arguments(more).ok();
+        ended.expect("INFO Backend set to consul");
+        ended.expect(&format!("INFO Backend source(s) set to {node}"));
+        assert_eq!(sandbox.output(), "/app/a=1 ");
+    }
+    let sandbox = asking();
+    onetime(&sandbox, &server.address()).arguments(&["-scheme", "https"]).fails();
+    assert_eq!(sandbox.list("out"), [""; 0]);
+}
+
+#[test]
+fn a_socket_is_a_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = format!("unix://{}", folder.path().join("s").display());
+    let server = Consul::start_with(&format!("addresses {{ http = \"127.0.0.1 {socket}\" }}"));
+    server.put("app/a", "1");
+    let sandbox = asking();
+    onetime(&sandbox, &socket).ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+    let ended = onetime(&sandbox, "unix:///nope").fails();
+    assert!(ended.stderr.contains("unix:///nope: no such file or directory"), "{}", ended.stderr);
+}
+
+#[test]
+fn without_a_node_it_is_the_agent_of_this_machine() {
+    let ended = asking().confd(&["-onetime", "-backend", "consul"]).run();
+    ended.expect("INFO Backend source(s) set to 127.0.0.1:8500");
+}
+
+#[test]
+fn a_node_that_is_not_there_is_named_with_the_reason() {
+    let sandbox = asking();
+    let ended = onetime(&sandbox, "127.0.0.1:1").fails();
+    assert!(ended.stderr.contains("ERROR cannot reach "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("127.0.0.1:1: connection refused"), "{}", ended.stderr);
+    assert_eq!(sandbox.list("out"), [""; 0]);
+}
+
+#[test]
+fn a_dead_node_is_passed_over() {
+    let server = Consul::start();
+    server.put("app/a", "1");
+    let sandbox = asking();
+    onetime(&sandbox, "127.0.0.1:1").arguments(&["-node", &server.address()]).ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+}
+
+#[test]
+fn a_token_is_given_by_flag_by_variable_or_in_a_file() {
+    let server = Consul::with_tokens();
+    server.put("app/a", "1");
+    let token = server.token("key_prefix \"app\" { policy = \"read\" }").secret;
+    let address = server.address();
+    let sandbox = asking();
+    let file = sandbox.write("token", format!("{token}\n"));
+    let reads = |run: Run| {
+        sandbox.write("out/app", "");
+        run.ok();
+        sandbox.output() == "/app/a=1 "
+    };
+    let run = || onetime(&sandbox, &address);
+    assert!(reads(run().arguments(&["-auth-token", &token])));
+    assert!(reads(run().env("CONSUL_HTTP_TOKEN", &token)));
+    assert!(reads(run().env("CONSUL_HTTP_TOKEN_FILE", &file)));
+    // To nobody the store is empty.
+    assert!(!reads(run()));
+    // The flag wins.
+    assert!(reads(run().arguments(&["-auth-token", &token]).env("CONSUL_HTTP_TOKEN", "wrong")));
+
+    let unknown = "11111111-2222-3333-4444-555555555555";
+    let ended = run().arguments(&["-auth-token", unknown]).fails();
+    assert!(ended.stderr.contains("refused: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("ACL not found"), "{}", ended.stderr);
+    ended.expect_no(unknown);
+    let ended = run().env("CONSUL_HTTP_TOKEN_FILE", "/nope").fails();
+    ended.expect("ERROR open /nope: no such file or directory");
+}
+
+#[test]
+fn user_name_and_password_are_sent_only_with_basic_auth() {
+    let user = ["-username", "joe", "-password", "se:cret"];
+    for (flag, header) in [(Some("-basic-auth"), Some("Basic am9lOnNlOmNyZXQ=")), (None, None)] {
+        let stub = Stub::answering(|_| no_key());
+        let flag: Vec<_> = flag.into_iter().collect();
+        onetime(&asking(), &stub.address()).arguments(&user).arguments(&flag).ok();
+        assert_eq!(sent(&stub, "Authorization").as_deref(), header);
+        assert_eq!(sent(&stub, "X-Consul-Token"), None);
+    }
+}
+
+#[test]
+fn certificates_are_given_as_files() {
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let file = |name| ours.path(name).to_str().unwrap().to_owned();
+    let server = Consul::with_certificates(&ours);
+    server.put("app/a", "1");
+    let sandbox = asking();
+    let node = format!("https://{}", server.secure_address());
+    let client = ["-client-cert", &file("client.pem"), "-client-key", &file("client.key")];
+    let (ca, wrong) = (file("ca.pem"), others.path("ca.pem"));
+    let run = || onetime(&sandbox, &node).arguments(&client);
+    run().arguments(&["-client-ca-keys", &ca]).ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+    run().arguments(&["-client-insecure"]).ok();
+    let bare = onetime(&sandbox, &server.secure_address()).arguments(&client);
+    bare.arguments(&["-scheme", "https", "-client-ca-keys", &ca]).ok();
+
+    let ended = run().arguments(&["-client-ca-keys", wrong.to_str().unwrap()]).fails();
+    assert!(ended.stderr.contains("invalid peer certificate"), "{}", ended.stderr);
+    let ended = onetime(&sandbox, &node).arguments(&["-client-ca-keys", &ca]).fails();
+    assert!(ended.stderr.contains("certificate"), "{}", ended.stderr);
+    let ended = run().arguments(&["-client-ca-keys", "/nope"]).fails();
+    ended.expect("ERROR open /nope: no such file or directory");
+    let empty = sandbox.write("empty.pem", "no PEM");
+    let ended = run().arguments(&["-client-ca-keys", empty.to_str().unwrap()]).fails();
+    ended.expect(&format!("ERROR {}: no certificate in PEM is in it", empty.display()));
+}
+
+#[test]
+fn changes_reach_the_file_also_after_a_restart_of_the_server() {
+    let mut server = Consul::durable();
+    server.put("app/a", "1");
+    let sandbox = asking();
+    let daemon = watching(&sandbox, &server.address(), &[]);
+    eventually("the first pass", || sandbox.output() == "/app/a=1 ");
+    server.put("app/a", "2");
+    eventually("a change", || sandbox.output() == "/app/a=2 ");
+    server.kill();
+    server.restart();
+    server.wait();
+    server.put("app/b", "3");
+    eventually("a change after a restart", || sandbox.output() == "/app/a=2 /app/b=3 ");
+    server.delete_all("app/");
+    eventually("a deletion", || sandbox.output().is_empty());
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_server_that_is_down_at_the_start_is_waited_for() {
+    let mut server = Consul::durable();
+    server.put("app/a", "1");
+    server.kill();
+    let sandbox = asking();
+    let daemon = watching(&sandbox, &server.address(), &[]);
+    daemon.wait_for("cannot reach ");
+    server.restart();
+    eventually("the first pass", || sandbox.output() == "/app/a=1 ");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+/// Two resources: `a` and `b` with the keys `/a` and `/b`.
+fn two() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b"] {
+        sandbox.write(&format!("templates/{name}"), format!("{{{{getv \"/{name}/v\"}}}}"));
+        let table =
+            format!("[template]\nsrc = '{name}'\ndest = 'out/{name}'\nkeys = ['/{name}/v']\n");
+        sandbox.write(&format!("conf.d/{name}.toml"), table);
+    }
+    sandbox
+}
+
+#[test]
+fn a_write_elsewhere_wakes_nobody_and_asks_for_nothing() {
+    let server = Consul::start();
+    let proxy = Proxy::before(&server.address());
+    server.put_all([("a/v", "1"), ("b/v", "1"), ("other", "1")]);
+    let sandbox = two();
+    let daemon = watching(&sandbox, &proxy.address(), &["-log-level", "debug"]);
+    let becomes = |name: &str, text: &str| {
+        eventually(&format!("{name} is {text}"), || sandbox.read(name) == text);
+    };
+    becomes("out/a", "1");
+    becomes("out/b", "1");
+    // A change of a key comes after everything that was asked for before it.
+    server.put("b/v", "2");
+    becomes("out/b", "2");
+    let passes = |log: &str| log.matches("Comparing candidate config to").count();
+    let before = (passes(&daemon.stderr()), proxy.requests().len());
+    for number in 0..200 {
+        server.put("other", number.to_string());
+        server.put("a/w", number.to_string());
+    }
+    server.put("b/v", "3");
+    becomes("out/b", "3");
+    let asked = proxy.requests().len() - before.1;
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(passes(&ended.stderr) - before.0, 1, "{}", ended.stderr);
+    assert!(asked <= 3, "{asked} requests");
+}
+
+#[test]
+fn a_thousand_resources_need_no_more_than_32_connections() {
+    let server = Consul::start();
+    let proxy = Proxy::before(&server.address());
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/v", "{{range gets \"/*/*\"}}{{.Value}}{{end}}");
+    let keys: Vec<_> = (0..1_000).map(|number| format!("r{number:03}/v")).collect();
+    server.put_all(keys.iter().map(|key| (&**key, "0")));
+    for (number, key) in keys.iter().enumerate() {
+        let table = format!("[template]\nsrc = 'v'\ndest = 'out/{number}'\nkeys = ['/{key}']\n");
+        sandbox.write(&format!("conf.d/{number}.toml"), table);
+    }
+    let daemon = watching(&sandbox, &proxy.address(), &["-log-level", "error"]);
+    let is = |number: usize, text: &str| sandbox.read(&format!("out/{number}")) == text;
+    eventually("all files are there", || (0..1_000).all(|number| is(number, "0")));
+    for number in [0, 1, 499, 500, 998, 999] {
+        server.put(&keys[number], "1");
+        eventually("a change is there", || is(number, "1"));
+    }
+    assert!((2..499).all(|number| is(number, "0")));
+    assert!(proxy.most_connections() <= 32, "{} connections", proxy.most_connections());
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn a_token_that_is_revoked_is_told_and_the_file_stays() {
+    let server = Consul::with_tokens();
+    server.put("app/a", "1");
+    let rules = "key_prefix \"app\" { policy = \"read\" }";
+    let token = server.token(rules);
+    for mode in ["-watch", "-interval=1"] {
+        let sandbox = asking();
+        server.put("app/a", "1");
+        let run = sandbox.confd(&[mode, "-backend", "consul", "-node", &server.address()]);
+        let run = run.arguments(&["-auth-token", &token.secret]);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        eventually("the first pass", || sandbox.output() == "/app/a=1 ");
+        server.revoke(&token);
+        // A query that waits still has the old rights, the next one has not.
+        server.put("app/a", "2");
+        daemon.wait_for("refused: ACL not found");
+        server.put("app/a", "3");
+        daemon.wait_for("refused: ACL not found");
+        assert!(["/app/a=1 ", "/app/a=2 "].contains(&&*sandbox.output()), "{}", sandbox.output());
+        server.restore(&token, rules);
+        eventually("the token counts again", || sandbox.output() == "/app/a=3 ");
+        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+    }
+}
+
+#[test]
+fn the_variables_of_consuls_own_client_count_for_what_is_not_given() {
+    let files = Certificates::new();
+    let file = |name: &str| files.path(name).into_os_string();
+    let server = Consul::with_certificates(&files);
+    server.put("app/a", "1");
+    let sandbox = asking();
+    let run = || sandbox.confd(&["-onetime", "-backend", "consul"]);
+    let reads = |run: Run| {
+        sandbox.write("out/app", "");
+        run.ok();
+        assert_eq!(sandbox.output(), "/app/a=1 ");
+    };
+    reads(run().env("CONSUL_HTTP_ADDR", server.address()));
+    let with_tls = |address: String| {
+        let run = run().env("CONSUL_HTTP_ADDR", address).env("CONSUL_CACERT", file("ca.pem"));
+        run.env("CONSUL_CLIENT_CERT", file("client.pem"))
+            .env("CONSUL_CLIENT_KEY", file("client.key"))
+    };
+    let url = format!("https://{}", server.secure_address());
+    reads(with_tls(url.clone()));
+    reads(with_tls(server.secure_address()).env("CONSUL_HTTP_SSL", "true"));
+    reads(with_tls(url.clone()).env("CONSUL_TLS_SERVER_NAME", "localhost"));
+    let other = with_tls(url.clone()).env("CONSUL_TLS_SERVER_NAME", "server.dc1.consul").fails();
+    assert!(other.stderr.contains("not valid for name"), "{}", other.stderr);
+    let unchecked = with_tls(url).env("CONSUL_HTTP_SSL_VERIFY", "false");
+    reads(unchecked.env("CONSUL_TLS_SERVER_NAME", "server.dc1.consul"));
+    // What is given wins.
+    let given = ["-node", &server.address()];
+    reads(
+        run().arguments(&given).env("CONSUL_HTTP_ADDR", "127.0.0.1:1").env("CONSUL_HTTP_SSL", "1"),
+    );
+
+    let stub = Stub::answering(|_| no_key());
+    onetime(&sandbox, &stub.address()).env("CONSUL_HTTP_AUTH", "joe:se:cret").ok();
+    assert_eq!(sent(&stub, "Authorization").as_deref(), Some("Basic am9lOnNlOmNyZXQ="));
+}
+
+#[test]
+fn where_and_how_truly_is_a_part_of_each_question() {
+    let options = [
+        (&[][..], "/v1/kv/app?recurse="),
+        (&["-consistency", "consistent"], "/v1/kv/app?recurse=&consistent="),
+        (&["-consistency", "stale"], "/v1/kv/app?recurse=&stale="),
+        (
+            &["-datacenter", "dc2", "-namespace", "n", "-partition", "p"],
+            "/v1/kv/app?recurse=&dc=dc2&ns=n&partition=p",
+        ),
+    ];
+    for (flags, target) in options {
+        let stub = Stub::answering(|_| no_key());
+        onetime(&asking(), &stub.address()).arguments(flags).ok();
+        assert!(stub.heads()[0].starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{flags:?}");
+    }
+    let server = Consul::start();
+    server.put("app/a", "1");
+    for consistency in ["default", "consistent", "stale"] {
+        let sandbox = asking();
+        onetime(&sandbox, &server.address()).arguments(&["-consistency", consistency]).ok();
+        assert_eq!(sandbox.output(), "/app/a=1 ");
+    }
+    let sandbox = asking();
+    let ended = onetime(&sandbox, &server.address()).arguments(&["-datacenter", "nope"]).fails();
+    assert!(ended.stderr.contains("No path to datacenter"), "{}", ended.stderr);
+    let ended = onetime(&sandbox, &server.address()).arguments(&["-consistency", "best"]).fails();
+    ended.expect("FATAL consistency is \"default\", \"consistent\" or \"stale\", not \"best\"");
+}
+
+#[test]
+fn in_mode_stale_any_server_answers_as_long_as_it_hears_of_the_leader() {
+    let mut members: [Consul; 3] = Consul::cluster();
+    members[0].put("app/a", "1");
+    let asked = members.iter().position(|member| !member.is_leader()).unwrap();
+    let stale = |address: &str, more: &[&str]| {
+        let sandbox = asking();
+        let run = onetime(&sandbox, address).arguments(&["-consistency", "stale"]);
+        (run.arguments(more).run(), sandbox.output())
+    };
+    let address = members[asked].address();
+    eventually("the value is there", || stale(&address, &[]).1 == "/app/a=1 ");
+    members.iter_mut().enumerate().filter(|(number, _)| *number != asked).for_each(|(_, other)| {
+        other.kill();
+    });
+    eventually("nobody leads", || {
+        let answer = members[asked].try_ask("GET /v1/kv/app/a?stale", b"").unwrap();
+        answer.header("X-Consul-KnownLeader") == Some("false")
+    });
+    let (ended, output) = stale(&address, &[]);
+    assert_eq!((ended.code, &*output), (Some(1), ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot reach consul: "), "{}", ended.stderr);
+}
