@@ -13,6 +13,7 @@
 //! - `backends`: the consul, env, etcd and file backends, seen from outside.
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
+//! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
 //! - `watch`: watch mode, and what a hangup does.
 //! - `soak`: changes and faults for as long as one likes.
 //! - `tidy`: rules about the repository itself.
@@ -22,6 +23,7 @@
 mod support;
 
 mod backends;
+mod chains;
 mod cli;
 mod config;
 mod deploy;

@@ -45,11 +45,11 @@ fn sources() -> Vec<PathBuf> {
     files(&["crates", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"], ".rs")
 }
 
-/// The documents, those at the top and those below `docs`.
+/// The documents, those at the top and those below `docs` and `examples`.
 fn documents() -> Vec<PathBuf> {
     let at_top = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
     let at_top = at_top.filter(|path| path.extension().is_some_and(|end| end == "md"));
-    at_top.chain(files(&["docs"], ".md")).collect()
+    at_top.chain(files(&["docs", "examples"], ".md")).collect()
 }
 
 /// A path as people write it.

@@ -1,6 +1,8 @@
 //! A process that goes on until it is told to stop.
 
-use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf, process::Child};
+use std::{
+    fs::File, io::Write as _, os::unix::process::CommandExt as _, path::PathBuf, process::Child,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -71,7 +73,12 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        let log = std::fs::read(&self.log).unwrap_or_default();
         if let Some(child) = &mut self.child {
+            if std::thread::panicking() {
+                // What it said belongs to the failure.
+                let _ = std::io::stderr().write_all(&log);
+            }
             let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
             let _ = child.wait();
         }

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# register/etcd.sh NAME ADDRESS COMMAND [ARGUMENT…]
+#
+# Runs a service, and keeps the key /services/app/NAME at ADDRESS (HOST:PORT) in etcd for as long
+# as the service lives. The key hangs on a lease: when this script is stopped or the service ends,
+# it is deleted at once; when the whole machine or container dies, after TTL seconds.
+#
+#   ETCD      the etcd to register in                                   http://127.0.0.1:2379
+#   TTL       for how many seconds the key outlives a sudden death      10
+#   DRAIN     seconds from deregistering to stopping the service        2
+set -euo pipefail
+
+name=$1 address=$2
+shift 2
+ttl=${TTL:-10} drain=${DRAIN:-2}
+export ETCDCTL_API=3
+
+ctl=(etcdctl --endpoints "${ETCD:-http://127.0.0.1:2379}" --command-timeout 2s)
+
+# Takes a lease, hangs the key on it and renews it until etcd no longer knows it; then again.
+register() {
+  local granted lease='' renewal=''
+  trap '[[ -z $renewal ]] || kill "$renewal"; [[ -z $lease ]] || "${ctl[@]}" lease revoke "$lease"; exit' TERM
+  while :; do
+    # Says: lease 694d… granted with TTL(10s)
+    if granted=$("${ctl[@]}" lease grant "$ttl") && lease=$(cut -d ' ' -f 2 <<<"$granted") &&
+      "${ctl[@]}" put --lease "$lease" -- "/services/app/$name" "$address"; then
+      "${ctl[@]}" lease keep-alive "$lease" &
+      renewal=$!
+      wait $renewal || true
+    fi
+    sleep 1 &
+    wait $!
+  done
+} >/dev/null
+
+stop() {
+  trap '' TERM INT
+  # The load balancer hears of it and sends no more requests; then the service may end.
+  if [[ -n ${registration:-} ]]; then
+    kill -TERM "$registration" || true
+    wait "$registration" || true
+    sleep "$drain"
+  fi 2>/dev/null
+  kill -TERM "$service" 2>/dev/null || true
+  wait "$service" || true
+  exit "$1"
+}
+trap 'stop 0' TERM INT
+
+"$@" &
+service=$!
+
+# Not before the service takes connections.
+until (: <"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; do
+  kill -0 "$service" 2>/dev/null || stop 1
+  sleep 0.1
+done
+register &
+registration=$!
+
+code=0
+wait "$service" || code=$?
+drain=0
+stop "$code"

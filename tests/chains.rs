@@ -1,0 +1,102 @@
+//! The folders in `examples/`, run as they are: a store, confd and a load balancer together.
+//!
+//! Services are real processes that register themselves; a load goes on while they come, go and
+//! die. What has to hold is the same for every chain, and is in [`scenarios`].
+
+mod balancer;
+mod load;
+mod scenarios;
+mod service;
+mod store;
+
+use std::path::{Path, PathBuf};
+
+use crate::support::Run;
+
+/// One of the examples: which folder, and which store its load balancer and services know.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    /// The folder in `examples/`.
+    example: &'static str,
+    kind: store::Kind,
+    /// What its load balancer says, and only it, when it finds a service that has no address.
+    refusal: &'static str,
+}
+
+const ETCD_NGINX: Chain = Chain {
+    example: "etcd-nginx",
+    kind: store::Kind::Etcd,
+    refusal: "invalid parameter \"address\"",
+};
+
+const ETCD_HAPROXY: Chain = Chain {
+    example: "etcd-haproxy",
+    kind: store::Kind::Etcd,
+    refusal: "unknown keyword 'address'",
+};
+
+impl Chain {
+    /// The load balancer's name, which is that of its processes.
+    fn balancer(self) -> &'static str {
+        self.example.rsplit('-').next().unwrap()
+    }
+}
+
+/// A file in `examples/`.
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
+}
+
+/// A script in `examples/`, which finds our confd and the servers.
+fn script(path: &str, folder: &Path) -> Run {
+    let ours = Path::new(env!("CARGO_BIN_EXE_confd")).parent().unwrap().display();
+    let path_of_tests = std::env::var("PATH").unwrap_or_default();
+    Run::new(example(path), folder).env("PATH", format!("{ours}:{path_of_tests}:/usr/sbin:/sbin"))
+}
+
+/// The tests of a chain.
+macro_rules! tests {
+    ($module:ident, $chain:expr) => {
+        mod $module {
+            use super::*;
+
+            #[test]
+            fn the_entrypoint_waits_for_the_store_and_for_a_configuration_that_passes_its_check() {
+                scenarios::waits($chain);
+            }
+
+            #[test]
+            fn services_that_come_and_go_lose_no_request() {
+                scenarios::come_and_go($chain);
+            }
+
+            #[test]
+            fn a_service_that_dies_leaves_when_its_registration_runs_out() {
+                scenarios::dies($chain);
+            }
+
+            #[test]
+            fn fifty_reloads_under_load_lose_no_request() {
+                scenarios::reloads($chain);
+            }
+
+            #[test]
+            fn a_stop_ends_both_and_lets_a_request_under_way_end() {
+                scenarios::stops($chain);
+            }
+
+            #[test]
+            fn if_one_of_the_two_ends_so_does_the_other() {
+                scenarios::one_ends($chain);
+            }
+
+            #[test]
+            fn the_interval_mode_does_as_well() {
+                scenarios::by_interval($chain);
+            }
+        }
+    };
+}
+
+tests!(etcd_nginx, ETCD_NGINX);
+tests!(etcd_haproxy, ETCD_HAPROXY);

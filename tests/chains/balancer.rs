@@ -1,0 +1,125 @@
+//! A load balancer's container: the entrypoint of an example, without the container.
+
+use rustix::process::Signal;
+use servers::free_ports;
+
+use super::{Chain, script, store::Store};
+use crate::support::{Daemon, Ended, Sandbox, eventually};
+
+pub(super) struct Balancer {
+    /// Where it listens.
+    pub(super) address: String,
+    chain: Chain,
+    daemon: Daemon,
+    folder: Sandbox,
+}
+
+impl Balancer {
+    /// Starts the entrypoint, and waits for nothing.
+    pub(super) fn start(chain: Chain, store: &Store) -> Self {
+        Self::start_with(chain, store, "-watch")
+    }
+
+    /// Starts the entrypoint with other flags for the confd that goes on.
+    pub(super) fn start_with(chain: Chain, store: &Store, follow: &str) -> Self {
+        let folder = Sandbox::new();
+        let [port] = free_ports();
+        let address = format!("127.0.0.1:{port}");
+        let (variable, url) = store.variable();
+        let run = script(&format!("{}/entrypoint.sh", chain.example), folder.root())
+            .env(variable, url)
+            .env("LISTEN", &address)
+            .env("RUN_DIR", folder.path("run"))
+            .env("FOLLOW", follow);
+        let daemon = Daemon::start(run, folder.path("log"));
+        Self { address, chain, daemon, folder }
+    }
+
+    /// What the entrypoint, confd and the load balancer have said.
+    pub(super) fn log(&self) -> String {
+        self.daemon.stderr()
+    }
+
+    /// Waits until this has been said.
+    #[track_caller]
+    pub(super) fn wait_for(&self, text: &str) {
+        self.daemon.wait_for(text);
+    }
+
+    /// How often a configuration was put in place and, if there was something to reload, reloaded.
+    pub(super) fn updates(&self) -> usize {
+        self.log().matches("has been updated").count()
+    }
+
+    /// Waits until the configuration has exactly these servers.
+    #[track_caller]
+    pub(super) fn wait_for_servers(&self, expected: &[&str]) {
+        eventually(&format!("the servers are {expected:?}"), || self.servers() == expected);
+    }
+
+    /// The services in the configuration, by the names that their keys have.
+    fn servers(&self) -> Vec<String> {
+        let made =
+            ["nginx.conf", "haproxy.cfg"].map(|name| self.folder.read(&format!("run/{name}")));
+        let names = made.iter().flat_map(|text| text.lines()).filter_map(|line| {
+            // `server ADDRESS …; # NAME` or `server NAME ADDRESS …`
+            let rest = line.trim_start().strip_prefix("server ").filter(|rest| *rest != "{")?;
+            let name = rest.split_once("; # ").map(|(_, name)| name);
+            name.or_else(|| rest.split(' ').next()).map(str::to_owned)
+        });
+        names.collect()
+    }
+
+    /// The processes of the container that have this name.
+    fn processes(&self, name: &str) -> Vec<i32> {
+        let group = self.daemon.pid();
+        let entries = std::fs::read_dir("/proc").unwrap();
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let of_group = numbers.filter(|number: &i32| {
+            // `PID (NAME) STATE PARENT GROUP …`
+            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+            let (before, after) = stat.rsplit_once(") ").unwrap_or_default();
+            let in_group = after.split(' ').nth(2) == Some(&group.to_string());
+            in_group && !after.starts_with('Z') && before.ends_with(&format!("({name}"))
+        });
+        of_group.collect()
+    }
+
+    /// Waits until only the newest generation of the load balancer's workers is left: those of the
+    /// one before take connections for another moment.
+    #[track_caller]
+    pub(super) fn settles(&self) {
+        let (name, workers) = match self.chain.balancer() {
+            "nginx" => ("nginx", 2),
+            name => (name, 1),
+        };
+        eventually("the workers from before the reload have ended", || {
+            self.processes(name).len() == 1 + workers
+        });
+    }
+
+    /// Sends a signal to one of its processes: to the one with this name that was started first.
+    #[track_caller]
+    pub(super) fn signal_one(&self, name: &str, signal: Signal) {
+        let first = self.processes(name).into_iter().min();
+        let first = first.and_then(rustix::process::Pid::from_raw);
+        let first = first.unwrap_or_else(|| panic!("no {name} runs:\n{}", self.log()));
+        rustix::process::kill_process(first, signal).unwrap();
+    }
+
+    /// Sends a signal to the entrypoint alone, as a container's end does.
+    pub(super) fn signal(&self, signal: Signal) {
+        self.daemon.signal(signal);
+    }
+
+    /// Waits for its end, after which nothing may be left of confd and the load balancer.
+    #[track_caller]
+    pub(super) fn wait(self) -> Ended {
+        eventually("the entrypoint ends", || self.daemon.has_ended());
+        eventually("confd and the load balancer have ended", || {
+            ["confd", "nginx", "haproxy"].iter().all(|name| self.processes(name).is_empty())
+        });
+        assert_eq!(self.folder.list("run").iter().find(|name| name.contains("pending")), None);
+        self.daemon.wait()
+    }
+}

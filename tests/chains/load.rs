@@ -1,0 +1,117 @@
+//! Requests, one after the other and many at a time, none of which may be lost.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::support::eventually;
+
+/// How many ask at once.
+const CLIENTS: usize = 4;
+
+/// The body of an answer with status 200, whole; anything else is an error.
+pub(super) fn get(address: &str) -> Result<String, String> {
+    let attempt = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = attempt().map_err(|error| error.to_string())?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| format!("cut: {answer:?}"))?;
+    let length = head
+        .to_lowercase()
+        .split_once("content-length: ")
+        .and_then(|(_, rest)| rest.split("\r\n").next()?.parse::<usize>().ok());
+    match head.starts_with("HTTP/1.1 200 ") && length == Some(body.len()) {
+        true => Ok(body.trim_end().to_owned()),
+        false => Err(answer),
+    }
+}
+
+/// Clients that ask all the time, each time by a new connection.
+pub(super) struct Load {
+    stop: Arc<AtomicBool>,
+    answers: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<Tally>>,
+}
+
+/// What became of the requests.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// How many answers each service gave.
+    pub(super) answers: BTreeMap<String, usize>,
+    /// What came instead of an answer.
+    pub(super) lost: Vec<String>,
+}
+
+impl Load {
+    /// Begins to ask.
+    pub(super) fn on(address: &str) -> Self {
+        let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let clients = (0..CLIENTS).map(|_| {
+            let (address, stop, count) =
+                (address.to_owned(), Arc::clone(&stop), Arc::clone(&answers));
+            thread::spawn(move || {
+                let mut tally = Tally::default();
+                while !stop.load(Ordering::Relaxed) {
+                    match get(&address) {
+                        Ok(name) => *tally.answers.entry(name).or_default() += 1,
+                        Err(instead) => tally.lost.push(instead),
+                    }
+                    count.fetch_add(1, Ordering::Relaxed);
+                    // Not to measure the machine: other tests run beside this one.
+                    thread::sleep(Duration::from_millis(1));
+                }
+                tally
+            })
+        });
+        let clients = clients.collect();
+        Self { stop, answers, clients }
+    }
+
+    /// Waits until so many more requests were made, lost or not.
+    #[track_caller]
+    pub(super) fn goes_on(&self, requests: usize) {
+        let goal = self.answers.load(Ordering::Relaxed) + requests;
+        eventually("requests are answered", || self.answers.load(Ordering::Relaxed) >= goal);
+    }
+
+    /// Asks no more.
+    pub(super) fn end(self) -> Tally {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut whole = Tally::default();
+        for client in self.clients {
+            let tally = client.join().unwrap();
+            whole.lost.extend(tally.lost);
+            for (name, count) in tally.answers {
+                *whole.answers.entry(name).or_default() += count;
+            }
+        }
+        whole
+    }
+}
+
+impl Tally {
+    /// How many requests there were.
+    pub(super) fn requests(&self) -> usize {
+        self.answers.values().sum::<usize>() + self.lost.len()
+    }
+
+    /// Expects that every request was answered.
+    #[track_caller]
+    pub(super) fn lost_nothing(&self) {
+        let lost = self.lost.len();
+        assert_eq!(lost, 0, "of {} requests: {:#?}", self.requests(), &self.lost[..lost.min(5)]);
+    }
+}
