@@ -252,3 +252,87 @@ fn keys_that_are_forbidden_are_named_and_cost_no_other_resource() {
         assert_eq!(ended.code, Some(if mode == "-watch" { 0 } else { 1 }), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn resources_on_the_same_keys_cost_one_watch_and_no_reading_after_a_change() {
+    let server = Etcd::start(Release::Newest);
+    server.put("/app/a", "0");
+    let sandbox = asking();
+    for name in ["b", "c", "d"] {
+        let table = format!(
+            "[template]\nsrc = 'app'\ndest = 'out/{name}'\nkeys = ['/app']\nprefix = '/'\n"
+        );
+        sandbox.write(&format!("conf.d/{name}.toml"), table);
+    }
+    let arguments = ["-watch", "-backend", "etcdv3", "-node", &server.address()];
+    let daemon = Daemon::start(sandbox.confd(&arguments), sandbox.path("log"));
+    let all_are = |value: &str| {
+        let expected = format!("/app/a={value} ");
+        eventually(&format!("all files have {expected:?}"), || {
+            ["app", "b", "c", "d"]
+                .iter()
+                .all(|name| sandbox.read(&format!("out/{name}")) == expected)
+        });
+    };
+    all_are("0");
+    server.put("/app/a", "1");
+    all_are("1");
+    assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
+    assert_eq!(server.metric("etcd_debugging_mvcc_watcher_total "), 1.0);
+    let readings = || {
+        let handled = |method| {
+            format!("grpc_server_handled_total{{grpc_code=\"OK\",grpc_method=\"{method}\"")
+        };
+        server.metric(&handled("Range")) + server.metric(&handled("Txn"))
+    };
+    let before = readings();
+    for number in 2..5 {
+        server.put("/app/a", &number.to_string());
+        all_are(&number.to_string());
+    }
+    assert_eq!(readings(), before);
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn changes_reach_the_file_although_one_node_after_the_other_is_killed() {
+    let mut members: [Etcd; 3] = Etcd::cluster(Release::Newest);
+    members[0].put("/app/a", "0");
+    let sandbox = asking();
+    let nodes: Vec<String> =
+        members.iter().flat_map(|member| ["-node".to_owned(), member.address()]).collect();
+    let run = sandbox.confd(&["-watch", "-backend", "etcd"]).arguments(&nodes);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    eventually("the first pass", || sandbox.output() == "/app/a=0 ");
+    for victim in 0..3 {
+        members[victim].kill();
+        let other = (victim + 1) % 3;
+        members[other].wait();
+        members[other].put("/app/a", &format!("without {victim}"));
+        let expected = format!("/app/a=without {victim} ");
+        eventually("a change without one node", || sandbox.output() == expected);
+        members[victim].restart();
+        members[victim].wait();
+    }
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_hangup_takes_in_a_password_that_was_set_right() {
+    let server = with_users(Release::Newest);
+    let sandbox = asking();
+    let with = |password: &str| {
+        let user = format!("basic_auth = true\nusername = 'root'\npassword = '{password}'\n");
+        sandbox.write("confd.toml", user);
+    };
+    with("wrong");
+    let arguments = ["-watch", "-backend", "etcd", "-node", &server.address()];
+    let daemon = Daemon::start(sandbox.confd(&arguments), sandbox.path("log"));
+    daemon.wait_for("authentication failed, invalid user ID or password");
+    with("secret");
+    daemon.signal(Signal::HUP);
+    eventually("the first pass", || sandbox.output() == "/app/a=1 ");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, Some(0));
+    ended.expect_no("wrong").expect_no("secret");
+}

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -20,6 +20,9 @@ pub enum Traffic {
     /// They wait: connections are taken and stay open, and nothing is heard on them. What waits
     /// passes when traffic flows again.
     Held,
+    /// They are lost: connections are taken and stay open, and one that has lost something is never
+    /// heard of again, as if a firewall had forgotten it.
+    Lost,
     /// Connections are reset as soon as they are made.
     Refused,
 }
@@ -142,15 +145,15 @@ impl State {
             let shared = Arc::clone(&self);
             thread::spawn(move || {
                 let mut lines = Lines::default();
-                shared.copy(era, client, server, |bytes| lines.hear(bytes, &open));
+                shared.copy(era, &open, client, server, |bytes| lines.hear(bytes, &open));
             });
             let shared = Arc::clone(&self);
             thread::spawn(move || {
-                let (from, to, _open) = back;
+                let (from, to, open) = back;
                 let count = |bytes: &[u8]| {
                     shared.answered.fetch_add(bytes.len() as u64, Ordering::SeqCst);
                 };
-                shared.copy(era, from, to, count);
+                shared.copy(era, &open, from, to, count);
             });
         }
     }
@@ -163,6 +166,7 @@ impl State {
     fn copy(
         &self,
         era: u64,
+        connection: &Open,
         mut from: TcpStream,
         mut to: TcpStream,
         mut overhear: impl FnMut(&[u8]),
@@ -187,6 +191,12 @@ impl State {
                 }
                 Err(_) => break,
             };
+            if self.traffic() == Traffic::Lost {
+                connection.is_deaf.store(true, Ordering::SeqCst);
+            }
+            if connection.is_deaf.load(Ordering::SeqCst) {
+                continue;
+            }
             overhear(&buffer[..length]);
             while self.traffic() == Traffic::Held && self.era.load(Ordering::SeqCst) == era {
                 thread::sleep(GLANCE);
@@ -205,19 +215,23 @@ impl State {
 }
 
 /// A connection that is open, for as long as this is there.
-struct Open(Arc<State>);
+struct Open {
+    state: Arc<State>,
+    /// Whether it has lost something.
+    is_deaf: AtomicBool,
+}
 
 impl Open {
     fn new(state: &Arc<State>) -> Self {
         let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
         state.most.fetch_max(open, Ordering::SeqCst);
-        Open(Arc::clone(state))
+        Open { state: Arc::clone(state), is_deaf: AtomicBool::new(false) }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
+        self.state.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -237,7 +251,7 @@ impl Lines {
             if part.ends_with(b"\n") {
                 if let Some(request) = self.0.strip_suffix(b" HTTP/1.1\r\n") {
                     let request = String::from_utf8_lossy(request).into_owned();
-                    connection.0.requests.lock().unwrap().push(request);
+                    connection.state.requests.lock().unwrap().push(request);
                 }
                 self.0.clear();
             }

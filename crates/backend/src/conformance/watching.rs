@@ -178,6 +178,41 @@ async fn nothing_is_lost_over_a_disconnect<F: Fixture>() {
     assert_eq!(value(&next(&mut watch).await, "/app/gone"), None);
 }
 
+/// Cut off for so long, while keys change.
+async fn disconnected<F: Fixture>(duration: Duration) {
+    let mut store: F = store(&[("/app/a", "0"), ("/app/gone", "1")]).await;
+    let mut watch = following(&store, &[&["/app"]]).await;
+    store.disconnect();
+    store.set("/app/a", b"1").await;
+    let cut_off = async {
+        loop {
+            // As an agent does, though not as soon again.
+            assert!(watch.next().await.is_err(), "the network is cut");
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    assert!(timeout(duration, cut_off).await.is_err());
+    store.delete("/app/gone").await;
+    store.set("/app/a", b"2").await;
+    store.reconnect();
+    until(&mut watch, "/app/a", "2").await;
+    store.set("/app/last", b"3").await;
+    let last = next(&mut watch).await;
+    assert_eq!(value(&last, "/app/last").as_deref(), Some("3"));
+    assert_eq!(value(&last, "/app/gone"), None);
+}
+
+/// All sources at once, since most of it is waiting.
+#[tokio::test]
+async fn nothing_is_lost_over_a_disconnect_of_half_a_minute() {
+    let duration = Duration::from_secs(30);
+    tokio::join!(
+        disconnected::<Files>(duration),
+        disconnected::<Etcd<false>>(duration),
+        disconnected::<Etcd<true>>(duration),
+    );
+}
+
 promises! {
     file: super::Files, etcd_debian: super::Etcd<false>, etcd_newest: super::Etcd<true>,
     consul: super::ConsulAlone, consul_cluster: super::ConsulCluster,

@@ -84,6 +84,9 @@ impl Cluster {
                     Setback::Final(Error::refused(etcd::NAME, node, &reason))
                 }
                 Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
+                    // A connection may have been forgotten on the way. It would seem alive for some
+                    // time, and whoever tries again would wait on it in vain.
+                    member.forget();
                     Setback::Unreachable(member.told(cause))
                 }
             })

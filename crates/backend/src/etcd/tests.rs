@@ -1,11 +1,12 @@
 //! etcd with real servers of both releases: what it costs, who may ask, and what happens when
 //! something breaks.
 //!
-//! In each fault a change is made while it lasts or right after it, and has to arrive within
-//! [`BOUND`](crate::following::BOUND) after the fault has ended.
+//! In each fault changes are made while it lasts or right after it, often by a [`Counter`], and the
+//! last one has to arrive within [`BOUND`](crate::following::BOUND) after the fault has ended.
 
 mod access;
 mod cost;
+mod counter;
 mod faults;
 mod members;
 
@@ -15,6 +16,7 @@ use etcd_client::{Client, Txn, TxnOp};
 use servers::{Proxy, Release};
 use store::Snapshot;
 
+use self::counter::Counter;
 use super::{Etcd, Options};
 use crate::Error;
 use crate::following::{self, Follower};

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{at, follow, read, with_both_releases};
 use crate::etcd::Options;
-use crate::following::{BOUND, scope, text};
+use crate::following::{BOUND, Follower, scope, text};
 use crate::{Backend, tls};
 
 /// A server with the user `app` (password `secret`), who may read `/app`.
@@ -136,6 +136,21 @@ async fn a_changed_password_is_told_and_one_that_is_set_right_goes_on(release: R
     follower.sees(&["/app/a=2"]).await;
 }
 
+async fn a_permission_that_is_taken_away_is_told_and_one_that_is_given_back_goes_on(
+    release: Release,
+) {
+    let server = with_users(release);
+    let proxy = Proxy::before(&server.address());
+    let mut follower = follow(as_user(&[&proxy.address()], "secret")).await;
+    by_root(&server, "role revoke-permission reader --prefix=true /app");
+    by_root(&server, "put /app/a 2");
+    proxy.cut();
+    follower.is_told("permission denied", BOUND).await;
+    by_root(&server, "put /app/a 3");
+    by_root(&server, "role grant-permission reader read --prefix=true /app");
+    follower.sees(&["/app/a=3"]).await;
+}
+
 async fn new_certificates_count_from_the_next_connection_on(release: Release) {
     let files = tempfile::tempdir().unwrap();
     let path = |name: &str| files.path().join(name);
@@ -195,6 +210,15 @@ async fn a_server_of_another_ca_is_not_talked_to(release: Release) {
     assert!(read(trusting(&others, true), &["/app"]).await.unwrap().is_empty());
     let error = read(trusting(&others, false), &["/app"]).await.unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate"), "{error}");
+
+    // The right one takes its place.
+    let file = others.path("ca.pem");
+    let mut follower =
+        Follower::start_asking(crate::Etcd::new(trusting(&others, false)), &["/app"]);
+    follower.is_told("invalid peer certificate", BOUND).await;
+    server.ctl(&["--cacert", &argument("ca.pem"), "put", "/app/a", "1"]);
+    fs::copy(ours.path("ca.pem"), file).unwrap();
+    follower.sees(&["/app/a=1"]).await;
 }
 
 with_both_releases![
@@ -203,6 +227,7 @@ with_both_releases![
     an_expired_token_is_renewed,
     changed_users_and_roles_leave_others_following,
     a_changed_password_is_told_and_one_that_is_set_right_goes_on,
+    a_permission_that_is_taken_away_is_told_and_one_that_is_given_back_goes_on,
     new_certificates_count_from_the_next_connection_on,
     a_server_of_another_ca_is_not_talked_to,
 ];

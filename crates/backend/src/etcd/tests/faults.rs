@@ -2,24 +2,25 @@
 
 use std::time::Duration;
 
-use etcd_client::Client;
 use servers::{Release, Traffic};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::{SILENCE, at, behind_a_proxy, follow, put, put_all, with_both_releases, writer};
+use super::{
+    Counter, SILENCE, at, behind_a_proxy, follow, put, put_all, with_both_releases, writer,
+};
 use crate::following::{BOUND, Known};
 
 async fn a_server_that_was_killed_is_followed_again(release: Release) {
     let mut server = servers::Etcd::start(release);
     put(&mut writer(&server).await, "/app/a", "1").await;
     let mut follower = follow(at(&[&server.address()])).await;
-    for value in ["2", "3"] {
+    for _ in 0..2 {
+        let counter = Counter::start(&[server.address()]);
         server.kill();
         follower.is_told("cannot reach etcd", BOUND).await;
         server.restart();
         server.wait();
-        put(&mut writer(&server).await, "/app/a", value).await;
-        follower.sees(&[&format!("/app/a={value}")]).await;
+        follower.sees(&[&counter.last()]).await;
     }
 }
 
@@ -146,44 +147,35 @@ async fn a_compaction_while_nothing_is_broken_disturbs_nobody(release: Release) 
     assert_eq!(proxy.connections(), 1);
 }
 
-/// Writes numbers while something else happens; gives the last.
-async fn write_until(mut client: Client, end: Instant) -> u32 {
-    let mut number = 0;
-    while Instant::now() < end {
-        number += 1;
-        put(&mut client, "/app/a", &number.to_string()).await;
-        sleep(Duration::from_millis(2)).await;
-    }
-    number
-}
-
 async fn a_network_that_is_cut_again_and_again_loses_nothing(release: Release) {
-    let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
+    let (server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
-    let writing = tokio::spawn(write_until(client, Instant::now() + Duration::from_secs(3)));
-    let mut round = 0;
-    while !writing.is_finished() {
-        round += 1;
-        let traffic = [Traffic::Flows, Traffic::Refused, Traffic::Held][round % 3];
+    let counter = Counter::start(&[server.address()]);
+    for round in 0..36 {
+        let traffic = [Traffic::Flows, Traffic::Refused, Traffic::Held, Traffic::Lost][round % 4];
         proxy.set(traffic);
         proxy.cut();
         sleep(Duration::from_millis(30)).await;
+        if traffic == Traffic::Lost {
+            // Nobody is told that a connection is lost, which takes its time elsewhere.
+            proxy.cut();
+        }
         proxy.set(Traffic::Flows);
         sleep(Duration::from_millis(50)).await;
     }
-    let last = writing.await.unwrap();
-    follower.sees(&[&format!("/app/a={last}")]).await;
+    follower.sees(&[&counter.last()]).await;
     assert!(proxy.connections() > 5, "the cuts were felt");
 }
 
 async fn a_slow_network_only_delays(release: Release) {
-    let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
+    let (server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     proxy.set(Traffic::Slow(Duration::from_millis(50)));
     put(&mut client, "/app/a", "0").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
-    let last = write_until(client, Instant::now() + Duration::from_millis(500)).await;
-    follower.sees(&[&format!("/app/a={last}")]).await;
+    let counter = Counter::start(&[server.address()]);
+    sleep(Duration::from_millis(500)).await;
+    follower.sees(&[&counter.last()]).await;
     follower.was_told_nothing();
 }
 
@@ -191,37 +183,65 @@ async fn a_slow_network_only_delays(release: Release) {
 async fn frozen(release: Release) {
     let server = servers::Etcd::start(release);
     let mut client = writer(&server).await;
-    put(&mut client, "/app/a", "1").await;
+    put(&mut client, "/app/a", "a").await;
     let mut follower = follow(at(&[&server.address()])).await;
-    put(&mut client, "/app/a", "2").await;
-    follower.sees(&["/app/a=2"]).await;
+    put(&mut client, "/app/a", "b").await;
+    follower.sees(&["/app/a=b"]).await;
+    let counter = Counter::start(&[server.address()]);
     server.process().freeze();
     follower.is_told("cannot reach etcd", SILENCE + BOUND).await;
     server.process().thaw();
-    put(&mut client, "/app/a", "3").await;
-    follower.sees(&["/app/a=3"]).await;
+    follower.sees(&[&counter.last()]).await;
 }
 
-/// The network carries nothing, for as long, and tells nobody.
-async fn half_open(release: Release) {
-    let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
-    put(&mut client, "/app/a", "1").await;
+/// The network carries nothing, for as long, and tells nobody. What it was given arrives later, or
+/// never does.
+async fn half_open(release: Release, traffic: Traffic) {
+    let (server, proxy, mut client) = behind_a_proxy(release, &[]).await;
+    put(&mut client, "/app/a", "a").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
-    put(&mut client, "/app/a", "2").await;
-    follower.sees(&["/app/a=2"]).await;
-    proxy.set(Traffic::Held);
-    put(&mut client, "/app/a", "3").await;
+    put(&mut client, "/app/a", "b").await;
+    follower.sees(&["/app/a=b"]).await;
+    proxy.set(traffic);
+    let counter = Counter::start(&[server.address()]);
     follower.is_told("cannot reach etcd", SILENCE + BOUND).await;
-    put(&mut client, "/app/a", "4").await;
     proxy.set(Traffic::Flows);
-    follower.sees(&["/app/a=4"]).await;
+    follower.sees(&[&counter.last()]).await;
+}
+
+/// A connection is forgotten on the way, where others pass: nobody is told, and nothing fails.
+async fn forgotten(release: Release) {
+    let (server, proxy, mut client) = behind_a_proxy(release, &[]).await;
+    put(&mut client, "/app/a", "a").await;
+    let mut follower = follow(at(&[&proxy.address()])).await;
+    put(&mut client, "/app/a", "b").await;
+    follower.sees(&["/app/a=b"]).await;
+    proxy.set(Traffic::Lost);
+    put(&mut client, "/app/a", "c").await;
+    let heard_of = proxy.bytes();
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(proxy.bytes(), heard_of, "what is lost is not heard of");
+    proxy.set(Traffic::Flows);
+    let counter = Counter::start(&[server.address()]);
+    let is_heard_again = |known: &Known| {
+        known.snapshot.as_ref().and_then(|seen| seen.get(b"/app/a")).is_some_and(|seen| seen != "b")
+    };
+    follower.wait("a change on another connection", SILENCE + BOUND, is_heard_again).await;
+    follower.sees(&[&counter.last()]).await;
 }
 
 /// All at once, since most of it is waiting.
 #[tokio::test]
 async fn silence_is_noticed_and_ends_well() {
-    let (debian, newest) = (Release::Debian, Release::Newest);
-    tokio::join!(frozen(debian), frozen(newest), half_open(debian), half_open(newest));
+    let both = |release| async move {
+        tokio::join!(
+            frozen(release),
+            half_open(release, Traffic::Held),
+            half_open(release, Traffic::Lost),
+            forgotten(release),
+        )
+    };
+    tokio::join!(both(Release::Debian), both(Release::Newest));
 }
 
 with_both_releases![
