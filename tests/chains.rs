@@ -35,6 +35,9 @@ const ETCD_HAPROXY: Chain = Chain {
     refusal: "unknown keyword 'address'",
 };
 
+const CONSUL_NGINX: Chain =
+    Chain { example: "consul-nginx", kind: store::Kind::Consul, refusal: ETCD_NGINX.refusal };
+
 impl Chain {
     /// The load balancer's name, which is that of its processes.
     fn balancer(self) -> &'static str {
@@ -100,3 +103,4 @@ macro_rules! tests {
 
 tests!(etcd_nginx, ETCD_NGINX);
 tests!(etcd_haproxy, ETCD_HAPROXY);
+tests!(consul_nginx, CONSUL_NGINX);

@@ -42,7 +42,7 @@ fn is_up(balancer: &Balancer) {
 
 /// The entrypoint is started first, and begins when it can.
 pub(super) fn waits(chain: Chain) {
-    let mut store = Store::start(chain.kind);
+    let mut store = Store::durable(chain.kind);
     store.put("bad", "no address");
     store.kill();
     let balancer = Balancer::start(chain, &store);
@@ -50,7 +50,7 @@ pub(super) fn waits(chain: Chain) {
     store.restart();
     balancer.wait_for(chain.refusal);
     assert!(TcpStream::connect(&balancer.address).is_err());
-    let service = Service::start(&store, "one", 5);
+    let service = Service::start(&store, "one", 10);
     store.delete("bad");
     answers(&balancer, &["one"]);
     assert_eq!(balancer.log().matches("Captured").count(), 0);
@@ -62,15 +62,15 @@ pub(super) fn come_and_go(chain: Chain) {
     let store = Store::start(chain.kind);
     let balancer = Balancer::start(chain, &store);
     is_up(&balancer);
-    let one = Service::start(&store, "one", 5);
+    let one = Service::start(&store, "one", 10);
     answers(&balancer, &["one"]);
     balancer.settles();
     let load = Load::on(&balancer.address);
-    let two = Service::start(&store, "two", 5);
+    let two = Service::start(&store, "two", 10);
     answers(&balancer, &["one", "two"]);
     one.stop();
     balancer.wait_for_servers(&["two"]);
-    let three = Service::start(&store, "three", 5);
+    let three = Service::start(&store, "three", 10);
     answers(&balancer, &["three", "two"]);
     two.stop();
     answers(&balancer, &["three"]);
@@ -160,12 +160,12 @@ pub(super) fn stops(chain: Chain) {
     });
     let mut request = request(&slow);
     balancer.signal(Signal::TERM);
-    balancer.wait_for("INFO Captured terminated. Exiting...");
     eventually("nobody listens any more", || TcpStream::connect(&balancer.address).is_err());
     request.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlate\n").unwrap();
     drop(request);
     client.join().unwrap();
-    assert_eq!(balancer.wait().code, Some(0));
+    let ended = balancer.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
 /// A container with half of what it is for is none.
@@ -185,10 +185,12 @@ pub(super) fn by_interval(chain: Chain) {
     let store = Store::start(chain.kind);
     let balancer = Balancer::start_with(chain, &store, "-interval 1");
     is_up(&balancer);
-    let service = Service::start(&store, "one", 5);
+    let service = Service::start(&store, "one", 10);
     answers(&balancer, &["one"]);
     service.stop();
     balancer.wait_for_servers(&[]);
     balancer.signal(Signal::TERM);
-    assert_eq!(balancer.wait().code, Some(0));
+    let ended = balancer.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("INFO Captured terminated. Exiting..."), "{}", ended.stderr);
 }

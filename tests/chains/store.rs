@@ -1,23 +1,34 @@
 //! The store of a chain.
 
-use servers::{Etcd, Release};
+use servers::{Consul, Etcd, Release};
 
 /// Which store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Etcd,
+    Consul,
 }
 
 /// A running server.
 pub(super) enum Store {
     Etcd(Etcd),
+    Consul(Consul),
 }
 
 impl Store {
-    /// Starts one.
+    /// Starts one on which a service may register itself for a second at a time.
     pub(super) fn start(kind: Kind) -> Self {
         match kind {
             Kind::Etcd => Self::Etcd(Etcd::start(Release::Debian)),
+            Kind::Consul => Self::Consul(Consul::start_with("session_ttl_min = \"1s\"\n")),
+        }
+    }
+
+    /// Starts one whose data are still there after a restart.
+    pub(super) fn durable(kind: Kind) -> Self {
+        match kind {
+            Kind::Etcd => Self::Etcd(Etcd::start(Release::Newest)),
+            Kind::Consul => Self::Consul(Consul::durable()),
         }
     }
 
@@ -25,6 +36,7 @@ impl Store {
     pub(super) fn variable(&self) -> (&'static str, String) {
         match self {
             Self::Etcd(server) => ("ETCD", server.url()),
+            Self::Consul(server) => ("CONSUL", server.address()),
         }
     }
 
@@ -32,6 +44,7 @@ impl Store {
     pub(super) fn register(&self) -> &'static str {
         match self {
             Self::Etcd(_) => "register/etcd.sh",
+            Self::Consul(_) => "register/consul.sh",
         }
     }
 
@@ -40,6 +53,7 @@ impl Store {
     pub(super) fn put(&self, name: &str, address: &str) {
         match self {
             Self::Etcd(server) => server.put(&format!("/services/app/{name}"), address),
+            Self::Consul(server) => server.put(&format!("services/app/{name}"), address),
         }
     }
 
@@ -48,13 +62,15 @@ impl Store {
     pub(super) fn delete(&self, name: &str) {
         match self {
             Self::Etcd(server) => _ = server.ctl(&["del", &format!("/services/app/{name}")]),
+            Self::Consul(server) => server.delete(&format!("services/app/{name}")),
         }
     }
 
-    /// Kills it; its data stay.
+    /// Kills it.
     pub(super) fn kill(&mut self) {
         match self {
             Self::Etcd(server) => server.kill(),
+            Self::Consul(server) => server.kill(),
         }
     }
 
@@ -63,6 +79,10 @@ impl Store {
     pub(super) fn restart(&mut self) {
         match self {
             Self::Etcd(server) => {
+                server.restart();
+                server.wait();
+            }
+            Self::Consul(server) => {
                 server.restart();
                 server.wait();
             }
