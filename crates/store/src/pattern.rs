@@ -85,7 +85,8 @@ impl Pattern {
         let mut rest = name;
         // Taking the first place where a chunk fits, and never coming back to it, is Go's rule.
         for chunk in before {
-            let Some(tail) = chunk.places(rest).next() else { return false };
+            let place = if chunk.after_star { chunk.places(rest).next() } else { chunk.fits(rest) };
+            let Some(tail) = place else { return false };
             rest = tail;
         }
         if last.items.is_empty() && last.after_star {

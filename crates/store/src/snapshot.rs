@@ -83,6 +83,11 @@ impl Snapshot {
         self.pairs.get(key)
     }
 
+    /// A key, spelled as the source spells it, and its value.
+    pub(crate) fn get_pair(&self, key: &[u8]) -> Option<(&Bytes, &Bytes)> {
+        self.pairs.get_key_value(key)
+    }
+
     /// Whether this and `other` hold the same pairs of those that `scope` asks for.
     pub fn agrees_with(&self, other: &Snapshot, scope: &Scope) -> bool {
         self.coverage == other.coverage

@@ -89,7 +89,7 @@ impl View {
 
     /// Every pair, in byte order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = Pair> {
-        self.beginning_with(b"/").map(|(key, value)| Pair { key, value: value.clone() })
+        self.beginning_with(b"/").map(|pair| self.pair(pair))
     }
 
     /// The value of exactly this key.
@@ -107,8 +107,8 @@ impl View {
     }
 
     /// The pairs whose whole key matches, in byte order of the keys.
-    pub fn gets(&self, pattern: &Pattern) -> Vec<Pair> {
-        self.matching(pattern).map(|(key, value)| Pair { key, value: value.clone() }).collect()
+    pub fn gets<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = Pair> {
+        self.matching(pattern).map(|pair| self.pair(pair))
     }
 
     /// The values of the pairs whose whole key matches, in byte order of the values.
@@ -159,6 +159,11 @@ impl View {
     }
 
     fn find(&self, key: &[u8]) -> Option<&Bytes> {
+        self.find_pair(key).map(|(_, value)| value)
+    }
+
+    /// The pair of exactly this key, under its source key.
+    fn find_pair(&self, key: &[u8]) -> Option<(&Bytes, &Bytes)> {
         let joined;
         let source_key = match key {
             key if self.base.is_empty() => key,
@@ -170,40 +175,39 @@ impl View {
             _ => return None,
         };
         self.note(|| Span::just(source_key));
-        if self.spans.contain(source_key) { self.pairs.get(source_key) } else { None }
+        if self.spans.contain(source_key) { self.pairs.get_pair(source_key) } else { None }
     }
 
+    /// The pairs whose whole key matches, in byte order of the keys, under their source keys.
     fn matching<'a>(
         &'a self,
         pattern: &'a Pattern,
-    ) -> Box<dyn Iterator<Item = (Key, &'a Bytes)> + 'a> {
-        match pattern.as_literal() {
-            Some(literal) => {
-                let found = self.find(literal);
-                Box::new(found.map(|value| (Key::new(literal), value)).into_iter())
-            }
-            None => Box::new(
-                self.beginning_with(pattern.literal_head())
-                    .filter(|(key, _)| pattern.matches(key.as_bytes())),
-            ),
-        }
+    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
+        let literal = pattern.as_literal();
+        let searched = literal.is_none().then(|| {
+            self.beginning_with(pattern.literal_head())
+                .filter(|(source_key, _)| pattern.matches(self.seen(source_key)))
+        });
+        let found = literal.and_then(|literal| self.find_pair(literal));
+        found.into_iter().chain(searched.into_iter().flatten())
     }
 
-    /// The pairs whose keys begin with `head`, in byte order of the keys.
+    /// The pairs whose keys begin with `head` to a template, in byte order of the keys, under
+    /// their source keys.
     fn beginning_with<'a>(
         &'a self,
         head: &[u8],
-    ) -> impl Iterator<Item = (Key, &'a Bytes)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
         // Every key begins with `/`, so an empty head finds no other keys than this one.
         let head = if head.is_empty() { b"/" } else { head };
         let root = match (head, self.base.is_empty()) {
-            (b"/", false) => self.find(b"/").map(|value| (Key::root(), value)),
+            (b"/", false) => self.find_pair(b"/"),
             _ => None,
         };
         let below = head.starts_with(b"/").then(|| {
             let window = Span::beginning_with(&[&self.base, head].concat());
             self.note(|| window.clone());
-            self.range(window).map(|(source_key, value)| (self.seen(source_key), value))
+            self.range(window)
         });
         root.into_iter().chain(below.into_iter().flatten())
     }
@@ -229,7 +233,7 @@ impl View {
                 if below.is_empty() {
                     continue;
                 }
-                let key = self.seen(source_key);
+                let key = self.key(source_key);
                 match below.iter().position(|byte| *byte == b'/') {
                     None => visit(&key, Depth::Child),
                     Some(end) => {
@@ -259,11 +263,27 @@ impl View {
     }
 
     /// The name by which a template knows a visible source key.
-    fn seen(&self, source_key: &Bytes) -> Key {
+    #[inline]
+    fn seen<'a>(&self, source_key: &'a [u8]) -> &'a [u8] {
+        match &source_key[self.base.len()..] {
+            b"" => b"/",
+            key => key,
+        }
+    }
+
+    /// The same as a key.
+    #[inline]
+    fn key(&self, source_key: &Bytes) -> Key {
         match source_key.slice(self.base.len()..) {
             root if root.is_empty() => Key::root(),
             key => Key::from_clean(key),
         }
+    }
+
+    /// A visible pair as a template sees it.
+    #[inline]
+    fn pair(&self, (source_key, value): (&Bytes, &Bytes)) -> Pair {
+        Pair { key: self.key(source_key), value: value.clone() }
     }
 }
 

@@ -27,15 +27,7 @@ pub(super) struct Element {
 
 impl Element {
     fn with<R>(&self, look: impl FnOnce(&Value) -> R) -> R {
-        let elements = self.slice.elements();
-        let value = elements.get(self.index).unwrap_or(&Value::Nil);
-        match (self.field, value) {
-            (None, value) => look(value),
-            (Some(field), Value::Struct(value)) => {
-                look(value.fields().get(field as usize).unwrap_or(&Value::Nil))
-            }
-            (Some(_), _) => look(&Value::Nil),
-        }
+        self.slice.show(self.index, self.field.map(|field| field as usize), look)
     }
 
     /// The type of the whole element, if that is a struct.

@@ -1,13 +1,14 @@
 //! Slices: windows on shared storage, with Go's length, capacity and aliasing.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Ref, RefCell, RefMut};
 use std::fmt;
+use std::mem;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{Value, dismantle};
-use crate::types::{INTS, STRINGS, SliceType};
+use super::{Struct, Value, dismantle};
+use crate::types::{INTS, STRINGS, SliceType, StructType, Type};
 
 /// A Go slice: a window on storage that other slices may share.
 ///
@@ -28,17 +29,108 @@ struct Window {
 /// The elements that have been written or looked at. A window's capacity may reach further:
 /// slots there are zero, and come into being when a window is moved over them.
 #[derive(Default)]
-struct Storage(RefCell<Vec<Value>>);
+struct Storage(RefCell<Elements>);
+
+/// Elements, or what they are made from.
+enum Elements {
+    Values(Vec<Value>),
+    /// Structs of one type, with the fields of all in one list: most are looked at one field at a
+    /// time, and need no place of their own for that.
+    Fields {
+        ty: &'static StructType,
+        fields: Vec<Value>,
+    },
+}
+
+impl Default for Elements {
+    fn default() -> Elements {
+        Elements::Values(Vec::new())
+    }
+}
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        dismantle(self.0.get_mut());
+        dismantle(self.0.get_mut().content_mut());
+    }
+}
+
+impl Storage {
+    /// The elements as values, each of its own.
+    fn values(&self) -> RefMut<'_, Vec<Value>> {
+        RefMut::map(self.0.borrow_mut(), Elements::values)
+    }
+}
+
+impl Elements {
+    fn len(&self) -> usize {
+        match self {
+            Elements::Values(values) => values.len(),
+            Elements::Fields { ty, fields } => {
+                fields.len().checked_div(ty.fields.len()).unwrap_or_default()
+            }
+        }
+    }
+
+    fn values(&mut self) -> &mut Vec<Value> {
+        if let Elements::Fields { ty, fields } = self {
+            let mut fields = mem::take(fields).into_iter();
+            let structs = std::iter::from_fn(|| {
+                let fields: Rc<[Value]> = fields.by_ref().take(ty.fields.len()).collect();
+                (!fields.is_empty()).then(|| Value::Struct(Struct::new(ty, fields)))
+            });
+            *self = Elements::Values(structs.collect());
+        }
+        self.content_mut()
+    }
+
+    /// All values, whatever they are.
+    fn content_mut(&mut self) -> &mut Vec<Value> {
+        match self {
+            Elements::Values(content) | Elements::Fields { fields: content, .. } => content,
+        }
+    }
+
+    /// Shows the element at `index` to `look`, or its field.
+    fn show<R>(&self, index: usize, field: Option<usize>, look: impl FnOnce(&Value) -> R) -> R {
+        match (self, field) {
+            (Elements::Values(values), None) => look(values.get(index).unwrap_or(&Value::Nil)),
+            (Elements::Values(values), Some(field)) => look(match values.get(index) {
+                Some(Value::Struct(value)) => value.fields().get(field).unwrap_or(&Value::Nil),
+                _ => &Value::Nil,
+            }),
+            (Elements::Fields { ty, fields }, Some(field)) => {
+                look(fields.get(index * ty.fields.len() + field).unwrap_or(&Value::Nil))
+            }
+            (Elements::Fields { ty, fields }, None) => {
+                let first = index * ty.fields.len();
+                look(&match fields.get(first..first + ty.fields.len()) {
+                    Some(fields) => Value::Struct(Struct::new(ty, fields)),
+                    None => Value::Nil,
+                })
+            }
+        }
     }
 }
 
 impl Slice {
     /// A slice of type `ty` that holds `elements`, its capacity the same as its length.
     pub fn of(ty: &'static SliceType, elements: Vec<Value>) -> Slice {
+        Slice::holding(ty, Elements::Values(elements))
+    }
+
+    /// A slice of structs of type `ty`, which has at least one field, given by their fields: those
+    /// of the first one, then those of the second, and so on.
+    pub fn of_structs(
+        slice: &'static SliceType,
+        ty: &'static StructType,
+        fields: Vec<Value>,
+    ) -> Slice {
+        debug_assert_eq!(slice.elem, Type::Struct(ty));
+        debug_assert!(fields.len().is_multiple_of(ty.fields.len()), "{} has other fields", ty.name);
+        Slice::holding(slice, Elements::Fields { ty, fields })
+    }
+
+    fn holding(ty: &'static SliceType, elements: Elements) -> Slice {
         let len = elements.len();
         let storage = Rc::new(Storage(RefCell::new(elements)));
         Slice(Rc::new(Window { ty, storage, start: 0, len, capacity: len, nil: false }))
@@ -90,11 +182,9 @@ impl Slice {
             return None;
         }
         let end = window.start + high;
-        let mut elements = window.storage.0.borrow_mut();
-        if elements.len() < end {
-            elements.resize_with(end, || Value::zero(window.ty.elem));
+        if window.storage.0.borrow().len() < end {
+            window.storage.values().resize_with(end, || Value::zero(window.ty.elem));
         }
-        drop(elements);
         Some(Slice(Rc::new(Window {
             storage: Rc::clone(&window.storage),
             start: window.start + low,
@@ -131,22 +221,43 @@ impl Slice {
 
     /// The element at `index`, as it is now.
     pub fn get(&self, index: usize) -> Option<Value> {
-        self.elements().get(index).cloned()
+        (index < self.len()).then(|| self.show(index, None, Value::clone))
+    }
+
+    /// Shows the element at `index` as it is now, or its field of that number, to `look`, which
+    /// must ask the slice for no other elements. Nil if there is none.
+    pub(crate) fn show<R>(
+        &self,
+        index: usize,
+        field: Option<usize>,
+        look: impl FnOnce(&Value) -> R,
+    ) -> R {
+        let window = &*self.0;
+        if index >= window.len {
+            return look(&Value::Nil);
+        }
+        window.storage.0.borrow().show(window.start + index, field, look)
     }
 
     /// The elements as they are now. [`modify`](Slice::modify) must not be called while the
     /// result is held.
     pub fn elements(&self) -> Ref<'_, [Value]> {
         let window = &*self.0;
-        Ref::map(window.storage.0.borrow(), |elements| {
-            elements.get(window.start..window.start + window.len).unwrap_or_default()
+        if matches!(&*window.storage.0.borrow(), Elements::Fields { .. }) {
+            window.storage.values();
+        }
+        Ref::map(window.storage.0.borrow(), |elements| match elements {
+            Elements::Values(values) => {
+                values.get(window.start..window.start + window.len).unwrap_or_default()
+            }
+            Elements::Fields { .. } => &[],
         })
     }
 
     /// Changes the elements in place, for every slice that shares them.
     pub fn modify<R>(&self, change: impl FnOnce(&mut [Value]) -> R) -> R {
         let window = &*self.0;
-        let mut elements = window.storage.0.borrow_mut();
+        let mut elements = window.storage.values();
         change(elements.get_mut(window.start..window.start + window.len).unwrap_or_default())
     }
 
@@ -155,7 +266,7 @@ impl Slice {
         if let Some(window) = Rc::into_inner(self.0)
             && let Some(storage) = Rc::into_inner(window.storage)
         {
-            pending.append(&mut storage.0.borrow_mut());
+            pending.append(storage.0.borrow_mut().content_mut());
         }
     }
 }
@@ -169,6 +280,7 @@ impl fmt::Debug for Slice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Field;
 
     fn numbers(slice: &Slice) -> Vec<i64> {
         slice.elements().iter().filter_map(Value::as_i64).collect()
@@ -188,6 +300,41 @@ mod tests {
         let wide = slice.window(0, 3, 4).unwrap();
         assert_eq!(numbers(&wide), [1, 0, 0]);
         assert!(slice.window(0, 5, 5).is_none());
+    }
+
+    static PAIR: StructType = StructType {
+        name: "t.Pair",
+        fields: &[Field { name: "Key", ty: Type::String }, Field { name: "Count", ty: Type::Int }],
+        methods: &[],
+    };
+    static PAIRS: SliceType = SliceType { name: None, elem: Type::Struct(&PAIR), methods: &[] };
+
+    #[test]
+    fn structs_given_by_their_fields_are_like_any_others() {
+        let fields = [Value::from("a"), Value::Int(1), Value::from("b"), Value::Int(2)];
+        let folded = || Slice::of_structs(&PAIRS, &PAIR, fields.to_vec()).with_capacity(4);
+        let structs = fields.chunks(2).map(|fields| Value::Struct(Struct::new(&PAIR, fields)));
+        let plain = Slice::of(&PAIRS, structs.collect()).with_capacity(4);
+        let text = |slice: &Slice| format!("{slice:?}");
+        let count = |slice: &Slice, index| slice.show(index, Some(1), Value::as_i64);
+
+        assert_eq!(text(&folded()), text(&plain));
+        for slice in [&folded(), &plain] {
+            assert_eq!((slice.len(), slice.capacity()), (2, 4));
+            assert_eq!(
+                (count(slice, 0), count(slice, 1), count(slice, 2)),
+                (Some(1), Some(2), None)
+            );
+            let second = format!("{:?}", slice.get(1));
+            assert_eq!(second, r#"Some(t.Pair[b"b", 2])"#);
+            assert!(slice.get(2).is_none());
+            let tail = slice.window(1, 2, 2).unwrap();
+            assert_eq!(count(&tail, 0), Some(2));
+            slice.modify(|elements| elements.reverse());
+            assert_eq!((count(slice, 0), count(&tail, 0)), (Some(2), Some(1)));
+        }
+        let wide = folded().window(0, 3, 4).unwrap();
+        assert_eq!(text(&wide), r#"[t.Pair[b"a", 1], t.Pair[b"b", 2], t.Pair[b"", 0]]"#);
     }
 
     #[test]

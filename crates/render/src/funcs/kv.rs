@@ -21,12 +21,15 @@ pub fn getv(view: &View, key: &[u8], default: Option<Bytes>) -> Result<Bytes, Er
     get(view, key).or_else(|missing| default.ok_or(missing))
 }
 
-/// The pairs whose whole key matches `pattern`, in byte order of the keys.
+/// Hands the pairs whose whole key matches `pattern` to `take`, in byte order of the keys.
 ///
 /// # Errors
 /// [`Error::Pattern`], but not where there is no key: confd does not even look at the pattern then.
-pub fn gets(view: &View, pattern: &[u8]) -> Result<Vec<Pair>, Error> {
-    Ok(read_pattern(view, pattern)?.map(|pattern| view.gets(&pattern)).unwrap_or_default())
+pub fn gets(view: &View, pattern: &[u8], take: impl FnMut(Pair)) -> Result<(), Error> {
+    if let Some(pattern) = read_pattern(view, pattern)? {
+        view.gets(&pattern).for_each(take);
+    }
+    Ok(())
 }
 
 /// The values of the pairs whose whole key matches `pattern`, in byte order of the values.
@@ -67,9 +70,9 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_fails_only_where_there_are_keys() {
-        assert_eq!(gets(&view(&[]), b"["), Ok(Vec::new()));
+        assert_eq!(gets(&view(&[]), b"[", drop), Ok(()));
         assert_eq!(getvs(&view(&[]), b"["), Ok(Vec::new()));
-        let error = gets(&view(&[("/a", "1")]), b"[").expect_err("no pattern");
+        let error = gets(&view(&[("/a", "1")]), b"[", drop).expect_err("no pattern");
         assert_eq!(error.to_string(), "syntax error in pattern");
         assert_eq!(getvs(&view(&[("/a", "1")]), b"["), Err(error));
     }

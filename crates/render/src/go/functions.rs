@@ -5,7 +5,7 @@ use gotmpl::types::{STRINGS, Type};
 use gotmpl::{Failure, Functions, Map, Rest, Slice, Strings, Struct, Value};
 
 use super::types::{
-    PLAIN_PAIRS, Pairs, appended_ints, appended_strings, pair, pairs, services, strings_or_nil,
+    FoundPairs, PLAIN_PAIRS, Pairs, appended_ints, appended_strings, pair, services, strings_or_nil,
 };
 use super::{Context, values};
 use crate::funcs::{self, NO_SUCH_KEY, data, env, kv, math, net, path, text};
@@ -53,7 +53,9 @@ fn add_store(functions: &mut Functions<Context>) {
         kv::getv(&cx.view, &key, default.0.into_iter().next()).map_err(Failure::from)
     });
     functions.add("gets", |cx: &Context, pattern: Bytes| -> Result<Slice, Failure> {
-        Ok(pairs(kv::gets(&cx.view, &pattern)?))
+        let mut found = FoundPairs::default();
+        kv::gets(&cx.view, &pattern, |pair| found.push(pair))?;
+        Ok(found.into())
     });
     functions.add("getvs", |cx: &Context, pattern: Bytes| -> Result<Slice, Failure> {
         Ok(appended_strings(kv::getvs(&cx.view, &pattern)?))

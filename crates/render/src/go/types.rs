@@ -92,12 +92,26 @@ pub(super) fn pair(key: Bytes, value: Bytes) -> Struct {
     Struct::new(&PAIR, [Value::String(key), Value::String(value)])
 }
 
-/// A `memkv.KVPairs` as `gets` builds it.
-pub(super) fn pairs(found: Vec<Pair>) -> Slice {
-    let pairs = found.into_iter().map(|Pair { key, value }| Value::Struct(pair(key.into(), value)));
-    let elements: Vec<Value> = pairs.collect();
-    let capacity = appended(elements.len(), Element::Pair);
-    Slice::of(&PAIRS, elements).with_capacity(capacity)
+/// A `memkv.KVPairs` being built, as `gets` does.
+#[derive(Default)]
+pub(super) struct FoundPairs {
+    /// The fields of all pairs.
+    fields: Vec<Value>,
+}
+
+impl FoundPairs {
+    pub(super) fn push(&mut self, Pair { key, value }: Pair) {
+        self.fields.push(Value::String(key.into()));
+        self.fields.push(Value::String(value));
+    }
+}
+
+impl From<FoundPairs> for Slice {
+    fn from(pairs: FoundPairs) -> Slice {
+        let pairs = Slice::of_structs(&PAIRS, &PAIR, pairs.fields);
+        let capacity = appended(pairs.len(), Element::Pair);
+        pairs.with_capacity(capacity)
+    }
 }
 
 /// A `[]string` that was built by appending.
@@ -161,8 +175,11 @@ mod tests {
     use super::*;
 
     fn sample() -> Value {
-        let pair = |key: &str| Pair { key: key.into(), value: Bytes::new() };
-        Value::Slice(pairs(vec![pair("/a"), pair("/b")]))
+        let mut pairs = FoundPairs::default();
+        for key in ["/a", "/b"] {
+            pairs.push(Pair { key: key.into(), value: Bytes::new() });
+        }
+        Value::Slice(pairs.into())
     }
 
     fn compared(a: i64, b: i64) -> Result<bool, String> {
@@ -201,6 +218,6 @@ mod tests {
         assert!(appended_ints([].into_iter()).is_nil());
         assert!(strings_or_nil(Vec::new()).is_nil());
         assert!(!appended_strings(Vec::new()).is_nil());
-        assert!(!pairs(Vec::new()).is_nil());
+        assert!(!Slice::from(FoundPairs::default()).is_nil());
     }
 }

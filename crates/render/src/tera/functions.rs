@@ -1,4 +1,4 @@
-//! The table of functions: Tera's names of arguments for what [`funcs`](crate::funcs) does.
+//! The table of functions: Tera's names of arguments for what [`funcs`] does.
 //!
 //! A function is called with named arguments, and is a filter as well wherever it takes a value:
 //! `getv(key="/a")` and `"/a" | getv`, `split(text=x, pat=":")` and `x | split(pat=":")`. Arguments
@@ -50,11 +50,12 @@
 
 use ::tera::Value;
 use bytes::Bytes;
+use store::Pair;
 
 use super::binding::{Answer, Failure, Function};
 use super::scope::Context;
 use super::values::{self, Keyed};
-use crate::funcs::{data, env, kv, math, net, path, text};
+use crate::funcs::{self, data, env, kv, math, net, path, text};
 use crate::time::{Place, Time};
 
 /// A count that `replace` never reaches.
@@ -81,7 +82,7 @@ fn store() -> Vec<Function> {
             },
         ),
         Function::with_filter("gets", &["pattern"], |cx: &Context, pattern: Bytes| {
-            kv::gets(&cx.view, &pattern)
+            pairs(cx, &pattern)
         }),
         Function::with_filter(
             "getvs",
@@ -89,7 +90,7 @@ fn store() -> Vec<Function> {
             |cx: &Context, pattern: Bytes| -> Result<Value, Failure> {
                 kv::getvs(&cx.view, &pattern)?.into_value().or_else(|failure| {
                     // The pairs can tell the key of the value that is no text.
-                    kv::gets(&cx.view, &pattern).into_value()?;
+                    pairs(cx, &pattern).into_value()?;
                     Err(failure)
                 })
             },
@@ -97,6 +98,13 @@ fn store() -> Vec<Function> {
         Function::with_filter("ls", &["path"], |cx: &Context, path: Bytes| cx.view.ls(&path)),
         Function::with_filter("lsdir", &["path"], |cx: &Context, path: Bytes| cx.view.lsdir(&path)),
     ]
+}
+
+/// The pairs that match `pattern`.
+fn pairs(cx: &Context, pattern: &[u8]) -> Result<Vec<Pair>, funcs::Error> {
+    let mut pairs = Vec::new();
+    kv::gets(&cx.view, pattern, |pair| pairs.push(pair))?;
+    Ok(pairs)
 }
 
 /// Strings and paths.
