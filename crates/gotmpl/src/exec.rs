@@ -149,9 +149,7 @@ impl Executor<'_> {
             match *op {
                 Op::Text(extent) => self.text(extent)?,
                 Op::Print(node) => self.print(node)?,
-                Op::Discard => {
-                    self.operands.pop();
-                }
+                Op::Discard => self.drop_top(),
                 Op::Mark => self.marks.push(self.variables.len()),
                 Op::Release => {
                     if let Some(mark) = self.marks.pop() {
@@ -208,9 +206,14 @@ impl Executor<'_> {
                     self.give(place, receiver, node)?;
                 }
                 Op::DotField { name, node } => {
-                    match field::find(&self.dot, self.code.tree.name(name), false)? {
-                        Place::Operand(operand) => self.operands.push(operand),
-                        place => self.give(place, self.dot.clone(), node)?,
+                    let name = self.code.tree.name(name);
+                    if let Some(element) = field::slot_of(&self.dot, name) {
+                        self.operands.push(Operand::Element(element));
+                    } else {
+                        match field::find(&self.dot, name, false)? {
+                            Place::Operand(operand) => self.operands.push(operand),
+                            place => self.give(place, self.dot.clone(), node)?,
+                        }
                     }
                 }
                 Op::VariableField { variable, name, node } => {
@@ -281,6 +284,11 @@ impl Executor<'_> {
         self.operands.pop().unwrap_or_default()
     }
 
+    /// Drops the top of the operands where it is.
+    fn drop_top(&mut self) {
+        self.operands.truncate(self.operands.len().saturating_sub(1));
+    }
+
     /// Another of the operand on top.
     fn top(&self) -> Operand {
         self.operands.last().cloned().unwrap_or_default()
@@ -317,13 +325,14 @@ impl Executor<'_> {
 
     /// Outputs the value of the action `node`.
     fn print(&mut self, node: NodeId) -> Result<(), Failure> {
-        let operand = self.take();
         let room = self.room();
         let out = &mut *self.out;
+        let Some(operand) = self.operands.last() else { return Ok(()) };
         let printed = operand.with(|value| match value {
             Value::Func(func) => Err(Some(func.ty())),
             value => fmt::print_value(out, value, room).map_err(|fmt::TooLarge| None),
         });
+        self.drop_top();
         printed.map_err(|unprintable| {
             self.at = Some(node);
             match unprintable {

@@ -1,6 +1,6 @@
 //! What `.Name` finds in a value.
 
-use super::operand::Operand;
+use super::operand::{Element, Operand};
 use crate::error::Unknown;
 use crate::func::Failure;
 use crate::types::{Method, Type};
@@ -15,17 +15,21 @@ pub(super) enum Place {
 
 /// The field, method or map entry called `name` of `receiver`. Of nothing there is nothing.
 pub(super) fn find(receiver: &Operand, name: &[u8], has_arguments: bool) -> Result<Place, Failure> {
-    // The type of a slice says what its elements have; they need not be looked at.
-    if let Operand::Element(element) = receiver
-        && let Some(ty) = element.struct_type()
-        && ty.methods.is_empty()
-        && let Some(field) = ty.field(name)
-        && ty.fields[field].is_exported()
-        && !has_arguments
-    {
-        return Ok(Place::Operand(Operand::Element(element.of_field(field))));
+    if !has_arguments && let Some(element) = slot_of(receiver, name) {
+        return Ok(Place::Operand(Operand::Element(element)));
     }
     receiver.with(|value| find_in(receiver, value, name, has_arguments))
+}
+
+/// The slot of the field called `name`, if `receiver` is an element of a slice of structs and that
+/// is all that can be meant. The type of the slice says so; the element need not be looked at.
+#[inline]
+pub(super) fn slot_of(receiver: &Operand, name: &[u8]) -> Option<Element> {
+    let Operand::Element(element) = receiver else { return None };
+    let ty = element.struct_type()?;
+    let field = ty.field(name)?;
+    let plain = ty.methods.is_empty() && ty.fields[field].is_exported();
+    plain.then(|| element.of_field(field))
 }
 
 fn find_in(

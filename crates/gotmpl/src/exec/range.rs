@@ -37,47 +37,68 @@ enum Items {
     Sequence {
         first: Option<(Value, Value)>,
         rest: Sequence,
+        /// The key of the element given last.
+        key: Value,
     },
 }
 
 impl Items {
-    /// The next index or key, and the element.
-    fn next(&mut self) -> Option<(Value, Operand)> {
-        match self {
+    /// Makes the next element the dot; false if there is none.
+    fn next(&mut self, dot: &mut Operand) -> bool {
+        *dot = match self {
             Items::Slice { slice, next, len } => {
                 let index = *next;
                 if index >= *len {
-                    return None;
+                    return false;
                 }
                 *next += 1;
-                let element = Element { slice: slice.clone(), index, field: None };
-                Some((Value::Int(index as i64), Operand::Element(element)))
+                match dot {
+                    Operand::Element(before) if before.slice.is_same(slice) => {
+                        before.index = index;
+                        before.field = None;
+                        return true;
+                    }
+                    _ => Operand::Element(Element { slice: slice.clone(), index, field: None }),
+                }
             }
             Items::Map { map, next } => {
-                let (key, value) = map.entry(*next)?;
+                let Some((_, value)) = map.entry(*next) else { return false };
                 *next += 1;
-                let element = match map.ty().elem {
+                match map.ty().elem {
                     Type::Interface => Operand::Interface(value.clone()),
                     _ => Operand::Value(value.clone()),
-                };
-                Some((Value::String(key.clone()), element))
+                }
             }
             Items::Integers { ty, next, end } => {
                 let number = *next;
                 if number >= *end {
-                    return None;
+                    return false;
                 }
                 *next += 1;
-                let value = match ty {
+                Operand::Value(match ty {
                     Some(ty) => Value::Integer(ty, number),
                     None => Value::Int(number.cast_signed()),
-                };
-                Some((Value::Nil, Operand::Value(value)))
+                })
             }
-            Items::Sequence { first, rest } => {
-                let (key, element) = first.take().or_else(|| rest.next())?;
-                Some((key, Operand::Value(element)))
+            Items::Sequence { first, rest, key } => {
+                let Some(pair) = first.take().or_else(|| rest.next()) else { return false };
+                *key = pair.0;
+                Operand::Value(pair.1)
             }
+        };
+        true
+    }
+
+    /// The index or key of the element given last.
+    fn key(&self) -> Value {
+        match self {
+            Items::Slice { next, .. } => Value::Int(*next as i64 - 1),
+            Items::Map { map, next } => match map.entry(*next - 1) {
+                Some((key, _)) => Value::String(key.clone()),
+                None => Value::Nil,
+            },
+            Items::Integers { .. } => Value::Nil,
+            Items::Sequence { key, .. } => key.clone(),
         }
     }
 }
@@ -144,7 +165,7 @@ impl Executor<'_> {
             }
             Value::Func(func) if func.yields() > 0 => func.iterate().and_then(|mut rest| {
                 let first = rest.next()?;
-                Some(Items::Sequence { first: Some(first), rest })
+                Some(Items::Sequence { first: Some(first), rest, key: Value::Nil })
             }),
             _ => return failure("range can't iterate over ", value, ""),
         };
@@ -155,25 +176,26 @@ impl Executor<'_> {
     pub(super) fn next_step(&mut self, done: Label, bind: Bind) -> Result<(), Failure> {
         let Some(running) = self.loops.last_mut() else { return Ok(()) };
         self.variables.truncate(running.variables);
-        let Some((key, element)) = running.items.next() else {
+        if !running.items.next(&mut self.dot) {
             self.end_loop();
             self.jump(done);
             return Ok(());
-        };
+        }
         match bind {
             Bind::Nothing => {}
-            Bind::Element => self.set_newest(1, element.clone()),
+            Bind::Element => self.set_newest(1, self.dot.clone()),
             Bind::Both => {
-                self.set_newest(1, element.clone());
+                let key = running.items.key();
+                self.set_newest(1, self.dot.clone());
                 self.set_newest(2, Operand::Value(key));
             }
-            Bind::AssignElement(name) => *self.variable_mut(name)? = element.clone(),
+            Bind::AssignElement(name) => *self.variable_mut(name)? = self.dot.clone(),
             Bind::AssignBoth(index, name) => {
+                let key = running.items.key();
                 *self.variable_mut(index)? = Operand::Value(key);
-                *self.variable_mut(name)? = element.clone();
+                *self.variable_mut(name)? = self.dot.clone();
             }
         }
-        self.dot = element;
         Ok(())
     }
 

@@ -219,6 +219,11 @@ impl Slice {
         self.0.nil
     }
 
+    /// Whether both are the same window, not merely one on the same elements.
+    pub(crate) fn is_same(&self, other: &Slice) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The element at `index`, as it is now.
     pub fn get(&self, index: usize) -> Option<Value> {
         (index < self.len()).then(|| self.show(index, None, Value::clone))
