@@ -8,6 +8,7 @@ mod load;
 mod scenarios;
 mod service;
 mod store;
+mod tour;
 
 use std::path::{Path, PathBuf};
 

@@ -13,19 +13,17 @@ set -euo pipefail
 name=$1 address=$2
 shift 2
 ttl=${TTL:-10} drain=${DRAIN:-2}
-export ETCDCTL_API=3
-
-ctl=(etcdctl --endpoints "${ETCD:-http://127.0.0.1:2379}" --command-timeout 2s)
+export ETCDCTL_ENDPOINTS=${ETCD:-http://127.0.0.1:2379} ETCDCTL_COMMAND_TIMEOUT=2s
 
 # Takes a lease, hangs the key on it and renews it until etcd no longer knows it; then again.
 register() {
   local granted lease='' renewal=''
-  trap '[[ -z $renewal ]] || kill "$renewal"; [[ -z $lease ]] || "${ctl[@]}" lease revoke "$lease"; exit' TERM
+  trap '[[ -z $renewal ]] || kill "$renewal"; [[ -z $lease ]] || etcdctl lease revoke "$lease"; exit' TERM
   while :; do
     # Says: lease 694d… granted with TTL(10s)
-    if granted=$("${ctl[@]}" lease grant "$ttl") && lease=$(cut -d ' ' -f 2 <<<"$granted") &&
-      "${ctl[@]}" put --lease "$lease" -- "/services/app/$name" "$address"; then
-      "${ctl[@]}" lease keep-alive "$lease" &
+    if granted=$(etcdctl lease grant "$ttl") && lease=$(cut -d ' ' -f 2 <<<"$granted") &&
+      etcdctl put --lease "$lease" -- "/services/app/$name" "$address"; then
+      etcdctl lease keep-alive "$lease" &
       renewal=$!
       wait $renewal || true
     fi
