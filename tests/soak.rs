@@ -1,5 +1,5 @@
-//! Minutes of changes and faults at once, on a real etcd: at the end every file equals the store,
-//! and confd has not grown.
+//! Minutes of changes and faults at once, on a real etcd and a real Consul: at the end every file
+//! equals the store, and confd has not grown.
 //!
 //! `CONFD_SOAK_SECONDS` says how long; ten minutes by hand: `CONFD_SOAK_SECONDS=600 tests/run
 //! --test main soak`.
@@ -7,8 +7,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -16,7 +14,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustix::process::Signal;
-use servers::{Etcd, Proxy, Release, Traffic};
+use servers::{
+    Consul, Etcd, Process, Proxy, Release, Traffic,
+    http::{escape, exchange},
+};
 
 use crate::support::{Daemon, Sandbox, eventually};
 
@@ -45,39 +46,115 @@ impl Dice {
     }
 }
 
-/// Asks etcd's JSON gateway, until it answers.
-fn post(server: &str, path: &str, body: &str) {
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let attempt = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect(server)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.starts_with("HTTP/1.1 200"))
-    };
-    eventually(&format!("etcd answers to {path}"), || attempt().unwrap_or(false));
+/// A store that can be broken, and whose data outlive that.
+trait Store {
+    /// What confd calls it.
+    const BACKEND: &str;
+
+    fn start() -> Self;
+    /// Where it is, as `127.0.0.1:PORT`.
+    fn address(&self) -> String;
+    /// Sets or deletes a key of the store at `address`. False if that is not sure.
+    fn change(address: &str, key: &str, value: Option<&str>) -> bool;
+    /// Has it forget what was before, if it knows that.
+    fn forget(&self);
+    /// The process; none if it was killed.
+    fn process(&self) -> Option<&Process>;
+    fn kill(&mut self);
+    /// Starts it again after that; returns when it is ready.
+    fn restart(&mut self);
+}
+
+impl Store for Etcd {
+    const BACKEND: &str = "etcdv3";
+
+    fn start() -> Self {
+        Etcd::start(Release::Newest)
+    }
+
+    fn address(&self) -> String {
+        self.address()
+    }
+
+    fn change(address: &str, key: &str, value: Option<&str>) -> bool {
+        let key = STANDARD.encode(key);
+        let (request, body) = match value.map(|value| STANDARD.encode(value)) {
+            Some(value) => {
+                ("POST /v3/kv/put", format!("{{\"key\":\"{key}\",\"value\":\"{value}\"}}"))
+            }
+            None => ("POST /v3/kv/deleterange", format!("{{\"key\":\"{key}\"}}")),
+        };
+        let answer = exchange(address, request, &[], body.as_bytes());
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    fn forget(&self) {
+        let revision = self.metric("etcd_debugging_mvcc_current_revision");
+        let body = format!("{{\"revision\":{}}}", revision as u64);
+        // It may have been compacted already; that is no fault of ours.
+        let _ = exchange(&self.address(), "POST /v3/kv/compaction", &[], body.as_bytes());
+    }
+
+    fn process(&self) -> Option<&Process> {
+        self.is_running().then(|| self.process())
+    }
+
+    fn kill(&mut self) {
+        self.kill();
+    }
+
+    fn restart(&mut self) {
+        self.restart();
+        self.wait();
+    }
+}
+
+impl Store for Consul {
+    const BACKEND: &str = "consul";
+
+    fn start() -> Self {
+        Consul::durable()
+    }
+
+    fn address(&self) -> String {
+        self.address()
+    }
+
+    fn change(address: &str, key: &str, value: Option<&str>) -> bool {
+        let method = if value.is_some() { "PUT" } else { "DELETE" };
+        let request = format!("{method} /v1/kv{}", escape(key));
+        let answer = exchange(address, &request, &[], value.unwrap_or_default().as_bytes());
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    fn forget(&self) {}
+
+    fn process(&self) -> Option<&Process> {
+        self.is_running().then(|| self.process())
+    }
+
+    fn kill(&mut self) {
+        self.kill();
+    }
+
+    fn restart(&mut self) {
+        self.restart();
+        self.wait();
+    }
 }
 
 /// Writes and deletes random keys until told to stop; gives what the store then holds.
-fn write(server: &str, stop: &AtomicBool) -> BTreeMap<String, String> {
+fn write<S: Store>(address: &str, stop: &AtomicBool) -> BTreeMap<String, String> {
     let (mut pairs, mut dice, mut changes) = (BTreeMap::new(), Dice(7), 0_u64);
     while !stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
         changes += 1;
         let key = format!("/soak/{}/{:02}", dice.roll(RESOURCES), dice.roll(KEYS));
-        let encoded = STANDARD.encode(&key);
-        if dice.roll(10) == 0 {
-            post(server, "/v3/kv/deleterange", &format!("{{\"key\":\"{encoded}\"}}"));
-            pairs.remove(&key);
-        } else {
-            let value = STANDARD.encode(changes.to_string());
-            let body = format!("{{\"key\":\"{encoded}\",\"value\":\"{value}\"}}");
-            post(server, "/v3/kv/put", &body);
-            pairs.insert(key, changes.to_string());
+        let value = (dice.roll(10) != 0).then(|| changes.to_string());
+        eventually("the store is changed", || S::change(address, &key, value.as_deref()));
+        match value {
+            Some(value) => _ = pairs.insert(key, value),
+            None => _ = pairs.remove(&key),
         }
         thread::sleep(PAUSE.saturating_sub(begun.elapsed()));
     }
@@ -101,7 +178,16 @@ fn size(daemon: &Daemon) -> (u64, usize) {
 }
 
 #[test]
-fn soak() {
+fn etcd() {
+    soak::<Etcd>();
+}
+
+#[test]
+fn consul() {
+    soak::<Consul>();
+}
+
+fn soak<S: Store>() {
     let sandbox = Sandbox::new();
     for resource in 0..RESOURCES {
         let name = format!("r{resource}");
@@ -120,17 +206,17 @@ fn soak() {
             ),
         );
     }
-    let mut server = Etcd::start(Release::Newest);
-    let address = server.address();
+    let mut store = S::start();
+    let address = store.address();
     let proxy = Proxy::before(&address);
     let node = format!("http://{}", proxy.address());
-    let run = sandbox.confd(&["-watch", "-backend", "etcdv3", "-log-level", "error"]);
+    let run = sandbox.confd(&["-watch", "-backend", S::BACKEND, "-log-level", "error"]);
     let daemon = Daemon::start(run.arguments(&["-node", &node]), sandbox.path("log"));
 
     let stop = AtomicBool::new(false);
     let end = Instant::now() + duration();
     let (pairs, early) = thread::scope(|scope| {
-        let writer = scope.spawn(|| write(&address, &stop));
+        let writer = scope.spawn(|| write::<S>(&address, &stop));
         let (mut dice, mut early, mut faults) = (Dice(11), None, 0);
         while Instant::now() < end {
             match dice.roll(7) {
@@ -138,30 +224,18 @@ fn soak() {
                 1 => proxy.set(Traffic::Refused),
                 2 => proxy.set(Traffic::Slow(Duration::from_millis(5))),
                 3 => proxy.cut(),
-                4 => server.process().freeze(),
-                5 => server.kill(),
+                4 => store.process().unwrap().freeze(),
+                5 => store.kill(),
                 _ => {
-                    let revision = server.metric("etcd_debugging_mvcc_current_revision");
-                    let body = format!("{{\"revision\":{}}}", revision as u64);
-                    // It may have been compacted already; that is no fault of ours.
-                    let _ = TcpStream::connect(&address).and_then(|mut stream| {
-                        write!(
-                            stream,
-                            "POST /v3/kv/compaction HTTP/1.1\r\nHost: etcd\r\n\
-                             Content-Length: {}\r\n\r\n{body}",
-                            body.len()
-                        )
-                    });
+                    store.forget();
                     proxy.cut();
                 }
             }
             thread::sleep(FAULT);
             proxy.set(Traffic::Flows);
-            if server.is_running() {
-                server.process().thaw();
-            } else {
-                server.restart();
-                server.wait();
+            match store.process() {
+                Some(process) => process.thaw(),
+                None => store.restart(),
             }
             thread::sleep(FAULT);
             faults += 1;
@@ -175,7 +249,7 @@ fn soak() {
 
     for resource in 0..RESOURCES {
         let (name, expected) = (format!("out/r{resource}"), expected(&pairs, resource));
-        eventually(&format!("{name} is what etcd holds"), || sandbox.read(&name) == expected);
+        eventually(&format!("{name} is what the store holds"), || sandbox.read(&name) == expected);
     }
     let (early, late) = (early.expect("at least five faults"), size(&daemon));
     assert!(late.0 < early.0 + GROWTH_KIB, "{} KiB became {} KiB", early.0, late.0);
