@@ -75,10 +75,11 @@ impl Following {
         }
     }
 
-    /// Sends a query for each group that has none.
+    /// Sends a query for each group that has none. Before the first state nobody waits for changes:
+    /// the connections of those who do may be the last that Consul takes.
     fn ask(&mut self) {
         for (number, followed) in self.groups.iter_mut().enumerate() {
-            if !followed.asked {
+            if !followed.asked && (self.begun || !followed.known) {
                 followed.asked = true;
                 self.queries.push(followed.query(number, &self.cluster));
             }

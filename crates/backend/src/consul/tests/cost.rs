@@ -147,3 +147,15 @@ async fn writes_beside_an_empty_prefix_wake_nobody_and_are_seldom_asked_about() 
     server.put("app/a", "1");
     follower.sees(&["/app/a=1"]).await;
 }
+
+#[tokio::test]
+async fn where_few_connections_are_left_the_first_state_comes_and_the_lack_is_told() {
+    let server = servers::Consul::start_with("limits { http_max_conns_per_client = 8 }");
+    let keys: Vec<_> = (0..20).map(|number| format!("/{number:02}/a")).collect();
+    server.put_all(keys.iter().map(|key| (&key[1..], "0")));
+    let asked: Vec<_> = keys.iter().map(String::as_str).collect();
+    let source = Consul::new(at(&[&server.address()]));
+    let mut follower = Follower::start_asking(source, &asked);
+    follower.wait("the first state", BOUND, |known| known.states == 1).await;
+    follower.is_told("perhaps it takes no more from one address", BOUND).await;
+}
