@@ -1,18 +1,20 @@
 //! Consul with real servers: what it costs, who may ask, and what happens when something breaks.
 //! Only answers that no server can be brought to give come from a [`Stub`].
 //!
-//! In each fault a change is made while it lasts or right after it, and has to arrive within
-//! [`BOUND`](crate::following::BOUND) after the fault has ended.
+//! In each fault changes are made while it lasts or right after it, often by a [`Counter`], and the
+//! last one has to arrive within [`BOUND`](crate::following::BOUND) after the fault has ended.
 
 mod access;
 mod answers;
 mod cost;
+mod counter;
 mod faults;
 mod members;
 
 use servers::Proxy;
 use store::Snapshot;
 
+use self::counter::Counter;
 use super::{Consul, Options};
 use crate::Error;
 use crate::following::{self, Follower};
