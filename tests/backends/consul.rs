@@ -1,7 +1,11 @@
 //! Keys from Consul.
 
+mod access;
+
+use std::time::Duration;
+
 use rustix::process::Signal;
-use servers::{Certificates, Consul, Proxy, Stub};
+use servers::{Consul, Proxy, Stub};
 
 use crate::support::{Daemon, Run, Sandbox, eventually};
 
@@ -37,14 +41,6 @@ fn no_key() -> Vec<u8> {
     b"HTTP/1.1 404 Not Found\r\nX-Consul-Index: 1\r\nX-Consul-KnownLeader: true\r\n\
       Content-Length: 0\r\nConnection: close\r\n\r\n"
         .to_vec()
-}
-
-/// What was sent of a header in the first request; panics if there was none.
-fn sent(stub: &Stub, name: &str) -> Option<String> {
-    let head = stub.heads().swap_remove(0);
-    let headers = head.lines().filter_map(|line| line.split_once(": "));
-    let mut of_name = headers.filter(|(header, _)| header.eq_ignore_ascii_case(name));
-    of_name.next().map(|(_, value)| value.to_owned())
 }
 
 #[test]
@@ -175,77 +171,6 @@ fn a_dead_node_is_passed_over() {
 }
 
 #[test]
-fn a_token_is_given_by_flag_by_variable_or_in_a_file() {
-    let server = Consul::with_tokens();
-    server.put("app/a", "1");
-    let token = server.token("key_prefix \"app\" { policy = \"read\" }").secret;
-    let address = server.address();
-    let sandbox = asking();
-    let file = sandbox.write("token", format!("{token}\n"));
-    let reads = |run: Run| {
-        sandbox.write("out/app", "");
-        run.ok();
-        sandbox.output() == "/app/a=1 "
-    };
-    let run = || onetime(&sandbox, &address);
-    assert!(reads(run().arguments(&["-auth-token", &token])));
-    assert!(reads(run().env("CONSUL_HTTP_TOKEN", &token)));
-    assert!(reads(run().env("CONSUL_HTTP_TOKEN_FILE", &file)));
-    // To nobody the store is empty.
-    assert!(!reads(run()));
-    // The flag wins.
-    assert!(reads(run().arguments(&["-auth-token", &token]).env("CONSUL_HTTP_TOKEN", "wrong")));
-
-    let unknown = "11111111-2222-3333-4444-555555555555";
-    let ended = run().arguments(&["-auth-token", unknown]).fails();
-    assert!(ended.stderr.contains("refused: "), "{}", ended.stderr);
-    assert!(ended.stderr.contains("ACL not found"), "{}", ended.stderr);
-    ended.expect_no(unknown);
-    let ended = run().env("CONSUL_HTTP_TOKEN_FILE", "/nope").fails();
-    ended.expect("ERROR open /nope: no such file or directory");
-}
-
-#[test]
-fn user_name_and_password_are_sent_only_with_basic_auth() {
-    let user = ["-username", "joe", "-password", "se:cret"];
-    for (flag, header) in [(Some("-basic-auth"), Some("Basic am9lOnNlOmNyZXQ=")), (None, None)] {
-        let stub = Stub::answering(|_| no_key());
-        let flag: Vec<_> = flag.into_iter().collect();
-        onetime(&asking(), &stub.address()).arguments(&user).arguments(&flag).ok();
-        assert_eq!(sent(&stub, "Authorization").as_deref(), header);
-        assert_eq!(sent(&stub, "X-Consul-Token"), None);
-    }
-}
-
-#[test]
-fn certificates_are_given_as_files() {
-    let (ours, others) = (Certificates::new(), Certificates::new());
-    let file = |name| ours.path(name).to_str().unwrap().to_owned();
-    let server = Consul::with_certificates(&ours);
-    server.put("app/a", "1");
-    let sandbox = asking();
-    let node = format!("https://{}", server.secure_address());
-    let client = ["-client-cert", &file("client.pem"), "-client-key", &file("client.key")];
-    let (ca, wrong) = (file("ca.pem"), others.path("ca.pem"));
-    let run = || onetime(&sandbox, &node).arguments(&client);
-    run().arguments(&["-client-ca-keys", &ca]).ok();
-    assert_eq!(sandbox.output(), "/app/a=1 ");
-    run().arguments(&["-client-insecure"]).ok();
-    let bare = onetime(&sandbox, &server.secure_address()).arguments(&client);
-    bare.arguments(&["-scheme", "https", "-client-ca-keys", &ca]).ok();
-
-    let ended = run().arguments(&["-client-ca-keys", wrong.to_str().unwrap()]).fails();
-    assert!(ended.stderr.contains("invalid peer certificate"), "{}", ended.stderr);
-    let ended = onetime(&sandbox, &node).arguments(&["-client-ca-keys", &ca]).fails();
-    assert!(ended.stderr.contains("certificate"), "{}", ended.stderr);
-    let ended = run().arguments(&["-client-ca-keys", "/nope"]).fails();
-    ended.expect("ERROR open /nope: no such file or directory");
-    let empty = sandbox.write("empty.pem", "no PEM");
-    let ended = run().arguments(&["-client-ca-keys", empty.to_str().unwrap()]).fails();
-    ended.expect(&format!("ERROR {}: no certificate in PEM is in it", empty.display()));
-}
-
-#[test]
 fn changes_reach_the_file_also_after_a_restart_of_the_server() {
     let mut server = Consul::durable();
     server.put("app/a", "1");
@@ -338,73 +263,76 @@ fn a_thousand_resources_need_no_more_than_32_connections() {
         eventually("a change is there", || is(number, "1"));
     }
     assert!((2..499).all(|number| is(number, "0")));
+    // Every query waits again, and none is woken by what nobody asks for.
+    let mut asked = 0;
+    eventually("no more is asked", || {
+        std::thread::sleep(Duration::from_millis(300));
+        std::mem::replace(&mut asked, proxy.requests().len()) == proxy.requests().len()
+    });
+    for number in 0..200 {
+        server.put("other", number.to_string());
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(proxy.requests().len(), asked, "{:?}", proxy.requests());
     assert!(proxy.most_connections() <= 32, "{} connections", proxy.most_connections());
     let ended = daemon.stop(Signal::TERM);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
 }
 
 #[test]
-fn a_token_that_is_revoked_is_told_and_the_file_stays() {
-    let server = Consul::with_tokens();
-    server.put("app/a", "1");
-    let rules = "key_prefix \"app\" { policy = \"read\" }";
-    let token = server.token(rules);
-    for mode in ["-watch", "-interval=1"] {
-        let sandbox = asking();
-        server.put("app/a", "1");
-        let run = sandbox.confd(&[mode, "-backend", "consul", "-node", &server.address()]);
-        let run = run.arguments(&["-auth-token", &token.secret]);
-        let daemon = Daemon::start(run, sandbox.path("log"));
-        eventually("the first pass", || sandbox.output() == "/app/a=1 ");
-        server.revoke(&token);
-        // A query that waits still has the old rights, the next one has not.
-        server.put("app/a", "2");
-        daemon.wait_for("refused: ACL not found");
-        server.put("app/a", "3");
-        daemon.wait_for("refused: ACL not found");
-        assert!(["/app/a=1 ", "/app/a=2 "].contains(&&*sandbox.output()), "{}", sandbox.output());
-        server.restore(&token, rules);
-        eventually("the token counts again", || sandbox.output() == "/app/a=3 ");
-        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+fn resources_on_the_same_keys_cost_one_query_for_each_change() {
+    let server = Consul::start();
+    let proxy = Proxy::before(&server.address());
+    server.put("app/a", "0");
+    let sandbox = asking();
+    for name in ["b", "c", "d"] {
+        let table = format!("[template]\nsrc = 'app'\ndest = 'out/{name}'\nkeys = ['/app']\n");
+        sandbox.write(&format!("conf.d/{name}.toml"), table);
     }
+    let daemon = watching(&sandbox, &proxy.address(), &[]);
+    let all_are = |value: &str| {
+        let expected = format!("/app/a={value} ");
+        let names = ["app", "b", "c", "d"];
+        eventually(&format!("all files have {expected:?}"), || {
+            names.iter().all(|name| sandbox.read(&format!("out/{name}")) == expected)
+        });
+    };
+    all_are("0");
+    server.put("app/a", "1");
+    all_are("1");
+    eventually("it waits again", || proxy.requests().len() == 3);
+    for number in 2..5 {
+        server.put("app/a", number.to_string());
+        all_are(&number.to_string());
+        let asked = 2 + number;
+        eventually("it waits again", || proxy.requests().len() >= asked);
+        assert_eq!(proxy.requests().len(), asked, "{:?}", proxy.requests());
+    }
+    assert_eq!(proxy.most_connections(), 1);
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 
 #[test]
-fn the_variables_of_consuls_own_client_count_for_what_is_not_given() {
-    let files = Certificates::new();
-    let file = |name: &str| files.path(name).into_os_string();
-    let server = Consul::with_certificates(&files);
-    server.put("app/a", "1");
+fn changes_reach_the_file_although_one_node_after_the_other_is_killed() {
+    let mut members: [Consul; 3] = Consul::cluster();
+    members[0].put("app/a", "0");
     let sandbox = asking();
-    let run = || sandbox.confd(&["-onetime", "-backend", "consul"]);
-    let reads = |run: Run| {
-        sandbox.write("out/app", "");
-        run.ok();
-        assert_eq!(sandbox.output(), "/app/a=1 ");
-    };
-    reads(run().env("CONSUL_HTTP_ADDR", server.address()));
-    let with_tls = |address: String| {
-        let run = run().env("CONSUL_HTTP_ADDR", address).env("CONSUL_CACERT", file("ca.pem"));
-        run.env("CONSUL_CLIENT_CERT", file("client.pem"))
-            .env("CONSUL_CLIENT_KEY", file("client.key"))
-    };
-    let url = format!("https://{}", server.secure_address());
-    reads(with_tls(url.clone()));
-    reads(with_tls(server.secure_address()).env("CONSUL_HTTP_SSL", "true"));
-    reads(with_tls(url.clone()).env("CONSUL_TLS_SERVER_NAME", "localhost"));
-    let other = with_tls(url.clone()).env("CONSUL_TLS_SERVER_NAME", "server.dc1.consul").fails();
-    assert!(other.stderr.contains("not valid for name"), "{}", other.stderr);
-    let unchecked = with_tls(url).env("CONSUL_HTTP_SSL_VERIFY", "false");
-    reads(unchecked.env("CONSUL_TLS_SERVER_NAME", "server.dc1.consul"));
-    // What is given wins.
-    let given = ["-node", &server.address()];
-    reads(
-        run().arguments(&given).env("CONSUL_HTTP_ADDR", "127.0.0.1:1").env("CONSUL_HTTP_SSL", "1"),
-    );
-
-    let stub = Stub::answering(|_| no_key());
-    onetime(&sandbox, &stub.address()).env("CONSUL_HTTP_AUTH", "joe:se:cret").ok();
-    assert_eq!(sent(&stub, "Authorization").as_deref(), Some("Basic am9lOnNlOmNyZXQ="));
+    let nodes: Vec<String> =
+        members.iter().flat_map(|member| ["-node".to_owned(), member.address()]).collect();
+    let run = sandbox.confd(&["-watch", "-backend", "consul"]).arguments(&nodes);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    eventually("the first pass", || sandbox.output() == "/app/a=0 ");
+    for victim in 0..3 {
+        members[victim].kill();
+        let other = (victim + 1) % 3;
+        members[other].wait();
+        members[other].put("app/a", format!("without {victim}"));
+        let expected = format!("/app/a=without {victim} ");
+        eventually("a change without one node", || sandbox.output() == expected);
+        members[victim].restart();
+        members[victim].wait();
+    }
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 
 #[test]
