@@ -256,8 +256,11 @@ impl Executor<'_> {
                     }
                 }
                 Op::Unwrap => {
-                    let operand = self.take().unwrapped();
-                    self.operands.push(operand);
+                    if let Some(operand) = self.operands.last_mut()
+                        && operand.is_interface()
+                    {
+                        *operand = Operand::Value(operand.take_value());
+                    }
                 }
                 Op::Declare(name) => {
                     let operand = self.top();

@@ -157,7 +157,8 @@ impl Executor<'_> {
     fn gather(&mut self, arguments: u16, piped: bool) {
         let start = self.arguments_start(arguments, piped);
         self.arguments.clear();
-        self.arguments.extend(self.operands.drain(start..).map(Operand::into_value));
+        self.arguments.extend(self.operands[start..].iter_mut().map(Operand::take_value));
+        self.operands.truncate(start);
     }
 
     /// Takes the arguments and calls the function at `place` of the table.
@@ -169,24 +170,29 @@ impl Executor<'_> {
         piped: bool,
     ) -> Result<(), Failure> {
         let known = self.code.functions.get(place);
-        let result = match known.builtin {
+        let failure = match known.builtin {
             None => {
                 self.gather(arguments, piped);
-                let hold = match known.signature.result {
-                    Type::Interface => Operand::Interface,
-                    _ => Operand::Value,
-                };
-                self.library.call(place, &mut self.arguments).map(hold)
+                match self.library.call(place, &mut self.arguments) {
+                    Ok(value) => {
+                        self.operands.push(match known.signature.result {
+                            Type::Interface => Operand::Interface(value),
+                            _ => Operand::Value(value),
+                        });
+                        return Ok(());
+                    }
+                    Err(failure) => failure,
+                }
             }
-            Some(builtin) => self.builtin(builtin, node, arguments, piped),
+            Some(builtin) => match self.builtin(builtin, node, arguments, piped) {
+                Ok(operand) => {
+                    self.operands.push(operand);
+                    return Ok(());
+                }
+                Err(failure) => failure,
+            },
         };
-        match result {
-            Ok(operand) => {
-                self.operands.push(operand);
-                Ok(())
-            }
-            Err(failure) => Err(self.failed(&known.name, node, &failure)),
-        }
+        Err(self.failed(&known.name, node, &failure))
     }
 
     /// The failure of a function, reported at `node`.
@@ -277,34 +283,50 @@ impl Executor<'_> {
     /// `index`: the element itself, not its value, where there is one.
     fn index(&mut self, arguments: u16, piped: bool) -> Result<Operand, Failure> {
         let start = self.arguments_start(arguments, piped);
-        let mut operands = self.operands.drain(start..);
-        let mut item = operands.next().unwrap_or_default().unwrapped();
+        let Some((item, indexes)) = self.operands[start..].split_first() else {
+            return Ok(Operand::default());
+        };
         if item.with(|value| matches!(value, Value::Nil)) {
             return Err("index of untyped nil".into());
         }
-        for index in operands {
-            if item.is_nil_pointer() {
-                return Err("index of nil pointer".into());
+        let found = match indexes {
+            [] => item.clone().unwrapped(),
+            [first, others @ ..] => {
+                let mut found = entry(item, first)?;
+                for index in others {
+                    found = entry(&found, index)?;
+                }
+                found
             }
-            let index = index.into_value();
-            item = match item.into_value() {
-                Value::Slice(slice) => {
-                    let place = builtins::position(&index, slice.len())?;
-                    if place == slice.len() {
-                        return Err("reflect: slice index out of range".into());
-                    }
-                    Operand::Element(Element { slice, index: place, field: None })
-                }
-                Value::Map(map) => {
-                    let value = builtins::map_entry(&map, &index)?;
-                    match map.ty().elem {
-                        Type::Interface => Operand::Interface(value),
-                        _ => Operand::Value(value),
-                    }
-                }
-                value => Operand::Value(builtins::index(&value, &index)?),
-            };
-        }
-        Ok(item)
+        };
+        self.operands.truncate(start);
+        Ok(found)
     }
+}
+
+/// What `index` finds in `item`, which is not nothing.
+fn entry(item: &Operand, index: &Operand) -> Result<Operand, Failure> {
+    if item.is_nil_pointer() {
+        return Err("index of nil pointer".into());
+    }
+    index.with(|index| {
+        item.with(|item| match item {
+            Value::Slice(slice) => {
+                let place = builtins::position(index, slice.len())?;
+                if place == slice.len() {
+                    return Err("reflect: slice index out of range".into());
+                }
+                let slice = slice.clone();
+                Ok(Operand::Element(Element { slice, index: place, field: None }))
+            }
+            Value::Map(map) => {
+                let value = builtins::map_entry(map, index)?;
+                Ok(match map.ty().elem {
+                    Type::Interface => Operand::Interface(value),
+                    _ => Operand::Value(value),
+                })
+            }
+            item => Ok(Operand::Value(builtins::index(item, index)?)),
+        })
+    })
 }

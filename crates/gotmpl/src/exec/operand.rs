@@ -80,6 +80,15 @@ impl Operand {
         }
     }
 
+    /// The value as it is now; what is left is of no use.
+    #[inline]
+    pub(super) fn take_value(&mut self) -> Value {
+        match self {
+            Operand::Value(value) | Operand::Interface(value) => std::mem::take(value),
+            Operand::Element(element) => element.with(Value::clone),
+        }
+    }
+
     /// Whether the operand's static type is an interface type.
     pub(super) fn is_interface(&self) -> bool {
         match self {
