@@ -298,6 +298,7 @@ fn the_messages_of_consul_are_those_of_its_document() {
     let alone = answering(
         "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 17\r\n\r\nNo cluster leader",
     );
+    let crowded = answering("HTTP/1.1 429 Too Many Requests\r\nContent-Length: 7\r\n\r\nslower!");
     let other = answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let (ca, wrong_ca) = (shown(ours.path("ca.pem")), shown(others.path("ca.pem")));
     let (plain, secure) = (guarded.address(), format!("https://{}", guarded.secure_address()));
@@ -308,6 +309,7 @@ fn the_messages_of_consul_are_those_of_its_document() {
         with(&["127.0.0.1:1"]),
         with(&[&silent.address()]),
         with(&[&alone.address()]),
+        with(&[&crowded.address()]),
         with(&["127.0.0.1:1,127.0.0.1:2"]),
         with(&[&plain, "-auth-token", "00000000-1111-2222-3333-444444444444"]),
         with(&[&plain, "-auth-token", &of_other]),

@@ -35,6 +35,12 @@ use crate::{Backend, Error, Watch, tls};
 /// What errors and log lines call it.
 const NAME: &str = "consul";
 
+/// What a node says that takes no more requests, in messages.
+const CROWDED: &str = "takes no more requests from this address";
+
+/// How many prefixes are listed at once where nobody follows them.
+const AT_ONCE: usize = 8;
+
 /// How long a blocking query waits for a change, unless told otherwise.
 pub const WAIT: Duration = Duration::from_secs(60);
 
@@ -151,8 +157,12 @@ impl Backend for Consul {
     /// All snapshots are the same one: the pairs of all scopes. Each prefix is as of one index;
     /// Consul cannot promise it for several.
     async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-        let groups = Group::of(scopes);
-        let listings = try_join_all(groups.iter().map(|group| self.cluster.list(group))).await?;
+        let groups = Group::of(scopes, group::MOST);
+        let mut listings = Vec::new();
+        for groups in groups.chunks(AT_ONCE) {
+            listings
+                .extend(try_join_all(groups.iter().map(|group| self.cluster.list(group))).await?);
+        }
         let index = listings.iter().map(|listing| listing.index).max().unwrap_or_default();
         let pairs = listings.into_iter().flat_map(|listing| listing.pairs);
         let snapshot = Snapshot::from_pairs(Coverage::Text, pairs).at_revision(index);

@@ -136,8 +136,6 @@ fn advised(reason: &str) -> String {
         ("connection refused", "nothing listens there"),
         ("InvalidContentType", "it does not speak TLS"),
         ("HTTP request to an HTTPS server", "give it as https://HOST:PORT"),
-        // Consul says so at once to whoever connects, before anything is asked.
-        ("unexpected message from connection", "perhaps it takes no more from one address"),
         ("ACL not found", "the token is not, or no longer, known to it"),
     ];
     let known = |words: &str| reason.to_lowercase().contains(&words.to_lowercase());

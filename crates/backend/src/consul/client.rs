@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::node::Node;
 use super::query::Head;
-use super::{Options, Token};
+use super::{CROWDED, Options, Token};
 use crate::error::{causes, hung_up};
 use crate::failover::Setback;
 use crate::{Error, tls};
@@ -135,6 +135,10 @@ impl NodeClient {
     /// Why a request came to nothing.
     fn told(&self, cause: &reqwest::Error) -> String {
         let text = chain(cause);
+        // Where there are too many connections, Consul answers before it is asked anything.
+        if text.contains("unexpected message from connection") {
+            return format!("it {CROWDED} (limits.http_max_conns_per_client)");
+        }
         if self.node.tls() { hung_up(text) } else { text }
     }
 }

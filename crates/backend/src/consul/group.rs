@@ -1,7 +1,7 @@
 //! Which listings of Consul's keys answer for some scopes.
 //!
 //! A blocking query is a connection, and Consul takes only so many from one address (200, if nobody
-//! has said otherwise). So there are at most [`MOST`] listings: where the scopes ask for more
+//! has said otherwise). So there are at most [`MOST`] listings, and fewer where Consul takes no more: where the scopes ask for more
 //! prefixes, neighbours are listed together under what they have in common.
 
 use std::cmp::Reverse;
@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use store::{Coverage, Key, Scope};
 
-/// How many listings there are at most.
+/// How many listings there are at most, as long as Consul takes so many.
 pub(super) const MOST: usize = 32;
 
 /// Prefixes that are listed together.
@@ -22,8 +22,9 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Groups of everything that the scopes ask for, in byte order. No key is in two of them.
-    pub(super) fn of(scopes: &[Scope]) -> Vec<Self> {
+    /// Groups of everything that the scopes ask for, in byte order, and `most` of them at most. No key
+    /// is in two of them.
+    pub(super) fn of(scopes: &[Scope], most: usize) -> Vec<Self> {
         let mut keys: Vec<&Key> = scopes.iter().flat_map(Scope::iter).collect();
         keys.sort_unstable();
         let mut asked: Vec<Key> = Vec::new();
@@ -41,7 +42,7 @@ impl Group {
         while let Some(BySize(group)) = divisible.pop() {
             let parts = group.parts();
             let others = groups.len() + divisible.len();
-            if parts.len() > 1 && others + parts.len() <= MOST {
+            if parts.len() > 1 && others + parts.len() <= most {
                 divisible.extend(parts.into_iter().map(BySize));
             } else {
                 groups.push(group);
@@ -128,7 +129,7 @@ mod tests {
 
     fn groups<K: AsRef<str>>(scopes: &[&[K]]) -> Vec<Group> {
         let scope = |keys: &&[K]| keys.iter().map(|key| Key::from(key.as_ref())).collect();
-        Group::of(&scopes.iter().map(scope).collect::<Vec<Scope>>())
+        Group::of(&scopes.iter().map(scope).collect::<Vec<Scope>>(), MOST)
     }
 
     fn heads(groups: &[Group]) -> Vec<String> {

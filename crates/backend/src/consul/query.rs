@@ -13,7 +13,7 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use super::group::Group;
-use super::{Consistency, Options};
+use super::{CROWDED, Consistency, Options};
 
 /// What a path of a URL may hold as it is.
 const PATH: &AsciiSet =
@@ -95,7 +95,11 @@ pub(super) fn read(
         StatusCode::OK => true,
         // Nothing is below the prefix.
         StatusCode::NOT_FOUND => false,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => return Err(unavailable()),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let said = said(head.status, body);
+            return Err(Failure::Unavailable(format!("it {CROWDED}: {said}")));
+        }
+        StatusCode::REQUEST_TIMEOUT => return Err(unavailable()),
         status if status.is_client_error() => return Err(refused()),
         _ => return Err(unavailable()),
     };
@@ -177,7 +181,7 @@ mod tests {
     use super::*;
 
     fn group(key: &str) -> Group {
-        Group::of(&[Scope::from_iter([Key::from(key)])]).remove(0)
+        Group::of(&[Scope::from_iter([Key::from(key)])], 1).remove(0)
     }
 
     fn head(status: u16, headers: &[(&'static str, &'static str)]) -> Head {
@@ -230,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_listed_and_not_asked_for_is_dropped() {
         let keys = (0..40).map(|number| Key::from(&*format!("/app/{number}/x")));
-        let groups = Group::of(&[Scope::from_iter(keys)]);
+        let groups = Group::of(&[Scope::from_iter(keys)], 32);
         let group = groups.iter().find(|group| group.head == b"/app/3").unwrap();
         let body = r#"[{"Key":"app/30/x","Value":"MQ=="},{"Key":"app/30/y","Value":"Mg=="}]"#;
         let listing = read(&head(200, &[INDEX]), body.as_bytes(), Consistency::Default, group);
@@ -258,11 +262,13 @@ mod tests {
 
     #[test]
     fn only_a_refusal_is_final() {
-        for status in [429, 500, 503, 301] {
+        for status in [408, 500, 503, 301] {
             let answer = answer(status, &[INDEX], "No cluster leader\n");
             let told = format!("No cluster leader ({status})");
             assert_eq!(answer, Err(Failure::Unavailable(told)));
         }
+        let told = "it takes no more requests from this address: slower! (429)".to_owned();
+        assert_eq!(answer(429, &[INDEX], "slower!"), Err(Failure::Unavailable(told)));
         for status in [400, 401, 403] {
             let answer = answer(status, &[INDEX], "ACL not found");
             assert_eq!(answer, Err(Failure::Refused(format!("ACL not found ({status})"))));

@@ -17,8 +17,9 @@ use store::{Coverage, Scope, Snapshot};
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
+use super::CROWDED;
 use super::cluster::Cluster;
-use super::group::Group;
+use super::group::{self, Group};
 use super::query::Listing;
 use crate::tracked::Tracked;
 use crate::{Error, Update, Watch};
@@ -32,8 +33,8 @@ const LONGEST_REST: Duration = Duration::from_millis(500);
 /// Scopes that are followed.
 pub(super) struct Following {
     cluster: Arc<Cluster>,
+    scopes: Vec<Scope>,
     groups: Vec<Followed>,
-    scopes: usize,
     pairs: Tracked,
     /// Whether the first state was given.
     begun: bool,
@@ -48,8 +49,10 @@ struct Followed {
     index: Option<u64>,
     /// Whether what it holds is known.
     known: bool,
-    /// Whether a query is on its way.
-    asked: bool,
+    /// Since when a query is on its way, if one is.
+    asked: Option<Instant>,
+    /// Since when no query has been answered, if the last was not.
+    failing: Option<Instant>,
     /// How long the next query rests before it is sent.
     rest: Duration,
 }
@@ -64,11 +67,10 @@ struct Outcome {
 
 impl Following {
     pub(super) fn new(cluster: Arc<Cluster>, scopes: &[Scope]) -> Self {
-        let groups = Group::of(scopes).into_iter().map(Followed::new).collect();
         Following {
             cluster,
-            groups,
-            scopes: scopes.len(),
+            scopes: scopes.to_vec(),
+            groups: Followed::of(scopes, group::MOST),
             pairs: Tracked::new(Snapshot::new(Coverage::Text)),
             begun: false,
             queries: FuturesUnordered::new(),
@@ -79,8 +81,8 @@ impl Following {
     /// the connections of those who do may be the last that Consul takes.
     fn ask(&mut self) {
         for (number, followed) in self.groups.iter_mut().enumerate() {
-            if !followed.asked && (self.begun || !followed.known) {
-                followed.asked = true;
+            if followed.asked.is_none() && (self.begun || !followed.known) {
+                followed.asked = Some(Instant::now());
                 self.queries.push(followed.query(number, &self.cluster));
             }
         }
@@ -89,14 +91,23 @@ impl Following {
     /// Takes in what became of a query.
     fn take(&mut self, outcome: Outcome) -> Result<(), Error> {
         let followed = &mut self.groups[outcome.group];
-        followed.asked = false;
+        followed.asked = None;
         let listing = match outcome.listing {
             Ok(listing) => listing,
             Err(error) => {
                 followed.index = None;
+                let failed_before = followed.failing.is_some();
+                let since = *followed.failing.get_or_insert(outcome.sent);
+                // Who is turned away is often not told why: then others of ours wait undisturbed.
+                let waits = |other: &Followed| other.asked.is_some_and(|asked| asked < since);
+                let others_wait = self.groups.iter().any(waits);
+                if is_crowded(&error) || failed_before && others_wait {
+                    self.regroup();
+                }
                 return Err(error);
             }
         };
+        followed.failing = None;
         let differs = replace(&mut self.pairs, &followed.group, &listing.pairs);
         self.pairs.at_revision(listing.index.max(self.pairs.snapshot().revision()));
         let early = followed.known && outcome.sent.elapsed() < self.cluster.options().wait / 2;
@@ -117,6 +128,17 @@ impl Following {
         Ok(())
     }
 
+    /// Makes do with half as many queries, since others may need the connections that Consul takes
+    /// from one address as well. What is known stays known, and is compared.
+    fn regroup(&mut self) {
+        let half = self.groups.len() / 2;
+        if half > 0 {
+            debug!("consul: {half} queries have to do");
+            self.queries.clear();
+            self.groups = Followed::of(&self.scopes, half);
+        }
+    }
+
     /// What there is to tell, if there is something.
     fn update(&mut self) -> Option<Update> {
         if !self.begun {
@@ -133,7 +155,7 @@ impl Following {
     }
 
     fn snapshots(&self) -> Vec<Snapshot> {
-        vec![self.pairs.snapshot().clone(); self.scopes]
+        vec![self.pairs.snapshot().clone(); self.scopes.len()]
     }
 }
 
@@ -162,9 +184,17 @@ impl Watch for Following {
 }
 
 impl Followed {
-    fn new(group: Group) -> Self {
-        let group = Arc::new(group);
-        Followed { group, index: None, known: false, asked: false, rest: Duration::ZERO }
+    /// Everything that the scopes ask for, in so many groups at most.
+    fn of(scopes: &[Scope], most: usize) -> Vec<Self> {
+        let new = |group| Followed {
+            group: Arc::new(group),
+            index: None,
+            known: false,
+            asked: None,
+            failing: None,
+            rest: Duration::ZERO,
+        };
+        Group::of(scopes, most).into_iter().map(new).collect()
     }
 
     fn query(&self, number: usize, cluster: &Arc<Cluster>) -> BoxFuture<'static, Outcome> {
@@ -182,6 +212,12 @@ impl Followed {
             Outcome { group: number, sent, listing }
         })
     }
+}
+
+/// Whether a node would have answered somebody who asks for less at once.
+fn is_crowded(error: &Error) -> bool {
+    let Error::Unreachable { attempts, .. } = error else { return false };
+    attempts.iter().any(|attempt| attempt.cause.contains(CROWDED))
 }
 
 /// Puts the pairs of a group in the place of those known of it, both sorted by key. Says whether
