@@ -21,6 +21,7 @@ mod fault;
 mod feed;
 mod load;
 mod pass;
+mod process;
 mod reading;
 mod resource;
 mod settings;

@@ -138,9 +138,8 @@ impl Crew {
         }
         // Those that a worker still holds are kept, whether it has been dismissed or not.
         self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        for nth in 0..self.members.len() {
-            self.wake(nth);
-        }
+        let all: Vec<usize> = (0..self.members.len()).collect();
+        self.wake_each(&all);
         let scopes = self.scopes();
         self.feed = Some(Feed::new(Arc::clone(backend), scopes, schedule));
     }
@@ -158,17 +157,17 @@ impl Crew {
             update = feed => self.take(&update),
             Some(looked) = self.looks.join_next() => match looked {
                 Ok(assignments) => {
-                    self.wake_each(|worker| assignments.contains(&worker.newest));
+                    self.wake_those(|worker| assignments.contains(&worker.newest));
                 }
                 Err(panic) => {
                     error!("looking at files ended early: {panic}");
-                    self.wake_each(|_| true);
+                    self.wake_those(|_| true);
                 }
             },
             Some(ended) = self.workers.join_next() => {
                 if let Err(panic) = ended {
                     error!("a worker ended early and is started anew: {panic}");
-                    self.wake_each(|worker| worker.assignments.is_closed());
+                    self.wake_those(|worker| worker.assignments.is_closed());
                 }
             }
         }
@@ -210,9 +209,7 @@ impl Crew {
                 News::Wake => concerned.push(nth),
             }
         }
-        for nth in concerned {
-            self.wake(nth);
-        }
+        self.wake_each(&concerned);
         if !looks.is_empty() {
             debug!("{} resources do not use what has changed", looks.len());
             self.looks.spawn_blocking(move || {
@@ -223,16 +220,23 @@ impl Crew {
     }
 
     /// Gives the members with such workers their newest assignments.
-    fn wake_each(&mut self, which: impl Fn(&Worker) -> bool) {
-        for nth in 0..self.members.len() {
-            if self.members[nth].worker.as_ref().is_some_and(&which) {
-                self.wake(nth);
-            }
+    fn wake_those(&mut self, which: impl Fn(&Worker) -> bool) {
+        let has = |member: &Member| member.worker.as_ref().is_some_and(&which);
+        let members = self.members.iter().enumerate();
+        let those: Vec<usize> =
+            members.filter(|(_, member)| has(member)).map(|(nth, _)| nth).collect();
+        self.wake_each(&those);
+    }
+
+    /// Gives these members their newest assignments.
+    fn wake_each(&mut self, members: &[usize]) {
+        for &nth in members {
+            self.wake(nth, members.len() == 1);
         }
     }
 
     /// Gives a member its newest assignment, if it has a state to work on.
-    fn wake(&mut self, nth: usize) {
+    fn wake(&mut self, nth: usize, is_alone: bool) {
         let options: Options = self.settings.options();
         let member = &mut self.members[nth];
         let Some(snapshot) = &member.snapshot else { return };
@@ -241,6 +245,7 @@ impl Crew {
         let number = self.assignments;
         let assignment = Assignment {
             number,
+            is_alone,
             turn: Arc::clone(turn),
             resource: Arc::clone(&member.resource),
             snapshot: snapshot.clone(),

@@ -7,27 +7,25 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::ffi::OsStrExt as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use deploy::{Durable, Fingerprint, Options, Outcome, Staged};
+use deploy::{Options, Outcome};
 use render::Host;
 use store::Snapshot;
 use tokio::{
-    runtime::Handle,
     sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
-    task::spawn_blocking,
     time::{Instant, sleep_until},
 };
 
 use crate::{
-    applied::{Applied, Origin, Report},
+    applied::{Applied, Report},
     backoff::Backoff,
-    fault::Fault,
+    process::{Done, Processor},
     resource::Resource,
     settings::Pace,
-    templates::{Templates, render_observed},
+    templates::Templates,
 };
 
 /// Delays between the attempts of a pass that fails.
@@ -45,6 +43,8 @@ pub(crate) type Turn = Arc<AsyncMutex<()>>;
 pub(crate) struct Assignment {
     /// Another one for each assignment.
     pub(crate) number: u64,
+    /// Whether no other resource was given something to do together with this one.
+    pub(crate) is_alone: bool,
     /// Whose turn it is at the destination.
     pub(crate) turn: Turn,
     pub(crate) resource: Arc<Resource>,
@@ -64,7 +64,7 @@ pub(crate) async fn work(
     host: Arc<dyn Host>,
     report: Report,
 ) {
-    let templates = Arc::new(Mutex::new(templates));
+    let mut processor = Processor::new(templates, host);
     let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
     let mut reloaded: Option<Instant> = None;
     loop {
@@ -72,10 +72,10 @@ pub(crate) async fn work(
             return;
         }
         let Some((assignment, turn)) = take(&mut assignments).await else { return };
-        let outcome = process(&assignment, &templates, &host).await;
+        let done = processor.pass(&assignment).await;
         drop(turn);
-        let retry = match outcome {
-            Ok((outcome, origin)) => {
+        let retry = match done {
+            Ok(Done { outcome, origin }) => {
                 let Assignment { number, resource, .. } = &assignment;
                 let applied =
                     origin.and_then(|origin| Applied::after(*number, resource, origin, outcome));
@@ -171,69 +171,9 @@ fn share_of(splay: Duration, resource: &Resource) -> Duration {
     splay.mul_f64(f64::from(hasher.finish() as u32) / f64::from(u32::MAX))
 }
 
-/// One pass: how it ended and, if that is known for certain, what the content came from.
-async fn process(
-    assignment: &Assignment,
-    templates: &Arc<Mutex<Templates>>,
-    host: &Arc<dyn Host>,
-) -> Result<(Outcome, Option<Origin>), Fault> {
-    let Assignment { resource, snapshot, options, .. } = assignment;
-    let has_commands = resource.has_commands() && !options.sync_only;
-    // Rendering may block, on the network even, and the disk does. Neither must hold up the others.
-    let job = {
-        let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
-        let (host, options, templates) = (Arc::clone(host), *options, Arc::clone(templates));
-        let runtime = Handle::current();
-        move || {
-            let src = Fingerprint::at(&resource.src).filter(Fingerprint::is_settled);
-            let mut templates = templates.lock().unwrap_or_else(PoisonError::into_inner);
-            let (template, is_newest) = templates.current(&resource)?;
-            let (content, reads) = render_observed(&resource, &template, snapshot, &host)?;
-            let staged = deploy::stage(&resource.target, content, &options).map_err(fault)?;
-            let known = reads.filter(|_| is_newest).zip(src.zip(staged.found_in_sync()));
-            let origin = known.map(|(reads, (src, dest))| Origin { template, src, reads, dest });
-            if has_commands {
-                return Ok((Progress::Staged(staged), origin));
-            }
-            // Nothing will be waited for, so the file need not wait for another thread.
-            let outcome = runtime.block_on(finish(&resource, staged, &options))?;
-            Ok::<_, Fault>((Progress::Finished(outcome), origin))
-        }
-    };
-    let done = spawn_blocking(job).await;
-    let (progress, origin) = done.map_err(|panic| {
-        Fault::from(format!("staging {} ended early: {panic}", resource.target.dest.display()))
-    })??;
-    let outcome = match progress {
-        Progress::Staged(staged) => finish(resource, staged, options).await?,
-        Progress::Finished(outcome) => outcome,
-    };
-    Ok((outcome, origin))
-}
-
-/// How far a pass got without commands.
-enum Progress {
-    Staged(Staged),
-    Finished(Outcome),
-}
-
-/// The second half of a pass, and what makes it last.
-async fn finish(resource: &Resource, staged: Staged, options: &Options) -> Result<Outcome, Fault> {
-    let mut durable = Durable::default();
-    let outcome = deploy::finish(&resource.target, staged, options, &mut durable).await;
-    match durable.sync().into_iter().next() {
-        Some(error) => Err(fault(error)),
-        None => outcome.map_err(fault),
-    }
-}
-
-fn fault(error: deploy::Error) -> Fault {
-    error.to_string().into()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, task::Poll};
+    use std::path::Path;
 
     use store::Coverage;
 
@@ -250,6 +190,7 @@ mod tests {
         resource.path = "/etc/confd/conf.d/a.toml".into();
         Assignment {
             number: 0,
+            is_alone: true,
             turn: Turn::default(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
@@ -273,30 +214,6 @@ mod tests {
             () = changes => {}
         }
         begun.elapsed()
-    }
-
-    #[tokio::test]
-    async fn a_file_without_commands_does_not_wait_while_others_are_busy() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("a"), "made").unwrap();
-        let table = format!("[template]\nsrc = 'a'\ndest = '{}'\n", path("out").display());
-        std::fs::write(path("a.toml"), table).unwrap();
-        let resource = Resource::load(&path("a.toml"), folder.path(), b"").unwrap();
-        let assignment =
-            Assignment { resource: Arc::new(resource), ..assignment("", Pace::default()) };
-        let templates = Arc::new(Mutex::new(Templates::new(folder.path().to_owned())));
-        let host: Arc<dyn Host> = Arc::new(render::System::new());
-        let mut pass = std::pin::pin!(process(&assignment, &templates, &host));
-        let begins = std::future::poll_fn(|context| Poll::Ready(pass.as_mut().poll(context)));
-        assert!(begins.await.is_pending());
-        // The thread of the runtime does something else now.
-        let begun = std::time::Instant::now();
-        while std::fs::read(path("out")).ok().as_deref() != Some(b"made") {
-            assert!(begun.elapsed() < 30 * SECOND, "the file waits");
-            std::thread::sleep(SECOND / 1000);
-        }
-        assert_eq!(pass.await.unwrap().0, Outcome::Updated);
     }
 
     #[tokio::test(start_paused = true)]

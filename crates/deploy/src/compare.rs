@@ -90,17 +90,10 @@ impl Fingerprint {
     }
 }
 
-/// Whether the destination is a file with these attributes and bytes. Says nothing to the log; a
-/// file that cannot be read is not the same.
-pub(crate) fn is_same(
-    dest: &Path,
-    metadata: &Metadata,
-    attributes: &Attributes,
-    content: &[u8],
-) -> bool {
-    Attributes::of(metadata) == *attributes
-        && metadata.size() == content.len() as u64
-        && open(dest).and_then(|mut file| has_bytes(&mut file, content)).unwrap_or(false)
+/// Whether the destination is a file with these bytes; says nothing to the log.
+pub(crate) fn has_content(dest: &Path, metadata: &Metadata, content: &[u8]) -> io::Result<bool> {
+    let mut file = open(dest)?;
+    Ok(metadata.size() == content.len() as u64 && has_bytes(&mut file, content)?)
 }
 
 /// Whether the destination equals the staged file, with confd's line at INFO for each difference.

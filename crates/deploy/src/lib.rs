@@ -25,6 +25,7 @@ mod compare;
 mod durable;
 mod errno;
 mod error;
+mod local;
 mod output;
 mod pending;
 mod place;
@@ -47,6 +48,7 @@ pub use compare::Fingerprint;
 pub use durable::Durable;
 pub use errno::errno_text;
 pub use error::Error;
+pub use local::is_local;
 pub use stage::{Staged, stage};
 pub use sweep::sweep;
 
@@ -129,7 +131,7 @@ pub async fn finish(
     options: &Options,
     durable: &mut Durable,
 ) -> Result<Outcome, Error> {
-    let Staged { content, mut file, .. } = staged.refreshed(target, options)?;
+    let Staged { content, mut file, had_other_bytes, .. } = staged.refreshed(target, options)?;
     let dest = target.dest.display();
     let reload_cmd =
         target.reload_cmd.as_deref().filter(|command| !command.is_empty() && !options.sync_only);
@@ -141,7 +143,10 @@ pub async fn finish(
         file.leave();
     }
     debug!("Comparing candidate config to {dest}");
-    let file = file.filter(|file| !compare::is_in_sync(target, &file.attributes, &content));
+    // What is known already is looked at once more only for the log.
+    let is_known = had_other_bytes && !tracing::enabled!(tracing::Level::INFO);
+    let file =
+        file.filter(|file| is_known || !compare::is_in_sync(target, &file.attributes, &content));
     if options.noop {
         warn!("Noop mode enabled. {dest} will not be modified");
         return Ok(if file.is_some() { Outcome::WouldUpdate } else { Outcome::Unchanged });

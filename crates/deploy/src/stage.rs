@@ -38,6 +38,8 @@ pub struct Staged {
     seen: Option<Fingerprint>,
     /// Whether that was [settled](Fingerprint::is_settled) then.
     was_settled: bool,
+    /// Whether its bytes are known to have been others.
+    pub(crate) had_other_bytes: bool,
 }
 
 impl Staged {
@@ -85,14 +87,22 @@ pub fn stage(target: &Target, content: Bytes, options: &Options) -> Result<Stage
         target.gid.unwrap_or_else(|| getegid().as_raw()),
         target.mode.or(found.as_ref().map(Metadata::mode)).unwrap_or(DEFAULT_MODE) & PERMISSIONS,
     );
+    let mut had_other_bytes = false;
     if !options.keep_stage_file
         && let Some(found) = &found
-        && compare::is_same(&target.dest, found, &wanted, &content)
+        && Attributes::of(found) == wanted
     {
-        return Ok(Staged { content, file: None, seen, was_settled });
+        match compare::has_content(&target.dest, found, &content) {
+            Ok(true) => {
+                return Ok(Staged { content, file: None, seen, was_settled, had_other_bytes });
+            }
+            Ok(false) => had_other_bytes = true,
+            // What cannot be read is told when it is compared.
+            Err(_) => {}
+        }
     }
-    let file = StageFile::create(target, &wanted, &content, options)?;
-    Ok(Staged { content, file: Some(file), seen, was_settled })
+    let file = Some(StageFile::create(target, &wanted, &content, options)?);
+    Ok(Staged { content, file, seen, was_settled, had_other_bytes })
 }
 
 /// A file beside the destination, removed on drop unless it was told to stay.

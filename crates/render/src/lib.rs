@@ -42,6 +42,9 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
     go::names()
 }
 
+/// The functions that ask [`Host`] for what may take its time.
+const WAITING: [&str; 5] = ["fileExists", "lookupIP", "lookupIPV4", "lookupIPV6", "lookupSRV"];
+
 /// The language that a template is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Engine {
@@ -111,6 +114,12 @@ impl Template {
             Compiled::Go(template) => template.uses(name),
             Compiled::Tera(template) => template.uses(name),
         }
+    }
+
+    /// Whether rendering may wait for the disk or the network: whether a function that does is called
+    /// anywhere.
+    pub fn may_wait(&self) -> bool {
+        WAITING.iter().any(|name| self.uses(name))
     }
 
     /// Whether all that the template took from the templates folder is still the same. Its own file
