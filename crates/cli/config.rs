@@ -6,10 +6,8 @@
 //! wins over flags); `-config-precedence file` brings that order back.
 
 use std::{
-    collections::HashMap,
     ffi::OsString,
     fmt, fs, io,
-    os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,16 +15,15 @@ use std::{
 use agent::{
     Pace, Schedule,
     document::{Document, Unknown},
-    duration,
 };
 use anyhow::{Context as _, anyhow, bail};
-use tracing::{info, warn};
 
 use crate::{
-    logging::Level,
-    settings::{self, Kind, SETTINGS, Setting, Value},
+    logging::{Level, Notice},
+    merged::{Layer, Merged},
+    settings::{Kind, SETTINGS, Setting, Value},
     source::Source,
-    stores::{self, Variables},
+    stores,
 };
 
 /// Everything a run needs to know.
@@ -64,30 +61,8 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Something to log once the log is up: a line about the configuration itself.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Notice {
-    /// Worth knowing.
-    Info(String),
-    /// Probably not what was meant.
-    Warning(String),
-}
-
-impl Notice {
-    /// Logs it.
-    pub(crate) fn log(&self) {
-        match self {
-            Notice::Info(line) => info!("{line}"),
-            Notice::Warning(line) => warn!("{line}"),
-        }
-    }
-}
-
 /// What the command line gives.
 pub(crate) type Flags = Vec<(&'static Setting, Value)>;
-
-/// The values of one layer, by flag name.
-type Layer = HashMap<&'static str, Value>;
 
 /// Merges `flags`, the environment (looked up through `env`) and the configuration file.
 ///
@@ -118,103 +93,50 @@ pub(crate) fn load(
         note_overrides(&flags, &file, &path, notices);
     }
     let layers = if file_wins { [file, flags, env] } else { [flags, env, file] };
-    Merged { layers, fill_empty: file_wins, variables }.config(notices)
+    Config::new(&Merged { layers, fill_empty: file_wins, variables }, notices)
 }
 
-/// The layers, first to last in precedence.
-pub(crate) struct Merged {
-    layers: [Layer; 3],
-    /// confd 0.16: the environment counts where the other layers give nothing *or an empty text*.
-    fill_empty: bool,
-    /// What the environment says to the stores' own clients.
-    pub(crate) variables: Variables,
-}
-
-impl Merged {
-    fn value(&self, flag: &str) -> Value {
-        let empty = Value::Text(OsString::new());
-        let given = self.layers.iter().filter_map(|layer| layer.get(flag));
-        let mut given = given.filter(|value| !self.fill_empty || **value != empty);
-        let default = || settings::find(flag).map(|setting| setting.kind.default());
-        given.next().cloned().or_else(default).unwrap_or(empty.clone())
-    }
-
-    pub(crate) fn switch(&self, flag: &str) -> bool {
-        self.value(flag) == Value::Switch(true)
-    }
-
-    fn number(&self, flag: &str) -> i64 {
-        if let Value::Number(number) = self.value(flag) { number } else { 0 }
-    }
-
-    pub(crate) fn bytes(&self, flag: &str) -> Vec<u8> {
-        if let Value::Text(text) = self.value(flag) { text.into_vec() } else { Vec::new() }
-    }
-
-    /// A text that counts as not given if it is empty.
-    pub(crate) fn some_text(&self, flag: &str) -> anyhow::Result<Option<String>> {
-        Ok(Some(self.text(flag)?).filter(|text| !text.is_empty()))
-    }
-
-    /// A text that has to be UTF-8: names and words, not paths and keys.
-    pub(crate) fn text(&self, flag: &str) -> anyhow::Result<String> {
-        String::from_utf8(self.bytes(flag)).map_err(|error| {
-            anyhow!("-{flag} is not valid UTF-8: \"{}\"", error.as_bytes().escape_ascii())
-        })
-    }
-
-    pub(crate) fn list(&self, flag: &str) -> Vec<OsString> {
-        if let Value::List(list) = self.value(flag) { list } else { Vec::new() }
-    }
-
-    pub(crate) fn path(&self, flag: &str) -> PathBuf {
-        PathBuf::from(OsString::from_vec(self.bytes(flag)))
-    }
-
-    fn config(&self, notices: &mut Vec<Notice>) -> anyhow::Result<Config> {
-        let level = match self.text("log-level")?.as_str() {
+impl Config {
+    /// What the settings mean.
+    fn new(given: &Merged, notices: &mut Vec<Notice>) -> anyhow::Result<Self> {
+        let level = match given.text("log-level")?.as_str() {
             "" => Level::Info,
             name => Level::named(name).ok_or_else(|| anyhow!("not a valid level: {name:?}"))?,
         };
         let settings = agent::Settings {
-            confdir: self.path("confdir"),
-            prefix: self.bytes("prefix").into(),
-            noop: self.switch("noop"),
-            sync_only: self.switch("sync-only"),
-            keep_stage_file: self.switch("keep-stage-file"),
+            confdir: given.path("confdir"),
+            prefix: given.bytes("prefix").into(),
+            noop: given.switch("noop"),
+            sync_only: given.switch("sync-only"),
+            keep_stage_file: given.switch("keep-stage-file"),
         };
-        let mode = match (self.switch("onetime"), self.switch("watch")) {
+        let mode = match (given.switch("onetime"), given.switch("watch")) {
             (true, _) => Mode::Onetime,
             (false, true) => Mode::Watch,
             (false, false) => Mode::Interval,
         };
         let schedule = Schedule {
-            interval: self.interval(mode, notices),
-            pace: Pace { debounce: self.duration("debounce")?, splay: self.duration("splay")? },
-            reconcile: self.duration("reconcile")?,
-            shutdown_timeout: self.duration("shutdown-timeout")?,
+            interval: interval(given, mode, notices),
+            pace: Pace { debounce: given.duration("debounce")?, splay: given.duration("splay")? },
+            reconcile: given.duration("reconcile")?,
+            shutdown_timeout: given.duration("shutdown-timeout")?,
         };
-        let source = stores::source(self, notices)?;
+        let source = stores::source(given, notices)?;
         Ok(Config { level, source, settings, mode, schedule })
     }
+}
 
-    pub(crate) fn duration(&self, flag: &str) -> anyhow::Result<Duration> {
-        let text = self.text(flag)?;
-        duration::parse(&text).map_err(|why| anyhow!("invalid value {text:?} for -{flag}: {why}"))
-    }
-
-    fn interval(&self, mode: Mode, notices: &mut Vec<Notice>) -> Duration {
-        let seconds = self.number("interval");
-        let given = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0);
-        Duration::from_secs(given.unwrap_or_else(|| {
-            if mode != Mode::Onetime {
-                notices.push(Notice::Warning(format!(
-                    "interval {seconds} is too short: 1 second is used"
-                )));
-            }
-            1
-        }))
-    }
+fn interval(given: &Merged, mode: Mode, notices: &mut Vec<Notice>) -> Duration {
+    let seconds = given.number("interval");
+    let positive = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0);
+    Duration::from_secs(positive.unwrap_or_else(|| {
+        if mode != Mode::Onetime {
+            notices.push(Notice::Warning(format!(
+                "interval {seconds} is too short: 1 second is used"
+            )));
+        }
+        1
+    }))
 }
 
 /// The environment variables that stand for settings; an empty one counts as absent.
@@ -317,6 +239,7 @@ fn reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings;
 
     /// A configuration from flags given as (name, value) and the text of a confd.toml.
     fn loaded(flags: &[(&str, Value)], file: &str) -> (anyhow::Result<Config>, Vec<Notice>) {

@@ -93,7 +93,7 @@ async fn reconfigured(
 ) -> Option<Configuration> {
     let mut notices = Vec::new();
     let loaded = config::load(flags, |name| std::env::var_os(name), &mut notices);
-    notices.iter().for_each(config::Notice::log);
+    notices.iter().for_each(logging::Notice::log);
     let discovered = match loaded {
         Ok(mut fresh) => fresh.source.discover(host, Some(&config.source)).await.map(|()| fresh),
         Err(error) => Err(error),

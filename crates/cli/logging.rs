@@ -13,7 +13,7 @@ use std::{
 };
 
 use render::Host;
-use tracing::{Event, Metadata, Subscriber, field::Field};
+use tracing::{Event, Metadata, Subscriber, field::Field, info, warn};
 use tracing_subscriber::{
     Layer as _,
     field::Visit,
@@ -166,6 +166,25 @@ impl Visit for Message<'_> {
             "message" if self.result.is_ok() => self.result = write!(self.line, "{value:?}"),
             "excerpt" => self.excerpt = format!("{value:?}"),
             _ => {}
+        }
+    }
+}
+
+/// Something to log once the log is up: a line about the configuration itself.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Notice {
+    /// Worth knowing.
+    Info(String),
+    /// Probably not what was meant.
+    Warning(String),
+}
+
+impl Notice {
+    /// Logs it.
+    pub(crate) fn log(&self) {
+        match self {
+            Notice::Info(line) => info!("{line}"),
+            Notice::Warning(line) => warn!("{line}"),
         }
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod daemon;
 mod flags;
 mod logging;
+mod merged;
 mod settings;
 mod signals;
 mod source;
@@ -26,9 +27,9 @@ use tokio::runtime::Runtime;
 use tracing::info;
 
 use crate::{
-    config::{Config, Flags, Mode, Notice},
+    config::{Config, Flags, Mode},
     flags::Request,
-    logging::Level,
+    logging::{Level, Notice},
     signals::Signals,
 };
 

@@ -1,6 +1,6 @@
 //! What the settings mean for each store: where it is, and who asks.
 
-use std::{collections::HashMap, ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::bail;
 use backend::{
@@ -9,14 +9,12 @@ use backend::{
 };
 
 use crate::{
-    config::{Merged, Notice},
     flags::boolean,
+    logging::Notice,
+    merged::{Merged, Variables},
     source::Source,
     srv::Discovery,
 };
-
-/// What the environment says to the stores' own clients, by name; empty variables are left out.
-pub(crate) type Variables = HashMap<&'static str, String>;
 
 /// Looks the variables of the stores' own clients up through `env`.
 pub(crate) fn variables(env: impl Fn(&str) -> Option<OsString>) -> Variables {
