@@ -1,6 +1,7 @@
 //! The documents' examples: each is run, and gives what the document says.
 
 mod examples;
+mod moving;
 mod stores;
 mod trial;
 

@@ -88,7 +88,7 @@ fn yaml(name: &str) -> String {
 }
 
 /// The messages in a document's section on trouble.
-fn messages(name: &str) -> Vec<String> {
+pub(super) fn messages(name: &str) -> Vec<String> {
     let text = document(name);
     let (_, section) = text.split_once("## Troubleshooting").unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
@@ -96,7 +96,7 @@ fn messages(name: &str) -> Vec<String> {
 }
 
 /// Whether a log has a message; `…` stands for anything.
-fn has(log: &str, message: &str) -> bool {
+pub(super) fn has(log: &str, message: &str) -> bool {
     log.lines().any(|line| {
         let mut rest = line;
         message.split('…').all(|part| match rest.split_once(part) {

@@ -1,0 +1,161 @@
+//! The guide for those who come from Go confd: its commands are run, its messages provoked.
+
+use rustix::process::Signal;
+
+use super::{
+    document,
+    stores::{has, messages},
+};
+use crate::support::{Daemon, Ended, Run, Sandbox, needs_root};
+
+const GUIDE: &str = "docs/move-from-confd.md";
+
+/// A tree as people have it, in `etc/confd`, with something that is told in each resource.
+fn tree() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "etc/confd/confd.toml",
+        "backend = \"file\"\nfile = [\"data.yaml\"]\nconfdir = \"/elsewhere\"\nlog_level = \"debug\"\n",
+    );
+    sandbox.write("data.yaml", "app: { port: 80 }\n");
+    for (name, template, more) in [
+        ("plain", "{{getv \"/app/port\"}}\n", ""),
+        ("owned", "{{getv \"/app/port\"}}{{lookupIP \"none.invalid\"}}\n", "owner = \"www\""),
+        ("mode", "x\n", "mode = \"644\""),
+        ("reload", "x\n", "reload_cmd = \"exit 1\""),
+        ("crypt", "{{cgetv \"/app/port\"}}\n", ""),
+        ("engine", "x\n", "engine = \"jinja\""),
+        ("foreign", "x\n", "uid = 12345"),
+    ] {
+        let dest = sandbox.path(&format!("etc/app/{name}.conf"));
+        sandbox.write(&format!("etc/confd/templates/{name}.tmpl"), template);
+        sandbox.write(
+            &format!("etc/confd/conf.d/{name}.toml"),
+            format!(
+                "[template]\nsrc = \"{name}.tmpl\"\ndest = \"{}\"\nkeys = [\"/app\"]\n{more}\n",
+                dest.display()
+            ),
+        );
+    }
+    std::fs::create_dir(sandbox.path("etc/app")).unwrap();
+    sandbox
+}
+
+/// The commands in the guide, below a heading.
+fn commands(heading: &str) -> Vec<String> {
+    let text = document(GUIDE);
+    let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let blocks = section.split("```sh\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// Runs commands of the guide: where it names the usual folders these are those of the sandbox, and
+/// both versions of confd are this one.
+#[track_caller]
+fn run(sandbox: &Sandbox, commands: &str) -> Ended {
+    let confd = env!("CARGO_BIN_EXE_confd");
+    let folder = sandbox.root().display();
+    let script = commands
+        .replace("/usr/local/bin/confd-0.16", confd)
+        .replace("/usr/local/bin/confd", confd)
+        .replace("\nconfd ", &format!("\n{confd} "))
+        .replace(
+            "-onetime -noop",
+            "-onetime -noop -config-file etc/confd/confd.toml -confdir etc/confd",
+        )
+        .replace("-backend etcdv3 -node http://127.0.0.1:2379", "-backend file -file data.yaml")
+        .replace("/etc/confd", &format!("{folder}/etc/confd"))
+        .replace("find /etc ", &format!("find {folder}/etc "))
+        .replace("/tmp/compare", &format!("{folder}/compare"));
+    Run::new("bash", sandbox.root()).arguments(&["-c", &format!("\n{script}")]).run()
+}
+
+#[test]
+fn the_guides_trial_touches_nothing_and_tells_of_each_file() {
+    let sandbox = tree();
+    sandbox.write("etc/app/plain.conf", "old");
+    let commands = commands("Side by side");
+    let ended = run(&sandbox, &commands[0]);
+    let plain = sandbox.path("etc/app/plain.conf");
+    ended.expect(&format!("WARNING Noop mode enabled. {} will not be modified", plain.display()));
+    assert!(has(&ended.stderr, "plain.conf has md5sum … should be …"), "{}", ended.stderr);
+    assert_eq!(sandbox.list("etc/app"), ["plain.conf"]);
+    assert_eq!(sandbox.read("etc/app/plain.conf"), "old");
+}
+
+#[test]
+fn the_guides_comparison_makes_all_files_elsewhere_and_finds_differences() {
+    needs_root();
+    let sandbox = tree();
+    let commands = commands("Side by side");
+    let ended = run(&sandbox, &commands[1]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout.trim(), "the files are the same");
+    for version in ["old", "new"] {
+        let made = format!("compare/{version}/files{}/etc/app", sandbox.root().display());
+        let expected = ["foreign.conf", "mode.conf", "owned.conf", "plain.conf", "reload.conf"];
+        assert_eq!(sandbox.list(&made), expected, "{}", ended.stderr);
+    }
+    assert_eq!(sandbox.list("etc/app"), [""; 0]);
+
+    // Another version, which makes another file.
+    let sandbox = tree();
+    let other = format!(
+        "#!/bin/sh\n{} \"$@\"\necho more >> compare/new/files$PWD/etc/app/plain.conf\n",
+        env!("CARGO_BIN_EXE_confd")
+    );
+    sandbox.write("other", other);
+    let commands = commands[1].replace("new=/usr/local/bin/confd\n", "new=./other\n");
+    let ended = run(&sandbox, &format!("chmod +x other\n{commands}"));
+    assert!(ended.stdout.contains("> more"), "{ended:?}");
+    assert!(!ended.stdout.contains("the files are the same"), "{ended:?}");
+}
+
+#[test]
+fn what_the_guide_looks_for_before_rolling_back_is_a_reload_that_is_owed() {
+    let sandbox = tree();
+    let arguments = ["-onetime", "-config-file", "etc/confd/confd.toml", "-confdir", "etc/confd"];
+    sandbox.bare(&arguments).fails();
+    let found = run(&sandbox, commands("Rolling back")[0].trim());
+    let mark = sandbox.path("etc/app/.reload.conf.reload-pending");
+    assert_eq!(found.stdout.trim(), mark.display().to_string(), "{}", found.stderr);
+}
+
+#[test]
+fn the_messages_of_the_guide_are_logged_as_it_says() {
+    let sandbox = tree();
+    let usual = ["-onetime", "-config-file", "etc/confd/confd.toml", "-confdir", "etc/confd"];
+    let env = ["-onetime", "-config-file", "none", "-backend", "env", "-confdir", "etc/confd"];
+    let mut logs = vec![
+        sandbox.bare(&usual).unprivileged().fails().stderr,
+        sandbox.bare(&usual).fails().stderr,
+        sandbox.bare(&usual).fails().stderr,
+        sandbox.bare(&usual).arguments(&["-client-cert", "x", "-backend", "etcdv3"]).fails().stderr,
+        sandbox.bare(&["-onetime", "-config-file", "none", "-backend", "vault"]).fails().stderr,
+        sandbox.bare(&["-secret-keyring", "x"]).run().stderr,
+    ];
+    let resource = "etc/confd/conf.d/plain.toml";
+    logs.push(sandbox.bare(&env).arguments(&["-config-file", resource]).fails().stderr);
+    let etcd = ["-onetime", "-config-file", "none", "-confdir", "etc/confd"];
+    logs.push(sandbox.bare(&etcd).fails().stderr);
+    let running = sandbox.bare(&env[1..]).arguments(&["-interval", "0"]);
+    let running = Daemon::start(running, sandbox.path("log"));
+    running.wait_for("INFO Starting confd");
+    logs.push(running.stop(Signal::TERM).stderr);
+
+    let messages = messages(GUIDE);
+    assert!(messages.len() > 15, "{messages:?}");
+    for message in messages {
+        assert!(logs.iter().any(|log| has(log, &message)), "{message}: {logs:#?}");
+    }
+}
+
+#[test]
+fn the_guide_leads_to_every_part_of_the_list_of_differences() {
+    let guide = document(GUIDE);
+    for heading in document("COMPATIBILITY.md").lines().filter_map(|line| line.strip_prefix("## "))
+    {
+        let anchor = heading.to_lowercase().replace(' ', "-");
+        assert!(guide.contains(&format!("COMPATIBILITY.md#{anchor})")), "{heading}");
+    }
+}
