@@ -117,6 +117,12 @@ impl Follower {
         self.wait(words, bound, told).await;
     }
 
+    /// Waits for one more error than there is so far.
+    pub(crate) async fn fails(&mut self, bound: Duration) {
+        let before = self.known.borrow().errors.len();
+        self.wait("another error", bound, |known| known.errors.len() > before).await;
+    }
+
     pub(crate) fn was_told_nothing(&self) {
         let known = self.known.borrow();
         assert!(known.errors.is_empty(), "{:?}", known.errors);

@@ -35,6 +35,8 @@ enum Storage {
     Memory,
     /// In its folder, and in those of the other members.
     Folder { members: usize },
+    /// Elsewhere: it passes on what it is asked.
+    Elsewhere,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,8 +106,7 @@ impl Consul {
     #[track_caller]
     pub fn cluster<const N: usize>() -> [Self; N] {
         let ports = [(); N].map(|()| Ports::free());
-        let members = ports.map(|ports| format!("\"127.0.0.1:{}\"", ports.gossip)).join(", ");
-        let more = format!("retry_join = [{members}]\nretry_interval = \"100ms\"\n");
+        let more = joining(ports);
         let storage = Storage::Folder { members: N };
         let mut members = ports.map(|ports| Self::member(ports, storage, &more));
         members.iter_mut().for_each(Self::spawn);
@@ -113,6 +114,13 @@ impl Consul {
             assert!(member.becomes_ready(), "a member of the cluster does not start");
         }
         members
+    }
+
+    /// Starts an agent that is no server, and passes on to these servers what it is asked.
+    #[track_caller]
+    pub fn agent_of(servers: &[Self]) -> Self {
+        let more = joining(servers.iter().map(|server| server.ports));
+        Self::start_on(Storage::Elsewhere, |_| more.clone())
     }
 
     #[track_caller]
@@ -159,17 +167,18 @@ impl Consul {
             }}
             "#
         );
+        let data = server.data().display().to_string();
         let own = match storage {
             Storage::Memory => String::new(),
             Storage::Folder { members } => format!(
                 r#"
                 server = true
                 bootstrap_expect = {members}
-                data_dir = "{}"
+                data_dir = "{data}"
                 performance {{ raft_multiplier = 1 }}
-                "#,
-                server.data().display()
+                "#
             ),
+            Storage::Elsewhere => format!("server = false\ndata_dir = \"{data}\"\n"),
         };
         // What several files say of one table is put together.
         fs::create_dir(server.settings()).unwrap();
@@ -418,6 +427,13 @@ fn tls(ports: Ports, certificates: &Certificates) -> String {
         "#,
         https = ports.https
     )
+}
+
+/// To whom it belongs.
+fn joining(members: impl IntoIterator<Item = Ports>) -> String {
+    let address = |member: Ports| format!("\"127.0.0.1:{}\"", member.gossip);
+    let members = members.into_iter().map(address).collect::<Vec<_>>().join(", ");
+    format!("retry_join = [{members}]\nretry_interval = \"100ms\"\n")
 }
 
 fn json_bytes(value: &Value) -> Vec<u8> {

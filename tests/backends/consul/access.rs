@@ -1,5 +1,6 @@
 //! Who asks Consul: tokens, users and certificates.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustix::process::Signal;
 use servers::{Certificates, Consul, Stub};
 
@@ -147,6 +148,36 @@ fn the_variables_of_consuls_own_client_count_for_what_is_not_given() {
     let stub = Stub::answering(|_| no_key());
     onetime(&sandbox, &stub.address()).env("CONSUL_HTTP_AUTH", "joe:se:cret").ok();
     assert_eq!(sent(&stub, "Authorization").as_deref(), Some("Basic am9lOnNlOmNyZXQ="));
+}
+
+#[test]
+fn another_machine_is_reached_through_a_proxy_and_compresses_what_it_sends() {
+    // [{"Key": "app/a", "Value": "MQ==", "ModifyIndex": 7}]
+    const LISTING: &str = "H4sIAAAAAAACA4uuVvJOrVSyUlBKLCjQT1TSUVAKS8wpTQWJ+Aba2oIEfPNTMtMqPfNSUiuAwua1sQATWSF2NQAAAA==";
+    let body = STANDARD.decode(LISTING).unwrap();
+    let proxy = Stub::answering(move |_| {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\nContent-Encoding: gzip\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), &body].concat()
+    });
+    let sandbox = asking();
+    let address = format!("http://{}", proxy.address());
+    let through = |node: &str| onetime(&sandbox, node).env("HTTP_PROXY", &address);
+    through("consul.example:8500").ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+    let asked = proxy.heads().swap_remove(0);
+    assert!(asked.starts_with("GET http://consul.example:8500/v1/kv/app?recurse= "), "{asked}");
+    assert_eq!(sent(&proxy, "Accept-Encoding").as_deref(), Some("gzip"));
+    // This machine is reached without.
+    let server = Consul::start();
+    server.put("app/a", "2");
+    through(&server.address()).ok();
+    assert_eq!(sandbox.output(), "/app/a=2 ");
+    through("consul.example:8500").env("NO_PROXY", "consul.example").fails();
+    assert_eq!(proxy.heads().len(), 1);
 }
 
 #[test]

@@ -17,7 +17,7 @@ async fn a_server_that_was_killed_is_followed_again() {
     for _ in 0..2 {
         let counter = Counter::start(&[server.address()]);
         server.kill();
-        follower.is_told("cannot reach consul", BOUND).await;
+        follower.fails(BOUND).await;
         server.restart();
         server.wait();
         follower.sees(&[&counter.last()]).await;
@@ -37,6 +37,7 @@ async fn a_server_that_lost_its_data_is_read_anew() {
         let before = server.index("app/");
         proxy.set(Traffic::Refused);
         proxy.cut();
+        follower.fails(BOUND).await;
         server.kill();
         server.restart();
         server.wait();
@@ -80,6 +81,7 @@ async fn a_store_restored_from_a_snapshot_is_read_anew() {
         if !seen {
             proxy.set(Traffic::Refused);
             proxy.cut();
+            follower.fails(BOUND).await;
         }
         server.ask("PUT /v1/snapshot", &snapshot);
         // The index goes on from where the snapshot was.

@@ -36,6 +36,26 @@ async fn the_node_that_is_asked_and_the_leader_can_be_killed() {
     }
 }
 
+/// What confd mostly asks: the agent of its own machine, which is no server.
+#[tokio::test]
+async fn an_agent_passes_on_what_happens_at_the_servers_and_may_be_restarted() {
+    let mut members: [Consul; 3] = Consul::cluster();
+    let mut agent = Consul::agent_of(&members);
+    let mut follower = follow(at(&[&agent.address()])).await;
+    let counter = Counter::start(&addresses(&members));
+    let victim = leader(&members);
+    members[victim].kill();
+    agent.wait();
+    follower.sees(&[&counter.last()]).await;
+
+    let counter = Counter::start(&addresses(&members));
+    agent.kill();
+    follower.fails(BOUND).await;
+    agent.restart();
+    agent.wait();
+    follower.sees(&[&counter.last()]).await;
+}
+
 #[tokio::test]
 async fn a_store_without_a_leader_is_an_error_and_not_the_past() {
     let mut members: [Consul; 3] = Consul::cluster();
