@@ -1,21 +1,21 @@
 //! Consul: one server or several, with tokens, certificates and data that stay, where asked for.
 
-use std::fs;
+mod api;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, io};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+pub use api::Token;
 
-use crate::http::{Answer, escape, exchange};
+use crate::http::{Answer, exchange};
 use crate::{Certificates, Process, folder, free_ports, installed};
 
 /// The token that may do everything, on a server started [`with_tokens`](Consul::with_tokens).
 pub const MASTER: &str = "3ef4cb10-5c1f-4a4b-9a5c-6b3a4b2d1c0e";
-
-/// How many operations one transaction may have.
-const OPERATIONS: usize = 64;
 
 /// One Consul server. It is killed when this is dropped.
 #[derive(Debug)]
@@ -54,14 +54,6 @@ impl Ports {
     }
 }
 
-/// A token that somebody may ask with.
-#[derive(Debug, Clone)]
-pub struct Token {
-    /// What is sent.
-    pub secret: String,
-    accessor: String,
-}
-
 impl Consul {
     /// Starts a server that has its data in memory alone.
     #[track_caller]
@@ -85,28 +77,30 @@ impl Consul {
     /// everything; this type itself asks with it.
     #[track_caller]
     pub fn with_tokens() -> Self {
-        Self::start_with(&acl())
+        Self::start_with(&settings::acl())
     }
 
     /// Starts a server that speaks TLS too, with clients whose certificate is of the same
     /// authority: at [`secure_address`](Self::secure_address).
     #[track_caller]
     pub fn with_certificates(certificates: &Certificates) -> Self {
-        Self::start_on(Storage::Memory, |ports| tls(ports, certificates))
+        Self::start_on(Storage::Memory, |ports| settings::tls(ports, certificates))
     }
 
     /// Starts a server that is both [`with_tokens`](Self::with_tokens) and
     /// [`with_certificates`](Self::with_certificates).
     #[track_caller]
     pub fn with_tokens_and_certificates(certificates: &Certificates) -> Self {
-        Self::start_on(Storage::Memory, |ports| acl() + &tls(ports, certificates))
+        Self::start_on(Storage::Memory, |ports| {
+            settings::acl() + &settings::tls(ports, certificates)
+        })
     }
 
     /// Starts several servers with the same data; returns when each of them can write.
     #[track_caller]
     pub fn cluster<const N: usize>() -> [Self; N] {
         let ports = [(); N].map(|()| Ports::free());
-        let more = joining(ports);
+        let more = settings::joining(ports);
         let storage = Storage::Folder { members: N };
         let mut members = ports.map(|ports| Self::member(ports, storage, &more));
         members.iter_mut().for_each(Self::spawn);
@@ -119,7 +113,7 @@ impl Consul {
     /// Starts an agent that is no server, and passes on to these servers what it is asked.
     #[track_caller]
     pub fn agent_of(servers: &[Self]) -> Self {
-        let more = joining(servers.iter().map(|server| server.ports));
+        let more = settings::joining(servers.iter().map(|server| server.ports));
         Self::start_on(Storage::Elsewhere, |_| more.clone())
     }
 
@@ -141,45 +135,7 @@ impl Consul {
     fn member(ports: Ports, storage: Storage, more: &str) -> Self {
         let (program, folder) = (installed("consul"), folder());
         let server = Consul { program, folder, ports, storage, process: None };
-        let Ports { http, server: raft, gossip, .. } = ports;
-        let common = format!(
-            r#"
-            node_name = "n{http}"
-            log_level = "warn"
-            bind_addr = "127.0.0.1"
-            client_addr = "127.0.0.1"
-            advertise_addr = "127.0.0.1"
-            disable_update_check = true
-            connect {{ enabled = false }}
-            limits {{
-              # A value may be as large as in etcd.
-              kv_max_value_size = 1572864
-              txn_max_req_len = 1572864
-            }}
-            ports {{
-              http = {http}
-              server = {raft}
-              serf_lan = {gossip}
-              serf_wan = -1
-              dns = -1
-              grpc = -1
-              grpc_tls = -1
-            }}
-            "#
-        );
-        let data = server.data().display().to_string();
-        let own = match storage {
-            Storage::Memory => String::new(),
-            Storage::Folder { members } => format!(
-                r#"
-                server = true
-                bootstrap_expect = {members}
-                data_dir = "{data}"
-                performance {{ raft_multiplier = 1 }}
-                "#
-            ),
-            Storage::Elsewhere => format!("server = false\ndata_dir = \"{data}\"\n"),
-        };
+        let (common, own) = (settings::common(ports), settings::own(storage, &server.data()));
         // What several files say of one table is put together.
         fs::create_dir(server.settings()).unwrap();
         for (name, text) in [("1.hcl", &*common), ("2.hcl", &own), ("3.hcl", more)] {
@@ -277,170 +233,9 @@ impl Consul {
     fn settings(&self) -> PathBuf {
         self.folder.path().join("settings")
     }
-
-    /// Asks the HTTP API (`PUT /v1/kv/a`), in the name of [`MASTER`].
-    ///
-    /// # Errors
-    ///
-    /// No answer.
-    pub fn try_ask(&self, request: &str, body: &[u8]) -> std::io::Result<Answer> {
-        ask(self.ports.http, request, body)
-    }
-
-    /// Asks the HTTP API (`PUT /v1/kv/a`), in the name of [`MASTER`], and expects success.
-    #[track_caller]
-    pub fn ask(&self, request: &str, body: &[u8]) -> Answer {
-        let answer = self.try_ask(request, body).unwrap_or_else(|why| panic!("{request}: {why}"));
-        assert!(answer.status < 300, "{request}: {} {}", answer.status, answer.text());
-        answer
-    }
-
-    /// Sets a key. Consul's keys have no slash at their beginning.
-    #[track_caller]
-    pub fn put(&self, key: &str, value: impl AsRef<[u8]>) {
-        let answer = self.ask(&format!("PUT /v1/kv/{}", escape(key)), value.as_ref());
-        assert_eq!(answer.text().trim(), "true", "{key} is not set");
-    }
-
-    /// Sets many keys, in few requests.
-    #[track_caller]
-    pub fn put_all<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
-        let set = |(key, value): (&str, &str)| json!({"KV": {"Verb": "set", "Key": key, "Value": STANDARD.encode(value)}});
-        let operations: Vec<Value> = pairs.into_iter().map(set).collect();
-        for operations in operations.chunks(OPERATIONS) {
-            self.ask("PUT /v1/txn", &json_bytes(&operations.into()));
-        }
-    }
-
-    /// Removes a key, if it is there.
-    #[track_caller]
-    pub fn delete(&self, key: &str) {
-        self.ask(&format!("DELETE /v1/kv/{}", escape(key)), b"");
-    }
-
-    /// Removes every key that begins with `head`.
-    #[track_caller]
-    pub fn delete_all(&self, head: &str) {
-        self.ask(&format!("DELETE /v1/kv/{}?recurse", escape(head)), b"");
-    }
-
-    /// A key's value.
-    #[track_caller]
-    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
-        Some(self.find(&format!("{}?raw", escape(key)))?.body)
-    }
-
-    /// The keys that begin with `head`, sorted.
-    #[track_caller]
-    pub fn list(&self, head: &str) -> Vec<String> {
-        let answer = self.find(&format!("{}?keys", escape(head)));
-        answer.map_or_else(Vec::new, |answer| serde_json::from_slice(&answer.body).unwrap())
-    }
-
-    /// The index as of which all keys that begin with `head` are read: what a blocking query on
-    /// them begins from.
-    #[track_caller]
-    pub fn index(&self, head: &str) -> u64 {
-        let request = format!("GET /v1/kv/{}?recurse", escape(head));
-        let answer = self.try_ask(&request, b"").unwrap_or_else(|why| panic!("{request}: {why}"));
-        let index = answer.header("X-Consul-Index").and_then(|index| index.parse().ok());
-        index.unwrap_or_else(|| panic!("{request}: no index in {}", answer.head))
-    }
-
-    /// Makes a token that may do what these rules allow, in Consul's language: `key_prefix "app/"
-    /// { policy = "read" }`.
-    #[track_caller]
-    pub fn token(&self, rules: &str) -> Token {
-        let made = self.ask("PUT /v1/acl/token", &json_bytes(&self.policy(rules)));
-        let made: Value = serde_json::from_slice(&made.body).unwrap();
-        let field = |name| made[name].as_str().unwrap().to_owned();
-        Token { secret: field("SecretID"), accessor: field("AccessorID") }
-    }
-
-    /// Makes a token again that was [revoked](Self::revoke).
-    #[track_caller]
-    pub fn restore(&self, token: &Token, rules: &str) {
-        let mut wanted = self.policy(rules);
-        wanted["SecretID"] = token.secret.clone().into();
-        wanted["AccessorID"] = token.accessor.clone().into();
-        self.ask("PUT /v1/acl/token", &json_bytes(&wanted));
-    }
-
-    /// Deletes a token.
-    #[track_caller]
-    pub fn revoke(&self, token: &Token) {
-        self.ask(&format!("DELETE /v1/acl/token/{}", token.accessor), b"");
-    }
-
-    /// Makes a policy, and gives the request for a token that has it.
-    #[track_caller]
-    fn policy(&self, rules: &str) -> Value {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("policy-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        self.ask("PUT /v1/acl/policy", &json_bytes(&json!({"Name": name, "Rules": rules})));
-        json!({"Policies": [{"Name": name}]})
-    }
-
-    #[track_caller]
-    fn find(&self, rest: &str) -> Option<Answer> {
-        let request = format!("GET /v1/kv/{rest}");
-        let answer = self.try_ask(&request, b"").unwrap_or_else(|why| panic!("{request}: {why}"));
-        match answer.status {
-            200 => Some(answer),
-            404 => None,
-            status => panic!("{request}: {status} {}", answer.text()),
-        }
-    }
 }
 
-/// Nobody may do anything without a token.
-fn acl() -> String {
-    format!(
-        r#"
-        acl {{
-          enabled = true
-          default_policy = "deny"
-          tokens {{
-            initial_management = "{MASTER}"
-            agent = "{MASTER}"
-          }}
-        }}
-        "#
-    )
-}
-
-/// TLS with these certificates, which clients have to have too.
-fn tls(ports: Ports, certificates: &Certificates) -> String {
-    let file = |name| certificates.path(name).display().to_string();
-    let (ca, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
-    format!(
-        r#"
-        ports {{ https = {https} }}
-        tls {{
-          https {{
-            ca_file = "{ca}"
-            cert_file = "{certificate}"
-            key_file = "{key}"
-            verify_incoming = true
-          }}
-        }}
-        "#,
-        https = ports.https
-    )
-}
-
-/// To whom it belongs.
-fn joining(members: impl IntoIterator<Item = Ports>) -> String {
-    let address = |member: Ports| format!("\"127.0.0.1:{}\"", member.gossip);
-    let members = members.into_iter().map(address).collect::<Vec<_>>().join(", ");
-    format!("retry_join = [{members}]\nretry_interval = \"100ms\"\n")
-}
-
-fn json_bytes(value: &Value) -> Vec<u8> {
-    value.to_string().into_bytes()
-}
-
-fn ask(port: u16, request: &str, body: &[u8]) -> std::io::Result<Answer> {
+fn ask(port: u16, request: &str, body: &[u8]) -> io::Result<Answer> {
     exchange(&format!("127.0.0.1:{port}"), request, &[("X-Consul-Token", MASTER)], body)
 }
 
@@ -448,128 +243,4 @@ fn ask(port: u16, request: &str, body: &[u8]) -> std::io::Result<Answer> {
 fn can_write(port: u16) -> bool {
     let answer = ask(port, "DELETE /v1/kv/confd-test-is-ready?cas=1", b"");
     answer.is_ok_and(|answer| answer.status == 200)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::eventually;
-
-    #[test]
-    fn keys_are_set_read_listed_and_deleted() {
-        let server = Consul::start();
-        assert_eq!(server.list(""), [""; 0]);
-        server.put("app/a b", [0, 255]);
-        server.put_all([("app/b", "1"), ("apple", ""), ("other", "2")]);
-        assert_eq!(server.get("app/a b"), Some(vec![0, 255]));
-        assert_eq!(server.get("apple"), Some(Vec::new()));
-        assert_eq!(server.list("app"), ["app/a b", "app/b", "apple"]);
-        server.delete("apple");
-        server.delete("none");
-        assert_eq!(server.get("apple"), None);
-        server.delete_all("app/");
-        assert_eq!(server.list(""), ["other"]);
-    }
-
-    #[test]
-    fn the_index_of_a_prefix_grows_with_its_keys() {
-        let server = Consul::start();
-        server.put("app/a", "1");
-        let before = server.index("app/");
-        server.put("other", "1");
-        assert_eq!(server.index("app/"), before);
-        server.put("app/a", "2");
-        assert!(server.index("app/") > before);
-    }
-
-    #[test]
-    fn data_outlive_a_kill_only_on_disk_and_unless_wiped() {
-        for (mut server, durable) in [(Consul::start(), false), (Consul::durable(), true)] {
-            server.put("a", "1");
-            for number in 0..50 {
-                server.put("b", number.to_string());
-            }
-            let before = server.index("");
-            server.kill();
-            server.restart();
-            server.wait();
-            assert_eq!(server.get("a").is_some(), durable);
-            server.kill();
-            server.wipe();
-            server.restart();
-            server.wait();
-            assert_eq!(server.list(""), [""; 0]);
-            server.put("a", "1");
-            let after = server.index("");
-            assert!(after < before, "{after} after {before}");
-        }
-    }
-
-    #[test]
-    fn a_frozen_server_answers_when_it_is_thawed() {
-        let server = Consul::start();
-        server.process().freeze();
-        let address = server.address();
-        let asking = std::thread::spawn(move || exchange(&address, "GET /v1/kv/a", &[], b""));
-        std::thread::sleep(Duration::from_millis(50));
-        assert!(!asking.is_finished());
-        server.process().thaw();
-        assert_eq!(asking.join().unwrap().unwrap().status, 404);
-    }
-
-    #[test]
-    fn a_killed_leader_is_replaced() {
-        let mut members: [Consul; 3] = Consul::cluster();
-        members[0].put("a", "1");
-        let leaders = members.iter().filter(|member| member.is_leader());
-        assert_eq!(leaders.count(), 1);
-        let leader = members.iter().position(Consul::is_leader).unwrap();
-        members[leader].kill();
-        let others = || members.iter().filter(|member| member.is_running());
-        eventually("there is another leader", || others().any(Consul::is_leader));
-        eventually("the others can write", || others().all(Consul::is_ready));
-        assert!(others().all(|member| member.get("a").is_some()));
-    }
-
-    #[test]
-    fn a_token_may_do_what_its_rules_allow_until_it_is_revoked() {
-        let server = Consul::with_tokens();
-        server.put("app/a", "1");
-        server.put("other", "1");
-        let status = |key: &str, headers: &[_]| {
-            let request = format!("GET /v1/kv/{key}");
-            exchange(&server.address(), &request, headers, b"").unwrap().status
-        };
-        let rules = "key_prefix \"app/\" { policy = \"read\" }";
-        let token = server.token(rules);
-        let header = [("X-Consul-Token", &*token.secret)];
-        assert_eq!(status("app/a", &header), 200);
-        assert_eq!(status("other", &header), 403);
-        assert_eq!(status("app/a", &[]), 403);
-        server.revoke(&token);
-        assert_eq!(status("app/a", &header), 403);
-        server.restore(&token, rules);
-        assert_eq!(status("app/a", &header), 200);
-    }
-
-    #[test]
-    fn a_client_needs_a_certificate_where_there_is_tls() {
-        let certificates = Certificates::new();
-        let server = Consul::with_certificates(&certificates);
-        let file = |name| certificates.path(name).display().to_string();
-        let connects = |more: &[&str]| {
-            let address = server.secure_address();
-            let done = std::process::Command::new("openssl")
-                .args(["s_client", "-quiet", "-no_ign_eof", "-connect", &address, "-CAfile"])
-                .args([&file("ca.pem"), "-verify_return_error", "-tls1_2"])
-                .args(more)
-                .output()
-                .unwrap();
-            done.status.success()
-        };
-        assert!(!connects(&[]));
-        assert!(connects(&["-cert", &file("client.pem"), "-key", &file("client.key")]));
-    }
 }
