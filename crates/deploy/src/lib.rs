@@ -53,6 +53,7 @@ pub use stage::{Staged, stage};
 pub use sweep::sweep;
 
 use pending::Marker;
+use stage::Difference;
 
 /// Where a resource's bytes go, what the file should be like, and who is to be asked and told.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ pub async fn finish(
     options: &Options,
     durable: &mut Durable,
 ) -> Result<Outcome, Error> {
-    let Staged { content, mut file, had_other_bytes, .. } = staged.refreshed(target, options)?;
+    let Staged { content, mut file, difference, .. } = staged.refreshed(target, options)?;
     let dest = target.dest.display();
     let reload_cmd =
         target.reload_cmd.as_deref().filter(|command| !command.is_empty() && !options.sync_only);
@@ -143,8 +144,13 @@ pub async fn finish(
         file.leave();
     }
     debug!("Comparing candidate config to {dest}");
-    // What is known already is looked at once more only for the log.
-    let is_known = had_other_bytes && !tracing::enabled!(tracing::Level::INFO);
+    // What is known already is looked at once more only for the log, which has nothing on a file
+    // that is missing.
+    let is_known = match difference {
+        Some(Difference::Missing) => true,
+        Some(Difference::Bytes) => !tracing::enabled!(tracing::Level::INFO),
+        None => false,
+    };
     let file =
         file.filter(|file| is_known || !compare::is_in_sync(target, &file.attributes, &content));
     if options.noop {

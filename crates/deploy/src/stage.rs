@@ -38,8 +38,17 @@ pub struct Staged {
     seen: Option<Fingerprint>,
     /// Whether that was [settled](Fingerprint::is_settled) then.
     was_settled: bool,
-    /// Whether its bytes are known to have been others.
-    pub(crate) had_other_bytes: bool,
+    /// How it is known to differ, if it is.
+    pub(crate) difference: Option<Difference>,
+}
+
+/// How a destination is known to differ from what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// There is no such file.
+    Missing,
+    /// Its bytes are others.
+    Bytes,
 }
 
 impl Staged {
@@ -79,7 +88,9 @@ impl Staged {
 /// The folder is missing or not writable, the disk is full, or the owner that was asked for cannot
 /// be set. No stage file is left.
 pub fn stage(target: &Target, content: Bytes, options: &Options) -> Result<Staged, Error> {
-    let found = fs::metadata(&target.dest).ok();
+    let found = fs::metadata(&target.dest);
+    let is_missing = found.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
+    let found = found.ok();
     let seen = found.as_ref().map(Fingerprint::of);
     let was_settled = seen.is_some_and(|seen| seen.is_settled());
     let wanted = Attributes::regular(
@@ -87,22 +98,20 @@ pub fn stage(target: &Target, content: Bytes, options: &Options) -> Result<Stage
         target.gid.unwrap_or_else(|| getegid().as_raw()),
         target.mode.or(found.as_ref().map(Metadata::mode)).unwrap_or(DEFAULT_MODE) & PERMISSIONS,
     );
-    let mut had_other_bytes = false;
+    let mut difference = is_missing.then_some(Difference::Missing);
     if !options.keep_stage_file
         && let Some(found) = &found
         && Attributes::of(found) == wanted
     {
         match compare::has_content(&target.dest, found, &content) {
-            Ok(true) => {
-                return Ok(Staged { content, file: None, seen, was_settled, had_other_bytes });
-            }
-            Ok(false) => had_other_bytes = true,
+            Ok(true) => return Ok(Staged { content, file: None, seen, was_settled, difference }),
+            Ok(false) => difference = Some(Difference::Bytes),
             // What cannot be read is told when it is compared.
             Err(_) => {}
         }
     }
     let file = Some(StageFile::create(target, &wanted, &content, options)?);
-    Ok(Staged { content, file, seen, was_settled, had_other_bytes })
+    Ok(Staged { content, file, seen, was_settled, difference })
 }
 
 /// A file beside the destination, removed on drop unless it was told to stay.
