@@ -80,6 +80,11 @@ macro_rules! tests {
             }
 
             #[test]
+            fn a_service_that_the_store_has_forgotten_registers_again() {
+                scenarios::is_forgotten($chain);
+            }
+
+            #[test]
             fn fifty_reloads_under_load_lose_no_request() {
                 scenarios::reloads($chain);
             }

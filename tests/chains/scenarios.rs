@@ -99,6 +99,19 @@ pub(super) fn dies(chain: Chain) {
     one.stop();
 }
 
+/// The store forgets who has registered; the service has not died.
+pub(super) fn is_forgotten(chain: Chain) {
+    let store = Store::start(chain.kind);
+    let service = Service::start(&store, "one", 2);
+    let balancer = Balancer::start(chain, &store);
+    answers(&balancer, &["one"]);
+    let before = balancer.updates();
+    store.forget();
+    eventually("it has gone and come back", || balancer.updates() >= before + 2);
+    answers(&balancer, &["one"]);
+    service.stop();
+}
+
 /// The set of services changes, one change at a time, while requests go on.
 pub(super) fn reloads(chain: Chain) {
     let names = ["always", "a", "b", "c"];

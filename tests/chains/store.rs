@@ -66,6 +66,30 @@ impl Store {
         }
     }
 
+    /// Ends all leases or sessions, as if nobody had been heard of for too long.
+    #[track_caller]
+    pub(super) fn forget(&self) {
+        match self {
+            Self::Etcd(server) => {
+                // A line that says how many there are, then one for each.
+                let leases = server.ctl(&["lease", "list"]);
+                assert!(leases.lines().count() > 1, "{leases}");
+                for lease in leases.lines().skip(1) {
+                    server.ctl(&["lease", "revoke", lease]);
+                }
+            }
+            Self::Consul(server) => {
+                let sessions = server.ask("GET /v1/session/list", b"").body;
+                let sessions: Vec<serde_json::Value> = serde_json::from_slice(&sessions).unwrap();
+                assert!(!sessions.is_empty());
+                for session in sessions {
+                    let id = session["ID"].as_str().unwrap();
+                    server.ask(&format!("PUT /v1/session/destroy/{id}"), b"");
+                }
+            }
+        }
+    }
+
     /// Kills it.
     pub(super) fn kill(&mut self) {
         match self {
