@@ -96,6 +96,11 @@ impl Following {
             Ok(listing) => listing,
             Err(error) => {
                 followed.index = None;
+                // Fewer queries would ask for what is refused together with what is not, and Consul
+                // then hides it without a word.
+                if error.is_refusal() {
+                    return Err(error);
+                }
                 let failed_before = followed.failing.is_some();
                 let since = *followed.failing.get_or_insert(outcome.sent);
                 // Who is turned away is often not told why: then others of ours wait undisturbed.

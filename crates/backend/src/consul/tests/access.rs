@@ -1,13 +1,14 @@
 //! Tokens, users, certificates and sockets.
 
 use std::fs;
+use std::time::Duration;
 
 use servers::{Certificates, Consul, Proxy, Stub};
 use store::Snapshot;
 
 use super::{at, follow, read};
 use crate::consul::{Options, Token};
-use crate::following::{BOUND, Known, text};
+use crate::following::{BOUND, Follower, Known, text};
 use crate::tls;
 
 /// Who may read `app/`.
@@ -73,6 +74,33 @@ async fn rights_that_are_taken_away_empty_nothing() {
     server.restore(&token, READER);
     server.put("app/b", "4");
     follower.sees(&["/app/a=1", "/app/b=4"]).await;
+}
+
+#[tokio::test]
+async fn rights_to_one_of_several_prefixes_that_are_taken_away_empty_nothing() {
+    let server = Consul::with_tokens();
+    server.put_all([("a/v", "1"), ("b/v", "1"), ("c/v", "1")]);
+    let all = "key_prefix \"\" { policy = \"read\" }";
+    let token = server.token(all);
+    let source = crate::Consul::new(with_token(&server.address(), &token.secret));
+    let mut follower = Follower::start_asking(source, &["/a", "/b", "/c"]);
+    follower.sees(&["/a/v=1", "/b/v=1", "/c/v=1"]).await;
+    server.revoke(&token);
+    let two = "key_prefix \"a\" { policy = \"read\" } key_prefix \"b\" { policy = \"read\" }";
+    server.restore(&token, two);
+    // A query that waits already still has the old rights, the next one has not.
+    server.put("c/v", "2");
+    server.put("c/v", "3");
+    for _ in 0..20 {
+        follower.fails(BOUND).await;
+        let has_it = |known: &Known| known.snapshot.as_ref().unwrap().get(b"/c/v").is_some();
+        follower.wait("the pair stays", Duration::ZERO, has_it).await;
+    }
+    follower.is_told("the token may not read what is below \"c\"", Duration::ZERO).await;
+    server.revoke(&token);
+    server.restore(&token, all);
+    server.put("c/v", "4");
+    follower.sees(&["/a/v=1", "/b/v=1", "/c/v=4"]).await;
 }
 
 #[tokio::test]
