@@ -84,13 +84,30 @@ impl Cluster {
         beyond: Option<u64>,
     ) -> Result<Listing, Setback> {
         let chosen = self.options.consistency;
-        match self.ask(node, group, chosen, beyond).await? {
-            Err(Failure::TooStale) => {}
+        let answer = self.ask(node, group, chosen, beyond).await?;
+        let is_behind = match &answer {
             // From a server that is behind, not from another history: not in this mode.
-            Ok(listing) if chosen.may_fall_behind() && beyond > Some(listing.index) => {}
-            answer => return self.taken(node, group, answer),
+            Ok(listing) => chosen.may_fall_behind() && beyond > Some(listing.index),
+            Err(failure) => *failure == Failure::TooStale,
+        };
+        let listing = match is_behind {
+            true => {
+                debug!("consul: {} is behind, so the leader is asked", self.failover.address(node));
+                self.list_now(node, group).await?
+            }
+            false => self.taken(node, group, answer)?,
+        };
+        if listing.filtered {
+            // What is hidden may be what is missing, or something that nobody asks for.
+            for alone in group.missing(&listing.pairs) {
+                self.list_now(node, &alone).await?;
+            }
         }
-        debug!("consul: {} is behind, so the leader is asked", self.failover.address(node));
+        Ok(listing)
+    }
+
+    /// What a group holds now, by the leader.
+    async fn list_now(&self, node: usize, group: &Group) -> Result<Listing, Setback> {
         let answer = self.ask(node, group, Consistency::Default, None).await?;
         self.taken(node, group, answer)
     }
@@ -128,7 +145,7 @@ impl Cluster {
         let address = self.failover.address(node);
         let refused = |reason: &str| Setback::Final(Error::refused(consul::NAME, address, reason));
         match answer {
-            Ok(listing) if listing.filtered && listing.pairs.is_empty() => {
+            Ok(listing) if listing.filtered && listing.pairs.is_empty() && group.is_one() => {
                 // Taken for empty, it would empty a file.
                 Err(refused(&format!("the token may not read what is below {}", group.name())))
             }

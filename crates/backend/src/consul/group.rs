@@ -1,12 +1,14 @@
 //! Which listings of Consul's keys answer for some scopes.
 //!
 //! A blocking query is a connection, and Consul takes only so many from one address (200, if nobody
-//! has said otherwise). So there are at most [`MOST`] listings, and fewer where Consul takes no more: where the scopes ask for more
-//! prefixes, neighbours are listed together under what they have in common.
+//! has said otherwise). So there are at most [`MOST`] listings, and fewer where Consul takes no more:
+//! where the scopes ask for more prefixes, neighbours are listed together under what they have in
+//! common.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use bytes::Bytes;
 use store::{Coverage, Key, Scope};
 
 /// How many listings there are at most, as long as Consul takes so many.
@@ -50,6 +52,22 @@ impl Group {
         }
         groups.sort_unstable_by(|one, two| one.head.cmp(&two.head));
         groups
+    }
+
+    /// The groups of those keys that have no pair in a listing of this group, each by itself. None
+    /// if only one is asked for: then the listing is its own.
+    pub(super) fn missing(&self, pairs: &[(Bytes, Bytes)]) -> impl Iterator<Item = Self> {
+        let several = if self.is_one() { &[] } else { &self.asked[..] };
+        let is_missing = |asked: &&Key| {
+            let first = pairs.partition_point(|(key, _)| key < asked.as_bytes());
+            !pairs.get(first).is_some_and(|(key, _)| Coverage::Text.covers(asked, key))
+        };
+        several.iter().filter(is_missing).map(|asked| Group::new(vec![asked.clone()]))
+    }
+
+    /// Whether only one prefix is asked for.
+    pub(super) fn is_one(&self) -> bool {
+        self.asked.len() == 1
     }
 
     /// What messages call it: the prefix, as Consul spells it.
@@ -191,6 +209,15 @@ mod tests {
         ] {
             assert_eq!(group.covers(key.as_bytes()), covered, "{key}");
         }
+    }
+
+    #[test]
+    fn what_has_no_pair_is_missing() {
+        let group = Group::new(["/a/1", "/a/3", "/a/5", "/a/7"].map(Key::from).to_vec());
+        let pairs = ["/a/1", "/a/30/x", "/a/70"].map(|key| (key.into(), Bytes::new()));
+        assert_eq!(heads(&group.missing(&pairs).collect::<Vec<_>>()), ["/a/5"]);
+        assert_eq!(group.missing(&[]).count(), 4);
+        assert_eq!(Group::new(vec![Key::from("/a")]).missing(&[]).count(), 0);
     }
 
     #[test]

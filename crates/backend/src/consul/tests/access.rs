@@ -104,6 +104,33 @@ async fn rights_to_one_of_several_prefixes_that_are_taken_away_empty_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_also_refused_where_it_is_listed_with_others() {
+    let server = Consul::with_tokens();
+    // Too many to be listed one by one, and with nothing else in common.
+    let keys: Vec<_> = ('A'..='z').map(|letter| format!("app/{letter}")).collect();
+    server.put_all(keys.iter().map(|key| (&**key, "0")));
+    server.put("app/beside", "0");
+    let asked: Vec<_> = keys.iter().map(|key| format!("/{key}")).collect();
+    let asked: Vec<_> = asked.iter().map(String::as_str).collect();
+    let without = |key: &str| {
+        format!(
+            "key_prefix \"\" {{ policy = \"read\" }} key_prefix \"{key}\" {{ policy = \"deny\" }}"
+        )
+    };
+    let token = server.token(&without("app/m"));
+    let options = with_token(&server.address(), &token.secret);
+    let error = read(options.clone(), &asked).await.unwrap_err();
+    assert!(error.to_string().contains("may not read what is below \"app/m\""), "{error}");
+    assert!(error.is_refusal());
+    server.revoke(&token);
+    // What is hidden beside them is no reason, nor is what is missing.
+    server.restore(&token, &without("app/beside"));
+    server.delete("app/q");
+    let pairs = read(options, &asked).await.unwrap();
+    assert_eq!(pairs.len(), keys.len() - 1);
+}
+
+#[tokio::test]
 async fn a_token_in_a_file_counts_as_soon_as_it_is_there() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
