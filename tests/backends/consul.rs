@@ -112,6 +112,24 @@ fn a_key_may_have_letters_that_mean_something_in_an_address() {
 }
 
 #[test]
+fn a_key_that_consul_does_not_take_is_named_and_costs_no_other_resource() {
+    let server = Consul::start();
+    server.put("app/a", "1");
+    for mode in ["-onetime", "-watch"] {
+        let sandbox = asking();
+        let table = "[template]\nsrc = 'app'\ndest = 'out/b'\nkeys = ['/a%20b']";
+        sandbox.write("conf.d/b.toml", table);
+        let run = sandbox.confd(&[mode, "-backend", "consul", "-node", &server.address()]);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        daemon.wait_for("Cannot read /a%20b: consul at http");
+        daemon.wait_for("refused: invalid key name");
+        eventually("the other file is there", || sandbox.output() == "/app/a=1 ");
+        let ended = if mode == "-watch" { daemon.stop(Signal::TERM) } else { daemon.wait() };
+        assert_eq!(ended.code, Some(if mode == "-watch" { 0 } else { 1 }), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_node_says_by_its_scheme_how_it_is_talked_to() {
     let server = Consul::start();
     server.put("app/a", "1");

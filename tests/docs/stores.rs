@@ -322,6 +322,7 @@ fn the_messages_of_consul_are_those_of_its_document() {
         with(&[&other.address()]),
         with(&[&open.address(), "-datacenter", "elsewhere"]),
         with(&[&open.address(), "-namespace", "team"]),
+        with(&[&open.address(), "-prefix", "a%20b"]),
     ];
     let runs: Vec<Vec<&str>> =
         runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();

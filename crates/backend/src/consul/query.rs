@@ -101,6 +101,8 @@ pub(super) fn read(
         }
         StatusCode::REQUEST_TIMEOUT => return Err(unavailable()),
         status if status.is_client_error() => return Err(refused()),
+        // Consul has rules for keys since 1.21.5, and takes a breach for a fault of its own.
+        _ if body.starts_with(b"invalid key name") => return Err(refused()),
         _ => return Err(unavailable()),
     };
     let Some(index) = head.number("x-consul-index") else {
@@ -269,6 +271,9 @@ mod tests {
         }
         let told = "it takes no more requests from this address: slower! (429)".to_owned();
         assert_eq!(answer(429, &[INDEX], "slower!"), Err(Failure::Unavailable(told)));
+        let told = "invalid key name, leading/trailing spaces are not allowed";
+        let told_with_status = format!("{told} (500)");
+        assert_eq!(answer(500, &[INDEX], told), Err(Failure::Refused(told_with_status)));
         for status in [400, 401, 403] {
             let answer = answer(status, &[INDEX], "ACL not found");
             assert_eq!(answer, Err(Failure::Refused(format!("ACL not found ({status})"))));
