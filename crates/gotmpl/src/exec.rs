@@ -207,6 +207,7 @@ impl Executor<'_> {
                 }
                 Op::DotField { name, node } => {
                     let name = self.code.tree.name(name);
+                    // What most loops do. An operand that comes as a result is copied once more.
                     if let Some(element) = field::slot_of(&self.dot, name) {
                         self.operands.push(Operand::Element(element));
                     } else {
