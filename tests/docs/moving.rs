@@ -55,7 +55,8 @@ fn commands(heading: &str) -> Vec<String> {
 fn run(sandbox: &Sandbox, commands: &str) -> Ended {
     let confd = env!("CARGO_BIN_EXE_confd");
     let folder = sandbox.root().display();
-    let script = commands
+    // So that a command at its beginning is one behind a line's end, too.
+    let script = format!("\n{commands}")
         .replace("/usr/local/bin/confd-0.16", confd)
         .replace("/usr/local/bin/confd", confd)
         .replace("\nconfd ", &format!("\n{confd} "))
@@ -67,7 +68,7 @@ fn run(sandbox: &Sandbox, commands: &str) -> Ended {
         .replace("/etc/confd", &format!("{folder}/etc/confd"))
         .replace("find /etc ", &format!("find {folder}/etc "))
         .replace("/tmp/compare", &format!("{folder}/compare"));
-    Run::new("bash", sandbox.root()).arguments(&["-c", &format!("\n{script}")]).run()
+    Run::new("bash", sandbox.root()).arguments(&["-c", &script]).run()
 }
 
 #[test]

@@ -210,6 +210,7 @@ async fn nothing_is_lost_over_a_disconnect_of_half_a_minute() {
         disconnected::<Files>(duration),
         disconnected::<Etcd<false>>(duration),
         disconnected::<Etcd<true>>(duration),
+        disconnected::<ConsulAlone>(duration),
     );
 }
 
