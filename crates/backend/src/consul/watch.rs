@@ -30,6 +30,9 @@ use crate::{Error, Update, Watch};
 const FIRST_REST: Duration = Duration::from_millis(10);
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
+/// How soon a query fails whose connection is not taken. The longest rest is shorter.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// Scopes that are followed.
 pub(super) struct Following {
     cluster: Arc<Cluster>,
@@ -51,8 +54,8 @@ struct Followed {
     known: bool,
     /// Since when a query is on its way, if one is.
     asked: Option<Instant>,
-    /// Since when no query has been answered, if the last was not.
-    failing: Option<Instant>,
+    /// Whether the last query failed as soon as it was sent.
+    turned_away: bool,
     /// How long the next query rests before it is sent.
     rest: Duration,
 }
@@ -101,18 +104,20 @@ impl Following {
                 if error.is_refusal() {
                     return Err(error);
                 }
-                let failed_before = followed.failing.is_some();
-                let since = *followed.failing.get_or_insert(outcome.sent);
+                let turned_away_before = followed.turned_away;
+                followed.turned_away = outcome.sent.elapsed() < AT_ONCE;
+                let again = turned_away_before && followed.turned_away;
                 // Who is turned away is often not told why: then others of ours wait undisturbed.
-                let waits = |other: &Followed| other.asked.is_some_and(|asked| asked < since);
-                let others_wait = self.groups.iter().any(waits);
-                if is_crowded(&error) || failed_before && others_wait {
+                // Where the network or the server is gone they do not.
+                let mut asked = self.groups.iter().filter_map(|other| other.asked);
+                let others_wait = asked.any(|asked| asked + AT_ONCE < outcome.sent);
+                if is_crowded(&error) || again && others_wait {
                     self.regroup();
                 }
                 return Err(error);
             }
         };
-        followed.failing = None;
+        followed.turned_away = false;
         let differs = replace(&mut self.pairs, &followed.group, &listing.pairs);
         self.pairs.at_revision(listing.index.max(self.pairs.snapshot().revision()));
         let early = followed.known && outcome.sent.elapsed() < self.cluster.options().wait / 2;
@@ -196,7 +201,7 @@ impl Followed {
             index: None,
             known: false,
             asked: None,
-            failing: None,
+            turned_away: false,
             rest: Duration::ZERO,
         };
         Group::of(scopes, most).into_iter().map(new).collect()

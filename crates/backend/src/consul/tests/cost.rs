@@ -158,7 +158,11 @@ async fn where_few_connections_are_left_all_changes_come_over_fewer() {
     let mut follower = Follower::start_asking(source, &asked);
     follower.wait("the first state", BOUND, |known| known.states == 1).await;
     for key in &keys {
-        server.put(&key[1..], "1");
+        // The writer is turned away too, as long as the others have all connections.
+        let request = format!("PUT /v1/kv{key}");
+        while !server.try_ask(&request, b"1").is_ok_and(|answer| answer.status == 200) {
+            sleep(Duration::from_millis(20)).await;
+        }
         let is_there =
             |known: &Known| known.snapshot.as_ref().unwrap().get(key.as_bytes()).unwrap() == "1";
         follower.wait("a change", BOUND, is_there).await;
