@@ -75,7 +75,8 @@ pub(crate) fn growth(store: &mut dyn Store) {
     let mut cases = Vec::new();
     for (nth, program) in Program::all().iter().enumerate() {
         for size in sizes {
-            let prefix = format!("/tree{nth}of{size}");
+            // None begins with another: Consul takes keys for text.
+            let prefix = format!("/tree{nth}of{size:05}");
             let pairs: Vec<_> =
                 (0..size).map(|key| (format!("{prefix}/{key:05}"), "first".to_owned())).collect();
             store.put_all(&pairs);

@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use store::{Coverage, Scope, Snapshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
@@ -211,8 +212,11 @@ impl Followed {
         let (cluster, group) = (Arc::clone(cluster), Arc::clone(&self.group));
         let (index, rest) = (self.index, self.rest);
         Box::pin(async move {
-            if !rest.is_zero() {
-                sleep(rest).await;
+            match rest.is_zero() {
+                false => sleep(rest).await,
+                // Whoever has just been told of a change acts on it first: asking for the next takes
+                // time too, and the index sees to it that nothing is lost meanwhile.
+                true => yield_now().await,
             }
             let sent = Instant::now();
             let listing = match index {

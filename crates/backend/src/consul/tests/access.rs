@@ -217,7 +217,10 @@ async fn new_certificates_count_from_the_next_connection_on() {
         ..tls::Options::default()
     };
     let node = format!("https://{}", proxy.address());
-    let mut follower = follow(Options { tls, ..at(&[&node]) }).await;
+    // Where no query is on its way when the connection is cut, the other Consul is asked to wait
+    // beyond an index that it may not have.
+    let wait = Duration::from_secs(1);
+    let mut follower = follow(Options { tls, wait, ..at(&[&node]) }).await;
     follower.sees(&["/app/a=1"]).await;
     install(&second);
     proxy.lead_to(&new.secure_address());
