@@ -1,4 +1,4 @@
-//! The functions every template has, whoever registers more.
+//! The functions that every template has, in addition to those that the caller registers.
 
 mod collection;
 mod compare;
@@ -106,13 +106,13 @@ impl Builtin {
         Signature { params, variadic, result: ANY }
     }
 
-    /// Whether the result can be the content of a slot of interface type.
+    /// Whether the result can have the static type `interface {}`.
     pub(crate) fn may_give_interface(self) -> bool {
         matches!(self, Builtin::And | Builtin::Or | Builtin::Index)
     }
 }
 
-/// Runs a builtin that needs nothing but the values of its arguments.
+/// Runs a builtin that needs only the values of its arguments.
 pub(crate) fn run(builtin: Builtin, arguments: &[Value]) -> Result<Value, Failure> {
     let [first, rest @ ..] = arguments else { return Ok(Value::Nil) };
     let ordered = |holds: fn(Option<Ordering>) -> bool| {
@@ -125,7 +125,8 @@ pub(crate) fn run(builtin: Builtin, arguments: &[Value]) -> Result<Value, Failur
         Builtin::Ne => compare::eq(first, rest).map(|equal| Value::Bool(!equal)),
         Builtin::Lt => ordered(|order| order == Some(Ordering::Less)),
         Builtin::Le => ordered(|order| order.is_some_and(Ordering::is_le)),
-        // As in Go these two are the opposites of the others, which shows in NaN.
+        // `gt` and `ge` are the opposites of `le` and `lt`, as in Go. With NaN they are therefore
+        // true.
         Builtin::Gt => ordered(|order| !order.is_some_and(Ordering::is_le)),
         Builtin::Ge => ordered(|order| order != Some(Ordering::Less)),
         Builtin::Len => collection::len(first),
@@ -133,7 +134,7 @@ pub(crate) fn run(builtin: Builtin, arguments: &[Value]) -> Result<Value, Failur
     }
 }
 
-/// Calls the function that is the first of `arguments` with the others. Errors call it `name`.
+/// Calls the function value `arguments[0]` with the other arguments. Error texts call it `name`.
 pub(crate) fn call(name: &[u8], arguments: &mut [Value]) -> Result<Value, Failure> {
     let name = String::from_utf8_lossy(name);
     let [function, arguments @ ..] = arguments else { return Err("call of nil".into()) };

@@ -1,6 +1,6 @@
-//! Turns a parsed template into a [`Program`].
+//! Compiles a parsed template into a [`Program`].
 //!
-//! What waits to be compiled is in a list, not on the stack: nothing here recurses.
+//! Work that is put off waits in a list on the heap, so that the compiler does not recurse.
 
 mod expression;
 
@@ -45,34 +45,35 @@ struct Compiler<'t> {
     functions: &'t Table,
     program: Program,
     starts: HashMap<Name, Label>,
-    /// What is to be compiled later: tasks that wait already, first thing last, and behind them
-    /// those that the task being done has put off, first thing first.
+    /// The tasks to do. The first [`waiting`](Compiler::waiting) of them have been waiting since
+    /// before the current task; of these the next one is last. Behind them are the tasks that the
+    /// current task has put off; of these the next one is first.
     pending: Vec<Task>,
-    /// How many of `pending` wait already.
+    /// How many of `pending` have been waiting since before the current task.
     waiting: usize,
-    /// The blocks that are open at this point and keep something to be put back.
+    /// The blocks around this point that have something to restore when they are left.
     open: Depth,
-    /// The loops and `else` lists of loops around this point, innermost last.
+    /// The loops, and the `else` lists of loops, around this point; the innermost is last.
     loops: Vec<Loop>,
-    /// Whether a jump can lead to the end of the program as it is.
+    /// Whether a label leads to the end of the program as it is now.
     just_bound: bool,
 }
 
-/// Something to be compiled.
+/// A piece of work.
 enum Task {
-    /// The rest of a list of statements, from this one.
+    /// The statements of a list, from this index on.
     List(Span, usize),
-    /// A pipeline. `bare` if whatever takes its value unwraps it.
+    /// A pipeline. `bare` if its consumer removes an interface type around the value.
     Pipe {
         node: NodeId,
         bare: bool,
     },
-    /// A command of a pipeline, and whether the value of the one before is its last argument.
+    /// A command of a pipeline. `piped` if the value of the command before it is its last argument.
     Command {
         node: NodeId,
         piped: bool,
     },
-    /// An argument.
+    /// An argument of a call.
     Argument {
         node: NodeId,
         parameter: Parameter,
@@ -83,19 +84,20 @@ enum Task {
     Close(Block),
 }
 
-/// What an argument is for.
+/// The parameter that an argument is for.
 #[derive(Clone, Copy)]
 enum Parameter {
     /// A parameter of this type.
     Typed(Type),
-    /// A parameter of the method that was looked up last.
+    /// A parameter of the method that was looked up last; its type is known only when the template
+    /// is executed.
     Method { index: u16 },
 }
 
-/// A block that keeps something to be put back when it is left.
+/// A block that has something to restore when it is left.
 #[derive(Clone, Copy)]
 enum Block {
-    /// The variables since a mark.
+    /// Variables that were declared after a mark.
     Variables,
     /// A changed dot.
     With,
@@ -103,30 +105,30 @@ enum Block {
     Range(Target),
 }
 
-/// How many blocks are open, apart from loops.
+/// The number of open blocks of each sort, apart from loops.
 #[derive(Clone, Copy, Default)]
 struct Depth {
     marks: u32,
     dots: u32,
 }
 
-/// Something that `break` and `continue` can leave.
+/// What `break` and `continue` can leave.
 #[derive(Clone, Copy)]
 struct Loop {
     target: Target,
     /// The blocks around it.
     around: Depth,
-    /// The place among the loops of the one that `continue` concerns.
+    /// The index in `loops` of the loop that `continue` goes on with.
     continued: Option<usize>,
 }
 
 /// Where `break` and `continue` lead.
 #[derive(Clone, Copy)]
 enum Target {
-    /// A loop: its next step, and what follows it.
+    /// A loop: `continue` goes to its next step, `break` to its end.
     List { next: Label, end: Label },
-    /// The `else` list of a loop. It is no part of the loop, but in Go `break` leaves just it,
-    /// whereas `continue` concerns the loop around.
+    /// The `else` list of a loop. In Go it does not belong to the loop for `continue`, which
+    /// concerns the loop around; yet `break` only leaves the list.
     Otherwise { end: Label },
 }
 
@@ -154,8 +156,8 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// Does `task` after all that came before it: at once, unless something was put off. Lists and
-    /// pipelines are always put off, as they may hold others of their kind.
+    /// Does `task` after everything that the current task has put off; at once if that is nothing.
+    /// Lists and pipelines are always put off, because they can contain lists and pipelines.
     #[inline(always)]
     fn then(&mut self, task: Task) {
         if self.is_behind() || matches!(task, Task::List(..) | Task::Pipe { .. }) {
@@ -165,7 +167,7 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// As [`then`](Compiler::then), of a step.
+    /// Like [`then`](Compiler::then), for a single step.
     #[inline]
     fn then_emit(&mut self, op: Op) {
         if self.is_behind() {
@@ -175,12 +177,12 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// Whether the task being done has put something off.
+    /// Whether the current task has put something off.
     fn is_behind(&self) -> bool {
         self.pending.len() > self.waiting
     }
 
-    /// Compiles the statements of a list from number `place` on.
+    /// Compiles the statements of a list from index `place` on.
     fn list(&mut self, span: Span, place: usize) {
         let tree = self.tree;
         for (place, node) in tree.children(span).iter().enumerate().skip(place) {
@@ -269,7 +271,7 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// The variables of a pipeline, as nodes, and whether they are assigned to.
+    /// The variables of a pipeline, as nodes.
     fn variables(&self, pipe: NodeId) -> (&'t [NodeId], bool) {
         match &self.tree.node(pipe).content {
             Content::Pipe(pipe) => (self.tree.children(pipe.variables), pipe.assigns),
@@ -277,7 +279,7 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// The name of the variable that a pipeline declares or assigns to.
+    /// The name of the variable that a pipeline declares or assigns.
     fn variable_name(&self, node: NodeId) -> Name {
         match &self.tree.node(node).content {
             Content::Variable(path) => self.tree.path(*path).first().copied().unwrap_or(Name::ROOT),
@@ -307,14 +309,15 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// `break`, or else `continue`: leaves the blocks inside of the loop first.
+    /// Compiles `break` (`for_good`) or `continue`: restores what the blocks inside of the loop
+    /// changed, then jumps.
     fn leave(&mut self, for_good: bool) {
         let innermost = self.loops.last();
         let left = match for_good {
             true => innermost,
             false => innermost.and_then(|last| self.loops.get(last.continued?)),
         };
-        // The parser lets neither stand outside a loop.
+        // Cannot happen: the parser rejects `break` and `continue` outside of a loop.
         let Some(&Loop { target, around, .. }) = left else { return };
         let (marks, dots) = (self.open.marks - around.marks, self.open.dots - around.dots);
         if marks + dots > 0 {
@@ -342,7 +345,7 @@ impl<'t> Compiler<'t> {
     }
 
     fn emit(&mut self, op: Op) {
-        // Of two visits in a row the first cannot be seen.
+        // If two visits follow each other directly, no error can be reported at the first.
         if let (Op::At(_), Some(last @ Op::At(_)), false) =
             (op, self.program.ops.last_mut(), self.just_bound)
         {
@@ -370,7 +373,7 @@ impl<'t> Compiler<'t> {
         Label(self.program.targets.len() as u32 - 1)
     }
 
-    /// Makes `label` lead to the end of the program as it is.
+    /// Makes `label` lead to the end of the program as it is now.
     fn bind(&mut self, label: Label) {
         self.program.targets[label.0 as usize] = self.program.ops.len() as u32;
         self.just_bound = true;

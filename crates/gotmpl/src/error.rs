@@ -1,22 +1,23 @@
-//! What went wrong with a template, and where.
+//! Errors of parsing and executing a template, with the place in the source.
 
 use std::fmt;
 
 use crate::quote::quote;
 use crate::unicode;
 
-/// Whether a template could not be read or could not be executed.
+/// Whether parsing or executing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The source is not a template.
     Parse,
-    /// The template was stopped while it ran.
+    /// The execution stopped.
     Execute,
 }
 
-/// Why a template could not be read or executed.
+/// Why a template could not be parsed, or why its execution stopped.
 ///
-/// The display is Go's own text, on one line unless a quoted part of the template has several.
+/// `Display` gives Go's own text. It has one line, unless the quoted part of the template contains
+/// line ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(Box<Report>);
 
@@ -30,17 +31,17 @@ struct Report {
     execution: Option<Execution>,
 }
 
-/// A name that a template uses and that means nothing there.
+/// A name in a template that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
     /// The name.
     pub name: String,
-    /// The names that mean something there, in no particular order.
+    /// The names that exist in its place, in no particular order.
     pub known: Vec<String>,
 }
 
 impl Unknown {
-    /// `name`, where only `known` mean something.
+    /// The unknown `name`, and the names that are `known` in its place.
     pub(crate) fn new<N: AsRef<[u8]>>(name: &[u8], known: impl IntoIterator<Item = N>) -> Unknown {
         let known = known.into_iter().map(|name| unicode::lossy(name.as_ref()).into_owned());
         Unknown { name: unicode::lossy(name).into_owned(), known: known.collect() }
@@ -55,14 +56,14 @@ struct Execution {
 }
 
 impl Error {
-    /// The source of the template `name` is wrong at `line`, where the lexer is, and at byte
-    /// `offset`.
+    /// A parse error of the template `name`. `line` is the line of the last token read, `offset`
+    /// the byte of the fault.
     pub(crate) fn parse(name: &str, line: usize, offset: usize, message: Vec<u8>) -> Error {
         let name = name.to_owned();
         Error(Box::new(Report { name, line, offset, message, unknown: None, execution: None }))
     }
 
-    /// Execution of `template` stopped at the node that starts at byte `offset` of `source` and
+    /// An execution error in `template`, at the node that starts at byte `offset` of `source` and
     /// prints as `node`.
     pub(crate) fn execute(
         name: &str,
@@ -81,19 +82,19 @@ impl Error {
         Error(Box::new(Report { name, line, offset, message, unknown: None, execution }))
     }
 
-    /// The error, whose fault is at byte `offset` of the source.
+    /// The same error, with byte `offset` of the source as the place of the fault.
     pub(crate) fn pointing_at(mut self, offset: usize) -> Error {
         self.0.offset = offset;
         self
     }
 
-    /// The error, which is about `unknown` if there is one.
+    /// The same error, with the unknown name that it is about.
     pub(crate) fn about(mut self, unknown: Option<Unknown>) -> Error {
         self.0.unknown = unknown;
         self
     }
 
-    /// Whether the template could not be read or not be executed.
+    /// Whether parsing or executing failed.
     pub fn kind(&self) -> ErrorKind {
         match self.0.execution {
             None => ErrorKind::Parse,
@@ -106,39 +107,41 @@ impl Error {
         &self.0.name
     }
 
-    /// The line of the fault, counted from 1. Of a parse error it is the line of the last token
-    /// read, which can be a little behind the fault.
+    /// The line of the fault, counted from 1. For a parse error this is the line of the last token
+    /// read, which can be later than the fault.
     pub fn line(&self) -> usize {
         self.0.line
     }
 
-    /// The bytes between the beginning of the line and the fault; known of execution errors only.
+    /// The number of bytes between the beginning of the line and the fault. `None` for a parse
+    /// error.
     pub fn column(&self) -> Option<usize> {
         self.0.execution.as_ref().map(|execution| execution.column)
     }
 
-    /// The offset of the fault in the source, in bytes.
+    /// The byte offset of the fault in the source.
     pub fn offset(&self) -> usize {
         self.0.offset
     }
 
-    /// The name of the (possibly defined) template that was being executed.
+    /// The name of the template that was executing: the parsed one, or one that its source defines.
+    /// `None` for a parse error.
     pub fn executing(&self) -> Option<&[u8]> {
         self.0.execution.as_ref().map(|execution| execution.template.as_slice())
     }
 
-    /// The part of the template that was being executed, as Go prints it.
+    /// The part of the template that was executing, as Go prints it. `None` for a parse error.
     pub fn node(&self) -> Option<&[u8]> {
         self.0.execution.as_ref().map(|execution| execution.node.as_slice())
     }
 
-    /// The name that is not known, if the error is about one: of a function, variable, template,
-    /// field or method.
+    /// The name that does not exist, if that is the fault: of a function, variable, template, field
+    /// or method.
     pub fn unknown(&self) -> Option<&Unknown> {
         self.0.unknown.as_ref()
     }
 
-    /// What is wrong, without the place. May hold any bytes, as values may.
+    /// The fault without its place. Can hold any bytes, because it can quote values.
     pub fn message(&self) -> &[u8] {
         &self.0.message
     }

@@ -1,10 +1,10 @@
-//! The builtins that make text safe inside of other languages: `html`, `js` and `urlquery`.
+//! The builtins that escape text for another language: `html`, `js` and `urlquery`.
 
 use crate::fmt::{TooLarge, print_shown};
 use crate::unicode;
 use crate::value::Value;
 
-/// A language that text is made safe for.
+/// The language that text is escaped for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escape {
     /// Content and quoted attributes of HTML.
@@ -16,8 +16,8 @@ pub(crate) enum Escape {
 }
 
 impl Escape {
-    /// Appends the builtin's result: all of `arguments` as one text, as [`print_shown`] makes
-    /// it, escaped.
+    /// Appends the builtin's result: the text of all `arguments`, as [`print_shown`] makes it,
+    /// escaped.
     ///
     /// # Errors
     ///
@@ -51,7 +51,8 @@ impl Escape {
         let mut rest = text;
         while !rest.is_empty() {
             let plain = rest.iter().position(|&byte| !self.keeps(byte)).unwrap_or(rest.len());
-            // No escape shrinks its text, so what is left needs at least as much room.
+            // An escape is never shorter than what it replaces, so the rest needs at least its own
+            // length.
             if rest.len() > end.saturating_sub(out.len()) {
                 return Err(TooLarge);
             }
@@ -65,7 +66,7 @@ impl Escape {
         if out.len() > end { Err(TooLarge) } else { Ok(()) }
     }
 
-    /// Whether `byte` stays as it is, whatever is around it.
+    /// Whether `byte` never needs an escape.
     fn keeps(self, byte: u8) -> bool {
         match self {
             Escape::Html => !matches!(byte, b'\0' | b'"' | b'\'' | b'&' | b'<' | b'>'),
@@ -79,8 +80,8 @@ impl Escape {
         }
     }
 
-    /// Appends what becomes of the start of `text`, whose first byte is not kept; gives how many
-    /// bytes that was.
+    /// Appends the escape for the start of `text`, whose first byte needs one. Returns the number
+    /// of bytes of `text` that it replaces.
     fn append_special(self, out: &mut Vec<u8>, text: &[u8]) -> usize {
         let byte = text[0];
         match self {
@@ -91,7 +92,7 @@ impl Escape {
                     b'&' => b"&amp;",
                     b'<' => b"&lt;",
                     b'>' => b"&gt;",
-                    // HTML has no way to write NUL.
+                    // HTML cannot express NUL.
                     _ => "\u{fffd}".as_bytes(),
                 });
                 1
@@ -124,7 +125,7 @@ fn append_js(out: &mut Vec<u8>, text: &[u8]) -> usize {
     width
 }
 
-/// Appends `prefix` and `code` in hexadecimal of at least `fewest` digits.
+/// Appends `prefix` and then `code` in hexadecimal, with at least `fewest` digits.
 fn append_hex(out: &mut Vec<u8>, prefix: &[u8], code: u32, fewest: u32) {
     out.extend_from_slice(prefix);
     let digits = fewest.max((32 - code.leading_zeros()).div_ceil(4));

@@ -1,7 +1,7 @@
-//! Runs a [`Program`].
+//! Executes a [`Program`]: one loop over its steps.
 //!
-//! One loop over the steps, with all that Go's executor keeps on its stack in lists: operands,
-//! variables, dots, loops, template calls. So depth costs memory, never stack.
+//! What Go's executor keeps on its stack is in lists here: operands, variables, dots, loops and
+//! template calls. So a deep template costs memory and never overflows the stack.
 
 mod call;
 mod field;
@@ -20,26 +20,27 @@ use crate::program::{Label, Op, Program};
 use crate::types::Method;
 use crate::value::Value;
 
-/// How deep template calls may nest, as in Go.
+/// How deeply template calls may nest, as in Go.
 const MAX_DEPTH: usize = 100_000;
 
-/// How much memory a template may ask for.
+/// Limits on the memory that one execution can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes that one execution may output.
+    /// The most bytes that one execution can output.
     pub output: usize,
-    /// The most bytes that `print`, `printf`, `html` and their like may make at a time.
+    /// The most bytes that one call of `print`, `printf`, `println`, `html`, `js` or `urlquery` can
+    /// return.
     pub value: usize,
 }
 
 impl Default for Limits {
-    /// 1 GiB of output, values of 256 MiB.
+    /// 1 GiB of output, 256 MiB for one text.
     fn default() -> Limits {
         Limits { output: 1 << 30, value: 256 << 20 }
     }
 }
 
-/// What is executed: a program, and what it was compiled from and against.
+/// The code to execute: a program, the tree it was compiled from, and the functions it calls.
 #[derive(Clone, Copy)]
 pub(crate) struct Code<'a> {
     pub(crate) name: &'a str,
@@ -48,8 +49,8 @@ pub(crate) struct Code<'a> {
     pub(crate) functions: &'a Table,
 }
 
-/// Executes the template number `entry` of `code` with the data `dot`, and appends what it
-/// outputs to `out`, in case of an error up to there.
+/// Executes the template number `entry` of `code` with `dot` as its dot and appends the output to
+/// `out`. After an error, `out` holds the output up to that point.
 pub(crate) fn execute(
     code: Code<'_>,
     entry: usize,
@@ -90,34 +91,34 @@ struct Executor<'a> {
     code: Code<'a>,
     library: &'a dyn Library,
     limits: Limits,
-    /// How long `out` was in the beginning.
+    /// The length of `out` before the execution.
     start: usize,
     out: &'a mut Vec<u8>,
     /// The next step.
     next: usize,
-    /// The node visited last.
+    /// The node visited last, where an error is reported.
     at: Option<NodeId>,
-    /// The template being executed.
+    /// The template that is executing.
     template: Name,
     /// The name `$`.
     root: Name,
     dot: Operand,
     operands: Vec<Operand>,
     variables: Vec<Variable>,
-    /// Where the variables of this template begin.
+    /// The index in `variables` of the first variable of this template call.
     base: usize,
-    /// The dots around `with`, innermost last.
+    /// The dots outside of each open `with`, innermost last.
     dots: Vec<Operand>,
-    /// The marks of [`Op::Mark`].
+    /// The marks set by [`Op::Mark`].
     marks: Vec<usize>,
     loops: Vec<Loop>,
-    /// The template calls, innermost last.
+    /// The template calls that wait for the current one, innermost last.
     frames: Vec<Frame>,
-    /// Methods whose arguments are being evaluated.
+    /// Methods that are looked up and whose arguments are being evaluated.
     methods: Vec<Pending>,
-    /// The arguments of a call; kept to be used again.
+    /// The arguments of the current call. Kept, so that each call can use the allocation.
     arguments: Vec<Value>,
-    /// The text that a builtin is making; kept to be used again.
+    /// The text that a builtin is making. Kept, so that each call can use the allocation.
     text: Vec<u8>,
 }
 
@@ -126,7 +127,7 @@ struct Variable {
     operand: Operand,
 }
 
-/// What a template call comes back to.
+/// What a template call restores when it returns.
 struct Frame {
     next: usize,
     at: Option<NodeId>,
@@ -135,7 +136,7 @@ struct Frame {
     dot: Operand,
 }
 
-/// A method that was looked up, and the value it belongs to.
+/// A method that was looked up, and its receiver.
 struct Pending {
     method: &'static Method,
     receiver: Value,
@@ -207,7 +208,8 @@ impl Executor<'_> {
                 }
                 Op::DotField { name, node } => {
                     let name = self.code.tree.name(name);
-                    // What most loops do. An operand that comes as a result is copied once more.
+                    // The usual case in a loop. Pushing directly avoids a copy of the operand
+                    // through `Place`.
                     if let Some(element) = field::slot_of(&self.dot, name) {
                         self.operands.push(Operand::Element(element));
                     } else {
@@ -283,17 +285,17 @@ impl Executor<'_> {
         self.next = self.code.program.targets[label.0 as usize] as usize;
     }
 
-    /// Takes the top of the operands. The compiler sees to it that there is one.
+    /// Pops the top operand. The compiler makes sure that there is one.
     fn take(&mut self) -> Operand {
         self.operands.pop().unwrap_or_default()
     }
 
-    /// Drops the top of the operands where it is.
+    /// Drops the top operand.
     fn drop_top(&mut self) {
         self.operands.truncate(self.operands.len().saturating_sub(1));
     }
 
-    /// Another of the operand on top.
+    /// A clone of the top operand.
     fn top(&self) -> Operand {
         self.operands.last().cloned().unwrap_or_default()
     }
@@ -307,7 +309,7 @@ impl Executor<'_> {
         Ok(&mut self.variables[place].operand)
     }
 
-    /// Where the newest variable called `name` is.
+    /// The index of the variable called `name` that was declared last.
     fn variable_place(&self, name: Name) -> Result<usize, Failure> {
         let mut variables = self.variables[self.base..].iter();
         match variables.rposition(|variable| variable.name == name) {
@@ -327,7 +329,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Outputs the value of the action `node`.
+    /// Outputs the top operand, the value of the action `node`.
     fn print(&mut self, node: NodeId) -> Result<(), Failure> {
         let room = self.room();
         let out = &mut *self.out;
@@ -350,7 +352,7 @@ impl Executor<'_> {
         })
     }
 
-    /// How many bytes may still be output.
+    /// The number of bytes that can still be output.
     fn room(&self) -> usize {
         self.limits.output.saturating_sub(self.out.len() - self.start)
     }
@@ -359,7 +361,7 @@ impl Executor<'_> {
         format!("the output is larger than {} bytes", self.limits.output).into()
     }
 
-    /// Puts back the dot, and drops the variables, of that many blocks.
+    /// Leaves that many blocks: drops the variables since their marks and restores the dot.
     fn unwind(&mut self, marks: usize, dots: usize) {
         self.marks.truncate(self.marks.len() - marks.saturating_sub(1).min(self.marks.len()));
         if marks > 0
@@ -388,7 +390,7 @@ impl Executor<'_> {
         self.begin(template, start, argument);
     }
 
-    /// Goes to the start of a template.
+    /// Starts a template with its dot.
     fn begin(&mut self, template: Name, start: Label, dot: Operand) {
         self.template = template;
         self.base = self.variables.len();
@@ -397,7 +399,7 @@ impl Executor<'_> {
         self.jump(start);
     }
 
-    /// Goes back to where the template was called; false if that is outside.
+    /// Returns to the caller of the template. False if the caller is not a template.
     fn return_from_template(&mut self) -> bool {
         let Some(frame) = self.frames.pop() else { return false };
         self.variables.truncate(self.base);
@@ -421,7 +423,7 @@ impl Executor<'_> {
             .about(unknown)
     }
 
-    /// The template that cannot be called, if that is where execution is.
+    /// The unknown template, if the execution stopped at a call of one.
     fn unknown_template(&self) -> Option<Unknown> {
         let tree = self.code.tree;
         let Content::Template(name, _) = tree.node(self.at?).content else { return None };

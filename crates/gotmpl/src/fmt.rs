@@ -1,12 +1,11 @@
-//! Go's `fmt`: how values become text, in actions and through `print`, `println` and `printf`.
+//! Go's `fmt`: the text of values, in actions and for `print`, `println` and `printf`.
 //!
-//! Every entry point appends to a vector and is given the most bytes it may append, so that no
-//! template can make one value as large as it likes. Values are walked without recursion: how
-//! deeply they are nested is up to the template as well.
+//! Every entry point appends to a vector, up to a limit that the caller gives, so that no template
+//! can make one text of any size. Nested values are walked without recursion, because a template
+//! decides how deeply they nest.
 //!
-//! What may be relied on: the text is Go 1.27's, byte for byte, also for verbs that do not fit
-//! their argument. The exceptions are addresses (`%p`, and pointers inside of other values),
-//! which differ from run to run in Go too.
+//! The text is that of Go 1.27, byte for byte, also for verbs that do not fit their argument. Only
+//! addresses differ (`%p`, and pointers inside of other values); in Go they differ from run to run.
 
 mod directive;
 mod float;
@@ -22,7 +21,7 @@ use self::spec::Spec;
 use self::walk::Printer;
 use crate::value::Value;
 
-/// More bytes than the limit would have to be appended. Some of them may have been.
+/// The text would exceed the limit. A part of it may have been appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
@@ -34,10 +33,11 @@ impl std::fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// What stands for nil where a template shows a value.
+/// The text of nil in an action.
 const NO_VALUE: &[u8] = b"<no value>";
 
-/// Appends `value` as an action shows it: `%v`, with `<no value>` for nil and pointers followed.
+/// Appends `value` as an action prints it: like `%v`, but nil is `<no value>` and a pointer is
+/// followed.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value, limit: usize) -> Res
     show(&mut Printer::new(out, limit), value)
 }
 
-/// Prints `value` as an action shows it.
+/// Prints `value` as an action does.
 fn show(printer: &mut Printer<'_>, value: &Value) -> Result<(), TooLarge> {
     match value {
         Value::Nil => printer.push(NO_VALUE),
@@ -57,8 +57,8 @@ fn show(printer: &mut Printer<'_>, value: &Value) -> Result<(), TooLarge> {
     }
 }
 
-/// Appends all of `arguments` as Go's `fmt.Print`: a blank between two of which neither is a
-/// string.
+/// Appends all `arguments` as Go's `fmt.Print` does: with a blank between two arguments if neither
+/// is a string.
 ///
 /// # Errors
 ///

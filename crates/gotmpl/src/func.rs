@@ -1,4 +1,4 @@
-//! The functions a template can call, with the signatures Go would give them.
+//! The functions that templates can call, and their Go signatures.
 
 use std::fmt;
 
@@ -10,13 +10,15 @@ use crate::error::Unknown;
 use crate::types::{STRINGS, Type};
 use crate::value::{Map, Slice, Struct, Value};
 
-/// Why a function gave no result: the text after `error calling NAME: `.
+/// Why a function returned no result: the text that stands after `error calling NAME: `.
 ///
-/// Go tells errors from panics; a template does not, and neither does this.
+/// Go distinguishes returned errors from panics. Templates see the same text for both, so this type
+/// does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(Reason);
 
-/// Two variants, as large as the common one alone: failures are in many results.
+/// The rare variant is boxed: every result of a function has room for a failure, so it must be
+/// small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
     Message(Bytes),
@@ -24,17 +26,17 @@ enum Reason {
 }
 
 impl Failure {
-    /// A failure with the text `message`, which may hold any bytes.
+    /// A failure with the text `message`, which can hold any bytes.
     pub fn new(message: impl Into<Bytes>) -> Failure {
         Failure(Reason::Message(message.into()))
     }
 
-    /// A failure about a name that is not known.
+    /// A failure about a name that does not exist.
     pub(crate) fn unknown(message: impl Into<Bytes>, unknown: Unknown) -> Failure {
         Failure(Reason::Unknown(Box::new((message.into(), unknown))))
     }
 
-    /// The text.
+    /// The text of the failure.
     pub fn message(&self) -> &Bytes {
         match &self.0 {
             Reason::Message(message) => message,
@@ -42,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// The name that is not known, if the failure is about one.
+    /// The name that does not exist, if the failure is about one.
     pub(crate) fn about(&self) -> Option<&Unknown> {
         match &self.0 {
             Reason::Message(_) => None,
@@ -71,46 +73,47 @@ impl From<&'static str> for Failure {
     }
 }
 
-/// A Rust type that stands for a Go type in a function's parameters.
+/// A Rust type that a registered function takes as an argument of a Go type.
 pub trait Argument: Sized {
     /// The Go type.
     const TYPE: Type;
 
-    /// The argument from a value that is of the Go type already; `None` if it is not.
+    /// Converts a value of that Go type. `None` if the value has another type.
     fn from_value(value: Value) -> Option<Self>;
 }
 
-/// The rest of the arguments, Go's `...T`: any number, each of type `T`.
+/// The remaining arguments, Go's `...T`: any number, each of type `T`.
 ///
-/// Only the last parameter of a function can be one.
+/// Must be the last parameter of a function.
 #[derive(Clone, Debug)]
 pub struct Rest<T>(pub Vec<T>);
 
-/// A `[]string` parameter that sees and can change the caller's own elements.
+/// A `[]string` parameter that gives access to the caller's own slice, so that a function can
+/// change it in place.
 #[derive(Clone, Debug)]
 pub struct Strings(pub Slice);
 
-/// A Rust type that stands for the result of a function.
+/// A Rust type that a registered function returns.
 pub trait Returned {
     /// The Go type of the result.
     const TYPE: Type;
 
-    /// The result as a template sees it.
+    /// The result as a value.
     ///
     /// # Errors
     ///
-    /// The function's own failure, if the type has a place for one.
+    /// The failure of the function, if the type can hold one.
     fn into_value(self) -> Result<Value, Failure>;
 }
 
-/// A parameter of a function: one [`Argument`], or the [`Rest`].
+/// A parameter of a registered function: one [`Argument`], or the [`Rest`].
 pub trait Parameter: Sized {
-    /// The Go type of one argument.
+    /// The Go type of one argument for the parameter.
     const TYPE: Type;
-    /// Whether the parameter stands for any number of arguments.
+    /// Whether the parameter takes any number of arguments.
     const VARIADIC: bool;
 
-    /// Takes what belongs to the parameter from the arguments that are left.
+    /// Takes the arguments of this parameter from those that are left.
     fn take(arguments: &mut std::slice::IterMut<'_, Value>) -> Option<Self>;
 }
 
@@ -132,7 +135,7 @@ impl<T: Argument> Parameter for Rest<T> {
     }
 }
 
-/// A closure that can be registered; `P` is the tuple of its parameters' types.
+/// A closure that can be registered. `P` is the tuple of its parameter types.
 pub trait Native<C: ?Sized, P>: Send + Sync + 'static {
     /// The Go signature.
     fn signature() -> Signature;
@@ -141,7 +144,7 @@ pub trait Native<C: ?Sized, P>: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What the closure says.
+    /// The failure of the closure.
     fn call(&self, context: &C, arguments: &mut [Value]) -> Result<Value, Failure>;
 }
 
@@ -182,16 +185,16 @@ native!(P1 P2 P3 P4 P5 P6);
 /// The Go signature of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// The types of the parameters; of a variadic function the last is the type of one extra
+    /// The types of the parameters. For a variadic function, the last is the type of each extra
     /// argument.
     pub params: Vec<Type>,
-    /// Whether the last parameter stands for any number of arguments.
+    /// Whether the last parameter takes any number of arguments.
     pub variadic: bool,
     /// The type of the result.
     pub result: Type,
 }
 
-/// What the engine knows of a function apart from how to run it.
+/// A function without its body: what the parser, compiler and executor need.
 pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) signature: Signature,
@@ -211,12 +214,12 @@ impl Table {
         self.by_name.values().map(|place| self.get(*place).name.as_str())
     }
 
-    /// The place of the function called `name`.
+    /// The index of the function called `name`.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
         self.by_name.get(name).copied()
     }
 
-    /// The function at `place`, which came from [`find`](Table::find).
+    /// The function at index `place`, which came from [`find`](Table::find).
     pub(crate) fn get(&self, place: usize) -> &Known {
         &self.functions[place]
     }
@@ -229,11 +232,10 @@ impl Table {
 
 type Body<C> = dyn Fn(&C, &mut [Value]) -> Result<Value, Failure> + Send + Sync;
 
-/// The functions that templates of one kind can call.
+/// The functions that templates can call.
 ///
-/// A function is registered as a Rust closure, and its Go signature follows from the closure's
-/// types, so that a wrong count or type of arguments is reported in Go's words before the
-/// closure is reached:
+/// A function is registered as a Rust closure. The closure's types give the Go signature, so that a
+/// wrong number or type of arguments is reported in Go's words before the closure is called:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -246,17 +248,16 @@ type Body<C> = dyn Fn(&C, &mut [Value]) -> Result<Value, Failure> + Send + Sync;
 /// });
 /// ```
 ///
-/// `C` is the context an execution hands to each function: whatever they need to know of the
-/// outside. The builtins (`and`, `index`, `printf`, …) are always there; a function registered
-/// under the name of a builtin takes its place.
+/// `C` is the type of the context that each execution passes to the functions. The builtins (`and`,
+/// `index`, `printf`, …) always exist. A function registered under a builtin's name replaces it.
 pub struct Functions<C: ?Sized> {
     table: Table,
-    /// One for each function of the table; builtins have none.
+    /// The body of each function of the table; `None` for a builtin.
     bodies: Vec<Option<Box<Body<C>>>>,
 }
 
 impl<C: ?Sized> Functions<C> {
-    /// The builtins of Go's text/template and nothing else.
+    /// The builtins of Go's text/template and no other function.
     pub fn new() -> Functions<C> {
         let mut functions = Functions { table: Table::default(), bodies: Vec::new() };
         for builtin in Builtin::ALL {
@@ -270,13 +271,13 @@ impl<C: ?Sized> Functions<C> {
         functions
     }
 
-    /// Adds `function` as `name`, in place of any function of that name.
+    /// Registers `function` as `name`. Replaces a function of that name.
     pub fn add<P, F: Native<C, P>>(&mut self, name: &str, function: F) {
         self.add_body(name, F::signature(), Box::new(move |cx, args| function.call(cx, args)));
     }
 
-    /// Adds a function with a signature of its own. `function` is called with arguments that are
-    /// of the types in `signature` and as many as it says.
+    /// Registers a function with an explicit signature, for Go types that no Rust type stands for.
+    /// `function` gets as many arguments as `signature` says, each of its type.
     pub fn add_raw(
         &mut self,
         name: &str,
@@ -318,13 +319,14 @@ impl<C: ?Sized> fmt::Debug for Functions<C> {
     }
 }
 
-/// Functions with the context they run in: what the executor calls, whatever the context's type.
+/// Registered functions with their context. A trait object, so that the executor does not depend on
+/// the type of the context.
 pub(crate) trait Library {
-    /// Calls the function at `place` of the table, which must not be a builtin.
+    /// Calls the function at index `place` of the table, which must not be a builtin.
     fn call(&self, place: usize, arguments: &mut [Value]) -> Result<Value, Failure>;
 }
 
-/// The [`Library`] of one execution.
+/// The [`Library`] of one execution: the functions and its context.
 pub(crate) struct Bound<'a, C: ?Sized> {
     pub(crate) functions: &'a Functions<C>,
     pub(crate) context: &'a C,
@@ -388,8 +390,8 @@ macro_rules! returned {
     )*};
 }
 
-// The result types of functions matter to a template only in that `interface {}` is one; of a
-// slice, map or struct the value itself knows the exact type.
+// Of the result types, templates can only tell `interface {}` from all others. A slice, map or
+// struct knows its exact type itself.
 returned! {
     bool => Type::Bool,
     i64 => Type::Int,

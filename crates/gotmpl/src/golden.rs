@@ -1,12 +1,12 @@
-//! Tables of cases whose answers were written by Go 1.27.3, in `tests/golden`.
+//! Tables of cases whose answers Go 1.27.3 wrote, in `tests/golden`.
 //!
-//! One case a line, tab-separated: what is asked, then what Go answers. `#` begins a comment.
-//! Answers are compared byte for byte, and a table with nothing in it fails.
+//! Each line is one case, tab-separated: the question, then Go's answer. `#` begins a comment.
+//! Answers are compared byte for byte. An empty table fails the test.
 
 use std::fs;
 
-/// Asks `answer` about each line of the table `name` and compares all the fields it gives with
-/// the last ones of the line.
+/// For each line of the table `name`, compares the fields that `answer` returns with the last
+/// fields of the line.
 pub(crate) fn check(name: &str, answer: impl Fn(&[&str]) -> Vec<String>) {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     let table = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -26,13 +26,13 @@ pub(crate) fn check(name: &str, answer: impl Fn(&[&str]) -> Vec<String>) {
     assert!(faults.is_empty(), "{} of {cases} cases of {name} differ:\n{shown}", faults.len());
 }
 
-/// The bytes that a field of hexadecimal digits stands for.
+/// The bytes written as hexadecimal digits in a field.
 pub(crate) fn bytes(field: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).expect("a hexadecimal digit");
     field.as_bytes().chunks(2).map(|pair| (digit(pair[0]) * 16 + digit(pair[1])) as u8).collect()
 }
 
-/// `bytes` as a field of hexadecimal digits.
+/// `bytes` as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,8 +1,8 @@
 //! Cuts the source of a template into tokens.
 //!
-//! Everything is bytes; only names and the characters shown in errors are looked at as code
-//! points. A fault becomes the token [`Kind::Error`], because what the parser says of it depends on
-//! where the parser is.
+//! The source is bytes, not text. Only names, and characters that an error shows, are decoded. A
+//! fault becomes a token of kind [`Kind::Error`] instead of an error, because the wording depends
+//! on where the parser meets it.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use memchr::{memchr, memmem};
 use crate::quote::quote;
 use crate::unicode::{self, REPLACEMENT};
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Error,
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
     Field,
     Identifier,
     Variable,
-    // Keywords, among which Go counts the dot and nil.
+    // Keywords. Go counts the dot and `nil` among them.
     Dot,
     Nil,
     Block,
@@ -70,7 +70,7 @@ impl Kind {
     }
 }
 
-/// A token: its kind and where its text is.
+/// A token: its kind and the place of its text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
@@ -78,13 +78,13 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Where the text begins.
+    /// The byte where the text begins.
     pub(crate) fn start(&self) -> usize {
         self.extent.range().start
     }
 }
 
-/// Where a piece of the source is. The source is below 4 GiB.
+/// A place in the source, as a range of bytes. The source is below 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     start: u32,
@@ -92,12 +92,12 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// From byte `start` up to `end`.
+    /// The bytes from `start` up to, but not including, `end`.
     pub(crate) fn new(start: usize, end: usize) -> Extent {
         Extent { start: start as u32, end: end as u32 }
     }
 
-    /// The places of its bytes.
+    /// The bytes as a range.
     pub(crate) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -109,12 +109,13 @@ impl Extent {
 
 const LEFT: &[u8] = b"{{";
 const RIGHT: &[u8] = b"}}";
-/// A minus and a space, in the order that the side asks for.
+/// The length of a trim marker: `- ` on the left side, ` -` on the right.
 const TRIM_MARKER: usize = 2;
 
-/// How many bytes of source there are to a token where there is little text and names are short.
+/// The bytes of source for each token, in a template with little text and short names. Used to
+/// reserve room.
 const BYTES_PER_TOKEN: usize = 3;
-/// For how many tokens there is room from the beginning, at most.
+/// The most tokens that room is reserved for.
 const MOST_EXPECTED: usize = 1 << 16;
 
 /// The tokens of a source. The last one is of kind [`Kind::Eof`] or [`Kind::Error`].
@@ -126,8 +127,8 @@ pub(crate) struct Tokens<'s> {
 }
 
 impl<'s> Tokens<'s> {
-    /// The tokens of `source`. `break` and `continue` are keywords only where they are not in
-    /// `not_keywords`, the ones that are names of functions.
+    /// The tokens of `source`. `not_keywords` holds those of `break` and `continue` that are names
+    /// of registered functions; they become identifiers.
     pub(crate) fn of(source: &'s [u8], not_keywords: &[Kind]) -> Tokens<'s> {
         let mut lexer = Lexer {
             source,
@@ -140,12 +141,12 @@ impl<'s> Tokens<'s> {
         Tokens { source, tokens: lexer.tokens, fault }
     }
 
-    /// How many tokens there are.
+    /// The number of tokens.
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()
     }
 
-    /// The token at `place`; the last one if there are not as many.
+    /// The token at `place`, or the last token if `place` is beyond the end.
     #[inline]
     pub(crate) fn get(&self, place: usize) -> Token {
         match self.tokens.get(place) {
@@ -160,7 +161,7 @@ impl<'s> Tokens<'s> {
         self.tokens.last().copied().unwrap_or(Token { kind: Kind::Eof, extent: end })
     }
 
-    /// How a token is shown in errors.
+    /// The token as error texts show it.
     pub(crate) fn show(&self, token: Token) -> String {
         let text = self.source.get(token.extent.range()).unwrap_or_default();
         match token.kind {
@@ -173,21 +174,21 @@ impl<'s> Tokens<'s> {
     }
 }
 
-/// The source and how far it has been read.
+/// The source, and how far it has been read.
 struct Lexer<'l> {
     source: &'l [u8],
     position: usize,
-    /// How many parentheses are open in the action.
+    /// The number of open parentheses in the current action.
     parens: usize,
     tokens: Vec<Token>,
     not_keywords: &'l [Kind],
 }
 
-/// A kind of token, and how long it is.
+/// The kind and the length of a token.
 type Piece = (Kind, usize);
 
 impl Lexer<'_> {
-    /// Reads all of the source, or up to a fault, which it gives.
+    /// Reads the whole source, or up to the first fault, whose text it returns.
     fn run(&mut self) -> Result<(), String> {
         let read = self.texts_and_actions();
         let last = if read.is_ok() { Kind::Eof } else { Kind::Error };
@@ -214,7 +215,8 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// Passes over the text up to the left delimiter at `delim`, and gives the place behind that.
+    /// Adds the text before the left delimiter at `delim` as a token. Returns the place behind the
+    /// delimiter and its trim marker.
     fn text_before(&mut self, delim: usize) -> usize {
         let text = &self.source[self.position..delim];
         let content = delim + LEFT.len();
@@ -227,7 +229,7 @@ impl Lexer<'_> {
         if trimmed { content + TRIM_MARKER } else { content }
     }
 
-    /// Passes over a comment and the delimiter that has to follow.
+    /// Skips a comment and the right delimiter, which must follow at once.
     fn comment(&mut self) -> Result<(), String> {
         let inner = self.position + 2;
         let Some(length) = memmem::find(&self.source[inner..], b"*/") else {
@@ -245,7 +247,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// Reads the rest of an action and its right delimiter.
+    /// Reads the rest of an action, with its right delimiter.
     fn action(&mut self) -> Result<(), String> {
         let source = self.source;
         self.parens = 0;
@@ -257,7 +259,7 @@ impl Lexer<'_> {
             let (kind, length) = match first {
                 b' ' | b'\t' | b'\r' | b'\n' => {
                     let length = rest.leading_space();
-                    // The last one may belong to a trim marker.
+                    // The last blank can be the first byte of the trim marker ` -}}`.
                     if !rest[length..].starts_with(b"-}}") {
                         (Kind::Space, length)
                     } else if length > 1 {
@@ -310,7 +312,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// The end of an action: a right delimiter behind a trim marker of that length.
+    /// Ends an action: adds the right delimiter, which follows a trim marker of length `marker`.
     fn close(&mut self, marker: usize) -> Result<(), String> {
         if self.parens > 0 {
             return Err("unclosed left paren".to_owned());
@@ -320,7 +322,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// The word that `rest` begins with.
+    /// Reads the word at the start of `rest`: a keyword, `true`, `false` or an identifier.
     fn identifier(&self, rest: &[u8]) -> Result<Piece, String> {
         let length = name(rest)?;
         let kind = match keyword(&rest[..length]) {
@@ -330,7 +332,7 @@ impl Lexer<'_> {
         Ok((kind, length))
     }
 
-    /// Adds the token that begins here.
+    /// Adds a token of this kind and length at the current position.
     #[inline]
     fn push(&mut self, kind: Kind, length: usize) {
         let end = self.position + length;
@@ -343,8 +345,8 @@ impl Lexer<'_> {
     }
 }
 
-/// The length of the name that `text` begins with, which may be none; or what is wrong about what
-/// follows it.
+/// The length of the name at the start of `text`, which can be 0. The error is for a character that
+/// may not follow a name.
 #[inline]
 fn name(text: &[u8]) -> Result<usize, String> {
     let length = name_length(text);
@@ -357,7 +359,7 @@ fn name(text: &[u8]) -> Result<usize, String> {
     }
 }
 
-/// A string or character literal that ends at the next unescaped quote on the line.
+/// A string or character literal: up to the next unescaped quote of the same line.
 fn quoted(text: &[u8], kind: Kind) -> Result<Piece, String> {
     let quote = text.first();
     let mut length = 1;
@@ -375,7 +377,7 @@ fn quoted(text: &[u8], kind: Kind) -> Result<Piece, String> {
     })
 }
 
-/// What looks like a number; whether it is one the parser finds out.
+/// A token that looks like a number. The parser decides whether it is one.
 fn number(text: &[u8]) -> Result<Piece, String> {
     let mut scan = Scan { text, length: 0 };
     let mut good = scan.number();
@@ -390,15 +392,15 @@ fn number(text: &[u8]) -> Result<Piece, String> {
     }
 }
 
-/// A text and how much of it belongs to a number.
+/// A text, and how many of its bytes belong to the number.
 struct Scan<'s> {
     text: &'s [u8],
     length: usize,
 }
 
 impl Scan<'_> {
-    /// Passes over what looks like a number of one part. False if it runs into a name, whose first
-    /// character is then passed over as well.
+    /// Skips a number of one part. Returns false if a letter or digit follows directly; that
+    /// character is then skipped too, so that the error shows it.
     fn number(&mut self) -> bool {
         self.accept(b"+-");
         let mut digits: &[u8] = b"0123456789_";
@@ -444,7 +446,7 @@ impl Scan<'_> {
     }
 }
 
-/// The first character of `text`, as errors show it.
+/// The first character of `text`, for error texts.
 fn character(text: &[u8]) -> char {
     unicode::decode(text).0.unwrap_or(REPLACEMENT)
 }
@@ -467,13 +469,14 @@ fn keyword(word: &[u8]) -> Kind {
     }
 }
 
-/// `c` as Go's `%#U` prints it.
+/// `c` in the form of Go's `%#U`: `U+0041 'A'`.
 fn code_point(c: char) -> String {
     let code = u32::from(c);
     if unicode::is_printable(c) { format!("U+{code:04X} '{c}'") } else { format!("U+{code:04X}") }
 }
 
-/// The place of the first left delimiter. Text is short as a rule, and braces are rare in it.
+/// The place of the first left delimiter. A plain loop: text between delimiters is usually short,
+/// and braces are rare in it.
 fn left_delim(text: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
@@ -485,7 +488,7 @@ fn left_delim(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Which bytes of ASCII may be in a name.
+/// For each ASCII byte, whether it can be in a name.
 const IN_NAMES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -496,7 +499,7 @@ const IN_NAMES: [bool; 256] = {
     table
 };
 
-/// How long the name is that `text` begins with.
+/// The length of the name at the start of `text`.
 fn name_length(text: &[u8]) -> usize {
     let mut length = 0;
     loop {
@@ -519,7 +522,7 @@ fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// The four bytes that count as space in a template, at the ends of a piece of it.
+/// Trimming of the four bytes that a template takes as white space.
 trait Spaced {
     fn leading_space(&self) -> usize;
     fn trim_space_end(&self) -> &[u8];

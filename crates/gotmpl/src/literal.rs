@@ -1,4 +1,4 @@
-//! Literals take the type that their place asks for.
+//! Literals take the type that the place where they are written asks for.
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ use crate::number::Number;
 use crate::program::Constant;
 use crate::types::{Kind, Type};
 
-/// The literal `id` as an argument for a parameter of type `ty`; or why it cannot be one.
+/// The literal `id` as an argument for a parameter of type `ty`, or the text of the error.
 pub(crate) fn as_argument(tree: &Tree, id: NodeId, ty: Type) -> Result<Constant, Bytes> {
     let content = tree.node(id).content;
     let number = match content {
@@ -49,7 +49,7 @@ pub(crate) fn as_argument(tree: &Tree, id: NodeId, ty: Type) -> Result<Constant,
     }
 }
 
-/// The literal `id` where nothing asks for a type; or why it is none.
+/// The literal `id` where no type is asked for, or the text of the error.
 pub(crate) fn ideal(tree: &Tree, id: NodeId) -> Result<Constant, Bytes> {
     match tree.node(id).content {
         Content::Bool(value) => Ok(Constant::Bool(value)),
@@ -71,8 +71,8 @@ pub(crate) fn ideal(tree: &Tree, id: NodeId) -> Result<Constant, Bytes> {
     }
 }
 
-/// Whether a number is written as a float. A sign before `0x` hides from Go that the number is
-/// hexadecimal, so `-0x1E` is a float.
+/// Whether a number is written like a float. Go does not notice that a number is hexadecimal if a
+/// sign stands before `0x`; so it takes `-0x1E` for a float.
 fn looks_like_float(text: &[u8]) -> bool {
     let has = |bytes: &[u8]| text.iter().any(|byte| bytes.contains(byte));
     let hex_integer = text.len() > 2 && matches!(text, [b'0', b'x' | b'X', ..]) && !has(b"pP");

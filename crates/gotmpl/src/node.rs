@@ -1,7 +1,7 @@
-//! The parts of a parsed template, and how Go prints them.
+//! The nodes of a parsed template, and how Go prints them in errors.
 //!
-//! Nodes live in one list and name each other by their places in it, so that templates may nest
-//! as deeply as they like: nothing here recurses, dropping included.
+//! All nodes of a source are in one list and refer to each other by index. So a template can nest
+//! to any depth: neither printing nor dropping a tree recurses.
 
 use std::ops::Range;
 
@@ -12,16 +12,16 @@ use crate::lex::Extent;
 use crate::number::Number;
 use crate::quote::quote;
 
-/// A node of a [`Tree`].
+/// The index of a node of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NodeId(u32);
 
-/// A name of a field, variable or template: equal ones have equal ids.
+/// The index of a name of a field, variable or template. Equal names have equal indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Name(u32);
 
 impl Name {
-    /// The name `$`, which every tree has first.
+    /// The name `$`, the first name of every tree.
     pub(crate) const ROOT: Name = Name(0);
 
     pub(crate) fn index(self) -> usize {
@@ -29,7 +29,7 @@ impl Name {
     }
 }
 
-/// Some consecutive entries of one of the tree's lists.
+/// A range of indexes in one of the tree's lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -46,7 +46,7 @@ impl Span {
     }
 }
 
-/// A node: where it is in the source, and what it is.
+/// A node: its place in the source and its content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     position: u32,
@@ -54,17 +54,17 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// The byte that errors point at; not always the first one.
+    /// The byte of the source where errors point. It is not always the first byte of the node.
     pub(crate) fn position(&self) -> usize {
         self.position as usize
     }
 }
 
-/// What a node is. Statements first, then expressions. Kept small: what is seldom or large is in
-/// lists of the tree.
+/// What a node is: the statements first, then the expressions. The type is kept small (it is copied
+/// often), so numbers, strings and lists are in lists of the tree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
-    /// Bytes of the source that are output as they are.
+    /// A piece of the source that is output as it is.
     Text(Extent),
     /// A pipeline whose value is output.
     Action(NodeId),
@@ -72,42 +72,42 @@ pub(crate) enum Content {
     Branch(Branch),
     Break,
     Continue,
-    /// The call of a template with the value of a pipeline.
+    /// A template call: the name, and the pipeline that gives the dot.
     Template(Name, Option<NodeId>),
 
     Pipe(Pipe),
-    /// An operand and its arguments.
+    /// A command: an operand, then its arguments.
     Command(Span),
-    /// The call of the function at this place of the table.
+    /// A function: its name in the source, and its index in the table of functions.
     Function(Extent, u32),
-    /// A variable and the fields after it.
+    /// A variable and the fields after it: `$x.a.b`.
     Variable(Span),
-    /// Fields of the dot.
+    /// Fields of the dot: `.a.b`.
     Field(Span),
-    /// Fields of what another node gives.
+    /// Fields of the value of another node: `(f).a.b`.
     Chain(NodeId, Span),
     Dot,
     Nil,
     Bool(bool),
-    /// A number or character as it is written, and what it means: see [`Tree::number`].
+    /// A number or character: its text in the source, and the index for [`Tree::number`].
     Number(Extent, u32),
-    /// A string as it is written, and what it means: see [`Tree::string`].
+    /// A string: its text in the source, and the index for [`Tree::string`].
     String(Extent, u32),
 }
 
-/// A statement that chooses what to execute.
+/// `if`, `with` or `range`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Branch {
     pub(crate) choice: Choice,
     pub(crate) pipe: NodeId,
     pub(crate) list: Span,
-    /// The list after `else`.
+    /// The statements after `else`.
     pub(crate) otherwise: Span,
-    /// Whether variables are declared within.
+    /// Whether the pipeline declares variables.
     pub(crate) declares: bool,
 }
 
-/// By what a [`Branch`] chooses.
+/// Which of the three statements a [`Branch`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     If,
@@ -120,7 +120,7 @@ pub(crate) enum Choice {
 pub(crate) struct Pipe {
     /// The variables that get the value, as nodes.
     pub(crate) variables: Span,
-    /// Whether the variables are there already: `=`, not `:=`.
+    /// Whether the variables exist already (`=`) or are declared here (`:=`).
     pub(crate) assigns: bool,
     pub(crate) commands: Span,
 }
@@ -136,12 +136,12 @@ pub(crate) struct Tree {
     strings: Vec<Bytes>,
     names: Vec<Bytes>,
     names_by_text: HashMap<Bytes, Name>,
-    /// What each template consists of.
+    /// For each template, its name and its statements.
     pub(crate) templates: Vec<(Name, Span)>,
 }
 
 impl Tree {
-    /// The tree of `source`, which is to have about `nodes` nodes, without any.
+    /// An empty tree of `source`, with room for about `nodes` nodes.
     pub(crate) fn new(source: Bytes, nodes: usize) -> Tree {
         Tree {
             source,
@@ -157,7 +157,8 @@ impl Tree {
     }
 
     pub(crate) fn add(&mut self, position: usize, content: Content) -> NodeId {
-        // The source is below 4 GiB, and a node takes at least one byte of it.
+        // This cannot overflow: the source is below 4 GiB, and each node takes at least one byte of
+        // it.
         let id = NodeId(self.nodes.len() as u32);
         self.nodes.push(Node { position: position as u32, content });
         id
@@ -179,14 +180,14 @@ impl Tree {
         Span { start, end: self.children.len() as u32 }
     }
 
-    /// `children` with `node` behind them; they must be the newest, or none.
+    /// The list `children` with `node` added. `children` must be the list made last, or empty.
     pub(crate) fn longer_children(&mut self, children: Span, node: NodeId) -> Span {
         self.children.push(node);
         let end = self.children.len() as u32;
         Span { start: if children.len() == 0 { end - 1 } else { children.start }, end }
     }
 
-    /// Moves the nodes from place `first` on out of `nodes`.
+    /// Moves the nodes from index `first` on out of `nodes` into a list of the tree.
     pub(crate) fn take_children(&mut self, nodes: &mut Vec<NodeId>, first: usize) -> Span {
         let span = self.add_children(nodes.get(first..).unwrap_or_default());
         nodes.truncate(first);
@@ -199,7 +200,7 @@ impl Tree {
         Span { start, end: self.path_names.len() as u32 }
     }
 
-    /// `path` with `name` behind it; without a copy if `path` is the newest.
+    /// The path with `name` added. Copies the path unless it is the one made last.
     pub(crate) fn longer_path(&mut self, path: Span, name: Name) -> Span {
         let mut start = path.start;
         if path.range().end < self.path_names.len() {
@@ -210,7 +211,7 @@ impl Tree {
         Span { start, end: self.path_names.len() as u32 }
     }
 
-    /// The id of the name `text`.
+    /// The index of the name `text`.
     pub(crate) fn intern(&mut self, text: &[u8]) -> Name {
         if let Some(name) = self.names_by_text.get(text) {
             return *name;
@@ -218,7 +219,7 @@ impl Tree {
         self.add_name(Bytes::copy_from_slice(text))
     }
 
-    /// The id of the name that the source has there.
+    /// The index of the name that is written at this place of the source.
     pub(crate) fn intern_written(&mut self, written: Extent) -> Name {
         if let Some(name) = self.names_by_text.get(self.written(written)) {
             return *name;
@@ -254,17 +255,17 @@ impl Tree {
         &self.path_names[span.range()]
     }
 
-    /// What the source has there.
+    /// The text at this place of the source.
     pub(crate) fn written(&self, extent: Extent) -> &[u8] {
         &self.source[extent.range()]
     }
 
-    /// What the number at `place` means; the place is from [`Content::Number`].
+    /// The meaning of a number; `place` is from [`Content::Number`].
     pub(crate) fn number(&self, place: u32) -> &Number {
         &self.numbers[place as usize]
     }
 
-    /// What the string at `place` means; the place is from [`Content::String`].
+    /// The meaning of a string; `place` is from [`Content::String`].
     pub(crate) fn string(&self, place: u32) -> &Bytes {
         &self.strings[place as usize]
     }
@@ -273,19 +274,19 @@ impl Tree {
         &self.names[name.index()]
     }
 
-    /// The place of the template called `name` among the templates.
+    /// The index of the template called `name`.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
         let name = self.names_by_text.get(name)?;
         self.templates.iter().position(|(other, _)| other == name)
     }
 
-    /// The node as Go prints it in errors: spacing, comments and trim markers are gone, literals
-    /// are as they were written.
+    /// The node as Go prints it in errors: without comments and trim markers, with Go's spacing,
+    /// and with literals as they are written.
     ///
-    /// Only what errors can point at is printed: the lists of branches are not.
+    /// Errors never point at the lists of a branch, so those are not printed.
     pub(crate) fn print(&self, id: NodeId) -> Vec<u8> {
         let mut out = Vec::new();
-        // What is still to be printed, last thing first.
+        // What is still to be printed; the next piece is last.
         let mut pending = vec![Piece::Node(id)];
         while let Some(piece) = pending.pop() {
             match piece {
@@ -364,7 +365,7 @@ impl Tree {
         }
     }
 
-    /// A node, in parentheses if it is a pipeline.
+    /// Prints a node; a pipeline gets parentheses.
     fn operand(&self, id: NodeId, pending: &mut Vec<Piece>) {
         if matches!(self.node(id).content, Content::Pipe(_)) {
             pending.extend([Piece::Text(b")"), Piece::Node(id), Piece::Text(b"(")]);
@@ -383,7 +384,7 @@ impl Tree {
     }
 }
 
-/// Something to be printed.
+/// A piece that is still to be printed.
 enum Piece {
     Text(&'static [u8]),
     Path(Span),

@@ -1,14 +1,15 @@
-//! Number and character literals of a template, in all the types they can be read as.
+//! Number and character literals, in every Go type they can be read as.
 //!
-//! A literal has no type of its own: where a function wants an integer, `1.0` and `'a'` are
-//! integers, and `1+0i` is a float where it wants that. So reading one gives up to four numbers.
+//! A literal has no type of its own. `1.0` and `'a'` are integers where a function takes an
+//! integer, and `1+0i` is a float where it takes a float. So reading a literal gives up to four
+//! numbers.
 
 use std::fmt;
 
 use crate::quote::{self, CharFault};
 use crate::unicode;
 
-/// A literal's readings; at least one is there.
+/// The readings of a literal; at least one of them exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Number {
     /// As Go's `int64`.
@@ -21,22 +22,22 @@ pub(crate) struct Number {
     pub(crate) complex: Option<(f64, f64)>,
 }
 
-/// Why a literal is no number. The display is Go's text of the parse error.
+/// Why a text is not a number literal. `Display` gives Go's text of the parse error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// `''`, or an escape in a character literal that is not one of Go's.
+    /// `''`, or a character literal with an escape that Go does not have.
     InvalidSyntax,
     /// A character literal of more than one character.
     MalformedCharacter(String),
-    /// Digits only, and more than 64 bits; also digits that are not of their base, such as `089`.
+    /// Only digits, but more than 64 bits; or digits that do not exist in the base, as in `089`.
     IntegerOverflow(String),
-    /// Neither integer nor float.
+    /// Neither an integer nor a float.
     IllegalNumber(String),
     /// One part of a complex number, sign included, is not a float.
     PartSyntax(String),
     /// One part of a complex number is beyond the largest float.
     PartRange(String),
-    /// Something else than a sign where the imaginary part should begin.
+    /// The imaginary part does not begin with a sign.
     Complex,
 }
 
@@ -61,7 +62,7 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Reads a character literal, quotes included: its readings are those of the code point.
+/// Reads a character literal with its quotes, as the number of its code point.
 ///
 /// # Errors
 ///
@@ -81,7 +82,7 @@ pub(crate) fn parse_char(literal: &[u8]) -> Result<Number, Fault> {
     }
 }
 
-/// Reads a number of one part: an integer, a float, or one of both with an `i`.
+/// Reads a number of one part: an integer, a float, or either of them with an `i`.
 ///
 /// # Errors
 ///
@@ -97,7 +98,7 @@ pub(crate) fn parse(literal: &str) -> Result<Number, Fault> {
     let int = parse_int(literal);
     let mut uint = parse_uint(literal);
     if int == Some(0) {
-        // A sign is no part of an unsigned literal, but `-0` is zero all the same.
+        // An unsigned literal has no sign, but Go accepts `-0` as zero.
         uint = Some(0);
     }
     let float = match (int, uint) {
@@ -117,7 +118,7 @@ pub(crate) fn parse(literal: &str) -> Result<Number, Fault> {
 
 /// Reads a number of two parts, such as `1-2i`.
 ///
-/// Each part is what Go's `fmt.Sscan` takes for a float: of the prefixes only `0x` is one.
+/// Each part follows the rules of Go's `fmt.Sscan` for a float: of the prefixes only `0x` is known.
 ///
 /// # Errors
 ///
@@ -129,8 +130,8 @@ pub(crate) fn parse_complex(literal: &str) -> Result<Number, Fault> {
             FloatFault::Range => Fault::PartRange(text.to_owned()),
         })
     };
-    // The text of both parts is found before either is read: where several things are wrong,
-    // what stands between the parts is complained about first.
+    // The ends of both parts are found before either part is read: of several faults, Go reports
+    // the one between the parts first.
     let (real, rest) = literal.split_at(float_length(literal));
     if !rest.starts_with(['+', '-']) {
         return Err(Fault::Complex);
@@ -148,7 +149,7 @@ fn from_complex(real: f64, imaginary: f64) -> Number {
 }
 
 fn from_float(float: f64) -> Number {
-    // Both limits are powers of two, so they are floats themselves.
+    // Both limits are powers of two, so a float holds them exactly.
     const TWO_63: f64 = 9_223_372_036_854_775_808.0;
     const TWO_64: f64 = 18_446_744_073_709_551_616.0;
     let whole = float.trunc() == float;
@@ -157,7 +158,7 @@ fn from_float(float: f64) -> Number {
     Number { int, uint, float: Some(float), complex: None }
 }
 
-/// Most numbers: a few decimal digits, which have only one reading.
+/// The fast path for most numbers: a few decimal digits, which have only one reading.
 fn parse_plain(literal: &str) -> Option<i64> {
     let digits = literal.as_bytes();
     let decimal = matches!(digits, [b'0'] | [b'1'..=b'9', ..]);
@@ -216,7 +217,7 @@ fn underscores_separate(literal: &str) -> bool {
     !underscore
 }
 
-/// Why a text is no float.
+/// Why a text is not a float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FloatFault {
     Syntax,
@@ -236,7 +237,8 @@ fn parse_float(literal: &str) -> Result<f64, FloatFault> {
     };
     let magnitude = match unsigned.as_bytes() {
         [b'0', b'x' | b'X', ..] => parse_hexadecimal(&unsigned[2..])?,
-        // Rust's own grammar also takes `inf`, `nan` and a second sign.
+        // The test of the first byte keeps out `inf`, `nan` and a second sign, which Rust's parser
+        // accepts.
         [b'0'..=b'9' | b'.', ..] => unsigned.parse().map_err(|_| FloatFault::Syntax)?,
         _ => return Err(FloatFault::Syntax),
     };
@@ -246,12 +248,12 @@ fn parse_float(literal: &str) -> Result<f64, FloatFault> {
     Ok(if negative { -magnitude } else { magnitude })
 }
 
-/// Reads what follows the `0x` of a hexadecimal float; the exponent is mandatory.
+/// Reads the part of a hexadecimal float behind `0x`. The exponent is mandatory.
 fn parse_hexadecimal(text: &str) -> Result<f64, FloatFault> {
     let (digits, exponent) = text.split_once(['p', 'P']).ok_or(FloatFault::Syntax)?;
     let mut exponent = parse_exponent(exponent)?;
 
-    // Sixty-four bits of the digits; whatever is beyond them only breaks ties.
+    // Keeps the first sixty-four bits of the digits. Later digits only matter for breaking ties.
     let mut mantissa = 0_u64;
     let mut any = false;
     let mut point = false;
@@ -285,11 +287,12 @@ fn parse_exponent(text: &str) -> Result<i64, FloatFault> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(FloatFault::Syntax);
     }
-    // Digits that do not fit are far beyond the range of a float in any case.
+    // An exponent with too many digits for an `i64` is far beyond the range of a float.
     Ok(sign * digits.parse::<i64>().unwrap_or(1 << 40).min(1 << 40))
 }
 
-/// `mantissa` times two to the `exponent`, rounded once, half to even. Infinity if too large.
+/// `mantissa` times two to the power of `exponent`, rounded once, half to even. Infinity if too
+/// large.
 fn scale(mantissa: u64, exponent: i64) -> f64 {
     if mantissa == 0 {
         return 0.0;
@@ -298,7 +301,7 @@ fn scale(mantissa: u64, exponent: i64) -> f64 {
     if top > 1023 {
         return f64::INFINITY;
     }
-    // The exponent of the last bit that the result can hold.
+    // The exponent of the lowest bit that the result can hold.
     let last = (top - 52).max(-1074);
     let mut units = mantissa;
     let mut unit_exponent = exponent;
@@ -315,19 +318,19 @@ fn scale(mantissa: u64, exponent: i64) -> f64 {
         units = (kept + u128::from(up)) as u64;
         unit_exponent = last;
     }
-    // `units` has at most 53 bits here, or one more that is a power of two: exact as a float.
-    // The power is applied in two steps as each factor has to be a float as well.
+    // `units` has at most 53 bits here, or it is a power of two with 54 bits: both are exact as a
+    // float. The power is applied in two steps, because each factor must be a float too.
     let half = unit_exponent / 2;
     units as f64 * power_of_two(half) * power_of_two(unit_exponent - half)
 }
 
-/// Two to the `exponent`, for -1022 to 1023.
+/// Two to the power of `exponent`, which must be from -1022 to 1023.
 fn power_of_two(exponent: i64) -> f64 {
     f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
-/// The length of the float that `text` begins with, by the rules of Go's `fmt.Sscan`: what may
-/// be in it is checked, whether it makes a number is not.
+/// The length of the float at the start of `text`, by the rules of Go's `fmt.Sscan`: checks which
+/// characters stand there, not whether they form a number.
 fn float_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -340,7 +343,8 @@ fn float_length(text: &str) -> usize {
         found
     };
     skip(&mut at, b"+-", false);
-    // This may be the start of `Inf`, so it is part of the float and not the imaginary unit.
+    // An `i` here can begin `Inf`, so Go takes it as part of the float and not as the imaginary
+    // unit.
     skip(&mut at, b"iI", false);
     let hexadecimal = skip(&mut at, b"0", false) && skip(&mut at, b"xX", false);
     let (digits, exponent): (&[u8], &[u8]) =

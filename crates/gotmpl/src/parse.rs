@@ -1,10 +1,10 @@
-//! Reads the source of a template into a [`Tree`].
+//! Parses the source of a template into a [`Tree`].
 //!
-//! Messages and their lines are Go's. A message carries the line of the last token *read*, which
-//! may be one that was only looked at; so the parser reads exactly as far ahead as Go's does, at
-//! most three tokens (see [`Parser::error`]).
+//! Messages and their line numbers are Go's. A message carries the line of the last token *read*,
+//! and that token may only have been looked at. So the parser reads exactly as far ahead as Go's
+//! parser does, at most three tokens (see [`Parser::error`]).
 //!
-//! Open blocks and parentheses are kept in lists, not on the stack: source of any depth is safe.
+//! Open blocks and parentheses are in lists on the heap, so that a source of any depth is safe.
 
 mod pipeline;
 
@@ -20,8 +20,8 @@ use crate::lex::{Kind, Token, Tokens};
 use crate::node::{Branch, Choice, Content, Name, NodeId, Span, Tree};
 use crate::quote::{self, quote};
 
-/// Reads `source` as the template `name`, which may define more templates. Functions must be in
-/// `functions`.
+/// Parses `source` as the template `name`; the source can define more templates. A function that is
+/// not in `functions` is an error.
 pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree, Error> {
     if u32::try_from(source.len()).is_err() {
         return Err(Error::parse(name, 1, 0, b"source of 4 GiB or more".to_vec()));
@@ -33,7 +33,7 @@ pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree
         .map(|(kind, _)| kind)
         .collect();
     let tokens = Tokens::of(&source, &not_keywords);
-    // Every other token is a space or a delimiter.
+    // About half of the tokens are spaces or delimiters, which give no node.
     let mut tree = Tree::new(source.clone(), tokens.len() / 2);
     let root = tree.intern(b"$");
     let mut parser = Parser {
@@ -64,11 +64,11 @@ struct Parser<'s> {
     source: &'s Bytes,
     functions: &'s Table,
     tokens: Tokens<'s>,
-    /// The place of the next token.
+    /// The index of the next token.
     next: usize,
-    /// How many tokens have been read, those included that were put back.
+    /// The number of tokens read so far, including those that were put back.
     read: usize,
-    /// Where the action being read began, if errors are to tell it.
+    /// Where the current action began, while error texts have to name it.
     action: Option<usize>,
     /// Where the last action began.
     delim: usize,
@@ -78,24 +78,24 @@ struct Parser<'s> {
     /// The variables in scope, innermost last.
     variables: Vec<Name>,
     range_depth: usize,
-    /// The nodes of the open blocks, those of the innermost last.
+    /// The nodes of all open blocks; those of the innermost block are last.
     nodes: Vec<NodeId>,
     open: Vec<Open>,
-    /// The operands of the open commands, those of the innermost last.
+    /// The operands of all open commands; those of the innermost command are last.
     operands: Vec<NodeId>,
-    /// The complete commands of the open pipelines, those of the innermost last.
+    /// The complete commands of all open pipelines; those of the innermost pipeline are last.
     commands: Vec<NodeId>,
     defined: HashMap<Name, usize>,
 }
 
-/// A block that waits for its `end`.
+/// A block whose `end` has not come yet.
 struct Open {
     purpose: Purpose,
-    /// The byte where its action begins.
+    /// The byte where its first action begins.
     start: usize,
-    /// Where its nodes begin among those of all open blocks.
+    /// The index in `Parser::nodes` of its first node.
     nodes: usize,
-    /// How many variables there were before it.
+    /// The number of variables before the block.
     variables: usize,
 }
 
@@ -103,20 +103,20 @@ enum Purpose {
     Branch {
         choice: Choice,
         pipe: NodeId,
-        /// The first list, once `else` has come.
+        /// The statements before `else`, once `else` has come.
         list: Option<Span>,
         /// Whether this is the `if` of an `else if`, which has no `end` of its own.
         chained: bool,
     },
-    /// The body of a `define` or a `block`, which sees nothing of what is around it.
+    /// The body of a `define` or `block`. It sees no variable of the blocks around it.
     Body { name: Name, block: Option<Block>, variables: Vec<Name>, range_depth: usize },
 }
 
-/// The `block` to which a body belongs.
+/// The `block` action that a body belongs to.
 struct Block {
     position: usize,
     pipe: NodeId,
-    /// The last token of the `block` action: some errors carry its line.
+    /// The last token of the `block` action; some errors carry its line.
     header: Token,
 }
 
@@ -139,7 +139,7 @@ impl Parser<'_> {
         self.define(name, 0)
     }
 
-    /// Reads an action after its delimiter.
+    /// Reads an action; its left delimiter has been read.
     fn action(&mut self, delim: Token) -> Result<(), Error> {
         self.delim = delim.start();
         let token = self.next_non_space();
@@ -169,7 +169,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads the pipeline of `if`, `with` or `range` and opens its list.
+    /// Reads the pipeline of `if`, `with` or `range` and opens the block.
     fn branch(&mut self, choice: Choice, chained: bool) -> Result<(), Error> {
         let variables = self.variables.len();
         let context = match choice {
@@ -329,8 +329,9 @@ impl Parser<'_> {
         Ok(self.tree.intern(&name))
     }
 
-    /// Makes the open nodes from `first` on the template `name`. Of two definitions one has to be
-    /// empty; if both are, the later one counts.
+    /// Ends the template `name`; its nodes are the open ones from index `first` on. Of two
+    /// definitions of one name, at least one must be blank: the other one counts. If both are blank
+    /// the later one counts.
     fn define(&mut self, name: Name, first: usize) -> Result<(), Error> {
         let list = self.tree.take_children(&mut self.nodes, first);
         if let Some(place) = self.defined.get(&name).copied() {
@@ -348,7 +349,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Whether there is nothing but text of white space in the list.
+    /// Whether the list holds nothing but white space.
     fn is_blank(&self, list: Span) -> bool {
         self.tree.children(list).iter().all(|node| {
             let Content::Text(extent) = self.tree.node(*node).content else { return false };
@@ -357,7 +358,7 @@ impl Parser<'_> {
         })
     }
 
-    /// What a string token means.
+    /// The meaning of a string token.
     fn unquote(&self, token: Token) -> Result<Bytes, Error> {
         match quote::unquote(self.tree.written(token.extent)) {
             Ok(Cow::Borrowed(text)) => Ok(self.source.slice_ref(text)),
@@ -375,13 +376,13 @@ impl Parser<'_> {
         token
     }
 
-    /// Puts back the token last got.
+    /// Puts back the token that was read last.
     #[inline]
     fn backup(&mut self) {
         self.next -= 1;
     }
 
-    /// The last one of all tokens read.
+    /// The last of all tokens read, including those put back.
     fn last_read(&self) -> Token {
         self.tokens.get(self.read.saturating_sub(1))
     }
@@ -426,7 +427,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The error of the source ending within a block, which points at where the block begins.
+    /// The error for a source that ends inside of a block; it points at the beginning of that
+    /// block.
     fn unclosed(&self) -> Error {
         let chained = |open: &&Open| matches!(open.purpose, Purpose::Branch { chained: true, .. });
         let open = self.open.iter().rev().find(|open| !chained(open));
@@ -434,7 +436,7 @@ impl Parser<'_> {
         self.error("unexpected EOF").pointing_at(start)
     }
 
-    /// An error at the last token read, wherever the parser is.
+    /// An error with the line of the last token read, which can be ahead of the parser's position.
     fn error(&self, message: &str) -> Error {
         self.error_at(self.last_read(), message)
     }
@@ -444,7 +446,7 @@ impl Parser<'_> {
         Error::parse(self.name, self.line(start), start, message.as_bytes().to_vec())
     }
 
-    /// The line, counted from 1, in which the byte at `position` is.
+    /// The line, counted from 1, of the byte at `position`.
     fn line(&self, position: usize) -> usize {
         1 + memchr::memchr_iter(b'\n', &self.source[..position]).count()
     }

@@ -1,7 +1,8 @@
-//! A template as the executor runs it: one flat list of steps.
+//! A compiled template: one flat list of steps for a stack machine.
 //!
-//! Flat, so that executing needs no native stack however deep templates, blocks and parentheses
-//! nest. A program holds no [`Value`]s and can be shared between threads.
+//! The list is flat so that execution needs no native stack, however deeply blocks, parentheses and
+//! template calls nest. A program holds literals as [`Constant`]s and no [`Value`]s, so that
+//! threads can share it.
 
 use bytes::Bytes;
 
@@ -10,110 +11,116 @@ use crate::node::{Name, NodeId};
 use crate::types::{IntegerType, Type};
 use crate::value::Value;
 
-/// Where a jump goes: a place in the list of [`Program::targets`].
+/// The destination of a jump: an index into [`Program::targets`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label(pub(crate) u32);
 
-/// One step. Operands are on a stack; "takes" and "gives" are about its top.
+/// One step of the machine. A step pops its operands from the stack and pushes its result; "the
+/// value" is the operand on top.
 ///
-/// Errors are reported at the node *visited* last, which is not always the one that fails. So
-/// visiting is a part of some steps, and the order of steps is the order in which Go visits.
+/// An execution error is reported at the node that was *visited* last, which is not always the node
+/// that failed: Go does so. Some steps therefore visit a node, and the order of the steps is the
+/// order in which Go visits the nodes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
-    /// Outputs bytes of the source.
+    /// Outputs a piece of the source.
     Text(Extent),
-    /// Takes the value of an action and outputs it.
+    /// Pops the value of an action and outputs it.
     Print(NodeId),
-    /// Takes a value that nobody wants.
+    /// Pops a value that is not used.
     Discard,
-    /// Remembers how many variables there are.
+    /// Pushes a mark: the number of variables now.
     Mark,
-    /// Drops the variables since the last mark.
+    /// Pops the last mark and drops the variables declared since.
     Release,
-    /// Goes on elsewhere.
+    /// Jumps.
     Jump(Label),
-    /// Takes a value and goes on elsewhere if it is false.
+    /// Pops a value and jumps if it is false.
     JumpUnless(Label),
-    /// Takes a value and makes it the dot, or goes on elsewhere if it is false.
+    /// Pops a value. If it is true it becomes the dot; if not, jumps.
     With(Label),
-    /// Puts back the dot from before [`Op::With`].
+    /// Restores the dot from before [`Op::With`].
     EndWith,
-    /// Takes what is to be ranged over, or goes on elsewhere if that is empty.
+    /// Pops the value to iterate over and starts a loop. Jumps to `otherwise` if the value has no
+    /// elements.
     Range { otherwise: Label, two_variables: bool },
-    /// Begins the next step of the innermost loop, or leaves it for elsewhere.
+    /// Starts the next step of the innermost loop. Ends the loop and jumps to `done` if there is no
+    /// element left.
     Next { done: Label, bind: Bind },
-    /// Puts back the dot, and drops the variables, of blocks that are left by a jump.
+    /// Before a jump out of blocks: restores the dot and drops the variables of that many blocks.
     Unwind { marks: u32, dots: u32 },
-    /// Leaves the innermost loop.
+    /// Ends the innermost loop and jumps.
     EndRange(Label),
-    /// Visits a template call and checks the depth.
+    /// Visits a template call and checks the depth of calls.
     Enter(NodeId),
-    /// Takes the dot and executes a template.
+    /// Pops the new dot and calls a template.
     Execute { template: Name, start: Label },
-    /// Ends a template.
+    /// Returns from a template.
     Return,
 
     /// Visits a node.
     At(NodeId),
-    /// Gives the dot.
+    /// Pushes the dot.
     Dot,
-    /// Gives the variable.
+    /// Pushes the value of a variable.
     Variable(Name),
-    /// Gives the constant at this place of the program's list.
+    /// Pushes the constant with this index in [`Program::constants`].
     Constant(u32),
-    /// Gives nil.
+    /// Pushes nil.
     Nil,
-    /// Takes a value and gives its field, or what the method of that name returns. The node is
-    /// for the method's errors.
+    /// Pops a value and pushes its field, or the result of its method of that name. Errors of the
+    /// method are reported at `node`.
     Field { name: Name, node: NodeId },
-    /// [`Op::Dot`], then [`Op::Field`].
+    /// [`Op::Dot`] and [`Op::Field`] in one step.
     DotField { name: Name, node: NodeId },
-    /// [`Op::Variable`], then [`Op::Field`].
+    /// [`Op::Variable`] and [`Op::Field`] in one step.
     VariableField { variable: Name, name: Name, node: NodeId },
-    /// Takes a value and looks up its method for a call with arguments. A value without method
-    /// cannot be called and ends in an error, except nil, which stays and goes on elsewhere.
+    /// Pops a value and looks up its method, which is then called with arguments. A value without
+    /// that method is an error. Nil is not: it stays as the result, and the step jumps to `nil`.
     Method { name: Name, arguments: u16, piped: bool, nil: Label },
-    /// Takes the value as argument number `index` of the method.
+    /// Converts the value to the type of parameter `index` of the method that was looked up.
     CheckMethod { index: u16 },
-    /// Gives a literal as argument number `index` of the method.
+    /// Pushes a literal, in the type of parameter `index` of the method that was looked up.
     MethodLiteral { node: NodeId, index: u16 },
-    /// Takes the arguments and calls the method.
+    /// Pops the arguments, calls the method and pushes its result.
     CallMethod { node: NodeId, arguments: u16, piped: bool },
-    /// Checks that the value can be of the type at this place of the program's list.
+    /// Converts the value to the type with this index in [`Program::types`], or fails.
     Check(u32),
-    /// The same for the value below the arguments, which came through the pipeline.
+    /// Like [`Op::Check`], for the value that came through the pipeline. It is below the other
+    /// `arguments` on the stack.
     CheckPiped { ty: u32, arguments: u16 },
-    /// Takes the arguments and calls the function at this place of the table.
+    /// Pops the arguments, calls the function with this index in the table and pushes its result.
     Call { node: NodeId, function: u32, arguments: u16, piped: bool },
-    /// Goes on elsewhere if the value decides `or` (or else `and`); takes it if not.
+    /// Jumps if the value decides `or` (true) or, with `or` false, `and` (false). Pops the value if
+    /// it does not.
     Decide { or: bool, label: Label },
-    /// Takes the value below the top.
+    /// Removes the value below the top of the stack.
     Nip,
-    /// Frees a value from its slot of interface type.
+    /// Removes the interface type around the value: the executor's `Operand::Interface`.
     Unwrap,
-    /// Gives the value to a new variable.
+    /// Declares a variable with the value, which stays on the stack.
     Declare(Name),
-    /// Gives the value to the variable.
+    /// Assigns the value, which stays on the stack, to a variable.
     Assign(Name),
-    /// Ends in the error with the message at this place of the program's list.
+    /// Fails with the message of this index in [`Program::messages`].
     Fail(u32),
 }
 
-/// Which variables get the index and the element of each step of a loop.
+/// The variables that each step of a loop sets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bind {
     Nothing,
-    /// The newest variable gets the element.
+    /// The variable declared last gets the element.
     Element,
-    /// The newest variable gets the element, the one before it the index.
+    /// The variable declared last gets the element, the one before it the index or key.
     Both,
-    /// An old variable gets the element.
+    /// A variable declared before the loop gets the element.
     AssignElement(Name),
-    /// Two old variables get the index and the element.
+    /// Two variables declared before the loop get the index or key, and the element.
     AssignBoth(Name, Name),
 }
 
-/// A literal, of the type that its place asks for.
+/// A literal, in the type that the place where it is written asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum Constant {
     Bool(bool),
@@ -140,15 +147,15 @@ impl Constant {
     }
 }
 
-/// All templates of one source, ready to be executed.
+/// All templates of one source, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     pub(crate) ops: Vec<Op>,
-    /// Where each label is in `ops`.
+    /// For each label, the index in `ops` where it leads.
     pub(crate) targets: Vec<u32>,
     pub(crate) constants: Vec<Constant>,
     pub(crate) types: Vec<Type>,
     pub(crate) messages: Vec<Bytes>,
-    /// Where each template begins, in the order of the tree's templates.
+    /// For each template, in the order of the tree's templates, the label where it begins.
     pub(crate) starts: Vec<Label>,
 }

@@ -1,18 +1,18 @@
-//! Go's quoted text: making it, as `%q` does, and reading it, as a template's literals need.
+//! Go's quoted text: writes it as `%q` does, and reads it as literals of a template need.
 //!
-//! Everything works on bytes. A byte that is not UTF-8 is written `\xff` in a string, but a
-//! literal that holds such a byte raw gets U+FFFD for it, as in Go.
+//! All functions work on bytes. A byte that is not UTF-8 is written as `\xff`. A literal that
+//! contains such a byte unescaped gets U+FFFD in its place, as in Go.
 
 use std::borrow::Cow;
 
 use crate::unicode::{self, REPLACEMENT};
 
-/// Which code points a quoted text may show as themselves.
+/// The code points that quoted text shows without an escape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charset {
-    /// All that [`unicode::is_printable`] accepts: `%q`.
+    /// Everything that [`unicode::is_printable`] accepts: `%q`.
     Printable,
-    /// The printable ones of ASCII: `%+q`.
+    /// Printable ASCII: `%+q`.
     Ascii,
 }
 
@@ -25,9 +25,9 @@ impl Charset {
     }
 }
 
-/// `text` as a double-quoted Go string literal, Go's `strconv.Quote`.
+/// `text` as a double-quoted Go string literal: Go's `strconv.Quote`.
 ///
-/// Every byte that is no UTF-8 is escaped, so the result always is.
+/// Bytes that are not UTF-8 are escaped, so the result always is UTF-8.
 pub fn quote(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);
     append_quoted(&mut out, text, Charset::Printable);
@@ -39,7 +39,7 @@ pub(crate) fn append_quoted(out: &mut Vec<u8>, text: &[u8], charset: Charset) {
     out.push(b'"');
     let mut rest = text;
     while !rest.is_empty() {
-        // Most of most texts is plain: copy it in one piece.
+        // Most characters need no escape: copy the part before the next one that does.
         let plain = rest
             .iter()
             .position(|&byte| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\'))
@@ -64,8 +64,8 @@ pub(crate) fn append_quoted_rune(out: &mut Vec<u8>, c: char, charset: Charset) {
     out.push(b'\'');
 }
 
-/// Whether `text` can stand between back quotes: one line of UTF-8, no back quote, no byte order
-/// mark, and of all control characters only the tab.
+/// Whether `text` can stand between back quotes: one line of UTF-8 without a back quote, a byte
+/// order mark, or a control character other than the tab.
 pub(crate) fn can_back_quote(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| {
         text.chars().all(|c| c == '\t' || (!c.is_ascii_control() && c != '`' && c != '\u{feff}'))
@@ -124,7 +124,7 @@ fn append_hex(out: &mut Vec<u8>, code: u32, digits: u32) {
     }
 }
 
-/// A literal that breaks Go's rules for literals.
+/// The literal does not follow Go's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidSyntax;
 
@@ -136,9 +136,9 @@ impl std::fmt::Display for InvalidSyntax {
 
 impl std::error::Error for InvalidSyntax {}
 
-/// What the literal of a string means. `literal` has its quotes, double or back ones.
+/// The meaning of a string literal. `literal` includes its quotes, double or back ones.
 ///
-/// A back-quoted literal keeps every byte but loses its carriage returns.
+/// A back-quoted literal keeps every byte except carriage returns.
 ///
 /// # Errors
 ///
@@ -184,17 +184,17 @@ fn unquote_double(inner: &[u8]) -> Result<Cow<'_, [u8]>, InvalidSyntax> {
     Ok(Cow::Owned(out))
 }
 
-/// What a character literal is not.
+/// Why a text is not a character literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CharFault {
-    /// It is empty or its escape is not one of Go's.
+    /// It is empty, or Go does not have its escape.
     InvalidSyntax,
-    /// Something follows the first character.
+    /// More than one character.
     Malformed,
 }
 
-/// The number that a character literal stands for: a code point, or the byte of a `\xff` or
-/// `\377`. `literal` has its quotes.
+/// The number of a character literal: a code point, or the byte of a `\xff` or `\377`. `literal`
+/// includes its quotes.
 ///
 /// # Errors
 ///
@@ -211,15 +211,15 @@ pub(crate) fn unquote_char(literal: &[u8]) -> Result<u32, CharFault> {
     })
 }
 
-/// What one character or one escape stands for.
+/// The meaning of one character or one escape.
 enum Unit {
-    /// `\xff` or `\377`: this byte, whether or not it makes UTF-8.
+    /// `\xff` or `\377`: exactly this byte, even if the string is then not UTF-8.
     Byte(u8),
-    /// This code point, which goes into a string as UTF-8.
+    /// A code point, which a string holds as UTF-8.
     Char(char),
 }
 
-/// Reads one character or escape at the start of `text`, and its length in bytes.
+/// Reads one character or escape at the start of `text`. Also returns its length in bytes.
 fn read_unit(text: &[u8], quote: u8) -> Result<(Unit, usize), InvalidSyntax> {
     let [b'\\', escape, rest @ ..] = text else {
         return match text.first() {
@@ -257,12 +257,12 @@ fn read_unit(text: &[u8], quote: u8) -> Result<(Unit, usize), InvalidSyntax> {
     Ok((Unit::Char(c), 2))
 }
 
-/// The number that exactly `count` digits at the start of `text` make.
+/// The number that the first `count` digits of `text` form. All of them must be digits.
 fn read_digits(text: &[u8], count: usize, base: u32) -> Result<u32, InvalidSyntax> {
     let digits = text.get(..count).ok_or(InvalidSyntax)?;
     digits.iter().try_fold(0_u32, |value, &byte| {
         let digit = char::from(byte).to_digit(base).ok_or(InvalidSyntax)?;
-        // At most eight hexadecimal digits: this cannot overflow.
+        // Cannot overflow: there are at most eight hexadecimal digits.
         Ok(value * base + digit)
     })
 }

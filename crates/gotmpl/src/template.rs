@@ -1,4 +1,4 @@
-//! A template, read once and executed many times.
+//! A template: parsed once, executed any number of times.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::parse::parse;
 use crate::program::Program;
 use crate::value::Value;
 
-/// A template whose functions are called with a context of type `C`.
+/// A parsed template. `C` is the context that each execution passes to the registered functions.
 ///
-/// It can be shared between threads; each execution keeps to one.
+/// Threads can share a template; one execution stays on one thread.
 pub struct Template<C: ?Sized> {
     name: String,
     tree: Tree,
@@ -25,7 +25,7 @@ pub struct Template<C: ?Sized> {
 }
 
 impl<C: ?Sized> Template<C> {
-    /// Reads `source`. Errors call the template `name`; Go takes the base name of the file.
+    /// Parses `source`. Error texts call the template `name`; Go uses the base name of the file.
     ///
     /// # Errors
     ///
@@ -41,20 +41,21 @@ impl<C: ?Sized> Template<C> {
         Ok(Template { name: name.to_owned(), tree, program, functions })
     }
 
-    /// Executes the template with the dot `data` and appends what it outputs to `out`.
+    /// Executes the template with `data` as its dot and appends the output to `out`.
     ///
     /// # Errors
     ///
-    /// Execution stopped; what had been output until then is in `out`.
+    /// A function failed, or the template did something that its values do not allow. `out` keeps
+    /// the output up to that point.
     pub fn execute(&self, context: &C, data: Value, out: &mut Vec<u8>) -> Result<(), Error> {
         self.execute_within(Limits::default(), context, data, out)
     }
 
-    /// As [`execute`](Template::execute), with limits of one's own.
+    /// Like [`execute`](Template::execute), with the limits given by the caller.
     ///
     /// # Errors
     ///
-    /// Also if a limit is reached.
+    /// As for `execute`; also when a limit is exceeded.
     pub fn execute_within(
         &self,
         limits: Limits,
@@ -69,8 +70,8 @@ impl<C: ?Sized> Template<C> {
             functions: self.functions.table(),
         };
         let library = Bound { functions: &*self.functions, context };
-        // The file itself is defined last, after all that it defines, unless one of those has
-        // its name.
+        // The parser defines the file's own template last. A template that the source defines under
+        // the same name takes its place.
         let entry = self.tree.find(self.name.as_bytes()).unwrap_or_default();
         execute(code, entry, &library, data, limits, out)
     }
@@ -85,7 +86,8 @@ impl<C: ?Sized> Template<C> {
         self.tree.source()
     }
 
-    /// Whether the template, or one that it defines, calls the function `name` anywhere.
+    /// Whether the template, or a template defined in its source, calls the function `name`
+    /// anywhere, reached or not.
     pub fn uses(&self, name: &str) -> bool {
         self.tree.nodes().iter().any(|node| match node.content {
             Content::Function(written, _) => self.tree.written(written) == name.as_bytes(),

@@ -1,11 +1,11 @@
-//! The Go types a template can meet.
+//! The Go types of values.
 //!
-//! A [`Type`] is a small `Copy` handle; everything that has parts (the element of a slice, the
-//! fields of a struct) is described by a `static`, so that a value carries one pointer. Types are
-//! visible to template authors in `%T`, in `%#v` and in error texts, which is why each has Go's
-//! exact text, given by [`Display`](std::fmt::Display).
+//! A [`Type`] is a small `Copy` handle. A type with parts (the element type of a slice, the fields
+//! of a struct) is described by a `static`, so that a value carries only one pointer to it.
+//! Template authors see types in `%T`, in `%#v` and in error texts, so
+//! [`Display`](std::fmt::Display) gives Go's exact text.
 //!
-//! The descriptors of Go's own common types are here. A crate that registers functions declares
+//! This module has the descriptors of Go's common types. A crate that registers functions declares
 //! the descriptors of its own types in the same way.
 
 use std::fmt;
@@ -15,10 +15,10 @@ use crate::value::Value;
 
 /// A Go type.
 ///
-/// Two types are equal when Go writes them the same way.
+/// Two types are equal if Go writes them in the same way.
 #[derive(Clone, Copy)]
 pub enum Type {
-    /// `interface {}`: a parameter or element that takes any value, nil included.
+    /// `interface {}`: a parameter or element that takes any value, including nil.
     Interface,
     /// `bool`.
     Bool,
@@ -40,13 +40,13 @@ pub enum Type {
     Struct(&'static StructType),
     /// A pointer to a struct of known fields.
     Pointer(&'static PointerType),
-    /// A type whose inside is closed to templates.
+    /// A type whose content is hidden from templates.
     Object(&'static ObjectType),
     /// A function type.
     Func(&'static FuncType),
 }
 
-/// What Go's `reflect` calls the kind of a type: its shape without its name.
+/// The kind of a type in Go's `reflect`: its shape without its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are Go's own")]
 pub enum Kind {
@@ -110,7 +110,7 @@ pub struct StructType {
 }
 
 impl StructType {
-    /// The position of the field called `name`.
+    /// The index of the field called `name`.
     pub fn field(&self, name: &[u8]) -> Option<usize> {
         self.fields.iter().position(|field| field.name.as_bytes() == name)
     }
@@ -119,14 +119,14 @@ impl StructType {
 /// A field of a struct type.
 #[derive(Debug)]
 pub struct Field {
-    /// The field's name. One that starts with a lower case letter is closed to templates.
+    /// The field's name. Templates cannot read a field whose name begins with a lower case letter.
     pub name: &'static str,
     /// The field's type.
     pub ty: Type,
 }
 
 impl Field {
-    /// Whether Go lets other packages, and so templates, see the field.
+    /// Whether Go lets other packages, and therefore templates, read the field.
     pub fn is_exported(&self) -> bool {
         self.name.starts_with(char::is_uppercase)
     }
@@ -135,18 +135,20 @@ impl Field {
 /// A pointer type.
 #[derive(Debug)]
 pub struct PointerType {
-    /// The type pointed to.
+    /// The struct type that is pointed to.
     pub elem: &'static StructType,
     /// The methods a template can call.
     pub methods: &'static [Method],
 }
 
-/// A type whose values are [`Object`](crate::Object)s: methods only, or a pointer to such.
+/// A type whose values are [`Object`](crate::Object)s: a type with methods only, or a pointer to
+/// one.
 #[derive(Debug)]
 pub struct ObjectType {
-    /// Go's text of the type, with its package, and with the `*` of a pointer type.
+    /// Go's text of the type, with its package and, for a pointer type, with its `*`.
     pub name: &'static str,
-    /// The names of its (unexported) fields, which a template may name in vain.
+    /// The names of its unexported fields. A template that reads one gets Go's error for such
+    /// fields.
     pub fields: &'static [&'static str],
     /// The methods a template can call.
     pub methods: &'static [Method],
@@ -164,10 +166,10 @@ impl ObjectType {
 pub struct FuncType {
     /// Go's text of the type: `func(int) string`.
     pub name: &'static str,
-    /// The types of the parameters; of a variadic function the last is the type of one extra
+    /// The types of the parameters. For a variadic function, the last is the type of each extra
     /// argument.
     pub params: &'static [Type],
-    /// Whether the last parameter stands for any number of arguments.
+    /// Whether the last parameter takes any number of arguments.
     pub variadic: bool,
 }
 
@@ -175,16 +177,16 @@ pub struct FuncType {
 pub struct Method {
     /// The method's name.
     pub name: &'static str,
-    /// The types of the parameters, without the receiver; of a variadic method the last is the
-    /// type of one extra argument.
+    /// The types of the parameters, without the receiver. For a variadic method, the last is the
+    /// type of each extra argument.
     pub params: &'static [Type],
-    /// Whether the last parameter stands for any number of arguments.
+    /// Whether the last parameter takes any number of arguments.
     pub variadic: bool,
-    /// How many results the method has. A template can call it only with one (or two, the
-    /// second an error, which counts as one here).
+    /// The number of results. A template can only call a method with one result; a second one of
+    /// Go's type `error` is not counted here.
     pub results: usize,
-    /// The method's body: the receiver, then the arguments, each already of its parameter's
-    /// type.
+    /// The body of the method. It gets the receiver and the arguments, each already of its
+    /// parameter's type.
     pub call: fn(&Value, &mut [Value]) -> Result<Value, Failure>,
 }
 
@@ -247,10 +249,10 @@ impl Type {
         )
     }
 
-    /// Whether a value of this (concrete) type can be passed where `target` is wanted.
+    /// Whether a value of this concrete type can be passed to a parameter of type `target`.
     ///
-    /// Go asks for identical types, or types of the same shape of which at most one has a name
-    /// of its own; anything fits `interface {}`.
+    /// Go asks for identical types, or for types of the same shape of which at most one has a name.
+    /// `interface {}` takes every type.
     pub fn is_assignable_to(self, target: Type) -> bool {
         match (self, target) {
             (_, Type::Interface) => true,
@@ -275,7 +277,7 @@ impl Type {
         }
     }
 
-    /// The value that a variable of the type has before anything is stored in it.
+    /// The value of a variable of the type before anything is assigned to it.
     pub fn zero(self) -> Value {
         Value::zero(self)
     }

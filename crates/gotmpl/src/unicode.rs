@@ -1,30 +1,30 @@
-//! What Go knows about a code point: is it printable, a letter, a decimal digit.
+//! What Go knows about a code point: whether it is printable, a letter or a decimal digit.
 //!
-//! The answers are those of Go 1.27 (Unicode 17), not of the Unicode version that came with the
-//! Rust compiler, as quoting and the names in a template depend on them. Also here: reading one
-//! code point from bytes that need not be UTF-8, which every caller of the above has to do.
+//! The answers are those of Go 1.27 (Unicode 17). The Rust standard library can have another
+//! Unicode version, and quoting and names in templates depend on these answers. This module also
+//! decodes code points from bytes that need not be UTF-8.
 
 mod tables;
 
 use std::borrow::Cow;
 
-/// The code point that stands for bytes which are not UTF-8.
+/// The code point that replaces bytes which are not UTF-8.
 pub(crate) const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// Whether `set`, a table of boundaries, holds `c`.
+/// Whether `set`, a table of boundaries, contains `c`.
 fn holds(set: &[u32], c: char) -> bool {
     let c = u32::from(c);
     set.partition_point(|&boundary| boundary <= c) % 2 == 1
 }
 
-/// Whether `c` shows as itself in quoted text: Go's `strconv.IsPrint`.
+/// Whether quoted text shows `c` without an escape: Go's `strconv.IsPrint`.
 ///
-/// Letters, marks, numbers, punctuation, symbols, and of all spaces only U+0020.
+/// True for letters, marks, numbers, punctuation and symbols, and of all spaces only for U+0020.
 pub(crate) fn is_printable(c: char) -> bool {
     if c.is_ascii() { matches!(c, ' '..='~') } else { holds(&tables::PRINTABLE, c) }
 }
 
-/// Whether `c` may be in an identifier of a template: an underscore, a letter or a decimal digit.
+/// Whether `c` can be in an identifier of a template: an underscore, a letter or a decimal digit.
 pub(crate) fn is_alphanumeric(c: char) -> bool {
     if c.is_ascii() {
         c == '_' || c.is_ascii_alphanumeric()
@@ -33,10 +33,10 @@ pub(crate) fn is_alphanumeric(c: char) -> bool {
     }
 }
 
-/// Reads the code point at the start of `bytes`: it and its length in bytes.
+/// Decodes the code point at the start of `bytes`. Also returns its length in bytes.
 ///
-/// `None` in place of the code point means one byte that no UTF-8 sequence begins with; Go takes
-/// such a byte for U+FFFD of width 1. `bytes` must not be empty; an empty slice gives length 0.
+/// `None` as the code point means that the first byte does not begin a UTF-8 sequence; the length
+/// is then 1, and Go takes the byte as U+FFFD. Of empty `bytes` the length is 0.
 pub(crate) fn decode(bytes: &[u8]) -> (Option<char>, usize) {
     match bytes.first() {
         None => return (None, 0),
@@ -46,7 +46,7 @@ pub(crate) fn decode(bytes: &[u8]) -> (Option<char>, usize) {
     let window = &bytes[..bytes.len().min(4)];
     let valid = match std::str::from_utf8(window) {
         Ok(text) => text,
-        // The prefix found valid is UTF-8, so the second conversion cannot fail.
+        // The part that was found valid is UTF-8, so this conversion cannot fail.
         Err(error) => std::str::from_utf8(&window[..error.valid_up_to()]).unwrap_or_default(),
     };
     match valid.chars().next() {
@@ -55,8 +55,8 @@ pub(crate) fn decode(bytes: &[u8]) -> (Option<char>, usize) {
     }
 }
 
-/// `bytes` as text, with U+FFFD for every byte that is not UTF-8. Go counts like that; Rust's own
-/// conversion makes one of several bytes that begin a sequence.
+/// `bytes` as text, with one U+FFFD for every byte that is not UTF-8, as Go does. Rust's own
+/// conversion gives one U+FFFD for a whole broken sequence.
 pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -69,8 +69,8 @@ pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The number of code points in `bytes`, every byte that is not UTF-8 counting as one: Go's
-/// `utf8.RuneCount`, and so the measure of widths and precisions.
+/// The number of code points in `bytes`; every byte that is not UTF-8 counts as one. This is Go's
+/// `utf8.RuneCount`, the measure of widths and precisions.
 pub(crate) fn count(bytes: &[u8]) -> usize {
     if bytes.is_ascii() {
         return bytes.len();
@@ -78,7 +78,7 @@ pub(crate) fn count(bytes: &[u8]) -> usize {
     bytes.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum()
 }
 
-/// The length in bytes of the first `runes` code points of `bytes`, counted as [`count`] does.
+/// The length in bytes of the first `runes` code points of `bytes`, counted as [`count`] counts.
 pub(crate) fn prefix(bytes: &[u8], runes: usize) -> usize {
     if runes >= bytes.len() {
         return bytes.len();
@@ -98,8 +98,8 @@ pub(crate) fn prefix(bytes: &[u8], runes: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// How many code points a test accepts, and the FNV-1a hash of its answers (1 or 0) for all
-    /// of U+0000 to U+10FFFF. Surrogates, which `char` cannot hold, are in none of the sets.
+    /// How many code points `accepts` accepts, and the FNV-1a hash of its answers (1 or 0) for
+    /// U+0000 to U+10FFFF. Surrogates, which a `char` cannot hold, are in no set.
     fn fingerprint(accepts: impl Fn(char) -> bool) -> (u32, u64) {
         let mut count = 0;
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -111,7 +111,7 @@ mod tests {
         (count, hash)
     }
 
-    // The three fingerprints were printed by Go 1.27.3.
+    // Go 1.27.3 printed the three expected fingerprints below.
 
     #[test]
     fn every_bad_byte_becomes_one_replacement_character() {

@@ -1,11 +1,11 @@
-//! What a template can hold.
+//! The values of a template.
 //!
-//! A [`Value`] is what Go would call a value of static type `interface {}`: a concrete type and
-//! its content, or nil. Cloning is cheap for all of them: strings are [`Bytes`], everything bigger
-//! is shared. Values belong to one execution on one thread; what a compiled template keeps is held
-//! in a form of its own.
+//! A [`Value`] is what Go calls a value of static type `interface {}`: a concrete type with its
+//! content, or nil. Cloning is cheap: strings are [`Bytes`], and larger content is shared by `Rc`.
+//! Values therefore stay on one thread; a compiled template, which threads share, keeps its
+//! literals as constants instead.
 //!
-//! Strings are bytes. Nothing here asks for UTF-8.
+//! Strings are bytes and need not be UTF-8.
 
 mod map;
 mod object;
@@ -24,14 +24,14 @@ use crate::types::{IntegerType, Type};
 /// A value of a template.
 #[derive(Clone, Default)]
 pub enum Value {
-    /// No value at all: Go's untyped nil, or what a missing map key gives.
+    /// No value: Go's untyped nil, or the result of a missing map key.
     #[default]
     Nil,
     /// A `bool`.
     Bool(bool),
     /// An `int`.
     Int(i64),
-    /// An integer of another type. Signed ones are kept sign-extended to 64 bits.
+    /// An integer of another type; a signed one is sign-extended to 64 bits.
     Integer(&'static IntegerType, u64),
     /// A `float64`.
     Float(f64),
@@ -47,14 +47,14 @@ pub enum Value {
     Struct(Struct),
     /// A pointer to a struct.
     Pointer(Pointer),
-    /// A value that templates use only through its methods.
+    /// A value that templates can use only through its methods.
     Object(Rc<dyn Object>),
     /// A function.
     Func(Func),
 }
 
 impl Value {
-    /// The type of the value; `None` for nil, which has none.
+    /// The type of the value; `None` for nil.
     pub fn ty(&self) -> Option<Type> {
         Some(match self {
             Value::Nil => return None,
@@ -73,8 +73,8 @@ impl Value {
         })
     }
 
-    /// The value a variable of type `ty` has before anything is stored in it. Nil for interface
-    /// types and for objects, whose inside is not known here.
+    /// The value of a variable of type `ty` before anything is assigned to it. Nil for interface
+    /// types, and for objects, whose content this crate does not know.
     pub fn zero(ty: Type) -> Value {
         match ty {
             Type::Interface | Type::Object(_) => Value::Nil,
@@ -95,8 +95,8 @@ impl Value {
         }
     }
 
-    /// Whether the value counts as true in `if`, `with`, `and`, `or` and `not`: it is not nil,
-    /// zero or empty. A struct is always true.
+    /// Whether `if`, `with`, `and`, `or` and `not` take the value as true: it is not false, zero,
+    /// nil or empty. A struct is always true.
     pub fn is_true(&self) -> bool {
         match self {
             Value::Nil => false,
@@ -122,7 +122,7 @@ impl Value {
         }
     }
 
-    /// The number of an integer of any type that an `i64` can hold.
+    /// The number of an integer of any type, if an `i64` can hold it.
     pub fn as_i64(&self) -> Option<i64> {
         match *self {
             Value::Int(value) => Some(value),
@@ -160,13 +160,13 @@ impl Value {
         }
     }
 
-    /// Whether dropping the value may drop others.
+    /// Whether the value can contain values that are dropped with it.
     fn is_container(&self) -> bool {
         matches!(self, Value::Slice(_) | Value::Map(_))
     }
 }
 
-/// What a container keeps for a value that is in it.
+/// An element as slices and maps store it.
 trait Nested {
     fn value(&self) -> &Value;
     fn into_value(self) -> Value;
@@ -182,8 +182,8 @@ impl Nested for Value {
     }
 }
 
-/// Drops values that hold values, however deep, without recursion: a template can nest maps as
-/// deeply as it loops, and the stack must not depend on it.
+/// Drops values, and the values in them, without recursion. A template can nest values as deeply as
+/// it loops, so a recursive drop could overflow the stack.
 fn dismantle<N: Nested>(content: &mut Vec<N>) {
     if !content.iter().any(|nested| nested.value().is_container()) {
         return;

@@ -1,4 +1,4 @@
-//! Depth costs memory, never stack: everything here runs on the 2 MiB of a test's thread.
+//! Depth costs memory, never stack: all tests run on the 2 MiB stack of a test thread.
 
 mod support;
 

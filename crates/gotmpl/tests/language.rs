@@ -1,4 +1,5 @@
-//! The language, one claim a test. The crate `render` compares whole templates with Go's results.
+//! The language, one claim in each test. The crate `render` compares whole templates with Go's
+//! results.
 
 mod support;
 

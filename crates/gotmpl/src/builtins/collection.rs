@@ -4,12 +4,12 @@ use crate::func::Failure;
 use crate::types::{Kind, Type, UINT8};
 use crate::value::{Map, Value};
 
-/// The place that `index` means in something that has places up to `end`, which itself passes.
+/// The index that the value `index` means. It may be at most `end`.
 pub(crate) fn position(index: &Value, end: usize) -> Result<usize, Failure> {
     let number = match index {
         Value::Nil => return Err("cannot index slice/array with nil".into()),
         Value::Int(number) => *number,
-        // Go reads all integers as `int`; one beyond it turns negative.
+        // Go converts every integer to `int`; one that is too large becomes negative.
         Value::Integer(_, bits) => bits.cast_signed(),
         _ => {
             let ty = index.ty().unwrap_or(Type::Interface);
@@ -22,7 +22,7 @@ pub(crate) fn position(index: &Value, end: usize) -> Result<usize, Failure> {
     }
 }
 
-/// The value of the key `index`, or the zero value of the map's elements.
+/// The value of the key `index`, or the zero value of the map's element type.
 pub(crate) fn map_entry(map: &Map, index: &Value) -> Result<Value, Failure> {
     match index {
         Value::String(key) => {
@@ -35,7 +35,7 @@ pub(crate) fn map_entry(map: &Map, index: &Value) -> Result<Value, Failure> {
     }
 }
 
-/// One step of `index` into something else than a slice or map.
+/// One step of the builtin `index` into a value that is neither slice nor map.
 pub(crate) fn index(item: &Value, index: &Value) -> Result<Value, Failure> {
     match item {
         Value::String(text) => {
@@ -49,8 +49,9 @@ pub(crate) fn index(item: &Value, index: &Value) -> Result<Value, Failure> {
     }
 }
 
-/// `slice`: the first of `arguments` from, to and with room up to the others. `boxed` tells which
-/// of those stand in slots of interface type; unlike `index`, Go's `slice` does not take them.
+/// The builtin `slice`: `arguments[0]` from, to, and with capacity up to the other arguments.
+/// `boxed` tells which of those have the static type `interface {}`: Go's `slice` refuses them,
+/// unlike its `index`.
 pub(crate) fn slice(arguments: &[Value], boxed: [bool; 3]) -> Result<Value, Failure> {
     let [item, indexes @ ..] = arguments else { return Ok(Value::Nil) };
     let Some(ty) = item.ty() else {
@@ -106,7 +107,7 @@ pub(super) fn len(item: &Value) -> Result<Value, Failure> {
     Ok(Value::Int(len as i64))
 }
 
-/// The type of `item` as errors tell it: a pointer is followed, to a type that is no pointer.
+/// The type of `item` in error texts. Go names the type that a pointer points to.
 fn followed(item: &Value) -> String {
     let ty = item.ty().unwrap_or(Type::Interface).to_string();
     ty.trim_start_matches('*').to_owned()

@@ -7,7 +7,7 @@ use crate::func::Failure;
 use crate::types::{Kind, Type};
 use crate::value::Value;
 
-/// A value of a kind that can be compared with its like.
+/// A value of a basic kind, which can be compared.
 enum Basic<'v> {
     Bool(bool),
     Int(i64),
@@ -30,8 +30,8 @@ fn basic(value: &Value) -> Option<Basic<'_>> {
     })
 }
 
-/// Whether `first` equals any of `others`. They are looked at in turn, and one that cannot be
-/// compared ends in an error unless an earlier one was equal.
+/// Whether `first` equals one of `others`. The others are compared in their order. A value that
+/// cannot be compared is an error, unless an earlier one was equal.
 pub(super) fn eq(first: &Value, others: &[Value]) -> Result<bool, Failure> {
     if others.is_empty() {
         return Err("missing argument for comparison".into());
@@ -53,7 +53,7 @@ pub(super) fn equal(a: &Value, b: &Value) -> Result<bool, Failure> {
     }
 }
 
-/// Whether two values of comparable kinds are equal; `None` if the kinds do not go together.
+/// Whether two basic values are equal; `None` if their kinds cannot be compared with each other.
 fn basic_equal(a: &Basic<'_>, b: &Basic<'_>) -> Option<bool> {
     Some(match (a, b) {
         (Basic::Bool(a), Basic::Bool(b)) => a == b,
@@ -99,7 +99,7 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Failure> {
     }
 }
 
-/// Go's `==` of two interface values whose types can be compared.
+/// Go's `==` for two interface values whose types are comparable.
 fn identical(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Nil, Value::Nil) => true,
@@ -123,10 +123,10 @@ fn identical(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Appends what an error shows of values, cut off where it gets too long to be read.
+/// Appends values to an error text, cut off after `LONGEST` bytes.
 fn show(message: &mut Vec<u8>, format: &str, values: &[Value]) {
     const LONGEST: usize = 1 << 20;
-    // What was written up to the limit is shown.
+    // If the limit is exceeded, the text up to it stays.
     let _ = fmt::printf(message, format.as_bytes(), values, LONGEST);
 }
 
@@ -137,7 +137,7 @@ fn incompatible(a: &Value, b: &Value) -> Failure {
     }
 }
 
-/// How `a` compares with `b`; `None` for NaN, which is in no order with anything.
+/// How `a` compares with `b`; `None` if one of them is NaN.
 pub(super) fn order(a: &Value, b: &Value) -> Result<Option<Ordering>, Failure> {
     let bad = || Failure::from("invalid type for comparison");
     let (x, y) = (basic(a).ok_or_else(bad)?, basic(b).ok_or_else(bad)?);

@@ -1,7 +1,7 @@
-//! Pipelines, commands and arguments.
+//! Compiles pipelines, commands and arguments.
 //!
-//! The order of the steps is the order in which Go looks at things, as an error is reported at
-//! the node looked at last.
+//! The order of the steps is the order in which Go evaluates, because an error is reported at the
+//! node that was visited last.
 
 use super::{Compiler, Parameter, Task};
 use crate::builtins::Builtin;
@@ -91,7 +91,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A field, variable with fields, or chain; the last field may be a method with arguments.
+    /// Compiles a field, a variable with fields, or a chain. The last field can be a method with
+    /// arguments.
     fn fields(&mut self, id: NodeId, arguments: &[NodeId], piped: bool) {
         self.emit(Op::At(id));
         let called = piped || !arguments.is_empty();
@@ -119,7 +120,7 @@ impl Compiler<'_> {
             Content::Chain(inner, path) => {
                 self.then(match &self.tree.node(*inner).content {
                     Content::Pipe(_) => Task::Pipe { node: *inner, bare: false },
-                    // Only functions and pipelines begin a chain.
+                    // Only functions and pipelines can begin a chain.
                     _ => Task::Argument {
                         node: *inner,
                         parameter: Parameter::Typed(Type::Interface),
@@ -148,7 +149,8 @@ impl Compiler<'_> {
         self.then(Task::Bind(nil));
     }
 
-    /// A call of the function `id`; errors of the function itself are reported at `command`.
+    /// Compiles a call of the function `id`. Errors of the function itself are reported at
+    /// `command`.
     fn function(&mut self, id: NodeId, command: NodeId, arguments: &[NodeId], piped: bool) {
         self.emit(Op::At(id));
         let Content::Function(_, place) = &self.tree.node(id).content else { return };
@@ -185,7 +187,7 @@ impl Compiler<'_> {
         self.then_emit(Op::Call { node: command, function, arguments: count, piped });
     }
 
-    /// `and` or `or`: arguments are evaluated until one decides.
+    /// Compiles `and` or `or`, which evaluate their arguments only until one decides.
     fn logic(&mut self, or: bool, arguments: &[NodeId], piped: bool) {
         let decided = self.label();
         let end = self.label();
@@ -197,7 +199,7 @@ impl Compiler<'_> {
             }
         }
         if piped {
-            // The last argument is on the stack already, below the one that decided.
+            // The piped argument is already on the stack, below the argument that decided.
             self.then_emit(Op::Jump(end));
             self.then(Task::Bind(decided));
             self.then_emit(Op::Nip);
@@ -231,7 +233,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A literal as an argument, which is of the right type or a fault.
+    /// Compiles a literal as an argument. If it does not fit the parameter, it compiles to a
+    /// failure.
     fn literal(&mut self, id: NodeId, parameter: Parameter) {
         match parameter {
             Parameter::Typed(ty) => match literal::as_argument(self.tree, id, ty) {
@@ -251,7 +254,7 @@ impl Compiler<'_> {
         place as u32
     }
 
-    /// Checks an argument that came through the pipeline and is below the others.
+    /// Checks the argument that came through the pipeline, which is below the others on the stack.
     fn check_piped(&mut self, ty: Type, arguments: u16) {
         if ty != Type::Interface {
             let ty = self.type_place(ty);
@@ -260,12 +263,13 @@ impl Compiler<'_> {
     }
 }
 
-/// The type of the parameter that takes argument number `index`.
+/// The type of the parameter that takes argument number `index`; extra arguments of a variadic
+/// function go to the last one.
 pub(crate) fn parameter_type(params: &[Type], index: usize) -> Type {
     params.get(index).or(params.last()).copied().unwrap_or(Type::Interface)
 }
 
-/// Checks the number of arguments: `written` ones, or `given` with the piped one.
+/// Checks the number of arguments: `written` in the command, `given` including the piped one.
 pub(crate) fn check_count(
     name: &str,
     params: usize,

@@ -18,10 +18,10 @@ use crate::program::Label;
 use crate::types::{Method, Type};
 use crate::value::Value;
 
-/// How long a text may be that is copied, so that its buffer can be used again.
+/// The longest text that is copied out of the buffer, so that the buffer can be used again.
 const MOST_COPIED: usize = 4096;
 
-/// Checks that `method` can be called with `written` arguments, `given` with the piped one.
+/// Checks that `method` can be called with `written` arguments, or `given` including the piped one.
 fn check_method(method: &Method, written: usize, given: usize) -> Result<(), Failure> {
     let Method { name, params, variadic, results, .. } = method;
     check_count(name, params.len(), *variadic, written, given)?;
@@ -33,8 +33,7 @@ fn check_method(method: &Method, written: usize, given: usize) -> Result<(), Fai
 }
 
 impl Executor<'_> {
-    /// Gives what is at `place`, which was found in `receiver`: a method gives what it returns
-    /// without arguments.
+    /// Pushes what was found at `place` of `receiver`. A method is called without arguments.
     pub(super) fn give(
         &mut self,
         place: Place,
@@ -68,7 +67,8 @@ impl Executor<'_> {
                 check_method(method, written, written + usize::from(piped))?;
                 self.methods.push(Pending { method, receiver: receiver.into_value() });
             }
-            // Only nothing has nothing to say against arguments.
+            // A field, instead of a method, is an error except where the receiver is nil: then the
+            // result is nil.
             Place::Operand(operand) => {
                 if piped {
                     self.operands.pop();
@@ -80,7 +80,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// The type of parameter number `index` of the method that was looked up last.
+    /// The type of parameter `index` of the method that was looked up last.
     fn method_parameter(&self, index: u16) -> Type {
         let params = self.methods.last().map_or(&[][..], |pending| pending.method.params);
         parameter_type(params, usize::from(index))
@@ -115,7 +115,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Calls a method with the arguments that were gathered.
+    /// Calls a method with `self.arguments`.
     fn run_method(
         &mut self,
         method: &Method,
@@ -128,11 +128,12 @@ impl Executor<'_> {
         }
     }
 
-    /// Checks that the operand below `above` others can be of type `ty`, and makes it that.
+    /// Converts the operand below the top `above` operands to type `ty`, or fails.
     pub(super) fn check(&mut self, above: usize, ty: Type) -> Result<(), Failure> {
         let place = self.operands.len().checked_sub(1 + above);
         match place.and_then(|place| self.operands.get_mut(place)) {
-            // Slices of equal types may still need the parameter's own.
+            // Two slice types can be equal by name and still be different descriptors; the
+            // parameter's own descriptor is needed.
             Some(operand)
                 if matches!(ty, Type::Slice(_)) || operand.with(Value::ty) != Some(ty) =>
             {
@@ -143,7 +144,8 @@ impl Executor<'_> {
         }
     }
 
-    /// Where the arguments of a call begin among the operands. The piped one is put last.
+    /// The index of a call's first argument among the operands. Moves the piped argument to the
+    /// end.
     fn arguments_start(&mut self, arguments: u16, piped: bool) -> usize {
         let count = usize::from(arguments) + usize::from(piped);
         let start = self.operands.len().saturating_sub(count);
@@ -153,7 +155,7 @@ impl Executor<'_> {
         start
     }
 
-    /// Takes the values of the arguments, as they are now.
+    /// Pops the arguments of a call into `self.arguments`.
     fn gather(&mut self, arguments: u16, piped: bool) {
         let start = self.arguments_start(arguments, piped);
         self.arguments.clear();
@@ -161,7 +163,7 @@ impl Executor<'_> {
         self.operands.truncate(start);
     }
 
-    /// Takes the arguments and calls the function at `place` of the table.
+    /// Pops the arguments, calls the function at `place` of the table and pushes its result.
     pub(super) fn call(
         &mut self,
         node: NodeId,
@@ -195,7 +197,7 @@ impl Executor<'_> {
         Err(self.failed(&known.name, node, &failure))
     }
 
-    /// The failure of a function, reported at `node`.
+    /// The failure of a function or method, reported at `node`.
     fn failed(&mut self, name: &str, node: NodeId, failure: &Failure) -> Failure {
         self.at = Some(node);
         let message = failure.message().as_ref();
@@ -242,15 +244,16 @@ impl Executor<'_> {
             (builtin, arguments) => return builtins::run(builtin, arguments).map(Operand::Value),
         };
         match made {
-            // A large text is given away, a small one is copied in its own length.
+            // A long text is handed over with its buffer. A short one is copied to its exact
+            // length.
             Ok(()) if text.len() > MOST_COPIED => Ok(Operand::Value(mem::take(text).into())),
             Ok(()) => Ok(Operand::Value(Value::String(Bytes::copy_from_slice(text)))),
             Err(TooLarge) => Err(format!("the text is larger than {limit} bytes").into()),
         }
     }
 
-    /// Which of the indexes of `slice` stand in slots of interface type, where Go does not look
-    /// for a number. One that came through the pipeline never does.
+    /// Which of the first three indexes of `slice` have the static type `interface {}`. The piped
+    /// argument never has.
     fn boxed_indexes(&self, arguments: u16) -> [bool; 3] {
         let start = self.operands.len().saturating_sub(usize::from(arguments));
         let indexes = self.operands[start..].iter().skip(1);
@@ -261,7 +264,7 @@ impl Executor<'_> {
         boxed
     }
 
-    /// What errors of `call` name the function it was given: as it is written, or the value that
+    /// The name of the called function in errors of `call`: as it is written, or the value that
     /// came through the pipeline.
     fn callee(&self, node: NodeId) -> Vec<u8> {
         let tree = self.code.tree;
@@ -280,7 +283,8 @@ impl Executor<'_> {
         }
     }
 
-    /// `index`: the element itself, not its value, where there is one.
+    /// The builtin `index`. The result is the slot of a slice where there is one, and not its
+    /// value, so that later changes of the slice are seen.
     fn index(&mut self, arguments: u16, piped: bool) -> Result<Operand, Failure> {
         let start = self.arguments_start(arguments, piped);
         let Some((item, indexes)) = self.operands[start..].split_first() else {
@@ -304,7 +308,7 @@ impl Executor<'_> {
     }
 }
 
-/// What `index` finds in `item`, which is not nothing.
+/// One step of `index` into `item`, which is not nil.
 fn entry(item: &Operand, index: &Operand) -> Result<Operand, Failure> {
     if item.is_nil_pointer() {
         return Err("index of nil pointer".into());

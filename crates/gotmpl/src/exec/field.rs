@@ -1,4 +1,4 @@
-//! What `.Name` finds in a value.
+//! Finds what `.Name` means for a value.
 
 use super::operand::{Element, Operand};
 use crate::error::Unknown;
@@ -6,14 +6,14 @@ use crate::func::Failure;
 use crate::types::{Method, Type};
 use crate::value::Value;
 
-/// What a name leads to.
+/// What a name means.
 pub(super) enum Place {
     Operand(Operand),
     /// A method of the receiver, to be called.
     Method(&'static Method),
 }
 
-/// The field, method or map entry called `name` of `receiver`. Of nothing there is nothing.
+/// The field, method or map entry called `name` of `receiver`. For nil the result is nil.
 pub(super) fn find(receiver: &Operand, name: &[u8], has_arguments: bool) -> Result<Place, Failure> {
     if !has_arguments && let Some(element) = slot_of(receiver, name) {
         return Ok(Place::Operand(Operand::Element(element)));
@@ -21,8 +21,8 @@ pub(super) fn find(receiver: &Operand, name: &[u8], has_arguments: bool) -> Resu
     receiver.with(|value| find_in(receiver, value, name, has_arguments))
 }
 
-/// The slot of the field called `name`, if `receiver` is an element of a slice of structs and that
-/// is all that can be meant. The type of the slice says so; the element need not be looked at.
+/// The slot of the field called `name`, if `receiver` is an element of a slice of structs without
+/// methods. The type of the slice decides that, so the element itself is not read.
 #[inline]
 pub(super) fn slot_of(receiver: &Operand, name: &[u8]) -> Option<Element> {
     let Operand::Element(element) = receiver else { return None };
@@ -96,8 +96,8 @@ fn find_in(
     Err(Failure::unknown(message, Unknown::new(name, known)))
 }
 
-/// The field of `value`, which is a struct or points to one, and which `receiver` holds: the slot
-/// itself if that is an element of a slice of structs.
+/// The field number `field` of the struct `value`, which `receiver` holds or points to. If the
+/// struct is an element of a slice, the result is the slot, not its value.
 fn slot(receiver: &Operand, value: &Value, field: usize) -> Operand {
     let target = match (receiver, value) {
         (Operand::Element(element), Value::Struct(_)) if element.struct_type().is_some() => {

@@ -1,23 +1,23 @@
-//! What the executor computes with.
+//! Operands of the executor: values with what Go also knows about them.
 
 use crate::func::Failure;
 use crate::types::{Kind, StructType, Type};
 use crate::value::{Slice, Value};
 
-/// A value, and what Go knows beside it: whether it stands in a slot of type `interface {}`, and
-/// whether it *is* the slot of a slice, so that later changes of the slice show.
+/// A value, and two facts that Go's `reflect` keeps with it: whether its static type is `interface
+/// {}`, and whether it *is* a slot of a slice, so that later changes of the slice are seen.
 #[derive(Clone)]
 pub(super) enum Operand {
-    /// A value of its own concrete type, or no value at all.
+    /// A value with its own concrete type as static type, or no value at all.
     Value(Value),
-    /// What a slot of interface type holds. Nil in it is a nil interface, which in Go is not the
-    /// same as no value.
+    /// A value of static type `interface {}`. Nil here is a nil interface, which Go treats
+    /// differently from no value.
     Interface(Value),
-    /// A slot of a slice.
+    /// A slot of a slice, read when the value is needed.
     Element(Element),
 }
 
-/// A slot of a slice, or a field of the struct in it.
+/// A slot of a slice, or a field of the struct in that slot.
 #[derive(Clone)]
 pub(super) struct Element {
     pub(super) slice: Slice,
@@ -30,7 +30,7 @@ impl Element {
         self.slice.show(self.index, self.field.map(|field| field as usize), look)
     }
 
-    /// The type of the whole element, if that is a struct.
+    /// The type of the element, if this is a whole element and a struct.
     pub(super) fn struct_type(&self) -> Option<&'static StructType> {
         match (self.field, self.slice.ty().elem) {
             (None, Type::Struct(ty)) => Some(ty),
@@ -38,13 +38,13 @@ impl Element {
         }
     }
 
-    /// The slot of a field of the element, which is a struct.
+    /// The slot of field number `field` of this element, which is a struct.
     pub(super) fn of_field(&self, field: usize) -> Element {
-        // No type of a program has that many fields.
+        // The cast cannot cut: no struct type has 2^32 fields.
         Element { slice: self.slice.clone(), index: self.index, field: Some(field as u32) }
     }
 
-    /// The type of the slot.
+    /// The static type of the slot.
     fn ty(&self) -> Type {
         match (self.field, self.slice.ty().elem) {
             (Some(field), Type::Struct(ty)) => {
@@ -62,7 +62,7 @@ impl Default for Operand {
 }
 
 impl Operand {
-    /// Shows the value to `look`.
+    /// Passes the value to `look`.
     #[inline]
     pub(super) fn with<R>(&self, look: impl FnOnce(&Value) -> R) -> R {
         match self {
@@ -71,7 +71,7 @@ impl Operand {
         }
     }
 
-    /// The value as it is now.
+    /// The value as it is at this moment.
     #[inline]
     pub(super) fn into_value(self) -> Value {
         match self {
@@ -80,7 +80,7 @@ impl Operand {
         }
     }
 
-    /// The value as it is now; what is left is of no use.
+    /// The value as it is at this moment. The operand must not be used afterwards.
     #[inline]
     pub(super) fn take_value(&mut self) -> Value {
         match self {
@@ -89,7 +89,7 @@ impl Operand {
         }
     }
 
-    /// Whether the operand's static type is an interface type.
+    /// Whether the static type of the operand is `interface {}`.
     pub(super) fn is_interface(&self) -> bool {
         match self {
             Operand::Value(_) => false,
@@ -102,12 +102,12 @@ impl Operand {
         self.with(Value::is_true)
     }
 
-    /// The operand without the slot of interface type it may be in.
+    /// The operand with its concrete type as static type.
     pub(super) fn unwrapped(self) -> Operand {
         if self.is_interface() { Operand::Value(self.into_value()) } else { self }
     }
 
-    /// Go's text of the static type of a value that is there.
+    /// Go's text of the static type; `<nil>` if there is no value.
     pub(super) fn type_text(&self) -> String {
         if self.is_interface() {
             return Type::Interface.to_string();
@@ -115,7 +115,7 @@ impl Operand {
         self.with(|value| value.ty().map_or_else(|| "<nil>".to_owned(), |ty| ty.to_string()))
     }
 
-    /// The operand as an argument for a parameter of type `target`.
+    /// The operand converted to an argument for a parameter of type `target`.
     pub(super) fn checked(self, target: Type) -> Result<Operand, Failure> {
         let Some(ty) = self.with(Value::ty) else {
             return match self.is_interface() {
@@ -149,7 +149,7 @@ impl Operand {
         }
     }
 
-    /// Whether following pointers ends at nil, be it a nil pointer or a nil interface.
+    /// Whether the operand is a nil pointer or a nil interface.
     pub(super) fn is_nil_pointer(&self) -> bool {
         let interface = self.is_interface();
         self.with(|value| match value {

@@ -1,4 +1,4 @@
-//! Loops.
+//! Executes loops.
 
 use super::operand::{Element, Operand};
 use super::{Executor, Variable};
@@ -11,13 +11,13 @@ use crate::value::{Map, Sequence, Slice, Value};
 /// A loop that is running.
 pub(super) struct Loop {
     items: Items,
-    /// The dot around the loop.
+    /// The dot outside of the loop.
     dot: Operand,
-    /// How many variables there are when a step begins.
+    /// The number of variables at the beginning of each step.
     variables: usize,
 }
 
-/// What is left to range over.
+/// The elements that are left.
 enum Items {
     Slice {
         slice: Slice,
@@ -28,7 +28,7 @@ enum Items {
         map: Map,
         next: usize,
     },
-    /// `int` if there is no other type.
+    /// The integers from `next` up to `end`, of type `ty`, or `int` if that is `None`.
     Integers {
         ty: Option<&'static IntegerType>,
         next: u64,
@@ -37,13 +37,13 @@ enum Items {
     Sequence {
         first: Option<(Value, Value)>,
         rest: Sequence,
-        /// The key of the element given last.
+        /// The key of the current element.
         key: Value,
     },
 }
 
 impl Items {
-    /// Makes the next element the dot; false if there is none.
+    /// Makes the next element the dot. False if there is none.
     fn next(&mut self, dot: &mut Operand) -> bool {
         *dot = match self {
             Items::Slice { slice, next, len } => {
@@ -89,7 +89,7 @@ impl Items {
         true
     }
 
-    /// The index or key of the element given last.
+    /// The index or key of the current element.
     fn key(&self) -> Value {
         match self {
             Items::Slice { next, .. } => Value::Int(*next as i64 - 1),
@@ -103,7 +103,7 @@ impl Items {
     }
 }
 
-/// What a pointer points to; any other value, and nil, as it is.
+/// The struct that a pointer points to. Nil and other values stay as they are.
 fn followed(value: Value) -> Value {
     let inside = match &value {
         Value::Object(object) => object.inside(),
@@ -119,7 +119,7 @@ fn followed(value: Value) -> Value {
 }
 
 impl Executor<'_> {
-    /// Begins a loop over the value it takes, or jumps if there is nothing to range over.
+    /// Pops a value and starts a loop over it. Jumps if it has no elements.
     pub(super) fn range(&mut self, otherwise: Label, two_variables: bool) -> Result<(), Failure> {
         let value = self.take().into_value();
         match self.items(followed(value), two_variables)? {
@@ -132,11 +132,11 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// What there is to range over in `value`; `None` if that is nothing.
+    /// The elements of `value`; `None` if there are none.
     fn items(&self, value: Value, two_variables: bool) -> Result<Option<Items>, Failure> {
         let failure = |before: &str, value: Value, after: &str| {
             let mut message = before.as_bytes().to_vec();
-            // Of a value larger than allowed as much is shown as there is room for.
+            // If the value's text exceeds the limit, the error shows the text up to it.
             let _ = fmt::printf(&mut message, b"%v", &[value], self.limits.value);
             message.extend_from_slice(after.as_bytes());
             Err(Failure::new(message))
@@ -199,7 +199,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Sets the variable that is the `place`th from the end.
+    /// Sets the variable number `place`, counted from the one declared last, which is 1.
     fn set_newest(&mut self, place: usize, value: Operand) {
         let place = self.variables.len().checked_sub(place);
         if let Some(Variable { operand, .. }) = place.and_then(|at| self.variables.get_mut(at)) {

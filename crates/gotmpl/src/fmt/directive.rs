@@ -1,8 +1,8 @@
-//! `printf`: reads the format and prints each argument by its directive.
+//! `printf`: reads the format and prints each argument as its directive says.
 //!
-//! A directive is `%[flags][width][.precision]verb`; `*` takes width or precision from the
-//! arguments, `[n]` says which argument is next. Whatever is wrong with one is reported in the
-//! text, as `%!VERB(…)`, and never stops the rest.
+//! A directive is `%[flags][width][.precision]verb`. `*` takes the width or precision from the
+//! arguments; `[n]` chooses the argument. A fault in a directive is reported inside of the text, as
+//! `%!VERB(…)`, and the rest is printed.
 
 use super::TooLarge;
 use super::spec::Spec;
@@ -54,14 +54,14 @@ pub(crate) fn printf(
 }
 
 struct Reader<'a> {
-    /// The format from here on.
+    /// The part of the format that has not been read.
     rest: &'a [u8],
     arguments: &'a [Value],
-    /// The argument that is next.
+    /// The index of the next argument.
     next: usize,
-    /// Whether some directive said which argument it wants.
+    /// Whether a directive has chosen its argument with `[n]`.
     reordered: bool,
-    /// Whether a `[n]` of the current directive is malformed, out of range or in a wrong place.
+    /// Whether a `[n]` of the current directive is malformed, out of range or in the wrong place.
     misplaced: bool,
 }
 
@@ -74,7 +74,7 @@ enum Number {
 }
 
 impl Reader<'_> {
-    /// Reads one directive, of which the `%` has been read, and prints what it asks for.
+    /// Reads a directive, whose `%` has been read, and prints it.
     fn directive(&mut self, printer: &mut Printer<'_>) -> Result<(), TooLarge> {
         self.misplaced = false;
         let mut spec = self.flags();
@@ -93,15 +93,15 @@ impl Reader<'_> {
                 Number::Absent => {}
                 Number::Given(width) => {
                     spec.width = Some(width);
-                    // `%[3]2d` has the index in the wrong place.
+                    // The index of `%[3]2d` stands in the wrong place.
                     self.misplaced |= indexed;
                 }
                 Number::Overflow => self.rest = &[],
             }
         }
-        // A point that ends the format is a verb.
+        // A point at the end of the format is a verb, not the beginning of a precision.
         if self.rest.len() > 1 && self.accept(b'.') {
-            // So has `%[3].2d`.
+            // The index of `%[3].2d` stands in the wrong place.
             self.misplaced |= indexed;
             indexed = self.index();
             if self.accept(b'*') {
@@ -162,7 +162,7 @@ impl Reader<'_> {
         spec
     }
 
-    /// Whether `byte` is next; if so it is read.
+    /// Reads `byte` if it is next, and returns whether it was.
     fn accept(&mut self, byte: u8) -> bool {
         match self.rest.split_first() {
             Some((&next, rest)) if next == byte => {
@@ -173,7 +173,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads digits.
+    /// Reads a decimal number.
     fn number(&mut self) -> Number {
         let mut number = Number::Absent;
         while let Some((digit @ b'0'..=b'9', rest)) = self.rest.split_first() {
@@ -190,14 +190,15 @@ impl Reader<'_> {
         number
     }
 
-    /// Reads a `[n]`, if one is next, and makes that argument the next one. Whether there was
-    /// a well-formed one.
+    /// Reads a `[n]` if it is next, and makes argument `n` the next one. Returns whether a
+    /// well-formed one was read.
     fn index(&mut self) -> bool {
         if !self.accept(b'[') {
             return false;
         }
         self.reordered = true;
-        // Where nothing can come between the brackets, and after, the first one alone is read.
+        // Without a closing bracket, or at the end of the format, Go reads only the opening
+        // bracket.
         let close = self.rest.iter().position(|&byte| byte == b']');
         let Some(close) = close.filter(|_| self.rest.len() > 1) else {
             self.misplaced = true;
@@ -219,7 +220,7 @@ impl Reader<'_> {
         whole
     }
 
-    /// Takes an argument as a width or precision.
+    /// Takes the next argument as a width or precision.
     fn star(&mut self) -> Option<i64> {
         let argument = self.arguments.get(self.next)?;
         self.next += 1;

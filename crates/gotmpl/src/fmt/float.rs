@@ -1,19 +1,19 @@
-//! Floats and complex numbers: `%b %e %E %f %F %g %G %x %X`, and `%v`.
+//! Prints floats and complex numbers: `%b %e %E %f %F %g %G %x %X`, and `%v`.
 //!
-//! Decimal digits come from the standard library, whose shortest form and whose exact form
-//! (rounded half to even on the exact value) are also Go's. Only their arrangement is done here.
+//! The decimal digits come from the standard library. Its shortest form, and its exact form
+//! (rounded half to even), have the same digits as Go's; this module only arranges them.
 
 use std::fmt::Write;
 
 use super::int;
 use super::spec::Spec;
 
-/// Significant digits beyond which every float's exact decimal form has only zeros.
+/// The most significant digits of any float. All later digits of its exact decimal form are zeros.
 const SIGNIFICANT: usize = 767;
-/// Decimal places beyond which every float's exact decimal form has only zeros.
+/// The most decimal places of any float. All later places of its exact decimal form are zeros.
 const PLACES: usize = 1074;
 
-/// Appends `value` by `verb`. False, and nothing appended, if floats have no such verb.
+/// Appends `value` for `verb`. Appends nothing and returns false if floats do not have this verb.
 pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: f64, verb: char) -> bool {
     let Some(form) = Form::of(verb) else { return false };
     let start = out.len();
@@ -27,7 +27,7 @@ pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: f64, verb: char) -> 
     out.extend(sign);
     if !value.is_finite() {
         if value.is_infinite() && sign.is_none_or(|sign| sign == b' ') {
-            // Of infinity the sign is always there, unless a blank was asked for.
+            // Infinity always has its sign, except that the flag ` ` replaces a plus by a blank.
             out.truncate(start);
             out.push(if spec.space && !spec.plus { b' ' } else { b'+' });
         }
@@ -44,7 +44,7 @@ pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: f64, verb: char) -> 
         out[digits..].make_ascii_uppercase();
     }
     if spec.pads_with_zeros() && sign.is_some() {
-        // The sign stays in front of the zeros, and counts.
+        // The zeros go between the sign and the digits; the sign counts as a part of the width.
         let rest = Spec { width: spec.width.map(|width| width.saturating_sub(1)), ..*spec };
         rest.pad(out, digits);
     } else {
@@ -53,10 +53,10 @@ pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: f64, verb: char) -> 
     true
 }
 
-/// Appends `value` as `%v` without flags does.
+/// Appends `value` as a plain `%v` does.
 pub(super) fn append_plain(out: &mut Vec<u8>, value: f64) {
     match small_whole(value) {
-        // Zero may be a negative one.
+        // Zero is left to the general case because it can be negative.
         Some(whole) if whole > 0 => int::append_decimal(out, whole),
         _ => {
             append(out, &Spec::default(), value, 'v');
@@ -64,15 +64,15 @@ pub(super) fn append_plain(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// `value` as an integer, if it is one that the shortest `%g` writes as such: those are most of
-/// the floats that are printed.
+/// `value` as an integer, if the shortest `%g` writes it without point and exponent. Most floats
+/// that are printed are of this kind.
 fn small_whole(value: f64) -> Option<i64> {
     let whole = value as i64;
     (value < 1e6 && whole as f64 == value).then_some(whole)
 }
 
-/// Appends `(a+bi)` by `verb`, both parts with all that `spec` asks for. False, and nothing
-/// appended, if complex numbers have no such verb.
+/// Appends `(a+bi)` for `verb`; `spec` applies to both parts. Appends nothing and returns false if
+/// complex numbers do not have this verb.
 pub(super) fn append_complex(
     out: &mut Vec<u8>,
     spec: &Spec,
@@ -89,16 +89,16 @@ pub(super) fn append_complex(
     true
 }
 
-/// The arrangement of digits that a verb asks for.
+/// The form of number that a verb asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// `%b`: mantissa and binary exponent, both in decimal.
+    /// `%b`: the mantissa and the binary exponent, both in decimal.
     Binary,
     /// `%e`.
     Exponent,
     /// `%f`.
     Fixed,
-    /// `%g`: whichever of the two suits the exponent.
+    /// `%g`: fixed or with an exponent, depending on the size of the exponent.
     General,
     /// `%x`.
     Hexadecimal,
@@ -116,7 +116,7 @@ impl Form {
         })
     }
 
-    /// Appends the digits of `value`, which is finite and not negative.
+    /// Appends the digits of `value`, which must be finite and not negative.
     fn append(self, out: &mut Vec<u8>, value: f64, precision: Option<usize>) {
         match self {
             Form::Binary => append_binary(out, value),
@@ -127,8 +127,8 @@ impl Form {
         }
     }
 
-    /// Gives the digits from `start` on what `#` promises: a decimal point, and of `%g` and `%x`
-    /// (not `%X`) as many digits as the precision says (six without one), trailing zeros or not.
+    /// Applies the flag `#` to the digits from `start` on: adds a decimal point and, for `%g` and
+    /// `%x` (but not `%X`), zeros up to the number of digits of the precision (six without one).
     fn keep_point(self, out: &mut Vec<u8>, start: usize, precision: Option<usize>, verb: char) {
         let number = &out[start..];
         let exponent = match self {
@@ -140,8 +140,8 @@ impl Form {
         let point = mantissa.contains(&b'.');
         let mut zeros = 0;
         if matches!(verb, 'v' | 'g' | 'G' | 'x') {
-            // Leading zeros are not significant, but a lone zero is. The `x` of `0x` is taken
-            // for a significant digit.
+            // Leading zeros are not significant, except for a lone zero. Go counts the `x` of `0x`
+            // as a significant digit.
             let significant = match mantissa {
                 b"0" => 1,
                 _ => mantissa
@@ -161,12 +161,12 @@ impl Form {
     }
 }
 
-/// Room for the longest of the shortest forms, `-1.7976931348623157e-308` and the like.
+/// The longest of the shortest forms: `-1.7976931348623157e-308`, for example.
 const SHORT: usize = 32;
-/// Room for the longest form.
+/// The longest exact form.
 const LONG: usize = SIGNIFICANT + 16;
 
-/// Text made by the standard library's formatting, kept off the heap.
+/// Text from the standard library's formatter, in a buffer on the stack.
 struct Digits<const ROOM: usize> {
     bytes: [u8; ROOM],
     len: usize,
@@ -182,8 +182,8 @@ impl<const ROOM: usize> Write for Digits<ROOM> {
 }
 
 impl<const ROOM: usize> Digits<ROOM> {
-    /// The decimal form of `value` with an exponent, rounded from its exact one to `significant`
-    /// digits (at least one; zeros beyond [`SIGNIFICANT`] are left out).
+    /// The exact decimal form of `value` with an exponent, rounded to `significant` digits (at
+    /// least one). Digits beyond [`SIGNIFICANT`] are left out, because they are zeros.
     fn exact(value: f64, significant: usize) -> Digits<ROOM> {
         let mut digits = Digits { bytes: [0; ROOM], len: 0 };
         let written = write!(digits, "{value:.*e}", significant.clamp(1, SIGNIFICANT) - 1);
@@ -196,8 +196,9 @@ impl<const ROOM: usize> Digits<ROOM> {
         let mut digits = Digits { bytes: [0; ROOM], len: 0 };
         let written = write!(digits, "{value:e}");
         debug_assert!(written.is_ok(), "the buffer holds the longest form");
-        // Two forms can be equally short and equally near. Go takes the even one, the standard
-        // library the larger. With 15 digits or fewer, every form is a float of its own.
+        // Two forms can be equally short and equally near to the value. Go takes the one with the
+        // even digit, the standard library the larger one. With 15 digits or fewer this cannot
+        // happen: each such form is a different float.
         let (_, rest, _) = digits.parts();
         if rest.len() >= 15 {
             let even = Digits::<ROOM>::exact(value, 1 + rest.len());
@@ -212,7 +213,7 @@ impl<const ROOM: usize> Digits<ROOM> {
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 
-    /// The first digit, those after the point, and the exponent.
+    /// The first digit, the digits after the point, and the exponent.
     fn parts(&self) -> (u8, &[u8], i32) {
         let (mantissa, exponent) = self.text().split_once('e').unwrap_or_default();
         let mantissa = mantissa.as_bytes();
@@ -221,7 +222,7 @@ impl<const ROOM: usize> Digits<ROOM> {
     }
 }
 
-/// Appends an exponent: a sign, and two digits or more.
+/// Appends an exponent: its sign and at least two digits.
 fn append_exponent(out: &mut Vec<u8>, letter: u8, exponent: i32) {
     out.push(letter);
     out.push(if exponent < 0 { b'-' } else { b'+' });
@@ -269,13 +270,14 @@ fn append_general(out: &mut Vec<u8>, value: f64, precision: Option<usize>) {
     }
 }
 
-/// Appends the digits in fixed form, or with an exponent if that is `limit` or more, or below -4.
+/// Appends the digits in fixed form. Uses an exponent instead if it is below -4, or `limit` or
+/// more.
 fn arrange_general(out: &mut Vec<u8>, parts: (u8, &[u8], i32), limit: usize) {
     let (first, rest, exponent) = parts;
     let rest = &rest[..rest.iter().rposition(|&byte| byte != b'0').map_or(0, |last| last + 1)];
     match usize::try_from(exponent) {
         Ok(exponent) if exponent < limit => {
-            // Digits before the point, as many as the exponent says.
+            // The number of digits before the point, as the exponent says.
             let whole = exponent.min(rest.len());
             out.push(first);
             out.extend_from_slice(&rest[..whole]);
@@ -302,8 +304,8 @@ fn arrange_general(out: &mut Vec<u8>, parts: (u8, &[u8], i32), limit: usize) {
     }
 }
 
-/// The mantissa as an integer and the exponent of its last bit: `value` is one times two to the
-/// power of the other.
+/// The mantissa as an integer, and the exponent: `value` is the mantissa times two to the power of
+/// the exponent.
 fn split(value: f64) -> (u64, i32) {
     let bits = value.to_bits();
     let fraction = bits & ((1 << 52) - 1);
@@ -328,7 +330,8 @@ fn append_hexadecimal(out: &mut Vec<u8>, value: f64, places: Option<usize>) {
     if mantissa == 0 {
         exponent = 0;
     } else {
-        // Bring the first bit, also that of a subnormal, to bit 60: fifteen digits follow it.
+        // Moves the first bit, also that of a subnormal, to bit 60. Fifteen hexadecimal digits
+        // follow it.
         let shift = mantissa.leading_zeros() - 3;
         mantissa <<= shift;
         exponent += 60 - shift as i32;
@@ -336,7 +339,8 @@ fn append_hexadecimal(out: &mut Vec<u8>, value: f64, places: Option<usize>) {
     if let Some(lost) = places.filter(|&places| places < 15).map(|places| 60 - 4 * places) {
         let half = 1 << (lost - 1);
         let odd = mantissa >> lost & 1;
-        // Just below half for an even digit, so that only more than half carries.
+        // Rounds half to even: adds one less than half if the last digit is even, so that exactly
+        // half does not carry.
         mantissa = (mantissa + half - 1 + odd) >> lost << lost;
         if mantissa >> 61 != 0 {
             mantissa >>= 1;

@@ -1,17 +1,17 @@
-//! Integers: `%b %c %d %o %O %q %U %x %X`, and `%v`.
+//! Prints integers: `%b %c %d %o %O %q %U %x %X`, and `%v`.
 
 use super::spec::Spec;
 use crate::quote::{self, Charset};
 use crate::unicode::{self, REPLACEMENT};
 
-/// An integer of any Go type: its sign and size are all that the verbs see.
+/// An integer of any Go type: the part of it that the verbs need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Int {
-    /// The sign; never set for zero.
+    /// Whether the number is below zero.
     pub(super) negative: bool,
-    /// The distance from zero.
+    /// The absolute value.
     pub(super) magnitude: u64,
-    /// Whether its type has negative numbers. `%#v` writes the others in hexadecimal.
+    /// Whether the type is signed. `%#v` writes unsigned types in hexadecimal.
     pub(super) signed: bool,
 }
 
@@ -24,19 +24,19 @@ impl Int {
         Int { negative: false, magnitude: value, signed: false }
     }
 
-    /// The code point of this number; what is none counts as U+FFFD.
+    /// The code point with this number, or U+FFFD if there is none.
     fn as_char(self) -> char {
         let code = u32::try_from(self.magnitude).ok().filter(|_| !self.negative);
         code.and_then(char::from_u32).unwrap_or(REPLACEMENT)
     }
 
-    /// The 64 bits of the number, in two's complement.
+    /// The number in two's complement.
     fn bits(self) -> u64 {
         if self.negative { self.magnitude.wrapping_neg() } else { self.magnitude }
     }
 }
 
-/// Appends `value` in decimal: `%d` without flags.
+/// Appends `value` in decimal, like a plain `%d`.
 pub(super) fn append_decimal(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
@@ -44,7 +44,7 @@ pub(super) fn append_decimal(out: &mut Vec<u8>, value: i64) {
     append_digits(out, value.unsigned_abs(), 10, false);
 }
 
-/// Appends `value` by `verb`. False, and nothing appended, if integers have no such verb.
+/// Appends `value` for `verb`. Appends nothing and returns false if integers do not have this verb.
 pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: Int, verb: char) -> bool {
     match verb {
         'v' if spec.sharp_v && !value.signed => {
@@ -74,7 +74,7 @@ pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, value: Int, verb: char) -> 
 /// The digits of a number in base 2, 8, 10 or 16 without sign or prefix.
 fn append_digits(out: &mut Vec<u8>, magnitude: u64, base: u64, upper: bool) {
     let alphabet = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-    // Divisions by a known number are much faster.
+    // Dividing by a constant is much faster than dividing by a variable.
     match base {
         2 => append_digits_of::<2>(out, magnitude, alphabet),
         8 => append_digits_of::<8>(out, magnitude, alphabet),
@@ -97,7 +97,7 @@ fn append_digits_of<const BASE: u64>(out: &mut Vec<u8>, mut magnitude: u64, alph
     out.extend_from_slice(&digits[first..]);
 }
 
-/// Appends digits, at least as many as the precision says.
+/// Appends the digits, with leading zeros up to the number `fewest`.
 fn append_padded(out: &mut Vec<u8>, magnitude: u64, base: u64, upper: bool, fewest: usize) {
     let start = out.len();
     append_digits(out, magnitude, base, upper);
@@ -119,8 +119,8 @@ fn append_integer(out: &mut Vec<u8>, spec: &Spec, value: Int, base: u64, verb: c
         false if spec.plus => Some(b'+'),
         false => spec.space.then_some(b' '),
     };
-    // Zeros up to the width stand between the prefix, which they do not make room for, and the
-    // number; the sign counts.
+    // Zeros that fill the width stand after the prefix. The sign counts as a part of the width, the
+    // prefix does not.
     let fewest = match (spec.precision, spec.width) {
         (Some(precision), _) => precision,
         (None, Some(width)) if spec.pads_with_zeros() => {

@@ -1,55 +1,56 @@
-//! What stands between the `%` and the verb: flags, width, precision; and padding by them.
+//! The part of a directive between `%` and verb: flags, width and precision. Also pads text with
+//! them.
 
 use crate::unicode;
 
-/// One directive's flags, width and precision.
+/// The flags, width and precision of one directive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spec {
-    /// The fewest code points to write.
+    /// The least number of code points to write.
     pub(super) width: Option<usize>,
-    /// Digits or code points; the meaning is the verb's.
+    /// A number of digits or of code points, depending on the verb.
     pub(super) precision: Option<usize>,
-    /// `+`: always a sign; of `%q` ASCII only.
+    /// `+`: always print a sign; for `%q`, print only ASCII.
     pub(super) plus: bool,
     /// `-`: pad on the right.
     pub(super) minus: bool,
-    /// `#`: the verb's other form.
+    /// `#`: the alternative form of the verb.
     pub(super) sharp: bool,
-    /// ` `: a blank where the sign of a number would be; blanks between hexadecimal bytes.
+    /// ` `: a blank in place of a plus sign; for `%x` of strings, blanks between the bytes.
     pub(super) space: bool,
-    /// `0`: pad with zeros. Without effect beside `-`.
+    /// `0`: pad with zeros. `-` overrides it.
     pub(super) zero: bool,
-    /// `+` of `%+v`, which asks for field names and not for signs.
+    /// The `+` of `%+v`, which asks for field names instead of signs.
     pub(super) plus_v: bool,
-    /// `#` of `%#v`, which asks for Go syntax.
+    /// The `#` of `%#v`, which asks for Go syntax.
     pub(super) sharp_v: bool,
 }
 
 impl Spec {
-    /// The flags as `%v` has them: `+` and `#` mean something of their own there.
+    /// The flags for the verb `v`, where `+` and `#` have their own meanings.
     pub(super) fn for_value(mut self) -> Spec {
         self.plus_v = std::mem::take(&mut self.plus);
         self.sharp_v = std::mem::take(&mut self.sharp);
         self
     }
 
-    /// The flags for a text that a value gave of itself, which is already in Go syntax if that
-    /// was asked for.
+    /// The flags for a text that the value's own method returned. It is in Go syntax already if
+    /// `%#v` asked for that.
     pub(super) fn of_text(self) -> Spec {
         Spec { sharp_v: false, ..self }
     }
 
-    /// Whether padding is by zeros on the left.
+    /// Whether the padding is zeros on the left.
     pub(super) fn pads_with_zeros(&self) -> bool {
         self.zero && !self.minus
     }
 
-    /// Pads what was appended to `out` since its length was `start`.
+    /// Pads what was appended to `out` since it had the length `start`.
     pub(super) fn pad(&self, out: &mut Vec<u8>, start: usize) {
         self.pad_with(out, start, if self.pads_with_zeros() { b'0' } else { b' ' });
     }
 
-    /// As [`pad`](Spec::pad), with blanks even where `0` is given.
+    /// Like [`pad`](Spec::pad), but with blanks even if the flag `0` is set.
     pub(super) fn pad_with_blanks(&self, out: &mut Vec<u8>, start: usize) {
         self.pad_with(out, start, b' ');
     }

@@ -1,7 +1,7 @@
-//! The tables that Go wrote, and what a table cannot show.
+//! Tables of cases whose answers Go wrote, and cases that a table cannot express.
 //!
-//! A table names its arguments: `i:-5`, `s:6162` and so on are spelled out, the others stand for
-//! the values of [`named`].
+//! In a table, arguments such as `i:-5` and `s:6162` give a type and its content; all other names
+//! stand for the values of [`named`].
 
 use bytes::Bytes;
 

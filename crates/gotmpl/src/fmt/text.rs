@@ -1,10 +1,10 @@
-//! Strings, byte slices and truth values: `%s %q %x %X %t`, and `%v`.
+//! Prints strings, byte slices and booleans: `%s %q %x %X %t`, and `%v`.
 
 use super::spec::Spec;
 use crate::quote::{self, Charset};
 use crate::unicode;
 
-/// Appends `text` by `verb`. False, and nothing appended, if strings have no such verb.
+/// Appends `text` for `verb`. Appends nothing and returns false if strings do not have this verb.
 pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, text: &[u8], verb: char) -> bool {
     match verb {
         'v' if spec.sharp_v => append_quoted(out, spec, text),
@@ -17,7 +17,7 @@ pub(super) fn append(out: &mut Vec<u8>, spec: &Spec, text: &[u8], verb: char) ->
     true
 }
 
-/// Appends a truth value by `verb`. False, and nothing appended, unless it is `%t` or `%v`.
+/// Appends a boolean. Appends nothing and returns false unless the verb is `%t` or `%v`.
 pub(super) fn append_bool(out: &mut Vec<u8>, spec: &Spec, value: bool, verb: char) -> bool {
     let fits = matches!(verb, 't' | 'v');
     if fits {
@@ -26,14 +26,14 @@ pub(super) fn append_bool(out: &mut Vec<u8>, spec: &Spec, value: bool, verb: cha
     fits
 }
 
-/// Appends `text`, whole, in a field of the width that `spec` asks for.
+/// Appends the whole `text`, padded to the width of `spec`.
 pub(super) fn append_padded(out: &mut Vec<u8>, spec: &Spec, text: &[u8]) {
     let start = out.len();
     out.extend_from_slice(text);
     spec.pad(out, start);
 }
 
-/// Appends as much of `text` as the precision allows, padded: `%s`.
+/// Appends `text`, cut to the precision and padded to the width: `%s`.
 pub(super) fn append_plain(out: &mut Vec<u8>, spec: &Spec, text: &[u8]) {
     append_padded(out, spec, truncate(spec, text));
 }

@@ -1,7 +1,8 @@
-//! Prints one value by one verb, whatever is in it.
+//! Prints one value with one verb, including the values in it.
 //!
-//! A verb applies to the innermost values: `%x` of a list is a list of hexadecimal texts. Lists,
-//! maps and structs being printed are kept on a stack of their own.
+//! The verb applies to the innermost values: `%x` of a list is a list of hexadecimal numbers.
+//! Lists, maps and structs whose printing has begun are on a stack on the heap, so that nothing
+//! recurses.
 
 use bytes::Bytes;
 
@@ -11,15 +12,15 @@ use super::{TooLarge, float, int, text};
 use crate::types::{SliceType, Type};
 use crate::value::{Map, Object, Slice, Struct, Value};
 
-/// What a nil inside of another value looks like, and one that is printed by itself.
+/// The text of a nil inside of another value, or of one that is printed on its own.
 const NIL: &[u8] = b"<nil>";
 
 /// Appends text up to a limit.
 pub(super) struct Printer<'o> {
     out: &'o mut Vec<u8>,
-    /// The length that `out` must not exceed.
+    /// The greatest length that `out` may get.
     end: usize,
-    /// Set while a value is shown whose verb did not fit: such a value is shown raw, without its
+    /// Set while printing a value whose verb does not fit it: Go prints such a value without its
     /// `String` method.
     raw: bool,
 }
@@ -43,12 +44,12 @@ impl<'o> Printer<'o> {
         self.push(c.encode_utf8(&mut [0; 4]).as_bytes())
     }
 
-    /// Whether what is there and `length` more bytes are allowed.
+    /// Checks that `length` more bytes stay within the limit.
     fn reserve(&self, length: usize) -> Result<(), TooLarge> {
         if self.out.len().saturating_add(length) <= self.end { Ok(()) } else { Err(TooLarge) }
     }
 
-    /// Prints an argument as `%v` does.
+    /// Prints an argument with a plain `%v`.
     pub(super) fn print_plain(&mut self, argument: &Value) -> Result<(), TooLarge> {
         match argument {
             Value::String(text) => self.push(text),
@@ -64,7 +65,7 @@ impl<'o> Printer<'o> {
         }
     }
 
-    /// Prints an argument by `verb`, which may be any character at all.
+    /// Prints an argument with `verb`, which can be any character.
     pub(super) fn print(
         &mut self,
         spec: &Spec,
@@ -84,7 +85,8 @@ impl<'o> Printer<'o> {
                 self.open_bad(verb)?;
                 self.push(b"<nil>)")
             }
-            // The verb for errors fits nothing here; only of bytes is each told so.
+            // Go's verb for errors fits no value here. For a list of bytes Go reports that for each
+            // byte, for all other values once.
             ('w', Some(ty)) if !matches!(ty, Type::Slice(ty) if is_byte_list(ty)) => {
                 self.bad_verb(spec, argument, verb)
             }
@@ -96,7 +98,7 @@ impl<'o> Printer<'o> {
         }
     }
 
-    /// Prints `value` and all that is in it.
+    /// Prints `value` and the values in it.
     fn walk(&mut self, spec: &Spec, value: &Value, verb: char) -> Result<(), TooLarge> {
         let outermost = match value {
             Value::Object(object) => {
@@ -110,7 +112,7 @@ impl<'o> Printer<'o> {
                 self.open_struct(spec, target)?
             }
             Value::Slice(slice) if verb == 'v' && spec.sharp_v && is_byte_list(slice.ty()) => {
-                // Go's other name for the type shows only here.
+                // Only here does Go write `[]byte` in place of `[]uint8`.
                 match self.open_list(spec, slice, verb, b"[]byte")? {
                     Some(frame) => frame,
                     None => return Ok(()),
@@ -131,8 +133,8 @@ impl<'o> Printer<'o> {
         Ok(())
     }
 
-    /// Prints the elements of `frame` up to the first that has elements itself, whose frame it
-    /// gives, or to the end.
+    /// Prints the elements of `frame` up to the first one that has elements itself, and returns the
+    /// frame of that one; `None` at the end.
     fn proceed(
         &mut self,
         spec: &Spec,
@@ -191,7 +193,7 @@ impl<'o> Printer<'o> {
         }
     }
 
-    /// As [`open`](Printer::open), for a value inside of another.
+    /// Like [`open`](Printer::open), for a value inside of another one.
     fn open_inner(
         &mut self,
         spec: &Spec,
@@ -206,7 +208,8 @@ impl<'o> Printer<'o> {
         Ok(None)
     }
 
-    /// Prints `value`; or, if it has parts, its beginning, and gives the frame that has the rest.
+    /// Prints `value`. If it has parts, prints only its beginning and returns a frame with the
+    /// parts.
     fn open(&mut self, spec: &Spec, value: &Value, verb: char) -> Result<Option<Frame>, TooLarge> {
         let fits = match value {
             Value::Bool(value) => text::append_bool(self.out, spec, *value, verb),
@@ -251,12 +254,12 @@ impl<'o> Printer<'o> {
         Ok(None)
     }
 
-    /// Whether a value with a `String` method is printed by it.
+    /// Whether the `String` method of a value is used.
     fn shows_text(&self, spec: &Spec, verb: char) -> bool {
         !self.raw && !spec.sharp_v && matches!(verb, 'v' | 's' | 'q' | 'x' | 'X')
     }
 
-    /// What `object` itself says to be printed; `None` where its inside is shown.
+    /// The text that `object` gives for itself; `None` if its content is printed instead.
     fn object_text(&self, spec: &Spec, object: &dyn Object, verb: char) -> Option<Bytes> {
         if spec.sharp_v {
             return if self.raw { None } else { object.go_text() };
@@ -264,7 +267,7 @@ impl<'o> Printer<'o> {
         self.shows_text(spec, verb).then(|| object.text()).flatten()
     }
 
-    /// Begins a list; or prints all of it, if `verb` is one for the text in a list of bytes.
+    /// Begins a list. Prints a list of bytes completely if `verb` takes it as a text.
     fn open_list(
         &mut self,
         spec: &Spec,
@@ -327,7 +330,7 @@ impl<'o> Printer<'o> {
             self.reserve(text.len().saturating_mul(per_byte))?;
         }
         if !text::append(self.out, spec, text, verb) {
-            // Not by way of a `Value`, which would cost a copy of each map key.
+            // Direct, because a `Value` would need a copy of each map key.
             self.open_bad(verb)?;
             self.push(b"string=")?;
             text::append(self.out, spec, text, 'v');
@@ -336,7 +339,7 @@ impl<'o> Printer<'o> {
         self.reserve(0)
     }
 
-    /// Prints what only its address can be shown of.
+    /// Prints a value of which only the address can be shown.
     fn address(
         &mut self,
         spec: &Spec,
@@ -359,7 +362,7 @@ impl<'o> Printer<'o> {
                 self.reserve(0)
             }
             'v' | 'p' => {
-                // Here `#` takes the prefix away.
+                // For addresses the flag `#` removes the prefix.
                 let spec = Spec { sharp: !spec.sharp, ..*spec };
                 int::append(self.out, &spec, number, 'x');
                 self.reserve(0)
@@ -372,12 +375,12 @@ impl<'o> Printer<'o> {
         }
     }
 
-    /// Prints `%!VERB(TYPE=VALUE)`, the value with all that `spec` asks for.
+    /// Prints `%!VERB(TYPE=VALUE)`; `spec` applies to the value.
     fn bad_verb(&mut self, spec: &Spec, value: &Value, verb: char) -> Result<(), TooLarge> {
         self.open_bad(verb)?;
         self.push(value.ty().map(|ty| ty.to_string()).unwrap_or_default().as_bytes())?;
         self.push(b"=")?;
-        // Every value fits `%v`, so this cannot come back here.
+        // Every value has `%v`, so this does not recurse further.
         let raw = std::mem::replace(&mut self.raw, true);
         let printed = self.walk(spec, value, 'v');
         self.raw = raw;
@@ -392,7 +395,7 @@ impl<'o> Printer<'o> {
     }
 }
 
-/// A list, map or struct of which some parts have been printed.
+/// A list, map or struct of which the parts before `next` have been printed.
 struct Frame {
     parts: Parts,
     next: usize,
@@ -404,7 +407,7 @@ enum Parts {
     Struct(Struct),
 }
 
-/// The type's text, where it will be needed.
+/// Go's text of the type, if `%#v` needs it; empty otherwise.
 fn type_text(spec: &Spec, value: &Value) -> String {
     match value.ty() {
         Some(ty) if spec.sharp_v => ty.to_string(),
@@ -416,7 +419,8 @@ fn is_byte_list(ty: &SliceType) -> bool {
     matches!(ty.elem, Type::Integer(elem) if !elem.signed && elem.bits == 8)
 }
 
-/// The address of what a value refers to, 0 for nil; `None` for values that hold their content.
+/// The address of the content that a value refers to, or 0 for nil. `None` for values that hold
+/// their content themselves.
 fn address(value: &Value) -> Option<u64> {
     if value.is_nil() {
         return Some(0);

@@ -1,4 +1,4 @@
-//! Pipelines and what is in them.
+//! Parses pipelines, and the commands and operands in them.
 
 use super::Parser;
 use crate::error::{Error, Unknown};
@@ -7,36 +7,36 @@ use crate::node::{Content, Name, NodeId, Pipe, Span};
 use crate::number;
 use crate::quote::quote;
 
-/// How deep parentheses may nest.
+/// How deeply parentheses may nest, as in Go.
 const MAX_PARENS: usize = 10_000;
 
-/// A pipeline that is being read.
+/// A pipeline whose end has not been read yet.
 struct OpenPipe {
     position: usize,
-    /// What errors call it.
+    /// The name of the surrounding action in error texts.
     context: &'static str,
-    /// What ends it.
+    /// The kind of token that ends the pipeline.
     end: Kind,
     variables: Span,
     assigns: bool,
-    /// Where its commands begin among those of all open pipelines.
+    /// The index in `Parser::commands` of its first command.
     commands: usize,
-    /// The command being read, if there is one.
+    /// The command being read, if one has begun.
     command: Option<OpenCommand>,
 }
 
-/// A command that is being read.
+/// A command whose end has not been read yet.
 struct OpenCommand {
     position: usize,
-    /// Where its operands begin among those of all open commands.
+    /// The index in `Parser::operands` of its first operand.
     operands: usize,
 }
 
 impl Parser<'_> {
-    /// Reads a pipeline and the token `end` behind it.
+    /// Reads a pipeline and the token of kind `end` behind it.
     ///
-    /// A pipeline in parentheses is an operand of the one around it, which waits in a list
-    /// meanwhile.
+    /// A pipeline in parentheses is an operand of the pipeline around it. The outer pipeline waits
+    /// in a list, so that nesting needs no recursion.
     pub(super) fn pipeline(&mut self, context: &'static str, end: Kind) -> Result<NodeId, Error> {
         let mut outer: Vec<OpenPipe> = Vec::new();
         let mut pipe = self.open_pipe(context, end)?;
@@ -72,7 +72,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Begins a pipeline: reads the variables it declares or assigns.
+    /// Begins a pipeline: reads the variables that it declares or assigns.
     fn open_pipe(&mut self, context: &'static str, end: Kind) -> Result<OpenPipe, Error> {
         let position = self.peek_non_space().start();
         let mut pipe = OpenPipe {
@@ -101,7 +101,8 @@ impl Parser<'_> {
             let name = self.tree.intern_written(variable.extent);
             let path = self.tree.add_path(&[name]);
             let node = self.tree.add(variable.start(), Content::Variable(path));
-            // Nothing else gets children meanwhile.
+            // `longer_children` needs this list to be the newest, and no other list is made in this
+            // loop.
             pipe.variables = self.tree.longer_children(pipe.variables, node);
             self.variables.push(name);
             if !comma {
@@ -146,8 +147,7 @@ impl Parser<'_> {
         Ok(self.tree.add(pipe.position, content))
     }
 
-    /// Reads what follows a term: fields of it, then what separates it from the next operand or
-    /// ends the command.
+    /// Reads what follows an operand: its fields, then the separator or the end of the command.
     fn after_term(&mut self, pipe: &mut OpenPipe, term: Option<NodeId>) -> Result<(), Error> {
         let mut token = self.next();
         if let Some(mut operand) = term {
@@ -170,8 +170,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads the fields after `term`; `first` has been read. Those of a field or variable become
-    /// part of it.
+    /// Reads the fields after `term`; `first` is the first of them. The fields of a field or
+    /// variable become part of its node, any other node gets a chain.
     fn chain(&mut self, term: NodeId, first: Token) -> Result<NodeId, Error> {
         let content = self.tree.node(term).content;
         let mut path = match content {
@@ -206,7 +206,7 @@ impl Parser<'_> {
         self.tree.intern_written(Extent::new(written.start + 1, written.end))
     }
 
-    /// The node of an operand that is one token; none if `token` is something else.
+    /// The node of an operand of one token, or `None` if `token` cannot begin an operand.
     fn term(&mut self, token: Token) -> Result<Option<NodeId>, Error> {
         let source = self.source;
         let text = &source[token.extent.range()];

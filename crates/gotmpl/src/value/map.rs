@@ -1,4 +1,5 @@
-//! Maps with string keys, sorted by the bytes of the keys as templates see them.
+//! Maps with string keys, in the order in which templates see them: sorted by the bytes of the
+//! keys.
 
 use std::fmt;
 use std::rc::Rc;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use super::{Nested, Value, dismantle};
 use crate::types::{MapType, STRING_MAP, VALUE_MAP};
 
-/// A map from strings to values. It is never changed once made.
+/// A map from strings to values. It never changes.
 #[derive(Clone)]
 pub struct Map {
     ty: &'static MapType,
@@ -35,10 +36,10 @@ impl Nested for (Bytes, Value) {
 }
 
 impl Map {
-    /// A map of type `ty`. Of two entries with one key the later wins.
+    /// A map of type `ty`. If two entries have the same key, the later one counts.
     pub fn of(ty: &'static MapType, mut entries: Vec<(Bytes, Value)>) -> Map {
         if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
-            // The sort is stable, so of equal keys the last in the list comes last.
+            // The sort is stable, so of equal keys the later entry stays behind the earlier one.
             entries.sort_by(|(a, _), (b, _)| a.cmp(b));
             entries.reverse();
             entries.dedup_by(|(later, _), (earlier, _)| later == earlier);
@@ -78,7 +79,7 @@ impl Map {
         self.len() == 0
     }
 
-    /// Whether this is the nil map, which is not the same as an empty one.
+    /// Whether this is the nil map. An empty map is not nil.
     pub fn is_nil(&self) -> bool {
         self.content.is_none()
     }
@@ -90,12 +91,12 @@ impl Map {
         entries.get(place).map(|(_, value)| value)
     }
 
-    /// The entry at `place` in the order of the keys.
+    /// The entry number `place`, in the order of the keys.
     pub fn entry(&self, place: usize) -> Option<(&Bytes, &Value)> {
         self.entries().get(place).map(|(key, value)| (key, value))
     }
 
-    /// The entries in ascending order of the keys' bytes.
+    /// The entries in the order of the keys' bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Value)> {
         self.entries().iter().map(|(key, value)| (key, value))
     }
@@ -104,7 +105,7 @@ impl Map {
         self.content.as_deref().map_or(&[], |content| &content.0)
     }
 
-    /// Moves the values to `pending` if nobody else has them.
+    /// Moves the values to `pending` if this is the only reference to them.
     pub(super) fn dismantle_into(self, pending: &mut Vec<Value>) {
         if let Some(mut content) = self.content.and_then(Rc::into_inner) {
             pending.extend(content.0.drain(..).map(|(_, value)| value));

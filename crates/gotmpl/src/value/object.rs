@@ -1,4 +1,4 @@
-//! Structs, pointers to them, functions, and the opaque objects of other crates.
+//! Structs, pointers to structs, functions, and the opaque objects of other crates.
 
 use std::any::Any;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::Value;
 use crate::func::Failure;
 use crate::types::{FuncType, ObjectType, PointerType, StructType};
 
-/// A struct, copied by sharing: its fields are never changed.
+/// A struct. Its fields never change, so that copies share them.
 #[derive(Clone)]
 pub struct Struct {
     ty: &'static StructType,
@@ -70,12 +70,12 @@ impl Pointer {
         self.ty
     }
 
-    /// What is pointed to; `None` for nil.
+    /// The struct that is pointed to; `None` for a nil pointer.
     pub fn target(&self) -> Option<&Struct> {
         self.target.as_ref()
     }
 
-    /// Whether both are nil or point to the same struct, not merely to equal ones.
+    /// Whether both are nil, or both point to the same struct. Two equal structs are not the same.
     pub fn is_same(&self, other: &Pointer) -> bool {
         match (&self.target, &other.target) {
             (Some(a), Some(b)) => Rc::ptr_eq(&a.fields, &b.fields),
@@ -85,50 +85,51 @@ impl Pointer {
     }
 }
 
-/// A value whose inside templates cannot see, only its methods: `time.Time` and the like.
+/// A value with methods, whose content is hidden from templates: `time.Time`, for example.
 pub trait Object: Any {
     /// The type of the value.
     fn ty(&self) -> &'static ObjectType;
 
-    /// What the value's `String` method gives, if it has one: the text that `%v` and `%s` print.
+    /// The result of the value's `String` method, if it has one: what `%v` and `%s` print.
     fn text(&self) -> Option<Bytes>;
 
-    /// What the value's `GoString` method gives, if it has one: the text that `%#v` prints.
+    /// The result of the value's `GoString` method, if it has one: what `%#v` prints.
     fn go_text(&self) -> Option<Bytes> {
         None
     }
 
-    /// What is printed by verbs that neither text is for: a struct with the fields of the value,
-    /// or a pointer to one. Not an object.
+    /// What all other verbs print: a struct with the fields of the value, or a pointer to one. Must
+    /// not be an object.
     fn inside(&self) -> Value;
 
     /// Go's `==` with another object of the same type.
     fn equals(&self, other: &dyn Object) -> bool;
 }
 
-/// What ranging over a function gives: the pairs it would yield, of which one that yields single
-/// values uses only the second.
+/// The elements that ranging over a function gives, as pairs. A function that yields single values
+/// uses only the second of each pair.
 pub type Sequence = Box<dyn Iterator<Item = (Value, Value)>>;
 
-/// A function as a value: `call` can call it, or `range` iterate over it if it is an iterator.
+/// A function as a value. The builtin `call` can call it, or, if it is an iterator, `range` can
+/// iterate over it.
 #[derive(Clone)]
 pub struct Func {
     ty: &'static FuncType,
-    /// What it does, unless it is nil. Behind one pointer: a function is the rarest of values,
-    /// and must not make all others larger.
+    /// The body; `None` for a nil function. Behind one pointer, so that this rare variant does not
+    /// make every `Value` larger.
     body: Option<Rc<Body>>,
 }
 
 enum Body {
     Call(Box<Callee>),
-    /// How many values one step of the iteration has, and what begins it.
+    /// The number of values that one step yields, and the closure that starts the iteration.
     Iterate(usize, Box<dyn Fn() -> Sequence>),
 }
 
 type Callee = dyn Fn(&mut [Value]) -> Result<Value, Failure>;
 
 impl Func {
-    /// A function that `call` can call. The body's arguments are already of their types.
+    /// A function for the builtin `call`. `body` gets arguments of the parameters' types.
     pub fn new(
         ty: &'static FuncType,
         body: impl Fn(&mut [Value]) -> Result<Value, Failure> + 'static,
@@ -160,11 +161,11 @@ impl Func {
         self.body.is_none()
     }
 
-    /// Calls the function with arguments that are of its parameters' types.
+    /// Calls the function. The arguments must have the types of its parameters.
     ///
     /// # Errors
     ///
-    /// What the function itself says, or that it cannot be called.
+    /// The function's own failure, or that the function is nil or an iterator.
     pub fn call(&self, arguments: &mut [Value]) -> Result<Value, Failure> {
         match self.body.as_deref() {
             Some(Body::Call(body)) => body(arguments),
@@ -172,7 +173,8 @@ impl Func {
         }
     }
 
-    /// How many values one step of the iteration has; 0 if the function is no iterator.
+    /// The number of values that one step of the iteration yields; 0 if the function is not an
+    /// iterator.
     pub fn yields(&self) -> usize {
         match self.body.as_deref() {
             Some(Body::Iterate(yields, _)) => *yields,

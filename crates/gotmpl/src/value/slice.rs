@@ -10,10 +10,10 @@ use bytes::Bytes;
 use super::{Struct, Value, dismantle};
 use crate::types::{INTS, STRINGS, SliceType, StructType, Type};
 
-/// A Go slice: a window on storage that other slices may share.
+/// A Go slice: a window on storage that other slices can share.
 ///
-/// Cloning gives another name for the same window, and [`modify`](Slice::modify) is seen
-/// through every slice of the same storage, as in Go.
+/// A clone is the same window. A change by [`modify`](Slice::modify) is seen through every slice of
+/// the same storage, as in Go.
 #[derive(Clone)]
 pub struct Slice(Rc<Window>);
 
@@ -26,16 +26,16 @@ struct Window {
     nil: bool,
 }
 
-/// The elements that have been written or looked at. A window's capacity may reach further:
-/// slots there are zero, and come into being when a window is moved over them.
+/// The elements, up to the last one that was ever needed. The capacity of a window can reach
+/// further: elements there are zero values, and are added when a window is moved over them.
 #[derive(Default)]
 struct Storage(RefCell<Elements>);
 
-/// Elements, or what they are made from.
+/// The elements of a storage, in one of two forms.
 enum Elements {
     Values(Vec<Value>),
-    /// Structs of one type, with the fields of all in one list: most are looked at one field at a
-    /// time, and need no place of their own for that.
+    /// Structs of one type, with the fields of all structs in one list. Most templates read one
+    /// field at a time; this form has no allocation for each struct.
     Fields {
         ty: &'static StructType,
         fields: Vec<Value>,
@@ -55,7 +55,7 @@ impl Drop for Storage {
 }
 
 impl Storage {
-    /// The elements as values, each of its own.
+    /// The elements in the form [`Elements::Values`], into which they are converted.
     fn values(&self) -> RefMut<'_, Vec<Value>> {
         RefMut::map(self.0.borrow_mut(), Elements::values)
     }
@@ -83,14 +83,14 @@ impl Elements {
         self.content_mut()
     }
 
-    /// All values, whatever they are.
+    /// All values of the list: elements, or fields.
     fn content_mut(&mut self) -> &mut Vec<Value> {
         match self {
             Elements::Values(content) | Elements::Fields { fields: content, .. } => content,
         }
     }
 
-    /// Shows the element at `index` to `look`, or its field.
+    /// Passes the element at `index`, or one of its fields, to `look`.
     fn show<R>(&self, index: usize, field: Option<usize>, look: impl FnOnce(&Value) -> R) -> R {
         match (self, field) {
             (Elements::Values(values), None) => look(values.get(index).unwrap_or(&Value::Nil)),
@@ -113,13 +113,13 @@ impl Elements {
 }
 
 impl Slice {
-    /// A slice of type `ty` that holds `elements`, its capacity the same as its length.
+    /// A slice of type `ty` with these elements. Its capacity is its length.
     pub fn of(ty: &'static SliceType, elements: Vec<Value>) -> Slice {
         Slice::holding(ty, Elements::Values(elements))
     }
 
-    /// A slice of structs of type `ty`, which has at least one field, given by their fields: those
-    /// of the first one, then those of the second, and so on.
+    /// A slice of structs of type `ty`, which must have at least one field. `fields` holds the
+    /// fields of the first struct, then those of the second, and so on.
     pub fn of_structs(
         slice: &'static SliceType,
         ty: &'static StructType,
@@ -152,11 +152,11 @@ impl Slice {
         Slice(Rc::new(Window { ty, storage, start: 0, len: 0, capacity: 0, nil: true }))
     }
 
-    /// The same elements with room for `capacity` in all; the spare slots are zero values.
-    /// A capacity below the length is raised to it.
+    /// The same elements with this capacity; the additional elements are zero values. A capacity
+    /// below the length counts as the length.
     ///
-    /// For functions that build their result as Go code would, by `append`: templates see the
-    /// capacity through `slice`.
+    /// For functions whose Go original builds its result with `append`: templates can see the
+    /// capacity through the builtin `slice`.
     #[must_use]
     pub fn with_capacity(self, capacity: usize) -> Slice {
         let window = &*self.0;
@@ -167,15 +167,15 @@ impl Slice {
         }))
     }
 
-    /// The same window under another type of the same shape.
+    /// The same window as another slice type with the same element type.
     #[must_use]
     pub fn with_type(&self, ty: &'static SliceType) -> Slice {
         let window = &*self.0;
         Slice(Rc::new(Window { ty, storage: Rc::clone(&window.storage), ..*window }))
     }
 
-    /// The window from `low` to `high` of this one, with room up to `max`: Go's `s[low:high:max]`.
-    /// `None` unless `low <= high <= max <= capacity`.
+    /// The part from `low` to `high` of this window, with capacity up to `max`: Go's
+    /// `s[low:high:max]`. `None` unless `low <= high <= max <= capacity`.
     pub fn window(&self, low: usize, high: usize, max: usize) -> Option<Slice> {
         let window = &*self.0;
         if low > high || high > max || max > window.capacity {
@@ -209,28 +209,29 @@ impl Slice {
         self.0.len == 0
     }
 
-    /// The number of elements there is room for.
+    /// The capacity: the number of elements that the window can be extended to.
     pub fn capacity(&self) -> usize {
         self.0.capacity
     }
 
-    /// Whether this is the nil slice, which is not the same as an empty one.
+    /// Whether this is the nil slice. An empty slice is not nil.
     pub fn is_nil(&self) -> bool {
         self.0.nil
     }
 
-    /// Whether both are the same window, not merely one on the same elements.
+    /// Whether both are the same window. Two windows on the same elements are not the same.
     pub(crate) fn is_same(&self, other: &Slice) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The element at `index`, as it is now.
+    /// The element at `index`, as it is at this moment.
     pub fn get(&self, index: usize) -> Option<Value> {
         (index < self.len()).then(|| self.show(index, None, Value::clone))
     }
 
-    /// Shows the element at `index` as it is now, or its field of that number, to `look`, which
-    /// must ask the slice for no other elements. Nil if there is none.
+    /// Passes the element at `index`, as it is at this moment, or its field of that number, to
+    /// `look`. Passes nil if there is no such element. `look` must not read other elements of the
+    /// slice.
     pub(crate) fn show<R>(
         &self,
         index: usize,
@@ -244,8 +245,8 @@ impl Slice {
         window.storage.0.borrow().show(window.start + index, field, look)
     }
 
-    /// The elements as they are now. [`modify`](Slice::modify) must not be called while the
-    /// result is held.
+    /// The elements, as they are at this moment. [`modify`](Slice::modify) must not be called while
+    /// the result is held.
     pub fn elements(&self) -> Ref<'_, [Value]> {
         let window = &*self.0;
         if matches!(&*window.storage.0.borrow(), Elements::Fields { .. }) {
@@ -259,14 +260,14 @@ impl Slice {
         })
     }
 
-    /// Changes the elements in place, for every slice that shares them.
+    /// Changes the elements in place. All slices that share them see the change.
     pub fn modify<R>(&self, change: impl FnOnce(&mut [Value]) -> R) -> R {
         let window = &*self.0;
         let mut elements = window.storage.values();
         change(elements.get_mut(window.start..window.start + window.len).unwrap_or_default())
     }
 
-    /// Moves the elements to `pending` if nobody else has them.
+    /// Moves the elements to `pending` if this is the only reference to them.
     pub(super) fn dismantle_into(self, pending: &mut Vec<Value>) {
         if let Some(window) = Rc::into_inner(self.0)
             && let Some(storage) = Rc::into_inner(window.storage)

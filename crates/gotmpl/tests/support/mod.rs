@@ -1,4 +1,4 @@
-//! Functions for the tests, one for each kind of type a template can meet.
+//! Functions for the tests: at least one for each kind of type.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ static PAIRS: SliceType = SliceType {
     ],
 };
 
-/// The same shape as [`PAIRS`], without a name and so without methods.
+/// The same element type as [`PAIRS`], but without a name and therefore without methods.
 static PLAIN_PAIRS: SliceType = SliceType { name: None, elem: Type::Struct(&PAIR), methods: &[] };
 
 static SRV: StructType = StructType {
@@ -135,7 +135,7 @@ fn srv(target: &str, port: u64, any: Value) -> Value {
     Pointer::to(&SRV_POINTER, Struct::new(&SRV, fields)).into()
 }
 
-/// A `[]memkv.KVPair` parameter.
+/// A parameter of type `[]memkv.KVPair`.
 struct PlainPairs(Slice);
 
 impl Argument for PlainPairs {
@@ -146,7 +146,7 @@ impl Argument for PlainPairs {
     }
 }
 
-/// The functions.
+/// All functions of the tests.
 pub(crate) fn functions() -> Arc<Functions<()>> {
     let mut functions: Functions<()> = Functions::new();
     add_text(&mut functions);
@@ -221,7 +221,7 @@ fn add_text(functions: &mut Functions<()>) {
     functions.add("yes", |_: &(), value: bool| value);
 }
 
-/// Functions whose Go types have no Rust type of their own.
+/// Adds functions with Go types for which no Rust type stands.
 fn add_typed(functions: &mut Functions<()>) {
     let mut add = |name: &str, params: &[Type], result: Type, body: fn(&mut [Value]) -> Value| {
         let signature = Signature { params: params.to_vec(), variadic: false, result };
@@ -251,7 +251,7 @@ fn add_typed(functions: &mut Functions<()>) {
     });
 }
 
-/// What comes of a template: `ok`, `parse` or `exec`, the output, and the text of the error.
+/// The result of a template: `ok`, `parse` or `exec`; the output; and the error text.
 pub(crate) fn run(
     source: &[u8],
     functions: &Arc<Functions<()>>,
