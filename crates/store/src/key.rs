@@ -1,8 +1,8 @@
-//! Keys and prefixes: joining and stripping happen here and nowhere else.
+//! Keys and prefixes. Joining and stripping of prefixes happens only here.
 //!
-//! A [`Key`] is a normalised absolute path; holding one is the proof. What a source returns is not
-//! a `Key` yet, because it may be spelled in any way (`/app//x`, `/app/`); [`Prefix::strip`] makes
-//! it one.
+//! A [`Key`] is a normalised absolute path, which its type proves. The keys that a source returns
+//! are not `Key`s yet: a source may spell them in any way (`/app//x`, `/app/`). [`Prefix::strip`]
+//! turns them into `Key`s.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,15 +11,15 @@ use bytes::Bytes;
 
 use crate::path;
 
-/// A normalised absolute path: it begins with `/`, has no `//`, `.` or `..` in it, and ends in no
-/// `/` unless it is the root.
+/// A normalised absolute path: it begins with `/`, contains no `//`, `.` or `..` element, and does
+/// not end in `/` unless it is the root.
 ///
-/// Keys are ordered by their bytes, and cloning one copies nothing.
+/// Keys are ordered by their bytes. A clone shares the bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Bytes);
 
 impl Key {
-    /// The key that `path` means: made absolute and cleaned.
+    /// The key for `path`, which is made absolute and cleaned.
     pub fn new(path: &[u8]) -> Self {
         Self::from(Bytes::copy_from_slice(path))
     }
@@ -34,7 +34,7 @@ impl Key {
         &self.0
     }
 
-    /// Wraps bytes that are known to be clean and absolute.
+    /// A key of bytes that the caller knows to be absolute and clean.
     pub(crate) fn from_clean(bytes: Bytes) -> Self {
         debug_assert!(path::is_clean_absolute(&bytes), "not a clean absolute path");
         Key(bytes)
@@ -42,7 +42,7 @@ impl Key {
 }
 
 impl From<Bytes> for Key {
-    /// As [`Key::new`], without a copy if the path is normalised already.
+    /// Like [`Key::new`], but does not copy a path that is normalised already.
     fn from(bytes: Bytes) -> Self {
         if path::is_clean_absolute(&bytes) {
             return Key(bytes);
@@ -89,24 +89,26 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What a resource's keys are relative to, written as the user wrote it but for a leading `/`.
+/// The prefix of a resource, which its keys are relative to. Kept as the user wrote it, except that
+/// it always begins with `/`.
 ///
-/// The spelling matters: confd joins and cleans, but strips literally. With the prefix `/app/` the
-/// source's `/app` stays `/app`, and with `//app//` nothing is ever stripped from a clean key.
+/// The spelling matters, because confd cleans the result of joining but strips the prefix
+/// literally. With the prefix `/app/` the source's key `/app` stays `/app`; with `//app//` no clean
+/// key ever loses anything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Prefix(Bytes);
 
-/// How a prefix acts on source keys that are clean.
+/// What stripping a prefix does to source keys that are clean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stripping {
     /// Every key stays as it is.
     Nothing,
-    /// Keys below `base` lose it, and `base` becomes `/` if `itself` says so.
+    /// Keys below `base` lose it. If `itself` is set, the key `base` becomes `/`.
     Below { base: Bytes, itself: bool },
 }
 
 impl Prefix {
-    /// The prefix `text`, with a `/` put in front if there is none; otherwise as written.
+    /// The prefix `text`. A missing leading `/` is added; nothing else is changed.
     pub fn new(text: &[u8]) -> Self {
         match text {
             [b'/', ..] => Prefix(Bytes::copy_from_slice(text)),
@@ -119,14 +121,14 @@ impl Prefix {
         &self.0
     }
 
-    /// The key to ask a source for: prefix and `key` joined and cleaned. A `..` may lead out of
+    /// The key to ask a source for: prefix and `key`, joined and cleaned. A `..` can lead out of
     /// the prefix.
     pub fn join(&self, key: &[u8]) -> Key {
         Key::from(Bytes::from(path::join([self.as_bytes(), key])))
     }
 
-    /// The key under which a template finds what the source calls `source_key`: the prefix is
-    /// removed from its front once, if it ends at a `/` or with the key, and the rest is cleaned.
+    /// The key under which a template finds the source's key `source_key`. The prefix is removed
+    /// once from the front, if a path element ends there; the rest is cleaned.
     pub fn strip(&self, source_key: &[u8]) -> Key {
         match source_key.strip_prefix(self.as_bytes()) {
             Some(rest) if self.0.ends_with(b"/") || matches!(rest, [] | [b'/', ..]) => {
@@ -144,7 +146,7 @@ impl Prefix {
         };
         match path::is_clean_absolute(base) && base != b"/" {
             true => Stripping::Below { base: self.0.slice_ref(base), itself },
-            // The root has nothing to strip, and no clean key begins with an unclean prefix.
+            // Stripping the root changes nothing, and no clean key begins with an unclean prefix.
             false => Stripping::Nothing,
         }
     }

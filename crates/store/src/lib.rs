@@ -1,17 +1,21 @@
-//! What a template can see: the pairs of a source at one moment, and one template's part of them.
+//! What a template can see: the pairs of a source at one revision, and the part of them that
+//! belongs to one resource.
 //!
-//! The words build on each other, one module each:
+//! Each module has one concept and builds on those before it:
 //!
-//! - [`path`]: the arithmetic of slash-separated paths, as Go's `path` package has it.
-//! - [`pattern`]: shell patterns over whole keys, as Go's `path.Match` has them.
-//! - [`key`]: a [`Key`] is a normalised path; a [`Prefix`] joins and strips.
-//! - [`scope`]: a [`Scope`] is what was asked of a source; a [`Coverage`] is how generously it answers.
-//! - [`snapshot`]: a [`Snapshot`] is what the source answered, immutable and shared.
-//! - [`view`]: a [`View`] is what one template sees of a snapshot, with confd's functions.
-//! - [`reads`]: [`Reads`] are what a template asked of its view.
+//! - [`path`]: operations on slash-separated paths, as in Go's package `path`.
+//! - [`pattern`]: shell patterns over whole keys, as in Go's `path.Match`.
+//! - [`key`]: a [`Key`] is a normalised path; a [`Prefix`] is joined to keys and stripped from
+//!   them.
+//! - [`scope`]: a [`Scope`] is the set of keys that a resource asks a source for; a [`Coverage`]
+//!   says which of the source's keys each of them stands for.
+//! - [`snapshot`]: a [`Snapshot`] is the answer of a source: pairs at one revision, immutable and
+//!   shared.
+//! - [`view`]: a [`View`] is the part of a snapshot that one template sees, with confd's functions.
+//! - [`reads`]: [`Reads`] are the questions that a template asked its view.
 //!
-//! Keys and values are bytes throughout; nothing here asks for UTF-8. Nothing here does I/O,
-//! waits, or knows where the pairs came from.
+//! Keys and values are bytes and need not be UTF-8. This crate does no I/O, never waits, and does
+//! not know where the pairs come from.
 
 pub mod key;
 pub mod path;

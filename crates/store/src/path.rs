@@ -1,14 +1,14 @@
-//! The arithmetic of slash-separated paths, exactly as Go's `path` package does it.
+//! Operations on slash-separated paths, exactly as in Go's package `path`.
 //!
-//! confd normalises keys with it and hands `base` and `dir` to templates, so every corner shows
-//! in rendered files. Unlike Go's, these work on bytes: a key need not be UTF-8. They are purely
-//! lexical and never look at a file system.
+//! confd normalises keys with them and offers `base` and `dir` to templates, so every detail is
+//! visible in rendered files. Unlike Go's, these functions take bytes, because a key need not be
+//! UTF-8. They never look at a file system.
 
 use std::borrow::Cow;
 
-/// The shortest path equivalent to `path`: `//` collapsed, `.` dropped, `..` resolved, no
-/// trailing slash except for the root. A `..` at the root is dropped, one that leads out of a
-/// relative path stays, and nothing left is `.`.
+/// The shortest path equivalent to `path`: `//` becomes `/`, `.` is removed, `..` is resolved, and
+/// only the root ends in a slash. A `..` at the root is removed; one that leads out of a relative
+/// path stays. An empty result is `.`.
 ///
 /// ```
 /// assert_eq!(store::path::clean(b"/app//x/../y/"), b"/app/y".as_slice());
@@ -52,8 +52,8 @@ pub fn is_clean_absolute(path: &[u8]) -> bool {
     }
 }
 
-/// Joins elements with `/` and cleans the result. Empty elements are skipped; all empty gives
-/// the empty path.
+/// Joins the elements with `/` and cleans the result. Empty elements are skipped. If all are empty,
+/// so is the result.
 ///
 /// ```
 /// assert_eq!(store::path::join([b"/app".as_slice(), b"../x/"]), b"/x");
@@ -72,8 +72,8 @@ pub fn join<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     clean(&joined).into_owned()
 }
 
-/// The last element of `path`, trailing slashes ignored: `.` for the empty path, `/` for one of
-/// slashes alone.
+/// The last element of `path`, without trailing slashes. The result is `.` for the empty path and
+/// `/` for a path of slashes.
 ///
 /// ```
 /// assert_eq!(store::path::base(b"/app/x/"), b"x");
@@ -92,8 +92,8 @@ pub fn base(path: &[u8]) -> &[u8] {
     }
 }
 
-/// All but the last element of `path`, cleaned: everything up to the last slash. A trailing slash
-/// therefore makes the whole path its own folder, as in Go.
+/// Everything before the last slash of `path`, cleaned. A path with a trailing slash is therefore
+/// its own folder, as in Go.
 ///
 /// ```
 /// assert_eq!(store::path::dir(b"/app/x"), b"/app".as_slice());
@@ -102,7 +102,7 @@ pub fn base(path: &[u8]) -> &[u8] {
 pub fn dir(path: &[u8]) -> Cow<'_, [u8]> {
     let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     match &path[..end] {
-        // The common case stays borrowed: cleaning would only drop the trailing slash.
+        // Returns the common case without a copy: cleaning would only remove the trailing slash.
         [folder @ .., b'/'] if is_clean_absolute(folder) && folder != b"/" => Cow::Borrowed(folder),
         folder => clean(folder),
     }

@@ -1,14 +1,15 @@
-//! Shell patterns over whole keys, exactly as Go's `path.Match` reads and matches them.
+//! Shell patterns over whole keys, which are read and matched exactly as by Go's `path.Match`.
 //!
-//! - `*` is any run of bytes except `/`, also an empty one; `**` is no different.
-//! - `?` is one character except `/`.
-//! - `[abc]`, `[a-z]`, `[^abc]` is one character, and that one may be `/`.
-//! - `\x` is `x` itself; everything else is itself.
+//! - `*` stands for any number of bytes except `/`; `**` means the same.
+//! - `?` stands for one character except `/`.
+//! - `[abc]`, `[a-z]`, `[^abc]` stand for one character, which can be `/`.
+//! - `\x` stands for `x`; every other character stands for itself.
 //!
-//! A character is a UTF-8 sequence; a byte that belongs to none counts as one character, U+FFFD.
-//! Matching takes at most time in proportion to pattern times key, whatever the stars.
+//! A character is a UTF-8 sequence; a byte outside of any sequence counts as the character U+FFFD.
+//! Matching takes at most time proportional to the length of the pattern times that of the key,
+//! however many stars there are.
 
-/// A pattern that has been read once and can be matched many times.
+/// A pattern, parsed once and matched any number of times.
 ///
 /// ```
 /// let pattern = store::Pattern::new(b"/app/*")?;
@@ -21,13 +22,13 @@ pub struct Pattern {
     chunks: Vec<Chunk>,
 }
 
-/// The pattern cannot be read: an unclosed or empty `[…]`, a range without an end, a trailing
-/// backslash, or a `[…]` that is not UTF-8.
+/// The pattern is malformed: an unclosed or empty `[…]`, a range without an end, a backslash at the
+/// end, or a `[…]` that is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("syntax error in pattern")]
 pub struct PatternError;
 
-/// A piece of fixed shape, and whether a star goes before it.
+/// A part of the pattern without a star in it, and whether a star stands before it.
 #[derive(Debug, Clone, Default)]
 struct Chunk {
     after_star: bool,
@@ -42,11 +43,11 @@ enum Item {
 }
 
 impl Pattern {
-    /// Reads a pattern. The whole of it is checked, so a bad one never matches by luck.
+    /// Parses a pattern. All of it is checked, so that a malformed pattern never matches.
     ///
     /// # Errors
     ///
-    /// [`PatternError`] where Go's `path.Match` answers `syntax error in pattern`.
+    /// [`PatternError`] if Go's `path.Match` returns `syntax error in pattern`.
     pub fn new(pattern: &[u8]) -> Result<Self, PatternError> {
         let mut chunks = vec![Chunk::default()];
         let mut rest = pattern;
@@ -68,7 +69,7 @@ impl Pattern {
                 literal => push(&mut chunks, Item::Literal(vec![*literal])),
             }
         }
-        // Between two stars in a row nothing has to match.
+        // The chunk between two adjacent stars is empty and matches nothing.
         let last = chunks.len() - 1;
         let mut index = 0;
         chunks.retain(|chunk| {
@@ -83,7 +84,7 @@ impl Pattern {
     pub fn matches(&self, name: &[u8]) -> bool {
         let Some((last, before)) = self.chunks.split_last() else { return name.is_empty() };
         let mut rest = name;
-        // Taking the first place where a chunk fits, and never coming back to it, is Go's rule.
+        // Each chunk takes the first place where it fits and never a later one. Go does the same.
         for chunk in before {
             let place = if chunk.after_star { chunk.places(rest).next() } else { chunk.fits(rest) };
             let Some(tail) = place else { return false };
@@ -95,7 +96,7 @@ impl Pattern {
         last.places(rest).any(<[u8]>::is_empty)
     }
 
-    /// The bytes that every match begins with.
+    /// The literal bytes that every matching name begins with.
     pub fn literal_head(&self) -> &[u8] {
         match self.chunks.first() {
             Some(Chunk { after_star: false, items }) => match items.first() {
@@ -106,7 +107,7 @@ impl Pattern {
         }
     }
 
-    /// The only name that can match, for a pattern without `*`, `?` and `[…]`.
+    /// The only name that matches, if the pattern has no `*`, `?` or `[…]`.
     pub fn as_literal(&self) -> Option<&[u8]> {
         match self.chunks.as_slice() {
             [Chunk { after_star: false, items }] => match items.as_slice() {
@@ -120,7 +121,7 @@ impl Pattern {
 }
 
 impl Chunk {
-    /// What remains of `name` behind each place where this chunk fits, leftmost first.
+    /// The rest of `name` behind each place where this chunk fits, from left to right.
     fn places<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let run = match self.after_star {
             true => name.iter().position(|byte| *byte == b'/').unwrap_or(name.len()),
@@ -129,7 +130,7 @@ impl Chunk {
         (0..=run).filter_map(|start| self.fits(&name[start..]))
     }
 
-    /// What remains of `name` when it begins with this chunk.
+    /// The rest of `name` behind this chunk, if `name` begins with it.
     fn fits<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
         let mut rest = name;
         for item in &self.items {
@@ -152,7 +153,7 @@ impl Chunk {
     }
 }
 
-/// Adds an item to the newest chunk; neighbouring literals become one.
+/// Adds an item to the last chunk. Adjacent literals are joined.
 fn push(chunks: &mut [Chunk], item: Item) {
     let Some(chunk) = chunks.last_mut() else { return };
     match (chunk.items.last_mut(), item) {
@@ -161,7 +162,7 @@ fn push(chunks: &mut [Chunk], item: Item) {
     }
 }
 
-/// Reads what follows a `[`, up to and including its `]`.
+/// Parses a class from behind its `[` up to its `]`.
 fn class(pattern: &[u8]) -> Result<(Item, &[u8]), PatternError> {
     let (negated, mut rest) = match pattern {
         [b'^', tail @ ..] => (true, tail),
@@ -182,7 +183,8 @@ fn class(pattern: &[u8]) -> Result<(Item, &[u8]), PatternError> {
     }
 }
 
-/// Reads one end of a range: a character, with a backslash before it if it is a sign of the class.
+/// Parses one end of a range: a character, with a backslash before it if it has a meaning in a
+/// class.
 fn class_character(pattern: &[u8]) -> Result<(char, &[u8]), PatternError> {
     let pattern = match pattern {
         [b'-' | b']', ..] => return Err(PatternError),
@@ -198,7 +200,7 @@ fn class_character(pattern: &[u8]) -> Result<(char, &[u8]), PatternError> {
     }
 }
 
-/// Splits off the first character; a byte outside UTF-8 is U+FFFD, one byte long.
+/// Splits off the first character. A byte outside of UTF-8 is U+FFFD, with a length of one byte.
 fn first_character(bytes: &[u8]) -> Option<(char, &[u8])> {
     let head = &bytes[..bytes.len().min(4)];
     let valid = head.utf8_chunks().next()?.valid();
@@ -277,13 +279,14 @@ mod tests {
     fn a_byte_outside_utf8_counts_as_one_replacement_character() {
         assert!(matches(b"/?", b"/\xff"));
         assert!(matches("[\u{fffd}]".as_bytes(), b"\xff"));
-        // A star runs over bytes, so it may stop inside a character.
+        // A star matches bytes, so it can end inside of a character.
         assert!(matches("*[\u{fffd}]".as_bytes(), "é".as_bytes()));
     }
 
     #[test]
     fn a_chunk_stays_where_it_fitted_first() {
-        // Full backtracking would let the star take `x` and the class take `/`; Go's does not.
+        // With full backtracking the star would take `x` and the class `/`. Go does not backtrack
+        // there.
         assert!(!matches(b"*[/x]*z", b"x/z"));
     }
 

@@ -1,4 +1,5 @@
-//! What was asked of a view: the changes that cannot matter to who asked.
+//! The questions a template asked its view, from which follows which changes of keys can matter to
+//! it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,33 +8,33 @@ use bytes::Bytes;
 use crate::path;
 use crate::scope::{Span, Spans};
 
-/// How many different questions are kept apart. Beyond that, everything counts as asked for.
+/// The most questions that are kept apart. With more, every key counts as asked for.
 const LIMIT: usize = 256;
 
-/// The questions that were put to a [`View`](crate::View).
+/// The questions that were asked of a [`View`](crate::View).
 ///
-/// As long as no source key has changed that [`concern`](Reads::concern) names, a view of the newer
+/// If no key has changed for which [`concern`](Reads::concern) is true, a view of the newer
 /// snapshot gives the same answers to the same questions.
 #[derive(Debug, Clone)]
 pub struct Reads {
-    /// What keys have to begin with for the view to be a window; none if it is not one, and any
-    /// change may concern it.
+    /// The bytes that every key must begin with for the view to be a window. `None` if the view is
+    /// not a window: then every change can matter.
     base: Option<Bytes>,
-    /// The source keys that were looked for; none if there were too many.
+    /// The source keys that were looked for. `None` if there were too many questions.
     asked: Option<Spans>,
 }
 
 impl Reads {
-    /// Any change may concern whoever asked.
+    /// Reads for which every change matters.
     pub(crate) fn anything() -> Self {
         Reads { base: None, asked: None }
     }
 
-    /// Whether a change of `source_key`, which the view's scope asks for, can make an answer
-    /// another. `false` is certain, `true` is not.
+    /// Whether a change of `source_key`, which must be in the view's scope, can change an answer.
+    /// `false` is certain; `true` means that it can.
     pub fn concern(&self, source_key: &[u8]) -> bool {
         let (Some(base), Some(asked)) = (&self.base, &self.asked) else { return true };
-        // Another key than these would make the view something else than a window.
+        // With a key of another form, the view would not be a window any more.
         let in_window = source_key.strip_prefix(base.as_ref()).is_some_and(|rest| {
             (base.is_empty() || rest.starts_with(b"/")) && path::is_clean_absolute(source_key)
         });
@@ -41,7 +42,7 @@ impl Reads {
     }
 }
 
-/// Notes the questions that are put to a view and its clones.
+/// Records the questions asked of a view and its clones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Questions>>);
 
@@ -63,14 +64,14 @@ impl Recorder {
         }
         questions.spans.push(span);
         if questions.spans.len() > LIMIT {
-            // The same may have been asked again and again.
+            // Many questions can be equal: merge them before counting.
             let merged = Spans::new(std::mem::take(&mut questions.spans));
             questions.spans = merged.iter().cloned().collect();
             questions.too_many = questions.spans.len() > LIMIT / 2;
         }
     }
 
-    /// What was asked so far, of a window with this base.
+    /// The questions so far. `base` is the base of the view, if it is a window.
     pub(crate) fn reads(&self, base: Option<Bytes>) -> Reads {
         let questions = self.questions();
         let asked = (!questions.too_many).then(|| Spans::new(questions.spans.clone()));
@@ -78,7 +79,8 @@ impl Recorder {
     }
 
     fn questions(&self) -> MutexGuard<'_, Questions> {
-        // A panic in between leaves a question unasked at worst, and its asker without an answer.
+        // A panic while the lock was held can at most lose the question whose answer was lost with
+        // it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -124,7 +126,7 @@ mod tests {
         [lines, lists].concat()
     }
 
-    /// Everything that can happen to a snapshot by one key.
+    /// The two possible changes of one key: removed, and set to a new value.
     fn changed(before: &Snapshot, key: &str) -> [Snapshot; 2] {
         let (mut without, mut with) = (before.clone(), before.clone());
         without.remove(key.as_bytes());

@@ -1,4 +1,4 @@
-//! What is asked of a source, and how much of its tree an asked key stands for.
+//! Scopes: what a resource asks a source for, and which of the source's keys that covers.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::Key;
 
-/// The set of keys asked for: sorted, without duplicates, cheap to clone and to compare, so that
-/// equal scopes can share one reading and one watch.
+/// The set of keys that a resource asks for: sorted and without duplicates. Cheap to clone and to
+/// compare, so that resources with equal scopes can share one snapshot and one watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Arc<[Key]>);
 
@@ -17,18 +17,17 @@ impl Scope {
         self.0.iter()
     }
 
-    /// How many different keys are asked for.
+    /// The number of different keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing is asked for.
+    /// Whether the scope has no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether one of the keys asked for stands for the source's `source_key`, by the rule of
-    /// `coverage`.
+    /// Whether `source_key` belongs to one of the scope's keys, by the rule `coverage`.
     pub fn asks_for(&self, coverage: Coverage, source_key: &[u8]) -> bool {
         self.iter().any(|asked| coverage.covers(asked, source_key))
     }
@@ -43,22 +42,22 @@ impl FromIterator<Key> for Scope {
     }
 }
 
-/// Which of a source's keys an asked key stands for. It is the source's nature, so each snapshot
+/// Which keys of a source a key of a scope stands for. Each source has one rule, so each snapshot
 /// carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
-    /// Whatever the source returned for the scope: the snapshot holds that and no more. For
-    /// sources whose rule cannot be told from the returned keys.
+    /// The snapshot holds what the source returned for the scope, and everything in it counts. For
+    /// sources whose rule cannot be expressed by the keys alone.
     Exact,
-    /// The key itself and everything below it; `/app` does not cover `/apple`.
+    /// The key itself and all keys below it: `/app` does not cover `/apple`.
     Subtree,
-    /// Everything that begins with the key's bytes; `/app` covers `/apple`, as in confd's file,
-    /// consul and others.
+    /// Every key that begins with the same bytes: `/app` covers `/apple`, as in confd's `file`,
+    /// `consul` and others.
     Text,
 }
 
 impl Coverage {
-    /// Whether the asked key `asked` stands for the source's `source_key`.
+    /// Whether `source_key` belongs to the scope's key `asked`.
     pub fn covers(self, asked: &Key, source_key: &[u8]) -> bool {
         match (self, source_key.strip_prefix(asked.as_bytes())) {
             (Coverage::Exact, _) => true,
@@ -68,7 +67,7 @@ impl Coverage {
         }
     }
 
-    /// Which source keys `scope` stands for, as ranges of bytes.
+    /// The source keys that `scope` covers, as ranges of bytes.
     pub(crate) fn spans(self, scope: &Scope) -> Spans {
         let spans = match self {
             Coverage::Exact => vec![Span::everything()],
@@ -81,7 +80,8 @@ impl Coverage {
     }
 }
 
-/// Source keys from `start` up to, not including, `end`; without an end, to the last.
+/// The source keys from `start` up to, but not including, `end`. Without an end, all keys from
+/// `start` on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span {
     pub(crate) start: Bytes,
@@ -94,12 +94,12 @@ impl Span {
         Span { start: Bytes::new(), end: None }
     }
 
-    /// Everything that begins with `head`.
+    /// The keys that begin with `head`.
     pub(crate) fn beginning_with(head: &[u8]) -> Self {
         Span { start: Bytes::copy_from_slice(head), end: after_all(head) }
     }
 
-    /// `key` alone.
+    /// Only `key`.
     pub(crate) fn just(key: &[u8]) -> Self {
         let start = Bytes::copy_from_slice(key);
         Span { start, end: Some([key, b"\0"].concat().into()) }
@@ -112,7 +112,7 @@ impl Span {
         }
     }
 
-    /// The keys in both.
+    /// The keys that are in both spans.
     pub(crate) fn intersection(&self, other: &Span) -> Span {
         let end = match (&self.end, &other.end) {
             (Some(one), Some(two)) => Some(one.min(two)),
@@ -126,7 +126,7 @@ impl Span {
     }
 }
 
-/// The least string above everything that begins with `head`; none if there is none.
+/// The smallest string above all strings that begin with `head`. `None` if there is none.
 pub(crate) fn after_all(head: &[u8]) -> Option<Bytes> {
     let last = head.iter().rposition(|byte| *byte != 0xff)?;
     let mut end = head[..=last].to_vec();
@@ -134,7 +134,7 @@ pub(crate) fn after_all(head: &[u8]) -> Option<Bytes> {
     Some(end.into())
 }
 
-/// Disjoint spans in byte order.
+/// Spans that do not overlap, in byte order.
 #[derive(Debug, Clone)]
 pub(crate) struct Spans(Vec<Span>);
 
@@ -162,7 +162,7 @@ impl Spans {
         Spans(vec![Span::everything()])
     }
 
-    /// The spans in order.
+    /// The spans in byte order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Span> {
         self.0.iter()
     }
@@ -176,7 +176,7 @@ impl Spans {
         span.end.as_ref().is_none_or(|end| key < end.as_ref())
     }
 
-    /// The parts of the spans that lie in `window`, in order.
+    /// The parts of the spans that are in `window`, in byte order.
     pub(crate) fn within<'a>(&'a self, window: Span) -> impl Iterator<Item = Span> + use<'a> {
         let ends_before = |span: &Span| span.end.as_ref().is_some_and(|end| *end <= window.start);
         let first = self.0.partition_point(ends_before);

@@ -1,4 +1,4 @@
-//! What a source held at one moment.
+//! Snapshots: the pairs that a source held at one revision.
 
 use std::fmt;
 use std::ops::Bound;
@@ -12,28 +12,28 @@ use crate::scope::{Scope, Span};
 
 /// The pairs of a source at one revision, sorted by key.
 ///
-/// Cloning takes constant time and shares everything; inserting and removing take logarithmic
-/// time and leave all clones as they were. So any number of resources share one snapshot, and a
-/// source that follows its store patches its own.
+/// A clone takes constant time and shares everything. Inserting and removing take logarithmic time
+/// and leave all clones unchanged. So any number of resources share one snapshot, and a source that
+/// follows its store patches its own copy.
 ///
-/// Keys are kept as the source spells them: `/app/x` and `/app/x/` are two keys here and may come
-/// and go one by one. What they mean to a template is for [`View`](crate::View) to say.
+/// Keys are kept as the source spells them: `/app/x` and `/app/x/` are two keys, which can come and
+/// go separately. A [`View`](crate::View) decides what they mean to a template.
 #[derive(Clone)]
 pub struct Snapshot {
     pairs: OrdMap<Bytes, Bytes>,
-    /// The keys that are no clean absolute paths. Normally none.
+    /// The keys that are not clean absolute paths. Usually there are none.
     unclean: OrdSet<Bytes>,
     revision: u64,
     coverage: Coverage,
 }
 
 impl Snapshot {
-    /// A snapshot without pairs, at revision 0.
+    /// An empty snapshot at revision 0.
     pub fn new(coverage: Coverage) -> Self {
         Snapshot { pairs: OrdMap::new(), unclean: OrdSet::new(), revision: 0, coverage }
     }
 
-    /// A snapshot of `pairs` at revision 0; of pairs with the same key the last one counts.
+    /// A snapshot of `pairs` at revision 0. If a key occurs several times, its last pair counts.
     pub fn from_pairs<K, V>(coverage: Coverage, pairs: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<Bytes>,
@@ -46,24 +46,25 @@ impl Snapshot {
         snapshot
     }
 
-    /// The same pairs, as of `revision`.
+    /// The same pairs at `revision`.
     #[must_use]
     pub fn at_revision(mut self, revision: u64) -> Self {
         self.revision = revision;
         self
     }
 
-    /// The revision of the source that the pairs are as of; 0 where the source has none.
+    /// The revision of the source at which the pairs were read, or 0 if the source has no
+    /// revisions.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// What a key that is asked for stands for in this snapshot.
+    /// Which of the source's keys a key of a scope stands for.
     pub fn coverage(&self) -> Coverage {
         self.coverage
     }
 
-    /// Sets the value of a key, spelled as the source spells it. Gives the value before.
+    /// Sets the value of a key, spelled as the source spells it. Returns the value before.
     pub fn insert(&mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Option<Bytes> {
         let key = key.into();
         if !path::is_clean_absolute(&key) {
@@ -72,7 +73,7 @@ impl Snapshot {
         self.pairs.insert(key, value.into())
     }
 
-    /// Removes a key, spelled as the source spells it. Gives the value it had.
+    /// Removes a key, spelled as the source spells it. Returns its value.
     pub fn remove(&mut self, key: &[u8]) -> Option<Bytes> {
         self.unclean.remove(key);
         self.pairs.remove(key)
@@ -83,18 +84,18 @@ impl Snapshot {
         self.pairs.get(key)
     }
 
-    /// A key, spelled as the source spells it, and its value.
+    /// The pair of a key, spelled as the source spells it.
     pub(crate) fn get_pair(&self, key: &[u8]) -> Option<(&Bytes, &Bytes)> {
         self.pairs.get_key_value(key)
     }
 
-    /// Whether this and `other` hold the same pairs of those that `scope` asks for.
+    /// Whether both snapshots hold the same pairs in `scope`.
     pub fn agrees_with(&self, other: &Snapshot, scope: &Scope) -> bool {
         self.coverage == other.coverage
             && self.coverage.spans(scope).iter().all(|span| self.range(span).eq(other.range(span)))
     }
 
-    /// Every pair, in byte order of the source's keys.
+    /// All pairs, in byte order of the source's keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
         self.pairs.iter()
     }
@@ -104,7 +105,7 @@ impl Snapshot {
         self.range(&Span::beginning_with(head))
     }
 
-    /// How many pairs there are.
+    /// The number of pairs.
     pub fn len(&self) -> usize {
         self.pairs.len()
     }
@@ -122,7 +123,7 @@ impl Snapshot {
         self.pairs.range::<_, [u8]>(bounds(span))
     }
 
-    /// Whether a key in `span` is no clean absolute path.
+    /// Whether a key in `span` is not a clean absolute path.
     pub(crate) fn has_unclean_in(&self, span: &Span) -> bool {
         !self.unclean.is_empty() && self.unclean.range::<_, [u8]>(bounds(span)).next().is_some()
     }
@@ -134,7 +135,7 @@ fn bounds(span: &Span) -> (Bound<&[u8]>, Bound<&[u8]>) {
 }
 
 impl fmt::Debug for Snapshot {
-    /// The size and the revision; values may be secrets and are left out.
+    /// Shows size and revision. Values can be secrets and are not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot")
             .field("pairs", &self.len())

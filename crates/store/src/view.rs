@@ -1,12 +1,12 @@
-//! What one template sees: the part of a snapshot that its resource asked for, under the names it
-//! knows them by.
+//! Views: the part of a snapshot that one template sees, under the names that the template uses.
 //!
-//! A view copies nothing in the normal case: it is a window over the shared snapshot, and what a
-//! template costs depends on the keys it uses, not on the keys there are. Only where stripping the
-//! prefix does not keep the keys apart and in order (keys outside the prefix, or keys that are no
-//! clean paths) the view's own map is built, once.
+//! A view is usually a window on the shared snapshot and copies nothing: the cost of a template
+//! depends on the keys it uses and not on the number of keys. The view builds a map of its own only
+//! if stripping the prefix does not keep the keys distinct and in order, which is the case for keys
+//! outside of the prefix and for keys that are not clean paths.
 //!
-//! Arguments are taken literally, as confd takes them: `/app/` is not `/app`, and `app` is nothing.
+//! The arguments of all functions are taken literally, as in confd: `/app/` is a different key from
+//! `/app`, and no key is called `app`.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,18 @@ use crate::reads::{Reads, Recorder};
 use crate::scope::{Span, Spans, after_all};
 use crate::{Key, Pattern, Prefix, Scope, Snapshot, path};
 
-/// One template's part of a snapshot.
+/// The part of a snapshot that one template sees.
 #[derive(Debug, Clone)]
 pub struct View {
     pairs: Snapshot,
-    /// Which keys of `pairs` are visible.
+    /// The keys of `pairs` that are visible.
     spans: Spans,
-    /// What every visible key of `pairs` begins with and a template does not see; empty for none.
-    /// A key that is `base` and nothing else is seen as `/`.
+    /// The bytes that begin every visible key of `pairs` and are hidden from the template; empty
+    /// for none. The key that equals `base` is shown as `/`.
     base: Bytes,
-    /// Whether `pairs` are the source's own.
+    /// Whether `pairs` are the source's own pairs.
     is_window: bool,
-    /// Notes what is asked.
+    /// Records the questions that are asked, if [`View::recording`] turned that on.
     recorder: Option<Recorder>,
 }
 
@@ -41,7 +41,7 @@ pub struct Pair {
     pub value: Bytes,
 }
 
-/// A template asked for a key that is not in its view.
+/// A template asked for a key that its view does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key does not exist: {}", String::from_utf8_lossy(key))]
 pub struct NoSuchKey {
@@ -50,9 +50,10 @@ pub struct NoSuchKey {
 }
 
 impl View {
-    /// The view of a resource with these keys (`scope`, prefix included) and this prefix.
+    /// The view of a resource: `scope` is the set of its keys with the prefix, and `prefix` is
+    /// stripped.
     ///
-    /// Of two source keys that become the same key, the one that sorts last by its bytes counts.
+    /// If two source keys become one key, the value of the one that sorts last by its bytes counts.
     pub fn new(snapshot: Snapshot, scope: &Scope, prefix: &Prefix) -> Self {
         let spans = snapshot.coverage().spans(scope);
         match window_base(&snapshot, &spans, prefix) {
@@ -67,13 +68,14 @@ impl View {
         }
     }
 
-    /// The same view, which notes what it is asked from now on, and so do its clones.
+    /// The same view, which from now on records the questions asked of it and its clones.
     #[must_use]
     pub fn recording(self) -> Self {
         View { recorder: Some(Recorder::default()), ..self }
     }
 
-    /// What a [`recording`](Self::recording) view was asked. Of any other it could be anything.
+    /// The questions that a [`recording`](Self::recording) view was asked. A view that does not
+    /// record answers as if it had been asked everything.
     pub fn reads(&self) -> Reads {
         let base = self.is_window.then(|| self.base.clone());
         match &self.recorder {
@@ -82,12 +84,12 @@ impl View {
         }
     }
 
-    /// Whether there is no key to see. confd then does not even look whether a pattern is a good one.
+    /// Whether there are no keys. confd then does not even check whether a pattern is well-formed.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
 
-    /// Every pair, in byte order of the keys.
+    /// All pairs, in byte order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = Pair> {
         self.beginning_with(b"/").map(|pair| self.pair(pair))
     }
@@ -101,17 +103,17 @@ impl View {
         self.find(key).ok_or_else(|| NoSuchKey { key: Bytes::copy_from_slice(key) })
     }
 
-    /// Whether exactly this key exists. A folder of keys is no key.
+    /// Whether exactly this key exists. A folder of keys is not a key.
     pub fn exists(&self, key: &[u8]) -> bool {
         self.find(key).is_some()
     }
 
-    /// The pairs whose whole key matches, in byte order of the keys.
+    /// The pairs whose whole key matches `pattern`, in byte order of the keys.
     pub fn gets<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = Pair> {
         self.matching(pattern).map(|pair| self.pair(pair))
     }
 
-    /// The values of the pairs whose whole key matches, in byte order of the values.
+    /// The values of the pairs whose whole key matches `pattern`, in byte order of the values.
     pub fn getvs(&self, pattern: &Pattern) -> Vec<Bytes> {
         let mut values: Vec<Bytes> =
             self.matching(pattern).map(|(_, value)| value.clone()).collect();
@@ -119,11 +121,11 @@ impl View {
         values
     }
 
-    /// The names directly below `folder`, of keys and of folders, in byte order.
+    /// The names of the keys and folders directly below `folder`, in byte order.
     ///
-    /// As confd has it: a key lists itself by its own name, also when it is a folder as well
-    /// (`ls "/app/"` does not); of the root only keys are listed; and since `folder` is cut off
-    /// literally, other spellings give other names (`ls "//app"` gives `app`).
+    /// The details are confd's. A key lists itself by its own name, also if it is a folder too (but
+    /// `ls "/app/"` does not). Below the root only keys are listed. `folder` is cut off literally,
+    /// so other spellings give other names (`ls "//app"` gives `app`).
     pub fn ls(&self, folder: &[u8]) -> Vec<Bytes> {
         let mut names = BTreeSet::new();
         if self.exists(folder) {
@@ -131,7 +133,7 @@ impl View {
         }
         let cleaned = path::clean(folder);
         self.walk_below(&cleaned, is_plain(folder, &cleaned), |key, depth| {
-            // In the root's terms, nothing but a key directly below it has the root as its folder.
+            // Only a key directly below the root has the root as its folder.
             let listed = *cleaned != *b"/" || depth == Depth::Child;
             if listed && key.as_bytes() != folder {
                 names.insert(name_behind(key, folder));
@@ -140,8 +142,8 @@ impl View {
         names.into_iter().collect()
     }
 
-    /// The names of the folders directly below `folder`, in byte order; none for the root, and none
-    /// where keys do not begin with `folder` as it is spelled.
+    /// The names of the folders directly below `folder`, in byte order. None for the root, and none
+    /// if no key begins with `folder` as it is spelled.
     pub fn lsdir(&self, folder: &[u8]) -> Vec<Bytes> {
         let mut names = BTreeSet::new();
         let cleaned = path::clean(folder);
@@ -162,7 +164,7 @@ impl View {
         self.find_pair(key).map(|(_, value)| value)
     }
 
-    /// The pair of exactly this key, under its source key.
+    /// The pair of exactly this key; its key is the source's.
     fn find_pair(&self, key: &[u8]) -> Option<(&Bytes, &Bytes)> {
         let joined;
         let source_key = match key {
@@ -178,7 +180,8 @@ impl View {
         if self.spans.contain(source_key) { self.pairs.get_pair(source_key) } else { None }
     }
 
-    /// The pairs whose whole key matches, in byte order of the keys, under their source keys.
+    /// The pairs whose whole key matches `pattern`, in byte order of the keys; their keys are the
+    /// source's.
     fn matching<'a>(
         &'a self,
         pattern: &'a Pattern,
@@ -192,13 +195,13 @@ impl View {
         found.into_iter().chain(searched.into_iter().flatten())
     }
 
-    /// The pairs whose keys begin with `head` to a template, in byte order of the keys, under
-    /// their source keys.
+    /// The pairs whose keys, as the template sees them, begin with `head`, in byte order of the
+    /// keys; their keys are the source's.
     fn beginning_with<'a>(
         &'a self,
         head: &[u8],
     ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
-        // Every key begins with `/`, so an empty head finds no other keys than this one.
+        // Every key begins with `/`, so an empty head finds the same keys.
         let head = if head.is_empty() { b"/" } else { head };
         let root = match (head, self.base.is_empty()) {
             (b"/", false) => self.find_pair(b"/"),
@@ -212,9 +215,9 @@ impl View {
         root.into_iter().chain(below.into_iter().flatten())
     }
 
-    /// Calls `visit` with the keys below the clean path `folder`, and with how far below they are;
-    /// below the root, with the root's own key too. With `skip`, of the keys below a child only the
-    /// first is visited, so that the cost follows the children and not all that is below them.
+    /// Calls `visit` with each key below the clean path `folder` and with its depth; below the root
+    /// also with the root's own key. With `skip`, only the first key below each child is visited,
+    /// so that the cost depends on the number of children and not on the number of keys below them.
     fn walk_below(&self, folder: &[u8], skip: bool, mut visit: impl FnMut(&Key, Depth<'_>)) {
         let head = match folder {
             b"/" => folder.to_vec(),
@@ -250,19 +253,19 @@ impl View {
         }
     }
 
-    /// Notes that these source keys are looked for.
+    /// Records that these source keys are looked for.
     fn note(&self, span: impl FnOnce() -> Span) {
         if let Some(recorder) = &self.recorder {
             recorder.note(span);
         }
     }
 
-    /// The visible pairs in `window`, under their source keys.
+    /// The visible pairs in `window`; their keys are the source's.
     fn range(&self, window: Span) -> impl Iterator<Item = (&Bytes, &Bytes)> {
         self.spans.within(window).flat_map(|span| self.pairs.range(&span))
     }
 
-    /// The name by which a template knows a visible source key.
+    /// A visible source key as the template sees it.
     #[inline]
     fn seen<'a>(&self, source_key: &'a [u8]) -> &'a [u8] {
         match &source_key[self.base.len()..] {
@@ -271,7 +274,7 @@ impl View {
         }
     }
 
-    /// The same as a key.
+    /// A visible source key as the template sees it, as a [`Key`].
     #[inline]
     fn key(&self, source_key: &Bytes) -> Key {
         match source_key.slice(self.base.len()..) {
@@ -280,14 +283,14 @@ impl View {
         }
     }
 
-    /// A visible pair as a template sees it.
+    /// A visible pair as the template sees it.
     #[inline]
     fn pair(&self, (source_key, value): (&Bytes, &Bytes)) -> Pair {
         Pair { key: self.key(source_key), value: value.clone() }
     }
 }
 
-/// How far a key is below a folder.
+/// The depth of a key below a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Depth<'a> {
     /// Directly below.
@@ -296,8 +299,8 @@ enum Depth<'a> {
     Deeper { name: &'a [u8] },
 }
 
-/// The base of a window over `snapshot` that shows the visible keys under their stripped names;
-/// none if there is no such window and the names have to be worked out one by one.
+/// The base of a window on `snapshot` that shows the visible keys with the prefix stripped. `None`
+/// if a window cannot show that, so that each key has to be stripped.
 fn window_base(snapshot: &Snapshot, spans: &Spans, prefix: &Prefix) -> Option<Bytes> {
     if spans.within(Span::everything()).any(|span| snapshot.has_unclean_in(&span)) {
         return None;
@@ -321,21 +324,22 @@ fn window_base(snapshot: &Snapshot, spans: &Spans, prefix: &Prefix) -> Option<By
     if outside.into_iter().flatten().any(stays) { None } else { Some(base) }
 }
 
-/// The visible pairs under their stripped names.
+/// The visible pairs with the prefix stripped.
 fn stripped(snapshot: &Snapshot, spans: &Spans, prefix: &Prefix) -> Snapshot {
     let visible = spans.within(Span::everything()).flat_map(|span| snapshot.range(&span));
-    // In byte order of the source keys, so that the last of several with one name counts.
+    // In byte order of the source keys, so that of several with one stripped name the last counts.
     let pairs = visible.map(|(key, value)| (prefix.strip(key), value.clone()));
     Snapshot::from_pairs(snapshot.coverage(), pairs).at_revision(snapshot.revision())
 }
 
-/// Whether `folder` is spelled as its cleaned form, perhaps with a slash behind it. Then all keys
-/// below one child have the same name in a listing.
+/// Whether `folder` is spelled as its cleaned form, with or without a slash at the end. Then all
+/// keys below one child give the same name in a listing.
 fn is_plain(folder: &[u8], cleaned: &[u8]) -> bool {
     folder == cleaned || folder.strip_suffix(b"/") == Some(cleaned)
 }
 
-/// The first part of `key` behind `folder`, which is cut off only if the key begins with its bytes.
+/// The first path element of `key` behind `folder`. `folder` is cut off only if the key begins with
+/// its bytes.
 fn name_behind(key: &Key, folder: &[u8]) -> Bytes {
     let key = key.as_bytes();
     let rest = key.strip_prefix(folder).unwrap_or(key);

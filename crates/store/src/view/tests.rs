@@ -145,7 +145,7 @@ fn a_value_is_shared_with_the_snapshot() {
     assert_eq!(view.get(b"/app/x").unwrap().as_ptr(), before);
 }
 
-/// confd's rules word for word, over a map: what a view has to agree with.
+/// confd's rules, applied literally to a map. A view must give the same answers.
 struct Model(BTreeMap<String, String>);
 
 impl Model {
@@ -298,6 +298,6 @@ fn a_large_store_costs_what_is_used() {
         assert!(view.exists(b"/s7/7"));
         assert_eq!(view.gets(&pattern("/s7/1999?")).count(), 1);
     }
-    // Copying or scanning 20,000 pairs a thousand times takes many seconds.
+    // A copy or a scan of 20,000 pairs for each of a thousand questions would take much longer.
     assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }
