@@ -17,6 +17,7 @@ use agent::{
     document::{Document, Unknown},
 };
 use anyhow::{Context as _, anyhow, bail};
+use report::{did_you_mean_spelled, errno_text};
 
 use crate::{
     logging::{Level, Notice},
@@ -161,7 +162,7 @@ fn read_file(path: &Path, notices: &mut Vec<Notice>) -> anyhow::Result<Layer> {
         Err(error) => {
             let operation =
                 if error.kind() == io::ErrorKind::IsADirectory { "read" } else { "open" };
-            return Err(anyhow!("{operation} {}: {}", path.display(), reason(&error)));
+            return Err(anyhow!("{operation} {}: {}", path.display(), errno_text(&error)));
         }
     };
     let text = std::str::from_utf8(&bytes)
@@ -190,23 +191,20 @@ fn read_file(path: &Path, notices: &mut Vec<Notice>) -> anyhow::Result<Layer> {
         return Ok(layer);
     }
     for Unknown { key, line, .. } in root.unknown() {
-        let hint =
-            nearest_key(key).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+        let hint = near_keys(key).map_or(String::new(), |hint| format!(", {hint}"));
         notices
             .push(Notice::Warning(format!("{}:{line}: unknown key {key:?}{hint}", path.display())));
     }
     Ok(layer)
 }
 
-fn nearest_key(key: &str) -> Option<&'static str> {
-    let folded = |text: &str| text.to_lowercase().replace(['-', '_'], "");
-    let keys = SETTINGS.iter().filter_map(|setting| Some((setting.key?, setting.flag)));
-    let scored = keys.map(|(known, flag)| {
-        let score = |name: &str| strsim::jaro_winkler(&folded(key), &folded(name));
-        (score(known).max(score(flag)), known)
-    });
-    let (score, known) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score > 0.85).then_some(known)
+/// The keys of confd.toml that were probably meant by `key`, which is none. A flag's name counts as
+/// a spelling of its key, and `-` and `_` do not count.
+fn near_keys(key: &str) -> Option<String> {
+    let folded = |text: &str| text.replace(['-', '_'], "");
+    let keys = SETTINGS.iter().filter_map(|setting| Some((setting.flag, setting.key?)));
+    let known = keys.flat_map(|(flag, key)| [(folded(flag), key), (folded(key), key)]);
+    did_you_mean_spelled(&folded(key), known)
 }
 
 fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<Notice>) {
@@ -224,16 +222,6 @@ fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<No
             )));
         }
     }
-}
-
-/// The system's reason for an error in Go's spelling: lower case, no error number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut characters = text.chars();
-    characters
-        .next()
-        .map_or(String::new(), |first| first.to_lowercase().chain(characters).collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What has to hold for every excerpt of a file.
 
-use render::Excerpt;
+use report::Excerpt;
 
 /// Panics unless the excerpt is a few short, indented lines that a terminal only shows.
 pub(super) fn check(excerpt: &Excerpt) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agent::document::{Document, Error, Section};
-use render::{Excerpt, Place};
+use report::{Excerpt, Place};
 
 use super::{LONGEST, excerpt};
 

@@ -15,8 +15,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use deploy::{Fingerprint, Outcome};
+use deploy::Outcome;
 use render::{Host, Service, Template, time::Time};
+use report::Fingerprint;
 use store::Reads;
 
 use crate::resource::Resource;

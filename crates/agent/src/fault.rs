@@ -1,6 +1,6 @@
 //! What is told of something that is wrong: one line, and below it what helps a person.
 
-use render::Excerpt;
+use report::Excerpt;
 use tracing::{error, warn};
 
 /// Something that is wrong.

@@ -51,7 +51,7 @@ impl Loader {
         let conf_d = resource::join(confdir, b"conf.d");
         let found = discover::resource_files(&conf_d).map_err(|error| {
             let failed =
-                Failed(format!("stat {}: {}", conf_d.display(), deploy::errno_text(&error)));
+                Failed(format!("stat {}: {}", conf_d.display(), report::errno_text(&error)));
             error!("{failed}");
             failed
         })?;
@@ -62,7 +62,7 @@ impl Loader {
             warn!(
                 "open {}: {}: resources in it are left out",
                 folder.display(),
-                deploy::errno_text(error)
+                report::errno_text(error)
             );
         }
         let mut loaded = Loaded::default();

@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deploy::{Durable, Fingerprint, Options, Outcome, Staged};
+use deploy::{Durable, Options, Outcome, Staged};
 use render::{Host, Template};
+use report::Fingerprint;
 use store::Snapshot;
 use tokio::{runtime::Handle, task::spawn_blocking};
 

@@ -9,7 +9,8 @@ use std::{
 };
 
 use deploy::{CheckCommand, Target};
-use render::{Engine, Excerpt, Place};
+use render::Engine;
+use report::{Excerpt, Place, did_you_mean_spelled, errno_text};
 use store::{Prefix, Scope};
 
 use crate::{
@@ -71,7 +72,7 @@ struct Warning {
 
 /// The error of a resource file that the system will not give.
 pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Fault {
-    let reason = format!("{operation} {}: {}", path.display(), deploy::errno_text(error));
+    let reason = format!("{operation} {}: {}", path.display(), errno_text(error));
     refused(path, &reason).into()
 }
 
@@ -252,6 +253,31 @@ fn identity(id: Option<i64>) -> Option<u32> {
     id.filter(|&id| id != -1).map(|id| id as u32)
 }
 
+/// The keys of a resource.
+const KEYS: [&str; 12] = [
+    "src",
+    "dest",
+    "keys",
+    "prefix",
+    "mode",
+    "uid",
+    "gid",
+    "engine",
+    "check_cmd",
+    "reload_cmd",
+    "debounce",
+    "min_reload_interval",
+];
+
+/// What people write instead of a key that is far from it letter by letter, and the key.
+const SPELLINGS: [(&str, &str); 5] = [
+    ("source", "src"),
+    ("destination", "dest"),
+    ("check", "check_cmd"),
+    ("reload", "reload_cmd"),
+    ("reload_interval", "min_reload_interval"),
+];
+
 /// What to tell about a key that confd does not read.
 fn ignored(table: &str, key: &str) -> String {
     match key.to_lowercase().as_str() {
@@ -261,25 +287,10 @@ fn ignored(table: &str, key: &str) -> String {
         "group" if table == "template." => {
             "group is ignored, as in confd; use gid, a number".into()
         }
-        folded => {
-            let known = [
-                "src",
-                "dest",
-                "keys",
-                "prefix",
-                "mode",
-                "uid",
-                "gid",
-                "engine",
-                "check_cmd",
-                "reload_cmd",
-                "debounce",
-                "min_reload_interval",
-            ];
-            let near = known.iter().map(|known| (strsim::jaro_winkler(folded, known), known));
-            let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.85);
-            let hint =
-                near.map_or(String::new(), |(_, known)| format!(", did you mean {known:?}?"));
+        _ => {
+            let known = KEYS.iter().map(|key| (*key, *key)).chain(SPELLINGS);
+            let hint = did_you_mean_spelled(key, known);
+            let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
             format!("unknown key \"{table}{key}\"{hint}")
         }
     }

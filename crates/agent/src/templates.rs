@@ -82,7 +82,7 @@ impl Templates {
 }
 
 fn unreadable(operation: &str, src: &Path, error: &io::Error) -> String {
-    unable(src, &format_args!("{operation} {}: {}", src.display(), deploy::errno_text(error)))
+    unable(src, &format_args!("{operation} {}: {}", src.display(), report::errno_text(error)))
 }
 
 fn unable(src: &Path, reason: &dyn fmt::Display) -> String {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use report::{errno_text, errno_text_in};
 use store::PatternError;
 
 use crate::file::YamlError;
@@ -15,7 +16,7 @@ use crate::file::YamlError;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused: `stat /nope.yaml: no such file or directory`.
-    #[error("{operation} {}: {}", path.display(), reason(cause))]
+    #[error("{operation} {}: {}", path.display(), errno_text(cause))]
     File {
         /// The system call, as confd names it: `stat`, `open` or `read`.
         operation: &'static str,
@@ -145,27 +146,17 @@ fn advised(reason: &str) -> String {
     }
 }
 
-/// The system's own words for an error, in lower case and without the number that Rust adds.
-pub(crate) fn reason(cause: &io::Error) -> String {
-    let text = cause.to_string();
-    let words = match cause.raw_os_error() {
-        Some(number) => text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text),
-        None => &text,
-    };
-    words.to_lowercase()
-}
-
 /// What somebody says, and what caused it: the useful words are often only in the cause's cause.
 pub(crate) fn causes(message: &str, source: Option<&(dyn std::error::Error + 'static)>) -> String {
     /// They say only that something below them failed.
     const EMPTY: [&str; 3] = ["transport error", "client error (", "tcp connect error"];
     let mut parts = Vec::new();
     if !message.is_empty() {
-        parts.push(in_our_words(message));
+        parts.push(errno_text_in(message));
     }
     let mut next = source;
     while let Some(cause) = next {
-        let text = in_our_words(&cause.to_string());
+        let text = errno_text_in(&cause.to_string());
         if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
             // A cause that repeats what it caused stands for both.
             parts.retain(|part| !text.contains(part.as_str()));
@@ -177,14 +168,6 @@ pub(crate) fn causes(message: &str, source: Option<&(dyn std::error::Error + 'st
         parts.retain(|part| !EMPTY.iter().any(|words| part.starts_with(words)));
     }
     parts.join(": ")
-}
-
-/// The system's words for an error begin with a small letter and have no number.
-fn in_our_words(text: &str) -> String {
-    match text.split_once(" (os error") {
-        Some((words, _)) => words.to_lowercase(),
-        None => text.to_owned(),
-    }
 }
 
 /// The cause of a failure over TLS, with what is likely behind it. In TLS 1.3 a server refuses a

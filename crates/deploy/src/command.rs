@@ -17,13 +17,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use report::{errno_text, signal_text};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tracing::{debug, error};
 
-use crate::errno::{errno_text, signal_text};
 use crate::output::Output;
 
 /// The shell that runs every command.

@@ -3,29 +3,23 @@
 //! Symbolic links are followed, as confd does, although a commit replaces the link itself.
 
 use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use md5::{Digest, Md5};
+use report::errno_text;
 use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
 use rustix::process::geteuid;
 use tracing::{error, info};
 
 use crate::Target;
-use crate::errno::errno_text;
 
 /// The bits of a mode that say what kind of file it is.
 const KIND_BITS: u32 = 0o170_000;
 /// The kind of a regular file.
 const REGULAR: u32 = 0o100_000;
-
-/// More than a step of any clock that is used for the times of files.
-const CLOCK_STEP: Duration = Duration::from_millis(100);
-/// The same for file systems that keep no fractions of a second.
-const WHOLE_SECONDS: Duration = Duration::from_secs(3);
 
 /// What two files must have in common besides their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,49 +38,6 @@ impl Attributes {
     /// The attributes of a regular file.
     pub(crate) fn regular(uid: u32, gid: u32, permissions: u32) -> Attributes {
         Attributes { uid, gid, mode: REGULAR | permissions }
-    }
-}
-
-/// One state of a file, different as soon as anything about the file changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    device: u64,
-    inode: u64,
-    size: u64,
-    attributes: Attributes,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Fingerprint {
-    /// That of the file at `path`, links followed; none if there is no such file, or if it cannot be
-    /// looked at.
-    pub fn at(path: &Path) -> Option<Fingerprint> {
-        fs::metadata(path).ok().as_ref().map(Fingerprint::of)
-    }
-
-    /// Whether the file, which has just been looked at, was touched so long ago that whoever touches
-    /// it from now on gives it another fingerprint. Clocks of file systems advance in steps, by
-    /// which two changes in a row may have the same time.
-    pub fn is_settled(&self) -> bool {
-        let (seconds, nanos) = self.changed.max(self.modified);
-        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
-            return false;
-        };
-        let step = if nanos == 0 { WHOLE_SECONDS } else { CLOCK_STEP };
-        let touched = UNIX_EPOCH.checked_add(Duration::new(seconds, nanos) + step);
-        touched.is_some_and(|touched| touched < SystemTime::now())
-    }
-
-    pub(crate) fn of(metadata: &Metadata) -> Fingerprint {
-        Fingerprint {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            attributes: Attributes::of(metadata),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
     }
 }
 
@@ -233,6 +184,7 @@ impl fmt::Display for ModeText {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -266,36 +218,6 @@ mod tests {
         ] {
             assert_eq!(ModeText(mode).to_string(), text);
         }
-    }
-
-    #[test]
-    fn a_file_is_settled_some_time_after_it_was_touched() {
-        let touched = |ago: Duration, whole: bool| {
-            let then = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - ago;
-            let nanos = if whole { 0 } else { i64::from(then.subsec_nanos()).max(1) };
-            let time = (i64::try_from(then.as_secs()).expect("seconds"), nanos);
-            let attributes = Attributes::regular(0, 0, 0o644);
-            Fingerprint {
-                device: 1,
-                inode: 1,
-                size: 1,
-                attributes,
-                modified: (0, 0),
-                changed: time,
-            }
-        };
-        let seconds = Duration::from_secs;
-        for (ago, whole, settled) in [
-            (seconds(0), false, false),
-            (seconds(1), false, true),
-            (seconds(1), true, false),
-            (seconds(5), true, true),
-        ] {
-            assert_eq!(touched(ago, whole).is_settled(), settled, "{ago:?} {whole}");
-        }
-        let mut late = touched(seconds(5), false);
-        late.modified = (late.changed.0 + 60, 1);
-        assert!(!late.is_settled());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::CheckError;
 use crate::command::CommandError;
-use crate::errno::errno_text;
+use report::errno_text;
 
 /// Why a deployment did not succeed, in the words of confd and Go's standard library.
 ///

@@ -23,7 +23,6 @@ mod command;
 mod commit;
 mod compare;
 mod durable;
-mod errno;
 mod error;
 mod local;
 mod output;
@@ -44,9 +43,7 @@ use tracing::{debug, info, warn};
 
 pub use check::{CheckCommand, CheckError};
 pub use command::CommandError;
-pub use compare::Fingerprint;
 pub use durable::Durable;
-pub use errno::errno_text;
 pub use error::Error;
 pub use local::is_local;
 pub use stage::{Staged, stage};

@@ -11,10 +11,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use report::Fingerprint;
 use rustix::fs::OFlags;
 use rustix::process::{getegid, geteuid};
 
-use crate::compare::{self, Attributes, Fingerprint};
+use crate::compare::{self, Attributes};
 use crate::error::Error;
 use crate::place::{Place, RANDOM_RANGE, StageKind};
 use crate::{Options, Target};

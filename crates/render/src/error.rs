@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::excerpt::{Excerpt, Place};
+use report::{Excerpt, Place};
 
 /// When a template failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,11 +15,12 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gotmpl::{Functions, Template, Value};
+use report::{Place, did_you_mean};
 use store::View;
 
-use crate::hint::{did_you_mean, near_key};
+use crate::hint::near_key;
 use crate::host::Host;
-use crate::{Error, Place, Stage};
+use crate::{Error, Stage};
 
 /// What functions can ask while a template is rendered.
 struct Context {

@@ -14,7 +14,6 @@
 //! Nothing here knows backends, destinations or schedules.
 
 mod error;
-mod excerpt;
 pub mod funcs;
 mod go;
 mod hint;
@@ -31,7 +30,6 @@ use std::sync::Arc;
 use store::View;
 
 pub use error::{Error, Stage};
-pub use excerpt::{Excerpt, Place};
 use go::GoTemplate;
 pub use host::{Host, Service, System};
 use tera::TeraTemplate;

@@ -33,12 +33,13 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use ::report::{Place, did_you_mean};
 use ::store::View;
 use ::tera::Tera;
 
-use crate::hint::{did_you_mean, near_key};
+use crate::hint::near_key;
 use crate::host::Host;
-use crate::{Error, Place, Stage};
+use crate::{Error, Stage};
 use folder::Folder;
 pub(crate) use folder::is_template;
 use load::Files;

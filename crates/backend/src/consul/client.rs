@@ -5,8 +5,9 @@ use std::fs;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use report::Fingerprint;
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -36,12 +37,11 @@ const DEAD: Duration = Duration::from_secs(30);
 /// A client of one node.
 pub(super) struct NodeClient {
     node: Node,
-    current: Mutex<Option<(Stamp, Client)>>,
+    current: Mutex<Option<(Files, Client)>>,
 }
 
-/// By what one sees that files of certificates are others: when they were changed, and how long
-/// they are.
-type Stamp = Vec<Option<(SystemTime, u64)>>;
+/// The files of certificates when the client was made, to see when they are replaced.
+type Files = Vec<Option<Fingerprint>>;
 
 impl NodeClient {
     pub(super) fn new(node: Node) -> Self {
@@ -90,16 +90,16 @@ impl NodeClient {
         }
     }
 
-    /// The client in use, made anew if the files of certificates are others than when it was made.
+    /// The client in use, made anew if a file of certificates was replaced since it was made.
     fn client(&self, options: &Options) -> Result<Client, Error> {
-        let stamp = if self.node.tls() { stamp(options) } else { Stamp::new() };
+        let files = if self.node.tls() { files(options) } else { Files::new() };
         // What a panic left here is a whole client or none.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match &*current {
-            Some((known, client)) if *known == stamp => Ok(client.clone()),
+            Some((known, client)) if *known == files => Ok(client.clone()),
             _ => {
                 let client = self.build(options)?;
-                *current = Some((stamp, client.clone()));
+                *current = Some((files, client.clone()));
                 Ok(client)
             }
         }
@@ -143,14 +143,10 @@ impl NodeClient {
     }
 }
 
-fn stamp(options: &Options) -> Stamp {
+fn files(options: &Options) -> Files {
     let tls = &options.tls;
     let files = [&tls.ca, &tls.certificate, &tls.key].into_iter().flatten();
-    let stamp = |path| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    files.map(stamp).collect()
+    files.map(|path| Fingerprint::at(path)).collect()
 }
 
 /// The token as a header, which no log shows.

@@ -5,22 +5,16 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use report::Fingerprint;
 use store::{Coverage, Snapshot};
 
 use super::walk::{self, Step};
 use super::{open, parse};
 use crate::Error;
-
-/// How long a file must have been as it is before its times are believed: two writes in one tick
-/// of a file system's clock leave the same time, and the coarsest of these clocks, FAT's, ticks
-/// every two seconds.
-const SETTLED: Duration = Duration::from_secs(3);
 
 /// The files as they were last read.
 #[derive(Debug, Default)]
@@ -35,18 +29,9 @@ type Pairs = Vec<(Bytes, Bytes)>;
 
 #[derive(Debug, Clone)]
 struct Known {
-    stamp: Option<Stamp>,
+    /// The file when it was read, if that proves at the next look that it was not touched since.
+    fingerprint: Option<Fingerprint>,
     pairs: Arc<Pairs>,
-}
-
-/// What the system says about a file that changes when the file does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl Contents {
@@ -94,50 +79,35 @@ fn same(one: &[Arc<Pairs>], two: &[Arc<Pairs>]) -> bool {
 /// What the file holds now, without reading it if it is for certain what is known already.
 fn refreshed(known: Option<Known>, path: &Path) -> Result<Known, Error> {
     if let Some(known) = &known
-        && known.stamp.is_some()
-        && std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata)) == known.stamp
+        && known.fingerprint.is_some()
+        && Fingerprint::at(path) == known.fingerprint
     {
         return Ok(known.clone());
     }
     let mut file = open(path)?;
-    // Before the reading, so that a change in between makes the stamp an old one.
-    let stamp = file.metadata().ok().and_then(|metadata| Stamp::settled(&metadata));
+    // Taken before the reading, so that a change in between makes it an old one.
+    let fingerprint = file.metadata().ok().and_then(|metadata| settled(&metadata));
     let mut pairs = Vec::new();
     let length = parse(&mut file, path, |key, value| pairs.push((key, value)))?;
     // A file of /proc or /sys never has the size that it says, nor a time of its own.
-    let stamp = stamp.filter(|stamp| stamp.size == length);
+    let fingerprint = fingerprint.filter(|fingerprint| fingerprint.size() == length);
     let pairs = match known {
         Some(known) if *known.pairs == pairs => known.pairs,
         _ => Arc::new(pairs),
     };
-    Ok(Known { stamp, pairs })
+    Ok(Known { fingerprint, pairs })
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Stamp {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// The stamp of a regular file that no change from now on can leave as it is.
-    fn settled(metadata: &Metadata) -> Option<Self> {
-        let stamp = Stamp::of(metadata);
-        let seconds = stamp.modified.0.max(stamp.changed.0);
-        let seconds = u64::try_from(seconds).ok()?;
-        let latest = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-        let age = SystemTime::now().duration_since(latest).ok()?;
-        (metadata.is_file() && age > SETTLED).then_some(stamp)
-    }
+/// The fingerprint of a regular file that every later change makes another.
+fn settled(metadata: &Metadata) -> Option<Fingerprint> {
+    let fingerprint = Fingerprint::of(metadata);
+    (metadata.is_file() && fingerprint.is_settled()).then_some(fingerprint)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -155,8 +125,8 @@ mod tests {
     }
 
     /// What a file would be known by that is only said to hold `a: known`.
-    fn known(stamp: Option<Stamp>) -> Known {
-        Known { stamp, pairs: Arc::new(vec![("/a".into(), "known".into())]) }
+    fn known(fingerprint: Option<Fingerprint>) -> Known {
+        Known { fingerprint, pairs: Arc::new(vec![("/a".into(), "known".into())]) }
     }
 
     #[test]
@@ -195,32 +165,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_unless_its_stamp_is_believed_and_the_same() {
+    fn a_file_is_read_unless_its_fingerprint_is_known_and_the_same() {
         let folder = tempfile::tempdir().unwrap();
+        let older = Fingerprint::at(&write(folder.path(), "older.yaml", "a: read"));
         let path = write(folder.path(), "a.yaml", "a: read");
-        let stamp = Stamp::of(&fs::metadata(&path).unwrap());
-        let older = Stamp { changed: (stamp.changed.0 - 1, stamp.changed.1), ..stamp };
-        for (stamp, expected) in
-            [(Some(stamp), "/a=known"), (Some(older), "/a=read"), (None, "/a=read")]
+        let current = Fingerprint::at(&path);
+        for (fingerprint, expected) in
+            [(current, "/a=known"), (older, "/a=read"), (None, "/a=read")]
         {
-            let files = HashMap::from([(path.clone(), known(stamp))]);
+            let files = HashMap::from([(path.clone(), known(fingerprint))]);
             let mut contents = Contents { files, parts: None };
             assert_eq!(read(&mut contents, std::slice::from_ref(&path)).unwrap(), expected);
         }
     }
 
     #[test]
-    fn the_stamp_of_a_file_is_believed_once_it_has_settled() {
+    fn only_a_settled_regular_file_is_known_by_its_fingerprint() {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path(), "a.yaml", "a: 1");
-        assert_eq!(Stamp::settled(&fs::metadata(&path).unwrap()), None);
+        assert_eq!(settled(&fs::metadata(&path).unwrap()), None);
         // Setting an old time changes the file now.
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
-        assert_eq!(Stamp::settled(&fs::metadata(&path).unwrap()), None);
+        assert_eq!(settled(&fs::metadata(&path).unwrap()), None);
         let shell = fs::metadata("/bin/sh").unwrap();
-        assert_eq!(Stamp::settled(&shell), Some(Stamp::of(&shell)));
-        assert_eq!(Stamp::settled(&fs::metadata("/dev/null").unwrap()), None);
+        assert_eq!(settled(&shell), Some(Fingerprint::of(&shell)));
+        assert_eq!(settled(&fs::metadata("/dev/null").unwrap()), None);
     }
 
     #[test]
@@ -231,6 +201,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("a.yaml");
         std::os::unix::fs::symlink("/proc/cpuinfo", &link).unwrap();
-        assert_eq!(refreshed(None, &link).unwrap().stamp, None);
+        assert_eq!(refreshed(None, &link).unwrap().fingerprint, None);
     }
 }

@@ -11,6 +11,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use report::errno_text;
+
 /// How the names of files end that are looked through for components.
 const ENDING: &str = "tera";
 
@@ -39,7 +41,7 @@ pub(super) enum Unavailable {
     NoFile,
 
     /// The system does not give it.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", errno_text(.0))]
     Unreadable(io::Error),
 
     /// It cannot be a template.

@@ -12,8 +12,7 @@
 use std::collections::BTreeMap;
 
 use ::tera::Tera;
-
-use crate::hint::did_you_mean;
+use report::did_you_mean;
 
 use super::folder::{Folder, Unavailable};
 use super::report::{Fault, Need, faults, first_fault};

@@ -24,12 +24,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use report::errno_text;
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use store::Pattern;
 
 use super::signals::Event;
-use crate::error::reason;
 
 /// What tells of the end of a folder itself.
 const ITSELF: WatchFlags = WatchFlags::MOVE_SELF.union(WatchFlags::DELETE_SELF);
@@ -94,7 +94,7 @@ impl fmt::Display for Unwatched {
             Some(Errno::MFILE) => f.write_str(
                 "all inotify instances of this user or all descriptors of this process are taken (sysctl fs.inotify.max_user_instances and ulimit -n allow more)",
             ),
-            _ => f.write_str(&reason(&self.cause)),
+            _ => f.write_str(&errno_text(&self.cause)),
         }
     }
 }

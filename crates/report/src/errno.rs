@@ -11,16 +11,38 @@ use rustix::io::Errno;
 
 /// The lower-case description of a system error, without its number: `no such file or directory`.
 ///
-/// An error that is not the system's, or that no operation on files and processes should give, is
-/// described in Rust's words.
+/// A system error that no operation on files, processes and connections should give is described in
+/// the C library's words, an error that is not the system's in its own.
 pub fn errno_text(error: &io::Error) -> String {
-    match Errno::from_io_error(error).and_then(known_text) {
-        Some(text) => text.to_owned(),
+    match Errno::from_io_error(error) {
+        Some(errno) => known_text(errno)
+            .map_or_else(|| own_words(&error.to_string()).to_lowercase(), str::to_owned),
         None => error.to_string(),
     }
 }
 
-/// Go's text for every error that a file or process operation can give on Linux.
+/// What Rust writes about a system error, without the number behind it.
+fn own_words(text: &str) -> &str {
+    text.split(" (os error ").next().unwrap_or_default()
+}
+
+/// `text` with the system error in it, if there is one, in the words of [`errno_text`]: for messages
+/// of libraries that have made a text of the error already.
+///
+/// Rust writes a system error as `Connection refused (os error 111)`. What stands before it stays,
+/// such as `tcp connect error: `; what stands behind it goes.
+pub fn errno_text_in(text: &str) -> String {
+    let Some((words, number)) = text.split_once(" (os error ") else { return text.to_owned() };
+    let number = number.split(')').next().and_then(|number| number.parse().ok());
+    let error = number.map(io::Error::from_raw_os_error);
+    let before = error.as_ref().and_then(|error| words.strip_suffix(own_words(&error.to_string())));
+    match (before, &error) {
+        (Some(before), Some(error)) => format!("{before}{}", errno_text(error)),
+        _ => words.to_lowercase(),
+    }
+}
+
+/// Go's text for every error that an operation on files, processes or connections can give on Linux.
 fn known_text(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::PERM => "operation not permitted",
@@ -63,6 +85,33 @@ fn known_text(errno: Errno) -> Option<&'static str> {
         Errno::OPNOTSUPP => "operation not supported",
         Errno::STALE => "stale file handle",
         Errno::UCLEAN => "structure needs cleaning",
+        Errno::PROTO => "protocol error",
+        Errno::BADMSG => "bad message",
+        Errno::NOTSOCK => "socket operation on non-socket",
+        Errno::DESTADDRREQ => "destination address required",
+        Errno::MSGSIZE => "message too long",
+        Errno::PROTOTYPE => "protocol wrong type for socket",
+        Errno::NOPROTOOPT => "protocol not available",
+        Errno::PROTONOSUPPORT => "protocol not supported",
+        Errno::AFNOSUPPORT => "address family not supported by protocol",
+        Errno::ADDRINUSE => "address already in use",
+        Errno::ADDRNOTAVAIL => "cannot assign requested address",
+        Errno::NETDOWN => "network is down",
+        Errno::NETUNREACH => "network is unreachable",
+        Errno::NETRESET => "network dropped connection on reset",
+        Errno::CONNABORTED => "software caused connection abort",
+        Errno::CONNRESET => "connection reset by peer",
+        Errno::NOBUFS => "no buffer space available",
+        Errno::ISCONN => "transport endpoint is already connected",
+        Errno::NOTCONN => "transport endpoint is not connected",
+        Errno::SHUTDOWN => "cannot send after transport endpoint shutdown",
+        Errno::TIMEDOUT => "connection timed out",
+        Errno::CONNREFUSED => "connection refused",
+        Errno::HOSTDOWN => "host is down",
+        Errno::HOSTUNREACH => "no route to host",
+        Errno::ALREADY => "operation already in progress",
+        Errno::INPROGRESS => "operation now in progress",
+        Errno::CANCELED => "operation canceled",
         Errno::REMOTEIO => "remote I/O error",
         Errno::DQUOT => "disk quota exceeded",
         _ => return None,
@@ -70,7 +119,7 @@ fn known_text(errno: Errno) -> Option<&'static str> {
 }
 
 /// Go's name of a Linux signal: `killed` for 9, `signal 34` for one without a name.
-pub(crate) fn signal_text(signal: i32) -> String {
+pub fn signal_text(signal: i32) -> String {
     let name = match signal {
         1 => "hangup",
         2 => "interrupt",
@@ -121,6 +170,9 @@ mod tests {
             (17, "file exists"),
             (18, "invalid cross-device link"),
             (28, "no space left on device"),
+            (104, "connection reset by peer"),
+            (111, "connection refused"),
+            (113, "no route to host"),
             (122, "disk quota exceeded"),
         ] {
             assert_eq!(errno_text(&io::Error::from_raw_os_error(code)), text);
@@ -128,8 +180,29 @@ mod tests {
     }
 
     #[test]
+    fn an_error_without_words_in_go_has_no_number_and_no_capital() {
+        // "Level 2 halted"
+        let text = errno_text(&io::Error::from_raw_os_error(51));
+        assert_eq!(text, "level 2 halted");
+    }
+
+    #[test]
     fn an_error_of_our_own_keeps_its_words() {
         assert_eq!(errno_text(&io::Error::other("bad day")), "bad day");
+    }
+
+    #[test]
+    fn a_system_error_in_a_text_reads_as_in_go() {
+        let refused = io::Error::from_raw_os_error(111);
+        for (text, expected) in [
+            (refused.to_string(), "connection refused"),
+            (format!("tcp connect error: {refused}"), "tcp connect error: connection refused"),
+            ("connection closed".to_owned(), "connection closed"),
+            ("Words of Another System (os error 111)".to_owned(), "words of another system"),
+            ("Words (os error ?)".to_owned(), "words"),
+        ] {
+            assert_eq!(errno_text_in(&text), expected);
+        }
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! One state of a file, told from every other by what `stat` says.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// More than a step of any clock that is used for the times of files.
+const CLOCK_STEP: Duration = Duration::from_millis(100);
+/// More than a step where the file system keeps no fractions of a second: FAT's clock has steps of two
+/// seconds.
+const WHOLE_SECONDS: Duration = Duration::from_secs(3);
+
+/// One state of a file, different as soon as anything about the file changed: its bytes, mode, owner,
+/// times, or that another file stands at the path.
+///
+/// Two changes within one step of the file system's clock may leave the same fingerprint, so a
+/// fingerprint proves "unchanged since then" only if it [was settled](Self::is_settled) then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    device: u64,
+    inode: u64,
+    size: u64,
+    mode: u32,
+    owner: (u32, u32),
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    /// The fingerprint of the file at `path`, links followed; none if there is no such file, or if
+    /// `stat` fails.
+    pub fn at(path: &Path) -> Option<Fingerprint> {
+        fs::metadata(path).ok().as_ref().map(Fingerprint::of)
+    }
+
+    /// The fingerprint of the file that `metadata` describes.
+    pub fn of(metadata: &Metadata) -> Fingerprint {
+        Fingerprint {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            mode: metadata.mode(),
+            owner: (metadata.uid(), metadata.gid()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The file's length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the file, whose fingerprint was taken just now, was touched so long ago that every later
+    /// change gives it another fingerprint.
+    pub fn is_settled(&self) -> bool {
+        let (seconds, nanos) = self.changed.max(self.modified);
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
+            return false;
+        };
+        let step = if nanos == 0 { WHOLE_SECONDS } else { CLOCK_STEP };
+        let touched = UNIX_EPOCH.checked_add(Duration::new(seconds, nanos) + step);
+        touched.is_some_and(|touched| touched < SystemTime::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        fs::write(&path, "x").expect("a file");
+        (folder, path)
+    }
+
+    #[test]
+    fn a_file_that_nobody_touched_keeps_its_fingerprint() {
+        let (_folder, path) = file();
+        let before = Fingerprint::at(&path);
+        assert!(before.is_some());
+        assert_eq!(fs::read(&path).expect("the file"), b"x");
+        assert_eq!(Fingerprint::at(&path), before);
+        assert_eq!(Fingerprint::at(&path.join("below")), None);
+    }
+
+    #[test]
+    fn bytes_mode_time_and_another_file_each_change_the_fingerprint() {
+        let (folder, path) = file();
+        let first = Fingerprint::at(&path);
+        let restored = |change: &dyn Fn()| {
+            change();
+            assert_ne!(Fingerprint::at(&path), first);
+        };
+        restored(&|| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        });
+        restored(&|| fs::write(&path, "xy").expect("other bytes"));
+        restored(&|| {
+            let other = folder.path().join("b");
+            fs::write(&other, "x").expect("a file");
+            fs::rename(&other, &path).expect("a rename");
+        });
+    }
+
+    #[test]
+    fn a_file_is_settled_some_time_after_it_was_touched() {
+        let touched = |ago: Duration, whole: bool| {
+            let then = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - ago;
+            let nanos = if whole { 0 } else { i64::from(then.subsec_nanos()).max(1) };
+            Fingerprint {
+                device: 1,
+                inode: 1,
+                size: 1,
+                mode: 0o100_644,
+                owner: (0, 0),
+                modified: (0, 0),
+                changed: (i64::try_from(then.as_secs()).expect("seconds"), nanos),
+            }
+        };
+        let seconds = Duration::from_secs;
+        for (ago, whole, settled) in [
+            (seconds(0), false, false),
+            (seconds(1), false, true),
+            (seconds(1), true, false),
+            (seconds(5), true, true),
+        ] {
+            assert_eq!(touched(ago, whole).is_settled(), settled, "{ago:?} {whole}");
+        }
+        let mut late = touched(seconds(5), false);
+        late.modified = (late.changed.0 + 60, 1);
+        assert!(!late.is_settled());
+    }
+}
