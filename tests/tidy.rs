@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
     &["report"],
-    &["backend", "render", "deploy"],
+    &["config", "backend", "render", "deploy"],
     &["agent"],
     &["confd"],
 ];

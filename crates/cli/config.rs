@@ -12,10 +12,8 @@ use std::{
     time::Duration,
 };
 
-use agent::{
-    Pace, Schedule,
-    document::{Document, Unknown},
-};
+use ::config::document::{Document, Unknown};
+use agent::{Pace, Schedule};
 use anyhow::{Context as _, anyhow, bail};
 use report::{did_you_mean_spelled, errno_text};
 

@@ -10,8 +10,8 @@ use std::{
     os::unix::ffi::{OsStrExt, OsStringExt},
 };
 
-use agent::goint;
 use clap::{Arg, ArgAction, Command, builder::OsStringValueParser, parser::ValueSource};
+use config::goint;
 
 use crate::settings::{self, Kind, SETTINGS, Setting, Value};
 

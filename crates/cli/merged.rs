@@ -4,8 +4,8 @@ use std::{
     collections::HashMap, ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf, time::Duration,
 };
 
-use agent::duration;
 use anyhow::anyhow;
+use config::duration;
 
 use crate::settings::{self, Value};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agent::document::{Document, Error, Section};
+use config::document::{Document, Error, Section};
 use report::{Excerpt, Place};
 
 use super::{LONGEST, excerpt};

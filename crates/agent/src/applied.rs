@@ -67,7 +67,7 @@ impl Applied {
 
     /// Whether template and file are as they were. Looks at the disk, and waits for it.
     pub(crate) fn has_its_files(&self) -> bool {
-        let Resource { src, target, .. } = &*self.resource;
+        let (src, target) = (&self.resource.src, &self.resource.target);
         Fingerprint::at(src) == Some(self.origin.src)
             && Fingerprint::at(&target.dest) == Some(self.origin.dest)
             && self.origin.template.is_current()

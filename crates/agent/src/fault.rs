@@ -31,6 +31,12 @@ impl From<String> for Fault {
     }
 }
 
+impl From<config::Problem> for Fault {
+    fn from(config::Problem { text, excerpt }: config::Problem) -> Self {
+        Self { text, excerpt }
+    }
+}
+
 /// A pass in which something failed. Everything was logged when it happened; this is the last.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -9,14 +9,9 @@
 //! This is the one crate that knows backends, templates and destinations. It knows neither
 //! flags nor printing.
 
-pub mod document;
-pub mod duration;
-pub mod goint;
-
 mod agent;
 mod applied;
 mod backoff;
-mod discover;
 mod fault;
 mod feed;
 mod load;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,9 +10,8 @@ use bytes::Bytes;
 use tracing::{debug, error, warn};
 
 use crate::{
-    discover,
     fault::{Failed, Fault},
-    resource::{self, Resource},
+    resource::Resource,
 };
 
 /// Loads resources, as often as they are asked for.
@@ -44,45 +42,36 @@ impl Loader {
     /// `conf.d` cannot be looked at. It may be missing together with `confdir`.
     pub(crate) fn load(&mut self, confdir: &Path, prefix: &Bytes) -> Result<Loaded, Failed> {
         debug!("Loading template resources from confdir {}", confdir.display());
-        if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        let found = config::load(confdir, prefix).map_err(|problem| {
+            error!("{}", problem.text);
+            Failed(problem.text)
+        })?;
+        if found.without_confdir {
             warn!("Cannot load template resources: confdir '{}' does not exist", confdir.display());
             return Ok(Loaded { without_confdir: true, ..Loaded::default() });
         }
-        let conf_d = resource::join(confdir, b"conf.d");
-        let found = discover::resource_files(&conf_d).map_err(|error| {
-            let failed =
-                Failed(format!("stat {}: {}", conf_d.display(), report::errno_text(&error)));
-            error!("{failed}");
-            failed
-        })?;
         if found.files.is_empty() && found.broken.is_empty() {
             warn!("Found no templates");
         }
-        for (folder, error) in &found.closed {
-            warn!(
-                "open {}: {}: resources in it are left out",
-                folder.display(),
-                report::errno_text(error)
-            );
+        for folder in &found.closed {
+            warn!("{}", folder.text);
         }
         let mut loaded = Loaded::default();
-        for (path, error) in found.broken {
-            let fault = resource::unreadable(&path, "stat", &error);
-            loaded.fail(path, fault);
+        for (path, problem) in found.broken {
+            loaded.fail(path, problem.into());
         }
-        let templates = resource::join(confdir, resource::TEMPLATES);
-        for path in found.files {
+        for (path, resource) in found.files {
             debug!("Found template: {}", path.display());
             debug!("Loading template resource from {}", path.display());
-            match Resource::load(&path, &templates, prefix) {
-                Ok(resource) => loaded.resources.push(Arc::new(resource)),
-                Err(fault) => loaded.fail(path, fault),
+            match resource {
+                Ok(resource) => loaded.resources.push(Arc::new(resource.into())),
+                Err(problem) => loaded.fail(path, problem.into()),
             }
         }
         for warning in loaded.resources.iter().flat_map(|resource| &resource.warnings) {
             // Resources are loaded at every pass; once told is enough.
             if self.warned.insert(warning.text.clone()) {
-                warning.warn();
+                Fault::from(warning.clone()).warn();
             }
         }
         Ok(loaded)

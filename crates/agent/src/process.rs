@@ -198,7 +198,7 @@ mod tests {
             fs::write(path("a"), template).unwrap();
             let table = format!("[template]\nsrc = 'a'\ndest = '{}'\n", path("out").display());
             fs::write(path("a.toml"), table).unwrap();
-            let resource = Resource::load(&path("a.toml"), folder.path(), b"").unwrap();
+            let resource = Resource::load(&path("a.toml"), folder.path()).unwrap();
             let assignment = Assignment {
                 number: 0,
                 is_alone: true,

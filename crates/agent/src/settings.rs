@@ -6,7 +6,7 @@ use backend::Backend;
 use bytes::Bytes;
 use deploy::Options;
 
-use crate::{resource, templates::Templates};
+use crate::templates::Templates;
 
 /// What an agent works on, and how.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Settings {
     }
 
     pub(crate) fn templates(&self) -> Templates {
-        Templates::new(resource::join(&self.confdir, resource::TEMPLATES))
+        Templates::new(config::templates_folder(&self.confdir))
     }
 }
 

@@ -8,7 +8,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use render::{Engine, Host, Template};
+use config::Engine;
+use render::{Host, Template};
 use store::{Reads, Snapshot, View};
 use tracing::{debug, warn};
 

@@ -186,7 +186,7 @@ mod tests {
         let path = folder.path().join("a.toml");
         let table = format!("[template]\nsrc = 'a'\nreload_cmd = 'true'\n{more}\n");
         std::fs::write(&path, table).unwrap();
-        let mut resource = Resource::load(&path, Path::new("/templates"), b"").unwrap();
+        let mut resource = Resource::load(&path, Path::new("/templates")).unwrap();
         resource.path = "/etc/confd/conf.d/a.toml".into();
         Assignment {
             number: 0,

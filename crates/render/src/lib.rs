@@ -1,7 +1,7 @@
 //! Makes the bytes of a file out of a template and what the store holds.
 //!
 //! [`Template`] is the whole interface: compile once, render as often as the store changes. It is
-//! an enum over the languages a template can be written in, which [`Engine`] names.
+//! an enum over the languages a template can be written in; each has its own constructor.
 //!
 //! What callers may rely on:
 //!
@@ -42,39 +42,6 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
 
 /// The functions that ask [`Host`] for what may take its time.
 const WAITING: [&str; 5] = ["fileExists", "lookupIP", "lookupIPV4", "lookupIPV6", "lookupSRV"];
-
-/// The language that a template is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Engine {
-    /// Go's text/template, as confd has it.
-    Go,
-    /// Tera 2.
-    Tera,
-}
-
-impl Engine {
-    /// All there are.
-    pub const ALL: [Engine; 2] = [Engine::Go, Engine::Tera];
-
-    /// How people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Engine::Go => "go",
-            Engine::Tera => "tera",
-        }
-    }
-
-    /// The one that people call so.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Engine::ALL.into_iter().find(|engine| engine.name() == name)
-    }
-
-    /// That of the template in the file `src`, as long as nothing else is said: Tera if its name
-    /// ends in `.tera`, else Go.
-    pub fn of_file(src: &Path) -> Self {
-        if tera::is_template(src) { Engine::Tera } else { Engine::Go }
-    }
-}
 
 /// A template, ready to be rendered any number of times, from any thread.
 #[derive(Debug)]

@@ -41,7 +41,6 @@ use crate::hint::near_key;
 use crate::host::Host;
 use crate::{Error, Stage};
 use folder::Folder;
-pub(crate) use folder::is_template;
 use load::Files;
 use output::Output;
 use report::Fault;

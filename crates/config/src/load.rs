@@ -1,0 +1,65 @@
+//! Which resources there are: every file under `conf.d` that can be read as one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    discover,
+    problem::Problem,
+    resource::{self, Confdir, Resource},
+};
+
+/// What is under `conf.d`.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Whether there are no resources because `confdir` itself does not exist.
+    pub without_confdir: bool,
+    /// Folders below `conf.d` that cannot be read. The resources in them are left out.
+    pub closed: Vec<Problem>,
+    /// Names of resource files with nothing readable behind them, such as dangling links.
+    pub broken: Vec<(PathBuf, Problem)>,
+    /// The resource files, in the order in which confd processes them.
+    pub files: Vec<(PathBuf, Result<Resource, Problem>)>,
+}
+
+/// Finds and parses the resource files in `confdir`.
+///
+/// `prefix`, if not empty, replaces the prefix that a resource names.
+///
+/// # Errors
+/// `conf.d` cannot be looked at. That it is missing together with `confdir` is no error:
+/// [`Loaded::without_confdir`] says so.
+pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
+    if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        return Ok(Loaded { without_confdir: true, ..Loaded::default() });
+    }
+    let confdir = Confdir::new(confdir, prefix);
+    let found = discover::resource_files(&confdir.conf_d).map_err(|error| {
+        format!("stat {}: {}", confdir.conf_d.display(), report::errno_text(&error))
+    })?;
+    let closed = found.closed.into_iter().map(|(folder, error)| {
+        let reason = report::errno_text(&error);
+        format!("open {}: {reason}: resources in it are left out", folder.display()).into()
+    });
+    let broken = found.broken.into_iter().map(|(path, error)| {
+        let problem = resource::unreadable(&path, "stat", &error);
+        (path, problem)
+    });
+    let files = found.files.into_iter().map(|path| {
+        let resource = Resource::load(&path, &confdir);
+        (path, resource)
+    });
+    Ok(Loaded {
+        without_confdir: false,
+        closed: closed.collect(),
+        broken: broken.collect(),
+        files: files.collect(),
+    })
+}
+
+/// The folder of the templates in `confdir`.
+pub fn templates_folder(confdir: &Path) -> PathBuf {
+    resource::join(confdir, b"templates")
+}

@@ -1,0 +1,18 @@
+//! What is wrong with a file that a person wrote: one line, and below it what helps.
+
+use report::Excerpt;
+
+/// Something that is wrong with a configuration, or is probably not meant as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line that goes to the log and that people search for.
+    pub text: String,
+    /// The line of the file that `text` is about, with a caret; empty if it is about none.
+    pub excerpt: Excerpt,
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self { text, excerpt: Excerpt::default() }
+    }
+}

@@ -1,0 +1,505 @@
+//! Reads one `conf.d/*.toml` to a [`Resource`]: what to render, from which keys, to where.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use report::{Excerpt, Place, did_you_mean_spelled, errno_text};
+use store::{Prefix, Scope};
+
+use crate::{
+    document::{self, Document, Section, Unknown},
+    duration,
+    engine::Engine,
+    goint, load,
+    problem::Problem,
+};
+
+/// One template resource: what to render, from which keys, to where.
+#[derive(Debug)]
+pub struct Resource {
+    /// The file that describes it.
+    pub path: PathBuf,
+    /// The template's source file.
+    pub src: PathBuf,
+    /// The language that the template is written in.
+    pub engine: Engine,
+    /// The prefix that the keys are relative to.
+    pub prefix: Prefix,
+    /// The keys that it asks for, prefix included.
+    pub scope: Scope,
+    /// The file that the result goes to, as it is written in the resource file.
+    pub dest: PathBuf,
+    /// The permissions of `dest`. `None` keeps those of the existing file.
+    pub mode: Option<u32>,
+    /// The owner of `dest`. `None` is the user of this process.
+    pub uid: Option<u32>,
+    /// The group of `dest`. `None` is the group of this process.
+    pub gid: Option<u32>,
+    /// The command that checks the result before it replaces `dest`: a Go template of a shell
+    /// command.
+    pub check_cmd: Option<String>,
+    /// The shell command that runs after `dest` was replaced.
+    pub reload_cmd: Option<String>,
+    /// Watch mode: the quiet time to wait for after a change. `None` is that of the run.
+    pub debounce: Option<Duration>,
+    /// Watch mode: the least time between two passes that reload.
+    pub min_reload_interval: Option<Duration>,
+    /// What is probably not meant as it is written.
+    pub warnings: Vec<Problem>,
+    name: String,
+}
+
+/// Where resource files are, and what holds for all of them.
+#[derive(Debug)]
+pub struct Confdir<'a> {
+    /// The folder of the resource files.
+    pub conf_d: PathBuf,
+    /// The folder that `src` of a resource is relative to.
+    pub templates: PathBuf,
+    /// If not empty, replaces the prefix that a resource names.
+    pub prefix: &'a [u8],
+}
+
+impl<'a> Confdir<'a> {
+    /// The folders in `confdir`, with the `prefix` of the run.
+    pub fn new(confdir: &Path, prefix: &'a [u8]) -> Self {
+        let conf_d = join(confdir, b"conf.d");
+        Self { conf_d, templates: load::templates_folder(confdir), prefix }
+    }
+}
+
+/// Why a file is no resource: what is wrong with it, and where in the file.
+struct Reason {
+    text: String,
+    offset: Option<usize>,
+}
+
+impl From<document::Error> for Reason {
+    fn from(error: document::Error) -> Self {
+        Reason { text: error.to_string(), offset: Some(error.offset()) }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Reason { text: text.to_owned(), offset: None }
+    }
+}
+
+/// What is probably not meant as it is written, and where that is.
+struct Warning {
+    text: String,
+    offset: usize,
+}
+
+/// The error of a resource file that the system will not give.
+pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Problem {
+    let reason = format!("{operation} {}: {}", path.display(), errno_text(error));
+    refused(path, &reason).into()
+}
+
+/// The line that tells that the file `path` is no resource.
+fn refused(path: &Path, reason: &str) -> String {
+    format!("Cannot process template resource {} - {reason}", path.display())
+}
+
+impl Resource {
+    /// Reads the resource file `path`, one of `confdir`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has a key of a wrong type, no `src`, a `mode` that is
+    /// no number, or an `engine` that there is not.
+    pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Self, Problem> {
+        let source = fs::read(path).map_err(|error| unreadable(path, "open", &error))?;
+        let place = |offset| Place::at_offset(path, &source, offset);
+        let (mut resource, warnings) =
+            Self::parse(path, &source, confdir).map_err(|Reason { text, offset }| Problem {
+                text: refused(path, &text),
+                excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default(),
+            })?;
+        let warning = |Warning { text, offset }| {
+            let place = place(offset);
+            let text = format!("{}:{}: {text}", path.display(), place.line);
+            Problem { text, excerpt: Excerpt::of(place) }
+        };
+        resource.warnings = warnings.into_iter().map(warning).collect();
+        Ok(resource)
+    }
+
+    fn parse(
+        path: &Path,
+        source: &[u8],
+        confdir: &Confdir<'_>,
+    ) -> Result<(Self, Vec<Warning>), Reason> {
+        let text = std::str::from_utf8(source).map_err(|error| {
+            let offset = error.valid_up_to();
+            let line = document::line_of(source, offset);
+            Reason { text: format!("toml: line {line}: invalid UTF-8"), offset: Some(offset) }
+        })?;
+        let document = Document::parse(text)?;
+        let root = document.root();
+        let Some(template) = root.section("template")? else {
+            return Err("empty src template".into());
+        };
+        let resource = Self::read(path, confdir, &template)?;
+        let mut warnings = Vec::new();
+        if let (Some(mode), Some(offset)) = (resource.mode, template.offset("mode")) {
+            let written = template.string("mode")?.unwrap_or_default();
+            let text = suspicious_mode(written, mode);
+            warnings.extend(text.map(|text| Warning { text, offset }));
+        }
+        let tables = [("template.", template.unknown()), ("", root.unknown())];
+        for (table, unknown) in tables {
+            warnings.extend(
+                unknown.into_iter().map(|Unknown { key, offset, .. }| Warning {
+                    text: ignored(table, key),
+                    offset,
+                }),
+            );
+        }
+        Ok((resource, warnings))
+    }
+
+    fn read(path: &Path, confdir: &Confdir<'_>, table: &Section<'_, '_>) -> Result<Self, Reason> {
+        let text = |key| table.string(key).map(Option::unwrap_or_default);
+        let src = text("src")?;
+        let dest = text("dest")?;
+        let keys = table.strings("keys")?.unwrap_or_default();
+        let own_prefix = text("prefix")?;
+        let (check_cmd, reload_cmd) = (text("check_cmd")?, text("reload_cmd")?);
+        let (uid, gid) = (table.integer("uid")?, table.integer("gid")?);
+        let mode = text("mode")?;
+        let engine = table.string("engine")?;
+        let (debounce, min_reload_interval) =
+            (time(table, "debounce")?, time(table, "min_reload_interval")?);
+        // Names of confd's internals that its decoder accepts and nothing reads.
+        table.integer("filemode")?;
+        table.strings("stagefile")?;
+        if src.is_empty() {
+            return Err("empty src template".into());
+        }
+        let mode = (!mode.is_empty())
+            .then(|| parse_mode(mode))
+            .transpose()
+            .map_err(|text| Reason { text, offset: table.offset("mode") })?;
+        let prefix = match confdir.prefix {
+            b"" => Prefix::new(own_prefix.as_bytes()),
+            prefix => Prefix::new(prefix),
+        };
+        let src = join(&confdir.templates, src.as_bytes());
+        let engine = engine
+            .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
+            .map_err(|text| Reason { text, offset: table.offset("engine") })?;
+        Ok(Resource {
+            path: path.to_path_buf(),
+            src,
+            engine,
+            scope: keys.iter().map(|key| prefix.join(key.as_bytes())).collect(),
+            prefix,
+            dest: dest.into(),
+            mode,
+            uid: identity(uid),
+            gid: identity(gid),
+            check_cmd: command(check_cmd),
+            reload_cmd: command(reload_cmd),
+            debounce,
+            min_reload_interval,
+            warnings: Vec::new(),
+            name: name(path, &confdir.conf_d),
+        })
+    }
+}
+
+impl Resource {
+    /// The resource's name for people: the path of its file below `conf.d`, without `.toml`, such
+    /// as `nginx` or `web/site`. No two resources of one `conf.d` have the same name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether a pass of the resource may run commands.
+    pub fn has_commands(&self) -> bool {
+        self.check_cmd.is_some() || self.reload_cmd.is_some()
+    }
+}
+
+/// The name of the resource file `path` of the folder `conf_d`.
+fn name(path: &Path, conf_d: &Path) -> String {
+    let below = path.strip_prefix(conf_d).ok().filter(|below| !below.as_os_str().is_empty());
+    // `conf.d` may itself be the only resource file.
+    let below = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
+    let whole = below.to_string_lossy();
+    // A file may be called just `.toml`. Names that are cut never end in `toml` and whole ones
+    // always do, so the two cannot be the same.
+    let cut = whole.strip_suffix(".toml");
+    let cut = cut.filter(|cut| !cut.is_empty() && !cut.ends_with('/') && !cut.ends_with("toml"));
+    cut.unwrap_or(&whole).to_owned()
+}
+
+/// The command that a resource file has for one of its keys. An empty text is none.
+fn command(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..` climbs.
+pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
+    let joined = store::path::join([folder.as_os_str().as_bytes(), name]);
+    PathBuf::from(OsString::from_vec(joined))
+}
+
+/// The language that `name` means.
+fn read_engine(name: &str) -> Result<Engine, String> {
+    Engine::from_name(name).ok_or_else(|| {
+        let known = Engine::ALL.map(|engine| format!("{:?}", engine.name()));
+        format!("unknown engine {name:?}; the known ones are {}", known.join(" and "))
+    })
+}
+
+/// The duration at `key`, if it is there.
+fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> {
+    let Some(text) = table.string(key)? else { return Ok(None) };
+    duration::parse(text)
+        .map(Some)
+        .map_err(|why| Reason { text: format!("{key} {text:?}: {why}"), offset: table.offset(key) })
+}
+
+/// A file mode in any of Go's bases.
+fn parse_mode(text: &str) -> Result<u32, String> {
+    goint::unsigned(text, u64::from(u32::MAX)).map(|mode| mode as u32).map_err(|fault| {
+        let fault = match fault {
+            goint::Fault::Syntax => "invalid syntax",
+            goint::Fault::Range => "value out of range",
+        };
+        format!("strconv.ParseUint: parsing {text:?}: {fault}")
+    })
+}
+
+/// `"644"` is decimal, and hardly ever meant so.
+fn suspicious_mode(text: &str, mode: u32) -> Option<String> {
+    let octal_digits = text.len() == 3 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    (octal_digits && !text.starts_with('0')).then(|| {
+        format!(
+            "mode {text:?} is decimal and means {:04o}; write \"0{text}\" for octal",
+            mode & 0o777
+        )
+    })
+}
+
+/// A user or group id as confd reads it: -1 is the process's own, other negatives wrap.
+fn identity(id: Option<i64>) -> Option<u32> {
+    id.filter(|&id| id != -1).map(|id| id as u32)
+}
+
+/// The keys of a resource.
+const KEYS: [&str; 12] = [
+    "src",
+    "dest",
+    "keys",
+    "prefix",
+    "mode",
+    "uid",
+    "gid",
+    "engine",
+    "check_cmd",
+    "reload_cmd",
+    "debounce",
+    "min_reload_interval",
+];
+
+/// What people write instead of a key that is far from it letter by letter, and the key.
+const SPELLINGS: [(&str, &str); 5] = [
+    ("source", "src"),
+    ("destination", "dest"),
+    ("check", "check_cmd"),
+    ("reload", "reload_cmd"),
+    ("reload_interval", "min_reload_interval"),
+];
+
+/// What to tell about a key that confd does not read.
+fn ignored(table: &str, key: &str) -> String {
+    match key.to_lowercase().as_str() {
+        "owner" if table == "template." => {
+            "owner is ignored, as in confd; use uid, a number".into()
+        }
+        "group" if table == "template." => {
+            "group is ignored, as in confd; use gid, a number".into()
+        }
+        _ => {
+            let known = KEYS.iter().map(|key| (*key, *key)).chain(SPELLINGS);
+            let hint = did_you_mean_spelled(key, known);
+            let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
+            format!("unknown key \"{table}{key}\"{hint}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Key;
+
+    use super::*;
+
+    fn loaded(text: &str) -> Result<Resource, String> {
+        loaded_with_prefix(text, "")
+    }
+
+    fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Resource, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        fs::write(&path, text).unwrap();
+        let confdir = Confdir {
+            conf_d: folder.path().to_path_buf(),
+            ..Confdir::new(Path::new("/etc/confd"), prefix.as_bytes())
+        };
+        Resource::load(&path, &confdir)
+            .map_err(|problem| problem.text.replace(path.to_str().unwrap(), "a.toml"))
+    }
+
+    fn scope(resource: &Resource) -> Vec<String> {
+        resource.scope.iter().map(Key::to_string).collect()
+    }
+
+    #[test]
+    fn keys_are_joined_to_the_prefix_and_cleaned() {
+        let resource =
+            loaded("[template]\nsrc='a'\nprefix='app'\nkeys=['/x/', 'y', '/app/../z', '']")
+                .unwrap();
+        assert_eq!(scope(&resource), ["/app", "/app/x", "/app/y", "/app/z"]);
+        let resource = loaded("[TEMPLATE]\nSRC='a'\nKEYS=['/']").unwrap();
+        assert_eq!(scope(&resource), ["/"]);
+    }
+
+    #[test]
+    fn the_global_prefix_replaces_the_resources_own() {
+        let resource =
+            loaded_with_prefix("[template]\nsrc='a'\nprefix='/own'\nkeys=['x']", "/global")
+                .unwrap();
+        assert_eq!(scope(&resource), ["/global/x"]);
+    }
+
+    #[test]
+    fn src_is_below_the_templates_folder_unless_it_climbs() {
+        for (src, path) in [
+            ("a.tmpl", "/etc/confd/templates/a.tmpl"),
+            ("sub//a", "/etc/confd/templates/sub/a"),
+            ("/tmp/a", "/etc/confd/templates/tmp/a"),
+            ("../x", "/etc/confd/x"),
+        ] {
+            let resource = loaded(&format!("[template]\nsrc='{src}'")).unwrap();
+            assert_eq!(resource.src, Path::new(path));
+        }
+    }
+
+    #[test]
+    fn a_name_is_the_path_below_conf_d_and_unique() {
+        let conf_d = Path::new("/etc/confd/conf.d");
+        for (path, expected) in [
+            ("a.toml", "a"),
+            ("sub/b.toml", "sub/b"),
+            ("atoml", "atoml"),
+            ("toml", "toml"),
+            (".toml", ".toml"),
+            ("sub/.toml", "sub/.toml"),
+            (".toml.toml", ".toml.toml"),
+            ("a.toml.toml", "a.toml.toml"),
+        ] {
+            assert_eq!(name(&conf_d.join(path), conf_d), expected);
+        }
+        assert_eq!(name(conf_d, conf_d), "conf.d");
+    }
+
+    #[test]
+    fn problems_name_the_file() {
+        for (text, error) in [
+            ("", "empty src template"),
+            ("[template]\ndest='a'", "empty src template"),
+            (
+                "[template]\nsrc='a'\nmode='abc'",
+                "strconv.ParseUint: parsing \"abc\": invalid syntax",
+            ),
+            (
+                "[template]\nsrc='a'\nmode='0888'",
+                "strconv.ParseUint: parsing \"0888\": invalid syntax",
+            ),
+            (
+                "[template]\nsrc='a'\nmode='999999999999'",
+                "strconv.ParseUint: parsing \"999999999999\": value out of range",
+            ),
+            (
+                "[template]\nsrc='a'\nengine='jinja'",
+                "unknown engine \"jinja\"; the known ones are \"go\" and \"tera\"",
+            ),
+            (
+                "[template]\nsrc='a'\nengine=2",
+                "toml: line 3 (last key \"template.engine\"): incompatible types: TOML value has type int64; destination has type string",
+            ),
+            (
+                "[template]\nsrc='a'\nuid='root'",
+                "toml: line 3 (last key \"template.uid\"): incompatible types: TOML value has type string; destination has type integer",
+            ),
+        ] {
+            assert_eq!(
+                loaded(text).unwrap_err(),
+                format!("Cannot process template resource a.toml - {error}")
+            );
+        }
+    }
+
+    #[test]
+    fn the_language_is_that_of_the_files_name_unless_the_resource_says_another() {
+        for (table, engine) in [
+            ("src='a.tmpl'", Engine::Go),
+            ("src='tera'", Engine::Go),
+            ("src='a.conf.tera'", Engine::Tera),
+            ("src='a.conf'\nengine='tera'", Engine::Tera),
+            ("src='a.tera'\nengine='go'", Engine::Go),
+        ] {
+            let resource = loaded(&format!("[template]\n{table}")).unwrap();
+            assert_eq!(resource.engine, engine, "{table}");
+            assert!(resource.warnings.is_empty(), "{table}");
+        }
+    }
+
+    #[test]
+    fn a_mode_is_octal_only_with_its_zero() {
+        for (text, mode) in
+            [("0644", 0o644), ("0o644", 0o644), ("0x1a4", 0o644), ("420", 0o644), ("644", 644)]
+        {
+            assert_eq!(parse_mode(text), Ok(mode));
+        }
+        let resource = loaded("[template]\nsrc='a'\nmode='644'").unwrap();
+        assert!(
+            resource.warnings[0]
+                .text
+                .ends_with(":3: mode \"644\" is decimal and means 0204; write \"0644\" for octal")
+        );
+        assert!(loaded("[template]\nsrc='a'\nmode='0644'").unwrap().warnings.is_empty());
+    }
+
+    #[test]
+    fn minus_one_is_the_process_and_other_negatives_wrap() {
+        assert_eq!(identity(None), None);
+        assert_eq!(identity(Some(-1)), None);
+        assert_eq!(identity(Some(-5)), Some(4_294_967_291));
+        assert_eq!(identity(Some(33)), Some(33));
+    }
+
+    #[test]
+    fn keys_that_nobody_reads_are_told() {
+        let resource = loaded("[template]\nsrc='a'\nowner='nginx'\nreload='x'\n[other]\n").unwrap();
+        let ends = [
+            ":3: owner is ignored, as in confd; use uid, a number",
+            ":4: unknown key \"template.reload\", did you mean \"reload_cmd\"?",
+            ":5: unknown key \"other\"",
+        ];
+        for (warning, end) in resource.warnings.iter().zip(ends) {
+            assert!(warning.text.ends_with(end), "{}", warning.text);
+        }
+        assert_eq!(resource.warnings.len(), 3);
+    }
+}
