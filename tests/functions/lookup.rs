@@ -82,6 +82,23 @@ fn what_cannot_be_found_is_an_empty_list_and_a_warning() {
 }
 
 #[test]
+fn a_failed_lookup_is_told_in_words_and_once_a_pass() {
+    let sandbox = Sandbox::rendering(
+        r#"{{range seq 1 3}}{{lookupIP "nosuch.example.test"}}{{len (lookupSRV "a b" "tcp" "x")}}{{end}}"#,
+    );
+    let ended = run_in_zone(&sandbox, "");
+    assert_eq!(sandbox.output(), "[]0[]0[]0");
+    let of = |function: &str| -> Vec<String> {
+        ended.log().into_iter().filter(|line| line.contains(function)).collect()
+    };
+    assert_eq!(of("lookupIP").len(), 1, "{}", ended.stderr);
+    assert_eq!(
+        of("lookupSRV"),
+        ["WARNING lookupSRV: lookup _a b._tcp.x: no such host (not a domain name)"]
+    );
+}
+
+#[test]
 fn addresses_are_their_own_addresses() {
     super::gives(
         "{}",
