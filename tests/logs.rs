@@ -346,6 +346,44 @@ fn debug_tells_each_step() {
 }
 
 #[test]
+fn debug_tells_of_one_retrieval_a_pass_then_of_each_template_and_its_keys() {
+    let sandbox = Sandbox::new();
+    for (name, keys) in [("one", "keys = ['/app']"), ("two", "prefix = '/app'\nkeys = ['/b']")] {
+        let dest = sandbox.path(name);
+        sandbox.write(&format!("templates/{name}.tmpl"), "x");
+        sandbox.write(
+            &format!("conf.d/{name}.toml"),
+            format!("[template]\nsrc = '{name}.tmpl'\ndest = '{}'\n{keys}\n", dest.display()),
+        );
+    }
+    let run = sandbox.onetime().arguments(&["-log-level", "debug"]);
+    let ended = run.env("APP_A", "value").env("APP_B", "value").ok();
+    let log = ended.log();
+    let told: Vec<&str> = log
+        .iter()
+        .filter_map(|line| line.strip_prefix("DEBUG "))
+        .filter(|line| {
+            ["Retrieving", "Using", "Key", "Got"].iter().any(|start| line.starts_with(start))
+        })
+        .collect();
+    let using = |name: &str| {
+        format!("Using source template {}/templates/{name}.tmpl", sandbox.root().display())
+    };
+    assert_eq!(
+        told,
+        [
+            "Retrieving keys from store",
+            &using("one"),
+            "Key prefix set to /",
+            "Got the following keys from store: map[/app/a:… /app/b:…]",
+            &using("two"),
+            "Key prefix set to /app",
+            "Got the following keys from store: map[/b:…]",
+        ]
+    );
+}
+
+#[test]
 fn values_are_never_logged() {
     for (template, code) in [
         ("{{getv \"/secret\"}}", Some(0)),

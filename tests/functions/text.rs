@@ -112,6 +112,11 @@ fn sorting_by_length_keeps_equals_in_order_and_sorts_in_place() {
                 r#"{{$l := split "ccc b aa a é" " "}}{{sortByLength $l}}{{$l}}"#,
                 "[b a aa é ccc][b a aa é ccc]",
             ),
+            // Beyond twelve elements Go confd does not keep the order.
+            (
+                r#"{{join (sortByLength (split "z n aa y m l x k j w i h v g ff" " ")) " "}}"#,
+                "z n y m l x k j w i h v g aa ff",
+            ),
             (
                 r#"{{range sortKVByLength (gets "/k/*")}}{{base .Key}}{{.Value}} {{end}}"#,
                 "a3 aa4 bb2 ccc1 ",

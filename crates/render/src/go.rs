@@ -1,8 +1,7 @@
-//! Go templates: confd's functions bound to the engine of Go's text/template.
+//! Go templates: binds confd's functions to the engine of Go's text/template.
 //!
-//! Everything a template can tell apart is Go's: the signatures (which decide the errors about
-//! arguments), the types of results, whether a list is nil or empty, and how much room it has
-//! behind its end.
+//! Everything that a template can observe is Go's: the signatures, which decide the errors about
+//! arguments; the types of results; whether a list is nil or empty; and the capacity of a list.
 
 mod capacity;
 mod functions;
@@ -20,12 +19,13 @@ use store::View;
 
 use crate::hint::near_key;
 use crate::host::Host;
-use crate::{Error, Stage};
+use crate::{Error, Stage, Warnings};
 
-/// What functions can ask while a template is rendered.
+/// What the functions of one rendering can use.
 struct Context {
     view: View,
     host: Arc<dyn Host>,
+    warnings: Warnings,
 }
 
 /// A Go template, ready to be rendered any number of times.
@@ -36,7 +36,7 @@ pub(crate) struct GoTemplate {
 }
 
 impl GoTemplate {
-    /// Reads the template in the file `src`, which holds `source`.
+    /// Compiles the template in the file `src`, whose content is `source`.
     pub(crate) fn compile(src: &Path, source: &[u8]) -> Result<Self, Error> {
         let name = src.file_name().unwrap_or(src.as_os_str()).to_string_lossy();
         let template = Template::parse(&name, Bytes::copy_from_slice(source), functions())
@@ -52,15 +52,16 @@ impl GoTemplate {
         self.template.uses(name)
     }
 
-    /// Appends to `out` what the template makes of what `view` shows; also what an error
-    /// cut short.
+    /// Renders the template with `view` and appends the output to `out`. After an error, `out` has
+    /// the output up to that point.
     pub(crate) fn render(
         &self,
         view: &View,
         host: &Arc<dyn Host>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let context = Context { view: view.clone(), host: Arc::clone(host) };
+        let warnings = Warnings::default();
+        let context = Context { view: view.clone(), host: Arc::clone(host), warnings };
         self.template.execute(&context, Value::Nil, out).map_err(|error| {
             let hint = near_name(&error).or_else(|| near_key(view, error.message()));
             explain(Stage::Render, &error, &self.src, self.template.source()).hinting(hint)
@@ -68,30 +69,29 @@ impl GoTemplate {
     }
 }
 
-/// What the engine says of the template in the file `src`, which holds `source`.
+/// Converts an error of the engine. The template is in the file `src`, whose content is `source`.
 fn explain(stage: Stage, error: &gotmpl::Error, src: &Path, source: &[u8]) -> Error {
-    // Of a parse error, Go's line can be one behind the fault; the offset is exact.
+    // The line of a parse error can be behind the fault; the offset is exact.
     Error::new(stage, error.to_string()).at(Place::at_offset(src, source, error.offset()))
 }
 
-/// What to say of a block that the end of the source leaves open; the error points at its
-/// beginning.
+/// A hint for a block that has no `end`. The error points at its beginning.
 fn unclosed(error: &gotmpl::Error) -> Option<String> {
     (error.message() == b"unexpected EOF").then(|| "this block has no {{end}}".to_owned())
 }
 
-/// The names that come near one that is not known.
+/// A hint with the names that come near to the unknown one.
 fn near_name(error: &gotmpl::Error) -> Option<String> {
     error.unknown().and_then(|unknown| did_you_mean(&unknown.name, &unknown.known))
 }
 
-/// All functions. They are the same for every template, so there is one table in a process.
+/// All functions. They are the same for every template, so that the process has one table.
 fn functions() -> &'static Arc<Functions<Context>> {
     static FUNCTIONS: OnceLock<Arc<Functions<Context>>> = OnceLock::new();
     FUNCTIONS.get_or_init(|| Arc::new(functions::table()))
 }
 
-/// The names of the functions that templates have beside the builtins of the language.
+/// The names of confd's functions, without the builtins of the language.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let builtins = Functions::<()>::new();
     functions().names().filter(move |name| builtins.signature(name).is_none())

@@ -116,7 +116,6 @@ impl Host for System {
     }
 
     fn services(&self, name: &[u8]) -> io::Result<Vec<Service>> {
-        let name = std::str::from_utf8(name).map_err(io::Error::other)?;
         srv::lookup(name)
     }
 }

@@ -1,17 +1,18 @@
-//! Makes the bytes of a file out of a template and what the store holds.
+//! Renders the bytes of a file from a template and the pairs that its resource sees.
 //!
-//! [`Template`] is the whole interface: compile once, render as often as the store changes. It is
-//! an enum over the languages a template can be written in; each has its own constructor.
+//! [`Template`] is the whole interface: compile it once, and render it whenever the store has
+//! changed. It is an enum over the template languages; each has its own constructor.
 //!
 //! What callers may rely on:
 //!
-//! - a template sees the [`View`] it is given and, through its functions, what [`Host`] tells;
-//! - the text of an [`Error`] is the one confd's users know, and where a name was probably
-//!   mistyped, [`Error::excerpt`] says which one comes near;
-//! - rendering needs no runtime and may block: on the disk for `fileExists`, on the network for
-//!   `lookupIP` and the like, on nothing else.
+//! - A template sees the [`View`] that is passed, and what its functions ask of the [`Host`];
+//!   nothing else.
+//! - The text of an [`Error`] is confd's own. If a name was probably mistyped, [`Error::excerpt`]
+//!   has the nearest names.
+//! - Rendering needs no async runtime. It can block: on the disk for `fileExists`, on the network
+//!   for `lookupIP` and its relatives, and on nothing else.
 //!
-//! Nothing here knows backends, destinations or schedules.
+//! This crate does not know sources, destinations or schedules.
 
 mod error;
 pub mod funcs;
@@ -21,6 +22,7 @@ pub mod host;
 pub mod json;
 mod tera;
 pub mod time;
+mod warnings;
 #[cfg(test)]
 mod world;
 
@@ -33,17 +35,18 @@ pub use error::{Error, Stage};
 use go::GoTemplate;
 pub use host::{Host, Service, System};
 use tera::TeraTemplate;
+pub use warnings::Warnings;
 
-/// The names of all functions that a template may call, in no particular order; those that a
-/// language itself brings are not among them.
+/// The names of all functions that templates can call, without those of the languages, in no
+/// particular order.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     go::names()
 }
 
-/// The functions that ask [`Host`] for what may take its time.
+/// The functions that can block: they ask the [`Host`] for files or names.
 const WAITING: [&str; 5] = ["fileExists", "lookupIP", "lookupIPV4", "lookupIPV6", "lookupSRV"];
 
-/// A template, ready to be rendered any number of times, from any thread.
+/// A compiled template, which can be rendered any number of times and from any thread.
 #[derive(Debug)]
 pub struct Template(Compiled);
 
@@ -54,25 +57,25 @@ enum Compiled {
 }
 
 impl Template {
-    /// Reads the Go template in the file `src`, which holds `source`. Error texts call it by the
-    /// base name of the file.
+    /// Compiles the Go template in the file `src`, whose content is `source`. Error texts call it
+    /// by the base name of the file.
     ///
     /// # Errors
-    /// What is wrong with `source`: [`Stage::Compile`].
+    /// `source` is faulty: [`Stage::Compile`].
     pub fn compile(src: &Path, source: &[u8]) -> Result<Self, Error> {
         GoTemplate::compile(src, source).map(Compiled::Go).map(Self)
     }
 
-    /// Reads the Tera template in the file `src`, which holds `source`, and those that it needs,
-    /// which are in the folder `templates`. Error texts call each by its path in the folder.
+    /// Compiles the Tera template in the file `src`, whose content is `source`, with the files that
+    /// it needs from the folder `templates`. Error texts call each file by its path in the folder.
     ///
     /// # Errors
-    /// What is wrong with `source`, or with a template that it needs: [`Stage::Compile`].
+    /// `source`, or a file that it needs, is faulty: [`Stage::Compile`].
     pub fn compile_tera(src: &Path, source: &[u8], templates: &Path) -> Result<Self, Error> {
         TeraTemplate::compile(src, source, templates).map(Compiled::Tera).map(Self)
     }
 
-    /// Whether the template calls the function `name` anywhere. Of a Tera template this is also
+    /// Whether the template calls the function `name` anywhere. For a Tera template this is also
     /// true if the name is only mentioned.
     pub fn uses(&self, name: &str) -> bool {
         match &self.0 {
@@ -81,14 +84,14 @@ impl Template {
         }
     }
 
-    /// Whether rendering may wait for the disk or the network: whether a function that does is called
-    /// anywhere.
+    /// Whether rendering can block on the disk or the network, because the template calls a
+    /// function that does.
     pub fn may_wait(&self) -> bool {
         WAITING.iter().any(|name| self.uses(name))
     }
 
-    /// Whether all that the template took from the templates folder is still the same. Its own file
-    /// is the caller's to compare.
+    /// Whether everything that the template took from the templates folder is unchanged. The caller
+    /// has to compare the template's own file.
     pub fn is_current(&self) -> bool {
         match &self.0 {
             Compiled::Go(_) => true,
@@ -96,21 +99,21 @@ impl Template {
         }
     }
 
-    /// The bytes the template makes of what `view` shows.
+    /// Renders the template with `view`.
     ///
     /// # Errors
-    /// What stopped it: [`Stage::Render`].
+    /// The reason why rendering stopped: [`Stage::Render`].
     pub fn render(&self, view: &View, host: &Arc<dyn Host>) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
         self.render_to(view, host, &mut out)?;
         Ok(out)
     }
 
-    /// Appends to `out` what [`render`](Self::render) gives; on an error, what was written
-    /// before it.
+    /// Like [`render`](Self::render), but appends the output to `out`. After an error, `out` has
+    /// the output up to that point.
     ///
     /// # Errors
-    /// As of [`render`](Self::render).
+    /// As for [`render`](Self::render).
     pub fn render_to(
         &self,
         view: &View,

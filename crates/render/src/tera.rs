@@ -1,24 +1,24 @@
-//! Tera templates: confd's functions bound to the engine of Tera 2.
+//! Tera templates: binds confd's functions to the engine of Tera 2.
 //!
 //! What callers may rely on:
 //!
-//! - a template is made of its file and of those that it needs: files it extends or includes, and
-//!   files that define the components it uses. All are in the templates folder, and nothing
-//!   outside of it is read; `load` and `folder` say how;
-//! - every function of Go templates is there, as a function and, where it takes a value, as a
-//!   filter; `functions` has the table, and what becomes of names that Tera has too;
-//! - `store` is the view as a nested object, made only for templates that mention it;
-//! - nothing is escaped: a configuration file is not HTML;
-//! - texts are UTF-8. What the store holds may be anything, and is an error where a template asks
-//!   for something else (`values`);
-//! - maps keep their order: what is iterated comes out the same each time;
-//! - an error is one line, with the place in the form that errors of Go templates have.
+//! - A template consists of its file and of the files that it needs: those that it extends or
+//!   includes, and those that define the components it uses. All of them are in the templates
+//!   folder, and nothing outside of it is read; see `load` and `folder`.
+//! - Every function of Go templates is a function here and, if it takes a value, also a filter.
+//!   `functions` has the table, and says what happens to names that Tera has too.
+//! - `store` is the view as a nested object. It is built only for templates that mention it.
+//! - Nothing is escaped: a configuration file is not HTML.
+//! - Text is UTF-8. A value of the store that is not is an error for the template that asks for it;
+//!   see `values`.
+//! - Maps keep their order, so that iterating gives the same output each time.
+//! - An error is one line, with the place in the form of Go templates.
 //!
-//! The output is limited as that of Go templates is. What a template keeps for itself is not: not
-//! the size of a `set` block, and not how deep a loop puts a list into itself, which ends the
-//! process after some thousand times.
+//! The output has the limit of Go templates. The memory of a template's own variables has no limit:
+//! neither the size of a `set` block, nor the nesting of lists that a loop puts into each other.
+//! That nesting overflows the stack and ends the process after some thousand levels.
 //!
-//! Nothing of this exists until the first Tera template is compiled.
+//! Nothing is set up before the first Tera template is compiled.
 
 mod binding;
 mod folder;
@@ -39,18 +39,18 @@ use ::tera::Tera;
 
 use crate::hint::near_key;
 use crate::host::Host;
-use crate::{Error, Stage};
+use crate::{Error, Stage, Warnings};
 use folder::Folder;
 use load::Files;
 use output::Output;
 use report::Fault;
 use scope::{Context, Scope};
 
-/// The variable that holds all of the view.
+/// The variable that holds the whole view.
 const STORE: &str = "store";
 
-/// The variable that holds all variables: Tera's, for finding faults. It is no variable to those
-/// that Tera lists.
+/// Tera's variable for debugging, which shows all variables. Tera does not list it as a variable of
+/// a template.
 const ALL_VARIABLES: &str = "__tera_context";
 
 /// A Tera template, ready to be rendered any number of times.
@@ -58,24 +58,25 @@ const ALL_VARIABLES: &str = "__tera_context";
 pub(crate) struct TeraTemplate {
     engine: Tera,
     sources: Sources,
-    /// Whether it mentions `store`.
+    /// Whether the template mentions `store`.
     wants_store: bool,
 }
 
-/// Where the texts of a template come from.
+/// The files of a template.
 #[derive(Debug)]
 struct Sources {
     /// The file of the resource.
     src: PathBuf,
-    /// The folder of all the others.
+    /// The folder of all other files.
     folder: PathBuf,
     files: Files,
 }
 
 impl TeraTemplate {
-    /// Reads the template in the file `src`, which holds `source`, and what it needs from `folder`.
+    /// Compiles the template in the file `src`, whose content is `source`, with the files that it
+    /// needs from `folder`.
     pub(crate) fn compile(src: &Path, source: &[u8], folder: &Path) -> Result<Self, Error> {
-        // As the other files would call it, if they can.
+        // The name by which files of the folder refer to it, if it is in the folder.
         let name = src.strip_prefix(folder).unwrap_or(src).to_string_lossy().into_owned();
         let text = std::str::from_utf8(source).map_err(|error| {
             let place = Place::at_offset(src, source, error.valid_up_to());
@@ -98,19 +99,20 @@ impl TeraTemplate {
         Ok(Self { engine, sources, wants_store })
     }
 
-    /// Whether the template may call the function `name`: whether it is written anywhere, be it in
+    /// Whether the template can call the function `name`: whether the name occurs anywhere, even in
     /// a comment.
     pub(crate) fn uses(&self, name: &str) -> bool {
         self.sources.files.mention(name)
     }
 
-    /// Whether compiling it again would give the same, if the file of the resource is the same.
+    /// Whether compiling again would give the same template, if the resource's file has not
+    /// changed.
     pub(crate) fn is_current(&self) -> bool {
         self.sources.files.are_current(&Folder::new(&self.sources.folder))
     }
 
-    /// Appends to `out` what the template makes of what `view` shows; also what an error
-    /// cut short.
+    /// Renders the template with `view` and appends the output to `out`. After an error, `out` has
+    /// the output up to that point.
     pub(crate) fn render(
         &self,
         view: &View,
@@ -127,7 +129,8 @@ impl TeraTemplate {
             variables.insert_value(STORE, store);
         }
         let mut output = Output::new(out);
-        let scope = Scope::enter(Context { view: view.clone(), host: Arc::clone(host) });
+        let warnings = Warnings::default();
+        let scope = Scope::enter(Context { view: view.clone(), host: Arc::clone(host), warnings });
         let rendered = self.engine.render_to(&files.first, &variables, &mut output);
         drop(scope);
         rendered.map_err(|error| {
@@ -143,7 +146,7 @@ impl TeraTemplate {
 }
 
 impl Sources {
-    /// `fault` as an error of a template.
+    /// Converts `fault` to an error of a template.
     fn explain(&self, stage: Stage, fault: &Fault) -> Error {
         let Fault { message, template, position, .. } = fault;
         let name = template.as_ref().unwrap_or(&self.files.first);
@@ -151,7 +154,7 @@ impl Sources {
         let Some((line, characters)) = *position else {
             return Error::new(stage, format!("template: {name}: {message}"));
         };
-        // Go counts bytes.
+        // Go's columns count bytes.
         let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let column = text.chars().take(characters).map(char::len_utf8).sum();
         let path = if *name == self.files.first {
@@ -167,7 +170,7 @@ impl Sources {
 /// Whether any template of `engine` mentions the variable `store`.
 fn wants_store(engine: &Tera) -> bool {
     let mentions = |name| {
-        // Of templates that are there, this cannot fail.
+        // This cannot fail for templates that are loaded.
         engine.get_template_variables(name).map_or(true, |variables| variables.contains(STORE))
     };
     let takes = |name| {
@@ -179,7 +182,7 @@ fn wants_store(engine: &Tera) -> bool {
     engine.get_template_names().any(mentions) || engine.get_component_names().any(takes)
 }
 
-/// An engine with all functions and no template; those with templates begin as its copies.
+/// An engine with all functions and no template. Engines for templates are copies of it.
 fn base() -> &'static Tera {
     static BASE: OnceLock<Tera> = OnceLock::new();
     BASE.get_or_init(|| {
@@ -192,7 +195,7 @@ fn base() -> &'static Tera {
     })
 }
 
-/// The names of the functions that templates have beside those of the language.
+/// The names of confd's functions, without those of the language.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     functions::table().into_iter().map(|function| function.name)
 }

@@ -1,55 +1,63 @@
-//! Names of hosts and services. A name that cannot be resolved gives an empty list, as in confd,
-//! and a warning, which confd does not give.
+//! Functions for names of hosts and services. A name that cannot be looked up gives an empty list,
+//! as in confd, and a warning, which confd does not give.
 
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use tracing::warn;
 
+use crate::Warnings;
 use crate::host::{Host, Service};
 
-/// The addresses of the host called `name`, sorted as texts.
-pub fn lookup_ip(host: &dyn Host, name: &[u8]) -> Vec<Bytes> {
-    lookup(host, "lookupIP", name, |_| true)
+/// The addresses of the host `name`, sorted as texts.
+pub fn lookup_ip(host: &dyn Host, warnings: &Warnings, name: &[u8]) -> Vec<Bytes> {
+    lookup(host, warnings, "lookupIP", name, |_| true)
 }
 
-/// The IPv4 addresses of the host called `name`, sorted as texts.
-pub fn lookup_ipv4(host: &dyn Host, name: &[u8]) -> Vec<Bytes> {
-    lookup(host, "lookupIPV4", name, IpAddr::is_ipv4)
+/// The IPv4 addresses of the host `name`, sorted as texts.
+pub fn lookup_ipv4(host: &dyn Host, warnings: &Warnings, name: &[u8]) -> Vec<Bytes> {
+    lookup(host, warnings, "lookupIPV4", name, IpAddr::is_ipv4)
 }
 
-/// The IPv6 addresses of the host called `name`, sorted as texts.
-pub fn lookup_ipv6(host: &dyn Host, name: &[u8]) -> Vec<Bytes> {
-    lookup(host, "lookupIPV6", name, IpAddr::is_ipv6)
+/// The IPv6 addresses of the host `name`, sorted as texts.
+pub fn lookup_ipv6(host: &dyn Host, warnings: &Warnings, name: &[u8]) -> Vec<Bytes> {
+    lookup(host, warnings, "lookupIPV6", name, IpAddr::is_ipv6)
 }
 
 fn lookup(
     host: &dyn Host,
+    warnings: &Warnings,
     function: &str,
     name: &[u8],
     wanted: impl Fn(&IpAddr) -> bool,
 ) -> Vec<Bytes> {
     let addresses = host.addresses(name).unwrap_or_else(|error| {
-        warn!("{function}: cannot resolve {}: {error}", String::from_utf8_lossy(name));
+        let name = String::from_utf8_lossy(name);
+        warnings.warn(format!("{function}: cannot resolve {name}: {error}"));
         Vec::new()
     });
-    // An IPv6 address that wraps an IPv4 one counts and prints as that.
+    // An IPv4 address inside of an IPv6 address counts as IPv4 and is printed so, as in Go.
     let addresses = addresses.iter().map(IpAddr::to_canonical).filter(wanted);
     let mut texts: Vec<Bytes> = addresses.map(|address| address.to_string().into()).collect();
     texts.sort();
     texts
 }
 
-/// The records of a service, sorted by the text of target, port, priority and weight behind one
-/// another. Without `service` and `protocol`, `name` is asked for as it is.
-pub fn lookup_srv(host: &dyn Host, service: &[u8], protocol: &[u8], name: &[u8]) -> Vec<Service> {
+/// The SRV records of a service, sorted by the joined text of target, port, priority and weight. If
+/// `service` and `protocol` are empty, `name` is looked up unchanged.
+pub fn lookup_srv(
+    host: &dyn Host,
+    warnings: &Warnings,
+    service: &[u8],
+    protocol: &[u8],
+    name: &[u8],
+) -> Vec<Service> {
     let domain = if service.is_empty() && protocol.is_empty() {
         name.to_vec()
     } else {
         [b"_", service, b"._", protocol, b".", name].concat()
     };
     let mut services = host.services(&domain).unwrap_or_else(|error| {
-        warn!("lookupSRV: {error}");
+        warnings.warn(format!("lookupSRV: {error}"));
         Vec::new()
     });
     services.sort_by_cached_key(|Service { target, port, priority, weight }| {
@@ -65,7 +73,7 @@ mod tests {
     use super::*;
     use crate::time::Time;
 
-    /// A world in which all names have these addresses and services, or none.
+    /// A host where all names have these addresses and services, or where every lookup fails.
     struct World(Option<(Vec<IpAddr>, Vec<Service>)>);
 
     impl World {
@@ -98,22 +106,31 @@ mod tests {
     #[test]
     fn addresses_are_sorted_as_texts() {
         let world = World::addresses(&["10.0.0.9", "9.9.9.9", "10.0.0.10", "::1"]);
-        assert_eq!(lookup_ip(&world, b"x"), ["10.0.0.10", "10.0.0.9", "9.9.9.9", "::1"]);
-        assert_eq!(lookup_ipv4(&world, b"x"), ["10.0.0.10", "10.0.0.9", "9.9.9.9"]);
-        assert_eq!(lookup_ipv6(&world, b"x"), ["::1"]);
+        assert_eq!(
+            lookup_ip(&world, &Warnings::default(), b"x"),
+            ["10.0.0.10", "10.0.0.9", "9.9.9.9", "::1"]
+        );
+        assert_eq!(
+            lookup_ipv4(&world, &Warnings::default(), b"x"),
+            ["10.0.0.10", "10.0.0.9", "9.9.9.9"]
+        );
+        assert_eq!(lookup_ipv6(&world, &Warnings::default(), b"x"), ["::1"]);
     }
 
     #[test]
     fn a_wrapped_ipv4_address_is_one() {
         let world = World::addresses(&["::ffff:1.2.3.4", "::1.2.3.4", "::ffff:0:1.2.3.4"]);
-        assert_eq!(lookup_ipv4(&world, b"x"), ["1.2.3.4"]);
-        assert_eq!(lookup_ipv6(&world, b"x"), ["::102:304", "::ffff:0:102:304"]);
+        assert_eq!(lookup_ipv4(&world, &Warnings::default(), b"x"), ["1.2.3.4"]);
+        assert_eq!(
+            lookup_ipv6(&world, &Warnings::default(), b"x"),
+            ["::102:304", "::ffff:0:102:304"]
+        );
     }
 
     #[test]
     fn what_cannot_be_resolved_is_an_empty_list() {
-        assert!(lookup_ip(&World(None), b"x").is_empty());
-        assert!(lookup_srv(&World(None), b"a", b"b", b"c").is_empty());
+        assert!(lookup_ip(&World(None), &Warnings::default(), b"x").is_empty());
+        assert!(lookup_srv(&World(None), &Warnings::default(), b"a", b"b", b"c").is_empty());
     }
 
     #[test]
@@ -126,8 +143,10 @@ mod tests {
         };
         let services = vec![record(9, 1, 1), record(80, 2, 1), record(80, 1, 10), record(8, 1, 1)];
         let world = World(Some((Vec::new(), services)));
-        let order: Vec<_> =
-            lookup_srv(&world, b"a", b"b", b"c").iter().map(|s| (s.port, s.priority)).collect();
+        let order: Vec<_> = lookup_srv(&world, &Warnings::default(), b"a", b"b", b"c")
+            .iter()
+            .map(|s| (s.port, s.priority))
+            .collect();
         assert_eq!(order, [(80, 1), (80, 2), (8, 1), (9, 1)]);
     }
 
@@ -137,7 +156,7 @@ mod tests {
             |target: &str| Service { target: target.to_owned(), port: 1, priority: 1, weight: 1 };
         let found = |target: &str, service_name: &[u8], protocol: &[u8]| {
             let world = World(Some((Vec::new(), vec![service(target)])));
-            lookup_srv(&world, service_name, protocol, b"c").len()
+            lookup_srv(&world, &Warnings::default(), service_name, protocol, b"c").len()
         };
         assert_eq!(found("_a._b.c", b"a", b"b"), 1);
         assert_eq!(found("_._b.c", b"", b"b"), 1);

@@ -1,4 +1,4 @@
-//! The table of functions: confd's names and Go signatures for what [`funcs`] does.
+//! The table of functions, with confd's names and Go signatures for the functions of [`funcs`].
 
 use bytes::Bytes;
 use gotmpl::types::{STRINGS, Type};
@@ -15,7 +15,7 @@ use crate::time::Time;
 impl From<funcs::Error> for Failure {
     fn from(error: funcs::Error) -> Self {
         match error {
-            // With the key's own bytes, which need not be text.
+            // With the bytes of the key, which need not be UTF-8.
             funcs::Error::NoSuchKey { key } => {
                 Failure::new([NO_SUCH_KEY.as_bytes(), &key].concat())
             }
@@ -30,7 +30,7 @@ impl From<json::Error> for Failure {
     }
 }
 
-/// Every function of confd, beside the builtins of the language.
+/// Every function of confd, in addition to the builtins of the language.
 pub(super) fn table() -> Functions<Context> {
     let mut functions = Functions::new();
     add_store(&mut functions);
@@ -42,7 +42,7 @@ pub(super) fn table() -> Functions<Context> {
     functions
 }
 
-/// What the store holds.
+/// The keys and values of the store.
 fn add_store(functions: &mut Functions<Context>) {
     functions.add("exists", |cx: &Context, key: Bytes| cx.view.exists(&key));
     functions.add("get", |cx: &Context, key: Bytes| -> Result<Struct, Failure> {
@@ -112,10 +112,10 @@ fn add_data(functions: &mut Functions<Context>) {
     });
 }
 
-/// The order of lists. All of them change the list they are given, as in confd.
+/// The order of lists. All of these functions change the list that they get, as in confd.
 fn add_order(functions: &mut Functions<Context>) {
     functions.add("reverse", |_: &Context, value: Value| {
-        // What `gets` gives is neither of the two types, and so stays as it is.
+        // The result of `gets` is of neither type, so `reverse` leaves it unchanged, as in confd.
         if let Value::Slice(list) = &value
             && [Type::Slice(&STRINGS), Type::Slice(&PLAIN_PAIRS)].contains(&Type::Slice(list.ty()))
         {
@@ -141,7 +141,7 @@ fn key_length(pair: &Value) -> usize {
     }
 }
 
-/// The world outside.
+/// Environment, clock, files and names.
 fn add_world(functions: &mut Functions<Context>) {
     functions.add("getenv", |cx: &Context, name: Bytes, default: Rest<Bytes>| {
         env::getenv(&*cx.host, &name, default.0.into_iter().next())
@@ -149,16 +149,16 @@ fn add_world(functions: &mut Functions<Context>) {
     functions.add("datetime", |cx: &Context| -> Time { cx.host.now() });
     functions.add("fileExists", |cx: &Context, path: Bytes| cx.host.file_exists(&path));
     functions.add("lookupIP", |cx: &Context, name: Bytes| {
-        strings_or_nil(net::lookup_ip(&*cx.host, &name))
+        strings_or_nil(net::lookup_ip(&*cx.host, &cx.warnings, &name))
     });
     functions.add("lookupIPV4", |cx: &Context, name: Bytes| {
-        strings_or_nil(net::lookup_ipv4(&*cx.host, &name))
+        strings_or_nil(net::lookup_ipv4(&*cx.host, &cx.warnings, &name))
     });
     functions.add("lookupIPV6", |cx: &Context, name: Bytes| {
-        strings_or_nil(net::lookup_ipv6(&*cx.host, &name))
+        strings_or_nil(net::lookup_ipv6(&*cx.host, &cx.warnings, &name))
     });
     functions.add("lookupSRV", |cx: &Context, service: Bytes, protocol: Bytes, name: Bytes| {
-        services(net::lookup_srv(&*cx.host, &service, &protocol, &name))
+        services(net::lookup_srv(&*cx.host, &cx.warnings, &service, &protocol, &name))
     });
 }
 
@@ -218,7 +218,7 @@ mod tests {
                 words.push(format!("{}{ty}", if rest { "..." } else { "" }));
             }
             assert_eq!(words.join(" "), line);
-            // Only what `reverse` gives is an interface to those who look at it.
+            // Only `reverse` has a result of static type `interface {}`.
             assert_eq!(signature.result == Type::Interface, name == "reverse", "{name}");
         }
         assert_eq!(functions.names().count(), 39 + Functions::<()>::new().names().count());

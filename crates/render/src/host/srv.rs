@@ -6,7 +6,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::system_conf::read_system_conf;
 
 use super::Service;
@@ -16,18 +16,33 @@ use super::Service;
 ///
 /// The file is read every time, since a process that runs for long sees it change, and nothing
 /// is cached: the templates of one pass are few, and the next wants fresh answers.
-pub(super) fn lookup(name: &str) -> io::Result<Vec<Service>> {
+pub(super) fn lookup(name: &[u8]) -> io::Result<Vec<Service>> {
+    let (name, domain) = domain(name)?;
     let (config, options) = read_system_conf().map_err(io::Error::other)?;
     let servers = config.name_servers().iter();
     let server = servers.map(|server| format!(" on {}:53", server.ip)).next().unwrap_or_default();
-    lookup_with(config, options, name)
+    lookup_with(config, options, domain)
         .map_err(|error| io::Error::new(error.kind(), format!("lookup {name}{server}: {error}")))
+}
+
+/// `name` as text and as a domain name. What cannot be one is refused here, before a server is
+/// asked: the resolver's own errors for it show its internals.
+fn domain(name: &[u8]) -> io::Result<(&str, Name)> {
+    let parsed = std::str::from_utf8(name).ok().and_then(|text| {
+        let domain = Name::from_utf8(text).ok()?;
+        Some((text, domain))
+    });
+    parsed.ok_or_else(|| {
+        let name = String::from_utf8_lossy(name);
+        let message = format!("lookup {name}: no such host (not a domain name)");
+        io::Error::new(io::ErrorKind::InvalidInput, message)
+    })
 }
 
 fn lookup_with(
     config: ResolverConfig,
     mut options: ResolverOpts,
-    name: &str,
+    name: Name,
 ) -> io::Result<Vec<Service>> {
     options.cache_size = 0;
     let query = async move {
@@ -91,7 +106,11 @@ mod tests {
         let mut server_config = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
         server_config.connections[0].port = port;
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server_config]);
-        let found = lookup_with(config, ResolverOpts::default(), name);
+        let found = lookup_with(
+            config,
+            ResolverOpts::default(),
+            domain(name.as_bytes()).expect("a name").1,
+        );
         (found, server.join().expect("a question was asked"))
     }
 
@@ -115,6 +134,17 @@ mod tests {
             let (found, _) = ask("_none._tcp.example.", code, b"");
             assert_eq!(found.unwrap_err().to_string(), "no such host");
         }
+    }
+
+    #[test]
+    fn what_is_not_a_domain_name_is_told_in_words() {
+        let long = "a".repeat(64);
+        for name in ["_a b._tcp.x", "_ä\u{300}\u{301} ._tcp.x", "a..b", &long] {
+            let error = lookup(name.as_bytes()).unwrap_err().to_string();
+            assert_eq!(error, format!("lookup {name}: no such host (not a domain name)"));
+        }
+        let error = lookup(b"\xff.x").unwrap_err().to_string();
+        assert_eq!(error, "lookup \u{fffd}.x: no such host (not a domain name)");
     }
 
     #[test]

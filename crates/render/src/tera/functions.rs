@@ -1,8 +1,8 @@
-//! The table of functions: Tera's names of arguments for what [`funcs`] does.
+//! The table of functions, with Tera's argument names for the functions of [`funcs`].
 //!
-//! A function is called with named arguments, and is a filter as well wherever it takes a value:
+//! A function is called with named arguments. If it takes a value it is a filter too:
 //! `getv(key="/a")` and `"/a" | getv`, `split(text=x, pat=":")` and `x | split(pat=":")`. Arguments
-//! in parentheses below may be left out.
+//! in parentheses below are optional.
 //!
 //! | function | arguments | answer |
 //! |---|---|---|
@@ -36,17 +36,17 @@
 //! | `lookupIP`, `lookupIPV4`, `lookupIPV6` | `name` | a list of strings |
 //! | `lookupSRV` | `name`, `service`, `protocol` | a list of maps: `target`, `port`, `priority`, `weight` |
 //!
-//! Tera has filters of some of these names:
+//! Tera has filters with some of these names:
 //!
-//! - `get` and `reverse` stay Tera's filters: `get` looks into a map, and `reverse` turns round
-//!   lists (of anything) and strings. As a function `get` asks the store, and `reverse` is the
-//!   filter.
-//! - `join`, `replace` and `split` are confd's, which do all that Tera's do. `replace` can also
-//!   stop after `count` places. `split` by nothing gives the characters, as in Go; Tera's own puts
-//!   an empty string before and behind them.
+//! - `get` and `reverse` stay Tera's filters: `get` reads an entry of a map, and `reverse` reverses
+//!   lists of any values and strings. The function `get` reads the store; the function `reverse`
+//!   does what the filter does.
+//! - `join`, `replace` and `split` are confd's, which can do everything that Tera's can. `replace`
+//!   can also stop after `count` replacements. `split` with an empty separator gives the
+//!   characters, as in Go; Tera's own adds an empty string before and behind them.
 //!
-//! Lists are never changed in place, as they are in Go templates: what is sorted or turned round
-//! is the answer.
+//! Lists are never changed in place, unlike in Go templates: sorting and reversing return a new
+//! list.
 
 use ::tera::Value;
 use bytes::Bytes;
@@ -61,12 +61,12 @@ use crate::time::{Place, Time};
 /// A count that `replace` never reaches.
 const EVERYWHERE: i64 = -1;
 
-/// Every function of confd; Tera's own are not among them.
+/// Every function of confd, without Tera's own.
 pub(super) fn table() -> Vec<Function> {
     [store(), strings(), numbers(), structures(), order(), world()].into_iter().flatten().collect()
 }
 
-/// What the store holds.
+/// The keys and values of the store.
 fn store() -> Vec<Function> {
     vec![
         Function::with_filter("exists", &["key"], |cx: &Context, key: Bytes| cx.view.exists(&key)),
@@ -89,7 +89,7 @@ fn store() -> Vec<Function> {
             &["pattern"],
             |cx: &Context, pattern: Bytes| -> Result<Value, Failure> {
                 kv::getvs(&cx.view, &pattern)?.into_value().or_else(|failure| {
-                    // The pairs can tell the key of the value that is no text.
+                    // The conversion of the pairs names the key of a value that is not UTF-8.
                     pairs(cx, &pattern).into_value()?;
                     Err(failure)
                 })
@@ -122,7 +122,7 @@ fn strings() -> Vec<Function> {
             "join",
             &["list", "sep"],
             |_: &Context, list: Vec<Value>, separator: Option<Bytes>| {
-                // Whatever is in the list, as it would be printed.
+                // Elements of any kind are joined as they would be printed.
                 let list: Vec<_> = list.iter().map(|value| value.to_string().into()).collect();
                 text::join(&list, &separator.unwrap_or_default())
             },
@@ -192,7 +192,7 @@ fn order() -> Vec<Function> {
     ]
 }
 
-/// The world outside.
+/// Environment, clock, files and names.
 fn world() -> Vec<Function> {
     vec![
         Function::with_filter(
@@ -208,26 +208,26 @@ fn world() -> Vec<Function> {
             cx.host.file_exists(&path)
         }),
         Function::with_filter("lookupIP", &["name"], |cx: &Context, name: Bytes| {
-            net::lookup_ip(&*cx.host, &name)
+            net::lookup_ip(&*cx.host, &cx.warnings, &name)
         }),
         Function::with_filter("lookupIPV4", &["name"], |cx: &Context, name: Bytes| {
-            net::lookup_ipv4(&*cx.host, &name)
+            net::lookup_ipv4(&*cx.host, &cx.warnings, &name)
         }),
         Function::with_filter("lookupIPV6", &["name"], |cx: &Context, name: Bytes| {
-            net::lookup_ipv6(&*cx.host, &name)
+            net::lookup_ipv6(&*cx.host, &cx.warnings, &name)
         }),
         Function::with_filter(
             "lookupSRV",
             &["name", "service", "protocol"],
             |cx: &Context, name: Bytes, service: Bytes, protocol: Bytes| {
-                net::lookup_srv(&*cx.host, &service, &protocol, &name)
+                net::lookup_srv(&*cx.host, &cx.warnings, &service, &protocol, &name)
             },
         ),
     ]
 }
 
-/// The time it is, as Go prints it; with `format` in a layout of Go's (`2006-01-02 15:04:05`), with
-/// `timestamp` as the seconds since 1970. It is this machine's zone's time, or with `utc` UTC.
+/// The current time, as Go prints it; with `format`, in that layout of Go (`2006-01-02 15:04:05`);
+/// with `timestamp`, as seconds since 1970. In the zone of this machine, or with `utc` in UTC.
 fn datetime(
     cx: &Context,
     format: Option<Bytes>,

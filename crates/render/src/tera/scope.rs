@@ -1,30 +1,31 @@
-//! What functions can ask while a template is rendered.
+//! What the functions of one rendering can use.
 //!
-//! Tera's functions are registered once, with the engine, and get nothing but their arguments and
-//! the variables in scope; inside a component not even those of the caller. So what one rendering
-//! is about (its [`View`], its [`Host`]) is kept for the thread that renders, while it renders.
-//! Rendering is synchronous and never begins another one, so this is an argument that cannot be
-//! handed over in any other way, and several threads can render at once, the same template
-//! included.
+//! Tera's functions are registered once, with the engine. A call gets only its arguments and the
+//! variables in scope, and inside of a component not even the caller's variables. So the
+//! [`Context`] of a rendering is stored for the thread that renders, as long as it renders. That is
+//! safe because rendering is synchronous and never starts another rendering. Several threads can
+//! render at the same time, also the same template.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use store::View;
 
+use crate::Warnings;
 use crate::host::Host;
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
 
-/// What one rendering is about.
+/// The context of one rendering.
 pub(super) struct Context {
     pub(super) view: View,
     pub(super) host: Arc<dyn Host>,
+    pub(super) warnings: Warnings,
 }
 
-/// A rendering on this thread; it ends when this is dropped, also by a panic.
+/// A rendering on this thread. It ends when this is dropped, also by a panic.
 pub(super) struct Scope {
     outer: Option<Context>,
 }
@@ -42,7 +43,7 @@ impl Drop for Scope {
     }
 }
 
-/// What `ask` makes of the rendering that goes on; `None` outside of any.
+/// Calls `ask` with the context of the rendering on this thread. `None` if there is none.
 pub(super) fn with<T>(ask: impl FnOnce(&Context) -> T) -> Option<T> {
     CURRENT.with_borrow(|current| current.as_ref().map(ask))
 }
@@ -56,7 +57,7 @@ mod tests {
 
     fn context() -> Context {
         let view = View::new(Snapshot::new(Coverage::Exact), &Keys::default(), &Prefix::new(b"/"));
-        Context { view, host: Arc::new(System::new()) }
+        Context { view, host: Arc::new(System::new()), warnings: Warnings::default() }
     }
 
     #[test]
