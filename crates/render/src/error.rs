@@ -1,19 +1,19 @@
-//! Why there is no rendered file: one line for the log and, for people, the place in the source.
+//! Errors of templates: one line for the log and, for people, the place in the source.
 
 use std::fmt;
 
 use report::{Excerpt, Place};
 
-/// When a template failed.
+/// Which step of a template failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It could not be read; no data can change that.
+    /// Compiling: the source is faulty. New data cannot change that.
     Compile,
-    /// It could be read, but not rendered with the data there is.
+    /// Rendering: the source is good, but it cannot be rendered with the present data.
     Render,
 }
 
-/// Why there is no rendered file. The display is the line that confd prints.
+/// Why no file was rendered. `Display` gives the line that confd prints.
 #[derive(Clone, Debug)]
 pub struct Error(Box<Report>);
 
@@ -25,32 +25,33 @@ struct Report {
 }
 
 impl Error {
-    /// `text` is the whole message, on one line unless it quotes several from the template.
+    /// An error with the message `text`. It has one line, unless it quotes several lines of the
+    /// template.
     pub(crate) fn new(stage: Stage, text: impl Into<String>) -> Self {
         Self(Box::new(Report { stage, text: text.into(), excerpt: Excerpt::default() }))
     }
 
-    /// The error of what is at `place`.
+    /// The same error, with its place in the template.
     #[must_use]
     pub(crate) fn at(mut self, place: Place<'_>) -> Self {
         self.0.excerpt = self.0.excerpt.at(place);
         self
     }
 
-    /// The error with what was probably meant, if anything comes near.
+    /// The same error, with a hint at what was probably meant, if there is one.
     #[must_use]
     pub(crate) fn hinting(mut self, hint: Option<String>) -> Self {
         self.0.excerpt = self.0.excerpt.hinting(hint);
         self
     }
 
-    /// When the template failed.
+    /// Which step failed.
     pub fn stage(&self) -> Stage {
         self.0.stage
     }
 
-    /// The line of the template that is at fault, and what was probably meant where a name is
-    /// unknown and others come near. For people, to be shown below the error.
+    /// The faulty line of the template and, for an unknown name, the names that come near to it.
+    /// For people: shown below the error.
     pub fn excerpt(&self) -> &Excerpt {
         &self.0.excerpt
     }

@@ -1,16 +1,16 @@
-//! JSON as the functions `json` and `jsonArray` read it.
+//! Parses JSON for the functions `json` and `jsonArray`.
 //!
-//! [`decode`] is the whole interface. It makes values of any kind through [`Build`], so each
-//! template engine gets its own without a tree in between. What it accepts, what it makes of it
-//! and what its errors say follows Go 1.27's `encoding/json` decoding into
-//! `map[string]interface{}` or `[]interface{}`:
+//! [`decode`] is the whole interface. It builds values through the trait [`Build`], so that each
+//! template engine gets its own values without a tree in between. What is accepted, the result and
+//! the error texts follow Go 1.27's `encoding/json`, decoding into `map[string]interface{}` or
+//! `[]interface{}`:
 //!
-//! - every number has to fit a `float64`;
-//! - of members with equal names the last wins;
-//! - a byte that is not UTF-8 and a lone surrogate become U+FFFD each;
-//! - syntax comes first: a wrong type or a number beyond `float64` is told only of a text that is
-//!   JSON as a whole;
-//! - more than 10,000 open brackets are an error. Nothing here recurses.
+//! - Each number must fit in a `float64`.
+//! - Of members with equal names the last one counts.
+//! - Each byte that is not UTF-8 and each lone surrogate becomes U+FFFD.
+//! - Syntax errors come first: a wrong type, or a number beyond `float64`, is reported only for a
+//!   text that is JSON as a whole.
+//! - More than 10,000 open brackets are an error. Nothing here recurses.
 //!
 //! Strings without escapes share the storage of the input.
 
@@ -24,39 +24,39 @@ use bytes::Bytes;
 pub use error::{Error, Place};
 use scan::Scanner;
 
-/// How many arrays and objects may be open at once.
+/// The most arrays and objects that can be open at the same time.
 const MAX_DEPTH: usize = 10_000;
 
-/// What the outermost value has to be.
+/// The kind of value that the whole text must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
-    /// An object, as `json` wants it.
+    /// An object, for `json`.
     Object,
-    /// An array, as `jsonArray` wants it.
+    /// An array, for `jsonArray`.
     Array,
 }
 
-/// Makes an engine's values out of what was read.
+/// Builds an engine's values.
 pub trait Build {
-    /// The engine's value.
+    /// The type of the engine's values.
     type Value;
 
     /// `null`.
     fn null(&self) -> Self::Value;
     /// `true` or `false`.
     fn boolean(&self, value: bool) -> Self::Value;
-    /// Any number: as it is written, and the nearest `float64`, which is finite.
+    /// A number: its text, and the nearest `float64`, which is finite.
     fn number(&self, text: &str, value: f64) -> Self::Value;
-    /// A string; valid UTF-8.
+    /// A string, which is UTF-8.
     fn string(&self, value: Bytes) -> Self::Value;
     /// An array.
     fn array(&self, elements: Vec<Self::Value>) -> Self::Value;
-    /// An object; its names are sorted by bytes and distinct.
+    /// An object. Its members have distinct names and are sorted by the bytes of their names.
     fn object(&self, members: Vec<(Bytes, Self::Value)>) -> Self::Value;
 }
 
 impl Root {
-    /// The Go type the value is decoded into.
+    /// The Go type that Go decodes the value into.
     fn go_type(self) -> &'static str {
         match self {
             Root::Object => "map[string]interface {}",
@@ -65,16 +65,17 @@ impl Root {
     }
 }
 
-/// Reads all of `input` as one value; `None` is `null`, which both kinds of root accept.
+/// Parses all of `input` as one value. `None` stands for `null`, which is accepted for both kinds
+/// of root.
 ///
 /// # Errors
-/// The first syntax error; without one, that the root is of another kind than `root`; without
-/// that, the first number beyond `float64`.
+/// The first syntax error. Otherwise, that the value is not of the kind `root`. Otherwise, the
+/// first number beyond `float64`.
 pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B::Value>, Error> {
     let mut decoder = Decoder {
         scanner: Scanner::new(input),
         build,
-        // Most texts are small: there is room for one without growing step by step.
+        // Most texts are small and need no more than this.
         open: Vec::with_capacity(4),
         values: Vec::with_capacity(8),
         keys: Vec::with_capacity(8),
@@ -99,35 +100,35 @@ pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B
     }
 }
 
-/// An array or object whose end has not been seen.
+/// An array or object whose closing bracket has not been read yet.
 #[derive(Clone, Copy)]
 struct Open {
     is_object: bool,
-    /// Where its elements, or the values of its members, begin among those of all open ones.
+    /// The index in `Decoder::values` of its first element or member value.
     values: usize,
-    /// The same for the names of its members.
+    /// The index in `Decoder::keys` of its first member name.
     keys: usize,
 }
 
 struct Decoder<'a, B: Build> {
     scanner: Scanner<'a>,
     build: &'a B,
-    /// Innermost last.
+    /// The open arrays and objects, innermost last.
     open: Vec<Open>,
-    /// The complete values in the open arrays and objects.
+    /// The complete values inside of the open arrays and objects.
     values: Vec<B::Value>,
-    /// The names of the members of the open objects, the one being read included.
+    /// The member names of the open objects, including the member that is being read.
     keys: Vec<Bytes>,
-    /// The first number beyond `float64`.
+    /// The error for the first number beyond `float64`.
     beyond: Option<Error>,
 }
 
-/// What comes next.
+/// What is expected next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// A value begins here.
+    /// The beginning of a value.
     Value,
-    /// A value has just ended; it is the last of [`Decoder::values`].
+    /// What follows a complete value, which is the last of [`Decoder::values`].
     Rest,
 }
 
@@ -150,7 +151,8 @@ impl<B: Build> Decoder<'_, B> {
         }
     }
 
-    /// Reads a scalar, an empty array or object, or the beginning of one that is not empty.
+    /// Reads a scalar, or an empty array or object, or the opening bracket of one that is not
+    /// empty.
     fn value(&mut self) -> Result<Next, Error> {
         self.scanner.skip_space();
         let value = match self.scanner.peek() {
@@ -179,7 +181,7 @@ impl<B: Build> Decoder<'_, B> {
         Ok(Next::Rest)
     }
 
-    /// Goes past an opening bracket, and up to the first value.
+    /// Reads an opening bracket and what stands before the first value.
     fn begin(&mut self, is_object: bool) -> Result<Next, Error> {
         if self.open.len() == MAX_DEPTH {
             return Err(Error::Depth);
@@ -200,7 +202,7 @@ impl<B: Build> Decoder<'_, B> {
         Ok(Next::Value)
     }
 
-    /// Reads a key and its colon.
+    /// Reads a member name and its colon.
     fn key(&mut self) -> Result<(), Error> {
         if self.scanner.peek() != Some(b'"') {
             return Err(self.scanner.unexpected(Place::Key));
@@ -215,7 +217,7 @@ impl<B: Build> Decoder<'_, B> {
         Ok(())
     }
 
-    /// Reads what follows a value in the innermost array or object, which is `open`.
+    /// Reads what follows a value in `open`, the innermost array or object.
     fn after(&mut self, open: Open) -> Result<Next, Error> {
         self.scanner.skip_space();
         let (place, end) = match open.is_object {
@@ -238,7 +240,7 @@ impl<B: Build> Decoder<'_, B> {
         Ok(Next::Value)
     }
 
-    /// Makes the value of the array or object that has just ended, which is `open`.
+    /// Builds the value of `open`, whose closing bracket has been read.
     fn close(&mut self, open: Open) {
         self.open.pop();
         let values = self.values.drain(open.values..);
@@ -252,7 +254,7 @@ impl<B: Build> Decoder<'_, B> {
         self.values.push(value);
     }
 
-    /// A number; one beyond `float64` is remembered and stands as zero.
+    /// A number. For one beyond `float64`, remembers the error and uses zero.
     fn number(&mut self, text: &str) -> B::Value {
         let value = number_value(text);
         if value.is_finite() {
@@ -265,11 +267,12 @@ impl<B: Build> Decoder<'_, B> {
         self.build.number("0", 0.0)
     }
 
-    /// Go's words for the place of the value being read.
+    /// Go's words for the place of the value that is being read.
     fn target(&self) -> String {
         let mut path = String::new();
         for (nth, open) in self.open.iter().enumerate() {
-            // What lies deeper begins where this one's own values and names end.
+            // The values and names of an inner array or object begin where those of the outer one
+            // end.
             let (values, keys) = match self.open.get(nth + 1) {
                 Some(inner) => (inner.values, inner.keys),
                 None => (self.values.len(), self.keys.len()),
@@ -290,7 +293,7 @@ impl<B: Build> Decoder<'_, B> {
     }
 }
 
-/// Puts members in the order of their names; of equal names the last stays.
+/// Sorts members by name. Of members with equal names the last one stays.
 fn sort_members<V>(members: &mut Vec<(Bytes, V)>) {
     if members.is_sorted_by(|a, b| a.0 < b.0) {
         return;
@@ -305,9 +308,10 @@ fn sort_members<V>(members: &mut Vec<(Bytes, V)>) {
     });
 }
 
-/// The nearest `float64`; infinite where there is none.
+/// The nearest `float64`, or infinity if the number is too large.
 fn number_value(text: &str) -> f64 {
-    // Up to 15 digits are exact; most numbers in configuration data are such integers.
+    // The fast path: up to 15 digits are exact, and most numbers in configuration data are such
+    // integers.
     if text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.bytes().fold(0.0, |value, digit| value * 10.0 + f64::from(digit - b'0'));
     }

@@ -1,10 +1,10 @@
-//! Simple case mappings, one code point to one.
+//! Simple case mappings: each code point is mapped to one code point.
 //!
-//! The tables hold every mapping of Unicode 17 above ASCII as Go 1.27 applies it. The standard
-//! library's `to_uppercase` does the full mapping (`ß` to `SS`), which is another function, and of
-//! whichever Unicode version the compiler has.
+//! The tables hold every mapping of Unicode 17 above ASCII, as Go 1.27 applies it. `to_uppercase`
+//! of the standard library does the full mapping (`ß` to `SS`), which Go does not, and its Unicode
+//! version is the compiler's.
 
-/// Code points `first`, `first + step`, … `last`, which map to themselves plus `delta`.
+/// The code points `first`, `first + step`, … `last`. Each maps to itself plus `delta`.
 struct Run {
     first: u32,
     last: u32,

@@ -1,4 +1,4 @@
-//! Data: base64 and maps. (JSON has a module of its own, [`crate::json`].)
+//! Functions for data: base64 and maps. (JSON is in [`crate::json`].)
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Error, MAX_TEXT};
 
-/// `data` in the standard base64 alphabet, padded.
+/// Encodes `data` in the standard base64 alphabet, with padding.
 ///
 /// # Errors
 /// [`Error::TooLong`] when the result would exceed [`MAX_TEXT`].
@@ -17,14 +17,14 @@ pub fn base64_encode(data: &[u8]) -> Result<Bytes, Error> {
     Ok(STANDARD.encode(data).into())
 }
 
-/// The bytes that `text` encodes in the standard base64 alphabet.
+/// Decodes `text` from the standard base64 alphabet.
 ///
-/// Padding is required, carriage returns and line feeds are skipped anywhere, and unused bits of
-/// the last character may have any value.
+/// Padding is required. Carriage returns and line feeds are skipped everywhere. Unused bits of the
+/// last character can have any value.
 ///
 /// # Errors
-/// [`Error::Base64`] with the offset Go reports: that of the first byte that does not belong, or,
-/// where `text` ends too early, that of its end less the characters of the unfinished group.
+/// [`Error::Base64`] with the offset that Go reports: that of the first wrong byte or, if `text`
+/// ends too early, that of its end minus the characters of the unfinished group.
 pub fn base64_decode(text: &[u8]) -> Result<Bytes, Error> {
     let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
     let mut group = 0_u32;
@@ -52,14 +52,15 @@ pub fn base64_decode(text: &[u8]) -> Result<Bytes, Error> {
     if filled == 0 { Ok(decoded.into()) } else { Err(Error::Base64 { at: text.len() - filled }) }
 }
 
-/// Checks what follows the first `=`, which is at `at` behind `filled` characters of its group.
+/// Checks the text from the first `=` on, which is at `at`. Before it, `filled` characters of its
+/// group were read.
 fn check_padding(text: &[u8], at: usize, filled: usize) -> Result<(), Error> {
     let next = |from: usize| (from..text.len()).find(|&at| !is_line_end(text[at]));
     let mut last = at;
     if filled == 2 {
         last = match next(at + 1) {
             Some(second) if text[second] == b'=' => second,
-            // Go reports the byte before the one that should have been `=`.
+            // Go reports the byte before the one that is not `=`.
             Some(other) => return Err(Error::Base64 { at: other - 1 }),
             None => return Err(Error::Base64 { at: text.len() }),
         };
@@ -67,11 +68,11 @@ fn check_padding(text: &[u8], at: usize, filled: usize) -> Result<(), Error> {
     next(last + 1).map_or(Ok(()), |at| Err(Error::Base64 { at }))
 }
 
-/// The entries of a map from keys and values in turn; `text` gives the text of a key. Of equal
-/// keys the last is meant to win.
+/// The entries of a map, from alternating keys and values. `text` converts a key. If keys are
+/// equal, the caller must let the last one count.
 ///
 /// # Errors
-/// [`Error::OddMap`] for a key without a value, else [`Error::MapKey`] for one that is no text.
+/// [`Error::OddMap`] for a key without a value, [`Error::MapKey`] for a key that is not a string.
 pub fn map<V>(
     arguments: Vec<V>,
     text: impl Fn(&V) -> Option<Bytes>,
@@ -91,7 +92,7 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// The six bits a character of the alphabet stands for.
+/// The six bits that a character of the alphabet stands for.
 fn sextet(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),

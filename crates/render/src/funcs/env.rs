@@ -1,11 +1,10 @@
-//! The environment, as templates ask for it.
+//! Functions for the environment.
 
 use bytes::Bytes;
 
 use crate::host::Host;
 
-/// The environment variable `name`; where it is not set or empty, `default`, and without one
-/// nothing.
+/// The environment variable `name`. If it is empty or not set: `default`, or nothing without one.
 pub fn getenv(host: &dyn Host, name: &[u8], default: Option<Bytes>) -> Bytes {
     let value = host.variable(name).filter(|value| !value.is_empty());
     value.or(default).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What the store holds, as templates ask for it.
+//! Functions for the keys and values of the store.
 
 use bytes::Bytes;
 use store::{Pair, Pattern, View};
@@ -13,18 +13,18 @@ pub fn get(view: &View, key: &[u8]) -> Result<Bytes, Error> {
     view.get(key).cloned().map_err(|missing| Error::NoSuchKey { key: missing.key })
 }
 
-/// The value of exactly this key; where there is none, `default`, if that is given.
+/// The value of exactly this key, or `default` if the key does not exist.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`] without a `default`.
+/// [`Error::NoSuchKey`] if there is no `default`.
 pub fn getv(view: &View, key: &[u8], default: Option<Bytes>) -> Result<Bytes, Error> {
     get(view, key).or_else(|missing| default.ok_or(missing))
 }
 
-/// Hands the pairs whose whole key matches `pattern` to `take`, in byte order of the keys.
+/// Passes the pairs whose whole key matches `pattern` to `take`, in byte order of the keys.
 ///
 /// # Errors
-/// [`Error::Pattern`], but not where there is no key: confd does not even look at the pattern then.
+/// [`Error::Pattern`]. Not if the view has no keys: confd does not even parse the pattern then.
 pub fn gets(view: &View, pattern: &[u8], take: impl FnMut(Pair)) -> Result<(), Error> {
     if let Some(pattern) = read_pattern(view, pattern)? {
         view.gets(&pattern).for_each(take);
@@ -40,7 +40,7 @@ pub fn getvs(view: &View, pattern: &[u8]) -> Result<Vec<Bytes>, Error> {
     Ok(read_pattern(view, pattern)?.map(|pattern| view.getvs(&pattern)).unwrap_or_default())
 }
 
-/// The pattern `text` spells; `None` if it is not one, but there is no key to hold against it.
+/// Parses the pattern `text`. `None` if it is malformed but the view has no keys to match.
 fn read_pattern(view: &View, text: &[u8]) -> Result<Option<Pattern>, Error> {
     match Pattern::new(text) {
         Ok(pattern) => Ok(Some(pattern)),

@@ -1,4 +1,4 @@
-//! Numbers: arithmetic on 64-bit integers that wraps around, and parsing.
+//! Functions for numbers: 64-bit arithmetic that wraps around, and parsing.
 
 use super::{Error, MAX_LIST};
 
@@ -17,7 +17,7 @@ pub fn mul(a: i64, b: i64) -> i64 {
     a.wrapping_mul(b)
 }
 
-/// `a / b` rounded toward zero; the smallest number divided by -1 is itself.
+/// `a / b` rounded toward zero. The smallest number divided by -1 gives itself.
 ///
 /// # Errors
 /// [`Error::DivideByZero`].
@@ -25,7 +25,7 @@ pub fn div(a: i64, b: i64) -> Result<i64, Error> {
     if b == 0 { Err(Error::DivideByZero) } else { Ok(a.wrapping_div(b)) }
 }
 
-/// The remainder of [`div`]; it has the sign of `a`.
+/// The remainder of [`div`], with the sign of `a`.
 ///
 /// # Errors
 /// [`Error::DivideByZero`].
@@ -33,7 +33,7 @@ pub fn modulo(a: i64, b: i64) -> Result<i64, Error> {
     if b == 0 { Err(Error::DivideByZero) } else { Ok(a.wrapping_rem(b)) }
 }
 
-/// The numbers from `first` to `last`, both included; none when `first` is the greater.
+/// The numbers from `first` to `last`, both included. None if `first` is greater.
 ///
 /// # Errors
 /// [`Error::TooMany`] above [`MAX_LIST`] numbers.
@@ -45,11 +45,10 @@ pub fn seq(first: i64, last: i64) -> Result<impl ExactSizeIterator<Item = i64>, 
     }
 }
 
-/// The decimal number `text` spells: an optional sign, then digits and nothing else.
+/// Parses a decimal number: an optional sign, then only digits.
 ///
 /// # Errors
-/// [`Error::Syntax`]; [`Error::Range`] as soon as the digits read so far exceed 64 bits, whatever
-/// follows them.
+/// [`Error::Syntax`]; or [`Error::Range`] as soon as the digits exceed 64 bits, whatever follows.
 pub fn atoi(text: &[u8]) -> Result<i64, Error> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
@@ -75,10 +74,10 @@ pub fn atoi(text: &[u8]) -> Result<i64, Error> {
     i64::try_from(value).map_err(|_| range())
 }
 
-/// The truth value `text` spells, in one of twelve ways.
+/// Parses a boolean, in one of twelve spellings.
 ///
 /// # Errors
-/// [`Error::Syntax`] for anything else, `yes` and `on` included.
+/// [`Error::Syntax`] for everything else, including `yes` and `on`.
 pub fn parse_bool(text: &[u8]) -> Result<bool, Error> {
     match text {
         b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True" => Ok(true),

@@ -1,10 +1,10 @@
-//! confd's template functions as plain Rust functions over bytes.
+//! confd's template functions, as plain Rust functions over bytes.
 //!
-//! They know no template engine: each engine binds them to its own values. What they return and
-//! what their errors say is confd's, to the byte.
+//! They know no template engine: each engine binds them to its own values. Their results and error
+//! texts are confd's, byte for byte.
 //!
-//! What callers may rely on: no function panics, and none answers with more than [`MAX_TEXT`]
-//! bytes or [`MAX_LIST`] elements that its arguments did not already hold.
+//! What callers may rely on: no function panics, and no result has more than [`MAX_TEXT`] bytes or
+//! [`MAX_LIST`] elements in addition to those of its arguments.
 
 mod case;
 
@@ -19,27 +19,27 @@ pub mod text;
 use bytes::Bytes;
 use gotmpl::quote;
 
-/// The longest text one function call may make, in bytes (256 MiB).
+/// The most bytes of a text that one call may return: 256 MiB.
 pub const MAX_TEXT: usize = 256 << 20;
 
-/// The longest list one function call may make.
+/// The most elements of a list that one call may return.
 pub const MAX_LIST: usize = 10_000_000;
 
-/// What `get` and `getv` say of a missing key, which follows.
+/// The text of [`Error::NoSuchKey`] before the key.
 pub(crate) const NO_SUCH_KEY: &str = "key does not exist: ";
 
-/// Why a function has no answer. The text is the one a template's author knows from confd.
+/// Why a function returned no result. The texts are confd's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// `get` or `getv` of a key that is not there.
+    /// `get` or `getv` of a key that does not exist.
     #[error("{NO_SUCH_KEY}{}", String::from_utf8_lossy(key))]
     NoSuchKey {
         /// The key as the template wrote it.
         key: Bytes,
     },
 
-    /// `gets` or `getvs` with a pattern that is none.
+    /// `gets` or `getvs` with a malformed pattern.
     #[error("{0}")]
     Pattern(store::PatternError),
 
@@ -47,26 +47,26 @@ pub enum Error {
     #[error("runtime error: integer divide by zero")]
     DivideByZero,
 
-    /// `atoi` or `parseBool` of something else.
+    /// `atoi` or `parseBool` of a text that they cannot parse.
     #[error("strconv.{parser}: parsing {}: invalid syntax", quote(.text))]
     Syntax {
-        /// The parser's name in Go: `Atoi`, `ParseBool`.
+        /// The name of the parser in Go: `Atoi`, `ParseBool`.
         parser: &'static str,
-        /// What it was given.
+        /// The text.
         text: Vec<u8>,
     },
 
-    /// `atoi` of a number that does not fit 64 bits.
+    /// `atoi` of a number that does not fit in 64 bits.
     #[error("strconv.Atoi: parsing {}: value out of range", quote(.text))]
     Range {
-        /// What it was given.
+        /// The text.
         text: Vec<u8>,
     },
 
-    /// `base64Decode` of something else.
+    /// `base64Decode` of a text that is not base64.
     #[error("illegal base64 data at input byte {at}")]
     Base64 {
-        /// The offset Go reports.
+        /// The offset that Go reports.
         at: usize,
     },
 
@@ -78,14 +78,14 @@ pub enum Error {
     #[error("map keys must be strings")]
     MapKey,
 
-    /// A text longer than [`MAX_TEXT`].
+    /// The result would be a text longer than [`MAX_TEXT`].
     #[error("{function}: result exceeds {} MiB", MAX_TEXT >> 20)]
     TooLong {
         /// The function's name in templates.
         function: &'static str,
     },
 
-    /// A list longer than [`MAX_LIST`].
+    /// The result would be a list longer than [`MAX_LIST`].
     #[error("{function}: result exceeds {MAX_LIST} elements")]
     TooMany {
         /// The function's name in templates.

@@ -1,20 +1,20 @@
-//! Paths: what the store knows of them, for any text.
+//! Functions for paths, which need not be keys.
 
 use bytes::Bytes;
 use store::path;
 
-/// The last element of `name`: `b` of `/a/b/`, `.` of nothing, `/` of slashes alone.
+/// The last element of `name`: `b` for `/a/b/`, `.` for an empty name, `/` for slashes only.
 pub fn base(name: &Bytes) -> Bytes {
     let base = path::base(name);
     let end = name.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
-    // Where it is a part of `name`, as it mostly is, its storage can be shared.
+    // If the result is a part of `name`, as it usually is, it shares its storage.
     match end.checked_sub(base.len()) {
         Some(start) if name[start..end] == *base => name.slice(start..end),
         _ => Bytes::copy_from_slice(base),
     }
 }
 
-/// All but the last element of `name`, cleaned: `/a` of `/a/b`, but `/a/b` of `/a/b/`.
+/// Everything before the last slash of `name`, cleaned: `/a` for `/a/b`, but `/a/b` for `/a/b/`.
 pub fn dir(name: &[u8]) -> Bytes {
     path::dir(name).into_owned().into()
 }

@@ -1,8 +1,7 @@
-//! Strings: split, join, replace, letter case, length order.
+//! Functions for strings: split, join, replace, letter case, order by length.
 //!
-//! Everything works on bytes. A "character" is a UTF-8 sequence; a byte that belongs to no valid
-//! sequence is a character of its own. Results share the storage of their argument where they are
-//! parts of it.
+//! All of them work on bytes. A "character" is a UTF-8 sequence; a byte outside of any sequence
+//! counts as a character. A result that is a part of an argument shares its storage.
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -14,10 +13,10 @@ pub fn contains(text: &[u8], needle: &[u8]) -> bool {
     memmem::find(text, needle).is_some()
 }
 
-/// The parts of `text` between the occurrences of `separator`, empty ones included; an empty
+/// The parts of `text` between the occurrences of `separator`, including empty parts. An empty
 /// separator splits into characters.
 ///
-/// There is always at least one part, except that splitting nothing into characters gives none.
+/// There is at least one part, except for an empty text that is split into characters.
 pub fn split(text: &Bytes, separator: &[u8]) -> Vec<Bytes> {
     if separator.is_empty() {
         let mut parts = Vec::with_capacity(text.len());
@@ -40,7 +39,7 @@ pub fn split(text: &Bytes, separator: &[u8]) -> Vec<Bytes> {
     parts
 }
 
-/// The elements of `list` with `separator` between neighbours.
+/// Joins the elements of `list` with `separator` between them.
 ///
 /// # Errors
 /// [`Error::TooLong`] when the result would exceed [`MAX_TEXT`].
@@ -61,8 +60,8 @@ pub fn join(list: &[Bytes], separator: &[u8]) -> Result<Bytes, Error> {
     Ok(joined.into())
 }
 
-/// `text` with the first `count` occurrences of `old` replaced by `new`; a negative count means
-/// all of them. An empty `old` occurs before each character and at the end.
+/// Replaces the first `count` occurrences of `old` in `text` by `new`, or all of them if the count
+/// is negative. An empty `old` occurs before each character and at the end.
 ///
 /// # Errors
 /// [`Error::TooLong`] when the result would exceed [`MAX_TEXT`].
@@ -92,7 +91,8 @@ pub fn replace(text: &Bytes, old: &[u8], new: &[u8], count: i64) -> Result<Bytes
     Ok(replaced.into())
 }
 
-/// `text` with `new` put before each of its first `limit` characters (its end counts as one).
+/// Inserts `new` before each of the first `limit` characters of `text`. The end counts as a
+/// character.
 fn insert_between(text: &[u8], new: &[u8], limit: usize) -> Result<Bytes, Error> {
     let places = limit.min(text.len() + 1);
     check_length("replace", text.len().saturating_add(places.saturating_mul(new.len())))?;
@@ -111,14 +111,14 @@ fn insert_between(text: &[u8], new: &[u8], limit: usize) -> Result<Bytes, Error>
     Ok(replaced.into())
 }
 
-/// `text` without one `suffix` at its end.
+/// Removes one `suffix` from the end of `text`.
 pub fn trim_suffix(text: &Bytes, suffix: &[u8]) -> Bytes {
     if text.ends_with(suffix) { text.slice(..text.len() - suffix.len()) } else { text.clone() }
 }
 
-/// `text` in upper case, each code point by its simple mapping (`ß` has none and stays).
+/// `text` in upper case. Each code point has its simple mapping (`ß` has none and stays).
 ///
-/// As soon as `text` is not pure ASCII, a byte that is not UTF-8 becomes U+FFFD.
+/// If `text` is not pure ASCII, each byte that is not UTF-8 becomes U+FFFD.
 pub fn to_upper(text: &Bytes) -> Bytes {
     if text.is_ascii() {
         return if text.iter().any(u8::is_ascii_lowercase) {
@@ -130,9 +130,9 @@ pub fn to_upper(text: &Bytes) -> Bytes {
     map_characters(text, case::to_upper)
 }
 
-/// `text` in lower case, each code point by its simple mapping (`İ` becomes `i`).
+/// `text` in lower case. Each code point has its simple mapping (`İ` becomes `i`).
 ///
-/// As soon as `text` is not pure ASCII, a byte that is not UTF-8 becomes U+FFFD.
+/// If `text` is not pure ASCII, each byte that is not UTF-8 becomes U+FFFD.
 pub fn to_lower(text: &Bytes) -> Bytes {
     if text.is_ascii() {
         return if text.iter().any(u8::is_ascii_uppercase) {
@@ -153,14 +153,15 @@ fn map_characters(text: &[u8], map: impl Fn(char) -> char) -> Bytes {
     mapped.into()
 }
 
-/// Sorts by byte length, shortest first; elements of one length keep their order.
+/// Sorts by length in bytes, the shortest first. Elements of equal length keep their order.
 ///
-/// confd's sort was not stable beyond twelve elements; no template can rely on what it did there.
+/// Go confd's sort does not keep it beyond twelve elements, so no template can rely on an order
+/// there.
 pub fn sort_by_length<T>(list: &mut [T], length: impl Fn(&T) -> usize) {
     list.sort_by_key(length);
 }
 
-/// The length of the character `text` begins with; `text` is not empty.
+/// The length of the first character of `text`, which must not be empty.
 fn first_character(text: &[u8]) -> usize {
     let window = &text[..text.len().min(4)];
     match window.utf8_chunks().next().map(|chunk| chunk.valid().chars().next()) {

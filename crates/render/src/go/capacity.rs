@@ -1,28 +1,28 @@
-//! How much room Go leaves behind a list that was built by appending.
+//! The capacity that Go gives to a list that was built by appending.
 //!
-//! A template sees it through `slice`, which reaches beyond the end of a list up to its capacity.
-//! The rules are those of Go 1.27 on 64-bit machines.
+//! Templates can see it: `slice` reaches beyond the end of a list up to its capacity. The rules are
+//! those of Go 1.27 on 64-bit machines.
 
-/// The sizes of small blocks that Go's allocator hands out, in bytes.
+/// The sizes in bytes of the small blocks of Go's allocator.
 const BLOCKS: [usize; 66] = [
     8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352,
     384, 416, 448, 480, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048,
     2304, 2688, 3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728,
     10240, 10880, 12288, 13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264,
     28672,
-    // 32768 is the last one; above it, whole pages.
+    // 32768 is the largest one. Above it, Go allocates whole pages.
 ];
 
 const LARGEST_BLOCK: usize = 32_768;
 const PAGE: usize = 8_192;
 
-/// A list starts on the stack, with this many bytes.
+/// The bytes that a list has at first, on Go's stack.
 const FIRST: usize = 32;
 
-/// From this many elements on, lists grow by less than double.
+/// From this number of elements on, a list grows by less than its own size.
 const GENTLE: usize = 256;
 
-/// What a list holds.
+/// The element type of a list, as far as its size matters.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Element {
     /// `int`.
@@ -42,17 +42,18 @@ impl Element {
         }
     }
 
-    /// Whether the garbage collector looks for pointers in it, which takes room in larger blocks.
+    /// Whether the elements have pointers. A larger block of those has a header for the garbage
+    /// collector.
     fn has_pointers(self) -> bool {
         !matches!(self, Element::Int)
     }
 }
 
-/// The capacity of a list to which `length` elements were appended one by one.
+/// The capacity of a list after appending `length` elements one by one.
 pub(super) fn appended(length: usize, element: Element) -> usize {
     let mut capacity = FIRST / element.size();
     if length <= capacity {
-        // A list that never left the stack is copied into just the room it needs.
+        // Go copies a list that never left the stack into exactly the room that it needs.
         return length;
     }
     while capacity < length {
@@ -66,7 +67,7 @@ pub(super) fn appended(length: usize, element: Element) -> usize {
     capacity
 }
 
-/// The bytes that Go uses when asked for `size`.
+/// The size of the block that Go allocates for `size` bytes.
 fn block(size: usize, element: Element) -> usize {
     let header = if element.has_pointers() && size > 512 { 8 } else { 0 };
     let size = size.saturating_add(header);
@@ -80,7 +81,7 @@ fn block(size: usize, element: Element) -> usize {
 mod tests {
     use super::*;
 
-    /// The lengths from which on the capacity is another, with that capacity.
+    /// For each change of the capacity, the length at which it happens, and the new capacity.
     fn steps(element: Element, up_to: usize) -> Vec<(usize, usize)> {
         let mut steps: Vec<(usize, usize)> = Vec::new();
         for length in 0..up_to {

@@ -1,5 +1,5 @@
-//! Templates as a whole: what the functions do once they are bound. The expectations of the
-//! language itself are the vectors in `tests/`.
+//! Whole templates: what the functions do when templates call them. The language itself is tested
+//! with the vectors in `tests/`.
 
 use store::{Coverage, Prefix, Scope, Snapshot};
 

@@ -1,4 +1,4 @@
-//! `time.Time` and its company as Go values, with the methods a template can call.
+//! `time.Time` and related types as Go values, with the methods that templates can call.
 
 use std::any::Any;
 use std::rc::Rc;
@@ -49,7 +49,8 @@ static DURATION: IntegerType = IntegerType {
     methods: &DURATION_METHODS,
 };
 
-// What Go's types have inside, which shows when they are printed by an unfitting verb.
+// The fields inside of Go's types. They are seen when a value is printed with a verb that does not
+// fit it.
 
 static TIME_FIELDS: StructType = StructType {
     name: "time.Time",
@@ -88,7 +89,7 @@ static ZONE_CHANGES: SliceType =
 
 static ZONE_CHANGE: StructType = StructType { name: "time.zoneTrans", fields: &[], methods: &[] };
 
-/// A `*time.Location` as it is printed. What Go has read of a local zone's rules is left out.
+/// A `*time.Location` as Go prints it, without the rules of a local zone that Go has loaded.
 fn location_pointer(name: &str) -> Pointer {
     let fields = LOCATION_FIELDS.fields.iter().map(|field| match field.name {
         "name" => Value::from(name),
@@ -149,7 +150,7 @@ static TIME_METHODS: [Method; 33] = [
     }),
     method("Year", &[], |t, _| Ok(time(t)?.civil().year.into())),
     method("YearDay", &[], |t, _| Ok(time(t)?.civil().year_day.into())),
-    // These give more than a template can take, which it is told when it calls them.
+    // These methods have more results than a template can use; calling one is Go's error.
     Method { results: 3, ..method("Clock", &[], |_, _| Err(no_value())) },
     Method { results: 3, ..method("Date", &[], |_, _| Err(no_value())) },
 ];
@@ -216,7 +217,7 @@ impl Returned for Time {
     }
 }
 
-/// `*time.Location`: the place a time is looked at from.
+/// `*time.Location`: the zone of a time.
 struct Location {
     place: Place,
     name: String,
@@ -253,8 +254,8 @@ fn span(duration: Duration) -> Value {
     Value::Integer(&DURATION, duration.0.cast_unsigned())
 }
 
-/// The engine hands every method what its parameters ask for, so that none of these is ever
-/// without an answer; if it does, the template fails and not the process.
+/// For arguments of the wrong type. The engine checks the types, so this cannot happen; if it does,
+/// the template fails and not the process.
 fn no_value() -> Failure {
     Failure::new("argument has no such value")
 }
@@ -298,7 +299,7 @@ mod tests {
         object(time.with_monotonic(5))
     }
 
-    /// The text of what the method gives, or of why it fails.
+    /// The text of the method's result, or of its failure.
     fn call(receiver: &Value, name: &str, mut arguments: Vec<Value>) -> Value {
         let methods = receiver.ty().expect("a type").methods();
         let method = methods.iter().find(|method| method.name == name).expect(name);

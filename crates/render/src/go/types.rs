@@ -1,4 +1,4 @@
-//! The Go types of confd's values.
+//! The Go types of the values that confd's functions take and return.
 
 use bytes::Bytes;
 use gotmpl::types::{
@@ -17,7 +17,8 @@ static PAIR: StructType = StructType {
     methods: &[],
 };
 
-/// `memkv.KVPairs`, what `gets` gives: Go's sorting needs three methods, so templates have them.
+/// `memkv.KVPairs`, the result of `gets`. Its three methods are there for Go's sorting, so
+/// templates can call them too.
 static PAIRS: SliceType = SliceType {
     name: Some("memkv.KVPairs"),
     elem: Type::Struct(&PAIR),
@@ -30,7 +31,7 @@ static PAIRS: SliceType = SliceType {
             results: 1,
             call: less,
         },
-        // Without a result a template cannot call it.
+        // Templates cannot call it, because it has no result.
         Method {
             name: "Swap",
             params: &[Type::Int, Type::Int],
@@ -41,7 +42,7 @@ static PAIRS: SliceType = SliceType {
     ],
 };
 
-/// `[]memkv.KVPair`, which `sortKVByLength` takes and gives.
+/// `[]memkv.KVPair`, which `sortKVByLength` takes and returns.
 pub(super) static PLAIN_PAIRS: SliceType =
     SliceType { name: None, elem: Type::Struct(&PAIR), methods: &[] };
 
@@ -92,7 +93,7 @@ pub(super) fn pair(key: Bytes, value: Bytes) -> Struct {
     Struct::new(&PAIR, [Value::String(key), Value::String(value)])
 }
 
-/// A `memkv.KVPairs` being built, as `gets` does.
+/// A `memkv.KVPairs` that is being built, as `gets` builds it.
 #[derive(Default)]
 pub(super) struct FoundPairs {
     /// The fields of all pairs.
@@ -114,18 +115,18 @@ impl From<FoundPairs> for Slice {
     }
 }
 
-/// A `[]string` that was built by appending.
+/// A `[]string` with the capacity that appending gives it.
 pub(super) fn appended_strings(texts: Vec<Bytes>) -> Slice {
     let capacity = appended(texts.len(), Element::TwoWords);
     Slice::strings(texts).with_capacity(capacity)
 }
 
-/// A `[]string` that is nil where there is nothing in it.
+/// A `[]string` that is nil if it is empty.
 pub(super) fn strings_or_nil(texts: Vec<Bytes>) -> Slice {
     if texts.is_empty() { Slice::nil(&STRINGS) } else { appended_strings(texts) }
 }
 
-/// An `[]interface {}` that was built by appending.
+/// An `[]interface {}` with the capacity that appending gives it.
 pub(super) fn appended_values(values: Vec<Value>) -> Slice {
     let capacity = appended(values.len(), Element::TwoWords);
     Slice::of(&VALUES, values).with_capacity(capacity)
@@ -150,14 +151,15 @@ pub(super) fn services(services: Vec<Service>) -> Slice {
     Slice::of(&SRV_POINTERS, pointers.collect())
 }
 
-/// A `[]memkv.KVPair` parameter that sees and can change the caller's own elements.
+/// A parameter of type `[]memkv.KVPair` that gives access to the caller's own slice, so that a
+/// function can change it in place.
 pub(super) struct Pairs(pub(super) Slice);
 
 impl gotmpl::Argument for Pairs {
     const TYPE: Type = Type::Slice(&PLAIN_PAIRS);
 
     fn from_value(value: Value) -> Option<Self> {
-        // What `gets` gives may be passed, and is then known by the parameter's type.
+        // A `memkv.KVPairs` may be passed too; it then has the parameter's type.
         value.as_slice().map(|slice| Pairs(slice.with_type(&PLAIN_PAIRS)))
     }
 }

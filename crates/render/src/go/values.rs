@@ -1,4 +1,4 @@
-//! JSON as Go values.
+//! Converts JSON to Go values.
 
 use bytes::Bytes;
 use gotmpl::types::{VALUE_MAP, VALUES};
@@ -7,7 +7,7 @@ use gotmpl::{Map, Slice, Value};
 use super::types::appended_values;
 use crate::json::{Build, Error, Root, decode};
 
-/// `json`: a `map[string]interface {}`; nil for `null`.
+/// The result of `json`: a `map[string]interface {}`, which is nil for `null`.
 pub(super) fn object(text: &Bytes) -> Result<Map, Error> {
     match decode(text, Root::Object, &GoValues)? {
         Some(Value::Map(map)) => Ok(map),
@@ -15,7 +15,7 @@ pub(super) fn object(text: &Bytes) -> Result<Map, Error> {
     }
 }
 
-/// `jsonArray`: an `[]interface {}`; nil for `null`.
+/// The result of `jsonArray`: an `[]interface {}`, which is nil for `null`.
 pub(super) fn array(text: &Bytes) -> Result<Slice, Error> {
     match decode(text, Root::Array, &GoValues)? {
         Some(Value::Slice(slice)) => Ok(slice),

@@ -1,4 +1,4 @@
-//! Why a text is not the JSON that was asked for, in Go's words.
+//! Errors of JSON, in Go's words.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use gotmpl::quote;
 
 use super::Root;
 
-/// Why a text is not the JSON that was asked for. `Display` is Go's text.
+/// Why a text is not the JSON that was asked for. `Display` gives Go's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The text ends inside a value.
+    /// The text ends inside of a value.
     #[error("unexpected end of JSON input")]
     End,
 
-    /// A character that cannot stand where it does.
+    /// A character that must not stand at its place.
     #[error("invalid character {character} {place}")]
     Character {
         /// The character as a Go character literal.
         character: String,
-        /// Where it was found.
+        /// Its place.
         place: Place,
     },
 
-    /// A backslash in a string with something unknown behind it.
+    /// A backslash in a string with an unknown escape.
     #[error("invalid escape sequence {sequence} in string")]
     Escape {
-        /// The sequence, quoted as Go quotes it.
+        /// The escape, quoted as Go quotes it.
         sequence: String,
     },
 
@@ -34,12 +34,12 @@ pub enum Error {
     #[error("exceeded max depth")]
     Depth,
 
-    /// The outermost value is of another kind.
+    /// The whole text is a value of the wrong kind.
     #[error("json: cannot unmarshal {found} into Go value of type {}", .root.go_type())]
     Kind {
-        /// The kind of value there is: `array`, `bool`, `number`, `object`, `string`.
+        /// The kind of the value: `array`, `bool`, `number`, `object`, `string`.
         found: &'static str,
-        /// The one that was asked for.
+        /// The kind that was asked for.
         root: Root,
     },
 
@@ -48,12 +48,12 @@ pub enum Error {
     Number {
         /// The number as it was written.
         number: String,
-        /// Go's words for its place in the document.
+        /// Go's words for its place in the text.
         target: String,
     },
 }
 
-/// What was being read when a character did not fit.
+/// The place of a character that must not stand there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
@@ -63,21 +63,21 @@ pub enum Place {
     Key,
     /// Behind a key, where the colon belongs.
     AfterKey,
-    /// Behind a member of an object.
+    /// Behind a member of an object, where a comma or closing bracket must follow.
     AfterMember,
-    /// Behind an element of an array.
+    /// Behind an element of an array, where a comma or closing bracket must follow.
     AfterElement,
-    /// Behind everything.
+    /// Behind the whole value.
     AfterRoot,
     /// Inside a string.
     String,
     /// Inside a number.
     Number,
-    /// Inside `true`, `false` or `null`, where one certain letter belongs.
+    /// Inside of `true`, `false` or `null`, where only one letter is possible.
     Literal {
         /// The whole word.
         word: &'static str,
-        /// The letter.
+        /// That letter.
         expected: char,
     },
 }
@@ -101,7 +101,7 @@ impl fmt::Display for Place {
 }
 
 impl Error {
-    /// The character `text` begins with cannot stand at `place`; the end of the text can nowhere.
+    /// The error for the first character of `text` at `place`, or for the end of the text.
     pub(super) fn character(text: &[u8], place: Place) -> Self {
         let window = &text[..text.len().min(4)];
         let Some(chunk) = window.utf8_chunks().next() else { return Error::End };
@@ -117,10 +117,10 @@ impl Error {
         Error::Character { character, place }
     }
 
-    /// `sequence` begins with a backslash and means nothing.
+    /// The error for the unknown escape `sequence`, which begins with a backslash.
     pub(super) fn escape(sequence: &[u8]) -> Self {
-        // Go prefers back quotes where nothing but quotes and backslashes would need escaping,
-        // and nothing could be mistaken for the message around it.
+        // Go uses back quotes if only quotes and backslashes would need an escape, and if nothing
+        // could be confused with the message around the text.
         let plain = std::str::from_utf8(sequence).ok().filter(|plain| {
             let bare = plain.replace(['\\', '"'], "");
             !bare.contains(['`', ' ', char::REPLACEMENT_CHARACTER])

@@ -1,10 +1,10 @@
-//! The tokens of JSON.
+//! Reads the tokens of JSON.
 
 use bytes::Bytes;
 
 use super::{Error, Place};
 
-/// A place in the input.
+/// The input and a position in it.
 pub(super) struct Scanner<'a> {
     input: &'a Bytes,
     at: usize,
@@ -20,7 +20,7 @@ impl<'a> Scanner<'a> {
         self.input.get(self.at).copied()
     }
 
-    /// Goes past the next byte.
+    /// Skips the next byte.
     pub(super) fn advance(&mut self) {
         self.at += 1;
     }
@@ -31,12 +31,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The error for what comes next.
+    /// The error for the next character, which must not stand at `place`.
     pub(super) fn unexpected(&self, place: Place) -> Error {
         Error::character(&self.input[self.at..], place)
     }
 
-    /// Goes past `word`, the first letter of which is known to be next.
+    /// Reads `word`, whose first letter the caller has seen.
     pub(super) fn literal(&mut self, word: &'static str) -> Result<(), Error> {
         for expected in word.chars() {
             if self.peek().map(char::from) != Some(expected) {
@@ -47,7 +47,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Goes past a number, of which a digit or the sign is known to be next.
+    /// Reads a number, whose first digit or sign the caller has seen.
     pub(super) fn number(&mut self) -> Result<&'a str, Error> {
         let start = self.at;
         if self.peek() == Some(b'-') {
@@ -68,11 +68,11 @@ impl<'a> Scanner<'a> {
             }
             self.digits()?;
         }
-        // All of it is ASCII.
+        // A number is ASCII, so this conversion cannot fail.
         Ok(std::str::from_utf8(&self.input[start..self.at]).unwrap_or_default())
     }
 
-    /// Goes past at least one digit.
+    /// Skips one or more digits.
     fn digits(&mut self) -> Result<(), Error> {
         let rest = &self.input[self.at..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -83,13 +83,14 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Goes past a string, the opening quote of which is known to be next.
+    /// Reads a string, whose opening quote the caller has seen.
     pub(super) fn string(&mut self) -> Result<Bytes, Error> {
         self.at += 1;
         let start = self.at;
         let mut decoded: Option<Vec<u8>> = None;
         let mut copied = start;
-        // All bits of all bytes: below 0x80 they are ASCII, and need no check for UTF-8.
+        // All bits of all bytes of the string: if the highest is not set the string is ASCII and
+        // needs no check for UTF-8.
         let mut bits = 0;
         loop {
             let rest = &self.input[self.at..];
@@ -125,7 +126,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes past an escape sequence and appends what it stands for.
+    /// Reads an escape and appends its meaning.
     fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), Error> {
         let sequence = &self.input[self.at..];
         let plain = match sequence.get(1) {
@@ -153,7 +154,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Goes past the second half of a surrogate pair, if `high` is the first and it follows.
+    /// Reads the second half of a surrogate pair, if `high` is the first half and a second half
+    /// follows.
     fn low_surrogate(&mut self, high: u32) -> Option<char> {
         let sequence = &self.input[self.at..];
         if !sequence.starts_with(b"\\u") {
@@ -166,7 +168,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The number in a sequence like `\u00e9`, the first two characters of which are known to be there.
+/// The number in an escape such as `\u00e9`, whose first two characters the caller has seen.
 fn code_unit(sequence: &[u8]) -> Result<u32, Error> {
     let sequence = &sequence[..sequence.len().min(6)];
     let mut unit = 0;
@@ -179,7 +181,7 @@ fn code_unit(sequence: &[u8]) -> Result<u32, Error> {
     if sequence.len() < 6 { Err(Error::End) } else { Ok(unit) }
 }
 
-/// Appends `raw`, with U+FFFD for every byte that is not UTF-8.
+/// Appends `raw`, with U+FFFD for each byte that is not UTF-8.
 fn push_text(text: &mut Vec<u8>, raw: &[u8]) {
     for chunk in raw.utf8_chunks() {
         text.extend_from_slice(chunk.valid().as_bytes());

@@ -1,8 +1,8 @@
-//! The expectations are what a program built with Go 1.27.3 printed.
+//! The expected results were printed by a program built with Go 1.27.3.
 
 use super::*;
 
-/// Writes values down as text.
+/// Builds text instead of values.
 struct Text;
 
 impl Build for Text {

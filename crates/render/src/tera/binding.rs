@@ -1,9 +1,9 @@
-//! Rust functions as functions and filters of Tera.
+//! Registers Rust functions as functions and filters of Tera.
 //!
-//! A [`Function`] is made of a name, the names of its arguments and a Rust function whose
-//! parameters have the types that the arguments must have; [`Parameter`] and [`Answer`] are those
-//! types. Arguments are checked strictly: a missing one, one of the wrong kind and one that does
-//! not exist (which Tera itself would ignore) are errors.
+//! A [`Function`] has a name, the names of its arguments and a Rust function. The types of the Rust
+//! function's parameters ([`Parameter`]) and result ([`Answer`]) say what the arguments must be.
+//! Arguments are checked strictly: one that is missing, of the wrong kind or unknown (which Tera
+//! itself would ignore) is an error.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use bytes::Bytes;
 use super::scope::{self, Context};
 use crate::{funcs, json};
 
-/// A function of templates.
+/// A function that templates can call.
 pub(super) struct Function {
-    /// Its name, in both languages.
+    /// The name of the function, in Go templates and in Tera.
     pub(super) name: &'static str,
-    /// The names of its arguments; as a filter it takes the first from before the bar.
+    /// The names of its arguments. A filter gets its first argument from the left of the bar.
     parameters: &'static [&'static str],
-    /// Whether it is a filter as well.
+    /// Whether templates can use the function as a filter too.
     filter: bool,
     call: Call,
 }
 
 type Call = Box<dyn Fn(&Context, &mut Arguments<'_>) -> Result<Value, Failure> + Send + Sync>;
 
-/// Why a function has no answer: one line, without the function's name.
+/// Why a function returned no result: one line, without the function's name.
 #[derive(Debug)]
 pub(super) struct Failure(String);
 
@@ -57,8 +57,8 @@ impl From<json::Error> for Failure {
 }
 
 impl Function {
-    /// A function that is a filter as well: `parameters` names its arguments, in the order of
-    /// those of `body`, and the first of them is the filter's value.
+    /// A function that is a filter too. `parameters` names the arguments of `body` in their order;
+    /// the first of them is the value that the filter is applied to.
     pub(super) fn with_filter<B: Body<N, Marker>, const N: usize, Marker>(
         name: &'static str,
         parameters: &'static [&'static str; N],
@@ -67,8 +67,8 @@ impl Function {
         Self { filter: true, ..Self::new(name, parameters, body) }
     }
 
-    /// A function that is no filter, because there is nothing it would be one of, or because Tera
-    /// has a filter of this name already.
+    /// A function that is not a filter: it has no value to be applied to, or Tera has a filter of
+    /// that name.
     pub(super) fn new<B: Body<N, Marker>, const N: usize, Marker>(
         name: &'static str,
         parameters: &'static [&'static str; N],
@@ -90,7 +90,7 @@ impl Function {
         Self { name, parameters: &[], filter: false, call }
     }
 
-    /// Lets the templates of `engine` call it.
+    /// Registers the function with `engine`.
     pub(super) fn register(self, engine: &mut Tera) {
         let function = Arc::new(self);
         if function.filter {
@@ -117,15 +117,15 @@ impl Function {
 /// The arguments of one call.
 pub(super) struct Arguments<'a> {
     parameters: &'static [&'static str],
-    /// What a filter is applied to.
+    /// The value that a filter is applied to.
     piped: Option<&'a Value>,
     named: &'a Kwargs,
-    /// Which parameter is read next.
+    /// The index of the next parameter to read.
     next: usize,
 }
 
 impl Arguments<'_> {
-    /// Refuses arguments that no parameter is named like.
+    /// Returns an error for an argument whose name is not that of a parameter.
     fn check_names(&self) -> Result<(), Failure> {
         let taken = self.parameters.iter().skip(usize::from(self.piped.is_some()));
         let unknown = |name: &&str| !taken.clone().any(|known| known == name);
@@ -141,7 +141,7 @@ impl Arguments<'_> {
         }))
     }
 
-    /// The next argument.
+    /// Reads the next argument.
     fn next<P: Parameter>(&mut self) -> Result<P, Failure> {
         let place = self.next;
         self.next += 1;
@@ -164,15 +164,15 @@ impl Arguments<'_> {
     }
 }
 
-/// What a Rust function can be given.
+/// A type of the arguments of a Rust function.
 pub(super) trait Parameter: Sized {
-    /// What a template has to give, with its article.
+    /// What a template must pass, with its article: `a string`.
     const KIND: &'static str;
 
-    /// What `value` is to the function; `None` if it is of another kind.
+    /// Converts `value`. `None` if it is of another kind.
     fn from_value(value: &Value) -> Option<Self>;
 
-    /// What stands for an argument that is not given; `None` if it has to be.
+    /// The value for an argument that is not given. `None` if the argument is required.
     fn absent() -> Option<Self> {
         None
     }
@@ -218,12 +218,12 @@ impl<E: Element> Parameter for Vec<E> {
     }
 }
 
-/// What a list that a Rust function is given can hold.
+/// A type of the elements of a list that is passed to a Rust function.
 pub(super) trait Element: Sized {
-    /// The list, with its article.
+    /// The list, with its article: `a list of strings`.
     const LIST: &'static str;
 
-    /// What `value` is to the function; `None` if it does not belong into the list.
+    /// Converts `value`. `None` if it must not be in the list.
     fn from_element(value: &Value) -> Option<Self>;
 }
 
@@ -255,12 +255,12 @@ impl<P: Parameter> Parameter for Option<P> {
     }
 }
 
-/// What a Rust function can answer.
+/// A type of the results of a Rust function.
 pub(super) trait Answer {
-    /// The answer as templates see it.
+    /// The result as a value of Tera.
     ///
     /// # Errors
-    /// Templates cannot see it, since it is not UTF-8, or there is none.
+    /// There is no result, or Tera cannot represent it because it is not UTF-8.
     fn into_value(self) -> Result<Value, Failure>;
 }
 
@@ -304,12 +304,12 @@ impl<T: Answer, E: Into<Failure>> Answer for Result<T, E> {
     }
 }
 
-/// A Rust function of a [`Context`] and `N` parameters.
+/// A Rust function with a [`Context`] and `N` parameters.
 pub(super) trait Body<const N: usize, Marker>: Send + Sync + 'static {
-    /// Calls it.
+    /// Calls the function.
     ///
     /// # Errors
-    /// The arguments do not fit, or there is no answer to them.
+    /// The arguments do not fit, or the function returned no result.
     fn call(&self, context: &Context, arguments: &mut Arguments<'_>) -> Result<Value, Failure>;
 }
 
@@ -339,7 +339,7 @@ body!(2: A B);
 body!(3: A B C);
 body!(4: A B C D);
 
-/// The kind of a value, with its article.
+/// The kind of a value, with its article, for error texts.
 fn kind(value: &Value) -> &'static str {
     match value.kind() {
         ValueKind::Undefined => "undefined",
@@ -350,7 +350,7 @@ fn kind(value: &Value) -> &'static str {
         ValueKind::Array => "a list",
         ValueKind::Map => "a map",
         ValueKind::Bytes => "bytes",
-        // What is left are integers of several widths.
+        // The remaining kinds are integers of several widths.
         _ => "an integer",
     }
 }

@@ -1,9 +1,9 @@
-//! The folder that other templates are read from.
+//! The templates folder, from which a template can take other templates.
 //!
-//! Names are paths below the folder with `/` between their parts. Nothing outside of it is ever
-//! read: names that climb or begin at the root are refused, and so are files that only a symbolic
-//! link brings into the folder. Links within it are followed, since configuration that comes as a
-//! volume consists of them.
+//! The name of a template is its path below the folder, with `/` between the elements. Files
+//! outside of the folder are never read: a name with `..` or a leading `/` is refused, and so is a
+//! file that is in the folder only by a symbolic link. Links inside of the folder are followed,
+//! because a mounted Kubernetes volume consists of them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use report::errno_text;
 
-/// How the names of files end that are looked through for components.
+/// The ending of the files that are searched for components.
 const ENDING: &str = "tera";
 
 /// A folder of templates.
@@ -21,30 +21,30 @@ pub(super) struct Folder<'a> {
     path: &'a Path,
 }
 
-/// Why a template cannot be had. The display goes behind the template's name.
+/// Why a template cannot be read. `Display` gives the text behind the template's name.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unavailable {
-    /// The name leads out of the folder, or the file is not in it.
+    /// The name leads out of the folder, or the file is outside of it.
     #[error("is outside of the templates folder")]
     Outside,
 
-    /// The name has parts that say nothing.
+    /// The name has empty elements or elements `.`.
     #[error("is not a plain path in the templates folder")]
     Unclear,
 
-    /// There is no such file.
+    /// The file does not exist.
     #[error("does not exist in the templates folder")]
     Missing,
 
-    /// It is a folder, a pipe, a device.
+    /// It is not a regular file.
     #[error("is not a file")]
     NoFile,
 
-    /// The system does not give it.
+    /// The system refuses to read it.
     #[error("cannot be read: {}", errno_text(.0))]
     Unreadable(io::Error),
 
-    /// It cannot be a template.
+    /// It is not UTF-8.
     #[error("is not valid UTF-8")]
     NoText,
 }
@@ -54,37 +54,37 @@ impl<'a> Folder<'a> {
         Self { path }
     }
 
-    /// Where the template `name` is.
+    /// The path of the template `name`.
     pub(super) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// What the template `name` holds.
+    /// The text of the template `name`.
     pub(super) fn read(&self, name: &str) -> Result<String, Unavailable> {
         check_name(name)?;
         let path = self.resolve(&self.path.join(name))?;
-        // A pipe would make the reader wait for ever.
+        // Reading a pipe could wait for ever.
         if !fs::metadata(&path).map_err(unavailable)?.is_file() {
             return Err(Unavailable::NoFile);
         }
         String::from_utf8(fs::read(path).map_err(unavailable)?).map_err(|_| Unavailable::NoText)
     }
 
-    /// The names of the templates that define `component`, in byte order. Of what cannot be read
-    /// nothing is said: it may have nothing to do with the one who asks.
+    /// The names of the templates that define `component`, in byte order. Files that cannot be read
+    /// are left out silently, because they may not be needed.
     pub(super) fn defining(&self, component: &str) -> Vec<String> {
         let defines = |name: &String| self.read(name).is_ok_and(|text| defines(&text, component));
         self.names().into_iter().filter(defines).collect()
     }
 
     /// The names of all templates that end in `.tera`, in byte order. Hidden files and folders are
-    /// left out: a volume keeps its data in one, and links to it.
+    /// left out: a mounted volume keeps its data in a hidden folder and links to it.
     pub(super) fn names(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         let mut pending = vec![String::new()];
         let mut seen = BTreeSet::new();
         while let Some(folder) = pending.pop() {
-            // By its true path, because a link may lead back up.
+            // By its canonical path, because a link can lead back up.
             let Ok(path) = self.resolve(&self.path.join(&folder)) else { continue };
             let Ok(entries) = fs::read_dir(&path) else { continue };
             if !seen.insert(path) {
@@ -106,7 +106,7 @@ impl<'a> Folder<'a> {
         names
     }
 
-    /// The true path of `path`, if that is in the folder.
+    /// The canonical path of `path`, if it is inside of the folder.
     fn resolve(&self, path: &Path) -> Result<PathBuf, Unavailable> {
         let folder = fs::canonicalize(self.path).map_err(unavailable)?;
         let path = fs::canonicalize(path).map_err(unavailable)?;
@@ -123,7 +123,7 @@ fn check_name(name: &str) -> Result<(), Unavailable> {
     if name.starts_with('/') || name.split('/').any(|part| part == "..") {
         return Err(Unavailable::Outside);
     }
-    // Otherwise one file could have several names, and define its components several times.
+    // Otherwise a file could have several names and define its components several times.
     if name.split('/').any(|part| part.is_empty() || part == ".") || name.contains('\0') {
         return Err(Unavailable::Unclear);
     }
@@ -137,8 +137,8 @@ fn unavailable(error: io::Error) -> Unavailable {
     }
 }
 
-/// Whether `text` has a tag that begins the definition of `component`. Comments are not told
-/// apart: whoever loads the file will see.
+/// Whether `text` has a tag that begins a definition of `component`. Tags in comments count as
+/// well: loading the file will show that they define nothing.
 fn defines(text: &str, component: &str) -> bool {
     const TAG: &str = "component";
     text.match_indices(TAG).any(|(at, _)| {
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder `templates` with these files, beside which there is a `secret`.
+    /// A folder `templates` with these files, and a file `secret` beside it.
     fn sandbox(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
         let root = tempfile::tempdir().expect("a folder");
         let templates = root.path().join("templates");
@@ -205,7 +205,7 @@ mod tests {
         refuses(&templates, "file.tera", "is outside of the templates folder");
         refuses(&templates, "folder/secret", "is outside of the templates folder");
         refuses(&templates, "dangling.tera", "does not exist in the templates folder");
-        // As a volume of Kubernetes has them; the folder itself may be a link too.
+        // Links as a mounted Kubernetes volume has them; the folder itself can be a link too.
         let link = root.path().join("link");
         symlink("templates", &link).expect("a link");
         assert_eq!(Folder::new(&link).read("a.tera").expect("a file"), "a");

@@ -1,13 +1,13 @@
-//! Which files a template consists of.
+//! Finds the files that a template consists of.
 //!
-//! It starts with one file, and what Tera says is missing is looked for in the folder and added,
-//! until nothing is: the files that are named in `extends` and `include`, and those that define
-//! components. So Tera alone decides what a template needs, and a file that nobody needs is not
-//! even looked at, broken or not.
+//! Loading starts with the file of the resource. As long as Tera reports that something is missing,
+//! the files that have it are read from the folder and added: those named in `extends` and
+//! `include`, and those that define components. So Tera alone decides what a template needs, and a
+//! file that is not needed is not even opened, broken or not.
 //!
-//! A component needs no import, in Tera as a whole: it may be defined in any file of the folder
-//! whose name ends in `.tera`. Only if none of the files that are there already defines it, those
-//! that do are looked for.
+//! A component needs no import in Tera. It can be defined in any file of the folder whose name ends
+//! in `.tera`. These files are searched only if no file that is loaded already defines the
+//! component.
 
 use std::collections::BTreeMap;
 
@@ -17,40 +17,40 @@ use report::did_you_mean;
 use super::folder::{Folder, Unavailable};
 use super::report::{Fault, Need, faults, first_fault};
 
-/// How many files one template may consist of. Each one that is included by another takes stack
-/// while it is rendered.
+/// The most files of one template. Rendering an included file takes stack, so nesting must be
+/// limited.
 const MAX_FILES: usize = 100;
 
-/// What files hold, by their names.
+/// The texts of files, by name.
 pub(super) type Texts = BTreeMap<String, String>;
 
 /// The files of one template.
 #[derive(Debug)]
 pub(super) struct Files {
-    /// What each file holds, the first one included.
+    /// The text of each file, including the first one.
     pub(super) texts: Texts,
-    /// The name of the first one.
+    /// The name of the first file.
     pub(super) first: String,
-    /// The components that were looked for, and where they are defined.
+    /// For each component that was searched, the files that define it.
     components: BTreeMap<String, Vec<String>>,
 }
 
 impl Files {
-    /// The file `first`, which holds `text`, alone.
+    /// Only the file `first`, with the text `text`.
     pub(super) fn new(first: String, text: String) -> Self {
         let texts = Texts::from([(first.clone(), text)]);
         Self { texts, first, components: BTreeMap::new() }
     }
 
-    /// Adds what is missing, from `folder`, and gives `engine` all of it.
+    /// Adds the missing files from `folder` and loads all of them into `engine`.
     ///
     /// # Errors
-    /// The first thing that is wrong, and cannot be mended by another file.
+    /// The first fault that no other file can mend.
     pub(super) fn load(&mut self, engine: &mut Tera, folder: &Folder<'_>) -> Result<(), Fault> {
         loop {
             let Err(error) = engine.add_raw_templates(&self.texts) else { return Ok(()) };
             let faults = faults(&error, &self.texts);
-            // What is included may define the components, so that comes first.
+            // Included files come first, because they can define the missing components.
             let mut found = self.templates(&faults, folder)?;
             if found.is_empty() {
                 found = self.definitions(&faults, folder)?;
@@ -66,11 +66,12 @@ impl Files {
         }
     }
 
-    /// The templates that `faults` are about.
+    /// The templates that `faults` say are missing.
     fn templates(&self, faults: &[Fault], folder: &Folder<'_>) -> Result<Texts, Fault> {
         let mut texts = Texts::new();
         for fault in faults {
-            // One that is there is not meant: a line break in a name is an escape in a message.
+            // A name that is loaded already is not the missing one: in a message, a line break
+            // inside of a name is an escape.
             if let Some(Need::Template(name)) = fault.need()
                 && !self.texts.contains_key(name)
             {
@@ -80,8 +81,8 @@ impl Files {
         Ok(texts)
     }
 
-    /// The templates that define the components that `faults` are about; no template that is there
-    /// already does.
+    /// The templates that define the components that `faults` say are missing, without those that
+    /// are loaded already.
     fn definitions(&mut self, faults: &[Fault], folder: &Folder<'_>) -> Result<Texts, Fault> {
         let mut texts = Texts::new();
         for fault in faults {
@@ -95,7 +96,7 @@ impl Files {
         Ok(texts)
     }
 
-    /// Whether `folder` still has what was taken from it. The first file is not looked at.
+    /// Whether all files but the first are the same in `folder` as when they were loaded.
     pub(super) fn are_current(&self, folder: &Folder<'_>) -> bool {
         let others = self.texts.iter().filter(|(name, _)| **name != self.first);
         let mut others = others.map(|(name, text)| (folder.read(name), text));
@@ -103,13 +104,13 @@ impl Files {
             && self.components.iter().all(|(name, files)| folder.defining(name) == *files)
     }
 
-    /// Whether `word` is anywhere in the files.
+    /// Whether `word` occurs in one of the files.
     pub(super) fn mention(&self, word: &str) -> bool {
         self.texts.values().any(|text| text.contains(word))
     }
 }
 
-/// What the template `name` holds; else `fault`, with the reason why that does not mend it.
+/// The text of the template `name`. If it cannot be read, `fault` with the reason.
 fn read(folder: &Folder<'_>, name: &str, fault: &Fault) -> Result<String, Fault> {
     folder.read(name).map_err(|why| {
         let message = format!("template \"{}\" {why}", name.escape_debug());

@@ -1,10 +1,10 @@
-//! Where a template writes to, up to a limit.
+//! The output of a Tera template, up to a limit.
 
 use std::io::{self, Write};
 
 use gotmpl::Limits;
 
-/// Appends what is written to a text, as long as that is not more than a Go template may output.
+/// Appends to a vector, up to the limit that Go templates have.
 pub(super) struct Output<'a> {
     text: &'a mut Vec<u8>,
     limit: usize,
@@ -21,7 +21,7 @@ impl<'a> Output<'a> {
         Self { text, limit, left: limit, exceeded: false }
     }
 
-    /// The limit, in bytes, if more was written.
+    /// The limit in bytes, if the template exceeded it.
     pub(super) fn exceeded(&self) -> Option<usize> {
         self.exceeded.then_some(self.limit)
     }

@@ -1,28 +1,28 @@
-//! What Tera says of a template, in the form in which errors of Go templates are said.
+//! Converts errors of Tera to the form that errors of Go templates have.
 //!
-//! Where Tera checks several templates together it has only a text for what it finds: reports for
-//! people, with a line of the source and a caret. [`faults`] reads them back, so that each has its
-//! place; what it cannot read it passes on as it is.
+//! If Tera checks several templates together it returns only a text: reports for people, with a
+//! line of the source and a caret. [`faults`] parses them, so that each fault gets its place. A
+//! text that it cannot parse is passed on unchanged.
 
 use ::tera::{ErrorKind, ReportError};
 
 use super::load::Texts;
 
-/// One thing that is wrong.
+/// One fault in a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// What, in one line.
+    /// The message, in one line.
     pub(super) message: String,
-    /// The template, where it is about one.
+    /// The template, if the fault is in one.
     pub(super) template: Option<String>,
-    /// Where in the template, if that is known: the line, counted from 1, and how many characters
-    /// of it are before the fault.
+    /// The place in the template, if it is known: the line, counted from 1, and the number of
+    /// characters before the fault in that line.
     pub(super) position: Option<(usize, usize)>,
-    /// What was probably meant, if that can be told from more than the message.
+    /// A hint at what was probably meant, if more than the message is needed to find it.
     pub(super) hint: Option<String>,
 }
 
-/// Something that a template needs and that was not there.
+/// What a template needs and does not have.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need<'a> {
     /// A template, to include or to extend.
@@ -32,12 +32,12 @@ pub(super) enum Need<'a> {
 }
 
 impl Fault {
-    /// Something about the whole of `template`.
+    /// A fault of `template` as a whole.
     pub(super) fn of(template: &str, message: impl Into<String>) -> Self {
         Self { template: Some(template.to_owned()), ..Self::somewhere(message) }
     }
 
-    /// Something of which Tera does not say where it is.
+    /// A fault without a place.
     fn somewhere(message: impl Into<String>) -> Self {
         Self { message: one_line(message), template: None, position: None, hint: None }
     }
@@ -48,7 +48,7 @@ impl Fault {
         Self { position, ..Self::of(report.filename(), report.message()) }
     }
 
-    /// What is missing, if that is what is wrong.
+    /// What is missing, if the fault is that something is missing.
     pub(super) fn need(&self) -> Option<Need<'_>> {
         let quoted = |kind: &str| self.message.strip_prefix(kind)?.strip_suffix('`');
         quoted("Unknown template `")
@@ -56,7 +56,7 @@ impl Fault {
             .or_else(|| quoted("Unknown component `").map(Need::Component))
     }
 
-    /// The name of a function or filter that there is not.
+    /// The name of the unknown function or filter, if that is the fault.
     pub(super) fn unknown_name(&self) -> Option<&str> {
         let rest = self.message.strip_prefix("Unknown ")?;
         let rest = rest.strip_prefix("function `").or_else(|| rest.strip_prefix("filter `"))?;
@@ -64,7 +64,7 @@ impl Fault {
     }
 }
 
-/// All that `error` says; never nothing. `sources` are the templates that Tera was given.
+/// All faults in `error`, at least one. `sources` are the templates that Tera has loaded.
 pub(super) fn faults(error: &::tera::Error, sources: &Texts) -> Vec<Fault> {
     match error.kind() {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
@@ -92,7 +92,7 @@ pub(super) fn faults(error: &::tera::Error, sources: &Texts) -> Vec<Fault> {
     }
 }
 
-/// The first thing that `error` says.
+/// The first fault in `error`.
 pub(super) fn first_fault(error: &::tera::Error, sources: &Texts) -> Fault {
     let first = faults(error, sources).into_iter().next();
     first.unwrap_or_else(|| Fault::somewhere(error.to_string()))
@@ -104,18 +104,18 @@ fn chain(template: &str, parents: &[String]) -> String {
     names.join(" -> ")
 }
 
-/// Where `source` names the template it extends: Tera does not say.
+/// The place where `source` names the template that it extends, which Tera does not report.
 fn position_of(source: &str, parent: &str) -> Option<(usize, usize)> {
     let tag = source.find("extends")?;
     let at = tag + source[tag..].find(parent)?;
     let line_start = source[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = 1 + source[..at].matches('\n').count();
-    // With the quotation mark, as for includes.
+    // Including the quotation mark, as Tera reports it for includes.
     Some((line, source[line_start..at].chars().count().saturating_sub(1)))
 }
 
-/// The reports in `text`: each is `error: MESSAGE` and, on a line of its own, `--> NAME:LINE:COLUMN`
-/// with the column counted from 1; then an excerpt, whose lines all have a `|`.
+/// The reports in `text`. Each has `error: MESSAGE`, then a line `--> NAME:LINE:COLUMN` with the
+/// column counted from 1, then an excerpt, whose lines all contain a `|`.
 fn reports(text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut message: Option<Vec<&str>> = None;
@@ -139,7 +139,7 @@ fn reports(text: &str) -> Vec<Fault> {
     faults
 }
 
-/// What `NAME:LINE:COLUMN` says.
+/// Parses `NAME:LINE:COLUMN`.
 fn place(text: &str) -> Option<(&str, (usize, usize))> {
     let (rest, column) = text.rsplit_once(':')?;
     let (template, line) = rest.rsplit_once(':')?;
@@ -147,7 +147,7 @@ fn place(text: &str) -> Option<(&str, (usize, usize))> {
     Some((template, (line, column.checked_sub(1)?)))
 }
 
-/// `text` without line breaks: what is logged has to stay on one line.
+/// `text` without line breaks, so that it is one line of the log.
 fn one_line(text: impl Into<String>) -> String {
     let text = text.into();
     if text.contains(['\n', '\r']) { text.replace('\r', "\\r").replace('\n', "\\n") } else { text }
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// What is wrong with these templates.
+    /// The faults that Tera finds in these templates.
     fn found(templates: &[(&str, &str)]) -> Vec<Fault> {
         let sources: Texts =
             templates.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect();

@@ -1,11 +1,12 @@
-//! The view as one nested object, which templates know as `store`.
+//! The view as a nested object, the variable `store` of templates.
 //!
-//! The key `/services/web/url` is `store.services.web.url`; a part that is no identifier is written
-//! `store["my-service"]` or `store.servers["0"]`. On each level the names are in byte order.
+//! The key `/services/web/url` is `store.services.web.url`. A path element that is not an
+//! identifier is written `store["my-service"]` or `store.servers["0"]`. On each level the names are
+//! in byte order.
 //!
-//! A key that is a folder as well is the folder there, and its own value has the empty name, which
-//! no part of a key can have: of `/app` and `/app/port`, `store.app.port` is the one and
-//! `store.app[""]` the other.
+//! If a key is also a folder, its name stands for the folder. Its own value then has the empty
+//! name, which no path element can have: with `/app` and `/app/port`, `store.app.port` is the value
+//! of the second and `store.app[""]` that of the first.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +17,18 @@ use store::View;
 use super::binding::Failure;
 use super::values;
 
-/// A folder of keys, or a key, or both.
+/// A path: a folder, or a key, or both.
 #[derive(Default)]
 struct Node {
-    /// The whole key and its value.
+    /// The whole key and its value, if the path is a key.
     own: Option<(Bytes, Bytes)>,
     below: BTreeMap<String, Node>,
 }
 
-/// All that `view` shows.
+/// The object for all keys of `view`.
 ///
 /// # Errors
-/// A key or a value is not UTF-8, or a key has too many parts.
+/// A key or a value is not UTF-8, or a key has too many path elements.
 pub(super) fn object(view: &View) -> Result<Value, Failure> {
     let mut root = Node::default();
     for pair in view.iter() {
@@ -43,7 +44,7 @@ pub(super) fn object(view: &View) -> Result<Value, Failure> {
         }
         node.own = Some((key, pair.value));
     }
-    // The root is a folder, even of nothing.
+    // The root is a folder, even an empty one.
     root.folder()
 }
 
@@ -83,7 +84,7 @@ mod tests {
             object_of([("/b/y", "1"), ("/b/x", "2"), ("/a", "3")]),
             r#"{"a": "3", "b": {"x": "2", "y": "1"}}"#
         );
-        // As whole keys, `/b-` sorts before `/b/x`.
+        // In the order of whole keys, `/b-` comes before `/b/x`.
         assert_eq!(object_of([("/b/x", "1"), ("/b-", "2")]), r#"{"b": {"x": "1"}, "b-": "2"}"#);
         assert_eq!(object_of([("/", "1"); 0]), "{}");
     }

@@ -1,4 +1,4 @@
-//! Templates as a whole, and what one may take from others.
+//! Whole templates, and templates that take others from the folder.
 
 mod functions;
 
@@ -16,7 +16,7 @@ fn store() -> View {
     view([("/app/name", "shop"), ("/web/b", "2"), ("/web/a", "10"), ("/web/a/port", "80")])
 }
 
-/// A templates folder with these files, of which `a.tera` is the resource's.
+/// A templates folder with these files. `a.tera` is the file of the resource.
 struct Templates(tempfile::TempDir);
 
 impl Templates {
@@ -63,7 +63,7 @@ fn fails(source: &str, want: &str, hint: Option<&str>) -> Error {
     error
 }
 
-/// What comes of `a.tera`, the first of these files, or its error.
+/// The result of rendering `a.tera`, the first of these files, or the error.
 fn made_of(files: &[(&str, &str)]) -> String {
     Templates::new(files).render(&store()).unwrap_or_else(|error| error.to_string())
 }
@@ -76,7 +76,7 @@ fn both_languages_have_the_same_functions() {
 
 #[test]
 fn every_function_is_a_filter_where_it_takes_a_value() {
-    // Without the arguments it needs, a call fails, but not because nobody knows the name.
+    // Without its arguments a call fails, but not with an unknown name.
     let without_value = ["datetime", "map"];
     for name in names() {
         let known = |source: &str| match render(source) {
@@ -216,7 +216,7 @@ fn components_are_found_wherever_they_are_defined() {
         "template: a.tera: Component `x` is defined in both `b.tera` and `c.tera`"
     );
     assert_eq!(made_of(&twice[..1]), "template: a.tera:1:3: Unknown component `x`");
-    // One that is there already is not looked for.
+    // A component that is defined already is not searched.
     let own = "{% component x() %}own{% endcomponent %}{{ <x /> }}";
     assert_eq!(made_of(&[("a.tera", own), twice[1], twice[2]]), "own");
     let included = ("a.tera", "{{ <x /> }}{% include 'b.tera' %}");
@@ -301,7 +301,7 @@ fn a_template_knows_when_its_other_files_changed() {
     ]);
     let template = templates.compile().expect("compiles");
     assert!(template.is_current());
-    // Neither its own file nor that of others is looked at.
+    // `is_current` reads neither the resource's file nor files that the template does not use.
     templates.write("a.tera", "changed");
     templates.write("other.tera", "changed");
     assert!(template.is_current());
@@ -330,7 +330,7 @@ fn a_template_of_too_many_files_fails() {
         };
         let files: Vec<_> = (0..length).map(|nth| (name(nth), text(nth))).collect();
         let files: Vec<_> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
-        // Without optimization, each takes more of the stack than threads of tests have for it.
+        // Unoptimised code takes more stack for each include than a test thread has.
         thread::scope(|scope| {
             let render = thread::Builder::new().stack_size(32 << 20);
             let render = render.spawn_scoped(scope, || made_of(&files)).expect("a thread");

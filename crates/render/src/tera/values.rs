@@ -1,8 +1,8 @@
-//! What the store, JSON and DNS hold, as values of Tera.
+//! Converts values of the store, of JSON and of DNS to values of Tera.
 //!
-//! Tera knows text only, and prints other bytes with marks in place of what is not UTF-8. A value
-//! of the store that is no text is therefore an error that names its key, as soon as a template
-//! asks for it; other keys can be used. Go templates have no such limit.
+//! Tera has only UTF-8 text and prints replacement characters for other bytes. A value of the store
+//! that is not UTF-8 is therefore an error, which names the key, for the template that asks for it;
+//! other keys can be used. Go templates have no such limit.
 
 use std::cell::Cell;
 
@@ -15,13 +15,13 @@ use super::binding::{Answer, Element, Failure};
 use crate::host::Service;
 use crate::json::{Build, Root, decode};
 
-/// How deep lists and maps may be nested. What is done with a value takes stack for each level.
+/// The most levels of nested lists and maps. Tera needs stack for each level of a value.
 pub(super) const MAX_DEPTH: usize = 128;
 
-/// What the name of a key is called in a pair.
+/// The name of the key in a pair.
 const KEY: &str = "key";
 
-/// `text` as a template sees it; `name` tells where it comes from.
+/// `text` as a value. `name` says in an error where the text comes from.
 pub(super) fn text(text: &[u8], name: impl FnOnce() -> String) -> Result<Value, Failure> {
     match std::str::from_utf8(text) {
         Ok(text) => Ok(text.into()),
@@ -34,7 +34,7 @@ pub(super) fn value_of(key: &[u8], value: &[u8]) -> Result<Value, Failure> {
     text(value, || format!("the value of {}", String::from_utf8_lossy(key)))
 }
 
-/// The name of a key or a part of it.
+/// The name of a key or of a path element.
 pub(super) fn name_of(name: &[u8]) -> Result<String, Failure> {
     match std::str::from_utf8(name) {
         Ok(name) => Ok(name.to_owned()),
@@ -101,17 +101,17 @@ fn record<const N: usize>(fields: [(&'static str, Value); N]) -> Value {
     fields.into_iter().map(|(name, value)| (Key::from(name), value)).collect::<Map>().into()
 }
 
-/// A map of these entries, in their order; of equal names the last counts.
+/// A map with these entries in their order. If names are equal the last one counts.
 pub(super) fn map(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
     entries.into_iter().map(|(name, value)| (Key::from(name), value)).collect::<Map>().into()
 }
 
-/// `json`: the object in `text`, its members by name; an empty map for `null`.
+/// The result of `json`: the object in `text` as a map, which is empty for `null`.
 pub(super) fn object(text: &Bytes) -> Result<Value, Failure> {
     Ok(read(text, Root::Object)?.unwrap_or_else(|| map([])))
 }
 
-/// `jsonArray`: the list in `text`; an empty one for `null`.
+/// The result of `jsonArray`: the list in `text`, which is empty for `null`.
 pub(super) fn array(text: &Bytes) -> Result<Value, Failure> {
     Ok(read(text, Root::Array)?.unwrap_or_else(|| Vec::<Value>::new().into()))
 }
@@ -129,15 +129,15 @@ struct TeraValues {
     too_deep: Cell<bool>,
 }
 
-/// A value, and how many levels of lists and maps it has.
+/// A value, and its number of levels of lists and maps.
 struct Nested {
     value: Value,
     depth: usize,
 }
 
 impl TeraValues {
-    /// A list or map around values of these depths, which `collect` makes. One that is too deep
-    /// is not made: to drop it would take the stack that there may not be.
+    /// The list or map that `collect` makes, around values of at most `depth` levels. If that would
+    /// be too deep, `collect` is not called: dropping such a value could overflow the stack.
     fn around(&self, depth: usize, collect: impl FnOnce() -> Value) -> Nested {
         if depth >= MAX_DEPTH {
             self.too_deep.set(true);
@@ -164,7 +164,8 @@ impl Build for TeraValues {
         Value::from(value).into()
     }
 
-    /// An integer that fits 64 bits as it is, anything else as the nearest float.
+    /// An integer, if the number is written as one that fits in 64 bits; otherwise the nearest
+    /// float.
     fn number(&self, text: &str, value: f64) -> Nested {
         if let Ok(integer) = text.parse::<i64>() {
             return Value::from(integer).into();

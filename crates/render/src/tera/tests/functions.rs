@@ -1,4 +1,4 @@
-//! What the functions do once they are bound.
+//! What the functions do when templates call them.
 
 use super::{fails, gives};
 
