@@ -1,4 +1,4 @@
-//! Consul: one server or several, with tokens, certificates and data that stay, where asked for.
+//! Consul servers: one or several, optionally with tokens, certificates and data on disk.
 
 mod api;
 mod settings;
@@ -14,13 +14,13 @@ pub use api::Token;
 use crate::http::{Answer, exchange};
 use crate::{Certificates, Process, folder, free_ports, installed};
 
-/// The token that may do everything, on a server started [`with_tokens`](Consul::with_tokens).
+/// The token with all rights on a server started by [`with_tokens`](Consul::with_tokens).
 pub const MASTER: &str = "3ef4cb10-5c1f-4a4b-9a5c-6b3a4b2d1c0e";
 
 /// One Consul server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Consul {
-    /// Ends before its folder is removed, into which it would write again.
+    /// Dropped before `folder`: a running server would write into the removed folder again.
     process: Option<Process>,
     program: PathBuf,
     folder: tempfile::TempDir,
@@ -28,14 +28,14 @@ pub struct Consul {
     storage: Storage,
 }
 
-/// Where a server has its data.
+/// The storage of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Storage {
-    /// In its memory: it is ready at once, and a restart loses everything.
+    /// Memory: the server is ready at once, and a restart loses everything.
     Memory,
-    /// In its folder, and in those of the other members.
+    /// Its own folder. The store has this number of members.
     Folder { members: usize },
-    /// Elsewhere: it passes on what it is asked.
+    /// None: an agent, which forwards requests to servers.
     Elsewhere,
 }
 
@@ -55,33 +55,33 @@ impl Ports {
 }
 
 impl Consul {
-    /// Starts a server that has its data in memory alone.
+    /// Starts a server with its data in memory.
     #[track_caller]
     pub fn start() -> Self {
         Self::start_with("")
     }
 
-    /// Starts a server that has its data in memory alone, with more settings, in HCL.
+    /// Starts a server with its data in memory and with additional settings, in HCL.
     #[track_caller]
     pub fn start_with(more: &str) -> Self {
         Self::start_on(Storage::Memory, |_| more.to_owned())
     }
 
-    /// Starts a server whose data are still there after a restart.
+    /// Starts a server whose data survives a restart.
     #[track_caller]
     pub fn durable() -> Self {
         Self::start_on(Storage::Folder { members: 1 }, |_| String::new())
     }
 
-    /// Starts a server on which nobody may do anything without a token. [`MASTER`] may do
-    /// everything; this type itself asks with it.
+    /// Starts a server that denies everything to requests without a token. This type itself uses
+    /// [`MASTER`], which has all rights.
     #[track_caller]
     pub fn with_tokens() -> Self {
         Self::start_with(&settings::acl())
     }
 
-    /// Starts a server that speaks TLS too, with clients whose certificate is of the same
-    /// authority: at [`secure_address`](Self::secure_address).
+    /// Starts a server that also speaks TLS, at [`secure_address`](Self::secure_address). It
+    /// accepts clients with a certificate of the same authority.
     #[track_caller]
     pub fn with_certificates(certificates: &Certificates) -> Self {
         Self::start_on(Storage::Memory, |ports| settings::tls(ports, certificates))
@@ -96,7 +96,7 @@ impl Consul {
         })
     }
 
-    /// Starts several servers with the same data; returns when each of them can write.
+    /// Starts several servers of one store. Returns when each of them can write.
     #[track_caller]
     pub fn cluster<const N: usize>() -> [Self; N] {
         let ports = [(); N].map(|()| Ports::free());
@@ -110,7 +110,7 @@ impl Consul {
         members
     }
 
-    /// Starts an agent that is no server, and passes on to these servers what it is asked.
+    /// Starts an agent that is not a server itself and forwards requests to these servers.
     #[track_caller]
     pub fn agent_of(servers: &[Self]) -> Self {
         let more = settings::joining(servers.iter().map(|server| server.ports));
@@ -119,7 +119,7 @@ impl Consul {
 
     #[track_caller]
     fn start_on(storage: Storage, more: impl Fn(Ports) -> String) -> Self {
-        // Somebody may have taken a port since it was looked at.
+        // Another process can have taken a port since it was found free.
         for _ in 0..3 {
             let ports = Ports::free();
             let mut server = Self::member(ports, storage, &more(ports));
@@ -136,7 +136,7 @@ impl Consul {
         let (program, folder) = (installed("consul"), folder());
         let server = Consul { program, folder, ports, storage, process: None };
         let (common, own) = (settings::common(ports), settings::own(storage, &server.data()));
-        // What several files say of one table is put together.
+        // Consul merges what several files say about one table.
         fs::create_dir(server.settings()).unwrap();
         for (name, text) in [("1.hcl", &*common), ("2.hcl", &own), ("3.hcl", more)] {
             fs::write(server.settings().join(name), text).unwrap();
@@ -160,28 +160,28 @@ impl Consul {
         Process::becomes_ready(process, "Consul", || can_write(ports.http))
     }
 
-    /// Whether it can write, and with it the store that it is a member of.
+    /// Whether the server, and with it its store, can write.
     pub fn is_ready(&self) -> bool {
         can_write(self.ports.http)
     }
 
-    /// Whether it leads the servers of its store, as far as it knows.
+    /// Whether the server is the leader of its store, as far as it knows.
     pub fn is_leader(&self) -> bool {
         let own = format!("\"127.0.0.1:{}\"", self.ports.server);
         self.try_ask("GET /v1/status/leader", b"").is_ok_and(|answer| answer.text() == own)
     }
 
-    /// Where clients connect, as `127.0.0.1:PORT`.
+    /// The address for clients: `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.ports.http)
     }
 
-    /// Where clients connect, with the scheme.
+    /// The address for clients, with the scheme.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// Where clients with a certificate connect, as `127.0.0.1:PORT`.
+    /// The address for clients with a certificate: `127.0.0.1:PORT`.
     pub fn secure_address(&self) -> String {
         format!("127.0.0.1:{}", self.ports.https)
     }
@@ -191,7 +191,7 @@ impl Consul {
         self.process = None;
     }
 
-    /// Throws away the data of a server that was killed.
+    /// Deletes the data of a killed server.
     pub fn wipe(&mut self) {
         assert!(self.process.is_none(), "a running server cannot be wiped");
         if self.storage != Storage::Memory {
@@ -199,7 +199,8 @@ impl Consul {
         }
     }
 
-    /// Starts it after [`kill`](Self::kill), on the same ports; does not wait.
+    /// Starts the server after [`kill`](Self::kill), on the same ports. Does not wait until it is
+    /// ready.
     pub fn restart(&mut self) {
         self.spawn();
     }
@@ -210,7 +211,7 @@ impl Consul {
         assert!(self.becomes_ready(), "Consul ended");
     }
 
-    /// Whether it was not killed.
+    /// Whether the server has not been killed.
     pub fn is_running(&self) -> bool {
         self.process.is_some()
     }
@@ -221,7 +222,7 @@ impl Consul {
         self.process.as_ref().expect("Consul is running")
     }
 
-    /// The files that it wrote its log and data to.
+    /// The folder of the server's log and data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -239,7 +240,8 @@ fn ask(port: u16, request: &str, body: &[u8]) -> io::Result<Answer> {
     exchange(&format!("127.0.0.1:{port}"), request, &[("X-Consul-Token", MASTER)], body)
 }
 
-/// Whether a server can write. What is tried writes nothing: there is no such key.
+/// Whether a server can write. The request tried here writes nothing, because its key does not
+/// exist.
 fn can_write(port: u16) -> bool {
     let answer = ask(port, "DELETE /v1/kv/confd-test-is-ready?cas=1", b"");
     answer.is_ok_and(|answer| answer.status == 200)

@@ -1,4 +1,4 @@
-//! etcd: one member or several, of either release.
+//! etcd servers: one or several members, of either release.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::process::Command;
 use crate::http::exchange;
 use crate::{Process, folder, free_ports, installed, present};
 
-/// Which etcd.
+/// The release of etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
-    /// The one that Debian has: 3.4.
+    /// The release in Debian: 3.4.
     Debian,
-    /// The newest, built by `tests/install-servers`.
+    /// The newest release, built by `tests/install-servers`.
     Newest,
 }
 
@@ -28,7 +28,7 @@ impl Release {
 /// One etcd server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Etcd {
-    /// Ends before its folder is removed, into which it would write again.
+    /// Dropped before `folder`: a running server would write into the removed folder again.
     process: Option<Process>,
     program: PathBuf,
     folder: tempfile::TempDir,
@@ -52,17 +52,17 @@ impl Ports {
 }
 
 impl Etcd {
-    /// Starts a server of one member.
+    /// Starts a server with one member.
     #[track_caller]
     pub fn start(release: Release) -> Self {
         Self::start_with(release, &[])
     }
 
-    /// Starts a server of one member with more arguments; with `--cert-file` among them it speaks
-    /// TLS.
+    /// Starts a server with one member and additional arguments. If `--cert-file` is among them,
+    /// the server speaks TLS.
     #[track_caller]
     pub fn start_with(release: Release, more: &[&str]) -> Self {
-        // Somebody may have taken a port since it was looked at.
+        // Another process can have taken a port since it was found free.
         for _ in 0..3 {
             let ports = Ports::free();
             let cluster = format!("n0=http://127.0.0.1:{}", ports.peer);
@@ -75,7 +75,7 @@ impl Etcd {
         panic!("etcd does not start: see the output above");
     }
 
-    /// Starts a cluster; returns when every member is ready.
+    /// Starts a cluster. Returns when every member is ready.
     #[track_caller]
     pub fn cluster<const N: usize>(release: Release) -> [Self; N] {
         let ports = [(); N].map(|()| Ports::free());
@@ -104,11 +104,12 @@ impl Etcd {
             ("--name", format!("n{nth}")),
             ("--data-dir", folder.path().join("data").display().to_string()),
             ("--log-level", "warn".to_owned()),
-            // A server is ready, and a killed leader replaced, in a third of a second.
+            // With these times a server is ready, and a killed leader replaced, in a third of a
+            // second.
             ("--heartbeat-interval", "20".to_owned()),
             ("--election-timeout", "200".to_owned()),
             ("--initial-cluster", cluster.to_owned()),
-            // The same for all members, and for no other cluster.
+            // Equal for all members of this cluster and different from all other clusters.
             ("--initial-cluster-token", cluster.to_owned()),
             ("--listen-client-urls", client.clone()),
             ("--advertise-client-urls", client),
@@ -132,39 +133,39 @@ impl Etcd {
         Process::becomes_ready(process, "etcd", || is_healthy(ports.metrics))
     }
 
-    /// Whether it can write, and with it the cluster it is a member of.
+    /// Whether the member, and with it its cluster, can write.
     pub fn is_healthy(&self) -> bool {
         is_healthy(self.ports.metrics)
     }
 
-    /// Where clients connect, as `127.0.0.1:PORT`.
+    /// The address for clients: `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.ports.client)
     }
 
-    /// Where clients connect, with the scheme.
+    /// The address for clients, with the scheme.
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address())
     }
 
-    /// Kills the server at once; its data stay.
+    /// Kills the server at once. Its data stays.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Throws away the data of a server that was killed.
+    /// Deletes the data of a killed server.
     pub fn wipe(&mut self) {
         assert!(self.process.is_none(), "a running server cannot be wiped");
         std::fs::remove_dir_all(self.data()).unwrap();
     }
 
-    /// Copies the data of a server that was killed, over those of an earlier copy.
+    /// Copies the data of a killed server. Replaces an earlier copy.
     pub fn back_up(&self) {
         assert!(self.process.is_none(), "a running server cannot be copied");
         copy(&self.data(), &self.folder.path().join("backup"));
     }
 
-    /// Puts back what [`back_up`](Self::back_up) copied.
+    /// Restores the data that [`back_up`](Self::back_up) copied.
     pub fn restore(&mut self) {
         self.wipe();
         copy(&self.folder.path().join("backup"), &self.data());
@@ -174,7 +175,8 @@ impl Etcd {
         self.folder.path().join("data")
     }
 
-    /// Starts it after [`kill`](Self::kill), on the same ports; does not wait.
+    /// Starts the server after [`kill`](Self::kill), on the same ports. Does not wait until it is
+    /// ready.
     pub fn restart(&mut self) {
         self.spawn();
     }
@@ -185,7 +187,7 @@ impl Etcd {
         assert!(self.becomes_healthy(), "etcd ended");
     }
 
-    /// Whether it was not killed.
+    /// Whether the server has not been killed.
     pub fn is_running(&self) -> bool {
         self.process.is_some()
     }
@@ -196,7 +198,7 @@ impl Etcd {
         self.process.as_ref().expect("etcd is running")
     }
 
-    /// Runs etcdctl on this server and gives what it printed.
+    /// Runs etcdctl on this server and returns its output.
     #[track_caller]
     pub fn ctl(&self, arguments: &[&str]) -> String {
         let done = Command::new("etcdctl")
@@ -217,7 +219,7 @@ impl Etcd {
         self.ctl(&["put", "--", key, value]);
     }
 
-    /// The sum of a metric's samples whose names and labels begin with this.
+    /// The sum of all samples of metrics whose name and labels begin with `name`.
     #[track_caller]
     pub fn metric(&self, name: &str) -> f64 {
         let metrics = get(self.ports.metrics, "/metrics").expect("etcd tells its metrics");
@@ -225,7 +227,7 @@ impl Etcd {
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    /// The files that it wrote its log and data to.
+    /// The folder of the server's log and data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -235,7 +237,7 @@ fn is_healthy(metrics: u16) -> bool {
     get(metrics, "/health").is_some_and(|answer| answer.contains("\"health\":\"true\""))
 }
 
-/// What is found on the port for metrics, if there is an answer soon.
+/// The body of this path on the port for metrics, if the server answers soon.
 fn get(metrics: u16, path: &str) -> Option<String> {
     let answer = exchange(&format!("127.0.0.1:{metrics}"), &format!("GET {path}"), &[], b"");
     Some(answer.ok()?.text())

@@ -1,24 +1,24 @@
-//! One HTTP exchange over a connection of its own: how tests talk to a server beside what they
-//! test.
+//! One HTTP exchange on its own connection. Tests use it to talk to a server independently of the
+//! code under test.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use crate::PATIENCE;
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
     /// The status line and the headers.
     pub head: String,
-    /// What follows.
+    /// The body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// A header's value, by its name in any case.
+    /// The value of a header; its name can be in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let headers = self.head.lines().filter_map(|line| line.split_once(':'));
         let mut of_name = headers.filter(|(header, _)| header.eq_ignore_ascii_case(name));
@@ -38,12 +38,12 @@ impl Answer {
     }
 }
 
-/// Sends a request (`GET /path`) to `127.0.0.1:PORT` and gives the whole answer. The body goes with
-/// its length. Version 1.0 has the server end the answer by closing the connection.
+/// Sends a request (`GET /path`) to `127.0.0.1:PORT` and returns the whole answer. `Content-Length`
+/// is the length of the body. Version 1.0 makes the server close the connection after the answer.
 ///
 /// # Errors
 ///
-/// No connection, a silence of [`PATIENCE`], or an answer that is none.
+/// No connection, no byte within [`PATIENCE`], or an answer that is not HTTP.
 pub fn exchange(
     address: &str,
     request: &str,
@@ -64,7 +64,7 @@ pub fn exchange(
     Answer::parse(&answer).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-/// A text as a part of a path, in which `/` stays.
+/// Escapes a text as a part of a path. `/` is not escaped.
 pub fn escape(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
     let escaped = text.bytes().map(|byte| match plain(&byte) {

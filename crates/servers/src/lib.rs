@@ -1,9 +1,11 @@
-//! Real servers for tests: started on free loopback ports, broken on purpose, gone at the end.
+//! Real servers for tests: started on free loopback ports, broken on purpose, and ended with the
+//! test.
 //!
-//! Each server has a folder of its own, on memory where that is possible, and is ready when what
-//! starts it returns. [`Process`] can be killed and frozen, a [`Proxy`] spoils the network before
-//! a server, [`Certificates`] make it speak TLS. Nothing here knows confd, and everything fails by
-//! panicking: a server that is not installed is a failure that says how to install it.
+//! Each server has its own folder, in memory if possible, and is ready when the function that
+//! starts it returns. [`Process`] can be killed and frozen, a [`Proxy`] disturbs the network in
+//! front of a server, and [`Certificates`] let it speak TLS. This crate does not know confd. Every
+//! error is a panic: a server that is not installed makes the test fail with a text that says how
+//! to install it.
 
 #![expect(clippy::unwrap_used, reason = "only tests use this, and a test fails by panicking")]
 
@@ -29,16 +31,16 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up on it.
+/// The time after which a test gives up waiting for anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Ports of the loopback interface that nobody listens on.
+/// Free ports of the loopback interface.
 ///
-/// They are below those that the kernel gives to outgoing connections, one of which could take a
-/// port between the look and the server's start.
+/// They are below the range that the kernel uses for outgoing connections. A port of that range
+/// could be taken before the server listens on it.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test binaries run side by side and begin at different places.
+    // Test binaries run side by side and therefore begin at different ports.
     let start = (std::process::id() % 120) as u16 * 100;
     [(); N].map(|()| {
         loop {
@@ -60,14 +62,14 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A folder for a server's data, in memory where the system has a place for that.
+/// A folder for a server's data, in memory if the system has a file system for that.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     tempfile::Builder::new().prefix("confd-server-").tempdir_in(parent).unwrap()
 }
 
-/// A server's program that `tests/install-servers` built.
+/// The path of a server's program that `tests/install-servers` built.
 #[track_caller]
 pub fn installed(name: &str) -> PathBuf {
     let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -79,7 +81,7 @@ pub fn installed(name: &str) -> PathBuf {
     present(folder.join("bin").join(name))
 }
 
-/// The program itself, which has to be there.
+/// The program. Panics with an instruction if it does not exist.
 #[track_caller]
 fn present(program: PathBuf) -> PathBuf {
     let path = program.display();

@@ -1,4 +1,4 @@
-//! A server's process.
+//! The process of a server.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually;
 
-/// A running server, killed when this is dropped, and by the kernel when the thread that started
-/// it ends without having done so.
+/// A running server. It is killed when this is dropped; the kernel kills it if the thread that
+/// started it ends first.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -18,10 +18,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a program whose output is added to the file `log`.
+    /// Starts a program. Its output is appended to the file `log`.
     pub fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
         let output = File::options().create(true).append(true).open(log).unwrap();
-        // setpriv replaces itself by the program, so the number of the process is the server's.
+        // setpriv replaces itself by the program, so the process number is that of the server.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
@@ -31,7 +31,8 @@ impl Process {
         Process { child, log: log.to_owned() }
     }
 
-    /// Waits until a server is ready; false if it has ended instead, and then its output is shown.
+    /// Waits until a server is ready. If the server ends instead, prints its output and returns
+    /// false.
     #[track_caller]
     pub(crate) fn becomes_ready(
         process: &mut Option<Self>,
@@ -44,25 +45,25 @@ impl Process {
             ended || is_ready()
         });
         if ended && let Some(process) = process {
-            // Shown only if the test fails.
+            // Test output is shown only if the test fails.
             std::io::stderr().write_all(process.output().as_bytes()).unwrap();
         }
         !ended
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// What it wrote last.
+    /// The last part of the process's output.
     pub fn output(&self) -> String {
         let text = String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// Stops it where it is: its connections stay open and nothing answers.
+    /// Stops the process: its connections stay open, and it does not answer.
     #[track_caller]
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
@@ -70,13 +71,14 @@ impl Process {
             let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
             threads.into_iter().all(|thread| {
                 let state = fs::read_to_string(thread.unwrap().path().join("stat"));
-                // Behind the name, which is in brackets. A thread that is gone has stopped too.
+                // The state stands behind the name, which is in brackets. A thread that has ended
+                // counts as stopped.
                 state.map_or(true, |state| state.contains(") T "))
             })
         });
     }
 
-    /// Lets it go on after [`freeze`](Self::freeze).
+    /// Continues the process after [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -88,7 +90,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process can have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! A network between client and server that can be spoiled.
+//! A network between client and server that tests can disturb.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,27 +7,27 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// How often a connection looks whether something has changed for it.
+/// The time between two looks of a connection at the proxy's state.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// What happens to the bytes that pass.
+/// What happens to bytes on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Traffic {
-    /// They pass.
+    /// They are passed on.
     Flows,
-    /// They pass later, one way, and in pieces.
+    /// They are passed on after this delay, in one direction, and in small pieces.
     Slow(Duration),
-    /// They wait: connections are taken and stay open, and nothing is heard on them. What waits
-    /// passes when traffic flows again.
+    /// They wait. Connections are accepted and stay open, but carry nothing. Waiting bytes are
+    /// passed on when traffic flows again.
     Held,
-    /// They are lost: connections are taken and stay open, and one that has lost something is never
-    /// heard of again, as if a firewall had forgotten it.
+    /// They are lost. Connections are accepted and stay open. A connection that has lost bytes
+    /// carries nothing ever again, as if a firewall had forgotten it.
     Lost,
-    /// Connections are reset as soon as they are made.
+    /// Connections are reset as soon as they are accepted.
     Refused,
 }
 
-/// A forwarder of TCP connections, on a port of its own.
+/// A proxy for TCP connections, on its own port.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -38,22 +38,22 @@ pub struct Proxy {
 struct State {
     upstream: Mutex<SocketAddr>,
     traffic: Mutex<Traffic>,
-    /// Connections made before this number was reached are reset.
+    /// Connections that were accepted in an earlier era are reset.
     era: AtomicU64,
-    /// How many connections were made.
+    /// The number of accepted connections.
     connections: AtomicU64,
-    /// How many are open, and how many were at most.
+    /// The number of open connections, and the greatest number that were open at the same time.
     open: AtomicU64,
     most: AtomicU64,
-    /// How many bytes came back to clients.
+    /// The number of bytes from servers to clients.
     answered: AtomicU64,
-    /// The first lines of the HTTP requests that passed.
+    /// The first lines of the HTTP requests that were passed on.
     requests: Mutex<Vec<String>>,
     ended: AtomicU64,
 }
 
 impl Proxy {
-    /// A proxy before the server at `upstream` (`127.0.0.1:PORT`).
+    /// Starts a proxy in front of the server at `upstream` (`127.0.0.1:PORT`).
     pub fn before(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -73,17 +73,17 @@ impl Proxy {
         Proxy { address, state }
     }
 
-    /// Where clients connect, as `127.0.0.1:PORT`.
+    /// The address for clients: `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// What happens to bytes from now on.
+    /// Sets what happens to bytes from now on.
     pub fn set(&self, traffic: Traffic) {
         *self.state.traffic.lock().unwrap() = traffic;
     }
 
-    /// Has new connections lead to another server.
+    /// Connects new connections to another server.
     pub fn lead_to(&self, upstream: &str) {
         *self.state.upstream.lock().unwrap() = upstream.parse().unwrap();
     }
@@ -93,23 +93,23 @@ impl Proxy {
         self.state.era.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How many connections were made so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// How many connections were open at once, at most.
+    /// The greatest number of connections that were open at the same time.
     pub fn most_connections(&self) -> u64 {
         self.state.most.load(Ordering::SeqCst)
     }
 
-    /// How many bytes servers have sent to clients so far.
+    /// The number of bytes that servers have sent to clients so far.
     pub fn bytes(&self) -> u64 {
         self.state.answered.load(Ordering::SeqCst)
     }
 
-    /// The first lines of all requests in HTTP/1.1 that clients have sent so far, such as `GET /v1/kv/a`;
-    /// those of one connection in their order.
+    /// The first lines of all HTTP/1.1 requests that clients have sent so far, such as `GET
+    /// /v1/kv/a`. The lines of one connection are in their order.
     pub fn requests(&self) -> Vec<String> {
         self.state.requests.lock().unwrap().clone()
     }
@@ -119,7 +119,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.state.ended.store(1, Ordering::SeqCst);
         self.cut();
-        // Wakes the thread that accepts; if that fails, it has ended already.
+        // Wakes the accepting thread. If connecting fails, that thread has ended already.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -162,7 +162,7 @@ impl State {
         *self.traffic.lock().unwrap()
     }
 
-    /// Carries bytes one way until either side ends or the connection is cut.
+    /// Copies bytes in one direction until a side closes or the connection is reset.
     fn copy(
         &self,
         era: u64,
@@ -208,16 +208,16 @@ impl State {
                 break;
             }
         }
-        // Either may be closed already.
+        // Both connections can be closed already.
         let _ = to.shutdown(std::net::Shutdown::Both);
         let _ = from.shutdown(std::net::Shutdown::Both);
     }
 }
 
-/// A connection that is open, for as long as this is there.
+/// Counts an open connection until this is dropped.
 struct Open {
     state: Arc<State>,
-    /// Whether it has lost something.
+    /// Whether the connection has lost bytes.
     is_deaf: AtomicBool,
 }
 
@@ -235,12 +235,12 @@ impl Drop for Open {
     }
 }
 
-/// What one client sent of the line it is at, if that can be one of HTTP.
+/// The beginning of the line that a client is sending, if it can be a line of HTTP.
 #[derive(Default)]
 struct Lines(Vec<u8>);
 
 impl Lines {
-    /// The longest line that is looked at.
+    /// The longest line that is examined.
     const LONGEST: usize = 8 * 1024;
 
     fn hear(&mut self, bytes: &[u8], connection: &Open) {
@@ -259,7 +259,7 @@ impl Lines {
     }
 }
 
-/// Has the connection end by a reset when it is dropped.
+/// Makes the connection end with a reset when it is dropped.
 fn reset(stream: &TcpStream) {
     let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
 }

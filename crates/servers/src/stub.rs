@@ -1,5 +1,4 @@
-//! A server of HTTP that says what a test wants it to say: for answers that no real server can be
-//! brought to give.
+//! An HTTP server with answers made by the test, for answers that no real server gives on demand.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What is answered to a request's head (first line and headers): all bytes, after which the
-/// connection is closed; nothing has the connection closed at once.
+/// Makes the answer to a request from its head (first line and headers). The bytes are sent and the
+/// connection is closed. An empty answer only closes it.
 type Answer = dyn Fn(&str) -> Vec<u8> + Send + Sync;
 
-/// A server on a port of its own, until this is dropped.
+/// A server on its own port, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Stub {
     address: SocketAddr,
@@ -25,8 +24,8 @@ struct Shared {
 }
 
 impl Stub {
-    /// Starts a server that answers each request by this function. It is called on a thread of the
-    /// connection and may take its time. Requests may have no body.
+    /// Starts a server that answers each request with this function. It runs on the connection's
+    /// thread and can block. Requests must not have a body.
     pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -44,7 +43,7 @@ impl Stub {
         stub
     }
 
-    /// Where clients connect, as `127.0.0.1:PORT`.
+    /// The address for clients: `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
@@ -58,7 +57,7 @@ impl Stub {
 impl Drop for Stub {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts; if that fails, it has ended already.
+        // Wakes the accepting thread. If connecting fails, that thread has ended already.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -70,12 +69,12 @@ impl Shared {
         while !head.ends_with("\r\n\r\n") {
             match reader.read_line(&mut head) {
                 Ok(1..) => {}
-                // It was connected to and nothing was asked.
+                // The client connected but sent no request.
                 _ => return,
             }
         }
         self.heads.lock().unwrap().push(head.clone());
-        // The client may have given up.
+        // The client can have closed the connection.
         let _ = client.write_all(&answer(&head));
     }
 }

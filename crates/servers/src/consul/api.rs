@@ -1,4 +1,4 @@
-//! What a test asks of a server by its HTTP API: keys, and who may see them.
+//! Consul's HTTP API as tests use it: keys, and tokens for them.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,28 +10,29 @@ use serde_json::{Value, json};
 use super::{Consul, ask};
 use crate::http::{Answer, escape};
 
-/// How many operations one transaction may have.
+/// The most operations of one transaction.
 const OPERATIONS: usize = 64;
 
-/// A token that somebody may ask with.
+/// A token for requests.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// What is sent.
+    /// The secret that requests carry.
     pub secret: String,
     accessor: String,
 }
 
 impl Consul {
-    /// Asks the HTTP API (`PUT /v1/kv/a`), in the name of [`MASTER`](super::MASTER).
+    /// Sends a request to the HTTP API (`PUT /v1/kv/a`) with the token [`MASTER`](super::MASTER).
     ///
     /// # Errors
     ///
-    /// No answer.
+    /// There is no answer.
     pub fn try_ask(&self, request: &str, body: &[u8]) -> io::Result<Answer> {
         ask(self.ports.http, request, body)
     }
 
-    /// Asks the HTTP API (`PUT /v1/kv/a`), in the name of [`MASTER`](super::MASTER), and expects success.
+    /// Sends a request to the HTTP API (`PUT /v1/kv/a`) with the token [`MASTER`](super::MASTER).
+    /// Panics if it fails.
     #[track_caller]
     pub fn ask(&self, request: &str, body: &[u8]) -> Answer {
         let answer = self.try_ask(request, body).unwrap_or_else(|why| panic!("{request}: {why}"));
@@ -39,14 +40,14 @@ impl Consul {
         answer
     }
 
-    /// Sets a key. Consul's keys have no slash at their beginning.
+    /// Sets a key. Keys of Consul do not begin with a slash.
     #[track_caller]
     pub fn put(&self, key: &str, value: impl AsRef<[u8]>) {
         let answer = self.ask(&format!("PUT /v1/kv/{}", escape(key)), value.as_ref());
         assert_eq!(answer.text().trim(), "true", "{key} is not set");
     }
 
-    /// Sets many keys, in few requests.
+    /// Sets many keys with few requests.
     #[track_caller]
     pub fn put_all<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let set = |(key, value): (&str, &str)| json!({"KV": {"Verb": "set", "Key": key, "Value": STANDARD.encode(value)}});
@@ -81,8 +82,8 @@ impl Consul {
         answer.map_or_else(Vec::new, |answer| serde_json::from_slice(&answer.body).unwrap())
     }
 
-    /// The index as of which all keys that begin with `head` are read: what a blocking query on
-    /// them begins from.
+    /// The index at which all keys that begin with `head` are read now. A blocking query on them
+    /// starts from it.
     #[track_caller]
     pub fn index(&self, head: &str) -> u64 {
         let request = format!("GET /v1/kv/{}?recurse", escape(head));
@@ -91,8 +92,8 @@ impl Consul {
         index.unwrap_or_else(|| panic!("{request}: no index in {}", answer.head))
     }
 
-    /// Makes a token that may do what these rules allow, in Consul's language: `key_prefix "app/"
-    /// { policy = "read" }`.
+    /// Creates a token with these rules, in Consul's language: `key_prefix "app/" { policy = "read"
+    /// }`.
     #[track_caller]
     pub fn token(&self, rules: &str) -> Token {
         let made = self.ask("PUT /v1/acl/token", &json_bytes(&self.policy(rules)));
@@ -101,7 +102,7 @@ impl Consul {
         Token { secret: field("SecretID"), accessor: field("AccessorID") }
     }
 
-    /// Makes a token again that was [revoked](Self::revoke).
+    /// Creates a token again that was [revoked](Self::revoke).
     #[track_caller]
     pub fn restore(&self, token: &Token, rules: &str) {
         let mut wanted = self.policy(rules);
@@ -116,7 +117,7 @@ impl Consul {
         self.ask(&format!("DELETE /v1/acl/token/{}", token.accessor), b"");
     }
 
-    /// Makes a policy, and gives the request for a token that has it.
+    /// Creates a policy and returns the request for a token with it.
     #[track_caller]
     fn policy(&self, rules: &str) -> Value {
         static NEXT: AtomicUsize = AtomicUsize::new(0);

@@ -1,11 +1,11 @@
-//! What is said to a server at its start, in HCL.
+//! The settings of a server, in HCL.
 
 use std::path::Path;
 
 use super::{MASTER, Ports, Storage};
 use crate::Certificates;
 
-/// What all of them are told.
+/// The settings that all servers have.
 pub(super) fn common(ports: Ports) -> String {
     let Ports { http, server: raft, gossip, .. } = ports;
     format!(
@@ -35,7 +35,7 @@ pub(super) fn common(ports: Ports) -> String {
     )
 }
 
-/// Where it has its data.
+/// The settings for a server's storage.
 pub(super) fn own(storage: Storage, data: &Path) -> String {
     let data = data.display();
     match storage {
@@ -52,7 +52,7 @@ pub(super) fn own(storage: Storage, data: &Path) -> String {
     }
 }
 
-/// Nobody may do anything without a token.
+/// The settings that deny everything to requests without a token.
 pub(super) fn acl() -> String {
     format!(
         r#"
@@ -68,7 +68,7 @@ pub(super) fn acl() -> String {
     )
 }
 
-/// TLS with these certificates, which clients have to have too.
+/// The settings for TLS with these certificates. Clients must have one too.
 pub(super) fn tls(ports: Ports, certificates: &Certificates) -> String {
     let file = |name| certificates.path(name).display().to_string();
     let (ca, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
@@ -88,7 +88,7 @@ pub(super) fn tls(ports: Ports, certificates: &Certificates) -> String {
     )
 }
 
-/// To whom it belongs.
+/// The settings for joining these members.
 pub(super) fn joining(members: impl IntoIterator<Item = Ports>) -> String {
     let address = |member: Ports| format!("\"127.0.0.1:{}\"", member.gossip);
     let members = members.into_iter().map(address).collect::<Vec<_>>().join(", ");

@@ -1,4 +1,4 @@
-//! Each thing that other tests rely on, with a real server.
+//! Tests, with real servers, of everything that other tests rely on.
 
 use std::time::Duration;
 
