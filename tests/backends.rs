@@ -1,4 +1,5 @@
-//! The backends as a user of confd sees them: what is asked, what comes back.
+//! The backends as a user of confd sees them: the keys that are asked for, and the values that
+//! templates get.
 
 mod consul;
 mod env;

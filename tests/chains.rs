@@ -1,7 +1,7 @@
-//! The folders in `examples/`, run as they are: a store, confd and a load balancer together.
+//! The folders in `examples/`, run unchanged: a store, confd and a load balancer together.
 //!
-//! Services are real processes that register themselves; a load goes on while they come, go and
-//! die. What has to hold is the same for every chain, and is in [`scenarios`].
+//! The services are real processes that register themselves. A load runs while services start, stop
+//! and die. [`scenarios`] has what must be true for every chain.
 
 mod balancer;
 mod load;
@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 
 use crate::support::Run;
 
-/// One of the examples: which folder, and which store its load balancer and services know.
+/// An example: its folder, and the store that its load balancer and services use.
 #[derive(Clone, Copy, Debug)]
 struct Chain {
     /// The folder in `examples/`.
     example: &'static str,
     kind: store::Kind,
-    /// What its load balancer says, and only it, when it finds a service that has no address.
+    /// The load balancer's own words for a service without an address, which occur in no other
+    /// message.
     refusal: &'static str,
 }
 
@@ -40,7 +41,7 @@ const CONSUL_NGINX: Chain =
     Chain { example: "consul-nginx", kind: store::Kind::Consul, refusal: ETCD_NGINX.refusal };
 
 impl Chain {
-    /// The load balancer's name, which is that of its processes.
+    /// The name of the load balancer, and of its processes.
     fn balancer(self) -> &'static str {
         self.example.rsplit('-').next().unwrap()
     }
@@ -51,7 +52,7 @@ fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
 }
 
-/// A script in `examples/`, which finds our confd and the servers.
+/// A script in `examples/`, with our confd and the servers in its `PATH`.
 fn script(path: &str, folder: &Path) -> Run {
     let ours = Path::new(env!("CARGO_BIN_EXE_confd")).parent().unwrap().display();
     let path_of_tests = std::env::var("PATH").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! confd.toml, environment and flags: what each may say, and which of them wins.
+//! confd.toml, environment and flags: what each can set, and which of them wins.
 
 use std::fs;
 
@@ -6,17 +6,17 @@ use rustix::process::Signal;
 
 use crate::support::{Daemon, Ended, Sandbox};
 
-/// The backends of confd that this one does not have yet.
+/// The backends of Go confd that do not exist here yet.
 const ABSENT: &[&str] = &["dynamodb", "rancher", "redis", "ssm", "vault", "zookeeper"];
 
-/// A sandbox with a confd.toml, and one resource that prints every pair at the top.
+/// A sandbox with a confd.toml, and one resource that prints every pair at the top level.
 fn configured(toml: &str) -> Sandbox {
     let sandbox = Sandbox::rendering("{{range gets \"/*\"}}{{.Key}}={{.Value}} {{end}}");
     sandbox.write("confd.toml", toml);
     sandbox
 }
 
-/// The log of a run that the configuration does not let begin.
+/// The log of a run whose configuration is refused.
 fn refused(toml: &str) -> Vec<String> {
     let sandbox = configured(toml);
     let ended = sandbox.onetime().fails();
@@ -24,7 +24,7 @@ fn refused(toml: &str) -> Vec<String> {
     ended.log()
 }
 
-/// A run with its confd.toml and these arguments, and nothing else.
+/// Runs confd with its confd.toml and only these arguments.
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Ended {
     sandbox.bare(&["-config-file", "confd.toml"]).arguments(arguments).run()
 }

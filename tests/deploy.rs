@@ -9,12 +9,12 @@ mod targets;
 
 use crate::support::{Ended, Sandbox};
 
-/// The destination of the resource `app`, as the log has it.
+/// The destination of the resource `app`, as the log shows it.
 fn dest(sandbox: &Sandbox) -> String {
     sandbox.path("out/app").display().to_string()
 }
 
-/// The log lines about a destination: what is logged from its comparison on.
+/// The log lines about a destination, from its comparison on.
 fn told(ended: &Ended) -> Vec<String> {
     let opening = ["INFO Backend", "INFO Starting confd"];
     ended
@@ -24,7 +24,7 @@ fn told(ended: &Ended) -> Vec<String> {
         .collect()
 }
 
-/// A tree whose destination exists with other content, and has these commands.
+/// A tree whose destination exists with other content, with these commands in its resource.
 fn outdated(commands: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "new", commands);
@@ -32,7 +32,7 @@ fn outdated(commands: &str) -> Sandbox {
     sandbox
 }
 
-/// Whether a name is that of a stage file of `of`: a dot, the name and up to ten digits.
+/// Whether a name is that of a staged file for `of`: a dot, the name and up to ten digits.
 fn is_stage_name(name: &str, of: &str) -> bool {
     let digits = name.strip_prefix('.').and_then(|name| name.strip_prefix(of));
     digits.is_some_and(|digits| {

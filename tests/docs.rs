@@ -1,4 +1,4 @@
-//! The documents' examples: each is run, and gives what the document says.
+//! The examples in the documents: each is run and must give what the document says.
 
 mod examples;
 mod moving;
@@ -15,13 +15,13 @@ fn document(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The examples of a document, each of which has to be whole.
+/// The examples of a document, all of which must be complete.
 #[track_caller]
 fn examples_of(name: &str) -> Vec<Example> {
     examples::read(&document(name)).unwrap_or_else(|faults| panic!("{}", report(name, &faults)))
 }
 
-/// Runs a document's examples and expects of each what it says.
+/// Runs a document's examples and compares the results with those in the document.
 #[track_caller]
 fn holds(name: &str) {
     let examples = examples_of(name);
@@ -35,7 +35,7 @@ fn report(name: &str, faults: &[(usize, String)]) -> String {
     lines.collect()
 }
 
-/// Whether a template calls a function: its name stands there as a word of its own.
+/// Whether a template calls a function: whether the name occurs in it as a word.
 fn calls(template: &str, function: &str) -> bool {
     let of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
     template.split(|c| !of_name(c)).any(|word| word == function)
@@ -57,7 +57,7 @@ fn every_recipe_of_the_cookbook_gives_what_it_says() {
 }
 
 /// The signatures in the entry of a function: in its first block, behind the name of a language or
-/// below one another.
+/// one below the other.
 fn signatures<'a>(reference: &'a str, function: &str) -> Vec<&'a str> {
     let heading = format!("`{function}`");
     let is_entry = |entry: &&str| entry.lines().next().is_some_and(|line| line.contains(&heading));
@@ -66,10 +66,10 @@ fn signatures<'a>(reference: &'a str, function: &str) -> Vec<&'a str> {
     block.lines().filter_map(|line| line.get("Tera  ".len()..)).collect()
 }
 
-/// The names of the arguments in Tera's form of a signature, `name(a=A, [b=B])`.
+/// The argument names in Tera's form of a signature, `name(a=A, [b=B])`.
 fn arguments(signature: &str) -> impl Iterator<Item = &str> {
     let words = signature.split(['(', ' ', '[']);
-    // `map` takes any.
+    // `map` takes arguments of any name.
     words.filter_map(|word| Some(word.split_once('=')?.0)).filter(|name| *name != "NAME")
 }
 
@@ -178,7 +178,7 @@ check_cmd = "grep -q 2 {{.src}}"
 fn an_example_that_is_wrong_is_found_with_its_line() {
     let faults = trial::faults(&examples::read(WRONG).unwrap());
     let lines: Vec<_> = faults.iter().map(|(line, _)| *line).collect();
-    // The error lacks its excerpt, and the check of the last one fails.
+    // The error has no excerpt in the document, and the check of the last example fails.
     assert_eq!(lines, [5, 6, 7, 8, 9, 11, 19, 32], "{faults:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{Ended, Sandbox};
 
-/// The lines of the log from the first event of this level to the next event.
+/// The lines of the log from the first message of this level up to the next message.
 fn event(ended: &Ended, level: &str) -> Vec<String> {
     let header = format!("]: {level} ");
     let lines = ended.stderr.lines().skip_while(|line| !line.contains(&header));
@@ -38,7 +38,7 @@ fn a_failed_template_shows_its_line_below_the_error() {
         "    = did you mean \"/app/name\"?",
     ];
     assert_eq!(excerpt, expected);
-    // The last failure is told again when the process ends; the place is not.
+    // The last failure is logged again when the process ends, without its place.
     assert_eq!(event(&ended, "FATAL").len(), 1);
 }
 

@@ -1,5 +1,5 @@
-//! Killed processes, full disks, read-only folders, hostile input: what is lost is nothing, and
-//! what is said names the thing.
+//! Killed processes, full disks, read-only folders, hostile input: nothing is lost, and the
+//! messages name what is wrong.
 
 mod disks;
 mod input;
@@ -8,7 +8,7 @@ mod signals;
 
 use crate::support::Ended;
 
-/// Expects an error in the log that has all these parts.
+/// Expects an error in the log that contains all these parts.
 #[track_caller]
 fn says(ended: &Ended, parts: &[&str]) {
     let found =

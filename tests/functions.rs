@@ -1,6 +1,6 @@
 //! Template functions and the language, as a user of confd sees them, and their errors.
 //!
-//! Each test is a table of templates that are all rendered in one run. Results and error texts
+//! Each test is a table of templates, which are all rendered in one run. Results and error texts
 //! are those of Go's text/template (as of Go 1.27) and of confd 0.16.
 
 mod calc;
@@ -15,7 +15,7 @@ use std::fs;
 
 use crate::support::{Ended, Run, Sandbox};
 
-/// Keys that most tables use.
+/// The keys that most tables use.
 const KEYS: &str = r#"
 a: "1"
 app: { a: "2", b: { c: "3" } }
@@ -28,7 +28,7 @@ fn gives(yaml: &str, cases: &[(&str, &str)]) {
     gives_when(yaml, cases, |run| run);
 }
 
-/// [`gives`], with changes to the run.
+/// Like [`gives`], with changes to the run.
 #[track_caller]
 fn gives_when(yaml: &str, cases: &[(&str, &str)], change: impl FnOnce(Run) -> Run) {
     let sandbox = with_templates(cases.iter().map(|(template, _)| *template));
@@ -44,8 +44,8 @@ fn gives_when(yaml: &str, cases: &[(&str, &str)], change: impl FnOnce(Run) -> Ru
 
 /// Renders every template in one run and expects that each fails while it is executed.
 ///
-/// An error is written without what is the same in all of them: `1:2 <x>: why` is the log line
-/// `ERROR template: NAME:1:2: executing "NAME" at <x>: why`.
+/// An error is written without the parts that are the same in all errors: `1:2 <x>: why` is the log
+/// line `ERROR template: NAME:1:2: executing "NAME" at <x>: why`.
 #[track_caller]
 fn fails(yaml: &str, cases: &[(&str, &str)]) {
     refuses(yaml, cases, |_, name, error| {
@@ -56,8 +56,8 @@ fn fails(yaml: &str, cases: &[(&str, &str)]) {
 
 /// Renders every template in one run and expects that none can be parsed.
 ///
-/// An error `1: why` is the log line
-/// `ERROR Unable to process template <path>, template: NAME:1: why`.
+/// An error `1: why` is the log line `ERROR Unable to process template <path>, template: NAME:1:
+/// why`.
 #[track_caller]
 fn cannot_be_parsed(cases: &[(&str, &str)]) {
     refuses("{}", cases, |sandbox, name, error| {
@@ -81,7 +81,7 @@ fn refuses(yaml: &str, cases: &[(&str, &str)], line: impl Fn(&Sandbox, &str, &st
         assert_eq!(error, expected, "{template}");
     }
     assert_eq!(errors.len(), cases.len(), "{}", ended.stderr);
-    // Go's confd ends with the last error, and so do we.
+    // The run ends with the last error, as Go confd does.
     ended.expect(&expected.last().unwrap().replacen("ERROR", "FATAL", 1));
     assert_eq!(sandbox.list("out"), [""; 0], "no result and no stage file");
 }
@@ -95,7 +95,7 @@ fn with_templates<'a>(templates: impl Iterator<Item = &'a str>) -> Sandbox {
     sandbox
 }
 
-/// The name of the nth resource; in byte order they are in the order of their numbers.
+/// The name of resource number `nth`. The byte order of the names is that of the numbers.
 fn name(nth: usize) -> String {
     format!("t{nth:03}")
 }

@@ -1,8 +1,8 @@
-//! confd's own integration suite: five resources, one set of data, the same bytes from every
-//! backend.
+//! confd's own integration suite: five resources and one set of data, with the same result from
+//! every backend.
 //!
-//! The tree is `integration/confdir`, what has to come out of it `integration/expected`. The
-//! results go to the working folder, which is a sandbox.
+//! The tree is `integration/confdir`, the expected results are in `integration/expected`. The
+//! results are written to the working folder, which is a sandbox.
 
 use std::{fs, path::PathBuf};
 
@@ -31,12 +31,12 @@ const VARIABLES: &[(&str, &str)] = &[
     ("PREFIX_UPSTREAM_APP2", "10.0.1.11:8080"),
 ];
 
-/// Where the suite's files are.
+/// The path of a file of the suite.
 fn suite(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/integration").join(name)
 }
 
-/// confd on the suite's tree, as the suite invokes it.
+/// confd on the suite's tree, with the suite's flags.
 fn confd(sandbox: &Sandbox, mode: &[&str]) -> Run {
     let confdir = suite("confdir");
     let run = sandbox.bare(mode).arguments(&[
@@ -61,7 +61,7 @@ fn from_files(sandbox: &Sandbox, mode: &[&str]) -> Run {
     confd(sandbox, mode).arguments(&["--backend", "file"]).arguments(&files).arguments(&["--watch"])
 }
 
-/// Compares all five results, byte by byte.
+/// Compares all five results byte by byte.
 #[track_caller]
 fn expect_results(sandbox: &Sandbox, nested: &str) {
     for (name, expected) in [
@@ -151,7 +151,7 @@ fn the_interval_mode_gives_the_same_files() {
     expect_results(&sandbox, "nested-tree.conf");
 }
 
-/// The sums that `md5sum` gives of what Go confd writes.
+/// The MD5 sums of the files that Go confd writes.
 #[test]
 fn the_results_have_the_sums_of_those_of_go_confd() {
     let sandbox = Sandbox::new();

@@ -11,11 +11,11 @@ use std::{
 
 use crate::support::{Ended, Sandbox, is_excerpt, needs_root};
 
-/// What `md5sum` says of `old` and of `new`.
+/// The MD5 sums of `old` and of `new`.
 const MD5: (&str, &str) = ("149603e6c03516362a8da23f624db945", "22af645d1859cb5ca6da0c484f1f37ea");
 
-/// A sandbox that gives all levels something to say: one resource that is only looked at,
-/// because of `-noop`, and one that fails.
+/// A sandbox whose run logs messages of all levels: one resource that `-noop` does not write, and
+/// one that fails.
 fn noisy() -> Sandbox {
     let sandbox = Sandbox::rendering("x");
     sandbox.resource("bad", "{{getv \"/nokey\"}}", "");
@@ -35,7 +35,7 @@ fn levels(ended: &Ended) -> Vec<String> {
 const START: [&str; 3] =
     ["INFO Backend set to env", "INFO Starting confd", "INFO Backend source(s) set to "];
 
-/// [`START`] and `lines`.
+/// [`START`], followed by `lines`.
 fn started(lines: &[String]) -> Vec<String> {
     START.iter().map(ToString::to_string).chain(lines.iter().cloned()).collect()
 }
@@ -89,7 +89,7 @@ fn times_are_local_and_in_whole_seconds() {
     }
 }
 
-/// The file of a zone whose clocks are always `offset` seconds ahead of UTC (RFC 9636, version 1).
+/// A zone file (RFC 9636, version 1) for a zone that is always `offset` seconds ahead of UTC.
 fn zone_file(offset: i32) -> Vec<u8> {
     let mut file = b"TZif".to_vec();
     file.resize(20, 0); // version 1 and what is reserved

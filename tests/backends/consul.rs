@@ -9,11 +9,11 @@ use servers::{Consul, Proxy, Stub};
 
 use crate::support::{Daemon, Run, Sandbox, eventually};
 
-/// A resource that prints the pairs below `/app`, and all that begin so.
+/// A resource that prints the pairs below `/app`, and all other pairs whose keys begin with it.
 const DUMP: &str = "{{range gets \"/app*\"}}{{.Key}}={{.Value}} {{end}}\
                     {{range gets \"/app/*\"}}{{.Key}}={{.Value}} {{end}}";
 
-/// One resource, which asks for these keys, in TOML.
+/// A sandbox with one resource that asks for these keys, written in TOML.
 fn asking_for(keys: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("templates/app", DUMP);
@@ -22,7 +22,7 @@ fn asking_for(keys: &str) -> Sandbox {
     sandbox
 }
 
-/// One resource, which asks for the key `/app`.
+/// A sandbox with one resource that asks for the key `/app`.
 fn asking() -> Sandbox {
     asking_for("['/app']")
 }
@@ -36,7 +36,7 @@ fn watching(sandbox: &Sandbox, node: &str, more: &[&str]) -> Daemon {
     Daemon::start(run.arguments(more), sandbox.path("log"))
 }
 
-/// What a server that knows no key says, whatever it is asked for.
+/// The answer of a server without keys, to any request.
 fn no_key() -> Vec<u8> {
     b"HTTP/1.1 404 Not Found\r\nX-Consul-Index: 1\r\nX-Consul-KnownLeader: true\r\n\
       Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -54,7 +54,7 @@ fn a_key_stands_for_all_that_begin_with_its_text() {
     }
     let sandbox = asking_for("['/app/']");
     onetime(&sandbox, &server.address()).ok();
-    // A key's slash at the end counts for nothing, as with every backend.
+    // A slash at the end of a key is ignored, as with every backend.
     assert_eq!(sandbox.output(), "/app=0 /apple=2 /app/a=1 ");
 }
 
@@ -83,7 +83,8 @@ fn a_folder_and_an_empty_value_are_empty_keys() {
     let sandbox = asking();
     onetime(&sandbox, &server.address()).ok();
     assert_eq!(sandbox.output(), "/app= /app/empty= ");
-    // A folder and a key of one name are one key to a template; the folder is listed last.
+    // The key `app` and the folder `app/` are one key to a template. The folder sorts last, so its
+    // value counts.
     server.put("app", "1");
     onetime(&sandbox, &server.address()).ok();
     assert_eq!(sandbox.output(), "/app= /app/empty= ");
@@ -102,7 +103,7 @@ fn values_are_bytes() {
 #[test]
 fn a_key_may_have_letters_that_mean_something_in_an_address() {
     let server = Consul::start();
-    // Consul does not take a percent sign together with a space.
+    // Consul refuses a percent sign together with a space.
     for key in ["app/a b?c#d&e=\u{e9}+", "app/d%41"] {
         server.put(key, "1");
         let sandbox = asking_for(&format!("['/{key}']"));
@@ -137,7 +138,7 @@ fn a_node_says_by_its_scheme_how_it_is_talked_to() {
         (server.address(), &[][..]),
         (server.address(), &["-scheme", "http"]),
         (server.url(), &[]),
-        // The node's own wins.
+        // The scheme of the node wins over the flag.
         (server.url(), &["-scheme", "https"]),
     ] {
         let sandbox = asking();
@@ -220,7 +221,7 @@ fn a_server_that_is_down_at_the_start_is_waited_for() {
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 
-/// Two resources: `a` and `b` with the keys `/a` and `/b`.
+/// Two resources, `a` and `b`, with the keys `/a` and `/b`.
 fn two() -> Sandbox {
     let sandbox = Sandbox::new();
     for name in ["a", "b"] {
@@ -244,7 +245,7 @@ fn a_write_elsewhere_wakes_nobody_and_asks_for_nothing() {
     };
     becomes("out/a", "1");
     becomes("out/b", "1");
-    // A change of a key comes after everything that was asked for before it.
+    // The change of a key is seen after everything that was asked for before it.
     server.put("b/v", "2");
     becomes("out/b", "2");
     let passes = |log: &str| log.matches("Comparing candidate config to").count();
@@ -281,7 +282,7 @@ fn a_thousand_resources_need_no_more_than_32_connections() {
         eventually("a change is there", || is(number, "1"));
     }
     assert!((2..499).all(|number| is(number, "0")));
-    // Every query waits again, and none is woken by what nobody asks for.
+    // All queries wait again, and no query is woken by a key that no resource asks for.
     let mut asked = 0;
     eventually("no more is asked", || {
         std::thread::sleep(Duration::from_millis(300));

@@ -4,12 +4,13 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _};
 
 use crate::support::{Run, Sandbox};
 
-/// Prints the pairs below `/`, `/…/` and `/…/…/`, a line each, keys and values in brackets.
+/// Prints the pairs below `/`, `/…/` and `/…/…/`, one in each line, with keys and values in
+/// brackets.
 const DUMP: &str = "{{range gets \"/*\"}}[{{.Key}}] [{{.Value}}]\n{{end}}\
                     {{range gets \"/*/*\"}}[{{.Key}}] [{{.Value}}]\n{{end}}\
                     {{range gets \"/*/*/*\"}}[{{.Key}}] [{{.Value}}]\n{{end}}";
 
-/// What a resource with these keys gets from these variables; `PATH` is left out.
+/// What a resource with these keys gets from these variables. `PATH` is left out.
 fn read(keys: &str, variables: &[(&str, &str)]) -> String {
     let sandbox = asking(keys);
     let run: Run =

@@ -5,11 +5,11 @@ use servers::{Certificates, Etcd, Release};
 
 use crate::support::{Daemon, Run, Sandbox, eventually};
 
-/// A resource that prints the pairs below `/app`, and that of `/apple` if it is there.
+/// A resource that prints the pairs below `/app`, and the pair of `/apple` if it exists.
 const DUMP: &str = "{{range gets \"/app*\"}}{{.Key}}={{.Value}} {{end}}\
                     {{range gets \"/app/*\"}}{{.Key}}={{.Value}} {{end}}";
 
-/// One resource, which asks for the key `/app`.
+/// A sandbox with one resource that asks for the key `/app`.
 fn asking() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("templates/app", DUMP);
@@ -22,7 +22,7 @@ fn onetime(sandbox: &Sandbox, backend: &str, node: &str) -> Run {
     sandbox.confd(&["-onetime", "-backend", backend, "-node", node])
 }
 
-/// A server that lets nobody in but `root` (password `secret`).
+/// A server that accepts only the user `root` (password `secret`).
 fn with_users(release: Release) -> Etcd {
     let server = Etcd::start_with(release, &["--bcrypt-cost", "4"]);
     server.put("/app/a", "1");

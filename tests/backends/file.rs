@@ -9,20 +9,20 @@ use rustix::process::Signal;
 
 use crate::support::{Daemon, Ended, Run, Sandbox, eventually};
 
-/// Prints all pairs down to the fourth level, as `key=value` with a bar between them.
+/// Prints all pairs down to the fourth level, as `key=value` with bars between them.
 const DUMP: &str = "{{range gets \"/*\"}}{{.Key}}={{.Value}}|{{end}}\
                     {{range gets \"/*/*\"}}{{.Key}}={{.Value}}|{{end}}\
                     {{range gets \"/*/*/*\"}}{{.Key}}={{.Value}}|{{end}}\
                     {{range gets \"/*/*/*/*\"}}{{.Key}}={{.Value}}|{{end}}";
 
-/// The pairs that a document gives.
+/// The pairs of a document.
 fn pairs(document: &str) -> String {
     let sandbox = Sandbox::rendering(DUMP);
     sandbox.onetime_with(document).ok();
     sandbox.output()
 }
 
-/// The value of the key `v` in `v: TEXT`, or a dash if there is none.
+/// The value of the key `v` in the document `v: TEXT`, or a dash if the key does not exist.
 fn value(text: &str) -> String {
     let sandbox = Sandbox::rendering("{{if exists \"/v\"}}{{getv \"/v\"}}{{else}}-{{end}}");
     sandbox.onetime_with(&format!("v: {text}\n")).ok();
@@ -34,7 +34,7 @@ fn pass(sandbox: &Sandbox, arguments: &[&str]) -> Ended {
     sandbox.confd(&["-onetime", "-backend", "file"]).arguments(arguments).run()
 }
 
-/// The pairs in these files or folders, which can be read.
+/// The pairs in these files or folders, which must be readable.
 fn pairs_in(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let ended = pass(sandbox, arguments);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -59,7 +59,7 @@ fn json_is_yaml() {
 #[test]
 fn values_are_formatted_as_confd_formats_them() {
     for (text, formatted) in [
-        // Text is itself.
+        // Text stays as it is.
         ("text", "text"),
         ("\"0644\"", "0644"),
         ("'yes'", "yes"),
@@ -81,7 +81,7 @@ fn values_are_formatted_as_confd_formats_them() {
         ("9223372036854775808", "-"),
         ("18446744073709551615", "-"),
         ("18446744073709551616", "18446744073709552000"),
-        // Other numbers are as short as can be, without an exponent.
+        // Floats are written as short as possible, without an exponent.
         ("1.50", "1.5"),
         ("1e3", "1000"),
         ("1.0", "1"),
@@ -100,7 +100,7 @@ fn values_are_formatted_as_confd_formats_them() {
         ("no", "false"),
         ("Off", "false"),
         ("n", "false"),
-        // Nothing is no key.
+        // An empty value gives no key.
         ("null", "-"),
         ("~", "-"),
         ("", "-"),
@@ -309,7 +309,7 @@ fn a_document_without_a_mapping_at_the_top_fails_as_in_confd() {
     }
 }
 
-/// confd in watch mode on `data`, which renders `/v`.
+/// confd in watch mode on `data`, with a resource that renders `/v`.
 fn watching(sandbox: &Sandbox, change: impl FnOnce(Run) -> Run) -> Daemon {
     let run = sandbox.confd(&["-watch", "-backend", "file", "-file", "data"]);
     Daemon::start(change(run), sandbox.path("log"))
@@ -350,7 +350,7 @@ fn files_that_are_replaced_in_any_way_are_followed() {
 #[test]
 fn a_mounted_config_map_is_followed_from_version_to_version() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
-    // As a kubelet does: a folder for each version, and a link that is swapped.
+    // As a kubelet does it: a folder for each version, and a link that is swapped.
     let publish = |version: &str| {
         let folder = format!("..{version}");
         sandbox.write(&format!("data/{folder}/app.yaml"), format!("v: {version}"));
@@ -372,7 +372,7 @@ fn a_mounted_config_map_is_followed_from_version_to_version() {
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 
-/// confd on `path` in watch mode, where no more than `limit` folders can be watched.
+/// confd in watch mode on `path`, where at most `limit` folders can be watched by inotify.
 fn limited(sandbox: &Sandbox, path: &str, limit: usize, more: &[&str]) -> Daemon {
     let script = format!("echo {limit} > /proc/sys/user/max_inotify_watches; exec \"$@\"");
     let run = sandbox.confd(&["-watch", "-backend", "file", "-file", path]);
@@ -386,7 +386,7 @@ fn warnings(log: &str) -> usize {
 #[test]
 fn where_inotify_is_used_up_files_are_polled() {
     for path in ["data", "data/folder", "data/folder/a.yaml"] {
-        // There are two folders to be watched.
+        // Two folders have to be watched.
         for limit in [2, 1, 0] {
             let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
             sandbox.write("data/folder/a.yaml", "v: 0");

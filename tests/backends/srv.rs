@@ -1,4 +1,4 @@
-//! Nodes that an SRV record names.
+//! Nodes from an SRV record.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ _consul._tcp.example.test. SRV 1 5 1005 a.example.test.
 other.example.test. SRV 1 5 1004 b.example.test.",
 };
 
-/// A pass where no node answers.
+/// Runs a pass in which no node answers.
 fn asking(flags: &[&str]) -> Ended {
     let sandbox = Sandbox::rendering("x");
     let ended = sandbox.confd(&["-onetime"]).arguments(flags).run_in(&sandbox, NETWORK);
@@ -102,7 +102,7 @@ fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
         daemon.wait_for("WARNING the configuration in use stays");
         servers[1].put("/v", "three");
         eventually("the node in use is still followed", || sandbox.output() == "three");
-        // The same nodes are no news.
+        // If the nodes are the same, nothing is logged.
         let news = || daemon.stderr().matches("Backend source(s) set to").count();
         let before = news();
         name(&servers[1]);
@@ -116,7 +116,7 @@ fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
 #[test]
 fn a_signal_ends_the_start_while_a_name_server_is_waited_for() {
     let sandbox = Sandbox::rendering("x");
-    // A network that swallows everything.
+    // A network in which all packets are lost.
     sandbox.write("resolv.conf", "nameserver 192.0.2.1\n");
     let script = "ip link set lo up; ip link add eth0 type veth peer name peer
         ip link set eth0 up; ip link set peer up; ip addr add 192.0.2.2/24 dev eth0

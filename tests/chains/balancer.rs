@@ -1,4 +1,4 @@
-//! A load balancer's container: the entrypoint of an example, without the container.
+//! The container of a load balancer: the entrypoint of an example, without a container around it.
 
 use rustix::process::Signal;
 use servers::free_ports;
@@ -7,7 +7,7 @@ use super::{Chain, script, store::Store};
 use crate::support::{Daemon, Ended, Sandbox, eventually};
 
 pub(super) struct Balancer {
-    /// Where it listens.
+    /// The address where it listens.
     pub(super) address: String,
     chain: Chain,
     daemon: Daemon,
@@ -15,12 +15,12 @@ pub(super) struct Balancer {
 }
 
 impl Balancer {
-    /// Starts the entrypoint, and waits for nothing.
+    /// Starts the entrypoint. Does not wait until it is ready.
     pub(super) fn start(chain: Chain, store: &Store) -> Self {
         Self::start_with(chain, store, "-watch")
     }
 
-    /// Starts the entrypoint with other flags for the confd that goes on.
+    /// Starts the entrypoint with other flags for the confd that keeps running.
     pub(super) fn start_with(chain: Chain, store: &Store, follow: &str) -> Self {
         let folder = Sandbox::new();
         let [port] = free_ports();
@@ -35,18 +35,18 @@ impl Balancer {
         Self { address, chain, daemon, folder }
     }
 
-    /// What the entrypoint, confd and the load balancer have said.
+    /// The output of the entrypoint, confd and the load balancer.
     pub(super) fn log(&self) -> String {
         self.daemon.stderr()
     }
 
-    /// Waits until this has been said.
+    /// Waits until the output contains this text.
     #[track_caller]
     pub(super) fn wait_for(&self, text: &str) {
         self.daemon.wait_for(text);
     }
 
-    /// How often a configuration was put in place and, if there was something to reload, reloaded.
+    /// The number of configurations that were put in place and, if necessary, reloaded.
     pub(super) fn updates(&self) -> usize {
         self.log().matches("has been updated").count()
     }
@@ -57,7 +57,7 @@ impl Balancer {
         eventually(&format!("the servers are {expected:?}"), || self.servers() == expected);
     }
 
-    /// The services in the configuration, by the names that their keys have.
+    /// The names of the services in the configuration, which are the names of their keys.
     fn servers(&self) -> Vec<String> {
         let made =
             ["nginx.conf", "haproxy.cfg"].map(|name| self.folder.read(&format!("run/{name}")));
@@ -70,7 +70,7 @@ impl Balancer {
         names.collect()
     }
 
-    /// The processes of the container that have this name.
+    /// The processes of the container with this name.
     fn processes(&self, name: &str) -> Vec<i32> {
         let group = self.daemon.pid();
         let entries = std::fs::read_dir("/proc").unwrap();
@@ -85,8 +85,8 @@ impl Balancer {
         of_group.collect()
     }
 
-    /// Waits until only the newest generation of the load balancer's workers is left: those of the
-    /// one before take connections for another moment.
+    /// Waits until only the newest workers of the load balancer are left. The workers before a
+    /// reload accept connections a moment longer.
     #[track_caller]
     pub(super) fn settles(&self) {
         let (name, workers) = match self.chain.balancer() {
@@ -98,7 +98,7 @@ impl Balancer {
         });
     }
 
-    /// Sends a signal to one of its processes: to the one with this name that was started first.
+    /// Sends a signal to one process: of those with this name, the one that was started first.
     #[track_caller]
     pub(super) fn signal_one(&self, name: &str, signal: Signal) {
         let first = self.processes(name).into_iter().min();
@@ -107,12 +107,12 @@ impl Balancer {
         rustix::process::kill_process(first, signal).unwrap();
     }
 
-    /// Sends a signal to the entrypoint alone, as a container's end does.
+    /// Sends a signal to the entrypoint only, as the end of a container does.
     pub(super) fn signal(&self, signal: Signal) {
         self.daemon.signal(signal);
     }
 
-    /// Waits for its end, after which nothing may be left of confd and the load balancer.
+    /// Waits for its end. After that, no process of confd or the load balancer may be left.
     #[track_caller]
     pub(super) fn wait(self) -> Ended {
         eventually("the entrypoint ends", || self.daemon.has_ended());

@@ -1,4 +1,4 @@
-//! Requests, one after the other and many at a time, none of which may be lost.
+//! Requests, one at a time or many at the same time. None of them may be lost.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +14,10 @@ use std::{
 
 use crate::support::eventually;
 
-/// How many ask at once.
+/// The number of clients that send requests at the same time.
 const CLIENTS: usize = 4;
 
-/// The body of an answer with status 200, whole; anything else is an error.
+/// The complete body of an answer with status 200. Everything else is an error.
 pub(super) fn get(address: &str) -> Result<String, String> {
     let attempt = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
@@ -39,24 +39,24 @@ pub(super) fn get(address: &str) -> Result<String, String> {
     }
 }
 
-/// Clients that ask all the time, each time by a new connection.
+/// Clients that send requests all the time, each on a new connection.
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
     clients: Vec<JoinHandle<Tally>>,
 }
 
-/// What became of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// How many answers each service gave.
+    /// The number of answers of each service.
     pub(super) answers: BTreeMap<String, usize>,
-    /// What came instead of an answer.
+    /// The errors in place of answers.
     pub(super) lost: Vec<String>,
 }
 
 impl Load {
-    /// Begins to ask.
+    /// Starts sending requests.
     pub(super) fn on(address: &str) -> Self {
         let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let clients = (0..CLIENTS).map(|_| {
@@ -70,7 +70,7 @@ impl Load {
                         Err(instead) => tally.lost.push(instead),
                     }
                     count.fetch_add(1, Ordering::Relaxed);
-                    // Not to measure the machine: other tests run beside this one.
+                    // A pause, because other tests run on the machine at the same time.
                     thread::sleep(Duration::from_millis(1));
                 }
                 tally
@@ -80,14 +80,14 @@ impl Load {
         Self { stop, answers, clients }
     }
 
-    /// Waits until so many more requests were made, lost or not.
+    /// Waits until this number of further requests was made, answered or not.
     #[track_caller]
     pub(super) fn goes_on(&self, requests: usize) {
         let goal = self.answers.load(Ordering::Relaxed) + requests;
         eventually("requests are answered", || self.answers.load(Ordering::Relaxed) >= goal);
     }
 
-    /// Asks no more.
+    /// Stops sending requests.
     pub(super) fn end(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut whole = Tally::default();
@@ -103,7 +103,7 @@ impl Load {
 }
 
 impl Tally {
-    /// How many requests there were.
+    /// The number of requests.
     pub(super) fn requests(&self) -> usize {
         self.answers.values().sum::<usize>() + self.lost.len()
     }

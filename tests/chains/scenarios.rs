@@ -1,4 +1,4 @@
-//! What has to hold for every chain.
+//! What must be true for every chain.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::support::eventually;
 
-/// How often the set of services changes under load.
+/// The number of changes of the set of services under load.
 const RELOADS: usize = 50;
 
-/// Waits until the load balancer answers with these names, and no others any more.
+/// Waits until the load balancer answers with these names and no others.
 #[track_caller]
 fn answers(balancer: &Balancer, expected: &[&str]) {
     eventually(&format!("requests reach {expected:?}"), || {
@@ -32,7 +32,7 @@ fn answers(balancer: &Balancer, expected: &[&str]) {
     });
 }
 
-/// Waits until a load balancer that no service is behind is up.
+/// Waits until a load balancer without services is up.
 #[track_caller]
 fn is_up(balancer: &Balancer) {
     eventually("the load balancer answers", || {
@@ -40,7 +40,7 @@ fn is_up(balancer: &Balancer) {
     });
 }
 
-/// The entrypoint is started first, and begins when it can.
+/// The entrypoint is started before the store, and begins when the store is up.
 pub(super) fn waits(chain: Chain) {
     let mut store = Store::durable(chain.kind);
     store.put("bad", "no address");
@@ -57,7 +57,7 @@ pub(super) fn waits(chain: Chain) {
     service.stop();
 }
 
-/// Services are started and stopped as they should be: each leaves before it ends.
+/// Services are started and stopped properly: each deregisters before it ends.
 pub(super) fn come_and_go(chain: Chain) {
     let store = Store::start(chain.kind);
     let balancer = Balancer::start(chain, &store);
@@ -81,7 +81,7 @@ pub(super) fn come_and_go(chain: Chain) {
     is_up(&balancer);
 }
 
-/// A service is killed with everything around it, so that nobody deregisters it.
+/// A service is killed with its registration script, so that nothing deregisters it.
 pub(super) fn dies(chain: Chain) {
     let store = Store::start(chain.kind);
     let (one, two) = (Service::start(&store, "one", 2), Service::start(&store, "two", 2));
@@ -91,7 +91,7 @@ pub(super) fn dies(chain: Chain) {
     let load = Load::on(&balancer.address);
     load.goes_on(100);
     drop(two);
-    // It is in the list still, but the other one gets the requests.
+    // The service is still in the list, but all requests go to the other one.
     load.goes_on(100);
     balancer.wait_for_servers(&["one"]);
     load.goes_on(100);
@@ -99,7 +99,7 @@ pub(super) fn dies(chain: Chain) {
     one.stop();
 }
 
-/// The store forgets who has registered; the service has not died.
+/// The store loses all registrations while the services live.
 pub(super) fn is_forgotten(chain: Chain) {
     let store = Store::start(chain.kind);
     let service = Service::start(&store, "one", 2);
@@ -112,7 +112,7 @@ pub(super) fn is_forgotten(chain: Chain) {
     service.stop();
 }
 
-/// The set of services changes, one change at a time, while requests go on.
+/// The set of services changes, one change at a time, while requests are sent.
 pub(super) fn reloads(chain: Chain) {
     let names = ["always", "a", "b", "c"];
     let services = names.map(Service::unregistered);
@@ -144,7 +144,7 @@ pub(super) fn reloads(chain: Chain) {
     assert!(tally.requests() > 10 * RELOADS, "{tally:?}");
 }
 
-/// The next request that comes to a service; health checks connect and say nothing.
+/// The next request to a service. Health checks connect and send nothing.
 #[track_caller]
 fn request(service: &TcpListener) -> TcpStream {
     service.set_nonblocking(true).unwrap();
@@ -159,7 +159,7 @@ fn request(service: &TcpListener) -> TcpStream {
     request.unwrap()
 }
 
-/// The container is stopped while a service thinks about its answer.
+/// The container is stopped while a service works on its answer.
 pub(super) fn stops(chain: Chain) {
     let slow = TcpListener::bind("127.0.0.1:0").unwrap();
     let store = Store::start(chain.kind);
@@ -167,8 +167,8 @@ pub(super) fn stops(chain: Chain) {
     let balancer = Balancer::start(chain, &store);
     let address = balancer.address.clone();
     let client = thread::spawn(move || {
-        // Until the load balancer is up there is no answer. When it has been told to stop there
-        // is none either, but for the request that it has taken.
+        // The load balancer gives no answer before it is up. After it was told to stop, it answers
+        // only the request that it has accepted.
         eventually("it is answered", || get(&address).is_ok_and(|name| name == "late"));
     });
     let mut request = request(&slow);
@@ -181,7 +181,7 @@ pub(super) fn stops(chain: Chain) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
-/// A container with half of what it is for is none.
+/// A container in which one of its two programs has ended must end.
 pub(super) fn one_ends(chain: Chain) {
     let store = Store::start(chain.kind);
     for (name, signal) in [("confd", Signal::KILL), (chain.balancer(), Signal::TERM)] {
@@ -193,7 +193,7 @@ pub(super) fn one_ends(chain: Chain) {
     }
 }
 
-/// `FOLLOW='-interval 1'`, as the tutorials have it.
+/// With `FOLLOW='-interval 1'`, as the tutorials have it.
 pub(super) fn by_interval(chain: Chain) {
     let store = Store::start(chain.kind);
     let balancer = Balancer::start_with(chain, &store, "-interval 1");

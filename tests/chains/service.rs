@@ -6,17 +6,17 @@ use servers::free_ports;
 use super::{script, store::Store};
 use crate::support::{Daemon, Ended, Sandbox, eventually};
 
-/// A service that answers every request with its name. Dropped, it dies without a word, and so
-/// does everything around it: its registration is left to run out.
+/// A service that answers every request with its name. Dropping it kills the service and its
+/// registration script, so that its registration expires.
 pub(super) struct Service {
-    /// Where it listens.
+    /// The address where it listens.
     pub(super) address: String,
     daemon: Daemon,
     _folder: Sandbox,
 }
 
 impl Service {
-    /// Starts a service that registers itself, for `ttl` seconds at a time.
+    /// Starts a service that registers itself for `ttl` seconds at a time.
     pub(super) fn start(store: &Store, name: &str, ttl: u32) -> Self {
         let (variable, url) = store.variable();
         Self::run(name, |arguments, folder| {
@@ -25,7 +25,7 @@ impl Service {
         })
     }
 
-    /// Starts a service that nobody hears of.
+    /// Starts a service that does not register itself.
     pub(super) fn unregistered(name: &str) -> Self {
         Self::run(name, |arguments, folder| {
             let path = std::env::var("PATH").unwrap_or_default();
@@ -55,7 +55,7 @@ impl Service {
         service
     }
 
-    /// Stops it as one stops a service: it deregisters first.
+    /// Stops the service properly: it deregisters first.
     #[track_caller]
     pub(super) fn stop(self) -> Ended {
         let ended = self.daemon.stop(Signal::TERM);

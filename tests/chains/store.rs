@@ -2,7 +2,7 @@
 
 use servers::{Consul, Etcd, Release};
 
-/// Which store.
+/// The kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Etcd,
@@ -16,7 +16,7 @@ pub(super) enum Store {
 }
 
 impl Store {
-    /// Starts one on which a service may register itself for a second at a time.
+    /// Starts a store in which a service can register itself for a second at a time.
     pub(super) fn start(kind: Kind) -> Self {
         match kind {
             Kind::Etcd => Self::Etcd(Etcd::start(Release::Debian)),
@@ -24,7 +24,7 @@ impl Store {
         }
     }
 
-    /// Starts one whose data are still there after a restart.
+    /// Starts a store whose data survives a restart.
     pub(super) fn durable(kind: Kind) -> Self {
         match kind {
             Kind::Etcd => Self::Etcd(Etcd::start(Release::Newest)),
@@ -32,7 +32,7 @@ impl Store {
         }
     }
 
-    /// The environment variable that tells the examples where it is.
+    /// The environment variable with the store's address for the examples.
     pub(super) fn variable(&self) -> (&'static str, String) {
         match self {
             Self::Etcd(server) => ("ETCD", server.url()),
@@ -40,7 +40,7 @@ impl Store {
         }
     }
 
-    /// The script with which a service registers itself.
+    /// The script that registers a service.
     pub(super) fn register(&self) -> &'static str {
         match self {
             Self::Etcd(_) => "register/etcd.sh",
@@ -66,7 +66,7 @@ impl Store {
         }
     }
 
-    /// Ends all leases or sessions, as if nobody had been heard of for too long.
+    /// Ends all leases or sessions, as if they had expired.
     #[track_caller]
     pub(super) fn forget(&self) {
         match self {

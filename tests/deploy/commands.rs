@@ -1,4 +1,4 @@
-//! `check_cmd` and `reload_cmd`: how they run, what they get, and what is logged of them.
+//! `check_cmd` and `reload_cmd`: how they run, what they are given, and what is logged about them.
 
 use std::fs;
 
@@ -98,7 +98,7 @@ fn output_is_one_quoted_line_at_debug_after_success_and_at_error_after_failure()
         .ok()
         .expect(&format!("DEBUG {quoted}"));
     printing("; false").onetime().fails().expect(&format!("ERROR {quoted}"));
-    // Nothing printed is an empty text.
+    // The log shows empty output as an empty text.
     outdated("check_cmd = 'false'").onetime().fails().expect("ERROR \"\"");
 }
 

@@ -1,4 +1,4 @@
-//! What counts as changed, and what the log says about it.
+//! What counts as a change, and what the log says about it.
 
 use std::{
     fs,
@@ -90,7 +90,7 @@ fn a_file_in_sync_is_left_alone_and_no_command_runs() {
     let ended = sandbox.onetime().arguments(&["-log-level", "debug"]).ok();
     ended.expect(&format!("DEBUG Target config {} in sync", dest(&sandbox)));
     ended.expect_no("out of sync");
-    // Not even the folder was touched: nothing was staged.
+    // The folder was not changed either, so nothing was staged.
     assert_eq!((identity("out/app"), identity("out")), before);
     assert_eq!(sandbox.read("ran"), "check\nreload\n");
 }

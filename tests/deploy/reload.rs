@@ -1,11 +1,11 @@
-//! Reloads: only after a change, and again until they succeed.
+//! Reloads: they run only after a change, and again until they succeed.
 
 use super::{dest, outdated};
 use crate::support::Sandbox;
 
 const MARKER: &str = ".app.reload-pending";
 
-/// A tree whose reload succeeds once there is a file `allowed`, and counts its tries in `ran`.
+/// A tree whose reload succeeds once a file `allowed` exists. It counts its tries in `ran`.
 fn reluctant() -> Sandbox {
     outdated("reload_cmd = 'echo reload >> ran; test -e allowed || exit 7'")
 }
@@ -109,7 +109,7 @@ fn a_failing_resource_does_not_keep_others_from_being_deployed() {
     let ended = sandbox.onetime().fails();
     assert_eq!(sandbox.list("out"), [".b.reload-pending", "b", "d"]);
     ended.expect("ERROR Config check failed: exit status 1").expect("ERROR exit status 2");
-    // The last error is told again at the end.
+    // The last error is logged again at the end.
     let last = ended.log().pop().unwrap();
     assert!(last.starts_with("FATAL template: c.tmpl:1:2:"), "{last}");
 }

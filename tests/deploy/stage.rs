@@ -1,4 +1,4 @@
-//! The staged file: where it is, who may read it, and what a check sees of it.
+//! The staged file: its place, who can read it, and what a check command sees of it.
 
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
 
@@ -39,7 +39,7 @@ fn a_hanging_check_holds_back_the_new_file_and_nothing_else_is_touched() {
         ("old".into(), "new".into())
     );
 
-    // The check ends when its input does.
+    // The check command ends when its input ends.
     drop(fs::OpenOptions::new().write(true).open(sandbox.path("wait")).unwrap());
     assert_eq!(Ended::wait(running).code, Some(0));
     assert_eq!((sandbox.output(), sandbox.list("out")), ("new".into(), vec!["app".into()]));
@@ -52,13 +52,13 @@ fn nobody_reads_a_file_while_it_is_written_who_may_not_in_the_end() {
     sandbox.resource("app", vec![b'x'; SIZE as usize], "mode = '0600'");
     let open_to_all = ["sh", "-c", "umask 0; exec \"$@\"", "sh"];
     let mut unfinished = 0;
-    // A look may come too late to see the file grow; then the next run is looked at.
+    // The file can be complete before it is seen growing; then the next run is observed.
     eventually("a stage file is seen while it is written", || {
         let _ = fs::remove_file(sandbox.path("out/app"));
         let mut running = sandbox.onetime().through(&open_to_all).spawn();
         while running.try_wait().unwrap().is_none() {
             for entry in fs::read_dir(sandbox.path("out")).unwrap().flatten() {
-                // It may have been renamed meanwhile.
+                // It can have been renamed in the meantime.
                 let Ok(found) = entry.metadata() else { continue };
                 assert!(matches!(found.permissions().mode() & 0o777, 0o600 | 0o666));
                 unfinished += u32::from(found.len() < SIZE);
@@ -193,7 +193,7 @@ fn stage_files_of_killed_runs_are_removed_and_those_of_others_are_not() {
     let left = sandbox.list("out");
     assert!(left.len() == 2 && is_stage_name(&left[0], "app"), "{left:?}");
 
-    // A name that Go's confd could have given, and files that only look alike.
+    // A name that Go confd could have given, and names that only look similar.
     for name in [".app3112632618", ".app1", ".appx", ".other123456789"] {
         fs::File::create(sandbox.path(&format!("out/{name}"))).unwrap().write_all(b"x").unwrap();
     }

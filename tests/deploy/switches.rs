@@ -5,7 +5,7 @@ use crate::support::{Ended, Sandbox};
 
 const COMMANDS: &str = "check_cmd = 'echo check >> ran'\nreload_cmd = 'echo reload >> ran'";
 
-/// The stage file that the log says was kept, as a path below the sandbox.
+/// The staged file that the log says was kept, as a path below the sandbox.
 fn kept(sandbox: &Sandbox, ended: &Ended) -> String {
     let log = ended.log();
     let start = format!("INFO Keeping staged file: {}/", sandbox.root().display());
@@ -69,7 +69,7 @@ fn a_stage_file_is_kept_where_it_does_not_become_the_destination() {
         let path = kept(&sandbox, &ended);
         assert_eq!((sandbox.read(&path), sandbox.output()), ("new".into(), content.into()));
 
-        // It stays: it is for a person to read, not a leftover.
+        // It stays, because a person is to read it: it is not a leftover.
         sandbox.onetime().run();
         assert_eq!(sandbox.read(&path), "new");
     }

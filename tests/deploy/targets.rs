@@ -1,4 +1,5 @@
-//! Destinations that are not plain files of ours: links, folders, mounts, other owners.
+//! Destinations that are not plain files owned by confd: links, folders, mounts, files of other
+//! owners.
 
 use std::{
     fs,
@@ -14,7 +15,7 @@ fn a_link_is_replaced_by_a_file_and_what_it_points_to_stays() {
     sandbox.write("elsewhere", "old");
     symlink(sandbox.path("elsewhere"), sandbox.path("out/app")).unwrap();
     let ended = sandbox.onetime().ok();
-    // What the link points to is what is compared.
+    // The comparison follows the link.
     assert!(
         ended.stderr.contains("has md5sum 149603e6c03516362a8da23f624db945"),
         "{}",
@@ -69,7 +70,7 @@ fn a_bind_mounted_file_is_written_in_place_with_its_mode() {
     let sandbox = outdated("mode = '0640'\nreload_cmd = 'echo reload >> ran'");
     sandbox.write("source", "old and longer than the new one");
     let before = fs::metadata(sandbox.path("source")).unwrap().ino();
-    // Two runs in one namespace: the second finds everything in sync.
+    // Two runs in one mount namespace. In the second run everything is in sync.
     let script = "mount --bind source out/app; \"$@\"; \"$@\"";
     let ended = sandbox.onetime().arguments(&["-log-level", "debug"]).unshared("-m", script).ok();
     ended.expect("DEBUG Rename failed - target is likely a mount. Trying to write instead");
@@ -133,7 +134,7 @@ fn a_mounted_file_whose_owner_cannot_be_set_keeps_its_content() {
 fn a_user_without_rights_deploys_into_a_folder_of_its_own() {
     needs_root();
     let sandbox = outdated("");
-    // Where only root may go, the user could not start the binary.
+    // In a folder of root, the user could not start the binary.
     fs::copy(env!("CARGO_BIN_EXE_confd"), sandbox.path("confd")).unwrap();
     for path in ["", "out", "out/app"] {
         chown(sandbox.path(path), Some(1000), Some(1000)).unwrap();
@@ -146,7 +147,8 @@ fn a_user_without_rights_deploys_into_a_folder_of_its_own() {
     run().through(&user).ok().expect_no("UID");
     assert_eq!((sandbox.output(), sandbox.owner("out/app")), ("new".into(), (1000, 1000)));
 
-    // It cannot make root the owner. Go's confd would give the file its own owner and say nothing.
+    // The user cannot make root the owner. Go confd would create the file with the user as owner
+    // and say nothing.
     sandbox.resource("app", "newer", "uid = 0");
     let ended = run().through(&user).fails();
     assert!(ended.stderr.contains("ERROR chown "), "{}", ended.stderr);

@@ -1,40 +1,40 @@
-//! Reads the examples out of a document.
+//! Reads the examples in a document.
 //!
-//! An example is a template and what it gives. It is written in one of two forms, both of which
-//! read well where Markdown is shown:
+//! An example is a template and its result. It has one of two forms, both of which are readable
+//! where Markdown is displayed:
 //!
 //! - a row of a table whose first row says `Go` or `Tera` (the columns of templates) and `result`
-//!   (what all of them give);
-//! - a fenced block `gotmpl` or `jinja` (Go's and Tera's; one of each if both give the same), and
-//!   a fenced block of any other kind behind it, which is the result.
+//!   (the result of all templates in the row);
+//! - a fenced block `gotmpl` or `jinja` (for Go and Tera; one of each if both give the same
+//!   result), and behind it a fenced block of any other kind, which is the result.
 //!
-//! A result is text; or an error, as `` error: `its end` `` in a table and as a block `text error`
-//! with its whole line and the excerpt below it; or, where it is not the same each time,
-//! `` like `text` ``, in which a digit stands for any digit.
+//! A result is a text; or an error, as `` error: `its end` `` in a table and as a block `text
+//! error` with its whole line and the excerpt below it; or, if the result is different each time,
+//! `` like `text` ``, in which each digit stands for any digit.
 //!
-//! Fenced blocks before an example make its world: `yaml` (the keys), `dotenv` (the environment),
-//! `hosts` (`/etc/hosts`) and `zone` (the DNS) hold until the next of their kind, `jinja NAME` (a
-//! file in `templates/`) and `toml` (the resource) until the next heading, a resource only for the
-//! first example.
+//! Fenced blocks before an example set up its world. `yaml` (the keys), `dotenv` (the environment),
+//! `hosts` (`/etc/hosts`) and `zone` (the DNS) are valid until the next block of their kind. `jinja
+//! NAME` (a file in `templates/`) and `toml` (the resource) are valid until the next heading; a
+//! resource is used only for the first example.
 
 use std::{iter::Peekable, rc::Rc, str::Lines};
 
-/// A template in a document, and what the document says it gives.
+/// A template in a document, and its result according to the document.
 #[derive(Clone, Debug)]
 pub(super) struct Example {
-    /// The line it is in, counted from 1.
+    /// The line of the example, counted from 1.
     pub(super) line: usize,
-    /// The functions of the heading that it is below: those between backticks.
+    /// The functions named in the heading above the example: the words between backticks.
     pub(super) functions: Rc<[String]>,
     pub(super) language: Language,
     pub(super) template: String,
     pub(super) result: Outcome,
     pub(super) world: World,
-    /// The resource, unless any will do.
+    /// The resource, if the example needs a special one.
     pub(super) resource: Option<Rc<str>>,
 }
 
-/// What is around an example.
+/// The surroundings of an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct World {
     /// The keys, as a YAML document.
@@ -45,25 +45,25 @@ pub(super) struct World {
     pub(super) hosts: Rc<str>,
     /// Names in the DNS, as lines of a zone file.
     pub(super) zone: Rc<str>,
-    /// Files below `templates/` that are no templates of resources: names and texts.
+    /// Files below `templates/` that are not templates of resources: names and texts.
     pub(super) files: Rc<[(String, String)]>,
 }
 
-/// What a template is written in.
+/// The language of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Language {
     Go,
     Tera,
 }
 
-/// What an example gives.
+/// The result of an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// This text.
+    /// Exactly this text.
     Text(String),
-    /// This text but for its digits.
+    /// This text, with any digits.
     Like(String),
-    /// An error whose line ends so.
+    /// An error whose line has this end.
     Error(String),
     /// An error with its whole line and the excerpt below it.
     Report(String),
@@ -72,7 +72,7 @@ pub(super) enum Outcome {
 /// All examples of a document.
 ///
 /// # Errors
-/// The line and the fault of each example that cannot be one.
+/// The line and the fault of each example that is malformed.
 pub(super) fn read(document: &str) -> Result<Vec<Example>, Vec<(usize, String)>> {
     let mut reader = Reader::default();
     let mut lines = Numbered { lines: document.lines().peekable(), line: 0 };
@@ -91,12 +91,12 @@ pub(super) fn read(document: &str) -> Result<Vec<Example>, Vec<(usize, String)>>
     if reader.faults.is_empty() { Ok(reader.examples) } else { Err(reader.faults) }
 }
 
-/// The code spans of a line, as they are written.
+/// The code spans of a line, without changes.
 fn code_spans(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// The cells of a table's row, in which a bar is written `\|`.
+/// The cells of a table row, in which a bar inside of a cell is written `\|`.
 fn cells(row: &str) -> Vec<String> {
     let row = row.trim();
     let row = row.strip_prefix('|').unwrap_or(row);
@@ -104,7 +104,7 @@ fn cells(row: &str) -> Vec<String> {
     row.split('|').map(|cell| cell.trim().replace('\0', "|")).collect()
 }
 
-/// The text of a cell that is one code span.
+/// The text of a cell that consists of one code span.
 fn code(cell: &str) -> Option<&str> {
     let fence = cell.len() - cell.trim_start_matches('`').len();
     let text = cell.get(fence..cell.len().checked_sub(fence)?)?;
@@ -113,7 +113,7 @@ fn code(cell: &str) -> Option<&str> {
     is_span.then(|| padded.filter(|padded| !padded.trim().is_empty()).unwrap_or(text))
 }
 
-/// Lines that know their number.
+/// Lines with their numbers.
 struct Numbered<'a> {
     lines: Peekable<Lines<'a>>,
     line: usize,
@@ -135,7 +135,7 @@ impl<'a> Numbered<'a> {
         text
     }
 
-    /// The next line, if it belongs to a table.
+    /// The next line, if it is a row of a table.
     fn row(&mut self) -> Option<&'a str> {
         self.lines.peek().is_some_and(|line| line.starts_with('|')).then(|| self.next())?
     }
@@ -148,7 +148,7 @@ struct Reader {
     functions: Rc<[String]>,
     world: World,
     resource: Option<Rc<str>>,
-    /// Templates whose result has not come yet, with their lines.
+    /// Templates whose result has not been read yet, with their lines.
     pending: Vec<(usize, Language, String)>,
 }
 
@@ -187,7 +187,7 @@ impl Reader {
         self.pending.push((line, language, text));
     }
 
-    /// The result of the templates before it.
+    /// Sets the result of the templates before it.
     fn result(&mut self, line: usize, result: &Outcome) {
         if self.pending.is_empty() {
             self.faults.push((line, "a result without a template".to_owned()));
@@ -242,7 +242,7 @@ impl Reader {
     }
 }
 
-/// What the cell of a result says: text as code, nothing as `(nothing)`.
+/// The result in a cell: a text as a code span, or `(nothing)` for an empty text.
 fn outcome(cell: &str) -> Option<Outcome> {
     if cell == "(nothing)" {
         return Some(Outcome::Text(String::new()));

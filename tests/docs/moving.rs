@@ -1,4 +1,4 @@
-//! The guide for those who come from Go confd: its commands are run, its messages provoked.
+//! The guide for moving from Go confd: its commands are run and its messages provoked.
 
 use rustix::process::Signal;
 
@@ -10,7 +10,7 @@ use crate::support::{Daemon, Ended, Run, Sandbox, needs_root};
 
 const GUIDE: &str = "docs/move-from-confd.md";
 
-/// A tree as people have it, in `etc/confd`, with something that is told in each resource.
+/// A typical tree in `etc/confd`. Each of its resources causes a message of the guide.
 fn tree() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write(
@@ -41,7 +41,7 @@ fn tree() -> Sandbox {
     sandbox
 }
 
-/// The commands in the guide, below a heading.
+/// The commands of the guide below a heading.
 fn commands(heading: &str) -> Vec<String> {
     let text = document(GUIDE);
     let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
@@ -49,13 +49,13 @@ fn commands(heading: &str) -> Vec<String> {
     blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// Runs commands of the guide: where it names the usual folders these are those of the sandbox, and
-/// both versions of confd are this one.
+/// Runs commands of the guide. The usual folders in them are replaced by those of the sandbox, and
+/// both versions of confd by the binary under test.
 #[track_caller]
 fn run(sandbox: &Sandbox, commands: &str) -> Ended {
     let confd = env!("CARGO_BIN_EXE_confd");
     let folder = sandbox.root().display();
-    // So that a command at its beginning is one behind a line's end, too.
+    // The replacements expect a line end before a command, also before the first one.
     let script = format!("\n{commands}")
         .replace("/usr/local/bin/confd-0.16", confd)
         .replace("/usr/local/bin/confd", confd)
@@ -99,7 +99,7 @@ fn the_guides_comparison_makes_all_files_elsewhere_and_finds_differences() {
     }
     assert_eq!(sandbox.list("etc/app"), [""; 0]);
 
-    // Another version, which makes another file.
+    // A different version, which makes a different file.
     let sandbox = tree();
     let other = format!(
         "#!/bin/sh\n{} \"$@\"\necho more >> compare/new/files$PWD/etc/app/plain.conf\n",

@@ -1,5 +1,4 @@
-//! The examples and the messages in the documents on backends: each example is run, and each
-//! message provoked.
+//! The documents about backends: each of their examples is run and each of their messages provoked.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +7,10 @@ use servers::{Certificates, Consul, Etcd, Proxy, Release, Stub, Traffic, consul:
 use super::document;
 use crate::support::{Run, Sandbox};
 
-/// A key, as every example is to see it.
+/// The key that every example must see.
 const SEEN: &str = "/app/port=80 ";
 
-/// A resource that prints the key that every example has.
+/// A sandbox with a resource that prints this key.
 fn asking() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("templates/app", "{{range gets \"/app/port\"}}{{.Key}}={{.Value}} {{end}}");
@@ -20,16 +19,16 @@ fn asking() -> Sandbox {
     sandbox
 }
 
-/// A document, and what stands for the places that its examples name.
+/// A document, and the replacements for the places that its examples name.
 struct Guide<'a> {
     name: &'a str,
     places: &'a [(&'a str, String)],
-    /// The environment of commands that are not confd.
+    /// The environment of commands other than confd.
     admin: &'a [(&'a str, String)],
 }
 
 impl Guide<'_> {
-    /// Runs all examples, and expects each confd to see the key.
+    /// Runs all examples. Each confd in them must see the key.
     #[track_caller]
     fn holds(&self) {
         let text = document(self.name);
@@ -46,7 +45,7 @@ impl Guide<'_> {
         self.places.iter().fold(example.to_owned(), place)
     }
 
-    /// Runs an example; says whether it is one of confd.
+    /// Runs an example. Returns whether it is an example of confd.
     #[track_caller]
     fn run(&self, language: &str, example: &str) -> bool {
         let sandbox = asking();
@@ -80,14 +79,14 @@ impl Guide<'_> {
     }
 }
 
-/// The first YAML in a document.
+/// The first YAML block of a document.
 fn yaml(name: &str) -> String {
     let text = document(name);
     let block = text.split("\n```yaml\n").nth(1).unwrap_or_default();
     block.split("```").next().unwrap_or_default().to_owned()
 }
 
-/// The messages in a document's section on trouble.
+/// The messages in the section on troubleshooting of a document.
 pub(super) fn messages(name: &str) -> Vec<String> {
     let text = document(name);
     let (_, section) = text.split_once("## Troubleshooting").unwrap();
@@ -95,7 +94,7 @@ pub(super) fn messages(name: &str) -> Vec<String> {
     rows.map(|row| row.split_once("` |").unwrap().0.to_owned()).collect()
 }
 
-/// Whether a log has a message; `…` stands for anything.
+/// Whether a log contains a message, in which `…` stands for any text.
 pub(super) fn has(log: &str, message: &str) -> bool {
     log.lines().any(|line| {
         let mut rest = line;
@@ -109,8 +108,8 @@ pub(super) fn has(log: &str, message: &str) -> bool {
     })
 }
 
-/// Runs confd with each of these arguments, all at once, and expects every message of the document
-/// in one of the logs, and in each log one of them.
+/// Runs confd with each of these lists of arguments, all at the same time. Every message of the
+/// document must be in one of the logs, and each log must have one of the messages.
 #[track_caller]
 fn provoke(name: &str, runs: &[&[&str]]) {
     let logs: Vec<String> = std::thread::scope(|scope| {
@@ -141,14 +140,14 @@ fn shown(path: impl AsRef<Path>) -> String {
     path.as_ref().display().to_string()
 }
 
-/// The folder of the certificates, as the documents spell it.
+/// The folder of certificates in the documents.
 const TLS: &str = "/etc/confd/tls/";
 
 fn folder(certificates: &Certificates) -> PathBuf {
     certificates.path("")
 }
 
-/// An etcd that wants a certificate and a user; `root` (password `root`) is one.
+/// An etcd that asks for a certificate and a user. `root` (password `root`) is a user.
 fn guarded_etcd(certificates: &Certificates) -> (Etcd, Vec<(&'static str, String)>) {
     let file = |name| shown(certificates.path(name));
     let (certificate, key, ca) = (file("server.pem"), file("server.key"), file("ca.pem"));

@@ -6,8 +6,8 @@ use crate::support::{Ended, Network, Sandbox, is_excerpt};
 
 use super::examples::{Example, Language, Outcome};
 
-/// Runs confd once for each world that examples are in, and tells what is wrong with them: the
-/// line and the fault of each that does not give what it says.
+/// Runs confd once for each world of the examples. Returns the line and the fault of each example
+/// whose result is wrong.
 pub(super) fn faults(examples: &[Example]) -> Vec<(usize, String)> {
     let of_one_world = examples.chunk_by(|one, next| one.world == next.world);
     of_one_world.flat_map(faults_in_one_world).collect()
@@ -47,7 +47,7 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
     faults
 }
 
-/// The name of the nth template.
+/// The name of template number `nth`.
 fn source(nth: usize, language: Language) -> String {
     let end = match language {
         Language::Go => "tmpl",
@@ -56,8 +56,8 @@ fn source(nth: usize, language: Language) -> String {
     format!("example-{nth:03}.{end}")
 }
 
-/// The resource of an example: its own, but with this template and a destination in the sandbox,
-/// and without the reload. The check is run.
+/// The resource of an example: its own, but with this template, with a destination in the sandbox,
+/// and without the reload command. The check command is run.
 fn resource(example: &Example, name: &str, destination: &Path) -> String {
     let written = example.resource.as_deref().unwrap_or("[template]\nkeys = [\"/\"]\n");
     let dest = destination.display();
@@ -70,8 +70,8 @@ fn resource(example: &Example, name: &str, destination: &Path) -> String {
     kept.fold(ours, |resource, line| resource + line + "\n")
 }
 
-/// What the log says of a template, the error and the excerpt below it, as documents write it: the
-/// template is called `example`, and its folder is the usual one.
+/// What the log says about a template, as documents write it: the error and the excerpt below it,
+/// with `example` as the template's name and the usual folder.
 fn error(ended: &Ended, sandbox: &Sandbox, name: &str) -> String {
     let mut lines = ended.stderr.lines().skip_while(|line| !line.contains(name));
     let Some((_, event)) = lines.next().and_then(|line| line.split_once("]: ERROR ")) else {
@@ -84,7 +84,7 @@ fn error(ended: &Ended, sandbox: &Sandbox, name: &str) -> String {
     report.join("\n").replace(&folder, "/etc/confd/templates").replace(stem, "example")
 }
 
-/// What is wrong with what was given: a text, or the error in its place.
+/// What is wrong with a result: a text, or an error in its place.
 fn fault(expected: &Outcome, given: Result<String, String>) -> Option<String> {
     let is_right = match (expected, &given) {
         (Outcome::Text(expected), Ok(given)) => given == expected,

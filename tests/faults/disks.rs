@@ -1,11 +1,11 @@
-//! Full disks, read-only folders, and folders that are not there.
+//! Full disks, read-only folders and missing folders.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::says;
 use crate::support::Sandbox;
 
-/// A tree whose destination exists and whose reload would be noticed.
+/// A tree whose destination exists and whose reload leaves a trace.
 fn outdated(template: &[u8]) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.resource("app", template, "reload_cmd = 'echo reload >> ran'");
@@ -13,7 +13,7 @@ fn outdated(template: &[u8]) -> Sandbox {
     sandbox
 }
 
-/// Nothing has happened to the destination in `folder`.
+/// Expects that the destination in `folder` is unchanged.
 #[track_caller]
 fn is_untouched(sandbox: &Sandbox, folder: &str) {
     assert_eq!(
@@ -23,7 +23,8 @@ fn is_untouched(sandbox: &Sandbox, folder: &str) {
     assert_eq!(sandbox.read("ran"), "");
 }
 
-/// Runs the rest on a small file system at `out`, and shows at the end what is on it in `after`.
+/// A script that mounts a small file system at `out`, runs `then`, and at the end copies the
+/// content of `out` to `after`.
 fn on_a_small_disk(then: &str) -> String {
     format!(
         "mkdir after; mount -t tmpfs -o size=256k tmpfs out; echo -n old > out/app; code=0
@@ -43,7 +44,7 @@ fn a_full_disk_keeps_the_old_file() {
 #[test]
 fn a_full_disk_under_a_mounted_file_puts_the_old_content_back() {
     let sandbox = outdated(&[b'x'; 1_000_000]);
-    // Room for the staged file, and none for the mounted one.
+    // The disk has room for the staged file, but not for the mounted one.
     let script = on_a_small_disk(
         "mkdir roomy; mount -t tmpfs tmpfs roomy; touch roomy/app; mount --bind out/app roomy/app
          \"$@\" || code=$?; ls -A roomy > left",

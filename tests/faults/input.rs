@@ -1,4 +1,4 @@
-//! Much input, and input that is no UTF-8.
+//! Large input, and input that is not UTF-8.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,7 @@ use std::{
 use super::says;
 use crate::support::{Ended, Sandbox};
 
-/// Bytes that are no UTF-8, as the system hands them over.
+/// Bytes that are not UTF-8, as the system passes them.
 fn raw(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
 }
@@ -46,7 +46,7 @@ fn values_that_are_no_utf8_pass_through_byte_for_byte() {
         Sandbox::rendering(r#"{{getv "/key"}}|{{getenv "KEY"}}|{{toUpper (getv "/key")}}"#);
     sandbox.onetime().env("KEY", raw(b"a\xff\xfeb")).ok();
     let result = fs::read(sandbox.path("out/app")).unwrap();
-    // Letter case is a thing of code points, which two of these bytes are not.
+    // Letter case exists only for code points; two of these bytes are not part of one.
     assert_eq!(result, b"a\xff\xfeb|a\xff\xfeb|A\xef\xbf\xbd\xef\xbf\xbdB");
 }
 

@@ -1,4 +1,4 @@
-//! SIGKILL at any moment of a deploy.
+//! SIGKILL at any moment of a pass.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -8,15 +8,15 @@ use std::{
 
 use crate::support::{Ended, Run, Sandbox};
 
-/// Rounds that are played at least.
+/// The least number of rounds.
 const ROUNDS: u32 = 100;
-/// Resources of a deploy.
+/// The number of resources.
 const RESOURCES: usize = 16;
-/// Pieces of a result, each of which begins with the version.
+/// The number of pieces of a result. Each piece begins with the version.
 const PIECES: usize = 25;
 
-/// What a resource's file holds in a version: big enough to be written in several parts, and
-/// with the version all over it.
+/// The content of a resource's file in a version: large enough to be written in several parts, and
+/// with the version in every part.
 fn content(version: &str, name: &str) -> String {
     piece(version, name).repeat(PIECES)
 }
@@ -33,7 +33,7 @@ fn deploy(sandbox: &Sandbox, version: &str) -> Run {
     sandbox.onetime().env("VERSION", version)
 }
 
-/// Which version each file is; panics if one is torn.
+/// The version of each file. Panics if a file has parts of several versions.
 fn versions(sandbox: &Sandbox) -> Vec<&'static str> {
     let version_of = |name: String| {
         let found = sandbox.read(&format!("out/{name}"));
@@ -43,12 +43,12 @@ fn versions(sandbox: &Sandbox) -> Vec<&'static str> {
     names().map(version_of).collect()
 }
 
-/// A number below 1, different each time.
+/// A random number below 1.
 fn chance() -> f64 {
     (RandomState::new().build_hasher().finish() % 1_000_000) as f64 / 1e6
 }
 
-/// Kills deploys at random moments, until enough have been killed in the middle.
+/// Kills passes at random moments, until this number was killed while working.
 fn kill_deploys(sandbox: &Sandbox, rounds: u32) {
     let start = Instant::now();
     deploy(sandbox, "old").ok();
@@ -62,7 +62,7 @@ fn kill_deploys(sandbox: &Sandbox, rounds: u32) {
             "of {round} kills none was between two files, or none left a stage file"
         );
         let mut running = deploy(sandbox, to).spawn();
-        // Not a wait for anything: the moment of the kill is what is being tried.
+        // This sleep does not wait for a condition: the moment of the kill is what the test varies.
         thread::sleep(whole.mul_f64(chance() * 1.1));
         running.kill().unwrap();
         Ended::wait(running);
@@ -70,7 +70,8 @@ fn kill_deploys(sandbox: &Sandbox, rounds: u32) {
         between += u32::from(found.contains(&from) && found.contains(&to));
         staged += u32::from(sandbox.list("out").iter().any(|name| is_stage(name)));
 
-        // The next run is clean, whether it goes on or back.
+        // The run after a kill succeeds, whether it goes on to the new version or back to the old
+        // one.
         if round % 2 == 0 {
             (from, to) = (to, from);
         }
@@ -87,7 +88,7 @@ fn is_stage(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(|end: char| end.is_ascii_digit())
 }
 
-/// A tree whose files hold one version each; `more` is added to every resource.
+/// A tree whose files have one version each. `more` is added to every resource.
 fn tree(more: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     for name in names() {

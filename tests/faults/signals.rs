@@ -1,11 +1,11 @@
-//! SIGTERM and SIGINT while a single run works.
+//! SIGTERM and SIGINT during a single run.
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::support::{Ended, Sandbox, eventually};
 
-/// Runs until a command hangs, sends the signal, and gives what ended and the pids of the command
-/// and of what it had started.
+/// Runs until a command hangs and sends the signal. Returns the result, and the process numbers of
+/// the command and of its child.
 fn interrupted(sandbox: &Sandbox, signal: Signal) -> (Ended, Vec<Pid>) {
     let running = sandbox.onetime().spawn();
     eventually("the command runs", || sandbox.read("pids").lines().count() == 2);
@@ -18,10 +18,10 @@ fn interrupted(sandbox: &Sandbox, signal: Signal) -> (Ended, Vec<Pid>) {
     (Ended::wait(running), pids)
 }
 
-/// Says who it is and what it started, and then hangs.
+/// Writes its own process number and that of its child, and then hangs.
 const HANG: &str = "echo $$ > pids; sleep 1000 & echo $! >> pids; wait";
 
-/// Whether a process has ended; a dead one that nobody has asked for yet has.
+/// Whether a process has ended; one that has not been reaped yet counts as ended.
 fn is_gone(pid: Pid) -> bool {
     let stat =
         std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Arithmetic, parsing of numbers, and lists of them.
+//! Arithmetic, parsing of numbers, and lists of numbers.
 
 use super::{fails, gives};
 

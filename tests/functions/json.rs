@@ -2,7 +2,7 @@
 
 use super::{fails, gives};
 
-/// A key with an object that most cases look into.
+/// A key with an object, which most cases use.
 const KEYS: &str = r#"
 obj: '{"n":2592000,"s":"text","x":null,"t":true,"list":[1,2.5,null,{"k":"v"}],"a":{"z":2,"a":1}}'
 "#;

@@ -1,4 +1,4 @@
-//! The language: actions, variables, builtins, and what cannot be parsed.
+//! The language: actions, variables, builtins, and parse errors.
 
 use super::{KEYS, cannot_be_parsed, fails, gives};
 use crate::support::Sandbox;

@@ -1,6 +1,6 @@
-//! Names and services looked up in /etc/hosts and in the DNS.
+//! Names and services that are looked up in /etc/hosts and in the DNS.
 //!
-//! confd runs in a network of its own, whose only server is one of ours.
+//! confd runs in its own network namespace, where the only name server is the test's.
 
 use crate::support::{Ended, Network, Sandbox};
 

@@ -51,7 +51,7 @@ fn a_missing_key_is_an_error_that_names_it() {
                 r#"{{printf "/%s" "no key" | getv}}"#,
                 "1:26 <getv>: error calling getv: key does not exist: /no key",
             ),
-            // A folder of keys is no key.
+            // A folder of keys is not a key.
             (
                 r#"{{getv "/app"}}"#,
                 r#"1:2 <getv "/app">: error calling getv: key does not exist: /app"#,
@@ -89,7 +89,7 @@ fn a_key_is_looked_up_as_it_is_spelled() {
     );
 }
 
-/// `gets` with a pattern, and the keys it finds.
+/// Expects for each pattern the keys that `gets` finds.
 fn finds(yaml: &str, cases: &[(&str, &str)]) {
     let templates: Vec<_> = cases
         .iter()
@@ -118,12 +118,12 @@ fn gets_matches_whole_keys_by_the_rules_of_path_match() {
             (r#""/app/""#, ""),
             (r#""*""#, ""),
             (r#""""#, ""),
-            // One code point, not one byte.
+            // `?` matches one code point, not one byte.
             (r#""/?""#, "/! /a /é"),
             (r#""/[ab]""#, "/a"),
             (r#""/[a-c]b""#, "/ab"),
             (r#""/[^a]""#, "/! /é"),
-            // A class may match a slash, and `!` does not negate.
+            // A class can match a slash, and `!` does not negate it.
             (r#""/app[/]a""#, "/app/a"),
             (r#""/[!x]""#, "/!"),
             (r#""/[b-a]""#, ""),
@@ -204,7 +204,7 @@ fn ls_lists_keys_and_folders() {
             (r#"{{ls "/app/"}}"#, "[a b]"),
             (r#"{{ls "/app/b"}}"#, "[c]"),
             (r#"{{ls "/app/a"}}"#, "[a]"),
-            // Of the root only keys, no folders.
+            // For the root, `ls` lists only keys and no folders.
             (r#"{{ls "/"}}"#, "[a apple]"),
             (r#"{{ls ""}}{{ls "app"}}{{ls "/ap"}}{{ls "/app/*"}}"#, "[][][][]"),
             (r#"{{ls "//app"}}"#, "[app]"),

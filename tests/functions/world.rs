@@ -1,4 +1,4 @@
-//! What functions see of the world: the environment, files and the clock.
+//! Functions for the environment, files and the clock.
 
 use std::{
     fs,
@@ -35,7 +35,8 @@ fn file_exists_follows_links_and_is_false_where_it_cannot_look() {
         ("", "true"),
         ("nowhere", "false"),
         ("dangling", "false"),
-        // Go's confd says true to these two: that it cannot look does not mean that it is there.
+        // Go confd says true in these two cases: it takes every error except "not found" as a sign
+        // that the file exists.
         ("file/below", "false"),
         ("closed/file", "false"),
     ];
@@ -60,7 +61,8 @@ fn file_exists_sees_what_earlier_resources_wrote() {
     assert_eq!(sandbox.read("out/b"), "true false false");
 }
 
-/// A zone file (TZif, RFC 8536) of a zone that is always EST, as not every machine has zones.
+/// A zone file (TZif, RFC 8536) for a zone that is always EST, because not every machine has zone
+/// files.
 fn five_hours_west() -> Vec<u8> {
     let counts = [0_u32, 0, 0, 0, 1, 4];
     let mut file = b"TZif".to_vec();

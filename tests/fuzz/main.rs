@@ -1,8 +1,8 @@
-//! The fuzz targets, for a little while and always the same: each gets its seeds and some thousand
-//! changes of them, and must not panic, take long or take much memory.
+//! The fuzz targets, run for a short time with fixed inputs: each target gets its seeds and some
+//! thousand changes of them, and must not panic, take long or take much memory.
 //!
-//! `FUZZ_CASES=100000 FUZZ_SEED=7 cargo test --test fuzz` tries others. CONTRIBUTING.md tells how
-//! libFuzzer runs the same targets.
+//! `FUZZ_CASES=100000 FUZZ_SEED=7 cargo test --test fuzz` uses other inputs. CONTRIBUTING.md says
+//! how libFuzzer runs the same targets.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,13 +20,13 @@ use std::{
 
 use mutate::Mutator;
 
-/// How many inputs each target gets if nobody says.
+/// The number of inputs for each target, unless `FUZZ_CASES` sets it.
 const CASES: u64 = 10_000;
-/// The seed if nobody says.
+/// The seed of the random numbers, unless `FUZZ_SEED` sets it.
 const SEED: u64 = 1;
-/// How long an input may take, on a busy machine and without optimization.
+/// The longest time for one input, on a busy machine and without optimisation.
 const LONGEST: Duration = Duration::from_secs(20);
-/// How much memory all may take: what a process ever had, in kB.
+/// The most memory for all inputs: the peak of the process, in kB.
 const LARGEST: u64 = 1 << 20;
 
 #[test]

@@ -1,17 +1,17 @@
-//! Changes of inputs, the same ones for the same seed.
+//! Changes of inputs, which are the same for the same seed.
 
-/// Bytes that mean something to one of the targets' languages.
+/// Bytes with a meaning in the language of a target.
 const TELLING: &[u8] =
     b"{}[]()<>|\"'`\\/*?^-+=:;,.$#&!%@~ \t\r\n\0\x1b\x7f\x80\xc3\xff0179aeinxEX_";
 
-/// Makes new inputs of known ones.
+/// Makes new inputs from known ones.
 pub(super) struct Mutator<'s> {
     seeds: &'s [Vec<u8>],
     state: u64,
 }
 
 impl<'s> Mutator<'s> {
-    /// Begins with `seed`. There has to be one of `seeds`.
+    /// Starts with `seed`. `seeds` must not be empty.
     pub(super) fn new(seed: u64, seeds: &'s [Vec<u8>]) -> Self {
         Self { seeds, state: seed }
     }
@@ -59,7 +59,7 @@ impl<'s> Mutator<'s> {
         TELLING[self.below(TELLING.len())]
     }
 
-    /// A number below `end`, which is not 0.
+    /// A random number below `end`, which must not be 0.
     fn below(&mut self, end: usize) -> usize {
         // SplitMix64.
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

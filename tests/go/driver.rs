@@ -1,6 +1,6 @@
-//! Builds the Go program of this folder and talks to it.
+//! Builds the Go program of this folder and exchanges requests with it.
 //!
-//! Included by path where it is needed: a test of the template crate and a benchmark.
+//! A test of the template crate and a benchmark include this file by its path.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
-/// A template and what it can see.
+/// A template and its data.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// What errors call it.
+    /// The name of the template in error texts.
     pub(crate) name: String,
     /// The template.
     pub(crate) template: Vec<u8>,
@@ -22,12 +22,12 @@ pub(crate) struct Request {
     pub(crate) store: BTreeMap<String, Vec<u8>>,
     /// The environment.
     pub(crate) env: BTreeMap<String, String>,
-    /// The root object. Where there is one, confd's functions are not known.
+    /// The root object. With a root object, confd's functions do not exist.
     pub(crate) data: Option<BTreeMap<String, String>>,
 }
 
 impl Request {
-    /// The request as the Go program reads it.
+    /// The request in the form that the Go program reads.
     pub(crate) fn to_json(&self) -> Json {
         let store: BTreeMap<_, _> =
             self.store.iter().map(|(key, value)| (key, STANDARD.encode(value))).collect();
@@ -41,21 +41,21 @@ impl Request {
     }
 }
 
-/// Builds the program into `folder` and gives its path. Go's own cache makes this quick when
-/// nothing has changed.
+/// Builds the program into `folder` and returns its path. Go's cache makes this fast if nothing has
+/// changed.
 ///
 /// # Panics
-/// If there is no Go, or none that can build it; the text says how to get one.
+/// If Go is missing or cannot build the program. The text says how to install Go.
 pub(crate) fn build(folder: &str) -> PathBuf {
     try_build(folder).unwrap_or_else(|problem| {
         panic!("{problem}\n`tests/install-servers` installs what is needed")
     })
 }
 
-/// As [`build`], for those who can do without.
+/// Like [`build`], for callers that can go on without the program.
 ///
 /// # Errors
-/// Why there is no program.
+/// Why the program cannot be built.
 pub(crate) fn try_build(folder: &str) -> Result<PathBuf, String> {
     let source = source();
     let program = Path::new(folder).join("go-templates");
@@ -64,7 +64,7 @@ pub(crate) fn try_build(folder: &str) -> Result<PathBuf, String> {
         .arg(&program)
         .arg(".")
         .current_dir(&source)
-        // Whatever the machine's settings say, and however new its Go is: this very release.
+        // Exactly this release, whatever the machine's settings and its own release of Go are.
         .env("GOTOOLCHAIN", toolchain(&source))
         .output()
         .map_err(|error| format!("cannot run `go`: {error}"))?;
@@ -82,25 +82,25 @@ fn source() -> PathBuf {
     ancestors.find(|folder| folder.join("go.mod").exists()).expect("tests/go is in the repository")
 }
 
-/// The release of Go that go.mod names.
+/// The release of Go in go.mod.
 fn toolchain(source: &Path) -> String {
     let module = std::fs::read_to_string(source.join("go.mod")).expect("go.mod can be read");
     let line = module.lines().find_map(|line| line.strip_prefix("toolchain "));
     line.expect("go.mod names a toolchain").to_owned()
 }
 
-/// What the Go program says of a request.
+/// The Go program's answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// `ok`, `parse` or `exec`; `limit` if the template asked for more than can be given.
+    /// `ok`, `parse` or `exec`; or `limit` if the template exceeded the time or size limit.
     pub(crate) stage: String,
-    /// What was written, also before an error.
+    /// The output, also that before an error.
     pub(crate) output: Vec<u8>,
     /// The text of the error, or nothing.
     pub(crate) error: Vec<u8>,
 }
 
-/// The Go program, running.
+/// The running Go program.
 pub(crate) struct Go {
     program: PathBuf,
     child: Child,
@@ -109,7 +109,7 @@ pub(crate) struct Go {
 }
 
 impl Go {
-    /// Starts the program, which was built before.
+    /// Starts the program, which must have been built.
     pub(crate) fn start(program: PathBuf) -> Self {
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
@@ -121,13 +121,13 @@ impl Go {
         Self { program, child, requests, answers }
     }
 
-    /// Asks all of `requests` and gives as many answers.
+    /// Sends all `requests` and returns as many answers.
     pub(crate) fn ask(&mut self, requests: &[Request]) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(requests.len());
         while answers.len() < requests.len() {
             let rest = &requests[answers.len()..];
             let asked = self.exchange(rest, &mut answers);
-            // A template that takes too long costs the process, and has the last answer of it.
+            // A template that exceeds a limit ends the process; its answer is the last one.
             let ended = asked.is_err() || answers.last().is_some_and(|last| last.stage == "limit");
             if ended && !self.is_running() {
                 *self = Self::start(self.program.clone());
@@ -144,7 +144,7 @@ impl Go {
             .flat_map(|request| [request.to_json().to_string(), "\n".into()])
             .collect();
         std::thread::scope(|scope| {
-            // Not from here: it could be that both sides only write.
+            // On another thread: if both sides only wrote, they would wait for each other.
             let (stdin, stdout) = (&mut self.requests, &mut self.answers);
             let writer = scope.spawn(move || stdin.write_all(lines.as_bytes()));
             for _ in requests {
@@ -159,7 +159,7 @@ impl Go {
     }
 
     fn is_running(&mut self) -> bool {
-        // It ends right after its last answer.
+        // The process ends right after its last answer.
         std::thread::sleep(std::time::Duration::from_millis(50));
         self.child.try_wait().expect("the program can be waited for").is_none()
     }
@@ -167,7 +167,7 @@ impl Go {
 
 impl Drop for Go {
     fn drop(&mut self) {
-        // Nothing is lost with it, and it may have ended.
+        // The process can have ended already, and it has no data to lose.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Who asks Consul: tokens, users and certificates.
+//! Access to Consul: tokens, users and certificates.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustix::process::Signal;
@@ -7,7 +7,7 @@ use servers::{Certificates, Consul, Stub};
 use super::{asking, no_key, onetime, watching};
 use crate::support::{Daemon, Run, eventually};
 
-/// What was sent of a header in the first request; panics if there was none.
+/// The value of a header in the first request. Panics if the header is missing.
 fn sent(stub: &Stub, name: &str) -> Option<String> {
     let head = stub.heads().swap_remove(0);
     let headers = head.lines().filter_map(|line| line.split_once(": "));
@@ -32,9 +32,9 @@ fn a_token_is_given_by_flag_by_variable_or_in_a_file() {
     assert!(reads(run().arguments(&["-auth-token", &token])));
     assert!(reads(run().env("CONSUL_HTTP_TOKEN", &token)));
     assert!(reads(run().env("CONSUL_HTTP_TOKEN_FILE", &file)));
-    // To nobody the store is empty.
+    // Without a token the store looks empty.
     assert!(!reads(run()));
-    // The flag wins.
+    // The flag wins over the variable.
     assert!(reads(run().arguments(&["-auth-token", &token]).env("CONSUL_HTTP_TOKEN", "wrong")));
 
     let unknown = "11111111-2222-3333-4444-555555555555";
@@ -100,7 +100,7 @@ fn a_token_that_is_revoked_is_told_and_the_file_stays() {
         let daemon = Daemon::start(run, sandbox.path("log"));
         eventually("the first pass", || sandbox.output() == "/app/a=1 ");
         server.revoke(&token);
-        // A query that waits still has the old rights, the next one has not.
+        // The query that waits still has the old rights; the next query does not.
         server.put("app/a", "2");
         daemon.wait_for("refused: ACL not found");
         server.put("app/a", "3");
@@ -139,7 +139,7 @@ fn the_variables_of_consuls_own_client_count_for_what_is_not_given() {
     assert!(other.stderr.contains("not valid for name"), "{}", other.stderr);
     let unchecked = with_tls(url).env("CONSUL_HTTP_SSL_VERIFY", "false");
     reads(unchecked.env("CONSUL_TLS_SERVER_NAME", "server.dc1.consul"));
-    // What is given wins.
+    // The flags win over the variables.
     let given = ["-node", &server.address()];
     reads(
         run().arguments(&given).env("CONSUL_HTTP_ADDR", "127.0.0.1:1").env("CONSUL_HTTP_SSL", "1"),
@@ -171,7 +171,7 @@ fn another_machine_is_reached_through_a_proxy_and_compresses_what_it_sends() {
     let asked = proxy.heads().swap_remove(0);
     assert!(asked.starts_with("GET http://consul.example:8500/v1/kv/app?recurse= "), "{asked}");
     assert_eq!(sent(&proxy, "Accept-Encoding").as_deref(), Some("gzip"));
-    // This machine is reached without.
+    // Requests to this machine do not use the proxy.
     let server = Consul::start();
     server.put("app/a", "2");
     through(&server.address()).ok();
