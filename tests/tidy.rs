@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
     &["report"],
+    &["filewatch"],
     &["config", "backend", "render", "deploy"],
     &["agent"],
     &["confd"],

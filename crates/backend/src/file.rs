@@ -59,7 +59,7 @@ impl File {
     fn snapshot(&self) -> Result<Snapshot, Error> {
         let mut snapshot = Snapshot::new(Coverage::Text);
         for path in &self.paths {
-            for file in walk::files(path, &self.filter, |_| {})? {
+            for file in walk::files(path, &self.filter)? {
                 parse(&mut open(&file)?, &file, |key, value| {
                     snapshot.insert(key, value);
                 })?;

@@ -12,8 +12,7 @@ use bytes::Bytes;
 use report::Fingerprint;
 use store::{Coverage, Snapshot};
 
-use super::walk::{self, Step};
-use super::{open, parse};
+use super::{open, parse, walk};
 use crate::Error;
 
 /// The files as they were last read.
@@ -36,7 +35,6 @@ struct Known {
 
 impl Contents {
     /// The pairs of all files that `paths` stand for; `None` if they are those of the last answer.
-    /// `step` is told what a walk comes by, with the index of its path.
     ///
     /// # Errors
     ///
@@ -45,13 +43,12 @@ impl Contents {
         &mut self,
         paths: &[PathBuf],
         filter: &[u8],
-        mut step: impl FnMut(usize, Step<'_>),
     ) -> Result<Option<Snapshot>, Error> {
         // What is not come by is forgotten, so nothing is kept of files that are gone.
         let mut before = std::mem::take(&mut self.files);
         let mut parts = Vec::new();
-        for (index, path) in paths.iter().enumerate() {
-            for file in walk::files(path, filter, |found| step(index, found))? {
+        for path in paths {
+            for file in walk::files(path, filter)? {
                 let known = match self.files.get(&file) {
                     Some(known) => known.clone(),
                     None => refreshed(before.remove(&file), &file)?,
@@ -118,7 +115,7 @@ mod tests {
     }
 
     fn read(contents: &mut Contents, paths: &[PathBuf]) -> Option<String> {
-        let snapshot = contents.read(paths, b"*", |_, _| {}).unwrap()?;
+        let snapshot = contents.read(paths, b"*").unwrap()?;
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let pairs = snapshot.iter().map(|(key, value)| format!("{}={}", text(key), text(value)));
         Some(pairs.collect::<Vec<_>>().join(" "))
@@ -159,7 +156,7 @@ mod tests {
         assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=1 /b=1"));
         write(folder.path(), "1", "a: 2");
         write(folder.path(), "2", "b: [");
-        contents.read(&paths, b"*", |_, _| {}).unwrap_err();
+        contents.read(&paths, b"*").unwrap_err();
         write(folder.path(), "2", "b: 1");
         assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=2 /b=1"));
     }

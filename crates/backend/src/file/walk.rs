@@ -9,28 +9,12 @@ use store::Pattern;
 
 use crate::Error;
 
-/// What a walk comes by on its way to the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step<'a> {
-    /// A folder that is about to be listed.
-    Folder(&'a Path),
-    /// A link whose name matches, before its target is looked at.
-    Link(&'a Path),
-}
-
 /// The file `path`, or the files below the folder `path` whose base names match `filter`, in byte
 /// order of their names, folders descended where their name sorts.
 ///
 /// A link to a file counts under its own name; a link to a folder does not, unless it is `path`
 /// itself. Names that begin with a dot are names like any other.
-///
-/// `step` is told of every folder and link within the folder `path`, itself included, before its
-/// content has any say in the result; whoever begins there to listen for changes misses none.
-pub(super) fn files(
-    path: &Path,
-    filter: &[u8],
-    mut step: impl FnMut(Step<'_>),
-) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn files(path: &Path, filter: &[u8]) -> Result<Vec<PathBuf>, Error> {
     let metadata = fs::metadata(path).map_err(|cause| Error::file("stat", path, cause))?;
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -38,17 +22,12 @@ pub(super) fn files(
     let filter = Pattern::new(filter).map_err(Error::Filter)?;
     let mut files = Vec::new();
     // What is still to be looked at, the next one last: a folder may be nested as deep as it likes.
-    step(Step::Folder(path));
     let mut pending = entries(path).map_err(|cause| Error::file("open", path, cause))?;
     while let Some((path, kind)) = pending.pop() {
         if kind.is_dir() {
-            step(Step::Folder(&path));
             // As in confd, a folder within that may not be read is passed over.
             pending.extend(entries(&path).unwrap_or_default());
         } else if filter.matches(path.file_name().unwrap_or(OsStr::new("")).as_bytes()) {
-            if kind.is_symlink() {
-                step(Step::Link(&path));
-            }
             let target = fs::metadata(&path).map_err(|cause| Error::file("stat", &path, cause))?;
             if target.is_file() {
                 files.push(path);
@@ -89,7 +68,7 @@ mod tests {
     }
 
     fn found(folder: &Path, filter: &str) -> Vec<String> {
-        let names = files(folder, filter.as_bytes(), |_| {}).unwrap();
+        let names = files(folder, filter.as_bytes()).unwrap();
         names.iter().map(|name| name.strip_prefix(folder).unwrap().display().to_string()).collect()
     }
 
@@ -115,7 +94,7 @@ mod tests {
         assert_eq!(found(folder.path(), "*.yaml"), ["a.yaml", "c/d.yaml"]);
         assert!(found(folder.path(), "").is_empty());
         let file = folder.path().join("b.json");
-        assert_eq!(files(&file, b"*.yaml", |_| {}).unwrap(), [file]);
+        assert_eq!(files(&file, b"*.yaml").unwrap(), [file]);
     }
 
     #[test]
@@ -134,7 +113,7 @@ mod tests {
     fn a_dangling_link_is_an_error_only_if_its_name_matches() {
         let folder = folder(&["a.yaml", "b.json -> nowhere"]);
         assert_eq!(found(folder.path(), "*.yaml"), ["a.yaml"]);
-        let error = files(folder.path(), b"*", |_| {}).unwrap_err();
+        let error = files(folder.path(), b"*").unwrap_err();
         let link = folder.path().join("b.json");
         assert_eq!(
             error.to_string(),
@@ -149,30 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_matching_links_are_told_of_on_the_way() {
-        let folder = folder(&["a/b/c.yaml", "d.yaml -> a/b/c.yaml", "e.json -> nowhere"]);
-        let mut steps = Vec::new();
-        let short = |path: &Path| path.strip_prefix(folder.path()).unwrap().display().to_string();
-        files(folder.path(), b"*.yaml", |step| {
-            steps.push(match step {
-                Step::Folder(path) => format!("folder {}", short(path)),
-                Step::Link(path) => format!("link {}", short(path)),
-            });
-        })
-        .unwrap();
-        assert_eq!(steps, ["folder ", "folder a", "folder a/b", "link d.yaml"]);
-    }
-
-    #[test]
     fn a_malformed_filter_is_an_error() {
         let folder = folder(&["a.yaml"]);
-        let error = files(folder.path(), b"[", |_| {}).unwrap_err();
+        let error = files(folder.path(), b"[").unwrap_err();
         assert_eq!(error.to_string(), "syntax error in pattern");
     }
 
     #[test]
     fn a_missing_path_is_an_error() {
-        let error = files(Path::new("/nope.yaml"), b"*", |_| {}).unwrap_err();
+        let error = files(Path::new("/nope.yaml"), b"*").unwrap_err();
         assert_eq!(error.to_string(), "stat /nope.yaml: no such file or directory");
     }
 }

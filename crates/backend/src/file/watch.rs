@@ -1,31 +1,18 @@
 //! Follows files by inotify.
 //!
-//! An event means no more than "look again": after a short quiet time everything that may have
-//! changed is read and compared with what was given last. So it does not matter how a change is
-//! made (written in place, renamed over, a link turned, a mounted `ConfigMap` swapped, a folder
-//! removed and made anew), and nothing is given where no value is another.
+//! `filewatch` says that a path may have changed. Then every file that may have changed is read, and
+//! the pairs are compared with those that were given last. So it does not matter how a change is
+//! made, and nothing is given where no value is another.
 //!
 //! What may be relied on:
 //!
 //! - Nothing is lost between the first state and the events, or between two looks: folders are
 //!   watched before they are read.
-//! - A file that somebody has begun to write is read when it is closed, or after
-//!   [`LONGEST_WAIT`].
 //! - After an error the last state stays, and there is another look when something happens. Where
 //!   the system refused there is one every [`PERIOD`] too, since that may end without an event
 //!   (something is mounted); then an error is given again only if it is another one.
 //! - Where inotify is not to be had, the log says so once, and there is a look every [`PERIOD`]
 //!   until the files are followed anew.
-//!
-//! Changes without events are not seen: a mount over a folder, what other hosts write to a network
-//! file system, what is written through a memory map.
-//!
-//! One module a concept: `places` are the folders that are watched, `signals` makes a wish to look
-//! of their events, `looker` looks.
-
-mod looker;
-mod places;
-mod signals;
 
 #[cfg(test)]
 mod tests;
@@ -33,11 +20,12 @@ mod tests;
 use std::cmp::Ordering;
 use std::future;
 use std::panic;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use filewatch::{FileWatch, Interest, Unwatched};
 use store::{Coverage, Scope, Snapshot};
 use tokio::select;
 use tokio::task::{self, JoinHandle};
@@ -45,16 +33,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::File;
+use super::contents::Contents;
 use crate::{Error, Update, Watch};
-use looker::Looker;
-use places::Unwatched;
-use signals::Signals;
-
-/// How long it has to be quiet after an event until there is a look.
-const QUIET: Duration = Duration::from_millis(5);
-
-/// After how long there is a look although it has not been quiet, or a file is still being written.
-const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// How often there is a look where no event can be hoped for.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -63,10 +43,10 @@ const PERIOD: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Following {
     scopes: Vec<Scope>,
-    polling_told: Arc<Once>,
-    looker: Arc<Mutex<Looker>>,
-    /// None where inotify is not to be had.
-    signals: Option<Signals>,
+    source: File,
+    contents: Arc<Mutex<Contents>>,
+    /// `None` where inotify is not to be had.
+    events: Option<FileWatch>,
     /// When there is a look without an event.
     timer: Option<Instant>,
     /// What the look that is being taken or was taken last is for.
@@ -91,22 +71,20 @@ impl Following {
     /// Follows the files of `source`. Nothing is read and no folder is watched until the first
     /// state is asked for.
     pub(super) fn new(source: File, scopes: &[Scope]) -> Self {
-        let signals = Signals::new().map_err(|cause| Unwatched { folder: None, cause });
-        Following::with_signals(source, scopes, signals)
+        Following::with_events(source, scopes, FileWatch::new())
     }
 
-    fn with_signals(source: File, scopes: &[Scope], signals: Result<Signals, Unwatched>) -> Self {
-        let (signals, failure) = match signals {
-            Ok(signals) => (Some(signals), None),
+    fn with_events(source: File, scopes: &[Scope], events: Result<FileWatch, Unwatched>) -> Self {
+        let (events, failure) = match events {
+            Ok(events) => (Some(events), None),
             Err(failure) => (None, Some(failure)),
         };
-        let inotify = signals.as_ref().map(Signals::inotify);
         let mut following = Following {
             scopes: scopes.to_vec(),
-            polling_told: Arc::clone(&source.polling_told),
-            looker: Arc::new(Mutex::new(Looker::new(source, inotify))),
-            signals,
-            timer: Some(Instant::now()),
+            source,
+            contents: Arc::default(),
+            events,
+            timer: None,
             occasion: Occasion::Timer,
             look: None,
             given: None,
@@ -115,15 +93,22 @@ impl Following {
         if let Some(failure) = failure {
             following.poll(&failure);
         }
+        if let Some(events) = &mut following.events {
+            let File { paths, filter, .. } = &following.source;
+            events.set_interest(paths.iter().map(|path| Interest::tree(path, filter)));
+        }
+        // Without a path there is nothing to be told of.
+        if following.source.paths.is_empty() {
+            following.timer = Some(Instant::now());
+        }
         following
     }
 
     /// Waits until there is to be a look. May be dropped and begun again.
     async fn occasion(&mut self) -> Occasion {
-        let looker = &self.looker;
         let event = async {
-            match &mut self.signals {
-                Some(signals) => signals.settled(|event| lock(looker).concerns(event)).await,
+            match &mut self.events {
+                Some(events) => events.changed().await,
                 None => future::pending().await,
             }
         };
@@ -135,9 +120,9 @@ impl Following {
         };
         select! {
             outcome = event => match outcome {
-                Ok(()) => Occasion::Event,
-                Err(cause) => {
-                    self.poll(&Unwatched { folder: None, cause });
+                Ok(_) => Occasion::Event,
+                Err(reason) => {
+                    self.poll(&reason);
                     Occasion::Timer
                 }
             },
@@ -147,21 +132,17 @@ impl Following {
 
     /// Gives inotify up, and says so if that is news.
     fn poll(&mut self, reason: &Unwatched) {
-        self.polling_told.call_once(|| {
+        self.source.polling_told.call_once(|| {
             warn!("{reason}; the files are looked at every {}s instead", PERIOD.as_secs());
         });
-        self.signals = None;
-        lock(&self.looker).stop_watching();
+        self.events = None;
+        self.timer = Some(Instant::now());
     }
 
     /// What a look means to who follows: a state, an error, or nothing.
     fn outcome(&mut self, look: Look) -> Result<Option<Update>, Error> {
-        let failure = lock(&self.looker).take_failure();
-        if let Some(reason) = failure {
-            self.poll(&reason);
-        }
         let refused = look.as_ref().is_err_and(Error::is_transient);
-        self.timer = (refused || self.signals.is_none()).then(|| Instant::now() + PERIOD);
+        self.timer = (refused || self.events.is_none()).then(|| Instant::now() + PERIOD);
         let found = match look {
             Ok(found) => found,
             Err(error) => {
@@ -205,8 +186,10 @@ impl Watch for Following {
                 Some(look) => look,
                 None => {
                     self.occasion = self.occasion().await;
-                    let looker = Arc::clone(&self.looker);
-                    self.look.insert(task::spawn_blocking(move || lock(&looker).look()))
+                    let (contents, source) = (Arc::clone(&self.contents), self.source.clone());
+                    self.look.insert(task::spawn_blocking(move || {
+                        lock(&contents).read(&source.paths, &source.filter)
+                    }))
                 }
             };
             let ended = look.await;
@@ -224,9 +207,9 @@ impl Watch for Following {
     }
 }
 
-/// The looker, which is free unless a look is being taken.
-fn lock(looker: &Mutex<Looker>) -> MutexGuard<'_, Looker> {
-    looker.lock().unwrap_or_else(PoisonError::into_inner)
+/// The contents, which are free unless a look is being taken.
+fn lock(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
+    contents.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The keys whose values are not the same in both, in byte order.

@@ -1,7 +1,7 @@
 //! Changes of every kind, made as people and programs make them.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ fn followed(paths: &[PathBuf], filter: &str) -> Following {
 /// The next state, as its pairs and the changed keys, without a look that no event asked for.
 async fn next(watch: &mut Following) -> Result<(String, Vec<String>), Error> {
     if watch.given.is_some() || watch.complaint.is_some() {
-        assert!(watch.signals.is_some(), "there are no events");
+        assert!(watch.events.is_some(), "there are no events");
         watch.timer = None;
     }
     let next = timeout(DEADLINE, watch.next()).await.expect("a state or an error");
@@ -275,7 +275,7 @@ async fn a_file_that_is_being_written_is_read_when_it_is_closed() {
         move || {
             let mut file = fs::File::create(path).unwrap();
             for line in ["a: 2\n", "b: 2\n"] {
-                std::thread::sleep(QUIET * 6);
+                std::thread::sleep(filewatch::QUIET * 6);
                 file.write_all(line.as_bytes()).unwrap();
             }
         }

@@ -1,5 +1,7 @@
 //! Files that cannot be read, and systems without events.
 
+use std::io;
+
 use super::*;
 
 #[tokio::test]
@@ -74,7 +76,7 @@ async fn an_error_that_a_timer_meets_again_is_not_given_again() {
     expect_nothing(&mut watch).await;
     assert!(watch.timer.unwrap() > Instant::now(), "it has looked");
 
-    watch.signals = None;
+    watch.events = None;
     tree.write("a.yaml", "a: [\n");
     let error = timeout(DEADLINE, watch.next()).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Document { .. }), "{error}");
@@ -91,9 +93,10 @@ async fn a_filter_that_cannot_be_read_is_an_error() {
 async fn without_inotify_files_are_polled() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     let source = File::new([tree.path("a.yaml")], b"*");
-    let cause = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
-    let none = Err(Unwatched { folder: None, cause });
-    let mut watch = Following::with_signals(source, &[Scope::from_iter([Key::root()])], none);
+    // A file cannot be waited for.
+    let none = FileWatch::with_instance(fs::File::open("/etc/passwd").unwrap().into());
+    assert!(none.is_err());
+    let mut watch = Following::with_events(source, &[Scope::from_iter([Key::root()])], none);
     for value in ["1", "2", "3"] {
         tree.write("a.yaml", &format!("a: {value}\n"));
         let update = timeout(DEADLINE, watch.next()).await.unwrap().unwrap();
@@ -107,24 +110,12 @@ async fn where_no_folder_can_be_watched_files_are_polled() {
     let source = File::new([tree.path("x")], b"*");
     // It can be waited for like an instance of inotify, and refuses every watch.
     let (reader, _writer) = io::pipe().unwrap();
-    let signals = Ok(Signals::of(reader.into()).unwrap());
-    let mut watch = Following::with_signals(source, &[Scope::from_iter([Key::root()])], signals);
+    let events = Ok(FileWatch::with_instance(reader.into()).unwrap());
+    let mut watch = Following::with_events(source, &[Scope::from_iter([Key::root()])], events);
     for value in ["1", "2"] {
         tree.write("x/a.yaml", &format!("a: {value}\n"));
         let update = timeout(DEADLINE, watch.next()).await.unwrap().unwrap();
         assert_eq!(text(&update.snapshots[0]), format!("/a={value}"));
-        assert!(watch.signals.is_none());
+        assert!(watch.events.is_none());
     }
-}
-
-#[test]
-fn what_to_do_without_events_is_said() {
-    let said = |folder: Option<&str>, errno: rustix::io::Errno| {
-        Unwatched { folder: folder.map(PathBuf::from), cause: errno.into() }.to_string()
-    };
-    use rustix::io::Errno;
-    assert!(said(Some("/x"), Errno::NOSPC).starts_with("cannot watch /x: all inotify watches"));
-    assert!(said(Some("/x"), Errno::NOSPC).contains("fs.inotify.max_user_watches"));
-    assert!(said(None, Errno::MFILE).contains("fs.inotify.max_user_instances"));
-    assert_eq!(said(None, Errno::NOSYS), "cannot watch files: function not implemented");
 }

@@ -1,7 +1,7 @@
-//! Makes a wish to look of events.
+//! Merges bursts of events.
 //!
 //! Events come in bursts: a file is truncated, written and closed, a folder is filled. [`Signals`]
-//! waits for the end of a burst, so that few looks meet things half done. It knows nothing of what
+//! waits for the end of a burst, so that a reader seldom meets a file half written. It knows nothing of what
 //! the events are about.
 
 use std::collections::HashSet;
@@ -18,26 +18,26 @@ use tokio::io::unix::AsyncFd;
 use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
-use super::{LONGEST_WAIT, QUIET};
+use crate::{LONGEST_WAIT, QUIET};
 
 /// Room for events: at least one with the longest name there can be.
 const BUFFER: usize = 4096;
 
 /// The events of an inotify instance.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     inotify: AsyncFd<Arc<OwnedFd>>,
     burst: Option<Burst>,
 }
 
 /// What the kernel says about a watched folder.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Event<'a> {
+pub(crate) struct Event<'a> {
     /// The number of the folder's watch.
-    pub(super) watch: i32,
+    pub(crate) watch: i32,
     /// What in the folder it is about; the folder itself if there is no name.
-    pub(super) name: Option<&'a OsStr>,
-    pub(super) flags: ReadFlags,
+    pub(crate) name: Option<&'a OsStr>,
+    pub(crate) flags: ReadFlags,
 }
 
 /// Events that matter, one soon after the other.
@@ -55,7 +55,7 @@ impl Signals {
     /// # Errors
     ///
     /// The system has no more instances or descriptors to give.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         Signals::of(inotify)
     }
@@ -65,12 +65,12 @@ impl Signals {
         deprecated,
         reason = "its successor is unsafe, for descriptors that may be closed too early; this one is owned"
     )]
-    pub(super) fn of(inotify: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn of(inotify: OwnedFd) -> io::Result<Self> {
         Ok(Signals { inotify: AsyncFd::new(Arc::new(inotify))?, burst: None })
     }
 
     /// The instance, for watching folders.
-    pub(super) fn inotify(&self) -> Arc<OwnedFd> {
+    pub(crate) fn inotify(&self) -> Arc<OwnedFd> {
         Arc::clone(self.inotify.get_ref())
     }
 
@@ -81,7 +81,7 @@ impl Signals {
     /// # Errors
     ///
     /// There will be no more events.
-    pub(super) async fn settled(
+    pub(crate) async fn settled(
         &mut self,
         mut matters: impl FnMut(&Event<'_>) -> bool,
     ) -> io::Result<()> {
