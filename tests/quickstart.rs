@@ -1,5 +1,5 @@
-//! The README's first command on a copy of the repository's own tree, with the real nginx,
-//! HAProxy and keepalived as checks.
+//! The first command of the README, on a copy of the repository's own tree. The real nginx, HAProxy
+//! and keepalived check the results.
 
 use std::{
     fs,
@@ -9,10 +9,10 @@ use std::{
 
 use crate::support::{Ended, Run, Sandbox, needs_root};
 
-/// The files it makes.
+/// The files that the command makes.
 const MADE: [&str; 3] = ["haproxy.cfg", "keepalived.conf", "nginx.conf"];
 
-/// The command line in the README, without what builds and starts the binary.
+/// The arguments in the README's command, without the part that builds and starts the binary.
 fn arguments() -> Vec<String> {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     let line = readme
@@ -26,7 +26,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A copy of what the quick start uses.
+/// A copy of the files that the quick start uses.
 fn copy() -> Sandbox {
     let sandbox = Sandbox::new();
     for folder in ["conf.d", "templates"] {
@@ -50,7 +50,7 @@ fn confd(sandbox: &Sandbox) -> Run {
     Run::new(env!("CARGO_BIN_EXE_confd"), sandbox.root()).arguments(&arguments())
 }
 
-/// Runs it where the real servers are, and an interface for keepalived.
+/// Runs it in a network namespace with the real servers and with an interface for keepalived.
 fn run_checked(sandbox: &Sandbox, change: impl FnOnce(Run) -> Run) -> Ended {
     for server in ["nginx", "haproxy", "keepalived", "ip", "unshare"] {
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
@@ -62,7 +62,7 @@ fn run_checked(sandbox: &Sandbox, change: impl FnOnce(Run) -> Run) -> Ended {
     change(confd(sandbox).arguments(&["-log-level", "debug"])).unshared("-mn", script).run()
 }
 
-/// Replaces a piece of the list of services, which has to be there.
+/// Replaces a piece of the list of services, which must contain it.
 #[track_caller]
 fn edit(sandbox: &Sandbox, from: &str, to: &str) {
     let services = sandbox.read("quickstart/services.yaml");
@@ -70,12 +70,12 @@ fn edit(sandbox: &Sandbox, from: &str, to: &str) {
     sandbox.write("quickstart/services.yaml", services.replace(from, to));
 }
 
-/// A made file's lines, without indentation.
+/// The lines of a result, without indentation.
 fn lines(sandbox: &Sandbox, name: &str) -> Vec<String> {
     sandbox.read(&format!("quickstart/{name}")).lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// Expects lines in this order, perhaps with others between them.
+/// Expects these lines in this order. Other lines can stand between them.
 #[track_caller]
 fn has_in_order(lines: &[String], expected: &[&str]) {
     let mut rest = lines.iter();
@@ -92,7 +92,7 @@ fn has_in_order(lines: &[String], expected: &[&str]) {
 fn three_configurations_are_made_without_root_and_without_servers_and_the_log_says_so() {
     needs_root();
     let sandbox = copy();
-    // Another user has to be able to start the binary and to write.
+    // Another user must be able to start the binary and to write.
     fs::copy(env!("CARGO_BIN_EXE_confd"), sandbox.path("confd")).unwrap();
     for path in ["", "quickstart"] {
         chown(sandbox.path(path), Some(1000), Some(1000)).unwrap();
@@ -117,7 +117,7 @@ fn three_configurations_are_made_without_root_and_without_servers_and_the_log_sa
         ["haproxy.cfg", "keepalived.conf", "nginx.conf", "services.yaml"]
     );
 
-    // Nothing changes the second time.
+    // The second run changes nothing.
     let identity = |name: &str| {
         fs::metadata(sandbox.path(&format!("quickstart/{name}")))
             .map(|found| (found.ino(), found.ctime_nsec()))
@@ -137,7 +137,7 @@ fn nginx_haproxy_and_keepalived_accept_what_is_made() {
         ended.expect(&format!("INFO Target config quickstart/{name} has been updated"));
         assert!(ended.stderr.contains(check), "{check} did not run:\n{}", ended.stderr);
     }
-    // `nginx -t` makes its pid file, and leaves it empty.
+    // `nginx -t` creates its pid file and leaves it empty.
     let names: Vec<_> =
         sandbox.list("quickstart").into_iter().filter(|name| name != "nginx.pid").collect();
     assert_eq!(names, ["haproxy.cfg", "keepalived.conf", "nginx.conf", "services.yaml"]);
@@ -250,7 +250,7 @@ fn haproxy_routes_by_host_and_the_longest_path_first() {
         ],
     );
 
-    // It is the path that counts, not the name.
+    // The path counts, not the name.
     edit(&sandbox, "  api:\n", "  zone:\n");
     confd(&sandbox).ok();
     has_in_order(
@@ -287,7 +287,7 @@ fn keepalived_is_master_or_backup_by_the_key_and_the_name_of_the_machine() {
             ],
         );
     }
-    // The key moves: so does the master.
+    // The key of the master moves, and so does the master.
     let sandbox = copy();
     edit(&sandbox, "master: lb1", "master: lb2");
     confd(&sandbox).ok();

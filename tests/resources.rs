@@ -1,4 +1,5 @@
-//! Template resources: which files are taken, what they may say, what they ask for.
+//! Template resources: which files are resources, what they can contain, and which keys they ask
+//! for.
 
 mod discovery;
 mod keys;

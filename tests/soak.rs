@@ -1,7 +1,7 @@
-//! Minutes of changes and faults at once, on a real etcd and a real Consul: at the end every file
-//! equals the store, and confd has not grown.
+//! Minutes of changes and faults on a real etcd and a real Consul. At the end every file must equal
+//! the store, and confd must not have grown.
 //!
-//! `CONFD_SOAK_SECONDS` says how long; ten minutes by hand: `CONFD_SOAK_SECONDS=600 tests/run
+//! `CONFD_SOAK_SECONDS` sets the time. Ten minutes by hand: `CONFD_SOAK_SECONDS=600 tests/run
 //! --test main soak`.
 
 use std::{
@@ -23,11 +23,12 @@ use crate::support::{Daemon, Sandbox, eventually};
 
 const RESOURCES: usize = 5;
 const KEYS: usize = 20;
-/// The pause between two changes: 50 a second.
+/// The pause between two changes. It makes 50 changes in a second.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long a fault lasts, and how long it is quiet after it.
+/// The length of a fault, and of the quiet time after it.
 const FAULT: Duration = Duration::from_millis(700);
-/// What a process may grow by while it works: what an allocator keeps, not what a leak loses.
+/// The growth that a process may show: what an allocator keeps, which is less than what a leak
+/// loses.
 const GROWTH_KIB: u64 = 8 * 1024;
 
 fn duration() -> Duration {
@@ -35,7 +36,7 @@ fn duration() -> Duration {
     Duration::from_secs(given.unwrap_or(20))
 }
 
-/// Random enough for this, and the same in each run.
+/// A simple random number generator, which is the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -46,22 +47,23 @@ impl Dice {
     }
 }
 
-/// A store that can be broken, and whose data outlive that.
+/// A store that can be broken and whose data survives that.
 trait Store {
-    /// What confd calls it.
+    /// The name of the backend.
     const BACKEND: &str;
 
     fn start() -> Self;
-    /// Where it is, as `127.0.0.1:PORT`.
+    /// The address, as `127.0.0.1:PORT`.
     fn address(&self) -> String;
-    /// Sets or deletes a key of the store at `address`. False if that is not sure.
+    /// Sets or deletes a key of the store at `address`. False if it is not certain that the store
+    /// did so.
     fn change(address: &str, key: &str, value: Option<&str>) -> bool;
-    /// Has it forget what was before, if it knows that.
+    /// Makes the store forget its history, if it can.
     fn forget(&self);
-    /// The process; none if it was killed.
+    /// The process, or `None` if it was killed.
     fn process(&self) -> Option<&Process>;
     fn kill(&mut self);
-    /// Starts it again after that; returns when it is ready.
+    /// Starts the store again after a fault. Returns when it is ready.
     fn restart(&mut self);
 }
 
@@ -91,7 +93,7 @@ impl Store for Etcd {
     fn forget(&self) {
         let revision = self.metric("etcd_debugging_mvcc_current_revision");
         let body = format!("{{\"revision\":{}}}", revision as u64);
-        // It may have been compacted already; that is no fault of ours.
+        // An error is fine: the revision can have been compacted already.
         let _ = exchange(&self.address(), "POST /v3/kv/compaction", &[], body.as_bytes());
     }
 
@@ -143,7 +145,7 @@ impl Store for Consul {
     }
 }
 
-/// Writes and deletes random keys until told to stop; gives what the store then holds.
+/// Writes and deletes random keys until `stop` is set. Returns the final content of the store.
 fn write<S: Store>(address: &str, stop: &AtomicBool) -> BTreeMap<String, String> {
     let (mut pairs, mut dice, mut changes) = (BTreeMap::new(), Dice(7), 0_u64);
     while !stop.load(Ordering::Relaxed) {
@@ -161,14 +163,14 @@ fn write<S: Store>(address: &str, stop: &AtomicBool) -> BTreeMap<String, String>
     pairs
 }
 
-/// What the file of a resource has to be.
+/// The content that the file of a resource must have.
 fn expected(pairs: &BTreeMap<String, String>, resource: usize) -> String {
     let prefix = format!("/soak/{resource}/");
     let own = pairs.iter().filter(|(key, _)| key.starts_with(&prefix));
     own.map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-/// Resident memory in KiB and open descriptors.
+/// Resident memory in KiB, and the number of open descriptors.
 fn size(daemon: &Daemon) -> (u64, usize) {
     let process = format!("/proc/{}", daemon.pid());
     let status = fs::read_to_string(format!("{process}/status")).unwrap();
@@ -253,8 +255,8 @@ fn soak<S: Store>() {
     }
     let (early, late) = (early.expect("at least five faults"), size(&daemon));
     assert!(late.0 < early.0 + GROWTH_KIB, "{} KiB became {} KiB", early.0, late.0);
-    // The last file is in place before its reload has ended, which has pipes, and connections that
-    // have gone silent take their time.
+    // The last file is in place before its reload has ended, and the reload has open pipes. Silent
+    // connections also need time until they are closed.
     eventually("nothing is left behind", || sandbox.list("out").len() == RESOURCES);
     eventually(&format!("descriptors are as few as early on, which were {}", early.1), || {
         size(&daemon).1 <= early.1 + 4

@@ -1,5 +1,5 @@
-//! Tera templates: how a resource chooses them, what they share with Go templates, what they may
-//! take from other files, and their errors.
+//! Tera templates: how a resource chooses the language, what Tera and Go templates have in common,
+//! what a template can take from other files, and errors.
 
 mod files;
 mod functions;
@@ -7,7 +7,7 @@ mod release;
 
 use crate::support::{Ended, Sandbox};
 
-/// A tree with these files in `templates`, and a resource for each that is named in `resources`:
+/// A tree with these files in `templates`, and a resource for each file named in `resources`:
 /// `a.conf.tera` becomes `out/a.conf.tera`.
 fn tree(files: &[(&str, &str)], resources: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
@@ -20,7 +20,8 @@ fn tree(files: &[(&str, &str)], resources: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// Adds the resource of the template `src`, which becomes `out/SRC`. `more` is added to its table.
+/// Adds the resource of the template `src`, whose destination is `out/SRC`. `more` is added to its
+/// table.
 fn resource(sandbox: &Sandbox, src: &str, more: &str) {
     let dest = sandbox.path(&format!("out/{src}"));
     sandbox.write(
@@ -29,7 +30,7 @@ fn resource(sandbox: &Sandbox, src: &str, more: &str) {
     );
 }
 
-/// The line of the log that says why a Tera template could not be compiled.
+/// The log line that says why a Tera template could not be compiled.
 fn not_compiled(sandbox: &Sandbox, src: &str, error: &str) -> String {
     let path = sandbox.path(&format!("templates/{src}"));
     format!("ERROR Unable to process template {}, template: {error}", path.display())

@@ -1,4 +1,5 @@
-//! Watch mode: a change reaches the file, a failure is not forgotten, and nobody holds up others.
+//! Watch mode: a change reaches the file, a failure is tried again, and no resource holds up
+//! others.
 
 use std::{fs, time::Duration};
 
@@ -14,12 +15,12 @@ fn watching(sandbox: &Sandbox, more: &[&str]) -> Daemon {
     Daemon::start(run, sandbox.path("log"))
 }
 
-/// Replaces the data at once, as an editor does.
+/// Replaces the data in one step, as an editor does.
 fn data(sandbox: &Sandbox, yaml: &str) {
     fs::rename(sandbox.write("data.new", yaml), sandbox.path("data.yaml")).unwrap();
 }
 
-/// A resource that renders `/NAME/v` and notes each reload as a line of `NAME.reloads`.
+/// A resource that renders `/NAME/v` and adds a line to `NAME.reloads` with each reload.
 fn counted(sandbox: &Sandbox, name: &str, more: &str) {
     let dest = sandbox.path(&format!("out/{name}"));
     sandbox.write(&format!("templates/{name}.tmpl"), format!("{{{{getv \"/{name}/v\"}}}}"));
@@ -72,7 +73,7 @@ fn only_resources_whose_own_values_change_are_woken() {
     assert_eq!(sandbox.read("a.reloads"), "1\n");
 }
 
-/// How often the resource `name` was compared with its file.
+/// How many times the resource `name` was compared with its file.
 fn passes(daemon: &Daemon, sandbox: &Sandbox, name: &str) -> usize {
     let dest = sandbox.path(&format!("out/{name}"));
     let line = format!("Comparing candidate config to {}\n", dest.display());
@@ -119,7 +120,7 @@ fn a_resource_that_asks_for_a_key_and_does_not_use_it_has_no_pass() {
         let after = counts();
         all.iter().enumerate().map(|(nth, _)| after[nth] - before[nth]).collect::<Vec<_>>()
     };
-    // The first passes may not have ended yet.
+    // The first passes can still be running.
     eventually("a change wakes only who uses its key", || change() == [1, 0, 1, 0, 1, 1]);
     for _ in 0..5 {
         assert_eq!(change(), [1, 0, 1, 0, 1, 1], "{}", daemon.stderr());
@@ -335,7 +336,7 @@ fn a_second_stop_and_a_timeout_break_off_what_is_under_way_and_tear_nothing() {
         daemon.signal(Signal::TERM);
         let ended = match timeout {
             "1m" => {
-                // Two signals that come together are one.
+                // Two signals that arrive together count as one.
                 eventually("it ends", || {
                     daemon.signal(Signal::TERM);
                     daemon.has_ended()

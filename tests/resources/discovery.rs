@@ -1,4 +1,4 @@
-//! Which files of `conf.d` are resources, and in which order they come.
+//! Which files of `conf.d` are resources, and their order.
 
 use std::{
     ffi::OsStr,
@@ -13,13 +13,13 @@ use rustix::process::Signal;
 
 use crate::support::{Daemon, Ended, Sandbox};
 
-/// Writes a resource to `path`; its result is `out/NAME`.
+/// Writes a resource to `path`. Its destination is `out/NAME`.
 fn place(sandbox: &Sandbox, path: &str, name: &str) {
     sandbox.write("templates/x", "x");
     sandbox.write(path, format!("[template]\nsrc = 'x'\ndest = 'out/{name}'\n"));
 }
 
-/// A sandbox with these files in `conf.d`, all of them good resources.
+/// A sandbox with these files in `conf.d`, all of them valid resources.
 fn tree(files: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     for file in files {

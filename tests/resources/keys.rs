@@ -1,8 +1,8 @@
-//! Prefixes and keys: what is asked of the backend, and what a template finds.
+//! Prefixes and keys: what the backend is asked for, and what a template sees.
 
 use crate::support::Sandbox;
 
-/// Prints every pair, level by level.
+/// Prints every pair, one level after the other.
 const DUMP: &str = "{{range gets \"/*\"}}{{.Key}}={{.Value}} {{end}}\
                     {{range gets \"/*/*\"}}{{.Key}}={{.Value}} {{end}}\
                     {{range gets \"/*/*/*\"}}{{.Key}}={{.Value}} {{end}}";

@@ -1,4 +1,4 @@
-//! What a resource file may say, and what happens to one that says something else.
+//! What a resource file can contain, and what happens to a file with other content.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::support::{Daemon, Sandbox};
 
-/// A sandbox whose only resource is this text; the template `x` prints an `x`.
+/// A sandbox whose only resource has this text. Its template `x` prints an `x`.
 fn saying(text: impl AsRef<[u8]>) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("templates/x", "x");
@@ -185,7 +185,7 @@ fn what_is_no_toml_is_named_with_its_line() {
             fatal.starts_with(&format!("FATAL Cannot process template resource {path} - {start}")),
             "{fatal}"
         );
-        // One line each: a header stands before everything that is told.
+        // The message is one line, so that the header stands before all of it.
         assert!(
             log.iter()
                 .all(|line| ["INFO", "ERROR", "FATAL"].iter().any(|level| line.starts_with(level)))
@@ -208,7 +208,7 @@ fn resources_are_read_as_people_write_them() {
     for text in [
         // Line ends of Windows, and a comma after the last key.
         "[template]\r\nsrc = \"x\"\r\ndest = \"out/app\"\r\nkeys = [\r\n  \"/a\",\r\n  \"/b\",\r\n]\r\n",
-        // No line end at the end, comments, and spaces around.
+        // No line end at the end; comments; spaces around words.
         "# nginx\n  [ template ]\n  src = \"x\" # here\n  dest=\"out/app\"\n  keys = [ \"\", ]",
         // Commands over several lines.
         "[template]\nsrc = 'x'\ndest = 'out/app'\nreload_cmd = \"\"\"\nset -e\ntouch \\\n  reloaded\n\"\"\"\n",

@@ -1,4 +1,4 @@
-//! A process that goes on until it is told to stop.
+//! A process that runs until it is stopped.
 
 use std::{
     fs::File, io::Write as _, os::unix::process::CommandExt as _, path::PathBuf, process::Child,
@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Ended, Run, eventually};
 
-/// A running process. Its log goes to a file, where it can be read while the process runs; at
-/// the end of the test it is killed with whatever it started.
+/// A running process. Its log goes to a file, which can be read while the process runs. At the end
+/// of the test the process is killed with all its children.
 pub struct Daemon {
     child: Option<Child>,
     pid: Pid,
@@ -25,12 +25,12 @@ impl Daemon {
         Self { child: Some(child), pid, log }
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Waits until this is in its log.
+    /// Waits until its log contains this text.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
         eventually(&format!("{text:?} is in the log"), || self.stderr().contains(text));
@@ -41,7 +41,7 @@ impl Daemon {
         kill_process(self.pid, signal).unwrap();
     }
 
-    /// Its number.
+    /// Its process number.
     pub fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
@@ -76,7 +76,7 @@ impl Drop for Daemon {
         let log = std::fs::read(&self.log).unwrap_or_default();
         if let Some(child) = &mut self.child {
             if std::thread::panicking() {
-                // What it said belongs to the failure.
+                // The log helps to understand a failure.
                 let _ = std::io::stderr().write_all(&log);
             }
             let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);

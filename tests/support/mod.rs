@@ -1,5 +1,5 @@
-//! What the tests share: a folder of its own for each test, and the binary run in it, to its end
-//! or for as long as the test likes.
+//! What all tests use: a folder for each test, and the binary run in that folder, to its end or
+//! until the test stops it.
 
 #![expect(unreachable_pub, reason = "what is shared is public within this one binary")]
 

@@ -1,4 +1,4 @@
-//! A network of its own for a run: an interface, a hosts file and a name server.
+//! A network namespace for a run, with an interface, a hosts file and a name server.
 
 use std::{
     fs::File,
@@ -30,8 +30,8 @@ pub struct Network<'a> {
 }
 
 impl Run {
-    /// Runs it to its end where there is this network and no other: the loopback interface, an
-    /// `eth0` that leads nowhere, and a name server on 127.0.0.1.
+    /// Runs the command to its end in this network. The network has the loopback interface, an
+    /// `eth0` that is connected to nothing, and a name server on 127.0.0.1.
     #[track_caller]
     pub fn run_in(self, sandbox: &Sandbox, network: Network) -> Ended {
         let mut child = self.waiting_in(sandbox, network).spawn();
@@ -39,8 +39,7 @@ impl Run {
         Ended::wait(child)
     }
 
-    /// The command, to be run in a network of its own as soon as it is told so on its standard
-    /// input.
+    /// The command in a new network namespace. It starts when it gets a line on its standard input.
     #[track_caller]
     fn waiting_in(self, sandbox: &Sandbox, network: Network) -> Self {
         sandbox.write("resolv.conf", "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n");
@@ -54,7 +53,7 @@ impl Run {
 }
 
 impl Daemon {
-    /// Starts `run` as [`start`](Self::start) does, in a network as [`Run::run_in`] has it.
+    /// Starts `run` like [`start`](Self::start), in a network like that of [`Run::run_in`].
     #[track_caller]
     pub fn start_in(run: Run, sandbox: &Sandbox, network: Network) -> (Self, World) {
         let mut daemon = Self::start(run.waiting_in(sandbox, network), sandbox.path("log"));
@@ -63,7 +62,7 @@ impl Daemon {
     }
 }
 
-/// The network that a process is in, and its name server, which ends with this.
+/// The network of a process, and its name server, which ends when this is dropped.
 pub struct World {
     namespace: File,
     zone: Arc<Mutex<Vec<Record>>>,
@@ -72,7 +71,7 @@ pub struct World {
 }
 
 impl World {
-    /// Starts the name server in the network that `child` waits in, and lets `child` go on.
+    /// Starts the name server in the network where `child` waits, and lets `child` start.
     #[track_caller]
     fn open(child: &mut Child, sandbox: &Sandbox, network: Network) -> Self {
         eventually("the namespace is ready", || sandbox.path("ready").exists());
@@ -96,14 +95,14 @@ impl World {
         world
     }
 
-    /// What can be looked up from now on.
+    /// Sets what can be looked up from now on.
     #[track_caller]
     pub fn set_zone(&self, zone: &str) {
         *self.zone.lock().unwrap() = zone.lines().map(Record::parse).collect();
     }
 
-    /// Does something in this network, on a thread of its own: sockets and processes that are made
-    /// there stay in it.
+    /// Runs `work` in this network, on a new thread. Sockets and processes that it creates stay in
+    /// the network.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let work = || {
             let kind = Some(LinkNameSpaceType::Network);
@@ -118,7 +117,7 @@ impl Drop for World {
     fn drop(&mut self) {
         self.ends = None;
         if let Some(server) = self.server.take() {
-            // What went wrong there has been printed.
+            // A panic of the thread was printed already.
             let _ = server.join();
         }
     }
@@ -130,7 +129,7 @@ struct Record {
     /// Without the dot at its end.
     name: String,
     kind: u16,
-    /// Its data on the wire.
+    /// The data in the form of DNS messages.
     data: Vec<u8>,
 }
 
@@ -155,7 +154,7 @@ impl Record {
     }
 }
 
-/// A name on the wire.
+/// A name in the form of DNS messages.
 fn labels(name: &str) -> Vec<u8> {
     let mut data = Vec::new();
     for label in name.split('.') {
@@ -165,7 +164,7 @@ fn labels(name: &str) -> Vec<u8> {
     data
 }
 
-/// The answer to a query: the zone's records, or that there is no such name.
+/// The answer to a query: the records of the zone, or that the name does not exist.
 fn answer(zone: &[Record], query: &[u8]) -> Vec<u8> {
     let mut labels = Vec::new();
     let mut at = 12;
@@ -185,7 +184,7 @@ fn answer(zone: &[Record], query: &[u8]) -> Vec<u8> {
     reply.extend([0x85, code, 0, 1, 0, records.len() as u8, 0, 0, 0, 0]);
     reply.extend(question);
     for Record { data, .. } in records {
-        // The name is the question's.
+        // A pointer to the name in the question.
         reply.extend([0xc0, 12]);
         reply.extend(kind.to_be_bytes());
         reply.extend([0, 1, 0, 0, 0, 60]);

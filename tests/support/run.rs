@@ -1,4 +1,4 @@
-//! A process under test: how it is started, and what it left when it ended.
+//! A process under test: how it is started, and its results.
 
 use std::{
     ffi::OsStr,
@@ -10,13 +10,13 @@ use std::{
 
 use servers::PATIENCE;
 
-/// A command that is still being put together.
+/// A command that can still be changed before it is started.
 pub struct Run {
     pub(super) command: Command,
 }
 
 impl Run {
-    /// `program` in `folder`, with nothing in its environment but `PATH`.
+    /// `program` in `folder`. Its environment contains only `PATH`.
     pub fn new(program: impl AsRef<OsStr>, folder: &Path) -> Self {
         let mut command = Command::new(program);
         command
@@ -39,20 +39,20 @@ impl Run {
         self
     }
 
-    /// Changes the command itself.
+    /// Changes the command directly.
     pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
         change(&mut self.command);
         self
     }
 
-    /// Starts it and does not wait.
+    /// Starts the process and does not wait for it.
     pub fn spawn(mut self) -> Child {
         self.command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", self.command))
     }
 
-    /// Runs it to its end, which has to come within the deadline.
+    /// Runs the process to its end, which must come within the deadline.
     pub fn run(self) -> Ended {
         Ended::wait(self.spawn())
     }
@@ -111,30 +111,30 @@ impl Ended {
         }
     }
 
-    /// The log without its headers and excerpts from files: `LEVEL message`, a line each.
+    /// The messages in the log without headers and excerpts: `LEVEL message`, one in each line.
     pub fn log(&self) -> Vec<String> {
         let events = self.stderr.lines().filter(|line| !is_excerpt(line));
         events.map(|line| message(line).unwrap_or(line).to_owned()).collect()
     }
 
-    /// The lines of excerpts from files in the log.
+    /// The lines of excerpts in the log.
     pub fn excerpts(&self) -> Vec<&str> {
         self.stderr.lines().filter(|line| is_excerpt(line)).collect()
     }
 
-    /// Whether the log has exactly this line (`LEVEL message`).
+    /// Whether the log contains exactly this line (`LEVEL message`).
     pub fn logged(&self, line: &str) -> bool {
         self.log().iter().any(|logged| logged == line)
     }
 
-    /// Expects that the log has exactly this line (`LEVEL message`).
+    /// Expects that the log contains exactly this line (`LEVEL message`).
     #[track_caller]
     pub fn expect(&self, line: &str) -> &Self {
         assert!(self.logged(line), "no line {line:?} in:\n{}", self.stderr);
         self
     }
 
-    /// Expects that the log has nothing of this.
+    /// Expects that the log does not contain this text.
     #[track_caller]
     pub fn expect_no(&self, text: &str) -> &Self {
         assert!(!self.stderr.contains(text), "{text:?} is in:\n{}", self.stderr);
@@ -142,7 +142,7 @@ impl Ended {
     }
 }
 
-/// Whether a log line belongs to the event above it.
+/// Whether a log line is part of the message above it.
 pub fn is_excerpt(line: &str) -> bool {
     line.starts_with("  ")
 }

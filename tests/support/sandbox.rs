@@ -30,8 +30,8 @@ impl Sandbox {
         sandbox
     }
 
-    /// Adds the resource `NAME.toml`, which renders `template` from all keys to `out/NAME`.
-    /// `more` is added to its table and may hold any keys but `src`, `dest` and `keys`.
+    /// Adds the resource `NAME.toml`, which renders `template` from all keys to `out/NAME`. `more`
+    /// is added to its table and can set every key except `src`, `dest` and `keys`.
     pub fn resource(&self, name: &str, template: impl AsRef<[u8]>, more: &str) {
         let dest = self.path(&format!("out/{name}"));
         self.write(&format!("templates/{name}.tmpl"), template);
@@ -62,7 +62,7 @@ impl Sandbox {
         path
     }
 
-    /// A file's content as text, or an empty one if there is no such file.
+    /// The content of a file as text, or an empty text if the file does not exist.
     pub fn read(&self, name: &str) -> String {
         String::from_utf8_lossy(&fs::read(self.path(name)).unwrap_or_default()).into_owned()
     }
@@ -83,7 +83,7 @@ impl Sandbox {
         (metadata.uid(), metadata.gid())
     }
 
-    /// The names in a folder, sorted, hidden ones too.
+    /// The names in a folder, sorted, including hidden ones.
     pub fn list(&self, name: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(name)).unwrap();
         let mut names: Vec<_> =
@@ -92,8 +92,7 @@ impl Sandbox {
         names
     }
 
-    /// confd in this folder with these arguments alone, and with an empty environment but for
-    /// `PATH`.
+    /// confd in this folder with only these arguments. Its environment contains only `PATH`.
     pub fn bare(&self, arguments: &[&str]) -> Run {
         Run::new(env!("CARGO_BIN_EXE_confd"), self.root()).arguments(arguments)
     }

@@ -1,13 +1,13 @@
-//! A world of its own for a process: namespaces, mounts and missing privileges.
+//! Special surroundings for a process: namespaces, mounts and missing privileges.
 
 use std::process::{Command, Stdio};
 
 use super::Run;
 
-/// A root user whom permissions apply to: no capability is left to pass them over.
+/// Runs as root, but with permissions in force: no capability is left to bypass them.
 const UNPRIVILEGED: &[&str] = &["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"];
 
-/// Fails with a clear word where the test cannot work.
+/// Fails with a clear text if the test cannot work without root.
 #[track_caller]
 pub fn needs_root() {
     assert!(
@@ -17,7 +17,7 @@ pub fn needs_root() {
 }
 
 impl Run {
-    /// Runs it through other commands: `words`, then the program and its arguments.
+    /// Runs it through another command: `words`, then the program and its arguments.
     pub fn through(self, words: &[&str]) -> Self {
         let (launcher, rest) = words.split_first().expect("a command");
         let mut command = Command::new(launcher);
@@ -30,22 +30,22 @@ impl Run {
         if let Some(folder) = self.command.get_current_dir() {
             command.current_dir(folder);
         }
-        // System tools may be where only root's shell looks.
+        // System tools can be in folders that are only in root's `PATH`.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command }
     }
 
-    /// Runs it in namespaces of its own, by a shell script in which `"$@"` is the command.
-    /// `namespaces` are the options of `unshare`: `-m` mounts, `-n` network.
+    /// Runs it in new namespaces, by a shell script in which `"$@"` is the command. `namespaces`
+    /// are options of `unshare`: `-m` for mounts, `-n` for the network.
     #[track_caller]
     pub fn unshared(self, namespaces: &str, script: &str) -> Self {
         needs_root();
         self.through(&["unshare", namespaces, "--", "sh", "-ec", script, "sh"])
     }
 
-    /// Runs it as root without any privilege: neither permissions nor owners yield to it.
+    /// Runs it as root without any capability, so that permissions and owners apply.
     #[track_caller]
     pub fn unprivileged(self) -> Self {
         needs_root();

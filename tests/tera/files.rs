@@ -1,4 +1,4 @@
-//! What a template takes from other files of the templates folder, and what it cannot take.
+//! What a template can take from other files of the templates folder, and what it cannot.
 
 use std::{fs, os::unix::fs::symlink};
 

@@ -12,7 +12,7 @@ json: '{"port": 8080, "up": ["a", "b"], "share": 0.5}'
 list: '[1, {"x": null}]'
 "#;
 
-/// Every function, as a function and, where it takes a value, as a filter.
+/// Every function, as a function and, if it takes a value, as a filter.
 const CALLS: &[(&str, &str)] = &[
     ("{{ exists(key='/app/name') }} {{ '/app' | exists }}", "true false"),
     ("{% set pair = get(key='/app/name') %}{{ pair.key }}={{ pair.value }}", "/app/name=shop"),

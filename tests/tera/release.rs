@@ -1,8 +1,8 @@
-//! What is different in Tera 2 for those who know Tera 1.
+//! The differences of Tera 2 from Tera 1.
 
 use super::{run, tree};
 
-/// Renders each template and expects the text behind it, or the error behind `error: `.
+/// Renders each template and expects the text beside it, or the error behind `error: `.
 #[track_caller]
 fn renders(cases: &[(&str, &str)]) {
     let names: Vec<_> = (0..cases.len()).map(|nth| format!("{nth:02}.tera")).collect();
