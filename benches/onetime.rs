@@ -1,12 +1,11 @@
-//! The whole process, from its start to its exit: `confd -onetime`, with one variable for one
-//! and for many resources, and with 10,000 servers from a YAML file.
+//! The whole process, from its start to its exit: `confd -onetime` with one variable for one
+//! resource and for many, and with 10,000 servers from a YAML file.
 //!
-//! `cargo bench --bench onetime`. Each scenario runs the contenders in turn (A B C A B C …), so
-//! that a machine that changes its speed changes it for all, and prints medians and the ratio to
-//! our own. The floor is the least that any program could do: a shell that writes a variable or
-//! copies the YAML to a file, and a bare loop that writes, syncs and renames as many files, 16 at
-//! a time.
-//! `CONFD_GO=/path/to/confd` names a Go confd to be measured beside.
+//! `cargo bench --bench onetime`. In each scenario the contenders alternate (A B C A B C …), so
+//! that a change of the machine's speed concerns all of them. It prints medians, and their ratios
+//! to our own. The floor is the least that any program could need: a shell that writes a variable,
+//! or copies the YAML, to a file; and a bare loop that writes, syncs and renames as many files, 16
+//! at a time. `CONFD_GO=/path/to/confd` adds a Go confd.
 
 use std::{
     fs::{self, File},
@@ -28,7 +27,7 @@ struct Sample {
     peak_kib: u64,
 }
 
-/// Something that does the job: a name, and a run of it.
+/// A contender: a name, and one run of it.
 struct Contender<'a> {
     name: &'a str,
     run: Box<dyn Fn() -> Sample + 'a>,
@@ -100,14 +99,14 @@ fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
 struct Tree {
     folder: tempfile::TempDir,
     resources: usize,
-    /// The backend, as arguments.
+    /// The arguments that choose the backend.
     backend: Vec<String>,
-    /// What a shell does in place of confd; `$0` is the destination.
+    /// A shell script that does the job of confd; `$0` is the destination.
     script: String,
 }
 
 impl Tree {
-    /// Resources that all print one variable.
+    /// A tree with resources that all print one variable.
     fn variable(resources: usize) -> Self {
         let template = "value: {{getv \"/key\"}}\n";
         let mut tree = Self::new(resources, "/key", template);
@@ -116,7 +115,7 @@ impl Tree {
         tree
     }
 
-    /// One resource that prints 10,000 servers from a YAML file, each as `line` says.
+    /// A tree with one resource that prints 10,000 servers from a YAML file, each by `line`.
     fn servers(line: &str, value: impl Fn(usize) -> String) -> Self {
         let template = format!("{{{{range gets \"/up/*\"}}}}{line}\n{{{{end}}}}");
         let mut tree = Self::new(1, "/up", &template);
@@ -157,8 +156,9 @@ impl Tree {
         self.path("out").join(format!("{nth}.conf"))
     }
 
-    /// Makes room for the next run. Nothing is deleted before the end: some file systems search
-    /// long for an inode that was not freed just now, and so would every run but the first.
+    /// Moves the files aside for the next run. They are deleted only at the end: some file systems
+    /// search long for an inode that was not freed just before, which would slow down every run but
+    /// the first.
     fn set_aside(&self) {
         let old = self.path("old");
         fs::create_dir_all(&old)
@@ -168,7 +168,7 @@ impl Tree {
             .expect("an empty folder");
     }
 
-    /// confd, ours or another, once.
+    /// One run of a confd, ours or another one.
     fn process(&self, program: &str) -> Sample {
         let mut command = Command::new(program);
         command
@@ -181,14 +181,15 @@ impl Tree {
         sample
     }
 
-    /// The least a program can do: a shell that writes a file.
+    /// One run of the floor for one file: a shell that writes it.
     fn shell(&self) -> Sample {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(&self.script).arg(self.dest(0));
         measured(command.env_clear().env("KEY", "value"))
     }
 
-    /// The least that 1,000 safe replacements can take: no templates, no comparison, no process.
+    /// One run of the floor for many files: safe replacements without templates, comparison or a
+    /// new process.
     fn bare_loop(&self, files: usize) -> Sample {
         let start = Instant::now();
         let next = AtomicUsize::new(0);

@@ -1,13 +1,13 @@
 //! The template engine beside Go's: parsing and rendering in memory, with the same functions.
 //!
-//! `cargo bench --bench templates`. The Go program is the one in `tests/go`, built with the
-//! release that its go.mod names; without `go` only our own figures are printed. Both sides get
-//! the same template and the same pairs, and write the same bytes, or the benchmark fails.
+//! `cargo bench --bench templates`. The Go program is that of `tests/go`, built with the release in
+//! its go.mod; without `go`, only our own figures are printed. Both sides get the same template and
+//! the same pairs. The benchmark fails if they do not write the same bytes.
 //!
-//! Each measurement is a process of its own that reads template and pairs, then parses and
-//! renders some rounds. The sides take turns (A B A B …), so that a machine that changes its
-//! speed changes it for both. The times are medians of all rounds; the memory is the most that
-//! the process had while it worked, runtime and pairs included.
+//! Each measurement is a separate process, which reads template and pairs and then parses and
+//! renders for some rounds. The two sides alternate (A B A B …), so that a change of the machine's
+//! speed concerns both. The times are medians of all rounds. The memory is the peak of the process
+//! while it worked, including runtime and pairs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,16 +27,16 @@ use store::{Coverage, Key, Prefix, Scope, Snapshot, View};
 #[allow(dead_code, reason = "the benchmark talks to the program in a way of its own")]
 mod go;
 
-/// The argument that makes of this program one of the processes that are measured.
+/// The argument that makes this program one of the measured processes.
 const MEASURE: &str = "--measure";
 
-/// How often the sides take turns. Memory differs little between processes; speed may.
+/// How many processes each side has. Memory differs little between processes, but speed can.
 const TURNS: usize = 5;
 
-/// How many servers are rendered.
+/// The number of servers that are rendered.
 const SERVERS: usize = 10_000;
 
-/// How deep and how often template calls nest.
+/// The number of nested template calls.
 const CALLS: usize = 10_000;
 
 fn main() {
@@ -47,7 +47,7 @@ fn main() {
     compare(&scenarios(), program);
 }
 
-/// Some work, and how often it is done a turn; the first round only warms up.
+/// A task, and how many rounds a process does it. The first round only warms up.
 struct Scenario {
     title: &'static str,
     template: String,
@@ -111,7 +111,7 @@ const NESTED: &str = r#"{{define "level"}}{{if gt . 0}}{{.}} {{template "level" 
 {{template "level" CALLS}}
 "#;
 
-/// A template of `count` lines as one finds them: text, loops, conditions, pipelines, comments.
+/// A template of `count` lines like those in use: text, loops, conditions, pipelines, comments.
 fn lines(count: usize) -> String {
     const BLOCK: &str = r#"# {{/* where requests go */}}
 upstream {{getv "/services/NAME/name" "NAME"}} {
@@ -129,7 +129,7 @@ upstream {{getv "/services/NAME/name" "NAME"}} {
     text.split_inclusive('\n').take(count).collect()
 }
 
-/// What a process found out about a scenario.
+/// The figures of one process.
 struct Figures {
     /// The seconds of each round.
     times: Vec<f64>,
@@ -164,7 +164,7 @@ fn compare(scenarios: &[Scenario], go: Result<PathBuf, String>) {
     }
 }
 
-/// The figures of our processes and of Go's, which took turns.
+/// The figures of our processes and of Go's, which alternate.
 fn measured(scenario: &Scenario, go: Option<&Path>) -> [Vec<Figures>; 2] {
     let this = std::env::current_exe().expect("this program has a path");
     let mut figures = [Vec::new(), Vec::new()];
@@ -194,7 +194,7 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Has a process measure a scenario.
+/// Lets a process measure a scenario.
 fn ask(command: &mut Command, scenario: &Scenario) -> Figures {
     let request = go::Request {
         name: "bench.tmpl".to_owned(),
@@ -229,8 +229,8 @@ fn bytes(json: &Json) -> Vec<u8> {
     STANDARD.decode(json.as_str().unwrap_or_default()).expect("bytes are base64")
 }
 
-/// What `templates bench` of the Go program does, with our engine: reads one measurement, and
-/// writes its figures.
+/// The counterpart of `templates bench` in the Go program, with our engine: reads one measurement,
+/// and writes its figures.
 #[expect(clippy::print_stdout, reason = "the answer goes to the process that measures")]
 fn measure() {
     let mut request: Json = serde_json::from_reader(std::io::stdin().lock()).expect("a request");
@@ -264,12 +264,12 @@ fn measure() {
     );
 }
 
-/// Has Linux measure the most memory of this process from now on.
+/// Makes Linux measure the peak of this process's memory from now on.
 fn forget_peak() {
     fs::write("/proc/self/clear_refs", "5").expect("the peak can be reset");
 }
 
-/// The most memory that this process had since then.
+/// The peak of this process's memory since then.
 fn peak_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("the process has a status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

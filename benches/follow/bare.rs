@@ -1,4 +1,4 @@
-//! The bare watcher: a process of its own that does nothing but follow one key.
+//! The bare watcher: a separate process that does nothing but follow one key.
 
 use std::{
     fs::{self, File},
@@ -12,20 +12,20 @@ use reqwest::header::HeaderMap;
 
 use crate::store::{Target, consul, etcd};
 
-/// The first word of this program's arguments if it is to be a bare watcher.
+/// The first argument that makes this program a bare watcher.
 const ROLE: &str = "bare-watcher";
 
-/// What a bare watcher does.
+/// The task of a bare watcher.
 pub(crate) struct Watcher {
     pub(crate) target: Target,
     pub(crate) key: String,
     pub(crate) dest: PathBuf,
-    /// Whether the file is synced before it is renamed, and its folder behind it.
+    /// Whether to sync the file before the rename, and its folder after it.
     pub(crate) sync: bool,
 }
 
 impl Watcher {
-    /// This program, as such a watcher.
+    /// The command that starts this program as the watcher.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("a path of this program"));
         let Target { backend, url } = &self.target;
@@ -33,7 +33,7 @@ impl Watcher {
         command
     }
 
-    /// The watcher that these arguments ask for.
+    /// The watcher that these arguments ask for, if they ask for one.
     pub(crate) fn asked_for(words: &[String]) -> Option<Self> {
         let [role, backend, url, key, dest, sync] = words else { return None };
         let backend = [etcd::BACKEND, consul::BACKEND].into_iter().find(|name| name == backend)?;
@@ -45,7 +45,7 @@ impl Watcher {
         })
     }
 
-    /// Follows until it is killed.
+    /// Follows the key until the process is killed.
     pub(crate) fn run(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
@@ -73,7 +73,7 @@ impl Watcher {
             let answer = client.get(url).send().await?.error_for_status()?;
             let next = index_of(answer.headers());
             let value = answer.bytes().await?;
-            // The first answer is what there was before.
+            // The first answer is the value from before the watch.
             if index > 0 && next != index {
                 self.replace(&value).expect("a file");
             }

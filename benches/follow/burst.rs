@@ -1,4 +1,4 @@
-//! Many changes at once.
+//! Many changes in a short time.
 
 use std::{fs, time::Duration};
 
@@ -13,11 +13,12 @@ const CHANGES: usize = 1000;
 const KEYS: usize = 100;
 const BURSTS: usize = 7;
 
-/// After so long without a new file, and more than any debounce here, the burst is over.
+/// The burst is over when no new file has come for this time, which is longer than any debounce
+/// here.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// 1,000 changes over 100 keys, one after the other as fast as the store takes them, to a resource that
-/// prints them all and reloads.
+/// 1,000 changes over 100 keys, one after the other and as fast as the store accepts them. The
+/// resource prints all keys and has a reload command.
 pub(crate) fn changes(store: &mut dyn Store) {
     let mut programs = vec![Program::own_with("confd, debounce 20ms", &["-debounce", "20ms"])];
     programs.splice(0..0, Program::all());
@@ -45,7 +46,7 @@ pub(crate) fn changes(store: &mut dyn Store) {
             let last = nth * CHANGES + CHANGES - 1;
             let (begun, _) = store.put(&path(prefix, last % KEYS), &format!("{last:06}"));
             let moment = follower.renames.last(QUIET);
-            // `getvs` sorts, and the last values of all keys are those of the last 100 changes.
+            // `getvs` sorts by value, and the last 100 changes set the last value of each key.
             let expected: String =
                 (last + 1 - KEYS..=last).map(|value| format!("{value:06}\n")).collect();
             let found = fs::read_to_string(follower.site.dest(0)).expect("a file");

@@ -1,4 +1,4 @@
-//! Who is measured: confd, others that take the same flags, and the bare watcher.
+//! The contenders: our confd, other programs with the same flags, and the bare watcher.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use crate::{
     usage::Usage,
 };
 
-/// A confd.
+/// A confd program.
 #[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) name: &'static str,
@@ -25,17 +25,17 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Our own.
+    /// Our confd.
     pub(crate) fn own() -> Self {
         Program { name: "confd", path: env!("CARGO_BIN_EXE_confd").into(), more: Vec::new() }
     }
 
-    /// Our own with more arguments, which no other takes.
+    /// Our confd with additional arguments, which other programs do not know.
     pub(crate) fn own_with(name: &'static str, more: &[&'static str]) -> Self {
         Program { name, more: more.to_vec(), ..Self::own() }
     }
 
-    /// Our own and the others there are.
+    /// Our confd, and the other programs that the environment names.
     pub(crate) fn all() -> Vec<Self> {
         let others = [("Go confd", "CONFD_GO"), ("Go confd's fork", "CONFD_FORK")];
         let others = others.into_iter().filter_map(|(name, variable)| {
@@ -48,7 +48,7 @@ impl Program {
         self.path == Self::own().path
     }
 
-    /// A run with this site and server; `mode` is `-watch` or `-onetime`.
+    /// The command for this site and server. `mode` is `-watch` or `-onetime`.
     pub(crate) fn command(&self, mode: &str, site: &Site, target: &Target) -> Command {
         let mut command = Command::new(&self.path);
         command.args([mode, "-backend", target.backend, "-node", &target.url]);
@@ -57,7 +57,8 @@ impl Program {
         command
     }
 
-    /// Watches until it is dropped; returns when all files of the site are there and it is idle.
+    /// Starts watching. Returns when all files of the site exist and the process is idle. The
+    /// process ends when the result is dropped.
     pub(crate) fn watch(&self, site: &Site, files: usize, target: &Target) -> Daemon {
         let daemon = Daemon::start(&mut self.command("-watch", site, target));
         let begun = Instant::now();
@@ -70,7 +71,7 @@ impl Program {
     }
 }
 
-/// A process that ends with this.
+/// A process that is killed when this is dropped.
 pub(crate) struct Daemon(Child);
 
 impl Daemon {
@@ -85,30 +86,30 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended by itself, which whoever measured it has noticed.
+        // The process can have ended by itself; the measurement has noticed that.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// One file that a process keeps true.
+/// A process that follows a store and keeps one file true.
 pub(crate) struct Follower {
     pub(crate) name: String,
     pub(crate) daemon: Daemon,
     pub(crate) renames: Renames,
-    /// Removed after the process has ended.
+    /// Dropped after the process has ended.
     pub(crate) site: Site,
 }
 
 impl Follower {
-    /// A confd with a site of one resource, whose file is there.
+    /// A confd with a site of one resource. Returns when its file exists.
     pub(crate) fn confd(program: &Program, site: Site, store: &dyn Store) -> Self {
         let renames = Renames::of(&site.dest(0));
         let daemon = program.watch(&site, 1, &store.target());
         Follower { name: program.name.to_owned(), daemon, renames, site }
     }
 
-    /// A bare watcher.
+    /// A bare watcher of `key`.
     pub(crate) fn bare(key: &str, sync: bool, store: &dyn Store) -> Self {
         let site = Site::new();
         let dest = site.dest(0);
@@ -120,7 +121,8 @@ impl Follower {
         Follower { name: name.to_owned(), daemon, renames, site }
     }
 
-    /// The consul-template that `CONSUL_TEMPLATE` names, with a file that is the value of a key.
+    /// The consul-template that the variable `CONSUL_TEMPLATE` names, with a file that holds the
+    /// value of a key.
     pub(crate) fn consul_template(key: &str, store: &dyn Store) -> Option<Self> {
         let target = store.target();
         let program =
@@ -138,8 +140,8 @@ impl Follower {
         Some(Follower { name: "consul-template".to_owned(), daemon, renames, site })
     }
 
-    /// Sets a key; gives the time from then until the file has this content, or nothing if the
-    /// change is lost.
+    /// Sets a key. Returns the time until the file has this content, or `None` if the change is
+    /// lost.
     pub(crate) fn change(
         &self,
         store: &mut dyn Store,

@@ -1,4 +1,4 @@
-//! What is asked of the store and of the machine.
+//! What following costs the store and the machine.
 
 use std::{
     fs,
@@ -17,8 +17,8 @@ use crate::{
     usage::Usage,
 };
 
-/// 50 resources that all ask for one tree of 1,000 keys, of which one changes: seen by one of
-/// them, or printed by each.
+/// 50 resources that all ask for one tree of 1,000 keys. One key changes, which one resource
+/// prints, or all of them.
 pub(crate) fn shared_tree(store: &mut dyn Store) {
     const KEYS: usize = 1000;
     const RESOURCES: usize = 50;
@@ -76,8 +76,9 @@ pub(crate) fn shared_tree(store: &mut dyn Store) {
     table.print();
 }
 
-/// Waits until so many files have this content; tells whether they got it in time. This looks again
-/// and again: time does not matter here, and notices of changes are on the bill of who makes them.
+/// Waits until this number of files has this content. Returns false if that takes too long. It
+/// polls the files: time does not matter here, and inotify would add to the costs of the process
+/// that writes.
 fn reach(site: &Site, files: usize, content: &str) -> bool {
     let begun = Instant::now();
     let is_there = |nth| fs::read(site.dest(nth)).is_ok_and(|found| found == content.as_bytes());
@@ -90,7 +91,7 @@ fn reach(site: &Site, files: usize, content: &str) -> bool {
     true
 }
 
-/// 1,000 resources with a key each, once.
+/// `-onetime` with 1,000 resources, each with its own key.
 pub(crate) fn onetime(store: &mut dyn Store) {
     const RESOURCES: usize = 1000;
     const ROUNDS: usize = 15;
@@ -137,11 +138,11 @@ pub(crate) fn onetime(store: &mut dyn Store) {
     table.print();
 }
 
-/// 100 resources with a key each, of which none changes.
+/// 100 resources, each with its own key, and no change.
 pub(crate) fn idle(store: &mut dyn Store) {
     const RESOURCES: usize = 100;
     const WINDOW: Duration = Duration::from_secs(60);
-    // By then threads that the first pass needed have ended.
+    // By then, the threads that the first pass needed have ended.
     const REST: Duration = Duration::from_secs(11);
     let pairs: Vec<_> =
         (0..RESOURCES).map(|nth| (format!("/idle/{nth}"), "value".to_owned())).collect();

@@ -1,4 +1,4 @@
-//! How soon a change is in its file, and whether it gets there.
+//! The time until a change is in its file, and whether it gets there at all.
 
 use std::{
     thread::sleep,
@@ -14,14 +14,14 @@ use crate::{
     usage::Usage,
 };
 
-/// What is done behind a change (the folder is synced, the server writes its log) must not be
-/// paid by the contender whose turn is next.
+/// A pause after each change. Work that follows a change (syncing the folder, the server's log)
+/// must not slow down the next contender.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Changes before the first that counts.
+/// Changes before the first one that counts.
 const WARM_UP: usize = 20;
 
-/// One resource, one key, one change at a time.
+/// One resource with one key, and one change at a time.
 pub(crate) fn one_resource(store: &mut dyn Store) {
     const CHANGES: usize = 1000;
     let mut followers = Vec::new();
@@ -67,7 +67,7 @@ pub(crate) fn one_resource(store: &mut dyn Store) {
     assert_eq!(times[0].len(), CHANGES, "confd lost a change");
 }
 
-/// One resource that uses 10 of many keys: 200, and a hundred times as many.
+/// One resource that uses 10 keys of many: of 200, and of a hundred times as many.
 pub(crate) fn growth(store: &mut dyn Store) {
     const CHANGES: usize = 1000;
     const USED: usize = 10;
@@ -75,7 +75,7 @@ pub(crate) fn growth(store: &mut dyn Store) {
     let mut cases = Vec::new();
     for (nth, program) in Program::all().iter().enumerate() {
         for size in sizes {
-            // None begins with another: Consul takes keys for text.
+            // No prefix may begin with another prefix, because Consul matches keys as text.
             let prefix = format!("/tree{nth}of{size:05}");
             let pairs: Vec<_> =
                 (0..size).map(|key| (format!("{prefix}/{key:05}"), "first".to_owned())).collect();
@@ -126,7 +126,7 @@ pub(crate) fn growth(store: &mut dyn Store) {
     }
 }
 
-/// A second change soon after the first.
+/// A second change shortly after the first.
 pub(crate) fn pairs(store: &mut dyn Store) {
     const PAIRS: u32 = 400;
     const FARTHEST: Duration = Duration::from_millis(3);
@@ -142,7 +142,7 @@ pub(crate) fn pairs(store: &mut dyn Store) {
             follower.renames.forget();
             store.put(key, &one);
             let due = Instant::now() + FARTHEST * nth / PAIRS;
-            // Asleep, it would wake too late.
+            // Busy waiting, because a sleep could end too late.
             while Instant::now() < due {
                 std::hint::spin_loop();
             }
@@ -161,7 +161,7 @@ pub(crate) fn pairs(store: &mut dyn Store) {
     assert_eq!(cases[0].2.len(), PAIRS as usize, "confd lost a change");
 }
 
-/// A site whose only file is the value of a key.
+/// A site whose only file has the value of a key.
 fn printing(key: &str) -> Site {
     let mut site = Site::new();
     site.resource(key, &format!("{{{{getv \"{key}\"}}}}"), "");

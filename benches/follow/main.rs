@@ -1,26 +1,28 @@
-//! confd beside a real etcd and a real Consul: how fast a change gets into a file, and what
-//! following costs.
+//! confd with a real etcd and a real Consul: how fast a change gets into a file, and what following
+//! costs.
 //!
-//! `cargo bench --bench follow` runs all seven scenarios on both (some ten minutes), `-- consul 1 7`
-//! only those, on Consul. The servers have to be installed (`tests/install-servers`).
-//! `CONFD_GO=/path/to/confd` and `CONFD_FORK=/path/to/confd` name a Go confd and a fork of it to be
-//! measured beside, `CONSUL_TEMPLATE=/path/to/consul-template` another to be in scenario 1 on Consul.
+//! `cargo bench --bench follow` runs all seven scenarios on both stores, in about ten minutes; `--
+//! consul 1 7` runs only those two, on Consul. The servers must be installed
+//! (`tests/install-servers`). `CONFD_GO=/path/to/confd` and `CONFD_FORK=/path/to/confd` add a Go
+//! confd and a fork of it; `CONSUL_TEMPLATE=/path/to/consul-template` adds consul-template to
+//! scenario 1 on Consul.
 //!
-//! - Contenders do the same in turn (A B A B …) and on the same server, so that a machine that
-//!   changes its speed changes it for all. (For the tree that many share each is alone, as the
-//!   server counts the requests of all; the idle ones idle at the same time.) Figures are medians
-//!   and 99th percentiles of one run, and only their ratios are worth comparing with those of
-//!   another.
-//! - When a new file is in place is told by inotify to a thread that sleeps until then, for each
-//!   contender alike. Looking again and again would be as exact and cost one core, which server and
-//!   contender would lack. The file is read afterwards: only the expected content counts.
-//! - The bare watcher is the least that could do the job: one watch of one key (of Consul, one
-//!   blocking query after the other), whose value it
-//!   writes beside the file, syncs to the disk as confd does (or not), and renames.
-//! - Time on the processor and wake-ups are summed over the threads in `/proc`. What etcd was asked
-//!   is told by its own metrics, what Consul was asked by a proxy, which nobody passes who is measured
-//!   by the clock alone.
-//! - What has to be true at any speed is asserted: confd loses no change, and asks for
+//! - The contenders alternate (A B A B …) on the same server, so that a change of the machine's
+//!   speed concerns all of them. There are two exceptions. With the tree that many resources share,
+//!   each contender is alone, because the server counts the requests of all clients; idle
+//!   contenders idle at the same time. Figures are medians and 99th percentiles of one run. Only
+//!   their ratios can be compared with those of another run.
+//! - A sleeping thread learns from inotify when a new file is in place, in the same way for each
+//!   contender. Polling would be as exact, but it would take a core from server and contender.
+//!   Afterwards the file is read: only the expected content counts.
+//! - The bare watcher is the least that could do the job: one watch of one key (in Consul, one
+//!   blocking query after the other). It writes the value beside the file, syncs it as confd does
+//!   (or does not), and renames it.
+//! - CPU time and wake-ups are sums over the threads in `/proc`. etcd's own metrics count the
+//!   requests to etcd. A proxy counts the requests to Consul; contenders of which only the time is
+//!   measured do not use it.
+//! - What must be true at any speed is asserted: confd loses no change, and after a change it sends
+//!   no request except, to Consul, the query that waits for the next change.
 //!   nothing after one but, of Consul, for the next.
 
 mod bare;
@@ -38,10 +40,10 @@ use std::time::Duration;
 
 use crate::store::{Consul, Etcd, Store};
 
-/// A change that is not in its file after so long is lost.
+/// A change that is not in its file after this time is lost.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What a scenario does with the server.
+/// Measures something with a server.
 type Scenario = fn(&mut dyn Store);
 
 /// Starts a server.

@@ -1,4 +1,4 @@
-//! When a file was replaced.
+//! The moments at which a file was replaced.
 
 use std::{
     ffi::OsStr,
@@ -13,14 +13,14 @@ use std::{
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
-/// The moments at which a file was put in place by a rename.
+/// The moments at which a rename put a file in place.
 pub(crate) struct Renames {
     dest: PathBuf,
     moments: Receiver<Instant>,
 }
 
 impl Renames {
-    /// Listens for those of one file, which need not be there yet.
+    /// Listens for renames of one file, which need not exist yet.
     pub(crate) fn of(dest: &Path) -> Self {
         let folder = dest.parent().expect("a file in a folder");
         let name = dest.file_name().map(OsStr::to_owned).expect("a file with a name");
@@ -43,12 +43,13 @@ impl Renames {
         Renames { dest: dest.to_owned(), moments }
     }
 
-    /// Forgets what has happened so far.
+    /// Forgets all moments so far.
     pub(crate) fn forget(&self) {
         self.moments.try_iter().for_each(drop);
     }
 
-    /// When the file had this content, unless it does not get it in time.
+    /// The moment from which the file had this content. `None` if it did not get it within
+    /// `patience`.
     pub(crate) fn until(&self, content: &str, patience: Duration) -> Option<Instant> {
         let deadline = Instant::now() + patience;
         loop {
@@ -60,7 +61,8 @@ impl Renames {
         }
     }
 
-    /// When the file was replaced last, once it has not been for so long.
+    /// The moment of the last replacement, after which the file was not replaced for the time
+    /// `quiet`.
     pub(crate) fn last(&self, quiet: Duration) -> Option<Instant> {
         let next = || self.moments.recv_timeout(quiet).ok();
         std::iter::from_fn(next).last()

@@ -1,4 +1,4 @@
-//! A confd tree, and the folder that its files are put in.
+//! A confd tree, and the folder of its files.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ pub(crate) struct Site {
 impl Site {
     /// A tree without resources.
     pub(crate) fn new() -> Self {
-        // On a disk, not in memory: syncing is a part of what is measured.
+        // On a disk and not in memory, because syncing is a part of what is measured.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         for name in ["conf.d", "templates", "out"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
@@ -22,8 +22,7 @@ impl Site {
         Site { folder, resources: 0 }
     }
 
-    /// Adds a resource that asks for one key and all below it; `more` are further lines of its
-    /// section.
+    /// Adds a resource that asks for one key and all keys below it. `more` is added to its table.
     pub(crate) fn resource(&mut self, key: &str, template: &str, more: &str) {
         let nth = self.resources;
         self.resources += 1;
@@ -35,7 +34,7 @@ impl Site {
         fs::write(self.path("templates").join(nth.to_string()), template).expect("a template");
     }
 
-    /// The file of the resource that was added so many others after.
+    /// The file of resource number `nth`, in the order in which they were added.
     pub(crate) fn dest(&self, nth: usize) -> PathBuf {
         self.out().join(format!("{nth}.conf"))
     }
@@ -53,8 +52,9 @@ impl Site {
         self.folder.path()
     }
 
-    /// Makes room for the next run. Nothing is deleted before the end: some file systems search
-    /// long for an inode that was not freed just now, and so would every run but the first.
+    /// Moves the files aside for the next run. They are deleted only at the end: some file systems
+    /// search long for an inode that was not freed just before, which would slow down every run but
+    /// the first.
     pub(crate) fn set_aside(&self) {
         let old = self.path("old");
         fs::create_dir_all(&old)

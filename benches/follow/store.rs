@@ -1,4 +1,4 @@
-//! The stores that are followed: the server, and the client that changes its keys.
+//! The stores: a server, and the client that changes its keys.
 
 pub(crate) mod consul;
 pub(crate) mod etcd;
@@ -8,42 +8,42 @@ use std::time::{Duration, Instant};
 pub(crate) use consul::Consul;
 pub(crate) use etcd::Etcd;
 
-/// A server whose keys a scenario changes. Keys begin with `/`, as templates have them.
+/// A server whose keys a scenario changes. Keys begin with `/`, as in templates.
 pub(crate) trait Store {
-    /// Where it is, for who is measured by the clock.
+    /// The address for contenders whose time is measured.
     fn target(&self) -> Target;
 
-    /// Where it is, for who is measured by what it asks.
+    /// The address for contenders whose requests are counted.
     fn counted(&self) -> Target;
 
-    /// Sets a key; gives when this was begun and how long the answer took.
+    /// Sets a key. Returns when the request was sent, and how long the answer took.
     fn put(&mut self, key: &str, value: &str) -> (Instant, Duration);
 
     /// Sets many keys.
     fn put_all(&mut self, pairs: &[(String, String)]);
 
-    /// What it was asked so far.
+    /// The requests so far.
     fn asked(&self) -> Asked;
 
-    /// How many requests a change may cost each who follows: those that read, and those that only
-    /// say that whoever asks goes on waiting.
+    /// The most requests that a change may cost for each follower: requests that read, and requests
+    /// that only continue waiting.
     fn requests_a_change(&self) -> f64;
 }
 
-/// Where a store is, for those who follow it.
+/// The address of a store, for a program that follows it.
 #[derive(Clone)]
 pub(crate) struct Target {
-    /// Its name, as `-backend` has it.
+    /// The name of the backend for `-backend`.
     pub(crate) backend: &'static str,
     /// The address with its scheme.
     pub(crate) url: String,
 }
 
-/// What a store was asked since it started.
+/// The requests to a store since it started.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked {
-    /// Requests that are answered with keys.
+    /// The number of requests that are answered with keys.
     pub(crate) requests: f64,
-    /// Bytes sent to clients.
+    /// The number of bytes sent to clients.
     pub(crate) bytes: f64,
 }

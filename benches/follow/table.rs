@@ -1,14 +1,14 @@
-//! Figures, as a person reads them.
+//! Tables of figures for people.
 
 use std::time::Duration;
 
-/// A table that is printed when it is complete.
+/// A table, which is printed when it is complete.
 pub(crate) struct Table {
     text: String,
     decimals: Vec<usize>,
 }
 
-/// Prints what the tables from here on are about.
+/// Prints a heading for the tables that follow.
 #[expect(clippy::print_stdout, reason = "printing figures is what a benchmark is for")]
 pub(crate) fn heading(text: &str) {
     println!("{text}\n");
@@ -18,21 +18,21 @@ pub(crate) fn heading(text: &str) {
 const WIDTH: usize = 13;
 
 impl Table {
-    /// A table whose columns have these names and so many digits behind the point.
+    /// A table whose columns have these names and these numbers of decimal places.
     pub(crate) fn new(title: &str, columns: &[(&str, usize)]) -> Self {
         let names = columns.iter().map(|(name, _)| format!("{name:>WIDTH$}"));
         let text = format!("{title}\n{:24}{}\n", "", names.collect::<String>());
         Table { text, decimals: columns.iter().map(|(_, decimals)| *decimals).collect() }
     }
 
-    /// A line; what is not a number is not told.
+    /// Adds a line. A figure that is not a number is left empty.
     pub(crate) fn row(&mut self, name: &str, figures: &[f64]) {
         let cells = figures.iter().zip(&self.decimals);
         let cells = cells.map(|(figure, decimals)| cell(*figure, *decimals));
         self.text += &format!("  {name:22}{}\n", cells.collect::<String>());
     }
 
-    /// A line of ratios.
+    /// Adds a line of ratios.
     pub(crate) fn ratios(&mut self, name: &str, ratios: &[f64]) {
         let cells = ratios.iter().map(|ratio| cell(*ratio, 2));
         self.text += &format!("  {name:22}{}\n", cells.collect::<String>());
@@ -56,12 +56,12 @@ pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// The figure that half of the others are not above; not a number if there is none.
+/// The median; not a number if there are no figures.
 pub(crate) fn median(figures: &[f64]) -> f64 {
     quantile(figures, 0.5)
 }
 
-/// The figure that 99 of 100 are not above.
+/// The 99th percentile.
 pub(crate) fn p99(figures: &[f64]) -> f64 {
     quantile(figures, 0.99)
 }

@@ -1,4 +1,4 @@
-//! What a process uses, as `/proc` tells it.
+//! The resources that a process uses, from `/proc`.
 
 use std::{
     collections::BTreeMap,
@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A process at one moment.
+/// The figures of a process at one moment.
 pub(crate) struct Usage {
     threads: BTreeMap<PathBuf, Thread>,
     /// Memory in use, in MiB.
     pub(crate) resident: f64,
-    /// The most that it has been.
+    /// The peak of the memory, in MiB.
     pub(crate) peak: f64,
     /// Open descriptors.
     pub(crate) descriptors: usize,
@@ -40,8 +40,8 @@ impl Usage {
         }
     }
 
-    /// Time on the processor since an earlier moment, without that of threads that have ended: the
-    /// ticks in which the sum for the whole process is told are too coarse.
+    /// The CPU time since an earlier moment, without threads that have ended: the clock ticks in
+    /// which the kernel gives the sum for the whole process are too coarse.
     pub(crate) fn cpu_since(&self, earlier: &Usage) -> Duration {
         let since = |(path, thread): (&PathBuf, &Thread)| {
             thread.cpu.saturating_sub(earlier.threads.get(path).map_or(Duration::ZERO, |t| t.cpu))
@@ -49,7 +49,7 @@ impl Usage {
         self.threads.iter().map(since).sum()
     }
 
-    /// How often a thread that had gone to sleep was woken since.
+    /// How many times a sleeping thread was woken since then.
     pub(crate) fn wakeups_since(&self, earlier: &Usage) -> u64 {
         let since = |(path, thread): (&PathBuf, &Thread)| {
             thread.wakeups.saturating_sub(earlier.threads.get(path).map_or(0, |t| t.wakeups))
@@ -57,7 +57,7 @@ impl Usage {
         self.threads.iter().map(since).sum()
     }
 
-    /// Waits until the process does nothing, or next to it.
+    /// Waits until the process is idle, or nearly so.
     pub(crate) fn settled(pid: u32) -> Self {
         let begun = Instant::now();
         let mut before = Usage::of(pid);
@@ -78,7 +78,7 @@ fn list(folder: &Path) -> Vec<PathBuf> {
     entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
-/// `None` if the thread has ended meanwhile.
+/// `None` if the thread has ended in the meantime.
 fn thread(path: &Path) -> Option<Thread> {
     let times = fs::read_to_string(path.join("schedstat")).ok()?;
     let status = fs::read_to_string(path.join("status")).ok()?;

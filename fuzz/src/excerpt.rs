@@ -1,8 +1,8 @@
-//! What has to hold for every excerpt of a file.
+//! What must be true for every excerpt of a file.
 
 use report::Excerpt;
 
-/// Panics unless the excerpt is a few short, indented lines that a terminal only shows.
+/// Panics unless the excerpt consists of a few short, indented lines without control characters.
 pub(super) fn check(excerpt: &Excerpt) {
     let text = excerpt.to_string();
     assert!(text.lines().count() <= 5, "{text}");

@@ -1,4 +1,4 @@
-//! JSON as template functions read it, beside serde_json.
+//! JSON as template functions read it, compared with serde_json.
 
 use bytes::Bytes;
 use render::json::{Build, Root, decode};
@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::LONGEST;
 
-/// A text is read as an object or as an array, or there is an error on one line. What serde_json
-/// reads is read, to the same value; what only we read is something that serde_json does not have.
+/// A text is read as an object or as an array, or the error is one line. What serde_json accepts is
+/// accepted with the same value. What only our parser accepts must be something that serde_json
+/// does not support.
 pub fn json(data: &[u8]) {
     if data.len() > LONGEST {
         return;
@@ -36,13 +37,14 @@ pub fn json(data: &[u8]) {
     }
 }
 
-/// Bytes that are not UTF-8, lone surrogates and deep nesting are for Go to accept.
+/// Whether the text has bytes that are not UTF-8, lone surrogates or deep nesting: Go accepts
+/// these, serde_json does not.
 fn is_beyond_serde(data: &[u8]) -> bool {
     let opened = data.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
     std::str::from_utf8(data).is_err() || data.windows(2).any(|two| two == b"\\u") || opened > 127
 }
 
-/// Numbers are all the same here: how near they come to what is written is tested elsewhere.
+/// The value with all numbers made equal: how exactly numbers are read is tested elsewhere.
 fn without_numbers(value: &Value) -> Value {
     match value {
         Value::Number(_) => Value::from(0),
@@ -54,7 +56,7 @@ fn without_numbers(value: &Value) -> Value {
     }
 }
 
-/// Makes serde_json's values, without numbers.
+/// Builds serde_json's values, with all numbers made equal.
 struct Tree;
 
 impl Build for Tree {

@@ -1,9 +1,8 @@
-//! What is tried with arbitrary bytes: one function for each reader of text that others write.
+//! The fuzz targets: one function for each parser of text that others write.
 //!
-//! Each takes an input and panics if something does not hold for it. There are two ways to run
-//! them: libFuzzer, by the programs in `fuzz_targets`, for as long as one likes; and the test
-//! `fuzz` of the main workspace, which includes this file and runs each over its seeds and some
-//! thousand changes of them.
+//! Each takes an input and panics if something is wrong. There are two ways to run them. libFuzzer
+//! runs the programs in `fuzz_targets`, for any time. The test `fuzz` of the main workspace
+//! includes this file and runs each target with its seeds and some thousand changes of them.
 
 mod excerpt;
 mod json;
@@ -18,5 +17,5 @@ pub use resource::resource;
 pub use template::{parse, render};
 pub use yaml::yaml;
 
-/// The longest input that is tried; what longer ones show, shorter ones do.
+/// The longest input that is tried; longer inputs would show nothing new.
 pub const LONGEST: usize = 4096;

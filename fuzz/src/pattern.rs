@@ -1,14 +1,14 @@
-//! Patterns over keys, beside a matcher that tries everything.
+//! Patterns over keys, compared with a matcher that tries every possibility.
 
 use store::Pattern;
 
 use super::LONGEST;
 
-/// The first line of the input is a pattern, the rest a name to be matched.
+/// The first line of the input is a pattern, the rest is a name to match.
 ///
-/// A pattern that is read twice matches the same; what is said of its beginning is true of all
-/// that it matches; and where trying every way for each star must come to the same result as the
-/// first way that fits, it does.
+/// A malformed pattern is refused, and no other pattern. Every name that matches begins with the
+/// pattern's literal head. The result is that of a matcher that tries every possibility for each
+/// star, if both must agree.
 pub fn pattern(data: &[u8]) {
     if data.len() > LONGEST {
         return;
@@ -32,8 +32,8 @@ pub fn pattern(data: &[u8]) {
     if let Some(literal) = read.as_literal() {
         assert_eq!(matches, literal == name, "{pattern:?} {name:?}");
     }
-    // Go takes the first place where the part behind a star fits and never comes back. That is
-    // only the same as trying all if what fits cannot reach over a slash.
+    // Go takes the first place where the part behind a star fits, and no later one. That gives the
+    // same result only if no item can match a slash.
     if items.iter().all(|item| !matches!(item, Item::Class { .. }) || !item.fits('/')) {
         assert_eq!(matches, any_way(&items, name), "{pattern:?} {name:?}");
     }
@@ -58,7 +58,7 @@ impl Item {
     }
 }
 
-/// The parts of a pattern, or nothing if it is wrong.
+/// The items of a pattern, or `None` if it is malformed.
 fn items(pattern: &[u8]) -> Option<Vec<Item>> {
     let mut items = Vec::new();
     let mut rest = pattern;
@@ -96,7 +96,7 @@ fn items(pattern: &[u8]) -> Option<Vec<Item>> {
     Some(items)
 }
 
-/// One character of a class, which has to be followed by something.
+/// One character of a class, behind which something must follow.
 fn class_character(rest: &mut &[u8]) -> Option<char> {
     if matches!(rest.first()?, b'-' | b']') {
         return None;
@@ -112,7 +112,7 @@ fn class_character(rest: &mut &[u8]) -> Option<char> {
     (!rest.is_empty()).then_some(character)
 }
 
-/// The first character and its length; U+FFFD of length 1 for a byte that is not UTF-8.
+/// The first character and its length; a byte that is not UTF-8 is U+FFFD with length 1.
 fn character(text: &[u8]) -> Option<(char, usize)> {
     text.first()?;
     let longest = text.len().min(4);
@@ -121,9 +121,10 @@ fn character(text: &[u8]) -> Option<(char, usize)> {
     Some(character.map_or((char::REPLACEMENT_CHARACTER, 1), |found| (found, found.len_utf8())))
 }
 
-/// Whether the pattern fits the whole of `name` in any way.
+/// Whether the pattern matches the whole of `name` in any way.
 fn any_way(items: &[Item], name: &[u8]) -> bool {
-    // Which ends of `name` the rest of the pattern fits, from the last item to the first.
+    // For each position in `name`, whether the rest of the pattern matches from there to the end.
+    // Filled from the last item to the first.
     let mut fits: Vec<bool> = (0..=name.len()).map(|at| at == name.len()).collect();
     for item in items.iter().rev() {
         let mut here = vec![false; name.len() + 1];

@@ -1,4 +1,4 @@
-//! Resource files, which are TOML.
+//! Resource files in TOML.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use report::{Excerpt, Place};
 
 use super::{LONGEST, excerpt};
 
-/// A document is read and asked for every key of a resource, or there is an error on one line that
-/// says where.
+/// A document is read, and every key of a resource is read from it; or the error is one line with
+/// its place.
 pub fn resource(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if text.len() > LONGEST {

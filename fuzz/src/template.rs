@@ -1,4 +1,4 @@
-//! Go templates: read, and rendered from a small store.
+//! Go templates, parsed and rendered from a small store.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,16 +13,16 @@ use store::{Coverage, Key, Prefix, Scope, Snapshot, View};
 
 use super::{LONGEST, excerpt};
 
-/// The path that templates are read under.
+/// The path in the errors of templates.
 const PATH: &str = "/etc/confd/templates/a.tmpl";
 
-/// How often an input may say `range`: loops in loops take time by the power of their number.
+/// The most times an input can say `range`: nested loops take exponential time.
 const RANGES: usize = 3;
 
-/// How many digits in a row an input may have: `seq` and widths can ask for any number.
+/// The most digits in a row in an input, because `seq` and widths accept any number.
 const DIGITS: usize = 2;
 
-/// A template is read, or there is an error that says where; twice the same.
+/// A template is parsed, or the error says where it is wrong. Parsing again gives the same.
 pub fn parse(data: &[u8]) {
     if data.len() > LONGEST {
         return;
@@ -39,8 +39,8 @@ pub fn parse(data: &[u8]) {
     }
 }
 
-/// A template that can be read is rendered, or there is an error that says where; twice the same,
-/// down to what was written before the error.
+/// A template that can be parsed is rendered, or the error says where. Rendering again gives the
+/// same, including the output before an error.
 pub fn render(data: &[u8]) {
     if data.len() > LONGEST || is_long_winded(data) {
         return;
@@ -72,7 +72,7 @@ fn check(error: &Error, start: &str) {
     excerpt::check(error.excerpt());
 }
 
-/// Whether the template might be right and take forever.
+/// Whether the template could be valid and take very long.
 fn is_long_winded(source: &[u8]) -> bool {
     let ranges = source.windows(5).filter(|window| window == b"range").count();
     let mut digits = source.split(|byte| !byte.is_ascii_digit());
@@ -93,7 +93,7 @@ fn view() -> View {
     View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::new(b"/"))
 }
 
-/// A world of its own, in which nothing ever changes and nothing is asked of a network.
+/// A host on which nothing changes and that uses no network.
 struct World;
 
 impl Host for World {

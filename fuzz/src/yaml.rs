@@ -1,4 +1,4 @@
-//! YAML as the file backend reads it.
+//! YAML as the backend `file` reads it.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::LONGEST;
 
-/// A document is read to pairs, or there is an error that says which line; twice the same.
+/// A document gives pairs, or the error names the line. Reading again gives the same.
 pub fn yaml(data: &[u8]) {
     if data.len() > LONGEST {
         return;

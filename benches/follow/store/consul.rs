@@ -8,10 +8,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Asked, Store, Target};
 
-/// Its name, as `-backend` has it.
+/// The name of the backend for `-backend`.
 pub(crate) const BACKEND: &str = "consul";
 
-/// A Consul of one server, with its data in memory, and a proxy that counts.
+/// A Consul of one server with its data in memory, and a proxy that counts.
 pub(crate) struct Consul {
     server: servers::Consul,
     proxy: Proxy,
@@ -57,12 +57,12 @@ impl Store for Consul {
     }
 
     fn requests_a_change(&self) -> f64 {
-        // The blocking query that waits for the next.
+        // The blocking query that waits for the next change.
         1.0
     }
 }
 
-/// A client that speaks no TLS, and does not look for the system's certificates.
+/// A client without TLS, which does not load the system's certificates.
 pub(crate) fn client() -> Client {
     let tls = rustls::ClientConfig::builder_with_provider(
         rustls::crypto::ring::default_provider().into(),

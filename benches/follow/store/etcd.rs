@@ -8,13 +8,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Asked, Store, Target};
 
-/// Its name, as `-backend` has it.
+/// The name of the backend for `-backend`.
 pub(crate) const BACKEND: &str = "etcdv3";
 
-/// How many puts one transaction may hold by etcd's default.
+/// The most puts in one transaction, by etcd's default.
 const OPERATIONS: usize = 128;
 
-/// An etcd of one member, with its data in memory.
+/// An etcd of one member with its data in memory.
 pub(crate) struct Etcd {
     server: servers::Etcd,
     runtime: Runtime,
@@ -35,7 +35,7 @@ impl Store for Etcd {
         Target { backend: BACKEND, url: self.server.url() }
     }
 
-    /// The server counts by itself.
+    /// The same address: etcd itself counts requests.
     fn counted(&self) -> Target {
         self.target()
     }
@@ -55,8 +55,8 @@ impl Store for Etcd {
         }
     }
 
-    /// By its metrics: ranges and transactions, and all bytes sent, events of watches and answers to
-    /// puts included.
+    /// From etcd's metrics: ranges and transactions, and all bytes sent, including events of
+    /// watches and answers to puts.
     fn asked(&self) -> Asked {
         let handled = |method| {
             let name =

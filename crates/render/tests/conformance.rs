@@ -1,11 +1,11 @@
-//! Go templates do what Go does with them: every vector of `vectors/` is a test.
+//! Go templates give the same results as in Go: every vector of `vectors/` is a test.
 //!
-//! The expectations were written by programs built with Go 1.27.3, text/template and confd's
-//! functions. Output, error text and what was written before an error are compared byte by byte;
-//! only where a vector says `"match": "prefix"` is the error allowed to go on.
+//! The expectations were written by programs built with Go 1.27.3, with its text/template and
+//! confd's functions. Output, error text, and output before an error are compared byte by byte.
+//! Only if a vector says `"match": "prefix"`, the error can continue after the expected text.
 //!
-//! `gotemplate.json` goes through the language point by point. `differences.json` has what the
-//! differential test found; `tests/go` tells how an entry gets its expectation.
+//! `gotemplate.json` goes through the language point by point. `differences.json` has the cases
+//! that the differential test found; `tests/go` says how an entry gets its expectation.
 
 mod support;
 #[path = "support/vectors.rs"]

@@ -1,9 +1,10 @@
-//! The decisions a generator makes, taken from a list of numbers.
+//! The decisions of a generator, taken from a list of numbers.
 //!
-//! proptest makes the list and shrinks it. Every generator puts its plainest alternative first,
-//! and an exhausted list gives zeros: so a shorter list and smaller numbers make a plainer template.
+//! proptest makes the list and shrinks it. Every generator has its plainest alternative first, and
+//! a list that is used up gives zeros. So a shorter list and smaller numbers make a plainer
+//! template.
 
-/// Numbers that decide, taken one after the other.
+/// Numbers that decide, used one after the other.
 pub(crate) struct Choices<'a> {
     numbers: std::slice::Iter<'a, u16>,
 }
@@ -13,7 +14,7 @@ impl<'a> Choices<'a> {
         Self { numbers: numbers.iter() }
     }
 
-    /// Whether all numbers are used up, so that what is begun should come to its end.
+    /// Whether all numbers are used up. Then what has begun should end.
     pub(crate) fn is_spent(&self) -> bool {
         self.numbers.as_slice().is_empty()
     }
@@ -23,7 +24,7 @@ impl<'a> Choices<'a> {
         usize::from(self.numbers.next().copied().unwrap_or_default()) % limit
     }
 
-    /// True in so many of a hundred cases.
+    /// True in `share` of a hundred cases.
     pub(crate) fn percent(&mut self, share: usize) -> bool {
         self.below(100) >= 100 - share
     }

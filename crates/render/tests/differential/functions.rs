@@ -1,8 +1,9 @@
-//! The functions of generated templates, with the kinds of what they take and give.
+//! The functions of generated templates, with the kinds of their parameters and results.
 
 use super::words::Kind::{self, *};
 
-/// A function: its name, the kinds of its parameters, the kind of any more of them, its result.
+/// A function: its name, the kinds of its parameters, the kind of further arguments, and the kind
+/// of its result.
 pub(crate) struct Function {
     pub(crate) name: &'static str,
     pub(crate) params: &'static [Kind],
@@ -23,8 +24,8 @@ const fn variadic(
     Function { name, params, rest: Some(rest), result }
 }
 
-/// The functions that templates without confd's know, except printf and those of no result kind
-/// of their own, which are generated apart.
+/// The functions of templates without confd's functions. printf, and functions without a fixed kind
+/// of result, are generated separately.
 pub(crate) const BUILTINS: &[Function] = &[
     variadic("print", &[], Any, Text),
     variadic("println", &[], Any, Text),
@@ -74,7 +75,7 @@ pub(crate) const BUILTINS: &[Function] = &[
     variadic("or", &[Any], Any, Any),
 ];
 
-/// confd's.
+/// The functions of confd.
 pub(crate) const CONFD: &[Function] = &[
     fixed("exists", &[Key], Bool),
     fixed("get", &[Key], Pair),
@@ -121,7 +122,8 @@ pub(crate) const CONFD: &[Function] = &[
     fixed("lookupSRV", &[Text, Text, Text], Records),
 ];
 
-/// Fields and methods with the kind they belong to, their parameters and their result.
+/// Fields and methods: the kind they belong to, the kinds of their parameters, and that of their
+/// result.
 pub(crate) const MEMBERS: &[(Kind, &str, &[Kind], Kind)] = &[
     (Pair, "Key", &[], Text),
     (Pair, "Value", &[], Text),

@@ -1,4 +1,4 @@
-//! Templates: text, actions and blocks, in the grammar of the language.
+//! Generates templates: text, actions and blocks, in the grammar of the language.
 
 use super::choices::Choices;
 use super::functions::{BUILTINS, CONFD, Function};
@@ -7,7 +7,7 @@ use super::words::{KINDS, Kind, ODD, TOKENS};
 mod expression;
 mod format;
 
-/// The names of variables, few enough that they shadow each other.
+/// The names of variables, so few that they shadow each other.
 const VARIABLES: &[&str] = &["$x", "$y", "$z", "$long_name1", "$é"];
 
 /// The names of templates.
@@ -38,7 +38,7 @@ const PIECES: &[&str] = &[
     "'\"`",
 ];
 
-/// Makes the template that `numbers` stand for, as a list of tokens; `confd`: with its functions.
+/// The template for these `numbers`, as a list of tokens. `confd` allows confd's functions.
 pub(crate) fn template(numbers: &[u16], confd: bool) -> Vec<Vec<u8>> {
     let mut choices = Choices::new(numbers);
     let wild = choices.one_of(&[0, 0, 2, 5, 25]);
@@ -64,7 +64,7 @@ pub(crate) fn template(numbers: &[u16], confd: bool) -> Vec<Vec<u8>> {
 
 struct Generator<'a> {
     choices: Choices<'a>,
-    /// In how many of a hundred cases the next thing is not what should come.
+    /// The percentage of cases in which something wrong is generated.
     wild: usize,
     confd: bool,
     tokens: Vec<Vec<u8>>,
@@ -73,19 +73,19 @@ struct Generator<'a> {
     dot: Kind,
     /// The kind of `$`.
     root: Kind,
-    /// How many loops are around.
+    /// The number of loops around this point.
     loops: usize,
-    /// How many blocks and parentheses are around.
+    /// The number of blocks and parentheses around this point.
     depth: usize,
     /// The templates that can be called, with the kind of their dot.
     templates: Vec<(&'static str, Kind)>,
 }
 
 impl Generator<'_> {
-    /// A whole template, of one of several sorts.
+    /// Generates a whole template, of one of several sorts.
     fn whole(&mut self) {
         match self.choices.below(12) {
-            // One formatted value: most differences between two engines' values show here.
+            // One formatted value: most differences in the printing of values show here.
             0 | 1 => self.action(Self::formatted),
             2 => {
                 let kind = self.choices.one_of(&KINDS);
@@ -113,12 +113,12 @@ impl Generator<'_> {
         wild > 0 && self.choices.percent(wild)
     }
 
-    /// Whether no more should be begun.
+    /// Whether nothing more should be begun.
     fn is_full(&self) -> bool {
         self.choices.is_spent() || self.depth > 5 || self.tokens.len() > 400
     }
 
-    /// The white space between two words.
+    /// White space between two words.
     fn space(&mut self) {
         let space = if self.choices.percent(6) {
             self.choices.one_of(&["  ", "\t", "\n", "\r\n", " \n "])
@@ -128,14 +128,15 @@ impl Generator<'_> {
         self.push(space);
     }
 
-    /// An action with what `inside` makes between its delimiters.
+    /// An action, with the output of `inside` between its delimiters.
     fn action(&mut self, inside: impl FnOnce(&mut Self)) {
         let opening = match self.choices.below(24) {
             0 | 1 => "{{- ",
             2 | 3 => "{{ ",
             4 | 5 => "{{-\n",
             6 | 7 => "{{-\t ",
-            // A sign where a number follows, and wrong elsewhere.
+            // This is a trim marker before white space, a sign before a number, and an error
+            // elsewhere.
             8 if self.is_wild() => "{{-",
             9 if self.is_wild() => "{{- -",
             _ => "{{",
@@ -216,7 +217,7 @@ impl Generator<'_> {
         self.action(|this| this.push(format!("/*{body}*/{behind}")));
     }
 
-    /// A kind for a value of which nothing else is wanted.
+    /// A kind for a value that can be of any kind.
     fn kind(&mut self) -> Kind {
         self.choices.one_of(&KINDS)
     }
@@ -255,7 +256,7 @@ impl Generator<'_> {
         if count == 0 { None } else { Some(self.variables[count - 1 - self.choices.below(count)]) }
     }
 
-    /// The pipeline of a block: sometimes with a variable that gets its value.
+    /// The pipeline of a block, sometimes with a variable.
     fn clause(&mut self, word: &str, kind: Kind) {
         let name = self.choices.percent(25).then(|| self.choices.one_of(VARIABLES));
         self.action(|this| {
@@ -296,10 +297,10 @@ impl Generator<'_> {
         }
     }
 
-    /// The end of a block around which there were so many variables.
+    /// Ends a block. `outside` is the number of variables before it.
     fn end(&mut self, outside: usize) {
         self.word("end");
-        // Now and then what was declared inside is used outside.
+        // Sometimes a variable that was declared inside is used outside.
         if !self.is_wild() {
             self.variables.truncate(outside);
         }
@@ -335,7 +336,7 @@ impl Generator<'_> {
             7 => Kind::PlainPairs,
             _ => self.kind(),
         };
-        // Not every int is an int that one can count to.
+        // Not every integer is small enough for a loop.
         let kind = if matches!(kind, Kind::Int | Kind::Float) { Kind::Small } else { kind };
         let (element, index) = match kind {
             Kind::Texts => (Kind::Text, Kind::Small),
@@ -388,7 +389,7 @@ impl Generator<'_> {
             0 => return self.block(),
             count => self.templates[self.choices.below(count)],
         };
-        // A template that calls itself goes on for 100,000 calls.
+        // A template that calls itself makes 100,000 calls.
         let name = if name == "test.tmpl" { "a" } else { name };
         let bare = self.choices.percent(15);
         self.action(|this| {
@@ -418,10 +419,10 @@ impl Generator<'_> {
         self.templates.push((name, kind));
     }
 
-    /// The list of a template of its own, with its end.
+    /// The body of a defined template, with its end.
     fn body(&mut self, kind: Kind) {
         let outside = (std::mem::take(&mut self.variables), self.dot, self.root, self.loops);
-        // Nothing that is defined here calls what is defined around it.
+        // A template does not call the templates around its definition.
         let templates = std::mem::take(&mut self.templates);
         (self.dot, self.root, self.loops) = (kind, kind, 0);
         self.list();
@@ -430,7 +431,7 @@ impl Generator<'_> {
         self.word("end");
     }
 
-    /// An action of tokens that have nothing to do with each other.
+    /// An action of unrelated tokens.
     fn soup(&mut self) {
         let length = 1 + self.choices.below(8);
         self.action(|this| {
@@ -456,7 +457,7 @@ impl Generator<'_> {
         });
     }
 
-    /// Changes a token, or one byte of it.
+    /// Changes a token, or one byte of a token.
     fn mutate(&mut self) {
         if self.tokens.is_empty() {
             return;

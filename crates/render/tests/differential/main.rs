@@ -1,16 +1,18 @@
-//! Our engine against Go itself: generated templates, and both must give the same.
+//! Our engine against Go itself: both must give the same result for generated templates.
 //!
-//! A generator writes templates in the grammar of the language, most of them meaningful, some with
-//! wrong kinds and counts, some with tokens or bytes changed afterwards. The Go program in
-//! `tests/go` executes each with Go's text/template, and our engine does; the output, what was
-//! written before an error, and the text of the error have to be equal, byte by byte.
+//! A generator writes templates in the grammar of the language. Most of them are meaningful; some
+//! have wrong kinds or numbers of arguments; in some, tokens or bytes are changed afterwards. The
+//! Go program in `tests/go` executes each template with Go's text/template, and our engine does the
+//! same. The output, the output before an error, and the text of the error must be equal, byte by
+//! byte.
 //!
-//! By default 2,000 templates are tried, always the same ones, so that a failure tells of a change.
-//! By hand: `DIFFERENTIAL_CASES=100000 DIFFERENTIAL_SEED=7 cargo test -p render --test differential`.
+//! By default 2,000 templates are tried, always the same ones, so that a new failure is caused by a
+//! change. By hand: `DIFFERENTIAL_CASES=100000 DIFFERENTIAL_SEED=7 cargo test -p render --test
+//! differential`.
 //!
-//! A difference is printed with the smallest template that still shows it. It belongs into
-//! `vectors/differences.json`, with the expectation that Go writes:
-//! `go-templates vectors <differences.json >new.json`.
+//! A difference is printed with the smallest template that still shows it. Add it to
+//! `vectors/differences.json`, with the expectation that Go writes: `go-templates vectors
+//! <differences.json >new.json`.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -33,16 +35,16 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use support::go::{self, Go};
 use support::{Answer, Request, run};
 
-/// How many templates are tried if nobody says.
+/// The number of templates, unless `DIFFERENTIAL_CASES` sets it.
 const CASES: usize = 2_000;
-/// The seed if nobody says.
+/// The seed of the random numbers, unless `DIFFERENTIAL_SEED` sets it.
 const SEED: u64 = 1;
-/// How many are sent to Go at a time.
+/// The number of templates that are sent to Go at a time.
 const BATCH: usize = 100;
-/// How many differences are shown; more rarely tell more.
+/// The most differences that are printed.
 const SHOWN: usize = 12;
 
-/// What decides a case: which store or root data, and the numbers for the generator.
+/// What determines a case: the number of its store or root data, and the numbers for the generator.
 type Seedling = (u16, Vec<u16>);
 
 #[test]
@@ -79,8 +81,8 @@ fn templates_give_what_go_gives() {
     compared.assert_is_balanced();
 }
 
-/// The Go program is the one that the vectors' expectations agree with, so that an expectation
-/// is never ours.
+/// The Go program must agree with the expectations of the vectors, which proves that no expectation
+/// was written by our engine.
 #[test]
 fn vectors_expect_what_go_gives() {
     let mut go = Go::start(go::build(env!("CARGO_TARGET_TMPDIR")));
@@ -100,7 +102,8 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
 }
 
 fn request((world, numbers): &Seedling) -> Request {
-    // One of ten is the template of a check command, which has data and no functions of confd's.
+    // One case in ten is the template of a check command, which has data and none of confd's
+    // functions.
     let data = world % 10 == 9;
     Request {
         name: "test.tmpl".to_owned(),
@@ -111,7 +114,7 @@ fn request((world, numbers): &Seedling) -> Request {
     }
 }
 
-/// Whether our engine gives something else than Go's `answer`.
+/// Whether our engine's result differs from Go's `answer`.
 fn differs(request: &Request, answer: &Answer, go: &mut Go) -> bool {
     if answer.stage == "limit" {
         return false;
@@ -122,8 +125,8 @@ fn differs(request: &Request, answer: &Answer, go: &mut Go) -> bool {
     if (&ours.stage, &ours.output, &ours.error) == (&answer.stage, &answer.output, &error) {
         return false;
     }
-    // Only pointers in lists are printed as addresses, and only this function gives any. Their
-    // length differs as well, and may be printed.
+    // Only pointers inside of lists are printed as addresses, and only this function returns some.
+    // Their number of digits differs too, and a template can print it.
     if request.template.windows(9).any(|word| word == b"lookupSRV") {
         let same = |one, other| without_digits(one) == without_digits(other);
         if ours.stage == answer.stage
@@ -133,12 +136,12 @@ fn differs(request: &Request, answer: &Answer, go: &mut Go) -> bool {
             return false;
         }
     }
-    // What Go itself says differently each time tells nothing.
+    // If Go itself gives different results each time, the difference means nothing.
     let again = go.ask(&[request.clone(), request.clone(), request.clone()]);
     again.iter().all(|again| again == answer)
 }
 
-/// The bytes as our errors show them: each that is not UTF-8 as U+FFFD.
+/// The bytes as our errors show them: with U+FFFD for each byte that is not UTF-8.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -168,7 +171,7 @@ fn describe(request: &Request, go: &mut Go) -> String {
     )
 }
 
-/// What came of the templates, to see that they are worth comparing.
+/// Counts the results, to show that the templates are worth comparing.
 #[derive(Default)]
 struct Tally {
     ok: usize,

@@ -6,10 +6,10 @@ use super::support::Request;
 use super::support::go::Go;
 use super::{Seedling, differs, request};
 
-/// How often proptest may try a simpler case.
+/// The most simpler cases that proptest tries.
 const TRIES: usize = 500;
 
-/// The smallest request found that differs, from `failed` and the `tree` it was made from.
+/// The smallest request that differs, found from `failed` and the `tree` it was made from.
 pub(crate) fn shrink(
     mut tree: impl ValueTree<Value = Seedling>,
     failed: Request,
@@ -37,7 +37,8 @@ fn still_differs(request: &Request, go: &mut Go) -> bool {
     differs(request, &answers[0], go)
 }
 
-/// Leaves out bytes of the template, many at a time, then fewer, as long as it still differs.
+/// Removes bytes of the template, many at a time and then fewer, as long as the results still
+/// differ.
 fn without_bytes(mut request: Request, go: &mut Go) -> Request {
     let mut length = request.template.len() / 2;
     while length > 0 {

@@ -1,8 +1,8 @@
-//! The words of generated templates: literals, names, and what kinds there are.
+//! The words of generated templates: literals, names and kinds.
 
-/// What a value is, as far as a generator of mostly sensible templates has to know.
+/// The kind of a value, as far as the generator has to know it.
 ///
-/// The kinds from `Text` to `Encoded` are all strings, and differ in what a literal looks like.
+/// The kinds from `Text` to `Encoded` are all strings. They differ in their literals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Kind {
     Text,
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Record,
     Time,
     Nil,
-    /// Anything, nil included.
+    /// Any value, including nil.
     Any,
 }
 
@@ -58,7 +58,7 @@ impl Kind {
         self < Int
     }
 
-    /// Whether a value of this kind can stand where `wanted` is wanted.
+    /// Whether a value of this kind can be used where `wanted` is needed.
     pub(crate) fn fits(self, wanted: Kind) -> bool {
         match wanted {
             Any => true,
@@ -69,7 +69,7 @@ impl Kind {
         }
     }
 
-    /// The literals of the kind; without any, only functions make it.
+    /// The literals of the kind. A kind without literals comes only from functions.
     pub(crate) fn literals(self) -> &'static [&'static str] {
         match self {
             Text => TEXTS,
@@ -321,7 +321,7 @@ const FLOATS: &[&str] = &[
     "0.3e1",
 ];
 
-/// Literals that are none, and literals that are odd.
+/// Malformed literals and unusual literals.
 pub(crate) const ODD: &[&str] = &[
     "1__0",
     "0x",
@@ -372,7 +372,7 @@ pub(crate) const ODD: &[&str] = &[
     "'\u{fffd}'",
 ];
 
-/// Tokens that a mutation puts somewhere.
+/// Tokens that a mutation inserts.
 pub(crate) const TOKENS: &[&str] = &[
     " ",
     "{{",

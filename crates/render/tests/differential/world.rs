@@ -1,8 +1,8 @@
-//! The stores and the environment that generated templates see.
+//! The stores and the environment of generated templates.
 
 use std::collections::BTreeMap;
 
-/// Stores to choose from: a rich one, an empty one, and one of many keys.
+/// One of several stores: a rich one, an empty one, or one with many keys.
 pub(crate) fn store(nth: usize) -> BTreeMap<String, Vec<u8>> {
     let pairs: Vec<(String, Vec<u8>)> = match nth {
         0..4 => RICH.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec())).collect(),

@@ -1,4 +1,4 @@
-//! Runs a template of ours as a request to the Go program asks for, in the same world.
+//! Renders a template with our engine as the Go program renders a request, with the same host.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) mod go;
 
 pub(crate) use go::{Answer, Request};
 
-/// What comes of `request` with our engine.
+/// The result of `request` with our engine.
 pub(crate) fn run(request: &Request) -> Answer {
     let run = AssertUnwindSafe(|| match &request.data {
         Some(data) => run_with_data(request, data),
@@ -33,7 +33,7 @@ fn answer(stage: &str, output: Vec<u8>, error: Option<String>) -> Answer {
     Answer { stage: stage.to_owned(), output, error: error.unwrap_or_default().into_bytes() }
 }
 
-/// A resource's template: all functions, and the store.
+/// Renders the template of a resource: with all functions and the store.
 fn run_with_store(request: &Request) -> Answer {
     let pairs = request.store.iter().map(|(key, value)| (key.clone(), value.clone()));
     let snapshot = Snapshot::from_pairs(Coverage::Exact, pairs);
@@ -52,7 +52,8 @@ fn run_with_store(request: &Request) -> Answer {
     }
 }
 
-/// The template of a check command: builtins only, and a map of strings as the root.
+/// Renders the template of a check command: with the builtins only, and a map of strings as the
+/// root.
 fn run_with_data(request: &Request, data: &BTreeMap<String, String>) -> Answer {
     let functions: Arc<Functions<()>> = Arc::new(Functions::new());
     let mut output = Vec::new();
@@ -69,8 +70,8 @@ fn run_with_data(request: &Request, data: &BTreeMap<String, String>) -> Answer {
     }
 }
 
-/// The world that the Go program shows to templates: a clock that stands still, addresses that
-/// stand for themselves, one service. The file system is this machine's.
+/// The host that the Go program shows to templates: a clock that stands still, addresses that stand
+/// for themselves, and one service. The file system is that of this machine.
 struct World {
     environment: BTreeMap<String, String>,
     system: System,

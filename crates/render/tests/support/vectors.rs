@@ -1,4 +1,4 @@
-//! The named cases of `vectors/`: lists of templates with what Go makes of them.
+//! The named cases in `vectors/`: lists of templates with the results of Go.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,19 +9,19 @@ use serde_json::Value as Json;
 
 use super::{Answer, Request};
 
-/// A template, and what has to come of it.
+/// A template and its expected result.
 pub(crate) struct Vector {
     pub(crate) name: String,
     pub(crate) request: Request,
     pub(crate) want: Answer,
-    /// What is special about it.
+    /// What the case shows.
     pub(crate) note: String,
     /// Whether only the beginning of the error is given.
     prefix: bool,
 }
 
 impl Vector {
-    /// Whether `found` is what has to come.
+    /// Whether `found` is the expected result.
     pub(crate) fn accepts(&self, found: &Answer) -> bool {
         let error = match self.prefix {
             true => found.error.starts_with(&self.want.error),
@@ -31,7 +31,7 @@ impl Vector {
     }
 }
 
-/// All vectors, of all files.
+/// All vectors of all files.
 pub(crate) fn all() -> Vec<Vector> {
     ["gotemplate.json", "differences.json"].into_iter().flat_map(read).collect()
 }
@@ -68,7 +68,7 @@ fn text_of(json: &Json, field: &str) -> Option<String> {
     json.get(field)?.as_str().map(str::to_owned)
 }
 
-/// A field that may also be there in base64, as `field_b64`.
+/// A field, which can also be given in base64 as `field_b64`.
 fn bytes_of(json: &Json, field: &str) -> Option<Vec<u8>> {
     match text_of(json, &format!("{field}_b64")) {
         Some(encoded) => Some(STANDARD.decode(encoded).expect("base64")),

@@ -1,11 +1,11 @@
-//! Pipelines, commands, operands.
+//! Generates pipelines, commands and operands.
 
 use super::Generator;
 use crate::functions::{Function, MEMBERS};
 use crate::words::{KINDS, Kind, ODD};
 
 impl Generator<'_> {
-    /// A pipeline that gives `kind`.
+    /// A pipeline with a result of this kind.
     pub(super) fn pipeline(&mut self, kind: Kind) {
         self.depth += 1;
         if !self.is_full() && self.choices.percent(30) {
@@ -35,7 +35,7 @@ impl Generator<'_> {
         self.depth -= 1;
     }
 
-    /// A function whose result is of `kind`, or any.
+    /// A function with a result of this kind, or any function.
     fn function(&mut self, kind: Kind) -> &'static Function {
         let exact = !self.is_wild();
         let fitting: Vec<_> =
@@ -65,7 +65,7 @@ impl Generator<'_> {
         self.call(function, function.params.len() + more);
     }
 
-    /// A call of `function` with so many arguments written.
+    /// A call of `function` with this number of written arguments.
     fn call(&mut self, function: &'static Function, arguments: usize) {
         self.depth += 1;
         let name = if self.is_wild() && self.choices.percent(20) {
@@ -83,7 +83,7 @@ impl Generator<'_> {
         self.depth -= 1;
     }
 
-    /// An operand of `kind`, or now and then of another.
+    /// An operand of this kind, or sometimes of another kind.
     pub(super) fn argument(&mut self, kind: Kind) {
         let kind = if self.is_wild() { self.choices.one_of(&KINDS) } else { kind };
         self.operand(kind);
@@ -130,7 +130,7 @@ impl Generator<'_> {
             self.call_any(kind);
         } else {
             if self.choices.percent(10) {
-                // What is declared here lives on behind the parentheses.
+                // A variable that is declared here stays in scope after the parentheses.
                 let name = self.choices.one_of(super::VARIABLES);
                 self.push(format!("{name} := "));
                 self.variables.push((name, kind));
@@ -146,7 +146,7 @@ impl Generator<'_> {
         self.push(literal);
     }
 
-    /// An operand of a kind that has no literals and nothing left to be chosen.
+    /// An operand of a kind without literals, when all choices are used up.
     fn shortest(&mut self, kind: Kind) {
         let (text, confd) = match kind {
             Kind::Byte => (r#"(index "a" 0)"#, false),
@@ -165,8 +165,8 @@ impl Generator<'_> {
         self.push(if self.confd || !confd { text } else { "." });
     }
 
-    /// A field or method that gives `kind`; false, and nothing written, if there is none.
-    /// As an operand it takes its arguments inside parentheses.
+    /// A field or method with a result of this kind. False, and nothing is written, if there is
+    /// none. With `operand`, a method and its arguments are in parentheses.
     fn member(&mut self, kind: Kind, operand: bool) -> bool {
         let exact = !self.is_wild();
         let fitting: Vec<_> =
@@ -193,7 +193,7 @@ impl Generator<'_> {
             }
         }
         let count = if self.is_wild() { self.choices.below(3) } else { params.len() };
-        // Without parentheses arguments would belong to whatever is around.
+        // Without parentheses the arguments would belong to the surrounding command.
         if wrapped || !operand {
             for place in 0..count {
                 self.space();

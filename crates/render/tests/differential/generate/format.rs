@@ -1,9 +1,9 @@
-//! Calls of printf with every verb, flag, width and precision.
+//! Generates calls of printf with every verb, flag, width and precision.
 
 use super::Generator;
 use crate::words::{KINDS, Kind};
 
-/// Verbs; not `%p`, which prints addresses.
+/// All verbs except `%p`, which prints addresses.
 const VERBS: &[char] = &[
     'v', 's', 'd', 'q', 'x', 'X', 'T', 't', 'c', 'U', 'b', 'o', 'O', 'e', 'E', 'f', 'F', 'g', 'G',
     'v', 'v', 'w', 'z', '!', 'é', '%',
@@ -37,7 +37,7 @@ impl Generator<'_> {
         self.depth -= 1;
     }
 
-    /// A format, and the kinds of value it is for.
+    /// A format, and the kinds of its arguments.
     fn format(&mut self) -> (String, Vec<Kind>) {
         let (mut format, mut kinds) = (String::new(), Vec::new());
         for _ in 0..self.choices.one_of(&[1, 1, 1, 2, 3]) {
