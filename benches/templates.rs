@@ -19,9 +19,10 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use render::{Host, System, Template};
+use render::Template;
 use serde_json::{Value as Json, json};
 use store::{Coverage, Key, Prefix, Scope, Snapshot, View};
+use world::{Host, System};
 
 #[path = "../tests/go/driver.rs"]
 #[allow(dead_code, reason = "the benchmark talks to the program in a way of its own")]

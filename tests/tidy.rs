@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
     &["report"],
-    &["filewatch"],
+    &["filewatch", "world"],
     &["config", "backend", "render", "deploy"],
     &["agent"],
     &["confd"],

@@ -3,9 +3,9 @@
 use std::{cell::Cell, sync::Arc};
 
 use agent::{Agent, Configuration, Ended, Order};
-use render::Host;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
+use world::Host;
 
 use crate::{
     Exit,

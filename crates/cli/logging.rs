@@ -12,7 +12,6 @@ use std::{
     },
 };
 
-use render::Host;
 use tracing::{Event, Metadata, Subscriber, field::Field, info, warn};
 use tracing_subscriber::{
     Layer as _,
@@ -21,6 +20,7 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
     registry::LookupSpan,
 };
+use world::Host;
 
 /// confd's log levels, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -22,9 +22,9 @@ use std::{
 
 use agent::{Agent, Failed};
 use anyhow::Context as _;
-use render::Host;
 use tokio::runtime::Runtime;
 use tracing::info;
+use world::Host;
 
 use crate::{
     config::{Config, Flags, Mode},
@@ -94,7 +94,7 @@ fn run(flags: Flags, program: &OsString) -> Exit {
     let mut notices = Vec::new();
     let config = config::load(&flags, |name| std::env::var_os(name), &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
-    let host: Arc<dyn Host> = Arc::new(render::System::new());
+    let host: Arc<dyn Host> = Arc::new(world::System::new());
     logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));
     let ended = config.and_then(|config| {
         let runtime = runtime()?;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use backend::{Backend, Consul, Env, Etcd, File, consul, etcd};
-use render::Host;
+use world::Host;
 
 use crate::srv::Discovery;
 

@@ -4,9 +4,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use render::{Host, Service};
 use tokio::task;
 use tracing::info;
+use world::{Host, Service};
 
 /// Where nodes are to be looked up, in place of those that are given.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,8 +98,8 @@ mod tests {
         fn variable(&self, _: &[u8]) -> Option<bytes::Bytes> {
             None
         }
-        fn now(&self) -> render::time::Time {
-            render::System::new().now()
+        fn now(&self) -> world::time::Time {
+            world::System::new().now()
         }
         fn file_exists(&self, _: &[u8]) -> bool {
             false

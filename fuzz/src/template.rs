@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use render::host::Service;
-use render::time::{Time, Zone};
-use render::{Error, Host, Stage, Template};
+use render::{Error, Stage, Template};
 use store::{Coverage, Key, Prefix, Scope, Snapshot, View};
+use world::time::{Time, Zone};
+use world::{Host, Service};
 
 use super::{LONGEST, excerpt};
 

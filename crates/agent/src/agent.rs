@@ -3,9 +3,9 @@
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use backend::Backend;
-use render::Host;
 use tokio::{sync::mpsc, time::sleep};
 use tracing::warn;
+use world::Host;
 
 use crate::{
     fault::Failed,

@@ -16,9 +16,10 @@ use std::{
 
 use bytes::Bytes;
 use deploy::Outcome;
-use render::{Host, Service, Template, time::Time};
+use render::Template;
 use report::Fingerprint;
 use store::Reads;
+use world::{Host, Service, time::Time};
 
 use crate::resource::Resource;
 

@@ -15,10 +15,10 @@ use std::{
 use backend::Backend;
 use bytes::Bytes;
 use deploy::{Durable, Options, Staged};
-use render::Host;
 use store::{Scope, Snapshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::debug;
+use world::Host;
 
 use crate::{
     fault::{Failed, Fault},

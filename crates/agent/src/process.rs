@@ -11,10 +11,11 @@ use std::{
 };
 
 use deploy::{Durable, Options, Outcome, Staged};
-use render::{Host, Template};
+use render::Template;
 use report::Fingerprint;
 use store::Snapshot;
 use tokio::{runtime::Handle, task::spawn_blocking};
+use world::Host;
 
 use crate::{
     applied::Origin,
@@ -209,7 +210,7 @@ mod tests {
                 pace: Pace::default(),
             };
             let templates = Templates::new(folder.path().to_owned());
-            let processor = Processor::new(templates, Arc::new(render::System::new()));
+            let processor = Processor::new(templates, Arc::new(world::System::new()));
             Site { folder, processor, assignment }
         }
 

@@ -9,9 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use config::Engine;
-use render::{Host, Template};
+use render::Template;
 use store::{Reads, Snapshot, View};
 use tracing::{debug, warn};
+use world::Host;
 
 use crate::{applied::Witness, fault::Fault, resource::Resource};
 

@@ -5,10 +5,10 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use backend::Backend;
 use bytes::Bytes;
 use deploy::Options;
-use render::Host;
 use store::{Scope, Snapshot};
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{debug, error, info, warn};
+use world::Host;
 
 use crate::{
     applied::{Applied, Report},

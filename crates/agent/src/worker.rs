@@ -12,12 +12,12 @@ use std::{
 };
 
 use deploy::{Options, Outcome};
-use render::Host;
 use store::Snapshot;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
     time::{Instant, sleep_until},
 };
+use world::Host;
 
 use crate::{
     applied::{Applied, Report},

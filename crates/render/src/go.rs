@@ -16,9 +16,9 @@ use bytes::Bytes;
 use gotmpl::{Functions, Template, Value};
 use report::{Place, did_you_mean};
 use store::View;
+use world::Host;
 
 use crate::hint::near_key;
-use crate::host::Host;
 use crate::{Error, Stage, Warnings};
 
 /// What the functions of one rendering can use.

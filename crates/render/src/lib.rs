@@ -18,22 +18,20 @@ mod error;
 pub mod funcs;
 mod go;
 mod hint;
-pub mod host;
 pub mod json;
 mod tera;
-pub mod time;
-mod warnings;
 #[cfg(test)]
-mod world;
+mod testing;
+mod warnings;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use store::View;
+use world::Host;
 
 pub use error::{Error, Stage};
 use go::GoTemplate;
-pub use host::{Host, Service, System};
 use tera::TeraTemplate;
 pub use warnings::Warnings;
 

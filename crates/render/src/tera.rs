@@ -36,9 +36,9 @@ use std::sync::{Arc, OnceLock};
 use ::report::{Place, did_you_mean};
 use ::store::View;
 use ::tera::Tera;
+use world::Host;
 
 use crate::hint::near_key;
-use crate::host::Host;
 use crate::{Error, Stage, Warnings};
 use folder::Folder;
 use load::Files;

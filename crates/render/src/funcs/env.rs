@@ -1,8 +1,7 @@
 //! Functions for the environment.
 
 use bytes::Bytes;
-
-use crate::host::Host;
+use world::Host;
 
 /// The environment variable `name`. If it is empty or not set: `default`, or nothing without one.
 pub fn getenv(host: &dyn Host, name: &[u8], default: Option<Bytes>) -> Bytes {

@@ -52,10 +52,10 @@ fn read_pattern(view: &View, text: &[u8]) -> Result<Option<Pattern>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world;
+    use crate::testing;
 
     fn view(pairs: &[(&'static str, &'static str)]) -> View {
-        world::view(pairs.iter().copied())
+        testing::view(pairs.iter().copied())
     }
 
     #[test]

@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use world::{Host, Service};
 
 use crate::Warnings;
-use crate::host::{Host, Service};
 
 /// The addresses of the host `name`, sorted as texts.
 pub fn lookup_ip(host: &dyn Host, warnings: &Warnings, name: &[u8]) -> Vec<Bytes> {
@@ -71,7 +71,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::time::Time;
+    use world::time::Time;
 
     /// A host where all names have these addresses and services, or where every lookup fails.
     struct World(Option<(Vec<IpAddr>, Vec<Service>)>);

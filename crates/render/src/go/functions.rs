@@ -4,13 +4,13 @@ use bytes::Bytes;
 use gotmpl::types::{STRINGS, Type};
 use gotmpl::{Failure, Functions, Map, Rest, Slice, Strings, Struct, Value};
 
+use super::time::GoTime;
 use super::types::{
     FoundPairs, PLAIN_PAIRS, Pairs, appended_ints, appended_strings, pair, services, strings_or_nil,
 };
 use super::{Context, values};
 use crate::funcs::{self, NO_SUCH_KEY, data, env, kv, math, net, path, text};
 use crate::json;
-use crate::time::Time;
 
 impl From<funcs::Error> for Failure {
     fn from(error: funcs::Error) -> Self {
@@ -146,7 +146,7 @@ fn add_world(functions: &mut Functions<Context>) {
     functions.add("getenv", |cx: &Context, name: Bytes, default: Rest<Bytes>| {
         env::getenv(&*cx.host, &name, default.0.into_iter().next())
     });
-    functions.add("datetime", |cx: &Context| -> Time { cx.host.now() });
+    functions.add("datetime", |cx: &Context| GoTime(cx.host.now()));
     functions.add("fileExists", |cx: &Context, path: Bytes| cx.host.file_exists(&path));
     functions.add("lookupIP", |cx: &Context, name: Bytes| {
         strings_or_nil(net::lookup_ip(&*cx.host, &cx.warnings, &name))

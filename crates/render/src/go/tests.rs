@@ -3,15 +3,15 @@
 
 use store::{Coverage, Prefix, Scope, Snapshot};
 
-use crate::world::{self, World};
-use crate::{Host, Template};
+use crate::Template;
+use crate::testing::{self, World};
 
 use super::*;
 
 fn view() -> View {
     let pairs =
         [("/app/name", "shop"), ("/app/raw", "\u{1}\u{fffd}"), ("/web/b", "2"), ("/web/a", "10")];
-    world::view(pairs)
+    testing::view(pairs)
 }
 
 fn render(source: &str) -> Result<String, Error> {
@@ -118,7 +118,7 @@ fn a_bad_pattern_fails_only_where_there_are_keys() {
 #[test]
 fn values_go_through_as_bytes() {
     let host: Arc<dyn Host> = Arc::new(World);
-    let view = world::view([("/k", &b"\xff\0\xe2"[..])]);
+    let view = testing::view([("/k", &b"\xff\0\xe2"[..])]);
     let source = b"\xfe{{getv \"/k\"}}{{(get \"/k\").Value}}";
     let template = Template::compile(Path::new("a"), source).expect("a template");
     assert_eq!(template.render(&view, &host).expect("rendered"), b"\xfe\xff\0\xe2\xff\0\xe2");

@@ -8,8 +8,7 @@ use gotmpl::types::{
     Field, INT64, IntegerType, Method, ObjectType, PointerType, SliceType, StructType, Type, UINT64,
 };
 use gotmpl::{Failure, Object, Pointer, Returned, Struct, Value};
-
-use crate::time::{Duration, Place, Time, month_name, weekday_name};
+use world::time::{Duration, Location, Time, month_name, weekday_name};
 
 /// `time.Time`.
 static TIME: ObjectType =
@@ -121,14 +120,14 @@ static TIME_METHODS: [Method; 33] = [
     method("Hour", &[], |t, _| Ok(time(t)?.civil().hour.into())),
     method("In", &A_LOCATION, |t, args| match first(args)? {
         Value::Nil => Err(Failure::new("time: missing Location in call to Time.In")),
-        place => Ok(object(time(t)?.at(location(place)?.place))),
+        place => Ok(object(time(t)?.at(location(place)?.location))),
     }),
     method("IsDST", &[], |t, _| Ok(time(t)?.is_summer_time().into())),
     method("IsZero", &[], |t, _| Ok(time(t)?.is_zero().into())),
-    method("Local", &[], |t, _| Ok(object(time(t)?.at(Place::Local)))),
+    method("Local", &[], |t, _| Ok(object(time(t)?.at(Location::Local)))),
     method("Location", &[], |t, _| {
-        let (place, name) = (time(t)?.place(), time(t)?.place_name().to_owned());
-        Ok(Value::Object(Rc::new(Location { place, name })))
+        let (location, name) = (time(t)?.location(), time(t)?.location_name().to_owned());
+        Ok(Value::Object(Rc::new(GoLocation { location, name })))
     }),
     method("Minute", &[], |t, _| Ok(time(t)?.civil().minute.into())),
     method("Month", &[], |t, _| Ok(Value::Integer(&MONTH, time(t)?.civil().month.cast_unsigned()))),
@@ -140,7 +139,7 @@ static TIME_METHODS: [Method; 33] = [
     method("Truncate", &A_DURATION, |t, args| {
         Ok(object(time(t)?.truncate(duration(first(args)?)?)))
     }),
-    method("UTC", &[], |t, _| Ok(object(time(t)?.at(Place::Utc)))),
+    method("UTC", &[], |t, _| Ok(object(time(t)?.at(Location::Utc)))),
     method("Unix", &[], |t, _| Ok(int64(time(t)?.unix()))),
     method("UnixMicro", &[], |t, _| Ok(int64(time(t)?.unix_micro()))),
     method("UnixMilli", &[], |t, _| Ok(int64(time(t)?.unix_milli()))),
@@ -180,24 +179,27 @@ const fn method(name: &'static str, params: &'static [Type], call: Call) -> Meth
     Method { name, params, variadic: false, results: 1, call }
 }
 
-impl Object for Time {
+/// A [`Time`] as a value of a template.
+pub(super) struct GoTime(pub(super) Time);
+
+impl Object for GoTime {
     fn ty(&self) -> &'static ObjectType {
         &TIME
     }
 
     fn text(&self) -> Option<Bytes> {
-        Some(self.to_string().into())
+        Some(self.0.to_string().into())
     }
 
     fn go_text(&self) -> Option<Bytes> {
-        Some(self.go_expression().into())
+        Some(self.0.go_expression().into())
     }
 
     fn inside(&self) -> Value {
-        let (wall, ext) = self.parts();
-        let loc = match self.place() {
-            Place::Utc => Pointer::nil(&LOCATION_POINTER),
-            Place::Local => location_pointer(self.place_name()),
+        let (wall, ext) = self.0.parts();
+        let loc = match self.0.location() {
+            Location::Utc => Pointer::nil(&LOCATION_POINTER),
+            Location::Local => location_pointer(self.0.location_name()),
         };
         let fields = [Value::Integer(&UINT64, wall), int64(ext), Value::Pointer(loc)];
         Value::Struct(Struct::new(&TIME_FIELDS, fields))
@@ -205,25 +207,25 @@ impl Object for Time {
 
     fn equals(&self, other: &dyn Object) -> bool {
         let other: &dyn Any = other;
-        other.downcast_ref().is_some_and(|other| self.is_identical(other))
+        other.downcast_ref::<GoTime>().is_some_and(|other| self.0.is_identical(&other.0))
     }
 }
 
-impl Returned for Time {
+impl Returned for GoTime {
     const TYPE: Type = Type::Object(&TIME);
 
     fn into_value(self) -> Result<Value, Failure> {
-        Ok(object(self))
+        Ok(object(self.0))
     }
 }
 
 /// `*time.Location`: the zone of a time.
-struct Location {
-    place: Place,
+struct GoLocation {
+    location: Location,
     name: String,
 }
 
-impl Object for Location {
+impl Object for GoLocation {
     fn ty(&self) -> &'static ObjectType {
         &LOCATION
     }
@@ -238,12 +240,12 @@ impl Object for Location {
 
     fn equals(&self, other: &dyn Object) -> bool {
         let other: &dyn Any = other;
-        other.downcast_ref::<Location>().is_some_and(|other| self.place == other.place)
+        other.downcast_ref::<GoLocation>().is_some_and(|other| self.location == other.location)
     }
 }
 
 fn object(time: Time) -> Value {
-    Value::Object(Rc::new(time))
+    Value::Object(Rc::new(GoTime(time)))
 }
 
 fn int64(value: i64) -> Value {
@@ -265,10 +267,10 @@ fn first(arguments: &[Value]) -> Result<&Value, Failure> {
 }
 
 fn time(value: &Value) -> Result<&Time, Failure> {
-    downcast(value)
+    downcast::<GoTime>(value).map(|time| &time.0)
 }
 
-fn location(value: &Value) -> Result<&Location, Failure> {
+fn location(value: &Value) -> Result<&GoLocation, Failure> {
     downcast(value)
 }
 
@@ -291,7 +293,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::time::Zone;
+    use world::time::Zone;
 
     /// 2026-02-03 04:05:06.070080900 UTC, with a monotonic reading.
     fn sample() -> Value {

@@ -6,9 +6,9 @@ use gotmpl::types::{
 };
 use gotmpl::{Failure, Pointer, Returned, Slice, Struct, Value};
 use store::Pair;
+use world::Service;
 
 use super::capacity::{Element, appended};
-use crate::host::Service;
 
 /// `memkv.KVPair`.
 static PAIR: StructType = StructType {

@@ -51,12 +51,12 @@
 use ::tera::Value;
 use bytes::Bytes;
 use store::Pair;
+use world::time::{Location, Time};
 
 use super::binding::{Answer, Failure, Function};
 use super::scope::Context;
 use super::values::{self, Keyed};
 use crate::funcs::{self, data, env, kv, math, net, path, text};
-use crate::time::{Place, Time};
 
 /// A count that `replace` never reaches.
 const EVERYWHERE: i64 = -1;
@@ -235,7 +235,7 @@ fn datetime(
     timestamp: Option<bool>,
 ) -> Result<Value, Failure> {
     let now = cx.host.now();
-    let now: Time = if utc.unwrap_or_default() { now.at(Place::Utc) } else { now };
+    let now: Time = if utc.unwrap_or_default() { now.at(Location::Utc) } else { now };
     match (format, timestamp.unwrap_or_default()) {
         (None, false) => Ok(now.to_string().into()),
         (None, true) => Ok(now.unix().into()),

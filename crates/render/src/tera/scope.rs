@@ -10,9 +10,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use store::View;
+use world::Host;
 
 use crate::Warnings;
-use crate::host::Host;
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -53,7 +53,7 @@ mod tests {
     use store::{Coverage, Prefix, Scope as Keys, Snapshot};
 
     use super::*;
-    use crate::System;
+    use world::System;
 
     fn context() -> Context {
         let view = View::new(Snapshot::new(Coverage::Exact), &Keys::default(), &Prefix::new(b"/"));

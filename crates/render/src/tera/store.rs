@@ -67,7 +67,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::view;
+    use crate::testing::view;
 
     fn object_of<K: Into<Bytes>, V: Into<Bytes>>(
         pairs: impl IntoIterator<Item = (K, V)>,

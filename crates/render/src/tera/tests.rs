@@ -10,7 +10,7 @@ use ::store::View;
 
 use super::*;
 use crate::Template;
-use crate::world::{World, view};
+use crate::testing::{World, view};
 
 fn store() -> View {
     view([("/app/name", "shop"), ("/web/b", "2"), ("/web/a", "10"), ("/web/a/port", "80")])

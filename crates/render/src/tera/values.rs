@@ -10,9 +10,9 @@ use ::tera::Value;
 use ::tera::value::{Key, Map};
 use bytes::Bytes;
 use store::Pair;
+use world::Service;
 
 use super::binding::{Answer, Element, Failure};
-use crate::host::Service;
 use crate::json::{Build, Root, decode};
 
 /// The most levels of nested lists and maps. Tera needs stack for each level of a value.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gotmpl::{Functions, Map, Value};
-use render::host::Service;
-use render::time::{Time, Zone};
-use render::{Host, Stage, System, Template};
+use render::{Stage, Template};
 use store::{Coverage, Key, Prefix, Scope, Snapshot, View};
+use world::time::{Time, Zone};
+use world::{Host, Service, System};
 
 #[path = "../../../../tests/go/driver.rs"]
 #[allow(dead_code, reason = "the vectors are run without Go")]
@@ -85,7 +85,7 @@ impl Host for World {
 
     /// 2026-11-21 06:32:09.781786419 UTC.
     fn now(&self) -> Time {
-        Time::new(1_795_242_729, 781_786_419, Arc::new(Zone::utc())).at(render::time::Place::Utc)
+        Time::new(1_795_242_729, 781_786_419, Arc::new(Zone::utc())).at(world::time::Location::Utc)
     }
 
     fn file_exists(&self, path: &[u8]) -> bool {

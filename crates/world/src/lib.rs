@@ -1,10 +1,17 @@
-//! The outside world a template function may ask for: environment, clock, files, names.
+//! What a template function may ask of the machine: environment, clock and zone, files, names.
 //!
-//! [`Host`] is all of it, so that tests can put a world of their own in its place; [`System`] is
-//! the real one. Nothing is done before it is asked for: no zone is read and no resolver built
-//! for a template that needs neither.
+//! [`Host`] is all of it, so that tests can put a machine of their own in its place; [`System`] is
+//! the real one. Nothing is done before it is asked for: no zone is read and no resolver is built for
+//! a template that needs neither.
+//!
+//! [`time`] is here and not beside the template functions because the clock gives its values, and
+//! because the log writes its lines with the same clock, zone and layouts.
+//!
+//! Nothing here knows templates, keys or files to write. Except for the command line's own, all that
+//! the program reads from its environment goes through this crate.
 
 mod srv;
+pub mod time;
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,7 +22,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::time::{Time, Zone};
+use self::time::{Time, Zone};
 
 /// What template functions ask of the world outside.
 pub trait Host: Send + Sync {

@@ -1,7 +1,7 @@
 //! Time as templates see it: Go's `time.Time` and `time.Duration`.
 //!
-//! A [`Time`] is an instant (nanoseconds), the place it is looked at from ([`Place`]), and maybe a
-//! reading of a clock that only goes forward, which Go carries along and prints as `m=+0.017`.
+//! A [`Time`] is an instant (nanoseconds), the [`Location`] it is looked at from, and maybe a reading
+//! of a clock that only goes forward, which Go carries along and prints as `m=+0.017`.
 //! Calendar arithmetic is done here over all years that 64 bits of seconds can count; jiff only
 //! knows how far a zone's clocks are from UTC.
 
@@ -56,7 +56,7 @@ pub fn weekday_name(weekday: i64) -> String {
 
 /// Where a [`Time`] is looked at from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// Coordinated Universal Time.
     Utc,
     /// The zone of this machine.
@@ -72,11 +72,11 @@ pub struct Time {
     nanos: u32,
     /// Nanoseconds on a clock that only goes forward, since the start of the process.
     monotonic: Option<i64>,
-    place: Place,
+    location: Location,
     local: Arc<Zone>,
 }
 
-/// A moment on the calendar and the clock of its place.
+/// A moment on the calendar and the clock of its location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Civil {
     /// The year; there is a year 0.
@@ -101,7 +101,7 @@ impl Time {
     /// The moment `seconds` and `nanos` (below a thousand million) after the beginning of 1970,
     /// looked at from the zone `local`.
     pub fn new(seconds: i64, nanos: u32, local: Arc<Zone>) -> Self {
-        Self { seconds, nanos, monotonic: None, place: Place::Local, local }
+        Self { seconds, nanos, monotonic: None, location: Location::Local, local }
     }
 
     /// The same moment with a reading of the clock that only goes forward: nanoseconds since the
@@ -112,22 +112,22 @@ impl Time {
         self
     }
 
-    /// The same moment looked at from `place`, without the monotonic reading.
+    /// The same moment looked at from `location`, without the monotonic reading.
     #[must_use]
-    pub fn at(&self, place: Place) -> Self {
-        Self { place, monotonic: None, ..self.clone() }
+    pub fn at(&self, location: Location) -> Self {
+        Self { location, monotonic: None, ..self.clone() }
     }
 
     /// Where the moment is looked at from.
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn location(&self) -> Location {
+        self.location
     }
 
-    /// Go's name of the place: `UTC`, or what the local zone is called (mostly `Local`).
-    pub fn place_name(&self) -> &str {
-        match self.place {
-            Place::Utc => "UTC",
-            Place::Local => self.local.name(),
+    /// Go's name of the location: `UTC`, or what the local zone is called (mostly `Local`).
+    pub fn location_name(&self) -> &str {
+        match self.location {
+            Location::Utc => "UTC",
+            Location::Local => self.local.name(),
         }
     }
 
@@ -161,9 +161,9 @@ impl Time {
         self.seconds == -ZERO_TO_EPOCH && self.nanos == 0
     }
 
-    /// Whether the place has summer time at this moment.
+    /// Whether the location has summer time at this moment.
     pub fn is_summer_time(&self) -> bool {
-        self.place == Place::Local && self.local.at(self.seconds).summer
+        self.location == Location::Local && self.local.at(self.seconds).summer
     }
 
     /// How Go keeps the moment, which shows when it is printed by an unfitting verb: its fields
@@ -181,7 +181,7 @@ impl Time {
         }
     }
 
-    /// The date and the time of day at the place.
+    /// The date and the time of day at the location.
     pub fn civil(&self) -> Civil {
         let local = self.seconds.wrapping_add(self.offset());
         let days = local.div_euclid(SECONDS_PER_DAY);
@@ -200,19 +200,19 @@ impl Time {
         }
     }
 
-    /// Seconds by which the clocks at the place are ahead of UTC.
+    /// Seconds by which the clocks at the location are ahead of UTC.
     fn offset(&self) -> i64 {
-        match self.place {
-            Place::Utc => 0,
-            Place::Local => self.local.at(self.seconds).offset,
+        match self.location {
+            Location::Utc => 0,
+            Location::Local => self.local.at(self.seconds).offset,
         }
     }
 
     /// What the zone is called at this moment: `CET`; empty where it has no name.
     fn zone_abbreviation(&self) -> String {
-        match self.place {
-            Place::Utc => "UTC".to_owned(),
-            Place::Local => self.local.at(self.seconds).abbreviation,
+        match self.location {
+            Location::Utc => "UTC".to_owned(),
+            Location::Local => self.local.at(self.seconds).abbreviation,
         }
     }
 
@@ -240,7 +240,7 @@ impl Time {
         let local = days
             .wrapping_mul(SECONDS_PER_DAY)
             .wrapping_add(civil.hour * 3_600 + civil.minute * 60 + civil.second);
-        let mut time = Self { seconds: local, ..self.at(self.place) };
+        let mut time = Self { seconds: local, ..self.at(self.location) };
         // The offset in force then depends on the moment, which depends on the offset: of two
         // guesses the second is right, or as good as the other where clocks are put back or on.
         let guess = time.offset();
@@ -269,17 +269,17 @@ impl Time {
         }
     }
 
-    /// Go's `==`: moment, place and monotonic reading.
+    /// Go's `==`: moment, location and monotonic reading.
     pub fn is_identical(&self, other: &Self) -> bool {
-        (self.seconds, self.nanos, self.monotonic, self.place)
-            == (other.seconds, other.nanos, other.monotonic, other.place)
+        (self.seconds, self.nanos, self.monotonic, self.location)
+            == (other.seconds, other.nanos, other.monotonic, other.location)
     }
 
     /// The last multiple of `step` since the zero time that is not later, without the monotonic
     /// reading. A `step` that is not positive changes nothing else.
     #[must_use]
     pub fn truncate(&self, step: Duration) -> Self {
-        let time = self.at(self.place);
+        let time = self.at(self.location);
         match self.past_multiple(step) {
             Some(rest) => time.add(Duration(-rest)),
             None => time,
@@ -290,7 +290,7 @@ impl Time {
     /// monotonic reading. A `step` that is not positive changes nothing else.
     #[must_use]
     pub fn round(&self, step: Duration) -> Self {
-        let time = self.at(self.place);
+        let time = self.at(self.location);
         match self.past_multiple(step) {
             Some(rest) if rest < step.0 - rest => time.add(Duration(-rest)),
             Some(rest) => time.add(Duration(step.0 - rest)),
@@ -319,12 +319,12 @@ impl Time {
     pub fn go_expression(&self) -> String {
         let Civil { year, month, day, hour, minute, second, .. } = self.civil();
         let month = usize::try_from(month - 1).map_or("", |index| MONTHS[index]);
-        let place = match self.place {
-            Place::Local => "Local",
-            Place::Utc => "UTC",
+        let location = match self.location {
+            Location::Local => "Local",
+            Location::Utc => "UTC",
         };
         format!(
-            "time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {}, time.{place})",
+            "time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {}, time.{location})",
             self.nanos
         )
     }

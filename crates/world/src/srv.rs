@@ -9,7 +9,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::system_conf::read_system_conf;
 
-use super::Service;
+use crate::Service;
 
 /// The SRV records of `name`, asked of the servers in `resolv.conf`. Errors name what was asked of
 /// which server, in the words of Go.

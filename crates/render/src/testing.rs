@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use store::{Coverage, Key, Prefix, Scope, Snapshot, View};
-
-use crate::Host;
-use crate::host::Service;
-use crate::time::{Time, Zone};
+use world::time::{Time, Zone};
+use world::{Host, Service};
 
 /// Its host.
 pub(crate) struct World;

@@ -9,7 +9,7 @@ fn zone(name: &str) -> Arc<Zone> {
 }
 
 fn utc(seconds: i64, nanos: u32) -> Time {
-    Time::new(seconds, nanos, Arc::new(Zone::utc())).at(Place::Utc)
+    Time::new(seconds, nanos, Arc::new(Zone::utc())).at(Location::Utc)
 }
 
 fn format(time: &Time, layout: &str) -> String {
@@ -63,7 +63,7 @@ fn the_text_of_a_time_ends_with_its_monotonic_reading() {
     assert_eq!(time.to_string(), "2026-02-03 04:05:06.0700809 +0000 UTC m=+0.017068638");
     let earlier = time.add(Duration(-1_020_000_000_000));
     assert_eq!(earlier.to_string(), "2026-02-03 03:48:06.0700809 +0000 UTC m=-1019.982931362");
-    assert_eq!(time.at(Place::Utc).to_string(), "2026-02-03 04:05:06.0700809 +0000 UTC");
+    assert_eq!(time.at(Location::Utc).to_string(), "2026-02-03 04:05:06.0700809 +0000 UTC");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn zones_have_their_offsets_and_names() {
     assert_eq!(berlin(1_942_114_063).to_string(), "2031-07-18 06:07:43 +0200 CEST");
     assert_eq!(berlin(-80_074_841_724).to_string(), "-0568-07-12 21:18:04 +0053 LMT");
     assert!(berlin(1_942_114_063).is_summer_time());
-    assert_eq!(berlin(0).at(Place::Utc).at(Place::Local).place_name(), "Europe/Berlin");
+    assert_eq!(berlin(0).at(Location::Utc).at(Location::Local).location_name(), "Europe/Berlin");
     let monrovia = Time::new(-3_313_519_406, 0, zone("Africa/Monrovia"));
     assert_eq!(format(&monrovia, "-07:00:00 -0700 MST"), "-00:43:08 -0043 LMT");
     let paulo = Time::new(4_164_702_248_216, 0, zone("America/Sao_Paulo"));
@@ -113,11 +113,11 @@ fn a_date_keeps_its_time_of_day_across_summer_time() {
 fn moments_are_compared_by_the_monotonic_clock_where_both_have_it() {
     let (a, b) = (utc(5, 0).with_monotonic(10), utc(4, 0).with_monotonic(20));
     assert_eq!(a.compare(&b), Ordering::Less);
-    assert_eq!(a.at(Place::Utc).compare(&b), Ordering::Greater);
+    assert_eq!(a.at(Location::Utc).compare(&b), Ordering::Greater);
     assert_eq!(a.sub(&b), Duration(-10));
-    assert_eq!(a.at(Place::Utc).sub(&b), Duration(1_000_000_000));
+    assert_eq!(a.at(Location::Utc).sub(&b), Duration(1_000_000_000));
     assert!(a.is_identical(&a.clone()));
-    assert!(!a.is_identical(&a.at(Place::Utc)));
+    assert!(!a.is_identical(&a.at(Location::Utc)));
 }
 
 #[test]
@@ -176,5 +176,5 @@ fn the_go_expression_names_the_place() {
     let time = Time::new(1_795_263_667, 395_645_021, Arc::new(Zone::utc()));
     let want = "time.Date(2026, time.November, 21, 12, 21, 7, 395645021, time.Local)";
     assert_eq!(time.go_expression(), want);
-    assert_eq!(time.at(Place::Utc).go_expression(), want.replace("Local", "UTC"));
+    assert_eq!(time.at(Location::Utc).go_expression(), want.replace("Local", "UTC"));
 }
