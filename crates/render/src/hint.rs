@@ -1,12 +1,12 @@
-//! The key that was probably meant by a template that asks for one that does not exist.
+//! The key that a template probably meant, if it asks for a key that does not exist.
 
 use report::did_you_mean;
 use store::{View, path};
 
 use crate::funcs::NO_SUCH_KEY;
 
-/// The key that was probably meant, where `message` is about one that nobody has set: the same
-/// one spelled as the store spells keys, else a similar one.
+/// The key that was probably meant, if `message` is about a missing key: the same key in the
+/// store's spelling, or otherwise a similar key.
 pub(crate) fn near_key(view: &View, message: &[u8]) -> Option<String> {
     let key = missing_key(message)?;
     let proper = path::join([b"/", key.as_bytes()]);
@@ -16,7 +16,7 @@ pub(crate) fn near_key(view: &View, message: &[u8]) -> Option<String> {
     did_you_mean(key, view.iter().map(|pair| pair.key.to_string()))
 }
 
-/// The key in the message of an error that is about a key nobody has set.
+/// The key in an error message about a missing key.
 fn missing_key(message: &[u8]) -> Option<&str> {
     let failure = std::str::from_utf8(message).ok()?.strip_prefix("error calling get")?;
     failure.strip_prefix('v').unwrap_or(failure).strip_prefix(": ")?.strip_prefix(NO_SUCH_KEY)

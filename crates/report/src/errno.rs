@@ -1,18 +1,20 @@
 //! The words for a failed system call, as Go programs print them.
 //!
-//! confd's messages end in these words (`open /x: permission denied`) and people's alerts look
-//! for them. The C library's differ: in case, and between glibc and musl in the words themselves.
+//! confd's messages end in these words (`open /x: permission denied`), and people's alerts search
+//! for them. The words of the C library differ: in case, and between glibc and musl also in the
+//! words themselves.
 //!
-//! This module knows numbers and names, nothing of files or commands.
+//! This module knows error numbers and names. It does not know files or commands.
 
 use std::io;
 
 use rustix::io::Errno;
 
-/// The lower-case description of a system error, without its number: `no such file or directory`.
+/// The description of a system error in lower case and without its number: `no such file or
+/// directory`.
 ///
-/// A system error that no operation on files, processes and connections should give is described in
-/// the C library's words, an error that is not the system's in its own.
+/// Errors that no operation on files, processes and connections should return are described in the
+/// words of the C library. An error that is not a system error is described in its own words.
 pub fn errno_text(error: &io::Error) -> String {
     match Errno::from_io_error(error) {
         Some(errno) => known_text(errno)
@@ -21,16 +23,16 @@ pub fn errno_text(error: &io::Error) -> String {
     }
 }
 
-/// What Rust writes about a system error, without the number behind it.
+/// Rust's text for a system error, without the number behind it.
 fn own_words(text: &str) -> &str {
     text.split(" (os error ").next().unwrap_or_default()
 }
 
-/// `text` with the system error in it, if there is one, in the words of [`errno_text`]: for messages
-/// of libraries that have made a text of the error already.
+/// `text` with the system error in it replaced by the words of [`errno_text`]. For messages of
+/// libraries that contain the error only as text.
 ///
-/// Rust writes a system error as `Connection refused (os error 111)`. What stands before it stays,
-/// such as `tcp connect error: `; what stands behind it goes.
+/// Rust writes a system error as `Connection refused (os error 111)`. Text before the error, such
+/// as `tcp connect error: `, is kept; text behind it is removed.
 pub fn errno_text_in(text: &str) -> String {
     let Some((words, number)) = text.split_once(" (os error ") else { return text.to_owned() };
     let number = number.split(')').next().and_then(|number| number.parse().ok());
@@ -42,7 +44,8 @@ pub fn errno_text_in(text: &str) -> String {
     }
 }
 
-/// Go's text for every error that an operation on files, processes or connections can give on Linux.
+/// Go's text for every error that an operation on files, processes or connections can return on
+/// Linux.
 fn known_text(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::PERM => "operation not permitted",

@@ -1,4 +1,4 @@
-//! The part of a file that is at fault, as people like to see it:
+//! The faulty part of a file, in a form for people:
 //!
 //! ```text
 //!     --> /etc/confd/templates/nginx.tmpl:12:9
@@ -8,36 +8,36 @@
 //!      = did you mean "/name"?
 //! ```
 //!
-//! Every line is indented, so that it cannot be taken for an event of the log. What the file
-//! holds is written so that a terminal shows it and does nothing else: control characters and
-//! those that change the direction of text come as symbols, other bytes as U+FFFD.
+//! Every line is indented, so that it cannot be confused with a message of the log. The content of
+//! the file is written so that a terminal only displays it: control characters, and characters that
+//! change the direction of text, are shown as symbols, and bytes that are not UTF-8 as U+FFFD.
 //!
-//! Only text of the file is shown and never what it is executed with, such as values of keys.
+//! Only text of the file is shown, never the data that it was used with, such as values of keys.
 
 use std::fmt;
 use std::path::Path;
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// How many columns of a line are shown at most.
+/// The most columns of a line that are shown.
 const WIDTH: usize = 100;
 
-/// How many of them are before the fault, where the line goes on behind.
+/// The most of these columns that stand before the fault, if the line continues behind it.
 const BEFORE: usize = 60;
 
-/// The columns of a tab, wherever it is.
+/// A tab, which always takes these columns.
 const TAB: &str = "    ";
 
-/// Where in a file something is wrong.
+/// The place of a fault in a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The file, as the user would name it.
+    /// The path of the file, as the user writes it.
     pub path: &'a Path,
-    /// All that the file holds.
+    /// The whole content of the file.
     pub source: &'a [u8],
     /// The line, counted from 1.
     pub line: usize,
-    /// How many bytes of the line are before the fault, where that is known.
+    /// The number of bytes before the fault in its line, if it is known.
     pub column: Option<usize>,
 }
 
@@ -51,17 +51,17 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What helps a person with an error: the line at fault, and what was probably meant.
+/// Help for a person who reads an error: the faulty line, and what was probably meant.
 ///
-/// The display has several lines, without a line break behind the last; it is empty if there is
-/// nothing to say.
+/// `Display` gives several lines, without a line break after the last one. It is empty if there is
+/// nothing to show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excerpt {
     line: Option<Box<Line>>,
     hint: Option<String>,
 }
 
-/// A line of a file, ready to be shown.
+/// A line of a file, in the form in which it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     path: String,
@@ -70,36 +70,36 @@ struct Line {
     fault: Option<Fault>,
 }
 
-/// A place in a line, in each of the units that somebody counts in.
+/// A place in a line, in two units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fault {
-    /// The characters before it in the file.
+    /// The number of characters before it in the file.
     characters: usize,
-    /// The columns before it in the text that is shown.
+    /// The number of columns before it in the text that is shown.
     columns: usize,
 }
 
 impl Excerpt {
-    /// The line at `place`.
+    /// An excerpt with the line at `place`.
     pub fn of(place: Place<'_>) -> Self {
         Self::default().at(place)
     }
 
-    /// The same with the line at `place`.
+    /// The same excerpt, with the line at `place`.
     #[must_use]
     pub fn at(mut self, place: Place<'_>) -> Self {
         self.line = Some(Box::new(Line::at(place)));
         self
     }
 
-    /// The same with what was probably meant, one line, if anything comes near.
+    /// The same excerpt, with a hint of one line, if there is one.
     #[must_use]
     pub fn hinting(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
     }
 
-    /// What was probably meant.
+    /// The hint: what was probably meant.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -155,12 +155,12 @@ impl Line {
 struct Cut {
     start: usize,
     end: usize,
-    /// How many there are.
+    /// The number of columns of the whole line.
     all: usize,
 }
 
 impl Cut {
-    /// Those around column `fault` of a line that has `all`.
+    /// The columns around column `fault` of a line with `all` columns.
     fn around(fault: usize, all: usize) -> Self {
         if all <= WIDTH {
             return Self { start: 0, end: all, all };
@@ -169,7 +169,7 @@ impl Cut {
         Self { start, end: start + WIDTH, all }
     }
 
-    /// These columns of `bytes`, with an ellipsis for what is left out on either side.
+    /// These columns of `bytes`, with an ellipsis on each side where text is left out.
     fn shown(&self, bytes: &[u8]) -> String {
         let mut text = String::new();
         if self.start > 0 {
@@ -184,7 +184,8 @@ impl Cut {
                     character => text.push(character),
                 }
             } else if next > self.start && column < self.end {
-                // Wider than one column, and cut in the middle.
+                // A character that is wider than one column and cut in the middle is shown as
+                // blanks.
                 text.extend((column.max(self.start)..next.min(self.end)).map(|_| ' '));
             }
             column = next;
@@ -196,7 +197,7 @@ impl Cut {
     }
 }
 
-/// A character as it is shown: a tab, or something that is safe to write.
+/// A character in the form in which it is shown.
 struct Cell {
     character: char,
     columns: usize,
@@ -215,7 +216,7 @@ fn cells(bytes: &[u8]) -> impl Iterator<Item = Cell> {
     })
 }
 
-/// The character, or a symbol for it if a terminal would do anything but show it.
+/// The character, or a symbol for it if a terminal would not simply display it.
 fn visible(character: char) -> char {
     match character {
         '\0'..='\x1f' => char::from_u32(0x2400 + character as u32).unwrap_or('\u{fffd}'),
@@ -237,8 +238,8 @@ mod tests {
         Excerpt::of(Place::at_offset(Path::new("t/a.tmpl"), source, offset))
     }
 
-    /// The line that is shown and the column of the caret in it, of the fault behind the bytes
-    /// `before` of a line.
+    /// The line that is shown and the column of its caret, for a fault behind the bytes `before` of
+    /// a line.
     fn shown(before: &[u8], after: &[u8]) -> (String, usize) {
         let text = excerpt(&[before, after].concat(), before.len()).to_string();
         let mut lines = text.lines().skip(2).map(|line| line.split_once(" | ").expect(line).1);
@@ -286,7 +287,7 @@ mod tests {
             ("\t", 4),
             ("a\tb", 6),
             ("äöü", 3),
-            // Two columns each; none for the accent.
+            // Two columns for each of these characters, none for the accent.
             ("日本", 4),
             ("e\u{301}", 1),
         ] {

@@ -1,21 +1,22 @@
-//! One state of a file, told from every other by what `stat` says.
+//! Fingerprints: what `stat` says about one state of a file.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// More than a step of any clock that is used for the times of files.
+/// Longer than a step of any clock that gives the times of files.
 const CLOCK_STEP: Duration = Duration::from_millis(100);
-/// More than a step where the file system keeps no fractions of a second: FAT's clock has steps of two
-/// seconds.
+/// Longer than a step of the clock if the file system stores whole seconds only. FAT's clock has
+/// steps of two seconds.
 const WHOLE_SECONDS: Duration = Duration::from_secs(3);
 
-/// One state of a file, different as soon as anything about the file changed: its bytes, mode, owner,
-/// times, or that another file stands at the path.
+/// One state of a file. It differs from the next state if anything about the file has changed: its
+/// bytes, mode, owner or times, or if another file has taken its place.
 ///
-/// Two changes within one step of the file system's clock may leave the same fingerprint, so a
-/// fingerprint proves "unchanged since then" only if it [was settled](Self::is_settled) then.
+/// Two changes within one step of the file system's clock can give the same fingerprint. So an
+/// equal fingerprint proves that a file is unchanged only if the first fingerprint [was
+/// settled](Self::is_settled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     device: u64,
@@ -28,8 +29,8 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of the file at `path`, links followed; none if there is no such file, or if
-    /// `stat` fails.
+    /// The fingerprint of the file at `path`; links are followed. `None` if the file does not exist
+    /// or `stat` fails.
     pub fn at(path: &Path) -> Option<Fingerprint> {
         fs::metadata(path).ok().as_ref().map(Fingerprint::of)
     }
@@ -52,8 +53,8 @@ impl Fingerprint {
         self.size
     }
 
-    /// Whether the file, whose fingerprint was taken just now, was touched so long ago that every later
-    /// change gives it another fingerprint.
+    /// Whether the file, whose fingerprint must have been taken just now, was last changed long
+    /// enough ago that every later change gives another fingerprint.
     pub fn is_settled(&self) -> bool {
         let (seconds, nanos) = self.changed.max(self.modified);
         let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {

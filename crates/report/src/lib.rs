@@ -1,14 +1,15 @@
-//! Words for people, and the one way to see that a file was replaced.
+//! Texts for people, and fingerprints of files.
 //!
-//! - [`Excerpt`]: the line of a file that is at fault, with a caret and a hint.
-//! - [`did_you_mean`], [`did_you_mean_spelled`]: the known names that come nearest to a mistyped one.
-//! - [`errno_text`], [`errno_text_in`], [`signal_text`]: the system's errors and signals in the words
-//!   of Go's programs, which people's alerts look for.
-//! - [`Fingerprint`]: one state of a file, different as soon as the file was touched.
+//! - [`Excerpt`]: the faulty line of a file, with a caret and a hint.
+//! - [`did_you_mean`], [`did_you_mean_spelled`]: the known names that come nearest to a mistyped
+//!   one.
+//! - [`errno_text`], [`errno_text_in`], [`signal_text`]: the system's errors and signals in the
+//!   words of Go programs, which people's alerts search for.
+//! - [`Fingerprint`]: one state of a file, which shows whether the file was changed.
 //!
-//! Every crate that reads files or talks to people needs these, so each exists once, here, below all
-//! of them. Nothing here knows keys, templates, sources or destinations; nothing is async, and the
-//! only system call is the `stat` of [`Fingerprint::at`].
+//! Every crate that reads files or writes messages needs these, so they are in a crate below all
+//! others. It does not know keys, templates, sources or destinations. Nothing is async; the only
+//! system call is the `stat` of [`Fingerprint::at`].
 
 mod errno;
 mod excerpt;

@@ -1,18 +1,19 @@
-//! The known names that come nearest to a name that does not exist.
+//! Finds the known names that come nearest to a name that does not exist.
 
-/// How many names a hint offers at most.
+/// The most names in a hint.
 const OFFERED: usize = 3;
 
-/// Names longer than this are not compared: a comparison takes time by the square of the length.
+/// The longest names that are compared: the time of a comparison grows with the square of the
+/// length.
 const LONGEST: usize = 256;
 
-/// `did you mean "…"?` with the names of `known` that come nearest to `name`; none if no name comes
-/// near.
+/// `did you mean "…"?` with the names in `known` that come nearest to `name`. `None` if no name
+/// comes near.
 ///
-/// A known name is near if it differs from `name` in no more than a third of the letters (and always
-/// if it differs in one): letters that are missing, too many, replaced, or exchanged with their
-/// neighbour. Case does not count. At most three names are offered, in byte order:
-/// `did you mean "get", "gets" or "getv"?`.
+/// A known name is near if at most a third of its letters differ from `name`, or only one letter. A
+/// difference is a missing, additional or replaced letter, or two exchanged neighbours. Case does
+/// not count. At most three names are offered, in byte order: `did you mean "get", "gets" or
+/// "getv"?`.
 pub fn did_you_mean<N: AsRef<str>>(
     name: &str,
     known: impl IntoIterator<Item = N>,
@@ -20,11 +21,11 @@ pub fn did_you_mean<N: AsRef<str>>(
     offer(nearest(name, known, AsRef::as_ref).iter().map(AsRef::as_ref))
 }
 
-/// As [`did_you_mean`], for names that can be spelled in several ways: of each pair in `known` the
-/// first part is compared with `name`, and the second is offered.
+/// Like [`did_you_mean`], for names with several spellings. Of each pair in `known`, the first part
+/// is compared with `name`, and the second part is offered.
 ///
-/// This is for callers to whom some differences do not count, such as `-` for `_`: they take these
-/// differences out of `name` and out of the spellings.
+/// For callers that ignore some differences, such as `-` and `_`: they remove these differences
+/// from `name` and from the first parts.
 pub fn did_you_mean_spelled<S: AsRef<str>, N: AsRef<str>>(
     name: &str,
     known: impl IntoIterator<Item = (S, N)>,
@@ -49,8 +50,8 @@ fn offer<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     })
 }
 
-/// The items of `known` whose `spelling` comes nearest to `name`, all of them equally near; empty if
-/// none comes near.
+/// The items of `known` whose spelling comes nearest to `name`; all of them are equally near. Empty
+/// if no spelling comes near.
 fn nearest<T>(
     name: &str,
     known: impl IntoIterator<Item = T>,
@@ -64,7 +65,7 @@ fn nearest<T>(
     let mut nearest = Vec::new();
     for candidate in known {
         let spelling = spelling(&candidate);
-        // Each letter too many or too few is a difference, and has at most four bytes.
+        // Each additional or missing letter is a difference and has at most four bytes.
         if spelling.len() > LONGEST || spelling.len().abs_diff(name.len()) > 4 * near {
             continue;
         }

@@ -1,14 +1,15 @@
-//! What a template function may ask of the machine: environment, clock and zone, files, names.
+//! What template functions can ask of the machine: environment, clock and time zone, files, names
+//! of hosts and services.
 //!
-//! [`Host`] is all of it, so that tests can put a machine of their own in its place; [`System`] is
-//! the real one. Nothing is done before it is asked for: no zone is read and no resolver is built for
-//! a template that needs neither.
+//! [`Host`] is the whole interface, so that tests can replace the machine. [`System`] is the real
+//! machine. Nothing is prepared in advance: a template that needs neither time nor names reads no
+//! zone file and builds no resolver.
 //!
-//! [`time`] is here and not beside the template functions because the clock gives its values, and
-//! because the log writes its lines with the same clock, zone and layouts.
+//! [`time`] is in this crate and not with the template functions, because the clock returns its
+//! values, and because the log uses the same clock, zone and layouts.
 //!
-//! Nothing here knows templates, keys or files to write. Except for the command line's own, all that
-//! the program reads from its environment goes through this crate.
+//! This crate does not know templates, keys or destinations. Everything that the program reads from
+//! its environment goes through it, except what the command line itself reads.
 
 mod srv;
 pub mod time;
@@ -24,44 +25,45 @@ use bytes::Bytes;
 
 use self::time::{Time, Zone};
 
-/// What template functions ask of the world outside.
+/// What template functions can ask of the machine.
 pub trait Host: Send + Sync {
-    /// The environment variable `name`; `None` if it is not set.
+    /// The value of the environment variable `name`; `None` if it is not set.
     fn variable(&self, name: &[u8]) -> Option<Bytes>;
 
-    /// The time it is, looked at from this machine's zone, with a monotonic reading.
+    /// The current time in this machine's zone, with a reading of the monotonic clock.
     fn now(&self) -> Time;
 
-    /// Whether something that can be looked at is at `path`, links followed.
+    /// Whether a file or folder exists at `path`. Links are followed. False if it cannot be
+    /// accessed.
     fn file_exists(&self, path: &[u8]) -> bool;
 
-    /// The addresses of the host called `name`, an address itself included.
+    /// The addresses of the host `name`. For an address, that address.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Why the host has no addresses.
     fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>>;
 
-    /// The SRV records of the domain called `name`.
+    /// The SRV records of the domain `name`.
     ///
     /// # Errors
-    /// Why there are none, and what was asked.
+    /// Why there are no records, and what was looked up.
     fn services(&self, name: &[u8]) -> io::Result<Vec<Service>>;
 }
 
-/// An SRV record: where a service can be reached.
+/// An SRV record: a place where a service can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The name of the host, with a dot at its end.
+    /// The name of the host, which ends in a dot.
     pub target: String,
-    /// The port there.
+    /// The port on that host.
     pub port: u16,
-    /// Lower is tried first.
+    /// The priority; lower values are tried first.
     pub priority: u16,
-    /// The share among records of one priority.
+    /// The share of requests among the records of one priority.
     pub weight: u16,
 }
 
-/// This machine.
+/// The machine that the program runs on.
 #[derive(Debug)]
 pub struct System {
     started: Instant,
@@ -69,7 +71,7 @@ pub struct System {
 }
 
 impl System {
-    /// This machine, with a monotonic clock that begins now.
+    /// The machine. Its monotonic clock starts now.
     pub fn new() -> Self {
         Self { started: Instant::now(), zone: OnceLock::new() }
     }
@@ -92,7 +94,7 @@ impl Host for System {
         let monotonic = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let (seconds, nanos) = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos()),
-            // A clock before 1970 is a clock that was never set.
+            // A clock before 1970 was never set.
             Err(_) => (0, 0),
         };
         Time::new(seconds, nanos, Arc::clone(zone)).with_monotonic(monotonic)
@@ -102,7 +104,7 @@ impl Host for System {
         std::fs::metadata(OsStr::from_bytes(path)).is_ok()
     }
 
-    /// By the system's resolver, so `/etc/hosts` and `nsswitch.conf` are honoured.
+    /// Uses the system's resolver, which follows `/etc/hosts` and `nsswitch.conf`.
     fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>> {
         let no_such_host = || io::Error::new(io::ErrorKind::NotFound, "no such host");
         let name = std::str::from_utf8(name).map_err(|_| no_such_host())?;
@@ -127,7 +129,7 @@ impl Host for System {
     }
 }
 
-/// The address that `name` spells, if it does; the zone of an IPv6 address is left out.
+/// The address that `name` is, if it is one. The zone of an IPv6 address is left out.
 fn literal_address(name: &str) -> Option<IpAddr> {
     let address = match name.split_once('%') {
         Some((address, zone)) if !zone.is_empty() => IpAddr::V6(address.parse::<Ipv6Addr>().ok()?),
@@ -136,8 +138,8 @@ fn literal_address(name: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Whether the last label of `name` is a number, as in `127.1`. No host is called so, but the
-/// system's resolver takes it for an abbreviated address, which Go's does not.
+/// Whether the last label of `name` is a number, as in `127.1`. No host has such a name, but the
+/// system's resolver reads it as an abbreviated address, which Go's resolver does not.
 fn ends_in_number(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let label = name.rsplit('.').next().unwrap_or_default();

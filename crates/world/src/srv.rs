@@ -1,4 +1,4 @@
-//! SRV records, which the system's resolver interface does not offer.
+//! Looks up SRV records, which the interface of the system's resolver does not offer.
 
 use std::{io, thread};
 
@@ -11,11 +11,11 @@ use hickory_resolver::system_conf::read_system_conf;
 
 use crate::Service;
 
-/// The SRV records of `name`, asked of the servers in `resolv.conf`. Errors name what was asked of
-/// which server, in the words of Go.
+/// The SRV records of `name`, from the servers in `resolv.conf`. Errors say in Go's words what was
+/// asked of which server.
 ///
-/// The file is read every time, since a process that runs for long sees it change, and nothing
-/// is cached: the templates of one pass are few, and the next wants fresh answers.
+/// The file is read for each lookup, because it can change while the process runs. Answers are not
+/// cached: a pass makes few lookups, and the next pass needs new answers.
 pub(super) fn lookup(name: &[u8]) -> io::Result<Vec<Service>> {
     let (name, domain) = domain(name)?;
     let (config, options) = read_system_conf().map_err(io::Error::other)?;
@@ -25,8 +25,8 @@ pub(super) fn lookup(name: &[u8]) -> io::Result<Vec<Service>> {
         .map_err(|error| io::Error::new(error.kind(), format!("lookup {name}{server}: {error}")))
 }
 
-/// `name` as text and as a domain name. What cannot be one is refused here, before a server is
-/// asked: the resolver's own errors for it show its internals.
+/// `name` as text and as a domain name. A text that is not a domain name is refused here, because
+/// the resolver's errors for it show internals of the library.
 fn domain(name: &[u8]) -> io::Result<(&str, Name)> {
     let parsed = std::str::from_utf8(name).ok().and_then(|text| {
         let domain = Name::from_utf8(text).ok()?;
@@ -61,8 +61,8 @@ fn lookup_with(
         });
         Ok::<_, NetError>(services.collect())
     };
-    // A template runs synchronously, perhaps inside a runtime, which must not be blocked by
-    // another one on the same thread.
+    // A template is rendered synchronously, possibly inside of a runtime. A second runtime must not
+    // block that runtime's thread, so the query has its own thread.
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -83,12 +83,14 @@ mod tests {
 
     use super::*;
 
-    /// Two SRV records for whatever was asked: port 8080 of `b.example.`, port 80 of `a.example.`.
+    /// Two SRV records as an answer to any question: port 8080 of `b.example.`, port 80 of
+    /// `a.example.`.
     const ANSWERS: &[u8] =
         b"\xc0\x0c\0\x21\0\x01\0\0\0\x3c\0\x11\0\x01\0\x05\x1f\x90\x01b\x07example\0\
         \xc0\x0c\0\x21\0\x01\0\0\0\x3c\0\x11\0\x02\0\x06\0\x50\x01a\x07example\0";
 
-    /// Asks a server of our own, which answers one question; gives what it was asked for too.
+    /// Looks `name` up at a server of the test, which answers one question. Returns the result and
+    /// the name in the question.
     fn ask(name: &str, code: u8, answers: &'static [u8]) -> (io::Result<Vec<Service>>, Vec<u8>) {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = socket.local_addr().expect("bound").port();

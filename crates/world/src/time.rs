@@ -1,9 +1,9 @@
 //! Time as templates see it: Go's `time.Time` and `time.Duration`.
 //!
-//! A [`Time`] is an instant (nanoseconds), the [`Location`] it is looked at from, and maybe a reading
-//! of a clock that only goes forward, which Go carries along and prints as `m=+0.017`.
-//! Calendar arithmetic is done here over all years that 64 bits of seconds can count; jiff only
-//! knows how far a zone's clocks are from UTC.
+//! A [`Time`] is an instant (nanoseconds), the [`Location`] whose clocks show it, and optionally a
+//! reading of the monotonic clock, which Go keeps with the time and prints as `m=+0.017`. The
+//! calendar is calculated here, for all years that 64 bits of seconds can express; jiff is only
+//! used for the offset of a zone's clocks from UTC.
 
 mod duration;
 mod layout;
@@ -39,38 +39,38 @@ const WEEKDAYS: [&str; 7] =
 const SECONDS_PER_DAY: i64 = 86_400;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
-/// Seconds from the first day of year 1, Go's zero time, to that of 1970.
+/// The seconds from the first day of year 1, which is Go's zero time, to the first day of 1970.
 const ZERO_TO_EPOCH: i64 = 62_135_596_800;
 
-/// Go's text for a `time.Month`, which counts from 1.
+/// Go's text for a `time.Month`; months count from 1.
 pub fn month_name(month: i64) -> String {
     let name = month.checked_sub(1).and_then(|index| MONTHS.get(usize::try_from(index).ok()?));
     name.map_or_else(|| format!("%!Month({month})"), |name| (*name).to_owned())
 }
 
-/// Go's text for a `time.Weekday`, which counts from Sunday, 0.
+/// Go's text for a `time.Weekday`; days count from Sunday, which is 0.
 pub fn weekday_name(weekday: i64) -> String {
     let name = usize::try_from(weekday).ok().and_then(|index| WEEKDAYS.get(index));
     name.map_or_else(|| format!("%!Weekday({weekday})"), |name| (*name).to_owned())
 }
 
-/// Where a [`Time`] is looked at from.
+/// The place whose clocks show a [`Time`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Location {
     /// Coordinated Universal Time.
     Utc,
-    /// The zone of this machine.
+    /// The place of this machine, in its zone.
     Local,
 }
 
-/// A moment, as Go's `time.Time`.
+/// A moment: Go's `time.Time`.
 #[derive(Clone, Debug)]
 pub struct Time {
-    /// Since the beginning of 1970, UTC.
+    /// Seconds since the beginning of 1970 in UTC.
     seconds: i64,
-    /// Below a thousand million.
+    /// Nanoseconds of the current second, below a thousand million.
     nanos: u32,
-    /// Nanoseconds on a clock that only goes forward, since the start of the process.
+    /// Nanoseconds on the monotonic clock since the start of the process.
     monotonic: Option<i64>,
     location: Location,
     local: Arc<Zone>,
@@ -118,7 +118,7 @@ impl Time {
         Self { location, monotonic: None, ..self.clone() }
     }
 
-    /// Where the moment is looked at from.
+    /// The location whose clocks show the moment.
     pub fn location(&self) -> Location {
         self.location
     }
@@ -166,10 +166,10 @@ impl Time {
         self.location == Location::Local && self.local.at(self.seconds).summer
     }
 
-    /// How Go keeps the moment, which shows when it is printed by an unfitting verb: its fields
-    /// `wall` and `ext`. Without a monotonic reading those are the nanoseconds, and the seconds
-    /// since the beginning of year 1. With one they are a mark, the seconds since 1885 and the
-    /// nanoseconds in one number, and the reading.
+    /// Go's internal fields `wall` and `ext` for the moment, which are seen when it is printed with
+    /// a verb that does not fit. Without a monotonic reading they are the nanoseconds, and the
+    /// seconds since the beginning of year 1. With a reading, the first is one number made of a
+    /// flag, the seconds since 1885 and the nanoseconds; the second is the reading.
     pub fn parts(&self) -> (u64, i64) {
         const MARK: u64 = 1 << 63;
         const ZERO_TO_1885: i64 = 59_453_308_800;
@@ -200,7 +200,7 @@ impl Time {
         }
     }
 
-    /// Seconds by which the clocks at the location are ahead of UTC.
+    /// The number of seconds by which the clocks at the location are ahead of UTC.
     fn offset(&self) -> i64 {
         match self.location {
             Location::Utc => 0,
@@ -208,7 +208,7 @@ impl Time {
         }
     }
 
-    /// What the zone is called at this moment: `CET`; empty where it has no name.
+    /// The name of the zone at this moment, such as `CET`. Empty if it has no name.
     fn zone_abbreviation(&self) -> String {
         match self.location {
             Location::Utc => "UTC".to_owned(),
@@ -216,7 +216,7 @@ impl Time {
         }
     }
 
-    /// The moment `duration` later; keeps the monotonic reading unless that overflows.
+    /// The moment after `duration`. Keeps the monotonic reading unless that overflows.
     #[must_use]
     pub fn add(&self, duration: Duration) -> Self {
         let nanos = i64::from(self.nanos) + duration.0 % NANOS_PER_SECOND;
@@ -228,7 +228,7 @@ impl Time {
     }
 
     /// The same time of day on another date, without the monotonic reading. A date that does not
-    /// exist goes on into the next month: 31 October and a month is 1 December.
+    /// exist continues into the next month: 31 October plus a month is 1 December.
     #[must_use]
     pub fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
         let civil = self.civil();
@@ -241,15 +241,16 @@ impl Time {
             .wrapping_mul(SECONDS_PER_DAY)
             .wrapping_add(civil.hour * 3_600 + civil.minute * 60 + civil.second);
         let mut time = Self { seconds: local, ..self.at(self.location) };
-        // The offset in force then depends on the moment, which depends on the offset: of two
-        // guesses the second is right, or as good as the other where clocks are put back or on.
+        // The offset depends on the moment, and the moment on the offset. The second guess is
+        // right, or, where clocks are changed, as good as the first.
         let guess = time.offset();
         time.seconds = local.wrapping_sub(guess);
         time.seconds = local.wrapping_sub(time.offset());
         time
     }
 
-    /// How much later this is than `other`; the greatest (smallest) duration if it is more.
+    /// The duration from `other` to this moment; the greatest or smallest duration if it does not
+    /// fit.
     pub fn sub(&self, other: &Self) -> Duration {
         if let (Some(a), Some(b)) = (self.monotonic, other.monotonic) {
             return Duration(a.saturating_sub(b));
@@ -261,7 +262,7 @@ impl Time {
         Duration(i64::try_from(difference).unwrap_or(limit))
     }
 
-    /// The order of two moments, by the monotonic reading where both have one.
+    /// The order of two moments. Uses the monotonic readings if both moments have one.
     pub fn compare(&self, other: &Self) -> Ordering {
         match (self.monotonic, other.monotonic) {
             (Some(a), Some(b)) => a.cmp(&b),
@@ -269,14 +270,14 @@ impl Time {
         }
     }
 
-    /// Go's `==`: moment, location and monotonic reading.
+    /// Go's `==`: compares moment, location and monotonic reading.
     pub fn is_identical(&self, other: &Self) -> bool {
         (self.seconds, self.nanos, self.monotonic, self.location)
             == (other.seconds, other.nanos, other.monotonic, other.location)
     }
 
-    /// The last multiple of `step` since the zero time that is not later, without the monotonic
-    /// reading. A `step` that is not positive changes nothing else.
+    /// The last multiple of `step` since the zero time that is not after this moment, without the
+    /// monotonic reading. If `step` is not positive, only the reading is removed.
     #[must_use]
     pub fn truncate(&self, step: Duration) -> Self {
         let time = self.at(self.location);
@@ -286,8 +287,8 @@ impl Time {
         }
     }
 
-    /// The nearest multiple of `step` since the zero time, the later of two, without the
-    /// monotonic reading. A `step` that is not positive changes nothing else.
+    /// The nearest multiple of `step` since the zero time, without the monotonic reading; of two
+    /// equally near ones the later. If `step` is not positive, only the reading is removed.
     #[must_use]
     pub fn round(&self, step: Duration) -> Self {
         let time = self.at(self.location);
@@ -298,7 +299,7 @@ impl Time {
         }
     }
 
-    /// How far this is past a multiple of `step` since the zero time.
+    /// The distance of this moment from the last multiple of `step` since the zero time.
     fn past_multiple(&self, step: Duration) -> Option<i64> {
         if step.0 <= 0 {
             return None;
@@ -309,13 +310,13 @@ impl Time {
         i64::try_from(since_zero.rem_euclid(i128::from(step.0))).ok()
     }
 
-    /// The moment written as `layout` writes Go's reference time, Monday 2 January 2006,
-    /// 15:04:05 -0700; what is no part of that stays as it is.
+    /// The moment in the form in which `layout` writes Go's reference time, Monday 2 January 2006,
+    /// 15:04:05 -0700. Other parts of the layout are copied.
     pub fn format(&self, layout: &[u8]) -> Vec<u8> {
         layout::format(self, layout)
     }
 
-    /// The Go expression that makes this time, which `%#v` prints.
+    /// The Go expression for this time, which `%#v` prints.
     pub fn go_expression(&self) -> String {
         let Civil { year, month, day, hour, minute, second, .. } = self.civil();
         let month = usize::try_from(month - 1).map_or("", |index| MONTHS[index]);
@@ -330,7 +331,8 @@ impl Time {
     }
 }
 
-/// Go's `String`: `2006-01-02 15:04:05.999999999 -0700 MST`, and the monotonic reading.
+/// Go's `String`: `2006-01-02 15:04:05.999999999 -0700 MST`, then the monotonic reading if there is
+/// one.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.format(b"2006-01-02 15:04:05.999999999 -0700 MST");
@@ -346,10 +348,10 @@ impl fmt::Display for Time {
     }
 }
 
-/// Days from the beginning of 1970 to a date, in a calendar that has always been Gregorian.
+/// The days from the beginning of 1970 to a date, in the Gregorian calendar, extended to all years.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    // A year that begins in March has its leap day at its end, so that the months before it are
-    // 30.6 days long on average, rounded.
+    // In a year that begins in March the leap day is the last day. The months before it have 30.6
+    // days on average, which rounding turns into their real lengths.
     let year = if month <= 2 { year.wrapping_sub(1) } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -358,7 +360,7 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
     era.wrapping_mul(146_097).wrapping_add(day_of_era - 719_468)
 }
 
-/// Year, month and day of the day that is `days` after the first of 1970.
+/// The year, month and day that is `days` after the first day of 1970.
 fn date_of(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);

@@ -7,19 +7,20 @@ use std::fmt;
 pub struct Duration(pub i64);
 
 impl Duration {
-    /// The number of units of `unit` nanoseconds: the whole ones exactly, plus the fraction.
+    /// The duration in units of `unit` nanoseconds: whole units exactly, plus a fraction.
     pub fn in_units(self, unit: i64) -> f64 {
         (self.0 / unit) as f64 + (self.0 % unit) as f64 / unit as f64
     }
 
-    /// Rounded toward zero to a multiple of `step`; unchanged if that is not positive.
+    /// The duration rounded toward zero to a multiple of `step`. Unchanged if `step` is not
+    /// positive.
     #[must_use]
     pub fn truncate(self, step: Duration) -> Duration {
         if step.0 <= 0 { self } else { Duration(self.0 - self.0 % step.0) }
     }
 
-    /// Rounded to the nearest multiple of `step`, halves away from zero; unchanged if `step` is
-    /// not positive; the greatest (smallest) duration where the result does not fit.
+    /// The duration rounded to the nearest multiple of `step`, halves away from zero. Unchanged if
+    /// `step` is not positive. The greatest or smallest duration if the result does not fit.
     #[must_use]
     pub fn round(self, step: Duration) -> Duration {
         if step.0 <= 0 {
@@ -36,14 +37,14 @@ impl Duration {
         }
     }
 
-    /// Without its sign; the smallest duration becomes the greatest.
+    /// The absolute value. The smallest duration becomes the greatest.
     #[must_use]
     pub fn abs(self) -> Duration {
         Duration(self.0.saturating_abs())
     }
 }
 
-/// Go's `String`: `1h2m3.5s`; below a second with the unit that leaves a whole part: `1.5ms`.
+/// Go's `String`: `1h2m3.5s`. Below a second, in the unit that leaves a whole part: `1.5ms`.
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.unsigned_abs();

@@ -1,10 +1,10 @@
-//! Formatting by example, as Go's `Time.Format` does it.
+//! Formats times by an example, as Go's `Time.Format` does.
 
 use std::io::Write as _;
 
 use super::{Civil, MONTHS, Time, WEEKDAYS};
 
-/// A part of the reference time that a layout can name.
+/// A part of the reference time that a layout can contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Element {
     LongMonth,
@@ -40,17 +40,17 @@ enum Element {
     },
 }
 
-/// How the distance from UTC is written.
+/// The form of an offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OffsetStyle {
-    /// UTC is `Z`.
+    /// Whether the offset 0 is written `Z`.
     iso: bool,
     colons: bool,
     minutes: bool,
     seconds: bool,
 }
 
-/// `time` written in `layout`.
+/// `time` in the form of `layout`.
 pub(super) fn format(time: &Time, layout: &[u8]) -> Vec<u8> {
     let civil = time.civil();
     let mut out = Vec::with_capacity(layout.len() + 10);
@@ -61,7 +61,7 @@ pub(super) fn format(time: &Time, layout: &[u8]) -> Vec<u8> {
                 write_element(time, &civil, element, &mut out);
                 rest = &rest[length..];
             }
-            // `_2006` is an underscore and a year, not a padded day and `006`.
+            // `_2006` is an underscore and a year, not a padded day followed by `006`.
             None if rest.starts_with(b"_2006") => {
                 out.push(b'_');
                 write_element(time, &civil, Element::LongYear, &mut out);
@@ -76,10 +76,10 @@ pub(super) fn format(time: &Time, layout: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The element `layout` begins with, and its length.
+/// The element at the start of `layout`, and its length.
 fn element(layout: &[u8]) -> Option<(Element, usize)> {
     let offset = |iso| {
-        // The longest that fits.
+        // The longest form comes first.
         let styles = [
             (&b"070000"[..], false, true, true),
             (b"07:00:00", true, true, true),
@@ -122,8 +122,8 @@ fn element(layout: &[u8]) -> Option<(Element, usize)> {
         .map(|&(text, element)| (element, text.len()))
 }
 
-/// A name of a month, weekday or zone. A short name must not go on in lower case: `Month` is
-/// no `Mon` with a tail.
+/// The name of a month, weekday or zone. A short name must not be followed by a lower case letter:
+/// `Month` does not begin with `Mon`.
 fn word(layout: &[u8]) -> Option<(Element, usize)> {
     let ends = !layout.get(3).is_some_and(u8::is_ascii_lowercase);
     Some(match layout {
@@ -136,7 +136,7 @@ fn word(layout: &[u8]) -> Option<(Element, usize)> {
     })
 }
 
-/// A point or comma and then only zeros or only nines, with no other digit behind them.
+/// A point or comma, then only zeros or only nines, and no other digit after them.
 fn fraction(layout: &[u8]) -> Option<(Element, usize)> {
     let (&separator, &digit) = (layout.first()?, layout.get(1)?);
     if digit != b'0' && digit != b'9' {
@@ -188,7 +188,7 @@ fn write_element(time: &Time, civil: &Civil, element: Element, out: &mut Vec<u8>
         }
         Element::Offset(style) => write_offset(time.offset(), style, out),
         Element::Fraction { separator, digits, trim } => {
-            // Digits beyond nanoseconds are not made up.
+            // There are no digits beyond nanoseconds.
             let mut text = format!("{:09}", time.nanosecond());
             text.truncate(digits);
             if trim {
@@ -215,7 +215,7 @@ fn write_offset(offset: i64, style: OffsetStyle, out: &mut Vec<u8>) -> std::io::
     Ok(())
 }
 
-/// The name at `index`, which the calendar keeps within bounds.
+/// The name at `index`. The calendar never gives an index out of bounds.
 fn name(names: &[&'static str], index: i64) -> &'static str {
     usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The expectations are what programs built with Go 1.27.3 printed.
+//! The expected results were printed by programs built with Go 1.27.3.
 
 use super::*;
 

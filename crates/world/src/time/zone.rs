@@ -1,4 +1,4 @@
-//! The zone of this machine, found the way Go finds it.
+//! The time zone of this machine, found as Go finds it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,41 +8,41 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::{Dst, TimeZone};
 
-/// Where systems keep the rules of the world's zones.
+/// The folders where systems keep zone files.
 const FOLDERS: [&str; 4] =
     ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/locale/TZ", "/etc/zoneinfo"];
 
-/// The rules by which a place sets its clocks.
+/// The rules for the clocks of a place.
 #[derive(Clone, Debug)]
 pub struct Zone {
     name: String,
     rules: TimeZone,
 }
 
-/// What a zone's clocks are like at a moment.
+/// The clocks of a zone at a moment.
 pub(super) struct Setting {
-    /// Seconds ahead of UTC.
+    /// The number of seconds by which they are ahead of UTC.
     pub(super) offset: i64,
     pub(super) abbreviation: String,
     pub(super) summer: bool,
 }
 
 impl Zone {
-    /// A zone called `name` (what Go's `Location` prints) with these rules.
+    /// A zone with these rules. `name` is what Go's `Location` prints.
     pub fn new(name: impl Into<String>, rules: TimeZone) -> Self {
         Self { name: name.into(), rules }
     }
 
-    /// UTC as a machine's zone.
+    /// UTC as the zone of a machine.
     pub fn utc() -> Self {
         Self::new("UTC", TimeZone::UTC)
     }
 
-    /// The zone that `variable`, the content of `TZ`, stands for.
+    /// The zone for `variable`, the content of `TZ`.
     ///
-    /// Unset means `/etc/localtime`, empty means UTC; a leading colon is ignored; the rest is
-    /// the path of a file of rules or a name like `Europe/Berlin`. What cannot be found or read
-    /// is UTC.
+    /// If it is not set, `/etc/localtime` counts; empty means UTC. A leading colon is ignored.
+    /// Everything else is the path of a zone file or a name like `Europe/Berlin`. A zone that
+    /// cannot be found or read is UTC.
     pub fn local(variable: Option<&OsStr>) -> Self {
         let bytes = variable.unwrap_or(OsStr::new("/etc/localtime")).as_bytes();
         let value = OsStr::from_bytes(bytes.strip_prefix(b":").unwrap_or(bytes));
@@ -61,15 +61,15 @@ impl Zone {
             .map_or_else(Self::utc, |rules| Self { name, rules })
     }
 
-    /// What Go's `Location` prints.
+    /// The name that Go's `Location` prints.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The clocks at a moment in seconds since 1970.
+    /// The clocks at a moment, given in seconds since 1970.
     pub(super) fn at(&self, seconds: i64) -> Setting {
-        // The calendar repeats itself, weekdays included, every 400 years, and so do the rules
-        // once there are no more exceptions: what comes after jiff's last year is like 2400 to 2799.
+        // The calendar, with its weekdays, repeats every 400 years, and so do the rules once all
+        // exceptions are past. So years after jiff's last year are like the years 2400 to 2799.
         const CYCLE: i64 = 146_097 * super::SECONDS_PER_DAY;
         const YEAR_2400: i64 = 13_569_465_600;
         let timestamp = Timestamp::from_second(seconds).unwrap_or_else(|_| {
