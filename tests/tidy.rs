@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
     &["report"],
-    &["filewatch", "world"],
+    &["filewatch", "world", "command"],
     &["config", "backend", "render", "deploy"],
     &["agent"],
     &["confd"],

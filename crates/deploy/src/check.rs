@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gotmpl::{Functions, Map, Template, Value};
 
-use crate::command::{self, CommandError};
+use crate::run::run;
 
 /// The name that error messages give the template.
 const NAME: &str = "checkcmd";
@@ -39,7 +39,7 @@ impl CheckCommand {
         limit: Option<Duration>,
     ) -> Result<(), CheckError> {
         let command = self.command_line(stage).map_err(CheckError::Template)?;
-        command::run(&command, limit).await.map_err(CheckError::Command)
+        run(command, limit).await.map_err(CheckError::Command)
     }
 
     fn command_line(&self, stage: &Path) -> Result<OsString, gotmpl::Error> {
@@ -61,7 +61,7 @@ pub enum CheckError {
     Template(gotmpl::Error),
     /// The command failed.
     #[error("{0}")]
-    Command(CommandError),
+    Command(command::Error),
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::check::CheckError;
-use crate::command::CommandError;
 use report::errno_text;
+
+use crate::check::CheckError;
 
 /// Why a deployment did not succeed, in the words of confd and Go's standard library.
 ///
@@ -80,7 +80,7 @@ pub enum Error {
 
     /// The file is in place; the reload command failed and is pending.
     #[error("{0}")]
-    Reload(CommandError),
+    Reload(command::Error),
 }
 
 impl Error {

@@ -12,23 +12,21 @@
 //! - `a_file_in_sync_is_not_written`: an idle pass does nothing to the disk.
 //! - `no_failure_leaves_a_stage_file`, and none of a killed run's outlives the next [`sweep()`].
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
-//! - `a_background_child_is_not_waited_for`: no command blocks longer than it runs.
 //!
 //! Errors and log lines are confd's, word for word, where confd has them.
 //!
 //! Nothing here knows keys, backends or schedules; the only template is the check command.
 
 mod check;
-mod command;
 mod commit;
 mod compare;
 mod durable;
 mod error;
 mod local;
-mod output;
 mod pending;
 mod place;
 mod reload;
+mod run;
 mod stage;
 mod sweep;
 #[cfg(test)]
@@ -42,7 +40,6 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 pub use check::{CheckCommand, CheckError};
-pub use command::CommandError;
 pub use durable::Durable;
 pub use error::Error;
 pub use local::is_local;

@@ -1,14 +1,13 @@
 //! Telling the service about its new file, now or, if that fails, later.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::command;
 use crate::error::Error;
 use crate::pending::Marker;
+use crate::run::run;
 
 /// Runs the reload command that the marker stands for, and removes the marker if it succeeds.
 pub(crate) async fn reload(
@@ -17,7 +16,7 @@ pub(crate) async fn reload(
     limit: Option<Duration>,
     marker: Marker,
 ) -> Result<(), Error> {
-    match command::run(OsStr::new(command), limit).await {
+    match run(command.into(), limit).await {
         Ok(()) => {
             marker.clear();
             Ok(())

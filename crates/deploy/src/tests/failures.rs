@@ -56,7 +56,7 @@ fn a_check_that_hangs_is_stopped() {
     site.target.timeout = Some(Duration::from_millis(50));
     site.target.check_cmd = Some(CheckCommand::new("sleep 1000"));
     let error = site.deploy("new").expect_err("stopped");
-    assert_eq!(error.to_string(), "Config check failed: timed out after 50ms");
+    assert_eq!(error.to_string(), "Config check failed: timed out after 50ms: sleep 1000 (printed \"\")");
     assert_eq!((site.content().as_str(), site.names().len()), ("old", 1));
 }
 

@@ -1,0 +1,263 @@
+//! Runs other programs: each in a process group of its own, with a time limit and bounded output.
+//!
+//! A [`Command`] says what to run. [`Command::run`] runs it to its end and gives what it printed
+//! and how it ended, as an [`Ended`]. [`Command::start`] gives a [`Running`] command, which can be
+//! waited for, signalled and stopped.
+//!
+//! What callers may rely on, each with a test of the same name or nearly so:
+//!
+//! - A command is over when its first process has ended. What that process left running in the
+//!   background, with or without its output redirected, is neither waited for nor disturbed.
+//! - A command that passes its time limit is stopped with everything it started: SIGTERM to the
+//!   group, SIGKILL after [`GRACE`].
+//! - A command whose future or handle is dropped is killed at once, with everything it started.
+//! - However much a command prints, at most 64 KiB of it are kept, and the command never waits for
+//!   this process to read.
+//!
+//! The standard input of a command is empty; its working folder is that of this process. This crate
+//! writes nothing to the log: the caller gets values and decides what to say. It knows programs,
+//! not files or resources.
+
+mod output;
+mod running;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use report::{errno_text, signal_text};
+
+pub use output::Output;
+pub use running::{Running, Signal};
+
+/// The shell that runs a [`Program::Shell`].
+const SHELL: &str = "/bin/sh";
+/// How long a command that passed its limit, or was asked to stop, has to end by itself before it
+/// is killed.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// How long a command runs before [`Command::run`] tells its caller that it is still running.
+pub const SLOW: Duration = Duration::from_secs(10);
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// A text for `/bin/sh -c`, unchanged.
+    Shell(OsString),
+    /// A program, looked up in `PATH` unless its name has a slash, and its arguments. No shell sees
+    /// them.
+    Argv(Vec<OsString>),
+}
+
+impl Program {
+    /// The path or name of the file that is executed; empty for an empty [`Program::Argv`].
+    fn file(&self) -> &OsStr {
+        match self {
+            Program::Shell(_) => OsStr::new(SHELL),
+            Program::Argv(words) => words.first().map_or(OsStr::new(""), OsString::as_os_str),
+        }
+    }
+}
+
+/// The shell's text as it is, or the arguments with spaces between them.
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match self {
+            Program::Shell(text) => std::slice::from_ref(text),
+            Program::Argv(words) => words,
+        };
+        for (nth, word) in words.iter().enumerate() {
+            let space = if nth == 0 { "" } else { " " };
+            write!(f, "{space}{}", word.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// A program, and how it is run.
+#[derive(Clone, Debug)]
+pub struct Command {
+    program: Program,
+    environment: Vec<(OsString, OsString)>,
+    limit: Option<Duration>,
+    grace: Duration,
+}
+
+impl Command {
+    /// Runs `program` with the environment of this process and without a time limit.
+    pub fn new(program: Program) -> Command {
+        Command { program, environment: Vec::new(), limit: None, grace: GRACE }
+    }
+
+    /// Adds a variable to the environment, or replaces it.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Command {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long the command may run before [`run`](Command::run) stops it; `None` is for ever.
+    #[must_use]
+    pub fn limit(mut self, limit: Option<Duration>) -> Command {
+        self.limit = limit;
+        self
+    }
+
+    /// What is run.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Starts the command. Its time limit does not act: that is [`run`](Command::run)'s.
+    ///
+    /// It must be called on a Tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    ///
+    /// The program could not be started.
+    pub fn start(&self) -> Result<Running, Error> {
+        Running::start(&self.program, &self.environment).map_err(|cause| Error::Start {
+            file: self.program.file().to_owned(),
+            cause,
+        })
+    }
+
+    /// Runs the command to its end, or to its time limit.
+    ///
+    /// `on_slow` is called once, with [`SLOW`], if the command is still running after that long.
+    /// It must be called on a Tokio runtime with I/O and time enabled. Dropping the future kills
+    /// the command and everything it started.
+    pub async fn run(&self, on_slow: &(dyn Fn(Duration) + Send + Sync)) -> Ended {
+        let mut output = Output::default();
+        let result = match self.start() {
+            Ok(running) => self.supervise(running, on_slow, &mut output).await,
+            Err(error) => Err(error),
+        };
+        Ended { output, result }
+    }
+
+    async fn supervise(
+        &self,
+        mut running: Running,
+        on_slow: &(dyn Fn(Duration) + Send + Sync),
+        output: &mut Output,
+    ) -> Result<(), Error> {
+        let ended = tokio::select! {
+            biased;
+            ended = running.wait(output) => Some(ended),
+            () = self.limit_is_over(on_slow) => None,
+        };
+        match ended {
+            Some(ended) => {
+                let status = ended.map_err(Error::Wait)?;
+                running.leave(output);
+                Error::unless_successful(status)
+            }
+            None => {
+                running.stop(self.grace, output).await;
+                Err(Error::TimedOut {
+                    limit: self.limit.unwrap_or_default(),
+                    command: self.program.to_string(),
+                    printed: output.ending(),
+                })
+            }
+        }
+    }
+
+    /// Waits for the time limit, for ever if there is none, and calls `on_slow` on the way.
+    async fn limit_is_over(&self, on_slow: &(dyn Fn(Duration) + Send + Sync)) {
+        let rest = match self.limit {
+            Some(limit) if limit <= SLOW => Some(limit),
+            limit => {
+                tokio::time::sleep(SLOW).await;
+                on_slow(SLOW);
+                limit.map(|limit| limit - SLOW)
+            }
+        };
+        match rest {
+            Some(rest) => tokio::time::sleep(rest).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it printed, on standard output and standard error together.
+    pub output: Output,
+    /// `Ok` if its exit status was 0.
+    pub result: Result<(), Error>,
+}
+
+/// Why a command did not succeed, in the words of Go's `os/exec`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// It ended with this exit status, which is not 0: `exit status 3`.
+    Exit(i32),
+    /// It was ended by a signal: `signal: killed`.
+    Signal {
+        /// The signal's number.
+        number: i32,
+        /// Whether it left a core dump.
+        core_dumped: bool,
+    },
+    /// It was stopped because it passed its time limit.
+    TimedOut {
+        /// The time limit.
+        limit: Duration,
+        /// The command, as [`Program`] is shown.
+        command: String,
+        /// The end of what it printed, quoted.
+        printed: String,
+    },
+    /// It could not be started.
+    Start {
+        /// The program that was to be executed.
+        file: OsString,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// It could not be waited for.
+    Wait(io::Error),
+}
+
+impl Error {
+    fn unless_successful(status: ExitStatus) -> Result<(), Error> {
+        use std::os::unix::process::ExitStatusExt;
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Ok(()),
+            (Some(code), _) => Err(Error::Exit(code)),
+            (None, signal) => Err(Error::Signal {
+                number: signal.unwrap_or_default(),
+                core_dumped: status.core_dumped(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Exit(status) => write!(f, "exit status {status}"),
+            Error::Signal { number, core_dumped } => {
+                let dump = if *core_dumped { " (core dumped)" } else { "" };
+                write!(f, "signal: {}{dump}", signal_text(*number))
+            }
+            Error::TimedOut { limit, command, printed } => {
+                write!(f, "timed out after {limit:?}: {command} (printed {printed})")
+            }
+            Error::Start { file, cause } => {
+                write!(f, "fork/exec {}: {}", file.display(), errno_text(cause))
+            }
+            Error::Wait(cause) => write!(f, "wait: {}", errno_text(cause)),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! A command that was started: its first process, its group, and the pipe it prints to.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, kill_process_group, test_kill_process_group};
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::{Output, Program};
+
+pub use rustix::process::Signal;
+
+/// How often a stopped group that prints nothing is looked at.
+const GROUP_POLL: Duration = Duration::from_millis(10);
+
+/// A command that was started. Dropping it kills the command and everything it started, unless
+/// [`leave`](Running::leave) was called.
+#[derive(Debug)]
+pub struct Running {
+    // Dropped in this order: the group is killed before the child is given up.
+    group: Group,
+    child: Child,
+    /// What the command prints; `None` when everybody who could print has ended.
+    printed: Option<Receiver>,
+}
+
+impl Running {
+    pub(crate) fn start(
+        program: &Program,
+        environment: &[(OsString, OsString)],
+    ) -> io::Result<Running> {
+        let (reader, writer) = io::pipe()?;
+        let printed = Receiver::from_owned_fd(reader.into())?;
+        let mut command = Command::new(program.file());
+        match program {
+            Program::Shell(text) => command.arg("-c").arg(text),
+            Program::Argv(words) => command.args(words.iter().skip(1)),
+        };
+        let child = command
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()?;
+        let group = Group { leader: child.id().and_then(|id| Pid::from_raw(id.cast_signed())) };
+        Ok(Running { group, child, printed: Some(printed) })
+    }
+
+    /// Waits for the command's first process to end, and adds what the command prints meanwhile to
+    /// `output`. Dropping the future loses nothing: the next call goes on.
+    ///
+    /// # Errors
+    ///
+    /// The process cannot be waited for.
+    pub async fn wait(&mut self, output: &mut Output) -> io::Result<ExitStatus> {
+        loop {
+            let Some(printed) = &self.printed else { return self.child.wait().await };
+            tokio::select! {
+                status = self.child.wait() => return status,
+                ready = printed.readable() => {
+                    if ready.is_err() || !take(printed, |bytes| output.push(bytes)) {
+                        self.printed = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends a signal to every process of the command's group.
+    pub fn signal(&self, signal: Signal) {
+        self.group.signal(signal);
+    }
+
+    /// Ends the supervision of a command that has ended: adds what is still in its pipe to
+    /// `output`, without waiting for more.
+    ///
+    /// What the command left running in the background lives on. What it prints from now on is read
+    /// and forgotten while this process lives: without a reader it would end by SIGPIPE.
+    pub fn leave(mut self, output: &mut Output) {
+        self.group.leader = None;
+        let Some(printed) = self.printed.take() else { return };
+        // Reads no more than there was when the command ended: a background process may print
+        // faster than this loop reads.
+        let mut rest = rustix::io::ioctl_fionread(&printed).unwrap_or(0);
+        let mut buffer = vec![0; BUFFER];
+        while rest > 0 {
+            let Ok(count @ 1..) = printed.try_read(&mut buffer) else { break };
+            output.push(&buffer[..count]);
+            rest = rest.saturating_sub(count as u64);
+        }
+        if !matches!(printed.try_read(&mut buffer), Ok(0)) {
+            tokio::spawn(forget(printed));
+        }
+    }
+
+    /// Stops the command and everything it started: SIGTERM to the group, then SIGKILL to what is
+    /// left of it when the group has ended or `grace` has passed.
+    pub async fn stop(mut self, grace: Duration, output: &mut Output) {
+        self.group.signal(Signal::TERM);
+        // An error here means that the command cannot be waited for: it is killed.
+        let _ = timeout(grace, async {
+            self.wait(output).await?;
+            self.silent(output).await
+        })
+        .await;
+        self.group.signal(Signal::KILL);
+        // The caller may rely on the command being gone when this returns. A process that hangs in
+        // the kernel does not end even by SIGKILL, so the wait has a limit.
+        let _ = timeout(grace, self.wait(output)).await;
+        self.leave(output);
+    }
+
+    /// Waits until no process that the ended command started can print any more, or until the group
+    /// has no process.
+    ///
+    /// Neither condition is enough alone: a process may have closed its output, and a process that
+    /// has ended stays in the group until its parent reaps it, which in a container may be never.
+    async fn silent(&mut self, output: &mut Output) -> io::Result<()> {
+        while let Some(printed) = &self.printed
+            && self.group.is_alive()
+        {
+            if let Ok(ready) = timeout(GROUP_POLL, printed.readable()).await {
+                ready?;
+                if !take(printed, |bytes| output.push(bytes)) {
+                    self.printed = None;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The size of the pieces in which output is read.
+const BUFFER: usize = 8 * 1024;
+
+/// Gives `sink` some of what is in the pipe. Returns false at the end of the pipe.
+fn take(printed: &Receiver, sink: impl FnOnce(&[u8])) -> bool {
+    let mut buffer = [0; BUFFER];
+    match printed.try_read(&mut buffer) {
+        Ok(0) => false,
+        Ok(count) => {
+            sink(&buffer[..count]);
+            true
+        }
+        Err(cause) => cause.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Reads a pipe to its end and drops what it reads.
+async fn forget(printed: Receiver) {
+    while printed.readable().await.is_ok() && take(&printed, |_| ()) {}
+}
+
+/// The process group of a command; killed on drop while `leader` is set.
+#[derive(Debug)]
+struct Group {
+    leader: Option<Pid>,
+}
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(leader) = self.leader {
+            // An error means that the group has ended by itself just now.
+            let _ = kill_process_group(leader, signal);
+        }
+    }
+
+    /// Whether any process of the group is left, zombies included.
+    fn is_alive(&self) -> bool {
+        self.leader.is_some_and(|leader| test_kill_process_group(leader).is_ok())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}

@@ -1,0 +1,334 @@
+//! What a deployment tells its caller while it works.
+//!
+//! A deployment writes nothing to the log. It tells an [`Observer`] each [`Step`] when it happens;
+//! the observer logs it, counts it, or ignores it. A step's text is confd's log line, word for word
+//! where confd has one, because people's alerts look for those lines.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use command::{Output, Program};
+use report::errno_text;
+
+use crate::error::Error;
+
+/// How much a step matters, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// How something was done.
+    Debug,
+    /// What was done.
+    Info,
+    /// What is probably not meant so.
+    Warning,
+    /// What failed.
+    Error,
+}
+
+/// Who is told of the steps of a deployment, in their order.
+///
+/// A closure that takes a step is an observer that wants all of them.
+pub trait Observer: Send + Sync {
+    /// Takes one step. Called on the thread that does the step, which waits for this.
+    fn observe(&self, step: &Step<'_>);
+
+    /// Whether steps of this level are wanted. A step that costs work of its own, such as reading a
+    /// file that is known to differ, is left out where this says no.
+    fn wants(&self, level: Level) -> bool {
+        let _ = level;
+        true
+    }
+}
+
+impl<F: Fn(&Step<'_>) + Send + Sync> Observer for F {
+    fn observe(&self, step: &Step<'_>) {
+        self(step);
+    }
+}
+
+/// One step of a deployment. `dest` is the destination as the user wrote it.
+///
+/// [`Display`](fmt::Display) is confd's log line; [`level`](Step::level) is its level.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Step<'a> {
+    /// The stage file stays for a person to read.
+    Kept {
+        /// The stage file.
+        stage: &'a Path,
+    },
+    /// The destination is about to be compared with the stage file.
+    Comparing {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The destination cannot be opened, so it counts as different.
+    Unreadable {
+        /// The destination.
+        dest: &'a Path,
+        /// What the system said.
+        cause: &'a io::Error,
+    },
+    /// The destination has another owner.
+    Owner {
+        /// The destination.
+        dest: &'a Path,
+        /// The user id that it has.
+        found: u32,
+        /// The user id that it should have.
+        wanted: u32,
+    },
+    /// The destination has another group.
+    Group {
+        /// The destination.
+        dest: &'a Path,
+        /// The group id that it has.
+        found: u32,
+        /// The group id that it should have.
+        wanted: u32,
+    },
+    /// The destination has another mode.
+    Mode {
+        /// The destination.
+        dest: &'a Path,
+        /// Kind and mode that it has, as in `st_mode`.
+        found: u32,
+        /// Kind and mode that it should have.
+        wanted: u32,
+    },
+    /// The destination has other content.
+    Content {
+        /// The destination.
+        dest: &'a Path,
+        /// The MD5 sum of what it holds, in hexadecimal.
+        found: &'a str,
+        /// The MD5 sum of what it should hold.
+        wanted: &'a str,
+    },
+    /// Nothing more happens: `-noop`.
+    Noop {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The destination is what it should be.
+    InSync {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The destination is not what it should be.
+    OutOfSync {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// A check or reload command is about to start.
+    Running {
+        /// The command.
+        command: &'a Program,
+    },
+    /// A command has been running for so long. Told once a command.
+    StillRunning {
+        /// The command.
+        command: &'a Program,
+        /// How long it has been running.
+        after: Duration,
+    },
+    /// A command has ended.
+    Printed {
+        /// What it printed.
+        output: &'a Output,
+        /// Whether it succeeded.
+        succeeded: bool,
+    },
+    /// The stage file is about to be renamed to the destination.
+    Overwriting {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The destination cannot be replaced by a rename, so it is written in place.
+    WritingInPlace {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The destination was replaced, and its reload command, if any, succeeded.
+    Updated {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The reload command failed, and the reload is owed from now on.
+    ReloadPending {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// A reload that an earlier run owes is about to be tried again.
+    ReloadOwed {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// A reload that an earlier run owed has succeeded.
+    Reloaded {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The marker of a reload that is no longer owed cannot be removed.
+    MarkerStays {
+        /// Why not.
+        error: &'a Error,
+    },
+    /// The stage file of a killed run was removed.
+    Swept {
+        /// The stage file.
+        stage: &'a Path,
+    },
+}
+
+impl Step<'_> {
+    /// The level at which confd logs the step.
+    pub fn level(&self) -> Level {
+        match self {
+            Step::Comparing { .. }
+            | Step::InSync { .. }
+            | Step::Running { .. }
+            | Step::Printed { succeeded: true, .. }
+            | Step::Overwriting { .. }
+            | Step::WritingInPlace { .. } => Level::Debug,
+            Step::Kept { .. }
+            | Step::Owner { .. }
+            | Step::Group { .. }
+            | Step::Mode { .. }
+            | Step::Content { .. }
+            | Step::OutOfSync { .. }
+            | Step::Updated { .. }
+            | Step::ReloadOwed { .. }
+            | Step::Reloaded { .. }
+            | Step::Swept { .. } => Level::Info,
+            Step::Noop { .. }
+            | Step::StillRunning { .. }
+            | Step::ReloadPending { .. }
+            | Step::MarkerStays { .. } => Level::Warning,
+            Step::Unreadable { .. } | Step::Printed { succeeded: false, .. } => Level::Error,
+        }
+    }
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Kept { stage } => write!(f, "Keeping staged file: {}", stage.display()),
+            Step::Comparing { dest } => {
+                write!(f, "Comparing candidate config to {}", dest.display())
+            }
+            Step::Unreadable { dest, cause } => {
+                write!(f, "open {}: {}", dest.display(), errno_text(cause))
+            }
+            Step::Owner { dest, found, wanted } => {
+                write!(f, "{} has UID {found} should be {wanted}", dest.display())
+            }
+            Step::Group { dest, found, wanted } => {
+                write!(f, "{} has GID {found} should be {wanted}", dest.display())
+            }
+            Step::Mode { dest, found, wanted } => {
+                let (found, wanted) = (ModeText(*found), ModeText(*wanted));
+                write!(f, "{} has mode {found} should be {wanted}", dest.display())
+            }
+            Step::Content { dest, found, wanted } => {
+                write!(f, "{} has md5sum {found} should be {wanted}", dest.display())
+            }
+            Step::Noop { dest } => {
+                write!(f, "Noop mode enabled. {} will not be modified", dest.display())
+            }
+            Step::InSync { dest } => write!(f, "Target config {} in sync", dest.display()),
+            Step::OutOfSync { dest } => write!(f, "Target config {} out of sync", dest.display()),
+            Step::Running { command } => write!(f, "Running {command}"),
+            Step::StillRunning { command, after } => {
+                write!(f, "still running after {after:?}: {command}")
+            }
+            Step::Printed { output, .. } => output.fmt(f),
+            Step::Overwriting { dest } => {
+                write!(f, "Overwriting target config {}", dest.display())
+            }
+            Step::WritingInPlace { .. } => {
+                f.write_str("Rename failed - target is likely a mount. Trying to write instead")
+            }
+            Step::Updated { dest } => {
+                write!(f, "Target config {} has been updated", dest.display())
+            }
+            Step::ReloadPending { dest } => write!(
+                f,
+                "{} is in place but its reload is pending; it will be tried again",
+                dest.display()
+            ),
+            Step::ReloadOwed { dest } => write!(
+                f,
+                "{} has a reload pending from an earlier run; trying it again",
+                dest.display()
+            ),
+            Step::Reloaded { dest } => write!(f, "{} has been reloaded", dest.display()),
+            Step::MarkerStays { error } => write!(f, "{error}; the next run will reload again"),
+            Step::Swept { stage } => {
+                write!(f, "Removed the stage file of a killed run: {}", stage.display())
+            }
+        }
+    }
+}
+
+/// A mode as Go prints it: a letter for each special thing the file is, or `-`, then the
+/// permissions.
+struct ModeText(u32);
+
+impl fmt::Display for ModeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0 & KIND_BITS {
+            0o040_000 => "d",
+            0o060_000 => "D",
+            0o020_000 => "Dc",
+            0o120_000 => "L",
+            0o010_000 => "p",
+            0o140_000 => "S",
+            _ => "",
+        };
+        // Go puts the device's `D` before, and the character device's `c` after, these two.
+        let (kind, character) = kind.split_at(kind.len().min(1));
+        let mut special = kind.to_owned();
+        for (bit, letter) in [(0o4000, "u"), (0o2000, "g")] {
+            if self.0 & bit != 0 {
+                special.push_str(letter);
+            }
+        }
+        special.push_str(character);
+        if self.0 & 0o1000 != 0 {
+            special.push('t');
+        }
+        f.write_str(if special.is_empty() { "-" } else { &special })?;
+        for (at, letter) in "rwxrwxrwx".chars().enumerate() {
+            let set = self.0 & (0o400 >> at) != 0;
+            write!(f, "{}", if set { letter } else { '-' })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_read_as_in_go() {
+        for (mode, text) in [
+            (0o100_644, "-rw-r--r--"),
+            (0o100_000, "----------"),
+            (0o100_204, "--w----r--"),
+            (0o104_755, "urwxr-xr-x"),
+            (0o107_777, "ugtrwxrwxrwx"),
+            (0o041_777, "dtrwxrwxrwx"),
+            (0o060_600, "Drw-------"),
+            (0o020_666, "Dcrw-rw-rw-"),
+            (0o010_600, "prw-------"),
+            (0o140_600, "Srw-------"),
+            (0o120_777, "Lrwxrwxrwx"),
+        ] {
+            assert_eq!(ModeText(mode).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Applying a set of files: stage all, compare all, check, commit, reload.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::durable::Durable;
+use crate::error::Error;
+use crate::pending::Marker;
+use crate::reload::Reloads;
+use crate::stage::{Difference, StageFile, Staged};
+use crate::step::{Level, Observer, Step};
+use crate::{Fingerprint, Options, Outcome, Target, commit, compare};
+
+/// One file of a transaction.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Where the file goes and what belongs to it.
+    pub target: Arc<Target>,
+    /// What the file should hold.
+    pub content: Bytes,
+}
+
+/// A set of files that was staged: each is on the disk beside its destination, or is known to be in
+/// place already. One file is a set of one.
+///
+/// It holds one open file descriptor for each stage file. Dropping it removes the stage files.
+#[derive(Debug)]
+pub struct Transaction {
+    members: Vec<Staged>,
+    options: Options,
+}
+
+impl Transaction {
+    /// Stages every member, with its final owner and mode, safe on the disk.
+    ///
+    /// It may run on any thread, and blocks for as long as the disk needs, so that callers with many
+    /// transactions do well to stage some of them at the same time. For a destination that is found
+    /// to be in sync nothing is written, unless the stage file is to be kept.
+    ///
+    /// # Errors
+    ///
+    /// A folder is missing or not writable, the disk is full, or the owner that was asked for cannot
+    /// be set. No stage file is left.
+    pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
+        let staged = members.into_iter().map(|Member { target, content }| {
+            Staged::new(target, content, options)
+        });
+        Ok(Transaction { members: staged.collect::<Result<_, _>>()?, options: *options })
+    }
+
+    /// The destinations as they were found, in the order of the members, if all of them were in sync
+    /// and if whoever touches one of them afterwards gives it another fingerprint.
+    pub fn found_in_sync(&self) -> Option<Vec<Fingerprint>> {
+        self.members.iter().map(Staged::found_in_sync).collect()
+    }
+
+    /// The stage file of each member, in their order; `None` for a member that was found in sync.
+    pub fn stage_files(&self) -> impl Iterator<Item = Option<&Path>> {
+        self.members.iter().map(|member| member.file.as_ref().map(|file| file.path.as_path()))
+    }
+
+    /// Compares, checks, commits and reloads, with confd's steps. Gives the outcome of each member,
+    /// in their order.
+    ///
+    /// Members that are in sync are left alone. A reload command that several members share runs
+    /// once. The folder of each replaced file is added to `durable`, to be synced by the caller.
+    ///
+    /// Apart from waiting for the commands this blocks, for as long as comparisons and renames need.
+    /// It must run on a Tokio runtime with I/O and time enabled. Dropping the future kills a running
+    /// command. The destinations are then as they were, or replaced with their reloads pending.
+    ///
+    /// # Errors
+    ///
+    /// A check command refused or a destination could not be replaced: the destinations are as they
+    /// were. Or a reload command failed: see [`Error::is_written`].
+    pub async fn finish(
+        self,
+        observer: &dyn Observer,
+        durable: &mut Durable,
+    ) -> Result<Vec<Outcome>, Error> {
+        let Transaction { members, options } = self;
+        let mut outcomes = vec![Outcome::Unchanged; members.len()];
+        let mut changes = Vec::new();
+        let mut reloads = Reloads::default();
+        for (nth, member) in members.into_iter().enumerate() {
+            let (target, change) = compare(nth, member, &options, observer)?;
+            match change {
+                Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
+                Some(change) => changes.push(change),
+                None if options.noop => {}
+                None => reloads.add_owed(nth, target, &options),
+            }
+        }
+        for change in &changes {
+            check(change, &options, observer).await?;
+        }
+        for change in changes {
+            let nth = change.nth;
+            let updated = commit(change, &options, observer, durable)?;
+            outcomes[nth] = Outcome::Updated;
+            match updated {
+                (target, Some(marker)) => reloads.add(nth, target, marker, &options),
+                (target, None) => observer.observe(&Step::Updated { dest: &target.dest }),
+            }
+        }
+        reloads.run(observer, &mut outcomes).await?;
+        Ok(outcomes)
+    }
+}
+
+/// A member whose destination is to be replaced.
+struct Change {
+    /// Its place among the members.
+    nth: usize,
+    target: Arc<Target>,
+    content: Bytes,
+    file: StageFile,
+}
+
+/// Compares a member with its destination as it is now, and gives the change if there is one to make.
+fn compare(
+    nth: usize,
+    member: Staged,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<(Arc<Target>, Option<Change>), Error> {
+    let Staged { target, content, mut file, difference, .. } = member.refreshed(options)?;
+    let dest = &target.dest;
+    if let Some(file) = &mut file
+        && options.keep_stage_file
+    {
+        observer.observe(&Step::Kept { stage: &file.path });
+        file.leave();
+    }
+    observer.observe(&Step::Comparing { dest });
+    // A difference that is known is looked for again only to name it. A missing file has no name
+    // for its difference.
+    let is_known = match difference {
+        Some(Difference::Missing) => true,
+        Some(Difference::Bytes) => !observer.wants(Level::Info),
+        None => false,
+    };
+    let file = file.filter(|file| {
+        is_known || !compare::is_in_sync(&target, &file.attributes, &content, observer)
+    });
+    if options.noop {
+        observer.observe(&Step::Noop { dest });
+    } else if file.is_some() {
+        observer.observe(&Step::OutOfSync { dest });
+    } else {
+        observer.observe(&Step::InSync { dest });
+    }
+    let change = file.map(|file| Change { nth, target: Arc::clone(&target), content, file });
+    Ok((target, change))
+}
+
+/// Runs the member's check command, if it has one.
+async fn check(change: &Change, options: &Options, observer: &dyn Observer) -> Result<(), Error> {
+    let Change { target, file, .. } = change;
+    match target.check_cmd.as_ref().filter(|_| !options.sync_only) {
+        Some(check) => check
+            .run(&file.path, target.check_limit(options), observer)
+            .await
+            .map_err(Error::Check),
+        None => Ok(()),
+    }
+}
+
+/// Puts a member in place. Gives the marker of its reload, if a reload follows.
+fn commit(
+    change: Change,
+    options: &Options,
+    observer: &dyn Observer,
+    durable: &mut Durable,
+) -> Result<(Arc<Target>, Option<Marker>), Error> {
+    let Change { target, content, mut file, .. } = change;
+    observer.observe(&Step::Overwriting { dest: &target.dest });
+    let marker = match target.reload_cmd(options) {
+        Some(_) => Some(Marker::set(&target.dest)?),
+        None => None,
+    };
+    if let Err(error) = commit::commit(&target, &mut file, &content, observer) {
+        if let Some(marker) = marker {
+            marker.withdraw(observer);
+        }
+        return Err(error);
+    }
+    durable.add(file.folder());
+    Ok((target, marker))
+}
