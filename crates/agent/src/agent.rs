@@ -12,6 +12,7 @@ use crate::{
     load::Loader,
     pass::Pass,
     settings::{Configuration, Ended, Order, Schedule, Settings},
+    steps::Logged,
     templates::Templates,
     watch::Crew,
 };
@@ -145,7 +146,7 @@ impl Agent {
         let resources = loaded.resources;
         if !self.swept {
             self.swept = true;
-            deploy::sweep(resources.iter().map(|resource| resource.target.dest.as_path()));
+            deploy::sweep(resources.iter().map(|resource| resource.target.dest.as_path()), &Logged);
         }
         let options = self.settings.options();
         let pass = Pass::new(&*self.backend, &self.host, &mut self.templates, options);

@@ -20,6 +20,7 @@ mod process;
 mod reading;
 mod resource;
 mod settings;
+mod steps;
 mod templates;
 mod watch;
 mod worker;

@@ -14,7 +14,7 @@ use std::{
 
 use backend::Backend;
 use bytes::Bytes;
-use deploy::{Durable, Options, Staged};
+use deploy::{Durable, Member, Options, Transaction};
 use store::{Scope, Snapshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::debug;
@@ -24,6 +24,7 @@ use crate::{
     fault::{Failed, Fault},
     reading,
     resource::Resource,
+    steps::Logged,
     templates::{Templates, render},
 };
 
@@ -44,9 +45,9 @@ pub(crate) struct Pass<'a> {
 /// A resource on its way to the disk.
 enum Staging {
     /// It has arrived.
-    Done(Result<Staged, deploy::Error>),
+    Done(Result<Transaction, deploy::Error>),
     /// Another thread is at it.
-    Elsewhere(JoinHandle<Result<Staged, deploy::Error>>),
+    Elsewhere(JoinHandle<Result<Transaction, deploy::Error>>),
 }
 
 impl<'a> Pass<'a> {
@@ -116,8 +117,9 @@ impl<'a> Pass<'a> {
 
     fn stage(&mut self, resource: &Arc<Resource>, content: Bytes, alone: bool) {
         let job = {
-            let (resource, options) = (Arc::clone(resource), self.options);
-            move || deploy::stage(&resource.target, content, &options)
+            let member = Member { target: Arc::clone(&resource.target), content };
+            let options = self.options;
+            move || Transaction::stage(vec![member], &options)
         };
         // A thread is worth its start only where something else can be done meanwhile.
         let staging = if alone || self.has_commands(resource) {
@@ -151,9 +153,7 @@ impl<'a> Pass<'a> {
         };
         let outcome = match staged {
             Ok(staged) => {
-                deploy::finish(&resource.target, staged, &self.options, &mut self.durable)
-                    .await
-                    .map_err(|error| error.to_string())
+                staged.finish(&Logged, &mut self.durable).await.map_err(|error| error.to_string())
             }
             Err(error) => Err(error),
         };

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deploy::{Durable, Options, Outcome, Staged};
+use deploy::{Durable, Member, Options, Outcome, Transaction};
 use render::Template;
 use report::Fingerprint;
 use store::Snapshot;
@@ -21,6 +21,7 @@ use crate::{
     applied::Origin,
     fault::Fault,
     resource::Resource,
+    steps::Logged,
     templates::{Templates, render_observed},
     worker::Assignment,
 };
@@ -64,7 +65,7 @@ impl Processor {
         let current = light.map(|light| job.current(Some(&light))).transpose()?;
         if let Some(current) = current.as_ref().filter(|current| current.was_light) {
             let Prepared { staged, origin, light } = job.prepare(current)?;
-            let outcome = finish(resource, staged, options).await?;
+            let outcome = finish(staged).await?;
             self.light = light;
             return Ok(Done { outcome, origin });
         }
@@ -76,11 +77,7 @@ impl Processor {
             let progress = match has_commands {
                 true => Progress::Staged(staged),
                 // Nothing will be waited for, so the file need not wait for another thread.
-                false => Progress::Finished(runtime.block_on(finish(
-                    &job.resource,
-                    staged,
-                    &job.options,
-                ))?),
+                false => Progress::Finished(runtime.block_on(finish(staged))?),
             };
             Ok::<_, Fault>((progress, origin, light))
         });
@@ -89,7 +86,7 @@ impl Processor {
             Fault::from(format!("staging {dest} ended early: {panic}"))
         })??;
         let outcome = match progress {
-            Progress::Staged(staged) => finish(resource, staged, options).await?,
+            Progress::Staged(staged) => finish(staged).await?,
             Progress::Finished(outcome) => outcome,
         };
         self.light = light;
@@ -99,7 +96,7 @@ impl Processor {
 
 /// How far a pass got on a thread of its own.
 enum Progress {
-    Staged(Staged),
+    Staged(Transaction),
     Finished(Outcome),
 }
 
@@ -124,7 +121,7 @@ struct Current {
 
 /// What the first half leaves to the second.
 struct Prepared {
-    staged: Staged,
+    staged: Transaction,
     origin: Option<Origin>,
     light: Option<Arc<Template>>,
 }
@@ -145,8 +142,10 @@ impl Job {
         let begun = Instant::now();
         let (resource, snapshot) = (&self.resource, self.snapshot.clone());
         let (content, reads) = render_observed(resource, template, snapshot, &self.host)?;
-        let staged = deploy::stage(&resource.target, content, &self.options).map_err(fault)?;
-        let known = reads.filter(|_| *is_newest).zip(src.zip(staged.found_in_sync()));
+        let member = Member { target: Arc::clone(&resource.target), content };
+        let staged = Transaction::stage(vec![member], &self.options).map_err(fault)?;
+        let found = staged.found_in_sync().and_then(|found| found.into_iter().next());
+        let known = reads.filter(|_| *is_newest).zip(src.zip(found));
         let origin = known.map(|(reads, (src, dest))| {
             let template = Arc::clone(template);
             Origin { template, src, reads, dest }
@@ -161,12 +160,14 @@ impl Job {
 }
 
 /// The second half of a pass, and what makes it last.
-async fn finish(resource: &Resource, staged: Staged, options: &Options) -> Result<Outcome, Fault> {
+async fn finish(staged: Transaction) -> Result<Outcome, Fault> {
     let mut durable = Durable::default();
-    let outcome = deploy::finish(&resource.target, staged, options, &mut durable).await;
+    let outcomes = staged.finish(&Logged, &mut durable).await;
     match durable.sync().into_iter().next() {
         Some(error) => Err(fault(error)),
-        None => outcome.map_err(fault),
+        None => outcomes
+            .map(|outcomes| outcomes.first().copied().unwrap_or(Outcome::Unchanged))
+            .map_err(fault),
     }
 }
 

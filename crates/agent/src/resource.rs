@@ -1,6 +1,6 @@
 //! A resource with what the agent makes of it before the first pass.
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use deploy::{CheckCommand, Target};
 
@@ -9,7 +9,7 @@ use deploy::{CheckCommand, Target};
 pub(crate) struct Resource {
     asked: config::Resource,
     /// Where the result goes, and the commands.
-    pub(crate) target: Target,
+    pub(crate) target: Arc<Target>,
 }
 
 impl From<config::Resource> for Resource {
@@ -22,7 +22,7 @@ impl From<config::Resource> for Resource {
             reload_cmd: asked.reload_cmd.clone(),
             ..Target::new(&asked.dest)
         };
-        Self { asked, target }
+        Self { asked, target: Arc::new(target) }
     }
 }
 

@@ -29,6 +29,7 @@ impl Settings {
             noop: self.noop,
             sync_only: self.sync_only,
             keep_stage_file: self.keep_stage_file,
+            ..Options::default()
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     load::Loaded,
     resource::Resource,
     settings::{Pace, Schedule, Settings},
+    steps::Logged,
     worker::{self, Assignment, Turn},
 };
 
@@ -116,7 +117,7 @@ impl Crew {
             .map(|resource| &**resource)
             .filter(|resource| !before.contains_key(&resource.path))
             .collect();
-        deploy::sweep(fresh.iter().map(|resource| resource.target.dest.as_path()));
+        deploy::sweep(fresh.iter().map(|resource| resource.target.dest.as_path()), &Logged);
         for resource in loaded.resources {
             let known = before.remove(&resource.path);
             let same_scope = |member: &Member| member.resource.scope == resource.scope;

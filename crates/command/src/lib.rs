@@ -117,10 +117,8 @@ impl Command {
     ///
     /// The program could not be started.
     pub fn start(&self) -> Result<Running, Error> {
-        Running::start(&self.program, &self.environment).map_err(|cause| Error::Start {
-            file: self.program.file().to_owned(),
-            cause,
-        })
+        Running::start(&self.program, &self.environment)
+            .map_err(|cause| Error::Start { file: self.program.file().to_owned(), cause })
     }
 
     /// Runs the command to its end, or to its time limit.

@@ -1,4 +1,4 @@
-//! Asking a command whether the staged file is any good.
+//! Checking a stage file with a command before it is put in place.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -7,9 +7,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use command::Program;
 use gotmpl::{Functions, Map, Template, Value};
 
 use crate::run::run;
+use crate::step::Observer;
 
 /// The name that error messages give the template.
 const NAME: &str = "checkcmd";
@@ -26,20 +28,21 @@ pub struct CheckCommand(Arc<Result<Template<()>, gotmpl::Error>>);
 impl CheckCommand {
     /// Reads a command, once for all checks.
     ///
-    /// One that is not a template is a failed check, each time: that is when confd says so, and
-    /// files that never change are not affected.
+    /// A text that is not a template fails each check, not this call: confd reports it then, and a
+    /// file that never changes is not affected.
     pub fn new(text: &str) -> CheckCommand {
         CheckCommand(Arc::new(Template::parse(NAME, text.to_owned(), &BUILTINS)))
     }
 
-    /// Runs the command for this stage file; it may take as long as `limit` says.
+    /// Runs the command for this stage file and stops it after `limit`.
     pub(crate) async fn run(
         &self,
         stage: &Path,
         limit: Option<Duration>,
+        observer: &dyn Observer,
     ) -> Result<(), CheckError> {
         let command = self.command_line(stage).map_err(CheckError::Template)?;
-        run(command, limit).await.map_err(CheckError::Command)
+        run(Program::Shell(command), limit, observer).await.map_err(CheckError::Command)
     }
 
     fn command_line(&self, stage: &Path) -> Result<OsString, gotmpl::Error> {

@@ -1,6 +1,6 @@
-//! The moment of truth: the staged file becomes the destination.
+//! Putting a stage file in the place of its destination.
 //!
-//! A rename, so that readers see the old file or the new one and never a mix. Where a rename cannot
+//! By a rename, so that readers see the old file or the new one and never a mix. Where a rename cannot
 //! work, because the destination is a mount of its own (one file bind-mounted into a container), the
 //! destination is written in place. Then readers may see a mix for a moment, but a write that fails
 //! leaves the old content.
@@ -11,12 +11,12 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use rustix::io::Errno;
-use tracing::debug;
 
 use crate::Target;
 use crate::compare::Attributes;
 use crate::error::Error;
 use crate::stage::{StageFile, give_owner};
+use crate::step::{Observer, Step};
 
 /// The bits of a mode that a mode change sets.
 const MODE_BITS: u32 = 0o7777;
@@ -24,7 +24,12 @@ const MODE_BITS: u32 = 0o7777;
 /// Puts the staged file in the destination's place, with its owner and mode.
 ///
 /// A destination that is a symbolic link is itself replaced; what it points to is not touched.
-pub(crate) fn commit(target: &Target, stage: &mut StageFile, content: &[u8]) -> Result<(), Error> {
+pub(crate) fn commit(
+    target: &Target,
+    stage: &mut StageFile,
+    content: &[u8],
+    observer: &dyn Observer,
+) -> Result<(), Error> {
     let cause = match fs::rename(&stage.path, &target.dest) {
         Ok(()) => {
             stage.leave();
@@ -38,7 +43,7 @@ pub(crate) fn commit(target: &Target, stage: &mut StageFile, content: &[u8]) -> 
     let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
     match errno {
         Some(Errno::BUSY | Errno::XDEV) => {
-            debug!("Rename failed - target is likely a mount. Trying to write instead");
+            observer.observe(&Step::WritingInPlace { dest: &target.dest });
             write_in_place(target, &stage.attributes, content)
         }
         errno => Err(Error::Rename {

@@ -2,22 +2,20 @@
 //!
 //! Symbolic links are followed, as confd does, although a commit replaces the link itself.
 
-use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use md5::{Digest, Md5};
-use report::errno_text;
 use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
 use rustix::process::geteuid;
-use tracing::{error, info};
 
 use crate::Target;
+use crate::step::{Level, Observer, Step};
 
 /// The bits of a mode that say what kind of file it is.
-const KIND_BITS: u32 = 0o170_000;
+pub(crate) const KIND_BITS: u32 = 0o170_000;
 /// The kind of a regular file.
 const REGULAR: u32 = 0o100_000;
 
@@ -41,41 +39,45 @@ impl Attributes {
     }
 }
 
-/// Whether the destination is a file with these bytes; says nothing to the log.
+/// Whether the destination is a file with these bytes. Tells no step.
 pub(crate) fn has_content(dest: &Path, metadata: &Metadata, content: &[u8]) -> io::Result<bool> {
     let mut file = open(dest)?;
     Ok(metadata.size() == content.len() as u64 && has_bytes(&mut file, content)?)
 }
 
-/// Whether the destination equals the staged file, with confd's line at INFO for each difference.
+/// Whether the destination equals the staged file. Tells a step for each difference.
 ///
-/// A missing destination differs without a line; one that cannot be opened differs with an ERROR.
-pub(crate) fn is_in_sync(target: &Target, staged: &Attributes, content: &[u8]) -> bool {
+/// A missing destination differs without a step; one that cannot be opened is [`Step::Unreadable`].
+pub(crate) fn is_in_sync(
+    target: &Target,
+    staged: &Attributes,
+    content: &[u8],
+    observer: &dyn Observer,
+) -> bool {
     let dest = &target.dest;
     let opened = open(dest).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
     let (mut file, metadata) = match opened {
         Ok(opened) => opened,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return false,
         Err(cause) => {
-            error!("open {}: {}", dest.display(), errno_text(&cause));
+            observer.observe(&Step::Unreadable { dest, cause: &cause });
             return false;
         }
     };
     let found = Attributes::of(&metadata);
     let owner_differs = (found.uid, found.gid) != (staged.uid, staged.gid);
     let owner_counts = owner_differs && !is_out_of_reach(target);
-    let dest = dest.display();
     let mut same = true;
     if owner_counts && found.uid != staged.uid {
-        info!("{dest} has UID {} should be {}", found.uid, staged.uid);
+        observer.observe(&Step::Owner { dest, found: found.uid, wanted: staged.uid });
         same = false;
     }
     if owner_counts && found.gid != staged.gid {
-        info!("{dest} has GID {} should be {}", found.gid, staged.gid);
+        observer.observe(&Step::Group { dest, found: found.gid, wanted: staged.gid });
         same = false;
     }
     if found.mode != staged.mode {
-        info!("{dest} has mode {} should be {}", ModeText(found.mode), ModeText(staged.mode));
+        observer.observe(&Step::Mode { dest, found: found.mode, wanted: staged.mode });
         same = false;
     }
     // Anything but a regular file counts as empty: a pipe would have us wait, and a device may
@@ -88,9 +90,11 @@ pub(crate) fn is_in_sync(target: &Target, staged: &Attributes, content: &[u8]) -
     } else if !readable && content.is_empty() {
         return same;
     }
-    let found_sum = if readable { sum_of_file(file) } else { hex(Md5::new()) };
-    let staged_sum = hex(Md5::new().chain_update(content));
-    info!("{dest} has md5sum {found_sum} should be {staged_sum}");
+    if observer.wants(Level::Info) {
+        let found = if readable { sum_of_file(file) } else { hex(Md5::new()) };
+        let wanted = hex(Md5::new().chain_update(content));
+        observer.observe(&Step::Content { dest, found: &found, wanted: &wanted });
+    }
     false
 }
 
@@ -147,48 +151,13 @@ fn hex(sum: Md5) -> String {
     sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A mode as Go prints it: a letter for each special thing it is, or `-`, then the permissions.
-struct ModeText(u32);
-
-impl fmt::Display for ModeText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.0 & KIND_BITS {
-            0o040_000 => "d",
-            0o060_000 => "D",
-            0o020_000 => "Dc",
-            0o120_000 => "L",
-            0o010_000 => "p",
-            0o140_000 => "S",
-            _ => "",
-        };
-        // Go puts the device's `D` before, and the character device's `c` after, these two.
-        let (kind, character) = kind.split_at(kind.len().min(1));
-        let mut special = kind.to_owned();
-        for (bit, letter) in [(0o4000, "u"), (0o2000, "g")] {
-            if self.0 & bit != 0 {
-                special.push_str(letter);
-            }
-        }
-        special.push_str(character);
-        if self.0 & 0o1000 != 0 {
-            special.push('t');
-        }
-        f.write_str(if special.is_empty() { "-" } else { &special })?;
-        for (at, letter) in "rwxrwxrwx".chars().enumerate() {
-            let set = self.0 & (0o400 >> at) != 0;
-            write!(f, "{}", if set { letter } else { '-' })?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::testing::{Logs, target_in};
+    use crate::testing::{Steps, target_in};
 
     /// What a staged file of ours with these permissions has.
     fn ours(permissions: u32) -> Attributes {
@@ -202,41 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn modes_read_as_in_go() {
-        for (mode, text) in [
-            (0o100_644, "-rw-r--r--"),
-            (0o100_000, "----------"),
-            (0o100_204, "--w----r--"),
-            (0o104_755, "urwxr-xr-x"),
-            (0o107_777, "ugtrwxrwxrwx"),
-            (0o041_777, "dtrwxrwxrwx"),
-            (0o060_600, "Drw-------"),
-            (0o020_666, "Dcrw-rw-rw-"),
-            (0o010_600, "prw-------"),
-            (0o140_600, "Srw-------"),
-            (0o120_777, "Lrwxrwxrwx"),
-        ] {
-            assert_eq!(ModeText(mode).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn a_missing_destination_differs_without_a_word() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let target = target_in(folder.path(), "a");
-        let logs = Logs::capture();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
-        assert_eq!(logs.lines(), [""; 0]);
-    }
-
-    #[test]
     fn a_dangling_link_is_a_missing_destination() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = target_in(folder.path(), "a");
         std::os::unix::fs::symlink("nowhere", &target.dest).expect("link");
-        let logs = Logs::capture();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
-        assert_eq!(logs.lines(), [""; 0]);
+        let steps = Steps::default();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert_eq!(steps.lines(), [""; 0]);
     }
 
     #[test]
@@ -244,10 +185,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let target = target_in(folder.path(), "a");
         std::os::unix::fs::symlink("a", &target.dest).expect("link");
-        let logs = Logs::capture();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
+        let steps = Steps::default();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
         let dest = target.dest.display();
-        assert_eq!(logs.lines(), [format!("ERROR open {dest}: too many levels of symbolic links")]);
+        assert_eq!(
+            steps.lines(),
+            [format!("ERROR open {dest}: too many levels of symbolic links")]
+        );
     }
 
     #[test]
@@ -256,13 +200,13 @@ mod tests {
         let target = target_in(folder.path(), "a");
         fs::write(&target.dest, "old").expect("write");
         set_mode(&target.dest, 0o600);
-        let logs = Logs::capture();
+        let steps = Steps::default();
         let ours = ours(0o644);
         let staged = Attributes { uid: ours.uid + 1, gid: ours.gid + 2, ..ours };
-        assert!(!is_in_sync(&target, &staged, b"new"));
+        assert!(!is_in_sync(&target, &staged, b"new", &steps));
         let dest = target.dest.display();
         assert_eq!(
-            logs.lines(),
+            steps.lines(),
             [
                 format!("INFO {dest} has UID {} should be {}", ours.uid, staged.uid),
                 format!("INFO {dest} has GID {} should be {}", ours.gid, staged.gid),
@@ -281,10 +225,13 @@ mod tests {
         let target = target_in(folder.path(), "a");
         fs::write(&target.dest, "x").expect("write");
         set_mode(&target.dest, 0o4755);
-        let logs = Logs::capture();
-        assert!(!is_in_sync(&target, &ours(0o755), b"x"));
+        let steps = Steps::default();
+        assert!(!is_in_sync(&target, &ours(0o755), b"x", &steps));
         let dest = target.dest.display();
-        assert_eq!(logs.lines(), [format!("INFO {dest} has mode urwxr-xr-x should be -rwxr-xr-x")]);
+        assert_eq!(
+            steps.lines(),
+            [format!("INFO {dest} has mode urwxr-xr-x should be -rwxr-xr-x")]
+        );
     }
 
     #[test]
@@ -294,9 +241,9 @@ mod tests {
         fs::write(folder.path().join("real"), "x").expect("write");
         set_mode(&folder.path().join("real"), 0o644);
         std::os::unix::fs::symlink("real", &target.dest).expect("link");
-        let logs = Logs::capture();
-        assert!(is_in_sync(&target, &ours(0o644), b"x"));
-        assert_eq!(logs.lines(), [""; 0]);
+        let steps = Steps::default();
+        assert!(is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert_eq!(steps.lines(), [""; 0]);
     }
 
     #[test]
@@ -305,18 +252,18 @@ mod tests {
         let target = target_in(folder.path(), "a");
         let made = std::process::Command::new("mkfifo").arg(&target.dest).status();
         assert!(made.expect("mkfifo").success());
-        let logs = Logs::capture();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
+        let steps = Steps::default();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
         let empty = "d41d8cd98f00b204e9800998ecf8427e";
         let x = "9dd4e461268c8034f5c8564e155c67a6";
-        assert!(logs.lines().iter().any(|line| line.contains(" has mode p")));
-        assert!(logs.lines().iter().any(|line| line.ends_with(&format!("{empty} should be {x}"))));
+        assert!(steps.lines().iter().any(|line| line.contains(" has mode p")));
+        assert!(steps.lines().iter().any(|line| line.ends_with(&format!("{empty} should be {x}"))));
 
         fs::remove_file(&target.dest).expect("remove");
         fs::create_dir(&target.dest).expect("folder");
-        let logs = Logs::capture();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x"));
-        assert!(logs.lines().iter().any(|line| line.contains(" has mode d")));
+        let steps = Steps::default();
+        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert!(steps.lines().iter().any(|line| line.contains(" has mode d")));
     }
 
     #[test]

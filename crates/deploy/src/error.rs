@@ -1,4 +1,4 @@
-//! Why a deployment did not succeed.
+//! Why a transaction did not succeed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use report::errno_text;
 
 use crate::check::CheckError;
 
-/// Why a deployment did not succeed, in the words of confd and Go's standard library.
+/// Why a transaction did not succeed, in the words of confd and Go's standard library.
 ///
 /// The text is complete: it names operation, path and cause, because confd's users look for exactly
 /// these lines. The cause is therefore not repeated as a `source()`.
 ///
-/// Except for [`Error::Reload`] (see [`is_written`](Error::is_written)), the destination is as it
-/// was before, and no stage file is left unless it was to be kept.
+/// Except for [`Error::Reload`] (see [`is_written`](Error::is_written)), the destinations are as they
+/// were before, and no stage file is left unless it was to be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -78,15 +78,21 @@ pub enum Error {
     #[error("Config check failed: {0}")]
     Check(CheckError),
 
-    /// The file is in place; the reload command failed and is pending.
-    #[error("{0}")]
-    Reload(command::Error),
+    /// The files are in place; a reload command failed, and the reload stays owed.
+    #[error("{cause}")]
+    Reload {
+        /// How the command failed.
+        cause: command::Error,
+        /// Whether the reload was owed before: an earlier transaction put the files in place, and
+        /// this one found them in sync. False if this transaction replaced a file.
+        owed: bool,
+    },
 }
 
 impl Error {
-    /// Whether the destination has the new content in spite of this error.
+    /// Whether the destinations have the new content in spite of this error.
     pub fn is_written(&self) -> bool {
-        matches!(self, Error::Reload(_))
+        matches!(self, Error::Reload { .. })
     }
 
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Error {

@@ -1,10 +1,10 @@
-//! The memory of a reload that is still owed.
+//! The marker of a reload that is owed.
 //!
 //! A marker file stands beside the destination from just before a commit until the reload command
-//! has succeeded. As it is on the disk, the debt outlives a failed reload, a stop and a crash: the
-//! next run finds the destination in sync *and* the marker, and reloads.
+//! has succeeded. Because the marker is a file, the reload stays owed after a failed command, a stop
+//! and a crash: the next run finds the destination in sync *and* the marker, and reloads.
 //!
-//! It is not synced to the disk by itself: after a power cut every service starts with the new file
+//! The marker is not synced to the disk: after a power cut every service starts with the new file
 //! anyway.
 
 use std::fs::{self, OpenOptions};
@@ -12,10 +12,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use tracing::warn;
-
 use crate::error::Error;
 use crate::place::Place;
+use crate::step::{Observer, Step};
 
 /// The marker of one destination, standing.
 #[must_use = "a marker that is forgotten makes the next run reload"]
@@ -38,8 +37,8 @@ impl Marker {
             }
             Err(cause) => return Err(Error::file("open", &path, cause)),
         };
-        // For a person who finds it. That it stands is what counts, so that it is empty on a
-        // full disk does not matter.
+        // The text is for a person who finds the file. Only its existence counts, so a full disk,
+        // where the text cannot be written, is no error.
         let _ = writeln!(
             file,
             "{} was replaced by confd, and its reload command has not succeeded since. \
@@ -52,24 +51,24 @@ impl Marker {
     /// The marker of an earlier commit, if it stands.
     pub(crate) fn find(dest: &Path) -> Option<Marker> {
         let path = Place::of(dest).ok()?.pending_path();
-        // A folder that cannot be looked into could not have got a marker from us.
+        // An error means that there is no marker: in a folder that cannot be searched none was made.
         fs::symlink_metadata(&path).ok()?;
         Some(Marker { path, stood: true })
     }
 
-    /// Takes the marker back, as the commit did not happen. An earlier commit's stays.
-    pub(crate) fn withdraw(self) {
+    /// Removes the marker because the commit did not happen. The marker of an earlier commit stays.
+    pub(crate) fn withdraw(self, observer: &dyn Observer) {
         if !self.stood {
-            self.clear();
+            self.clear(observer);
         }
     }
 
     /// Removes the marker: nothing is owed any more.
-    pub(crate) fn clear(self) {
+    pub(crate) fn clear(self, observer: &dyn Observer) {
         match fs::remove_file(&self.path) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 let error = Error::file("remove", &self.path, cause);
-                warn!("{error}; the next run will reload again");
+                observer.observe(&Step::MarkerStays { error: &error });
             }
             Ok(()) | Err(_) => {}
         }

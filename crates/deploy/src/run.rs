@@ -1,42 +1,57 @@
-//! Running a check or reload command with confd's log lines.
+//! Running a check or reload command with confd's steps.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use command::{Command, Program};
-use tracing::{debug, error, warn};
 
-/// Runs shell text to its end, with confd's log lines: `Running CMD`, then what the command printed,
-/// quoted, at DEBUG if it succeeded and at ERROR if not.
-pub(crate) async fn run(text: OsString, limit: Option<Duration>) -> Result<(), command::Error> {
-    let command = Command::new(Program::Shell(text)).limit(limit);
-    debug!("Running {}", command.program());
-    let on_slow = |after| warn!("still running after {after:?}: {}", command.program());
+use crate::step::{Observer, Step};
+
+/// Runs a command to its end and tells its steps: that it runs, that it still runs after
+/// [`command::SLOW`], what it printed.
+pub(crate) async fn run(
+    program: Program,
+    limit: Option<Duration>,
+    observer: &dyn Observer,
+) -> Result<(), command::Error> {
+    let command = Command::new(program).limit(limit);
+    observer.observe(&Step::Running { command: command.program() });
+    let on_slow =
+        |after| observer.observe(&Step::StillRunning { command: command.program(), after });
     let ended = command.run(&on_slow).await;
-    match &ended.result {
-        Ok(()) => debug!("{}", ended.output),
-        Err(_) => error!("{}", ended.output),
-    }
+    let succeeded = ended.result.is_ok();
+    observer.observe(&Step::Printed { output: &ended.output, succeeded });
     ended.result
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{self, Logs};
+    use crate::testing::{self, Steps};
 
     #[test]
     fn a_success_shows_its_output_at_debug_only() {
-        let logs = Logs::capture();
-        testing::run(run("echo out; echo err >&2".into(), None)).expect("success");
-        assert_eq!(logs.all(), ["DEBUG Running echo out; echo err >&2", "DEBUG \"out\\nerr\\n\""]);
+        let steps = Steps::default();
+        let program = Program::Shell("echo out; echo err >&2".into());
+        testing::run(run(program, None, &steps)).expect("success");
+        let lines = ["DEBUG Running echo out; echo err >&2", r#"DEBUG "out\nerr\n""#];
+        assert_eq!(steps.all(), lines);
     }
 
     #[test]
     fn a_failure_shows_its_output_at_error() {
-        let logs = Logs::capture();
-        let error = testing::run(run("echo out; exit 7".into(), None)).expect_err("failure");
+        let steps = Steps::default();
+        let program = Program::Shell("echo out; exit 7".into());
+        let error = testing::run(run(program, None, &steps)).expect_err("failure");
         assert_eq!(error.to_string(), "exit status 7");
-        assert_eq!(logs.lines(), ["ERROR \"out\\n\""]);
+        assert_eq!(steps.lines(), [r#"ERROR "out\n""#]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_runs_for_long_is_told_with_its_text() {
+        let steps = Steps::default();
+        let program = Program::Shell("sleep 1000".into());
+        let limit = Some(Duration::from_secs(11));
+        run(program, limit, &steps).await.expect_err("stopped");
+        assert_eq!(steps.lines(), ["WARNING still running after 10s: sleep 1000", r#"ERROR """#]);
     }
 }

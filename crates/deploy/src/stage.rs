@@ -2,13 +2,14 @@
 //!
 //! A stage file is born unreadable to others and gets its owner and mode through its descriptor, so
 //! that the process's umask and whoever may write to the folder have no say in them. It is on the
-//! disk before [`stage`] returns. Dropping a [`Staged`] removes its file.
+//! disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its file.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use report::Fingerprint;
@@ -27,19 +28,19 @@ const PERMISSIONS: u32 = 0o777;
 /// How many names are tried before giving up.
 const ATTEMPTS: usize = 10_000;
 
-/// Content ready to be put in place: staged on the disk, or known to be there already.
-///
-/// It holds one open file descriptor if it has a stage file. Dropping it removes the stage file.
+/// One member of a transaction, staged on the disk or known to be in place already. Dropping it
+/// removes its stage file.
 #[derive(Debug)]
-pub struct Staged {
+pub(crate) struct Staged {
+    pub(crate) target: Arc<Target>,
     pub(crate) content: Bytes,
     /// The stage file; `None` if the destination was found to be in sync.
     pub(crate) file: Option<StageFile>,
     /// The destination when this was staged.
     seen: Option<Fingerprint>,
-    /// Whether that was [settled](Fingerprint::is_settled) then.
+    /// Whether `seen` was [settled](Fingerprint::is_settled) then.
     was_settled: bool,
-    /// How it is known to differ, if it is.
+    /// How the destination is known to differ, if it is known.
     pub(crate) difference: Option<Difference>,
 }
 
@@ -53,66 +54,63 @@ pub(crate) enum Difference {
 }
 
 impl Staged {
-    /// The stage file, or `None` if none was needed because the destination was in sync.
-    pub fn path(&self) -> Option<&Path> {
-        self.file.as_ref().map(|file| file.path.as_path())
+    /// Stages `content` for the target, with its final owner and mode, safe on the disk. Writes
+    /// nothing if the destination is found to be in sync, unless the stage file is to be kept.
+    pub(crate) fn new(
+        target: Arc<Target>,
+        content: Bytes,
+        options: &Options,
+    ) -> Result<Staged, Error> {
+        let found = fs::metadata(&target.dest);
+        let is_missing = found.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
+        let found = found.ok();
+        let seen = found.as_ref().map(Fingerprint::of);
+        let was_settled = seen.is_some_and(|seen| seen.is_settled());
+        let wanted = Attributes::regular(
+            target.uid.unwrap_or_else(|| geteuid().as_raw()),
+            target.gid.unwrap_or_else(|| getegid().as_raw()),
+            target.mode.or(found.as_ref().map(Metadata::mode)).unwrap_or(DEFAULT_MODE)
+                & PERMISSIONS,
+        );
+        let mut difference = is_missing.then_some(Difference::Missing);
+        let mut in_sync = false;
+        if !options.keep_stage_file
+            && let Some(found) = &found
+            && Attributes::of(found) == wanted
+        {
+            match compare::has_content(&target.dest, found, &content) {
+                Ok(true) => in_sync = true,
+                Ok(false) => difference = Some(Difference::Bytes),
+                // A destination that cannot be read is told when it is compared.
+                Err(_) => {}
+            }
+        }
+        let file = match in_sync {
+            true => None,
+            false => Some(StageFile::create(&target, &wanted, &content, options)?),
+        };
+        Ok(Staged { target, content, file, seen, was_settled, difference })
     }
 
     /// The destination, if it was found in sync, and if whoever touches it afterwards gives it
     /// another fingerprint.
-    pub fn found_in_sync(&self) -> Option<Fingerprint> {
+    pub(crate) fn found_in_sync(&self) -> Option<Fingerprint> {
         self.seen.filter(|_| self.file.is_none() && self.was_settled)
     }
 
-    /// The same content for the destination as it is now: staged again if that has changed since.
+    /// The same content for the destination as it is now: staged again if the destination has
+    /// changed since.
     ///
-    /// So a destination named by two resources ends as if they were deployed one after the other,
+    /// So a destination that two resources name ends as if they were deployed one after the other,
     /// although both were staged first.
-    pub(crate) fn refreshed(self, target: &Target, options: &Options) -> Result<Staged, Error> {
-        if Fingerprint::at(&target.dest) == self.seen {
+    pub(crate) fn refreshed(self, options: &Options) -> Result<Staged, Error> {
+        if Fingerprint::at(&self.target.dest) == self.seen {
             return Ok(self);
         }
-        let content = self.content.clone();
+        let (target, content) = (Arc::clone(&self.target), self.content.clone());
         drop(self);
-        stage(target, content, options)
+        Staged::new(target, content, options)
     }
-}
-
-/// Stages `content` for the target, with its final owner and mode, safe on the disk.
-///
-/// It may run on any thread, and blocks for as long as the disk needs, so that callers with many
-/// targets do well to stage some of them at the same time. If the destination is found to be in
-/// sync, nothing is written at all, unless the stage file is to be kept.
-///
-/// # Errors
-///
-/// The folder is missing or not writable, the disk is full, or the owner that was asked for cannot
-/// be set. No stage file is left.
-pub fn stage(target: &Target, content: Bytes, options: &Options) -> Result<Staged, Error> {
-    let found = fs::metadata(&target.dest);
-    let is_missing = found.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
-    let found = found.ok();
-    let seen = found.as_ref().map(Fingerprint::of);
-    let was_settled = seen.is_some_and(|seen| seen.is_settled());
-    let wanted = Attributes::regular(
-        target.uid.unwrap_or_else(|| geteuid().as_raw()),
-        target.gid.unwrap_or_else(|| getegid().as_raw()),
-        target.mode.or(found.as_ref().map(Metadata::mode)).unwrap_or(DEFAULT_MODE) & PERMISSIONS,
-    );
-    let mut difference = is_missing.then_some(Difference::Missing);
-    if !options.keep_stage_file
-        && let Some(found) = &found
-        && Attributes::of(found) == wanted
-    {
-        match compare::has_content(&target.dest, found, &content) {
-            Ok(true) => return Ok(Staged { content, file: None, seen, was_settled, difference }),
-            Ok(false) => difference = Some(Difference::Bytes),
-            // What cannot be read is told when it is compared.
-            Err(_) => {}
-        }
-    }
-    let file = Some(StageFile::create(target, &wanted, &content, options)?);
-    Ok(Staged { content, file, seen, was_settled, difference })
 }
 
 /// A file beside the destination, removed on drop unless it was told to stay.
@@ -272,10 +270,11 @@ mod tests {
     #[test]
     fn stage_files_of_one_destination_have_different_names() {
         let folder = tempfile::tempdir().expect("a folder");
-        let target = Target::new(folder.path().join("a"));
+        let target = Arc::new(Target::new(folder.path().join("a")));
         let staged: Vec<Staged> = (0..200)
-            .map(|_| stage(&target, Bytes::from("x"), &Options::default()).expect("staged"))
-            .collect();
+            .map(|_| Staged::new(Arc::clone(&target), Bytes::from("x"), &Options::default()))
+            .collect::<Result<_, _>>()
+            .expect("staged");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), staged.len());
         drop(staged);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);

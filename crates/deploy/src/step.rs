@@ -12,6 +12,7 @@ use std::time::Duration;
 use command::{Output, Program};
 use report::errno_text;
 
+use crate::compare::KIND_BITS;
 use crate::error::Error;
 
 /// How much a step matters, least first.

@@ -1,102 +1,48 @@
-//! What this crate's tests share: log capture, targets, and other worlds to run a test in.
+//! What this crate's tests share: an observer, targets, and other worlds to run a test in.
 
-use std::cell::RefCell;
 use std::ffi::OsString;
-use std::fmt::{self, Write};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tracing::field::{Field, Visit};
-use tracing::span;
-use tracing::{Event, Metadata, Subscriber};
-
-use crate::Target;
+use crate::{Observer, Step, Target};
 
 /// A target without any wishes.
 pub(crate) fn target_in(folder: &Path, name: &str) -> Target {
     Target::new(folder.join(name))
 }
 
-thread_local! {
-    /// Where this thread's log lines go, if anybody wants them.
-    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
-}
+/// An observer that keeps all steps, as `LEVEL text`. A copy keeps them in the same list.
+#[derive(Clone, Default)]
+pub(crate) struct Steps(Arc<Mutex<Vec<String>>>);
 
-/// The log lines of this thread, `LEVEL message`, as long as this lives.
-pub(crate) struct Logs;
-
-impl Logs {
-    /// Begins anew, also where earlier logs are still held.
-    pub(crate) fn capture() -> Logs {
-        record_logs();
-        LINES.set(Some(Vec::new()));
-        Logs
-    }
-
-    /// The lines so far, without those at DEBUG.
+impl Steps {
+    /// The steps so far, without those at DEBUG.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.all().into_iter().filter(|line| !line.starts_with("DEBUG ")).collect()
     }
 
-    /// The lines so far.
+    /// The steps so far.
     pub(crate) fn all(&self) -> Vec<String> {
-        LINES.with_borrow(|lines| lines.clone().unwrap_or_default())
+        self.0.lock().expect("no panic while held").clone()
+    }
+
+    /// Forgets the steps so far.
+    pub(crate) fn clear(&self) {
+        self.0.lock().expect("no panic while held").clear();
     }
 }
 
-/// Makes one recorder serve all threads, before any of them logs. One for each test would not do:
-/// what `tracing` remembers about a log statement is shared, and tests would race for it.
-pub(crate) fn record_logs() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        tracing::subscriber::set_global_default(Recorder).expect("the only recorder");
-    });
-}
-
-struct Recorder;
-
-impl Subscriber for Recorder {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("deploy")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = match *event.metadata().level() {
-            tracing::Level::WARN => "WARNING ".to_owned(),
-            level => format!("{level} "),
-        };
-        event.record(&mut Message(&mut line));
-        LINES.with_borrow_mut(|lines| lines.iter_mut().for_each(|lines| lines.push(line.clone())));
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
-struct Message<'a>(&'a mut String);
-
-impl Visit for Message<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            write!(self.0, "{value:?}").expect("a string takes everything");
-        }
+impl Observer for Steps {
+    fn observe(&self, step: &Step<'_>) {
+        let level = format!("{:?}", step.level()).to_uppercase();
+        self.0.lock().expect("no panic while held").push(format!("{level} {step}"));
     }
 }
 
 /// Runs a test's body on a runtime like the program's.
 pub(crate) fn run<T>(body: impl Future<Output = T>) -> T {
-    record_logs();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -9,26 +9,27 @@ mod worlds;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use crate::testing::{Logs, record_logs, run, target_in};
-use crate::{Durable, Error, Options, Outcome, Target, finish, stage};
+use crate::testing::{Steps, run, target_in};
+use crate::{Durable, Error, Member, Options, Outcome, Target, Transaction};
 
 /// A folder with one destination, `app.conf`.
 struct Site {
     folder: TempDir,
     target: Target,
     options: Options,
+    steps: Steps,
 }
 
 impl Site {
     fn new() -> Site {
-        record_logs();
         let folder = tempfile::tempdir().expect("a folder");
         let target = target_in(folder.path(), "app.conf");
-        Site { folder, target, options: Options::default() }
+        Site { folder, target, options: Options::default(), steps: Steps::default() }
     }
 
     /// A site whose destination holds `content`, with mode 0644.
@@ -49,12 +50,29 @@ impl Site {
     }
 
     async fn deploy_async(&self, content: &str) -> Result<Outcome, Error> {
-        let content = Bytes::copy_from_slice(content.as_bytes());
-        let staged = stage(&self.target, content, &self.options)?;
+        let staged = self.stage(content)?;
         let mut durable = Durable::new();
-        let outcome = finish(&self.target, staged, &self.options, &mut durable).await;
+        let outcomes = staged.finish(&self.steps, &mut durable).await;
         assert!(durable.sync().is_empty());
-        outcome
+        outcomes.map(only)
+    }
+
+    /// The first half of a deployment.
+    fn stage(&self, content: impl AsRef<[u8]>) -> Result<Transaction, Error> {
+        let content = Bytes::copy_from_slice(content.as_ref());
+        let target = Arc::new(self.target.clone());
+        Transaction::stage(vec![Member { target, content }], &self.options)
+    }
+
+    /// The second half of a deployment, without syncing.
+    fn finish(&self, staged: Transaction) -> Result<Outcome, Error> {
+        run(staged.finish(&self.steps, &mut Durable::new())).map(only)
+    }
+
+    /// The steps from now on.
+    fn observe(&self) -> Steps {
+        self.steps.clear();
+        self.steps.clone()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -84,7 +102,7 @@ impl Site {
         fs::read_to_string(self.path("ran")).unwrap_or_default()
     }
 
-    /// The text of a log line or error about this site, with its folder and stage file shown as
+    /// The text of a step or error about this site, with its folder and stage file shown as
     /// `DIR` and `.app.conf#`.
     fn plain(&self, text: impl ToString) -> String {
         let mut text =
@@ -100,9 +118,21 @@ impl Site {
         text.replace(".app.conF#", ".app.conf#")
     }
 
-    fn plain_logs(&self, logs: &Logs) -> Vec<String> {
-        logs.all().into_iter().map(|line| self.plain(line)).collect()
+    fn plain_steps(&self, steps: &Steps) -> Vec<String> {
+        steps.all().into_iter().map(|line| self.plain(line)).collect()
     }
+}
+
+/// The only element.
+fn only<T>(all: Vec<T>) -> T {
+    let count = all.len();
+    let first = all.into_iter().next().filter(|_| count == 1);
+    first.unwrap_or_else(|| panic!("{count} elements"))
+}
+
+/// The stage file of the only member.
+fn stage_file(staged: &Transaction) -> Option<PathBuf> {
+    only(staged.stage_files().map(|path| path.map(Path::to_owned)).collect())
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
@@ -122,8 +152,8 @@ fn set_mode(path: &Path, mode: u32) {
 fn deployments_may_move_between_threads() {
     fn is_send(_: &impl Send) {}
     let site = Site::new();
-    let staged = stage(&site.target, Bytes::new(), &site.options).expect("staged");
+    let staged = site.stage("").expect("staged");
     is_send(&staged);
     let mut durable = Durable::new();
-    is_send(&finish(&site.target, staged, &site.options, &mut durable));
+    is_send(&staged.finish(&site.steps, &mut durable));
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use report::Fingerprint;
 
 use crate::durable::Durable;
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::pending::Marker;
 use crate::reload::Reloads;
 use crate::stage::{Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Step};
-use crate::{Fingerprint, Options, Outcome, Target, commit, compare};
+use crate::{Options, Outcome, Target, commit, compare};
 
 /// One file of a transaction.
 #[derive(Clone, Debug)]
@@ -44,9 +45,9 @@ impl Transaction {
     /// A folder is missing or not writable, the disk is full, or the owner that was asked for cannot
     /// be set. No stage file is left.
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
-        let staged = members.into_iter().map(|Member { target, content }| {
-            Staged::new(target, content, options)
-        });
+        let staged = members
+            .into_iter()
+            .map(|Member { target, content }| Staged::new(target, content, options));
         Ok(Transaction { members: staged.collect::<Result<_, _>>()?, options: *options })
     }
 
@@ -160,10 +161,9 @@ fn compare(
 async fn check(change: &Change, options: &Options, observer: &dyn Observer) -> Result<(), Error> {
     let Change { target, file, .. } = change;
     match target.check_cmd.as_ref().filter(|_| !options.sync_only) {
-        Some(check) => check
-            .run(&file.path, target.check_limit(options), observer)
-            .await
-            .map_err(Error::Check),
+        Some(check) => {
+            check.run(&file.path, target.check_limit(options), observer).await.map_err(Error::Check)
+        }
         None => Ok(()),
     }
 }

@@ -15,11 +15,11 @@ fn a_failed_check_changes_nothing() {
     site.target.reload_cmd = Some(site.note("reload"));
     site.target.check_cmd = Some(CheckCommand::new("echo no; exit 3"));
     let before = fs::metadata(&site.target.dest).expect("metadata");
-    let logs = Logs::capture();
+    let steps = site.observe();
     let error = site.deploy("new").expect_err("refused");
     assert_eq!(error.to_string(), "Config check failed: exit status 3");
     assert!(!error.is_written());
-    assert_eq!(logs.lines().last().expect("a line"), "ERROR \"no\\n\"");
+    assert_eq!(steps.lines().last().expect("a line"), "ERROR \"no\\n\"");
     let after = fs::metadata(&site.target.dest).expect("metadata");
     assert_eq!((before.ino(), before.ctime_nsec()), (after.ino(), after.ctime_nsec()));
     assert_eq!((site.content().as_str(), site.notes().as_str()), ("old", ""));
@@ -40,23 +40,26 @@ fn a_check_that_is_no_template_fails_only_when_it_is_needed() {
     let mut site = Site::with("same");
     site.target.check_cmd = Some(CheckCommand::new("true {{base .src}}"));
     assert_eq!(site.deploy("same").expect("in sync"), Outcome::Unchanged);
-    let logs = Logs::capture();
+    let steps = site.observe();
     let error = site.deploy("new").expect_err("no template");
     assert_eq!(
         error.to_string(),
         "Config check failed: template: checkcmd:1: function \"base\" not defined"
     );
-    assert!(!logs.all().iter().any(|line| line.contains("Running")));
+    assert!(!steps.all().iter().any(|line| line.contains("Running")));
     assert_eq!((site.content().as_str(), site.names().len()), ("same", 1));
 }
 
 #[test]
 fn a_check_that_hangs_is_stopped() {
     let mut site = Site::with("old");
-    site.target.timeout = Some(Duration::from_millis(50));
+    site.target.check_timeout = Some(Duration::from_millis(50));
     site.target.check_cmd = Some(CheckCommand::new("sleep 1000"));
     let error = site.deploy("new").expect_err("stopped");
-    assert_eq!(error.to_string(), "Config check failed: timed out after 50ms: sleep 1000 (printed \"\")");
+    assert_eq!(
+        error.to_string(),
+        "Config check failed: timed out after 50ms: sleep 1000 (printed \"\")"
+    );
     assert_eq!((site.content().as_str(), site.names().len()), ("old", 1));
 }
 
@@ -100,10 +103,10 @@ fn a_missing_folder_is_named_and_not_created() {
 fn an_empty_destination_fails_late_as_in_confd() {
     let mut site = Site::new();
     site.target.dest = PathBuf::new();
-    let staged = stage(&site.target, Bytes::from("x"), &site.options).expect("staged");
-    let path = staged.path().expect("a stage file").display().to_string();
+    let staged = site.stage("x").expect("staged");
+    let path = stage_file(&staged).expect("a stage file").display().to_string();
     assert!(path.starts_with("./.."), "{path}");
-    let error = run(finish(&site.target, staged, &site.options, &mut Durable::new()));
+    let error = site.finish(staged);
     let expected = format!("rename {path} : no such file or directory");
     assert_eq!(error.expect_err("no name").to_string(), expected);
     assert!(!Path::new(&path).exists());
@@ -127,7 +130,7 @@ fn a_failed_commit_owes_no_reload() {
 }
 
 #[test]
-fn a_dropped_deployment_kills_its_check_and_leaves_no_stage_file() {
+fn a_dropped_transaction_kills_its_check_and_leaves_no_stage_file() {
     let mut site = Site::with("old");
     let started = site.path("started");
     let check = format!("echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 1000", started.display());
@@ -152,6 +155,6 @@ fn a_dropped_deployment_kills_its_check_and_leaves_no_stage_file() {
 fn a_stage_file_that_was_not_announced_is_not_kept() {
     let mut site = Site::new();
     site.options.keep_stage_file = true;
-    drop(stage(&site.target, Bytes::from("new"), &site.options).expect("staged"));
+    drop(site.stage("new").expect("staged"));
     assert_eq!(site.names(), [""; 0]);
 }

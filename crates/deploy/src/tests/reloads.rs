@@ -15,12 +15,12 @@ fn site_with_a_service_that_is_down() -> Site {
 #[test]
 fn a_failed_reload_is_tried_again_by_the_next_pass() {
     let site = site_with_a_service_that_is_down();
-    let logs = Logs::capture();
+    let steps = site.observe();
     let error = site.deploy("new").expect_err("the service is down");
     assert_eq!(error.to_string(), "exit status 7");
     assert!(error.is_written());
     assert_eq!(site.content(), "new");
-    let lines: Vec<String> = logs.lines().iter().map(|line| site.plain(line)).collect();
+    let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
     assert_eq!(
         lines[1..],
         [
@@ -30,11 +30,11 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
         ]
     );
 
-    let logs = Logs::capture();
+    let steps = site.observe();
     let error = site.deploy("new").expect_err("the service is still down");
     assert_eq!(error.to_string(), "exit status 7");
     assert!(error.is_written());
-    let lines: Vec<String> = logs.lines().iter().map(|line| site.plain(line)).collect();
+    let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
     assert_eq!(
         lines,
         [
@@ -45,9 +45,9 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
     );
 
     fs::write(site.path("up"), "").expect("write");
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("new").expect("reloaded"), Outcome::Reloaded);
-    let lines: Vec<String> = logs.lines().iter().map(|line| site.plain(line)).collect();
+    let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
     assert_eq!(
         lines,
         [
@@ -138,7 +138,7 @@ fn a_marker_is_never_written_through_a_link() {
 }
 
 #[test]
-fn a_dropped_deployment_leaves_its_reload_pending() {
+fn a_dropped_transaction_leaves_its_reload_pending() {
     let mut site = Site::with("old");
     let started = site.path("started");
     site.target.reload_cmd = Some(format!("touch {}; sleep 1000", started.display()));

@@ -11,10 +11,10 @@ fn a_new_file_is_put_in_place_with_confds_lines() {
     let mut site = Site::new();
     site.target.check_cmd = Some(CheckCommand::new("grep -q new {{.src}}"));
     site.target.reload_cmd = Some("echo reloaded".to_owned());
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("new\n").expect("deployed"), Outcome::Updated);
     assert_eq!(
-        site.plain_logs(&logs),
+        site.plain_steps(&steps),
         [
             "DEBUG Comparing candidate config to DIR/app.conf",
             "INFO Target config DIR/app.conf out of sync",
@@ -33,10 +33,10 @@ fn a_new_file_is_put_in_place_with_confds_lines() {
 #[test]
 fn a_changed_file_is_replaced_with_its_differences_logged() {
     let site = Site::with("old");
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
     assert_eq!(
-        site.plain_logs(&logs),
+        site.plain_steps(&steps),
         [
             "DEBUG Comparing candidate config to DIR/app.conf",
             "INFO DIR/app.conf has md5sum 149603e6c03516362a8da23f624db945 \
@@ -56,10 +56,10 @@ fn a_file_in_sync_is_not_written() {
     site.target.reload_cmd = Some(site.note("reload"));
     let folder_before = fs::metadata(site.folder.path()).expect("metadata");
     let before = fs::metadata(&site.target.dest).expect("metadata");
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("same").expect("deployed"), Outcome::Unchanged);
     assert_eq!(
-        site.plain_logs(&logs),
+        site.plain_steps(&steps),
         [
             "DEBUG Comparing candidate config to DIR/app.conf",
             "DEBUG Target config DIR/app.conf in sync",
@@ -82,11 +82,11 @@ fn noop_says_what_it_would_do_and_does_nothing() {
     site.options.noop = true;
     site.target.check_cmd = Some(CheckCommand::new(&site.note("check")));
     site.target.reload_cmd = Some(site.note("reload"));
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::WouldUpdate);
     let warning = "WARNING Noop mode enabled. DIR/app.conf will not be modified";
     assert_eq!(
-        site.plain_logs(&logs),
+        site.plain_steps(&steps),
         [
             "DEBUG Comparing candidate config to DIR/app.conf",
             "INFO DIR/app.conf has md5sum 149603e6c03516362a8da23f624db945 \
@@ -96,10 +96,10 @@ fn noop_says_what_it_would_do_and_does_nothing() {
     );
     assert_eq!((site.content().as_str(), site.names()), ("old", vec!["app.conf".to_owned()]));
 
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("old").expect("deployed"), Outcome::Unchanged);
     assert_eq!(
-        site.plain_logs(&logs),
+        site.plain_steps(&steps),
         ["DEBUG Comparing candidate config to DIR/app.conf", warning]
     );
     assert_eq!(site.notes(), "");
@@ -131,9 +131,9 @@ fn reload_follows_a_commit_and_the_check() {
 fn an_empty_reload_command_is_none() {
     let mut site = Site::new();
     site.target.reload_cmd = Some(String::new());
-    let logs = Logs::capture();
+    let steps = site.observe();
     site.deploy("new").expect("deployed");
-    assert!(!logs.all().iter().any(|line| line.contains("Running")));
+    assert!(!steps.all().iter().any(|line| line.contains("Running")));
 }
 
 #[test]
@@ -141,10 +141,10 @@ fn a_reload_command_reaches_the_shell_untouched() {
     let mut site = Site::new();
     let ran = site.path("ran").display().to_string();
     site.target.reload_cmd = Some(format!("printf '%s %%' '{{{{.src}}}}' > {ran}"));
-    let logs = Logs::capture();
+    let steps = site.observe();
     site.deploy("new").expect("deployed");
     assert_eq!(site.notes(), "{{.src}} %");
-    assert!(logs.all().iter().any(|line| line.contains("Running printf '%s %%' '{{.src}}' >")));
+    assert!(steps.all().iter().any(|line| line.contains("Running printf '%s %%' '{{.src}}' >")));
 }
 
 #[test]
@@ -161,10 +161,10 @@ fn the_check_command_may_execute_the_staged_file() {
 fn a_kept_stage_file_is_named_and_stays() {
     let mut site = Site::with("same");
     site.options.keep_stage_file = true;
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("same").expect("deployed"), Outcome::Unchanged);
     assert_eq!(
-        site.plain_logs(&logs),
+        site.plain_steps(&steps),
         [
             "INFO Keeping staged file: DIR/.app.conf#",
             "DEBUG Comparing candidate config to DIR/app.conf",
@@ -212,10 +212,10 @@ fn without_a_mode_the_existing_one_stays() {
 fn a_mode_alone_is_a_difference() {
     let mut site = Site::with("same");
     site.target.mode = Some(0o600);
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("same").expect("deployed"), Outcome::Updated);
     assert_eq!(
-        site.plain(&logs.lines()[0]),
+        site.plain(&steps.lines()[0]),
         "INFO DIR/app.conf has mode -rw-r--r-- should be -rw-------"
     );
     assert_eq!(site.mode(), 0o600);
@@ -225,10 +225,10 @@ fn a_mode_alone_is_a_difference() {
 fn an_inherited_setuid_bit_is_lost_once() {
     let site = Site::with("same");
     set_mode(&site.target.dest, 0o4755);
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(site.deploy("same").expect("deployed"), Outcome::Updated);
     assert_eq!(
-        site.plain(&logs.lines()[0]),
+        site.plain(&steps.lines()[0]),
         "INFO DIR/app.conf has mode urwxr-xr-x should be -rwxr-xr-x"
     );
     assert_eq!(site.deploy("same").expect("deployed"), Outcome::Unchanged);
@@ -261,34 +261,34 @@ fn an_empty_and_a_binary_file_are_files() {
     assert_eq!(site.deploy("").expect("deployed"), Outcome::Updated);
     assert_eq!(site.deploy("").expect("deployed"), Outcome::Unchanged);
     let binary = Bytes::from_static(b"\xff\0\xfe");
-    let staged = stage(&site.target, binary.clone(), &site.options).expect("staged");
-    run(finish(&site.target, staged, &site.options, &mut Durable::new())).expect("deployed");
+    let staged = site.stage(&binary).expect("staged");
+    site.finish(staged).expect("deployed");
     assert_eq!(fs::read(&site.target.dest).expect("read"), binary);
 }
 
 #[test]
 fn a_destination_named_twice_ends_as_if_deployed_one_after_the_other() {
     let site = Site::with("second");
-    let first = stage(&site.target, Bytes::from("first"), &site.options).expect("staged");
-    let second = stage(&site.target, Bytes::from("second"), &site.options).expect("staged");
-    assert_eq!(second.path(), None);
+    let first = site.stage("first").expect("staged");
+    let second = site.stage("second").expect("staged");
+    assert_eq!(stage_file(&second), None);
     let mut durable = Durable::new();
     let outcomes = run(async {
         [
-            finish(&site.target, first, &site.options, &mut durable).await.expect("deployed"),
-            finish(&site.target, second, &site.options, &mut durable).await.expect("deployed"),
+            first.finish(&site.steps, &mut durable).await.expect("deployed"),
+            second.finish(&site.steps, &mut durable).await.expect("deployed"),
         ]
     });
-    assert_eq!(outcomes, [Outcome::Updated, Outcome::Updated]);
+    assert_eq!(outcomes.map(only), [Outcome::Updated, Outcome::Updated]);
     assert_eq!(site.content(), "second");
 }
 
 #[test]
 fn a_mode_inherited_while_staging_is_the_one_at_commit() {
     let site = Site::with("old");
-    let staged = stage(&site.target, Bytes::from("new"), &site.options).expect("staged");
+    let staged = site.stage("new").expect("staged");
     set_mode(&site.target.dest, 0o600);
-    run(finish(&site.target, staged, &site.options, &mut Durable::new())).expect("deployed");
+    site.finish(staged).expect("deployed");
     assert_eq!((site.content().as_str(), site.mode()), ("new", 0o600));
 }
 
@@ -296,8 +296,8 @@ fn a_mode_inherited_while_staging_is_the_one_at_commit() {
 fn a_stage_file_has_confds_name_and_is_complete_before_anything_is_decided() {
     let mut site = Site::new();
     site.target.mode = Some(0o640);
-    let staged = stage(&site.target, Bytes::from("new"), &site.options).expect("staged");
-    let path = staged.path().expect("a stage file").to_owned();
+    let staged = site.stage("new").expect("staged");
+    let path = stage_file(&staged).expect("a stage file").to_owned();
     assert_eq!(site.plain(path.display()), "DIR/.app.conf#");
     let metadata = fs::metadata(&path).expect("metadata");
     assert_eq!((metadata.mode() & 0o7777, metadata.size()), (0o640, 3));

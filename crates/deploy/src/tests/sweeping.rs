@@ -7,7 +7,7 @@ use crate::sweep;
 use crate::testing::wait_until;
 
 fn sweep_site(site: &Site) -> usize {
-    sweep([site.target.dest.as_path()])
+    sweep([site.target.dest.as_path()], &site.steps)
 }
 
 /// Starts this test program once more, to run one of the two parts below for `dest`.
@@ -36,8 +36,8 @@ fn stage_and_hang() {
     if let Some(dest) = &told {
         site.target.dest = dest.into();
     }
-    let staged = stage(&site.target, Bytes::from("x"), &site.options).expect("staged");
-    assert!(staged.path().expect("a stage file").exists());
+    let staged = site.stage("x").expect("staged");
+    assert!(stage_file(&staged).expect("a stage file").exists());
     if told.is_some() {
         // Until the parent goes, or kills us first.
         std::io::stdin().lines().for_each(drop);
@@ -111,10 +111,10 @@ fn what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not() {
 
     other.kill().expect("killed");
     other.wait().expect("ended");
-    let logs = Logs::capture();
+    let steps = site.observe();
     assert_eq!(sweep_site(&site), 1);
     assert_eq!(
-        site.plain_logs(&logs),
+        site.plain_steps(&steps),
         ["INFO Removed the stage file of a killed run: DIR/.app.conf#"]
     );
     assert_eq!(site.names(), ["app.conf"]);
@@ -129,8 +129,9 @@ fn sweep_is_held(site: &Site) -> bool {
 
 /// Leaves a stage file as a killed process would.
 fn leave_one(target: &Target, options: Options) -> PathBuf {
-    let staged = stage(target, Bytes::from("left"), &options).expect("staged");
-    let path = staged.path().expect("a stage file").to_owned();
+    let member = Member { target: Arc::new(target.clone()), content: Bytes::from("left") };
+    let staged = Transaction::stage(vec![member], &options).expect("staged");
+    let path = stage_file(&staged).expect("a stage file");
     let copy = path.with_extension("copy");
     fs::copy(&path, &copy).expect("copy");
     drop(staged);
@@ -185,7 +186,7 @@ fn leftovers_of_many_destinations_are_found_in_their_folders() {
     let unrelated = leave_one(&target_in(site.folder.path(), "z"), Options::default());
     let missing = site.path("missing/a");
     let dests = targets.iter().map(|target| target.dest.as_path()).chain([missing.as_path()]);
-    assert_eq!(sweep(dests), targets.len());
+    assert_eq!(sweep(dests, &site.steps), targets.len());
     assert_eq!(names_in(&site.path("sub")), [""; 0]);
     assert_eq!(
         site.names(),

@@ -40,9 +40,9 @@ fn a_bind_mounted_file_is_written_in_place_with_its_mode_and_owner() {
         site.target.uid = Some(1000);
         site.target.gid = Some(1001);
         site.target.reload_cmd = Some(site.note("reload"));
-        let logs = Logs::capture();
+        let steps = site.observe();
         assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
-        let lines = site.plain_logs(&logs);
+        let lines = site.plain_steps(&steps);
         let overwriting = lines
             .iter()
             .position(|line| line == "DEBUG Overwriting target config DIR/app.conf")
@@ -150,16 +150,11 @@ fn a_read_only_folder_is_named() {
 #[test]
 fn no_umask_has_a_say_in_the_mode() {
     in_world(World::Umask, "tests::worlds::no_umask_has_a_say_in_the_mode", || {
-        let folder = std::env::temp_dir().join(format!("deploy-umask-{}", std::process::id()));
-        fs::create_dir(&folder).expect("folder");
-        set_mode(&folder, 0o700);
-        let mut target = target_in(&folder, "app.conf");
-        target.mode = Some(0o664);
-        let staged = stage(&target, Bytes::from("x"), &Options::default()).expect("staged");
-        run(finish(&target, staged, &Options::default(), &mut Durable::new())).expect("deployed");
-        let mode = fs::metadata(&target.dest).expect("metadata").mode();
-        fs::remove_dir_all(&folder).expect("remove");
-        assert_eq!(mode & 0o7777, 0o664);
+        let mut site = Site::new();
+        set_mode(site.folder.path(), 0o700);
+        site.target.mode = Some(0o664);
+        site.deploy("x").expect("deployed");
+        assert_eq!(site.mode(), 0o664);
     });
 }
 
@@ -169,9 +164,9 @@ fn a_wanted_owner_is_set_and_compared() {
         let mut site = Site::with("same");
         site.target.uid = Some(1000);
         site.target.gid = Some(1001);
-        let logs = Logs::capture();
+        let steps = site.observe();
         assert_eq!(site.deploy("same").expect("deployed"), Outcome::Updated);
-        let lines: Vec<String> = logs.lines().iter().map(|line| site.plain(line)).collect();
+        let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
         assert_eq!(
             lines[..2],
             [
@@ -189,9 +184,9 @@ fn without_a_wanted_owner_the_file_becomes_ours() {
     in_world(World::Mounts, "tests::worlds::without_a_wanted_owner_the_file_becomes_ours", || {
         let site = Site::with("same");
         chown(&site.target.dest, Some(1000), None).expect("chown");
-        let logs = Logs::capture();
+        let steps = site.observe();
         assert_eq!(site.deploy("same").expect("deployed"), Outcome::Updated);
-        assert_eq!(site.plain(&logs.lines()[0]), "INFO DIR/app.conf has UID 1000 should be 0");
+        assert_eq!(site.plain(&steps.lines()[0]), "INFO DIR/app.conf has UID 1000 should be 0");
         assert_eq!(owner(&site.target.dest), (0, 0));
     });
 }
@@ -242,9 +237,9 @@ fn a_destination_that_cannot_be_read_is_reported_and_replaced() {
     in_world(World::Nobody, test, || {
         let site = Site::with("old");
         set_mode(&site.target.dest, 0);
-        let logs = Logs::capture();
+        let steps = site.observe();
         assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
-        assert_eq!(site.plain(&logs.lines()[0]), "ERROR open DIR/app.conf: permission denied");
+        assert_eq!(site.plain(&steps.lines()[0]), "ERROR open DIR/app.conf: permission denied");
         assert_eq!(site.mode(), 0);
     });
 }
