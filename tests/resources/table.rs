@@ -171,6 +171,8 @@ fn what_is_no_toml_is_named_with_its_line() {
         (b"[template]\nsrc = 'x'\n\n[template]\ndest = 'y'\n", "toml: line 4: "),
         (b"[template]\nsrc = 'x'\nsrc = 'y'\n", "toml: line 3: "),
         (b"[template]\nsrc = '\xff'\n", "toml: line 2: "),
+        // The rest of a string that is broken over two lines is no TOML either.
+        (b"[template]\nsrc = 'x'\ndest = \".\n/out\"\nkeys = ['/']\n", "toml: line 3: "),
         (
             b"[[template]]\nsrc = 'x'\n",
             "toml: line 1 (last key \"template\"): type mismatch for template",

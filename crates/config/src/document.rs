@@ -316,4 +316,48 @@ mod tests {
             assert!(error.starts_with(start) && !error.contains('\n'), "{error}");
         }
     }
+
+    /// The lines are those that Go confd names for the same documents.
+    #[test]
+    fn of_several_syntax_errors_the_first_is_told() {
+        for (broken, line) in [
+            // A string that is broken over two lines: the second line is no TOML either.
+            ("a = 1\ndest = \".\n\"\nb = 2\n", 2),
+            ("a = 1\ndest = '.\n'\nb = 2\n", 2),
+            ("a = 1\ndest = \".\n\nkeys = [\n  '/x',\n", 2),
+            ("keys = [\n  '/x\n',\n  '/y'\n]\n", 2),
+            ("keys = [\n  '/x',\n  /y',\n]\nb = '\n", 3),
+            ("a = \"\\q\"\nb\n= 1\n", 1),
+            ("a = \"x\u{1}y\"\nb = [1 2]\n", 1),
+            ("a = 0644\nb = = 1\n", 1),
+            ("a = 1\na = 2\nb = 'x\n", 2),
+            ("[a]\nx = 1\n[a]\ny\n", 3),
+        ] {
+            let error = Document::parse(broken).err().unwrap();
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("toml: line {line}: ")), "{broken:?}: {text}");
+            assert_eq!(line_of(broken, error.offset()), line, "{broken:?}");
+        }
+    }
+
+    /// Go confd counts a line break that it did not expect to the line behind it, and of a file
+    /// that ends too early it names the line before the last.
+    #[test]
+    fn a_line_or_a_file_that_ends_too_early_is_told_with_its_own_line() {
+        for (broken, line) in [
+            ("a = 1\nb = 'x", 2),
+            ("a = 1\nb", 2),
+            ("a = 1\nb\n", 2),
+            ("a = 1\nb =\n", 2),
+            ("a = 1\nb = [", 2),
+            ("a = 1\nb = \"\"\"x", 2),
+            ("a = 1\n[b", 2),
+            ("a = 1\n[b\nc = 1\n", 2),
+            ("a = 1\nb\n= 1\n", 2),
+            ("a = 1\nb =\n1\n", 2),
+        ] {
+            let text = Document::parse(broken).err().unwrap().to_string();
+            assert!(text.starts_with(&format!("toml: line {line}: ")), "{broken:?}: {text}");
+        }
+    }
 }
