@@ -2,8 +2,8 @@
 //!
 //! confd matches keys exactly or else without regard to case, wants exact types, and ignores
 //! keys it does not know. [`Document`] keeps those rules in one place for `confd.toml` and
-//! for resource files, words its errors as confd does, and can say which keys nobody asked
-//! for, so that a misspelt one is reported instead of ignored in silence.
+//! for resource files. It words its errors as confd does, and it can list the keys that the program
+//! did not ask for, so that a misspelt key is reported and not ignored in silence.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
@@ -22,16 +22,15 @@ impl<'t> Document<'t> {
     /// Parses `text`, the whole of a TOML 1.0 file.
     ///
     /// # Errors
-    /// A syntax error or a key defined twice, as `toml: line N: …`.
+    /// The first syntax error in the text, or a key that is defined twice, as `toml: line N: …`.
     pub fn parse(text: &'t str) -> Result<Self, Error> {
-        match DeTable::parse(text) {
-            Ok(root) => Ok(Self { text, root: root.into_inner() }),
-            Err(error) => {
-                let offset = error.span().map_or(0, |span| span.start);
-                let line = line_of(text, offset);
-                let message = error.message().trim_end().replace('\n', "; ");
-                Err(Error { text: format!("toml: line {line}: {message}"), offset })
-            }
+        let (root, errors) = DeTable::parse_recoverable(text);
+        // The parser reads the grammar of the whole text before it reads strings and numbers, so
+        // its first error is not always the first in the text, which caused the others.
+        let errors = errors.into_iter().map(|error| Error::of_syntax(&error, text));
+        match errors.min_by_key(Error::offset) {
+            None => Ok(Self { text, root: root.into_inner() }),
+            Some(first) => Err(first),
         }
     }
 
@@ -133,7 +132,7 @@ impl<'d, 't> Section<'d, 't> {
         self.find(name).map(|(_, value)| value.span().start)
     }
 
-    /// Every key that no call on this section has asked for, in file order.
+    /// The keys that no call on this section has asked for, in the order of the file.
     pub fn unknown(&self) -> Vec<Unknown<'d>> {
         let asked = self.asked.borrow();
         let keys = self.table.keys().filter(|key| !asked.contains(&key.get_ref().as_ref()));
@@ -154,8 +153,8 @@ impl<'d, 't> Section<'d, 't> {
         read: impl FnOnce(&'d DeValue<'t>) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         let Some((key, value)) = self.find(name) else { return Ok(None) };
-        let told = key.span().start;
-        read(value.get_ref()).map(Some).ok_or_else(|| self.mismatch(name, told, value, wanted))
+        let at = key.span().start;
+        read(value.get_ref()).map(Some).ok_or_else(|| self.mismatch(name, at, value, wanted))
     }
 
     /// The key spelt exactly so, or else the first that differs only in case.
@@ -166,12 +165,12 @@ impl<'d, 't> Section<'d, 't> {
         Some((key, value))
     }
 
-    /// The error of `name` having the value `found`. Its text tells the line of the byte `told`,
-    /// as confd's does; it is about `found`.
+    /// The error that `name` has the value `found`, whose type is not `wanted`. As in Go confd, the
+    /// line in its text is that of the byte `named`; its offset is that of `found`.
     fn mismatch(
         &self,
         name: &str,
-        told: usize,
+        named: usize,
         found: &Spanned<DeValue<'_>>,
         wanted: &str,
     ) -> Error {
@@ -179,7 +178,7 @@ impl<'d, 't> Section<'d, 't> {
         let text = format!(
             "toml: line {} (last key \"{}{dot}{name}\"): incompatible types: TOML value has type {}; \
              destination has type {wanted}",
-            line_of(self.text, told),
+            line_of(self.text, named),
             self.path,
             type_word(found.get_ref()),
         );
@@ -190,7 +189,7 @@ impl<'d, 't> Section<'d, 't> {
 /// A key as it stands in a document.
 type Key<'t> = Spanned<Cow<'t, str>>;
 
-/// A key that nobody has asked for.
+/// A key that the program does not know, since no call has asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown<'d> {
     /// The key.
@@ -209,7 +208,15 @@ pub struct Error {
 }
 
 impl Error {
-    /// The place of the fault in the text, in bytes.
+    /// What the TOML parser says of `text`.
+    fn of_syntax(error: &toml::de::Error, text: &str) -> Self {
+        let offset = error.span().map_or(0, |span| span.start);
+        let line = line_of(text, offset);
+        let message = error.message().trim_end().replace('\n', "; ");
+        Self { text: format!("toml: line {line}: {message}"), offset }
+    }
+
+    /// Where in the text the error is, in bytes from its beginning.
     pub fn offset(&self) -> usize {
         self.offset
     }
@@ -359,5 +366,27 @@ mod tests {
             let text = Document::parse(broken).err().unwrap().to_string();
             assert!(text.starts_with(&format!("toml: line {line}: ")), "{broken:?}: {text}");
         }
+    }
+
+    /// Go confd takes the last definition if one of the two is an array.
+    #[test]
+    fn a_key_that_is_defined_twice_is_an_error_also_if_it_is_an_array() {
+        for (text, line) in [
+            ("keys = ['/a']\nkeys = ['/b']\n", 2),
+            ("keys = ['/a']\nuid = 1\nkeys = '/b'\n", 3),
+            ("uid = 1\nuid = 2\n", 2),
+        ] {
+            let error = Document::parse(text).err().unwrap().to_string();
+            assert_eq!(error, format!("toml: line {line}: duplicate key"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn toml_1_1_is_read() {
+        let text = "a = \"\\e\\x41\"\nt = {\n  b = 1,\n}\n";
+        let document = Document::parse(text).unwrap();
+        assert_eq!(document.root().string("a").unwrap(), Some("\u{1b}A"));
+        let table = document.root().section("t").unwrap().unwrap();
+        assert_eq!(table.integer("b").unwrap(), Some(1));
     }
 }
