@@ -45,6 +45,13 @@ pub struct Resource {
     pub check_cmd: Option<String>,
     /// The shell command that runs after `dest` was replaced.
     pub reload_cmd: Option<String>,
+    /// How long `check_cmd` may take. Zero is without a limit; `None` is the limit of the run.
+    pub check_timeout: Option<Duration>,
+    /// How long `reload_cmd` may take. Zero is without a limit; `None` is the limit of the run.
+    pub reload_timeout: Option<Duration>,
+    /// Whether `dest` is put right when it was changed by somebody else. If not, it stays as it is
+    /// until the keys or the template change.
+    pub heal: bool,
     /// Watch mode: the quiet time to wait for after a change. `None` is that of the run.
     pub debounce: Option<Duration>,
     /// Watch mode: the least time between two passes that reload.
@@ -175,8 +182,11 @@ impl Resource {
         let (uid, gid) = (table.integer("uid")?, table.integer("gid")?);
         let mode = text("mode")?;
         let engine = table.string("engine")?;
-        let (debounce, min_reload_interval) =
-            (time(table, "debounce")?, time(table, "min_reload_interval")?);
+        let check_timeout = time(table, "check_timeout")?;
+        let reload_timeout = time(table, "reload_timeout")?;
+        let heal = table.boolean("heal")?.unwrap_or(true);
+        let debounce = time(table, "debounce")?;
+        let min_reload_interval = time(table, "min_reload_interval")?;
         // Names of confd's internals that its decoder accepts and nothing reads.
         table.integer("filemode")?;
         table.strings("stagefile")?;
@@ -207,6 +217,9 @@ impl Resource {
             gid: identity(gid),
             check_cmd: command(check_cmd),
             reload_cmd: command(reload_cmd),
+            check_timeout,
+            reload_timeout,
+            heal,
             debounce,
             min_reload_interval,
             warnings: Vec::new(),
@@ -296,7 +309,7 @@ fn identity(id: Option<i64>) -> Option<u32> {
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 15] = [
     "src",
     "dest",
     "keys",
@@ -307,6 +320,9 @@ const KEYS: [&str; 12] = [
     "engine",
     "check_cmd",
     "reload_cmd",
+    "check_timeout",
+    "reload_timeout",
+    "heal",
     "debounce",
     "min_reload_interval",
 ];
@@ -479,6 +495,28 @@ mod tests {
                 .ends_with(":3: mode \"644\" is decimal and means 0204; write \"0644\" for octal")
         );
         assert!(loaded("[template]\nsrc='a'\nmode='0644'").unwrap().warnings.is_empty());
+    }
+
+    #[test]
+    fn a_command_has_the_limit_of_its_resource_and_zero_is_none() {
+        let resource = loaded("[template]\nsrc='a'\ncheck_timeout='1m30s'\nreload_timeout='0'");
+        let resource = resource.unwrap();
+        assert_eq!(resource.check_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(resource.reload_timeout, Some(Duration::ZERO));
+        assert!(resource.warnings.is_empty());
+        let resource = loaded("[template]\nsrc='a'").unwrap();
+        assert_eq!((resource.check_timeout, resource.reload_timeout), (None, None));
+        let error = loaded("[template]\nsrc='a'\ncheck_timeout='soon'").unwrap_err();
+        assert!(error.contains("check_timeout \"soon\": not a duration"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_healed_unless_its_resource_says_no() {
+        assert!(loaded("[template]\nsrc='a'").unwrap().heal);
+        let resource = loaded("[template]\nsrc='a'\nheal=false").unwrap();
+        assert!(!resource.heal && resource.warnings.is_empty());
+        let error = loaded("[template]\nsrc='a'\nheal='no'").unwrap_err();
+        assert!(error.ends_with("destination has type boolean"), "{error}");
     }
 
     #[test]
