@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A tour of less than a minute: etcd, two services and the container of etcd-nginx on this machine,
-# and what happens when things change, break and die. Nothing is left behind.
+# A tour of less than a minute. It runs etcd, two services and the container of etcd-nginx on this
+# machine, and shows what happens when things change, break and die. It leaves nothing behind.
 #
 # Needs confd, etcd, etcdctl, nginx and curl in PATH, and six free ports from TOUR_PORT (18080) on.
 set -euo pipefail
@@ -28,7 +28,7 @@ end() {
 } 2>/dev/null
 trap end EXIT
 
-# start COMMAND…: runs it in the background, in a group of its own, which `$!` names.
+# start COMMAND…: runs the command in the background, in its own process group, whose number is `$!`.
 start() {
   setsid "$@" &
   started+=($!)
@@ -42,7 +42,7 @@ run() {
   eval "$1"
 }
 
-# await TEXT: shows confd's next line with this text, without what stands before the level.
+# await TEXT: shows confd's next log line with this text, from the level on.
 seen=0
 await() {
   local line
@@ -59,10 +59,10 @@ await() {
   exit 1
 }
 
-# await_end: what is in the log by now is awaited no more.
+# await_end: skips the log lines so far.
 await_end() { seen=$(wc -l <"$log"); }
 
-# answers NAME…: waits until requests reach these services and no others, and shows a few.
+# answers NAME…: waits until requests reach exactly these services, and shows a few answers.
 answers() {
   local ask="for i in {1..8}; do curl -s $site; done | sort -u" expected
   expected=$(printf '%s\n' "$@")
@@ -74,7 +74,7 @@ answers() {
   exit 1
 }
 
-# configure NAME ADDRESS: a service that says its name; a small nginx, but it could be anything.
+# configure NAME ADDRESS: configures a service that answers with its name, here a small nginx.
 configure() {
   mkdir "$1"
   local kind temporary=

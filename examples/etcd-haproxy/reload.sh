@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Has HAProxy load its configuration anew, and waits until it has: until there is a new worker.
+# Makes HAProxy load its configuration again, and waits until it has a new worker.
 #
-# HAProxy drops a signal that comes while it starts or reloads, so that a change right behind
-# another one could be lost. Here the signal is repeated, and in the end it is a failure, which
-# confd tries again.
+# HAProxy ignores a signal that comes while it starts or reloads, so a change shortly after another
+# change could be lost. This script therefore repeats the signal. If no worker appears it fails, and
+# confd tries the reload again.
 set -euo pipefail
 
 master=$(<haproxy.pid)
@@ -14,7 +14,7 @@ newest_worker() {
   echo "${workers[-1]:?HAProxy has no worker}"
 }
 
-# Without a worker HAProxy is still starting, perhaps from the file as it was before.
+# Without a worker HAProxy is still starting, perhaps with the previous file.
 before=$(newest_worker)
 for _ in {1..5}; do
   kill -USR2 "$master"

@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// A measurement asks for a request to be served again and again.
+// A measurement asks for a request to be served many times.
 type measurement struct {
 	request
 	Rounds int `json:"rounds"`
-	// Whether only the parsing is measured.
+	// Whether only parsing is measured.
 	OnlyParse bool `json:"only_parse"`
 }
 
-// figures are the nanoseconds of each round, what the template wrote in the last one, and the
-// most memory that the process had while it worked.
+// figures are the nanoseconds of each round, the output of the last round, and the peak of the
+// process's memory while it worked.
 type figures struct {
 	Nanos   []int64 `json:"nanos"`
 	Output  []byte  `json:"output"`
 	PeakKiB int     `json:"peak_kib"`
 }
 
-// bench serves the one measurement of in. Only the store and the table of functions are made
-// before; each round parses the template anew.
+// bench serves the one measurement in in. Only the store and the table of functions are made before
+// the rounds; each round parses the template again.
 func bench(in io.Reader, out io.Writer) error {
 	var wanted measurement
 	if err := json.NewDecoder(in).Decode(&wanted); err != nil {
@@ -68,12 +68,12 @@ func bench(in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(result)
 }
 
-// forgetPeak has Linux measure the most memory of this process from now on.
+// forgetPeak makes Linux measure the peak of this process's memory from now on.
 func forgetPeak() error {
 	return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 }
 
-// peakKiB is the most memory that this process had since then.
+// peakKiB is the peak of this process's memory since then.
 func peakKiB() (int, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

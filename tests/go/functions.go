@@ -16,14 +16,14 @@ import (
 	"templates/memkv"
 )
 
-// world is what the functions of one template can see.
+// world is the data and the machine that the functions of one template can use.
 type world struct {
 	store store
 	env   map[string]string
 }
 
-// The moment that datetime gives, and the records that lookupSRV finds for any service of
-// srvDomain. Whoever compares answers has to agree on them.
+// The time that datetime returns, and the records that lookupSRV finds for any service of srvDomain.
+// The engine that is compared must use the same.
 var (
 	now       = time.Date(2026, time.November, 21, 6, 32, 9, 781786419, time.UTC)
 	srvDomain = "example.com"
@@ -36,11 +36,11 @@ func records() []*net.SRV {
 	}
 }
 
-// most is how many elements a list may be asked for.
+// most is the greatest number of elements of a list.
 const most = 1 << 20
 
-// functions are confd's. What they do is written down in confd's documentation and in the
-// vectors beside the tests; nothing here is taken from confd.
+// functions are confd's functions. confd's documentation and the vectors of the tests describe
+// them; no code is taken from confd.
 func functions(w world) template.FuncMap {
 	return template.FuncMap{
 		"exists": w.store.exists,
@@ -133,8 +133,8 @@ func entries(values ...any) (map[string]any, error) {
 	return entries, nil
 }
 
-// reverse changes lists of these two types and gives everything else back as it is: what gets
-// gives is neither.
+// reverse changes lists of these two types and returns everything else unchanged. The result of
+// gets is of neither type.
 func reverse(list any) any {
 	switch list := list.(type) {
 	case []string:
@@ -149,7 +149,7 @@ func reverse(list any) any {
 	return list
 }
 
-// The order of what has the same length is Go's sorting's own in confd, and kept here.
+// confd leaves the order of equal lengths to Go's sorting; here they keep their order.
 
 func sortByLength(texts []string) []string {
 	sort.SliceStable(texts, func(i, j int) bool { return len(texts[i]) < len(texts[j]) })
@@ -174,7 +174,7 @@ func fileExists(name string) bool {
 	return err == nil
 }
 
-// addresses looks nothing up: a name has to be an address.
+// addresses makes no lookup: the name must be an address.
 func addresses(name, with string) []string {
 	var texts []string
 	if address := net.ParseIP(name); address != nil && strings.Contains(address.String(), with) {

@@ -1,7 +1,7 @@
-// Command templates answers what Go's text/template makes of a template: the judge of our
-// engine.
+// Command templates returns the results of Go's text/template, with which our engine is compared.
 //
-// Without arguments it reads requests, one JSON object a line, and writes one answer a line.
+// Without arguments it reads requests, one JSON object in each line, and writes one answer in each
+// line.
 // `templates vectors` reads a list of test vectors and writes it with Go's answers filled in.
 // `templates bench` measures one request, see bench.go.
 package main
@@ -17,34 +17,34 @@ import (
 	"time"
 )
 
-// A request is a template and what it can see. []byte is base64 in JSON.
+// A request is a template and its data. []byte is base64 in JSON.
 type request struct {
 	Name     string            `json:"name"`
 	Template []byte            `json:"template"`
 	Store    map[string][]byte `json:"store"`
 	Env      map[string]string `json:"env"`
-	// The root object. If there is one, confd's functions are not there: so it is with the
-	// template of a check command.
+	// The root object. With a root object, confd's functions do not exist, as in the template of a
+	// check command.
 	Data map[string]string `json:"data"`
 }
 
-// An answer is what came of a request.
+// An answer is the result of a request.
 type answer struct {
-	// ok, parse, exec; or limit, if the template wants more than can be given.
+	// ok, parse or exec; or limit, if the template exceeded a limit.
 	Stage  string `json:"stage"`
 	Output []byte `json:"output"`
 	Error  []byte `json:"error"`
 }
 
 const (
-	// The most that a template may write.
+	// The most bytes that a template may write.
 	mostOutput = 4 << 20
-	// The longest that it may take.
+	// The longest time that a template may take.
 	mostTime = 5 * time.Second
 )
 
-// tooMuch is what a function panics with that is asked for more than it can give, and the
-// error of the writer.
+// tooMuch is the panic of a function that is asked for more than a limit, and the error of the
+// writer.
 type tooMuch struct{}
 
 func (tooMuch) Error() string { return "too much" }
@@ -95,7 +95,7 @@ func serve(in io.Reader, out io.Writer) error {
 				return err
 			}
 		case <-time.After(mostTime):
-			// Nothing stops a template but the end of the process. Who asked starts another.
+			// Only the end of the process stops a template. The client starts a new one.
 			if err := encoder.Encode(answer{Stage: "limit"}); err != nil {
 				return err
 			}
@@ -109,10 +109,10 @@ func serve(in io.Reader, out io.Writer) error {
 	}
 }
 
-// run parses the template anew and executes it.
+// run parses the template and executes it.
 func run(request request) (result answer) {
 	defer func() {
-		// Go turns what a function panics with into an error, unless it is not the function's.
+		// Go turns the panic of a function into an error, but not other panics.
 		if panicked := recover(); panicked != nil {
 			result = answer{Stage: "limit", Error: fmt.Append(nil, panicked)}
 		}

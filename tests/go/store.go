@@ -11,7 +11,7 @@ import (
 	"templates/memkv"
 )
 
-// store is what the functions of confd that read keys see.
+// store has the keys that confd's functions read.
 type store map[string]string
 
 func (s store) exists(key string) bool {
@@ -63,7 +63,7 @@ func (s store) getvs(pattern string) ([]string, error) {
 	return values, nil
 }
 
-// ls lists what is directly below folder, leaves and folders.
+// ls lists the keys and folders directly below folder.
 func (s store) ls(folder string) []string {
 	names := make(map[string]bool)
 	for key := range s {
@@ -102,8 +102,7 @@ func begins(long, start []string) bool {
 	return len(long) >= len(start) && slices.Equal(long[:len(start)], start)
 }
 
-// sorted gives the names as a list that was built by appending, which templates can tell from
-// the room behind its end.
+// sorted returns the names as a list that was built by appending; templates can see its capacity.
 func sorted(names map[string]bool) []string {
 	list := make([]string, 0)
 	for name := range maps.Keys(names) {

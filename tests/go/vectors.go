@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A vector is a named case as the tests read it. Where a text is not UTF-8 its field is absent
-// and the one ending in _b64 has it.
+// A vector is a named case, as the tests read it. If a text is not UTF-8, the field with the ending
+// _b64 has it.
 type vector struct {
 	Name             string            `json:"name"`
 	Template         *string           `json:"template,omitempty"`
@@ -26,7 +26,7 @@ type vector struct {
 	Note             string            `json:"note,omitempty"`
 }
 
-// fill writes the vectors of in, each with what Go makes of it.
+// fill writes the vectors in in, each with Go's result.
 func fill(in io.Reader, out io.Writer) error {
 	var vectors []vector
 	if err := json.NewDecoder(in).Decode(&vectors); err != nil {

@@ -1,15 +1,15 @@
-// Package memkv has the types of confd's store that a template can see. The package has this
-// name because it shows in error texts and in what %T and %#v print.
+// Package memkv has the types of confd's store that a template can see. The name of the package is
+// confd's, because error texts, %T and %#v show it.
 package memkv
 
-// KVPair is what get gives.
+// KVPair is the result of get.
 type KVPair struct {
 	Key   string
 	Value string
 }
 
-// KVPairs is what gets gives: pairs with the methods that Go's sorting needs, which templates
-// therefore have too.
+// KVPairs is the result of gets: pairs, with the methods that Go's sorting needs. Templates can call
+// these methods too.
 type KVPairs []KVPair
 
 func (pairs KVPairs) Len() int { return len(pairs) }
