@@ -1,30 +1,31 @@
-//! Tells when files and folders may have changed, by inotify.
+//! Reports that files and folders may have changed, by inotify.
 //!
 //! [`FileWatch`] follows a set of [`Interest`]s: a path, or a folder with everything below it. It
-//! reports paths, not events: a reported path may have changed, and its reader looks again and
-//! compares. So it does not matter how a change is made: written in place, renamed over, a link
-//! replaced, a mounted `ConfigMap` swapped, a folder removed and made again.
+//! reports paths, not events: a reported path may have changed, and the caller reads it again and
+//! compares. So it does not matter how a change is made: by writing in place, by a rename, by
+//! replacing a link, by swapping a mounted `ConfigMap`, or by removing a folder and creating it
+//! again.
 //!
 //! What callers may rely on:
 //!
-//! - Each path is reported once when its watches are in place. Whoever reads a path after that
-//!   report misses no later change.
-//! - Every step of a path is followed, links and missing folders included. A path need not exist.
-//! - Reports of a burst are merged: a report comes after [`QUIET`] without events and when no
+//! - Each path is reported once when its watches are in place. A caller that reads a path after
+//!   that report misses no later change.
+//! - Every step of a path is followed, including links and missing folders. A path need not exist.
+//! - The reports of a burst are merged: a report comes after [`QUIET`] without events and when no
 //!   followed file is open for writing, or after [`LONGEST_WAIT`].
 //! - If the kernel drops events, every path is reported.
 //! - Dropping the future of [`FileWatch::changed`] loses nothing.
-//! - A set can change at any time. Paths that stay in the set cost nothing.
+//! - The set can change at any time. Paths that stay in the set cost nothing.
 //!
 //! Some changes cause no events: a mount over a folder, writes by other hosts to a network file
-//! system, writes through a memory map, through another hard link or through a bind mount of the
-//! file. Callers that need these too look at long intervals.
+//! system, and writes through a memory map, through another hard link or through a bind mount of
+//! the file. Callers that need these must also read at long intervals.
 //!
-//! The folders that hold the paths are watched, never the files: a file that is replaced would take
-//! its watch with it. Ten thousand files in one folder need one watch.
+//! The watches are on the folders that hold the paths, never on files: a file that is replaced
+//! would lose its watch. Ten thousand files in one folder need one watch.
 //!
-//! One module a concept: `places` are the watched folders and which paths need them, `signals` merges
-//! bursts of events, `unwatched` says why inotify cannot be had.
+//! Each module has one concept: `places` are the watched folders and the paths that need them,
+//! `signals` merges bursts of events, `unwatched` says why inotify cannot be used.
 
 mod places;
 mod signals;
@@ -47,10 +48,10 @@ pub use unwatched::Unwatched;
 use places::{Places, Work};
 use signals::Signals;
 
-/// How long there must be no event before a report.
+/// The time without events before a report.
 pub const QUIET: Duration = Duration::from_millis(5);
 
-/// After how long there is a report although events go on or a file is still open for writing.
+/// The time after which a report comes even if events go on or a file is still open for writing.
 pub const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// What to follow.
@@ -61,14 +62,14 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// What `path` leads to, through every link. If that is a folder, its content does not count.
+    /// The target of `path`, through all links. If that is a folder, its content does not count.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Interest { path: path.into(), filter: None }
     }
 
-    /// What `path` leads to and, if that is a folder, every folder below it and every file below it
-    /// whose base name matches `filter` (see [`store::Pattern`]; a pattern that cannot be read
-    /// matches nothing). Below it links to files are followed, links to folders are not.
+    /// The target of `path` and, if that is a folder, all folders below it and all files below it
+    /// whose base name matches `filter` (see [`store::Pattern`]; a malformed pattern matches
+    /// nothing). Below the target, links to files are followed and links to folders are not.
     pub fn tree(path: impl Into<PathBuf>, filter: &[u8]) -> Self {
         Interest { path: path.into(), filter: Some(filter.to_owned()) }
     }
@@ -79,20 +80,20 @@ impl Interest {
     }
 }
 
-/// Paths that are being followed.
+/// A set of paths that is being followed.
 #[derive(Debug)]
 pub struct FileWatch {
     places: Arc<Mutex<Places>>,
     signals: Signals,
-    /// The set that was asked for last, until the folders are watched by it.
+    /// The newest set, until it has been passed to the task that watches folders.
     wanted: Option<HashSet<Interest>>,
-    /// The task that watches folders. It outlives the future that waits for it.
+    /// The task that watches folders. It goes on if the future that waits for it is dropped.
     working: Option<JoinHandle<Done>>,
-    /// What the next calls give.
+    /// The results that the next calls return.
     done: Done,
 }
 
-/// What watching folders came to.
+/// The results of watching folders.
 #[derive(Debug, Default)]
 struct Done {
     paths: Vec<PathBuf>,
@@ -100,16 +101,16 @@ struct Done {
 }
 
 impl FileWatch {
-    /// Follows nothing yet. To be called within a tokio runtime.
+    /// Follows nothing at first. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// There is no inotify, or the limit of instances or descriptors is reached.
+    /// The system has no inotify, or its limit of instances or descriptors is reached.
     pub fn new() -> Result<Self, Unwatched> {
         Signals::new().map(FileWatch::of).map_err(Unwatched::files)
     }
 
-    /// Follows by an instance of inotify that must not block.
+    /// Like `new`, with an instance of inotify from the caller, which must be non-blocking.
     ///
     /// # Errors
     ///
@@ -124,21 +125,21 @@ impl FileWatch {
         FileWatch { places, signals, wanted: None, working: None, done: Done::default() }
     }
 
-    /// Replaces the set of what is followed. Nothing blocks here: the folders are watched by the
-    /// next call of [`FileWatch::changed`], which also reports the new paths.
+    /// Replaces the set. Does not block: the next call of [`FileWatch::changed`] watches the
+    /// folders and reports the new paths.
     pub fn set_interest(&mut self, interests: impl IntoIterator<Item = Interest>) {
         self.wanted = Some(interests.into_iter().collect());
     }
 
-    /// Waits until paths may have changed, and gives them as they were given, each once, in byte
-    /// order.
+    /// Waits until paths may have changed. Returns these paths as they were given, each once, in
+    /// byte order.
     ///
-    /// May be dropped and called again.
+    /// The future can be dropped and the function called again.
     ///
     /// # Errors
     ///
-    /// Why some path is not followed. The other paths are followed on, and the next call goes on
-    /// with them. If the error names no folder, there will be no events for any path.
+    /// Why a path is not followed. The other paths are still followed, and the next call goes on
+    /// with them. If the error names no folder, no path gets any events.
     pub async fn changed(&mut self) -> Result<Vec<PathBuf>, Unwatched> {
         loop {
             if let Some(working) = &mut self.working {
@@ -177,7 +178,7 @@ impl FileWatch {
     }
 }
 
-/// The places. They are free unless folders are being watched.
+/// Locks the places. The lock is free unless folders are being watched at this moment.
 fn lock(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
     places.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,20 +1,19 @@
-//! The watched folders, and which interests need them.
+//! The watched folders, and the interests that need them.
 //!
-//! A path leads through folders and links to what it means today, and each of them may come to mean
-//! something else. [`Places::route`] follows every step:
+//! A path leads through folders and links to its target, and the meaning of each step can change.
+//! [`Places::route`] therefore follows every step:
 //!
-//! - each folder on the way, for its own move or removal,
-//! - each folder that holds a link of the way, the file at its end, or nothing yet where the path
-//!   goes on, for what happens to that name.
+//! - Each folder on the way is watched for its own move or removal.
+//! - Each folder that holds a link on the way, the file at the end, or a name that does not exist
+//!   yet, is watched for changes of that name.
 //!
-//! Each step is watched before it is looked at. Whoever reads after that and finds something old
-//! will get an event.
+//! Each step is watched before it is read. If the caller then reads an old state, an event follows.
 //!
-//! Watches are known by their number, which the kernel gives to a folder, not to its path. So
-//! nothing is confused when a folder is removed and another one comes in its place, or when two
-//! paths lead to the same folder.
+//! A watch is known by its number, which the kernel gives to a folder and not to its path. So it is
+//! clear which folder is meant, even if a folder is removed and a new folder takes its path, or if
+//! two paths lead to one folder.
 //!
-//! All of this blocks, but for [`Places::note`].
+//! All functions block, except [`Places::note`].
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -33,11 +32,11 @@ use store::Pattern;
 use crate::signals::Event;
 use crate::{Interest, Unwatched};
 
-/// What tells of the end of a folder itself.
+/// Events for the move and the removal of the folder itself.
 const ITSELF: WatchFlags = WatchFlags::MOVE_SELF.union(WatchFlags::DELETE_SELF);
 
-/// What may change the meaning of a name in a folder, or the content of the file it names. Opening
-/// and reading is not in it: our own would otherwise wake us.
+/// Events that can change the meaning of a name in a folder, or the content of the file with that
+/// name. Opening and reading are not among them, because our own reads would cause events.
 const CONTENT: WatchFlags = ITSELF
     .union(WatchFlags::CREATE)
     .union(WatchFlags::DELETE)
@@ -46,41 +45,40 @@ const CONTENT: WatchFlags = ITSELF
     .union(WatchFlags::CLOSE_WRITE)
     .union(WatchFlags::ATTRIB);
 
-/// A path without links is what we have, and a file that is removed and still written matters no
-/// more.
+/// Paths without links are watched, and a removed file that is still being written does not matter.
 const HOW: WatchFlags =
     WatchFlags::ONLYDIR.union(WatchFlags::DONT_FOLLOW).union(WatchFlags::EXCL_UNLINK);
 
-/// Events that leave the meaning of every path as it is, unless they are about a folder.
+/// Events that change the meaning of no path, unless they are about a folder.
 const CONTENT_ONLY: ReadFlags =
     ReadFlags::MODIFY.union(ReadFlags::CLOSE_WRITE).union(ReadFlags::ATTRIB);
 
-/// How many links and surprises a route may have; as many links as Linux follows in a path.
+/// The most links and races on one route. Linux follows as many links in a path.
 const MAX_TURNS: usize = 40;
 
-/// The folders that matter, and the interests they matter to.
+/// The watched folders, and the interests that need each of them.
 #[derive(Debug)]
 pub(crate) struct Places {
     inotify: Arc<OwnedFd>,
-    /// By the number of their watch.
+    /// The watched folders, by the number of their watch.
     folders: HashMap<i32, Folder>,
-    /// By their number, which is never used again.
+    /// The followed interests, by their number. Numbers are never used again.
     followed: HashMap<Number, Followed>,
     numbers: HashMap<Interest, Number>,
     next: Number,
-    /// The interests of which events came, and whether their routes may have changed.
+    /// The interests with events, and whether their routes may have changed.
     touched: HashMap<Number, bool>,
 }
 
 /// The number of an interest.
 type Number = u64;
 
-/// An interest and the folders that are watched for it.
+/// An interest, and the folders that are watched for it.
 #[derive(Debug)]
 struct Followed {
     interest: Interest,
     filter: Option<Pattern>,
-    /// By the number of their watch, with the names in them that matter to it.
+    /// The folders by the number of their watch, each with the names in it that the interest needs.
     folders: HashMap<i32, Vec<OsString>>,
 }
 
@@ -89,36 +87,36 @@ struct Followed {
 struct Folder {
     path: PathBuf,
     mask: WatchFlags,
-    /// The interests whose path leads through it.
+    /// The interests whose path leads through this folder.
     passing: HashSet<Number>,
-    /// The interests to which a name in it matters.
+    /// The interests that need a name in this folder.
     names: HashMap<OsString, HashSet<Number>>,
-    /// The interests to which all folders in it matter, and all files that match their filter.
+    /// The interests that need all folders in this folder, and all files that match their filter.
     trees: HashSet<Number>,
 }
 
-/// Why folders are to be watched.
+/// Why folders must be watched.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// The set of interests is another one.
+    /// The set of interests was replaced.
     Replace(HashSet<Interest>),
-    /// Events came.
+    /// There were events.
     Renew,
 }
 
-/// What a batch of routes has in common.
+/// The state that the routes of one batch share.
 #[derive(Debug, Default)]
 struct Batch {
-    /// The folders that were watched and looked at in this batch, by their path without links. A
-    /// change since then is in an event that has not been read.
+    /// The folders that this batch has watched and read, by their path without links. A later
+    /// change of such a folder is in an event that has not been read.
     known: HashMap<PathBuf, i32>,
-    /// The folders of which less may be needed than before.
+    /// The folders that may now be needed for less than before.
     left: HashSet<i32>,
-    /// The first folder that should be watched and cannot be.
+    /// The first folder that cannot be watched.
     failure: Option<Unwatched>,
 }
 
-/// What is at a path, links not followed.
+/// What is at a path; links are not followed.
 enum Found {
     Folder,
     Link(PathBuf),
@@ -139,7 +137,7 @@ impl Places {
         }
     }
 
-    /// Notes the interests that an event concerns. Returns whether there are any.
+    /// Records the interests that an event concerns. Returns whether there are any.
     pub(crate) fn note(&mut self, event: &Event<'_>) -> bool {
         if event.flags.contains(ReadFlags::QUEUE_OVERFLOW) {
             self.touched.extend(self.followed.keys().map(|number| (*number, true)));
@@ -170,8 +168,8 @@ impl Places {
         !concerned.is_empty()
     }
 
-    /// Watches what has to be watched now. Gives the paths that may have changed, and the first
-    /// folder that could not be watched: mostly because of a limit of the system.
+    /// Watches all folders that must be watched now. Returns the paths that may have changed, and
+    /// the first folder that could not be watched, usually because of a limit of the system.
     pub(crate) fn work(&mut self, work: Work) -> (Vec<PathBuf>, Option<Unwatched>) {
         let mut batch = Batch::default();
         let mut paths = Vec::new();
@@ -220,7 +218,7 @@ impl Places {
         self.touched.remove(&number);
     }
 
-    /// Takes an interest out of every folder. Their watches stay until [`Places::settle`].
+    /// Removes an interest from all folders. Their watches stay until [`Places::settle`].
     fn leave(&mut self, number: Number, batch: &mut Batch) {
         let Some(followed) = self.followed.get_mut(&number) else { return };
         for (watch, names) in followed.folders.drain() {
@@ -239,7 +237,7 @@ impl Places {
         }
     }
 
-    /// Follows an interest anew, along what its path means now.
+    /// Follows an interest again, along the present meaning of its path.
     fn renew(&mut self, number: Number, batch: &mut Batch) {
         self.leave(number, batch);
         let Some(followed) = self.followed.get(&number) else { return };
@@ -252,8 +250,8 @@ impl Places {
         }
     }
 
-    /// Watches a folder for everything in it that matches the filter, follows the links in it, and
-    /// gives the folders in it. `folder` has no links in its path, and may be a file.
+    /// Watches a folder for everything in it that matches the filter, and follows the links in it.
+    /// Returns the folders in it. The path of `folder` must not contain links; it can be a file.
     fn descend(
         &mut self,
         number: Number,
@@ -263,14 +261,15 @@ impl Places {
     ) {
         match self.watch(number, folder, CONTENT, batch) {
             Ok((_, found)) => found.trees.insert(number),
-            // What may not be listed is passed over, and its content does not matter.
+            // A folder that may not be listed is skipped, because its content cannot be read
+            // either.
             Err(Errno::ACCESS) => return,
             Err(errno) => {
                 batch.fail(folder, errno);
                 return;
             }
         };
-        // One that has gone is in an event.
+        // If the folder has gone, an event says so.
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.flatten() {
             let Ok(kind) = entry.file_type() else { continue };
@@ -285,8 +284,8 @@ impl Places {
         }
     }
 
-    /// Watches every step from `start`, a folder without links in its path, along `path`. Returns
-    /// where that leads, without links, if it leads to anything.
+    /// Watches every step from `start` along `path`. The path of `start` must not contain links.
+    /// Returns the target without links, if it exists.
     fn route(
         &mut self,
         number: Number,
@@ -311,7 +310,8 @@ impl Places {
                                 here = there;
                                 continue;
                             }
-                            // One that may be passed through and not be watched will have to do.
+                            // A folder that may be passed through, but not watched, is accepted as
+                            // it is.
                             Err(Errno::ACCESS) => {
                                 here = there;
                                 continue;
@@ -327,7 +327,7 @@ impl Places {
                         Found::File if ahead.is_empty() => return Some(there),
                         Found::File | Found::Nothing => return None,
                         Found::Link(target) => ahead.extend(steps(&target)),
-                        // It has just come.
+                        // The folder was created just now.
                         Found::Folder => ahead.push(step),
                     }
                     turns += 1;
@@ -340,7 +340,7 @@ impl Places {
         Some(here)
     }
 
-    /// Watches the folder `path` for what happens to a name in it.
+    /// Watches the folder `path` for changes of one name in it.
     fn watch_name(
         &mut self,
         number: Number,
@@ -357,7 +357,7 @@ impl Places {
         Ok(())
     }
 
-    /// Watches the folder `path` for `events` beside those it is watched for.
+    /// Watches the folder `path` for `events`, in addition to those that it is watched for.
     fn watch(
         &mut self,
         number: Number,
@@ -391,8 +391,8 @@ impl Places {
         Ok((watch, folder))
     }
 
-    /// Ends the watches of these folders that nobody needs any longer, and narrows those of which
-    /// less is needed.
+    /// Ends the watches of those folders that are not needed any more, and reduces the events of
+    /// those that are needed for less.
     fn settle(&mut self, left: &HashSet<i32>) {
         for &watch in left {
             let Some(folder) = self.folders.get_mut(&watch) else { continue };
@@ -403,13 +403,13 @@ impl Places {
             } else if !needs_content && folder.mask != ITSELF {
                 folder.mask = ITSELF;
                 let narrowed = inotify::add_watch(&self.inotify, &folder.path, ITSELF | HOW);
-                // Another folder has come in its place, and an event of that is waiting.
+                // A new folder has taken the path, and the event for that has not been read.
                 narrowed.ok().filter(|number| !self.folders.contains_key(number))
             } else {
                 None
             };
             if let Some(watch) = unneeded {
-                // It fails if the folder is gone, and its watch with it.
+                // An error means that the folder is gone, and its watch with it.
                 let _ = inotify::remove_watch(&self.inotify, watch);
             }
         }
@@ -423,8 +423,8 @@ impl Followed {
 }
 
 impl Batch {
-    /// Notes that a folder cannot be watched. One that is gone does not count: the folder above,
-    /// which is watched, will say so.
+    /// Records that a folder cannot be watched. A folder that is gone does not count: an event of
+    /// its parent, which is watched, says so.
     fn fail(&mut self, path: &Path, errno: Errno) {
         if !matches!(errno, Errno::NOENT | Errno::NOTDIR) {
             self.failure.get_or_insert_with(|| Unwatched::folder(path, errno));
@@ -432,12 +432,12 @@ impl Batch {
     }
 }
 
-/// The steps of a path, the first one last.
+/// The steps of a path; the first one is last.
 fn steps(path: &Path) -> Vec<OsString> {
     path.components().rev().map(|step| step.as_os_str().to_owned()).collect()
 }
 
-/// The folder above, of a folder without links in its path.
+/// The parent of a folder whose path contains no links.
 fn ascend(folder: &mut PathBuf) {
     if folder.file_name().is_some() {
         folder.pop();

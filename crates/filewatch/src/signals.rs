@@ -1,8 +1,8 @@
 //! Merges bursts of events.
 //!
-//! Events come in bursts: a file is truncated, written and closed, a folder is filled. [`Signals`]
-//! waits for the end of a burst, so that a reader seldom meets a file half written. It knows nothing of what
-//! the events are about.
+//! Events come in bursts: a file is truncated, written and closed, or a folder is filled.
+//! [`Signals`] waits for the end of a burst, so that the caller seldom reads a half-written file.
+//! It does not know what the events mean.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{LONGEST_WAIT, QUIET};
 
-/// Room for events: at least one with the longest name there can be.
+/// The size of the buffer for events. One event with the longest possible name must fit.
 const BUFFER: usize = 4096;
 
 /// The events of an inotify instance.
@@ -30,22 +30,22 @@ pub(crate) struct Signals {
     burst: Option<Burst>,
 }
 
-/// What the kernel says about a watched folder.
+/// An event of a watched folder.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event<'a> {
     /// The number of the folder's watch.
     pub(crate) watch: i32,
-    /// What in the folder it is about; the folder itself if there is no name.
+    /// The name in the folder that the event is about. `None` if it is about the folder itself.
     pub(crate) name: Option<&'a OsStr>,
     pub(crate) flags: ReadFlags,
 }
 
-/// Events that matter, one soon after the other.
+/// Events that matter and follow each other within a short time.
 #[derive(Debug)]
 struct Burst {
     first: Instant,
     last: Instant,
-    /// The files that have been written to and not been closed, by folder and name.
+    /// The files that were written to and have not been closed, by folder and name.
     open: HashSet<(i32, OsString)>,
 }
 
@@ -54,13 +54,13 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// The system has no more instances or descriptors to give.
+    /// The system has no free instances or descriptors.
     pub(crate) fn new() -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         Signals::of(inotify)
     }
 
-    /// The events of this instance, which must not block.
+    /// The events of an instance from the caller, which must be non-blocking.
     #[expect(
         deprecated,
         reason = "its successor is unsafe, for descriptors that may be closed too early; this one is owned"
@@ -69,14 +69,14 @@ impl Signals {
         Ok(Signals { inotify: AsyncFd::new(Arc::new(inotify))?, burst: None })
     }
 
-    /// The instance, for watching folders.
+    /// The instance, with which folders are watched.
     pub(crate) fn inotify(&self) -> Arc<OwnedFd> {
         Arc::clone(self.inotify.get_ref())
     }
 
-    /// Waits for an event that `matters` and then for quiet: until nothing has happened for
-    /// [`QUIET`] and no file is being written, but no longer than [`LONGEST_WAIT`]. May be dropped
-    /// and called again.
+    /// Waits for an event that `matters`, and then until the burst is over: until there was no
+    /// event for [`QUIET`] and no file is being written, but no longer than [`LONGEST_WAIT`]. The
+    /// future can be dropped and the function called again.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Signals {
                 None => readable.await?,
                 Some(burst) => select! {
                     biased;
-                    // First, or events without end would keep it from its turn.
+                    // Checked first, because events without end must not delay it.
                     () = sleep_until(burst.end()) => {
                         self.burst = None;
                         return Ok(());
@@ -127,19 +127,19 @@ impl Burst {
         if event.flags.contains(ReadFlags::MODIFY) {
             self.open.insert(file);
         } else {
-            // Closed, gone, or another file under this name.
+            // The file was closed or removed, or another file took its name.
             self.open.remove(&file);
         }
     }
 
-    /// When it is over, if nothing more happens.
+    /// The end of the burst, if no further event comes.
     fn end(&self) -> Instant {
         let latest = self.first + LONGEST_WAIT;
         if self.open.is_empty() { latest.min(self.last + QUIET) } else { latest }
     }
 }
 
-/// Reads some of the events that are waiting.
+/// Reads some of the waiting events.
 fn events(inotify: &OwnedFd, mut handle: impl FnMut(Event<'_>)) -> io::Result<()> {
     let mut buffer = [MaybeUninit::uninit(); BUFFER];
     let mut reader = inotify::Reader::new(inotify, &mut buffer);

@@ -1,5 +1,5 @@
-//! A set of paths, and changes of every kind. What is read after a report is tested by those who
-//! read.
+//! Follows sets of paths through changes of every kind. What a caller reads after a report is
+//! tested by the callers.
 
 use std::fs;
 use std::io;
@@ -12,10 +12,11 @@ use tokio::time::timeout;
 
 use super::*;
 
-/// How long a test waits for what has to come.
+/// The longest time a test waits for a report that must come.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a test waits for what must not come; there would be a report in that time.
+/// The time a test waits for a report that must not come; a wrong report would come within this
+/// time.
 const LONG_ENOUGH: Duration = Duration::from_millis(400);
 
 /// A folder, and paths in it that are followed.
@@ -38,7 +39,7 @@ impl Tree {
         fs::write(self.path(name), name).unwrap();
     }
 
-    /// Follows these paths; a name with `/*` stands for the folder and everything below it.
+    /// Follows these paths. A name with `/*` stands for the folder and everything below it.
     fn set(&mut self, names: &[&str]) {
         let interests = names.iter().map(|name| match name.strip_suffix("/*") {
             Some(folder) => Interest::tree(self.folder.path().join(folder), b"*.toml"),
@@ -48,7 +49,7 @@ impl Tree {
         self.watch.set_interest(interests);
     }
 
-    /// Expects exactly these paths to be reported, perhaps in several reports.
+    /// Expects reports of exactly these paths, in one report or several.
     async fn reports(&mut self, names: &[&str]) {
         let expected: HashSet<_> = names.iter().map(|name| self.path(name)).collect();
         let mut missing = expected.clone();
@@ -67,7 +68,7 @@ impl Tree {
         }
     }
 
-    /// How many folders are watched.
+    /// The number of watched folders.
     fn watches(&self) -> usize {
         let inotify = self.watch.signals.inotify();
         let info = format!("/proc/self/fdinfo/{}", inotify.as_raw_fd());
@@ -102,7 +103,7 @@ async fn the_set_can_change_while_it_is_followed() {
     tree.set(&["x/a", "x/b"]);
     tree.reports(&["x/a", "x/b"]).await;
     let before = tree.watches();
-    // Somebody writes while the set changes.
+    // A file is written while the set changes.
     tree.write("x/b");
     tree.set(&["x/b", "y/c"]);
     tree.reports(&["x/b", "y/c"]).await;
@@ -198,7 +199,7 @@ async fn watches_end_with_their_folders() {
         tree.reports(&["x"]).await;
         tree.reports_nothing().await;
         assert_eq!(tree.watches(), before + 21);
-        // Moved away, they are there and matter no more.
+        // Files that are moved away still exist, but do not count any more.
         let elsewhere = tempfile::tempdir().unwrap();
         fs::rename(tree.path(&format!("x/{round}")), elsewhere.path().join("moved")).unwrap();
         tree.reports(&["x"]).await;
@@ -248,7 +249,8 @@ async fn events_that_the_kernel_drops_are_a_report_of_every_path() {
     tree.set(&["a", "b"]);
     tree.reports(&["a", "b"]).await;
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
-    // Files that nobody follows fill the queue, so that the last event cannot be in it.
+    // Files that are not followed fill the queue of events, so that the last event does not fit
+    // into it.
     for number in 0..=limit.trim().parse::<u64>().unwrap() / 2 {
         let name = tree.path(if number % 2 == 0 { "one" } else { "two" });
         fs::File::create(&name).unwrap();
@@ -267,7 +269,7 @@ async fn thousands_of_paths_need_the_watches_of_their_folders_only() {
     tree.set(&names[..9_999]);
     tree.reports(&names[..9_999]).await;
     assert!(tree.watches() < 20);
-    // One more costs one more: all others stay as they are.
+    // One more path costs one more watch; all others stay as they are.
     tree.set(&names);
     tree.reports(&names[9_999..]).await;
     tree.write("x/7");
@@ -277,7 +279,7 @@ async fn thousands_of_paths_need_the_watches_of_their_folders_only() {
 #[tokio::test]
 async fn an_instance_that_refuses_says_so_and_the_paths_are_reported_once() {
     let mut tree = Tree::new();
-    // It can be waited for like an instance of inotify, and refuses every watch.
+    // A descriptor that can be waited for like an instance of inotify, but refuses every watch.
     let (reader, _writer) = io::pipe().unwrap();
     tree.watch = FileWatch::with_instance(reader.into()).unwrap();
     tree.set(&["a"]);

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use report::errno_text;
 use rustix::io::Errno;
 
-/// Why there are no events of a folder, or of no folder at all. The text says what to do about it.
+/// Why there are no events for a folder, or for any folder. The text says what can be done about
+/// it.
 #[derive(Debug)]
 pub struct Unwatched {
     folder: Option<PathBuf>,
@@ -46,7 +47,7 @@ impl fmt::Display for Unwatched {
 
 impl std::error::Error for Unwatched {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // Its words are in the text.
+        // The text contains the cause's words already.
         None
     }
 }
