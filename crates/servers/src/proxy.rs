@@ -17,6 +17,8 @@ pub enum Traffic {
     Flows,
     /// They are passed on after this delay, in one direction, and in small pieces.
     Slow(Duration),
+    /// They are passed on in pieces of this many bytes, each after this delay, in one direction.
+    Pieces(usize, Duration),
     /// They wait. Connections are accepted and stay open, but carry nothing. Waiting bytes are
     /// passed on when traffic flows again.
     Held,
@@ -204,7 +206,16 @@ impl State {
             if let Traffic::Slow(delay) = self.traffic() {
                 thread::sleep(delay);
             }
-            if to.write_all(&buffer[..length]).is_err() {
+            let pieces = match self.traffic() {
+                Traffic::Pieces(size, delay) => Some((size, delay)),
+                _ => None,
+            };
+            let (size, delay) = pieces.unwrap_or((length, Duration::ZERO));
+            let passed_on = buffer[..length].chunks(size).all(|piece| {
+                thread::sleep(delay);
+                to.write_all(piece).is_ok()
+            });
+            if !passed_on {
                 break;
             }
         }

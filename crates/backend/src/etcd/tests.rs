@@ -9,6 +9,7 @@ mod cost;
 mod counter;
 mod faults;
 mod members;
+mod transactions;
 
 use std::time::Duration;
 
