@@ -24,7 +24,7 @@ pub(super) struct Position {
     pub(super) marks: Vec<Mark>,
 }
 
-/// Which cluster gave an answer, and under its how manieth leader: a number that only grows.
+/// The cluster that answered, and its raft term, which only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Origin {
     cluster: u64,
@@ -92,7 +92,7 @@ impl Origin {
     }
 
     /// Whether an answer from here can be one of the same cluster's, later.
-    fn can_follow(self, earlier: Origin) -> bool {
+    pub(super) fn can_follow(self, earlier: Origin) -> bool {
         self.cluster == earlier.cluster && self.term >= earlier.term
     }
 }

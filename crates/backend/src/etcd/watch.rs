@@ -4,25 +4,28 @@
 //! the stream ends, for whatever reason, it is opened again where it ended. Only if that place is
 //! not there any more, because the history was compacted or is another one (the server was wiped
 //! or restored from a backup), everything is read anew and compared.
+//!
+//! Each state is as of one revision, however many ranges there are: see `completeness`.
 
+mod completeness;
+mod state;
 mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use etcd_client::{Client, EventType, KeyValue, WatchResponse};
+use etcd_client::Client;
 use store::{Coverage, Scope, Snapshot};
 use tracing::debug;
 
+use self::state::State;
 use self::stream::{Opened, Stream};
 use super::cluster::{Answerer, Cluster};
 use super::failure::Failure;
 use super::position::Position;
 use super::range::Range;
 use super::read::{self, FirstPage, Reading};
-use crate::tracked::Tracked;
 use crate::{Error, Update, Watch};
 
 /// A stream that ends earlier is not opened again at once: whoever waits for it is told.
@@ -38,12 +41,6 @@ pub(super) struct Following {
     scopes: usize,
     state: Option<State>,
     stream: Option<(Answerer, Box<Stream>)>,
-}
-
-/// What is known of the ranges.
-struct State {
-    pairs: Tracked,
-    position: Position,
 }
 
 /// What is needed to go on.
@@ -104,10 +101,23 @@ impl Watch for Following {
                     debug!("etcd: following at {node}");
                     self.stream = Some((answerer, resumed.stream));
                 }
+                Some((_, stream)) if state.needs_reading(stream.completeness) => {
+                    let first_page = &self.cluster.first_page;
+                    let read = |client| read::read(client, &self.ranges, first_page);
+                    let (_, reading) = self.cluster.ask(read).await?;
+                    if state.is_held_by(&reading) {
+                        state.replace(reading);
+                    } else {
+                        debug!("etcd: the store that is read is not the one that is followed");
+                        state.forget_waiting();
+                        self.stream = None;
+                    }
+                }
                 Some((answerer, stream)) => {
                     let Err(failure) = follow(stream, state, &self.ranges).await else { continue };
                     let short = stream.opened.elapsed() < SHORT_LIVED;
                     let error = self.cluster.ended(*answerer, failure);
+                    state.forget_waiting();
                     self.stream = None;
                     debug!("etcd: the stream of events ended: {error}");
                     if short {
@@ -121,9 +131,21 @@ impl Watch for Following {
 
 /// Waits for events, and takes all that are there.
 async fn follow(stream: &mut Stream, state: &mut State, ranges: &[Range]) -> Result<(), Failure> {
-    let mut message = stream.message().await?;
+    let mut message = match state.wants_progress() {
+        false => stream.message().await?,
+        true => match stream.message_or_progress().await? {
+            Some(message) => message,
+            None => {
+                state.gives_up_progress();
+                return Ok(());
+            }
+        },
+    };
     loop {
-        state.apply(&message, ranges)?;
+        if stream::is_progress(&message) {
+            stream.progress_was_told();
+        }
+        state.take(message, stream.completeness, ranges)?;
         match stream.message_now() {
             Some(next) => message = next?,
             None => return Ok(()),
@@ -152,48 +174,4 @@ async fn resume(
         }
     }
     Err(Failure::Unreachable(reason.to_owned()))
-}
-
-impl State {
-    fn new(snapshot: Snapshot, position: Position) -> Self {
-        State { pairs: Tracked::new(snapshot), position }
-    }
-
-    /// Takes the place of what was known.
-    fn replace(&mut self, new: Reading) {
-        self.pairs.replace(new.snapshot);
-        self.position = new.position;
-    }
-
-    fn apply(&mut self, message: &WatchResponse, ranges: &[Range]) -> Result<(), Failure> {
-        if message.canceled() {
-            return Err(stream::refusal(message));
-        }
-        let Some(index) = stream::range_of(message).filter(|index| *index < ranges.len()) else {
-            return Ok(());
-        };
-        if message.events().is_empty() && !message.created() {
-            // Sent from time to time: nothing has happened up to this revision.
-            let revision = message.header().map_or(0, |header| header.revision());
-            let mark = &mut self.position.marks[index];
-            mark.revision = revision.max(mark.revision);
-        }
-        let events = message.events().iter();
-        for (kind, pair) in events.filter_map(|event| Some((event.event_type(), event.kv()?))) {
-            self.position.marks[index].event(kind, pair);
-            if ranges[index].covers(pair.key()) {
-                self.patch(kind, pair);
-            }
-        }
-        Ok(())
-    }
-
-    fn patch(&mut self, kind: EventType, pair: &KeyValue) {
-        let key = Bytes::copy_from_slice(pair.key());
-        match kind {
-            EventType::Put => self.pairs.put(key, Bytes::copy_from_slice(pair.value())),
-            EventType::Delete => self.pairs.delete(&key),
-        }
-        self.pairs.at_revision(pair.mod_revision().try_into().unwrap_or_default());
-    }
 }

@@ -1,25 +1,43 @@
 //! A stream of events of several ranges.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use etcd_client::{Client, WatchOptions, WatchRequestSender, WatchResponse, WatchResponseStream};
 use futures_util::{FutureExt, StreamExt, future};
-use tokio::time::Instant;
+use tokio::select;
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
 
 use super::super::cluster::within;
 use super::super::failure::Failure;
 use super::super::position::{Mark, Position};
 use super::super::range::Range;
+use super::completeness::Completeness;
+
+/// After how long a server is asked for its progress again: it says nothing while a watch is behind.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// How long messages wait until the server tells its progress. It does not while a watch is behind,
+/// which is for as long as hundreds of ranges change without a pause.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// An open stream, with a watch for each range.
 pub(super) struct Stream {
     /// The stream ends when this is dropped.
-    _requests: WatchRequestSender,
+    requests: WatchRequestSender,
     messages: WatchResponseStream,
     /// Those that came while the watches were made.
     early: VecDeque<WatchResponse>,
     /// When it was opened.
     pub(super) opened: Instant,
+    pub(super) completeness: Completeness,
+    /// When the server may be asked for its progress.
+    ask_at: Instant,
+    /// Since when the server's progress is wanted.
+    wanted_since: Option<Instant>,
+    /// Whether the server has told its progress.
+    told: bool,
 }
 
 /// What came of opening a stream.
@@ -36,6 +54,7 @@ impl Stream {
         ranges: &[Range],
         position: &Position,
     ) -> Result<Opened, Failure> {
+        let completeness = Completeness::of(client, ranges.len()).await;
         let marks = &position.marks;
         let mut watches = ranges.iter().zip(marks).zip(1..).map(|((range, mark), id)| {
             let options = WatchOptions::new()
@@ -63,10 +82,14 @@ impl Stream {
         let ((), made) = within(making).await?;
         Ok(match made {
             Ok(early) => Opened::Open(Box::new(Stream {
-                _requests: requests,
+                requests,
                 messages,
                 early,
                 opened: Instant::now(),
+                completeness,
+                ask_at: Instant::now(),
+                wanted_since: None,
+                told: false,
             })),
             Err(lost) => Opened::Lost(lost),
         })
@@ -78,6 +101,40 @@ impl Stream {
             Some(message) => Ok(message),
             None => received(self.messages.next().await),
         }
+    }
+
+    /// The next message, while the server is asked for its progress; `None` if it does not tell it
+    /// in time. Dropping the future loses no message.
+    pub(super) async fn message_or_progress(&mut self) -> Result<Option<WatchResponse>, Failure> {
+        let patience = *self.wanted_since.get_or_insert_with(Instant::now) + PATIENCE;
+        loop {
+            let now = Instant::now();
+            if patience <= now {
+                self.wanted_since = None;
+                if !self.told {
+                    debug!("etcd: the server does not tell its progress");
+                    self.completeness = Completeness::Reading;
+                }
+                return Ok(None);
+            }
+            if self.ask_at <= now {
+                self.ask_at = now + AGAIN;
+                self.requests.request_progress().await?;
+            }
+            let until = self.ask_at.min(patience);
+            select! {
+                biased;
+                message = self.message() => return message.map(Some),
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// The server has told its progress, and may be asked again.
+    pub(super) fn progress_was_told(&mut self) {
+        self.ask_at = Instant::now();
+        self.wanted_since = None;
+        self.told = true;
     }
 
     /// The next message if it is there already.
@@ -133,6 +190,11 @@ async fn made(
 /// Which range a message is about.
 pub(super) fn range_of(message: &WatchResponse) -> Option<usize> {
     usize::try_from(message.watch_id()).ok()?.checked_sub(1)
+}
+
+/// Whether a message says how far everything has been told, for all ranges.
+pub(super) fn is_progress(message: &WatchResponse) -> bool {
+    message.watch_id() < 0 && message.events().is_empty() && !message.canceled()
 }
 
 /// Why a watch was cancelled.
