@@ -138,6 +138,7 @@ impl<'t> Compiler<'t> {
         while let Some(task) = self.pending.pop() {
             self.waiting = self.pending.len();
             self.perform(task);
+            // Reversed, so that the task that was put off first is the next one to be popped.
             self.pending[self.waiting..].reverse();
         }
     }
@@ -187,6 +188,7 @@ impl<'t> Compiler<'t> {
         let tree = self.tree;
         for (place, node) in tree.children(span).iter().enumerate().skip(place) {
             self.statement(*node);
+            // A statement must be complete before the next one is compiled.
             if self.is_behind() {
                 self.pending.push(Task::List(span, place + 1));
                 return;
@@ -200,6 +202,7 @@ impl<'t> Compiler<'t> {
             Content::Action(pipe) => {
                 let declares = !self.variables(*pipe).0.is_empty();
                 self.pipe(*pipe, !declares);
+                // A declaration has a value but outputs nothing.
                 self.then_emit(if declares { Op::Discard } else { Op::Print(id) });
             }
             Content::Branch(branch) => self.branch(branch),
@@ -218,6 +221,7 @@ impl<'t> Compiler<'t> {
             self.then_emit(Op::Mark);
             self.then(Task::Open(Block::Variables));
         }
+        // `bare`, because each of the three steps removes the interface type itself.
         self.pipe(pipe, true);
         match choice {
             Choice::If => {
@@ -229,6 +233,8 @@ impl<'t> Compiler<'t> {
                 self.then_emit(Op::With(otherwise));
                 self.then(Task::Open(Block::With));
                 self.then(Task::List(list, 0));
+                // Closed before `EndWith`: a jump out of the block after this point must not
+                // restore the dot again.
                 self.then(Task::Close(Block::With));
                 self.then_emit(Op::EndWith);
                 self.then_emit(Op::Jump(end));
@@ -246,6 +252,8 @@ impl<'t> Compiler<'t> {
                     _ => Bind::Nothing,
                 };
                 let block = Block::Range(Target::List { next, end });
+                // The block is opened behind this step, because its pipeline is not inside of the
+                // loop.
                 self.then_emit(Op::Range { otherwise, two_variables: variables.len() > 1 });
                 self.then(Task::Open(block));
                 self.then(Task::Bind(next));
@@ -256,6 +264,7 @@ impl<'t> Compiler<'t> {
             }
         }
         self.then(Task::Bind(otherwise));
+        // A `break` in this list must find the list and not the loop around it.
         if choice == Choice::Range {
             let block = Block::Range(Target::Otherwise { end });
             self.then(Task::Open(block));
@@ -319,6 +328,7 @@ impl<'t> Compiler<'t> {
         };
         // Cannot happen: the parser rejects `break` and `continue` outside of a loop.
         let Some(&Loop { target, around, .. }) = left else { return };
+        // A loop restores its own dot and variables; only blocks inside of it need a step here.
         let (marks, dots) = (self.open.marks - around.marks, self.open.dots - around.dots);
         if marks + dots > 0 {
             self.emit(Op::Unwind { marks, dots });
@@ -331,6 +341,7 @@ impl<'t> Compiler<'t> {
     }
 
     fn call_template(&mut self, id: NodeId, name: Name, pipe: Option<NodeId>) {
+        // Go notices a missing template only when execution reaches the call.
         let Some(start) = self.starts.get(&name).copied() else {
             self.emit(Op::At(id));
             self.fail(format!("template {} not defined", quote(self.tree.name(name))));

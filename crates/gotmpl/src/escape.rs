@@ -28,6 +28,7 @@ impl Escape {
         arguments: &[Value],
         limit: usize,
     ) -> Result<(), TooLarge> {
+        // One string, the usual case, needs no copy.
         if let [Value::String(text)] = arguments {
             return self.append(out, text, limit);
         }
@@ -120,6 +121,7 @@ fn append_js(out: &mut Vec<u8>, text: &[u8]) -> usize {
         Some(c) if c.is_ascii() || !unicode::is_printable(c) => {
             append_hex(out, b"\\u", c.into(), 4);
         }
+        // Bytes that are not UTF-8 pass through, as in Go.
         _ => out.extend_from_slice(&text[..width]),
     }
     width

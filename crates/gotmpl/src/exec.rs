@@ -179,6 +179,7 @@ impl Executor<'_> {
                     self.end_loop();
                     self.jump(label);
                 }
+                // Go visits the call and checks the depth before it evaluates the pipeline.
                 Op::Enter(node) => {
                     self.at = Some(node);
                     if self.frames.len() == MAX_DEPTH {
@@ -219,6 +220,7 @@ impl Executor<'_> {
                         }
                     }
                 }
+                // Looks at the variable in place: a clone is only needed to call a method.
                 Op::VariableField { variable, name, node } => {
                     let receiver = self.variable(variable)?;
                     match field::find(receiver, self.code.tree.name(name), false)? {
@@ -335,6 +337,7 @@ impl Executor<'_> {
         let out = &mut *self.out;
         let Some(operand) = self.operands.last() else { return Ok(()) };
         let printed = operand.with(|value| match value {
+            // Go cannot print a function; the type is for the error.
             Value::Func(func) => Err(Some(func.ty())),
             value => fmt::print_value(out, value, room).map_err(|fmt::TooLarge| None),
         });
@@ -363,6 +366,7 @@ impl Executor<'_> {
 
     /// Leaves that many blocks: drops the variables since their marks and restores the dot.
     fn unwind(&mut self, marks: usize, dots: usize) {
+        // The outermost mark and dot of the blocks restore the state; those inside were set later.
         self.marks.truncate(self.marks.len() - marks.saturating_sub(1).min(self.marks.len()));
         if marks > 0
             && let Some(mark) = self.marks.pop()
@@ -394,6 +398,8 @@ impl Executor<'_> {
     fn begin(&mut self, template: Name, start: Label, dot: Operand) {
         self.template = template;
         self.base = self.variables.len();
+        // `$` is the first variable of every template, and not visible in the templates that it
+        // calls.
         self.variables.push(Variable { name: self.root, operand: dot.clone() });
         self.dot = dot;
         self.jump(start);
@@ -415,6 +421,7 @@ impl Executor<'_> {
         let Code { name, tree, .. } = self.code;
         let (offset, node) = match self.at {
             Some(at) => (tree.node(at).position(), tree.print(at)),
+            // Nothing has been visited yet.
             None => (0, Vec::new()),
         };
         let message = failure.message().to_vec();

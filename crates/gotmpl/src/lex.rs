@@ -199,6 +199,7 @@ impl Lexer<'_> {
     fn texts_and_actions(&mut self) -> Result<(), String> {
         while let Some(delim) = left_delim(&self.source[self.position..]) {
             let content = self.text_before(self.position + delim);
+            // A comment gives no token, not even for its delimiters.
             if self.source[content..].starts_with(b"/*") {
                 self.position = content;
                 self.comment()?;
@@ -271,6 +272,7 @@ impl Lexer<'_> {
                     }
                 }
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.identifier(rest)?,
+                // A point before a digit begins a number: see below.
                 b'.' if rest.get(1).is_some_and(|byte| !byte.is_ascii_digit()) => {
                     match 1 + name(&rest[1..])? {
                         1 => (Kind::Dot, 1),
@@ -301,6 +303,7 @@ impl Lexer<'_> {
                 },
                 _ => match character(rest) {
                     c if unicode::is_alphanumeric(c) => self.identifier(rest)?,
+                    // The comma of `range`, or a character that the parser rejects.
                     c if c.is_ascii() && unicode::is_printable(c) => (Kind::Char, 1),
                     c => {
                         let c = code_point(c);
@@ -417,6 +420,8 @@ impl Scan<'_> {
         if self.accept(b".") {
             self.accept_run(digits);
         }
+        // The digits that were accepted tell the base: only decimal and hexadecimal numbers have an
+        // exponent.
         let exponent: &[u8] = match digits.len() {
             11 => b"eE",
             23 => b"pP",

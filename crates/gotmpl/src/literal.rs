@@ -57,6 +57,7 @@ pub(crate) fn ideal(tree: &Tree, id: NodeId) -> Result<Constant, Bytes> {
         Content::Number(written, place) => {
             let text = tree.written(written);
             match *tree.number(place) {
+                // A literal with an `i` is complex, even if it could be read as another number.
                 Number { complex: Some((real, imaginary)), .. } => {
                     Ok(Constant::Complex(real, imaginary))
                 }
@@ -83,6 +84,7 @@ fn looks_like_float(text: &[u8]) -> bool {
 fn integer(ty: Type, bits: u64) -> Constant {
     let Type::Integer(ty) = ty else { return Constant::Int(bits.cast_signed()) };
     let spare = 64_u32.saturating_sub(ty.bits);
+    // Shifting up and down cuts the number to its width and extends the sign.
     let bits = match ty.signed {
         true => ((bits << spare).cast_signed() >> spare).cast_unsigned(),
         false => (bits << spare) >> spare,

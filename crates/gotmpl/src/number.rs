@@ -107,6 +107,7 @@ pub(crate) fn parse(literal: &str) -> Result<Number, Fault> {
         (None, None) => {
             let float =
                 parse_float(literal).map_err(|_| Fault::IllegalNumber(literal.to_owned()))?;
+            // A text without point or exponent was meant as an integer.
             if !literal.contains(['.', 'e', 'E', 'p', 'P']) {
                 return Err(Fault::IntegerOverflow(literal.to_owned()));
             }
@@ -264,6 +265,7 @@ fn parse_hexadecimal(text: &str) -> Result<f64, FloatFault> {
         }
         let digit = char::from(byte).to_digit(16).ok_or(FloatFault::Syntax)?;
         any = true;
+        // Beyond sixty bits it only matters whether any later digit is not zero.
         if mantissa >> 60 == 0 {
             mantissa = mantissa << 4 | u64::from(digit);
             exponent = exponent.saturating_sub(if point { 4 } else { 0 });
@@ -308,6 +310,7 @@ fn scale(mantissa: u64, exponent: i64) -> f64 {
     if last > exponent {
         let shift = last - exponent;
         if shift > 64 {
+            // Less than half of the smallest float.
             return 0.0;
         }
         let exact = u128::from(mantissa);

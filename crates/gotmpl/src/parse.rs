@@ -135,6 +135,7 @@ impl Parser<'_> {
                 _ => return Err(self.unexpected(token, "input")),
             }
         }
+        // Everything outside of definitions is the template of the file itself.
         let name = self.tree.intern(self.name.as_bytes());
         self.define(name, 0)
     }
@@ -143,9 +144,11 @@ impl Parser<'_> {
     fn action(&mut self, delim: Token) -> Result<(), Error> {
         self.delim = delim.start();
         let token = self.next_non_space();
+        // `define` is only allowed at the top level; inside of a block it is an unexpected command.
         if token.kind == Kind::Define && self.open.is_empty() {
             return self.definition();
         }
+        // From here on, an error names the line in which the action began.
         self.action = Some(delim.start());
         match token.kind {
             Kind::If => return self.branch(Choice::If, false),
@@ -188,6 +191,7 @@ impl Parser<'_> {
 
     fn else_action(&mut self) -> Result<(), Error> {
         let next = self.peek_non_space().kind;
+        // `else if` and `else with` go on with a pipeline.
         if !matches!(next, Kind::If | Kind::With) {
             self.expect(Kind::RightDelim, "else")?;
         }
@@ -212,6 +216,7 @@ impl Parser<'_> {
             }
         };
         match (choice, next) {
+            // For `break`, the `else` list does not count as inside of the loop.
             (Choice::Range, _) => self.range_depth -= 1,
             (Choice::If, Kind::If) | (Choice::With, Kind::With) => {
                 self.next();
@@ -224,6 +229,7 @@ impl Parser<'_> {
 
     fn end_action(&mut self) -> Result<(), Error> {
         self.expect(Kind::RightDelim, "end")?;
+        // An `else if` has no `end` of its own, so one `end` can close a whole chain.
         loop {
             let Some(Open { purpose, nodes, variables: mark, .. }) = self.open.pop() else {
                 return Err(self.error("unexpected {{end}}"));
@@ -295,6 +301,7 @@ impl Parser<'_> {
         let token = self.next_non_space();
         let name = self.template_name(token, CONTEXT)?;
         let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
+        // Errors in the body carry the line of this token.
         let header = self.last_read();
         self.open_body(name, Some(Block { position: token.start(), pipe, header }));
         Ok(())
@@ -311,6 +318,7 @@ impl Parser<'_> {
 
     fn open_body(&mut self, name: Name, block: Option<Block>) {
         self.action = None;
+        // A body sees only `$`, and no loop around its definition.
         let variables = mem::replace(&mut self.variables, vec![self.root]);
         let range_depth = mem::take(&mut self.range_depth);
         let purpose = Purpose::Body { name, block, variables, range_depth };

@@ -160,6 +160,7 @@ pub(crate) fn unquote(literal: &[u8]) -> Result<Cow<'_, [u8]>, InvalidSyntax> {
 }
 
 fn unquote_double(inner: &[u8]) -> Result<Cow<'_, [u8]>, InvalidSyntax> {
+    // A literal without escapes is used where it stands in the source.
     let special = inner.iter().position(|byte| matches!(byte, b'\n' | b'\\' | b'"' | 0x80..));
     match special.map(|first| &inner[first..]) {
         None => return Ok(Cow::Borrowed(inner)),

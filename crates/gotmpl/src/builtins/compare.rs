@@ -48,6 +48,7 @@ pub(super) fn equal(a: &Value, b: &Value) -> Result<bool, Failure> {
     match (basic(a), basic(b)) {
         (Some(x), Some(y)) => basic_equal(&x, &y).ok_or_else(|| incompatible(a, b)),
         (None, None) => composite_equal(a, b),
+        // Nil is different from every basic value, and comparing it is not an error.
         _ if matches!(a, Value::Nil) || matches!(b, Value::Nil) => Ok(false),
         _ => Err(incompatible(a, b)),
     }
@@ -60,6 +61,7 @@ fn basic_equal(a: &Basic<'_>, b: &Basic<'_>) -> Option<bool> {
         (Basic::Int(a), Basic::Int(b)) => a == b,
         (Basic::Uint(a), Basic::Uint(b)) => a == b,
         (Basic::Int(a), Basic::Uint(b)) | (Basic::Uint(b), Basic::Int(a)) => {
+            // A negative number equals no unsigned number.
             u64::try_from(*a) == Ok(*b)
         }
         (Basic::Float(a), Basic::Float(b)) => a == b,
@@ -79,6 +81,7 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Failure> {
         show(&mut message, &format, &[a.clone(), b.clone()]);
         return Err(Failure::new(message));
     }
+    // Slices, maps and functions can only be compared with nil.
     if a.is_nil() || b.is_nil() {
         return Ok(a.is_nil() == b.is_nil());
     }
@@ -89,6 +92,7 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Failure> {
         (Value::Object(x), Value::Object(y)) => {
             Ok(Type::Object(x.ty()) == Type::Object(y.ty()) && x.equals(&**y))
         }
+        // Go reports the second of the two values.
         _ if matches!(kind(b), Some(Kind::Slice | Kind::Map | Kind::Func)) => {
             let mut message = b"non-comparable type ".to_vec();
             let format = format!("%s: {}", b.ty().unwrap_or(Type::Interface));
@@ -152,6 +156,7 @@ pub(super) fn order(a: &Value, b: &Value) -> Result<Option<Ordering>, Failure> {
         }
         (Basic::Float(a), Basic::Float(b)) => a.partial_cmp(&b),
         (Basic::String(a), Basic::String(b)) => Some(a.cmp(b)),
+        // Booleans and complex numbers have no order.
         (Basic::Bool(_), Basic::Bool(_)) | (Basic::Complex(..), Basic::Complex(..)) => {
             return Err(bad());
         }

@@ -18,6 +18,8 @@ impl Compiler<'_> {
         let (variables, assigns) = self.variables(id);
         for (place, command) in commands.iter().enumerate() {
             self.then(Task::Command { node: *command, piped: place > 0 });
+            // Go removes the interface type behind every command. The step is left out where it
+            // changes nothing.
             let is_last = place + 1 == commands.len();
             if !(is_last && bare && variables.is_empty()) && self.may_be_wrapped(*command) {
                 self.then_emit(Op::Unwrap);
@@ -98,6 +100,7 @@ impl Compiler<'_> {
         let called = piped || !arguments.is_empty();
         let path = match &self.tree.node(id).content {
             Content::Field(path) => match self.tree.path(*path) {
+                // Two frequent cases have one step for the operand and its first field.
                 [name, rest @ ..] if !called || !rest.is_empty() => {
                     self.emit(Op::DotField { name: *name, node: id });
                     rest
@@ -138,6 +141,7 @@ impl Compiler<'_> {
             self.then_emit(Op::Field { name: *name, node: id });
         }
         let Some(name) = method else { return };
+        // A nil receiver skips the arguments and the call.
         let nil = self.label();
         let count = arguments.len() as u16;
         self.then_emit(Op::Method { name, arguments: count, piped, nil });
@@ -157,6 +161,7 @@ impl Compiler<'_> {
         let functions = self.functions;
         let known = functions.get(*place as usize);
         let given = arguments.len() + usize::from(piped);
+        // Go reports a wrong number of arguments only when execution reaches the call.
         if let Err(message) = check_count(
             &known.name,
             known.signature.params.len(),
@@ -166,6 +171,7 @@ impl Compiler<'_> {
         ) {
             return self.fail(message);
         }
+        // Steps hold the number of arguments in 16 bits.
         if given > usize::from(u16::MAX) {
             return self.fail(format!("too many arguments for {}", known.name));
         }
@@ -194,6 +200,7 @@ impl Compiler<'_> {
         for (index, argument) in arguments.iter().enumerate() {
             let parameter = Parameter::Typed(Type::Interface);
             self.then(Task::Argument { node: *argument, parameter });
+            // The last argument is the result, so it decides nothing.
             if piped || index + 1 < arguments.len() {
                 self.then_emit(Op::Decide { or, label: decided });
             }
@@ -223,6 +230,8 @@ impl Compiler<'_> {
             Content::Function(..) => self.function(id, id, &[], false),
             _ => return self.literal(id, parameter),
         }
+        // A literal was converted above; other operands are converted when the template is
+        // executed.
         match parameter {
             Parameter::Typed(Type::Interface) => {}
             Parameter::Typed(ty) => {

@@ -150,6 +150,7 @@ impl Executor<'_> {
         let count = usize::from(arguments) + usize::from(piped);
         let start = self.operands.len().saturating_sub(count);
         if piped && arguments > 0 {
+            // The piped value was pushed first, but it is the last argument.
             self.operands[start..].rotate_left(1);
         }
         start
@@ -217,6 +218,7 @@ impl Executor<'_> {
                 return Err("len of nil pointer".into());
             }
             Builtin::Slice => {
+                // Taken before the arguments become values, which no longer have a static type.
                 let boxed = self.boxed_indexes(arguments);
                 self.gather(arguments, piped);
                 return builtins::slice(&self.arguments, boxed).map(Operand::Value);
@@ -317,6 +319,8 @@ fn entry(item: &Operand, index: &Operand) -> Result<Operand, Failure> {
         item.with(|item| match item {
             Value::Slice(slice) => {
                 let place = builtins::position(index, slice.len())?;
+                // `position` accepts the length as an index, which is valid for `slice` but not for
+                // `index`.
                 if place == slice.len() {
                     return Err("reflect: slice index out of range".into());
                 }

@@ -44,6 +44,7 @@ fn find_in(
     let nil_pointer = |name: &str, ty: &str| format!("nil pointer evaluating {ty}.{name}");
     let unexported =
         |name: &str, ty: &str| format!("{name} is an unexported field of struct type {ty}");
+    // A field of a nil interface is an error. A field of no value is no value.
     let Some(ty) = value.ty() else {
         return if receiver.is_interface() {
             fail(&nil_pointer)
@@ -51,6 +52,7 @@ fn find_in(
             Ok(Place::Operand(Operand::default()))
         };
     };
+    // Go looks for methods first.
     if let Some(method) = ty.methods().iter().find(|method| method.name.as_bytes() == name) {
         return Ok(Place::Method(method));
     }
@@ -74,6 +76,7 @@ fn find_in(
     if let Some(fields) = fields
         && let Some(field) = fields.field(name)
     {
+        // The order of these checks is Go's and decides which error is reported.
         return match () {
             () if value.is_nil() => fail(&nil_pointer),
             () if !fields.fields[field].is_exported() => fail(&unexported),
@@ -83,11 +86,13 @@ fn find_in(
             () => Ok(Place::Operand(slot(receiver, value, field))),
         };
     }
+    // All fields of an object are unexported.
     if let Value::Object(object) = value
         && object.ty().fields.iter().any(|field| field.as_bytes() == name)
     {
         return fail(&unexported);
     }
+    // The names that exist are for the hint below the error.
     let methods = ty.methods().iter().map(|method| method.name);
     let fields = fields.map_or(&[][..], |fields| fields.fields).iter();
     let known = methods.chain(fields.filter(|field| field.is_exported()).map(|field| field.name));

@@ -117,6 +117,7 @@ impl Operand {
 
     /// The operand converted to an argument for a parameter of type `target`.
     pub(super) fn checked(self, target: Type) -> Result<Operand, Failure> {
+        // Nil has no type of its own: the parameter's type decides what it becomes.
         let Some(ty) = self.with(Value::ty) else {
             return match self.is_interface() {
                 _ if target == Type::Interface => Ok(self),
@@ -135,6 +136,7 @@ impl Operand {
                 }))
             }
             _ if ty.is_assignable_to(target) => Ok(self),
+            // Where a parameter takes the struct itself, Go passes the target of a pointer.
             (Type::Pointer(pointer), _) if Type::Struct(pointer.elem) == target => {
                 let content = self.with(|value| match value {
                     Value::Pointer(pointer) => pointer.target().cloned(),

@@ -53,6 +53,8 @@ impl Items {
                 }
                 *next += 1;
                 match dot {
+                    // The dot is an element of this slice already: only its index changes, without
+                    // a new reference.
                     Operand::Element(before) if before.slice.is_same(slice) => {
                         before.index = index;
                         before.field = None;
@@ -153,6 +155,7 @@ impl Executor<'_> {
                 return failure("can't use ", value, too_many);
             }
             Value::Int(end) => {
+                // A negative number has no numbers below it.
                 let end = u64::try_from(end).unwrap_or(0);
                 (end > 0).then_some(Items::Integers { ty: None, next: 0, end })
             }
@@ -163,6 +166,7 @@ impl Executor<'_> {
             Value::Func(ref func) if func.yields() == 1 && two_variables => {
                 return failure("can't use ", value, too_many);
             }
+            // The first element decides between the list and `else`, so it is fetched now.
             Value::Func(func) if func.yields() > 0 => func.iterate().and_then(|mut rest| {
                 let first = rest.next()?;
                 Some(Items::Sequence { first: Some(first), rest, key: Value::Nil })
@@ -175,6 +179,7 @@ impl Executor<'_> {
     /// Begins the next step of the innermost loop, or ends the loop and jumps.
     pub(super) fn next_step(&mut self, done: Label, bind: Bind) -> Result<(), Failure> {
         let Some(running) = self.loops.last_mut() else { return Ok(()) };
+        // Drops the variables of the previous step.
         self.variables.truncate(running.variables);
         if !running.items.next(&mut self.dot) {
             self.end_loop();

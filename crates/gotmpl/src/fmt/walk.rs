@@ -51,6 +51,7 @@ impl<'o> Printer<'o> {
 
     /// Prints an argument with a plain `%v`.
     pub(super) fn print_plain(&mut self, argument: &Value) -> Result<(), TooLarge> {
+        // The most frequent types need no walk.
         match argument {
             Value::String(text) => self.push(text),
             Value::Int(value) => {
@@ -107,6 +108,8 @@ impl<'o> Printer<'o> {
                     None => self.walk(spec, &object.inside(), verb),
                 };
             }
+            // Only the outermost pointer is followed; inside of another value Go prints the
+            // address.
             Value::Pointer(pointer) if let Some(target) = pointer.target() => {
                 self.push(b"&")?;
                 self.open_struct(spec, target)?
@@ -168,6 +171,7 @@ impl<'o> Printer<'o> {
             Parts::Struct(value) => {
                 while let Some(field) = value.fields().get(frame.next) {
                     self.separate(spec, frame.next)?;
+                    // `%+v` and `%#v` name the fields.
                     if spec.plus_v || spec.sharp_v {
                         let name = value.ty().fields.get(frame.next).map_or("", |field| field.name);
                         self.push(name.as_bytes())?;
@@ -247,6 +251,7 @@ impl<'o> Printer<'o> {
             }
             Value::Nil => return self.push(NIL).map(|()| None),
         };
+        // Go reports a verb that does not fit inside of the text.
         if !fits {
             self.bad_verb(spec, value, verb)?;
         }
@@ -321,6 +326,7 @@ impl<'o> Printer<'o> {
 
     /// Prints a string.
     fn text(&mut self, spec: &Spec, text: &[u8], verb: char) -> Result<(), TooLarge> {
+        // Checked before the text is made. With a precision it can only become shorter.
         if spec.precision.is_none() {
             let per_byte = match (verb, spec.space, spec.sharp) {
                 ('x' | 'X', true, true) => 4,

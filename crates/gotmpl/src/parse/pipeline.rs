@@ -94,6 +94,7 @@ impl Parser<'_> {
             let next = self.peek_non_space();
             let comma = next.kind == Kind::Char && self.tree.written(next.extent) == b",";
             if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
+                // Not a declaration: the variable is an operand, which is read again from here.
                 self.next = place;
                 return Ok(pipe);
             }
@@ -104,6 +105,7 @@ impl Parser<'_> {
             // `longer_children` needs this list to be the newest, and no other list is made in this
             // loop.
             pipe.variables = self.tree.longer_children(pipe.variables, node);
+            // Go declares the name for `=` too, although it must exist already.
             self.variables.push(name);
             if !comma {
                 pipe.assigns = next.kind == Kind::Assign;
@@ -124,6 +126,7 @@ impl Parser<'_> {
         if commands.is_empty() {
             return Err(self.error(&format!("missing value for {}", pipe.context)));
         }
+        // Later commands receive a value, so they must be something that takes an argument.
         for (place, command) in commands.iter().enumerate().skip(1) {
             let Content::Command(operands) = self.tree.node(*command).content else { continue };
             let Some(first) = self.tree.children(operands).first() else { continue };
@@ -149,6 +152,7 @@ impl Parser<'_> {
 
     /// Reads what follows an operand: its fields, then the separator or the end of the command.
     fn after_term(&mut self, pipe: &mut OpenPipe, term: Option<NodeId>) -> Result<(), Error> {
+        // A space decides here: `.a .b` are two operands, `.a.b` is one.
         let mut token = self.next();
         if let Some(mut operand) = term {
             if token.kind == Kind::Field {
