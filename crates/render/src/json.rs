@@ -82,6 +82,7 @@ pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B
         beyond: None,
     };
     decoder.scanner.skip_space();
+    // Noted now, because syntax errors are reported before a wrong kind.
     let found = decoder.scanner.peek();
     let value = decoder.root()?;
     let found = match found {
@@ -183,6 +184,7 @@ impl<B: Build> Decoder<'_, B> {
 
     /// Reads an opening bracket and what stands before the first value.
     fn begin(&mut self, is_object: bool) -> Result<Next, Error> {
+        // Go counts the brackets that are open at the same time.
         if self.open.len() == MAX_DEPTH {
             return Err(Error::Depth);
         }
@@ -234,6 +236,7 @@ impl<B: Build> Decoder<'_, B> {
             _ => return Err(self.scanner.unexpected(place)),
         }
         if open.is_object {
+            // Behind a comma an object must go on with a name; a closing bracket is an error.
             self.scanner.skip_space();
             self.key()?;
         }
@@ -260,6 +263,7 @@ impl<B: Build> Decoder<'_, B> {
         if value.is_finite() {
             return self.build.number(text, value);
         }
+        // Go reports the first one, after all syntax errors.
         if self.beyond.is_none() {
             let error = Error::Number { number: text.to_owned(), target: self.target() };
             self.beyond = Some(error);
@@ -295,6 +299,7 @@ impl<B: Build> Decoder<'_, B> {
 
 /// Sorts members by name. Of members with equal names the last one stays.
 fn sort_members<V>(members: &mut Vec<(Bytes, V)>) {
+    // Many objects are written in this order already, without equal names.
     if members.is_sorted_by(|a, b| a.0 < b.0) {
         return;
     }

@@ -95,6 +95,8 @@ impl TeraTemplate {
             let hint = fault.hint.clone().or_else(near_name);
             return Err(sources.explain(Stage::Compile, &fault).hinting(hint));
         }
+        // Tera does not say which variables a template reads through the variable that shows all of
+        // them.
         let wants_store = sources.files.mention(ALL_VARIABLES) || wants_store(&engine);
         Ok(Self { engine, sources, wants_store })
     }
@@ -157,6 +159,7 @@ impl Sources {
         // Go's columns count bytes.
         let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let column = text.chars().take(characters).map(char::len_utf8).sum();
+        // The resource's own file need not be in the folder.
         let path = if *name == self.files.first {
             self.src.clone()
         } else {
@@ -187,6 +190,7 @@ fn base() -> &'static Tera {
     static BASE: OnceLock<Tera> = OnceLock::new();
     BASE.get_or_init(|| {
         let mut engine = Tera::new();
+        // By default Tera escapes the output of HTML and XML files.
         engine.autoescape_on([""; 0]);
         for function in functions::table() {
             function.register(&mut engine);

@@ -27,6 +27,7 @@ pub fn clean(path: &[u8]) -> Cow<'_, [u8]> {
                 Some(last) if *last != b".." => {
                     parts.pop();
                 }
+                // Nothing is above the root.
                 _ if rooted => {}
                 _ => parts.push(part),
             },
@@ -35,6 +36,7 @@ pub fn clean(path: &[u8]) -> Cow<'_, [u8]> {
     }
     let relative = parts.join(&b'/');
     Cow::Owned(match (rooted, relative.is_empty()) {
+        // An empty relative path means the root, or the current folder.
         (true, _) => [b"/", relative.as_slice()].concat(),
         (false, true) => b".".to_vec(),
         (false, false) => relative,

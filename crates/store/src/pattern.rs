@@ -90,6 +90,7 @@ impl Pattern {
             let Some(tail) = place else { return false };
             rest = tail;
         }
+        // A star at the end takes everything that is left, if no slash is in it.
         if last.items.is_empty() && last.after_star {
             return !rest.contains(&b'/');
         }

@@ -144,6 +144,7 @@ impl Spans {
         let mut disjoint: Vec<Span> = Vec::with_capacity(spans.len());
         for span in spans {
             match disjoint.last_mut() {
+                // A span without an end contains all that follow.
                 Some(Span { end: None, .. }) => {}
                 Some(before) if before.end.as_ref().is_some_and(|end| *end >= span.start) => {
                     before.end = match (before.end.take(), span.end) {
@@ -169,6 +170,7 @@ impl Spans {
 
     /// Whether `key` is in one of the spans.
     pub(crate) fn contain(&self, key: &[u8]) -> bool {
+        // The spans do not overlap, so only the last one that begins before the key can contain it.
         let after = self.0.partition_point(|span| span.start <= key);
         let Some(span) = after.checked_sub(1).and_then(|index| self.0.get(index)) else {
             return false;

@@ -169,11 +169,13 @@ impl View {
         let joined;
         let source_key = match key {
             key if self.base.is_empty() => key,
+            // The key that equals the base is the template's root.
             b"/" => &self.base,
             [b'/', ..] => {
                 joined = [&self.base, key].concat();
                 &joined
             }
+            // No key of a window has another beginning.
             _ => return None,
         };
         self.note(|| Span::just(source_key));
@@ -191,6 +193,7 @@ impl View {
             self.beginning_with(pattern.literal_head())
                 .filter(|(source_key, _)| pattern.matches(self.seen(source_key)))
         });
+        // A pattern without special characters is looked up like a key, without a search.
         let found = literal.and_then(|literal| self.find_pair(literal));
         found.into_iter().chain(searched.into_iter().flatten())
     }
@@ -203,6 +206,7 @@ impl View {
     ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
         // Every key begins with `/`, so an empty head finds the same keys.
         let head = if head.is_empty() { b"/" } else { head };
+        // The base itself is shown as `/`, but does not begin with the base and a slash.
         let root = match (head, self.base.is_empty()) {
             (b"/", false) => self.find_pair(b"/"),
             _ => None,
@@ -224,6 +228,7 @@ impl View {
             [b'/', ..] => [folder, b"/"].concat(),
             _ => return,
         };
+        // The root key has no path element of its own, so the search below does not find it.
         if let (b"/", true) = (folder, self.exists(b"/")) {
             visit(&Key::root(), Depth::Child);
         }
@@ -241,6 +246,8 @@ impl View {
                     None => visit(&key, Depth::Child),
                     Some(end) => {
                         visit(&key, Depth::Deeper { name: &below[..end] });
+                        // All other keys below this child give the same name: the search goes on
+                        // behind them.
                         let child = &source_key[..=hidden + head.len() + end];
                         if let (true, Some(next)) = (skip, after_all(child)) {
                             window.start = next;
@@ -302,6 +309,7 @@ enum Depth<'a> {
 /// The base of a window on `snapshot` that shows the visible keys with the prefix stripped. `None`
 /// if a window cannot show that, so that each key has to be stripped.
 fn window_base(snapshot: &Snapshot, spans: &Spans, prefix: &Prefix) -> Option<Bytes> {
+    // Unclean keys can become equal or change their order when they are cleaned.
     if spans.within(Span::everything()).any(|span| snapshot.has_unclean_in(&span)) {
         return None;
     }
@@ -314,6 +322,7 @@ fn window_base(snapshot: &Snapshot, spans: &Spans, prefix: &Prefix) -> Option<By
         true => Span::just(&base).end,
         false => Some(base.clone()),
     };
+    // A key outside of the base would keep its whole name, which a window cannot show.
     let outside = [
         Some(Span { start: Bytes::new(), end: Some(base.clone()) }),
         between.map(|start| Span { start, end: Some(below.start.clone()) }),

@@ -127,6 +127,7 @@ pub(super) struct Arguments<'a> {
 impl Arguments<'_> {
     /// Returns an error for an argument whose name is not that of a parameter.
     fn check_names(&self) -> Result<(), Failure> {
+        // The first parameter of a filter is its value, which cannot be given by name too.
         let taken = self.parameters.iter().skip(usize::from(self.piped.is_some()));
         let unknown = |name: &&str| !taken.clone().any(|known| known == name);
         let mut names = self.named.iter().filter_map(|(name, _)| name.as_str());
@@ -150,6 +151,7 @@ impl Arguments<'_> {
             Some(piped) if place == 0 => Some(piped),
             _ => self.named.get::<&Value>(name).ok().flatten(),
         };
+        // A missing argument is an error of the template, unless the function has a default.
         let Some(value) = value else {
             return P::absent().ok_or_else(|| Failure(format!("argument \"{name}\" is missing")));
         };

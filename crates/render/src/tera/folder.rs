@@ -87,6 +87,7 @@ impl<'a> Folder<'a> {
             // By its canonical path, because a link can lead back up.
             let Ok(path) = self.resolve(&self.path.join(&folder)) else { continue };
             let Ok(entries) = fs::read_dir(&path) else { continue };
+            // Two links can lead to the same folder.
             if !seen.insert(path) {
                 continue;
             }
@@ -108,6 +109,7 @@ impl<'a> Folder<'a> {
 
     /// The canonical path of `path`, if it is inside of the folder.
     fn resolve(&self, path: &Path) -> Result<PathBuf, Unavailable> {
+        // Both paths are made canonical, because the folder itself can be reached by a link.
         let folder = fs::canonicalize(self.path).map_err(unavailable)?;
         let path = fs::canonicalize(path).map_err(unavailable)?;
         if path.starts_with(folder) { Ok(path) } else { Err(Unavailable::Outside) }

@@ -56,6 +56,7 @@ impl Files {
                 found = self.definitions(&faults, folder)?;
             }
             if found.is_empty() {
+                // No file has what is missing.
                 return Err(first_fault(&error, &self.texts));
             }
             self.texts.extend(found);
@@ -115,6 +116,7 @@ fn read(folder: &Folder<'_>, name: &str, fault: &Fault) -> Result<String, Fault>
     folder.read(name).map_err(|why| {
         let message = format!("template \"{}\" {why}", name.escape_debug());
         let is_missing = matches!(why, Unavailable::Missing);
+        // A hint only helps if the name is wrong, not if the file cannot be read.
         let hint = is_missing.then(|| did_you_mean(name, folder.names())).flatten();
         Fault { message, hint, template: fault.template.clone(), position: fault.position }
     })

@@ -82,6 +82,8 @@ pub(super) fn faults(error: &::tera::Error, sources: &Texts) -> Vec<Fault> {
             vec![Fault::of(tpl, format!("includes itself: {chain}"))]
         }
         kind => {
+            // Tera has only a text for faults that it finds while it checks several templates
+            // together.
             let text = kind.to_string();
             let mut faults = reports(&text);
             if faults.is_empty() {
@@ -129,6 +131,7 @@ fn reports(text: &str) -> Vec<Fault> {
                     faults.push(Fault { position: Some(position), ..fault });
                 }
                 None => {
+                    // A message of several lines goes on until its place.
                     lines.push(line);
                     continue;
                 }

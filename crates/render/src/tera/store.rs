@@ -36,6 +36,7 @@ pub(super) fn object(view: &View) -> Result<Value, Failure> {
         let name = values::name_of(&key)?;
         let mut node = &mut root;
         for (depth, part) in name.split('/').filter(|part| !part.is_empty()).enumerate() {
+            // The object is nested as deeply as the key, and Tera needs stack for each level.
             if depth >= values::MAX_DEPTH {
                 let most = values::MAX_DEPTH;
                 return Err(Failure::new(format!("{name} has more than {most} parts")));
