@@ -146,7 +146,8 @@ impl Agent {
         let resources = loaded.resources;
         if !self.swept {
             self.swept = true;
-            deploy::sweep(resources.iter().map(|resource| resource.target.dest.as_path()), &Logged);
+            let dests = resources.iter().map(|resource| resource.target.dest.as_path());
+            deploy::sweep(dests, &self.settings.options(), &Logged);
         }
         let options = self.settings.options();
         let pass = Pass::new(&*self.backend, &self.host, &mut self.templates, options);

@@ -117,7 +117,8 @@ impl Crew {
             .map(|resource| &**resource)
             .filter(|resource| !before.contains_key(&resource.path))
             .collect();
-        deploy::sweep(fresh.iter().map(|resource| resource.target.dest.as_path()), &Logged);
+        let dests = fresh.iter().map(|resource| resource.target.dest.as_path());
+        deploy::sweep(dests, &settings.options(), &Logged);
         for resource in loaded.resources {
             let known = before.remove(&resource.path);
             let same_scope = |member: &Member| member.resource.scope == resource.scope;

@@ -19,15 +19,17 @@ use crate::stage::{StageFile, give_owner};
 use crate::step::{Observer, Step};
 
 /// The bits of a mode that a mode change sets.
-const MODE_BITS: u32 = 0o7777;
+pub(crate) const MODE_BITS: u32 = 0o7777;
 
-/// Puts the staged file in the destination's place, with its owner and mode.
+/// Puts the stage file in the destination's place, with its owner and mode.
 ///
-/// A destination that is a symbolic link is itself replaced; what it points to is not touched.
+/// A destination that is a symbolic link is itself replaced; what it points to is not touched. Where
+/// a rename cannot work the destination is written in place, if `may_write_in_place`.
 pub(crate) fn commit(
     target: &Target,
     stage: &mut StageFile,
     content: &[u8],
+    may_write_in_place: bool,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
     let cause = match fs::rename(&stage.path, &target.dest) {
@@ -42,7 +44,7 @@ pub(crate) fn commit(
     let is_folder = fs::symlink_metadata(&target.dest).is_ok_and(|found| found.is_dir());
     let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
     match errno {
-        Some(Errno::BUSY | Errno::XDEV) => {
+        Some(Errno::BUSY | Errno::XDEV) if may_write_in_place => {
             observer.observe(&Step::WritingInPlace { dest: &target.dest });
             write_in_place(target, &stage.attributes, content)
         }
@@ -140,7 +142,21 @@ fn overwrite(file: &File, content: &[u8]) -> Result<(), (&'static str, io::Error
     file.sync_all().map_err(|cause| ("fsync", cause))
 }
 
+/// Writes the content and the attributes of `copy` to the destination itself, unless it has them.
+/// Gives whether it had not.
+pub(crate) fn write_back(dest: &Path, copy: &Path) -> io::Result<bool> {
+    let old = Original::of(&File::open(copy)?)?;
+    let file = OpenOptions::new().read(true).write(true).open(dest)?;
+    let now = Original::of(&file)?;
+    if now == old {
+        return Ok(false);
+    }
+    old.put_back(&file)?;
+    Ok(true)
+}
+
 /// A file as it was before it was written in place.
+#[derive(PartialEq, Eq)]
 struct Original {
     content: Vec<u8>,
     attributes: Attributes,

@@ -12,8 +12,8 @@ use crate::check::CheckError;
 /// The text is complete: it names operation, path and cause, because confd's users look for exactly
 /// these lines. The cause is therefore not repeated as a `source()`.
 ///
-/// Except for [`Error::Reload`] (see [`is_written`](Error::is_written)), the destinations are as they
-/// were before, and no stage file is left unless it was to be kept.
+/// Except for [`Error::Reload`] (see [`is_written`](Error::is_written)) and
+/// [`Error::HalfCommitted`], the destinations are as they were before, and no stage file is left unless it was to be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -72,6 +72,25 @@ pub enum Error {
         cause: io::Error,
         /// Whether the old content could be put back.
         put_back: Result<(), io::Error>,
+    },
+
+    /// A destination could not be put back as it was before a transaction.
+    #[error("put back {}: {}", dest.display(), errno_text(cause))]
+    PutBack {
+        /// The destination.
+        dest: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+
+    /// A destination of a set could not be replaced, and another one could not be put back: only a
+    /// part of the set is new.
+    #[error("{commit}; {put_back}")]
+    HalfCommitted {
+        /// Why the destination could not be replaced.
+        commit: Box<Error>,
+        /// Why the other one could not be put back.
+        put_back: Box<Error>,
     },
 
     /// The check command did not approve of the staged file.

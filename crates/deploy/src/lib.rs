@@ -24,6 +24,7 @@ mod commit;
 mod compare;
 mod durable;
 mod error;
+mod journal;
 mod local;
 mod pending;
 mod place;
@@ -37,6 +38,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod undo;
+
+#[cfg(test)]
+use testing::failpoint;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -132,3 +137,7 @@ pub enum Outcome {
     /// The destination was in sync, and a reload that an earlier run owed succeeded.
     Reloaded,
 }
+
+/// A place where the crash test kills the process. Nothing elsewhere.
+#[cfg(not(test))]
+fn failpoint() {}

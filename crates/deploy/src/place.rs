@@ -1,12 +1,13 @@
-//! Where a destination's companions live: its stage files and its pending-reload marker.
+//! The names of the files that belong to a destination: its stage files, the undo files and journals
+//! of transactions, and its pending-reload marker.
 //!
-//! All of them stand in the destination's own folder, because only there a rename is atomic, and
-//! their names begin with a dot and the destination's name, as confd's do.
+//! All of them stand in the destination's own folder, because only there a rename is atomic. Except
+//! for journals, their names begin with a dot and the destination's name, as confd's do.
 //!
-//! A stage file's name ends in ten digits. confd's are random; ours are five random digits and five
-//! that follow from them, the destination's name and the kind of file. So a leftover of a killed
-//! process can be told from every file that somebody else made. This module only deals in names, it
-//! never looks at the disk.
+//! The name of a stage file ends in ten digits. confd's digits are random. Ours are five random
+//! digits and five check digits, computed from the random ones, the destination's name and the kind
+//! of file. So a leftover of a killed process can be told from every file that somebody else made.
+//! This module only computes names; it never looks at the disk.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,13 +24,20 @@ const DIGITS: usize = 10;
 /// One more than the largest number of [`RANDOM_DIGITS`] digits.
 pub(crate) const RANDOM_RANGE: u64 = 100_000;
 
-/// What becomes of a stage file that is not renamed.
+/// What begins the name of a journal. It is the same in every folder, so that a journal is found also
+/// when no resource has the destinations any more that it is about.
+const JOURNAL: &[u8] = b"confd-transaction-";
+
+/// What a file with digits in its name is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StageKind {
-    /// It is removed; one that is left behind is a killed process's.
+pub(crate) enum FileKind {
+    /// A stage file that is removed if it is not renamed. One that is left behind belongs to a killed
+    /// process.
     Passing,
-    /// It is kept for a person to read (`-keep-stage-file`) and is never swept.
+    /// A stage file that is kept for a person to read (`-keep-stage-file`). It is never swept.
     Kept,
+    /// The destination as it was before a transaction.
+    Undo,
 }
 
 /// A destination taken apart into its folder and its name.
@@ -63,11 +71,11 @@ impl Place {
         &self.folder
     }
 
-    /// The path of the stage file with this random part (below [`RANDOM_RANGE`]).
+    /// The path of the file of this kind with this random part (below [`RANDOM_RANGE`]).
     ///
     /// The digits replace the last `*` of the name, or follow the name if it has none.
-    pub(crate) fn stage_path(&self, kind: StageKind, random: u64) -> PathBuf {
-        let check = check_number(kind, &self.name, random);
+    pub(crate) fn path(&self, kind: FileKind, random: u64) -> PathBuf {
+        let check = check_number(salt(kind), &self.name, random);
         let (before, after) = self.around_digits();
         let mut name = vec![b'.'];
         name.extend_from_slice(before);
@@ -93,14 +101,9 @@ impl Place {
         }
     }
 
-    /// Whether `digits` are those of a passing stage file of this destination.
-    pub(crate) fn made_passing(&self, digits: &[u8]) -> bool {
-        if digits.len() != DIGITS || !digits.iter().all(u8::is_ascii_digit) {
-            return false;
-        }
-        let number = |digits: &[u8]| digits.iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
-        let (random, check) = digits.split_at(RANDOM_DIGITS);
-        number(check) == check_number(StageKind::Passing, &self.name, number(random))
+    /// Whether `digits` are those of a file of this kind of this destination.
+    pub(crate) fn made(&self, kind: FileKind, digits: &[u8]) -> bool {
+        is_checked(digits, |random| check_number(salt(kind), &self.name, random))
     }
 
     /// Splits the name of a folder's entry into what precedes the digits, the digits, and a rest
@@ -120,14 +123,45 @@ fn tidy(folder: &Path) -> PathBuf {
     if tidied.as_os_str().is_empty() { PathBuf::from(".") } else { tidied }
 }
 
-/// The check digits of a stage file's name, as a number below [`RANDOM_RANGE`].
+/// The path of the journal in this folder with this random part (below [`RANDOM_RANGE`]).
+pub(crate) fn journal_path(folder: &Path, random: u64) -> PathBuf {
+    let check = check_number(JOURNAL, OsStr::new(""), random);
+    let mut name = vec![b'.'];
+    name.extend_from_slice(JOURNAL);
+    name.extend_from_slice(format!("{random:05}{check:05}").as_bytes());
+    folder.join(OsString::from_vec(name))
+}
+
+/// Whether a folder's entry has the name of a journal.
+pub(crate) fn is_journal(entry: &[u8]) -> bool {
+    let digits = entry.strip_prefix(b".").and_then(|name| name.strip_prefix(JOURNAL));
+    digits.is_some_and(|digits| {
+        is_checked(digits, |random| check_number(JOURNAL, OsStr::new(""), random))
+    })
+}
+
+/// Whether these are ten digits of which the last five are the check number of the first five.
+fn is_checked(digits: &[u8], check_of: impl FnOnce(u64) -> u64) -> bool {
+    if digits.len() != DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let number = |digits: &[u8]| digits.iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
+    let (random, check) = digits.split_at(RANDOM_DIGITS);
+    number(check) == check_of(number(random))
+}
+
+fn salt(kind: FileKind) -> &'static [u8] {
+    match kind {
+        FileKind::Passing => b"confd stage file",
+        FileKind::Kept => b"confd kept stage file",
+        FileKind::Undo => b"confd undo file",
+    }
+}
+
+/// The check digits of a file's name, as a number below [`RANDOM_RANGE`].
 ///
-/// They recognise, they do not protect; what matters is that every version gives the same.
-fn check_number(kind: StageKind, name: &OsStr, random: u64) -> u64 {
-    let salt: &[u8] = match kind {
-        StageKind::Passing => b"confd stage file",
-        StageKind::Kept => b"confd kept stage file",
-    };
+/// They only recognise a file, they protect nothing. Every version must compute the same.
+fn check_number(salt: &[u8], name: &OsStr, random: u64) -> u64 {
     let sum = Md5::new()
         .chain_update(salt)
         .chain_update([0])
@@ -148,7 +182,7 @@ mod tests {
 
     /// The stage path with its ten digits shown as `#`.
     fn shape(dest: &str) -> String {
-        let path = place(dest).stage_path(StageKind::Passing, 7);
+        let path = place(dest).path(FileKind::Passing, 7);
         let text = path.to_str().expect("text");
         assert_eq!(text.bytes().filter(u8::is_ascii_digit).count(), DIGITS, "{text}");
         text.replace(|c: char| c.is_ascii_digit(), "#").replace("##########", "#")
@@ -191,34 +225,61 @@ mod tests {
     fn our_own_digits_are_recognised_and_others_are_not() {
         let place = place("/etc/app.conf");
         for random in [0, 1, 99_999] {
-            let path = place.stage_path(StageKind::Passing, random);
+            let path = place.path(FileKind::Passing, random);
             let entry = path.file_name().expect("a name").as_bytes();
             let (before, digits, rest) = Place::split_entry(entry, 0).expect("dot and digits");
             assert_eq!((before, rest), (&b"app.conf"[..], &b""[..]));
-            assert!(place.made_passing(digits));
+            assert!(place.made(FileKind::Passing, digits));
 
             let mut other = digits.to_vec();
             other[9] = if other[9] == b'9' { b'0' } else { other[9] + 1 };
-            assert!(!place.made_passing(&other));
-            assert!(!Place::of(Path::new("/etc/other")).expect("a name").made_passing(digits));
+            assert!(!place.made(FileKind::Passing, &other));
+            assert!(
+                !Place::of(Path::new("/etc/other"))
+                    .expect("a name")
+                    .made(FileKind::Passing, digits)
+            );
         }
         for digits in [&b"123"[..], b"12345x7890", b"+123456789", b""] {
-            assert!(!place.made_passing(digits));
+            assert!(!place.made(FileKind::Passing, digits));
         }
     }
 
     #[test]
     fn a_kept_stage_file_is_not_recognised() {
         let place = place("/etc/app.conf");
-        let path = place.stage_path(StageKind::Kept, 12_345);
+        let path = place.path(FileKind::Kept, 12_345);
         let entry = path.file_name().expect("a name").as_bytes();
         let (_, digits, _) = Place::split_entry(entry, 0).expect("dot and digits");
-        assert!(!place.made_passing(digits));
+        assert!(!place.made(FileKind::Passing, digits));
     }
 
     #[test]
     fn the_check_digits_are_the_same_in_every_version() {
-        let path = place("/etc/nginx/nginx.conf").stage_path(StageKind::Passing, 31_126);
+        let path = place("/etc/nginx/nginx.conf").path(FileKind::Passing, 31_126);
         assert_eq!(path, Path::new("/etc/nginx/.nginx.conf3112689105"));
+    }
+
+    #[test]
+    fn each_kind_of_file_is_recognised_as_its_own_kind_only() {
+        let place = place("/etc/app.conf");
+        for made in [FileKind::Passing, FileKind::Kept, FileKind::Undo] {
+            let path = place.path(made, 4_711);
+            let entry = path.file_name().expect("a name").as_bytes();
+            let (_, digits, _) = Place::split_entry(entry, 0).expect("dot and digits");
+            for kind in [FileKind::Passing, FileKind::Kept, FileKind::Undo] {
+                assert_eq!(place.made(kind, digits), kind == made);
+            }
+            assert!(!is_journal(entry));
+        }
+    }
+
+    #[test]
+    fn a_journal_is_recognised_in_every_folder() {
+        let path = journal_path(Path::new("/etc"), 4_711);
+        assert_eq!(path, Path::new("/etc/.confd-transaction-0471149721"));
+        assert!(is_journal(path.file_name().expect("a name").as_bytes()));
+        assert!(!is_journal(b".confd-transaction-0471149722"));
+        assert!(!is_journal(b".confd-transaction-"));
     }
 }

@@ -18,7 +18,8 @@ use rustix::process::{getegid, geteuid};
 
 use crate::compare::{self, Attributes};
 use crate::error::Error;
-use crate::place::{Place, RANDOM_RANGE, StageKind};
+use crate::place::{FileKind, Place, RANDOM_RANGE};
+use crate::undo::Identity;
 use crate::{Options, Target};
 
 /// The mode of a file that neither exists nor has a mode of its own.
@@ -26,7 +27,7 @@ const DEFAULT_MODE: u32 = 0o644;
 /// The bits of a mode that can be asked for; setuid, setgid and sticky cannot.
 const PERMISSIONS: u32 = 0o777;
 /// How many names are tried before giving up.
-const ATTEMPTS: usize = 10_000;
+pub(crate) const ATTEMPTS: usize = 10_000;
 
 /// One member of a transaction, staged on the disk or known to be in place already. Dropping it
 /// removes its stage file.
@@ -119,6 +120,8 @@ pub(crate) struct StageFile {
     pub(crate) path: PathBuf,
     /// What the file has, which on some file systems is not what it was given.
     pub(crate) attributes: Attributes,
+    /// Which file it is.
+    pub(crate) identity: Identity,
     /// Whether it stays where it is, or has become the destination.
     stays: bool,
     /// Held locked so that a sweep does not take the file for a leftover. Only readable, as
@@ -135,7 +138,7 @@ impl StageFile {
         options: &Options,
     ) -> Result<StageFile, Error> {
         let place = Place::of(&target.dest)?;
-        let kind = if options.keep_stage_file { StageKind::Kept } else { StageKind::Passing };
+        let kind = if options.keep_stage_file { FileKind::Kept } else { FileKind::Passing };
         let (mut stage, mut file) = StageFile::create_empty(&place, kind, wanted)?;
         // All of this while it is empty, so that nobody reads it who may not. The mode first: a
         // file that was given away is not ours to change, unless we have every right of root.
@@ -149,21 +152,20 @@ impl StageFile {
         }
         let given = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
         stage.attributes = Attributes::of(&given);
+        stage.identity = Identity::of(&given);
         Ok(stage)
     }
 
     /// Creates an empty file that only its owner can open, under a name nobody has, locked.
     fn create_empty(
         place: &Place,
-        kind: StageKind,
+        kind: FileKind,
         wanted: &Attributes,
     ) -> Result<(StageFile, File), Error> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            // The keys of each state are fresh, and nothing is hashed: a random number.
-            let random = RandomState::new().build_hasher().finish() % RANDOM_RANGE;
-            let path = place.stage_path(kind, random);
+            let path = place.path(kind, random_part());
             let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
             {
                 Ok(file) => file,
@@ -179,7 +181,9 @@ impl StageFile {
                 Err(TryLockError::WouldBlock) => (None, true),
                 Err(TryLockError::Error(_)) => (None, false),
             };
-            let mut stage = StageFile { path, attributes: *wanted, stays: false, _lock: lock };
+            let identity = Identity::default();
+            let mut stage =
+                StageFile { path, attributes: *wanted, identity, stays: false, _lock: lock };
             let born = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
             // A sweep may have come between the file's birth and its lock: take another name.
             if swept || born.nlink() == 0 {
@@ -208,6 +212,12 @@ impl Drop for StageFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// A random number below [`RANDOM_RANGE`], for a file's name.
+pub(crate) fn random_part() -> u64 {
+    // The keys of each `RandomState` are fresh, so the hash of nothing is a random number.
+    RandomState::new().build_hasher().finish() % RANDOM_RANGE
 }
 
 /// Opens a stage file to hold its lock, or says that another process has it.
@@ -261,7 +271,7 @@ mod tests {
         let place = Place::of(&folder.path().join("a")).expect("a name");
         let wanted = Attributes::regular(0, 0, 0o777);
         let (stage, file) =
-            StageFile::create_empty(&place, StageKind::Passing, &wanted).expect("created");
+            StageFile::create_empty(&place, FileKind::Passing, &wanted).expect("created");
         let born = file.metadata().expect("metadata");
         assert_eq!((born.mode() & 0o7777, born.size()), (0o600, 0));
         assert!(matches!(lock(&stage.path), Err(TryLockError::WouldBlock)));

@@ -182,6 +182,16 @@ pub enum Step<'a> {
         /// The stage file.
         stage: &'a Path,
     },
+    /// A destination was put back as it was, because a transaction replaced only a part of its set.
+    PutBack {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// A destination could not be put back.
+    NotPutBack {
+        /// Why not.
+        error: &'a Error,
+    },
 }
 
 impl Step<'_> {
@@ -207,8 +217,11 @@ impl Step<'_> {
             Step::Noop { .. }
             | Step::StillRunning { .. }
             | Step::ReloadPending { .. }
-            | Step::MarkerStays { .. } => Level::Warning,
-            Step::Unreadable { .. } | Step::Printed { succeeded: false, .. } => Level::Error,
+            | Step::MarkerStays { .. }
+            | Step::PutBack { .. } => Level::Warning,
+            Step::Unreadable { .. }
+            | Step::NotPutBack { .. }
+            | Step::Printed { succeeded: false, .. } => Level::Error,
         }
     }
 }
@@ -270,6 +283,12 @@ impl fmt::Display for Step<'_> {
             Step::Swept { stage } => {
                 write!(f, "Removed the stage file of a killed run: {}", stage.display())
             }
+            Step::PutBack { dest } => write!(
+                f,
+                "Put back {}, because not all files that belong to it were replaced",
+                dest.display()
+            ),
+            Step::NotPutBack { error } => error.fmt(f),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Removing the stage files of processes that were killed.
+//! Removing what killed processes left: stage files, and transactions that were not completed.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -6,18 +6,28 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::place::Place;
+use crate::Options;
+use crate::journal::{Found, recover};
+use crate::place::{FileKind, Place, is_journal};
 use crate::stage::lock;
 use crate::step::{Observer, Step};
 
-/// Removes what earlier runs of this program left beside these destinations when they were killed,
-/// and gives the number of files removed.
+/// Puts back what transactions of killed runs of this program replaced in part in the folders of
+/// these destinations, removes what such runs left beside the destinations, and gives the number of
+/// stage files removed. With `-noop` it does nothing.
 ///
 /// Each distinct folder is read once. A file is removed only if it is a regular file whose name
 /// carries our check digits for one of the destinations, and if no living process holds it. Files
 /// that were to be kept, and those of other programs, Go's confd among them, stay. What cannot be
-/// read or removed is left alone: a deployment into that folder will say what is wrong with it.
-pub fn sweep<'a>(dests: impl IntoIterator<Item = &'a Path>, observer: &dyn Observer) -> usize {
+/// read or removed is left alone: a transaction in that folder will say what is wrong with it.
+pub fn sweep<'a>(
+    dests: impl IntoIterator<Item = &'a Path>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> usize {
+    if options.noop {
+        return 0;
+    }
     let mut folders: HashMap<_, HashSet<Place>> = HashMap::new();
     for place in dests.into_iter().filter_map(|dest| Place::of(dest).ok()) {
         folders.entry(place.folder().to_owned()).or_default().insert(place);
@@ -33,21 +43,49 @@ fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer)
         let (before, after) = place.around_digits();
         by_name.entry(after).or_default().entry(before).or_default().push(place);
     }
-    let is_ours = |entry: &[u8]| {
+    let is_ours = |kind: FileKind, entry: &[u8]| {
         by_name.iter().any(|(&after, by_before)| {
             Place::split_entry(entry, after.len()).is_some_and(|(before, digits, rest)| {
                 rest == after
                     && by_before
                         .get(before)
-                        .is_some_and(|places| places.iter().any(|p| p.made_passing(digits)))
+                        .is_some_and(|places| places.iter().any(|p| p.made(kind, digits)))
             })
         })
     };
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| is_ours(entry.file_name().as_bytes()))
-        .filter(|entry| remove(&entry.path(), observer))
-        .count()
+    let mut stages = Vec::new();
+    let mut undos = Vec::new();
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        if is_journal(name.as_bytes()) {
+            recover(&entry.path(), observer);
+        } else if is_ours(FileKind::Passing, name.as_bytes()) {
+            stages.push(entry.path());
+        } else if is_ours(FileKind::Undo, name.as_bytes()) {
+            undos.push(entry.path());
+        }
+    }
+    if !undos.is_empty() && recover_all(folder, observer) {
+        // An undo file that cannot be removed harms nobody.
+        undos.iter().for_each(|undo| drop(fs::remove_file(undo)));
+    }
+    stages.iter().filter(|stage| remove(stage, observer)).count()
+}
+
+/// Whether no journal is left in the folder that still needs its undo files.
+///
+/// The folder is read once more, because a transaction that began during the first reading has
+/// journals before it has undo files.
+fn recover_all(folder: &Path, observer: &dyn Observer) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let mut journals = entries.map(|entry| match entry {
+        Ok(entry) if is_journal(entry.file_name().as_bytes()) => {
+            recover(&entry.path(), observer) == Found::Recovered
+        }
+        Ok(_) => true,
+        Err(_) => false,
+    });
+    journals.all(|recovered| recovered)
 }
 
 /// Removes a leftover, unless a living process has it or it is not what it seemed.

@@ -3,8 +3,11 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{Observer, Step, Target};
 
@@ -67,6 +70,20 @@ pub(crate) async fn wait_until_async(what: &str, mut condition: impl FnMut() -> 
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
+
+/// Kills this process at the nth call, if the variable [`DIE_AT`] says so.
+pub(crate) fn failpoint() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let Some(nth) = std::env::var(DIE_AT).ok().and_then(|nth| nth.parse().ok()) else { return };
+    if CALLS.fetch_add(1, Ordering::Relaxed) == nth {
+        kill_process(getpid(), Signal::KILL).expect("killed");
+        // The signal may take a moment to arrive.
+        std::thread::park();
+    }
+}
+
+/// The variable that says at which call of [`failpoint`] to die, counted from 0.
+pub(crate) const DIE_AT: &str = "DEPLOY_TEST_DIE_AT";
 
 /// Another world to run a test in.
 pub(crate) enum World {

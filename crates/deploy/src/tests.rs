@@ -2,6 +2,7 @@
 
 mod failures;
 mod reloads;
+mod sets;
 mod steps;
 mod sweeping;
 mod worlds;

@@ -8,10 +8,13 @@ use report::Fingerprint;
 
 use crate::durable::Durable;
 use crate::error::Error;
+use crate::failpoint;
+use crate::journal::Journal;
 use crate::pending::Marker;
 use crate::reload::Reloads;
 use crate::stage::{Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Step};
+use crate::undo::Entry;
 use crate::{Options, Outcome, Target, commit, compare};
 
 /// One file of a transaction.
@@ -49,6 +52,12 @@ impl Transaction {
             .into_iter()
             .map(|Member { target, content }| Staged::new(target, content, options));
         Ok(Transaction { members: staged.collect::<Result<_, _>>()?, options: *options })
+    }
+
+    /// The members, for tests of what a commit is made of.
+    #[cfg(test)]
+    pub(crate) fn members(&self) -> &[Staged] {
+        &self.members
     }
 
     /// The destinations as they were found, in the order of the members, if all of them were in sync
@@ -97,13 +106,11 @@ impl Transaction {
         for change in &changes {
             check(change, &options, observer).await?;
         }
-        for change in changes {
-            let nth = change.nth;
-            let updated = commit(change, &options, observer, durable)?;
+        for (nth, target, marker) in commit(changes, &options, observer, durable)? {
             outcomes[nth] = Outcome::Updated;
-            match updated {
-                (target, Some(marker)) => reloads.add(nth, target, marker, &options),
-                (target, None) => observer.observe(&Step::Updated { dest: &target.dest }),
+            match marker {
+                Some(marker) => reloads.add(nth, target, marker, &options),
+                None => observer.observe(&Step::Updated { dest: &target.dest }),
             }
         }
         reloads.run(observer, &mut outcomes).await?;
@@ -168,25 +175,90 @@ async fn check(change: &Change, options: &Options, observer: &dyn Observer) -> R
     }
 }
 
-/// Puts a member in place. Gives the marker of its reload, if a reload follows.
+/// A member that is in place, and the marker of its reload, if a reload follows.
+type Committed = (usize, Arc<Target>, Option<Marker>);
+
+/// Puts all members in place, in their order, or none of them.
 fn commit(
-    change: Change,
+    mut changes: Vec<Change>,
     options: &Options,
     observer: &dyn Observer,
     durable: &mut Durable,
-) -> Result<(Arc<Target>, Option<Marker>), Error> {
-    let Change { target, content, mut file, .. } = change;
-    observer.observe(&Step::Overwriting { dest: &target.dest });
-    let marker = match target.reload_cmd(options) {
-        Some(_) => Some(Marker::set(&target.dest)?),
-        None => None,
-    };
-    if let Err(error) = commit::commit(&target, &mut file, &content, observer) {
+) -> Result<Vec<Committed>, Error> {
+    if changes.len() > 1 {
+        return commit_together(changes, options, observer, durable);
+    }
+    // One rename is all or nothing by itself.
+    let Some(mut change) = changes.pop() else { return Ok(Vec::new()) };
+    observer.observe(&Step::Overwriting { dest: &change.target.dest });
+    let marker = change.set_marker(options)?;
+    if let Err(error) = change.replace(true, observer) {
         if let Some(marker) = marker {
             marker.withdraw(observer);
         }
         return Err(error);
     }
-    durable.add(file.folder());
-    Ok((target, marker))
+    durable.add(change.file.folder());
+    Ok(vec![(change.nth, change.target, marker)])
+}
+
+/// Puts several members in place with an undo journal.
+fn commit_together(
+    mut changes: Vec<Change>,
+    options: &Options,
+    observer: &dyn Observer,
+    durable: &mut Durable,
+) -> Result<Vec<Committed>, Error> {
+    let mut journal = Journal::begin(changes.iter().map(|change| change.file.folder()))?;
+    let mut committed = Vec::with_capacity(changes.len());
+    match replace_all(&mut journal, &mut changes, &mut committed, options, observer) {
+        Ok(()) => {
+            // The removal of the journal, which is the commit, is synced with the pass.
+            journal.dirty(durable);
+            journal.commit();
+            Ok(committed)
+        }
+        Err(error) => match journal.roll_back(observer) {
+            Ok(()) => Err(error),
+            Err(put_back) => {
+                Err(Error::HalfCommitted { commit: Box::new(error), put_back: Box::new(put_back) })
+            }
+        },
+    }
+}
+
+fn replace_all(
+    journal: &mut Journal,
+    changes: &mut [Change],
+    committed: &mut Vec<Committed>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    for change in &*changes {
+        failpoint();
+        journal.add(Entry::prepare(&change.target, &change.file, options)?);
+    }
+    journal.write()?;
+    for (nth, change) in changes.iter_mut().enumerate() {
+        failpoint();
+        observer.observe(&Step::Overwriting { dest: &change.target.dest });
+        let marker = change.set_marker(options)?;
+        failpoint();
+        change.replace(journal.has_copy(nth), observer)?;
+        committed.push((change.nth, Arc::clone(&change.target), marker));
+    }
+    failpoint();
+    // All renames are on the disk before the journal goes.
+    journal.sync()
+}
+
+impl Change {
+    fn set_marker(&self, options: &Options) -> Result<Option<Marker>, Error> {
+        self.target.reload_cmd(options).map(|_| Marker::set(&self.target.dest)).transpose()
+    }
+
+    fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<(), Error> {
+        let Change { target, file, content, .. } = self;
+        commit::commit(target, file, content, may_write_in_place, observer)
+    }
 }

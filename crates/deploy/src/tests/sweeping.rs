@@ -7,7 +7,7 @@ use crate::sweep;
 use crate::testing::wait_until;
 
 fn sweep_site(site: &Site) -> usize {
-    sweep([site.target.dest.as_path()], &site.steps)
+    sweep([site.target.dest.as_path()], &site.options, &site.steps)
 }
 
 /// Starts this test program once more, to run one of the two parts below for `dest`.
@@ -186,7 +186,7 @@ fn leftovers_of_many_destinations_are_found_in_their_folders() {
     let unrelated = leave_one(&target_in(site.folder.path(), "z"), Options::default());
     let missing = site.path("missing/a");
     let dests = targets.iter().map(|target| target.dest.as_path()).chain([missing.as_path()]);
-    assert_eq!(sweep(dests, &site.steps), targets.len());
+    assert_eq!(sweep(dests, &site.options, &site.steps), targets.len());
     assert_eq!(names_in(&site.path("sub")), [""; 0]);
     assert_eq!(
         site.names(),
