@@ -3,14 +3,14 @@
 use std::{cell::Cell, sync::Arc};
 
 use agent::{Agent, Configuration, Ended, Order};
+use config::options::Layer;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 use world::Host;
 
 use crate::{
-    Exit,
-    config::{self, Config, Flags, Mode},
-    logging,
+    Exit, logging,
+    setup::{self, Config, Mode},
     signals::{Signal, Signals},
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) async fn run(
     mut agent: Agent,
     config: Config,
-    flags: Flags,
+    flags: Layer,
     host: Arc<dyn Host>,
     signals: Signals,
 ) -> Exit {
@@ -49,7 +49,7 @@ pub(crate) async fn run(
 /// Turns signals into orders, for ever.
 async fn give_orders(
     mut config: Config,
-    flags: &Flags,
+    flags: &Layer,
     host: &Arc<dyn Host>,
     mut signals: Signals,
     orders: mpsc::Sender<Order>,
@@ -88,11 +88,11 @@ async fn give_orders(
 /// Reads the configuration again. `None` if it cannot be used; `config` is then as it was.
 async fn reconfigured(
     config: &mut Config,
-    flags: &Flags,
+    flags: &Layer,
     host: &Arc<dyn Host>,
 ) -> Option<Configuration> {
     let mut notices = Vec::new();
-    let loaded = config::load(flags, |name| std::env::var_os(name), &mut notices);
+    let loaded = setup::load(flags, |name| std::env::var_os(name), &mut notices);
     notices.iter().for_each(logging::Notice::log);
     let discovered = match loaded {
         Ok(mut fresh) => fresh.source.discover(host, Some(&config.source)).await.map(|()| fresh),

@@ -1,24 +1,26 @@
-//! The command line: Go's flag syntax in front, clap behind.
+//! The command line, in the syntax of Go's `flag` package.
 //!
-//! Go takes `-x`, `--x`, `-x=v` and `-x v`, gives a switch a value only after `=`, and stops
-//! at the first word that is no flag. clap does not, so [`scan`] checks the words by Go's
-//! rules and rewrites each flag to the one form `--name=value`, from which clap reads the
-//! values. Error texts and exit codes are those of Go's `flag` package, which scripts see.
+//! Go takes `-x`, `--x`, `-x=v` and `-x v`, gives a switch a value only after `=`, and stops at the
+//! first word that is no flag. clap and its like cannot do that, so [`read`] walks over the words
+//! itself, by the table of options. Error texts and exit codes are Go's, which scripts see.
 
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::ffi::OsStrExt,
 };
 
-use clap::{Arg, ArgAction, Command, builder::OsStringValueParser, parser::ValueSource};
-use config::goint;
+use config::{
+    goint,
+    options::{Kind, Layer, Spec, Value},
+};
 
-use crate::settings::{self, Kind, SETTINGS, Setting, Value};
+use crate::options::{self, OPTIONS, VERSION};
 
 /// What a command line asks for.
+#[derive(Debug, PartialEq)]
 pub(crate) enum Request {
-    /// To run, with these flags in the order of the settings' table.
-    Run(Vec<(&'static Setting, Value)>),
+    /// To run, with these values.
+    Run(Layer),
     /// The usage text.
     Help,
     /// The version.
@@ -30,130 +32,86 @@ pub(crate) enum Request {
 /// # Errors
 /// The line Go's `flag` package prints before the usage text; the exit code is then 2.
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
-    let Some(words) = scan(words.into_iter())? else { return Ok(Request::Help) };
-    let matches = command().try_get_matches_from(words).map_err(|error| error.to_string())?;
-    let typed = |setting: &Setting| {
-        let name = setting.flag;
-        Some(match setting.kind {
-            Kind::Switch => Value::Switch(*matches.get_one(name)?),
-            Kind::Number(_) => Value::Number(*matches.get_one(name)?),
-            Kind::Text(_) => Value::Text(matches.get_one::<OsString>(name)?.clone()),
-            Kind::List => Value::List(matches.get_many::<OsString>(name)?.cloned().collect()),
-        })
-    };
-    let given = SETTINGS
-        .iter()
-        .filter(|setting| matches.value_source(setting.flag) == Some(ValueSource::CommandLine))
-        .filter_map(|setting| Some((setting, typed(setting)?)))
-        .collect::<Vec<_>>();
-    let version = |(setting, value): &(&Setting, Value)| {
-        setting.flag == "version" && *value == Value::Switch(true)
-    };
-    Ok(if given.iter().any(version) { Request::Version } else { Request::Run(given) })
+    let mut words = words.into_iter();
+    let mut given = Layer::default();
+    while let Some(word) = words.next() {
+        let Some(body) = body(&word)? else { break };
+        let (name, value) = match body.iter().position(|&byte| byte == b'=') {
+            Some(at) => (&body[..at], Some(OsStr::from_bytes(&body[at + 1..]).to_os_string())),
+            None => (body, None),
+        };
+        let Some(option) = std::str::from_utf8(name).ok().and_then(options::find) else {
+            if matches!(name, b"h" | b"help") {
+                return Ok(Request::Help);
+            }
+            let name = OsStr::from_bytes(name).display();
+            return Err(format!("flag provided but not defined: -{name}"));
+        };
+        let value = match (option.kind, value) {
+            (Kind::Switch, None) => Value::Switch(true),
+            (_, Some(value)) => typed(option, value)?,
+            (_, None) => {
+                let missing = || format!("flag needs an argument: -{}", option.name);
+                typed(option, words.next().ok_or_else(missing)?)?
+            }
+        };
+        given.set(option, value);
+    }
+    let version = given.get(&VERSION.spec()) == Some(&Value::Switch(true));
+    Ok(if version { Request::Version } else { Request::Run(given) })
 }
 
-/// The flags as clap knows them, made from the table of settings.
-fn command() -> Command {
-    let flags = SETTINGS.iter().map(|setting| {
-        let flag = Arg::new(setting.flag).long(setting.flag).help(setting.help);
-        match setting.kind {
-            Kind::Switch => flag.action(ArgAction::Set).value_parser(clap::value_parser!(bool)),
-            Kind::Number(_) => flag.action(ArgAction::Set).value_parser(clap::value_parser!(i64)),
-            Kind::Text(_) => flag.action(ArgAction::Set).value_parser(OsStringValueParser::new()),
-            Kind::List => flag.action(ArgAction::Append).value_parser(OsStringValueParser::new()),
+/// What stands behind the dashes of a flag. `None` ends the flags.
+fn body(word: &OsStr) -> Result<Option<&[u8]>, String> {
+    let bytes = word.as_bytes();
+    let body = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"));
+    match body {
+        // A word that is no flag, a lone `-`, or the `--` that ends the flags.
+        None | Some([]) => Ok(None),
+        Some([b'-' | b'=', ..]) => Err(format!("bad flag syntax: {}", word.display())),
+        body => Ok(body),
+    }
+}
+
+/// The value that `text` is for `option`.
+fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
+    let quoted = || format!("{:?}", text.to_string_lossy());
+    let name = option.name;
+    match option.kind {
+        Kind::Switch => {
+            text.to_str().and_then(boolean).map(Value::Switch).ok_or_else(|| {
+                format!("invalid boolean value {} for -{name}: parse error", quoted())
+            })
         }
-    });
-    Command::new("confd")
-        .no_binary_name(true)
-        .args_override_self(true)
-        .disable_help_flag(true)
-        .args(flags)
+        Kind::Number(_) => {
+            let number = text.to_str().map_or(Err(goint::Fault::Syntax), goint::signed);
+            number.map(Value::Number).map_err(|fault| {
+                let fault = match fault {
+                    goint::Fault::Syntax => "parse error",
+                    goint::Fault::Range => "value out of range",
+                };
+                format!("invalid value {} for flag -{name}: {fault}", quoted())
+            })
+        }
+        Kind::Text(_) => Ok(Value::Text(text)),
+        Kind::List => Ok(Value::List(vec![text])),
+    }
 }
 
 /// The usage text in the layout of Go's `flag` package, for a program invoked as `name`.
 pub(crate) fn usage(name: &OsStr) -> String {
     let mut text = format!("Usage of {}:\n", name.display());
-    for flag in command().get_arguments() {
-        let name = flag.get_id().as_str();
-        let Some(setting) = settings::find(name) else { continue };
-        let (word, default) = match setting.kind {
+    for Spec { name, kind, help, .. } in OPTIONS {
+        let (word, default) = match kind {
             Kind::Switch => ("", String::new()),
             Kind::Number(number) => (" int", format!(" (default {number})")),
             Kind::Text("") => (" string", String::new()),
             Kind::Text(default) => (" string", format!(" (default {default:?})")),
             Kind::List => (" value", String::new()),
         };
-        let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
         text += &format!("  -{name}{word}\n    \t{help}{default}\n");
     }
     text
-}
-
-/// Checks `words` by Go's rules and rewrites every flag to `--name=value`; `None` asks for help.
-fn scan(mut words: impl Iterator<Item = OsString>) -> Result<Option<Vec<OsString>>, String> {
-    let mut rewritten = Vec::new();
-    while let Some(word) = words.next() {
-        let bytes = word.as_bytes();
-        let Some(body) = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-")) else {
-            break;
-        };
-        if body.is_empty() {
-            break; // a lone `-`, or the `--` that ends the flags
-        }
-        if matches!(body[0], b'-' | b'=') {
-            return Err(format!("bad flag syntax: {}", word.display()));
-        }
-        let (name, value) = match body.iter().position(|&byte| byte == b'=') {
-            Some(at) => (&body[..at], Some(OsStr::from_bytes(&body[at + 1..]).to_os_string())),
-            None => (body, None),
-        };
-        let Some(setting) = std::str::from_utf8(name).ok().and_then(settings::find) else {
-            if matches!(name, b"h" | b"help") {
-                return Ok(None);
-            }
-            return Err(format!(
-                "flag provided but not defined: -{}",
-                OsStr::from_bytes(name).display()
-            ));
-        };
-        let name = setting.flag;
-        let value = match (setting.kind, value) {
-            (Kind::Switch, None) => "true".into(),
-            (Kind::Switch, Some(value)) => match value.to_str().and_then(boolean) {
-                Some(on) => on.to_string().into(),
-                None => {
-                    return Err(format!(
-                        "invalid boolean value {} for -{name}: parse error",
-                        quoted(&value)
-                    ));
-                }
-            },
-            (_, None) => words.next().ok_or_else(|| format!("flag needs an argument: -{name}"))?,
-            (_, Some(value)) => value,
-        };
-        let value = match setting.kind {
-            Kind::Number(_) => {
-                match value.to_str().map_or(Err(goint::Fault::Syntax), goint::signed) {
-                    Ok(number) => number.to_string().into(),
-                    Err(fault) => {
-                        let fault = match fault {
-                            goint::Fault::Syntax => "parse error",
-                            goint::Fault::Range => "value out of range",
-                        };
-                        return Err(format!(
-                            "invalid value {} for flag -{name}: {fault}",
-                            quoted(&value)
-                        ));
-                    }
-                }
-            }
-            _ => value,
-        };
-        let mut flag = format!("--{name}=").into_bytes();
-        flag.extend_from_slice(value.as_bytes());
-        rewritten.push(OsString::from_vec(flag));
-    }
-    Ok(Some(rewritten))
 }
 
 /// Go's twelve spellings of a boolean.
@@ -165,54 +123,56 @@ pub(crate) fn boolean(value: &str) -> Option<bool> {
     }
 }
 
-fn quoted(value: &OsStr) -> String {
-    format!("{:?}", value.to_string_lossy())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use config::options::Given;
 
-    fn scanned(words: &[&str]) -> Result<Vec<String>, String> {
-        let words = scan(words.iter().map(OsString::from))?.ok_or("help")?;
-        Ok(words.into_iter().map(|word| word.into_string().unwrap()).collect())
+    use super::*;
+    use crate::options::{FILE, INTERVAL, NODE, NOOP, ONETIME, PREFIX};
+
+    /// What a run with these words is given, or the error; "help" and "version" are errors too.
+    fn given(words: &[&str]) -> Result<Given, String> {
+        match read(words.iter().map(OsString::from))? {
+            Request::Run(given) => Ok(Given::new(vec![given])),
+            Request::Help => Err("help".to_owned()),
+            Request::Version => Err("version".to_owned()),
+        }
+    }
+
+    fn get<T: config::options::Read>(words: &[&str], option: &config::options::Opt<T>) -> T {
+        given(words).unwrap().get(option).unwrap()
     }
 
     #[test]
     fn one_dash_and_two_are_the_same_with_and_without_equals() {
-        let form = Ok(vec!["--node=a".to_owned()]);
         for words in [&["-node", "a"][..], &["--node", "a"], &["-node=a"], &["--node=a"]] {
-            assert_eq!(scanned(words), form);
+            assert_eq!(get(words, &NODE), ["a"]);
         }
     }
 
     #[test]
     fn a_switch_takes_a_value_only_after_equals() {
-        assert_eq!(scanned(&["-onetime", "true", "-version"]).unwrap(), ["--onetime=true"]);
-        assert_eq!(
-            scanned(&["-onetime=F", "-noop=1"]).unwrap(),
-            ["--onetime=false", "--noop=true"]
-        );
-        assert_eq!(
-            scanned(&["-onetime=maybe"]).unwrap_err(),
-            "invalid boolean value \"maybe\" for -onetime: parse error"
-        );
-        assert_eq!(
-            scanned(&["-onetime="]).unwrap_err(),
-            "invalid boolean value \"\" for -onetime: parse error"
-        );
+        let words = ["-onetime", "true", "-version"];
+        assert!(get(&words, &ONETIME));
+        let words = ["-onetime=F", "-noop=1"];
+        assert_eq!((get(&words, &ONETIME), get(&words, &NOOP)), (false, true));
+        for (word, value) in [("-onetime=maybe", "maybe"), ("-onetime=", "")] {
+            let error = format!("invalid boolean value {value:?} for -onetime: parse error");
+            assert_eq!(given(&[word]).unwrap_err(), error);
+        }
     }
 
     #[test]
     fn parsing_ends_at_the_first_word_that_is_no_flag() {
         for end in ["x", "-", "--", ""] {
-            assert_eq!(scanned(&["-noop", end, "-nosuch"]).unwrap(), ["--noop=true"], "{end:?}");
+            assert!(get(&["-noop", end, "-nosuch"], &NOOP), "{end:?}");
         }
     }
 
     #[test]
     fn values_may_begin_with_a_dash_or_be_empty() {
-        assert_eq!(scanned(&["-prefix", "-x", "-node", ""]).unwrap(), ["--prefix=-x", "--node="]);
+        let words = ["-prefix", "-x", "-node", ""];
+        assert_eq!((get(&words, &PREFIX), get(&words, &NODE)), (b"-x".to_vec(), vec!["".into()]));
     }
 
     #[test]
@@ -231,9 +191,11 @@ mod tests {
             (&["-h"], "help"),
             (&["--help"], "help"),
             (&["-h=1"], "help"),
+            (&["-version"], "version"),
         ] {
-            assert_eq!(scanned(words).unwrap_err(), error);
+            assert_eq!(given(words).unwrap_err(), error);
         }
+        assert!(given(&["-version", "-version=false"]).is_ok());
     }
 
     #[test]
@@ -247,23 +209,16 @@ mod tests {
             ("1_000", 1000),
             ("-5", -5),
         ] {
-            assert_eq!(scanned(&["-interval", text]).unwrap(), [format!("--interval={number}")]);
+            assert_eq!(get(&["-interval", text], &INTERVAL), number);
         }
     }
 
     #[test]
     fn scalars_keep_the_last_value_and_lists_all() {
-        let Ok(Request::Run(given)) =
-            read(["-prefix=a", "-node=1", "-prefix=b", "-node=2,3", "-node="].map(OsString::from))
-        else {
-            panic!("not a run")
-        };
-        let value = |flag: &str| {
-            given.iter().find(|(setting, _)| setting.flag == flag).map(|(_, value)| value.clone())
-        };
-        assert_eq!(value("prefix"), Some(Value::Text("b".into())));
-        assert_eq!(value("node"), Some(Value::List(vec!["1".into(), "2,3".into(), "".into()])));
-        assert_eq!(value("interval"), None);
+        let words = ["-prefix=a", "-node=1", "-prefix=b", "-node=2,3", "-node="];
+        assert_eq!(get(&words, &PREFIX), b"b");
+        assert_eq!(get(&words, &NODE), ["1", "2,3", ""]);
+        assert_eq!((get(&words, &INTERVAL), get(&words, &FILE)), (600, Vec::new()));
     }
 
     #[test]

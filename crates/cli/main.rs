@@ -3,12 +3,11 @@
 //! This is the only place that reads the arguments and the environment, prints, and ends the
 //! process. Everything it decides is handed down; nothing below asks for it.
 
-mod config;
 mod daemon;
 mod flags;
 mod logging;
-mod merged;
-mod settings;
+mod options;
+mod setup;
 mod signals;
 mod source;
 mod srv;
@@ -22,14 +21,15 @@ use std::{
 
 use agent::{Agent, Failed};
 use anyhow::Context as _;
+use config::options::Layer;
 use tokio::runtime::Runtime;
 use tracing::info;
 use world::Host;
 
 use crate::{
-    config::{Config, Flags, Mode},
     flags::Request,
     logging::{Level, Notice},
+    setup::{Config, Mode},
     signals::Signals,
 };
 
@@ -90,9 +90,9 @@ fn version() -> String {
     )
 }
 
-fn run(flags: Flags, program: &OsString) -> Exit {
+fn run(flags: Layer, program: &OsString) -> Exit {
     let mut notices = Vec::new();
-    let config = config::load(&flags, |name| std::env::var_os(name), &mut notices);
+    let config = setup::load(&flags, |name| std::env::var_os(name), &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());
     logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));
@@ -125,7 +125,7 @@ fn runtime() -> std::io::Result<Runtime> {
 
 async fn start(
     mut config: Config,
-    flags: Flags,
+    flags: Layer,
     host: Arc<dyn Host>,
     mut signals: Signals,
 ) -> anyhow::Result<Exit> {

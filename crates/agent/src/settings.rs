@@ -21,6 +21,10 @@ pub struct Settings {
     pub sync_only: bool,
     /// Leave stage files behind.
     pub keep_stage_file: bool,
+    /// How long a check command may take where its resource does not say; `None` is for ever.
+    pub check_timeout: Option<Duration>,
+    /// How long a reload command may take where its resource does not say; `None` is for ever.
+    pub reload_timeout: Option<Duration>,
 }
 
 impl Settings {

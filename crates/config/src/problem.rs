@@ -11,6 +11,14 @@ pub struct Problem {
     pub excerpt: Excerpt,
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Problem {}
+
 impl From<String> for Problem {
     fn from(text: String) -> Self {
         Self { text, excerpt: Excerpt::default() }

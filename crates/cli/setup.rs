@@ -1,0 +1,302 @@
+//! From what was given to what is meant: flags, environment, confd.toml and defaults become
+//! one [`Config`].
+//!
+//! A flag wins over the environment, the environment over confd.toml, confd.toml over the
+//! default, as confd's documentation has always said. confd 0.16 did the reverse (its file
+//! wins over flags); `-config-precedence file` brings that order back.
+
+use std::{ffi::OsString, fmt, path::Path, time::Duration};
+
+use agent::{Pace, Schedule};
+use anyhow::{anyhow, bail};
+use config::{
+    confd_toml,
+    options::{Given, Layer, Opt},
+};
+
+use crate::{
+    logging::{Level, Notice},
+    options::{self, OPTIONS},
+    source::Source,
+    stores,
+};
+
+/// Everything a run needs to know.
+pub(crate) struct Config {
+    /// The least severe level that is logged.
+    pub(crate) level: Level,
+    /// Where the keys come from.
+    pub(crate) source: Source,
+    /// What is done with them.
+    pub(crate) settings: agent::Settings,
+    /// In which mode.
+    pub(crate) mode: Mode,
+    /// When, in the modes that go on.
+    pub(crate) schedule: Schedule,
+}
+
+/// When resources are processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Once.
+    Onetime,
+    /// Every interval.
+    Interval,
+    /// Whenever the backend says that something has changed.
+    Watch,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Onetime => "onetime",
+            Mode::Interval => "interval",
+            Mode::Watch => "watch",
+        })
+    }
+}
+
+/// Merges `flags`, the environment (looked up through `env`) and the configuration file.
+///
+/// # Errors
+/// The configuration file cannot be read or understood, or a value is not valid. A file that
+/// does not exist is no error.
+pub(crate) fn load(
+    flags: &Layer,
+    env: impl Fn(&str) -> Option<OsString>,
+    notices: &mut Vec<Notice>,
+) -> anyhow::Result<Config> {
+    let path = Given::new(vec![flags.clone()]).get(&options::CONFIG_FILE)?;
+    let file = confd_toml::read(&path, OPTIONS)?;
+    notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
+    let (flags, file) = (flags.clone(), file.values);
+    let precedence = Given::new(vec![flags.clone(), file.clone()]);
+    let file_wins = match precedence.get(&options::CONFIG_PRECEDENCE)?.as_str() {
+        "file" => true,
+        "flags" => false,
+        word => bail!("config-precedence is \"flags\" or \"file\", not {word:?}"),
+    };
+    if !file_wins {
+        note_overrides(&flags, &file, &path, notices);
+    }
+    let variables = Layer::of_environment(OPTIONS, &env);
+    let layers =
+        if file_wins { vec![file, flags, variables] } else { vec![flags, variables, file] };
+    let mut given = Given::new(layers).with_variables(stores::VARIABLES, env);
+    // In confd 0.16 the environment counts where flags and file give nothing or an empty text.
+    given.fill_empty = file_wins;
+    Config::new(&given, notices)
+}
+
+impl Config {
+    /// What the options mean.
+    fn new(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Self> {
+        let level = match given.get(&options::LOG_LEVEL)?.as_str() {
+            "" => Level::Info,
+            name => Level::named(name).ok_or_else(|| anyhow!("not a valid level: {name:?}"))?,
+        };
+        let mode = match (given.get(&options::ONETIME)?, given.get(&options::WATCH)?) {
+            (true, _) => Mode::Onetime,
+            (false, true) => Mode::Watch,
+            (false, false) => Mode::Interval,
+        };
+        let settings = agent::Settings {
+            confdir: given.get(&options::CONFDIR)?,
+            prefix: given.get(&options::PREFIX)?.into(),
+            noop: given.get(&options::NOOP)?,
+            sync_only: given.get(&options::SYNC_ONLY)?,
+            keep_stage_file: given.get(&options::KEEP_STAGE_FILE)?,
+            check_timeout: limit(given, &options::CHECK_CMD_TIMEOUT, mode)?,
+            reload_timeout: limit(given, &options::RELOAD_CMD_TIMEOUT, mode)?,
+        };
+        let schedule = Schedule {
+            interval: interval(given, mode, notices)?,
+            pace: Pace {
+                debounce: given.get(&options::DEBOUNCE)?,
+                splay: given.get(&options::SPLAY)?,
+            },
+            reconcile: given.get(&options::RECONCILE)?,
+            shutdown_timeout: given.get(&options::SHUTDOWN_TIMEOUT)?,
+        };
+        let source = stores::source(given, notices)?;
+        Ok(Config { level, source, settings, mode, schedule })
+    }
+}
+
+/// How long a command may take where its resource does not say it; `None` is without a limit.
+fn limit(
+    given: &Given,
+    option: &Opt<Option<Duration>>,
+    mode: Mode,
+) -> anyhow::Result<Option<Duration>> {
+    /// A daemon has a limit unless told otherwise: a command that hangs would hold up its resource
+    /// for ever.
+    const OF_A_DAEMON: Duration = Duration::from_secs(60);
+
+    let limit = given.get(option)?.or((mode != Mode::Onetime).then_some(OF_A_DAEMON));
+    Ok(limit.filter(|limit| !limit.is_zero()))
+}
+
+fn interval(given: &Given, mode: Mode, notices: &mut Vec<Notice>) -> anyhow::Result<Duration> {
+    let seconds = given.get(&options::INTERVAL)?;
+    let positive = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0);
+    Ok(Duration::from_secs(positive.unwrap_or_else(|| {
+        if mode != Mode::Onetime {
+            notices.push(Notice::Warning(format!(
+                "interval {seconds} is too short: 1 second is used"
+            )));
+        }
+        1
+    })))
+}
+
+fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<Notice>) {
+    for option in OPTIONS {
+        let (Some(flag), Some(key), Some(file)) = (flags.get(option), option.key, file.get(option))
+        else {
+            continue;
+        };
+        if flag != file {
+            let name = option.name;
+            notices.push(Notice::Info(format!(
+                "flag -{name} overrides {key:?} of {}",
+                path.display()
+            )));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use config::options::Value;
+
+    use super::*;
+    use crate::flags::{self, Request};
+
+    /// A configuration from flags as they are typed and the text of a confd.toml.
+    fn loaded(flags: &[&str], file: &str) -> (anyhow::Result<Config>, Vec<Notice>) {
+        loaded_in(flags, file, |_| None)
+    }
+
+    /// The same, in an environment.
+    fn loaded_in(
+        flags: &[&str],
+        file: &str,
+        env: impl Fn(&str) -> Option<OsString>,
+    ) -> (anyhow::Result<Config>, Vec<Notice>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("confd.toml");
+        fs::write(&path, file).unwrap();
+        let Ok(Request::Run(mut flags)) = flags::read(flags.iter().map(OsString::from)) else {
+            panic!("{flags:?} is not a run")
+        };
+        flags.set(&options::CONFIG_FILE.spec(), Value::Text(path.into()));
+        let mut notices = Vec::new();
+        let config = load(&flags, env, &mut notices);
+        (config, notices)
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_says_so() {
+        let (config, notices) = loaded(
+            &["-backend=env", "-interval=5"],
+            "backend = 'file'\ninterval = 7\nnoop = true\n",
+        );
+        let config = config.unwrap();
+        assert_eq!(config.source, Source::Env);
+        assert_eq!(config.schedule.interval, Duration::from_secs(5));
+        assert!(config.settings.noop);
+        assert_eq!(notices.len(), 2);
+        assert!(
+            matches!(&notices[1], Notice::Info(line) if line.starts_with("flag -interval overrides \"interval\" of "))
+        );
+    }
+
+    #[test]
+    fn the_order_of_0_16_can_be_had() {
+        for (flag, file) in
+            [(Some("-config-precedence=file"), ""), (None, "config_precedence = 'file'\n")]
+        {
+            let flags: Vec<_> =
+                ["-backend=env", "-noop", "-file=a"].into_iter().chain(flag).collect();
+            let (config, notices) =
+                loaded(&flags, &format!("{file}backend = 'file'\nnoop = false\nfile = []\n"));
+            let config = config.unwrap();
+            assert_eq!(config.source, Source::File { files: vec![], filter: b"*".to_vec() });
+            assert!(!config.settings.noop);
+            assert_eq!(notices, []);
+        }
+    }
+
+    #[test]
+    fn the_environment_stands_between_flag_and_file() {
+        let certificate = |flags: &[&str], file: &str, variable: &str| {
+            let flags = [&["-backend=etcd", "-client-key=k"], flags].concat();
+            let set = |name: &str| (name == "CONFD_CLIENT_CERT").then(|| variable.into());
+            let source = loaded_in(&flags, file, set).0.unwrap().source;
+            let Source::Etcd { options, .. } = source else { panic!("{source:?}") };
+            options.tls.certificate.unwrap().display().to_string()
+        };
+        let file = "client_cert = 'file'\n";
+        assert_eq!(certificate(&[], file, "variable"), "variable");
+        assert_eq!(certificate(&["-client-cert=flag"], file, "variable"), "flag");
+        assert_eq!(certificate(&[], file, ""), "file");
+        // As in confd 0.16.
+        let file = format!("config_precedence = 'file'\n{file}");
+        assert_eq!(certificate(&["-client-cert=flag"], &file, "variable"), "file");
+        let empty = "config_precedence = 'file'\nclient_cert = ''\n";
+        assert_eq!(certificate(&["-client-cert="], empty, "variable"), "variable");
+    }
+
+    #[test]
+    fn warnings_of_the_file_come_first() {
+        let (_, notices) = loaded(&["-backend=env"], "backend = 'file'\nzzz = 1\n");
+        assert!(matches!(&notices[..], [Notice::Warning(_), Notice::Info(_)]), "{notices:?}");
+    }
+
+    #[test]
+    fn bad_values_are_errors() {
+        for (flags, error) in [
+            (&["-backend=nosuch"][..], "Invalid backend"),
+            (&["-backend=ENV"], "Invalid backend"),
+            (&["-backend=env", "-log-level=bogus"], "not a valid level: \"bogus\""),
+            (
+                &["-config-precedence=nobody"],
+                "config-precedence is \"flags\" or \"file\", not \"nobody\"",
+            ),
+        ] {
+            let (config, _) = loaded(flags, "");
+            assert_eq!(config.err().unwrap().to_string(), error);
+        }
+        let (config, _) = loaded(&[], "interval = '5'\n");
+        let error = config.err().unwrap().to_string();
+        let start = "toml: line 1 (last key \"interval\"): incompatible types";
+        assert!(error.starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn an_interval_below_a_second_is_a_second() {
+        let (config, notices) = loaded(&["-backend=env", "-interval=0"], "");
+        assert_eq!(config.unwrap().schedule.interval, Duration::from_secs(1));
+        assert!(matches!(&notices[..], [Notice::Warning(_)]));
+    }
+
+    #[test]
+    fn commands_of_a_daemon_have_a_limit_and_those_of_a_single_run_none() {
+        let limits = |flags: &[&str], file: &str| {
+            let flags = [&["-backend=env"], flags].concat();
+            let settings = loaded(&flags, file).0.unwrap().settings;
+            let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs());
+            (seconds(settings.check_timeout), seconds(settings.reload_timeout))
+        };
+        assert_eq!(limits(&["-onetime"], ""), (None, None));
+        assert_eq!(limits(&[], ""), (Some(60), Some(60)));
+        assert_eq!(limits(&["-watch"], ""), (Some(60), Some(60)));
+        let file = "check_cmd_timeout = '1m30s'\nreload_cmd_timeout = '0'\n";
+        assert_eq!(limits(&["-watch"], file), (Some(90), None));
+        let flags = ["-onetime", "-check-cmd-timeout=5s", "-reload-cmd-timeout=7s"];
+        assert_eq!(limits(&flags, ""), (Some(5), Some(7)));
+    }
+}

@@ -1,0 +1,169 @@
+//! Reads `confd.toml`, whose keys are described by tables of options.
+
+use std::{ffi::OsString, fs, io, path::Path};
+
+use report::{did_you_mean_spelled, errno_text};
+
+use crate::{
+    document::{Document, Section, Unknown},
+    options::{Kind, Layer, Spec, Value},
+    problem::Problem,
+};
+
+/// What `confd.toml` says.
+#[derive(Debug, Default)]
+pub struct ConfdToml {
+    /// The values that it gives.
+    pub values: Layer,
+    /// What is probably not meant as it is written. No line of the file is shown: it may hold a
+    /// password.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the file `path`, which can set `options`. A file that does not exist gives nothing.
+///
+/// # Errors
+/// The file cannot be read, is no TOML, or a value has another type than its option.
+pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ConfdToml::default()),
+        Err(error) => {
+            let folder = error.kind() == io::ErrorKind::IsADirectory;
+            let operation = if folder { "read" } else { "open" };
+            return Err(format!("{operation} {}: {}", path.display(), errno_text(&error)).into());
+        }
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        format!("{}: not a TOML file, which has to be UTF-8: {error}", path.display())
+    })?;
+    let mut read = ConfdToml::default();
+    let document = Document::parse(text).map_err(|error| error.to_string())?;
+    let root = document.root();
+    for option in options {
+        let Some(key) = option.key else { continue };
+        let value = value(&root, key, option.kind).map_err(|error| error.to_string())?;
+        if let Some(value) = value {
+            read.values.set(option, value);
+        }
+    }
+    if root.line("template").is_some() {
+        read.warnings.push(
+            format!(
+                "{} is a template resource, not a configuration file: it sets nothing here, and \
+                 resources are taken from -confdir",
+                path.display()
+            )
+            .into(),
+        );
+        return Ok(read);
+    }
+    let unknown = root.unknown().into_iter().map(|Unknown { key, line, .. }| {
+        let hint = near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}"));
+        format!("{}:{line}: unknown key {key:?}{hint}", path.display()).into()
+    });
+    read.warnings.extend(unknown);
+    Ok(read)
+}
+
+fn value(
+    root: &Section<'_, '_>,
+    key: &str,
+    kind: Kind,
+) -> Result<Option<Value>, crate::document::Error> {
+    Ok(match kind {
+        Kind::Switch => root.boolean(key)?.map(Value::Switch),
+        Kind::Number(_) => root.integer(key)?.map(Value::Number),
+        Kind::Text(_) => root.string(key)?.map(|text| Value::Text(text.into())),
+        Kind::List => root
+            .strings(key)?
+            .map(|list| Value::List(list.into_iter().map(OsString::from).collect())),
+    })
+}
+
+/// The keys of confd.toml that were probably meant by `key`, which is none. A flag's name counts as
+/// a spelling of its key, and `-` and `_` do not count.
+fn near_keys(key: &str, options: &[Spec]) -> Option<String> {
+    let folded = |text: &str| text.replace(['-', '_'], "");
+    let keys = options.iter().filter_map(|option| Some((option.name, option.key?)));
+    let known = keys.flat_map(|(flag, key)| [(folded(flag), key), (folded(key), key)]);
+    did_you_mean_spelled(&folded(key), known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Given, Opt};
+
+    crate::options! {
+        /// The options of the tests.
+        const OPTIONS;
+        const NOOP: Opt<bool> = switch("noop", "change nothing").key("noop");
+        const LOG_LEVEL: Opt<String> = text("log-level", "", "level").key("log-level");
+        const INTERVAL: Opt<i64> = number("interval", 600, "seconds").key("interval");
+        const NODE: Opt<Vec<OsString>> = list("node", "node").key("nodes");
+    }
+
+    fn read_text(text: &str) -> Result<(Given, Vec<String>), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("confd.toml");
+        fs::write(&path, text).unwrap();
+        let read = read(&path, OPTIONS).map_err(|problem| problem.text)?;
+        let without_folder = |problem: Problem| {
+            assert!(problem.excerpt.is_empty());
+            problem.text.replace(&format!("{}/", folder.path().display()), "")
+        };
+        let warnings = read.warnings.into_iter().map(without_folder).collect();
+        Ok((Given::new(vec![read.values]), warnings))
+    }
+
+    fn get<T: crate::options::Read>(given: &Given, option: &Opt<T>) -> T {
+        given.get(option).unwrap()
+    }
+
+    #[test]
+    fn each_key_sets_its_option() {
+        let text = "NoOp = true\nlog-level = 'debug'\ninterval = 7\nnodes = ['a', 'b']\n";
+        let (given, warnings) = read_text(text).unwrap();
+        assert!(get(&given, &NOOP));
+        assert_eq!(get(&given, &LOG_LEVEL), "debug");
+        assert_eq!(get(&given, &INTERVAL), 7);
+        assert_eq!(get(&given, &NODE), ["a", "b"]);
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_line_and_the_nearest() {
+        let (_, warnings) = read_text("noop = true\nlog_level = 'debug'\nzzz = 1\n").unwrap();
+        assert_eq!(
+            warnings,
+            [
+                "confd.toml:2: unknown key \"log_level\", did you mean \"log-level\"?",
+                "confd.toml:3: unknown key \"zzz\""
+            ]
+        );
+    }
+
+    #[test]
+    fn a_resource_as_configuration_file_is_told_once() {
+        let (_, warnings) = read_text("[template]\nsrc = 'a'\n[other]\nx = 1\n").unwrap();
+        assert!(matches!(&warnings[..], [line] if line.contains("is a template resource")));
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error() {
+        let error = read_text("interval = '5'\n").unwrap_err();
+        let start = "toml: line 1 (last key \"interval\"): incompatible types";
+        assert!(error.starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_none_and_a_folder_an_error() {
+        let read = |path: &str| {
+            read(Path::new(path), OPTIONS).map(|read| read.values).map_err(|problem| problem.text)
+        };
+        assert_eq!(read("/nonexistent/confd.toml"), Ok(Layer::default()));
+        assert_eq!(read("/tmp"), Err("read /tmp: is a directory".into()));
+        assert_eq!(read("/dev/null/x"), Err("open /dev/null/x: not a directory".into()));
+    }
+}

@@ -1,0 +1,214 @@
+//! Options as data: what each is called, its type, its default, and how it is read.
+//!
+//! An option is a constant, such as `INTERVAL: Opt<i64>`, which is described once. [`options!`] makes
+//! the constants and, from the same lines, the table of their descriptions ([`Spec`]). Flags, the
+//! usage text, the readers of `confd.toml` and of the environment and the hints for misspelt keys are
+//! all made from tables. Code reads a value through the constant, [`Given::get`], and gets the
+//! constant's type: a misspelt option name does not compile, and neither does a wrong type.
+//!
+//! A source of keys can keep the table of its own options in its own crate; whoever makes the flags
+//! puts the tables together.
+//!
+//! Nothing here reads arguments, files or the environment: [`Layer`] takes what was read from them.
+
+mod given;
+mod types;
+
+use std::{ffi::OsString, marker::PhantomData};
+
+pub use given::{Given, Layer, Variable};
+pub use types::{Invalid, Read};
+
+/// The description of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spec {
+    /// The name: the flag without its dash. No two options have the same.
+    pub name: &'static str,
+    /// The key in `confd.toml`, or `None` where the file cannot set the option.
+    pub key: Option<&'static str>,
+    /// The environment variable that can set the option.
+    pub variable: Option<&'static str>,
+    /// The form of a value, with the default.
+    pub kind: Kind,
+    /// One line that says what the option is for.
+    pub help: &'static str,
+    /// Whether the value must not be shown to people.
+    pub secret: bool,
+}
+
+/// The form in which an option's value is written, with the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Yes or no; no where nothing is given.
+    Switch,
+    /// An integer.
+    Number(i64),
+    /// A text.
+    Text(&'static str),
+    /// A text that can be given any number of times; none where nothing is given.
+    List,
+}
+
+/// A value that was given for an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Of a [`Kind::Switch`].
+    Switch(bool),
+    /// Of a [`Kind::Number`].
+    Number(i64),
+    /// Of a [`Kind::Text`].
+    Text(OsString),
+    /// Of a [`Kind::List`].
+    List(Vec<OsString>),
+}
+
+impl Kind {
+    /// The value where none is given.
+    pub fn default(self) -> Value {
+        match self {
+            Kind::Switch => Value::Switch(false),
+            Kind::Number(number) => Value::Number(number),
+            Kind::Text(text) => Value::Text(text.into()),
+            Kind::List => Value::List(Vec::new()),
+        }
+    }
+}
+
+/// An option whose values have the type `T`.
+#[derive(Debug)]
+pub struct Opt<T> {
+    spec: Spec,
+    values: PhantomData<fn() -> T>,
+}
+
+impl<T> Opt<T> {
+    const fn new(name: &'static str, kind: Kind, help: &'static str) -> Self {
+        let spec = Spec { name, key: None, variable: None, kind, help, secret: false };
+        Self { spec, values: PhantomData }
+    }
+
+    /// The same option, which `confd.toml` can set by `key`.
+    #[must_use]
+    pub const fn key(mut self, key: &'static str) -> Self {
+        self.spec.key = Some(key);
+        self
+    }
+
+    /// The same option, which the environment can set by `variable`.
+    #[must_use]
+    pub const fn variable(mut self, variable: &'static str) -> Self {
+        self.spec.variable = Some(variable);
+        self
+    }
+
+    /// The same option, whose value must not be shown to people.
+    #[must_use]
+    pub const fn secret(mut self) -> Self {
+        self.spec.secret = true;
+        self
+    }
+
+    /// The description.
+    pub const fn spec(&self) -> Spec {
+        self.spec
+    }
+}
+
+impl Opt<bool> {
+    /// A switch, which is off where nothing is given.
+    pub const fn switch(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Switch, help)
+    }
+}
+
+impl Opt<i64> {
+    /// An integer.
+    pub const fn number(name: &'static str, default: i64, help: &'static str) -> Self {
+        Self::new(name, Kind::Number(default), help)
+    }
+}
+
+impl Opt<Vec<OsString>> {
+    /// A list of texts, which is empty where nothing is given.
+    pub const fn list(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::List, help)
+    }
+}
+
+/// Types whose values are written as one text.
+pub trait Text: Read {}
+
+impl<T: Text> Opt<T> {
+    /// A value that is written as one text.
+    pub const fn text(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        Self::new(name, Kind::Text(default), help)
+    }
+}
+
+/// Declares options, each a constant, and the table of their descriptions.
+///
+/// ```
+/// config::options! {
+///     /// What the example can be told.
+///     pub const OPTIONS;
+///     /// Seconds between two passes.
+///     pub const INTERVAL: Opt<i64> = number("interval", 600, "seconds between two passes");
+/// }
+/// assert_eq!(OPTIONS[0].name, "interval");
+/// ```
+#[macro_export]
+macro_rules! options {
+    (
+        $(#[$table_meta:meta])* $table_vis:vis const $table:ident;
+        $( $(#[$meta:meta])* $vis:vis const $name:ident: Opt<$type:ty> = $make:ident($($given:expr),* $(,)?)
+            $(.$more:ident($($argument:expr)?))*; )*
+    ) => {
+        $(
+            $(#[$meta])*
+            $vis const $name: $crate::options::Opt<$type> =
+                $crate::options::Opt::<$type>::$make($($given),*)$(.$more($($argument)?))*;
+        )*
+        $(#[$table_meta])*
+        $table_vis const $table: &[$crate::options::Spec] = &[$($name.spec()),*];
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::options! {
+        /// The options of the tests.
+        const OPTIONS;
+        const NOOP: Opt<bool> = switch("noop", "change nothing").key("noop");
+        const INTERVAL: Opt<i64> = number("interval", 600, "seconds").key("interval");
+        const PASSWORD: Opt<String> = text("password", "", "password").key("password").secret();
+        const CERTIFICATE: Opt<std::path::PathBuf> =
+            text("client-cert", "", "certificate").variable("CONFD_CLIENT_CERT");
+        const NODE: Opt<Vec<OsString>> = list("node", "node").key("nodes");
+    }
+
+    #[test]
+    fn the_table_describes_the_constants_in_their_order() {
+        let names = OPTIONS.iter().map(|option| option.name);
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            ["noop", "interval", "password", "client-cert", "node"]
+        );
+        assert_eq!(OPTIONS[1].kind, Kind::Number(600));
+        assert!(OPTIONS[2].secret && !OPTIONS[1].secret);
+        assert_eq!(OPTIONS[3].variable, Some("CONFD_CLIENT_CERT"));
+        assert_eq!((OPTIONS[3].key, OPTIONS[4].key), (None, Some("nodes")));
+    }
+
+    #[test]
+    fn a_value_has_the_type_of_its_option() {
+        let given = Given::default();
+        let interval: i64 = given.get(&INTERVAL).unwrap();
+        let noop: bool = given.get(&NOOP).unwrap();
+        let nodes: Vec<OsString> = given.get(&NODE).unwrap();
+        assert_eq!((interval, noop, nodes), (600, false, Vec::new()));
+        assert_eq!(given.some(&PASSWORD), Ok(None));
+        assert_eq!(given.some(&CERTIFICATE), Ok(None));
+    }
+}
