@@ -13,8 +13,8 @@ const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
     &["report"],
-    &["filewatch", "world", "command"],
-    &["config", "backend", "render", "deploy"],
+    &["config", "filewatch", "world", "command"],
+    &["backend", "render", "deploy"],
     &["agent"],
     &["confd"],
 ];
