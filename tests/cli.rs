@@ -138,7 +138,8 @@ fn every_flag_of_confd_is_accepted() {
         let sandbox = Sandbox::rendering("x");
         let value = match *flag {
             "interval" => "1",
-            "debounce" | "reconcile" | "shutdown-timeout" | "splay" => "1s",
+            "check-cmd-timeout" | "debounce" | "reconcile" | "reload-cmd-timeout"
+            | "shutdown-timeout" | "splay" => "1s",
             "log-level" => "info",
             "config-precedence" => "flags",
             _ => "v",
