@@ -1,4 +1,4 @@
-//! The modes that go on: signals become orders to the agent.
+//! The modes that do not end by themselves: turns signals into orders to the agent.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
 
 /// Runs `agent` by `config` until a signal ends it.
 ///
-/// A hangup has the configuration made anew out of `flags`, the environment and the file.
+/// After SIGHUP the configuration is built again from `flags`, the environment and the file.
 pub(crate) async fn run(
     mut agent: Agent,
     config: Config,
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Turns signals into orders, for ever.
+/// Turns signals into orders, without end.
 async fn give_orders(
     mut config: Config,
     flags: &Layer,
@@ -68,7 +68,8 @@ async fn give_orders(
                     configuration = reconfigured(&mut config, flags, host) => {
                         Order::Reload(configuration)
                     }
-                    // It waits for a name server, which nobody else should have to.
+                    // This can wait for a name server, and signals must be received in the
+                    // meantime.
                     signal = signals.next() => {
                         waiting = Some(signal);
                         continue;
@@ -80,12 +81,12 @@ async fn give_orders(
                 Order::Stop
             }
         };
-        // An agent that takes no more orders has ended, and so has this.
+        // An error means that the agent has ended, and this function ends too.
         let _ = orders.send(order).await;
     }
 }
 
-/// Reads the configuration again. `None` if it cannot be used; `config` is then as it was.
+/// Reads the configuration again. `None` if it cannot be used; then `config` is unchanged.
 async fn reconfigured(
     config: &mut Config,
     flags: &Layer,

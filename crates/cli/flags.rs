@@ -16,7 +16,7 @@ use config::{
 
 use crate::options::{self, OPTIONS, VERSION};
 
-/// What a command line asks for.
+/// What the command line asks for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
     /// To run, with these values.
@@ -30,7 +30,7 @@ pub(crate) enum Request {
 /// Reads the words after the program's name.
 ///
 /// # Errors
-/// The line Go's `flag` package prints before the usage text; the exit code is then 2.
+/// The line that Go's package `flag` prints before the usage text. The exit code is then 2.
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let mut words = words.into_iter();
     let mut given = Layer::default();

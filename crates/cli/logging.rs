@@ -1,8 +1,8 @@
-//! confd's log: one line per event on standard error, in the layout that alerts are built on.
+//! confd's log: one line for each event on standard error, in the layout that alerts rely on.
 //!
-//! `<RFC 3339 time> <host> <program>[<pid>]: <LEVEL> <message>`. Messages are printed as they
-//! are: no colours, no escaping, no second formatting. Below the line of an event that has the
-//! field `excerpt` come the lines of that, which are indented and cannot be taken for events.
+//! `<RFC 3339 time> <host> <program>[<pid>]: <LEVEL> <message>`. Messages are printed without
+//! changes: no colours, no escapes, no second formatting. If an event has the field `excerpt`, the
+//! lines of the excerpt follow. They are indented, so that they cannot be confused with events.
 
 use std::{
     fmt,
@@ -28,20 +28,20 @@ use world::Host;
 pub(crate) enum Level {
     /// Nothing at all is logged.
     Panic,
-    /// What ends the process.
+    /// Something that ends the process.
     Fatal,
-    /// What failed.
+    /// A failure.
     Error,
-    /// What is probably not meant so.
+    /// Something that is probably not intended.
     Warning,
-    /// What was done.
+    /// Something that was done.
     Info,
-    /// How.
+    /// Details of what is done.
     Debug,
 }
 
 impl Level {
-    /// The level called `name`, in any case; `trace` is `debug`.
+    /// The level called `name`, in any case. `trace` means `debug`.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name.to_lowercase().as_str() {
             "panic" => Self::Panic,
@@ -76,29 +76,29 @@ impl Level {
     }
 }
 
-/// The target of events that are logged as `FATAL`, a level that tracing does not have.
+/// The target of events that are logged as `FATAL`, because tracing has no such level.
 const FATAL: &str = "fatal";
 
-/// Logs what ends the process. Choosing the exit code is the caller's.
+/// Logs the error that ends the process. The caller chooses the exit code.
 pub(crate) fn fatal(message: &dyn fmt::Display) {
     tracing::error!(target: FATAL, "{message}");
 }
 
-/// The least severe level that is shown, as its number.
+/// The least severe level that is logged, as its number.
 static SHOWN: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
-/// Shows events down to `level` from now on.
+/// Logs events down to `level` from now on.
 pub(crate) fn show(level: Level) {
     if SHOWN.swap(level as u8, Ordering::Relaxed) != level as u8 {
-        // Which events are shown is worked out once for each place in the code.
+        // tracing decides once for each place in the code whether its events are logged.
         tracing::callsite::rebuild_interest_cache();
     }
 }
 
-/// Sends the events of our own crates, down to `level`, to standard error.
+/// Logs the events of our own crates, down to `level`, to standard error.
 ///
-/// `program` is the name under which the process was invoked, `clock` tells the time of a line;
-/// it is not asked before there is one.
+/// `program` is the name by which the process was started. `clock` gives the time of a line; it is
+/// not used before there is a line.
 pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
     let ours = ["agent", "backend", "confd", "deploy", "gotmpl", "render", "store", FATAL];
     show(level);
@@ -112,19 +112,19 @@ pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
         .event_format(layout)
         .with_writer(std::io::stderr)
         .with_ansi(false);
-    // The only way to fail is a log that is there already.
+    // This can only fail if there is a log already.
     let _ = tracing::subscriber::set_global_default(
         tracing_subscriber::registry().with(lines.with_filter(shown)),
     );
 }
 
-/// The form of a line.
+/// The layout of a line.
 struct Layout {
     source: String,
     clock: Arc<dyn Host>,
 }
 
-/// RFC 3339 in Go's notation of layouts: whole seconds, `Z` for an offset of zero.
+/// RFC 3339 as a layout of Go: whole seconds, and `Z` for an offset of zero.
 const RFC_3339: &[u8] = b"2006-01-02T15:04:05Z07:00";
 
 impl<S, N> FormatEvent<S, N> for Layout
@@ -145,7 +145,7 @@ where
         event.record(&mut message);
         message.result?;
         message.line.write_char('\n')?;
-        // In the same write as the line, so that nothing gets between them.
+        // Written together with the line, so that no other line gets between them.
         for excerpt in message.excerpt.lines() {
             writeln!(message.line, "{excerpt}")?;
         }
@@ -153,7 +153,7 @@ where
     }
 }
 
-/// Writes an event's message and keeps the excerpt from a file that goes with it.
+/// Writes the message of an event, and keeps the excerpt that belongs to it.
 struct Message<'w> {
     line: Writer<'w>,
     excerpt: String,
@@ -170,17 +170,17 @@ impl Visit for Message<'_> {
     }
 }
 
-/// Something to log once the log is up: a line about the configuration itself.
+/// A message about the configuration, which is logged once the log exists.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Notice {
-    /// Worth knowing.
+    /// Information.
     Info(String),
-    /// Probably not what was meant.
+    /// Something that is probably not intended.
     Warning(String),
 }
 
 impl Notice {
-    /// Logs it.
+    /// Logs the message.
     pub(crate) fn log(&self) {
         match self {
             Notice::Info(line) => info!("{line}"),

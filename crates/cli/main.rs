@@ -1,7 +1,7 @@
 //! The edge of the program: command line, configuration, log, signals and exit code.
 //!
-//! This is the only place that reads the arguments and the environment, prints, and ends the
-//! process. Everything it decides is handed down; nothing below asks for it.
+//! Only here the program reads its arguments and environment, prints, and ends the process.
+//! Everything decided here is passed down; the other crates do not ask for it.
 
 mod daemon;
 mod flags;
@@ -35,13 +35,13 @@ use crate::{
 
 /// How the process ends, as scripts see it.
 enum Exit {
-    /// All is done, or a stop signal ended a process that would have gone on.
+    /// Everything succeeded, or a stop signal ended a daemon.
     Success,
     /// Something failed; the log says what.
     Failure,
-    /// The command line is not understood.
+    /// The command line has an error.
     Usage,
-    /// A signal ended a single run, which reports it as if it had not been caught.
+    /// A signal ended a single run. The exit status is the same as without a handler.
     Signal(signals::Signal),
 }
 
@@ -76,7 +76,7 @@ fn main() -> Exit {
     }
 }
 
-/// Writes a text that the process was asked for; a reader that is gone is no failure of ours.
+/// Prints a text that the user asked for. A closed pipe is not an error.
 fn print(stream: &mut dyn std::io::Write, text: &str) {
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }
@@ -99,12 +99,12 @@ fn run(flags: Layer, program: &OsString) -> Exit {
     let ended = config.and_then(|config| {
         let runtime = runtime()?;
         let in_runtime = runtime.enter();
-        // Before the first line, so that who has read one can rely on it.
+        // Before the first line of the log, so that a reader of that line can send signals.
         let signals = Signals::catch().context("cannot listen for signals")?;
         drop(in_runtime);
         notices.drain(..).for_each(|notice| notice.log());
         let exit = runtime.block_on(start(config, flags, host, signals));
-        // What still waits on a thread of its own, for a name server perhaps, holds nobody up.
+        // A thread that still waits, for a name server for example, does not delay the exit.
         runtime.shutdown_background();
         exit
     });
@@ -115,7 +115,7 @@ fn run(flags: Layer, program: &OsString) -> Exit {
     })
 }
 
-/// One thread for everything; staging adds its own where there is something to overlap.
+/// One thread for everything. Staging adds threads where work can overlap.
 fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

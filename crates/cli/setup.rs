@@ -1,9 +1,9 @@
-//! From what was given to what is meant: flags, environment, confd.toml and defaults become
+//! Turns what was given into what is meant: merges flags, environment, confd.toml and defaults into
 //! one [`Config`].
 //!
-//! A flag wins over the environment, the environment over confd.toml, confd.toml over the
-//! default, as confd's documentation has always said. confd 0.16 did the reverse (its file
-//! wins over flags); `-config-precedence file` brings that order back.
+//! A flag wins over the environment, the environment over confd.toml, and confd.toml over the
+//! default, as confd's documentation has always said. In confd 0.16 the file wins over flags;
+//! `-config-precedence file` restores that order.
 
 use std::{ffi::OsString, fmt, path::Path, time::Duration};
 
@@ -59,8 +59,8 @@ impl fmt::Display for Mode {
 /// Merges `flags`, the environment (looked up through `env`) and the configuration file.
 ///
 /// # Errors
-/// The configuration file cannot be read or understood, or a value is not valid. A file that
-/// does not exist is no error.
+/// The configuration file cannot be read or parsed, or a value is not valid. A missing file is no
+/// error.
 pub(crate) fn load(
     flags: &Layer,
     env: impl Fn(&str) -> Option<OsString>,

@@ -1,4 +1,4 @@
-//! The signals that ask the process to stop, and those that must not end it.
+//! Signals that ask the process to stop, and signals that must not end it.
 
 use std::{
     fmt, io,
@@ -14,11 +14,11 @@ use tokio::signal::unix::{self, SignalKind};
 pub(crate) struct Signal(i32);
 
 impl Signal {
-    /// Asks a process that goes on to look at its configuration again; ends any other.
+    /// Makes a daemon read its configuration again. Ends a single run.
     pub(crate) const HANGUP: Signal = Signal(SIGHUP);
 }
 
-/// The signals that the process is sent.
+/// The stream of caught signals.
 pub(crate) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
@@ -26,7 +26,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Catches signals: from now on none of them ends the process by itself.
+    /// Catches the signals. From now on, none of them ends the process by itself.
     ///
     /// # Errors
     /// The handlers cannot be installed.
@@ -39,7 +39,7 @@ impl Signals {
         })
     }
 
-    /// The next signal. Dropping the future loses none.
+    /// Waits for the next signal. Dropping the future loses no signal.
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal(SIGTERM),
@@ -49,8 +49,8 @@ impl Signals {
     }
 }
 
-/// Lets nothing come of `SIGUSR1` and `SIGUSR2`, as in confd. They are caught, not set to be
-/// ignored, since the commands that are run would inherit that.
+/// Makes `SIGUSR1` and `SIGUSR2` have no effect, as in confd. They are caught and not ignored,
+/// because the commands would inherit that they are ignored.
 fn disregard() -> io::Result<()> {
     let unread = Arc::new(AtomicBool::new(false));
     for signal in [SIGUSR1, SIGUSR2] {
@@ -60,15 +60,15 @@ fn disregard() -> io::Result<()> {
 }
 
 impl Signal {
-    /// Ends the process as the signal would have if it had not been caught, so that who waits
-    /// for it sees `143`, `130` or `129`; the code returned counts only if that fails.
+    /// Ends the process as the signal would have without a handler, so that its parent sees `143`,
+    /// `130` or `129`. The returned code is only used if that fails.
     pub(crate) fn end_process(self) -> ExitCode {
         let _ = signal_hook::low_level::emulate_default_handler(self.0);
         ExitCode::from(128 + u8::try_from(self.0).unwrap_or_default())
     }
 }
 
-/// Go's words for the signals.
+/// Go's names of the signals.
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {

@@ -1,4 +1,4 @@
-//! Where the keys come from: what a configuration says about it, and the backend it means.
+//! The configured source, and how it is opened.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -7,10 +7,10 @@ use world::Host;
 
 use crate::srv::Discovery;
 
-/// Where the keys come from.
+/// The configured source.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Source {
-    /// The process's own environment.
+    /// The environment of the process.
     Env,
     /// YAML and JSON files.
     File {
@@ -19,26 +19,26 @@ pub(crate) enum Source {
         /// The pattern for the names of files in folders.
         filter: Vec<u8>,
     },
-    /// etcd, by its protocol of version 3.
+    /// etcd, with version 3 of its protocol.
     Etcd {
-        /// By which of its names it was asked for.
+        /// The name by which the user chose it.
         name: &'static str,
-        /// Where its nodes are to be looked up, if they are.
+        /// The SRV record with its nodes, if there is one.
         discovery: Option<Discovery>,
-        /// Where it is, and who asks.
+        /// Its address, and access to it.
         options: etcd::Options,
     },
     /// Consul's key/value store.
     Consul {
-        /// Where its nodes are to be looked up, if they are.
+        /// The SRV record with its nodes, if there is one.
         discovery: Option<Discovery>,
-        /// Where it is, and who asks for what.
+        /// Its address, access to it, and what is asked for.
         options: consul::Options,
     },
 }
 
 impl Source {
-    /// The backend's name, as flags and log have it.
+    /// The name of the source in flags and in the log.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Source::Env => "env",
@@ -48,7 +48,7 @@ impl Source {
         }
     }
 
-    /// The files or nodes it reads from, as the start-up line lists them.
+    /// The files or nodes, as the line at the start lists them.
     pub(crate) fn list(&self) -> String {
         match self {
             Source::Env => String::new(),
@@ -68,8 +68,8 @@ impl Source {
         }
     }
 
-    /// Puts the nodes that are to be looked up, if any are, in the place of those given. `before` is
-    /// the source that is in use.
+    /// Looks up the nodes, if they come from an SRV record, and replaces the given nodes. `before`
+    /// is the source that is in use.
     ///
     /// # Errors
     /// The nodes cannot be found.
@@ -91,7 +91,7 @@ impl Source {
         Ok(())
     }
 
-    /// The backend. Nothing is connected or read yet.
+    /// Opens the source. Connects to no node and reads no file yet.
     pub(crate) fn open(&self) -> Box<dyn Backend> {
         match self {
             Source::Env => Box::new(Env::new(std::env::vars_os())),

@@ -1,4 +1,4 @@
-//! Nodes that an SRV record names.
+//! Nodes from an SRV record.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use tokio::task;
 use tracing::info;
 use world::{Host, Service};
 
-/// Where nodes are to be looked up, in place of those that are given.
+/// The SRV record that names the nodes, in place of given ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Discovery {
     /// The name of the record.
     pub(crate) record: String,
-    /// What stands before each node, if anything: `http`.
+    /// The scheme that is put before each node, such as `http`.
     pub(crate) scheme: Option<String>,
 }
 
 impl Discovery {
-    /// The nodes, in the order in which they are to be tried: by priority, and by chance within
-    /// one, where the weights are the odds. `before` are those that are in use; if there are no
-    /// others their order stays.
+    /// The nodes in the order in which they are tried: by priority and, within one priority, at
+    /// random by weight. `before` are the nodes in use; if the record has the same nodes, their
+    /// order stays.
     ///
     /// # Errors
-    /// There are none, in the words of confd.
+    /// There are no nodes; the text is confd's.
     pub(crate) async fn nodes(
         &self,
         host: &Arc<dyn Host>,
@@ -31,7 +31,7 @@ impl Discovery {
     ) -> anyhow::Result<Vec<String>> {
         info!("SRV record set to {}", self.record);
         let (host, record) = (Arc::clone(host), self.record.clone());
-        // It waits for a name server.
+        // The lookup waits for a name server.
         let services = task::spawn_blocking(move || host.services(record.as_bytes()))
             .await
             .context("cannot look up names")?
@@ -52,7 +52,7 @@ impl Discovery {
     }
 }
 
-/// Whether both are the same nodes, in any order.
+/// Whether both lists have the same nodes, in any order.
 fn same(one: &[String], two: &[String]) -> bool {
     let sorted = |nodes: &[String]| {
         let mut nodes = nodes.to_vec();
@@ -62,9 +62,9 @@ fn same(one: &[String], two: &[String]) -> bool {
     sorted(one) == sorted(two)
 }
 
-/// The services in the order of RFC 2782. `below` gives a random number below its argument.
+/// The services in the order of RFC 2782. `below` returns a random number below its argument.
 fn in_order(mut services: Vec<Service>, below: impl Fn(u64) -> u64) -> Vec<Service> {
-    // Those without weight first, so that they have a small chance.
+    // Services without weight first, so that they have a small chance.
     services.sort_by_key(|service| (service.priority, service.weight));
     let mut order = Vec::with_capacity(services.len());
     while let Some(first) = services.first() {
@@ -91,7 +91,7 @@ mod tests {
         Service { target: target.to_owned(), port: 2379, priority, weight }
     }
 
-    /// A world with these services.
+    /// A host that finds these services.
     struct World(Vec<Service>);
 
     impl Host for World {

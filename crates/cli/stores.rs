@@ -42,10 +42,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ETCDCTL_PEERS,
 ];
 
-/// Where the keys come from.
+/// The configured source.
 ///
 /// # Errors
-/// The store is none, or what it needs is not given.
+/// The backend does not exist, or a setting that it needs is missing.
 pub(crate) fn source(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
     match given.get(&options::BACKEND)?.as_str() {
         "env" => Ok(Source::Env),
@@ -58,7 +58,7 @@ pub(crate) fn source(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result
             etcd(given, "etcd", peers.split(',').map(str::to_owned).collect(), notices)
         }
         "etcdv3" => etcd(given, "etcdv3", vec!["127.0.0.1:2379".to_owned()], notices),
-        // As in confd, where it is etcd without a default node.
+        // As in confd, this means etcd without a default node.
         "" => etcd(given, "etcd", Vec::new(), notices),
         "consul" => consul(given, notices),
         name @ ("dynamodb" | "rancher" | "redis" | "ssm" | "vault" | "zookeeper") => {
@@ -87,7 +87,7 @@ fn etcd(
     Ok(Source::Etcd { name, discovery, options: etcd::Options { nodes, tls, user } })
 }
 
-/// Consul, where the variables of its own client count for what is not given.
+/// Consul. For settings that are not given, the variables of its own client count.
 fn consul(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
     let mut https = match given.get(&options::SCHEME)?.as_str() {
         "http" | "" => false,
@@ -112,7 +112,7 @@ fn consul(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
         let (name, password) = text.split_once(':').unwrap_or((text, ""));
         Some((name.to_owned(), password.to_owned()))
     };
-    // A file for the token wins over the variable, as in Consul's own client.
+    // As in Consul's own client, a file with the token wins over the variable.
     let token_of_client = || {
         let file = || Some(Token::File(file(CONSUL_HTTP_TOKEN_FILE)?));
         file().or_else(|| Some(Token::Text(given.variable(CONSUL_HTTP_TOKEN)?.to_owned())))
@@ -147,7 +147,7 @@ fn consistency(given: &Given) -> anyhow::Result<Consistency> {
     }
 }
 
-/// The nodes, if any are given.
+/// The given nodes, if there are any.
 fn nodes(given: &Given) -> anyhow::Result<Option<Vec<String>>> {
     let given = given.some(&options::NODE)?;
     let nodes =
@@ -155,7 +155,7 @@ fn nodes(given: &Given) -> anyhow::Result<Option<Vec<String>>> {
     Ok(nodes.map(Iterator::collect))
 }
 
-/// How TLS is done: as in `default` where nothing else is given.
+/// The TLS options. For settings that are not given, those of `default`.
 fn tls(
     given: &Given,
     default: tls::Options,
@@ -176,7 +176,7 @@ fn tls(
     Ok(tls)
 }
 
-/// User name and password, if they are to be sent. As in confd, half of it counts as none.
+/// User name and password, if they must be sent. As in confd, one without the other counts as none.
 fn user(given: &Given) -> anyhow::Result<Option<(String, String)>> {
     if !given.get(&options::BASIC_AUTH)? {
         return Ok(None);
@@ -185,8 +185,8 @@ fn user(given: &Given) -> anyhow::Result<Option<(String, String)>> {
     Ok(Some(user).filter(|(name, password)| !name.is_empty() && !password.is_empty()))
 }
 
-/// The SRV record that names the nodes of `backend`, if one does. As in confd, only `etcd` has
-/// the scheme put before them.
+/// The SRV record with the nodes of `backend`, if there is one. As in confd, only `etcd` puts the
+/// scheme before them.
 fn discovery(given: &Given, backend: &str) -> anyhow::Result<Option<Discovery>> {
     let record = match (given.get(&options::SRV_RECORD)?, given.get(&options::SRV_DOMAIN)?) {
         (record, _) if !record.is_empty() => record,
