@@ -192,3 +192,22 @@ fn a_check_may_execute_or_change_the_staged_file() {
     assert_eq!(sandbox.read("ran"), "ran\n");
     assert!(fs::read_to_string(sandbox.path("out/app")).unwrap().ends_with("# seen\n"));
 }
+
+#[test]
+fn a_command_that_passes_its_time_limit_is_stopped_and_named() {
+    let hang = "echo begun; exec sleep 1000";
+    let sandbox = outdated(&format!("check_cmd = '{hang}'\ncheck_timeout = '1s'"));
+    let ended = sandbox.onetime().fails();
+    ended
+        .expect(&format!("WARNING stopping after 1s, its time limit: {hang}"))
+        .expect("ERROR \"begun\\n\"")
+        .expect("FATAL Config check failed: timed out after 1s");
+    assert_eq!((sandbox.output(), sandbox.list("out")), ("old".into(), vec!["app".into()]));
+
+    let sandbox = outdated(&format!("reload_cmd = '{hang}'\nreload_timeout = '1s'"));
+    let ended = sandbox.onetime().fails();
+    ended
+        .expect(&format!("WARNING stopping after 1s, its time limit: {hang}"))
+        .expect("FATAL timed out after 1s");
+    assert_eq!(sandbox.list("out"), [".app.reload-pending", "app"]);
+}

@@ -20,6 +20,8 @@ impl From<config::Resource> for Resource {
             gid: asked.gid,
             check_cmd: asked.check_cmd.as_deref().map(CheckCommand::new),
             reload_cmd: asked.reload_cmd.clone(),
+            check_timeout: asked.check_timeout,
+            reload_timeout: asked.reload_timeout,
             ..Target::new(&asked.dest)
         };
         Self { asked, target: Arc::new(target) }

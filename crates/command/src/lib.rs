@@ -37,7 +37,7 @@ const SHELL: &str = "/bin/sh";
 /// How long a command that passed its limit, or was asked to stop, has to end by itself before it
 /// is killed.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// How long a command runs before [`Command::run`] tells its caller that it is still running.
+/// How long a command runs before [`Command::run`] gives [`Notice::StillRunning`].
 pub const SLOW: Duration = Duration::from_secs(10);
 
 /// What is run.
@@ -123,13 +123,13 @@ impl Command {
 
     /// Runs the command to its end, or to its time limit.
     ///
-    /// `on_slow` is called once, with [`SLOW`], if the command is still running after that long.
-    /// It must be called on a Tokio runtime with I/O and time enabled. Dropping the future kills
-    /// the command and everything it started.
-    pub async fn run(&self, on_slow: &(dyn Fn(Duration) + Send + Sync)) -> Ended {
+    /// `notify` is called while the command runs, with each [`Notice`] at most once. The command must
+    /// be run on a Tokio runtime with I/O and time enabled. Dropping the future kills the command and
+    /// everything it started.
+    pub async fn run(&self, notify: &(dyn Fn(Notice) + Send + Sync)) -> Ended {
         let mut output = Output::default();
         let result = match self.start() {
-            Ok(running) => self.supervise(running, on_slow, &mut output).await,
+            Ok(running) => self.supervise(running, notify, &mut output).await,
             Err(error) => Err(error),
         };
         Ended { output, result }
@@ -138,46 +138,60 @@ impl Command {
     async fn supervise(
         &self,
         mut running: Running,
-        on_slow: &(dyn Fn(Duration) + Send + Sync),
+        notify: &(dyn Fn(Notice) + Send + Sync),
         output: &mut Output,
     ) -> Result<(), Error> {
         let ended = tokio::select! {
             biased;
-            ended = running.wait(output) => Some(ended),
-            () = self.limit_is_over(on_slow) => None,
+            ended = running.wait(output) => Ok(ended),
+            limit = self.limit_is_over(notify) => Err(limit),
         };
         match ended {
-            Some(ended) => {
+            Ok(ended) => {
                 let status = ended.map_err(Error::Wait)?;
                 running.leave(output);
                 Error::unless_successful(status)
             }
-            None => {
+            Err(limit) => {
+                notify(Notice::Stopping { limit });
                 running.stop(self.grace, output).await;
-                Err(Error::TimedOut {
-                    limit: self.limit.unwrap_or_default(),
-                    command: self.program.to_string(),
-                    printed: output.ending(),
-                })
+                Err(Error::TimedOut { limit })
             }
         }
     }
 
-    /// Waits for the time limit, for ever if there is none, and calls `on_slow` on the way.
-    async fn limit_is_over(&self, on_slow: &(dyn Fn(Duration) + Send + Sync)) {
-        let rest = match self.limit {
-            Some(limit) if limit <= SLOW => Some(limit),
+    /// Waits for the time limit and gives it; waits for ever if there is none. Gives
+    /// [`Notice::StillRunning`] on the way.
+    async fn limit_is_over(&self, notify: &(dyn Fn(Notice) + Send + Sync)) -> Duration {
+        match self.limit {
+            Some(limit) if limit <= SLOW => {
+                tokio::time::sleep(limit).await;
+                limit
+            }
             limit => {
                 tokio::time::sleep(SLOW).await;
-                on_slow(SLOW);
-                limit.map(|limit| limit - SLOW)
+                notify(Notice::StillRunning { after: SLOW });
+                let Some(limit) = limit else { return std::future::pending().await };
+                tokio::time::sleep(limit - SLOW).await;
+                limit
             }
-        };
-        match rest {
-            Some(rest) => tokio::time::sleep(rest).await,
-            None => std::future::pending().await,
         }
     }
+}
+
+/// What [`Command::run`] says while the command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The command has been running for [`SLOW`].
+    StillRunning {
+        /// How long it has been running.
+        after: Duration,
+    },
+    /// The command has passed its time limit and is sent SIGTERM.
+    Stopping {
+        /// The time limit.
+        limit: Duration,
+    },
 }
 
 /// A command that has ended.
@@ -206,10 +220,6 @@ pub enum Error {
     TimedOut {
         /// The time limit.
         limit: Duration,
-        /// The command, as [`Program`] is shown.
-        command: String,
-        /// The end of what it printed, quoted.
-        printed: String,
     },
     /// It could not be started.
     Start {
@@ -244,9 +254,7 @@ impl fmt::Display for Error {
                 let dump = if *core_dumped { " (core dumped)" } else { "" };
                 write!(f, "signal: {}{dump}", signal_text(*number))
             }
-            Error::TimedOut { limit, command, printed } => {
-                write!(f, "timed out after {limit:?}: {command} (printed {printed})")
-            }
+            Error::TimedOut { limit } => write!(f, "timed out after {limit:?}"),
             Error::Start { file, cause } => {
                 write!(f, "fork/exec {}: {}", file.display(), errno_text(cause))
             }

@@ -7,8 +7,6 @@ use gotmpl::quote;
 
 /// How many bytes are kept of the beginning, and how many of the end.
 const HALF: usize = 32 * 1024;
-/// How many bytes of the end an error message shows.
-const ENDING: usize = 500;
 
 /// The beginning and the end of what a command printed, and how much was between.
 ///
@@ -29,14 +27,6 @@ impl Output {
         let excess = self.tail.len().saturating_sub(HALF);
         self.tail.drain(..excess);
         self.left_out += excess as u64;
-    }
-
-    /// The last bytes, quoted, after `…` if there were more.
-    pub(crate) fn ending(&self) -> String {
-        let kept = self.head.iter().chain(&self.tail);
-        let before = (self.head.len() + self.tail.len()).saturating_sub(ENDING);
-        let bytes: Vec<u8> = kept.skip(before).copied().collect();
-        format!("{}{}", if before == 0 { "" } else { "… " }, quote(&bytes))
     }
 }
 
@@ -64,15 +54,6 @@ mod tests {
         output.push(b"out\n");
         output.push(b"e\"r\xffr\n");
         assert_eq!(output.to_string(), r#""out\ne\"r\xffr\n""#);
-    }
-
-    #[test]
-    fn an_error_message_shows_the_end() {
-        let mut output = Output::default();
-        output.push(b"short\n");
-        assert_eq!(output.ending(), r#""short\n""#);
-        output.push(&[b'.'; ENDING]);
-        assert_eq!(output.ending(), format!("… \"{}\"", ".".repeat(ENDING)));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use command::{Command, Program};
+use command::{Command, Notice, Program};
 
 use crate::step::{Observer, Step};
 
 /// Runs a command to its end and tells its steps: that it runs, that it still runs after
-/// [`command::SLOW`], what it printed.
+/// [`command::SLOW`], that it is stopped, what it printed.
 pub(crate) async fn run(
     program: Program,
     limit: Option<Duration>,
@@ -15,9 +15,14 @@ pub(crate) async fn run(
 ) -> Result<(), command::Error> {
     let command = Command::new(program).limit(limit);
     observer.observe(&Step::Running { command: command.program() });
-    let on_slow =
-        |after| observer.observe(&Step::StillRunning { command: command.program(), after });
-    let ended = command.run(&on_slow).await;
+    let notify = |notice| {
+        let command = command.program();
+        observer.observe(&match notice {
+            Notice::StillRunning { after } => Step::StillRunning { command, after },
+            Notice::Stopping { limit } => Step::Stopping { command, limit },
+        });
+    };
+    let ended = command.run(&notify).await;
     let succeeded = ended.result.is_ok();
     observer.observe(&Step::Printed { output: &ended.output, succeeded });
     ended.result
@@ -47,11 +52,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_command_that_runs_for_long_is_told_with_its_text() {
+    async fn a_command_that_runs_for_long_and_is_stopped_is_told_with_its_text() {
         let steps = Steps::default();
         let program = Program::Shell("sleep 1000".into());
         let limit = Some(Duration::from_secs(11));
         run(program, limit, &steps).await.expect_err("stopped");
-        assert_eq!(steps.lines(), ["WARNING still running after 10s: sleep 1000", r#"ERROR """#]);
+        assert_eq!(
+            steps.lines(),
+            [
+                "WARNING still running after 10s: sleep 1000",
+                "WARNING stopping after 11s, its time limit: sleep 1000",
+                r#"ERROR """#,
+            ]
+        );
     }
 }

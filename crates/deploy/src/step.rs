@@ -135,6 +135,13 @@ pub enum Step<'a> {
         /// How long it has been running.
         after: Duration,
     },
+    /// A command has passed its time limit and is sent SIGTERM.
+    Stopping {
+        /// The command.
+        command: &'a Program,
+        /// The time limit.
+        limit: Duration,
+    },
     /// A command has ended.
     Printed {
         /// What it printed.
@@ -216,6 +223,7 @@ impl Step<'_> {
             | Step::Swept { .. } => Level::Info,
             Step::Noop { .. }
             | Step::StillRunning { .. }
+            | Step::Stopping { .. }
             | Step::ReloadPending { .. }
             | Step::MarkerStays { .. }
             | Step::PutBack { .. } => Level::Warning,
@@ -257,6 +265,9 @@ impl fmt::Display for Step<'_> {
             Step::Running { command } => write!(f, "Running {command}"),
             Step::StillRunning { command, after } => {
                 write!(f, "still running after {after:?}: {command}")
+            }
+            Step::Stopping { command, limit } => {
+                write!(f, "stopping after {limit:?}, its time limit: {command}")
             }
             Step::Printed { output, .. } => output.fmt(f),
             Step::Overwriting { dest } => {

@@ -55,12 +55,46 @@ fn a_check_that_hangs_is_stopped() {
     let mut site = Site::with("old");
     site.target.check_timeout = Some(Duration::from_millis(50));
     site.target.check_cmd = Some(CheckCommand::new("sleep 1000"));
+    let steps = site.observe();
     let error = site.deploy("new").expect_err("stopped");
+    assert_eq!(error.to_string(), "Config check failed: timed out after 50ms");
+    let lines = steps.lines();
     assert_eq!(
-        error.to_string(),
-        "Config check failed: timed out after 50ms: sleep 1000 (printed \"\")"
+        lines[lines.len() - 2..],
+        ["WARNING stopping after 50ms, its time limit: sleep 1000", r#"ERROR """#]
     );
     assert_eq!((site.content().as_str(), site.names().len()), ("old", 1));
+}
+
+#[test]
+fn a_reload_that_hangs_is_stopped_and_stays_owed() {
+    let mut site = Site::with("old");
+    site.target.reload_timeout = Some(Duration::from_millis(50));
+    site.target.reload_cmd = Some("sleep 1000".to_owned());
+    let error = site.deploy("new").expect_err("stopped");
+    assert_eq!(error.to_string(), "timed out after 50ms");
+    assert!(matches!(error, Error::Reload { owed: false, .. }));
+    assert_eq!(site.names(), [".app.conf.reload-pending", "app.conf"]);
+}
+
+#[test]
+fn the_limit_of_a_target_counts_more_than_that_of_the_run() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    for (own, of_run, limit) in [
+        (None, None, None),
+        (None, seconds(60), seconds(60)),
+        (seconds(1), seconds(60), seconds(1)),
+        (seconds(90), seconds(60), seconds(90)),
+        (seconds(0), seconds(60), None),
+        (None, seconds(0), None),
+    ] {
+        let mut target = Target::new("a");
+        (target.check_timeout, target.reload_timeout) = (own, own);
+        let check = Options { check_timeout: of_run, ..Options::default() };
+        let reload = Options { reload_timeout: of_run, ..Options::default() };
+        assert_eq!((target.check_limit(&check), target.reload_limit(&reload)), (limit, limit));
+        assert_eq!(target.check_limit(&reload), own.filter(|own| !own.is_zero()));
+    }
 }
 
 #[test]
