@@ -1,8 +1,9 @@
 //! The command line, in the syntax of Go's `flag` package.
 //!
-//! Go takes `-x`, `--x`, `-x=v` and `-x v`, gives a switch a value only after `=`, and stops at the
-//! first word that is no flag. clap and its like cannot do that, so [`read`] walks over the words
-//! itself, by the table of options. Error texts and exit codes are Go's, which scripts see.
+//! Go accepts `-x`, `--x`, `-x=v` and `-x v`. It gives a switch a value only after `=`, and stops
+//! at the first word that is not a flag. clap and similar libraries cannot do that, so [`read`]
+//! walks over the words itself, guided by the table of options. Error texts and exit codes are
+//! Go's, because scripts depend on them.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -19,11 +20,11 @@ use crate::options::{self, OPTIONS, VERSION};
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
-    /// To run, with these values.
+    /// To run, with the values of this layer.
     Run(Layer),
-    /// The usage text.
+    /// To print the usage text.
     Help,
-    /// The version.
+    /// To print the version.
     Version,
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
     Ok(if version { Request::Version } else { Request::Run(given) })
 }
 
-/// What stands behind the dashes of a flag. `None` ends the flags.
+/// The text behind the dashes of a flag. `None` means that the flags end here.
 fn body(word: &OsStr) -> Result<Option<&[u8]>, String> {
     let bytes = word.as_bytes();
     let body = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"));
@@ -73,7 +74,7 @@ fn body(word: &OsStr) -> Result<Option<&[u8]>, String> {
     }
 }
 
-/// The value that `text` is for `option`.
+/// Reads `text` as the value of the flag `option`.
 fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
     let quoted = || format!("{:?}", text.to_string_lossy());
     let name = option.name;
@@ -98,7 +99,7 @@ fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
     }
 }
 
-/// The usage text in the layout of Go's `flag` package, for a program invoked as `name`.
+/// The usage text, in the layout of Go's package `flag`, for a program that was started as `name`.
 pub(crate) fn usage(name: &OsStr) -> String {
     let mut text = format!("Usage of {}:\n", name.display());
     for Spec { name, kind, help, .. } in OPTIONS {
@@ -130,7 +131,8 @@ mod tests {
     use super::*;
     use crate::options::{FILE, INTERVAL, NODE, NOOP, ONETIME, PREFIX};
 
-    /// What a run with these words is given, or the error; "help" and "version" are errors too.
+    /// The values that the command line `words` gives, or the error. "help" and "version" are
+    /// errors too.
     fn given(words: &[&str]) -> Result<Given, String> {
         match read(words.iter().map(OsString::from))? {
             Request::Run(given) => Ok(Given::new(vec![given])),

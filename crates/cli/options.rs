@@ -2,7 +2,7 @@
 //!
 //! Everything that must agree on the set of options is made from this one table: the flags, the
 //! usage text, the readers of confd.toml and of the environment, and the hints for misspelt keys.
-//! The code reads each value through its constant.
+//! Other code reads the value of an option through the option's constant.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -194,7 +194,7 @@ config::options! {
         switch("watch", "follow the backend's changes").key("watch");
 }
 
-/// The option with this flag.
+/// The option whose flag is `flag`.
 pub(crate) fn find(flag: &str) -> Option<&'static Spec> {
     OPTIONS.iter().find(|option| option.name == flag)
 }

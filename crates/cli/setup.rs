@@ -1,5 +1,4 @@
-//! Turns what was given into what is meant: merges flags, environment, confd.toml and defaults into
-//! one [`Config`].
+//! Merges flags, environment, confd.toml and defaults into one [`Config`].
 //!
 //! A flag wins over the environment, the environment over confd.toml, and confd.toml over the
 //! default, as confd's documentation has always said. In confd 0.16 the file wins over flags;
@@ -27,11 +26,11 @@ pub(crate) struct Config {
     pub(crate) level: Level,
     /// Where the keys come from.
     pub(crate) source: Source,
-    /// What is done with them.
+    /// What the agent does with the keys.
     pub(crate) settings: agent::Settings,
-    /// In which mode.
+    /// The mode in which resources are processed.
     pub(crate) mode: Mode,
-    /// When, in the modes that go on.
+    /// When resources are processed, in the modes that do not end by themselves.
     pub(crate) schedule: Schedule,
 }
 
@@ -56,7 +55,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Merges `flags`, the environment (looked up through `env`) and the configuration file.
+/// Merges `flags`, the environment (read through `env`) and the configuration file.
 ///
 /// # Errors
 /// The configuration file cannot be read or parsed, or a value is not valid. A missing file is no
@@ -83,13 +82,13 @@ pub(crate) fn load(
     let layers =
         if file_wins { vec![file, flags, variables] } else { vec![flags, variables, file] };
     let mut given = Given::new(layers).with_variables(stores::VARIABLES, env);
-    // In confd 0.16 the environment counts where flags and file give nothing or an empty text.
+    // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
     Config::new(&given, notices)
 }
 
 impl Config {
-    /// What the options mean.
+    /// Builds the configuration from the values of the options.
     fn new(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Self> {
         let level = match given.get(&options::LOG_LEVEL)?.as_str() {
             "" => Level::Info,
@@ -123,14 +122,14 @@ impl Config {
     }
 }
 
-/// How long a command may take where its resource does not say it; `None` is without a limit.
+/// The time limit for commands of resources that set none. `None` means without a limit.
 fn limit(
     given: &Given,
     option: &Opt<Option<Duration>>,
     mode: Mode,
 ) -> anyhow::Result<Option<Duration>> {
-    /// A daemon has a limit unless told otherwise: a command that hangs would hold up its resource
-    /// for ever.
+    /// A daemon has a limit unless the user sets another: a command that hangs would otherwise stop
+    /// the updates of its resource for ever.
     const OF_A_DAEMON: Duration = Duration::from_secs(60);
 
     let limit = given.get(option)?.or((mode != Mode::Onetime).then_some(OF_A_DAEMON));
@@ -175,12 +174,12 @@ mod tests {
     use super::*;
     use crate::flags::{self, Request};
 
-    /// A configuration from flags as they are typed and the text of a confd.toml.
+    /// The configuration from flags as they are typed, and from the text of a confd.toml.
     fn loaded(flags: &[&str], file: &str) -> (anyhow::Result<Config>, Vec<Notice>) {
         loaded_in(flags, file, |_| None)
     }
 
-    /// The same, in an environment.
+    /// Like [`loaded`], in the environment `env`.
     fn loaded_in(
         flags: &[&str],
         file: &str,

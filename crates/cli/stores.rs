@@ -1,4 +1,4 @@
-//! What the options mean for each store: where it is, and who asks.
+//! Turns the options into the configured source: its address and the access to it.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,8 @@ const CONSUL_PARTITION: Variable = Variable("CONSUL_PARTITION");
 const CONSUL_TLS_SERVER_NAME: Variable = Variable("CONSUL_TLS_SERVER_NAME");
 const ETCDCTL_PEERS: Variable = Variable("ETCDCTL_PEERS");
 
-/// The variables of the stores' own clients that count where nothing else is given.
+/// The environment variables of the stores' own clients. They count where the user gives nothing
+/// else.
 pub(crate) const VARIABLES: &[Variable] = &[
     CONSUL_CACERT,
     CONSUL_CLIENT_CERT,
@@ -42,7 +43,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ETCDCTL_PEERS,
 ];
 
-/// The configured source.
+/// Builds the configured source from the options.
 ///
 /// # Errors
 /// The backend does not exist, or a setting that it needs is missing.
@@ -147,7 +148,7 @@ fn consistency(given: &Given) -> anyhow::Result<Consistency> {
     }
 }
 
-/// The given nodes, if there are any.
+/// The nodes that the user gives, if any.
 fn nodes(given: &Given) -> anyhow::Result<Option<Vec<String>>> {
     let given = given.some(&options::NODE)?;
     let nodes =
@@ -155,7 +156,7 @@ fn nodes(given: &Given) -> anyhow::Result<Option<Vec<String>>> {
     Ok(nodes.map(Iterator::collect))
 }
 
-/// The TLS options. For settings that are not given, those of `default`.
+/// The TLS options. Settings that the user does not give are taken from `default`.
 fn tls(
     given: &Given,
     default: tls::Options,

@@ -1,4 +1,4 @@
-//! Reads `confd.toml`, whose keys are described by tables of options.
+//! Reads `confd.toml`. Tables of options describe its keys.
 
 use std::{ffi::OsString, fs, io, path::Path};
 
@@ -13,17 +13,18 @@ use crate::{
 /// What `confd.toml` says.
 #[derive(Debug, Default)]
 pub struct ConfdToml {
-    /// The values that it gives.
+    /// The values that the file gives.
     pub values: Layer,
-    /// What is probably not meant as it is written. No line of the file is shown: it may hold a
-    /// password.
+    /// What is probably not meant as it is written. The texts repeat no line of the file, because a
+    /// line can hold a password.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads the file `path`, which can set `options`. A file that does not exist gives nothing.
+/// Reads the file `path`, which can set the options in `options`. A file that does not exist gives
+/// no values.
 ///
 /// # Errors
-/// The file cannot be read, is no TOML, or a value has another type than its option.
+/// The file cannot be read, is not TOML, or has a value whose type is not that of its option.
 pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -81,8 +82,8 @@ fn value(
     })
 }
 
-/// The keys of confd.toml that were probably meant by `key`, which is none. A flag's name counts as
-/// a spelling of its key, and `-` and `_` do not count.
+/// The keys of confd.toml that the unknown key `key` probably means. The name of a flag counts as a
+/// spelling of its key; `-` and `_` are equal.
 fn near_keys(key: &str, options: &[Spec]) -> Option<String> {
     let folded = |text: &str| text.replace(['-', '_'], "");
     let keys = options.iter().filter_map(|option| Some((option.name, option.key?)));

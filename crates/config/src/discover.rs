@@ -76,7 +76,7 @@ fn walk(folder: &Path, found: &mut Found, links: &mut bool) -> io::Result<()> {
     Ok(())
 }
 
-/// confd's pattern `*toml`: `a.toml`, but also `.toml`, `xtoml` and `toml`.
+/// Whether `name` matches confd's pattern `*toml`: `a.toml`, but also `.toml`, `xtoml` and `toml`.
 fn is_resource_name(name: &OsStr) -> bool {
     name.as_bytes().ends_with(b"toml")
 }

@@ -1,9 +1,9 @@
 //! A TOML document read the way confd reads one.
 //!
-//! confd matches keys exactly or else without regard to case, wants exact types, and ignores
-//! keys it does not know. [`Document`] keeps those rules in one place for `confd.toml` and
-//! for resource files. It words its errors as confd does, and it can list the keys that the program
-//! did not ask for, so that a misspelt key is reported and not ignored in silence.
+//! confd matches a key exactly or, failing that, without regard to case. It requires exact types
+//! and ignores unknown keys. [`Document`] keeps those rules in one place, for `confd.toml` and for
+//! resource files. It words its errors as confd does. It can also list the keys that the program
+//! did not ask for, so that a misspelt key is reported.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
@@ -25,8 +25,9 @@ impl<'t> Document<'t> {
     /// The first syntax error in the text, or a key that is defined twice, as `toml: line N: …`.
     pub fn parse(text: &'t str) -> Result<Self, Error> {
         let (root, errors) = DeTable::parse_recoverable(text);
-        // The parser reads the grammar of the whole text before it reads strings and numbers, so
-        // its first error is not always the first in the text, which caused the others.
+        // The parser checks the grammar of the whole text before it reads strings and numbers, so
+        // the first error in its list is not always the first in the text. The first in the text is
+        // the cause of the others.
         let errors = errors.into_iter().map(|error| Error::of_syntax(&error, text));
         match errors.min_by_key(Error::offset) {
             None => Ok(Self { text, root: root.into_inner() }),
@@ -157,7 +158,7 @@ impl<'d, 't> Section<'d, 't> {
         read(value.get_ref()).map(Some).ok_or_else(|| self.mismatch(name, at, value, wanted))
     }
 
-    /// The key spelt exactly so, or else the first that differs only in case.
+    /// The key that is spelt exactly like `name`, or else the first that differs only in case.
     fn find(&self, name: &str) -> Option<(&'d Key<'t>, &'d Spanned<DeValue<'t>>)> {
         let folded = || self.table.iter().find(|(key, _)| key.get_ref().eq_ignore_ascii_case(name));
         let (key, value) = self.table.get_key_value(name).or_else(folded)?;
@@ -165,8 +166,8 @@ impl<'d, 't> Section<'d, 't> {
         Some((key, value))
     }
 
-    /// The error that `name` has the value `found`, whose type is not `wanted`. As in Go confd, the
-    /// line in its text is that of the byte `named`; its offset is that of `found`.
+    /// The error that `name` has the value `found`, whose type is not `wanted`. Its text names the
+    /// line of the byte `named`, as Go confd does. Its offset is that of `found`.
     fn mismatch(
         &self,
         name: &str,
@@ -200,7 +201,7 @@ pub struct Unknown<'d> {
     pub offset: usize,
 }
 
-/// Why a document could not be read: one line, in the words of confd's TOML library.
+/// Why a document cannot be read: one line, in the words of confd's TOML library.
 #[derive(Debug)]
 pub struct Error {
     text: String,
@@ -208,7 +209,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// What the TOML parser says of `text`.
+    /// The error for what the TOML parser says about `text`.
     fn of_syntax(error: &toml::de::Error, text: &str) -> Self {
         let offset = error.span().map_or(0, |span| span.start);
         let line = line_of(text, offset);
@@ -347,8 +348,8 @@ mod tests {
         }
     }
 
-    /// Go confd counts a line break that it did not expect to the line behind it, and of a file
-    /// that ends too early it names the line before the last.
+    /// Go confd counts an unexpected line break to the line behind it. For a file that ends too
+    /// early, it names the line before the last.
     #[test]
     fn a_line_or_a_file_that_ends_too_early_is_told_with_its_own_line() {
         for (broken, line) in [

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 /// The duration that `text` stands for.
 ///
 /// # Errors
-/// It is none, or negative. The text does not repeat what was given.
+/// `text` is not a duration, or is negative. The error does not repeat `text`.
 pub fn parse(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());

@@ -28,8 +28,8 @@ impl Engine {
         Engine::ALL.into_iter().find(|engine| engine.name() == name)
     }
 
-    /// The language of the template file `src` where the resource names none: Tera if the file's
-    /// name ends in `.tera`, else Go.
+    /// The language of the template file `src` if the resource names none: Tera if the file's name
+    /// ends in `.tera`, otherwise Go.
     pub fn of_file(src: &Path) -> Self {
         if src.extension() == Some(OsStr::new("tera")) { Engine::Tera } else { Engine::Go }
     }

@@ -3,12 +3,12 @@
 //! A prefix chooses the base (`0x`, `0o`, `0b`, a bare leading `0` is octal), and `_` may
 //! stand between digits or after the prefix.
 
-/// Why a text is no integer of the wanted size.
+/// Why a text is not an integer of the wanted size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not a number at all.
+    /// The text is not a number.
     Syntax,
-    /// It is a number, and too large.
+    /// The text is a number, but too large.
     Range,
 }
 
@@ -26,7 +26,7 @@ pub fn unsigned(text: &str, max: u64) -> Result<u64, Fault> {
     };
     let prefixed = digits.len() < text.len();
     let mut value: Option<u64> = Some(0);
-    // Go lets `_` follow a digit or the prefix, and be followed by a digit.
+    // Go lets `_` follow a digit or the prefix, and a digit must follow `_`.
     let (mut any, mut previous_counts) = (false, prefixed);
     for character in digits.chars() {
         if character == '_' {

@@ -1,13 +1,14 @@
 //! What is asked of confd: the resource files below `conf.d`, and the options of a run.
 //!
-//! [`load()`] finds the resource files and parses each to a [`Resource`], which is plain data and
-//! valid once built. [`options`] describes options and reads their values, and [`confd_toml`] is the
-//! reader of confd's own configuration file. What is wrong with a file is a [`Problem`], a value:
-//! this crate logs nothing, so that its caller decides which problems a person is shown, and when.
+//! [`load()`] finds the resource files and parses each into a [`Resource`], which is plain data and
+//! valid once built. [`options`] describes options and reads their values. [`confd_toml`] reads
+//! confd's own configuration file. A [`Problem`] says what is wrong with a file. This crate logs
+//! nothing; its caller decides which problems a person is shown, and when.
 //!
-//! [`document`], [`duration`] and [`goint`] read TOML documents, times and integers by confd's rules.
+//! [`document`], [`duration`] and [`goint`] read TOML documents, durations and integers by confd's
+//! rules.
 //!
-//! Nothing here knows sources, template languages or how files are written.
+//! Nothing here knows sources, template engines, or how files are written.
 
 pub mod confd_toml;
 pub mod document;

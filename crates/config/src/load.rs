@@ -1,4 +1,4 @@
-//! Which resources there are: every file under `conf.d` that can be read as one.
+//! Loads the resources: every file under `conf.d` that can be read as a resource.
 
 use std::{
     fs, io,
@@ -11,14 +11,14 @@ use crate::{
     resource::{self, Confdir, Resource},
 };
 
-/// What is under `conf.d`.
+/// The resource files under `conf.d`, and what could not be read there.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// Whether there are no resources because `confdir` itself does not exist.
     pub without_confdir: bool,
     /// Folders below `conf.d` that cannot be read. The resources in them are left out.
     pub closed: Vec<Problem>,
-    /// Names of resource files with nothing readable behind them, such as dangling links.
+    /// Names of resource files behind which nothing can be read, such as dangling links.
     pub broken: Vec<(PathBuf, Problem)>,
     /// The resource files, in the order in which confd processes them.
     pub files: Vec<(PathBuf, Result<Resource, Problem>)>,
@@ -26,11 +26,11 @@ pub struct Loaded {
 
 /// Finds and parses the resource files in `confdir`.
 ///
-/// `prefix`, if not empty, replaces the prefix that a resource names.
+/// If `prefix` is not empty, it replaces the prefixes that the resources name.
 ///
 /// # Errors
-/// `conf.d` cannot be looked at. That it is missing together with `confdir` is no error:
-/// [`Loaded::without_confdir`] says so.
+/// `conf.d` cannot be read. If `confdir` does not exist either, this is not an error: then
+/// [`Loaded::without_confdir`] is true.
 pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
     if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(Loaded { without_confdir: true, ..Loaded::default() });

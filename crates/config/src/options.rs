@@ -1,15 +1,16 @@
-//! Options as data: what each is called, its type, its default, and how it is read.
+//! Options as data: the name, type and default of each option, and how its value is read.
 //!
-//! An option is a constant, such as `INTERVAL: Opt<i64>`, which is described once. [`options!`] makes
+//! An option is a constant, such as `INTERVAL: Opt<i64>`, and is described once. [`options!`] makes
 //! the constants and, from the same lines, the table of their descriptions ([`Spec`]). Flags, the
-//! usage text, the readers of `confd.toml` and of the environment and the hints for misspelt keys are
-//! all made from tables. Code reads a value through the constant, [`Given::get`], and gets the
-//! constant's type: a misspelt option name does not compile, and neither does a wrong type.
+//! usage text, the readers of `confd.toml` and of the environment, and the hints for misspelt keys
+//! are all made from such tables. Code reads a value with [`Given::get`] and the constant, and gets
+//! the constant's type. So neither a misspelt option nor a wrong type compiles.
 //!
-//! A source of keys can keep the table of its own options in its own crate; whoever makes the flags
-//! puts the tables together.
+//! A source of keys can keep the table of its own options in its own crate. The program that makes
+//! the flags puts the tables together.
 //!
-//! Nothing here reads arguments, files or the environment: [`Layer`] takes what was read from them.
+//! Nothing here reads arguments, files or the environment: the caller puts what it read into a
+//! [`Layer`].
 
 mod given;
 mod types;
@@ -19,7 +20,7 @@ use std::{ffi::OsString, marker::PhantomData};
 pub use given::{Given, Layer, Variable};
 pub use types::{Invalid, Read};
 
-/// The description of an option.
+/// Describes an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
     /// The name: the flag without its dash. No two options have the same.
@@ -32,20 +33,20 @@ pub struct Spec {
     pub kind: Kind,
     /// One line that says what the option is for.
     pub help: &'static str,
-    /// Whether the value must not be shown to people.
+    /// Whether the value must not be shown to people, such as a password.
     pub secret: bool,
 }
 
 /// The form in which an option's value is written, with the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Yes or no; no where nothing is given.
+    /// Yes or no. The default is no.
     Switch,
     /// An integer.
     Number(i64),
     /// A text.
     Text(&'static str),
-    /// A text that can be given any number of times; none where nothing is given.
+    /// A text that can be given any number of times. The default is no text.
     List,
 }
 
@@ -63,7 +64,7 @@ pub enum Value {
 }
 
 impl Kind {
-    /// The value where none is given.
+    /// The default value.
     pub fn default(self) -> Value {
         match self {
             Kind::Switch => Value::Switch(false),

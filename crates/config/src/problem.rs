@@ -1,4 +1,4 @@
-//! What is wrong with a file that a person wrote: one line, and below it what helps.
+//! What is wrong with a file that a person wrote: one line, and an excerpt of the file.
 
 use report::Excerpt;
 
@@ -7,7 +7,8 @@ use report::Excerpt;
 pub struct Problem {
     /// The line that goes to the log and that people search for.
     pub text: String,
-    /// The line of the file that `text` is about, with a caret; empty if it is about none.
+    /// The line of the file that `text` is about, with a caret. It is empty if `text` is about no
+    /// single line.
     pub excerpt: Excerpt,
 }
 

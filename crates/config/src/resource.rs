@@ -1,4 +1,4 @@
-//! Reads one `conf.d/*.toml` to a [`Resource`]: what to render, from which keys, to where.
+//! Reads one file `conf.d/*.toml` into a [`Resource`]: what to render, from which keys, to where.
 
 use std::{
     ffi::OsString,
@@ -28,9 +28,9 @@ pub struct Resource {
     pub src: PathBuf,
     /// The language that the template is written in.
     pub engine: Engine,
-    /// The prefix that the keys are relative to.
+    /// The prefix to which the keys are relative.
     pub prefix: Prefix,
-    /// The keys that it asks for, prefix included.
+    /// The keys that the resource asks for, prefix included.
     pub scope: Scope,
     /// The file that the result goes to, as it is written in the resource file.
     pub dest: PathBuf,
@@ -45,14 +45,17 @@ pub struct Resource {
     pub check_cmd: Option<String>,
     /// The shell command that runs after `dest` was replaced.
     pub reload_cmd: Option<String>,
-    /// How long `check_cmd` may take. Zero is without a limit; `None` is the limit of the run.
+    /// The time limit of `check_cmd`. Zero means without a limit; `None` means the limit of the
+    /// run.
     pub check_timeout: Option<Duration>,
-    /// How long `reload_cmd` may take. Zero is without a limit; `None` is the limit of the run.
+    /// The time limit of `reload_cmd`. Zero means without a limit; `None` means the limit of the
+    /// run.
     pub reload_timeout: Option<Duration>,
-    /// Whether `dest` is put right when it was changed by somebody else. If not, it stays as it is
-    /// until the keys or the template change.
+    /// Whether `dest` is repaired after another program changed it. If not, it stays changed until
+    /// the keys or the template change.
     pub heal: bool,
-    /// Watch mode: the quiet time to wait for after a change. `None` is that of the run.
+    /// Watch mode: how long to wait after a change until no more changes come. `None` means the
+    /// debounce time of the run.
     pub debounce: Option<Duration>,
     /// Watch mode: the least time between two passes that reload.
     pub min_reload_interval: Option<Duration>,
@@ -80,7 +83,7 @@ impl<'a> Confdir<'a> {
     }
 }
 
-/// Why a file is no resource: what is wrong with it, and where in the file.
+/// Why a file is not a resource: what is wrong with it, and where in the file.
 struct Reason {
     text: String,
     offset: Option<usize>,
@@ -98,19 +101,19 @@ impl From<&str> for Reason {
     }
 }
 
-/// What is probably not meant as it is written, and where that is.
+/// What is probably not meant as it is written, and where in the file.
 struct Warning {
     text: String,
     offset: usize,
 }
 
-/// The error of a resource file that the system will not give.
+/// The error of a resource file that cannot be read.
 pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Problem {
     let reason = format!("{operation} {}: {}", path.display(), errno_text(error));
     refused(path, &reason).into()
 }
 
-/// The line that tells that the file `path` is no resource.
+/// The line that says that the file `path` is not a resource.
 fn refused(path: &Path, reason: &str) -> String {
     format!("Cannot process template resource {} - {reason}", path.display())
 }
@@ -119,8 +122,8 @@ impl Resource {
     /// Reads the resource file `path`, one of `confdir`.
     ///
     /// # Errors
-    /// The file cannot be read, is no TOML, has a key of a wrong type, no `src`, a `mode` that is
-    /// no number, or an `engine` that there is not.
+    /// The file cannot be read, is not TOML, has a key of a wrong type, no `src`, a `mode` that is
+    /// not a number, or an unknown `engine`.
     pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Self, Problem> {
         let source = fs::read(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
@@ -187,7 +190,8 @@ impl Resource {
         let heal = table.boolean("heal")?.unwrap_or(true);
         let debounce = time(table, "debounce")?;
         let min_reload_interval = time(table, "min_reload_interval")?;
-        // Names of confd's internals that its decoder accepts and nothing reads.
+        // confd's decoder accepts these keys, because they are names of its internals. Nothing
+        // reads them.
         table.integer("filemode")?;
         table.strings("stagefile")?;
         if src.is_empty() {
@@ -247,25 +251,26 @@ fn name(path: &Path, conf_d: &Path) -> String {
     // `conf.d` may itself be the only resource file.
     let below = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
     let whole = below.to_string_lossy();
-    // A file may be called just `.toml`. Names that are cut never end in `toml` and whole ones
-    // always do, so the two cannot be the same.
+    // A file may be called just `.toml`. Names that are cut never end in `toml` and uncut ones
+    // always do, so no two names are the same.
     let cut = whole.strip_suffix(".toml");
     let cut = cut.filter(|cut| !cut.is_empty() && !cut.ends_with('/') && !cut.ends_with("toml"));
     cut.unwrap_or(&whole).to_owned()
 }
 
-/// The command that a resource file has for one of its keys. An empty text is none.
+/// The command in the text of a key of the resource file. An empty text is no command.
 fn command(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..` climbs.
+/// Joins like Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..`
+/// leads out of it.
 pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
     let joined = store::path::join([folder.as_os_str().as_bytes(), name]);
     PathBuf::from(OsString::from_vec(joined))
 }
 
-/// The language that `name` means.
+/// The engine called `name`.
 fn read_engine(name: &str) -> Result<Engine, String> {
     Engine::from_name(name).ok_or_else(|| {
         let known = Engine::ALL.map(|engine| format!("{:?}", engine.name()));
@@ -281,7 +286,7 @@ fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> 
         .map_err(|why| Reason { text: format!("{key} {text:?}: {why}"), offset: table.offset(key) })
 }
 
-/// A file mode in any of Go's bases.
+/// Reads a file mode in any of Go's number bases.
 fn parse_mode(text: &str) -> Result<u32, String> {
     goint::unsigned(text, u64::from(u32::MAX)).map(|mode| mode as u32).map_err(|fault| {
         let fault = match fault {
@@ -292,7 +297,7 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     })
 }
 
-/// `"644"` is decimal, and hardly ever meant so.
+/// A warning about a mode such as `"644"`, which is decimal and hardly ever meant so.
 fn suspicious_mode(text: &str, mode: u32) -> Option<String> {
     let octal_digits = text.len() == 3 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     (octal_digits && !text.starts_with('0')).then(|| {
@@ -327,7 +332,7 @@ const KEYS: [&str; 15] = [
     "min_reload_interval",
 ];
 
-/// What people write instead of a key that is far from it letter by letter, and the key.
+/// Words that people write for a key although their letters are far from it, each with the key.
 const SPELLINGS: [(&str, &str); 5] = [
     ("source", "src"),
     ("destination", "dest"),
@@ -336,7 +341,7 @@ const SPELLINGS: [(&str, &str); 5] = [
     ("reload_interval", "min_reload_interval"),
 ];
 
-/// What to tell about a key that confd does not read.
+/// The warning about a key that confd does not read.
 fn ignored(table: &str, key: &str) -> String {
     match key.to_lowercase().as_str() {
         "owner" if table == "template." => {

@@ -1,4 +1,4 @@
-//! The values that were given for options: by flags, by the environment and by confd.toml.
+//! The values that flags, the environment and confd.toml give for options.
 
 use std::ffi::OsString;
 
@@ -9,8 +9,8 @@ use super::{Invalid, Opt, Read, Spec, Value};
 pub struct Layer(Vec<(&'static str, Value)>);
 
 impl Layer {
-    /// The values that the environment gives for `options`; `env` looks a variable up. A variable
-    /// that is empty counts as missing.
+    /// The values that the environment gives for `options`. `env` looks up a variable. An empty
+    /// variable counts as missing.
     pub fn of_environment(options: &[Spec], env: impl Fn(&str) -> Option<OsString>) -> Self {
         let given = options.iter().filter_map(|option| {
             let value = env(option.variable?).filter(|value| !value.is_empty())?;
@@ -19,8 +19,8 @@ impl Layer {
         Self(given.collect())
     }
 
-    /// Sets the value of `option`, in place of one that is there. A list gets the new elements
-    /// behind those that are there.
+    /// Sets the value of `option` and replaces an earlier one. For a list, the new elements are
+    /// added at its end.
     pub fn set(&mut self, option: &Spec, value: Value) {
         let known = self.0.iter_mut().find(|(name, _)| *name == option.name);
         match (known, value) {
@@ -56,7 +56,7 @@ impl Given {
         Self { layers, fill_empty: false, variables: Vec::new() }
     }
 
-    /// Reads `variables` of the stores' own clients through `env`. One that is empty counts as
+    /// Reads `variables` of the stores' own clients through `env`. An empty variable counts as
     /// missing.
     #[must_use]
     pub fn with_variables(
@@ -72,7 +72,7 @@ impl Given {
         self
     }
 
-    /// The value of `option`: that of the first layer that gives one, or else the default.
+    /// The value of `option`: that of the first layer that gives one, or else its default.
     ///
     /// # Errors
     /// The value that was given is not one of the option's type.
@@ -93,8 +93,8 @@ impl Given {
         Ok(Some(self.get(option)?).filter(|value| !value.is_nothing()))
     }
 
-    /// The value of an environment variable, if it is set and not empty. Bytes that are not UTF-8 are
-    /// replaced.
+    /// The value of an environment variable, if it is set and not empty. Bytes that are not UTF-8
+    /// are replaced.
     pub fn variable(&self, variable: Variable) -> Option<&str> {
         let (_, value) = self.variables.iter().find(|(name, _)| *name == variable.0)?;
         Some(value)

@@ -1,4 +1,4 @@
-//! The types that options can have, and how each is read from what was given.
+//! The types that options can have, and how the value of each is read from what was given.
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf, time::Duration};
 
@@ -19,20 +19,20 @@ impl std::error::Error for Invalid {}
 
 /// A type that an option can have.
 pub trait Read: Sized {
-    /// The value that `given` is for `option`.
+    /// Reads the value `given` of `option`.
     ///
     /// # Errors
     /// `given` is not a value of this type.
     fn read(option: &Spec, given: Value) -> Result<Self, Invalid>;
 
-    /// Whether the value counts as not given where an option has no default.
+    /// Whether the value counts as not given, for an option without a default.
     fn is_nothing(&self) -> bool {
         false
     }
 }
 
 /// The error of a value that has the form of another kind than its option. The readers of flags,
-/// files and the environment make no such values.
+/// files and the environment never make such a value.
 fn other_kind(option: &Spec) -> Invalid {
     Invalid(format!("-{} has a value of another type", option.name))
 }
@@ -126,7 +126,7 @@ impl Read for Duration {
 
 impl Text for Option<Duration> {}
 
-/// A time with its unit; none where the text is empty.
+/// A time with its unit; `None` if the text is empty.
 impl Read for Option<Duration> {
     fn read(option: &Spec, given: Value) -> Result<Self, Invalid> {
         match given {
