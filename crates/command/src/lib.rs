@@ -34,13 +34,12 @@ pub use running::{Running, Signal};
 
 /// The shell that runs a [`Program::Shell`].
 const SHELL: &str = "/bin/sh";
-/// How long a command that passed its limit, or was asked to stop, has to end by itself before it
-/// is killed.
+/// The time that a stopped command has to end by itself before it is killed.
 pub const GRACE: Duration = Duration::from_secs(5);
 /// How long a command runs before [`Command::run`] gives [`Notice::StillRunning`].
 pub const SLOW: Duration = Duration::from_secs(10);
 
-/// What is run.
+/// The program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
     /// A text for `/bin/sh -c`, unchanged.
@@ -90,26 +89,27 @@ impl Command {
         Command { program, environment: Vec::new(), limit: None, grace: GRACE }
     }
 
-    /// Adds a variable to the environment, or replaces it.
+    /// Sets a variable of the environment.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Command {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// How long the command may run before [`run`](Command::run) stops it; `None` is for ever.
+    /// Sets the time after which [`run`](Command::run) stops the command. `None` means no limit.
     #[must_use]
     pub fn limit(mut self, limit: Option<Duration>) -> Command {
         self.limit = limit;
         self
     }
 
-    /// What is run.
+    /// The program to run.
     pub fn program(&self) -> &Program {
         &self.program
     }
 
-    /// Starts the command. Its time limit does not act: that is [`run`](Command::run)'s.
+    /// Starts the command. The time limit has no effect here: only [`run`](Command::run) enforces
+    /// it.
     ///
     /// It must be called on a Tokio runtime with I/O enabled.
     ///
@@ -197,7 +197,7 @@ pub enum Notice {
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What it printed, on standard output and standard error together.
+    /// The output of the command, standard output and standard error together.
     pub output: Output,
     /// `Ok` if its exit status was 0.
     pub result: Result<(), Error>,
@@ -225,7 +225,7 @@ pub enum Error {
     Start {
         /// The program that was to be executed.
         file: OsString,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// It could not be waited for.

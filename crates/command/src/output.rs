@@ -1,17 +1,17 @@
-//! What a command printed, in bounded memory.
+//! The output of a command, in bounded memory.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use gotmpl::quote;
 
-/// How many bytes are kept of the beginning, and how many of the end.
+/// The number of bytes that are kept of the beginning, and of the end.
 const HALF: usize = 32 * 1024;
 
-/// The beginning and the end of what a command printed, and how much was between.
+/// The beginning and the end of a command's output, and the size of what was between.
 ///
-/// It is shown on one line, quoted as by Go's `%q`. Output that was too long to be kept is shown as
-/// two quoted strings with the size of the gap between them.
+/// It is shown on one line, quoted as by Go's `%q`. If the output was too long to be kept, the line
+/// has two quoted strings and the size of the gap between them.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     head: Vec<u8>,

@@ -14,7 +14,7 @@ use crate::{Output, Program};
 
 pub use rustix::process::Signal;
 
-/// How often a stopped group that prints nothing is looked at.
+/// The time between two looks at a stopped group that prints nothing.
 const GROUP_POLL: Duration = Duration::from_millis(10);
 
 /// A command that was started. Dropping it kills the command and everything it started, unless
@@ -24,7 +24,7 @@ pub struct Running {
     // Dropped in this order: the group is killed before the child is given up.
     group: Group,
     child: Child,
-    /// What the command prints; `None` when everybody who could print has ended.
+    /// The pipe that the command prints to. `None` when all its writers have ended.
     printed: Option<Receiver>,
 }
 
@@ -51,8 +51,8 @@ impl Running {
         Ok(Running { group, child, printed: Some(printed) })
     }
 
-    /// Waits for the command's first process to end, and adds what the command prints meanwhile to
-    /// `output`. Dropping the future loses nothing: the next call goes on.
+    /// Waits until the command's first process ends, and adds everything that the command prints to
+    /// `output`. Dropping the future loses nothing: the next call continues.
     ///
     /// # Errors
     ///
@@ -79,8 +79,8 @@ impl Running {
     /// Ends the supervision of a command that has ended: adds what is still in its pipe to
     /// `output`, without waiting for more.
     ///
-    /// What the command left running in the background lives on. What it prints from now on is read
-    /// and forgotten while this process lives: without a reader it would end by SIGPIPE.
+    /// Background processes of the command go on. What they print from now on is read and dropped
+    /// as long as this process lives: without a reader they would end by SIGPIPE.
     pub fn leave(mut self, output: &mut Output) {
         self.group.leader = None;
         let Some(printed) = self.printed.take() else { return };
@@ -109,8 +109,8 @@ impl Running {
         })
         .await;
         self.group.signal(Signal::KILL);
-        // The caller may rely on the command being gone when this returns. A process that hangs in
-        // the kernel does not end even by SIGKILL, so the wait has a limit.
+        // The command must be gone when this returns. A process that hangs in the kernel does not
+        // end even by SIGKILL, so the wait has a limit.
         let _ = timeout(grace, self.wait(output)).await;
         self.leave(output);
     }
@@ -138,7 +138,7 @@ impl Running {
 /// The size of the pieces in which output is read.
 const BUFFER: usize = 8 * 1024;
 
-/// Gives `sink` some of what is in the pipe. Returns false at the end of the pipe.
+/// Passes some of the pipe's content to `sink`. Returns false at the end of the pipe.
 fn take(printed: &Receiver, sink: impl FnOnce(&[u8])) -> bool {
     let mut buffer = [0; BUFFER];
     match printed.try_read(&mut buffer) {
@@ -151,7 +151,7 @@ fn take(printed: &Receiver, sink: impl FnOnce(&[u8])) -> bool {
     }
 }
 
-/// Reads a pipe to its end and drops what it reads.
+/// Reads a pipe to its end and drops everything.
 async fn forget(printed: Receiver) {
     while printed.readable().await.is_ok() && take(&printed, |_| ()) {}
 }

@@ -1,7 +1,7 @@
 //! What is asked of confd: the resource files below `conf.d`, and the options of a run.
 //!
 //! [`load()`] finds the resource files and parses each into a [`Resource`], which is plain data and
-//! valid once built. [`options`] describes options and reads their values. [`confd_toml`] reads
+//! valid once built. [`mod@options`] describes options and reads their values. [`confd_toml`] reads
 //! confd's own configuration file. A [`Problem`] says what is wrong with a file. This crate logs
 //! nothing; its caller decides which problems a person is shown, and when.
 //!

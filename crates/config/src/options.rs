@@ -1,6 +1,6 @@
 //! Options as data: the name, type and default of each option, and how its value is read.
 //!
-//! An option is a constant, such as `INTERVAL: Opt<i64>`, and is described once. [`options!`] makes
+//! An option is a constant, such as `INTERVAL: Opt<i64>`, and is described once. [`options!`](crate::options!) makes
 //! the constants and, from the same lines, the table of their descriptions ([`Spec`]). Flags, the
 //! usage text, the readers of `confd.toml` and of the environment, and the hints for misspelt keys
 //! are all made from such tables. Code reads a value with [`Given::get`] and the constant, and gets

@@ -1,4 +1,4 @@
-//! Checking a stage file with a command before it is put in place.
+//! Checks a staged file with a command before the file is put in place.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,20 +16,20 @@ use crate::step::Observer;
 /// The name that error messages give the template.
 const NAME: &str = "checkcmd";
 
-/// Go's builtins and none of the functions that other templates have, as in confd.
+/// Go's builtins, without the functions that other templates have, as in confd.
 static BUILTINS: LazyLock<Arc<Functions<()>>> = LazyLock::new(|| Arc::new(Functions::new()));
 
 /// A check command: a Go template in which `{{.src}}` stands for the staged file.
 ///
-/// Its text goes to the shell as the template prints it; nothing is quoted. A copy is cheap.
+/// The shell gets the text as the template prints it; nothing is quoted. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct CheckCommand(Arc<Result<Template<()>, gotmpl::Error>>);
 
 impl CheckCommand {
-    /// Reads a command, once for all checks.
+    /// Parses a command, once for all checks.
     ///
-    /// A text that is not a template fails each check, not this call: confd reports it then, and a
-    /// file that never changes is not affected.
+    /// A text that is not a template is no error here, but an error of each check: confd reports it
+    /// then, and a file that never changes is not affected.
     pub fn new(text: &str) -> CheckCommand {
         CheckCommand(Arc::new(Template::parse(NAME, text.to_owned(), &BUILTINS)))
     }
@@ -55,11 +55,11 @@ impl CheckCommand {
     }
 }
 
-/// Why a check did not approve.
+/// Why a check failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
-    /// The command's template is wrong, or stopped.
+    /// The command's template is faulty, or stopped.
     #[error("{0}")]
     Template(gotmpl::Error),
     /// The command failed.

@@ -1,9 +1,9 @@
-//! Putting a stage file in the place of its destination.
+//! Puts a staged file in the place of its destination.
 //!
-//! By a rename, so that readers see the old file or the new one and never a mix. Where a rename cannot
-//! work, because the destination is a mount of its own (one file bind-mounted into a container), the
-//! destination is written in place. Then readers may see a mix for a moment, but a write that fails
-//! leaves the old content.
+//! The usual way is a rename, so that readers see the old file or the new one and never a mixture.
+//! A rename is not possible if the destination is a mount of its own (a single file that is
+//! bind-mounted into a container). Then the destination is written in place: readers can see a
+//! mixture for a moment, but if writing fails the destination gets its old content back.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;

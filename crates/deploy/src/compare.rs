@@ -1,4 +1,4 @@
-//! Whether a destination already is what it should be: bytes, mode and owner.
+//! Whether a destination is in sync: bytes, mode and owner.
 //!
 //! Symbolic links are followed, as confd does, although a commit replaces the link itself.
 
@@ -19,7 +19,7 @@ pub(crate) const KIND_BITS: u32 = 0o170_000;
 /// The kind of a regular file.
 const REGULAR: u32 = 0o100_000;
 
-/// What two files must have in common besides their bytes.
+/// The attributes that two files must have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) uid: u32,
@@ -98,10 +98,11 @@ pub(crate) fn is_in_sync(
     false
 }
 
-/// Whether the owner is one that nobody asked for and that we could not set anyway.
+/// Whether the owner was not asked for and cannot be set anyway.
 ///
-/// A destination that is a mount cannot be replaced, only written, and then keeps its owner unless
-/// we are root. Comparing it would find a difference, and run the reload command, for ever.
+/// A destination that is a mount can only be written, not replaced, and then keeps its owner unless
+/// this process is root. Comparing that owner would find a difference in every pass, and run the
+/// reload command for ever.
 fn is_out_of_reach(target: &Target) -> bool {
     if target.uid.is_some() || target.gid.is_some() || geteuid().is_root() {
         return false;
@@ -110,7 +111,7 @@ fn is_out_of_reach(target: &Target) -> bool {
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Opens for reading, without waiting for the other end of a pipe.
+/// Opens a file for reading, without waiting for the other end of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
 }
@@ -135,7 +136,7 @@ fn has_bytes(file: &mut File, mut expected: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// The MD5 sum of a file; of what could be read of it, if reading fails.
+/// The MD5 sum of a file. If reading fails, that of the part that was read.
 fn sum_of_file(mut file: File) -> String {
     let mut sum = Md5::new();
     if file.rewind().is_ok() {

@@ -1,4 +1,4 @@
-//! Making renames survive a power cut: one fsync for each folder, however many files changed in it.
+//! Makes renames survive a power cut: one fsync for each folder, however many of its files changed.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,14 +9,14 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 
-/// Folders that are synced at the same time, when there are more than a few.
+/// The most folders that are synced at the same time.
 const OVERLAP: usize = 16;
 
-/// The folders in which files were put in place and which are not yet synced to the disk.
+/// Folders in which files were put in place, and which must still be synced to the disk.
 ///
-/// One set serves a whole pass: [`finish`](crate::finish) adds to it and the caller calls
-/// [`sync`](Durable::sync) once at the end. What is forgotten here is not torn: after a power cut
-/// each file is its old or its new self.
+/// One set serves a whole pass: [`finish`](crate::finish) adds folders to it, and the caller calls
+/// [`sync`](Durable::sync) once at the end. Without the sync no file is torn: after a power cut
+/// each file is its old or its new version.
 #[derive(Debug, Default)]
 pub struct Durable {
     folders: BTreeSet<PathBuf>,
@@ -28,7 +28,7 @@ impl Durable {
         Durable::default()
     }
 
-    /// Notes that a file in this folder was replaced.
+    /// Records that a file in this folder was replaced.
     pub(crate) fn add(&mut self, folder: &Path) {
         if !self.folders.contains(folder) {
             self.folders.insert(folder.to_owned());
@@ -60,7 +60,7 @@ impl Durable {
                 .into_iter()
                 .flat_map(|(share, thread)| match thread.map(|thread| thread.join()) {
                     Ok(Ok(errors)) => errors,
-                    // No thread to be had: then without its help.
+                    // If no thread can be started, this thread does its work.
                     Ok(Err(_)) | Err(_) => sync_all(share),
                 })
                 .collect()
@@ -71,7 +71,7 @@ impl Durable {
 fn sync_folder(folder: &Path) -> Result<(), Error> {
     let opened = File::open(folder).map_err(|cause| Error::file("open", folder, cause))?;
     match opened.sync_all() {
-        // Not every file system has folders that can be synced; those that have not need none.
+        // Some file systems have no folders that can be synced, and do not need it.
         Err(cause) if Errno::from_io_error(&cause) == Some(Errno::INVAL) => Ok(()),
         Err(cause) => Err(Error::file("fsync", folder, cause)),
         Ok(()) => Ok(()),

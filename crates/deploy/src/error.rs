@@ -22,7 +22,7 @@ pub enum Error {
     File {
         /// The operation's name, as Go has it: `open`, `write`, `fsync`…
         operation: &'static str,
-        /// What it was tried on.
+        /// The path of the operation.
         path: PathBuf,
         /// What the system said.
         cause: io::Error,

@@ -31,7 +31,7 @@ use crate::stage::{ATTEMPTS, lock, random_part};
 use crate::step::{Observer, Step};
 use crate::undo::{Entry, Identity, Undo};
 
-/// For a person who finds the file.
+/// The first line of a journal, for a person who finds the file.
 const TITLE: &[u8] = b"confd was replacing several files together. If it was killed, its next run \
                        puts the old files back.\n";
 const ENTRIES: &[u8] = b"entries 1";
@@ -77,7 +77,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Has the newest journal name the first one, if it is another.
+    /// Makes the newest journal name the first one, if it is not the first one itself.
     fn name_first(&mut self) -> Result<(), Error> {
         let [first, .., newest] = self.files.as_mut_slice() else { return Ok(()) };
         let first = std::path::absolute(&first.path)
@@ -117,7 +117,7 @@ impl Journal {
         durable.sync().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Has the caller sync all folders of the set.
+    /// Adds all folders of the set to those that the caller syncs.
     pub(crate) fn dirty(&self, durable: &mut Durable) {
         self.files.iter().filter_map(|locked| locked.path.parent()).for_each(|folder| {
             durable.add(folder);
@@ -195,14 +195,14 @@ impl Locked {
     }
 }
 
-/// What became of a journal that was found.
+/// What was done about a journal that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// A living process has it.
+    /// Nothing: a living process has it.
     Alive,
-    /// It was a killed process's: what it is about has been put back.
+    /// It belonged to a killed process; its destinations have been put back.
     Recovered,
-    /// It cannot be obeyed, or not wholly: it is not ours, or a file could not be put back.
+    /// It was not followed completely: it is not ours, or a file could not be put back.
     Left,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a file is in this machine: its disk may be slow, but does not wait for a network.
+//! Whether a file is on this machine. Its disk may be slow, but it does not depend on a network.
 
 use std::path::Path;
 
@@ -17,8 +17,7 @@ const LOCAL: [u32; 8] = [
     0x794c_7630,
 ];
 
-/// Whether the folder of `file` is known to be in a file system that is. A path that leads on through
-/// links is looked at where it leads to.
+/// Whether the folder of `file` is certainly on such a file system. Links in the path are followed.
 pub fn is_local(file: &Path) -> bool {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let found = statfs(folder.unwrap_or(Path::new(".")));

@@ -1,4 +1,4 @@
-//! Running the reload commands of a transaction: each distinct command once.
+//! Runs the reload commands of a transaction: each distinct command once.
 //!
 //! A reload that fails stays owed: its markers stand until a later run makes it succeed.
 
@@ -20,7 +20,7 @@ pub(crate) struct Reloads(Vec<Reload>);
 /// One reload command, and the members it is for.
 struct Reload {
     command: String,
-    /// The shortest limit of all members.
+    /// The shortest time limit of all members.
     limit: Option<Duration>,
     members: Vec<Member>,
 }

@@ -1,4 +1,4 @@
-//! Running a check or reload command with confd's steps.
+//! Runs a check or reload command, and reports confd's steps.
 
 use std::time::Duration;
 

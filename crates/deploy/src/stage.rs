@@ -1,8 +1,10 @@
-//! The staged file: everything the destination will be, beside it, before anything is decided.
+//! Staged files: everything that the destination will be, written beside it before anything is
+//! decided.
 //!
-//! A stage file is born unreadable to others and gets its owner and mode through its descriptor, so
-//! that the process's umask and whoever may write to the folder have no say in them. It is on the
-//! disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its file.
+//! A staged file is created so that only its owner can read it. It gets its owner and mode through
+//! its descriptor, so that neither the umask of the process nor other writers of the folder have an
+//! influence. It is on the disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its
+//! file.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -82,7 +84,7 @@ impl Staged {
             match compare::has_content(&target.dest, found, &content) {
                 Ok(true) => in_sync = true,
                 Ok(false) => difference = Some(Difference::Bytes),
-                // A destination that cannot be read is told when it is compared.
+                // The comparison will report a destination that cannot be read.
                 Err(_) => {}
             }
         }
@@ -140,13 +142,14 @@ impl StageFile {
         let place = Place::of(&target.dest)?;
         let kind = if options.keep_stage_file { FileKind::Kept } else { FileKind::Passing };
         let (mut stage, mut file) = StageFile::create_empty(&place, kind, wanted)?;
-        // All of this while it is empty, so that nobody reads it who may not. The mode first: a
-        // file that was given away is not ours to change, unless we have every right of root.
+        // All of this happens while the file is empty, so that only permitted users ever read its
+        // content. The mode is set first: without root's rights, the mode of a file that was given
+        // away cannot be changed.
         file.set_permissions(Permissions::from_mode(wanted.mode & PERMISSIONS))
             .map_err(|cause| Error::file("chmod", &stage.path, cause))?;
         give_owner(&file, &stage.path, target, &stage.attributes, wanted)?;
         file.write_all(content).map_err(|cause| Error::file("write", &stage.path, cause))?;
-        // What is never put in place need not outlive a power cut.
+        // A file that is never put in place need not survive a power cut.
         if !options.noop {
             file.sync_all().map_err(|cause| Error::file("fsync", &stage.path, cause))?;
         }
@@ -156,7 +159,7 @@ impl StageFile {
         Ok(stage)
     }
 
-    /// Creates an empty file that only its owner can open, under a name nobody has, locked.
+    /// Creates an empty, locked file under a free name, which only its owner can open.
     fn create_empty(
         place: &Place,
         kind: FileKind,
@@ -185,7 +188,8 @@ impl StageFile {
             let mut stage =
                 StageFile { path, attributes: *wanted, identity, stays: false, _lock: lock };
             let born = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
-            // A sweep may have come between the file's birth and its lock: take another name.
+            // A sweep can have removed the file between its creation and its lock: use another
+            // name.
             if swept || born.nlink() == 0 {
                 continue;
             }
@@ -194,7 +198,7 @@ impl StageFile {
         }
     }
 
-    /// Lets the file be: it is to be kept, or it has become the destination.
+    /// Keeps the file: it must stay, or it has become the destination.
     pub(crate) fn leave(&mut self) {
         self.stays = true;
     }
@@ -208,7 +212,7 @@ impl StageFile {
 impl Drop for StageFile {
     fn drop(&mut self) {
         if !self.stays {
-            // Nothing is left to be told; a file that stays is swept by a later run.
+            // Nobody can be told here. A file that stays is swept by a later run.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -216,7 +220,7 @@ impl Drop for StageFile {
 
 /// A random number below [`RANDOM_RANGE`], for a file's name.
 pub(crate) fn random_part() -> u64 {
-    // The keys of each `RandomState` are fresh, so the hash of nothing is a random number.
+    // The keys of each `RandomState` are new, so the hash of nothing is a random number.
     RandomState::new().build_hasher().finish() % RANDOM_RANGE
 }
 

@@ -1,8 +1,8 @@
-//! What a deployment tells its caller while it works.
+//! The steps that a transaction reports to its caller while it works.
 //!
-//! A deployment writes nothing to the log. It tells an [`Observer`] each [`Step`] when it happens;
-//! the observer logs it, counts it, or ignores it. A step's text is confd's log line, word for word
-//! where confd has one, because people's alerts look for those lines.
+//! A transaction writes nothing to the log. It passes each [`Step`] to an [`Observer`] when it
+//! happens; the observer logs it, counts it or ignores it. The text of a step is confd's log line,
+//! word for word where confd has one, because people's alerts search for those lines.
 
 use std::fmt;
 use std::io;
@@ -15,24 +15,25 @@ use report::errno_text;
 use crate::compare::KIND_BITS;
 use crate::error::Error;
 
-/// How much a step matters, least first.
+/// The importance of a step, the least important first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// How something was done.
+    /// How something is done.
     Debug,
     /// What was done.
     Info,
-    /// What is probably not meant so.
+    /// Something that is probably not intended.
     Warning,
-    /// What failed.
+    /// A failure.
     Error,
 }
 
-/// Who is told of the steps of a deployment, in their order.
+/// The receiver of the steps of a transaction, in their order.
 ///
 /// A closure that takes a step is an observer that wants all of them.
 pub trait Observer: Send + Sync {
-    /// Takes one step. Called on the thread that does the step, which waits for this.
+    /// Receives one step. It is called on the thread that does the step, and that thread waits for
+    /// it.
     fn observe(&self, step: &Step<'_>);
 
     /// Whether steps of this level are wanted. A step that costs work of its own, such as reading a
@@ -128,7 +129,7 @@ pub enum Step<'a> {
         /// The command.
         command: &'a Program,
     },
-    /// A command has been running for so long. Told once a command.
+    /// A command has been running for this time. Reported once for each command.
     StillRunning {
         /// The command.
         command: &'a Program,
@@ -144,7 +145,7 @@ pub enum Step<'a> {
     },
     /// A command has ended.
     Printed {
-        /// What it printed.
+        /// Its output.
         output: &'a Output,
         /// Whether it succeeded.
         succeeded: bool,

@@ -1,4 +1,4 @@
-//! Removing what killed processes left: stage files, and transactions that were not completed.
+//! Removes what killed processes left behind: staged files, and incomplete transactions.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -37,7 +37,8 @@ pub fn sweep<'a>(
 
 fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer) -> usize {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    // By what surrounds the digits. Few distinct endings exist: nearly always one, the empty one.
+    // Grouped by the text around the digits. There are few distinct endings, nearly always only the
+    // empty one.
     let mut by_name: HashMap<&[u8], HashMap<&[u8], Vec<&Place>>> = HashMap::new();
     for place in places {
         let (before, after) = place.around_digits();
@@ -66,7 +67,7 @@ fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer)
         }
     }
     if !undos.is_empty() && recover_all(folder, observer) {
-        // An undo file that cannot be removed harms nobody.
+        // An undo file that cannot be removed does no harm.
         undos.iter().for_each(|undo| drop(fs::remove_file(undo)));
     }
     stages.iter().filter(|stage| remove(stage, observer)).count()
@@ -90,7 +91,7 @@ fn recover_all(folder: &Path, observer: &dyn Observer) -> bool {
 
 /// Removes a leftover, unless a living process has it or it is not what it seemed.
 fn remove(path: &Path, observer: &dyn Observer) -> bool {
-    // Locked until it is removed, so that its maker, should it just be making it, notices.
+    // Locked until it is removed. If another process is just creating it, that process notices.
     let Ok(held) = lock(path) else { return false };
     let same = match (held.metadata(), fs::symlink_metadata(path)) {
         (Ok(held), Ok(named)) => {

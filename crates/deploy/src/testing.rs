@@ -11,7 +11,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{Observer, Step, Target};
 
-/// A target without any wishes.
+/// A target with default options.
 pub(crate) fn target_in(folder: &Path, name: &str) -> Target {
     Target::new(folder.join(name))
 }
@@ -85,20 +85,20 @@ pub(crate) fn failpoint() {
 /// The variable that says at which call of [`failpoint`] to die, counted from 0.
 pub(crate) const DIE_AT: &str = "DEPLOY_TEST_DIE_AT";
 
-/// Another world to run a test in.
+/// Surroundings for a test.
 pub(crate) enum World {
-    /// A mount namespace of its own, where mounts hurt nobody. Needs root.
+    /// A mount namespace, in which mounts affect no other process. Needs root.
     Mounts,
-    /// The same, for a root that may change the mode of its own files only. Needs root.
+    /// The same, for a root that can change the mode only of its own files. Needs root.
     MountsWithoutFowner,
     /// A user without rights. Needs root.
     Nobody,
-    /// A process that makes its files for nobody: `umask 0777`.
+    /// A process whose files have no permissions: `umask 0777`.
     Umask,
 }
 
-/// Runs the rest of a test in another world, by starting this test program once more for this test
-/// only. `test` is the test's full path as the test program lists it.
+/// Runs the rest of a test in other surroundings, by starting this test program again for this test
+/// only. `test` is the full path of the test, as the test program lists it.
 pub(crate) fn in_world(world: World, test: &str, body: impl FnOnce()) {
     const INSIDE: &str = "DEPLOY_TEST_INSIDE";
     if std::env::var_os(INSIDE).is_some_and(|inside| inside == *test) {

@@ -1,4 +1,4 @@
-//! Whole deployments, by what they promise.
+//! Whole transactions, by what they promise.
 
 mod failures;
 mod reloads;

@@ -20,9 +20,9 @@ use crate::{Options, Outcome, Target, commit, compare};
 /// One file of a transaction.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Where the file goes and what belongs to it.
+    /// The destination, with its attributes and commands.
     pub target: Arc<Target>,
-    /// What the file should hold.
+    /// The content that the file must get.
     pub content: Bytes,
 }
 
@@ -188,7 +188,7 @@ fn commit(
     if changes.len() > 1 {
         return commit_together(changes, options, observer, durable);
     }
-    // One rename is all or nothing by itself.
+    // A single rename needs no journal.
     let Some(mut change) = changes.pop() else { return Ok(Vec::new()) };
     observer.observe(&Step::Overwriting { dest: &change.target.dest });
     let marker = change.set_marker(options)?;

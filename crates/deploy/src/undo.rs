@@ -1,12 +1,12 @@
-//! Putting a destination back as it was before a transaction replaced it.
+//! Puts a destination back as it was before a transaction replaced it.
 //!
-//! Before the first member of a set is committed, each destination gets an undo file beside it: a
-//! hard link to the old file, which costs no copying and keeps everything about it, or a copy where
-//! there can be no link (a mount of its own, a file system without links). Putting back is a rename
-//! of the undo file.
+//! Before the first member of a set is committed, each destination gets an undo file beside it. It
+//! is a hard link to the old file, which needs no copying and keeps all its attributes; or a copy,
+//! where no link is possible (a mount of its own, a file system without links). Putting back means
+//! renaming the undo file.
 //!
-//! Every step first looks at which file a name stands for, so that it may be repeated after a crash
-//! at any instruction, and so that a file that somebody else put there meanwhile is left alone.
+//! Every step first looks at which file a name stands for. So it can be repeated after a crash at
+//! any instruction, and a file that another program has put there in the meantime is left alone.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -23,12 +23,13 @@ use crate::place::{FileKind, Place};
 use crate::stage::{ATTEMPTS, StageFile, random_part};
 use crate::{Options, Target};
 
-/// Which file something is: it stays the same under another name, but not in another file.
+/// The identity of a file. It stays the same under another name, and differs for another file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) device: u64,
     pub(crate) inode: u64,
-    /// When it was last written, in seconds and nanoseconds: inode numbers are used again.
+    /// The time of the last write, in seconds and nanoseconds, because inode numbers are used
+    /// again.
     pub(crate) modified: (i64, i64),
 }
 
@@ -57,9 +58,9 @@ impl Identity {
 pub(crate) struct Entry {
     /// The destination. It is absolute, like the other paths.
     pub(crate) dest: PathBuf,
-    /// Which file is the new one.
+    /// The identity of the new file.
     pub(crate) staged: Identity,
-    /// What became of the old one.
+    /// How the old file can be restored.
     pub(crate) undo: Undo,
     /// The marker of the reload, if the transaction sets it.
     pub(crate) marker: Option<PathBuf>,
@@ -190,7 +191,7 @@ impl Undo {
     }
 }
 
-/// Makes a file with a name that nobody has.
+/// Makes a file with a free name.
 fn with_free_name<T>(place: &Place, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
     let mut attempts = 0;
     loop {
@@ -216,7 +217,7 @@ fn copy(from: &Path, found: &Metadata, to: &Path) -> io::Result<Identity> {
     let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     let written = fill(&mut old, &mut new, found);
     if written.is_err() {
-        // The error to report is why it was not written.
+        // The error to report is the one of writing.
         let _ = fs::remove_file(to);
     }
     written

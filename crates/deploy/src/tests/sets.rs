@@ -262,7 +262,7 @@ fn noop_says_what_a_set_would_do_and_neither_does_nor_sweeps_anything() {
     assert_eq!(set.names(), names);
 }
 
-/// Tells another process its folder.
+/// The variable that passes the folder to the other process.
 const FOLDER: &str = "DEPLOY_TEST_FOLDER";
 
 /// The set of another process, if this is one.
