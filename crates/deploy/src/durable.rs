@@ -14,9 +14,9 @@ const OVERLAP: usize = 16;
 
 /// Folders in which files were put in place, and which must still be synced to the disk.
 ///
-/// One set serves a whole pass: [`finish`](crate::finish) adds folders to it, and the caller calls
-/// [`sync`](Durable::sync) once at the end. Without the sync no file is torn: after a power cut
-/// each file is its old or its new version.
+/// One set serves a whole pass: [`Transaction::finish`](crate::Transaction::finish) adds folders to
+/// it, and the caller calls [`sync`](Durable::sync) once at the end. Without the sync no file is
+/// torn: after a power cut each file is its old or its new version.
 #[derive(Debug, Default)]
 pub struct Durable {
     folders: BTreeSet<PathBuf>,

@@ -1,20 +1,20 @@
 //! Puts rendered bytes where they belong and runs the commands that go with them, or leaves
 //! everything as it was.
 //!
-//! A [`Transaction`] applies a set of files, each a [`Member`]. It has two halves, so that many
-//! transactions can wait for the disk at the same time: [`Transaction::stage`] writes the bytes
-//! beside the destinations, on any thread, and [`Transaction::finish`] compares, checks, commits and
-//! reloads. [`Durable::sync`] ends a pass, and [`sweep()`] once begins a run.
+//! A [`Transaction`] applies a set of files, each of which is a [`Member`]. It has two halves, so
+//! that many transactions can wait for the disk at the same time. [`Transaction::stage`] writes the
+//! bytes beside the destinations, on any thread. [`Transaction::finish`] compares, checks, commits
+//! and reloads. [`Durable::sync`] ends a pass. [`sweep()`] runs once at the start of a run.
 //!
 //! What callers may rely on, each with a test of the same name:
 //!
-//! - `readers_see_old_or_new`: never a mix (but see `commit` for mounts).
+//! - `readers_see_old_or_new`: never a mixture (but see `commit` for mounts).
 //! - `a_failed_check_changes_nothing`: not the bytes, not the mode, not the owner.
 //! - `a_file_in_sync_is_not_written`: an idle pass does nothing to the disk.
-//! - `no_failure_leaves_a_stage_file`, and none of a killed run's outlives the next [`sweep()`].
+//! - `no_failure_leaves_a_stage_file`: and the next [`sweep()`] removes those of a killed run.
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
 //!
-//! Nothing here writes to the log: an [`Observer`] is told each [`Step`]. Errors and steps are in
+//! Nothing here writes to the log: each [`Step`] goes to an [`Observer`]. Errors and steps are in
 //! confd's words, where confd has them.
 //!
 //! Nothing here knows keys, sources or schedules; the only template is the check command.
@@ -54,8 +54,7 @@ pub use step::{Level, Observer, Step};
 pub use sweep::sweep;
 pub use transaction::{Member, Transaction};
 
-/// Where the bytes of one file go, what the file should be like, and the commands that check it and
-/// reload the service that reads it.
+/// A destination: its path, its attributes, and the commands that check it and reload its service.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The file, as the user wrote it; relative to the process's folder if it is relative.
@@ -67,14 +66,15 @@ pub struct Target {
     pub uid: Option<u32>,
     /// The group. `None` is the effective group of this process.
     pub gid: Option<u32>,
-    /// Checks the stage file before it is put in place.
+    /// The command that checks the staged file before it is put in place.
     pub check_cmd: Option<CheckCommand>,
-    /// Runs when the file has changed. Given to the shell as it is; an empty one is none.
+    /// The command that runs after the file has changed. The shell gets it as it is. An empty text
+    /// means no command.
     pub reload_cmd: Option<String>,
-    /// How long the check command may take before it is stopped: zero is without a limit, `None`
-    /// is what [`Options`] says.
+    /// The time limit of the check command. Zero means without a limit; `None` means the limit in
+    /// [`Options`].
     pub check_timeout: Option<Duration>,
-    /// The same for the reload command.
+    /// The time limit of the reload command, with the same meanings.
     pub reload_timeout: Option<Duration>,
 }
 
@@ -84,12 +84,12 @@ impl Target {
         self.reload_cmd.as_deref().filter(|command| !command.is_empty() && !options.sync_only)
     }
 
-    /// How long the check command may take.
+    /// The time limit of the check command.
     pub(crate) fn check_limit(&self, options: &Options) -> Option<Duration> {
         self.check_timeout.or(options.check_timeout).filter(|limit| !limit.is_zero())
     }
 
-    /// How long the reload command may take.
+    /// The time limit of the reload command.
     pub(crate) fn reload_limit(&self, options: &Options) -> Option<Duration> {
         self.reload_timeout.or(options.reload_timeout).filter(|limit| !limit.is_zero())
     }
@@ -109,23 +109,23 @@ impl Target {
     }
 }
 
-/// What the user asked for all transactions of a run.
+/// The options of all transactions of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// `-noop`: find out and say what would change, and change nothing.
+    /// `-noop`: report what would change, and change nothing.
     pub noop: bool,
     /// `-sync-only`: put files in place without any command.
     pub sync_only: bool,
     /// `-keep-stage-file`: leave each complete stage file that did not become the destination.
     pub keep_stage_file: bool,
-    /// How long a check command may take whose target does not say: zero and `None` are without a
+    /// The time limit of check commands whose target sets none. Zero and `None` mean without a
     /// limit.
     pub check_timeout: Option<Duration>,
-    /// The same for reload commands.
+    /// The time limit of reload commands whose target sets none.
     pub reload_timeout: Option<Duration>,
 }
 
-/// How a member of a transaction that succeeded ended.
+/// The result for a member of a transaction that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The destination was in sync.

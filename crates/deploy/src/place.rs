@@ -24,11 +24,11 @@ const DIGITS: usize = 10;
 /// One more than the largest number of [`RANDOM_DIGITS`] digits.
 pub(crate) const RANDOM_RANGE: u64 = 100_000;
 
-/// What begins the name of a journal. It is the same in every folder, so that a journal is found also
-/// when no resource has the destinations any more that it is about.
+/// The beginning of a journal's name. It is the same in every folder, so that a journal is found
+/// even when no resource has its destinations any more.
 const JOURNAL: &[u8] = b"confd-transaction-";
 
-/// What a file with digits in its name is for.
+/// The purpose of a file with digits in its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
     /// A stage file that is removed if it is not renamed. One that is left behind belongs to a killed
@@ -40,7 +40,7 @@ pub(crate) enum FileKind {
     Undo,
 }
 
-/// A destination taken apart into its folder and its name.
+/// A destination, split into its folder and its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     folder: PathBuf,
@@ -48,7 +48,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Takes a destination apart as Go's `filepath.Dir` and `filepath.Base` do.
+    /// Splits a destination as Go's `filepath.Dir` and `filepath.Base` do.
     ///
     /// `a/` is the name `a` in the folder `a`, and the empty path is the name `.` in the folder
     /// `.`, so that nonsense fails with confd's words. One difference: `..` is left for the
@@ -106,8 +106,8 @@ impl Place {
         is_checked(digits, |random| check_number(salt(kind), &self.name, random))
     }
 
-    /// Splits the name of a folder's entry into what precedes the digits, the digits, and a rest
-    /// of `after` bytes. `None` if it is too short or no dot file.
+    /// Splits the name of a folder's entry into the part before the digits, the digits, and a rest
+    /// of `after` bytes. `None` if the name is too short or does not begin with a dot.
     pub(crate) fn split_entry(entry: &[u8], after: usize) -> Option<(&[u8], &[u8], &[u8])> {
         let entry = entry.strip_prefix(b".")?;
         let (entry, rest) = entry.split_at_checked(entry.len().checked_sub(after)?)?;
@@ -116,7 +116,8 @@ impl Place {
     }
 }
 
-/// Removes what never changes a path's meaning: doubled slashes, `.` parts, the trailing slash.
+/// Removes what does not change the meaning of a path: double slashes, `.` elements, the trailing
+/// slash.
 fn tidy(folder: &Path) -> PathBuf {
     let tidied: PathBuf =
         folder.components().filter(|part| !matches!(part, Component::CurDir)).collect();
