@@ -2,6 +2,7 @@
 
 mod commands;
 mod compare;
+mod owed;
 mod reload;
 mod stage;
 mod switches;

@@ -1,0 +1,234 @@
+//! Reloads that an earlier run left owed: a single run tries them, warns, and does not fail for them.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use super::dest;
+use crate::support::{Daemon, Ended, Run, Sandbox, eventually};
+
+/// A reload that succeeds once there is a file `service`. Each try is a line of `tries`, each
+/// success a line of `reloads`.
+const RELOAD: &str =
+    "reload_cmd = 'echo try >> tries; test -e service || exit 7; echo reload >> reloads'";
+
+/// The marker of the resource `app`.
+const MARKER: &str = "out/.app.reload-pending";
+
+/// A tree with the resource `app`, whose file is in place and whose reload is owed by a run that has
+/// ended.
+fn owing() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "new", RELOAD);
+    let first = sandbox.onetime().fails();
+    first.expect("ERROR exit status 7").expect("FATAL exit status 7");
+    assert_eq!((sandbox.output().as_str(), sandbox.path(MARKER).exists()), ("new", true));
+    sandbox
+}
+
+/// Whether a line warns that the reload of this destination is owed.
+fn warns(line: &str, dest: &str) -> bool {
+    line.starts_with("WARNING ") && line.contains(dest) && line.contains("reload")
+}
+
+/// Expects that a run succeeded, warned once of the owed reload of `app` and had nothing fatal to
+/// say.
+#[track_caller]
+fn only_warned(sandbox: &Sandbox, ended: &Ended) {
+    let warnings = ended.log().iter().filter(|line| warns(line, &dest(sandbox))).count();
+    assert_eq!((ended.code, warnings), (Some(0), 1), "{}", ended.stderr);
+    ended.expect_no("FATAL");
+}
+
+/// `confd`, found in `PATH`, in a shell script that is run in the sandbox.
+fn script(sandbox: &Sandbox, script: &str) -> Run {
+    let folder = Path::new(env!("CARGO_BIN_EXE_confd")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    Run::new("sh", sandbox.root()).arguments(&["-c", script]).env("PATH", path)
+}
+
+/// The entrypoint of the tutorials. It gives up at the tenth round.
+const ENTRYPOINT: &str = "
+    until confd -onetime -backend env -confdir . -config-file none; do
+        echo \"[app] waiting for confd to create initial configuration\" >> rounds
+        test $(wc -l < rounds) -lt 10 || exit 9
+    done";
+
+#[test]
+fn the_entrypoint_of_the_tutorials_ends_at_its_second_round() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "new", RELOAD);
+    let ended = script(&sandbox, ENTRYPOINT).ok();
+    assert_eq!(sandbox.read("rounds").lines().count(), 1, "{}", ended.stderr);
+    assert_eq!(sandbox.read("tries"), "try\ntry\n", "each round tries the reload");
+    assert!(sandbox.path(MARKER).exists(), "the reload is still owed");
+    assert!(ended.log().iter().any(|line| warns(line, &dest(&sandbox))), "{}", ended.stderr);
+}
+
+#[test]
+fn the_entrypoint_ends_with_several_reloads_that_cannot_succeed_yet() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b", "c"] {
+        sandbox.resource(name, "new", RELOAD);
+    }
+    sandbox.resource("d", "new", "");
+    let ended = script(&sandbox, ENTRYPOINT).ok();
+    assert_eq!(sandbox.read("rounds").lines().count(), 1, "{}", ended.stderr);
+    for name in ["a", "b", "c"] {
+        let dest = sandbox.path(&format!("out/{name}")).display().to_string();
+        assert!(ended.log().iter().any(|line| warns(line, &dest)), "{name}: {}", ended.stderr);
+        assert!(sandbox.path(&format!("out/.{name}.reload-pending")).exists());
+    }
+}
+
+#[test]
+fn the_entrypoint_still_waits_for_a_key() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "{{getv \"/nokey\"}}", RELOAD);
+    assert_eq!(script(&sandbox, ENTRYPOINT).run().code, Some(9));
+    assert_eq!(sandbox.read("tries"), "");
+}
+
+#[test]
+fn the_daemon_that_follows_the_entrypoint_makes_the_reload() {
+    for mode in [&["-watch"][..], &["-interval", "1"]] {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", "new", RELOAD);
+        script(&sandbox, ENTRYPOINT).ok();
+        let run = sandbox.confd(&["-backend", "env"]).arguments(mode);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        let tries = || sandbox.read("tries").lines().count();
+        eventually("the daemon tries the reload", || tries() > 2);
+        assert!(sandbox.path(MARKER).exists());
+        sandbox.write("service", "");
+        eventually("the reload is made", || !sandbox.path(MARKER).exists());
+        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+        assert_eq!(sandbox.read("reloads"), "reload\n", "{mode:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_only_trouble_is_an_owed_reload_succeeds_and_leaves_it_owed() {
+    let sandbox = owing();
+    for tries in 2..5 {
+        only_warned(&sandbox, &sandbox.onetime().run());
+        assert_eq!(sandbox.read("tries").lines().count(), tries);
+        assert_eq!(sandbox.list("out"), [".app.reload-pending", "app"]);
+        assert_eq!(sandbox.mode(MARKER), 0o600);
+    }
+    sandbox.write("service", "");
+    sandbox.onetime().ok().expect_no("WARNING");
+    assert_eq!(
+        (sandbox.list("out"), sandbox.read("reloads")),
+        (vec!["app".into()], "reload\n".into())
+    );
+}
+
+#[test]
+fn a_reload_that_was_cut_off_is_owed_by_an_earlier_run_too() {
+    let sandbox = Sandbox::new();
+    sandbox.resource(
+        "app",
+        "new",
+        "reload_cmd = 'test -e cut && exit 7; touch cut; kill -KILL $PPID'",
+    );
+    assert_eq!(sandbox.onetime().run().signal, Some(9));
+    only_warned(&sandbox, &sandbox.onetime().run());
+    assert!(sandbox.path(MARKER).exists());
+}
+
+#[test]
+fn a_reload_that_a_daemon_left_owed_does_not_fail_a_single_run() {
+    for mode in [&["-watch"][..], &["-interval", "1"]] {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", "new", RELOAD);
+        let run = sandbox.confd(&["-backend", "env"]).arguments(mode);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        daemon.wait_for("its reload is pending");
+        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+        only_warned(&sandbox, &sandbox.onetime().run());
+    }
+}
+
+#[test]
+fn a_run_that_replaces_the_file_fails_with_its_reload_although_one_was_owed_before() {
+    // The content is another, the file is gone, or only its mode is another.
+    for change in ["content", "removal", "mode"] {
+        let sandbox = owing();
+        match change {
+            "content" => _ = sandbox.write("templates/app.tmpl", "newer"),
+            "removal" => std::fs::remove_file(sandbox.path("out/app")).unwrap(),
+            _ => sandbox.resource("app", "new", &format!("mode = '0600'\n{RELOAD}")),
+        }
+        sandbox.onetime().fails().expect("FATAL exit status 7");
+        // The next one only has what that one left owed.
+        only_warned(&sandbox, &sandbox.onetime().run());
+    }
+}
+
+#[test]
+fn what_else_fails_beside_an_owed_reload_fails_the_run() {
+    let failing: [(&str, &str, &str); 4] = [
+        ("x", "check_cmd = 'exit 3'", "FATAL Config check failed: exit status 3"),
+        ("x", "reload_cmd = 'exit 4'", "FATAL exit status 4"),
+        (
+            "{{getv \"/nokey\"}}",
+            "",
+            "FATAL template: OTHER.tmpl:1:2: executing \"OTHER.tmpl\" at \
+                                     <getv \"/nokey\">: error calling getv: key does not exist: /nokey",
+        ),
+        (
+            "{{",
+            "",
+            "FATAL Unable to process template FOLDER/templates/OTHER.tmpl, template: \
+                    OTHER.tmpl:1: unclosed action",
+        ),
+    ];
+    for (template, more, fatal) in failing {
+        // The other resource comes before the one that owes a reload, or after it.
+        for other in ["aaa", "zzz"] {
+            let sandbox = owing();
+            sandbox.resource(other, template, more);
+            let ended = sandbox.onetime().fails();
+            let folder = sandbox.root().display().to_string();
+            let fatal = fatal.replace("OTHER", other).replace("FOLDER", &folder);
+            assert_eq!(ended.log().last(), Some(&fatal), "{}", ended.stderr);
+            assert!(
+                ended.log().iter().any(|line| warns(line, &dest(&sandbox))),
+                "{}",
+                ended.stderr
+            );
+            assert_eq!(sandbox.read("tries"), "try\ntry\n");
+        }
+    }
+}
+
+#[test]
+fn a_resource_file_that_is_none_beside_an_owed_reload_fails_the_run() {
+    let sandbox = owing();
+    sandbox.write("conf.d/zzz.toml", "no toml");
+    let ended = sandbox.onetime().fails();
+    let last = ended.log().pop().unwrap();
+    assert!(last.starts_with("FATAL Cannot process template resource "), "{last}");
+}
+
+#[test]
+fn the_resource_that_owes_a_reload_may_fail_in_other_ways() {
+    for (template, check, fatal) in [
+        ("newer", "check_cmd = 'exit 3'", "FATAL Config check failed: exit status 3"),
+        ("{{getv \"/nokey\"}}", "", "FATAL template: app.tmpl:1:2: "),
+    ] {
+        let sandbox = owing();
+        sandbox.resource("app", template, &format!("{check}\n{RELOAD}"));
+        let last = sandbox.onetime().fails().log().pop().unwrap();
+        assert!(last.starts_with(fatal), "{last}");
+        assert_eq!((sandbox.output().as_str(), sandbox.path(MARKER).exists()), ("new", true));
+    }
+}
+
+#[test]
+fn a_store_that_is_down_fails_the_run_although_a_reload_is_owed() {
+    let sandbox = owing();
+    sandbox.confd(&["-onetime", "-backend", "file", "-file", "nosuch.yaml"]).fails();
+    assert!(sandbox.path(MARKER).exists());
+}
