@@ -14,6 +14,7 @@
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
+//! - `interval`: interval mode: what hangs in it holds up no other resource.
 //! - `watch`: watch mode, and what a hangup does.
 //! - `soak`: changes and faults for as long as one likes.
 //! - `tidy`: rules about the repository itself.
@@ -32,6 +33,7 @@ mod excerpts;
 mod faults;
 mod functions;
 mod integration;
+mod interval;
 mod logs;
 mod quickstart;
 mod resources;

@@ -7,6 +7,7 @@ mod daemon;
 mod network;
 mod run;
 mod sandbox;
+mod time;
 mod world;
 
 pub use daemon::Daemon;
@@ -14,4 +15,5 @@ pub use network::Network;
 pub use run::{Ended, Run, is_excerpt};
 pub use sandbox::Sandbox;
 pub use servers::eventually;
+pub use time::{throughout, within};
 pub use world::needs_root;

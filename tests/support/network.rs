@@ -7,7 +7,11 @@ use std::{
     os::fd::AsFd,
     panic::resume_unwind,
     process::{Child, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -65,9 +69,19 @@ impl Daemon {
 /// The network of a process, and its name server, which ends when this is dropped.
 pub struct World {
     namespace: File,
-    zone: Arc<Mutex<Vec<Record>>>,
+    names: Arc<Names>,
     ends: Option<mpsc::Sender<()>>,
     server: Option<thread::JoinHandle<()>>,
+}
+
+/// What the name server knows, and how it answers.
+#[derive(Default)]
+struct Names {
+    zone: Mutex<Vec<Record>>,
+    /// Whether it takes queries and gives no answer.
+    silent: AtomicBool,
+    /// How many queries got no answer.
+    unanswered: AtomicUsize,
 }
 
 impl World {
@@ -77,16 +91,20 @@ impl World {
         eventually("the namespace is ready", || sandbox.path("ready").exists());
         let namespace = File::open(format!("/proc/{}/ns/net", child.id())).unwrap();
         let (ends, ended) = mpsc::channel::<()>();
-        let mut world = World { namespace, zone: Arc::default(), ends: Some(ends), server: None };
+        let mut world = World { namespace, names: Arc::default(), ends: Some(ends), server: None };
         world.set_zone(network.zone);
-        let zone = Arc::clone(&world.zone);
+        let names = Arc::clone(&world.names);
         let socket = world.within(|| UdpSocket::bind("127.0.0.1:53").unwrap());
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         world.server = Some(thread::spawn(move || {
             let mut query = [0; 512];
             while ended.try_recv() == Err(mpsc::TryRecvError::Empty) {
                 if let Ok((length, from)) = socket.recv_from(&mut query) {
-                    let answer = answer(&zone.lock().unwrap(), &query[..length]);
+                    if names.silent.load(Ordering::Relaxed) {
+                        names.unanswered.fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    }
+                    let answer = answer(&names.zone.lock().unwrap(), &query[..length]);
                     socket.send_to(&answer, from).unwrap();
                 }
             }
@@ -98,7 +116,17 @@ impl World {
     /// Sets what can be looked up from now on.
     #[track_caller]
     pub fn set_zone(&self, zone: &str) {
-        *self.zone.lock().unwrap() = zone.lines().map(Record::parse).collect();
+        *self.names.zone.lock().unwrap() = zone.lines().map(Record::parse).collect();
+    }
+
+    /// Has the name server take queries without an answer from now on, or answer again.
+    pub fn set_silent(&self, silent: bool) {
+        self.names.silent.store(silent, Ordering::Relaxed);
+    }
+
+    /// How many queries got no answer.
+    pub fn unanswered(&self) -> usize {
+        self.names.unanswered.load(Ordering::Relaxed)
     }
 
     /// Runs `work` in this network, on a new thread. Sockets and processes that it creates stay in
