@@ -15,7 +15,7 @@
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
 //! - `interval`: interval mode: what hangs in it holds up no other resource.
-//! - `watch`: watch mode, and what a hangup does.
+//! - `watch`: watch mode, what a hangup does, and resources that come and go.
 //! - `soak`: changes and faults for as long as one likes.
 //! - `tidy`: rules about the repository itself.
 

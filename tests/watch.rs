@@ -1,6 +1,8 @@
 //! Watch mode: a change reaches the file, a failure is tried again, and no resource holds up
 //! others.
 
+mod empty;
+
 use std::{fs, time::Duration};
 
 use rustix::process::Signal;
@@ -266,13 +268,6 @@ fn a_source_that_cannot_tell_of_changes_is_read_at_once_and_every_interval() {
     let daemon = Daemon::start(run, sandbox.path("log"));
     becomes(&sandbox, "out/app", "x");
     assert_eq!(daemon.stop(Signal::INT).code, Some(0));
-}
-
-#[test]
-fn without_resources_watch_mode_ends_at_once_as_in_confd() {
-    let sandbox = Sandbox::new();
-    let ended = sandbox.confd(&["-backend", "env", "-watch"]).ok();
-    ended.expect("WARNING Found no templates");
 }
 
 #[test]
