@@ -15,6 +15,7 @@
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
 //! - `interval`: interval mode: what hangs in it holds up no other resource.
+//! - `order`: what a resource sees of those before it, and in which order things are told.
 //! - `watch`: watch mode, what a hangup does, and resources that come and go.
 //! - `soak`: changes and faults for as long as one likes.
 //! - `tidy`: rules about the repository itself.
@@ -35,6 +36,7 @@ mod functions;
 mod integration;
 mod interval;
 mod logs;
+mod order;
 mod quickstart;
 mod resources;
 mod soak;
