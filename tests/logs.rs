@@ -1,5 +1,7 @@
 //! The log: its layout, its levels, and the lines that alerts and people look for.
 
+mod named;
+
 use std::{
     fs::{self, Permissions},
     os::unix::{

@@ -1,0 +1,310 @@
+//! Whose trouble a line is: daemons name the resource, and one cause is one line.
+
+use std::{fs, time::Duration};
+
+use rustix::process::Signal;
+
+use super::START;
+use crate::support::{Daemon, Ended, Network, Run, Sandbox, eventually, throughout};
+
+/// The modes that go on.
+const DAEMONS: [&[&str]; 2] = [&["-watch"], &["-interval", "1"]];
+
+/// Starts a daemon with backend `env`.
+fn start(sandbox: &Sandbox, mode: &[&str]) -> Daemon {
+    let run = sandbox.confd(&["-backend", "env"]).arguments(mode);
+    Daemon::start(run, sandbox.path("log"))
+}
+
+/// What a daemon has logged so far, as [`Ended::log`] gives it.
+fn log(daemon: &Daemon) -> Vec<String> {
+    let stderr = daemon.stderr();
+    Ended { code: None, signal: None, stdout: String::new(), stderr }.log()
+}
+
+/// Waits for this line (`LEVEL message`).
+#[track_caller]
+fn logs(daemon: &Daemon, line: &str) {
+    eventually(&format!("{line:?} is in the log"), || log(daemon).iter().any(|said| said == line));
+}
+
+/// Expects that all errors and warnings name one of these resources at their end.
+#[track_caller]
+fn all_are_named(ended: &Ended, names: &[&str]) {
+    let is_trouble = |line: &&String| line.starts_with("ERROR ") || line.starts_with("WARNING ");
+    for line in ended.log().iter().filter(is_trouble) {
+        let named = names.iter().any(|name| line.ends_with(&format!(" (resource {name})")));
+        assert!(named, "no resource is named by {line:?} in:\n{}", ended.stderr);
+    }
+}
+
+/// Twelve resources, `a` to `l`, of which `b`, `f` and `k` have a check that fails without a word.
+fn twelve() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for name in 'a'..='l' {
+        let check = if "bfk".contains(name) { "check_cmd = 'exit 1'" } else { "" };
+        sandbox.resource(&name.to_string(), "x", check);
+    }
+    sandbox
+}
+
+#[test]
+fn of_twelve_resources_with_three_failing_checks_each_line_names_its_own() {
+    for mode in DAEMONS {
+        let sandbox = twelve();
+        let daemon = start(&sandbox, mode);
+        for name in ["b", "f", "k"] {
+            logs(&daemon, &format!("ERROR \"\" (resource {name})"));
+            logs(&daemon, &format!("ERROR Config check failed: exit status 1 (resource {name})"));
+        }
+        all_are_named(&daemon.stop(Signal::TERM), &["b", "f", "k"]);
+    }
+}
+
+#[test]
+fn whatever_is_wrong_with_a_resource_its_lines_name_it() {
+    for mode in DAEMONS {
+        let sandbox = Sandbox::new();
+        let failing = [
+            ("check", "x", "check_cmd = 'echo no; exit 3'"),
+            ("dest", "x", ""),
+            ("key", "{{getv \"/nokey\"}}", ""),
+            ("killed", "x", "check_cmd = 'kill -KILL $$'"),
+            ("reload", "x", "reload_cmd = 'echo no; exit 3'"),
+            ("src", "x", ""),
+            ("syntax", "{{", ""),
+            ("tera", "{{ getv(key=\"/nokey\") }}", "engine = 'tera'"),
+        ];
+        for (name, template, more) in failing {
+            sandbox.resource(name, template, more);
+        }
+        sandbox.resource("fine", "x", "check_cmd = 'true'");
+        fs::remove_file(sandbox.path("templates/src.tmpl")).unwrap();
+        let table = sandbox.read("conf.d/dest.toml").replace("/out/", "/nowhere/");
+        sandbox.write("conf.d/dest.toml", table);
+        let daemon = start(&sandbox, mode);
+        for line in [
+            "ERROR \"no\\n\" (resource check)".to_owned(),
+            "ERROR Config check failed: exit status 3 (resource check)".to_owned(),
+            "ERROR template: key.tmpl:1:2: executing \"key.tmpl\" at <getv \"/nokey\">: error \
+             calling getv: key does not exist: /nokey (resource key)"
+                .to_owned(),
+            "ERROR \"\" (resource killed)".to_owned(),
+            "ERROR Config check failed: signal: killed (resource killed)".to_owned(),
+            "ERROR \"no\\n\" (resource reload)".to_owned(),
+            format!(
+                "WARNING {} is in place but its reload is pending; it will be tried again \
+                 (resource reload)",
+                sandbox.path("out/reload").display()
+            ),
+            "ERROR exit status 3 (resource reload)".to_owned(),
+            format!(
+                "ERROR Missing template: {} (resource src)",
+                sandbox.path("templates/src.tmpl").display()
+            ),
+            format!(
+                "ERROR Unable to process template {}, template: syntax.tmpl:1: unclosed action \
+                 (resource syntax)",
+                sandbox.path("templates/syntax.tmpl").display()
+            ),
+        ] {
+            logs(&daemon, &line);
+        }
+        let names = failing.map(|(name, ..)| name);
+        for name in names {
+            daemon.wait_for(&format!(" (resource {name})\n"));
+        }
+        all_are_named(&daemon.stop(Signal::TERM), &names);
+    }
+}
+
+#[test]
+fn a_resource_is_named_by_its_path_below_conf_d() {
+    for mode in DAEMONS {
+        let sandbox = Sandbox::new();
+        let paths = ["app", "sub/app", "sub/deep er/app.conf", ".hidden", "no.extension.toml"];
+        for path in paths {
+            let table = "[template]\nsrc = 'x'\ndest = 'nowhere/x'\ncheck_cmd = 'exit 1'\n";
+            sandbox.write(&format!("conf.d/{path}.toml"), table);
+        }
+        let daemon = start(&sandbox, mode);
+        for path in paths {
+            let missing = sandbox.path("templates/x");
+            logs(
+                &daemon,
+                &format!("ERROR Missing template: {} (resource {path})", missing.display()),
+            );
+        }
+        all_are_named(&daemon.stop(Signal::TERM), &paths);
+    }
+}
+
+#[test]
+fn a_resource_file_that_is_none_is_named_as_a_resource_too() {
+    for mode in DAEMONS {
+        let sandbox = Sandbox::rendering("x");
+        sandbox.write("conf.d/sub/bad.toml", "no toml");
+        let daemon = start(&sandbox, mode);
+        daemon.wait_for("conf.d/sub/bad.toml - toml: line 1");
+        all_are_named(&daemon.stop(Signal::TERM), &["sub/bad"]);
+    }
+}
+
+#[test]
+fn the_excerpt_follows_below_the_line_that_names_the_resource() {
+    for mode in DAEMONS {
+        let sandbox = Sandbox::rendering("one\n{{getv \"/nokey\"}}\n");
+        let daemon = start(&sandbox, mode);
+        daemon.wait_for("  2 | {{getv \"/nokey\"}}");
+        let ended = daemon.stop(Signal::TERM);
+        let mut lines = ended.stderr.lines();
+        let error = lines.find(|line| line.contains("]: ERROR ")).unwrap();
+        assert!(error.ends_with("key does not exist: /nokey (resource app)"), "{error}");
+        let place = format!("   --> {}:2:3", sandbox.path("templates/app.tmpl").display());
+        assert_eq!(lines.next(), Some(place.as_str()), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_warning_of_a_template_function_names_the_resource() {
+    for mode in DAEMONS {
+        let sandbox = Sandbox::new();
+        sandbox.resource("sub", "{{lookupIP \"nosuch.example.test\"}}", "");
+        let run = sandbox.confd(&["-backend", "env"]).arguments(mode);
+        let (daemon, _world) = Daemon::start_in(run, &sandbox, Network::default());
+        daemon.wait_for("nosuch.example.test");
+        eventually("the file is there", || sandbox.read("out/sub") == "[]");
+        all_are_named(&daemon.stop(Signal::TERM), &["sub"]);
+    }
+}
+
+/// A run in which several resources failed: what its log ends with.
+#[track_caller]
+fn end(ended: &Ended) -> [String; 2] {
+    let mut log = ended.log();
+    let fatal = log.pop().unwrap();
+    [log.pop().unwrap(), fatal]
+}
+
+#[test]
+fn a_single_run_has_go_confds_lines_and_tells_which_failed_before_the_last() {
+    let sandbox = twelve();
+    let ended = sandbox.onetime().fails();
+    ended.expect_no("(resource ");
+    let errors = ended.log().into_iter().filter(|line| line.starts_with("ERROR "));
+    let one = ["ERROR \"\"", "ERROR Config check failed: exit status 1"];
+    assert_eq!(errors.collect::<Vec<_>>(), [one, one, one].concat());
+    let warning = "WARNING 3 of 12 resources failed: b, f, k";
+    assert_eq!(end(&ended), [warning, "FATAL Config check failed: exit status 1"]);
+    assert_eq!(ended.stderr.matches("WARNING").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn of_failures_of_any_kind_a_single_run_tells_whose_they_are() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("a", "{{getv \"/nokey\"}}", "");
+    sandbox.resource("b", "x", "");
+    sandbox.resource("c", "x", "reload_cmd = 'exit 4'");
+    sandbox.write("conf.d/bad.toml", "no toml");
+    sandbox.write("conf.d/sub/d.toml", "[template]\nsrc = 'nosuch'\ndest = 'out/d'\n");
+    let warning = "WARNING 4 of 5 resources failed: a, bad, c, sub/d";
+    let missing = sandbox.path("templates/nosuch").display().to_string();
+    let fatal = format!("FATAL Missing template: {missing}");
+    assert_eq!(end(&sandbox.onetime().fails()), [warning, fatal.as_str()]);
+}
+
+#[test]
+fn a_single_run_in_which_all_failed_says_so() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b"] {
+        sandbox.resource(name, "x", "check_cmd = 'exit 1'");
+    }
+    let ended = sandbox.onetime().fails();
+    assert_eq!(end(&ended)[0], "WARNING 2 of 2 resources failed: a, b");
+}
+
+#[test]
+fn a_single_run_in_which_one_failed_or_none_counts_nothing() {
+    let sandbox = Sandbox::rendering("x");
+    sandbox.onetime().ok().expect_no("failed");
+    sandbox.resource("bad", "x", "check_cmd = 'exit 1'");
+    let ended = sandbox.onetime().fails();
+    ended.expect_no("WARNING").expect_no("resources failed");
+}
+
+/// A tree with 500 resources that render `/v`.
+fn many() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for nth in 0..500 {
+        sandbox.resource(&format!("r{nth:03}"), "{{getv \"/v\"}}", "");
+    }
+    sandbox
+}
+
+#[test]
+fn a_store_that_is_down_is_one_line_with_a_count_in_a_single_run() {
+    let sandbox = many();
+    let file = ["-onetime", "-backend", "file", "-file", "data.yaml"];
+    let etcd = ["-onetime", "-backend", "etcdv3", "-node", "127.0.0.1:1"];
+    for arguments in [file, etcd] {
+        let ended = sandbox.confd(&arguments).fails();
+        let log = ended.log();
+        let errors: Vec<_> = log.iter().filter(|line| line.starts_with("ERROR ")).collect();
+        assert_eq!(errors.len(), 1, "{} errors, the first: {}", errors.len(), errors[0]);
+        let [warning, fatal] = end(&ended);
+        let text = fatal.strip_prefix("FATAL ").unwrap();
+        assert_eq!(errors[0], &format!("ERROR {text} (500 resources)"));
+        assert!(warning.starts_with("WARNING 500 of 500 resources failed"), "{warning}");
+        assert_eq!(log.len(), START.len() + 3, "{}", ended.stderr);
+    }
+    sandbox.confd(&file).fails().expect("FATAL stat data.yaml: no such file or directory");
+}
+
+#[test]
+fn the_failure_of_the_store_for_one_resource_is_go_confds_line() {
+    let sandbox = Sandbox::rendering("x");
+    let ended = sandbox.confd(&["-onetime", "-backend", "file", "-file", "data.yaml"]).fails();
+    let error = "stat data.yaml: no such file or directory";
+    assert_eq!(ended.log()[START.len()..], [format!("ERROR {error}"), format!("FATAL {error}")]);
+}
+
+#[test]
+fn a_store_that_is_down_is_one_line_a_minute_in_daemons() {
+    for mode in DAEMONS {
+        let sandbox = many();
+        let run = |arguments: &[&str]| -> Run { sandbox.confd(arguments).arguments(mode) };
+        let daemon =
+            Daemon::start(run(&["-backend", "file", "-file", "data.yaml"]), sandbox.path("log"));
+        let error = "ERROR stat data.yaml: no such file or directory";
+        let errors = || log(&daemon).iter().filter(|line| line.starts_with(error)).count();
+        daemon.wait_for(error);
+        throughout(Duration::from_secs(5), "the error is not repeated", || errors() <= 2);
+        let all_have =
+            |value: &str| (0..500).all(|nth| sandbox.read(&format!("out/r{nth:03}")) == value);
+        sandbox.write("data.new", "v: 0");
+        fs::rename(sandbox.path("data.new"), sandbox.path("data.yaml")).unwrap();
+        eventually("all files are there", || all_have("0"));
+        // The next outage is told anew, and at once.
+        let before = errors();
+        fs::remove_file(sandbox.path("data.yaml")).unwrap();
+        eventually("the next outage is told", || errors() > before);
+        throughout(Duration::from_secs(3), "nor is this one", || errors() <= before + 2);
+        sandbox.write("data.new", "v: 1");
+        fs::rename(sandbox.path("data.new"), sandbox.path("data.yaml")).unwrap();
+        eventually("all files follow", || all_have("1"));
+        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+    }
+}
+
+#[test]
+fn an_etcd_that_is_down_is_one_line_a_minute_in_daemons() {
+    for mode in DAEMONS {
+        let sandbox = many();
+        let run = sandbox.confd(&["-backend", "etcdv3", "-node", "127.0.0.1:1"]).arguments(mode);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        daemon.wait_for("ERROR ");
+        let errors = || daemon.stderr().matches("]: ERROR ").count();
+        throughout(Duration::from_secs(5), "the error is not repeated", || errors() <= 2);
+        daemon.stop(Signal::KILL);
+    }
+}
