@@ -2,6 +2,7 @@
 
 mod commands;
 mod compare;
+mod limits;
 mod owed;
 mod reload;
 mod stage;
