@@ -16,7 +16,8 @@
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
 //! - `interval`: interval mode: what hangs in it holds up no other resource.
 //! - `order`: what a resource sees of those before it, and in which order things are told.
-//! - `watch`: watch mode, what a hangup does, and resources that come and go.
+//! - `watch`: watch mode, what a hangup does, files that are healed, templates and resources that
+//!   come and go.
 //! - `soak`: changes and faults for as long as one likes.
 //! - `tidy`: rules about the repository itself.
 

@@ -2,6 +2,8 @@
 //! others.
 
 mod empty;
+mod follows;
+mod healing;
 
 use std::{fs, time::Duration};
 
