@@ -289,6 +289,7 @@ fn each_failure_is_an_error_at_once_and_the_last_is_fatal_at_the_end() {
         format!("ERROR {}", error("b")),
         format!("INFO Target config {dest} out of sync"),
         format!("INFO Target config {dest} has been updated"),
+        "WARNING 2 of 3 resources failed: a, b".to_owned(),
         format!("FATAL {}", error("b")),
     ];
     assert_eq!(sandbox.onetime().fails().log(), started(&lines));

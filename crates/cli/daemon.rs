@@ -42,7 +42,7 @@ pub(crate) async fn run(
             info!("Captured {signal}. Exiting...");
             Exit::Success
         }
-        (Ended::Idle | Ended::Whole | Ended::Cut, _) => Exit::Success,
+        (Ended::Whole | Ended::Cut, None) => Exit::Success,
     }
 }
 
@@ -123,7 +123,7 @@ async fn reconfigured(
     let configuration = Configuration {
         settings: fresh.settings.clone(),
         schedule: fresh.schedule.clone(),
-        backend,
+        source: backend,
     };
     *config = fresh;
     Some(configuration)

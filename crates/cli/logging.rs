@@ -100,7 +100,7 @@ pub(crate) fn show(level: Level) {
 /// `program` is the name by which the process was started. `clock` gives the time of a line; it is
 /// not used before there is a line.
 pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
-    let ours = ["agent", "backend", "confd", "deploy", "gotmpl", "render", "store", FATAL];
+    let ours = ["agent", "backend", "confd", "deploy", "filewatch", "render", FATAL];
     show(level);
     let shown = tracing_subscriber::filter::filter_fn(move |event| {
         let root = event.target().split("::").next().unwrap_or_default();

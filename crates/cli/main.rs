@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use agent::{Agent, Failed};
+use agent::Agent;
 use anyhow::Context as _;
 use config::options::Layer;
 use tokio::runtime::Runtime;
@@ -143,8 +143,8 @@ async fn start(
     Ok(tokio::select! {
         done = agent.onetime() => match done {
             Ok(()) => Exit::Success,
-            Err(Failed(last)) => {
-                logging::fatal(&last);
+            Err(failed) => {
+                logging::fatal(&failed);
                 Exit::Failure
             }
         },

@@ -49,7 +49,7 @@ pub fn render(data: &[u8]) {
     let (view, host): (_, Arc<dyn Host>) = (view(), Arc::new(World));
     let render = || {
         let mut out = Vec::new();
-        let result = template.render_to(&view, &host, &mut out);
+        let result = template.render_to(&view, &host, &render::Warnings::default(), &mut out);
         (out, result.err())
     };
     let ((first, error), (second, again)) = (render(), render());

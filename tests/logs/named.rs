@@ -122,7 +122,7 @@ fn whatever_is_wrong_with_a_resource_its_lines_name_it() {
 fn a_resource_is_named_by_its_path_below_conf_d() {
     for mode in DAEMONS {
         let sandbox = Sandbox::new();
-        let paths = ["app", "sub/app", "sub/deep er/app.conf", ".hidden", "no.extension.toml"];
+        let paths = ["app", "sub/app", "sub/deep er/app.conf", ".hidden", "no.extension"];
         for path in paths {
             let table = "[template]\nsrc = 'x'\ndest = 'nowhere/x'\ncheck_cmd = 'exit 1'\n";
             sandbox.write(&format!("conf.d/{path}.toml"), table);

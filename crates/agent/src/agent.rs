@@ -1,6 +1,6 @@
-//! The agent and its modes: once, every interval, or following the backend.
+//! The agent and its drivers: once, every interval, or following the source.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{cell::Cell, future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use backend::Backend;
 use tokio::{sync::mpsc, time::sleep};
@@ -8,31 +8,51 @@ use tracing::warn;
 use world::Host;
 
 use crate::{
-    fault::Failed,
-    load::Loader,
-    pass::Pass,
+    event::{Event, Reader, Readers, RunSteps},
+    failure::Failure,
+    loading::{Loaded, Loading, Say},
+    log::{Log, Style},
+    ordered::Ordered,
+    pipeline::Pipeline,
     settings::{Configuration, Ended, Order, Schedule, Settings},
-    steps::Logged,
-    templates::Templates,
-    watch::Crew,
+    status::{Board, Handle},
+    tally::{Failed, Tally},
+    watch::{Assign, Followed, Watching},
 };
 
-/// Keeps files true to a backend.
+/// Keeps files true to a source.
 pub struct Agent {
     settings: Settings,
-    backend: Arc<dyn Backend>,
+    source: Arc<dyn Backend>,
     host: Arc<dyn Host>,
-    loader: Loader,
-    templates: Templates,
+    loading: Loading,
+    board: Arc<Board>,
     swept: bool,
 }
 
 impl Agent {
-    /// An agent that reads keys from `backend`; template functions ask `host` for the rest.
-    pub fn new(settings: Settings, backend: Box<dyn Backend>, host: Arc<dyn Host>) -> Self {
-        let templates = settings.templates();
-        let backend = Arc::from(backend);
-        Self { settings, backend, host, loader: Loader::default(), templates, swept: false }
+    /// An agent that reads keys from `source`; template functions ask `host` for the rest.
+    pub fn new(settings: Settings, source: Box<dyn Backend>, host: Arc<dyn Host>) -> Self {
+        Self {
+            settings,
+            source: Arc::from(source),
+            host,
+            loading: Loading::default(),
+            board: Arc::default(),
+            swept: false,
+        }
+    }
+
+    /// Reads the states of the resources, from any thread, whatever the agent is doing.
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(&self.board))
+    }
+
+    /// The readers of all events of a run.
+    fn readers(&self, style: Style, more: Option<Arc<dyn Reader>>) -> Readers {
+        let log: Arc<dyn Reader> = Arc::new(Log::new(style));
+        let board: Arc<dyn Reader> = Arc::clone(&self.board) as _;
+        Readers::new([log, board].into_iter().chain(more))
     }
 
     /// One pass over all resources.
@@ -41,32 +61,48 @@ impl Agent {
     /// each destination is the old file or the new one.
     ///
     /// # Errors
-    /// The last failure, after every resource had its turn.
+    /// Something failed; every resource had its turn. A reload that an earlier run owes is tried
+    /// again, and is no error of this run if it fails again.
     pub async fn onetime(&mut self) -> Result<(), Failed> {
-        self.pass().await
+        let tally = Arc::new(Tally::default());
+        let readers = self.readers(Style::Onetime, Some(Arc::clone(&tally) as _));
+        let pipeline = Arc::new(self.settings.pipeline(&self.host, false));
+        let mut ordered = Ordered::new(readers.clone(), true);
+        self.pass(&mut ordered, &pipeline, &readers).await;
+        tally.result()
     }
 
     /// A pass, an interval of rest, and so on, until the order to stop.
     ///
-    /// Failures are logged and the resource is tried again at the next pass. A new configuration
-    /// counts from the next pass on, which begins at once.
+    /// A resource that fails is tried again at the next pass; one that hangs holds up no other. A new
+    /// configuration counts from the next pass on, which begins at once.
     pub async fn interval(
         &mut self,
         mut schedule: Schedule,
         orders: &mut mpsc::Receiver<Order>,
     ) -> Ended {
+        let readers = self.readers(Style::Daemon, None);
+        let mut pipeline = Arc::new(self.settings.pipeline(&self.host, false));
+        let mut ordered = Ordered::new(readers.clone(), false);
         loop {
             let reload = {
-                let mut pass = pin!(self.pass());
+                let is_last = Cell::new(false);
+                let mut pass = pin!(async {
+                    self.pass(&mut ordered, &pipeline, &readers).await;
+                    if is_last.get() {
+                        ordered.settle().await;
+                    }
+                });
                 let mut reload = None;
                 loop {
                     tokio::select! {
-                        _ = &mut pass => break reload,
+                        () = &mut pass => break reload,
                         order = orders.recv() => match order {
                             Some(Order::Reload(configuration)) => {
                                 reload = Some(newer(reload.flatten(), configuration));
                             }
                             Some(Order::Stop) | None => {
+                                is_last.set(true);
                                 return end(pass, schedule.shutdown_timeout, orders).await;
                             }
                         },
@@ -75,86 +111,125 @@ impl Agent {
             };
             let reload = match reload {
                 Some(reload) => reload,
-                None => tokio::select! {
-                    () = sleep(schedule.interval) => None,
-                    order = orders.recv() => match order {
-                        Some(Order::Reload(configuration)) => configuration,
-                        Some(Order::Stop) | None => return Ended::Whole,
-                    },
-                },
+                None => {
+                    let mut rest = pin!(sleep(schedule.interval));
+                    loop {
+                        tokio::select! {
+                            () = &mut rest => break None,
+                            passed_over = ordered.left_behind() => {
+                                if passed_over {
+                                    break None;
+                                }
+                            }
+                            order = orders.recv() => match order {
+                                Some(Order::Reload(configuration)) => break configuration,
+                                Some(Order::Stop) | None => {
+                                    let limit = schedule.shutdown_timeout;
+                                    return end(ordered.settle(), limit, orders).await;
+                                }
+                            },
+                        }
+                    }
+                }
             };
             if let Some(configuration) = reload {
                 schedule = self.configure(configuration);
+                pipeline = Arc::new(self.settings.pipeline(&self.host, false));
             }
         }
     }
 
-    /// Follows the backend: a resource gets a pass whenever a value that it asks for has changed,
-    /// until the order to stop. The first pass is at once, or as soon as the backend answers.
+    /// Follows the source: a resource gets a pass whenever a value that it asks for has changed, or
+    /// its files are not as its last pass left them, until the order to stop. The first pass is at
+    /// once, or as soon as the source answers.
     ///
-    /// Without any resource file it ends at once, as confd does.
+    /// Resources that come and go are followed too, also if there are none at first.
     pub async fn watch(
         &mut self,
         mut schedule: Schedule,
         orders: &mut mpsc::Receiver<Order>,
     ) -> Ended {
-        let loaded = self.loader.load(&self.settings.confdir, &self.settings.prefix);
-        let loaded = loaded.unwrap_or_default();
-        if loaded.resources.is_empty() && loaded.broken.is_empty() {
-            return Ended::Idle;
+        let readers = self.readers(Style::Daemon, None);
+        let loaded = self.load(Say::All, &readers).unwrap_or_default();
+        if loaded.resources.is_empty() {
+            warn!(
+                "There is no resource to follow; confd waits for one in {}",
+                self.conf_d().display()
+            );
         }
-        let mut crew = Crew::new(Arc::clone(&self.host), &self.settings);
-        crew.assign(loaded, &self.settings, &self.backend, &schedule);
+        let mut watching = Watching::new(Arc::clone(&self.host), readers.clone(), &self.settings);
+        watching.configure(&self.settings, &schedule, true);
+        watching.assign(loaded, Assign::All, &self.source, &schedule);
+        // Whether the source was replaced and is not used yet.
+        let mut source_is_new = false;
         loop {
-            tokio::select! {
-                () = crew.follow() => {}
+            let (say, which) = tokio::select! {
+                followed = watching.follow() => match followed {
+                    Followed::Done => continue,
+                    Followed::Resources => (Say::News, Assign::Changed),
+                },
                 order = orders.recv() => match order {
                     Some(Order::Reload(configuration)) => {
                         if let Some(configuration) = configuration {
+                            source_is_new |= configuration.source.is_some();
                             schedule = self.configure(configuration);
                         }
-                        let (confdir, prefix) = (&self.settings.confdir, &self.settings.prefix);
-                        match self.loader.load(confdir, prefix) {
-                            Ok(loaded) if !loaded.without_confdir => {
-                                crew.assign(loaded, &self.settings, &self.backend, &schedule);
-                            }
-                            Ok(_) | Err(_) => warn!("the resources in use stay"),
-                        }
+                        (Say::All, Assign::All)
                     }
                     Some(Order::Stop) | None => {
-                        return end(crew.dismiss(), schedule.shutdown_timeout, orders).await;
+                        return end(watching.dismiss(), schedule.shutdown_timeout, orders).await;
                     }
                 },
+            };
+            match self.load(say, &readers) {
+                Ok(loaded) if !loaded.without_confdir => {
+                    if which == Assign::All {
+                        watching.configure(&self.settings, &schedule, source_is_new);
+                        source_is_new = false;
+                    }
+                    watching.assign(loaded, which, &self.source, &schedule);
+                }
+                Ok(_) | Err(_) if say == Say::All => warn!("the resources in use stay"),
+                Ok(_) | Err(_) => {}
             }
         }
     }
 
     fn configure(&mut self, configuration: Configuration) -> Schedule {
-        if self.settings.confdir != configuration.settings.confdir {
-            self.templates = configuration.settings.templates();
-        }
         self.settings = configuration.settings;
-        if let Some(backend) = configuration.backend {
-            self.backend = Arc::from(backend);
+        if let Some(source) = configuration.source {
+            self.source = Arc::from(source);
         }
         configuration.schedule
     }
 
-    /// Loads all resources and processes them. Failures are logged as they happen.
-    async fn pass(&mut self) -> Result<(), Failed> {
-        let loaded = self.loader.load(&self.settings.confdir, &self.settings.prefix)?;
-        let resources = loaded.resources;
+    fn conf_d(&self) -> PathBuf {
+        config::conf_d(&self.settings.confdir)
+    }
+
+    fn load(&mut self, say: Say, reader: &dyn Reader) -> Result<Loaded, Failure> {
+        let Settings { confdir, prefix, .. } = &self.settings;
+        self.loading.load(confdir, prefix, say, reader)
+    }
+
+    /// Loads all resources and gives each a pass.
+    async fn pass(&mut self, ordered: &mut Ordered, pipeline: &Arc<Pipeline>, readers: &Readers) {
+        let Ok(loaded) = self.load(Say::All, readers) else { return };
+        let Loaded { resources, broken, .. } = loaded;
         if !self.swept {
             self.swept = true;
             let dests = resources.iter().map(|resource| resource.target.dest.as_path());
-            deploy::sweep(dests, &self.settings.options(), &Logged);
+            deploy::sweep(dests, &self.settings.options(), &RunSteps(readers));
         }
-        let options = self.settings.options();
-        let pass = Pass::new(&*self.backend, &self.host, &mut self.templates, options);
-        match pass.run(&resources).await.or(loaded.last) {
-            Some(failure) => Err(failure),
-            None => Ok(()),
-        }
+        readers.read(&Event::Assigned(resources.clone()));
+        let count = resources.len() + broken.len();
+        let mut failed = broken;
+        failed.extend(ordered.pass(&resources, &*self.source, pipeline).await);
+        // The order in which resources are processed.
+        failed.sort_unstable();
+        let conf_d = self.conf_d();
+        let failed = failed.iter().map(|path| config::name(path, &conf_d)).collect();
+        readers.read(&Event::PassEnded { resources: count, failed });
     }
 }
 
@@ -162,13 +237,13 @@ impl Agent {
 fn newer(before: Option<Configuration>, after: Option<Configuration>) -> Option<Configuration> {
     match (before, after) {
         (Some(before), Some(after)) => {
-            Some(Configuration { backend: after.backend.or(before.backend), ..after })
+            Some(Configuration { source: after.source.or(before.source), ..after })
         }
         (before, after) => after.or(before),
     }
 }
 
-/// Lets `work` end, unless it takes longer than `limit` or another order to stop comes.
+/// Lets `work` end, unless it takes longer than `limit` or a second order to stop comes.
 async fn end(work: impl Future, limit: Duration, orders: &mut mpsc::Receiver<Order>) -> Ended {
     let second = async {
         loop {

@@ -6,7 +6,7 @@ use backend::{Backend, Error, Watch};
 use bytes::Bytes;
 use store::{Scope, Snapshot};
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, error, info};
+use tracing::{debug, error};
 
 use crate::{
     backoff::{Backoff, jittered},
@@ -17,11 +17,8 @@ use crate::{
 /// Delays between attempts at a source that fails.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
-/// How often a failure that stays the same is told again.
-const REMINDER: Duration = Duration::from_secs(60);
-
 /// After how long a scope that was refused is asked for again.
-const PAROLE: Duration = Duration::from_secs(60);
+const RECHECK: Duration = Duration::from_secs(60);
 
 /// A state of all scopes.
 #[derive(Debug)]
@@ -48,7 +45,6 @@ pub(crate) struct Feed {
     /// Nothing is asked of the source before this moment.
     rest_until: Option<Instant>,
     backoff: Backoff,
-    trouble: Option<Trouble>,
 }
 
 /// What is known of the source.
@@ -59,12 +55,6 @@ enum Source {
     Followed(Box<dyn Watch>, Instant),
     /// It has to be read every interval.
     Polled,
-}
-
-/// The failure told last.
-struct Trouble {
-    text: String,
-    told: Instant,
 }
 
 impl Feed {
@@ -79,7 +69,6 @@ impl Feed {
             source: Source::Unknown,
             rest_until: None,
             backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
-            trouble: None,
         }
     }
 
@@ -88,9 +77,19 @@ impl Feed {
         &self.scopes
     }
 
-    /// The next state. Failures are logged and followed by another attempt, for ever. Dropping the
-    /// future loses nothing.
-    pub(crate) async fn next(&mut self) -> State {
+    /// Reads a source that has to be polled now, and not after the rest of the interval.
+    pub(crate) fn poll_now(&mut self) {
+        if matches!(self.source, Source::Polled) {
+            self.rest_until = None;
+        }
+    }
+
+    /// The next state. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// Why there is none now. The next call makes another attempt, after a delay that grows from
+    /// failure to failure.
+    pub(crate) async fn next(&mut self) -> Result<State, Error> {
         if self.scopes.is_empty() {
             return std::future::pending().await;
         }
@@ -102,15 +101,15 @@ impl Feed {
             match self.ask().await {
                 Ok(None) => {}
                 Ok(Some(state)) => {
-                    self.recovered();
-                    return state;
+                    self.backoff.reset();
+                    return Ok(state);
                 }
                 Err(error) if error.is_refusal() && self.allowed().len() > 1 => {
                     if let Err(error) = self.set_refused_aside(error).await {
-                        self.failed(&error);
+                        return self.failed(error);
                     }
                 }
-                Err(error) => self.failed(&error),
+                Err(error) => return self.failed(error),
             }
         }
     }
@@ -122,7 +121,7 @@ impl Feed {
                 self.source = match self.backend.watch(&self.allowed()).await? {
                     Some(watch) => {
                         let until = match self.refused.contains(&true) {
-                            true => self.reconcile.min(PAROLE),
+                            true => self.reconcile.min(RECHECK),
                             false => jittered(self.reconcile),
                         };
                         Source::Followed(watch, Instant::now() + until)
@@ -183,24 +182,9 @@ impl Feed {
         Ok(())
     }
 
-    fn failed(&mut self, error: &Error) {
-        let now = Instant::now();
-        self.rest_until = Some(now + self.backoff.delay());
-        let text = error.to_string();
-        let is_news = |trouble: &Trouble| trouble.text != text || now - trouble.told >= REMINDER;
-        if self.trouble.as_ref().is_none_or(is_news) {
-            error!("{text}");
-            self.trouble = Some(Trouble { text, told: now });
-        } else {
-            debug!("{text}");
-        }
-    }
-
-    fn recovered(&mut self) {
-        self.backoff.reset();
-        if self.trouble.take().is_some() {
-            info!("The backend answers again");
-        }
+    fn failed(&mut self, error: Error) -> Result<State, Error> {
+        self.rest_until = Some(Instant::now() + self.backoff.delay());
+        Err(error)
     }
 }
 
@@ -310,7 +294,11 @@ mod tests {
     }
 
     async fn revision(feed: &mut Feed) -> u64 {
-        feed.next().await.snapshots[0].as_ref().unwrap().revision()
+        loop {
+            if let Ok(state) = feed.next().await {
+                return state.snapshots[0].as_ref().unwrap().revision();
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -370,7 +358,8 @@ mod tests {
         let update = loop {
             attempts += 1;
             match timeout(Duration::from_millis(10), feed.next()).await {
-                Ok(update) => break update,
+                Ok(Ok(update)) => break update,
+                Ok(Err(_)) => {}
                 Err(_) => assert!(attempts < 20),
             }
         };
@@ -441,11 +430,11 @@ mod tests {
             ..feed(&Scripted::new(&[]))
         };
         let given = |state: &State| state.snapshots.iter().map(Option::is_some).collect::<Vec<_>>();
-        assert_eq!(given(&feed.next().await), [true, false, true]);
+        assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
         let begun = Instant::now();
-        assert_eq!(given(&feed.next().await), [true, false, true]);
+        assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
         assert_eq!(begun.elapsed().as_secs(), 60);
         *store.forbidden.lock().unwrap() = false;
-        assert_eq!(given(&feed.next().await), [true, true, true]);
+        assert_eq!(given(&feed.next().await.unwrap()), [true, true, true]);
     }
 }

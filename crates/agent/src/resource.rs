@@ -6,10 +6,10 @@ use deploy::{CheckCommand, Target};
 
 /// A resource, and the [`Target`] that it describes.
 #[derive(Debug)]
-pub(crate) struct Resource {
+pub struct Resource {
     asked: config::Resource,
     /// Where the result goes, and the commands.
-    pub(crate) target: Arc<Target>,
+    pub target: Arc<Target>,
 }
 
 impl From<config::Resource> for Resource {
@@ -25,6 +25,13 @@ impl From<config::Resource> for Resource {
             ..Target::new(&asked.dest)
         };
         Self { asked, target: Arc::new(target) }
+    }
+}
+
+impl Resource {
+    /// Whether both were read from files with the same meaning.
+    pub(crate) fn is_same_as(&self, other: &Resource) -> bool {
+        self.asked == other.asked
     }
 }
 

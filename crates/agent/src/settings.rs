@@ -1,12 +1,13 @@
-//! What an agent is told: what to work on, when, and that something has changed.
+//! What an agent is given: what to work on, when, and that something has changed.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use backend::Backend;
 use bytes::Bytes;
 use deploy::Options;
+use world::Host;
 
-use crate::templates::Templates;
+use crate::{pipeline::Pipeline, templates::Templates};
 
 /// What an agent works on, and how.
 #[derive(Debug, Clone)]
@@ -28,17 +29,25 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The pipeline of a run with these settings.
+    ///
+    /// `keeps_working_template`: a template that has become bad does not stop its resources, the
+    /// version in use stays.
+    pub(crate) fn pipeline(&self, host: &Arc<dyn Host>, keeps_working_template: bool) -> Pipeline {
+        let folder = config::templates_folder(&self.confdir);
+        let templates = Arc::new(Templates::new(folder, keeps_working_template));
+        Pipeline::new(templates, Arc::clone(host), self.options())
+    }
+
+    /// How the run deploys.
     pub(crate) fn options(&self) -> Options {
         Options {
             noop: self.noop,
             sync_only: self.sync_only,
             keep_stage_file: self.keep_stage_file,
-            ..Options::default()
+            check_timeout: self.check_timeout,
+            reload_timeout: self.reload_timeout,
         }
-    }
-
-    pub(crate) fn templates(&self) -> Templates {
-        Templates::new(config::templates_folder(&self.confdir))
     }
 }
 
@@ -57,22 +66,23 @@ pub struct Pace {
 #[derive(Debug, Clone)]
 pub struct Schedule {
     /// The rest between two passes; in watch mode, between two readings of a source that cannot
-    /// tell of changes.
+    /// be followed.
     pub interval: Duration,
     /// Watch mode: how long a resource waits before it acts.
     pub pace: Pace,
-    /// Watch mode: after how long everything is read again and compared, at the latest.
+    /// Watch mode: the longest time until everything is read and looked at again.
     pub reconcile: Duration,
-    /// How long what is under way at a stop may take to end.
+    /// How long passes under way at a stop may take to end.
     pub shutdown_timeout: Duration,
 }
 
-/// What an agent that goes on is told.
+/// What an agent that goes on is ordered to do.
 pub enum Order {
-    /// Look at all resources and templates again, from now on by this configuration, if there is
-    /// another.
+    /// To look at all resources and templates again, by this configuration from now on, if there is
+    /// one.
     Reload(Option<Configuration>),
-    /// Begin nothing more, and end when what is under way has ended. A second one ends it at once.
+    /// To begin nothing more, and to end when the passes under way have ended. A second one ends it
+    /// at once.
     Stop,
 }
 
@@ -83,16 +93,14 @@ pub struct Configuration {
     /// When.
     pub schedule: Schedule,
     /// Where the keys come from, if that is another place than before.
-    pub backend: Option<Box<dyn Backend>>,
+    pub source: Option<Box<dyn Backend>>,
 }
 
-/// How an agent that goes on came to its end.
+/// How an agent that goes on came to its end, which it does only when it is ordered to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was told to stop, and all that was under way has ended.
+    /// All passes under way have ended.
     Whole,
-    /// It was told to stop, and something under way was broken off. Nothing is torn.
+    /// A pass under way was broken off. Nothing is torn.
     Cut,
-    /// Watch mode: there are no resources at all.
-    Idle,
 }

@@ -1,38 +1,63 @@
-//! Watch mode: one feed from the backend, one worker a resource, and who is woken by what.
+//! Watch mode: one feed of keys and one of files, a worker for each resource, and which change wakes
+//! which resource.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use backend::Backend;
 use bytes::Bytes;
 use deploy::Options;
+use filewatch::{FileWatch, Interest};
 use store::{Scope, Snapshot};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 use tracing::{debug, error, info, warn};
 use world::Host;
 
 use crate::{
-    applied::{Applied, Report},
+    backoff::jittered,
+    event::{Event, Reader as _, Readers, RunSteps, Wake},
     feed::{Feed, State},
-    load::Loaded,
+    loading::Loaded,
+    pipeline::Pipeline,
+    record::{InSync, Left, Record},
     resource::Resource,
     settings::{Pace, Schedule, Settings},
-    steps::Logged,
-    worker::{self, Assignment, Turn},
+    worker::{self, Assignment, DestinationLock},
 };
 
-/// The workers of all resources, and what they are fed from.
-pub(crate) struct Crew {
+/// After how long folders that cannot be followed are tried again.
+const REFOLLOW: Duration = Duration::from_secs(60);
+
+/// All resources of watch mode, their workers, and what wakes them.
+pub(crate) struct Watching {
     host: Arc<dyn Host>,
-    settings: Settings,
+    readers: Readers,
+    pipeline: Arc<Pipeline>,
+    options: Options,
     pace: Pace,
+    confdir: PathBuf,
     feed: Option<Feed>,
+    /// The newest state of each scope that is followed.
+    snapshots: HashMap<Scope, Snapshot>,
+    files: Files,
+    /// How often everything is looked at, whether there was an event or not.
+    reconcile: Duration,
+    next_reconcile: Instant,
     members: Vec<Member>,
-    /// For each destination, whose turn it is there.
-    turns: HashMap<PathBuf, Turn>,
+    /// For each destination, the lock that its workers share.
+    locks: HashMap<PathBuf, DestinationLock>,
     workers: JoinSet<()>,
-    /// Looks at the files of members that no changed key concerns; gives the assignments of those
-    /// whose files are not as they were.
-    looks: JoinSet<Vec<u64>>,
+    /// Looks at the files of members; gives those that need a pass, by the number of their newest
+    /// assignment.
+    looks: JoinSet<Vec<(u64, Wake)>>,
     /// The number of the newest assignment.
     assignments: u64,
 }
@@ -46,20 +71,41 @@ struct Member {
     worker: Option<Worker>,
 }
 
-/// How a worker is talked to.
+/// How a worker is reached.
 struct Worker {
-    /// The number of its newest assignment.
-    newest: u64,
+    /// The number and the reason of its newest assignment.
+    newest: (u64, Wake),
     assignments: watch::Sender<Assignment>,
-    report: Report,
+    record: Record,
 }
 
-/// What an update means for a resource.
+/// What a new state of the store means for a resource.
 enum News {
+    /// Nothing.
     None,
-    /// It asks for a key that has changed, but its file stays the same if it still is the same.
-    Look(Arc<Applied>),
-    Wake,
+    /// It asks for a key that has changed, and its file stays the same, unless somebody else has
+    /// changed that.
+    Look(Arc<InSync>),
+    /// It needs a pass.
+    Wake(Wake),
+}
+
+/// Which members get a pass when resources are assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Assign {
+    /// All: somebody asked for it, or the configuration is another one.
+    All,
+    /// Those whose resource file is new or has another text.
+    Changed,
+}
+
+/// What [`Watching::follow`] leaves to its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// Nothing.
+    Done,
+    /// To read `conf.d` again: something in it may have changed.
+    Resources,
 }
 
 impl Member {
@@ -67,48 +113,87 @@ impl Member {
     fn news(&self, snapshot: &Snapshot, changed: &[Bytes]) -> News {
         let scope = &self.resource.scope;
         let asks_for = |key: &&Bytes| scope.asks_for(snapshot.coverage(), key);
-        let mut own = changed.iter().filter(asks_for).peekable();
-        if own.peek().is_none() {
+        let own = || changed.iter().filter(asks_for);
+        if own().next().is_none() {
             return News::None;
         }
-        let applied = self.worker.as_ref().and_then(|worker| worker.report.of(worker.newest));
-        match applied {
-            Some(applied) if !own.any(|key| applied.is_concerned_by(key)) => News::Look(applied),
-            _ => News::Wake,
+        let in_sync =
+            self.worker.as_ref().and_then(|worker| worker.record.in_sync(worker.newest.0));
+        match in_sync {
+            Some(known) if !own().any(|key| known.is_concerned_by(key)) => News::Look(known),
+            _ => News::Wake(Wake::Keys {
+                changed: own().cloned().collect(),
+                revision: snapshot.revision(),
+            }),
         }
+    }
+
+    /// The files as the last pass left them, if the newest assignment has been taken.
+    fn left(&self) -> Option<(u64, Left)> {
+        let worker = self.worker.as_ref()?;
+        let left = worker.record.left()?;
+        worker.record.has_taken(worker.newest.0).then_some((worker.newest.0, left))
     }
 }
 
-impl Crew {
-    /// A crew without members.
-    pub(crate) fn new(host: Arc<dyn Host>, settings: &Settings) -> Self {
+impl Watching {
+    /// Without resources. `pipeline` is replaced by [`assign`](Self::assign).
+    pub(crate) fn new(host: Arc<dyn Host>, readers: Readers, settings: &Settings) -> Self {
+        let pipeline = Arc::new(settings.pipeline(&host, true));
         Self {
             host,
-            settings: settings.clone(),
+            readers,
+            pipeline,
+            options: settings.options(),
             pace: Pace::default(),
+            confdir: settings.confdir.clone(),
             feed: None,
+            snapshots: HashMap::new(),
+            files: Files::new(),
+            reconcile: Duration::MAX,
+            next_reconcile: Instant::now(),
             members: Vec::new(),
-            turns: HashMap::new(),
+            locks: HashMap::new(),
             workers: JoinSet::new(),
             looks: JoinSet::new(),
             assignments: 0,
         }
     }
 
-    /// Takes in the resources that there are now, to be worked on by `settings`.
+    /// Works by these settings from now on, and with another source if `source_is_new`.
+    pub(crate) fn configure(
+        &mut self,
+        settings: &Settings,
+        schedule: &Schedule,
+        source_is_new: bool,
+    ) {
+        if source_is_new {
+            self.feed = None;
+            self.snapshots.clear();
+        }
+        self.options = settings.options();
+        self.pipeline = Arc::new(match settings.confdir == self.confdir {
+            true => self.pipeline.with_options(self.options),
+            false => settings.pipeline(&self.host, true),
+        });
+        self.confdir = settings.confdir.clone();
+        self.pace = schedule.pace;
+        self.reconcile = schedule.reconcile;
+        self.next_reconcile = Instant::now() + jittered(schedule.reconcile);
+    }
+
+    /// Takes in the resources that there are now.
     ///
-    /// New ones get a worker, those that are gone lose theirs after what it is at, and those that
-    /// are there already get a pass, so that changed resource files and templates are taken in. One
-    /// whose file cannot be read any more goes on as it was.
+    /// New ones get a worker, those that are gone lose theirs after the pass under way, and `which`
+    /// says who of the others gets a pass. A resource whose file cannot be used any more stays as it
+    /// was.
     pub(crate) fn assign(
         &mut self,
         loaded: Loaded,
-        settings: &Settings,
-        backend: &Arc<dyn Backend>,
+        which: Assign,
+        source: &Arc<dyn Backend>,
         schedule: &Schedule,
     ) {
-        self.settings = settings.clone();
-        self.pace = schedule.pace;
         let mut before: HashMap<PathBuf, Member> =
             self.members.drain(..).map(|member| (member.resource.path.clone(), member)).collect();
         let fresh: Vec<&Resource> = loaded
@@ -118,16 +203,29 @@ impl Crew {
             .filter(|resource| !before.contains_key(&resource.path))
             .collect();
         let dests = fresh.iter().map(|resource| resource.target.dest.as_path());
-        deploy::sweep(dests, &settings.options(), &Logged);
+        deploy::sweep(dests, &self.options, &RunSteps(&self.readers));
+        let mut woken = Vec::new();
         for resource in loaded.resources {
-            let known = before.remove(&resource.path);
-            let same_scope = |member: &Member| member.resource.scope == resource.scope;
-            let (snapshot, worker) = match known {
-                Some(member) if same_scope(&member) => (member.snapshot, member.worker),
-                Some(member) => (None, member.worker),
-                None => (None, None),
+            let member = match before.remove(&resource.path) {
+                Some(member)
+                    if which == Assign::Changed && member.resource.is_same_as(&resource) =>
+                {
+                    member
+                }
+                Some(member) => {
+                    woken.push((self.members.len(), Wake::Configuration));
+                    let same_scope = member.resource.scope == resource.scope;
+                    let known = || self.snapshots.get(&resource.scope).cloned();
+                    let snapshot = member.snapshot.filter(|_| same_scope).or_else(known);
+                    Member { resource, snapshot, worker: member.worker }
+                }
+                None => {
+                    woken.push((self.members.len(), Wake::Start));
+                    let snapshot = self.snapshots.get(&resource.scope).cloned();
+                    Member { resource, snapshot, worker: None }
+                }
             };
-            self.members.push(Member { resource, snapshot, worker });
+            self.members.push(member);
         }
         for path in loaded.broken {
             if let Some(member) = before.remove(&path) {
@@ -138,17 +236,29 @@ impl Crew {
         for path in before.into_keys() {
             info!("{} is gone: its file is no longer kept up to date", path.display());
         }
-        // Those that a worker still holds are kept, whether it has been dismissed or not.
-        self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        let all: Vec<usize> = (0..self.members.len()).collect();
-        self.wake_each(&all);
+        // A lock that a worker holds is kept, also if that worker was dismissed.
+        self.locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
+        self.readers.read(&Event::Assigned(resources.collect()));
+        self.wake_each(woken);
         let scopes = self.scopes();
-        self.feed = Some(Feed::new(Arc::clone(backend), scopes, schedule));
+        match &mut self.feed {
+            Some(feed) if feed.scopes() == scopes => {
+                if which == Assign::All {
+                    feed.poll_now();
+                }
+            }
+            _ => {
+                self.snapshots.retain(|scope, _| scopes.binary_search(scope).is_ok());
+                self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule));
+            }
+        }
+        self.files.follow(&self.confdir, self.members.iter().map(|member| &*member.resource));
     }
 
-    /// Takes the next state from the feed and wakes those it concerns. Dropping the future loses
+    /// Waits for something to happen, and wakes those whom it concerns. Dropping the future loses
     /// nothing.
-    pub(crate) async fn follow(&mut self) {
+    pub(crate) async fn follow(&mut self) -> Followed {
         let feed = async {
             match &mut self.feed {
                 Some(feed) => feed.next().await,
@@ -156,26 +266,41 @@ impl Crew {
             }
         };
         tokio::select! {
-            update = feed => self.take(&update),
-            Some(looked) = self.looks.join_next() => match looked {
-                Ok(assignments) => {
-                    self.wake_those(|worker| assignments.contains(&worker.newest));
+            state = feed => match state {
+                Ok(state) => {
+                    self.readers.read(&Event::SourceRecovered);
+                    self.take(&state);
                 }
+                Err(error) => {
+                    let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
+                    let (resources, failure) = (resources.collect(), Arc::new(error.into()));
+                    self.readers.read(&Event::SourceFailed { resources, failure });
+                }
+            },
+            paths = self.files.changed() => return self.look_at(&paths),
+            Some(looked) = self.looks.join_next() => match looked {
+                Ok(found) => self.wake_found(&found),
                 Err(panic) => {
                     error!("looking at files ended early: {panic}");
-                    self.wake_those(|_| true);
+                    self.wake_all(&Wake::Reconcile);
                 }
             },
             Some(ended) = self.workers.join_next() => {
                 if let Err(panic) = ended {
                     error!("a worker ended early and is started anew: {panic}");
-                    self.wake_those(|worker| worker.assignments.is_closed());
+                    self.wake_those(&Wake::Retry, |worker| worker.assignments.is_closed());
                 }
             }
+            () = sleep_until(self.next_reconcile) => {
+                self.next_reconcile = Instant::now() + jittered(self.reconcile);
+                self.look_at_all();
+                return Followed::Resources;
+            }
         }
+        Followed::Done
     }
 
-    /// Ends all workers after what they are at.
+    /// Ends all workers after the passes that are under way.
     pub(crate) async fn dismiss(mut self) {
         self.members.clear();
         while self.workers.join_next().await.is_some() {}
@@ -190,83 +315,223 @@ impl Crew {
         scopes
     }
 
+    /// Takes a state of the store.
     fn take(&mut self, update: &State) {
         let Some(feed) = &self.feed else { return };
-        let (mut concerned, mut looks) = (Vec::new(), Vec::new());
+        for (scope, snapshot) in feed.scopes().iter().zip(&update.snapshots) {
+            if let Some(snapshot) = snapshot {
+                self.snapshots.insert(scope.clone(), snapshot.clone());
+            }
+        }
+        let (mut woken, mut looks) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
             let place = feed.scopes().binary_search(scope).ok();
             let place = place.and_then(|place| update.snapshots.get(place));
             let Some(Some(snapshot)) = place else { continue };
             let news = match (&member.snapshot, &update.changed) {
-                (None, _) => News::Wake,
+                (None, _) => News::Wake(Wake::Start),
                 (Some(_), Some(keys)) => member.news(snapshot, keys),
                 (Some(before), None) if before.agrees_with(snapshot, scope) => News::None,
-                (Some(_), None) => News::Wake,
+                (Some(_), None) => {
+                    let revision = snapshot.revision();
+                    News::Wake(Wake::Keys { changed: Vec::new(), revision })
+                }
             };
             member.snapshot = Some(snapshot.clone());
             match news {
                 News::None => {}
-                News::Look(applied) => looks.push(applied),
-                News::Wake => concerned.push(nth),
+                News::Look(known) => looks.push(known),
+                News::Wake(wake) => woken.push((nth, wake)),
             }
         }
-        self.wake_each(&concerned);
+        self.wake_each(woken);
         if !looks.is_empty() {
             debug!("{} resources do not use what has changed", looks.len());
             self.looks.spawn_blocking(move || {
-                looks.retain(|applied| !applied.has_its_files());
-                looks.iter().map(|applied| applied.assignment).collect()
+                looks.retain(|known| !known.has_its_files());
+                looks.iter().map(|known| (known.assignment, Wake::Destination)).collect()
             });
         }
     }
 
-    /// Gives the members with such workers their newest assignments.
-    fn wake_those(&mut self, which: impl Fn(&Worker) -> bool) {
-        let has = |member: &Member| member.worker.as_ref().is_some_and(&which);
-        let members = self.members.iter().enumerate();
-        let those: Vec<usize> =
-            members.filter(|(_, member)| has(member)).map(|(nth, _)| nth).collect();
-        self.wake_each(&those);
+    /// Looks at the files of those whom a change of these paths may concern.
+    fn look_at(&mut self, paths: &HashSet<PathBuf>) -> Followed {
+        let templates = config::templates_folder(&self.confdir);
+        let all = paths.contains(&templates);
+        let concerns = |resource: &Resource| {
+            all || paths.contains(&resource.src) || paths.contains(&resource.target.dest)
+        };
+        let members = self.members.iter().filter(|member| concerns(&member.resource));
+        let lefts = members.filter_map(Member::left).collect();
+        self.look(lefts);
+        match paths.contains(&config::conf_d(&self.confdir)) {
+            true => Followed::Resources,
+            false => Followed::Done,
+        }
     }
 
-    /// Gives these members their newest assignments.
-    fn wake_each(&mut self, members: &[usize]) {
-        for &nth in members {
-            self.wake(nth, members.len() == 1);
+    /// Looks at the files of all. Who asks the world gets a pass, as its answers may be others.
+    fn look_at_all(&mut self) {
+        let (mut woken, mut lefts) = (Vec::new(), Vec::new());
+        for (nth, member) in self.members.iter().enumerate() {
+            // Without: it is at work, or waits for its keys.
+            let Some((number, left)) = member.left() else { continue };
+            match &member.worker {
+                Some(worker) if worker.record.in_sync(number).is_none() => {
+                    woken.push((nth, Wake::Reconcile));
+                }
+                _ => lefts.push((number, left)),
+            }
+        }
+        self.wake_each(woken);
+        self.look(lefts);
+    }
+
+    fn look(&mut self, lefts: Vec<(u64, Left)>) {
+        if lefts.is_empty() {
+            return;
+        }
+        self.looks.spawn_blocking(move || {
+            let found = |(number, left): (u64, Left)| left.look().map(|wake| (number, wake));
+            lefts.into_iter().filter_map(found).collect()
+        });
+    }
+
+    /// Wakes those whose files were found to need a pass, unless they were woken meanwhile.
+    fn wake_found(&mut self, found: &[(u64, Wake)]) {
+        let wakes: HashMap<u64, &Wake> =
+            found.iter().map(|(number, wake)| (*number, wake)).collect();
+        let wake_of = |member: &Member| {
+            let worker = member.worker.as_ref()?;
+            wakes.get(&worker.newest.0).map(|wake| (*wake).clone())
+        };
+        let members = self.members.iter().enumerate();
+        let woken = members.filter_map(|(nth, member)| Some((nth, wake_of(member)?))).collect();
+        self.wake_each(woken);
+    }
+
+    fn wake_all(&mut self, wake: &Wake) {
+        self.wake_those(wake, |_| true);
+    }
+
+    /// Wakes the members that have such workers.
+    fn wake_those(&mut self, wake: &Wake, which: impl Fn(&Worker) -> bool) {
+        let has = |member: &Member| member.worker.as_ref().is_some_and(&which);
+        let members = self.members.iter().enumerate();
+        let woken = members.filter(|(_, member)| has(member)).map(|(nth, _)| (nth, wake.clone()));
+        self.wake_each(woken.collect());
+    }
+
+    fn wake_each(&mut self, woken: Vec<(usize, Wake)>) {
+        let is_alone = woken.len() == 1;
+        for (nth, wake) in woken {
+            self.wake(nth, wake, is_alone);
         }
     }
 
     /// Gives a member its newest assignment, if it has a state to work on.
-    fn wake(&mut self, nth: usize, is_alone: bool) {
-        let options: Options = self.settings.options();
+    fn wake(&mut self, nth: usize, wake: Wake, is_alone: bool) {
         let member = &mut self.members[nth];
+        let resource = &member.resource;
         let Some(snapshot) = &member.snapshot else { return };
-        let turn = self.turns.entry(member.resource.target.dest.clone()).or_default();
+        self.readers.read(&Event::Woken { resource: Arc::clone(resource), wake: wake.clone() });
+        let wake = match &member.worker {
+            // One pass will serve both.
+            Some(worker) if !worker.record.has_taken(worker.newest.0) => {
+                worker.newest.1.clone().and(wake)
+            }
+            _ => wake,
+        };
         self.assignments += 1;
-        let number = self.assignments;
+        let newest = (self.assignments, wake.clone());
         let assignment = Assignment {
-            number,
+            number: self.assignments,
+            wake,
             is_alone,
-            turn: Arc::clone(turn),
-            resource: Arc::clone(&member.resource),
+            lock: Arc::clone(self.locks.entry(resource.target.dest.clone()).or_default()),
+            resource: Arc::clone(resource),
             snapshot: snapshot.clone(),
-            options,
+            pipeline: Arc::clone(&self.pipeline),
             pace: self.pace,
         };
         let refused = match &mut member.worker {
             Some(worker) => {
-                worker.newest = number;
+                worker.newest = newest.clone();
                 worker.assignments.send(assignment).err().map(|refused| refused.0)
             }
             None => Some(assignment),
         };
         if let Some(assignment) = refused {
             let (assignments, receiver) = watch::channel(assignment);
-            let report = Report::default();
-            member.worker = Some(Worker { newest: number, assignments, report: report.clone() });
-            let (templates, host) = (self.settings.templates(), Arc::clone(&self.host));
-            self.workers.spawn(worker::work(receiver, templates, host, report));
+            let record = Record::default();
+            member.worker = Some(Worker { newest, assignments, record: record.clone() });
+            self.workers.spawn(worker::work(receiver, self.readers.clone(), record));
         }
+    }
+}
+
+/// Follows `conf.d`, the templates and the destinations, where inotify can be had.
+struct Files {
+    watch: Option<FileWatch>,
+    /// When a failure to follow was logged, and until when nothing is tried again.
+    rest_until: Option<Instant>,
+    interests: Vec<Interest>,
+}
+
+impl Files {
+    /// Nothing yet.
+    fn new() -> Self {
+        Files { watch: None, rest_until: None, interests: Vec::new() }
+    }
+
+    /// Follows these from now on.
+    fn follow<'a>(&mut self, confdir: &Path, resources: impl Iterator<Item = &'a Resource>) {
+        let templates = config::templates_folder(confdir);
+        self.interests =
+            vec![Interest::tree(config::conf_d(confdir), b"*"), Interest::tree(&*templates, b"*")];
+        for resource in resources {
+            // Also in the templates folder, as a tree is not followed through links to folders.
+            self.interests.push(Interest::path(&*resource.src));
+            if resource.heal {
+                self.interests.push(Interest::path(&*resource.target.dest));
+            }
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.set_interest(self.interests.iter().cloned());
+        }
+    }
+
+    /// The paths that may have changed. Where they cannot be followed, this is said once, and
+    /// reconciling has to do.
+    async fn changed(&mut self) -> HashSet<PathBuf> {
+        loop {
+            if let Some(moment) = self.rest_until {
+                sleep_until(moment).await;
+                self.rest_until = None;
+            }
+            let watch = match &mut self.watch {
+                Some(watch) => watch,
+                None => match FileWatch::new() {
+                    Ok(mut watch) => {
+                        watch.set_interest(self.interests.iter().cloned());
+                        self.watch.insert(watch)
+                    }
+                    Err(failure) => {
+                        self.failed(&failure);
+                        continue;
+                    }
+                },
+            };
+            match watch.changed().await {
+                Ok(paths) => return paths.into_iter().collect(),
+                Err(failure) => self.failed(&failure),
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: &filewatch::Unwatched) {
+        warn!("{failure}; until then files are compared every -reconcile");
+        self.rest_until = Some(Instant::now() + REFOLLOW);
     }
 }

@@ -1,8 +1,8 @@
 //! One resource in watch mode: waits until it is woken, and makes its file true.
 //!
-//! A worker has one pass at a time and works on the newest state there is, however many came
-//! meanwhile. A pass that fails is tried again, with growing delays, until it succeeds or there is
-//! newer data; so is a reload that fails.
+//! A worker makes one pass at a time and works on the newest state there is, however many states
+//! came meanwhile. A pass that fails is tried again, with growing delays, until it succeeds or there
+//! is newer data; so is a reload that fails.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -11,21 +11,24 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Options, Outcome};
+use deploy::{Durable, Outcome};
 use store::Snapshot;
 use tokio::{
+    runtime::Handle,
     sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
+    task::spawn_blocking,
     time::{Instant, sleep_until},
 };
-use world::Host;
 
 use crate::{
-    applied::{Applied, Report},
     backoff::Backoff,
-    process::{Done, Processor},
+    event::{Event, Reader as _, Readers, Step, Wake, say},
+    failure::Failure,
+    pipeline::{Done, Job, Pipeline, Prepared},
+    placement::{self, Placement},
+    record::{InSync, Left, Record},
     resource::Resource,
     settings::Pace,
-    templates::Templates,
 };
 
 /// Delays between the attempts of a pass that fails.
@@ -33,69 +36,85 @@ const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(60);
 /// A debounce ends after this many times itself, even if changes never cease.
 const CEILING: u32 = 4;
+/// How often a destination that somebody else changes is restored without a delay, in
+/// [`HEALING_PERIOD`].
+const HEALED_AT_ONCE: u32 = 5;
+/// After this time without a restored destination, restoring has no delay again.
+const HEALING_PERIOD: Duration = Duration::from_secs(60);
 
-/// Held by the worker that is at a destination. There is more than one for the same destination
-/// when a resource gets another name, and until the one that is dismissed has ended.
-pub(crate) type Turn = Arc<AsyncMutex<()>>;
+/// Held during a pass by the worker of a destination. There is more than one worker for the same
+/// destination when a resource file is renamed, until the worker of the old name has ended.
+pub(crate) type DestinationLock = Arc<AsyncMutex<()>>;
 
 /// What a worker has to make true.
 #[derive(Clone)]
 pub(crate) struct Assignment {
-    /// Another one for each assignment.
+    /// Grows with each assignment of the process.
     pub(crate) number: u64,
-    /// Whether no other resource was given something to do together with this one.
+    pub(crate) wake: Wake,
+    /// Whether no other resource was woken together with this one.
     pub(crate) is_alone: bool,
-    /// Whose turn it is at the destination.
-    pub(crate) turn: Turn,
+    pub(crate) lock: DestinationLock,
     pub(crate) resource: Arc<Resource>,
     pub(crate) snapshot: Snapshot,
-    /// How the run deploys.
-    pub(crate) options: Options,
+    pub(crate) pipeline: Arc<Pipeline>,
     /// How the run waits, where the resource does not say.
     pub(crate) pace: Pace,
 }
 
-/// Works on the newest assignment until there are no more to come, and reports what was applied.
+/// Works on the newest assignment until no more can come, and records what was applied.
 ///
 /// Dropping the future ends a running command; the destination is the old file or the new one.
 pub(crate) async fn work(
     mut assignments: watch::Receiver<Assignment>,
-    templates: Templates,
-    host: Arc<dyn Host>,
-    report: Report,
+    readers: Readers,
+    record: Record,
 ) {
-    let mut processor = Processor::new(templates, host);
+    let mut maker = Maker::new(readers.clone(), record.clone());
     let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
+    let mut healing = Healing::new();
     let mut reloaded: Option<Instant> = None;
     loop {
-        if rest(&mut assignments, reloaded).await.is_err() {
+        if wait(&mut assignments, reloaded, &mut healing, &readers).await.is_err() {
             return;
         }
-        let Some((assignment, turn)) = take(&mut assignments).await else { return };
-        let done = processor.pass(&assignment).await;
-        drop(turn);
+        let Some((assignment, guard)) = take(&mut assignments, &record).await else { return };
+        let done = maker.pass(&assignment).await;
+        drop(guard);
+        let Assignment { number, resource, wake, .. } = &assignment;
         let retry = match done {
-            Ok(Done { outcome, origin }) => {
-                let Assignment { number, resource, .. } = &assignment;
-                let applied =
-                    origin.and_then(|origin| Applied::after(*number, resource, origin, outcome));
-                report.set(applied);
+            Ok(Done { outcome, origin, .. }) => {
+                let in_sync =
+                    origin.and_then(|origin| InSync::after(*number, resource, origin, outcome));
+                record.set_in_sync(in_sync);
                 backoff.reset();
                 if matches!(outcome, Outcome::Updated | Outcome::Reloaded) {
                     reloaded = Some(Instant::now());
                 }
+                if outcome == Outcome::Updated && *wake == Wake::Destination {
+                    healing.count();
+                }
                 None
             }
-            Err(fault) => {
-                fault.log();
-                Some(Instant::now() + backoff.delay())
+            Err(failure) => {
+                let delay = backoff.delay();
+                readers.read(&Event::Failed {
+                    resource: Arc::clone(resource),
+                    failure: Arc::new(failure),
+                    retry: Some(delay),
+                });
+                Some(Instant::now() + delay)
             }
         };
         let woken = match retry {
             None => assignments.changed().await,
             Some(moment) => tokio::select! {
                 woken = assignments.changed() => woken,
-                () = sleep_until(moment) => Ok(()),
+                () = sleep_until(moment) => {
+                    let resource = Arc::clone(resource);
+                    readers.read(&Event::Woken { resource, wake: Wake::Retry });
+                    Ok(())
+                }
             },
         };
         if woken.is_err() {
@@ -107,20 +126,30 @@ pub(crate) async fn work(
 /// Waits until the resource may act.
 ///
 /// # Errors
-/// There is nothing to act for any more.
-async fn rest(
+/// The worker was dismissed.
+async fn wait(
     assignments: &mut watch::Receiver<Assignment>,
     reloaded: Option<Instant>,
+    healing: &mut Healing,
+    readers: &Readers,
 ) -> Result<(), watch::error::RecvError> {
     let (debounce, splay, earliest) = {
         let assignment = assignments.borrow();
         let resource = &assignment.resource;
         let least = resource.min_reload_interval.filter(|_| resource.target.reload_cmd.is_some());
         let earliest = reloaded.zip(least).map(|(at, least)| at + least);
+        let heal = match &assignment.wake {
+            Wake::Destination => healing.delay().map(|delay| {
+                let step = Step::RestoringLater { dest: resource.target.dest.clone(), delay };
+                readers.read(&Event::Step { resource: Arc::clone(resource), step });
+                Instant::now() + delay
+            }),
+            _ => None,
+        };
         (
             resource.debounce.unwrap_or(assignment.pace.debounce),
             share_of(assignment.pace.splay, resource),
-            earliest,
+            earliest.max(heal),
         )
     };
     if !debounce.is_zero() {
@@ -145,18 +174,155 @@ async fn rest(
     Ok(())
 }
 
-/// Waits for the turn at the destination; gives it with the newest assignment, or nothing if there
-/// is nothing to act for any more.
+/// Waits for the lock of the destination, and gives it with the newest assignment; `None` if the
+/// worker was dismissed.
 async fn take(
     assignments: &mut watch::Receiver<Assignment>,
+    record: &Record,
 ) -> Option<(Assignment, OwnedMutexGuard<()>)> {
     loop {
         let assignment = assignments.borrow_and_update().clone();
-        let turn = Arc::clone(&assignment.turn).lock_owned().await;
+        let guard = Arc::clone(&assignment.lock).lock_owned().await;
         // A newer one may even have another destination.
         if !assignments.has_changed().ok()? {
-            return Some((assignment, turn));
+            record.set_taken(assignment.number);
+            return Some((assignment, guard));
         }
+    }
+}
+
+/// Makes the passes of one resource.
+pub(crate) struct Maker {
+    readers: Readers,
+    record: Record,
+    placement: Placement,
+    /// For a resource that leaves hand-edited files alone: the digest of the content applied last.
+    applied: Option<u64>,
+}
+
+/// How far a pass got on a thread of its own.
+enum Progress {
+    Prepared(Prepared),
+    Finished(Result<Done, Failure>),
+}
+
+impl Maker {
+    pub(crate) fn new(readers: Readers, record: Record) -> Self {
+        Maker { readers, record, placement: Placement::default(), applied: None }
+    }
+
+    /// Whether the next pass may be made on the runtime's thread.
+    #[cfg(test)]
+    pub(crate) fn is_light(&self) -> bool {
+        self.placement.is_light()
+    }
+
+    /// One pass. Dropping the future ends a running command.
+    pub(crate) async fn pass(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
+        let done = self.attempt(assignment).await;
+        // What failed may have to be done again, although the content would be the same.
+        self.applied = done.as_ref().ok().and_then(|done| done.digest);
+        done
+    }
+
+    async fn attempt(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
+        let Assignment { resource, snapshot, pipeline, is_alone, .. } = assignment;
+        let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
+        let job = Job { resource, snapshot, applied: self.applied };
+        let light = self.placement.take(*is_alone);
+        let current = match &light {
+            Some(_) => Some(pipeline.template(&job.resource, &say(&self.readers, &job.resource))?),
+            None => None,
+        };
+        if current.as_ref().is_some_and(|current| placement::is_light(current, light.as_ref()))
+            && let Some(current) = current
+        {
+            let prepared = pipeline.prepare(&job, current, &say(&self.readers, &job.resource))?;
+            self.placement.note(&job.resource, &prepared, true);
+            return finish(pipeline, &job, prepared, &self.readers, &self.record).await;
+        }
+        let runs_commands = pipeline.runs_commands(&job.resource);
+        let (readers, record, pipeline) =
+            (self.readers.clone(), self.record.clone(), Arc::clone(pipeline));
+        let mut placement = Placement::default();
+        let runtime = Handle::current();
+        let on_its_thread = {
+            let (job, pipeline) = (job.clone(), Arc::clone(&pipeline));
+            spawn_blocking(move || {
+                let current = match current {
+                    Some(current) => current,
+                    None => pipeline.template(&job.resource, &say(&readers, &job.resource))?,
+                };
+                let prepared = pipeline.prepare(&job, current, &say(&readers, &job.resource))?;
+                placement.note(&job.resource, &prepared, false);
+                let progress = match runs_commands {
+                    true => Progress::Prepared(prepared),
+                    // Nothing will be waited for, so the file need not wait for the runtime.
+                    false => Progress::Finished(
+                        runtime.block_on(finish(&pipeline, &job, prepared, &readers, &record)),
+                    ),
+                };
+                Ok::<_, Failure>((progress, placement))
+            })
+        };
+        let (progress, placement) = on_its_thread.await.map_err(|panic| {
+            let dest = job.resource.target.dest.display();
+            Failure::panic(format_args!("staging {dest}"), &panic)
+        })??;
+        let done = match progress {
+            Progress::Prepared(prepared) => {
+                finish(&pipeline, &job, prepared, &self.readers, &self.record).await?
+            }
+            Progress::Finished(done) => done?,
+        };
+        self.placement = placement;
+        Ok(done)
+    }
+}
+
+/// The second half of a pass, and what makes it last.
+async fn finish(
+    pipeline: &Pipeline,
+    job: &Job,
+    prepared: Prepared,
+    readers: &Readers,
+    record: &Record,
+) -> Result<Done, Failure> {
+    let mut durable = Durable::default();
+    record.set_left(Left::by(&job.resource, &prepared));
+    let replaced = |dest| record.set_destination(dest);
+    let done = pipeline.finish(job, prepared, &mut durable, readers, &replaced).await;
+    match durable.sync().into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => done,
+    }
+}
+
+/// Limits how often a destination is restored that somebody else changes again and again.
+struct Healing {
+    count: u32,
+    last: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Healing {
+    fn new() -> Self {
+        Healing { count: 0, last: None, backoff: Backoff::new(FIRST_DELAY, LAST_DELAY) }
+    }
+
+    /// A destination was restored.
+    fn count(&mut self) {
+        self.count += 1;
+        self.last = Some(Instant::now());
+    }
+
+    /// How long to wait before the destination is restored again.
+    fn delay(&mut self) -> Option<Duration> {
+        if self.last.is_none_or(|last| last.elapsed() >= HEALING_PERIOD) {
+            self.count = 0;
+            self.backoff.reset();
+        }
+        (self.count >= HEALED_AT_ONCE).then(|| self.backoff.delay())
     }
 }
 
@@ -175,9 +341,11 @@ fn share_of(splay: Duration, resource: &Resource) -> Duration {
 mod tests {
     use std::path::Path;
 
+    use deploy::Options;
     use store::Coverage;
 
     use super::*;
+    use crate::templates::Templates;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -188,18 +356,28 @@ mod tests {
         std::fs::write(&path, table).unwrap();
         let mut resource = Resource::load(&path, Path::new("/templates")).unwrap();
         resource.path = "/etc/confd/conf.d/a.toml".into();
+        let templates = Arc::new(Templates::new("/templates".into(), true));
+        let host = Arc::new(world::System::new());
         Assignment {
             number: 0,
+            wake: Wake::Start,
             is_alone: true,
-            turn: Turn::default(),
+            lock: DestinationLock::default(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
-            options: Options::default(),
+            pipeline: Arc::new(Pipeline::new(templates, host, Options::default())),
             pace,
         }
     }
 
-    /// How long a worker rests that is assigned something again every `every`.
+    async fn waits_with(
+        assignments: &mut watch::Receiver<Assignment>,
+        reloaded: Option<Instant>,
+    ) -> Result<(), watch::error::RecvError> {
+        wait(assignments, reloaded, &mut Healing::new(), &Readers::new([])).await
+    }
+
+    /// How long a worker waits that is assigned something again every `every`.
     async fn rests(assignment: Assignment, every: Duration, reloaded: Option<Instant>) -> Duration {
         let (sender, mut assignments) = watch::channel(assignment.clone());
         let begun = Instant::now();
@@ -210,7 +388,7 @@ mod tests {
             }
         };
         tokio::select! {
-            rested = rest(&mut assignments, reloaded) => rested.unwrap(),
+            waited = waits_with(&mut assignments, reloaded) => waited.unwrap(),
             () = changes => {}
         }
         begun.elapsed()
@@ -263,6 +441,6 @@ mod tests {
         let pace = Pace { debounce: SECOND, ..Pace::default() };
         let (sender, mut assignments) = watch::channel(assignment("", pace));
         drop(sender);
-        assert!(rest(&mut assignments, None).await.is_err());
+        assert!(waits_with(&mut assignments, None).await.is_err());
     }
 }

@@ -24,7 +24,7 @@ mod resource;
 
 pub use crate::{
     engine::Engine,
-    load::{Loaded, load, templates_folder},
+    load::{Loaded, conf_d, load, templates_folder},
     problem::Problem,
-    resource::{Confdir, Resource},
+    resource::{Confdir, Resource, name},
 };

@@ -59,6 +59,11 @@ pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
     })
 }
 
+/// The folder of the resource files in `confdir`.
+pub fn conf_d(confdir: &Path) -> PathBuf {
+    resource::join(confdir, b"conf.d")
+}
+
 /// The folder of the templates in `confdir`.
 pub fn templates_folder(confdir: &Path) -> PathBuf {
     resource::join(confdir, b"templates")

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// One template resource: what to render, from which keys, to where.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
     /// The file that describes it.
     pub path: PathBuf,
@@ -78,8 +78,7 @@ pub struct Confdir<'a> {
 impl<'a> Confdir<'a> {
     /// The folders in `confdir`, with the `prefix` of the run.
     pub fn new(confdir: &Path, prefix: &'a [u8]) -> Self {
-        let conf_d = join(confdir, b"conf.d");
-        Self { conf_d, templates: load::templates_folder(confdir), prefix }
+        Self { conf_d: load::conf_d(confdir), templates: load::templates_folder(confdir), prefix }
     }
 }
 
@@ -245,8 +244,8 @@ impl Resource {
     }
 }
 
-/// The name of the resource file `path` of the folder `conf_d`.
-fn name(path: &Path, conf_d: &Path) -> String {
+/// The [`name`](Resource::name) of the resource in the file `path` of the folder `conf_d`.
+pub fn name(path: &Path, conf_d: &Path) -> String {
     let below = path.strip_prefix(conf_d).ok().filter(|below| !below.as_os_str().is_empty());
     // `conf.d` may itself be the only resource file.
     let below = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);

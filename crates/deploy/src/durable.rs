@@ -35,6 +35,11 @@ impl Durable {
         }
     }
 
+    /// Takes over the folders of another set.
+    pub fn absorb(&mut self, other: Durable) {
+        self.folders.extend(other.folders);
+    }
+
     /// Syncs every folder and empties the set. Blocks for as long as the disk needs.
     ///
     /// # Errors

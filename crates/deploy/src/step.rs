@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use command::{Output, Program};
-use report::errno_text;
+use report::{Fingerprint, errno_text};
 
 use crate::compare::KIND_BITS;
 use crate::error::Error;
@@ -35,6 +35,12 @@ pub trait Observer: Send + Sync {
     /// Receives one step. It is called on the thread that does the step, and that thread waits for
     /// it.
     fn observe(&self, step: &Step<'_>);
+
+    /// Takes note that the file at `dest` was put in place just now, and of its fingerprint. This is
+    /// no line of the log.
+    fn replaced(&self, dest: &Path, now: Fingerprint) {
+        let _ = (dest, now);
+    }
 
     /// Whether steps of this level are wanted. A step that costs work of its own, such as reading a
     /// file that is known to differ, is left out where this says no.

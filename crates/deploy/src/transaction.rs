@@ -259,6 +259,10 @@ impl Change {
 
     fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<(), Error> {
         let Change { target, file, content, .. } = self;
-        commit::commit(target, file, content, may_write_in_place, observer)
+        commit::commit(target, file, content, may_write_in_place, observer)?;
+        if let Some(now) = Fingerprint::at(&target.dest) {
+            observer.replaced(&target.dest, now);
+        }
+        Ok(())
     }
 }

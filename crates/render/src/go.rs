@@ -58,9 +58,10 @@ impl GoTemplate {
         &self,
         view: &View,
         host: &Arc<dyn Host>,
+        warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let warnings = Warnings::default();
+        let warnings = warnings.clone();
         let context = Context { view: view.clone(), host: Arc::clone(host), warnings };
         self.template.execute(&context, Value::Nil, out).map_err(|error| {
             let hint = near_name(&error).or_else(|| near_key(view, error.message()));

@@ -97,17 +97,18 @@ impl Template {
         }
     }
 
-    /// Renders the template with `view`.
+    /// Renders the template with `view`, and drops its warnings.
     ///
     /// # Errors
     /// The reason why rendering stopped: [`Stage::Render`].
     pub fn render(&self, view: &View, host: &Arc<dyn Host>) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
-        self.render_to(view, host, &mut out)?;
+        self.render_to(view, host, &Warnings::default(), &mut out)?;
         Ok(out)
     }
 
-    /// Like [`render`](Self::render), but appends the output to `out`. After an error, `out` has
+    /// Like [`render`](Self::render), but appends the output to `out`, and adds to
+    /// `warnings` what functions warn about. After an error, `out` has
     /// the output up to that point.
     ///
     /// # Errors
@@ -116,11 +117,12 @@ impl Template {
         &self,
         view: &View,
         host: &Arc<dyn Host>,
+        warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         match &self.0 {
-            Compiled::Go(template) => template.render(view, host, out),
-            Compiled::Tera(template) => template.render(view, host, out),
+            Compiled::Go(template) => template.render(view, host, warnings, out),
+            Compiled::Tera(template) => template.render(view, host, warnings, out),
         }
     }
 }

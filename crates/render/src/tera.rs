@@ -119,6 +119,7 @@ impl TeraTemplate {
         &self,
         view: &View,
         host: &Arc<dyn Host>,
+        warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let files = &self.sources.files;
@@ -131,7 +132,7 @@ impl TeraTemplate {
             variables.insert_value(STORE, store);
         }
         let mut output = Output::new(out);
-        let warnings = Warnings::default();
+        let warnings = warnings.clone();
         let scope = Scope::enter(Context { view: view.clone(), host: Arc::clone(host), warnings });
         let rendered = self.engine.render_to(&files.first, &variables, &mut output);
         drop(scope);

@@ -1,24 +1,24 @@
 //! The warnings of one rendering.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::warn;
-
-/// Logs each warning of one rendering once, however often the template causes it: a failed lookup
-/// in a loop is one line of the log and not one for each element.
-#[derive(Debug, Default)]
-pub struct Warnings {
-    logged: RefCell<BTreeSet<String>>,
-}
+/// Collects what the functions of a template warn about, each text once however often the template
+/// causes it: a failed lookup in a loop is one warning and not one for each element.
+///
+/// The caller of [`Template::render_to`](crate::Template::render_to) says where the texts go. A copy
+/// collects into the same set.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(Arc<Mutex<BTreeSet<String>>>);
 
 impl Warnings {
-    /// Logs `text` at level WARN, unless this rendering has logged the same text already.
+    /// Adds a text. It is one line without the place in the template.
     pub fn warn(&self, text: String) {
-        let mut logged = self.logged.borrow_mut();
-        if !logged.contains(&text) {
-            warn!("{text}");
-            logged.insert(text);
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
+    }
+
+    /// Takes the texts out, in byte order.
+    pub fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

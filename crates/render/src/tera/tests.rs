@@ -275,7 +275,8 @@ fn a_template_outside_of_the_folder_can_take_files_from_it() {
     let template = Template::compile_tera(&src, source, &folder).expect("compiles");
     let host: Arc<dyn Host> = Arc::new(World);
     let mut out = Vec::new();
-    let error = template.render_to(&store(), &host, &mut out).expect_err("undefined");
+    let error =
+        template.render_to(&store(), &host, &Warnings::default(), &mut out).expect_err("undefined");
     assert_eq!(out, b"in the folder");
     let place = format!("template: {}:1:25: ", src.display());
     assert!(error.to_string().starts_with(&place), "{error}");
@@ -367,6 +368,6 @@ fn the_output_before_an_error_is_given() {
     let host: Arc<dyn Host> = Arc::new(World);
     let mut out = Vec::new();
     let template = templates.compile().expect("compiles");
-    assert!(template.render_to(&store(), &host, &mut out).is_err());
+    assert!(template.render_to(&store(), &host, &Warnings::default(), &mut out).is_err());
     assert_eq!(out, b"before");
 }

@@ -41,8 +41,10 @@ fn run_with_store(request: &Request) -> Answer {
     let host: Arc<dyn Host> =
         Arc::new(World { environment: request.env.clone(), system: System::new() });
     let mut output = Vec::new();
-    let result = Template::compile(Path::new(&request.name), &request.template)
-        .and_then(|template| template.render_to(&view, &host, &mut output));
+    let result =
+        Template::compile(Path::new(&request.name), &request.template).and_then(|template| {
+            template.render_to(&view, &host, &render::Warnings::default(), &mut output)
+        });
     match result {
         Ok(()) => answer("ok", output, None),
         Err(error) if error.stage() == Stage::Compile => {

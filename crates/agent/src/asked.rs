@@ -1,0 +1,57 @@
+//! Whether a template asked the world for anything, so that its file may have to change although no
+//! key has changed.
+
+use std::{
+    io,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use world::{Host, Service, time::Time};
+
+/// Asks another host, and remembers whether anything was asked at all.
+pub(crate) struct Asked {
+    host: Arc<dyn Host>,
+    was_asked: AtomicBool,
+}
+
+impl Asked {
+    pub(crate) fn new(host: &Arc<dyn Host>) -> Self {
+        Asked { host: Arc::clone(host), was_asked: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn anything(&self) -> bool {
+        self.was_asked.load(Ordering::Relaxed)
+    }
+
+    fn host(&self) -> &dyn Host {
+        self.was_asked.store(true, Ordering::Relaxed);
+        &*self.host
+    }
+}
+
+impl Host for Asked {
+    fn variable(&self, name: &[u8]) -> Option<Bytes> {
+        self.host().variable(name)
+    }
+
+    fn now(&self) -> Time {
+        self.host().now()
+    }
+
+    fn file_exists(&self, path: &[u8]) -> bool {
+        self.host().file_exists(path)
+    }
+
+    fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>> {
+        self.host().addresses(name)
+    }
+
+    fn services(&self, name: &[u8]) -> io::Result<Vec<Service>> {
+        self.host().services(name)
+    }
+}

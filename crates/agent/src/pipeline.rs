@@ -1,0 +1,222 @@
+//! One pass of one resource: template, render, stage, check, commit, reload.
+//!
+//! All drivers use this one pipeline. A pass has two halves, so that drivers can let passes overlap:
+//! [`Pipeline::prepare`] works on files and may run on any thread; [`Pipeline::finish`] compares,
+//! waits for commands and puts the file in place. What happens on the way goes to a
+//! [`Reader`]; what is wrong with a pass is its [`Failure`].
+
+use std::{
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use deploy::{Durable, Level, Member, Observer, Options, Outcome, Transaction};
+use render::{Template, Warnings};
+use report::Fingerprint;
+use store::{Snapshot, View};
+use world::Host;
+
+use crate::{
+    asked::Asked,
+    event::{Event, Reader, Say, Step},
+    failure::Failure,
+    record::Origin,
+    resource::Resource,
+    templates::{Current, Templates},
+};
+
+/// What the passes of a run have in common.
+pub(crate) struct Pipeline {
+    templates: Arc<Templates>,
+    host: Arc<dyn Host>,
+    options: Options,
+    /// Makes digests that differ from process to process.
+    digests: RandomState,
+}
+
+/// One pass that is to be made.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) resource: Arc<Resource>,
+    /// The keys, all as of one revision.
+    pub(crate) snapshot: Snapshot,
+    /// The digest of the content that was applied last, if the file is to be left alone as long as
+    /// its content would be the same.
+    pub(crate) applied: Option<u64>,
+}
+
+/// The first half of a pass.
+pub(crate) struct Prepared {
+    /// `None` if the file is to be left as it is, whatever it holds.
+    staged: Option<Transaction>,
+    pub(crate) template: Arc<Template>,
+    is_newest: bool,
+    /// The template's file before it was read.
+    pub(crate) src: Option<Fingerprint>,
+    /// What the file was made of, if the file was found in sync with it for certain.
+    origin: Option<Origin>,
+    digest: Option<u64>,
+    began: Instant,
+}
+
+/// A pass that succeeded.
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
+    /// What the file was made of, if the file was found in sync with it for certain.
+    pub(crate) origin: Option<Origin>,
+    /// See [`Job::applied`].
+    pub(crate) digest: Option<u64>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(templates: Arc<Templates>, host: Arc<dyn Host>, options: Options) -> Self {
+        Self { templates, host, options, digests: RandomState::new() }
+    }
+
+    /// A pipeline with the same compiled templates, for a run with other options.
+    pub(crate) fn with_options(&self, options: Options) -> Self {
+        Self::new(Arc::clone(&self.templates), Arc::clone(&self.host), options)
+    }
+
+    /// Whether a pass of `resource` runs commands, which may do anything.
+    pub(crate) fn runs_commands(&self, resource: &Resource) -> bool {
+        resource.has_commands() && !self.options.sync_only
+    }
+
+    /// The template of `resource` as of now. Blocks for as long as the disk needs.
+    pub(crate) fn template(&self, resource: &Resource, say: &Say<'_>) -> Result<Current, Failure> {
+        self.templates.get(resource, say)
+    }
+
+    /// Renders and stages. Blocks for as long as the disk and the template's functions need.
+    pub(crate) fn prepare(
+        &self,
+        job: &Job,
+        current: Current,
+        say: &Say<'_>,
+    ) -> Result<Prepared, Failure> {
+        let began = Instant::now();
+        let Job { resource, snapshot, applied } = job;
+        let Current { template, is_newest, src } = current;
+        say(Step::Prefix(resource.prefix.to_string()));
+        let view = View::new(snapshot.clone(), &resource.scope, &resource.prefix);
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            say(Step::Keys(KeyNames(&view).to_string()));
+        }
+        // From here on only the template looks at keys.
+        let view = view.recording();
+        let asked = Arc::new(Asked::new(&self.host));
+        let host: Arc<dyn Host> = Arc::clone(&asked) as _;
+        let (warnings, mut content) = (Warnings::default(), Vec::new());
+        let rendered = template.render_to(&view, &host, &warnings, &mut content);
+        warnings.take().into_iter().for_each(|text| say(Step::TemplateWarns(text)));
+        rendered?;
+        let digest = (!resource.heal).then(|| self.digests.hash_one(&content));
+        let mut prepared =
+            Prepared { staged: None, template, is_newest, src, origin: None, digest, began };
+        if digest.is_some() && digest == *applied {
+            return Ok(prepared);
+        }
+        let member = Member { target: Arc::clone(&resource.target), content: content.into() };
+        let staged = Transaction::stage(vec![member], &self.options)?;
+        if is_newest
+            && !asked.anything()
+            && let Some(src) = src.filter(Fingerprint::is_settled)
+            && let Some(dest) = staged.found_in_sync().and_then(|found| found.first().copied())
+        {
+            let template = Arc::clone(&prepared.template);
+            prepared.origin = Some(Origin { template, src, reads: view.reads(), dest });
+        }
+        prepared.staged = Some(staged);
+        Ok(prepared)
+    }
+
+    /// Compares, checks, commits and reloads. Folders of replaced files are added to `durable`, and
+    /// `replaced` gets the new destination as soon as it is in place.
+    ///
+    /// Dropping the future ends a running command; the destination is the old file or the new one.
+    pub(crate) async fn finish(
+        &self,
+        job: &Job,
+        prepared: Prepared,
+        durable: &mut Durable,
+        reader: &dyn Reader,
+        replaced: &(dyn Fn(Fingerprint) + Send + Sync),
+    ) -> Result<Done, Failure> {
+        let Prepared { staged, origin, digest, began, .. } = prepared;
+        let resource = &job.resource;
+        let outcome = match staged {
+            Some(staged) => {
+                let observer = Observing { resource, reader, replaced };
+                let outcomes = staged.finish(&observer, durable).await?;
+                outcomes.first().copied().unwrap_or(Outcome::Unchanged)
+            }
+            None => Outcome::Unchanged,
+        };
+        reader.read(&Event::Done {
+            resource: Arc::clone(resource),
+            outcome,
+            revision: job.snapshot.revision(),
+            took: began.elapsed(),
+        });
+        Ok(Done { outcome, origin, digest })
+    }
+}
+
+impl Prepared {
+    /// Whether the template's files are still those that it was made of.
+    pub(crate) fn has_its_template(&self, resource: &Resource) -> bool {
+        self.is_newest && self.src == Fingerprint::at(&resource.src) && self.template.is_current()
+    }
+
+    /// How long the first half has taken so far.
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.began.elapsed()
+    }
+}
+
+/// Makes events of the steps of a deployment.
+struct Observing<'a> {
+    resource: &'a Arc<Resource>,
+    reader: &'a dyn Reader,
+    replaced: &'a (dyn Fn(Fingerprint) + Send + Sync),
+}
+
+impl Observer for Observing<'_> {
+    fn observe(&self, step: &deploy::Step<'_>) {
+        let resource = Arc::clone(self.resource);
+        self.reader.read(&Event::Step { resource, step: Step::Deploy(step) });
+    }
+
+    fn replaced(&self, _: &Path, now: Fingerprint) {
+        (self.replaced)(now);
+    }
+
+    fn wants(&self, level: Level) -> bool {
+        match level {
+            Level::Error => tracing::enabled!(tracing::Level::ERROR),
+            Level::Warning => tracing::enabled!(tracing::Level::WARN),
+            Level::Info => tracing::enabled!(tracing::Level::INFO),
+            Level::Debug => tracing::enabled!(tracing::Level::DEBUG),
+        }
+    }
+}
+
+/// The names of a view's keys, without the values: those may be secrets.
+struct KeyNames<'a>(&'a View);
+
+impl fmt::Display for KeyNames<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("map[")?;
+        for (nth, pair) in self.0.iter().enumerate() {
+            if nth > 0 {
+                f.write_str(" ")?;
+            }
+            write!(f, "{}:…", pair.key)?;
+        }
+        f.write_str("]")
+    }
+}

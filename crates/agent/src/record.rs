@@ -1,0 +1,157 @@
+//! What the passes of a resource left behind, so that a pass that could change nothing is left out.
+//!
+//! A pass makes the same file as the pass before if its template is the same, asked for nothing but
+//! keys, and gets the same answers; and it does nothing at all if the file is still the same. Where
+//! one of these is not known for certain, no [`InSync`] is recorded.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deploy::Outcome;
+use render::Template;
+use report::Fingerprint;
+use store::Reads;
+
+use crate::{event::Wake, pipeline::Prepared, resource::Resource};
+
+/// What a file was made of, and what it is.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) template: Arc<Template>,
+    /// The template's file, when it was read.
+    pub(crate) src: Fingerprint,
+    /// What the template asked of its view.
+    pub(crate) reads: Reads,
+    /// The file, which had the right content.
+    pub(crate) dest: Fingerprint,
+}
+
+/// A file that is what its resource makes of the store, with nothing left to do.
+#[derive(Debug)]
+pub(crate) struct InSync {
+    /// The number of the assignment that found it so.
+    pub(crate) assignment: u64,
+    resource: Arc<Resource>,
+    origin: Origin,
+}
+
+impl InSync {
+    /// What is known behind a pass that ended so; none if the next pass might do something.
+    pub(crate) fn after(
+        assignment: u64,
+        resource: &Arc<Resource>,
+        origin: Origin,
+        outcome: Outcome,
+    ) -> Option<Self> {
+        let resource = Arc::clone(resource);
+        match outcome {
+            Outcome::Unchanged => Some(InSync { assignment, resource, origin }),
+            // What the file has become is seen by the next pass.
+            Outcome::Updated | Outcome::Reloaded | Outcome::WouldUpdate => None,
+        }
+    }
+
+    /// Whether a change of this key of the source, which the resource asks for, may change the file.
+    pub(crate) fn is_concerned_by(&self, key: &[u8]) -> bool {
+        self.origin.reads.concern(key)
+    }
+
+    /// Whether template and file are as they were. Looks at the disk, and waits for it.
+    pub(crate) fn has_its_files(&self) -> bool {
+        let resource = &self.resource;
+        Fingerprint::at(&resource.src) == Some(self.origin.src)
+            && Fingerprint::at(&resource.target.dest) == Some(self.origin.dest)
+            && self.origin.template.is_current()
+    }
+}
+
+/// The files of a resource as its last pass left them, whether it succeeded or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Left {
+    resource: Arc<Resource>,
+    template: Arc<Template>,
+    /// The template's file before it was read.
+    src: Option<Fingerprint>,
+    /// The destination behind the commit, or as it was found.
+    dest: Option<Fingerprint>,
+}
+
+impl Left {
+    /// What a pass leaves that has got this far. The destination is looked at now.
+    pub(crate) fn by(resource: &Arc<Resource>, prepared: &Prepared) -> Self {
+        Left {
+            resource: Arc::clone(resource),
+            template: Arc::clone(&prepared.template),
+            src: prepared.src,
+            dest: Fingerprint::at(&resource.target.dest),
+        }
+    }
+
+    /// Why the resource needs a pass for the sake of its files, if it does. Looks at the disk, and
+    /// waits for it.
+    pub(crate) fn look(&self) -> Option<Wake> {
+        let resource = &self.resource;
+        if Fingerprint::at(&resource.src) != self.src || !self.template.is_current() {
+            Some(Wake::Template)
+        } else if resource.heal && Fingerprint::at(&resource.target.dest) != self.dest {
+            Some(Wake::Destination)
+        } else {
+            None
+        }
+    }
+}
+
+/// Where a worker records what its passes came to; a copy is another hand on the same record.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record(Arc<Mutex<Notes>>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    /// The number of the assignment that is or was worked on last.
+    taken: u64,
+    in_sync: Option<Arc<InSync>>,
+    left: Option<Left>,
+}
+
+impl Record {
+    fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker works on this assignment now.
+    pub(crate) fn set_taken(&self, assignment: u64) {
+        self.lock().taken = assignment;
+    }
+
+    /// Whether the worker has begun to work on this assignment.
+    pub(crate) fn has_taken(&self, assignment: u64) -> bool {
+        self.lock().taken >= assignment
+    }
+
+    /// Replaces what was recorded as in sync.
+    pub(crate) fn set_in_sync(&self, in_sync: Option<InSync>) {
+        self.lock().in_sync = in_sync.map(Arc::new);
+    }
+
+    /// What came of this assignment, once there is nothing left to do for it.
+    pub(crate) fn in_sync(&self, assignment: u64) -> Option<Arc<InSync>> {
+        let notes = self.lock();
+        notes.in_sync.as_ref().filter(|known| known.assignment == assignment).cloned()
+    }
+
+    /// Records the files of a pass.
+    pub(crate) fn set_left(&self, left: Left) {
+        self.lock().left = Some(left);
+    }
+
+    /// Records that the destination was replaced just now, and is this file.
+    pub(crate) fn set_destination(&self, dest: Fingerprint) {
+        if let Some(left) = &mut self.lock().left {
+            left.dest = Some(dest);
+        }
+    }
+
+    /// The files as the last pass left them; `None` before the first pass got that far.
+    pub(crate) fn left(&self) -> Option<Left> {
+        self.lock().left.clone()
+    }
+}

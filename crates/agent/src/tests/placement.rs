@@ -1,0 +1,162 @@
+//! Which thread makes a pass, seen from outside: whether a file appears while no other thread can
+//! be had, or while the runtime's thread is busy.
+
+use std::{
+    fs,
+    future::Future,
+    path::PathBuf,
+    pin::pin,
+    sync::{Arc, mpsc},
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use deploy::{Options, Outcome};
+use store::{Coverage, Snapshot};
+use tokio::task::spawn_blocking;
+
+use crate::{
+    event::{Readers, Wake},
+    pipeline::Pipeline,
+    record::Record,
+    resource::Resource,
+    settings::Pace,
+    templates::Templates,
+    worker::{Assignment, DestinationLock, Maker},
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder with the template `a`, and what makes `out` of it.
+struct Workshop {
+    folder: tempfile::TempDir,
+    maker: Maker,
+    assignment: Assignment,
+}
+
+impl Workshop {
+    fn new(template: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a"), template).unwrap();
+        let table = format!("[template]\nsrc = 'a'\ndest = '{}'\n", path("out").display());
+        fs::write(path("a.toml"), table).unwrap();
+        let resource = Resource::load(&path("a.toml"), folder.path()).unwrap();
+        let templates = Arc::new(Templates::new(folder.path().to_owned(), true));
+        let host = Arc::new(world::System::new());
+        let assignment = Assignment {
+            number: 0,
+            wake: Wake::Start,
+            is_alone: true,
+            lock: DestinationLock::default(),
+            resource: Arc::new(resource),
+            snapshot: Snapshot::new(Coverage::Subtree),
+            pipeline: Arc::new(Pipeline::new(templates, host, Options::default())),
+            pace: Pace::default(),
+        };
+        let maker = Maker::new(Readers::new([]), Record::default());
+        Workshop { folder, maker, assignment }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn pass(&mut self) -> Outcome {
+        self.maker.pass(&self.assignment).await.unwrap().outcome
+    }
+
+    /// Whether a pass is made at once: the file is removed, and no other thread can be had.
+    async fn is_made_at_once(&mut self) -> bool {
+        fs::remove_file(self.path("out")).unwrap();
+        let (ends, ended) = mpsc::channel::<()>();
+        let (begins, begun) = mpsc::channel::<()>();
+        let busy = spawn_blocking(move || {
+            begins.send(()).unwrap();
+            ended.recv().is_err()
+        });
+        begun.recv().unwrap();
+        let out = self.path("out");
+        let mut pass = pin!(self.maker.pass(&self.assignment));
+        let at_once = poll_once(&mut pass).await.is_ready();
+        assert_eq!(out.exists(), at_once);
+        drop(ends);
+        if !at_once {
+            assert_eq!(pass.await.unwrap().outcome, Outcome::Updated);
+        }
+        assert!(busy.await.unwrap());
+        at_once
+    }
+
+    /// Makes passes until one was light, which on a busy disk may take more than one.
+    async fn until_light(&mut self) {
+        let begun = Instant::now();
+        while !self.maker.is_light() {
+            assert!(begun.elapsed() < PATIENCE, "no pass is light");
+            fs::remove_file(self.path("out")).unwrap_or_default();
+            assert_eq!(self.pass().await, Outcome::Updated);
+        }
+    }
+}
+
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(pin!(&mut *future).poll(context))).await
+}
+
+/// Runs this where there is one thread beside that of the runtime.
+fn with_one_thread(test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(1).build().unwrap().block_on(test);
+}
+
+#[test]
+fn a_pass_that_is_alone_and_known_to_be_light_is_made_at_once() {
+    with_one_thread(async {
+        let mut workshop = Workshop::new("made");
+        workshop.until_light().await;
+        assert!(workshop.is_made_at_once().await);
+        assert_eq!(fs::read(workshop.path("out")).unwrap(), b"made");
+    });
+}
+
+#[test]
+fn a_pass_goes_to_a_thread_beside_others_and_with_a_new_template() {
+    with_one_thread(async {
+        let mut workshop = Workshop::new("made");
+        workshop.until_light().await;
+        workshop.assignment.is_alone = false;
+        assert!(!workshop.is_made_at_once().await);
+        workshop.assignment.is_alone = true;
+        workshop.until_light().await;
+        fs::write(workshop.path("a"), "made anew").unwrap();
+        assert!(!workshop.is_made_at_once().await);
+        assert_eq!(fs::read(workshop.path("out")).unwrap(), b"made anew");
+    });
+}
+
+#[test]
+fn what_may_wait_goes_to_a_thread_each_time() {
+    with_one_thread(async {
+        for template in ["{{if false}}{{lookupIP \"x\"}}{{end}}", "{{fileExists \"/x\"}}"] {
+            let mut workshop = Workshop::new(template);
+            workshop.pass().await;
+            assert!(!workshop.is_made_at_once().await, "{template}");
+            assert!(!workshop.is_made_at_once().await, "{template}");
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_file_without_commands_does_not_wait_while_the_runtimes_thread_is_busy() {
+    let mut workshop = Workshop::new("made");
+    let out = workshop.path("out");
+    let mut pass = pin!(workshop.maker.pass(&workshop.assignment));
+    assert!(poll_once(&mut pass).await.is_pending());
+    // The thread of the runtime looks at the file and does nothing else now.
+    let begun = Instant::now();
+    while fs::read(&out).ok().as_deref() != Some(b"made") {
+        assert!(begun.elapsed() < PATIENCE, "the file waits");
+        std::thread::yield_now();
+    }
+    assert_eq!(pass.await.unwrap().outcome, Outcome::Updated);
+}

@@ -1,0 +1,194 @@
+//! A confdir in a temporary folder, and a source whose keys a test sets.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use backend::{Backend, Error, Update, Watch};
+use store::{Coverage, Scope, Snapshot};
+use tokio::sync::{mpsc, watch};
+
+use crate::{Agent, Handle, Order, Pace, Schedule, Settings, Status};
+
+/// Long enough that a test that waits for it has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder with resources, and the store they read.
+pub(super) struct Site {
+    folder: tempfile::TempDir,
+    pub(super) store: Store,
+}
+
+impl Site {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["conf.d", "templates", "out"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        Site { folder, store: Store::new() }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a resource that prints `/NAME` to `out/NAME`.
+    pub(super) fn resource(&self, name: &str, more: &str) {
+        let dest = self.path("out").join(name);
+        let table = format!(
+            "[template]\nsrc = '{name}'\ndest = '{}'\nkeys = ['/{name}']\n{more}\n",
+            dest.display()
+        );
+        fs::write(self.path("templates").join(name), format!("{{{{getv \"/{name}\"}}}}")).unwrap();
+        fs::write(self.path("conf.d").join(format!("{name}.toml")), table).unwrap();
+    }
+
+    pub(super) fn agent(&self) -> Agent {
+        let settings = Settings {
+            confdir: self.folder.path().to_owned(),
+            prefix: "".into(),
+            noop: false,
+            sync_only: false,
+            keep_stage_file: false,
+            check_timeout: None,
+            reload_timeout: None,
+        };
+        Agent::new(settings, Box::new(self.store.clone()), Arc::new(world::System::new()))
+    }
+
+    pub(super) fn written(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path("out").join(name)).ok()
+    }
+}
+
+/// A schedule whose intervals a test need not wait for.
+pub(super) fn schedule() -> Schedule {
+    Schedule {
+        interval: Duration::from_millis(20),
+        pace: Pace::default(),
+        reconcile: Duration::from_secs(600),
+        shutdown_timeout: PATIENCE,
+    }
+}
+
+/// The modes that go on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mode {
+    Interval,
+    Watch,
+}
+
+/// Runs `agent` in `mode` while `test` looks at its states, then stops it.
+pub(super) async fn beside<T>(
+    mut agent: Agent,
+    mode: Mode,
+    test: impl AsyncFnOnce(Handle) -> T,
+) -> T {
+    let handle = agent.handle();
+    let (orders, mut receiver) = mpsc::channel(1);
+    let run = async {
+        match mode {
+            Mode::Interval => agent.interval(schedule(), &mut receiver).await,
+            Mode::Watch => agent.watch(schedule(), &mut receiver).await,
+        }
+    };
+    let tested = async {
+        let tested = test(handle).await;
+        orders.send(Order::Stop).await.unwrap();
+        tested
+    };
+    tokio::join!(run, tested).1
+}
+
+/// Waits until the state of `resource` is as `condition` says, and gives it.
+pub(super) async fn until(
+    handle: &Handle,
+    resource: &str,
+    condition: impl Fn(&Status) -> bool,
+) -> Status {
+    let begun = Instant::now();
+    loop {
+        let status = handle.status(resource);
+        match status {
+            Some(status) if condition(&status) => return status,
+            status => assert!(begun.elapsed() < PATIENCE, "{resource}: {status:?}"),
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A store in memory; a copy is the same store.
+#[derive(Clone)]
+pub(super) struct Store(Arc<watch::Sender<Data>>, Arc<Mutex<Option<String>>>);
+
+#[derive(Clone, Default)]
+struct Data {
+    revision: u64,
+    pairs: BTreeMap<String, String>,
+}
+
+impl Store {
+    fn new() -> Self {
+        Store(Arc::new(watch::Sender::new(Data::default())), Arc::default())
+    }
+
+    /// Sets a key, and gives the new revision.
+    pub(super) fn put(&self, key: &str, value: &str) -> u64 {
+        self.0.send_modify(|data| {
+            data.revision += 1;
+            data.pairs.insert(key.to_owned(), value.to_owned());
+        });
+        self.0.borrow().revision
+    }
+
+    /// Lets it answer no more, or again.
+    pub(super) fn break_down(&self, reason: Option<&str>) {
+        *self.1.lock().unwrap() = reason.map(str::to_owned);
+        self.0.send_modify(|_| {});
+    }
+
+    fn state(&self, scopes: usize) -> Result<Vec<Snapshot>, Error> {
+        if let Some(reason) = &*self.1.lock().unwrap() {
+            let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+            return Err(Error::File { operation: "open", path: reason.into(), cause });
+        }
+        let data = self.0.borrow();
+        let pairs = data.pairs.iter().map(|(key, value)| (key.clone(), value.clone()));
+        let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs).at_revision(data.revision);
+        Ok(vec![snapshot; scopes])
+    }
+}
+
+#[async_trait]
+impl Backend for Store {
+    async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
+        self.state(scopes.len())
+    }
+
+    async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+        let mut changes = self.0.subscribe();
+        changes.mark_changed();
+        Ok(Some(Box::new(Following { store: self.clone(), changes, scopes: scopes.len() })))
+    }
+}
+
+struct Following {
+    store: Store,
+    changes: watch::Receiver<Data>,
+    scopes: usize,
+}
+
+#[async_trait]
+impl Watch for Following {
+    async fn next(&mut self) -> Result<Update, Error> {
+        // The sender lives as long as this.
+        let _ = self.changes.changed().await;
+        let snapshots = self.store.state(self.scopes)?;
+        Ok(Update { snapshots, changed: None })
+    }
+}

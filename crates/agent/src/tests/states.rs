@@ -1,0 +1,108 @@
+//! The state of a resource, in each mode.
+
+use crate::{
+    Kind, State,
+    tests::site::{Mode, Site, beside, until},
+};
+
+#[tokio::test]
+async fn a_onetime_run_leaves_the_state_of_each_resource() {
+    let site = Site::new();
+    site.resource("good", "");
+    site.resource("bad", "");
+    site.resource("owed", "reload_cmd = 'false'");
+    let revision = {
+        site.store.put("/owed", "1");
+        site.store.put("/good", "1")
+    };
+    let mut agent = site.agent();
+    let handle = agent.handle();
+    assert!(handle.statuses().is_empty());
+    assert!(agent.onetime().await.is_err());
+
+    let good = handle.status("good").unwrap();
+    assert_eq!(good.state, State::InSync);
+    assert_eq!(good.applied.unwrap().revision, revision);
+    assert!(good.pending.is_none() && good.error.is_none());
+
+    let bad = handle.status("bad").unwrap();
+    assert_eq!((bad.state, bad.applied), (State::Failed, None));
+    assert_eq!(bad.error.unwrap().failure.kind(), Kind::Render);
+    assert!(!bad.pending.unwrap().only_reload);
+
+    let owed = handle.status("owed").unwrap();
+    assert_eq!((owed.state, owed.applied), (State::Failed, None));
+    assert_eq!(owed.error.unwrap().failure.kind(), Kind::Reload);
+    let pending = owed.pending.unwrap();
+    assert!(pending.only_reload && pending.next_try.is_none());
+    assert_eq!(site.written("owed").as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn the_state_follows_a_change_a_failure_and_its_mending_in_the_modes_that_go_on() {
+    for mode in [Mode::Interval, Mode::Watch] {
+        let site = Site::new();
+        site.resource("app", "check_cmd = '! grep -q bad {{.src}}'");
+        let first = site.store.put("/app", "1");
+        beside(site.agent(), mode, async |handle| {
+            let status = until(&handle, "app", |status| status.state == State::InSync).await;
+            assert_eq!(status.applied.unwrap().revision, first, "{mode:?}");
+
+            site.store.put("/app", "bad");
+            let status = until(&handle, "app", |status| status.error.is_some()).await;
+            assert_eq!(status.error.unwrap().failure.kind(), Kind::Check, "{mode:?}");
+            // What was applied before still is.
+            assert_eq!(status.applied.unwrap().revision, first, "{mode:?}");
+            assert!(status.pending.is_some(), "{mode:?}");
+            assert_eq!(site.written("app").as_deref(), Some("1"));
+
+            let last = site.store.put("/app", "2");
+            let has_applied = |revision| {
+                move |status: &crate::Status| {
+                    status.applied.is_some_and(|applied| applied.revision == revision)
+                }
+            };
+            let status = until(&handle, "app", has_applied(last)).await;
+            assert!(status.error.is_none() && status.pending.is_none(), "{mode:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_pass_says_when_it_is_tried_again_in_watch_mode() {
+    let site = Site::new();
+    site.resource("app", "reload_cmd = 'false'");
+    site.store.put("/app", "1");
+    beside(site.agent(), Mode::Watch, async |handle| {
+        let status = until(&handle, "app", |status| status.state == State::Failed).await;
+        let pending = status.pending.unwrap();
+        assert!(pending.only_reload);
+        assert!(pending.next_try.unwrap() > status.since);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_is_what_all_wait_for_and_costs_nobody_what_was_applied() {
+    for mode in [Mode::Interval, Mode::Watch] {
+        let site = Site::new();
+        site.resource("a", "");
+        site.store.break_down(Some("/down"));
+        beside(site.agent(), mode, async |handle| {
+            let status = until(&handle, "a", |status| status.error.is_some()).await;
+            assert_eq!(status.state, State::WaitingForKeys, "{mode:?}");
+            assert_eq!(status.error.unwrap().failure.kind(), Kind::Source, "{mode:?}");
+
+            site.store.put("/a", "1");
+            site.store.break_down(None);
+            until(&handle, "a", |status| status.applied.is_some() && status.error.is_none()).await;
+
+            site.store.break_down(Some("/down"));
+            let status = until(&handle, "a", |status| status.error.is_some()).await;
+            assert!(status.applied.is_some(), "{mode:?}");
+            assert_eq!(status.state, State::InSync, "{mode:?}");
+        })
+        .await;
+    }
+}
