@@ -13,9 +13,11 @@ const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
     &["report"],
-    &["config", "filewatch", "world", "command"],
-    &["backend", "render", "deploy"],
-    &["agent"],
+    &["config", "filewatch", "world", "command", "nodes"],
+    &["tls"],
+    &["client-etcd", "client-consul"],
+    &["source", "render", "deploy"],
+    &["agent", "source-env", "source-file", "source-etcd", "source-consul"],
     &["confd"],
 ];
 
@@ -94,12 +96,26 @@ fn dependencies_point_one_way() {
 }
 
 #[test]
+fn the_log_shows_every_crate_that_logs() {
+    let logging = read(&root().join("crates/cli/logging.rs"));
+    for path in files(&["crates"], "Cargo.toml") {
+        let manifest: toml::Table = read(&path).parse().unwrap();
+        if manifest.get("dependencies").is_some_and(|used| used.get("tracing").is_some()) {
+            let target = manifest["package"]["name"].as_str().unwrap().replace('-', "_");
+            assert!(logging.contains(&format!("{target:?},")), "events of {target} are not logged");
+        }
+    }
+}
+
+#[test]
 fn the_code_map_shows_every_crate() {
     let architecture = read(&root().join("ARCHITECTURE.md"));
     let shown: BTreeSet<_> = column(&architecture, 0).into_iter().collect();
-    for entry in fs::read_dir(root().join("crates")).unwrap() {
-        let folder = entry.unwrap().file_name().into_string().unwrap();
-        assert!(shown.contains(&folder) || shown.contains(&format!("crates/{folder}")), "{folder}");
+    let manifests = files(&["crates"], "Cargo.toml");
+    let of_crates = manifests.iter().map(|manifest| name(manifest.parent().unwrap()));
+    for folder in of_crates.chain(["crates/cli".to_owned()]) {
+        let short = folder.strip_prefix("crates/").unwrap();
+        assert!(shown.contains(short) || shown.contains(&folder), "{folder}");
     }
 }
 
@@ -176,8 +192,8 @@ fn code_outside_tests_does_not_unwrap() {
     let of_tests = modules_of_tests();
     for path in files(&["crates"], ".rs") {
         let module = path.with_extension("");
-        // The crate `servers` is for tests alone.
-        let of_tests_alone = |part: &str| matches!(part, "tests" | "servers");
+        // The crate `servers`, and modules of this name, are for tests alone.
+        let of_tests_alone = |part: &str| matches!(part, "tests" | "servers" | "testing");
         let in_tests =
             path.components().any(|part| part.as_os_str().to_str().is_some_and(of_tests_alone));
         if in_tests || module.ancestors().any(|module| of_tests.contains(module)) {

@@ -76,6 +76,21 @@ impl Level {
     }
 }
 
+/// The crates whose events are logged. `tests/tidy.rs` checks that no crate of ours is missing.
+const OURS: &[&str] = &[
+    "agent",
+    "client_etcd",
+    "confd",
+    "deploy",
+    "filewatch",
+    "nodes",
+    "render",
+    "source_consul",
+    "source_etcd",
+    "source_file",
+    FATAL,
+];
+
 /// The target of events that are logged as `FATAL`, because tracing has no such level.
 const FATAL: &str = "fatal";
 
@@ -100,11 +115,10 @@ pub(crate) fn show(level: Level) {
 /// `program` is the name by which the process was started. `clock` gives the time of a line; it is
 /// not used before there is a line.
 pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
-    let ours = ["agent", "backend", "confd", "deploy", "filewatch", "render", FATAL];
     show(level);
     let shown = tracing_subscriber::filter::filter_fn(move |event| {
         let root = event.target().split("::").next().unwrap_or_default();
-        Level::of(event) as u8 <= SHOWN.load(Ordering::Relaxed) && ours.contains(&root)
+        Level::of(event) as u8 <= SHOWN.load(Ordering::Relaxed) && OURS.contains(&root)
     });
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let layout = Layout { source: format!("{host} {program}[{}]", std::process::id()), clock };

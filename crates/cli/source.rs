@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use backend::{Backend, Consul, Env, Etcd, File, consul, etcd};
+use client_consul as consul;
+use client_etcd as etcd;
+use source_consul::Consul;
+use source_env::Env;
+use source_etcd::Etcd;
+use source_file::File;
 use world::Host;
 
 use crate::srv::Discovery;
@@ -92,7 +97,7 @@ impl Source {
     }
 
     /// Opens the source. Connects to no node and reads no file yet.
-    pub(crate) fn open(&self) -> Box<dyn Backend> {
+    pub(crate) fn open(&self) -> Box<dyn ::source::Source> {
         match self {
             Source::Env => Box::new(Env::new(std::env::vars_os())),
             Source::File { files, filter } => Box::new(File::new(files.iter().cloned(), filter)),

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use backend::{
-    consul::{self, Consistency, Token},
-    etcd, tls,
-};
+use client_consul::{self as consul, Consistency, Token};
+use client_etcd as etcd;
 use config::options::{Given, Opt, Variable};
 
 use crate::{flags::boolean, logging::Notice, options, source::Source, srv::Discovery};

@@ -25,7 +25,7 @@ pub fn yaml(data: &[u8]) {
 
 fn read(data: &[u8]) -> Result<BTreeMap<Bytes, Bytes>, String> {
     let mut pairs = BTreeMap::new();
-    backend::file::pairs(&Bytes::copy_from_slice(data), |key, value| {
+    source_file::pairs(&Bytes::copy_from_slice(data), |key, value| {
         pairs.insert(key, value);
     })
     .map(|()| pairs)

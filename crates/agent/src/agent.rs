@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
-use backend::Backend;
+use source::Source;
 use tokio::{sync::mpsc, time::sleep};
 use tracing::warn;
 use world::Host;
@@ -23,7 +23,7 @@ use crate::{
 /// Keeps files true to a source.
 pub struct Agent {
     settings: Settings,
-    source: Arc<dyn Backend>,
+    source: Arc<dyn Source>,
     host: Arc<dyn Host>,
     loading: Loading,
     board: Arc<Board>,
@@ -32,7 +32,7 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that reads keys from `source`; template functions ask `host` for the rest.
-    pub fn new(settings: Settings, source: Box<dyn Backend>, host: Arc<dyn Host>) -> Self {
+    pub fn new(settings: Settings, source: Box<dyn Source>, host: Arc<dyn Host>) -> Self {
         Self {
             settings,
             source: Arc::from(source),

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use backend::Error as SourceError;
 use config::Problem;
 use report::Excerpt;
+use source::Error as SourceError;
 
 /// Why a resource has no pass, or its pass failed.
 ///

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backend::{Backend, Error, Watch};
 use bytes::Bytes;
+use source::{Error, Source, Watch};
 use store::{Scope, Snapshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error};
@@ -35,20 +35,20 @@ pub(crate) struct State {
 /// anew for everything every [`Schedule::reconcile`], so that nothing depends on its watch being
 /// perfect.
 pub(crate) struct Feed {
-    backend: Arc<dyn Backend>,
+    backend: Arc<dyn Source>,
     scopes: Vec<Scope>,
     /// For each scope, whether the backend has refused it.
     refused: Vec<bool>,
     interval: Duration,
     reconcile: Duration,
-    source: Source,
+    line: Line,
     /// Nothing is asked of the source before this moment.
     rest_until: Option<Instant>,
     backoff: Backoff,
 }
 
 /// What is known of the source.
-enum Source {
+enum Line {
     /// It is to be asked whether it can be followed.
     Unknown,
     /// It is followed, until this moment.
@@ -59,14 +59,14 @@ enum Source {
 
 impl Feed {
     /// A feed of `scopes`. Nothing is asked of the backend yet.
-    pub(crate) fn new(backend: Arc<dyn Backend>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
         Self {
             backend,
             refused: vec![false; scopes.len()],
             scopes,
             interval: schedule.interval,
             reconcile: schedule.reconcile,
-            source: Source::Unknown,
+            line: Line::Unknown,
             rest_until: None,
             backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
         }
@@ -79,7 +79,7 @@ impl Feed {
 
     /// Reads a source that has to be polled now, and not after the rest of the interval.
     pub(crate) fn poll_now(&mut self) {
-        if matches!(self.source, Source::Polled) {
+        if matches!(self.line, Line::Polled) {
             self.rest_until = None;
         }
     }
@@ -116,21 +116,21 @@ impl Feed {
 
     /// One request of the source, which may take as long as nothing changes.
     async fn ask(&mut self) -> Result<Option<State>, Error> {
-        match &mut self.source {
-            Source::Unknown => {
-                self.source = match self.backend.watch(&self.allowed()).await? {
+        match &mut self.line {
+            Line::Unknown => {
+                self.line = match self.backend.watch(&self.allowed()).await? {
                     Some(watch) => {
                         let until = match self.refused.contains(&true) {
                             true => self.reconcile.min(RECHECK),
                             false => jittered(self.reconcile),
                         };
-                        Source::Followed(watch, Instant::now() + until)
+                        Line::Followed(watch, Instant::now() + until)
                     }
-                    None => Source::Polled,
+                    None => Line::Polled,
                 };
                 Ok(None)
             }
-            Source::Followed(watch, until) => {
+            Line::Followed(watch, until) => {
                 tokio::select! {
                     update = watch.next() => {
                         let update = update?;
@@ -141,13 +141,13 @@ impl Feed {
                     }
                     () = sleep_until(*until) => {
                         debug!("Reading all keys again, to compare");
-                        self.source = Source::Unknown;
+                        self.line = Line::Unknown;
                         self.refused.fill(false);
                         Ok(None)
                     }
                 }
             }
-            Source::Polled => {
+            Line::Polled => {
                 let each = reading::each(&*self.backend, &self.scopes).await?;
                 self.rest_until = Some(Instant::now() + self.interval);
                 let told =
@@ -178,7 +178,7 @@ impl Feed {
             error!("{reason}");
         }
         self.refused = refused;
-        self.source = Source::Unknown;
+        self.line = Line::Unknown;
         Ok(())
     }
 
@@ -193,7 +193,7 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use backend::Update;
+    use source::Update;
     use store::{Coverage, Key};
     use tokio::time::timeout;
 
@@ -247,10 +247,10 @@ mod tests {
     }
 
     /// The source as the agent sees it.
-    struct Source(Arc<Scripted>);
+    struct Told(Arc<Scripted>);
 
     #[async_trait]
-    impl Backend for Source {
+    impl Source for Told {
         async fn read(&self, _: &[Scope]) -> Result<Vec<Snapshot>, Error> {
             match self.0.step("read") {
                 Some(Step::State(revision)) => Ok(vec![state(revision)]),
@@ -290,7 +290,7 @@ mod tests {
             shutdown_timeout: Duration::from_secs(30),
         };
         let scopes = vec![Scope::from_iter([Key::root()])];
-        Feed::new(Arc::new(Source(Arc::clone(source))), scopes, &schedule)
+        Feed::new(Arc::new(Told(Arc::clone(source))), scopes, &schedule)
     }
 
     async fn revision(feed: &mut Feed) -> u64 {
@@ -385,11 +385,12 @@ mod tests {
             let secret = Key::from("/secret");
             let asked = scopes.iter().any(|scope| scope.iter().any(|key| *key == secret));
             match asked && *self.forbidden.lock().unwrap() {
-                true => Err(Error::Refused {
-                    backend: "etcd",
+                true => Err(nodes::Error::Refused {
+                    store: "etcd",
                     node: "n1".into(),
-                    reason: "permission denied".into(),
-                }),
+                    reason: nodes::Cause::new("permission denied"),
+                }
+                .into()),
                 false => Ok(vec![state(1); scopes.len()]),
             }
         }
@@ -398,7 +399,7 @@ mod tests {
     struct Guard(Arc<Guarded>, Vec<Scope>, bool);
 
     #[async_trait]
-    impl Backend for Guard {
+    impl Source for Guard {
         async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
             self.0.answer(scopes)
         }

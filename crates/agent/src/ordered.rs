@@ -25,9 +25,9 @@ use std::{
     time::Duration,
 };
 
-use backend::Backend;
 use deploy::{Durable, Outcome};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
     task::{JoinHandle, spawn_blocking},
@@ -127,7 +127,7 @@ impl Ordered {
     pub(crate) async fn pass(
         &mut self,
         resources: &[Arc<Resource>],
-        source: &dyn Backend,
+        source: &dyn Source,
         pipeline: &Arc<Pipeline>,
     ) -> Vec<PathBuf> {
         let (busy, idle): (Vec<_>, Vec<_>) =
@@ -197,7 +197,7 @@ impl Ordered {
 }
 
 impl Pass<'_> {
-    async fn run(&mut self, resources: &[Arc<Resource>], source: &dyn Backend) {
+    async fn run(&mut self, resources: &[Arc<Resource>], source: &dyn Source) {
         let Some(snapshots) = self.read(resources, source).await else { return };
         for (resource, snapshot) in resources.iter().zip(snapshots) {
             if self.ordered.is_busy(resource) {
@@ -230,7 +230,7 @@ impl Pass<'_> {
     async fn read(
         &mut self,
         resources: &[Arc<Resource>],
-        source: &dyn Backend,
+        source: &dyn Source,
     ) -> Option<Vec<Result<Snapshot, Failure>>> {
         let mut places: HashMap<&Scope, usize> = HashMap::new();
         let mut scopes: Vec<Scope> = Vec::new();

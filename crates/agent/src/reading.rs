@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use backend::{Backend, Error};
+use source::{Error, Source};
 use store::{Key, Scope, Snapshot};
 
 /// Reads one snapshot for each scope, all together if the backend allows it.
@@ -13,7 +13,7 @@ use store::{Key, Scope, Snapshot};
 /// # Errors
 /// Nothing can be read now.
 pub(crate) async fn each(
-    backend: &dyn Backend,
+    backend: &dyn Source,
     scopes: &[Scope],
 ) -> Result<Vec<Result<Snapshot, String>>, Error> {
     match backend.read(scopes).await {
@@ -29,7 +29,7 @@ pub(crate) async fn each(
     }
 }
 
-async fn alone(backend: &dyn Backend, scope: &Scope) -> Result<Result<Snapshot, String>, Error> {
+async fn alone(backend: &dyn Source, scope: &Scope) -> Result<Result<Snapshot, String>, Error> {
     match backend.read(slice::from_ref(scope)).await {
         Ok(mut snapshots) => Ok(snapshots.pop().ok_or_else(|| "no answer".to_owned())),
         Err(error) if error.is_refusal() => {

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use backend::Backend;
 use bytes::Bytes;
 use deploy::Options;
+use source::Source;
 use world::Host;
 
 use crate::{pipeline::Pipeline, templates::Templates};
@@ -93,7 +93,7 @@ pub struct Configuration {
     /// When.
     pub schedule: Schedule,
     /// Where the keys come from, if that is another place than before.
-    pub source: Option<Box<dyn Backend>>,
+    pub source: Option<Box<dyn Source>>,
 }
 
 /// How an agent that goes on came to its end, which it does only when it is ordered to stop.

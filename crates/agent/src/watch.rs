@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use backend::Backend;
 use bytes::Bytes;
 use deploy::Options;
 use filewatch::{FileWatch, Interest};
+use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
     sync::watch,
@@ -191,7 +191,7 @@ impl Watching {
         &mut self,
         loaded: Loaded,
         which: Assign,
-        source: &Arc<dyn Backend>,
+        source: &Arc<dyn Source>,
         schedule: &Schedule,
     ) {
         let mut before: HashMap<PathBuf, Member> =

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use backend::{Backend, Error, Update, Watch};
+use source::{Error, Source, Update, Watch};
 use store::{Coverage, Scope, Snapshot};
 use tokio::sync::{mpsc, watch};
 
@@ -165,7 +165,7 @@ impl Store {
 }
 
 #[async_trait]
-impl Backend for Store {
+impl Source for Store {
     async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
         self.state(scopes.len())
     }

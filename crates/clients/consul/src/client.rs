@@ -1,0 +1,111 @@
+//! The nodes, and a request to one of them.
+
+use std::time::Duration;
+
+use nodes::{Cause, Error, Failover, NodeError};
+use reqwest::Method;
+
+use crate::connection::{Head, NodeClient};
+use crate::node::Node;
+use crate::{NAME, Options};
+
+/// The nodes of a datacenter, each with its connections.
+pub struct Client {
+    options: Options,
+    /// `None` where what was given is no address.
+    members: Vec<Option<NodeClient>>,
+    nodes: Failover,
+}
+
+impl Client {
+    /// A client with these options. Nothing is connected, or read from files, before the first
+    /// request.
+    pub fn new(options: Options) -> Self {
+        let member = |text: &String| {
+            let node = Node::parse(text, options.https);
+            let address = node.as_ref().map_or(text.clone(), Node::to_string);
+            (node.map(NodeClient::new), address)
+        };
+        let (members, addresses) = options.nodes.iter().map(member).unzip();
+        Client { members, options, nodes: Failover::new(NAME, addresses) }
+    }
+
+    /// The options that it was made with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The nodes, by number, and which of them is asked.
+    pub fn nodes(&self) -> &Failover {
+        &self.nodes
+    }
+
+    /// Sends a GET request to a node and gives the whole answer. Until it begins it may take
+    /// `patience` longer than an answer to be given now.
+    ///
+    /// # Errors
+    ///
+    /// There was no whole answer.
+    pub async fn get(
+        &self,
+        node: usize,
+        target: &str,
+        patience: Duration,
+    ) -> Result<(Head, Vec<u8>), NodeError> {
+        self.send(node, Method::GET, target, Vec::new(), patience).await
+    }
+
+    /// Sends a PUT request to one node after the other until one answers with a result.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no.
+    pub(crate) async fn put(&self, target: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+        self.change(Method::PUT, target, body).await
+    }
+
+    /// Sends a request that changes something.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let ask = async |node: usize| {
+            let body = body.to_vec();
+            let (head, answer) =
+                self.send(node, method.clone(), target, body, Duration::ZERO).await?;
+            let status = head.status;
+            match status.is_success() {
+                true => Ok(answer),
+                // A conflict is the answer of a transaction.
+                false if status.as_u16() == 409 => Ok(answer),
+                false if status.is_client_error() => Err(NodeError::Final(Error::Refused {
+                    store: NAME,
+                    node: self.nodes.address(node).to_owned(),
+                    reason: head.cause(&answer),
+                })),
+                false => Err(NodeError::Unreachable(head.cause(&answer))),
+            }
+        };
+        let (_, answer) = self.nodes.ask(ask).await?;
+        Ok(answer)
+    }
+
+    async fn send(
+        &self,
+        node: usize,
+        method: Method,
+        target: &str,
+        body: Vec<u8>,
+        patience: Duration,
+    ) -> Result<(Head, Vec<u8>), NodeError> {
+        let Some(Some(member)) = self.members.get(node) else {
+            return Err(NodeError::Unreachable(Cause::new(
+                "not an address of the form HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
+                 unix:///PATH",
+            )));
+        };
+        member.send(&self.options, method, target, body, patience).await
+    }
+}

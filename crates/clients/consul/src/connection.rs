@@ -1,0 +1,250 @@
+//! How a node is talked to: HTTP 1.1, one connection a request that is being answered.
+
+use std::error::Error as _;
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use nodes::{Cause, CauseKind, Error, NodeError};
+use report::Fingerprint;
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response, StatusCode, Version};
+use tokio::time::timeout;
+
+use crate::node::Node;
+use crate::{CROWDED, Options, Token};
+
+/// How long making a connection may take, its TLS handshake included.
+const CONNECTING: Duration = Duration::from_secs(3);
+
+/// How long a node may be silent that is to answer now.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// A connection without traffic is asked for a sign of life after so long, and from then on every
+/// [`AGAIN`]. A blocking query is silent for as long as nothing changes.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// After how long without a sign of life a connection is dead.
+const DEAD: Duration = Duration::from_secs(30);
+
+/// A client of one node.
+pub(crate) struct NodeClient {
+    node: Node,
+    current: Mutex<Option<(Files, Client)>>,
+}
+
+/// The files of certificates when the client was made, to see when they are replaced.
+type Files = Vec<Option<Fingerprint>>;
+
+impl NodeClient {
+    pub(crate) fn new(node: Node) -> Self {
+        NodeClient { node, current: Mutex::new(None) }
+    }
+
+    /// Sends a request and gives the whole answer. Until it begins it may take `patience` longer than
+    /// an answer to be given now.
+    pub(crate) async fn send(
+        &self,
+        options: &Options,
+        method: Method,
+        target: &str,
+        body: Vec<u8>,
+        patience: Duration,
+    ) -> Result<(Head, Vec<u8>), NodeError> {
+        let client = self.client(options).map_err(NodeError::Final)?;
+        let mut request = client.request(method, self.node.base() + target);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        if let Some(token) = token(options).map_err(NodeError::Final)? {
+            request = request.header("x-consul-token", token);
+        }
+        if let Some((name, password)) = &options.user {
+            request = request.basic_auth(name, Some(password));
+        }
+        let response = self.within(patience + SILENCE, request.send()).await?;
+        let head = Head {
+            status: response.status(),
+            headers: response.headers().clone(),
+            // A server that speaks only TLS answers so to whoever does not.
+            wants_tls: !self.node.tls()
+                && response.version() == Version::HTTP_10
+                && response.status() == StatusCode::BAD_REQUEST,
+        };
+        Ok((head, self.body(response).await?))
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, NodeError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.within(SILENCE, response.chunk()).await? {
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    async fn within<T>(
+        &self,
+        time: Duration,
+        step: impl Future<Output = reqwest::Result<T>>,
+    ) -> Result<T, NodeError> {
+        match timeout(time, step).await {
+            Ok(done) => done.map_err(|error| NodeError::Unreachable(self.cause(&error))),
+            Err(_) => {
+                let cause = format!("no answer within {} seconds", time.as_secs());
+                Err(NodeError::Unreachable(Cause::new(cause)))
+            }
+        }
+    }
+
+    /// The client in use, made anew if a file of certificates was replaced since it was made.
+    fn client(&self, options: &Options) -> Result<Client, Error> {
+        let files = if self.node.tls() { files(options) } else { Files::new() };
+        // What a panic left here is a whole client or none.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*current {
+            Some((known, client)) if *known == files => Ok(client.clone()),
+            _ => {
+                let client = self.build(options)?;
+                *current = Some((files, client.clone()));
+                Ok(client)
+            }
+        }
+    }
+
+    fn build(&self, options: &Options) -> Result<Client, Error> {
+        let tls = match self.node.tls() {
+            true => options.tls.client_config(b"http/1.1")?,
+            // Without one, the certificates of the system would be looked for.
+            false => tls::Options::none()?,
+        };
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(CONNECTING)
+            .tcp_nodelay(true)
+            .tcp_keepalive(KEEPALIVE)
+            .tcp_keepalive_interval(AGAIN)
+            .tcp_user_timeout(DEAD)
+            // A token is for the node that was named.
+            .redirect(Policy::none())
+            // On the way to another machine it saves more time than it takes.
+            .gzip(!self.node.is_here())
+            .user_agent(concat!("confd/", env!("CARGO_PKG_VERSION")));
+        if self.node.is_here() {
+            builder = builder.no_proxy();
+        }
+        if let Node::Unix(path) = &self.node {
+            builder = builder.unix_socket(path.as_path());
+        }
+        builder.build().map_err(|cause| Error::tls(Path::new("HTTP"), chain(&cause)))
+    }
+
+    /// Why a request came to nothing.
+    fn cause(&self, error: &reqwest::Error) -> Cause {
+        if is_too_many_connections(error) {
+            let text = format!("it {CROWDED} (limits.http_max_conns_per_client)");
+            return Cause::new(text).of_kind(CauseKind::TooManyConnections);
+        }
+        let cause = chain(error).advised(tls::advice(error));
+        match self.node.tls() {
+            true => cause.advised_over_tls(tls::hung_up(error)).over_tls(),
+            false => cause,
+        }
+    }
+}
+
+fn files(options: &Options) -> Files {
+    let tls = &options.tls;
+    let files = [&tls.ca, &tls.certificate, &tls.key].into_iter().flatten();
+    files.map(|path| Fingerprint::at(path)).collect()
+}
+
+/// The token as a header, which no log shows.
+fn token(options: &Options) -> Result<Option<HeaderValue>, Error> {
+    let text = match &options.token {
+        None => return Ok(None),
+        Some(Token::Text(text)) => text.clone(),
+        Some(Token::File(path)) => {
+            let text =
+                fs::read_to_string(path).map_err(|cause| Error::file("open", path, cause))?;
+            text.trim().to_owned()
+        }
+    };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut header = HeaderValue::from_str(&text).map_err(|_| Error::Token)?;
+    header.set_sensitive(true);
+    Ok(Some(header))
+}
+
+/// What happened, in the words of the causes: reqwest's own say only that something did.
+fn chain(error: &reqwest::Error) -> Cause {
+    let cause = Cause::chain("", error.source());
+    if cause.is_empty() { Cause::new(error.to_string()) } else { cause }
+}
+
+/// Whether Consul answered before it was asked anything, as it does where there are too many
+/// connections from one address. Of the errors that hyper has without a cause, this is the one that
+/// no function of its own tells of.
+fn is_too_many_connections(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            let is_another = error.is_user()
+                || error.is_parse()
+                || error.is_canceled()
+                || error.is_closed()
+                || error.is_incomplete_message()
+                || error.is_body_write_aborted()
+                || error.is_timeout();
+            return !is_another && error.source().is_none();
+        }
+        next = cause.source();
+    }
+    false
+}
+
+/// What comes before the body of an answer.
+#[derive(Debug)]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Whether the node speaks only TLS, and was spoken to without.
+    pub wants_tls: bool,
+}
+
+impl Head {
+    /// The value of a header that is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The value of a header that is a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// What an answer without a result says, in its words.
+    pub fn cause(&self, body: &[u8]) -> Cause {
+        let advice = self.wants_tls.then_some("give it as https://HOST:PORT");
+        Cause::new(said(self.status, body)).advised(advice)
+    }
+}
+
+/// A status that tells of no result, and the words that came with it.
+pub fn said(status: StatusCode, body: &[u8]) -> String {
+    /// Whatever is longer is a page for people, not a message.
+    const MOST: usize = 300;
+    let words = String::from_utf8_lossy(&body[..body.len().min(MOST)]);
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.is_empty() {
+        true => format!("{}", status.as_u16()),
+        false => format!("{words} ({})", status.as_u16()),
+    }
+}

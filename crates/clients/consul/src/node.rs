@@ -1,0 +1,120 @@
+//! Where a node is: a server or agent of Consul that speaks HTTP.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use nodes::address;
+
+/// The port of a node that names none.
+const PORT: u16 = 8500;
+
+/// The address of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Node {
+    /// Over the network.
+    Tcp {
+        /// `http` or `https`.
+        scheme: &'static str,
+        /// A name or an address, that of IPv6 without its brackets.
+        host: String,
+        port: u16,
+    },
+    /// A socket on this machine.
+    Unix(PathBuf),
+}
+
+impl Node {
+    /// Reads `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`; the first form
+    /// is TLS if `tls` says so. `None` if it is none of them. A comma does not separate: each node
+    /// is given by itself.
+    pub(crate) fn parse(text: &str, tls: bool) -> Option<Self> {
+        let (scheme, rest) = match text.split_once("://") {
+            Some(("http", rest)) => ("http", rest),
+            Some(("https", rest)) => ("https", rest),
+            Some(("unix", path)) => {
+                return path.starts_with('/').then(|| Node::Unix(path.into()));
+            }
+            Some(_) => return None,
+            None => (if tls { "https" } else { "http" }, text),
+        };
+        let (host, port) = address::parse(rest.strip_suffix('/').unwrap_or(rest), PORT)?;
+        Some(Node::Tcp { scheme, host, port })
+    }
+
+    /// What stands before the path in the URLs of this node.
+    pub(crate) fn base(&self) -> String {
+        match self {
+            Node::Tcp { scheme, host, port } => {
+                format!("{scheme}://{}", address::authority(host, *port))
+            }
+            // Whoever listens at a socket wants some name, as HTTP does.
+            Node::Unix(_) => "http://localhost".to_owned(),
+        }
+    }
+
+    /// Whether TLS is spoken to it.
+    pub(crate) fn tls(&self) -> bool {
+        matches!(self, Node::Tcp { scheme: "https", .. })
+    }
+
+    /// Whether it is on this machine, as far as the address tells.
+    pub(crate) fn is_here(&self) -> bool {
+        match self {
+            Node::Tcp { host, .. } => {
+                host == "localhost"
+                    || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+            }
+            Node::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Node::Tcp { .. } => f.write_str(&self.base()),
+            Node::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_of_an_address_wins_over_the_one_asked_for() {
+        for (text, tls, shown) in [
+            ("127.0.0.1:8500", false, "http://127.0.0.1:8500"),
+            ("127.0.0.1:8501", true, "https://127.0.0.1:8501"),
+            ("http://consul-1.example:80/", true, "http://consul-1.example:80"),
+            ("https://consul-1.example", false, "https://consul-1.example:8500"),
+            ("[::1]:1", false, "http://[::1]:1"),
+            ("unix:///run/consul.sock", true, "unix:///run/consul.sock"),
+        ] {
+            assert_eq!(Node::parse(text, tls).unwrap().to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_none() {
+        for text in ["", "a:1,b:2", "unix://run/consul", "ftp://a:1", "a:1/v1", "u:p@a:1"] {
+            assert_eq!(Node::parse(text, false), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn loopback_and_sockets_are_on_this_machine() {
+        for (text, here) in [
+            ("127.0.0.9:1", true),
+            ("localhost", true),
+            ("[::1]:1", true),
+            ("unix:///run/consul.sock", true),
+            ("10.0.0.1:1", false),
+            ("consul", false),
+        ] {
+            assert_eq!(Node::parse(text, false).unwrap().is_here(), here, "{text}");
+        }
+    }
+}

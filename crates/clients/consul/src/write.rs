@@ -1,0 +1,235 @@
+//! What changes a store or an agent: keys, transactions, sessions and services.
+//!
+//! A change is asked for at the node that is asked now. If that node is gone, another one gets the
+//! same request, so a change can be made twice when an answer was lost on the way. Services belong
+//! to the agent that is asked: a client for them is given one node.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use nodes::{Attempt, Cause, Error};
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::{Client, NAME, path_of};
+
+/// A session: keys that it has acquired are released or deleted when it ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Session(String);
+
+/// What becomes of the keys of a session when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They stay, and nobody holds them.
+    Release,
+    /// They are deleted.
+    Delete,
+}
+
+/// One change of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Sets the value of a key.
+    Set {
+        /// The key, as Consul spells it.
+        key: &'a str,
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// Sets the value of a key that was changed last at this index; 0 if it is not there.
+    SetIfUnchanged {
+        /// The key, as Consul spells it.
+        key: &'a str,
+        /// Its value.
+        value: &'a [u8],
+        /// The index.
+        index: u64,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key, as Consul spells it.
+        key: &'a str,
+    },
+}
+
+/// A service, as an agent knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Service {
+    /// What tells it from other services of the agent.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is reached; the agent's own address if this is empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+impl Client {
+    /// Sets the value of a key, spelled as in Consul, without a slash at its beginning.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no.
+    pub async fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
+        self.put(&self.of_key(key, ""), value).await.map(|_| ())
+    }
+
+    /// Sets the value of a key if it was changed last at `index`, or is not there if that is 0. Gives
+    /// whether it was set.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no.
+    pub async fn set_if_unchanged(
+        &self,
+        key: &str,
+        value: &[u8],
+        index: u64,
+    ) -> Result<bool, Error> {
+        let answer = self.put(&self.of_key(key, &format!("&cas={index}")), value).await?;
+        self.parsed(&answer)
+    }
+
+    /// Acquires a key for a session and sets its value. Gives whether it was acquired: `false` if
+    /// another session holds it.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no.
+    pub async fn acquire(&self, key: &str, value: &[u8], session: &Session) -> Result<bool, Error> {
+        let query = format!("&acquire={}", session.0);
+        let answer = self.put(&self.of_key(key, &query), value).await?;
+        self.parsed(&answer)
+    }
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        self.change(Method::DELETE, &self.of_key(key, ""), b"").await.map(|_| ())
+    }
+
+    /// Makes all changes at one index, or none. Gives whether they were made.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no: Consul takes 64 changes at once.
+    pub async fn transaction(&self, changes: &[Change<'_>]) -> Result<bool, Error> {
+        /// What Consul answers: errors where nothing was changed.
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(rename = "Errors")]
+            errors: Option<Vec<serde_json::Value>>,
+        }
+        let changes: Vec<_> = changes.iter().map(Change::operation).collect();
+        let body = serde_json::Value::from(changes).to_string();
+        let answer =
+            self.put(&format!("/v1/txn?{}", self.options().place()), body.as_bytes()).await?;
+        let answer: Answer = self.parsed(&answer)?;
+        Ok(answer.errors.is_none_or(|errors| errors.is_empty()))
+    }
+
+    /// Makes a session that lives for `ttl` (10 seconds to a day; Consul may take up to twice as
+    /// long) after it was made or renewed last.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no.
+    pub async fn create_session(&self, ttl: Duration, at_end: AtEnd) -> Result<Session, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(rename = "ID")]
+            id: String,
+        }
+        let behavior = match at_end {
+            AtEnd::Release => "release",
+            AtEnd::Delete => "delete",
+        };
+        let ttl = format!("{}s", ttl.as_secs());
+        let body = serde_json::json!({ "TTL": ttl, "Behavior": behavior }).to_string();
+        let target = format!("/v1/session/create?{}", self.options().place());
+        let answer: Answer = self.parsed(&self.put(&target, body.as_bytes()).await?)?;
+        Ok(Session(answer.id))
+    }
+
+    /// Renews a session.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the session has ended.
+    pub async fn renew_session(&self, session: &Session) -> Result<(), Error> {
+        let target = format!("/v1/session/renew/{}?{}", session.0, self.options().place());
+        self.put(&target, b"").await.map(|_| ())
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or the answer is no.
+    pub async fn destroy_session(&self, session: &Session) -> Result<(), Error> {
+        let target = format!("/v1/session/destroy/{}?{}", session.0, self.options().place());
+        self.put(&target, b"").await.map(|_| ())
+    }
+
+    /// Registers a service at the agent, in the place of one with the same id.
+    ///
+    /// # Errors
+    ///
+    /// The agent does not answer, or the answer is no.
+    pub async fn register(&self, service: &Service) -> Result<(), Error> {
+        let body = serde_json::json!(service).to_string();
+        let target = format!("/v1/agent/service/register?{}", self.options().place());
+        self.put(&target, body.as_bytes()).await.map(|_| ())
+    }
+
+    /// Removes a service, by its id, from the agent.
+    ///
+    /// # Errors
+    ///
+    /// The agent does not answer, or there is no such service.
+    pub async fn deregister(&self, id: &str) -> Result<(), Error> {
+        let (id, place) = (path_of(id.as_bytes()), self.options().place());
+        self.put(&format!("/v1/agent/service/deregister/{id}?{place}"), b"").await.map(|_| ())
+    }
+
+    /// The path and query of a key's URL.
+    fn of_key(&self, key: &str, query: &str) -> String {
+        format!("/v1/kv/{}?{}{query}", path_of(key.as_bytes()), self.options().place())
+    }
+
+    fn parsed<T: serde::de::DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Error> {
+        serde_json::from_slice(answer).map_err(|cause| {
+            let node = self.nodes().current().map_or("", |node| self.nodes().address(node));
+            let cause = Cause::new(format!("answered with no result: {cause}"));
+            Error::Unreachable {
+                store: NAME,
+                attempts: vec![Attempt { node: node.to_owned(), cause }],
+            }
+        })
+    }
+}
+
+impl Change<'_> {
+    fn operation(&self) -> serde_json::Value {
+        let operation = match self {
+            Change::Set { key, value } => serde_json::json!({
+                "Verb": "set", "Key": key, "Value": STANDARD.encode(value),
+            }),
+            Change::SetIfUnchanged { key, value, index } => serde_json::json!({
+                "Verb": "cas", "Key": key, "Value": STANDARD.encode(value), "Index": index,
+            }),
+            Change::Delete { key } => serde_json::json!({ "Verb": "delete", "Key": key }),
+        };
+        serde_json::json!({ "KV": operation })
+    }
+}

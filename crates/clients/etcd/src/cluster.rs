@@ -1,0 +1,195 @@
+//! The nodes of a cluster, and a client for each that is asked.
+//!
+//! (The client's own balancing over several nodes sends every second request to a dead one.)
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use etcd_client::Client;
+use nodes::{Attempt, Cause, CauseKind, Error, Failover, NodeError};
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::connect;
+use crate::failure::Failure;
+use crate::node::Node;
+use crate::{NAME, Options};
+
+/// How long a request may take. A server that is asked while it starts answers late.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The nodes of a cluster, and a client for each that was asked.
+pub struct Cluster {
+    options: Options,
+    members: Vec<Member>,
+    failover: Failover,
+    told_of_user: AtomicBool,
+}
+
+/// A node that gave an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Answerer(usize);
+
+struct Member {
+    /// `None` if what was given is no address.
+    node: Option<Node>,
+    client: Mutex<Option<Client>>,
+}
+
+impl Cluster {
+    /// A client with these options. Nothing is connected, or read from files, before the first
+    /// question.
+    pub fn new(options: Options) -> Self {
+        let tls = options.tls.ask_for_tls();
+        let member = |text: &String| {
+            let node = Node::parse(text, tls);
+            let address = node.as_ref().map_or(text.clone(), Node::to_string);
+            (Member { node, client: Mutex::new(None) }, address)
+        };
+        let (members, addresses) = options.nodes.iter().map(member).unzip();
+        Cluster {
+            members,
+            options,
+            failover: Failover::new(NAME, addresses),
+            told_of_user: AtomicBool::new(false),
+        }
+    }
+
+    /// The options that it was made with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Puts a question to one node after the other until one answers; says which did.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or one says no.
+    pub async fn ask<Q, A, T>(&self, question: Q) -> Result<(Answerer, T), Error>
+    where
+        Q: Fn(Client) -> A,
+        A: Future<Output = Result<T, Failure>>,
+    {
+        let ask = async |index: usize| {
+            let member = &self.members[index];
+            self.ask_member(member, &question).await.map_err(|failure| match failure {
+                Failure::Local(error) => NodeError::Final(error),
+                Failure::Refused(reason)
+                | Failure::SignedOut(reason)
+                | Failure::WithoutUsers(reason) => {
+                    // Whoever tries again signs in again: a password may have been set right.
+                    member.forget();
+                    let node = self.failover.address(index);
+                    NodeError::Final(self.refused(node, reason))
+                }
+                Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
+                    // A connection may have been forgotten on the way. It would seem alive for some
+                    // time, and whoever tries again would wait on it in vain.
+                    member.forget();
+                    NodeError::Unreachable(member.over(cause))
+                }
+            })
+        };
+        let (node, answer) = self.failover.ask(ask).await?;
+        Ok((Answerer(node), answer))
+    }
+
+    async fn ask_member<Q, A, T>(&self, member: &Member, question: &Q) -> Result<T, Failure>
+    where
+        Q: Fn(Client) -> A,
+        A: Future<Output = Result<T, Failure>>,
+    {
+        match question(self.client(member).await?).await {
+            Err(Failure::SignedOut(_)) => {
+                member.forget();
+                question(self.client(member).await?).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The client of a member, signed in.
+    async fn client(&self, member: &Member) -> Result<Client, Failure> {
+        let Some(node) = &member.node else {
+            return Err(Failure::Unreachable(Cause::new(
+                "not an address of the form HOST:PORT, http://HOST:PORT or https://HOST:PORT",
+            )));
+        };
+        if let Some(client) = member.slot().clone() {
+            return Ok(client);
+        }
+        let connected = within(connect::client(node, &self.options)).await?;
+        if connected.needs_no_user && !self.told_of_user.swap(true, Ordering::Relaxed) {
+            warn!("etcd at {node} has no users: the user name and password are not used");
+        }
+        *member.slot() = Some(connected.client.clone());
+        Ok(connected.client)
+    }
+
+    /// The address of a node, for messages.
+    pub fn address(&self, node: Answerer) -> &str {
+        self.failover.address(node.0)
+    }
+
+    /// Tells what ended a stream of a node. If that node is gone, and is the one that is asked, the
+    /// next one is asked from now on.
+    pub fn ended(&self, answerer: Answerer, failure: Failure) -> Error {
+        let node = self.address(answerer).to_owned();
+        match failure {
+            Failure::Local(error) => error,
+            Failure::Refused(reason)
+            | Failure::SignedOut(reason)
+            | Failure::WithoutUsers(reason) => self.refused(&node, reason),
+            Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
+                self.failover.leave(answerer.0);
+                Error::Unreachable { store: NAME, attempts: vec![Attempt { node, cause }] }
+            }
+        }
+    }
+
+    fn refused(&self, node: &str, reason: Cause) -> Error {
+        // Whoever is signed in has another problem.
+        let advice = self.options.user.is_none() && reason.kind() == CauseKind::Credentials;
+        let advice =
+            advice.then_some("it wants a user name and password, and basic authentication on");
+        Error::Refused { store: NAME, node: node.to_owned(), reason: reason.advised(advice) }
+    }
+}
+
+impl Member {
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Client>> {
+        // What a panic left here is a whole client or none.
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self) {
+        *self.slot() = None;
+    }
+
+    /// A cause, with what is likely behind it over this member's kind of connection.
+    fn over(&self, cause: Cause) -> Cause {
+        let tls = self.node.as_ref().is_some_and(|node| node.tls);
+        if tls { cause.over_tls() } else { cause }
+    }
+}
+
+/// Gives a request five seconds and no more.
+///
+/// # Errors
+///
+/// The request failed, or took longer.
+pub async fn within<T, E>(request: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    match timeout(DEADLINE, request).await {
+        Ok(answer) => Ok(answer?),
+        // In the words of confd, which people search for.
+        Err(_) => Err(Failure::Unreachable(Cause::new(format!(
+            "no answer within {} seconds (context deadline exceeded)",
+            DEADLINE.as_secs()
+        )))),
+    }
+}

@@ -1,0 +1,87 @@
+//! What to do about a failed connection, by the types of the errors that it failed with.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+/// What to do about an error, if one of its causes is known to have one remedy.
+pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    find(error, &|cause| {
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            return (cause.kind() == ErrorKind::ConnectionRefused)
+                .then_some("nothing listens there");
+        }
+        match cause.downcast_ref::<rustls::Error>()? {
+            rustls::Error::InvalidCertificate(certificate) => of_certificate(certificate),
+            rustls::Error::AlertReceived(AlertDescription::UnknownCA) => {
+                Some("it does not trust the CA that signed the client certificate")
+            }
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                Some("it does not speak TLS")
+            }
+            _ => None,
+        }
+    })
+}
+
+fn of_certificate(error: &CertificateError) -> Option<&'static str> {
+    match error {
+        CertificateError::UnknownIssuer => {
+            Some("the CA that signed the server's certificate is not among those trusted")
+        }
+        CertificateError::BadSignature => {
+            Some("another CA of the same name signed the server's certificate")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Some("the server's certificate is for another name than its address")
+        }
+        _ => None,
+    }
+}
+
+/// What is likely behind a connection over TLS that the other side ended. In TLS 1.3 a server
+/// refuses a client's certificate after the client takes the connection for made, and how that
+/// looks is a matter of chance.
+pub fn hung_up(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let advice = Some("perhaps it wants another client certificate, or no TLS");
+    find(error, &|cause| {
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            let is_end = matches!(
+                cause.kind(),
+                ErrorKind::UnexpectedEof
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+            );
+            return advice.filter(|_| is_end);
+        }
+        if let Some(cause) = cause.downcast_ref::<hyper::Error>() {
+            return advice.filter(|_| {
+                cause.is_incomplete_message() || cause.is_closed() || cause.is_canceled()
+            });
+        }
+        let cause = cause.downcast_ref::<rustls::Error>()?;
+        advice.filter(|_| matches!(cause, rustls::Error::AlertReceived(_)))
+    })
+}
+
+/// Asks each error of a chain, the outermost first.
+fn find(
+    error: &(dyn Error + 'static),
+    ask: &dyn Fn(&(dyn Error + 'static)) -> Option<&'static str>,
+) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = ask(cause) {
+            return Some(found);
+        }
+        // The source of such an error is what is below the error that it holds.
+        let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = held.and_then(|held| find(held, ask)) {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}

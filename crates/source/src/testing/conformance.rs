@@ -1,0 +1,221 @@
+//! What every source promises, as tests that every source runs.
+//!
+//! A source takes part through a [`Fixture`]: a store of its kind that a test can fill. What sources
+//! may differ in is a constant of the fixture, so that the difference is written down; everything
+//! else is the same for all. Sources that can be followed also keep the promises of `watching`.
+
+mod watching;
+
+use store::{Prefix, Scope, View};
+
+pub use self::watching::*;
+
+use super::scope;
+use crate::Source;
+
+/// A store that a test can change, and the source that reads it.
+#[expect(async_fn_in_trait, reason = "the futures stay in the thread of their test")]
+pub trait Fixture: Default + Send {
+    /// Whether `/app` also stands for `/apple`, as confd has it for some sources.
+    const MATCHES_TEXT: bool;
+    /// Bytes that no value in this source can hold.
+    const IMPOSSIBLE: &[u8];
+    /// Whether the source can tell of changes. A process's environment does not change.
+    const CAN_BE_FOLLOWED: bool;
+
+    /// Sets a key.
+    async fn set(&mut self, key: &str, value: &[u8]);
+    /// Deletes a key.
+    async fn delete(&mut self, key: &str);
+    /// A source over the store as it is now, and as it will be if the source can be followed.
+    fn source(&self) -> Box<dyn Source>;
+
+    /// Sets many keys.
+    async fn set_all(&mut self, pairs: &[(String, String)]) {
+        for (key, value) in pairs {
+            self.set(key, value.as_bytes()).await;
+        }
+    }
+
+    /// Cuts all connections between the source and its store; the test still changes the store.
+    fn disconnect(&mut self) {}
+    /// Lets the source connect again.
+    fn reconnect(&mut self) {}
+}
+
+async fn store<F: Fixture>(pairs: &[(&str, &str)]) -> F {
+    let mut store = F::default();
+    for (key, value) in pairs {
+        store.set(key, value.as_bytes()).await;
+    }
+    store
+}
+
+/// What templates with these scopes see, one view a scope.
+async fn views(store: &impl Fixture, scopes: &[Scope]) -> Vec<View> {
+    let snapshots = store.source().read(scopes).await.unwrap();
+    assert_eq!(snapshots.len(), scopes.len());
+    let views = snapshots.into_iter().zip(scopes);
+    views.map(|(snapshot, scope)| View::new(snapshot, scope, &Prefix::default())).collect()
+}
+
+/// The pairs that a template with this scope sees, as `key=value`.
+async fn seen(store: &impl Fixture, keys: &[&str]) -> Vec<String> {
+    text(&views(store, &[scope(keys)]).await[0])
+}
+
+fn text(view: &View) -> Vec<String> {
+    let line = |pair: store::Pair| format!("{}={}", pair.key, String::from_utf8_lossy(&pair.value));
+    view.iter().map(line).collect()
+}
+
+/// A key stands for itself and all below.
+pub async fn a_key_stands_for_itself_and_all_below<F: Fixture>() {
+    let store: F =
+        store(&[("/app", "0"), ("/app/a", "1"), ("/app/b/c", "2"), ("/other", "3")]).await;
+    assert_eq!(seen(&store, &["/app"]).await, ["/app=0", "/app/a=1", "/app/b/c=2"]);
+    assert_eq!(seen(&store, &["/app/b"]).await, ["/app/b/c=2"]);
+    assert_eq!(seen(&store, &["/app/a", "/other"]).await, ["/app/a=1", "/other=3"]);
+    assert_eq!(seen(&store, &["/"]).await.len(), 4);
+}
+
+/// A key ends at a path boundary unless the source says otherwise.
+pub async fn a_key_ends_at_a_path_boundary_unless_the_source_says_otherwise<F: Fixture>() {
+    let store: F = store(&[("/app/a", "1"), ("/apple", "2")]).await;
+    let expected: &[&str] = match F::MATCHES_TEXT {
+        true => &["/app/a=1", "/apple=2"],
+        false => &["/app/a=1"],
+    };
+    assert_eq!(seen(&store, &["/app"]).await, expected);
+}
+
+/// A missing key is no error.
+pub async fn a_missing_key_is_no_error<F: Fixture>() {
+    let store: F = store(&[("/app", "1")]).await;
+    assert_eq!(seen(&store, &["/nope", "/app"]).await, ["/app=1"]);
+    assert_eq!(seen(&F::default(), &["/"]).await, [""; 0]);
+}
+
+/// An empty scope sees nothing.
+pub async fn an_empty_scope_sees_nothing<F: Fixture>() {
+    let store: F = store(&[("/app", "1")]).await;
+    assert_eq!(seen(&store, &[]).await, [""; 0]);
+}
+
+/// Several scopes are answered in their order.
+pub async fn several_scopes_are_answered_in_their_order<F: Fixture>() {
+    let store: F = store(&[("/a/x", "1"), ("/b/x", "2"), ("/c/x", "3")]).await;
+    let scopes = [scope(&["/c"]), scope(&[]), scope(&["/a", "/b"]), scope(&["/c"])];
+    let seen: Vec<_> = views(&store, &scopes).await.iter().map(text).collect();
+    assert_eq!(seen, [vec!["/c/x=3"], vec![], vec!["/a/x=1", "/b/x=2"], vec!["/c/x=3"]]);
+    assert!(store.source().read(&[]).await.unwrap().is_empty());
+}
+
+/// Changes and deletes are seen.
+pub async fn changes_and_deletes_are_seen<F: Fixture>() {
+    let mut store: F = store(&[("/app/a", "1"), ("/app/b", "2")]).await;
+    store.set("/app/a", b"3").await;
+    store.set("/app/c", b"4").await;
+    store.delete("/app/b").await;
+    assert_eq!(seen(&store, &["/app"]).await, ["/app/a=3", "/app/c=4"]);
+}
+
+/// An empty value is a value.
+pub async fn an_empty_value_is_a_value<F: Fixture>() {
+    let store: F = store(&[("/app", "")]).await;
+    assert_eq!(seen(&store, &["/app"]).await, ["/app="]);
+}
+
+/// A value may hold every byte.
+pub async fn a_value_may_hold_every_byte<F: Fixture>() {
+    let bytes: Vec<u8> = (0..=255).filter(|byte| !F::IMPOSSIBLE.contains(byte)).collect();
+    let mut store = F::default();
+    store.set("/bytes", &bytes).await;
+    let views = views(&store, &[scope(&["/bytes"])]).await;
+    assert_eq!(views[0].get(b"/bytes").unwrap(), &bytes);
+}
+
+/// A large value arrives whole.
+pub async fn a_large_value_arrives_whole<F: Fixture>() {
+    let value = vec![b'x'; 1 << 20];
+    let mut store = F::default();
+    store.set("/large", &value).await;
+    let views = views(&store, &[scope(&["/large"])]).await;
+    assert_eq!(views[0].get(b"/large").unwrap(), &value);
+}
+
+/// Ten thousand keys arrive whole.
+pub async fn ten_thousand_keys_arrive_whole<F: Fixture>() {
+    let mut store = F::default();
+    let pair = |number: i32| (format!("/app/{number}"), number.to_string());
+    store.set_all(&(0..10_000).map(pair).collect::<Vec<_>>()).await;
+    store.set("/other", b"").await;
+    let views = views(&store, &[scope(&["/app"])]).await;
+    assert_eq!(views[0].iter().count(), 10_000);
+    assert!(
+        views[0].iter().all(|pair| pair.key.as_bytes() == [b"/app/", &pair.value[..]].concat())
+    );
+}
+
+/// It says whether it can be followed.
+pub async fn it_says_whether_it_can_be_followed<F: Fixture>() {
+    let watch = F::default().source().watch(&[scope(&["/app"])]).await.unwrap();
+    assert_eq!(watch.is_some(), F::CAN_BE_FOLLOWED);
+}
+
+/// The promises of `conformance`, each as a test of its own, for fixtures: `promises! { etcd: Etcd }`.
+#[macro_export]
+macro_rules! promises {
+    ($($name:ident: $fixture:ty),* $(,)?) => {
+        $(mod $name {
+            $crate::each_promise! { $fixture; [
+                a_key_stands_for_itself_and_all_below,
+                a_key_ends_at_a_path_boundary_unless_the_source_says_otherwise,
+                a_missing_key_is_no_error,
+                an_empty_scope_sees_nothing,
+                several_scopes_are_answered_in_their_order,
+                changes_and_deletes_are_seen,
+                an_empty_value_is_a_value,
+                a_value_may_hold_every_byte,
+                a_large_value_arrives_whole,
+                ten_thousand_keys_arrive_whole,
+                it_says_whether_it_can_be_followed,
+            ] }
+        })*
+    };
+}
+
+/// The promises of `conformance::watching`, for sources that can be followed.
+#[macro_export]
+macro_rules! promises_of_following {
+    ($($name:ident: $fixture:ty),* $(,)?) => {
+        $(mod $name {
+            $crate::each_promise! { $fixture; [
+                the_first_state_is_what_is_there,
+                a_change_gives_the_next_state_and_its_key,
+                nothing_is_lost_between_two_states,
+                deletes_are_seen,
+                a_change_that_changes_nothing_wakes_nobody,
+                a_change_outside_the_scope_wakes_nobody,
+                all_scopes_are_followed_by_one_watch,
+                of_many_changes_the_last_is_seen,
+                whoever_stops_waiting_loses_nothing,
+                nothing_is_lost_over_a_disconnect,
+            ] }
+        })*
+    };
+}
+
+/// For [`promises`] and [`promises_of_following`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_promise {
+    ($fixture:ty; [$($promise:ident),* $(,)?]) => {
+        $(
+            #[tokio::test]
+            async fn $promise() {
+                $crate::testing::conformance::$promise::<$fixture>().await;
+            }
+        )*
+    };
+}

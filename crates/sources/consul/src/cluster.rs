@@ -1,0 +1,173 @@
+//! The nodes, and which of them is asked for a listing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use client_consul::{Client, Consistency, NAME, Options};
+use nodes::{Cause, Error, NodeError};
+
+use super::group::Group;
+use super::query::{self, Failure, Listing};
+
+pub(super) struct Cluster {
+    client: Client,
+    told_of_hidden_keys: AtomicBool,
+    told_of_missing_token: AtomicBool,
+}
+
+impl Cluster {
+    pub(super) fn new(options: Options) -> Self {
+        Cluster {
+            client: Client::new(options),
+            told_of_hidden_keys: AtomicBool::new(false),
+            told_of_missing_token: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        self.client.options()
+    }
+
+    /// What a group holds now.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or one says no.
+    pub(super) async fn list(&self, group: &Group) -> Result<Listing, Error> {
+        let list = |node| self.list_at(node, group, None);
+        let (_, listing) = self.client.nodes().ask(list).await?;
+        Ok(listing)
+    }
+
+    /// What a group holds when there is something beyond an index, or after a while.
+    ///
+    /// If the node that is asked fails meanwhile, another may know another history: then the answer
+    /// is what the group holds now, whatever its index.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or one says no.
+    pub(super) async fn list_beyond(&self, group: &Group, index: u64) -> Result<Listing, Error> {
+        if let Some(node) = self.client.nodes().current() {
+            match self.list_at(node, group, Some(index)).await {
+                Ok(listing) => return Ok(listing),
+                Err(NodeError::Final(error)) => return Err(error),
+                Err(NodeError::Unreachable(cause)) => {
+                    let address = self.client.nodes().address(node);
+                    debug!("consul: a blocking query at {address} ended: {cause}");
+                    self.client.nodes().leave(node);
+                }
+            }
+        }
+        self.list(group).await
+    }
+
+    async fn list_at(
+        &self,
+        node: usize,
+        group: &Group,
+        beyond: Option<u64>,
+    ) -> Result<Listing, NodeError> {
+        let chosen = self.client.options().consistency;
+        let answer = self.ask(node, group, chosen, beyond).await?;
+        let is_behind = match &answer {
+            // From a server that is behind, not from another history: not in this mode.
+            Ok(listing) => may_fall_behind(chosen) && beyond > Some(listing.index),
+            Err(failure) => *failure == Failure::TooStale,
+        };
+        let listing = match is_behind {
+            true => {
+                debug!(
+                    "consul: {} is behind, so the leader is asked",
+                    self.client.nodes().address(node)
+                );
+                self.list_now(node, group).await?
+            }
+            false => self.taken(node, group, answer)?,
+        };
+        if listing.filtered {
+            // What is hidden may be what is missing, or something that nobody asks for.
+            for alone in group.missing(&listing.pairs) {
+                self.list_now(node, &alone).await?;
+            }
+        }
+        Ok(listing)
+    }
+
+    /// What a group holds now, by the leader.
+    async fn list_now(&self, node: usize, group: &Group) -> Result<Listing, NodeError> {
+        let answer = self.ask(node, group, Consistency::Default, None).await?;
+        self.taken(node, group, answer)
+    }
+
+    async fn ask(
+        &self,
+        node: usize,
+        group: &Group,
+        consistency: Consistency,
+        beyond: Option<u64>,
+    ) -> Result<Result<Listing, Failure>, NodeError> {
+        let wait = self.client.options().wait;
+        let target = query::target(
+            self.client.options(),
+            consistency,
+            group,
+            beyond.map(|index| (index, wait)),
+        );
+        // Consul adds up to a sixteenth, so that not all queries end at once.
+        let patience = if beyond.is_some() { wait + wait / 16 } else { Duration::ZERO };
+        let (head, body) = self.client.get(node, &target, patience).await?;
+        Ok(query::read(&head, &body, consistency, group))
+    }
+
+    /// What an answer is for whoever waits for it.
+    fn taken(
+        &self,
+        node: usize,
+        group: &Group,
+        answer: Result<Listing, Failure>,
+    ) -> Result<Listing, NodeError> {
+        let address = self.client.nodes().address(node);
+        let refused = |reason: Cause| {
+            NodeError::Final(Error::Refused { store: NAME, node: address.to_owned(), reason })
+        };
+        match answer {
+            Ok(listing) if listing.filtered && listing.pairs.is_empty() && group.is_one() => {
+                // Taken for empty, it would empty a file.
+                let name = group.name();
+                Err(refused(Cause::new(format!("the token may not read what is below {name}"))))
+            }
+            Ok(listing) => {
+                // Without a token Consul does not say that it hides something.
+                let nothing = listing.pairs.is_empty() && self.client.options().token.is_none();
+                let told = &self.told_of_missing_token;
+                if nothing && listing.wants_token && !told.swap(true, Ordering::Relaxed) {
+                    let name = group.name();
+                    warn!(
+                        "consul at {address} shows nothing below {name}: it may want a token, and \
+                         none is given"
+                    );
+                }
+                if listing.filtered && !self.told_of_hidden_keys.swap(true, Ordering::Relaxed) {
+                    let name = group.name();
+                    warn!(
+                        "consul at {address} hides keys below {name} that the token may not read"
+                    );
+                }
+                Ok(listing)
+            }
+            Err(Failure::Refused(reason)) => Err(refused(reason)),
+            Err(Failure::Unavailable(reason)) => Err(NodeError::Unreachable(reason)),
+            Err(Failure::TooStale) => {
+                Err(NodeError::Unreachable(Cause::new("it is behind the leader")))
+            }
+        }
+    }
+}
+
+/// Whether an answer may be older than the one before.
+fn may_fall_behind(consistency: Consistency) -> bool {
+    matches!(consistency, Consistency::Stale(_))
+}

@@ -1,0 +1,194 @@
+//! Answers that mean something else than what is there.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use servers::Stub;
+use tokio::time::{Instant, sleep};
+
+use super::{at, follow, read};
+use source::testing::{BOUND, Follower, Known, text};
+
+/// A whole answer, with this index.
+pub(super) fn answer(status: &str, index: u64, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nX-Consul-Index: {index}\r\nX-Consul-KnownLeader: true\r\n\
+         X-Consul-LastContact: 0\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// The pair `app/a` with this value.
+fn pair(value: &str, index: u64) -> String {
+    let value = STANDARD.encode(value);
+    format!(
+        "[{{\"LockIndex\":0,\"Key\":\"app/a\",\"Flags\":0,\"Value\":\"{value}\",\
+         \"CreateIndex\":1,\"ModifyIndex\":{index}}}]"
+    )
+}
+
+/// A value that is there as of this index.
+fn found(value: &str, index: u64) -> Vec<u8> {
+    answer("200 OK", index, &pair(value, index))
+}
+
+/// The index that a request waits for to be passed.
+fn waits_for(head: &str) -> Option<u64> {
+    let (_, rest) = head.lines().next()?.split_once("index=")?;
+    rest.split(['&', ' ']).next()?.parse().ok()
+}
+
+/// A query that waits for longer than a test does.
+fn nothing_happens() -> Vec<u8> {
+    thread::sleep(Duration::from_secs(60));
+    Vec::new()
+}
+
+/// A store that gives these answers, one a request, and then has nothing to tell any more.
+fn telling(answers: Vec<Vec<u8>>) -> Stub {
+    let nth = AtomicUsize::new(0);
+    Stub::answering(move |_| match answers.get(nth.fetch_add(1, Ordering::SeqCst)) {
+        Some(answer) => answer.clone(),
+        None => nothing_happens(),
+    })
+}
+
+async fn following(answers: Vec<Vec<u8>>) -> (Stub, Follower) {
+    let stub = telling(answers);
+    let follower = follow(at(&[&stub.address()])).await;
+    (stub, follower)
+}
+
+/// All indexes that were waited for, one a request.
+fn waited_for(stub: &Stub) -> Vec<Option<u64>> {
+    stub.heads().iter().map(|head| waits_for(head)).collect()
+}
+
+#[tokio::test]
+async fn an_index_that_falls_is_begun_with_anew() {
+    let answers = vec![found("1", 100), found("2", 7), found("3", 8)];
+    let (stub, mut follower) = following(answers).await;
+    follower.sees(&["/app/a=3"]).await;
+    assert_eq!(waited_for(&stub)[..3], [None, Some(100), None]);
+}
+
+#[tokio::test]
+async fn an_index_of_zero_is_no_index() {
+    let answers = vec![found("1", 0), found("2", 5), found("3", 0), found("4", 6)];
+    let (stub, mut follower) = following(answers).await;
+    follower.sees(&["/app/a=4"]).await;
+    assert_eq!(waited_for(&stub)[..4], [None, None, Some(5), None]);
+}
+
+#[tokio::test]
+async fn a_missing_prefix_with_an_index_is_empty() {
+    let (stub, mut follower) = following(vec![
+        answer("404 Not Found", 3, ""),
+        found("1", 4),
+        answer("404 Not Found", 5, ""),
+    ])
+    .await;
+    follower.wait("three states", BOUND, |known| known.states == 3).await;
+    follower.sees(&[]).await;
+    assert_eq!(waited_for(&stub)[1], Some(3));
+    follower.was_told_nothing();
+}
+
+#[tokio::test]
+async fn a_missing_page_is_not_an_empty_store() {
+    let page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope";
+    let stub = Stub::answering(|_| page.to_vec());
+    let error = read(at(&[&stub.address()]), &["/app"]).await.unwrap_err();
+    assert!(error.to_string().contains("404"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_leader_is_none() {
+    let past = String::from_utf8(found("0", 9)).unwrap();
+    let past = past.replace("KnownLeader: true", "KnownLeader: false").into_bytes();
+    let answers = vec![found("1", 5), past.clone(), past, found("2", 10)];
+    let (_stub, mut follower) = following(answers).await;
+    follower.sees(&["/app/a=2"]).await;
+    follower.is_told("knows of no leader", BOUND).await;
+    follower.wait("two states", BOUND, |known| known.states == 2).await;
+}
+
+#[tokio::test]
+async fn a_busy_or_broken_server_is_asked_again() {
+    for status in [
+        "429 Too Many Requests",
+        "500 Internal Server Error",
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+        "504 Gateway Timeout",
+    ] {
+        let failed = answer(status, 9, "something broke");
+        // The first is not told: what there is now is asked for at once.
+        let answers = vec![found("1", 5), failed.clone(), failed, found("2", 10)];
+        let (_stub, mut follower) = following(answers).await;
+        follower.sees(&["/app/a=2"]).await;
+        follower.is_told(&format!("something broke ({})", &status[..3]), BOUND).await;
+        let once = |known: &Known| known.errors.len() == 1 && known.errors[0].is_transient();
+        follower.wait("one error", BOUND, once).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_half_way_is_asked_for_again() {
+    let whole = found("2", 6);
+    for length in [20, 60, whole.len() / 2, whole.len() - 1] {
+        let answers = vec![found("1", 5), whole[..length].to_vec(), found("3", 7)];
+        let (stub, mut follower) = following(answers).await;
+        follower.sees(&["/app/a=3"]).await;
+        assert_eq!(waited_for(&stub)[..2], [None, Some(5)]);
+        follower.wait("two states", BOUND, |known| known.states == 2).await;
+        follower.was_told_nothing();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_makes_no_sense_is_an_error() {
+    for body in ["", "nope", "{}", "[{\"Key\":\"app/a\",\"Value\":\"%\"}]", "[{}]"] {
+        let senseless = answer("200 OK", 6, body);
+        let answers = vec![found("1", 5), senseless.clone(), senseless, found("2", 7)];
+        let (_stub, mut follower) = following(answers).await;
+        follower.sees(&["/app/a=2"]).await;
+        follower.is_told("answered with no listing", BOUND).await;
+        follower.wait("two states", BOUND, |known| known.states == 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_null_is_an_empty_value_and_a_folder_is_a_key() {
+    let body = "[{\"Key\":\"app/\",\"Value\":null,\"ModifyIndex\":1},\
+                {\"Key\":\"app/a\",\"Value\":null,\"ModifyIndex\":1}]";
+    let stub = telling(vec![answer("200 OK", 1, body)]);
+    let snapshot = read(at(&[&stub.address()]), &["/app"]).await.unwrap();
+    assert_eq!(text(&snapshot), ["/app/=", "/app/a="]);
+}
+
+#[tokio::test]
+async fn wake_ups_that_tell_nothing_become_slower() {
+    // Servers, or something before them, that never wait.
+    let servers: [fn(Option<u64>) -> u64; 4] = [
+        |index| index.unwrap_or_default() + 1,
+        |index| index.unwrap_or(7),
+        |index| if index.is_some() { 1 } else { 9 },
+        |_| 0,
+    ];
+    for server in servers {
+        let stub = Stub::answering(move |head| found("1", server(waits_for(head))));
+        let mut follower = follow(at(&[&stub.address()])).await;
+        let begun = Instant::now();
+        sleep(Duration::from_secs(2)).await;
+        let asked = stub.heads().len();
+        assert!(asked < 50, "{asked} requests in {:?}", begun.elapsed());
+        follower.wait("one state", BOUND, |known| known.states == 1).await;
+        follower.was_told_nothing();
+    }
+}

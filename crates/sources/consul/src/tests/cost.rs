@@ -1,0 +1,170 @@
+//! What reading and following asks of a server.
+
+use std::time::Duration;
+
+use servers::Proxy;
+use store::Scope;
+use tokio::time::{sleep, timeout};
+
+use super::{at, behind_a_proxy};
+use crate::Consul;
+use source::testing::{BOUND, Follower, Known, scope};
+use source::{Source, Update, Watch};
+
+/// How many queries may wait at once.
+const AT_ONCE: u64 = 32;
+
+/// A thousand resources, each with a key of its own, in ten folders.
+fn a_thousand() -> (Vec<String>, Vec<Scope>) {
+    let key = |number| format!("r/{:02}/{number:04}", number % 10);
+    let keys: Vec<_> = (0..1_000).map(key).collect();
+    let scopes = keys.iter().map(|key| scope(&[&format!("/{key}")])).collect();
+    (keys, scopes)
+}
+
+async fn next(watch: &mut Box<dyn Watch>) -> Update {
+    timeout(BOUND, watch.next()).await.expect("a change is seen soon").unwrap()
+}
+
+#[tokio::test]
+async fn a_thousand_resources_are_followed_by_few_queries() {
+    let (server, proxy) = behind_a_proxy();
+    let (keys, scopes) = a_thousand();
+    server.put_all(keys.iter().map(|key| (&**key, "0")));
+    let source = Consul::new(at(&[&proxy.address()]));
+    let mut watch = source.watch(&scopes).await.unwrap().unwrap();
+    let first = next(&mut watch).await;
+    assert_eq!(first.snapshots.len(), scopes.len());
+    for (key, snapshot) in keys.iter().zip(&first.snapshots) {
+        assert_eq!(snapshot.get(format!("/{key}").as_bytes()).unwrap(), "0");
+    }
+    for nth in [0, 1, 500, 998, 999] {
+        server.put(&keys[nth], "1");
+        let update = next(&mut watch).await;
+        let key = format!("/{}", keys[nth]);
+        assert_eq!(update.changed.unwrap(), [key.as_bytes()]);
+        assert_eq!(update.snapshots[nth].get(key.as_bytes()).unwrap(), "1");
+    }
+    assert!(proxy.most_connections() <= AT_ONCE, "{} connections", proxy.most_connections());
+}
+
+#[tokio::test]
+async fn many_keys_with_spaces_are_followed_together() {
+    let server = servers::Consul::start();
+    // Too many to be listed one by one, and with nothing else in common.
+    let keys: Vec<_> = ('A'..='z').map(|letter| format!("app - {letter}")).collect();
+    server.put_all(keys.iter().map(|key| (&**key, "0")));
+    let asked: Vec<_> = keys.iter().map(|key| format!("/{key}")).collect();
+    let asked: Vec<_> = asked.iter().map(String::as_str).collect();
+    let mut follower = Follower::start_asking(Consul::new(at(&[&server.address()])), &asked);
+    follower.wait("the first state", BOUND, |known| known.states == 1).await;
+    server.put("app - z", "1");
+    let is = |known: &Known| known.snapshot.as_ref().unwrap().get(b"/app - z").unwrap() == "1";
+    follower.wait("a change", BOUND, is).await;
+    follower.was_told_nothing();
+}
+
+/// Waits until nothing more is asked; gives how many requests there were.
+async fn quiet(proxy: &Proxy) -> usize {
+    let mut before = usize::MAX;
+    loop {
+        let now = proxy.requests().len();
+        if now == before {
+            return now;
+        }
+        before = now;
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_write_elsewhere_asks_for_nothing_and_wakes_nobody() {
+    let (server, proxy) = behind_a_proxy();
+    server.put_all([("app/a", "1"), ("app/b/c", "2"), ("b/a", "3"), ("other/a", "4")]);
+    let source = Consul::new(at(&[&proxy.address()]));
+    let mut follower = Follower::start_asking(source, &["/app/a", "/app/b", "/b"]);
+    follower.wait("the first state", BOUND, |known| known.states == 1).await;
+    let before = quiet(&proxy).await;
+    for number in 0..100 {
+        server.put("other/a", number.to_string());
+        server.put("app/c", number.to_string());
+    }
+    server.delete_all("other/");
+    assert_eq!(quiet(&proxy).await, before);
+    follower.wait("no other state", BOUND, |known| known.states == 1).await;
+    // A change asks once more, for what has changed.
+    server.put("b/a", "5");
+    follower.sees(&["/app/a=1", "/app/b/c=2", "/b/a=5"]).await;
+    assert!(quiet(&proxy).await <= before + 2, "{:?}", proxy.requests());
+}
+
+#[tokio::test]
+async fn equal_scopes_are_asked_for_once() {
+    let (server, proxy) = behind_a_proxy();
+    server.put("app/a", "1");
+    let source = Consul::new(at(&[&proxy.address()]));
+    let scopes = vec![scope(&["/app"]); 100];
+    let mut watch = source.watch(&scopes).await.unwrap().unwrap();
+    assert_eq!(next(&mut watch).await.snapshots.len(), 100);
+    let following = tokio::spawn(async move { watch.next().await });
+    quiet(&proxy).await;
+    assert!(proxy.requests().len() <= 2, "{:?}", proxy.requests());
+    assert!(proxy.most_connections() <= 1);
+    following.abort();
+}
+
+#[tokio::test]
+async fn a_burst_of_changes_costs_few_readings() {
+    let (server, proxy) = behind_a_proxy();
+    server.put("app/a", "0");
+    let mut follower = super::follow(at(&[&proxy.address()])).await;
+    let before = quiet(&proxy).await;
+    let begun = std::time::Instant::now();
+    for number in 1..=1_000 {
+        server.put("app/a", number.to_string());
+    }
+    let took = begun.elapsed();
+    follower.sees(&["/app/a=1000"]).await;
+    let asked = quiet(&proxy).await - before;
+    assert!(asked < 1_000, "{asked} requests for what took {took:?}");
+}
+
+/// Consul answers a query on an empty prefix whenever anything is written, wherever.
+#[tokio::test]
+async fn writes_beside_an_empty_prefix_wake_nobody_and_are_seldom_asked_about() {
+    let (server, proxy) = behind_a_proxy();
+    server.put("other/a", "");
+    let source = Consul::new(at(&[&proxy.address()]));
+    let mut follower = Follower::start_asking(source, &["/app"]);
+    follower.wait("the first state", BOUND, |known| known.states == 1).await;
+    for number in 0..400 {
+        server.put("other/a", number.to_string());
+        sleep(Duration::from_millis(5)).await;
+    }
+    let asked = proxy.requests().len();
+    assert!(asked < 20, "{asked} requests");
+    follower.wait("no other state", BOUND, |known| known.states == 1).await;
+    server.put("app/a", "1");
+    follower.sees(&["/app/a=1"]).await;
+}
+
+#[tokio::test]
+async fn where_few_connections_are_left_all_changes_come_over_fewer() {
+    let server = servers::Consul::start_with("limits { http_max_conns_per_client = 8 }");
+    let keys: Vec<_> = (0..20).map(|number| format!("/{number:02}/a")).collect();
+    server.put_all(keys.iter().map(|key| (&key[1..], "0")));
+    let asked: Vec<_> = keys.iter().map(String::as_str).collect();
+    let source = Consul::new(at(&[&server.address()]));
+    let mut follower = Follower::start_asking(source, &asked);
+    follower.wait("the first state", BOUND, |known| known.states == 1).await;
+    for key in &keys {
+        // The writer is turned away too, as long as the others have all connections.
+        let request = format!("PUT /v1/kv{key}");
+        while !server.try_ask(&request, b"1").is_ok_and(|answer| answer.status == 200) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let is_there =
+            |known: &Known| known.snapshot.as_ref().unwrap().get(key.as_bytes()).unwrap() == "1";
+        follower.wait("a change", BOUND, is_there).await;
+    }
+}

@@ -1,0 +1,160 @@
+//! What reading and following asks of a server, by its own count.
+
+use std::time::Duration;
+
+use etcd_client::{Txn, TxnOp};
+use servers::Release;
+use tokio::time::sleep;
+
+use super::{at, follow, put, put_all, read, with_both_releases, writer};
+use crate::Etcd;
+use source::Source;
+use source::testing::{BOUND, Follower, scope, text};
+
+/// How many requests of a kind were answered.
+fn requests(server: &servers::Etcd, method: &str) -> f64 {
+    let handled = "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=";
+    server.metric(&format!("{handled}\"{method}\""))
+}
+
+fn readings(server: &servers::Etcd) -> f64 {
+    requests(server, "Range") + requests(server, "Txn")
+}
+
+async fn a_change_costs_no_reading_and_all_keys_share_one_stream(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    for key in ["/app/a", "/b/a", "/c/a"] {
+        put(&mut client, key, "0").await;
+    }
+    let keys = ["/app", "/app/a", "/b", "/c"];
+    let mut follower = Follower::start_asking(Etcd::new(at(&[&server.address()])), &keys);
+    follower.sees(&["/app/a=0", "/b/a=0", "/c/a=0"]).await;
+    put(&mut client, "/app/a", "1").await;
+    follower.sees(&["/app/a=1", "/b/a=0", "/c/a=0"]).await;
+    // One of the four keys is below another.
+    assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
+    assert_eq!(server.metric("etcd_debugging_mvcc_watcher_total "), 3.0);
+
+    let before = readings(&server);
+    for number in 2..100 {
+        put(&mut client, "/b/a", &number.to_string()).await;
+    }
+    follower.sees(&["/app/a=1", "/b/a=99", "/c/a=0"]).await;
+    match release {
+        Release::Newest => assert_eq!(readings(&server), before),
+        // A server of this release cannot be asked whether it has told everything.
+        Release::Debian => assert!(readings(&server) <= before + 98.0),
+    }
+}
+
+async fn a_change_of_one_range_costs_nothing_more(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    put(&mut client, "/app/a", "0").await;
+    let mut follower = follow(at(&[&server.address()])).await;
+    put(&mut client, "/app/a", "1").await;
+    follower.sees(&["/app/a=1"]).await;
+    let before = readings(&server);
+    for number in 2..100 {
+        put(&mut client, "/app/a", &number.to_string()).await;
+    }
+    follower.sees(&["/app/a=99"]).await;
+    assert_eq!(readings(&server), before);
+    assert_eq!(requests(&server, "Status"), 0.0);
+}
+
+async fn all_keys_of_all_scopes_are_one_request(release: Release) {
+    let server = servers::Etcd::start(release);
+    put(&mut writer(&server).await, "/app/a", "1").await;
+    let before = requests(&server, "Txn") + requests(&server, "Range");
+    let scopes = [scope(&["/app", "/b"]), scope(&["/app"]), scope(&["/app/a", "/c"])];
+    Etcd::new(at(&[&server.address()])).read(&scopes).await.unwrap();
+    let readings = || requests(&server, "Txn") + requests(&server, "Range");
+    assert_eq!(readings() - before, 1.0);
+}
+
+async fn a_hundred_thousand_keys_are_read_in_few_requests(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let pair = |number| (format!("/app/{number}"), format!("value of {number}"));
+    put_all(&mut client, (0..100_000).map(pair)).await;
+    let before = requests(&server, "Txn") + requests(&server, "Range");
+    let snapshot = read(at(&[&server.address()]), &["/app"]).await.unwrap();
+    assert_eq!(snapshot.len(), 100_000);
+    assert_eq!(snapshot.get(b"/app/99999").unwrap(), "value of 99999");
+    assert_eq!(requests(&server, "Txn") + requests(&server, "Range") - before, 6.0);
+}
+
+async fn what_is_read_in_many_requests_is_as_of_one_revision(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let keys: Vec<_> = (0..300).map(|number| format!("/key-{number:03}")).collect();
+    let names: Vec<_> = keys.iter().map(String::as_str).collect();
+    let writing = tokio::spawn(async move {
+        for number in 0.. {
+            let put = |key: &str| TxnOp::put(key, number.to_string(), None);
+            // The first and the last request have one of them each.
+            let both = Txn::new().and_then([put("/key-000"), put("/key-299")]);
+            client.txn(both).await.unwrap();
+        }
+    });
+    let mut seen = Vec::new();
+    while seen.len() < 20 {
+        let snapshot = read(at(&[&server.address()]), &names).await.unwrap();
+        let (first, last) = (snapshot.get(b"/key-000").cloned(), snapshot.get(b"/key-299"));
+        assert_eq!(first.as_ref(), last);
+        if first != seen.last().cloned().flatten() {
+            seen.push(first);
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    writing.abort();
+}
+
+async fn a_thousand_keys_are_followed_each_by_itself(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let keys: Vec<_> = (0..1_000).map(|number| format!("/{number:04}")).collect();
+    let names: Vec<_> = keys.iter().map(String::as_str).collect();
+    put(&mut client, "/0000/a", "0").await;
+    let mut follower = Follower::start_asking(Etcd::new(at(&[&server.address()])), &names);
+    follower.sees(&["/0000/a=0"]).await;
+    put(&mut client, "/0999", "1").await;
+    put(&mut client, "/0500/a", "2").await;
+    follower.sees(&["/0000/a=0", "/0500/a=2", "/0999=1"]).await;
+    assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
+}
+
+async fn large_values_arrive_in_readings_and_in_events(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let large = |letter: &str| letter.repeat(1 << 20);
+    for number in 0..10 {
+        put(&mut client, &format!("/app/{number}"), &large("x")).await;
+    }
+    let snapshot = read(at(&[&server.address()]), &["/app"]).await.unwrap();
+    assert_eq!(snapshot.iter().map(|(_, value)| value.len()).sum::<usize>(), 10 << 20);
+    let mut follower = follow(at(&[&server.address()])).await;
+    for number in 0..10 {
+        put(&mut client, &format!("/app/{number}"), &large("y")).await;
+    }
+    let mut expected: Vec<_> =
+        (0..10).map(|number| format!("/app/{number}={}", large("y"))).collect();
+    expected.sort();
+    follower
+        .wait("the last large value", BOUND, |known| {
+            known.snapshot.as_ref().is_some_and(|snapshot| text(snapshot) == expected)
+        })
+        .await;
+}
+
+with_both_releases![
+    a_change_costs_no_reading_and_all_keys_share_one_stream,
+    a_change_of_one_range_costs_nothing_more,
+    all_keys_of_all_scopes_are_one_request,
+    a_hundred_thousand_keys_are_read_in_few_requests,
+    what_is_read_in_many_requests_is_as_of_one_revision,
+    a_thousand_keys_are_followed_each_by_itself,
+    large_values_arrive_in_readings_and_in_events,
+];

@@ -1,0 +1,232 @@
+//! Follows files by inotify.
+//!
+//! `filewatch` says that a path may have changed. Then every file that may have changed is read, and
+//! the pairs are compared with those that were given last. So it does not matter how a change is
+//! made, and nothing is given where no value is another.
+//!
+//! What may be relied on:
+//!
+//! - Nothing is lost between the first state and the events, or between two looks: folders are
+//!   watched before they are read.
+//! - After an error the last state stays, and there is another look when something happens. Where
+//!   the system refused there is one every [`PERIOD`] too, since that may end without an event
+//!   (something is mounted); then an error is given again only if it is another one.
+//! - Where inotify is not to be had, the log says so once, and there is a look every [`PERIOD`]
+//!   until the files are followed anew.
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+use std::future;
+use std::panic;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use filewatch::{FileWatch, Interest, Unwatched};
+use source::{Error, Update, Watch};
+use store::{Coverage, Scope, Snapshot};
+use tokio::select;
+use tokio::task::{self, JoinHandle};
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+
+use super::File;
+use super::contents::Contents;
+
+/// How often there is a look where no event can be hoped for.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Files that are being followed.
+#[derive(Debug)]
+pub(super) struct Following {
+    scopes: Vec<Scope>,
+    source: File,
+    contents: Arc<Mutex<Contents>>,
+    /// `None` where inotify is not to be had.
+    events: Option<FileWatch>,
+    /// When there is a look without an event.
+    timer: Option<Instant>,
+    /// What the look that is being taken or was taken last is for.
+    occasion: Occasion,
+    /// The look that is being taken. Here it outlives the future that waits for it.
+    look: Option<JoinHandle<Look>>,
+    given: Option<Snapshot>,
+    /// The text of the error given last, while no look has gone well since.
+    complaint: Option<String>,
+}
+
+/// What a look brings: the pairs, if they are others than at the last one that went well.
+type Look = Result<Option<Snapshot>, Error>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Event,
+    Timer,
+}
+
+impl Following {
+    /// Follows the files of `source`. Nothing is read and no folder is watched until the first
+    /// state is asked for.
+    pub(super) fn new(source: File, scopes: &[Scope]) -> Self {
+        Following::with_events(source, scopes, FileWatch::new())
+    }
+
+    fn with_events(source: File, scopes: &[Scope], events: Result<FileWatch, Unwatched>) -> Self {
+        let (events, failure) = match events {
+            Ok(events) => (Some(events), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let mut following = Following {
+            scopes: scopes.to_vec(),
+            source,
+            contents: Arc::default(),
+            events,
+            timer: None,
+            occasion: Occasion::Timer,
+            look: None,
+            given: None,
+            complaint: None,
+        };
+        if let Some(failure) = failure {
+            following.poll(&failure);
+        }
+        if let Some(events) = &mut following.events {
+            let File { paths, filter, .. } = &following.source;
+            events.set_interest(paths.iter().map(|path| Interest::tree(path, filter)));
+        }
+        // Without a path there is nothing to be told of.
+        if following.source.paths.is_empty() {
+            following.timer = Some(Instant::now());
+        }
+        following
+    }
+
+    /// Waits until there is to be a look. May be dropped and begun again.
+    async fn occasion(&mut self) -> Occasion {
+        let event = async {
+            match &mut self.events {
+                Some(events) => events.changed().await,
+                None => future::pending().await,
+            }
+        };
+        let timer = async {
+            match self.timer {
+                Some(at) => sleep_until(at).await,
+                None => future::pending().await,
+            }
+        };
+        select! {
+            outcome = event => match outcome {
+                Ok(_) => Occasion::Event,
+                Err(reason) => {
+                    self.poll(&reason);
+                    Occasion::Timer
+                }
+            },
+            () = timer => Occasion::Timer,
+        }
+    }
+
+    /// Gives inotify up, and says so if that is news.
+    fn poll(&mut self, reason: &Unwatched) {
+        self.source.polling_told.call_once(|| {
+            warn!("{reason}; the files are looked at every {}s instead", PERIOD.as_secs());
+        });
+        self.events = None;
+        self.timer = Some(Instant::now());
+    }
+
+    /// What a look means to who follows: a state, an error, or nothing.
+    fn outcome(&mut self, look: Look) -> Result<Option<Update>, Error> {
+        let refused = look.as_ref().is_err_and(Error::is_transient);
+        self.timer = (refused || self.events.is_none()).then(|| Instant::now() + PERIOD);
+        let found = match look {
+            Ok(found) => found,
+            Err(error) => {
+                let text = error.to_string();
+                let old = self.complaint.as_ref() == Some(&text);
+                self.complaint = Some(text);
+                return if old && self.occasion == Occasion::Timer { Ok(None) } else { Err(error) };
+            }
+        };
+        self.complaint = None;
+        let Some(snapshot) = found else { return Ok(None) };
+        let changed = self.given.as_ref().map(|given| {
+            let mut keys = differences(given, &snapshot);
+            keys.retain(|key| self.is_asked_for(key));
+            keys
+        });
+        if changed.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(None);
+        }
+        self.given = Some(snapshot.clone());
+        Ok(Some(Update { snapshots: vec![snapshot; self.scopes.len()], changed }))
+    }
+
+    fn is_asked_for(&self, key: &[u8]) -> bool {
+        self.scopes.iter().any(|scope| scope.asks_for(Coverage::Text, key))
+    }
+}
+
+#[async_trait]
+impl Watch for Following {
+    async fn next(&mut self) -> Result<Update, Error> {
+        if self.scopes.is_empty() {
+            if self.given.is_some() {
+                return future::pending().await;
+            }
+            self.given = Some(Snapshot::new(Coverage::Text));
+            return Ok(Update { snapshots: Vec::new(), changed: None });
+        }
+        loop {
+            let look = match &mut self.look {
+                Some(look) => look,
+                None => {
+                    self.occasion = self.occasion().await;
+                    let (contents, source) = (Arc::clone(&self.contents), self.source.clone());
+                    self.look.insert(task::spawn_blocking(move || {
+                        lock(&contents).read(&source.paths, &source.filter)
+                    }))
+                }
+            };
+            let ended = look.await;
+            self.look = None;
+            let look = match ended {
+                Ok(look) => look,
+                Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+                // The runtime is being shut down, and this future with it.
+                Err(_) => return future::pending().await,
+            };
+            if let Some(update) = self.outcome(look)? {
+                return Ok(update);
+            }
+        }
+    }
+}
+
+/// The contents, which are free unless a look is being taken.
+fn lock(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
+    contents.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The keys whose values are not the same in both, in byte order.
+fn differences(one: &Snapshot, two: &Snapshot) -> Vec<Bytes> {
+    let (mut one, mut two) = (one.iter().peekable(), two.iter().peekable());
+    let mut keys = Vec::new();
+    loop {
+        let order = match (one.peek(), two.peek()) {
+            (None, None) => return keys,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((one, _)), Some((two, _))) => one.cmp(two),
+        };
+        let before = if order.is_le() { one.next() } else { None };
+        let after = if order.is_ge() { two.next() } else { None };
+        if before != after {
+            keys.extend(before.or(after).map(|(key, _)| key.clone()));
+        }
+    }
+}
