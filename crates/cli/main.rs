@@ -10,6 +10,7 @@ mod options;
 mod setup;
 mod signals;
 mod source;
+#[cfg(any(feature = "consul", feature = "etcd"))]
 mod srv;
 mod stores;
 

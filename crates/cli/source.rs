@@ -1,44 +1,43 @@
 //! The configured source, and how it is opened.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use client_consul as consul;
-use client_etcd as etcd;
-use source_consul::Consul;
-use source_env::Env;
-use source_etcd::Etcd;
-use source_file::File;
 use world::Host;
 
+#[cfg(any(feature = "consul", feature = "etcd"))]
 use crate::srv::Discovery;
 
 /// The configured source.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Source {
     /// The environment of the process.
+    #[cfg(feature = "env")]
     Env,
     /// YAML and JSON files.
+    #[cfg(feature = "file")]
     File {
         /// Files, and folders of files.
-        files: Vec<PathBuf>,
+        files: Vec<std::path::PathBuf>,
         /// The pattern for the names of files in folders.
         filter: Vec<u8>,
     },
     /// etcd, with version 3 of its protocol.
+    #[cfg(feature = "etcd")]
     Etcd {
         /// The name by which the user chose it.
         name: &'static str,
         /// The SRV record with its nodes, if there is one.
         discovery: Option<Discovery>,
         /// Its address, and access to it.
-        options: etcd::Options,
+        options: client_etcd::Options,
     },
     /// Consul's key/value store.
+    #[cfg(feature = "consul")]
     Consul {
         /// The SRV record with its nodes, if there is one.
         discovery: Option<Discovery>,
         /// Its address, access to it, and what is asked for.
-        options: consul::Options,
+        options: Box<client_consul::Options>,
     },
 }
 
@@ -46,9 +45,13 @@ impl Source {
     /// The name of the source in flags and in the log.
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            #[cfg(feature = "env")]
             Source::Env => "env",
+            #[cfg(feature = "file")]
             Source::File { .. } => "file",
+            #[cfg(feature = "etcd")]
             Source::Etcd { name, .. } => name,
+            #[cfg(feature = "consul")]
             Source::Consul { .. } => "consul",
         }
     }
@@ -56,20 +59,26 @@ impl Source {
     /// The files or nodes, as the line at the start lists them.
     pub(crate) fn list(&self) -> String {
         match self {
+            #[cfg(feature = "env")]
             Source::Env => String::new(),
+            #[cfg(feature = "file")]
             Source::File { files, .. } => {
                 let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
                 names.join(", ")
             }
-            Source::Etcd { .. } | Source::Consul { .. } => self.nodes().join(", "),
+            #[cfg(any(feature = "consul", feature = "etcd"))]
+            _ => self.nodes().join(", "),
         }
     }
 
     fn nodes(&self) -> &[String] {
         match self {
+            #[cfg(feature = "etcd")]
             Source::Etcd { options, .. } => &options.nodes,
+            #[cfg(feature = "consul")]
             Source::Consul { options, .. } => &options.nodes,
-            Source::Env | Source::File { .. } => &[],
+            #[cfg(any(feature = "env", feature = "file"))]
+            _ => &[],
         }
     }
 
@@ -85,13 +94,16 @@ impl Source {
     ) -> anyhow::Result<()> {
         let before = before.map(Source::nodes).unwrap_or_default();
         match self {
+            #[cfg(feature = "etcd")]
             Source::Etcd { discovery: Some(discovery), options, .. } => {
                 options.nodes = discovery.nodes(host, before).await?;
             }
+            #[cfg(feature = "consul")]
             Source::Consul { discovery: Some(discovery), options } => {
                 options.nodes = discovery.nodes(host, before).await?;
             }
-            _ => {}
+            // A source without an SRV record has nothing to look up.
+            _ => _ = (host, before),
         }
         Ok(())
     }
@@ -99,10 +111,18 @@ impl Source {
     /// Opens the source. Connects to no node and reads no file yet.
     pub(crate) fn open(&self) -> Box<dyn ::source::Source> {
         match self {
-            Source::Env => Box::new(Env::new(std::env::vars_os())),
-            Source::File { files, filter } => Box::new(File::new(files.iter().cloned(), filter)),
-            Source::Etcd { options, .. } => Box::new(Etcd::new(options.clone())),
-            Source::Consul { options, .. } => Box::new(Consul::new(options.clone())),
+            #[cfg(feature = "env")]
+            Source::Env => Box::new(source_env::Env::new(std::env::vars_os())),
+            #[cfg(feature = "file")]
+            Source::File { files, filter } => {
+                Box::new(source_file::File::new(files.iter().cloned(), filter))
+            }
+            #[cfg(feature = "etcd")]
+            Source::Etcd { options, .. } => Box::new(source_etcd::Etcd::new(options.clone())),
+            #[cfg(feature = "consul")]
+            Source::Consul { options, .. } => {
+                Box::new(source_consul::Consul::new((**options).clone()))
+            }
         }
     }
 }

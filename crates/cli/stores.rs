@@ -1,13 +1,19 @@
 //! Turns the options into the configured source: its address and the access to it.
+//!
+//! This module, its children and `source` are the only places that name a source. Each source is a
+//! feature of the build.
 
-use std::path::PathBuf;
+#[cfg(any(feature = "consul", feature = "etcd"))]
+mod access;
+#[cfg(feature = "consul")]
+mod consul;
+#[cfg(feature = "etcd")]
+mod etcd;
 
 use anyhow::bail;
-use client_consul::{self as consul, Consistency, Token};
-use client_etcd as etcd;
-use config::options::{Given, Opt, Variable};
+use config::options::{Given, Variable};
 
-use crate::{flags::boolean, logging::Notice, options, source::Source, srv::Discovery};
+use crate::{logging::Notice, options, source::Source};
 
 const CONSUL_CACERT: Variable = Variable("CONSUL_CACERT");
 const CONSUL_CLIENT_CERT: Variable = Variable("CONSUL_CLIENT_CERT");
@@ -41,157 +47,59 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ETCDCTL_PEERS,
 ];
 
+/// The names of all sources, each with whether this build has it.
+const SOURCES: [(&str, bool); 4] = [
+    ("consul", cfg!(feature = "consul")),
+    ("env", cfg!(feature = "env")),
+    ("etcd", cfg!(feature = "etcd")),
+    ("file", cfg!(feature = "file")),
+];
+
 /// Builds the configured source from the options.
 ///
 /// # Errors
-/// The backend does not exist, or a setting that it needs is missing.
+/// The backend does not exist, this build does not have it, or a setting that it needs is missing.
 pub(crate) fn source(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
+    // A build without stores adds no notice.
+    let _ = &notices;
     match given.get(&options::BACKEND)?.as_str() {
+        #[cfg(feature = "env")]
         "env" => Ok(Source::Env),
+        #[cfg(feature = "file")]
         "file" => Ok(Source::File {
-            files: given.get(&options::FILE)?.into_iter().map(PathBuf::from).collect(),
+            files: given.get(&options::FILE)?.into_iter().map(Into::into).collect(),
             filter: given.get(&options::FILTER)?,
         }),
+        #[cfg(feature = "etcd")]
         "etcd" => {
             let peers = given.variable(ETCDCTL_PEERS).unwrap_or("http://127.0.0.1:4001");
-            etcd(given, "etcd", peers.split(',').map(str::to_owned).collect(), notices)
+            etcd::source(given, "etcd", peers.split(',').map(str::to_owned).collect(), notices)
         }
-        "etcdv3" => etcd(given, "etcdv3", vec!["127.0.0.1:2379".to_owned()], notices),
+        #[cfg(feature = "etcd")]
+        "etcdv3" => etcd::source(given, "etcdv3", vec!["127.0.0.1:2379".to_owned()], notices),
         // As in confd, this means etcd without a default node.
-        "" => etcd(given, "etcd", Vec::new(), notices),
-        "consul" => consul(given, notices),
+        #[cfg(feature = "etcd")]
+        "" => etcd::source(given, "etcd", Vec::new(), notices),
+        #[cfg(feature = "consul")]
+        "consul" => consul::source(given, notices),
         name @ ("dynamodb" | "rancher" | "redis" | "ssm" | "vault" | "zookeeper") => {
-            bail!(
-                "backend {name:?} is not there yet: this confd reads keys from \"consul\", \"env\", \
-                 \"etcd\" and \"file\""
-            )
+            bail!("backend {name:?} is not there yet: this confd reads keys from {}", built())
+        }
+        name if ["consul", "env", "etcd", "etcdv3", "file", ""].contains(&name) => {
+            let name = if name.is_empty() { "etcd" } else { name };
+            bail!("backend {name:?} is not in this build, which reads keys from {}", built())
         }
         _ => bail!("Invalid backend"),
     }
 }
 
-/// etcd under one of its names, at the nodes `default` if none are given.
-fn etcd(
-    given: &Given,
-    name: &'static str,
-    default: Vec<String>,
-    notices: &mut Vec<Notice>,
-) -> anyhow::Result<Source> {
-    let nodes = nodes(given)?.unwrap_or(default);
-    let discovery = discovery(given, name)?;
-    if nodes.is_empty() && discovery.is_none() {
-        bail!("etcdclient: no available endpoints");
+/// The names of the sources in this build, as a list in a sentence.
+fn built() -> String {
+    let names: Vec<_> =
+        SOURCES.iter().filter(|(_, built)| *built).map(|(name, _)| format!("{name:?}")).collect();
+    match names.split_last() {
+        None => "nowhere".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
-    let (tls, user) = (tls(given, tls::Options::default(), notices)?, user(given)?);
-    Ok(Source::Etcd { name, discovery, options: etcd::Options { nodes, tls, user } })
-}
-
-/// Consul. For settings that are not given, the variables of its own client count.
-fn consul(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
-    let mut https = match given.get(&options::SCHEME)?.as_str() {
-        "http" | "" => false,
-        "https" => true,
-        other => bail!("scheme is \"http\" or \"https\", not {other:?}"),
-    };
-    let nodes = nodes(given)?.unwrap_or_else(|| {
-        https |= given.variable(CONSUL_HTTP_SSL).and_then(boolean) == Some(true);
-        vec![given.variable(CONSUL_HTTP_ADDR).unwrap_or("127.0.0.1:8500").to_owned()]
-    });
-    let file = |variable| given.variable(variable).map(PathBuf::from);
-    let default = tls::Options {
-        ca: file(CONSUL_CACERT),
-        certificate: file(CONSUL_CLIENT_CERT),
-        key: file(CONSUL_CLIENT_KEY),
-        server_name: given.variable(CONSUL_TLS_SERVER_NAME).map(str::to_owned),
-        insecure: given.variable(CONSUL_HTTP_SSL_VERIFY).and_then(boolean) == Some(false),
-    };
-    let tls = tls(given, default, notices)?;
-    let user_of_client = || {
-        let text = given.variable(CONSUL_HTTP_AUTH)?;
-        let (name, password) = text.split_once(':').unwrap_or((text, ""));
-        Some((name.to_owned(), password.to_owned()))
-    };
-    // As in Consul's own client, a file with the token wins over the variable.
-    let token_of_client = || {
-        let file = || Some(Token::File(file(CONSUL_HTTP_TOKEN_FILE)?));
-        file().or_else(|| Some(Token::Text(given.variable(CONSUL_HTTP_TOKEN)?.to_owned())))
-    };
-    let place = |option: &Opt<String>, variable| {
-        let of_client = || given.variable(variable).map(str::to_owned);
-        given.some(option).map(|given| given.or_else(of_client))
-    };
-    let options = consul::Options {
-        nodes,
-        https,
-        tls,
-        token: given.some(&options::AUTH_TOKEN)?.map(Token::Text).or_else(token_of_client),
-        user: user(given)?.or_else(user_of_client),
-        datacenter: given.some(&options::DATACENTER)?,
-        namespace: place(&options::NAMESPACE, CONSUL_NAMESPACE)?,
-        partition: place(&options::PARTITION, CONSUL_PARTITION)?,
-        consistency: consistency(given)?,
-        wait: consul::WAIT,
-    };
-    Ok(Source::Consul { discovery: discovery(given, "consul")?, options })
-}
-
-fn consistency(given: &Given) -> anyhow::Result<Consistency> {
-    match given.get(&options::CONSISTENCY)?.as_str() {
-        "default" => Ok(Consistency::Default),
-        "consistent" => Ok(Consistency::Consistent),
-        "stale" => Ok(Consistency::Stale(given.get(&options::MAX_STALE)?)),
-        other => {
-            bail!("consistency is \"default\", \"consistent\" or \"stale\", not {other:?}")
-        }
-    }
-}
-
-/// The nodes that the user gives, if any.
-fn nodes(given: &Given) -> anyhow::Result<Option<Vec<String>>> {
-    let given = given.some(&options::NODE)?;
-    let nodes =
-        given.map(|nodes| nodes.into_iter().map(|node| node.to_string_lossy().into_owned()));
-    Ok(nodes.map(Iterator::collect))
-}
-
-/// The TLS options. Settings that the user does not give are taken from `default`.
-fn tls(
-    given: &Given,
-    default: tls::Options,
-    notices: &mut Vec<Notice>,
-) -> anyhow::Result<tls::Options> {
-    let tls = tls::Options {
-        ca: given.some(&options::CLIENT_CA_KEYS)?.or(default.ca),
-        certificate: given.some(&options::CLIENT_CERT)?.or(default.certificate),
-        key: given.some(&options::CLIENT_KEY)?.or(default.key),
-        insecure: given.get(&options::CLIENT_INSECURE)? || default.insecure,
-        server_name: given.some(&options::TLS_SERVER_NAME)?.or(default.server_name),
-    };
-    if tls.certificate.is_some() != tls.key.is_some() {
-        notices.push(Notice::Warning(
-            "client-cert and client-key count only together: no client certificate is used".into(),
-        ));
-    }
-    Ok(tls)
-}
-
-/// User name and password, if they must be sent. As in confd, one without the other counts as none.
-fn user(given: &Given) -> anyhow::Result<Option<(String, String)>> {
-    if !given.get(&options::BASIC_AUTH)? {
-        return Ok(None);
-    }
-    let user = (given.get(&options::USERNAME)?, given.get(&options::PASSWORD)?);
-    Ok(Some(user).filter(|(name, password)| !name.is_empty() && !password.is_empty()))
-}
-
-/// The SRV record with the nodes of `backend`, if there is one. As in confd, only `etcd` puts the
-/// scheme before them.
-fn discovery(given: &Given, backend: &str) -> anyhow::Result<Option<Discovery>> {
-    let record = match (given.get(&options::SRV_RECORD)?, given.get(&options::SRV_DOMAIN)?) {
-        (record, _) if !record.is_empty() => record,
-        (_, domain) if !domain.is_empty() => format!("_{backend}._tcp.{domain}."),
-        _ => return Ok(None),
-    };
-    let scheme = if backend == "etcd" { Some(given.get(&options::SCHEME)?) } else { None };
-    Ok(Some(Discovery { record, scheme }))
 }
