@@ -129,3 +129,37 @@ fn unreadable(operation: &str, src: &Path, error: &io::Error) -> String {
 fn unable(src: &Path, reason: &dyn fmt::Display) -> String {
     format!("Unable to process template {}, {reason}", src.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Two resources in a folder that have one template.
+    fn two_with_one_template(folder: &Path) -> [Resource; 2] {
+        fs::write(folder.join("shared"), "text").unwrap();
+        ["a", "b"].map(|name| {
+            let file = folder.join(format!("{name}.toml"));
+            fs::write(&file, format!("[template]\nsrc = 'shared'\ndest = '{name}'\n")).unwrap();
+            Resource::load(&file, folder).unwrap()
+        })
+    }
+
+    #[test]
+    fn resources_with_one_source_share_the_compiled_template_until_the_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let resources = two_with_one_template(folder.path());
+        let templates = Templates::new(folder.path().to_owned(), true);
+        let compiled = Cell::new(0);
+        let count = |step: Step<'static>| {
+            compiled.set(compiled.get() + usize::from(matches!(step, Step::Compiling(_))));
+        };
+        let get = |nth: usize| templates.get(&resources[nth], &count).unwrap().template;
+        assert!(Arc::ptr_eq(&get(0), &get(1)));
+        assert_eq!(compiled.get(), 1);
+        fs::write(&resources[0].src, "other text").unwrap();
+        assert!(Arc::ptr_eq(&get(1), &get(0)));
+        assert_eq!(compiled.get(), 2);
+    }
+}
