@@ -1,7 +1,7 @@
 //! A client of Consul, by its HTTP API: reading, following and writing.
 //!
 //! [`Client`] holds the nodes and their connections. [`Client::get`] asks one of them; which one is
-//! for the caller to say, through [`Client::nodes`]. [`write`](crate::write) has what changes a store
+//! for the caller to say, through [`Client::nodes`]. [`mod@write`] has what changes a store
 //! or an agent: keys, transactions, sessions and services.
 //!
 //! One module a question: `node` where a node is, `connection` how it is talked to, `client` which

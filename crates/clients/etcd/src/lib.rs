@@ -3,7 +3,7 @@
 //! [`Cluster`] holds the connections. [`Cluster::ask`] puts a question to one node after the other
 //! until one answers; a question is a closure over an [`etcd_client::Client`] of one node. Signing in,
 //! renewing a token, certificates that are replaced on disk and the change to another node happen
-//! below it. [`write`](crate::write) has what changes a store: puts, deletes, transactions and leases.
+//! below it. [`mod@write`] has what changes a store: puts, deletes, transactions and leases.
 //!
 //! One module a question: `node` where a node is, `connect` how it is talked to, `failure` what a
 //! failed request means, `cluster` which node is asked, `write` what changes the store.
