@@ -437,6 +437,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_destination_that_is_restored_later_does_not_hold_up_a_change_of_keys() {
+        let mut healing = Healing::new();
+        (0..HEALED_AT_ONCE).for_each(|_| healing.count());
+        let touched = Assignment { wake: Wake::Destination, ..assignment("", Pace::default()) };
+        let changed = Wake::Keys { changed: Vec::new(), revision: 1 };
+        let (sender, mut assignments) = watch::channel(touched.clone());
+        let begun = Instant::now();
+        let readers = Readers::new([]);
+        let waited = wait(&mut assignments, None, &mut healing, &readers);
+        let change = async {
+            tokio::time::sleep(SECOND / 10).await;
+            sender.send(Assignment { wake: changed, ..touched.clone() }).unwrap();
+        };
+        tokio::join!(waited, change).0.unwrap();
+        assert_eq!(begun.elapsed().as_millis(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_worker_that_is_dismissed_while_it_rests_does_not_act() {
         let pace = Pace { debounce: SECOND, ..Pace::default() };
         let (sender, mut assignments) = watch::channel(assignment("", pace));

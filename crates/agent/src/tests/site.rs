@@ -71,7 +71,7 @@ pub(super) fn schedule() -> Schedule {
     Schedule {
         interval: Duration::from_millis(20),
         pace: Pace::default(),
-        reconcile: Duration::from_secs(600),
+        reconcile: Duration::from_millis(200),
         shutdown_timeout: PATIENCE,
     }
 }
@@ -124,7 +124,13 @@ pub(super) async fn until(
 
 /// A store in memory; a copy is the same store.
 #[derive(Clone)]
-pub(super) struct Store(Arc<watch::Sender<Data>>, Arc<Mutex<Option<String>>>);
+pub(super) struct Store {
+    data: Arc<watch::Sender<Data>>,
+    /// Why it does not answer.
+    broken: Arc<Mutex<Option<String>>>,
+    /// The key that may not be read.
+    forbidden: Arc<Mutex<Option<String>>>,
+}
 
 #[derive(Clone, Default)]
 struct Data {
@@ -134,53 +140,69 @@ struct Data {
 
 impl Store {
     fn new() -> Self {
-        Store(Arc::new(watch::Sender::new(Data::default())), Arc::default())
+        let data = Arc::new(watch::Sender::new(Data::default()));
+        Store { data, broken: Arc::default(), forbidden: Arc::default() }
     }
 
     /// Sets a key, and gives the new revision.
     pub(super) fn put(&self, key: &str, value: &str) -> u64 {
-        self.0.send_modify(|data| {
+        self.data.send_modify(|data| {
             data.revision += 1;
             data.pairs.insert(key.to_owned(), value.to_owned());
         });
-        self.0.borrow().revision
+        self.data.borrow().revision
     }
 
     /// Lets it answer no more, or again.
     pub(super) fn break_down(&self, reason: Option<&str>) {
-        *self.1.lock().unwrap() = reason.map(str::to_owned);
-        self.0.send_modify(|_| {});
+        *self.broken.lock().unwrap() = reason.map(str::to_owned);
+        self.data.send_modify(|_| {});
     }
 
-    fn state(&self, scopes: usize) -> Result<Vec<Snapshot>, Error> {
-        if let Some(reason) = &*self.1.lock().unwrap() {
+    /// Lets nobody read a key any more, or everybody again.
+    pub(super) fn forbid(&self, key: Option<&str>) {
+        *self.forbidden.lock().unwrap() = key.map(str::to_owned);
+        self.data.send_modify(|_| {});
+    }
+
+    fn state(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
+        if let Some(key) = &*self.forbidden.lock().unwrap()
+            && scopes
+                .iter()
+                .any(|scope| scope.iter().any(|asked| asked.as_bytes() == key.as_bytes()))
+        {
+            let (store, node) = ("etcd", "n1".into());
+            let reason = nodes::Cause::new("permission denied");
+            return Err(nodes::Error::Refused { store, node, reason }.into());
+        }
+        if let Some(reason) = &*self.broken.lock().unwrap() {
             let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
             return Err(Error::File { operation: "open", path: reason.into(), cause });
         }
-        let data = self.0.borrow();
+        let data = self.data.borrow();
         let pairs = data.pairs.iter().map(|(key, value)| (key.clone(), value.clone()));
         let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs).at_revision(data.revision);
-        Ok(vec![snapshot; scopes])
+        Ok(vec![snapshot; scopes.len()])
     }
 }
 
 #[async_trait]
 impl Source for Store {
     async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-        self.state(scopes.len())
+        self.state(scopes)
     }
 
     async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.data.subscribe();
         changes.mark_changed();
-        Ok(Some(Box::new(Following { store: self.clone(), changes, scopes: scopes.len() })))
+        Ok(Some(Box::new(Following { store: self.clone(), changes, scopes: scopes.to_vec() })))
     }
 }
 
 struct Following {
     store: Store,
     changes: watch::Receiver<Data>,
-    scopes: usize,
+    scopes: Vec<Scope>,
 }
 
 #[async_trait]
@@ -188,7 +210,7 @@ impl Watch for Following {
     async fn next(&mut self) -> Result<Update, Error> {
         // The sender lives as long as this.
         let _ = self.changes.changed().await;
-        let snapshots = self.store.state(self.scopes)?;
+        let snapshots = self.store.state(&self.scopes)?;
         Ok(Update { snapshots, changed: None })
     }
 }

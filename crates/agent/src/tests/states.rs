@@ -1,5 +1,10 @@
 //! The state of a resource, in each mode.
 
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
+
 use crate::{
     Kind, State,
     tests::site::{Mode, Site, beside, until},
@@ -102,6 +107,71 @@ async fn a_source_that_is_down_is_what_all_wait_for_and_costs_nobody_what_was_ap
             let status = until(&handle, "a", |status| status.error.is_some()).await;
             assert!(status.applied.is_some(), "{mode:?}");
             assert_eq!(status.state, State::InSync, "{mode:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_resource_whose_command_hangs_is_at_work_in_the_modes_that_go_on() {
+    for mode in [Mode::Interval, Mode::Watch] {
+        let site = Site::new();
+        let go = site.path("go");
+        let command = format!("until test -e {}; do sleep 0.01; done", go.display());
+        site.resource("app", &format!("reload_cmd = '{command}'"));
+        site.store.put("/app", "1");
+        beside(site.agent(), mode, async |handle| {
+            until(&handle, "app", |_| site.written("app").is_some()).await;
+            let status = handle.status("app").unwrap();
+            assert_eq!((status.state, status.applied), (State::Working, None), "{mode:?}");
+            fs::write(&go, "").unwrap();
+            until(&handle, "app", |status| status.state == State::InSync).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_is_mended_is_rendered_before_the_next_try() {
+    let site = Site::new();
+    site.resource("app", "");
+    let good = fs::read(site.path("templates/app")).unwrap();
+    fs::write(site.path("templates/app"), "{{broken").unwrap();
+    site.store.put("/app", "1");
+    beside(site.agent(), Mode::Watch, async |handle| {
+        let far = Duration::from_millis(1500);
+        let next_try = |status: &crate::Status| status.pending.as_ref().and_then(|p| p.next_try);
+        let is_far = |status: &crate::Status| {
+            next_try(status).is_some_and(|next| next > SystemTime::now() + far)
+        };
+        let status = until(&handle, "app", is_far).await;
+        fs::write(site.path("templates/app"), &good).unwrap();
+        until(&handle, "app", |status| status.state == State::InSync).await;
+        assert!(SystemTime::now() < next_try(&status).unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_that_are_refused_are_the_failure_of_their_resource_until_they_are_allowed() {
+    for mode in [Mode::Interval, Mode::Watch] {
+        let site = Site::new();
+        site.resource("app", "");
+        site.resource("secret", "");
+        site.store.put("/app", "1");
+        site.store.put("/secret", "1");
+        site.store.forbid(Some("/secret"));
+        beside(site.agent(), mode, async |handle| {
+            let status = until(&handle, "secret", |status| status.error.is_some()).await;
+            assert_eq!(status.error.unwrap().failure.kind(), Kind::Refused, "{mode:?}");
+            until(&handle, "app", |status| status.state == State::InSync).await;
+            site.store.forbid(None);
+            until(&handle, "secret", |status| status.state == State::InSync).await;
+            site.store.forbid(Some("/secret"));
+            until(&handle, "secret", |status| status.error.is_some()).await;
+            site.store.forbid(None);
+            // Nothing has changed, and the resource is as it should be again.
+            until(&handle, "secret", |status| status.state == State::InSync).await;
         })
         .await;
     }
