@@ -8,7 +8,7 @@ use tracing::warn;
 use world::Host;
 
 use crate::{
-    event::{Event, Reader, Readers, RunSteps},
+    event::{Event, Reader, Readers, RunSteps, Wake},
     failure::Failure,
     loading::{Loaded, Loading, Say},
     log::{Log, Style},
@@ -216,6 +216,7 @@ impl Agent {
     async fn pass(&mut self, ordered: &mut Ordered, pipeline: &Arc<Pipeline>, readers: &Readers) {
         let Ok(loaded) = self.load(Say::All, readers) else { return };
         let Loaded { resources, broken, .. } = loaded;
+        let wake = if self.swept { Wake::Interval } else { Wake::Start };
         if !self.swept {
             self.swept = true;
             let dests = resources.iter().map(|resource| resource.target.dest.as_path());
@@ -224,7 +225,7 @@ impl Agent {
         readers.read(&Event::Assigned(resources.clone()));
         let count = resources.len() + broken.len();
         let mut failed = broken;
-        failed.extend(ordered.pass(&resources, &*self.source, pipeline).await);
+        failed.extend(ordered.pass(&resources, &*self.source, pipeline, wake).await);
         // The order in which resources are processed.
         failed.sort_unstable();
         let conf_d = self.conf_d();

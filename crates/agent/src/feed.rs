@@ -6,7 +6,7 @@ use bytes::Bytes;
 use source::{Error, Source, Watch};
 use store::{Scope, Snapshot};
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, error};
+use tracing::debug;
 
 use crate::{
     backoff::{Backoff, jittered},
@@ -23,8 +23,8 @@ const RECHECK: Duration = Duration::from_secs(60);
 /// A state of all scopes.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// One snapshot for each scope, in their order; `None` for those that the backend refuses.
-    pub(crate) snapshots: Vec<Option<Snapshot>>,
+    /// For each scope, in their order, its keys or why the source refuses them.
+    pub(crate) snapshots: Vec<Result<Snapshot, String>>,
     /// The keys that may have changed since the state before; `None` if all may have.
     pub(crate) changed: Option<Vec<Bytes>>,
 }
@@ -37,8 +37,8 @@ pub(crate) struct State {
 pub(crate) struct Feed {
     backend: Arc<dyn Source>,
     scopes: Vec<Scope>,
-    /// For each scope, whether the backend has refused it.
-    refused: Vec<bool>,
+    /// For each scope, why the source has refused it.
+    refused: Vec<Option<String>>,
     interval: Duration,
     reconcile: Duration,
     line: Line,
@@ -62,7 +62,7 @@ impl Feed {
     pub(crate) fn new(backend: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
         Self {
             backend,
-            refused: vec![false; scopes.len()],
+            refused: vec![None; scopes.len()],
             scopes,
             interval: schedule.interval,
             reconcile: schedule.reconcile,
@@ -75,6 +75,11 @@ impl Feed {
     /// The scopes that are followed, in the order of an update's snapshots.
     pub(crate) fn scopes(&self) -> &[Scope] {
         &self.scopes
+    }
+
+    /// Waits by this schedule from now on; a rest or a watch under way ends as it was planned.
+    pub(crate) fn reschedule(&mut self, schedule: &Schedule) {
+        (self.interval, self.reconcile) = (schedule.interval, schedule.reconcile);
     }
 
     /// Reads a source that has to be polled now, and not after the rest of the interval.
@@ -120,7 +125,7 @@ impl Feed {
             Line::Unknown => {
                 self.line = match self.backend.watch(&self.allowed()).await? {
                     Some(watch) => {
-                        let until = match self.refused.contains(&true) {
+                        let until = match self.refused.iter().any(Option::is_some) {
                             true => self.reconcile.min(RECHECK),
                             false => jittered(self.reconcile),
                         };
@@ -135,25 +140,25 @@ impl Feed {
                     update = watch.next() => {
                         let update = update?;
                         let mut given = update.snapshots.into_iter();
-                        let place = |refused: &bool| if *refused { None } else { given.next() };
-                        let snapshots = self.refused.iter().map(place).collect();
+                        let of_scope = |refused: &Option<String>| match refused {
+                            Some(reason) => Err(reason.clone()),
+                            None => given.next().ok_or_else(|| "no answer".to_owned()),
+                        };
+                        let snapshots = self.refused.iter().map(of_scope).collect();
                         Ok(Some(State { snapshots, changed: update.changed }))
                     }
                     () = sleep_until(*until) => {
                         debug!("Reading all keys again, to compare");
                         self.line = Line::Unknown;
-                        self.refused.fill(false);
+                        self.refused.fill(None);
                         Ok(None)
                     }
                 }
             }
             Line::Polled => {
-                let each = reading::each(&*self.backend, &self.scopes).await?;
+                let snapshots = reading::each(&*self.backend, &self.scopes).await?;
                 self.rest_until = Some(Instant::now() + self.interval);
-                let told =
-                    |read: Result<Snapshot, String>| read.map_err(|told| error!("{told}")).ok();
-                let snapshots = each.into_iter().map(told);
-                Ok(Some(State { snapshots: snapshots.collect(), changed: None }))
+                Ok(Some(State { snapshots, changed: None }))
             }
         }
     }
@@ -161,7 +166,7 @@ impl Feed {
     /// The scopes that have not been refused.
     fn allowed(&self) -> Vec<Scope> {
         let scopes = self.scopes.iter().zip(&self.refused);
-        scopes.filter(|(_, refused)| !**refused).map(|(scope, _)| scope.clone()).collect()
+        scopes.filter(|(_, refused)| refused.is_none()).map(|(scope, _)| scope.clone()).collect()
     }
 
     /// Finds out which of the scopes it is that the backend refuses, and goes on without them.
@@ -170,12 +175,9 @@ impl Feed {
     /// `error`, if there is nothing to go on with, or why it cannot be found out.
     async fn set_refused_aside(&mut self, error: Error) -> Result<(), Error> {
         let each = reading::each(&*self.backend, &self.scopes).await?;
-        let refused: Vec<bool> = each.iter().map(Result::is_err).collect();
-        if refused == self.refused || !refused.contains(&false) {
+        let refused: Vec<Option<String>> = each.into_iter().map(Result::err).collect();
+        if refused == self.refused || refused.iter().all(Option::is_some) {
             return Err(error);
-        }
-        for reason in each.iter().filter_map(|read| read.as_ref().err()) {
-            error!("{reason}");
         }
         self.refused = refused;
         self.line = Line::Unknown;
@@ -282,15 +284,18 @@ mod tests {
         }
     }
 
-    fn feed(source: &Arc<Scripted>) -> Feed {
-        let schedule = Schedule {
+    fn schedule() -> Schedule {
+        Schedule {
             interval: Duration::from_secs(10),
             pace: crate::settings::Pace::default(),
             reconcile: Duration::from_secs(600),
             shutdown_timeout: Duration::from_secs(30),
-        };
+        }
+    }
+
+    fn feed(source: &Arc<Scripted>) -> Feed {
         let scopes = vec![Scope::from_iter([Key::root()])];
-        Feed::new(Arc::new(Told(Arc::clone(source))), scopes, &schedule)
+        Feed::new(Arc::new(Told(Arc::clone(source))), scopes, &schedule())
     }
 
     async fn revision(feed: &mut Feed) -> u64 {
@@ -348,6 +353,18 @@ mod tests {
         assert_eq!(source.asked(), ["watch", "read", "read", "read"]);
         let pauses = source.pauses();
         assert!(pauses[0] < 10 && pauses[1..].iter().all(|p| (10_000..10_010).contains(p)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_interval_counts_from_the_next_rest_on() {
+        let steps = [Step::Polled, Step::State(1), Step::State(2), Step::State(3)];
+        let source = Scripted::new(&steps);
+        let mut feed = feed(&source);
+        assert_eq!(revision(&mut feed).await, 1);
+        feed.reschedule(&Schedule { interval: Duration::from_secs(2), ..schedule() });
+        assert_eq!(revision(&mut feed).await, 2);
+        assert_eq!(revision(&mut feed).await, 3);
+        assert!((2_000..2_010).contains(source.pauses().last().unwrap()), "{:?}", source.pauses());
     }
 
     #[tokio::test(start_paused = true)]
@@ -427,10 +444,10 @@ mod tests {
         let mut feed = Feed {
             backend: Arc::new(Guard(Arc::clone(&store), Vec::new(), false)),
             scopes: scopes.to_vec(),
-            refused: vec![false; 3],
+            refused: vec![None; 3],
             ..feed(&Scripted::new(&[]))
         };
-        let given = |state: &State| state.snapshots.iter().map(Option::is_some).collect::<Vec<_>>();
+        let given = |state: &State| state.snapshots.iter().map(Result::is_ok).collect::<Vec<_>>();
         assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
         let begun = Instant::now();
         assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);

@@ -35,7 +35,7 @@ use tokio::{
 };
 
 use crate::{
-    event::{Event, Reader as _, Readers, Step, say},
+    event::{Event, Reader as _, Readers, Step, Wake, say},
     failure::Failure,
     pipeline::{Done, Job, Pipeline, Prepared},
     reading,
@@ -53,7 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Makes the passes of onetime and interval mode.
 pub(crate) struct Ordered {
     readers: Readers,
-    /// Whether a resource that takes long is left behind.
+    /// Whether a resource is waited for as long as it takes, and never left behind.
     is_patient: bool,
     /// The passes that were left behind, under way.
     behind: FuturesUnordered<Conclusion>,
@@ -106,6 +106,8 @@ struct Pass<'a> {
     /// How many files were replaced so far.
     changes: usize,
     patience: Duration,
+    /// Why the resources get their passes.
+    wake: Wake,
     failed: Vec<PathBuf>,
 }
 
@@ -129,6 +131,7 @@ impl Ordered {
         resources: &[Arc<Resource>],
         source: &dyn Source,
         pipeline: &Arc<Pipeline>,
+        wake: Wake,
     ) -> Vec<PathBuf> {
         let (busy, idle): (Vec<_>, Vec<_>) =
             resources.iter().cloned().partition(|resource| self.is_busy(resource));
@@ -140,6 +143,7 @@ impl Ordered {
             durable: Durable::new(),
             changes: 0,
             patience: PATIENCE,
+            wake,
             failed: Vec::new(),
         };
         pass.run(&idle, source).await;
@@ -204,12 +208,16 @@ impl Pass<'_> {
                 continue; // The destination of one that was left behind just now.
             }
             let has_commands = self.pipeline.runs_commands(resource);
-            // What may hang must not hang this thread, where other resources need it.
             let is_alone = resources.len() == 1 || has_commands;
             match snapshot {
                 Ok(snapshot) => {
                     let applied = self.ordered.applied.get(&resource.path).copied();
                     let job = Job { resource: Arc::clone(resource), snapshot, applied };
+                    let wake = Wake::clone(&self.wake);
+                    let resource = Arc::clone(resource);
+                    self.ordered.readers.read(&Event::Woken { resource, wake });
+                    // A thread is worth its start where something else can be done meanwhile, or
+                    // where what hangs must not hang the runtime's thread.
                     self.begin(job, is_alone && self.ordered.is_patient);
                 }
                 Err(failure) => {

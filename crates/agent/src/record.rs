@@ -138,9 +138,9 @@ impl Record {
         notes.in_sync.as_ref().filter(|known| known.assignment == assignment).cloned()
     }
 
-    /// Records the files of a pass.
-    pub(crate) fn set_left(&self, left: Left) {
-        self.lock().left = Some(left);
+    /// Records the files of a pass; `None` if it failed before it looked at the destination.
+    pub(crate) fn set_left(&self, left: Option<Left>) {
+        self.lock().left = left;
     }
 
     /// Records that the destination was replaced just now, and is this file.
@@ -150,7 +150,7 @@ impl Record {
         }
     }
 
-    /// The files as the last pass left them; `None` before the first pass got that far.
+    /// The files as the last pass left them; `None` if it has not got that far.
     pub(crate) fn left(&self) -> Option<Left> {
         self.lock().left.clone()
     }

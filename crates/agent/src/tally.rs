@@ -13,33 +13,28 @@ use crate::{
 pub struct Failed {
     /// The last failure, which Go confd names as the run's.
     pub last: Arc<Failure>,
-    /// How many failures there were, those that made the exit code and no others.
-    pub failures: usize,
 }
 
-/// Counts failures.
+/// Keeps the last failure.
 ///
 /// A reload that an earlier run owes is tried again, and is no failure of this run if it fails
 /// again: the files are what they should be, and the reload stays owed. So an entrypoint of the form
 /// `until confd -onetime; do sleep 1; done` goes on to start the service that its reload needs.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<(Option<Arc<Failure>>, usize)>);
+pub(crate) struct Tally(Mutex<Option<Arc<Failure>>>);
 
 impl Tally {
     /// The result so far.
     pub(crate) fn result(&self) -> Result<(), Failed> {
-        let (last, failures) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match last {
-            Some(last) => Err(Failed { last, failures }),
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(last) => Err(Failed { last }),
             None => Ok(()),
         }
     }
 
-    fn count(&self, failure: &Arc<Failure>, failures: usize) {
+    fn keep(&self, failure: &Arc<Failure>) {
         if failure.kind() != Kind::OwedReload {
-            let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            tally.0 = Some(Arc::clone(failure));
-            tally.1 += failures;
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(failure));
         }
     }
 }
@@ -47,10 +42,11 @@ impl Tally {
 impl Reader for Tally {
     fn read(&self, event: &Event<'_>) {
         match event {
-            Event::Failed { failure, .. } | Event::RunFailed { failure } => self.count(failure, 1),
-            Event::SourceFailed { resources, failure } => self.count(failure, resources.len()),
+            Event::Failed { failure, .. }
+            | Event::RunFailed { failure }
+            | Event::SourceFailed { failure, .. } => self.keep(failure),
             Event::NotLoaded { problem, .. } => {
-                self.count(&Arc::new(Failure::load(problem.clone())), 1);
+                self.keep(&Arc::new(Failure::load(problem.clone())));
             }
             Event::Reading
             | Event::Assigned(_)

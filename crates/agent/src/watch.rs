@@ -24,6 +24,7 @@ use world::Host;
 use crate::{
     backoff::jittered,
     event::{Event, Reader as _, Readers, RunSteps, Wake},
+    failure::Failure,
     feed::{Feed, State},
     loading::Loaded,
     pipeline::Pipeline,
@@ -45,8 +46,8 @@ pub(crate) struct Watching {
     pace: Pace,
     confdir: PathBuf,
     feed: Option<Feed>,
-    /// The newest state of each scope that is followed.
-    snapshots: HashMap<Scope, Snapshot>,
+    /// Whether the source failed and has not answered since.
+    source_is_down: bool,
     files: Files,
     /// How often everything is looked at, whether there was an event or not.
     reconcile: Duration,
@@ -67,6 +68,8 @@ struct Member {
     resource: Arc<Resource>,
     /// The newest state; `None` until the feed has given the first for this resource's scope.
     snapshot: Option<Snapshot>,
+    /// Whether the source refuses its keys.
+    is_refused: bool,
     /// `None` until there is something to do.
     worker: Option<Worker>,
 }
@@ -128,11 +131,16 @@ impl Member {
         }
     }
 
+    /// Whether the newest assignment has been taken, so that only another one changes anything.
+    fn is_idle(&self) -> bool {
+        let has_taken = |worker: &Worker| worker.record.has_taken(worker.newest.0);
+        self.worker.as_ref().is_some_and(has_taken)
+    }
+
     /// The files as the last pass left them, if the newest assignment has been taken.
     fn left(&self) -> Option<(u64, Left)> {
-        let worker = self.worker.as_ref()?;
-        let left = worker.record.left()?;
-        worker.record.has_taken(worker.newest.0).then_some((worker.newest.0, left))
+        let worker = self.worker.as_ref().filter(|_| self.is_idle())?;
+        Some((worker.newest.0, worker.record.left()?))
     }
 }
 
@@ -148,7 +156,7 @@ impl Watching {
             pace: Pace::default(),
             confdir: settings.confdir.clone(),
             feed: None,
-            snapshots: HashMap::new(),
+            source_is_down: false,
             files: Files::new(),
             reconcile: Duration::MAX,
             next_reconcile: Instant::now(),
@@ -169,7 +177,6 @@ impl Watching {
     ) {
         if source_is_new {
             self.feed = None;
-            self.snapshots.clear();
         }
         self.options = settings.options();
         self.pipeline = Arc::new(match settings.confdir == self.confdir {
@@ -194,6 +201,11 @@ impl Watching {
         source: &Arc<dyn Source>,
         schedule: &Schedule,
     ) {
+        // For resources that ask for what others ask for already. A new source has said nothing yet.
+        let followed = self.members.iter().filter(|_| self.feed.is_some());
+        let known: HashMap<Scope, Snapshot> = followed
+            .filter_map(|member| Some((member.resource.scope.clone(), member.snapshot.clone()?)))
+            .collect();
         let mut before: HashMap<PathBuf, Member> =
             self.members.drain(..).map(|member| (member.resource.path.clone(), member)).collect();
         let fresh: Vec<&Resource> = loaded
@@ -215,14 +227,14 @@ impl Watching {
                 Some(member) => {
                     woken.push((self.members.len(), Wake::Configuration));
                     let same_scope = member.resource.scope == resource.scope;
-                    let known = || self.snapshots.get(&resource.scope).cloned();
-                    let snapshot = member.snapshot.filter(|_| same_scope).or_else(known);
-                    Member { resource, snapshot, worker: member.worker }
+                    let of_others = || known.get(&resource.scope).cloned();
+                    let snapshot = member.snapshot.filter(|_| same_scope).or_else(of_others);
+                    Member { resource, snapshot, ..member }
                 }
                 None => {
                     woken.push((self.members.len(), Wake::Start));
-                    let snapshot = self.snapshots.get(&resource.scope).cloned();
-                    Member { resource, snapshot, worker: None }
+                    let snapshot = known.get(&resource.scope).cloned();
+                    Member { resource, snapshot, is_refused: false, worker: None }
                 }
             };
             self.members.push(member);
@@ -244,14 +256,12 @@ impl Watching {
         let scopes = self.scopes();
         match &mut self.feed {
             Some(feed) if feed.scopes() == scopes => {
+                feed.reschedule(schedule);
                 if which == Assign::All {
                     feed.poll_now();
                 }
             }
-            _ => {
-                self.snapshots.retain(|scope, _| scopes.binary_search(scope).is_ok());
-                self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule));
-            }
+            _ => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule)),
         }
         self.files.follow(&self.confdir, self.members.iter().map(|member| &*member.resource));
     }
@@ -268,10 +278,13 @@ impl Watching {
         tokio::select! {
             state = feed => match state {
                 Ok(state) => {
-                    self.readers.read(&Event::SourceRecovered);
+                    if std::mem::take(&mut self.source_is_down) {
+                        self.readers.read(&Event::SourceRecovered);
+                    }
                     self.take(&state);
                 }
                 Err(error) => {
+                    self.source_is_down = true;
                     let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
                     let (resources, failure) = (resources.collect(), Arc::new(error.into()));
                     self.readers.read(&Event::SourceFailed { resources, failure });
@@ -318,18 +331,30 @@ impl Watching {
     /// Takes a state of the store.
     fn take(&mut self, update: &State) {
         let Some(feed) = &self.feed else { return };
-        for (scope, snapshot) in feed.scopes().iter().zip(&update.snapshots) {
-            if let Some(snapshot) = snapshot {
-                self.snapshots.insert(scope.clone(), snapshot.clone());
-            }
-        }
         let (mut woken, mut looks) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
             let place = feed.scopes().binary_search(scope).ok();
             let place = place.and_then(|place| update.snapshots.get(place));
-            let Some(Some(snapshot)) = place else { continue };
+            let snapshot = match place {
+                Some(Ok(snapshot)) => snapshot,
+                Some(Err(reason)) => {
+                    if !std::mem::replace(&mut member.is_refused, true) {
+                        let resource = Arc::clone(&member.resource);
+                        let failure = Arc::new(Failure::refused(reason.clone()));
+                        self.readers.read(&Event::Failed { resource, failure, retry: None });
+                    }
+                    continue;
+                }
+                None => continue,
+            };
+            let was_refused = std::mem::take(&mut member.is_refused);
             let news = match (&member.snapshot, &update.changed) {
+                // Its state says that it failed, until a pass says otherwise.
+                (Some(_), _) if was_refused => {
+                    let revision = snapshot.revision();
+                    News::Wake(Wake::Keys { changed: Vec::new(), revision })
+                }
                 (None, _) => News::Wake(Wake::Start),
                 (Some(_), Some(keys)) => member.news(snapshot, keys),
                 (Some(before), None) if before.agrees_with(snapshot, scope) => News::None,
@@ -362,8 +387,18 @@ impl Watching {
         let concerns = |resource: &Resource| {
             all || paths.contains(&resource.src) || paths.contains(&resource.target.dest)
         };
-        let members = self.members.iter().filter(|member| concerns(&member.resource));
-        let lefts = members.filter_map(Member::left).collect();
+        let (mut woken, mut lefts) = (Vec::new(), Vec::new());
+        for (nth, member) in self.members.iter().enumerate() {
+            if concerns(&member.resource) {
+                match member.left() {
+                    Some(left) => lefts.push(left),
+                    // It failed for its template, or for what that asks for.
+                    None if member.is_idle() => woken.push((nth, Wake::Template)),
+                    None => {}
+                }
+            }
+        }
+        self.wake_each(woken);
         self.look(lefts);
         match paths.contains(&config::conf_d(&self.confdir)) {
             true => Followed::Resources,

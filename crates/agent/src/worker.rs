@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     backoff::Backoff,
     event::{Event, Reader as _, Readers, Step, Wake, say},
-    failure::Failure,
+    failure::{Failure, Kind},
     pipeline::{Done, Job, Pipeline, Prepared},
     placement::{self, Placement},
     record::{InSync, Left, Record},
@@ -97,6 +97,9 @@ pub(crate) async fn work(
                 None
             }
             Err(failure) => {
+                if matches!(failure.kind(), Kind::Template | Kind::Render) {
+                    record.set_left(None);
+                }
                 let delay = backoff.delay();
                 readers.read(&Event::Failed {
                     resource: Arc::clone(resource),
@@ -133,7 +136,7 @@ async fn wait(
     healing: &mut Healing,
     readers: &Readers,
 ) -> Result<(), watch::error::RecvError> {
-    let (debounce, splay, earliest) = {
+    let (debounce, splay, (earliest, heal)) = {
         let assignment = assignments.borrow();
         let resource = &assignment.resource;
         let least = resource.min_reload_interval.filter(|_| resource.target.reload_cmd.is_some());
@@ -149,7 +152,7 @@ async fn wait(
         (
             resource.debounce.unwrap_or(assignment.pace.debounce),
             share_of(assignment.pace.splay, resource),
-            earliest.max(heal),
+            (earliest, heal),
         )
     };
     if !debounce.is_zero() {
@@ -164,7 +167,11 @@ async fn wait(
         }
     }
     let act = (!splay.is_zero()).then(|| Instant::now() + splay).max(earliest);
-    while let Some(moment) = act.filter(|moment| *moment > Instant::now()) {
+    loop {
+        // Whatever else wakes the resource does not wait for the destination's sake.
+        let heal = heal.filter(|_| assignments.borrow().wake == Wake::Destination);
+        let act = act.max(heal).filter(|moment| *moment > Instant::now());
+        let Some(moment) = act else { break };
         tokio::select! {
             biased;
             () = sleep_until(moment) => break,
@@ -289,7 +296,7 @@ async fn finish(
     record: &Record,
 ) -> Result<Done, Failure> {
     let mut durable = Durable::default();
-    record.set_left(Left::by(&job.resource, &prepared));
+    record.set_left(Some(Left::by(&job.resource, &prepared)));
     let replaced = |dest| record.set_destination(dest);
     let done = pipeline.finish(job, prepared, &mut durable, readers, &replaced).await;
     match durable.sync().into_iter().next() {
