@@ -279,3 +279,21 @@ fn a_hangup_counts_for_all_while_a_command_hangs() {
     becomes(&sandbox, "out/a", "2");
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
+
+#[test]
+fn data_that_go_back_after_a_failed_reload_reach_a_file_that_is_not_healed() {
+    let sandbox = Sandbox::new();
+    let reload = "heal = false\nreload_cmd = 'test ! -e failing'";
+    sandbox.resource("app", "{{getv \"/v\"}}", reload);
+    data(&sandbox, "v: 0");
+    let daemon = start(&sandbox, &[]);
+    daemon.wait_for("out/app has been updated");
+    sandbox.write("failing", "");
+    data(&sandbox, "v: 1");
+    daemon.wait_for("ERROR");
+    becomes(&sandbox, "out/app", "1");
+    // The reload of the file with the old data fails as well.
+    data(&sandbox, "v: 0");
+    becomes(&sandbox, "out/app", "0");
+    daemon.stop(Signal::TERM);
+}

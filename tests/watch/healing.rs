@@ -179,6 +179,43 @@ fn only_the_file_that_was_spoiled_is_replaced() {
 }
 
 #[test]
+fn a_destination_that_is_spoiled_the_moment_it_is_in_place_is_healed() {
+    let sandbox = Sandbox::new();
+    // Each is restored fewer times than would make confd wait before it restores it again.
+    let names: Vec<String> = (0..40).map(|nth| format!("app{nth}")).collect();
+    for name in &names {
+        sandbox.resource(name, "{{getv \"/v\"}}", "mode = '0644'");
+    }
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    let files: Vec<_> = names.iter().map(|name| sandbox.path(&format!("out/{name}"))).collect();
+    let is_true = |path: &Path| {
+        fs::read(path).is_ok_and(|content| content == b"0")
+            && fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o777 == 0o644)
+    };
+    let spoils: [fn(&Path); 4] = [
+        |path| fs::write(path, "edited").unwrap(),
+        // The same length, most likely within the same tick of the file system's clock.
+        |path| fs::OpenOptions::new().write(true).open(path).unwrap().write_all(b"Q").unwrap(),
+        |path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap(),
+        |path| fs::remove_file(path).unwrap(),
+    ];
+    for file in &files {
+        for spoil in spoils {
+            // Without a pause, so that confd has no time to look at what it has put in place.
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while !is_true(file) {
+                assert!(Instant::now() < deadline, "{} is not healed", file.display());
+                std::hint::spin_loop();
+            }
+            spoil(file);
+        }
+        eventually("the last one is healed", || is_true(file));
+    }
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
 fn a_destination_that_is_written_with_the_same_content_is_left_alone() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "{{getv \"/v\"}}", COUNTED);
@@ -253,6 +290,12 @@ fn a_resource_that_does_not_heal_leaves_its_file_alone_until_the_data_change() {
         throughout(A_WHILE, "the file stays", || {
             sandbox.output() == "edited by hand" && sandbox.mode("out/app") == 0o600
         });
+        // Nor is a hangup a change of the data.
+        daemon.signal(Signal::HUP);
+        sandbox.write("templates/healed.tmpl", "new {{getv \"/v\"}}");
+        becomes(&sandbox, "out/healed", "new 0");
+        daemon.signal(Signal::HUP);
+        throughout(A_WHILE, "the file stays", || sandbox.output() == "edited by hand");
         data(&sandbox, "v: 1");
         eventually("the file is made of the new data", || is_true(&sandbox, "1"));
         eventually("its reload", || reloads(&sandbox) == 2);
