@@ -409,7 +409,8 @@ fn a_destination_that_another_program_keeps_writing_is_told_and_makes_no_confd_s
     becomes(&sandbox, "out/other", "1");
     sandbox.write("out/other", "edited");
     becomes(&sandbox, "out/other", "1");
-    assert!(told(&daemon, &sandbox) <= 3, "{}", daemon.stderr());
+    // Once for each delay: at least half of 1, 2 and 4 s; and after the pass for the data.
+    assert!(told(&daemon, &sandbox) <= 5, "{}", daemon.stderr());
     sandbox.write("over", "");
     Ended::wait(other);
     eventually("the file is healed", || is_true(&sandbox, "1"));

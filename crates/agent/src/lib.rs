@@ -22,6 +22,7 @@
 mod agent;
 mod asked;
 mod backoff;
+mod digest;
 mod event;
 mod failure;
 mod feed;

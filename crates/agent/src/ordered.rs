@@ -35,6 +35,7 @@ use tokio::{
 };
 
 use crate::{
+    digest::Digest,
     event::{Event, Reader as _, Readers, Step, Wake, say},
     failure::Failure,
     pipeline::{Done, Job, Pipeline, Prepared},
@@ -62,7 +63,7 @@ pub(crate) struct Ordered {
     /// The resource files of those that got no pass since, as they were busy.
     passed_over: HashSet<PathBuf>,
     /// For resources that leave hand-edited files alone: the digest of the content applied last.
-    applied: HashMap<PathBuf, u64>,
+    applied: HashMap<PathBuf, Digest>,
 }
 
 /// The second half of a pass, with whatever of the first half is still to be done.
@@ -182,13 +183,14 @@ impl Ordered {
     fn note(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) -> Option<Outcome> {
         match done {
             Ok(done) => {
-                match done.digest {
-                    Some(digest) => _ = self.applied.insert(resource.path.clone(), digest),
-                    None => _ = self.applied.remove(&resource.path),
+                if !resource.heal {
+                    self.applied.insert(resource.path.clone(), done.digest);
                 }
                 Some(done.outcome)
             }
             Err(failure) => {
+                // What failed has to be done again, although the content may be the same.
+                self.applied.remove(&resource.path);
                 self.readers.read(&Event::Failed {
                     resource: Arc::clone(resource),
                     failure: Arc::new(failure),

@@ -5,15 +5,9 @@
 //! waits for commands and puts the file in place. What happens on the way goes to a
 //! [`Reader`]; what is wrong with a pass is its [`Failure`].
 
-use std::{
-    fmt,
-    hash::{BuildHasher as _, RandomState},
-    path::Path,
-    sync::Arc,
-    time::Instant,
-};
+use std::{fmt, path::Path, sync::Arc, time::Instant};
 
-use deploy::{Durable, Level, Member, Observer, Options, Outcome, Transaction};
+use deploy::{Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
 use render::{Template, Warnings};
 use report::Fingerprint;
 use store::{Snapshot, View};
@@ -21,6 +15,7 @@ use world::Host;
 
 use crate::{
     asked::Asked,
+    digest::Digest,
     event::{Event, Reader, Say, Step},
     failure::Failure,
     record::Origin,
@@ -33,8 +28,6 @@ pub(crate) struct Pipeline {
     templates: Arc<Templates>,
     host: Arc<dyn Host>,
     options: Options,
-    /// Makes digests that differ from process to process.
-    digests: RandomState,
 }
 
 /// One pass that is to be made.
@@ -45,7 +38,7 @@ pub(crate) struct Job {
     pub(crate) snapshot: Snapshot,
     /// The digest of the content that was applied last, if the file is to be left alone as long as
     /// its content would be the same.
-    pub(crate) applied: Option<u64>,
+    pub(crate) applied: Option<Digest>,
 }
 
 /// The first half of a pass.
@@ -58,7 +51,8 @@ pub(crate) struct Prepared {
     pub(crate) src: Option<Fingerprint>,
     /// What the file was made of, if the file was found in sync with it for certain.
     origin: Option<Origin>,
-    digest: Option<u64>,
+    /// Of the content that was rendered.
+    pub(crate) digest: Digest,
     began: Instant,
 }
 
@@ -68,12 +62,12 @@ pub(crate) struct Done {
     /// What the file was made of, if the file was found in sync with it for certain.
     pub(crate) origin: Option<Origin>,
     /// See [`Job::applied`].
-    pub(crate) digest: Option<u64>,
+    pub(crate) digest: Digest,
 }
 
 impl Pipeline {
     pub(crate) fn new(templates: Arc<Templates>, host: Arc<dyn Host>, options: Options) -> Self {
-        Self { templates, host, options, digests: RandomState::new() }
+        Self { templates, host, options }
     }
 
     /// A pipeline with the same compiled templates, for a run with other options.
@@ -114,10 +108,10 @@ impl Pipeline {
         let rendered = template.render_to(&view, &host, &warnings, &mut content);
         warnings.take().into_iter().for_each(|text| say(Step::TemplateWarns(text)));
         rendered?;
-        let digest = (!resource.heal).then(|| self.digests.hash_one(&content));
+        let digest = Digest::of(&content);
         let mut prepared =
             Prepared { staged: None, template, is_newest, src, origin: None, digest, began };
-        if digest.is_some() && digest == *applied {
+        if !resource.heal && *applied == Some(digest) {
             return Ok(prepared);
         }
         let member = Member { target: Arc::clone(&resource.target), content: content.into() };
@@ -135,7 +129,7 @@ impl Pipeline {
     }
 
     /// Compares, checks, commits and reloads. Folders of replaced files are added to `durable`, and
-    /// `replaced` gets the new destination as soon as it is in place.
+    /// `replaced` is called as soon as the new destination is in place.
     ///
     /// Dropping the future ends a running command; the destination is the old file or the new one.
     pub(crate) async fn finish(
@@ -144,7 +138,7 @@ impl Pipeline {
         prepared: Prepared,
         durable: &mut Durable,
         reader: &dyn Reader,
-        replaced: &(dyn Fn(Fingerprint) + Send + Sync),
+        replaced: &(dyn Fn(&Placed) + Send + Sync),
     ) -> Result<Done, Failure> {
         let Prepared { staged, origin, digest, began, .. } = prepared;
         let resource = &job.resource;
@@ -167,6 +161,11 @@ impl Pipeline {
 }
 
 impl Prepared {
+    /// Whether the destination had this content, with the right owner and mode, when it was staged.
+    pub(crate) fn is_in_sync(&self) -> bool {
+        self.staged.as_ref().is_some_and(Transaction::is_in_sync)
+    }
+
     /// Whether the template's files are still those that it was made of.
     pub(crate) fn has_its_template(&self, resource: &Resource) -> bool {
         self.is_newest && self.src == Fingerprint::at(&resource.src) && self.template.is_current()
@@ -182,7 +181,7 @@ impl Prepared {
 struct Observing<'a> {
     resource: &'a Arc<Resource>,
     reader: &'a dyn Reader,
-    replaced: &'a (dyn Fn(Fingerprint) + Send + Sync),
+    replaced: &'a (dyn Fn(&Placed) + Send + Sync),
 }
 
 impl Observer for Observing<'_> {
@@ -191,8 +190,8 @@ impl Observer for Observing<'_> {
         self.reader.read(&Event::Step { resource, step: Step::Deploy(step) });
     }
 
-    fn replaced(&self, _: &Path, now: Fingerprint) {
-        (self.replaced)(now);
+    fn replaced(&self, _: &Path, placed: &Placed) {
+        (self.replaced)(placed);
     }
 
     fn wants(&self, level: Level) -> bool {

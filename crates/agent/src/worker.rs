@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Durable, Outcome};
+use deploy::{Durable, Outcome, Placed};
 use store::Snapshot;
 use tokio::{
     runtime::Handle,
@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
+    digest::Digest,
     event::{Event, Reader as _, Readers, Step, Wake, say},
     failure::{Failure, Kind},
     pipeline::{Done, Job, Pipeline, Prepared},
@@ -204,7 +205,7 @@ pub(crate) struct Maker {
     record: Record,
     placement: Placement,
     /// For a resource that leaves hand-edited files alone: the digest of the content applied last.
-    applied: Option<u64>,
+    applied: Option<Digest>,
 }
 
 /// How far a pass got on a thread of its own.
@@ -228,7 +229,7 @@ impl Maker {
     pub(crate) async fn pass(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
         let done = self.attempt(assignment).await;
         // What failed may have to be done again, although the content would be the same.
-        self.applied = done.as_ref().ok().and_then(|done| done.digest);
+        self.applied = done.as_ref().ok().map(|done| done.digest);
         done
     }
 
@@ -297,7 +298,7 @@ async fn finish(
 ) -> Result<Done, Failure> {
     let mut durable = Durable::default();
     record.set_left(Some(Left::by(&job.resource, &prepared)));
-    let replaced = |dest| record.set_destination(dest);
+    let replaced = |placed: &Placed| record.set_destination(placed);
     let done = pipeline.finish(job, prepared, &mut durable, readers, &replaced).await;
     match durable.sync().into_iter().next() {
         Some(error) => Err(error.into()),

@@ -21,6 +21,15 @@ use crate::step::{Observer, Step};
 /// The bits of a mode that a mode change sets.
 pub(crate) const MODE_BITS: u32 = 0o7777;
 
+/// How a destination was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It is the stage file now.
+    Renamed,
+    /// It is the file that was there before, with the content of the stage file.
+    WrittenInPlace,
+}
+
 /// Puts the stage file in the destination's place, with its owner and mode.
 ///
 /// A destination that is a symbolic link is itself replaced; what it points to is not touched. Where
@@ -31,11 +40,11 @@ pub(crate) fn commit(
     content: &[u8],
     may_write_in_place: bool,
     observer: &dyn Observer,
-) -> Result<(), Error> {
+) -> Result<How, Error> {
     let cause = match fs::rename(&stage.path, &target.dest) {
         Ok(()) => {
             stage.leave();
-            return Ok(());
+            return Ok(How::Renamed);
         }
         Err(cause) => cause,
     };
@@ -46,7 +55,8 @@ pub(crate) fn commit(
     match errno {
         Some(Errno::BUSY | Errno::XDEV) if may_write_in_place => {
             observer.observe(&Step::WritingInPlace { dest: &target.dest });
-            write_in_place(target, &stage.attributes, content)
+            write_in_place(target, &stage.attributes, content)?;
+            Ok(How::WrittenInPlace)
         }
         errno => Err(Error::Rename {
             from: stage.path.clone(),

@@ -50,7 +50,7 @@ pub use check::{CheckCommand, CheckError};
 pub use durable::Durable;
 pub use error::Error;
 pub use local::is_local;
-pub use step::{Level, Observer, Step};
+pub use step::{Level, Observer, Placed, Step};
 pub use sweep::sweep;
 pub use transaction::{Member, Transaction};
 

@@ -124,6 +124,8 @@ pub(crate) struct StageFile {
     pub(crate) attributes: Attributes,
     /// Which file it is.
     pub(crate) identity: Identity,
+    /// The file when its content had been written.
+    pub(crate) written: Option<Fingerprint>,
     /// Whether it stays where it is, or has become the destination.
     stays: bool,
     /// Held locked so that a sweep does not take the file for a leftover. Only readable, as
@@ -156,6 +158,7 @@ impl StageFile {
         let given = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
         stage.attributes = Attributes::of(&given);
         stage.identity = Identity::of(&given);
+        stage.written = Some(Fingerprint::of(&given));
         Ok(stage)
     }
 
@@ -185,8 +188,14 @@ impl StageFile {
                 Err(TryLockError::Error(_)) => (None, false),
             };
             let identity = Identity::default();
-            let mut stage =
-                StageFile { path, attributes: *wanted, identity, stays: false, _lock: lock };
+            let mut stage = StageFile {
+                path,
+                attributes: *wanted,
+                identity,
+                written: None,
+                stays: false,
+                _lock: lock,
+            };
             let born = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
             // A sweep can have removed the file between its creation and its lock: use another
             // name.

@@ -28,6 +28,17 @@ pub enum Level {
     Error,
 }
 
+/// A file that was put in place just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The file as the transaction put it there. If another program changes it from then on, its
+    /// fingerprint becomes another, unless the change comes within the same step of the file
+    /// system's clock and leaves the length alone.
+    pub file: Fingerprint,
+    /// Whether the file has the content that was staged. A check command may have changed it.
+    pub has_staged_content: bool,
+}
+
 /// The receiver of the steps of a transaction, in their order.
 ///
 /// A closure that takes a step is an observer that wants all of them.
@@ -36,10 +47,9 @@ pub trait Observer: Send + Sync {
     /// it.
     fn observe(&self, step: &Step<'_>);
 
-    /// Takes note that the file at `dest` was put in place just now, and of its fingerprint. This is
-    /// no line of the log.
-    fn replaced(&self, dest: &Path, now: Fingerprint) {
-        let _ = (dest, now);
+    /// Takes note that the file at `dest` was put in place just now. This is no line of the log.
+    fn replaced(&self, dest: &Path, placed: &Placed) {
+        let _ = (dest, placed);
     }
 
     /// Whether steps of this level are wanted. A step that costs work of its own, such as reading a

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use report::Fingerprint;
 
+use crate::commit::How;
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::failpoint;
@@ -13,7 +14,7 @@ use crate::journal::Journal;
 use crate::pending::Marker;
 use crate::reload::Reloads;
 use crate::stage::{Difference, StageFile, Staged};
-use crate::step::{Level, Observer, Step};
+use crate::step::{Level, Observer, Placed, Step};
 use crate::undo::Entry;
 use crate::{Options, Outcome, Target, commit, compare};
 
@@ -64,6 +65,11 @@ impl Transaction {
     /// and if whoever touches one of them afterwards gives it another fingerprint.
     pub fn found_in_sync(&self) -> Option<Vec<Fingerprint>> {
         self.members.iter().map(Staged::found_in_sync).collect()
+    }
+
+    /// Whether all destinations were in sync when they were staged.
+    pub fn is_in_sync(&self) -> bool {
+        self.members.iter().all(|member| member.file.is_none())
     }
 
     /// The stage file of each member, in their order; `None` for a member that was found in sync.
@@ -259,10 +265,20 @@ impl Change {
 
     fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<(), Error> {
         let Change { target, file, content, .. } = self;
-        commit::commit(target, file, content, may_write_in_place, observer)?;
-        if let Some(now) = Fingerprint::at(&target.dest) {
-            observer.replaced(&target.dest, now);
-        }
+        let staged = Fingerprint::at(&file.path);
+        let how = commit::commit(target, file, content, may_write_in_place, observer)?;
+        let Some(now) = Fingerprint::at(&target.dest) else { return Ok(()) };
+        let placed = match (how, staged) {
+            // Between the rename and the look at the destination another program may have changed
+            // the file: then it was as it was staged.
+            (How::Renamed, Some(staged)) => Placed {
+                file: if staged.is_renamed_to(&now) { now } else { staged },
+                has_staged_content: file.written == Some(staged),
+            },
+            (How::Renamed, None) => return Ok(()),
+            (How::WrittenInPlace, _) => Placed { file: now, has_staged_content: true },
+        };
+        observer.replaced(&target.dest, &placed);
         Ok(())
     }
 }

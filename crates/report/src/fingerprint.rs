@@ -48,6 +48,12 @@ impl Fingerprint {
         }
     }
 
+    /// Whether `now` can be this state under another name: a rename changes nothing but the time of
+    /// the last change, `ctime`.
+    pub fn is_renamed_to(&self, now: &Fingerprint) -> bool {
+        Fingerprint { changed: now.changed, ..*self } == *now
+    }
+
     /// The file's length in bytes.
     pub fn size(&self) -> u64 {
         self.size
@@ -135,5 +141,17 @@ mod tests {
         let mut late = touched(seconds(5), false);
         late.modified = (late.changed.0 + 60, 1);
         assert!(!late.is_settled());
+    }
+
+    #[test]
+    fn a_rename_changes_nothing_else() {
+        let (folder, path) = file();
+        let before = Fingerprint::at(&path).expect("a fingerprint");
+        let other = folder.path().join("b");
+        fs::rename(&path, &other).expect("a rename");
+        let renamed = Fingerprint::at(&other).expect("a fingerprint");
+        assert!(before.is_renamed_to(&renamed));
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).expect("a mode");
+        assert!(!before.is_renamed_to(&Fingerprint::at(&other).expect("a fingerprint")));
     }
 }
