@@ -85,3 +85,21 @@ fn find(
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_that_a_library_made_a_text_of_is_recognised_and_a_certificate_is_not_blamed_on_it()
+    {
+        let invalid =
+            |cause: Box<dyn Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, cause);
+        let as_text = invalid("received fatal alert: BadCertificate".into());
+        assert!(hung_up(&as_text).is_some());
+        let alert = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
+        assert!(hung_up(&invalid(alert.into())).is_some());
+        let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+        assert!(hung_up(&invalid(expired.into())).is_none());
+    }
+}
