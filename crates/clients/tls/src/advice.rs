@@ -47,13 +47,18 @@ pub fn hung_up(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let advice = Some("perhaps it wants another client certificate, or no TLS");
     find(error, &|cause| {
         if let Some(cause) = cause.downcast_ref::<io::Error>() {
-            let is_end = matches!(
-                cause.kind(),
+            let is_end = match cause.kind() {
                 ErrorKind::UnexpectedEof
-                    | ErrorKind::BrokenPipe
-                    | ErrorKind::ConnectionReset
-                    | ErrorKind::ConnectionAborted
-            );
+                | ErrorKind::BrokenPipe
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted => true,
+                // An alert of which the HTTP/2 library has kept only the text. An error of TLS that
+                // kept its type is asked for its own advice.
+                ErrorKind::InvalidData => {
+                    !cause.get_ref().is_some_and(|held| held.is::<rustls::Error>())
+                }
+                _ => false,
+            };
             return advice.filter(|_| is_end);
         }
         if let Some(cause) = cause.downcast_ref::<hyper::Error>() {
