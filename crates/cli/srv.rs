@@ -1,6 +1,5 @@
 //! Nodes from an SRV record.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -36,7 +35,7 @@ impl Discovery {
             .await
             .context("cannot look up names")?
             .map_err(|error| anyhow::anyhow!("Cannot get nodes from SRV records {error}"))?;
-        let services = in_order(services, |limit| RandomState::new().hash_one(()) % limit);
+        let services = in_order(services, |limit| fastrand::u64(..limit));
         let nodes: Vec<_> = services.iter().map(|service| self.node(service)).collect();
         Ok(if same(&nodes, before) { before.to_vec() } else { nodes })
     }
@@ -137,7 +136,7 @@ mod tests {
     fn the_heavier_come_first_more_often() {
         let first = |_| {
             let services = vec![service("light", 1, 1), service("heavy", 1, 9)];
-            in_order(services, |limit| RandomState::new().hash_one(()) % limit).remove(0).target
+            in_order(services, |limit| fastrand::u64(..limit)).remove(0).target
         };
         let heavy = (0..1000).map(first).filter(|target| target == "heavy").count();
         assert!((700..950).contains(&heavy), "{heavy}");

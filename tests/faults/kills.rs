@@ -1,10 +1,6 @@
 //! SIGKILL at any moment of a pass.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    thread,
-    time::Instant,
-};
+use std::{thread, time::Instant};
 
 use crate::support::{Ended, Run, Sandbox};
 
@@ -43,11 +39,6 @@ fn versions(sandbox: &Sandbox) -> Vec<&'static str> {
     names().map(version_of).collect()
 }
 
-/// A random number below 1.
-fn chance() -> f64 {
-    (RandomState::new().build_hasher().finish() % 1_000_000) as f64 / 1e6
-}
-
 /// Kills passes at random moments, until this number was killed while working.
 fn kill_deploys(sandbox: &Sandbox, rounds: u32) {
     let start = Instant::now();
@@ -63,7 +54,7 @@ fn kill_deploys(sandbox: &Sandbox, rounds: u32) {
         );
         let mut running = deploy(sandbox, to).spawn();
         // This sleep does not wait for a condition: the moment of the kill is what the test varies.
-        thread::sleep(whole.mul_f64(chance() * 1.1));
+        thread::sleep(whole.mul_f64(fastrand::f64() * 1.1));
         running.kill().unwrap();
         Ended::wait(running);
         let found = versions(sandbox);

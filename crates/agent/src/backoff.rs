@@ -1,43 +1,45 @@
 //! How long to wait before something that failed is tried again.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
-/// Delays that double from the first to the last, each shortened by chance so that many that
-/// failed together do not come back together.
-#[derive(Debug, Clone)]
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
+/// Delays that double from the first to the last. Each is shortened at random, so that many
+/// processes that failed together do not come back together.
+#[derive(Debug)]
 pub(crate) struct Backoff {
-    first: Duration,
-    last: Duration,
-    next: Duration,
+    plan: ExponentialBuilder,
+    delays: ExponentialBackoff,
 }
 
 impl Backoff {
     /// Delays from about `first` to about `last`.
     pub(crate) fn new(first: Duration, last: Duration) -> Self {
-        Self { first, last, next: first }
+        // backon's jitter adds up to the delay itself, so that half of each delay is given to it.
+        let plan = ExponentialBuilder::new()
+            .with_min_delay(first / 2)
+            .with_max_delay(last / 2)
+            .with_factor(2.0)
+            .without_max_times()
+            .with_jitter();
+        Self { plan, delays: plan.build() }
     }
 
-    /// How long to wait now: between half of the delay it is the turn of and all of it.
+    /// How long to wait now: a random time between half of the current delay and all of it.
     pub(crate) fn delay(&mut self) -> Duration {
-        let delay = self.next;
-        self.next = (delay * 2).min(self.last);
-        jittered(delay)
+        // A plan without a number of times never ends.
+        self.delays.next().unwrap_or_default()
     }
 
-    /// It went well: the next delay is the first again.
+    /// The attempt succeeded: the next delay is the first one again.
     pub(crate) fn reset(&mut self) {
-        self.next = self.first;
+        self.delays = self.plan.build();
     }
 }
 
-/// By chance, something from half of `duration` to all of it.
+/// A random time between half of `duration` and all of it.
 pub(crate) fn jittered(duration: Duration) -> Duration {
-    // The keys of each state are fresh, and nothing is hashed: a random number.
-    let random = RandomState::new().hash_one(()) as u32;
-    duration.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+    duration.mul_f64(f64::midpoint(1.0, fastrand::f64()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 //! file.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -229,8 +228,7 @@ impl Drop for StageFile {
 
 /// A random number below [`RANDOM_RANGE`], for a file's name.
 pub(crate) fn random_part() -> u64 {
-    // The keys of each `RandomState` are new, so the hash of nothing is a random number.
-    RandomState::new().build_hasher().finish() % RANDOM_RANGE
+    fastrand::u64(..RANDOM_RANGE)
 }
 
 /// Opens a stage file to hold its lock, or says that another process has it.

@@ -1,7 +1,11 @@
-//! Certificates for servers and clients, made by openssl.
+//! Certificates for servers and clients.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{fs, path::PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 
 /// A certificate authority in a folder of its own, with what it signed.
 #[derive(Debug)]
@@ -13,14 +17,17 @@ impl Certificates {
     /// Makes an authority (`ca.pem`), a server's certificate for `localhost` and `127.0.0.1`
     /// (`server.pem`, `server.key`) and a client's (`client.pem`, `client.key`).
     pub fn new() -> Self {
+        use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
+
         let made = Certificates { folder: crate::folder() };
-        made.openssl(&words(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=ca \
-             -keyout ca.key -out ca.pem -addext basicConstraints=critical,CA:TRUE \
-             -addext keyUsage=critical,keyCertSign,cRLSign",
-        ));
-        made.sign("server", "serverAuth,clientAuth", "DNS:localhost,IP:127.0.0.1");
-        made.sign("client", "clientAuth", "DNS:client");
+        let mut parameters = named("ca", &[]);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().unwrap();
+        made.write("ca.pem", &parameters.self_signed(&key).unwrap().pem());
+        let ca = Issuer::new(parameters, key);
+        made.sign(&ca, "server", &[ServerAuth, ClientAuth], &["localhost", "127.0.0.1"]);
+        made.sign(&ca, "client", &[ClientAuth], &["client"]);
         made
     }
 
@@ -29,29 +36,24 @@ impl Certificates {
         self.folder.path().join(name)
     }
 
-    fn sign(&self, name: &str, usage: &str, names: &str) {
-        let extensions = format!(
-            "basicConstraints=CA:FALSE\nextendedKeyUsage={usage}\nsubjectAltName={names}\n"
-        );
-        std::fs::write(self.path("extensions"), extensions).unwrap();
-        self.openssl(&words(&format!(
-            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} \
-             -keyout {name}.key -out {name}.csr"
-        )));
-        self.openssl(&words(&format!(
-            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 \
-             -extfile extensions -out {name}.pem"
-        )));
+    fn sign(
+        &self,
+        ca: &Issuer<'_, KeyPair>,
+        name: &str,
+        usage: &[ExtendedKeyUsagePurpose],
+        subjects: &[&str],
+    ) {
+        let mut parameters = named(name, subjects);
+        parameters.is_ca = IsCa::ExplicitNoCa;
+        parameters.extended_key_usages = usage.to_vec();
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&key, ca).unwrap();
+        self.write(&format!("{name}.pem"), &certificate.pem());
+        self.write(&format!("{name}.key"), &key.serialize_pem());
     }
 
-    #[track_caller]
-    fn openssl(&self, arguments: &[&str]) {
-        let folder: &Path = self.folder.path();
-        let done = Command::new("openssl").args(arguments).current_dir(folder).output();
-        let done = done.unwrap_or_else(|error| {
-            panic!("cannot run openssl ({error}): tests/install-servers installs it")
-        });
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
     }
 }
 
@@ -61,6 +63,10 @@ impl Default for Certificates {
     }
 }
 
-fn words(text: &str) -> Vec<&str> {
-    text.split_whitespace().collect()
+/// What a certificate of this name says, for these host names and addresses.
+fn named(name: &str, subjects: &[&str]) -> CertificateParams {
+    let subjects: Vec<_> = subjects.iter().map(|&subject| subject.to_owned()).collect();
+    let mut parameters = CertificateParams::new(subjects).unwrap();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters
 }
