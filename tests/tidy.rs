@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::support::Sandbox;
@@ -90,6 +91,30 @@ fn dependencies_point_one_way() {
         seen.insert(user);
     }
     assert_eq!(seen, LAYERS.concat().into_iter().map(str::to_owned).collect());
+}
+
+/// The files of tables about code points, each with the argument by which `tools/tables` prints it.
+const TABLES: [(&str, &str); 2] = [
+    ("crates/gotmpl/src/unicode/tables.rs", "gotmpl"),
+    ("crates/render/src/funcs/case/tables.rs", "case"),
+];
+
+#[test]
+fn the_tables_are_what_their_generator_prints() {
+    let folder = root().join("tools/tables");
+    let module = read(&folder.join("go.mod"));
+    let toolchain = module.lines().find_map(|line| line.strip_prefix("toolchain ")).unwrap();
+    for (file, argument) in TABLES {
+        let printed = Command::new("go")
+            .args(["run", ".", argument])
+            .current_dir(&folder)
+            .env("GOTOOLCHAIN", toolchain)
+            .output()
+            .unwrap_or_else(|error| panic!("cannot run go ({error}): install Go"));
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        let same = read(&root().join(file)).as_bytes() == printed.stdout;
+        assert!(same, "{file} differs: `cd tools/tables && go run . {argument}` prints it");
+    }
 }
 
 /// The names of a package's dependencies, of all kinds and for all targets.
