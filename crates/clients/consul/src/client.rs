@@ -1,4 +1,4 @@
-//! The nodes, and a request to one of them.
+//! The nodes of a datacenter, and requests to one of them.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::{NAME, Options};
 /// The nodes of a datacenter, each with its connections.
 pub struct Client {
     options: Options,
-    /// `None` where what was given is no address.
+    /// `None` for an address that cannot be parsed.
     members: Vec<Option<NodeClient>>,
     nodes: Failover,
 }
 
 impl Client {
-    /// A client with these options. Nothing is connected, or read from files, before the first
+    /// Makes a client with these options. It connects to nothing and reads no file before the first
     /// request.
     pub fn new(options: Options) -> Self {
         let member = |text: &String| {
@@ -30,22 +30,22 @@ impl Client {
         Client { members, options, nodes: Failover::new(NAME, addresses) }
     }
 
-    /// The options that it was made with.
+    /// The options that the client was made with.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// The nodes, by number, and which of them is asked.
+    /// The nodes by number, and the number of the node that is asked.
     pub fn nodes(&self) -> &Failover {
         &self.nodes
     }
 
-    /// Sends a GET request to a node and gives the whole answer. Until it begins it may take
-    /// `patience` longer than an answer to be given now.
+    /// Sends a GET request to the current node and returns the whole answer. The node has
+    /// `patience` more time than usual to begin its answer.
     ///
     /// # Errors
     ///
-    /// There was no whole answer.
+    /// The node did not send a whole answer.
     pub async fn get(
         &self,
         node: usize,
@@ -55,16 +55,16 @@ impl Client {
         self.send(node, Method::GET, target, Vec::new(), patience).await
     }
 
-    /// Sends a PUT request to one node after the other until one answers with a result.
+    /// Sends a PUT request to one node after the other until a node answers with a result.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub(crate) async fn put(&self, target: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
         self.change(Method::PUT, target, body).await
     }
 
-    /// Sends a request that changes something.
+    /// Sends a request that changes the store or the agent.
     pub(crate) async fn change(
         &self,
         method: Method,
@@ -78,7 +78,7 @@ impl Client {
             let status = head.status;
             match status.is_success() {
                 true => Ok(answer),
-                // A conflict is the answer of a transaction.
+                // A transaction answers with the status 409 if a condition does not hold.
                 false if status.as_u16() == 409 => Ok(answer),
                 false if status.is_client_error() => Err(NodeError::Final(Error::Refused {
                     store: NAME,

@@ -1,4 +1,4 @@
-//! How a node is talked to: HTTP 1.1, one connection a request that is being answered.
+//! The HTTP 1.1 connections to a node: one for each request that waits for its answer.
 
 use std::error::Error as _;
 use std::fs;
@@ -17,18 +17,18 @@ use tokio::time::timeout;
 use crate::node::Node;
 use crate::{CROWDED, Options, Token};
 
-/// How long making a connection may take, its TLS handshake included.
+/// The timeout of a new connection, its TLS handshake included.
 const CONNECTING: Duration = Duration::from_secs(3);
 
-/// How long a node may be silent that is to answer now.
+/// The timeout of an answer that the node can give at once.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// A connection without traffic is asked for a sign of life after so long, and from then on every
-/// [`AGAIN`]. A blocking query is silent for as long as nothing changes.
+/// The idle time after which TCP probes a connection, and again every [`AGAIN`]. A blocking query
+/// is idle for as long as no key changes.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// After how long without a sign of life a connection is dead.
+/// The time without an answer to a probe after which a connection counts as dead.
 const DEAD: Duration = Duration::from_secs(30);
 
 /// A client of one node.
@@ -37,7 +37,8 @@ pub(crate) struct NodeClient {
     current: Mutex<Option<(Files, Client)>>,
 }
 
-/// The files of certificates when the client was made, to see when they are replaced.
+/// The fingerprints of the certificate files when the client was made. They show when a file is
+/// replaced.
 type Files = Vec<Option<Fingerprint>>;
 
 impl NodeClient {
@@ -45,8 +46,8 @@ impl NodeClient {
         NodeClient { node, current: Mutex::new(None) }
     }
 
-    /// Sends a request and gives the whole answer. Until it begins it may take `patience` longer than
-    /// an answer to be given now.
+    /// Sends a request and returns the whole answer. The node has `patience` more time than usual
+    /// to begin its answer.
     pub(crate) async fn send(
         &self,
         options: &Options,
@@ -70,7 +71,7 @@ impl NodeClient {
         let head = Head {
             status: response.status(),
             headers: response.headers().clone(),
-            // A server that speaks only TLS answers so to whoever does not.
+            // This is what a server that speaks only TLS answers to a plain connection.
             wants_tls: !self.node.tls()
                 && response.version() == Version::HTTP_10
                 && response.status() == StatusCode::BAD_REQUEST,
@@ -100,10 +101,10 @@ impl NodeClient {
         }
     }
 
-    /// The client in use, made anew if a file of certificates was replaced since it was made.
+    /// Returns the client in use. Makes a new client if a certificate file was replaced since.
     fn client(&self, options: &Options) -> Result<Client, Error> {
         let files = if self.node.tls() { files(options) } else { Files::new() };
-        // What a panic left here is a whole client or none.
+        // A panic elsewhere cannot leave half a client: the value is replaced as a whole.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match &*current {
             Some((known, client)) if *known == files => Ok(client.clone()),
@@ -118,7 +119,7 @@ impl NodeClient {
     fn build(&self, options: &Options) -> Result<Client, Error> {
         let tls = match self.node.tls() {
             true => options.tls.client_config(b"http/1.1")?,
-            // Without one, the certificates of the system would be looked for.
+            // Without a configuration, reqwest would load the certificates of the system.
             false => tls::Options::none()?,
         };
         let mut builder = Client::builder()
@@ -128,9 +129,9 @@ impl NodeClient {
             .tcp_keepalive(KEEPALIVE)
             .tcp_keepalive_interval(AGAIN)
             .tcp_user_timeout(DEAD)
-            // A token is for the node that was named.
+            // The token is meant for the configured node, and not for the target of a redirect.
             .redirect(Policy::none())
-            // On the way to another machine it saves more time than it takes.
+            // On the loopback interface compression costs more time than it saves.
             .gzip(!self.node.is_here())
             .user_agent(concat!("confd/", env!("CARGO_PKG_VERSION")));
         if self.node.is_here() {
@@ -142,7 +143,7 @@ impl NodeClient {
         builder.build().map_err(|cause| Error::tls(Path::new("HTTP"), chain(&cause)))
     }
 
-    /// Why a request came to nothing.
+    /// The reason why a request failed.
     fn cause(&self, error: &reqwest::Error) -> Cause {
         if is_too_many_connections(error) {
             let text = format!("it {CROWDED} (limits.http_max_conns_per_client)");
@@ -162,7 +163,7 @@ fn files(options: &Options) -> Files {
     files.map(|path| Fingerprint::at(path)).collect()
 }
 
-/// The token as a header, which no log shows.
+/// The token as a header that reqwest keeps out of its debug output.
 fn token(options: &Options) -> Result<Option<HeaderValue>, Error> {
     let text = match &options.token {
         None => return Ok(None),
@@ -181,15 +182,14 @@ fn token(options: &Options) -> Result<Option<HeaderValue>, Error> {
     Ok(Some(header))
 }
 
-/// What happened, in the words of the causes: reqwest's own say only that something did.
+/// The text of all causes, because reqwest's own text says only that something failed.
 fn chain(error: &reqwest::Error) -> Cause {
     let cause = Cause::chain("", error.source());
     if cause.is_empty() { Cause::new(error.to_string()) } else { cause }
 }
 
-/// Whether Consul answered before it was asked anything, as it does where there are too many
-/// connections from one address. Of the errors that hyper has without a cause, this is the one that
-/// no function of its own tells of.
+/// Whether Consul answered before it got a request. It does so when this address has too many
+/// connections. It is the only error of hyper without a cause for which hyper has no function.
 fn is_too_many_connections(error: &reqwest::Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {
@@ -208,38 +208,38 @@ fn is_too_many_connections(error: &reqwest::Error) -> bool {
     false
 }
 
-/// What comes before the body of an answer.
+/// The part of an answer before its body.
 #[derive(Debug)]
 pub struct Head {
     /// The status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// Whether the node speaks only TLS, and was spoken to without.
+    /// Whether the node speaks only TLS and got a plain connection.
     pub wants_tls: bool,
 }
 
 impl Head {
-    /// The value of a header that is text.
+    /// The value of a header as text; `None` if it is missing or not text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The value of a header that is a number.
+    /// The value of a header as a number; `None` if it is missing or not a number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
     }
 
-    /// What an answer without a result says, in its words.
+    /// The node's explanation of an answer without a result.
     pub fn cause(&self, body: &[u8]) -> Cause {
         let advice = self.wants_tls.then_some("give it as https://HOST:PORT");
         Cause::new(said(self.status, body)).advised(advice)
     }
 }
 
-/// A status that tells of no result, and the words that came with it.
+/// The text of a status and of the body that came with it.
 pub fn said(status: StatusCode, body: &[u8]) -> String {
-    /// Whatever is longer is a page for people, not a message.
+    /// A longer body is a web page, not a message.
     const MOST: usize = 300;
     let words = String::from_utf8_lossy(&body[..body.len().min(MOST)]);
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,11 +1,11 @@
 //! A client of Consul, by its HTTP API: reading, following and writing.
 //!
-//! [`Client`] holds the nodes and their connections. [`Client::get`] asks one of them; which one is
-//! for the caller to say, through [`Client::nodes`]. [`mod@write`] has what changes a store
-//! or an agent: keys, transactions, sessions and services.
+//! [`Client`] holds the nodes and their connections. [`Client::get`] asks the current node, which
+//! the caller chooses through [`Client::nodes`]. [`mod@write`] contains the changes of a store or
+//! an agent: keys, transactions, sessions and services.
 //!
-//! One module a question: `node` where a node is, `connection` how it is talked to, `client` which
-//! node is asked, `write` what changes something.
+//! The modules: `node` parses addresses, `connection` sends a request to a node, `client` chooses
+//! the node, `write` makes changes.
 
 mod client;
 mod connection;
@@ -25,13 +25,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_
 pub use client::Client;
 pub use connection::{Head, said};
 
-/// What errors and log lines call it.
+/// The name in errors and log lines.
 pub const NAME: &str = "consul";
 
-/// What a node says that takes no more requests, in messages.
+/// The text in messages for a node that takes no more requests.
 pub const CROWDED: &str = "takes no more requests from this address";
 
-/// What a path of a URL may hold as it is.
+/// The bytes that are escaped in the path of a URL.
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -40,34 +40,34 @@ pub fn path_of(key: &[u8]) -> impl fmt::Display + '_ {
     percent_encode(key, PATH)
 }
 
-/// How long a blocking query waits for a change, unless told otherwise.
+/// The default time that a blocking query waits for a change.
 pub const WAIT: Duration = Duration::from_secs(60);
 
-/// Where Consul is, and who asks for what.
+/// Where Consul is, and with which credentials it is asked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The nodes, servers or agents: `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT` or
-    /// `unix:///PATH`, each by itself. Without a port it is 8500.
+    /// The nodes, servers or agents, one in each string: `HOST:PORT`, `http://HOST:PORT`,
+    /// `https://HOST:PORT` or `unix:///PATH`. The default port is 8500.
     pub nodes: Vec<String>,
-    /// Whether a node given as `HOST:PORT` is spoken to by TLS.
+    /// Whether a node given as `HOST:PORT` is connected to by TLS.
     pub https: bool,
-    /// How TLS is done, with the nodes that it is done with.
+    /// The options of TLS, for the nodes that use it.
     pub tls: tls::Options,
     /// The ACL token, if there is one.
     pub token: Option<Token>,
-    /// User name and password for HTTP's basic authentication, which a proxy before Consul may
-    /// want; Consul itself has none.
+    /// User name and password for HTTP's basic authentication. Consul itself has none, but a proxy
+    /// in front of Consul may ask for it.
     pub user: Option<(String, String)>,
-    /// The datacenter, if it is not that of the node.
+    /// The datacenter; `None` for the node's own.
     pub datacenter: Option<String>,
     /// The namespace of the keys, in Consul Enterprise.
     pub namespace: Option<String>,
     /// The partition of the keys, in Consul Enterprise.
     pub partition: Option<String>,
-    /// How true an answer has to be.
+    /// The consistency of the answers.
     pub consistency: Consistency,
-    /// How long a blocking query waits for a change. It is also how long it takes, at most, to find
-    /// out that a node has gone silent.
+    /// The time that a blocking query waits for a change. A silent node is noticed after this time
+    /// at the latest.
     pub wait: Duration,
 }
 
@@ -76,19 +76,19 @@ pub struct Options {
 pub enum Token {
     /// The token itself.
     Text(String),
-    /// A file that holds it; read for each request, so that a new token counts at once.
+    /// A file that contains the token. It is read for each request, so a new token counts at once.
     File(PathBuf),
 }
 
-/// How true an answer has to be: Consul's consistency modes.
+/// The consistency of an answer: Consul's consistency modes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Consistency {
-    /// That of the leader, which in rare cases has just been replaced without knowing.
+    /// The leader answers. In rare cases another server has just become leader.
     #[default]
     Default,
-    /// That of a leader that has made sure that it is.
+    /// The leader answers after it has made sure that it is still the leader.
     Consistent,
-    /// That of any server that has heard of the leader no longer ago than this.
+    /// Any server answers that has heard from the leader within this time.
     Stale(Duration),
 }
 
@@ -111,7 +111,7 @@ impl Default for Options {
 }
 
 impl fmt::Debug for Options {
-    /// All but the token and the password.
+    /// Shows everything but the token and the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("nodes", &self.nodes)
@@ -129,7 +129,7 @@ impl fmt::Debug for Options {
 }
 
 impl fmt::Debug for Token {
-    /// Where it is, and not what it is.
+    /// Shows the path of a file, and never the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Token::Text(_) => f.write_str("Text(…)"),
@@ -146,7 +146,7 @@ impl Options {
             [("dc", &self.datacenter), ("ns", &self.namespace), ("partition", &self.partition)];
         for (name, place) in places {
             if let Some(place) = place {
-                // Writing to a text does not fail.
+                // Writing to a string cannot fail.
                 let _ = write!(query, "&{name}={}", utf8_percent_encode(place, NON_ALPHANUMERIC));
             }
         }

@@ -1,4 +1,4 @@
-//! Where a node is: a server or agent of Consul that speaks HTTP.
+//! The address of a node: a server or agent of Consul that speaks HTTP.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,17 +6,17 @@ use std::path::PathBuf;
 
 use nodes::address;
 
-/// The port of a node that names none.
+/// The default port.
 const PORT: u16 = 8500;
 
 /// The address of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
-    /// Over the network.
+    /// A network address.
     Tcp {
         /// `http` or `https`.
         scheme: &'static str,
-        /// A name or an address, that of IPv6 without its brackets.
+        /// A name or an IP address; IPv6 without brackets.
         host: String,
         port: u16,
     },
@@ -25,9 +25,9 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// Reads `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`; the first form
-    /// is TLS if `tls` says so. `None` if it is none of them. A comma does not separate: each node
-    /// is given by itself.
+    /// Parses `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`; `tls` decides
+    /// whether the first form uses TLS. Returns `None` for any other text, and for several
+    /// addresses separated by commas.
     pub(crate) fn parse(text: &str, tls: bool) -> Option<Self> {
         let (scheme, rest) = match text.split_once("://") {
             Some(("http", rest)) => ("http", rest),
@@ -42,23 +42,23 @@ impl Node {
         Some(Node::Tcp { scheme, host, port })
     }
 
-    /// What stands before the path in the URLs of this node.
+    /// The part of a URL before the path.
     pub(crate) fn base(&self) -> String {
         match self {
             Node::Tcp { scheme, host, port } => {
                 format!("{scheme}://{}", address::authority(host, *port))
             }
-            // Whoever listens at a socket wants some name, as HTTP does.
+            // HTTP needs a host name, and any name will do for a socket.
             Node::Unix(_) => "http://localhost".to_owned(),
         }
     }
 
-    /// Whether TLS is spoken to it.
+    /// Whether the node is connected to by TLS.
     pub(crate) fn tls(&self) -> bool {
         matches!(self, Node::Tcp { scheme: "https", .. })
     }
 
-    /// Whether it is on this machine, as far as the address tells.
+    /// Whether the node is on this machine, as far as the address shows it.
     pub(crate) fn is_here(&self) -> bool {
         match self {
             Node::Tcp { host, .. } => {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_none() {
+    fn other_texts_are_not_addresses() {
         for text in ["", "a:1,b:2", "unix://run/consul", "ftp://a:1", "a:1/v1", "u:p@a:1"] {
             assert_eq!(Node::parse(text, false), None, "{text}");
         }

@@ -1,4 +1,4 @@
-//! Writing to a real server.
+//! Writes to a real server.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::write::{AtEnd, Change, Service};
 use crate::{Client, Options};
 
 fn client(server: &Consul) -> Client {
-    // The first node is not there.
+    // Nothing listens at the first node.
     let nodes = vec!["127.0.0.1:1".to_owned(), server.address()];
     Client::new(Options { nodes, ..Options::default() })
 }
 
-/// The answer to a GET request.
+/// Returns the answer to a GET request.
 async fn get(client: &Client, target: &str) -> String {
     let ask = async |node| client.get(node, target, Duration::ZERO).await;
     let (_, (_, body)) = client.nodes().ask(ask).await.unwrap();

@@ -1,8 +1,8 @@
-//! What changes a store or an agent: keys, transactions, sessions and services.
+//! Changes of a store or an agent: keys, transactions, sessions and services.
 //!
-//! A change is asked for at the node that is asked now. If that node is gone, another one gets the
-//! same request, so a change can be made twice when an answer was lost on the way. Services belong
-//! to the agent that is asked: a client for them is given one node.
+//! The current node gets the request. If it does not answer, the next node gets the same request,
+//! so a change may happen twice when an answer was lost. Services belong to one agent, so a client
+//! for them has one node.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::{Client, NAME, path_of};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Session(String);
 
-/// What becomes of the keys of a session when it ends.
+/// What happens to the keys of a session when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtEnd {
-    /// They stay, and nobody holds them.
+    /// The keys stay, and no session holds them.
     Release,
-    /// They are deleted.
+    /// The keys are deleted.
     Delete,
 }
 
@@ -32,14 +32,15 @@ pub enum AtEnd {
 pub enum Change<'a> {
     /// Sets the value of a key.
     Set {
-        /// The key, as Consul spells it.
+        /// The key, without a leading slash.
         key: &'a str,
         /// Its value.
         value: &'a [u8],
     },
-    /// Sets the value of a key that was changed last at this index; 0 if it is not there.
+    /// Sets the value of a key if `index` is the index of its last change; 0 if the key does not
+    /// exist.
     SetIfUnchanged {
-        /// The key, as Consul spells it.
+        /// The key, without a leading slash.
         key: &'a str,
         /// Its value.
         value: &'a [u8],
@@ -48,7 +49,7 @@ pub enum Change<'a> {
     },
     /// Removes a key.
     Delete {
-        /// The key, as Consul spells it.
+        /// The key, without a leading slash.
         key: &'a str,
     },
 }
@@ -57,12 +58,12 @@ pub enum Change<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Service {
-    /// What tells it from other services of the agent.
+    /// The id, which is unique at the agent.
     #[serde(rename = "ID")]
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Where it is reached; the agent's own address if this is empty.
+    /// The address; empty for the agent's own.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub address: String,
     /// Its port.
@@ -72,21 +73,21 @@ pub struct Service {
 }
 
 impl Client {
-    /// Sets the value of a key, spelled as in Consul, without a slash at its beginning.
+    /// Sets the value of a key, which has no leading slash.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
         self.put(&self.of_key(key, ""), value).await.map(|_| ())
     }
 
-    /// Sets the value of a key if it was changed last at `index`, or is not there if that is 0. Gives
-    /// whether it was set.
+    /// Sets the value of a key if `index` is the index of its last change, or if `index` is 0 and
+    /// the key does not exist. Returns whether the value was set.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn set_if_unchanged(
         &self,
         key: &str,
@@ -97,12 +98,12 @@ impl Client {
         self.parsed(&answer)
     }
 
-    /// Acquires a key for a session and sets its value. Gives whether it was acquired: `false` if
-    /// another session holds it.
+    /// Acquires a key for a session and sets its value. Returns whether the key was acquired:
+    /// `false` if another session holds it.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn acquire(&self, key: &str, value: &[u8], session: &Session) -> Result<bool, Error> {
         let query = format!("&acquire={}", session.0);
         let answer = self.put(&self.of_key(key, &query), value).await?;
@@ -113,18 +114,18 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
         self.change(Method::DELETE, &self.of_key(key, ""), b"").await.map(|_| ())
     }
 
-    /// Makes all changes at one index, or none. Gives whether they were made.
+    /// Makes all changes at one index, or none. Returns whether they were made.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no: Consul takes 64 changes at once.
+    /// No node answers, or a node refuses. Consul accepts at most 64 changes.
     pub async fn transaction(&self, changes: &[Change<'_>]) -> Result<bool, Error> {
-        /// What Consul answers: errors where nothing was changed.
+        /// Consul's answer. It contains errors if nothing was changed.
         #[derive(Deserialize)]
         struct Answer {
             #[serde(rename = "Errors")]
@@ -138,12 +139,12 @@ impl Client {
         Ok(answer.errors.is_none_or(|errors| errors.is_empty()))
     }
 
-    /// Makes a session that lives for `ttl` (10 seconds to a day; Consul may take up to twice as
-    /// long) after it was made or renewed last.
+    /// Creates a session that lives for `ttl` (10 seconds to a day) after it was created or last
+    /// renewed. Consul may let it live up to twice as long.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn create_session(&self, ttl: Duration, at_end: AtEnd) -> Result<Session, Error> {
         #[derive(Deserialize)]
         struct Answer {
@@ -175,24 +176,24 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn destroy_session(&self, session: &Session) -> Result<(), Error> {
         let target = format!("/v1/session/destroy/{}?{}", session.0, self.options().place());
         self.put(&target, b"").await.map(|_| ())
     }
 
-    /// Registers a service at the agent, in the place of one with the same id.
+    /// Registers a service at the agent. A service with the same id is replaced.
     ///
     /// # Errors
     ///
-    /// The agent does not answer, or the answer is no.
+    /// The agent does not answer, or refuses.
     pub async fn register(&self, service: &Service) -> Result<(), Error> {
         let body = serde_json::json!(service).to_string();
         let target = format!("/v1/agent/service/register?{}", self.options().place());
         self.put(&target, body.as_bytes()).await.map(|_| ())
     }
 
-    /// Removes a service, by its id, from the agent.
+    /// Removes the service with this id from the agent.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
-//! The nodes of a cluster, and a client for each that is asked.
+//! The nodes of a cluster, with a client for each node that was asked.
 //!
-//! (The client's own balancing over several nodes sends every second request to a dead one.)
+//! etcd's client could balance over several nodes by itself, but it would send every second request
+//! to a dead node.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use crate::failure::Failure;
 use crate::node::Node;
 use crate::{NAME, Options};
 
-/// How long a request may take. A server that is asked while it starts answers late.
+/// The timeout of a request. A server that is starting answers late.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The nodes of a cluster, and a client for each that was asked.
@@ -28,19 +29,19 @@ pub struct Cluster {
     told_of_user: AtomicBool,
 }
 
-/// A node that gave an answer.
+/// The node that answered a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Answerer(usize);
 
 struct Member {
-    /// `None` if what was given is no address.
+    /// `None` for an address that cannot be parsed.
     node: Option<Node>,
     client: Mutex<Option<Client>>,
 }
 
 impl Cluster {
-    /// A client with these options. Nothing is connected, or read from files, before the first
-    /// question.
+    /// Makes a cluster with these options. It connects to nothing and reads no file before the
+    /// first request.
     pub fn new(options: Options) -> Self {
         let tls = options.tls.ask_for_tls();
         let member = |text: &String| {
@@ -57,16 +58,17 @@ impl Cluster {
         }
     }
 
-    /// The options that it was made with.
+    /// The options that the cluster was made with.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Puts a question to one node after the other until one answers; says which did.
+    /// Sends a request to one node after the other until a node answers. Returns the node with its
+    /// answer.
     ///
     /// # Errors
     ///
-    /// No node answers, or one says no.
+    /// No node answers, or a node refuses.
     pub async fn ask<Q, A, T>(&self, question: Q) -> Result<(Answerer, T), Error>
     where
         Q: Fn(Client) -> A,
@@ -79,14 +81,15 @@ impl Cluster {
                 Failure::Refused(reason)
                 | Failure::SignedOut(reason)
                 | Failure::WithoutUsers(reason) => {
-                    // Whoever tries again signs in again: a password may have been set right.
+                    // The next try signs in again, because an administrator may have corrected the
+                    // password.
                     member.forget();
                     let node = self.failover.address(index);
                     NodeError::Final(self.refused(node, reason))
                 }
                 Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
-                    // A connection may have been forgotten on the way. It would seem alive for some
-                    // time, and whoever tries again would wait on it in vain.
+                    // The route to the node may have dropped the connection silently. A later try
+                    // would wait on that connection in vain, so it gets a new one.
                     member.forget();
                     NodeError::Unreachable(member.over(cause))
                 }
@@ -110,7 +113,7 @@ impl Cluster {
         }
     }
 
-    /// The client of a member, signed in.
+    /// The client of a node, signed in.
     async fn client(&self, member: &Member) -> Result<Client, Failure> {
         let Some(node) = &member.node else {
             return Err(Failure::Unreachable(Cause::new(
@@ -133,8 +136,8 @@ impl Cluster {
         self.failover.address(node.0)
     }
 
-    /// Tells what ended a stream of a node. If that node is gone, and is the one that is asked, the
-    /// next one is asked from now on.
+    /// Records the failure that ended a stream of a node. If the node is the current one and did
+    /// not refuse, the next node is asked from now on. Returns the error for the caller.
     pub fn ended(&self, answerer: Answerer, failure: Failure) -> Error {
         let node = self.address(answerer).to_owned();
         match failure {
@@ -150,7 +153,7 @@ impl Cluster {
     }
 
     fn refused(&self, node: &str, reason: Cause) -> Error {
-        // Whoever is signed in has another problem.
+        // A client that has signed in fails for another reason.
         let advice = self.options.user.is_none() && reason.kind() == CauseKind::Credentials;
         let advice =
             advice.then_some("it wants a user name and password, and basic authentication on");
@@ -160,7 +163,7 @@ impl Cluster {
 
 impl Member {
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Client>> {
-        // What a panic left here is a whole client or none.
+        // A panic elsewhere cannot leave half a client: the value is replaced as a whole.
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,14 +171,14 @@ impl Member {
         *self.slot() = None;
     }
 
-    /// A cause, with what is likely behind it over this member's kind of connection.
+    /// Adds advice to the cause, depending on whether this node uses TLS.
     fn over(&self, cause: Cause) -> Cause {
         let tls = self.node.as_ref().is_some_and(|node| node.tls);
         if tls { cause.over_tls() } else { cause }
     }
 }
 
-/// Gives a request five seconds and no more.
+/// Ends a request after five seconds.
 ///
 /// # Errors
 ///
@@ -186,7 +189,7 @@ where
 {
     match timeout(DEADLINE, request).await {
         Ok(answer) => Ok(answer?),
-        // In the words of confd, which people search for.
+        // These are Go confd's words, which people search for.
         Err(_) => Err(Failure::Unreachable(Cause::new(format!(
             "no answer within {} seconds (context deadline exceeded)",
             DEADLINE.as_secs()

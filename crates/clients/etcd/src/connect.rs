@@ -18,33 +18,33 @@ use crate::Options;
 use crate::failure::Failure;
 use crate::node::Node;
 
-/// How long making a connection may take, its TLS handshake included.
+/// The timeout of a new connection, its TLS handshake included.
 const CONNECTING: Duration = Duration::from_secs(3);
 
-/// A connection without traffic is asked for a sign of life so often. A server takes it for an
-/// attack if it happens more often than every 5 seconds, its default.
+/// The idle time after which HTTP/2 pings a connection. By default a server closes connections that
+/// ping more often than every 5 seconds.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// A connection that gives no sign of life for so long is dead.
+/// The timeout of the answer to a ping, after which the connection counts as dead.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// A client of one node.
 pub(crate) struct Connected {
     pub(crate) client: Client,
-    /// Whether user name and password were given for nothing, to a server without users.
+    /// Whether the options have a user name and password, but the server has no users.
     pub(crate) needs_no_user: bool,
 }
 
-/// Makes a client of one node. Nothing is connected yet unless there is a user to sign in.
+/// Makes a client of one node. It connects at once only if it has to sign in a user.
 ///
-/// The connection is made anew whenever it is needed and not there, each time with the
-/// certificates that are in their files then.
+/// The transport connects again whenever it needs to, and each new connection reads the certificate
+/// files again.
 pub(crate) async fn client(node: &Node, options: &Options) -> Result<Connected, Failure> {
     if node.tls {
-        // What is wrong with the files is told before a server is asked.
+        // Problems with the certificate files are reported without asking a server.
         tls_config(&options.tls).map_err(Failure::Local)?;
     }
-    // TLS is done below, so the transport is told of a plain connection in any case.
+    // TLS is done below, so the transport always sees a plain connection.
     let endpoint = Endpoint::from_shared(format!("http://{}", node.authority()))
         .map_err(|cause| Failure::Unreachable(Cause::new(cause.to_string())))?
         .http2_keep_alive_interval(KEEPALIVE)
@@ -79,7 +79,7 @@ fn tls_config(options: &tls::Options) -> Result<Arc<rustls::ClientConfig>, Error
     options.client_config(b"h2").map(Arc::new)
 }
 
-/// Bytes to and from a node, encrypted or not.
+/// A plain or encrypted connection to a node.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}

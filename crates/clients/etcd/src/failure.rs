@@ -1,4 +1,4 @@
-//! What a failed request means for the next.
+//! Classifies a failed request by what its caller should do next.
 
 use std::error::Error as _;
 
@@ -6,27 +6,28 @@ use etcd_client::Error as EtcdError;
 use nodes::{Cause, CauseKind, Error};
 use tonic::{Code, Status};
 
-/// Why a node gave no answer.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// It could not be asked, or could not answer now: another node may.
+    /// The node was not reached, or cannot answer now. Another node may answer.
     Unreachable(Cause),
-    /// It does not accept who asks, perhaps because it has forgotten the token: sign in again.
+    /// The node does not accept the credentials. It may have forgotten the token, so signing in
+    /// again can help.
     SignedOut(Cause),
-    /// The answer is no, and every node would say so.
+    /// The node refused, and every other node would refuse too.
     Refused(Cause),
-    /// The server has no users, so that nobody can sign in.
+    /// The server has no users, so signing in is not possible.
     WithoutUsers(Cause),
-    /// The part of the history that was asked for is not there: no longer, or not yet.
+    /// The revision that was asked for is compacted, or does not exist yet.
     OutOfHistory(Cause),
-    /// What is needed to ask is not in order here.
+    /// The client's own files are not usable.
     Local(Error),
 }
 
 impl Failure {
-    /// Decides by the code of a status. etcd has one code for all that is wrong with who asks
-    /// (`InvalidArgument`: a wrong password, a forgotten token, users that have changed), so such a
-    /// request is repeated after signing in again.
+    /// Decides by the code of a status. etcd has one code (`InvalidArgument`) for every problem
+    /// with credentials: a wrong password, a forgotten token, users that have changed. Such a
+    /// request is therefore repeated after signing in again.
     fn of_status(status: &Status) -> Self {
         let cause = Cause::chain(status.message(), status.source());
         let cause = if cause.is_empty() { Cause::new(status.code().to_string()) } else { cause };
@@ -36,7 +37,7 @@ impl Failure {
             }
             Code::PermissionDenied => Failure::Refused(cause),
             Code::FailedPrecondition => Failure::WithoutUsers(cause),
-            // Answers may be of any size, so it is a revision that is out of range.
+            // An answer may have any size, so the code can only mean a revision out of range.
             Code::OutOfRange => Failure::OutOfHistory(cause),
             _ => Failure::Unreachable(
                 cause.advised(tls::advice(status)).advised_over_tls(tls::hung_up(status)),

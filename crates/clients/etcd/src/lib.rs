@@ -1,12 +1,12 @@
 //! A client of etcd, by its protocol of version 3: reading, following and writing.
 //!
-//! [`Cluster`] holds the connections. [`Cluster::ask`] puts a question to one node after the other
-//! until one answers; a question is a closure over an [`etcd_client::Client`] of one node. Signing in,
-//! renewing a token, certificates that are replaced on disk and the change to another node happen
-//! below it. [`mod@write`] has what changes a store: puts, deletes, transactions and leases.
+//! [`Cluster`] holds the connections. [`Cluster::ask`] sends a request to one node after the other
+//! until a node answers; a request is a closure over an [`etcd_client::Client`] of one node.
+//! `Cluster` signs in, renews tokens, reads replaced certificates and changes to another node by
+//! itself. [`mod@write`] contains the changes of a store: puts, deletes, transactions and leases.
 //!
-//! One module a question: `node` where a node is, `connect` how it is talked to, `failure` what a
-//! failed request means, `cluster` which node is asked, `write` what changes the store.
+//! The modules: `node` parses addresses, `connect` connects to a node, `failure` classifies failed
+//! requests, `cluster` chooses the node, `write` makes changes.
 
 mod cluster;
 mod connect;
@@ -22,24 +22,24 @@ use std::fmt;
 pub use cluster::{Answerer, Cluster, within};
 pub use failure::Failure;
 
-/// What errors and log lines call it.
+/// The name in errors and log lines.
 pub const NAME: &str = "etcd";
 
-/// Where etcd is, and who asks.
+/// Where etcd is, and with which credentials it is asked.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The nodes: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`, each by itself. The
-    /// first form is TLS if `tls` has a CA, or a certificate with its key. Without a port it is
+    /// The nodes, one in each string: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`. The
+    /// first form uses TLS if `tls` has a CA, or a certificate with its key. The default port is
     /// 2379.
     pub nodes: Vec<String>,
-    /// How TLS is done, with the nodes that it is done with.
+    /// The options of TLS, for the nodes that use it.
     pub tls: tls::Options,
-    /// User name and password. A server without users is asked all the same.
+    /// User name and password. They are not used if the server has no users.
     pub user: Option<(String, String)>,
 }
 
 impl fmt::Debug for Options {
-    /// All but the password.
+    /// Shows everything but the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("nodes", &self.nodes)

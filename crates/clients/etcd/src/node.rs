@@ -1,24 +1,25 @@
-//! Where a node is, and whether TLS is spoken to it.
+//! The address of a node, and whether it uses TLS.
 
 use std::fmt;
 
 use nodes::address;
 
-/// The port of a node that names none.
+/// The default port.
 const PORT: u16 = 2379;
 
 /// The address of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
-    /// A name or an address, that of IPv6 without its brackets.
+    /// A name or an IP address; IPv6 without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: bool,
 }
 
 impl Node {
-    /// Reads `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`; `tls` is for the first.
-    /// `None` if it is none of them. A comma does not separate: each node is given by itself.
+    /// Parses `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`; `tls` decides whether the
+    /// first form uses TLS. Returns `None` for any other text, and for several addresses separated
+    /// by commas.
     pub(crate) fn parse(text: &str, tls: bool) -> Option<Self> {
         let (tls, rest) = match text.split_once("://") {
             Some(("http", rest)) => (false, rest),
@@ -26,13 +27,13 @@ impl Node {
             Some(_) => return None,
             None => (tls, text),
         };
-        // What stands behind a slash has no meaning for etcd's protocol.
+        // etcd's protocol has no use for a path.
         let authority = rest.split('/').next().unwrap_or_default();
         let (host, port) = address::parse(authority, PORT)?;
         Some(Node { host, port, tls })
     }
 
-    /// The host and port, as they stand in a URL.
+    /// The host and port, as in a URL.
     pub(crate) fn authority(&self) -> String {
         address::authority(&self.host, self.port)
     }
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_says_by_its_scheme_whether_tls_is_spoken() {
+    fn the_scheme_of_an_address_decides_about_tls() {
         for (text, tls, shown) in [
             ("127.0.0.1:2379", false, "http://127.0.0.1:2379"),
             ("127.0.0.1:2379", true, "https://127.0.0.1:2379"),
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_none() {
+    fn other_texts_are_not_addresses() {
         for text in
             ["", "a:1,b:2", "unix:///run/etcd", "a:port", "a:99999", "[::1", "u:p@a:1", ":1"]
         {

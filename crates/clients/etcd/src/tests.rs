@@ -1,4 +1,4 @@
-//! Writing to real servers of both releases.
+//! Writes to real servers of both releases.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::write::{Change, Condition};
 use crate::{Cluster, Options};
 
 fn client(server: &servers::Etcd) -> Cluster {
-    // The first node is not there.
+    // Nothing listens at the first node.
     let nodes = vec!["127.0.0.1:1".to_owned(), server.address()];
     Cluster::new(Options { nodes, ..Options::default() })
 }

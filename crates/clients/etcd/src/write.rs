@@ -1,9 +1,8 @@
-//! What changes a store: puts, deletes, transactions that compare first, and leases.
+//! Changes of a store: puts, deletes, transactions with conditions, and leases.
 //!
-//! A change is asked for once, at the node that is asked now. If that node is gone, another one gets
-//! the same request, so a change can be made twice when an answer was lost on the way: a put or a
-//! delete then does no harm, and a transaction that compares a revision changes nothing the second
-//! time.
+//! The current node gets the request. If it does not answer, the next node gets the same request,
+//! so a change may happen twice when an answer was lost. A second put or delete does no harm, and a
+//! second transaction that compares a revision changes nothing.
 
 use std::time::Duration;
 
@@ -20,13 +19,13 @@ pub struct Lease(i64);
 /// One change of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Sets the value of a key, for as long as the lease lives if there is one.
+    /// Sets the value of a key. The key is deleted when the lease ends, if there is one.
     Put {
         /// The key.
         key: Bytes,
         /// Its value.
         value: Bytes,
-        /// Its lease.
+        /// The lease.
         lease: Option<Lease>,
     },
     /// Removes a key.
@@ -39,12 +38,12 @@ pub enum Change {
 /// A condition of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// The key is not there.
+    /// The key does not exist.
     Missing {
         /// The key.
         key: Bytes,
     },
-    /// The key was changed last at this revision.
+    /// The key was last changed at this revision.
     ChangedAt {
         /// The key.
         key: Bytes,
@@ -54,12 +53,12 @@ pub enum Condition {
 }
 
 impl Cluster {
-    /// Sets the value of a key, for as long as `lease` lives if there is one. Gives the revision of the
-    /// change.
+    /// Sets the value of a key, which is deleted when `lease` ends, if there is one. Returns the
+    /// revision of the change.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn put(
         &self,
         key: impl Into<Bytes>,
@@ -75,11 +74,11 @@ impl Cluster {
         Ok(done.header().map_or(0, |header| header.revision()))
     }
 
-    /// Removes a key. Gives whether it was there.
+    /// Removes a key. Returns whether it existed.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn delete(&self, key: impl Into<Bytes>) -> Result<bool, Error> {
         let key = &key.into();
         let delete = |client: etcd_client::Client| async move {
@@ -89,13 +88,12 @@ impl Cluster {
         Ok(done.deleted() > 0)
     }
 
-    /// Makes all changes in one revision if all conditions hold, else none. Gives the revision of the
-    /// changes, or `None` if a condition does not hold.
+    /// Makes all changes in one revision if all conditions hold, and none otherwise. Returns the
+    /// revision of the changes, or `None` if a condition does not hold.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no: a server takes 128 changes at once, if nobody has
-    /// configured it otherwise.
+    /// No node answers, or a node refuses. By default a server accepts at most 128 changes.
     pub async fn transaction(
         &self,
         conditions: &[Condition],
@@ -112,12 +110,12 @@ impl Cluster {
         Ok(done.succeeded().then_some(revision))
     }
 
-    /// Makes a lease that lives for at least `duration` (whole seconds, rounded up) after it was made
-    /// or kept alive last.
+    /// Grants a lease that lives for at least `duration` (whole seconds, rounded up) after it was
+    /// granted or last kept alive.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn grant_lease(&self, duration: Duration) -> Result<Lease, Error> {
         let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).max(1);
@@ -128,16 +126,16 @@ impl Cluster {
         Ok(Lease(granted.id()))
     }
 
-    /// Keeps a lease alive once. Gives how long it lives from now on, or `None` if it has expired.
+    /// Keeps a lease alive once. Returns its remaining life, or `None` if it has expired.
     ///
     /// # Errors
     ///
-    /// No node answers, or the answer is no.
+    /// No node answers, or a node refuses.
     pub async fn keep_alive(&self, lease: Lease) -> Result<Option<Duration>, Error> {
         let keep = |client: etcd_client::Client| async move {
             within(async {
                 let mut client = client.lease_client();
-                // The client makes sure that the lease lives, and keeps the answer to itself.
+                // The client waits for the first answer, but does not return it.
                 let (mut keeper, mut answers) = match client.keep_alive(lease.0).await {
                     Err(etcd_client::Error::LeaseKeepAliveError(_)) => return Ok(None),
                     begun => begun?,

@@ -1,8 +1,8 @@
 //! The host and port of a node, as people write them.
 
-/// Reads `HOST`, `HOST:PORT`, `[IPV6]:PORT` or an address of IPv6; where no port is given, it is
-/// `default`. The host comes without brackets. `None` if it is none of them; a comma does not
-/// separate.
+/// Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT` or an IPv6 address. Returns the host without brackets,
+/// and the port, which is `default` if the text has none. Returns `None` for any other text, and
+/// for several addresses separated by commas.
 pub fn parse(text: &str, default: u16) -> Option<(String, u16)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -20,7 +20,7 @@ pub fn parse(text: &str, default: u16) -> Option<(String, u16)> {
     (!host.is_empty() && host.chars().all(allowed)).then(|| (host.to_owned(), port))
 }
 
-/// A host and port as they stand in a URL.
+/// The host and port, as in a URL.
 pub fn authority(host: &str, port: u16) -> String {
     match host.contains(':') {
         true => format!("[{host}]:{port}"),

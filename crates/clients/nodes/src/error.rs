@@ -1,4 +1,4 @@
-//! Why a request came to nothing.
+//! Why a request failed.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use report::{errno_text, errno_text_in};
 
 /// Why a client got no answer from its store.
 ///
-/// The text is complete, so that [`source`](std::error::Error::source) has nothing left to add. No
-/// text holds a value.
+/// The text contains the causes, so [`source`](std::error::Error::source) is empty. No text
+/// contains a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,7 +20,7 @@ pub enum Error {
         operation: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 
@@ -33,7 +33,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// What is given as a token cannot be one.
+    /// The token contains bytes that are not allowed in an HTTP header.
     #[error("the token holds bytes that no HTTP header may hold")]
     Token,
 
@@ -42,67 +42,67 @@ pub enum Error {
     Unreachable {
         /// The kind of store.
         store: &'static str,
-        /// Each node that was asked, and what came of it.
+        /// Each node that was asked, with the reason why it did not answer.
         attempts: Vec<Attempt>,
     },
 
-    /// A node answered, and the answer is no.
+    /// A node answered with a refusal.
     #[error("{store} at {node} refused: {reason}")]
     Refused {
         /// The kind of store.
         store: &'static str,
-        /// The node that said so.
+        /// The node.
         node: String,
-        /// In its words, with what can be done about it where that is known.
+        /// The node's explanation, with advice where a remedy is known.
         reason: Cause,
     },
 }
 
 impl Error {
-    /// A file that cannot be read.
+    /// An error about a file that cannot be read.
     pub fn file(operation: &'static str, path: &Path, cause: io::Error) -> Self {
         Error::File { operation, path: path.to_owned(), cause }
     }
 
-    /// A certificate or key that cannot be used.
+    /// An error about a certificate or key that cannot be used.
     pub fn tls(path: &Path, reason: impl ToString) -> Self {
         Error::Tls { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    /// Whether the same request may succeed later although nobody corrects anything.
+    /// Whether the same request may succeed later, without a change of configuration.
     pub fn is_transient(&self) -> bool {
         matches!(self, Error::File { .. } | Error::Unreachable { .. })
     }
 
-    /// Whether the store answered, and would not do what was asked for. It may well do something
-    /// else: of several keys one may be forbidden and the others not.
+    /// Whether a node refused. It may still grant other requests: access may be denied to one key
+    /// and not to others.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Error::Refused { .. })
     }
 
-    /// Whether a node would have answered if this machine had fewer connections to it.
+    /// Whether a node refused because of too many connections from this machine.
     pub fn is_too_many_connections(&self) -> bool {
         let Error::Unreachable { attempts, .. } = self else { return false };
         attempts.iter().any(|attempt| attempt.cause.kind == CauseKind::TooManyConnections)
     }
 }
 
-/// A node that was asked in vain.
+/// A node that was asked and did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Its address.
+    /// The address of the node.
     pub node: String,
-    /// What came of it.
+    /// The reason.
     pub cause: Cause,
 }
 
-/// Why one node gave no answer, or said no.
+/// Why one node did not answer, or refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     kind: CauseKind,
     text: String,
     advice: Option<&'static str>,
-    /// What to do about it if the connection had TLS.
+    /// The advice for the case that the connection used TLS.
     tls_advice: Option<&'static str>,
 }
 
@@ -110,60 +110,60 @@ pub struct Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CauseKind {
-    /// Nothing special.
+    /// No special meaning.
     Other,
     /// The node takes no more connections or requests from this machine.
     TooManyConnections,
-    /// The node does not accept who asks.
+    /// The node does not accept the credentials.
     Credentials,
 }
 
 impl Cause {
-    /// A cause in these words.
+    /// A cause with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Cause { kind: CauseKind::Other, text: text.into(), advice: None, tls_advice: None }
     }
 
-    /// The words of `message` and of the errors below it: the useful words are often only in the
-    /// cause of a cause.
+    /// A cause with `message` and the texts of all errors below it: often only the innermost error
+    /// is useful.
     pub fn chain(message: &str, source: Option<&(dyn std::error::Error + 'static)>) -> Self {
         Cause::new(chain(message, source))
     }
 
-    /// The same cause, with this meaning for the next request.
+    /// The same cause, of another kind.
     #[must_use]
     pub fn of_kind(mut self, kind: CauseKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// The same cause, with what to do about it, if that is known.
+    /// The same cause with advice, if there is some.
     #[must_use]
     pub fn advised(mut self, advice: Option<&'static str>) -> Self {
         self.advice = self.advice.or(advice);
         self
     }
 
-    /// The same cause, with what to do about it if the connection had TLS.
+    /// The same cause with advice for the case that the connection used TLS.
     #[must_use]
     pub fn advised_over_tls(mut self, advice: Option<&'static str>) -> Self {
         self.tls_advice = advice;
         self
     }
 
-    /// The same cause, of a connection with TLS.
+    /// The same cause, of a connection that used TLS: advice for TLS becomes a part of the text.
     #[must_use]
     pub fn over_tls(mut self) -> Self {
         self.advice = self.advice.or(self.tls_advice);
         self
     }
 
-    /// What the cause means for the next request.
+    /// The kind of the cause.
     pub fn kind(&self) -> CauseKind {
         self.kind
     }
 
-    /// Whether there are no words.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
@@ -178,7 +178,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What people see for nodes that did not answer.
+/// The text for nodes that did not answer.
 fn list(attempts: &[Attempt]) -> String {
     if attempts.is_empty() {
         return "no node is given".to_owned();
@@ -188,7 +188,7 @@ fn list(attempts: &[Attempt]) -> String {
 }
 
 fn chain(message: &str, source: Option<&(dyn std::error::Error + 'static)>) -> String {
-    /// These words say only that something below them failed.
+    /// Texts that say only that an inner error happened.
     const EMPTY: [&str; 3] = ["transport error", "client error (", "tcp connect error"];
     let mut parts = Vec::new();
     if !message.is_empty() {
@@ -198,7 +198,7 @@ fn chain(message: &str, source: Option<&(dyn std::error::Error + 'static)>) -> S
     while let Some(cause) = next {
         let text = errno_text_in(&cause.to_string());
         if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
-            // A cause that repeats what it caused stands for both.
+            // A text that contains the text of its own cause stands for both.
             parts.retain(|part| !text.contains(part.as_str()));
             parts.push(text);
         }

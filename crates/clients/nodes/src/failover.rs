@@ -1,7 +1,7 @@
-//! Which of several nodes is asked.
+//! Chooses the node that is asked.
 //!
-//! One node is asked as long as it answers. If it does not, the others are, each once, before an
-//! error is given; the one that answers is asked from then on.
+//! One node is asked as long as it answers. If it does not, each of the other nodes is asked once
+//! before the request fails. The node that answers is asked from then on.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,23 +14,23 @@ use crate::{Attempt, Cause, Error};
 #[derive(Debug)]
 pub struct Failover {
     store: &'static str,
-    /// The addresses, for messages.
+    /// The addresses of the nodes.
     nodes: Vec<String>,
-    /// Which one is asked.
+    /// The number of the current node.
     current: AtomicUsize,
 }
 
 /// Why a node gave no answer.
 #[derive(Debug)]
 pub enum NodeError {
-    /// It could not be asked, or could not answer now: another node may.
+    /// The node was not reached, or cannot answer now. Another node may answer.
     Unreachable(Cause),
-    /// No node would answer otherwise.
+    /// Every other node would fail in the same way.
     Final(Error),
 }
 
 impl Failover {
-    /// Nodes of a kind of store, of which the first is asked first.
+    /// The nodes of a store of this kind. The first node is asked first.
     pub fn new(store: &'static str, nodes: Vec<String>) -> Self {
         Failover { store, nodes, current: AtomicUsize::new(0) }
     }
@@ -40,17 +40,18 @@ impl Failover {
         self.nodes.get(node).map_or("", String::as_str)
     }
 
-    /// The node that is asked first; `None` if there are none.
+    /// The number of the node that is asked first; `None` if there are no nodes.
     pub fn current(&self) -> Option<usize> {
         let current = self.current.load(Ordering::Relaxed);
         (current < self.nodes.len()).then_some(current)
     }
 
-    /// Puts a question to one node after the other until one answers; says which did.
+    /// Sends a request to one node after the other until a node answers. Returns the node's number
+    /// with its answer.
     ///
     /// # Errors
     ///
-    /// No node answers, or one says no.
+    /// No node answers, or a node refuses.
     pub async fn ask<Q, A, T>(&self, question: Q) -> Result<(usize, T), Error>
     where
         Q: Fn(usize) -> A,
@@ -78,8 +79,8 @@ impl Failover {
         Err(Error::Unreachable { store: self.store, attempts })
     }
 
-    /// Asks the node behind `node` first from now on, if `node` is the one that is asked now:
-    /// somebody else may have found another already.
+    /// Makes the node after `node` the current one, if `node` still is: another task may have
+    /// changed it already.
     pub fn leave(&self, node: usize) {
         let next = (node + 1) % self.nodes.len().max(1);
         let relaxed = Ordering::Relaxed;

@@ -1,9 +1,9 @@
 //! The nodes of a store: how their addresses are written, which node is asked, and why no node
 //! answered.
 //!
-//! A client of a store makes one [`Failover`] of its nodes and asks through it. [`address`] reads
-//! what people write for a node. [`Error`] says why a request came to nothing, for every store in
-//! the same words; what a caller decides by is a kind or a variant, never the text.
+//! A client of a store makes a [`Failover`] from its nodes and sends all requests through it.
+//! [`address`] parses the addresses. [`Error`] says why a request failed, with the same words for
+//! every store. Callers decide by its variant or by a cause's kind, and never by the text.
 
 pub mod address;
 mod error;

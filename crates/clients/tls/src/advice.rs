@@ -1,11 +1,11 @@
-//! What to do about a failed connection, by the types of the errors that it failed with.
+//! Advice about failed connections, chosen by the types of their errors.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
-/// What to do about an error, if one of its causes is known to have one remedy.
+/// The advice for an error, if one of its causes has a known remedy.
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     find(error, &|cause| {
         if let Some(cause) = cause.downcast_ref::<io::Error>() {
@@ -40,9 +40,9 @@ fn of_certificate(error: &CertificateError) -> Option<&'static str> {
     }
 }
 
-/// What is likely behind a connection over TLS that the other side ended. In TLS 1.3 a server
-/// refuses a client's certificate after the client takes the connection for made, and how that
-/// looks is a matter of chance.
+/// The advice for a TLS connection that the other side closed. In TLS 1.3 a server refuses a
+/// client's certificate after the client's handshake has ended. The client then sees one of several
+/// errors, depending on timing.
 pub fn hung_up(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let advice = Some("perhaps it wants another client certificate, or no TLS");
     find(error, &|cause| {
@@ -71,7 +71,7 @@ pub fn hung_up(error: &(dyn Error + 'static)) -> Option<&'static str> {
     })
 }
 
-/// Asks each error of a chain, the outermost first.
+/// Searches a chain of errors for advice, from the outermost error inwards.
 fn find(
     error: &(dyn Error + 'static),
     ask: &dyn Fn(&(dyn Error + 'static)) -> Option<&'static str>,
@@ -81,7 +81,7 @@ fn find(
         if let Some(found) = ask(cause) {
             return Some(found);
         }
-        // The source of such an error is what is below the error that it holds.
+        // The `source` of such an error skips the error that it wraps.
         let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if let Some(found) = held.and_then(|held| find(held, ask)) {
             return Some(found);

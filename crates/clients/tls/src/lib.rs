@@ -1,8 +1,8 @@
-//! What a client trusts and how it says who it is: one TLS configuration for all clients.
+//! One TLS configuration for the clients of all stores: trusted CAs and the client's certificate.
 //!
-//! [`Options`] names files. They are read each time a configuration is made, so a client that makes
-//! one for each connection uses replaced certificates from its next connection on. [`advice()`] and
-//! [`hung_up`] say what to do about a connection that failed.
+//! [`Options`] names files, which are read whenever a configuration is made. A client that makes a
+//! configuration for each connection uses replaced certificates from its next connection on.
+//! [`advice()`] and [`hung_up`] explain connections that failed.
 
 mod advice;
 mod options;

@@ -1,4 +1,4 @@
-//! What a TLS connection trusts and presents.
+//! The options of a TLS connection, and the configuration that they give.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,47 +16,49 @@ use rustls::{
 
 use nodes::Error;
 
-/// What TLS connections trust and present.
+/// What a TLS connection trusts, and what it presents to the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// A file of the CA certificates to trust, in PEM. Without it the system's are trusted (those
-    /// that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, if they are set), and Mozilla's on a system
-    /// without any.
+    /// A PEM file of the CA certificates to trust. Without it the system's certificates are trusted
+    /// (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), and Mozilla's if the system has
+    /// none.
     pub ca: Option<PathBuf>,
-    /// A file of the client's certificate, and of those between it and its CA, in PEM. It counts
-    /// only together with `key`, as in confd.
+    /// A PEM file of the client's certificate and its intermediate certificates. As in confd, it is
+    /// used only together with `key`.
     pub certificate: Option<PathBuf>,
-    /// A file of the client certificate's private key, in PEM.
+    /// A PEM file of the client's private key.
     pub key: Option<PathBuf>,
-    /// The name that the server's certificate has to be for, where it is not the name or address
-    /// that the server is reached by.
+    /// The name that the server's certificate must be valid for; `None` for the host of the
+    /// address.
     pub server_name: Option<String>,
-    /// Accept any server certificate. Whoever can get between can then read and change everything.
+    /// Accept any server certificate. Anybody on the network path can then read and change
+    /// everything.
     pub insecure: bool,
 }
 
 impl Options {
-    /// Whether anything here asks for TLS where an address leaves it open. `insecure` does not: it
-    /// says how to do it, not that it should be done.
+    /// Whether these options ask for TLS where an address leaves it open. `insecure` does not
+    /// count: it says how to use TLS, not whether.
     pub fn ask_for_tls(&self) -> bool {
         self.ca.is_some() || self.identity().is_some()
     }
 
-    /// A configuration for a client that speaks no TLS and yet has to be given one: it trusts nobody.
+    /// A configuration for a client that does not use TLS, but needs a configuration. It trusts no
+    /// server.
     ///
     /// # Errors
     ///
-    /// There is no provider of cryptography; this does not happen.
+    /// There is no cryptography provider, which does not happen.
     pub fn none() -> Result<ClientConfig, Error> {
         let builder = builder(&Arc::new(ring::default_provider()))?;
         Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
     }
 
-    /// Reads the files. `protocol` is what is spoken over TLS, as ALPN names it.
+    /// Reads the files and makes a configuration. `protocol` is the name for ALPN.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or holds no certificate or key.
+    /// A file cannot be read, or contains no certificate or key.
     pub fn client_config(&self, protocol: &[u8]) -> Result<ClientConfig, Error> {
         let provider = Arc::new(ring::default_provider());
         let builder = builder(&provider)?;
@@ -81,7 +83,7 @@ impl Options {
         Ok(config)
     }
 
-    /// The files that a configuration is made of.
+    /// The paths of all files that the configuration is made from.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         [&self.ca, &self.certificate, &self.key].into_iter().flatten().map(PathBuf::as_path)
     }
@@ -98,7 +100,7 @@ impl Options {
             }
             return Ok(roots);
         }
-        // A certificate of the system's that cannot be used leaves the others.
+        // The unusable certificates of the system are skipped, the others are trusted.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -119,7 +121,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|cause| Error::file("open", path, cause))
 }
 
-/// The certificates in a file, at least one.
+/// The certificates in a file; an error if there are none.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let pem = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -132,16 +134,16 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     PrivateKeyDer::from_pem_slice(&read(path)?)
-        // What the parser says could show a part of the key.
+        // The parser's message could contain a part of the key.
         .map_err(|_| Error::tls(path, "no private key in PEM is in it"))
 }
 
-/// Takes certificates that rustls alone would not: all, or those for another name than the one that
-/// the server is reached by. It always checks that the server has the certificate's key.
+/// Accepts certificates that rustls alone would not: any certificate, or a certificate for a name
+/// other than the server's address. It always checks that the server has the certificate's key.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
-    /// The name that counts, and who checks it; without one every certificate does.
+    /// The expected name, and the verifier for it. `None` accepts every certificate.
     expected: Option<(ServerName<'static>, Arc<WebPkiServerVerifier>)>,
 }
 
@@ -211,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_reads_as_in_confd() {
+    fn a_missing_file_is_reported_as_in_confd() {
         let error = options(Path::new("/nope")).client_config(b"h2").unwrap_err();
         assert_eq!(error.to_string(), "open /nope: no such file or directory");
     }
 
     #[test]
-    fn a_file_without_certificates_is_refused_and_not_passed_over() {
+    fn a_file_without_certificates_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "no PEM").unwrap();
         let error = options(file.path()).client_config(b"h2").unwrap_err();
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_without_its_key_counts_as_none() {
+    fn a_certificate_without_its_key_is_not_used() {
         let mut options =
             Options { certificate: Some("/nope".into()), insecure: true, ..Options::default() };
         assert!(!options.ask_for_tls());
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_roots_without_any_option() {
+    fn without_options_the_roots_of_the_system_are_trusted() {
         assert!(!Options::default().roots().unwrap().is_empty());
     }
 }
