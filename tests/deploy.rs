@@ -34,7 +34,7 @@ fn outdated(commands: &str) -> Sandbox {
     sandbox
 }
 
-/// Whether a name is that of a staged file for `of`: a dot, the name and up to ten digits.
+/// Whether a name is that of a stage file for `of`: a dot, the name and up to ten digits.
 fn is_stage_name(name: &str, of: &str) -> bool {
     let digits = name.strip_prefix('.').and_then(|name| name.strip_prefix(of));
     digits.is_some_and(|digits| {

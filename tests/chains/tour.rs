@@ -20,7 +20,7 @@ fn ports() -> u16 {
     }
 }
 
-/// A text in which each number is a `0`: times, processes, the names of staged files.
+/// A text in which each number is a `0`: times, processes, the names of stage files.
 fn shape(text: &str) -> String {
     let mut shape = String::new();
     for c in text.chars() {

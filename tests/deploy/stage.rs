@@ -1,4 +1,4 @@
-//! The staged file: its place, who can read it, and what a check command sees of it.
+//! The stage file: its place, who can read it, and what a check command sees of it.
 
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
 

@@ -5,7 +5,7 @@ use crate::support::{Ended, Sandbox};
 
 const COMMANDS: &str = "check_cmd = 'echo check >> ran'\nreload_cmd = 'echo reload >> ran'";
 
-/// The staged file that the log says was kept, as a path below the sandbox.
+/// The stage file that the log says was kept, as a path below the sandbox.
 fn kept(sandbox: &Sandbox, ended: &Ended) -> String {
     let log = ended.log();
     let start = format!("INFO Keeping staged file: {}/", sandbox.root().display());

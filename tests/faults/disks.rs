@@ -44,7 +44,7 @@ fn a_full_disk_keeps_the_old_file() {
 #[test]
 fn a_full_disk_under_a_mounted_file_puts_the_old_content_back() {
     let sandbox = outdated(&[b'x'; 1_000_000]);
-    // The disk has room for the staged file, but not for the mounted one.
+    // The disk has room for the stage file, but not for the mounted one.
     let script = on_a_small_disk(
         "mkdir roomy; mount -t tmpfs tmpfs roomy; touch roomy/app; mount --bind out/app roomy/app
          \"$@\" || code=$?; ls -A roomy > left",

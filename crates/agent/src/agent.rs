@@ -1,4 +1,4 @@
-//! The agent and its drivers: once, every interval, or following the source.
+//! The agent, and its three drivers: onetime, interval and watch mode.
 
 use std::{cell::Cell, future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     watch::{Assign, Followed, Watching},
 };
 
-/// Keeps files true to a source.
+/// Keeps the destinations in sync with a source.
 pub struct Agent {
     settings: Settings,
     source: Arc<dyn Source>,
@@ -31,7 +31,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent that reads keys from `source`; template functions ask `host` for the rest.
+    /// An agent that reads keys from `source`. Template functions that ask the machine use `host`.
     pub fn new(settings: Settings, source: Box<dyn Source>, host: Arc<dyn Host>) -> Self {
         Self {
             settings,
@@ -43,26 +43,26 @@ impl Agent {
         }
     }
 
-    /// Reads the states of the resources, from any thread, whatever the agent is doing.
+    /// A handle that reads the states of the resources, from any thread and at any time.
     pub fn handle(&self) -> Handle {
         Handle::new(Arc::clone(&self.board))
     }
 
-    /// The readers of all events of a run.
+    /// The readers of the events of a run.
     fn readers(&self, style: Style, more: Option<Arc<dyn Reader>>) -> Readers {
         let log: Arc<dyn Reader> = Arc::new(Log::new(style));
         let board: Arc<dyn Reader> = Arc::clone(&self.board) as _;
         Readers::new([log, board].into_iter().chain(more))
     }
 
-    /// One pass over all resources.
+    /// Makes one pass over all resources.
     ///
-    /// Dropping the future stops it: running commands are killed, staged files removed, and
-    /// each destination is the old file or the new one.
+    /// Dropping the future stops the pass: running commands are killed and stage files are removed.
+    /// Each destination is the old file or the new one.
     ///
-    /// # Errors
-    /// Something failed; every resource had its turn. A reload that an earlier run owes is tried
-    /// again, and is no error of this run if it fails again.
+    /// # Errors A resource failed. The other resources got their passes all the same. A reload that
+    /// is pending from an earlier run is tried again, and is not an error of this run if it fails
+    /// again.
     pub async fn onetime(&mut self) -> Result<(), Failed> {
         let tally = Arc::new(Tally::default());
         let readers = self.readers(Style::Onetime, Some(Arc::clone(&tally) as _));
@@ -72,10 +72,11 @@ impl Agent {
         tally.result()
     }
 
-    /// A pass, an interval of rest, and so on, until the order to stop.
+    /// Makes a pass over all resources, waits for the interval, and repeats until the order to
+    /// stop.
     ///
-    /// A resource that fails is tried again at the next pass; one that hangs holds up no other. A new
-    /// configuration counts from the next pass on, which begins at once.
+    /// A resource that failed is tried again in the next pass. A resource that hangs does not block
+    /// the others. A new configuration starts the next pass at once.
     pub async fn interval(
         &mut self,
         mut schedule: Schedule,
@@ -139,11 +140,11 @@ impl Agent {
         }
     }
 
-    /// Follows the source: a resource gets a pass whenever a value that it asks for has changed, or
-    /// its files are not as its last pass left them, until the order to stop. The first pass is at
-    /// once, or as soon as the source answers.
+    /// Follows the source and the files until the order to stop. A resource gets its first pass as
+    /// soon as the source answers. It gets another pass whenever a value that it asks for has
+    /// changed, or when one of its files differs from the state that its last pass left.
     ///
-    /// Resources that come and go are followed too, also if there are none at first.
+    /// New and removed resource files are followed too, also when there are no resources at first.
     pub async fn watch(
         &mut self,
         mut schedule: Schedule,
@@ -160,7 +161,7 @@ impl Agent {
         let mut watching = Watching::new(Arc::clone(&self.host), readers.clone(), &self.settings);
         watching.configure(&self.settings, &schedule, true);
         watching.assign(loaded, Assign::All, &self.source, &schedule);
-        // Whether the source was replaced and is not used yet.
+        // Whether the source was replaced and has not been used yet.
         let mut source_is_new = false;
         loop {
             let (say, which) = tokio::select! {
@@ -212,7 +213,7 @@ impl Agent {
         self.loading.load(confdir, prefix, say, reader)
     }
 
-    /// Loads all resources and gives each a pass.
+    /// Loads all resources and makes a pass over them.
     async fn pass(&mut self, ordered: &mut Ordered, pipeline: &Arc<Pipeline>, readers: &Readers) {
         let Ok(loaded) = self.load(Say::All, readers) else { return };
         let Loaded { resources, broken, .. } = loaded;
@@ -234,7 +235,8 @@ impl Agent {
     }
 }
 
-/// The later of two configurations that came in; a later one without news keeps what came before.
+/// Merges two configurations that arrived one after the other. `None` means "read again without a
+/// new configuration", and does not discard an earlier configuration.
 fn newer(before: Option<Configuration>, after: Option<Configuration>) -> Option<Configuration> {
     match (before, after) {
         (Some(before), Some(after)) => {
@@ -244,7 +246,7 @@ fn newer(before: Option<Configuration>, after: Option<Configuration>) -> Option<
     }
 }
 
-/// Lets `work` end, unless it takes longer than `limit` or a second order to stop comes.
+/// Waits until `work` ends, until `limit` is over, or until a second order to stop arrives.
 async fn end(work: impl Future, limit: Duration, orders: &mut mpsc::Receiver<Order>) -> Ended {
     let second = async {
         loop {

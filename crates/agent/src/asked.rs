@@ -1,4 +1,5 @@
-//! Whether a template asked the world for anything, so that its file may have to change although no
+//! Detects that a template asked the machine for something (clock, DNS, environment). Its answer
+//! may change without a change of keys.
 //! key has changed.
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use world::{Host, Service, time::Time};
 
-/// Asks another host, and remembers whether anything was asked at all.
+/// A host that passes on every question and records whether there was any.
 pub(crate) struct Asked {
     host: Arc<dyn Host>,
     was_asked: AtomicBool,

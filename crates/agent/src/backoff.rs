@@ -1,11 +1,11 @@
-//! How long to wait before something that failed is tried again.
+//! The growing delays between retries.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-/// Delays that double from the first to the last. Each is shortened at random, so that many
-/// processes that failed together do not come back together.
+/// Delays that double from the first to the last. Jitter shortens each delay, so that failures of
+/// the same moment are not retried at the same moment.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     plan: ExponentialBuilder,
@@ -25,13 +25,13 @@ impl Backoff {
         Self { plan, delays: plan.build() }
     }
 
-    /// How long to wait now: a random time between half of the current delay and all of it.
+    /// The delay of the next retry: a random time between half of the current delay and all of it.
     pub(crate) fn delay(&mut self) -> Duration {
         // A plan without a number of times never ends.
         self.delays.next().unwrap_or_default()
     }
 
-    /// The attempt succeeded: the next delay is the first one again.
+    /// Starts again with the first delay, after a success.
     pub(crate) fn reset(&mut self) {
         self.delays = self.plan.build();
     }

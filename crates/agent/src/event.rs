@@ -1,8 +1,8 @@
-//! What happens to resources, as data.
+//! The events of a run, as data.
 //!
-//! The pipeline and the drivers say what they do by [`Event`]s and log nothing themselves. The log,
-//! the status, the result of a onetime run are [`Reader`]s of these events. Whatever comes later
-//! (metrics, history, a control socket) reads them too, and sees the same things in the same order.
+//! The pipeline and the drivers report everything as [`Event`]s and log nothing themselves. The
+//! log, the status and the result of a onetime run are [`Reader`]s of these events. Future readers
+//! (metrics, history, a control socket) get the same events in the same order.
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,113 +12,113 @@ use deploy::{Level, Outcome};
 
 use crate::{failure::Failure, resource::Resource};
 
-/// Something that happened.
+/// An event of a run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A driver begins to read the keys of all resources.
+    /// A driver starts to read the keys of all resources.
     Reading,
-    /// These resources are looked after from now on, and no others.
+    /// From now on the agent processes exactly these resources.
     Assigned(Vec<Arc<Resource>>),
-    /// A file in `conf.d` is no resource.
+    /// A file in `conf.d` is not a valid resource file.
     NotLoaded {
-        /// The name that the resource would have.
+        /// The name of the resource.
         name: String,
-        /// What is wrong with it.
+        /// The problem of the file.
         problem: Problem,
     },
-    /// A resource gets a pass as soon as it may.
+    /// A resource will get a pass as soon as possible.
     Woken {
         /// The resource.
         resource: Arc<Resource>,
-        /// Why.
+        /// The reason.
         wake: Wake,
     },
-    /// A pass of a resource does or finds something.
+    /// A step of a pass.
     Step {
         /// The resource.
         resource: Arc<Resource>,
-        /// What it does or finds.
+        /// The step.
         step: Step<'a>,
     },
-    /// A pass of a resource succeeded: its file is in place and its reload is done.
+    /// A pass succeeded: the destination is in sync and the reload, if any, has succeeded.
     Done {
         /// The resource.
         resource: Arc<Resource>,
-        /// What the pass changed.
+        /// The result of the pass.
         outcome: Outcome,
-        /// The revision of the keys, as the source counts; 0 where the source has none.
+        /// The revision of the keys; 0 if the source has no revisions.
         revision: u64,
-        /// How long the pass took.
+        /// The duration of the pass.
         took: Duration,
     },
-    /// A pass of a resource failed.
+    /// A pass failed.
     Failed {
         /// The resource.
         resource: Arc<Resource>,
-        /// Why.
+        /// The reason.
         failure: Arc<Failure>,
-        /// After how long it is tried again, if nothing else wakes the resource before.
+        /// The time until the next try, unless a wake comes earlier.
         retry: Option<Duration>,
     },
-    /// A run does or finds something that concerns no single resource.
+    /// A step that belongs to no single resource.
     RunStep {
-        /// What it does or finds.
+        /// The step.
         step: Step<'a>,
     },
-    /// Something failed that concerns a whole run or pass and no single resource.
+    /// A failure that belongs to the whole run or pass, and to no single resource.
     RunFailed {
-        /// What failed.
+        /// The failure.
         failure: Arc<Failure>,
     },
-    /// The source gave no keys to these resources. They are as they were.
+    /// The source gave no keys to these resources. Their files stay as they are.
     SourceFailed {
         /// The resources that wait for keys.
         resources: Vec<Arc<Resource>>,
-        /// Why.
+        /// The reason.
         failure: Arc<Failure>,
     },
     /// The source answers again after a failure.
     SourceRecovered,
-    /// A pass over all resources ended, after every resource had its turn.
+    /// A pass over all resources ended.
     PassEnded {
-        /// How many resources there are, those that could not be loaded included.
+        /// The number of resources, including those that could not be loaded.
         resources: usize,
-        /// The names of those that failed, in order.
+        /// The names of the failed resources, in processing order.
         failed: Vec<String>,
     },
 }
 
-/// Why a resource gets a pass.
+/// The reason for a pass of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wake {
     /// The run begins, or the resource is new.
     Start,
-    /// The interval of interval mode, or of a source that has to be polled, is over.
+    /// The interval of interval mode, or of a source that must be polled, has ended.
     Interval,
     /// Keys that the resource asks for have changed.
     Keys {
-        /// The keys, as the source spells them; empty if only a comparison of all values found
-        /// the change.
+        /// The keys, as the source spells them. Empty if the change was found by comparing all
+        /// values.
         changed: Vec<Bytes>,
         /// The revision of the new state.
         revision: u64,
     },
-    /// The pass before failed.
+    /// The previous pass failed.
     Retry,
-    /// The configuration was read again, or the resource's file has changed.
+    /// The configuration was read again, or the resource file has changed.
     Configuration,
     /// The template, or a file that the template includes, has changed.
     Template,
-    /// The destination is not as the last pass left it.
+    /// The destination differs from what the last pass left.
     Destination,
-    /// Everything is compared once in a while, so that nothing depends on events.
+    /// A regular full look, in case an event was missed.
     Reconcile,
 }
 
 impl Wake {
-    /// The reason of one pass that serves both wakes.
+    /// The reason of a pass that serves both wakes.
     pub(crate) fn and(self, later: Wake) -> Wake {
         match (self, later) {
             (Wake::Keys { mut changed, .. }, Wake::Keys { changed: more, revision }) => {
@@ -136,40 +136,40 @@ impl Wake {
     }
 }
 
-/// One thing that a pass does or finds.
+/// One step of a pass.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Step<'a> {
-    /// The template's file is looked at.
+    /// The template's file is about to be examined.
     UsingTemplate(PathBuf),
-    /// The template is compiled.
+    /// The template is about to be compiled.
     Compiling(PathBuf),
-    /// The template cannot be compiled any more; the version compiled before stays in use.
+    /// The new version of the template cannot be compiled; the previous version stays in use.
     TemplateStays {
-        /// Its file.
+        /// The file of the template.
         src: PathBuf,
-        /// What is wrong with the new version.
+        /// The problem of the new version.
         problem: Problem,
     },
-    /// What the keys of the template are relative to.
+    /// The prefix of the keys.
     Prefix(String),
-    /// The names of the keys that the template sees. Values may be secrets.
+    /// The names of the keys that the template sees. The values may be secrets and are not shown.
     Keys(String),
-    /// A function of the template warns, such as about a name that cannot be resolved.
+    /// A warning of a template function, such as a name that cannot be resolved.
     TemplateWarns(String),
-    /// The destination is restored later, as somebody else changes it again and again.
+    /// The destination will be restored later, because another program changes it again and again.
     RestoringLater {
         /// The destination.
         dest: PathBuf,
-        /// How much later.
+        /// The delay.
         delay: Duration,
     },
-    /// What `deploy` does or finds.
+    /// A step of the transaction.
     Deploy(&'a deploy::Step<'a>),
 }
 
 impl Step<'_> {
-    /// How important the step is to a person.
+    /// The level at which the log shows the step.
     pub fn level(&self) -> Level {
         match self {
             Step::UsingTemplate(_) | Step::Compiling(_) | Step::Prefix(_) | Step::Keys(_) => {
@@ -183,7 +183,7 @@ impl Step<'_> {
     }
 }
 
-/// In confd's words, where confd has them.
+/// The text of the log line: confd's words, where confd has them.
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -206,19 +206,19 @@ impl fmt::Display for Step<'_> {
     }
 }
 
-/// Somebody who makes something of events: lines of a log, a status, figures.
+/// A consumer of events, such as the log or the status.
 pub trait Reader: Send + Sync {
-    /// Takes an event. It is called on whatever thread the event happens, in the order of the events
-    /// of one resource, and must neither wait nor fail.
+    /// Receives an event. It is called on the thread where the event happens, in the order of the
+    /// events of one resource. It must not block or fail.
     fn read(&self, event: &Event<'_>);
 }
 
-/// All readers of a run; a copy is cheap.
+/// All readers of a run. A clone is cheap.
 #[derive(Clone)]
 pub(crate) struct Readers(Arc<[Arc<dyn Reader>]>);
 
 impl Readers {
-    /// The readers get each event in this order.
+    /// Passes each event to the readers in this order.
     pub(crate) fn new(readers: impl IntoIterator<Item = Arc<dyn Reader>>) -> Self {
         Readers(readers.into_iter().collect())
     }
@@ -232,7 +232,7 @@ impl Reader for Readers {
     }
 }
 
-/// Makes events of what `deploy` does for no single resource.
+/// Turns steps of `deploy` that belong to no single resource into events.
 pub(crate) struct RunSteps<'a>(pub(crate) &'a Readers);
 
 impl deploy::Observer for RunSteps<'_> {
@@ -241,10 +241,10 @@ impl deploy::Observer for RunSteps<'_> {
     }
 }
 
-/// Takes the steps of the first half of a pass.
+/// Receives the steps of the first half of a pass.
 pub(crate) type Say<'a> = dyn Fn(Step<'static>) + 'a;
 
-/// Makes events of the steps of a pass of `resource`, at once.
+/// Turns the steps of a pass of `resource` into events, immediately.
 pub(crate) fn say(reader: &dyn Reader, resource: &Arc<Resource>) -> impl Fn(Step<'static>) {
     move |step| reader.read(&Event::Step { resource: Arc::clone(resource), step })
 }

@@ -1,4 +1,4 @@
-//! Why a resource's pass failed, with its kind and its cause kept to the edge.
+//! Why a pass of a resource failed: a kind, a text and the cause.
 
 use std::{fmt, sync::Arc};
 
@@ -6,10 +6,10 @@ use config::Problem;
 use report::Excerpt;
 use source::Error as SourceError;
 
-/// Why a resource has no pass, or its pass failed.
+/// Why a resource cannot be loaded, or why its pass failed.
 ///
-/// The text is complete and in Go confd's words where Go confd has them; no cause is repeated behind
-/// it. Decisions are made by [`kind`](Failure::kind), never by the text.
+/// The text is complete, and has Go confd's words where Go confd has them; so the cause is not
+/// repeated as a `source()`. Callers decide by [`kind`](Failure::kind), and never by the text.
 #[derive(Clone, Debug)]
 pub struct Failure(Arc<Cause>);
 
@@ -24,29 +24,29 @@ enum Cause {
     Panic(String),
 }
 
-/// What a failure is about.
+/// The part of a pass that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The source does not answer, or not now.
+    /// The source does not answer, or cannot answer now.
     Source,
-    /// The source answers, and refuses the keys of this resource.
+    /// The source refuses to show the keys of this resource.
     Refused,
-    /// The resource's file cannot be used.
+    /// The resource file cannot be used.
     Load,
-    /// The template's file is missing, or is no template.
+    /// The template is missing or malformed.
     Template,
-    /// The template stopped: a key is missing, a function failed.
+    /// The execution of the template failed: a key is missing, or a function failed.
     Render,
-    /// The file could not be staged or put in place.
+    /// The file could not be staged or committed.
     Write,
-    /// The check command refused the staged file.
+    /// The check command failed.
     Check,
-    /// The file is in place, and its reload command failed.
+    /// The file was committed, but its reload command failed.
     Reload,
-    /// The file is as it should be, and a reload that an earlier run owes failed again.
-    OwedReload,
-    /// A thread of ours ended early, which is a fault of ours.
+    /// The file is in sync, but the pending reload of an earlier run failed again.
+    PendingReload,
+    /// A thread of this program panicked, which is a bug.
     Panic,
 }
 
@@ -55,27 +55,27 @@ impl Failure {
         Failure(Arc::new(cause))
     }
 
-    /// The keys of this resource may not be read.
+    /// The source refuses to show the keys of this resource.
     pub(crate) fn refused(text: String) -> Self {
         Failure::new(Cause::Refused(text))
     }
 
-    /// A file in `conf.d` is no resource.
+    /// A file in `conf.d` is not a valid resource file.
     pub(crate) fn load(problem: Problem) -> Self {
         Failure::new(Cause::Load(problem))
     }
 
-    /// The template cannot be had.
+    /// The template is missing or malformed.
     pub(crate) fn template(problem: Problem) -> Self {
         Failure::new(Cause::Template(problem))
     }
 
-    /// Work that ran on a thread of its own ended early.
+    /// A thread of this program panicked.
     pub(crate) fn panic(what: fmt::Arguments<'_>, panic: &tokio::task::JoinError) -> Self {
         Failure::new(Cause::Panic(format!("{what} ended early: {panic}")))
     }
 
-    /// What it is about.
+    /// The kind of the failure.
     pub fn kind(&self) -> Kind {
         match &*self.0 {
             Cause::Source(_) => Kind::Source,
@@ -85,15 +85,15 @@ impl Failure {
             Cause::Render(_) => Kind::Render,
             Cause::Deploy(error) => match error {
                 deploy::Error::Check(_) => Kind::Check,
-                deploy::Error::Reload { owed: false, .. } => Kind::Reload,
-                deploy::Error::Reload { owed: true, .. } => Kind::OwedReload,
+                deploy::Error::Reload { pending: false, .. } => Kind::Reload,
+                deploy::Error::Reload { pending: true, .. } => Kind::PendingReload,
                 _ => Kind::Write,
             },
             Cause::Panic(_) => Kind::Panic,
         }
     }
 
-    /// The place in a template or a resource file that it is about; empty if there is none.
+    /// The lines of the template or resource file that caused the failure; empty if there are none.
     pub fn excerpt(&self) -> Option<&Excerpt> {
         match &*self.0 {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),

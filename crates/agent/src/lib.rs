@@ -1,10 +1,11 @@
-//! When things happen: finds the resources, reads their keys, renders and deploys them.
+//! Decides when a resource is processed: loads the resources, reads their keys, renders and deploys
+//! them.
 //!
-//! Three drivers share one pipeline. [`Agent::onetime`] is one pass over all resources with an honest
-//! result; [`Agent::interval`] one pass after the other until the order to stop; [`Agent::watch`]
-//! follows the source and the files, and gives a resource a pass when something it depends on has
-//! changed. Every resource is a failure domain of its own: what is wrong with one keeps no other
-//! from its pass, and one that hangs holds up no other.
+//! Three drivers share one pipeline. [`Agent::onetime`] makes one pass over all resources and
+//! returns its result. [`Agent::interval`] makes one pass after the other until the order to stop.
+//! [`Agent::watch`] follows the source and the files, and makes a pass of a resource when something
+//! it depends on has changed. Every resource is a failure domain of its own: a resource that fails
+//! or hangs does not keep the others from their passes.
 //!
 //! ```text
 //! driver (ordered: onetime, interval; watching: watch) ── Wake: why ──► one pass of one resource
@@ -12,12 +13,12 @@
 //!     └── Event: what happened ──► readers: log, status, result of the run
 //! ```
 //!
-//! What happens leaves the pipeline as [`Event`]s, and what goes wrong as a [`Failure`] with a
-//! [`Kind`]; nothing decides by the text of a message. [`Handle`] reads the state of each resource at
-//! any moment.
+//! The pipeline reports everything as [`Event`]s, and every problem as a [`Failure`] with a
+//! [`Kind`]. Nothing decides by the text of a message. [`Handle`] reads the state of each resource
+//! at any moment.
 //!
-//! This is the one crate that knows sources, templates and destinations. It knows neither flags nor
-//! printing.
+//! This is the only crate that knows sources, templates and destinations together. It does not know
+//! flags and does not print.
 
 mod agent;
 mod asked;

@@ -1,4 +1,4 @@
-//! Loads the resources, as often as a driver asks for them, and logs what a person has to know.
+//! Loads the resources whenever a driver asks for them, and logs problems of their files.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -16,43 +16,44 @@ use crate::{
     resource::Resource,
 };
 
-/// Loads resources, and remembers what it has logged about them.
+/// Loads resources, and remembers which problems it has logged.
 #[derive(Default)]
 pub(crate) struct Loading {
-    /// The warnings that were logged. Resources may be loaded at every pass; once is enough.
+    /// The warnings that were logged. Each is logged once, although resources may be loaded in
+    /// every pass.
     warned: HashSet<String>,
-    /// What was wrong with files the last time.
+    /// The problems of resource files at the last loading.
     known: BTreeMap<PathBuf, String>,
     was_empty: bool,
 }
 
-/// What is under `conf.d`.
+/// The content of `conf.d`.
 #[derive(Default)]
 pub(crate) struct Loaded {
-    /// The resources that can be loaded, in processing order.
+    /// The valid resources, in processing order.
     pub(crate) resources: Vec<Arc<Resource>>,
-    /// The files that cannot.
+    /// The invalid resource files.
     pub(crate) broken: Vec<PathBuf>,
-    /// Whether there are none because `confdir` itself does not exist.
+    /// Whether there are no resources because `confdir` itself does not exist.
     pub(crate) without_confdir: bool,
 }
 
-/// How much of what is wrong with files is logged.
+/// Which problems of resource files are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Say {
-    /// All of it.
+    /// All problems.
     All,
-    /// What differs from the last time: somebody looks again and again.
+    /// Problems that are new since the last loading. For callers that load again and again.
     News,
 }
 
 impl Loading {
-    /// The resources in `confdir`; `prefix`, if not empty, replaces their own.
+    /// Loads the resources in `confdir`. A `prefix` that is not empty replaces the prefixes of the
+    /// resources.
     ///
-    /// What is wrong with single files goes to `reader`, and to the log.
+    /// Problems of single files are reported to `reader` and to the log.
     ///
-    /// # Errors
-    /// `conf.d` cannot be looked at. It may be missing together with `confdir`.
+    /// # Errors `conf.d` cannot be read. It may be missing only if `confdir` is missing too.
     pub(crate) fn load(
         &mut self,
         confdir: &Path,

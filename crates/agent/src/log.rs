@@ -1,4 +1,4 @@
-//! The log, as a reader of events: Go confd's lines, where Go confd has them.
+//! Writes the log from events, with Go confd's lines where Go confd has them.
 
 use std::{
     fmt,
@@ -17,26 +17,26 @@ use crate::{
     resource::Resource,
 };
 
-/// How often a failure of the source that stays the same is logged again.
+/// The time after which an unchanged failure of the source is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
-/// How many names of resources a line lists at most.
+/// The most names of resources in one line.
 const NAMES: usize = 20;
 
-/// Who reads the lines, which decides how a line says whose trouble it is about.
+/// How a log line names its resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// A run that ends: exactly Go confd's lines, in Go confd's order, so that the line above tells
-    /// which resource is meant.
+    /// For onetime mode: exactly Go confd's lines, in Go confd's order. The line before an error
+    /// shows which resource is meant.
     Onetime,
-    /// A process that goes on, where resources work side by side: a line of trouble ends with the
-    /// name of its resource.
+    /// For interval and watch mode, where resources are processed at the same time: the line of an
+    /// error or warning ends with the name of its resource.
     Daemon,
 }
 
-/// Writes log lines.
+/// The reader that writes log lines.
 pub(crate) struct Log {
     style: Style,
-    /// The failure of the source that was logged last, while the source has not recovered.
+    /// The last failure of the source that was logged, until the source recovers.
     source: Mutex<Option<(String, Instant)>>,
 }
 
@@ -45,7 +45,7 @@ impl Log {
         Log { style, source: Mutex::new(None) }
     }
 
-    /// What a line about trouble of the resource `name` ends with.
+    /// The end of a line about a problem of the resource `name`.
     fn whose(&self, name: &str) -> String {
         match self.style {
             Style::Onetime => String::new(),
@@ -56,7 +56,7 @@ impl Log {
     fn step(&self, resource: &Resource, step: &Step<'_>) {
         let none = Excerpt::default();
         match (step, step.level()) {
-            // Go confd has no such line, and no line above it says whose command hangs.
+            // This line is not Go confd's, and no line before it shows which resource is meant.
             (Step::Deploy(deploy::Step::StillRunning { .. }), level) => {
                 line(level, &none, format_args!("{step}{}", named(resource.name())));
             }
@@ -75,9 +75,9 @@ impl Log {
     fn failed(&self, resource: &Resource, failure: &Failure) {
         let none = Excerpt::default();
         let excerpt = failure.excerpt().unwrap_or(&none);
-        // A run whose only trouble is a reload that an earlier run owes does not fail for it.
+        // A pending reload of an earlier run that fails again does not fail this run.
         let level = match (self.style, failure.kind()) {
-            (Style::Onetime, Kind::OwedReload) => Level::Warning,
+            (Style::Onetime, Kind::PendingReload) => Level::Warning,
             _ => Level::Error,
         };
         line(level, excerpt, format_args!("{failure}{}", self.whose(resource.name())));
@@ -139,12 +139,13 @@ impl Reader for Log {
     }
 }
 
-/// The end of a line that says whose it is.
+/// The end of a line that names the resource.
 fn named(name: &str) -> String {
     format!(" (resource {name})")
 }
 
-/// One line; the excerpt is a field of its own, so that whoever shows lines keeps both together.
+/// Writes one line. The excerpt is a field of its own, so that the formatter can keep both
+/// together.
 fn line(level: Level, excerpt: &Excerpt, text: fmt::Arguments<'_>) {
     match level {
         Level::Error => error!(excerpt = %excerpt, "{text}"),
@@ -154,7 +155,7 @@ fn line(level: Level, excerpt: &Excerpt, text: fmt::Arguments<'_>) {
     }
 }
 
-/// Names with commas between, of many only the first.
+/// Names separated by commas. Only the first names of a long list are shown.
 struct Names<'a>(&'a [String]);
 
 impl fmt::Display for Names<'_> {

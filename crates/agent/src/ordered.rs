@@ -1,19 +1,21 @@
 //! One pass over all resources, in Go confd's order.
 //!
-//! The keys of all resources are read together, so all see one revision. Waiting for the disk is
-//! most of what a pass costs, so up to [`OVERLAP`] resources are rendered and staged on other
-//! threads while those before them are put in place. Everything that can be observed (comparison,
-//! commands, renames, log lines) happens one resource after the other, in order.
+//! The keys of all resources are read together, so all resources see one revision. Most of the time
+//! of a pass is waiting for the disk, so up to [`OVERLAP`] resources are rendered and staged on
+//! other threads while earlier resources are finished. Everything that can be observed (comparison,
+//! commands, renames, log lines) happens for one resource after the other, in order.
 //!
-//! A later resource sees what an earlier one did, although it may have been rendered before:
+//! A later resource sees the effects of an earlier one, although it may have been rendered before:
 //!
-//! - a resource with commands, which may do anything, overlaps with no other;
-//! - a template that asks for files or names is rendered when all before it are in place;
-//! - if an earlier file was replaced meanwhile, and a file of the template is another one now, or the
-//!   resource failed, its first half is made again when it is its turn.
+//! - A resource with commands overlaps with no other resource, because its commands may do
+//!   anything.
+//! - A template that asks for files or names is rendered when all earlier resources are finished.
+//! - If an earlier file was replaced in the meantime, the first half of a resource is repeated when
+//!   a file of its template has changed or when the first half failed.
 //!
-//! In interval mode no resource holds up the others for ever: one that takes longer than its
-//! [`PATIENCE`] is left behind. It goes on beside the others and gets no new pass before it has ended.
+//! In interval mode no resource blocks the others for ever: a resource that takes longer than
+//! [`PATIENCE`] is left behind. Its pass continues beside the others, and the resource gets no new
+//! pass before that pass has ended.
 
 use std::{
     cell::RefCell,
@@ -43,77 +45,78 @@ use crate::{
     resource::Resource,
 };
 
-/// How many resources wait for the disk at the same time. More gain nothing on common disks.
+/// The most resources that are staged at the same time. A larger number gains nothing on common
+/// disks.
 pub const OVERLAP: usize = 32;
 
-/// How long interval mode waits for a resource before it goes on to the next. It halves with each
-/// resource that is left behind in a pass, so that many hanging ones hold up the others no longer
-/// than two of them.
+/// The time that interval mode waits for a resource before it continues with the next. The time is
+/// halved for each resource that is left behind in a pass, so that any number of hanging resources
+/// delays the others by at most twice this time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Makes the passes of onetime and interval mode.
 pub(crate) struct Ordered {
     readers: Readers,
-    /// Whether a resource is waited for as long as it takes, and never left behind.
+    /// Whether the driver waits for every resource, however long it takes (onetime mode).
     is_patient: bool,
-    /// The passes that were left behind, under way.
+    /// The passes that were left behind and are still running.
     behind: FuturesUnordered<Conclusion>,
-    /// The resource files and the destinations of those passes.
+    /// The resource files and the destinations of the passes in `behind`.
     busy: HashSet<PathBuf>,
-    /// The resource files of those that got no pass since, as they were busy.
+    /// The resource files that got no pass because an earlier pass of theirs was still running.
     passed_over: HashSet<PathBuf>,
-    /// For resources that leave hand-edited files alone: the digest of the content applied last.
+    /// For resources with `heal = false`: the digest of the last applied content.
     applied: HashMap<PathBuf, Digest>,
 }
 
-/// The second half of a pass, with whatever of the first half is still to be done.
+/// The second half of a pass, with the unfinished part of the first half.
 type Conclusion = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 /// A pass that ended.
 struct Ended {
     resource: Arc<Resource>,
-    /// Folders that are still to be synced.
+    /// The folders that must still be synced.
     durable: Durable,
     done: Result<Done, Failure>,
 }
 
-/// A resource on its way, in its first half.
+/// A resource whose first half has begun or is due.
 struct InFlight {
     job: Job,
-    /// How many files had been replaced when the first half began.
+    /// The number of files that had been replaced when the first half began.
     changes: usize,
     first: FirstHalf,
 }
 
 enum FirstHalf {
-    /// It has not begun.
+    /// The first half has not begun.
     Due,
-    /// It has ended on this thread.
+    /// The first half ran on this thread and has ended.
     Here(Box<Result<Prepared, Failure>>),
-    /// It is made on a thread of its own, and says nothing before it is the resource's turn. `None`
-    /// if it has to wait for its turn.
+    /// The first half runs on another thread, which keeps its steps until they may be reported.
+    /// `None` means that the first half must wait until all earlier resources are finished.
     Elsewhere(JoinHandle<Overlapped>),
 }
 
-/// What a first half said and came to on a thread of its own.
+/// The steps and the result of a first half on another thread.
 type Overlapped = (Vec<Step<'static>>, Option<Result<Prepared, Failure>>);
 
-/// One pass under way.
+/// A running pass over all resources.
 struct Pass<'a> {
     ordered: &'a mut Ordered,
     pipeline: &'a Arc<Pipeline>,
     in_flight: VecDeque<InFlight>,
     durable: Durable,
-    /// How many files were replaced so far.
+    /// The number of files replaced so far.
     changes: usize,
     patience: Duration,
-    /// Why the resources get their passes.
+    /// The reason for the pass.
     wake: Wake,
     failed: Vec<PathBuf>,
 }
 
 impl Ordered {
-    /// `is_patient`: a hanging resource is waited for, as long as it may take.
+    /// With `is_patient`, the driver waits for a hanging resource, however long it takes.
     pub(crate) fn new(readers: Readers, is_patient: bool) -> Self {
         Self {
             readers,
@@ -125,8 +128,8 @@ impl Ordered {
         }
     }
 
-    /// Gives each of `resources` a pass, except those whose pass before is still under way, and gives
-    /// the files of those that failed. Returns when each pass has ended or was left behind.
+    /// Makes a pass of each of `resources`, except for those whose previous pass is still running.
+    /// Returns the files of the failed resources when each pass has ended or was left behind.
     pub(crate) async fn pass(
         &mut self,
         resources: &[Arc<Resource>],
@@ -151,13 +154,13 @@ impl Ordered {
         pass.failed
     }
 
-    /// Whether a pass of this resource, or of one with the same destination, is under way.
+    /// Whether a pass of this resource, or of a resource with the same destination, is running.
     fn is_busy(&self, resource: &Resource) -> bool {
         self.busy.contains(&resource.path) || self.busy.contains(&resource.target.dest)
     }
 
-    /// Waits for the end of a pass that was left behind; for ever if there is none. Gives whether its
-    /// resource got no pass meanwhile for that reason.
+    /// Waits for the end of a pass that was left behind; for ever if there is none. Returns whether
+    /// its resource missed a pass in the meantime.
     pub(crate) async fn left_behind(&mut self) -> bool {
         match self.behind.next().await {
             Some(ended) => {
@@ -179,7 +182,7 @@ impl Ordered {
         }
     }
 
-    /// Notes how a pass ended, and gives what it changed; `None` if it failed.
+    /// Reports the result of a pass. Returns the outcome; `None` if the pass failed.
     fn note(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) -> Option<Outcome> {
         match done {
             Ok(done) => {
@@ -207,7 +210,7 @@ impl Pass<'_> {
         let Some(snapshots) = self.read(resources, source).await else { return };
         for (resource, snapshot) in resources.iter().zip(snapshots) {
             if self.ordered.is_busy(resource) {
-                continue; // The destination of one that was left behind just now.
+                continue; // A pass that was left behind just now has this destination.
             }
             let has_commands = self.pipeline.runs_commands(resource);
             let is_alone = resources.len() == 1 || has_commands;
@@ -218,8 +221,8 @@ impl Pass<'_> {
                     let wake = Wake::clone(&self.wake);
                     let resource = Arc::clone(resource);
                     self.ordered.readers.read(&Event::Woken { resource, wake });
-                    // A thread is worth its start where something else can be done meanwhile, or
-                    // where what hangs must not hang the runtime's thread.
+                    // A thread is worth its start if other work can go on meanwhile, or if a
+                    // hanging resource must not block the runtime's thread.
                     self.begin(job, is_alone && self.ordered.is_patient);
                 }
                 Err(failure) => {
@@ -236,7 +239,8 @@ impl Pass<'_> {
         sync(&mut self.durable, &self.ordered.readers);
     }
 
-    /// Each resource's keys, all as of one reading; or why it gets none. `None` if nobody gets any.
+    /// Reads the keys of all resources together. Returns the keys of each resource or the reason
+    /// why it gets none; `None` if no resource gets any.
     async fn read(
         &mut self,
         resources: &[Arc<Resource>],
@@ -337,7 +341,7 @@ impl Pass<'_> {
                 self.ordered.busy.extend([path, dest]);
                 self.ordered.behind.push(conclusion);
                 self.patience /= 2;
-                // It may have replaced its file, or do so at any time.
+                // The pass left behind may have replaced its file, or may do so at any time.
                 self.changes += 1;
             }
         }
@@ -355,7 +359,7 @@ impl Pass<'_> {
     }
 }
 
-/// What is left of a pass when it is the resource's turn.
+/// Finishes the pass of a resource after all earlier resources are finished.
 async fn conclude(
     flight: InFlight,
     has_changed: bool,
@@ -372,7 +376,7 @@ async fn conclude(
                 held.into_iter().for_each(say(&readers, &job.resource));
                 Some(prepared)
             }
-            // Too early to be true: nothing of it was seen, and it is made again.
+            // The result is outdated and was not reported. The first half is repeated.
             Ok(_) => None,
             Err(panic) => Some(Err(ended_early(&job, &panic))),
         },
@@ -399,7 +403,8 @@ async fn conclude(
     Ended { resource: job.resource, durable, done }
 }
 
-/// Whether a first half would have come to the same after the files that were replaced meanwhile.
+/// Whether a first half would have the same result after the files that were replaced in the
+/// meantime.
 fn is_still_true(prepared: &Result<Prepared, Failure>, job: &Job) -> bool {
     prepared.as_ref().is_ok_and(|prepared| prepared.has_its_template(&job.resource))
 }
@@ -409,7 +414,7 @@ fn ended_early(job: &Job, panic: &tokio::task::JoinError) -> Failure {
     Failure::panic(format_args!("staging {dest}"), panic)
 }
 
-/// Makes renames last.
+/// Syncs the folders of replaced files, so that the renames survive a power cut.
 fn sync(durable: &mut Durable, readers: &Readers) {
     for error in durable.sync() {
         readers.read(&Event::RunFailed { failure: Arc::new(error.into()) });

@@ -1,9 +1,9 @@
 //! One pass of one resource: template, render, stage, check, commit, reload.
 //!
-//! All drivers use this one pipeline. A pass has two halves, so that drivers can let passes overlap:
+//! All drivers use this pipeline. A pass has two halves, so that passes can overlap:
 //! [`Pipeline::prepare`] works on files and may run on any thread; [`Pipeline::finish`] compares,
-//! waits for commands and puts the file in place. What happens on the way goes to a
-//! [`Reader`]; what is wrong with a pass is its [`Failure`].
+//! waits for commands and puts the file in place. Steps are reported to a [`Reader`], and the
+//! reason of a failed pass is a [`Failure`].
 
 use std::{fmt, path::Path, sync::Arc, time::Instant};
 
@@ -23,33 +23,33 @@ use crate::{
     templates::{Current, Templates},
 };
 
-/// What the passes of a run have in common.
+/// The parts that all passes of a run share.
 pub(crate) struct Pipeline {
     templates: Arc<Templates>,
     host: Arc<dyn Host>,
     options: Options,
 }
 
-/// One pass that is to be made.
+/// One pass to be made.
 #[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) resource: Arc<Resource>,
-    /// The keys, all as of one revision.
+    /// The keys, all of one revision.
     pub(crate) snapshot: Snapshot,
-    /// The digest of the content that was applied last, if the file is to be left alone as long as
-    /// its content would be the same.
+    /// The digest of the last applied content, if the file must not be touched while the content
+    /// stays the same (`heal = false`).
     pub(crate) applied: Option<Digest>,
 }
 
 /// The first half of a pass.
 pub(crate) struct Prepared {
-    /// `None` if the file is to be left as it is, whatever it holds.
+    /// `None` if the destination must not be touched.
     staged: Option<Transaction>,
     pub(crate) template: Arc<Template>,
     is_newest: bool,
-    /// The template's file before it was read.
+    /// The fingerprint of the template's file from before it was read.
     pub(crate) src: Option<Fingerprint>,
-    /// What the file was made of, if the file was found in sync with it for certain.
+    /// What the file was rendered from, if the destination was certainly in sync.
     origin: Option<Origin>,
     /// Of the content that was rendered.
     pub(crate) digest: Digest,
@@ -59,7 +59,7 @@ pub(crate) struct Prepared {
 /// A pass that succeeded.
 pub(crate) struct Done {
     pub(crate) outcome: Outcome,
-    /// What the file was made of, if the file was found in sync with it for certain.
+    /// What the file was rendered from, if the destination was certainly in sync.
     pub(crate) origin: Option<Origin>,
     /// See [`Job::applied`].
     pub(crate) digest: Digest,
@@ -80,12 +80,12 @@ impl Pipeline {
         resource.has_commands() && !self.options.sync_only
     }
 
-    /// The template of `resource` as of now. Blocks for as long as the disk needs.
+    /// The current template of `resource`. Blocks on the disk.
     pub(crate) fn template(&self, resource: &Resource, say: &Say<'_>) -> Result<Current, Failure> {
         self.templates.get(resource, say)
     }
 
-    /// Renders and stages. Blocks for as long as the disk and the template's functions need.
+    /// Renders and stages. Blocks on the disk and on the template's functions.
     pub(crate) fn prepare(
         &self,
         job: &Job,
@@ -100,7 +100,7 @@ impl Pipeline {
         if tracing::enabled!(tracing::Level::DEBUG) {
             say(Step::Keys(KeyNames(&view).to_string()));
         }
-        // From here on only the template looks at keys.
+        // From here on, only the template reads keys from the view.
         let view = view.recording();
         let asked = Arc::new(Asked::new(&self.host));
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
@@ -128,10 +128,11 @@ impl Pipeline {
         Ok(prepared)
     }
 
-    /// Compares, checks, commits and reloads. Folders of replaced files are added to `durable`, and
-    /// `replaced` is called as soon as the new destination is in place.
+    /// Compares, checks, commits and reloads. Adds the folders of replaced files to `durable`, and
+    /// calls `replaced` as soon as the new destination is in place.
     ///
-    /// Dropping the future ends a running command; the destination is the old file or the new one.
+    /// Dropping the future kills a running command. The destination is then the old file or the new
+    /// one.
     pub(crate) async fn finish(
         &self,
         job: &Job,
@@ -166,18 +167,18 @@ impl Prepared {
         self.staged.as_ref().is_some_and(Transaction::is_in_sync)
     }
 
-    /// Whether the template's files are still those that it was made of.
+    /// Whether the files of the template are unchanged since it was compiled.
     pub(crate) fn has_its_template(&self, resource: &Resource) -> bool {
         self.is_newest && self.src == Fingerprint::at(&resource.src) && self.template.is_current()
     }
 
-    /// How long the first half has taken so far.
+    /// The duration of the first half so far.
     pub(crate) fn elapsed(&self) -> std::time::Duration {
         self.began.elapsed()
     }
 }
 
-/// Makes events of the steps of a deployment.
+/// Turns the steps of a transaction into events.
 struct Observing<'a> {
     resource: &'a Arc<Resource>,
     reader: &'a dyn Reader,
@@ -204,7 +205,7 @@ impl Observer for Observing<'_> {
     }
 }
 
-/// The names of a view's keys, without the values: those may be secrets.
+/// The names of a view's keys. The values may be secrets and are not shown.
 struct KeyNames<'a>(&'a View);
 
 impl fmt::Display for KeyNames<'_> {

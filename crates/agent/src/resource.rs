@@ -1,4 +1,4 @@
-//! A resource with what the agent makes of it before the first pass.
+//! A resource in the form that the pipeline uses.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -8,7 +8,7 @@ use deploy::{CheckCommand, Target};
 #[derive(Debug)]
 pub struct Resource {
     asked: config::Resource,
-    /// Where the result goes, and the commands.
+    /// The destination, its attributes and its commands.
     pub target: Arc<Target>,
 }
 
@@ -29,7 +29,7 @@ impl From<config::Resource> for Resource {
 }
 
 impl Resource {
-    /// Whether both were read from files with the same meaning.
+    /// Whether two resource files have the same meaning.
     pub(crate) fn is_same_as(&self, other: &Resource) -> bool {
         self.asked == other.asked
     }

@@ -1,4 +1,4 @@
-//! What an agent is given: what to work on, when, and that something has changed.
+//! The settings, the schedule and the orders of an agent.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,37 +9,37 @@ use world::Host;
 
 use crate::{pipeline::Pipeline, templates::Templates};
 
-/// What an agent works on, and how.
+/// What an agent processes, and how.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The folder that holds `conf.d` and `templates`.
     pub confdir: PathBuf,
-    /// Prefix of all keys; if not empty it replaces the resources' own.
+    /// The prefix of all keys. If it is not empty, it replaces the prefixes of the resources.
     pub prefix: Bytes,
-    /// Change nothing, only say what would change.
+    /// Change nothing, only report what would change.
     pub noop: bool,
     /// Run neither `check_cmd` nor `reload_cmd`.
     pub sync_only: bool,
-    /// Leave stage files behind.
+    /// Keep stage files.
     pub keep_stage_file: bool,
-    /// How long a check command may take where its resource does not say; `None` is for ever.
+    /// The time limit of a check command whose resource sets none; `None` means no limit.
     pub check_timeout: Option<Duration>,
-    /// How long a reload command may take where its resource does not say; `None` is for ever.
+    /// The time limit of a reload command whose resource sets none; `None` means no limit.
     pub reload_timeout: Option<Duration>,
 }
 
 impl Settings {
     /// The pipeline of a run with these settings.
     ///
-    /// `keeps_working_template`: a template that has become bad does not stop its resources, the
-    /// version in use stays.
+    /// With `keeps_working_template`, a template that becomes malformed does not fail its
+    /// resources: the version in use stays in use.
     pub(crate) fn pipeline(&self, host: &Arc<dyn Host>, keeps_working_template: bool) -> Pipeline {
         let folder = config::templates_folder(&self.confdir);
         let templates = Arc::new(Templates::new(folder, keeps_working_template));
         Pipeline::new(templates, Arc::clone(host), self.options())
     }
 
-    /// How the run deploys.
+    /// The options of the transactions.
     pub(crate) fn options(&self) -> Options {
         Options {
             noop: self.noop,
@@ -51,56 +51,55 @@ impl Settings {
     }
 }
 
-/// How long a worker waits before it acts.
+/// The delays of a worker before a pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// The quiet time after a change: a pass begins when nothing has changed for so long, and at
-    /// the latest after four times as long.
+    /// The debounce: a pass begins when nothing has changed for this time, and after four times
+    /// this time at the latest.
     pub debounce: Duration,
-    /// The longest delay before a pass. How much of it a resource waits is fixed for each host, so
-    /// that the hosts of a fleet act one after the other.
+    /// The longest splay. The part of it that a resource waits is fixed for each host, so that the
+    /// hosts of a fleet reload one after the other.
     pub splay: Duration,
 }
 
-/// When an agent that goes on acts.
+/// When an agent acts in interval and watch mode.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// The rest between two passes; in watch mode, between two readings of a source that cannot
-    /// be followed.
+    /// The time between two passes. In watch mode, the time between two readings of a source that
+    /// must be polled.
     pub interval: Duration,
-    /// Watch mode: how long a resource waits before it acts.
+    /// Watch mode: the delays of a worker before a pass.
     pub pace: Pace,
-    /// Watch mode: the longest time until everything is read and looked at again.
+    /// Watch mode: the time between two reconciles.
     pub reconcile: Duration,
-    /// How long passes under way at a stop may take to end.
+    /// The time that running passes have to end after an order to stop.
     pub shutdown_timeout: Duration,
 }
 
-/// What an agent that goes on is ordered to do.
+/// An order to a running agent.
 pub enum Order {
-    /// To look at all resources and templates again, by this configuration from now on, if there is
-    /// one.
+    /// Load all resources and templates again. A configuration replaces the current one.
     Reload(Option<Configuration>),
-    /// To begin nothing more, and to end when the passes under way have ended. A second one ends it
+    /// Start no new pass, and end when the running passes have ended. A second order ends the agent
     /// at once.
     Stop,
 }
 
-/// What an agent can be given in place of what it has.
+/// A new configuration of a running agent.
 pub struct Configuration {
-    /// What it works on.
+    /// What to process.
     pub settings: Settings,
     /// When.
     pub schedule: Schedule,
-    /// Where the keys come from, if that is another place than before.
+    /// The new source; `None` keeps the current source.
     pub source: Option<Box<dyn Source>>,
 }
 
-/// How an agent that goes on came to its end, which it does only when it is ordered to stop.
+/// How a running agent ended after an order to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// All passes under way have ended.
+    /// All running passes have ended.
     Whole,
-    /// A pass under way was broken off. Nothing is torn.
+    /// A running pass was aborted. Each destination is the old file or the new one.
     Cut,
 }

@@ -16,16 +16,16 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// What the resource waits for, and since when.
+    /// What the resource waits for.
     pub state: State,
-    /// When it came to be in this state.
+    /// The time when this state began.
     pub since: SystemTime,
-    /// The last data that was applied completely: the file is in place *and* the reload is done.
-    /// `None` until the first time.
+    /// The last data that was completely applied: the file is in place and its reload, if any, has
+    /// succeeded. `None` before the first time.
     pub applied: Option<Applied>,
-    /// What is still to be done for data that has come, or for a pass that failed.
+    /// The work that is still to be done for new data or for a failed pass.
     pub pending: Option<Pending>,
-    /// The last failure, until a pass succeeds.
+    /// The last failure; `None` after a successful pass.
     pub error: Option<LastError>,
 }
 
@@ -33,49 +33,49 @@ pub struct Status {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// For its first keys: the source has not answered, or refuses them.
+    /// Its first keys: the source has not answered, or refuses to show them.
     WaitingForKeys,
-    /// For its turn, a thread or a command: a pass is due or under way.
+    /// The end of a pass, which is due or running.
     Working,
-    /// For the next change: everything is applied.
+    /// The next change: everything is applied.
     InSync,
-    /// For the next try, or for a person: the last pass failed.
+    /// The next try or a correction: the last pass failed.
     Failed,
 }
 
 /// Data that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// The revision of the keys, as the source counts; 0 where the source has none.
+    /// The revision of the keys; 0 if the source has no revisions.
     pub revision: u64,
-    /// When it was found to be applied the last time.
+    /// The time when a pass last found or made it so.
     pub at: SystemTime,
-    /// How long that pass took.
+    /// The duration of that pass.
     pub took: Duration,
 }
 
-/// What is still to be done.
+/// The work that is still to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// Whether the file is in place and only its reload is owed.
+    /// Whether the file is in place and only its reload is pending.
     pub only_reload: bool,
-    /// What the pass is for.
+    /// The reason for the pass.
     pub wake: Wake,
-    /// When it is tried again at the latest; `None` if it is under way, or if only a change, a
-    /// signal or another run tries it again.
+    /// The latest time of the next try. `None` if a pass is running, or if only a change, a signal
+    /// or another run starts the next try.
     pub next_try: Option<SystemTime>,
 }
 
 /// A failure and its time.
 #[derive(Clone, Debug)]
 pub struct LastError {
-    /// What failed.
+    /// The failure.
     pub failure: Arc<Failure>,
-    /// When it failed like this for the first time in a row.
+    /// The time of the first failure of this kind in a row.
     pub since: SystemTime,
 }
 
-/// Reads the state of an agent from outside, at any moment; a copy is cheap.
+/// Reads the states of an agent's resources from outside, at any moment. A clone is cheap.
 #[derive(Clone)]
 pub struct Handle {
     board: Arc<Board>,
@@ -86,12 +86,13 @@ impl Handle {
         Handle { board }
     }
 
-    /// The states of all resources that are looked after, by their names.
+    /// The states of all resources, by name.
     pub fn statuses(&self) -> BTreeMap<String, Status> {
         self.board.lock().clone()
     }
 
-    /// The state of the resource `name`: its file's path below `conf.d`, without `.toml`.
+    /// The state of the resource `name`, which is the path of its file below `conf.d`, without
+    /// `.toml`.
     pub fn status(&self, name: &str) -> Option<Status> {
         self.board.lock().get(name).cloned()
     }
@@ -138,7 +139,7 @@ impl Status {
         let since = self.error.as_ref().filter(same).map_or(now, |last| last.since);
         self.error = Some(LastError { failure: Arc::clone(failure), since });
         let wake = self.pending.take().map_or(Wake::Retry, |pending| pending.wake);
-        let only_reload = matches!(failure.kind(), Kind::Reload | Kind::OwedReload);
+        let only_reload = matches!(failure.kind(), Kind::Reload | Kind::PendingReload);
         let next_try = retry.map(|delay| now + delay);
         self.pending = Some(Pending { only_reload, wake, next_try });
     }
@@ -178,7 +179,7 @@ impl Reader for Board {
                     self.update(resource, |status| {
                         let (state, pending) = (status.state.clone(), status.pending.clone());
                         status.failed(failure, None);
-                        // What was applied stays so; only newer keys cannot be had.
+                        // The applied data stays as it is; only newer keys are missing.
                         status.enter(state);
                         status.pending = pending;
                     });

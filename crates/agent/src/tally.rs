@@ -1,4 +1,4 @@
-//! The result of a run that ends, as a reader of its events.
+//! The result of a onetime run, as a reader of its events.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,19 +7,19 @@ use crate::{
     failure::{Failure, Kind},
 };
 
-/// A run in which something failed. Everything was logged when it happened.
+/// A run in which a resource failed. The failures were logged when they happened.
 #[derive(Debug, thiserror::Error)]
 #[error("{last}")]
 pub struct Failed {
-    /// The last failure, which Go confd names as the run's.
+    /// The last failure. Go confd also reports the last one as the error of the run.
     pub last: Arc<Failure>,
 }
 
 /// Keeps the last failure.
 ///
-/// A reload that an earlier run owes is tried again, and is no failure of this run if it fails
-/// again: the files are what they should be, and the reload stays owed. So an entrypoint of the form
-/// `until confd -onetime; do sleep 1; done` goes on to start the service that its reload needs.
+/// A pending reload of an earlier run is tried again, but is not a failure of this run if it fails
+/// again: the files are in sync, and the reload stays pending. So an entrypoint like `until confd
+/// -onetime; do sleep 1; done` ends, and can then start the service that the reload needs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(Mutex<Option<Arc<Failure>>>);
 
@@ -33,7 +33,7 @@ impl Tally {
     }
 
     fn keep(&self, failure: &Arc<Failure>) {
-        if failure.kind() != Kind::OwedReload {
+        if failure.kind() != Kind::PendingReload {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(failure));
         }
     }

@@ -17,45 +17,47 @@ use crate::{
     resource::Resource,
 };
 
-/// Compiled templates, kept while their files stay the same and shared by all passes.
+/// Compiled templates. They are kept while their files stay the same, and shared by all passes.
 ///
-/// Each template has a lock of its own: resources that share a template wait for one compilation,
-/// and a template on a slow disk holds up no resource with another one.
+/// Each template has its own lock: resources that share a template wait for one compilation, and a
+/// template on a slow disk does not block resources with other templates.
 pub(crate) struct Templates {
     folder: PathBuf,
-    /// Whether a version that worked stays in use when the file becomes bad. Go confd, in its modes
-    /// that read templates again at each pass, fails instead.
+    /// Whether a working version stays in use when the file becomes malformed. Onetime and interval
+    /// mode fail instead, as Go confd does.
     keeps_working_version: bool,
     slots: Mutex<HashMap<(PathBuf, Engine), Arc<Slot>>>,
 }
 
 type Slot = Mutex<Option<Compiled>>;
 
-/// A template and what it was compiled from.
+/// A template and the file that it was compiled from.
 struct Compiled {
-    /// The file before it was read, if its stamp can be trusted to change with the file.
+    /// The fingerprint of the file from before it was read, if every later change is certain to
+    /// change the fingerprint.
     seen: Option<Fingerprint>,
     source: Vec<u8>,
     template: Arc<Template>,
 }
 
-/// A template as of now.
+/// The current template.
 pub(crate) struct Current {
     pub(crate) template: Arc<Template>,
-    /// Whether it is what its files hold now, and not an older version that works.
+    /// Whether it was compiled from the current files, and is not an older working version.
     pub(crate) is_newest: bool,
-    /// Its file before it was read; `None` if it could not be looked at.
+    /// The fingerprint of its file from before it was read; `None` if the file could not be
+    /// examined.
     pub(crate) src: Option<Fingerprint>,
 }
 
 impl Templates {
-    /// None yet. Templates may include others from `folder`.
+    /// An empty set. Templates may include other files of `folder`.
     pub(crate) fn new(folder: PathBuf, keeps_working_version: bool) -> Self {
         Self { folder, keeps_working_version, slots: Mutex::default() }
     }
 
-    /// The template of `resource`, compiled now unless all files it is made of are those of last
-    /// time. Blocks for as long as the disk needs.
+    /// The template of `resource`. It is compiled now, unless all of its files are unchanged.
+    /// Blocks on the disk.
     pub(crate) fn get(&self, resource: &Resource, say: &Say<'_>) -> Result<Current, Failure> {
         let name = (resource.src.clone(), resource.engine);
         let slot = {
@@ -136,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// Two resources in a folder that have one template.
+    /// Two resources with the same template, in a folder.
     fn two_with_one_template(folder: &Path) -> [Resource; 2] {
         fs::write(folder.join("shared"), "text").unwrap();
         ["a", "b"].map(|name| {

@@ -1,4 +1,4 @@
-//! The agent as its caller sees it: drivers, states of resources, and what holds up whom.
+//! Tests of the agent through its public interface: the drivers, and the states of resources.
 
 mod placement;
 mod site;

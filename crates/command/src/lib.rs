@@ -1,22 +1,22 @@
-//! Runs other programs: each in a process group of its own, with a time limit and bounded output.
+//! Runs a command and keeps a bounded part of its output.
 //!
-//! A [`Command`] says what to run. [`Command::run`] runs it to its end and gives what it printed
-//! and how it ended, as an [`Ended`]. [`Command::start`] gives a [`Running`] command, which can be
+//! A [`Command`] says what to run. [`Command::run`] runs it to its end and returns its output and
+//! its result, as an [`Ended`]. [`Command::start`] returns a [`Running`] command, which can be
 //! waited for, signalled and stopped.
 //!
-//! What callers may rely on, each with a test of the same name or nearly so:
+//! The promises to callers, each with a test:
 //!
-//! - A command is over when its first process has ended. What that process left running in the
-//!   background, with or without its output redirected, is neither waited for nor disturbed.
-//! - A command that passes its time limit is stopped with everything it started: SIGTERM to the
-//!   group, SIGKILL after [`GRACE`].
+//! - A command has ended when its first process has ended. Background processes that it left are
+//!   not waited for and not disturbed, whether their output is redirected or not.
+//! - A command that exceeds its time limit is stopped with everything it started: SIGTERM to the
+//!   group, then SIGKILL after [`GRACE`].
 //! - A command whose future or handle is dropped is killed at once, with everything it started.
-//! - However much a command prints, at most 64 KiB of it are kept, and the command never waits for
-//!   this process to read.
+//! - At most 64 KiB of the output are kept, and the command never has to wait until this process
+//!   reads its output.
 //!
 //! The standard input of a command is empty; its working folder is that of this process. This crate
-//! writes nothing to the log: the caller gets values and decides what to say. It knows programs,
-//! not files or resources.
+//! writes nothing to the log: it returns values, and the caller decides what to log. It knows
+//! programs, not files or resources.
 
 mod output;
 mod running;
@@ -34,9 +34,9 @@ pub use running::{Running, Signal};
 
 /// The shell that runs a [`Program::Shell`].
 const SHELL: &str = "/bin/sh";
-/// The time that a stopped command has to end by itself before it is killed.
+/// The time that a stopped command has to end before it is killed.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// How long a command runs before [`Command::run`] gives [`Notice::StillRunning`].
+/// The time after which [`Command::run`] reports [`Notice::StillRunning`].
 pub const SLOW: Duration = Duration::from_secs(10);
 
 /// The program to run.
@@ -44,8 +44,8 @@ pub const SLOW: Duration = Duration::from_secs(10);
 pub enum Program {
     /// A text for `/bin/sh -c`, unchanged.
     Shell(OsString),
-    /// A program, looked up in `PATH` unless its name has a slash, and its arguments. No shell sees
-    /// them.
+    /// A program, looked up in `PATH` unless its name has a slash, and its arguments. No shell is
+    /// involved.
     Argv(Vec<OsString>),
 }
 
@@ -59,7 +59,7 @@ impl Program {
     }
 }
 
-/// The shell's text as it is, or the arguments with spaces between them.
+/// Shows the shell's text unchanged, or the arguments with spaces between them.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
@@ -74,7 +74,7 @@ impl fmt::Display for Program {
     }
 }
 
-/// A program, and how it is run.
+/// A program and the way to run it.
 #[derive(Clone, Debug)]
 pub struct Command {
     program: Program,
@@ -123,9 +123,9 @@ impl Command {
 
     /// Runs the command to its end, or to its time limit.
     ///
-    /// `notify` is called while the command runs, with each [`Notice`] at most once. The command must
-    /// be run on a Tokio runtime with I/O and time enabled. Dropping the future kills the command and
-    /// everything it started.
+    /// `notify` is called while the command runs, with each [`Notice`] at most once. The command
+    /// must be run on a Tokio runtime with I/O and time enabled. Dropping the future kills the
+    /// command and everything it started.
     pub async fn run(&self, notify: &(dyn Fn(Notice) + Send + Sync)) -> Ended {
         let mut output = Output::default();
         let result = match self.start() {
@@ -160,7 +160,7 @@ impl Command {
         }
     }
 
-    /// Waits for the time limit and gives it; waits for ever if there is none. Gives
+    /// Waits for the time limit and returns it; waits for ever if there is none. Reports
     /// [`Notice::StillRunning`] on the way.
     async fn limit_is_over(&self, notify: &(dyn Fn(Notice) + Send + Sync)) -> Duration {
         match self.limit {
@@ -179,7 +179,7 @@ impl Command {
     }
 }
 
-/// What [`Command::run`] says while the command runs.
+/// A report of [`Command::run`] while the command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The command has been running for [`SLOW`].

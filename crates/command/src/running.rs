@@ -1,4 +1,4 @@
-//! A command that was started: its first process, its group, and the pipe it prints to.
+//! A running command: its first process, its group, and the pipe with its output.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,17 +14,17 @@ use crate::{Output, Program};
 
 pub use rustix::process::Signal;
 
-/// The time between two looks at a stopped group that prints nothing.
+/// The interval at which a stopped group without output is checked.
 const GROUP_POLL: Duration = Duration::from_millis(10);
 
 /// A command that was started. Dropping it kills the command and everything it started, unless
 /// [`leave`](Running::leave) was called.
 #[derive(Debug)]
 pub struct Running {
-    // Dropped in this order: the group is killed before the child is given up.
+    // The fields are dropped in this order: the group is killed before the child is reaped.
     group: Group,
     child: Child,
-    /// The pipe that the command prints to. `None` when all its writers have ended.
+    /// The pipe that the command writes to. `None` when all writers have closed it.
     printed: Option<Receiver>,
 }
 
@@ -76,11 +76,11 @@ impl Running {
         self.group.signal(signal);
     }
 
-    /// Ends the supervision of a command that has ended: adds what is still in its pipe to
-    /// `output`, without waiting for more.
+    /// Ends the supervision of a command that has ended: adds the rest of its output to `output`,
+    /// without waiting for more.
     ///
-    /// Background processes of the command go on. What they print from now on is read and dropped
-    /// as long as this process lives: without a reader they would end by SIGPIPE.
+    /// Background processes of the command continue. Their output is read and dropped as long as
+    /// this process lives: without a reader they would die of SIGPIPE.
     pub fn leave(mut self, output: &mut Output) {
         self.group.leader = None;
         let Some(printed) = self.printed.take() else { return };
@@ -98,11 +98,11 @@ impl Running {
         }
     }
 
-    /// Stops the command and everything it started: SIGTERM to the group, then SIGKILL to what is
-    /// left of it when the group has ended or `grace` has passed.
+    /// Stops the command and everything it started: SIGTERM to the group, then SIGKILL to the rest
+    /// when the group has ended or `grace` has passed.
     pub async fn stop(mut self, grace: Duration, output: &mut Output) {
         self.group.signal(Signal::TERM);
-        // An error here means that the command cannot be waited for: it is killed.
+        // An error here means that the command cannot be waited for. It is killed below.
         let _ = timeout(grace, async {
             self.wait(output).await?;
             self.silent(output).await
@@ -110,16 +110,17 @@ impl Running {
         .await;
         self.group.signal(Signal::KILL);
         // The command must be gone when this returns. A process that hangs in the kernel does not
-        // end even by SIGKILL, so the wait has a limit.
+        // even end by SIGKILL, so the wait has a limit.
         let _ = timeout(grace, self.wait(output)).await;
         self.leave(output);
     }
 
-    /// Waits until no process that the ended command started can print any more, or until the group
-    /// has no process.
+    /// Waits until no process that the ended command started can write any more, or until the group
+    /// is empty.
     ///
-    /// Neither condition is enough alone: a process may have closed its output, and a process that
-    /// has ended stays in the group until its parent reaps it, which in a container may be never.
+    /// Each condition alone is not enough: a process may have closed its output, and a process that
+    /// has ended stays in the group until its parent reaps it, which in a container may never
+    /// happen.
     async fn silent(&mut self, output: &mut Output) -> io::Result<()> {
         while let Some(printed) = &self.printed
             && self.group.is_alive()
@@ -151,7 +152,7 @@ fn take(printed: &Receiver, sink: impl FnOnce(&[u8])) -> bool {
     }
 }
 
-/// Reads a pipe to its end and drops everything.
+/// Reads a pipe to its end and drops the content.
 async fn forget(printed: Receiver) {
     while printed.readable().await.is_ok() && take(&printed, |_| ()) {}
 }

@@ -1,4 +1,4 @@
-//! Real commands, by what the crate promises.
+//! Runs real commands and checks the promises of the crate.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::*;
 
-/// Long enough that a test that waits for it has failed.
+/// A test that waits for this long has failed.
 const FOR_EVER: Duration = Duration::from_secs(60);
 
-/// Does nothing with a notice.
+/// Ignores a notice.
 fn ignore(_: Notice) {}
 
 fn shell(text: &str) -> Command {
@@ -26,13 +26,13 @@ fn on_runtime<T>(body: impl Future<Output = T>) -> T {
         .block_on(body)
 }
 
-/// Runs the text to its end; gives what was printed and how it ended.
+/// Runs the text to its end; returns its output and its result.
 fn run_now(text: &str) -> (String, Result<(), Error>) {
     let ended = on_runtime(shell(text).run(&ignore));
     (ended.output.to_string(), ended.result)
 }
 
-/// Runs the text with these limits; gives what was printed and how it ended.
+/// Runs the text with these limits; returns its output and its result.
 fn run_within(text: &str, limit: Duration, grace: Duration) -> (String, Result<(), Error>) {
     let command = Command { grace, ..shell(text).limit(Some(limit)) };
     let ended = on_runtime(command.run(&ignore));
@@ -44,7 +44,7 @@ fn wait_until(what: &str, condition: impl FnMut() -> bool) {
     on_runtime(wait_until_async(what, condition));
 }
 
-/// [`wait_until`] for a test on a runtime, which goes on meanwhile.
+/// [`wait_until`] for a test on a runtime, which continues meanwhile.
 async fn wait_until_async(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
@@ -53,12 +53,12 @@ async fn wait_until_async(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The number that a command printed alone on its line.
+/// The number that a command printed on a line of its own.
 fn number(printed: &str) -> String {
     printed.trim_matches('"').trim_end_matches("\\n").to_owned()
 }
 
-/// Whether a living process of the group is left; dead ones may wait to be reaped.
+/// Whether the group has a living process. Zombies do not count.
 fn lives(group: &str) -> bool {
     let found = std::process::Command::new("pgrep")
         .args(["-r", "R,S,D,T", "-g", group.trim()])
@@ -100,7 +100,7 @@ fn arguments_reach_a_program_without_a_shell() {
 }
 
 #[test]
-fn a_program_that_is_missing_reads_as_in_go() {
+fn a_program_that_is_missing_is_reported_as_in_go() {
     for (argv, error) in [
         (vec!["/nonexistent/x".into()], "fork/exec /nonexistent/x: no such file or directory"),
         (vec![], "fork/exec : no such file or directory"),
@@ -148,7 +148,8 @@ fn a_background_child_is_not_waited_for() {
 fn a_background_child_may_go_on_printing() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().display();
-    // Waits for the command's end, prints more than a pipe holds, and says that it survived.
+    // The child waits for the command's end, writes more than a pipe holds, and reports that it
+    // survived.
     let text = format!(
         "(until test -e {dir}/go; do sleep 0.01; done; \
           head -c 300000 /dev/zero && touch {dir}/survived) & echo started"
@@ -169,7 +170,7 @@ fn a_background_child_that_never_stops_printing_does_not_hold_us() {
     let pid = folder.path().join("pid");
     run_now(&format!("yes & echo $! > {}", pid.display())).1.expect("success");
     let pid = fs::read_to_string(pid).expect("read").trim().to_owned();
-    // By SIGPIPE, as the runtime that read its output has gone.
+    // The child dies of SIGPIPE, because the runtime that read its output has ended.
     wait_until("it is gone", || {
         !Path::new(&format!("/proc/{pid}")).exists()
             || fs::read_to_string(format!("/proc/{pid}/stat"))
@@ -199,7 +200,7 @@ fn a_command_past_its_limit_is_asked_to_end() {
     let (printed, result) = run_within(text, Duration::from_secs(1), FOR_EVER);
     let error = result.expect_err("stopped").to_string();
     assert_eq!(error, "timed out after 1s");
-    // In between the shell may say that its `sleep` was terminated.
+    // In between, the shell may report that its `sleep` was terminated.
     assert!(printed.starts_with(r#""up\n"#) && printed.ends_with(r#"asked\n""#), "{printed}");
 }
 
@@ -214,7 +215,7 @@ fn a_command_that_does_not_end_when_asked_is_killed_with_all_it_started() {
 }
 
 #[test]
-fn what_ignores_the_request_is_killed_although_the_shell_has_ended() {
+fn a_child_that_ignores_sigterm_is_killed_although_the_shell_has_ended() {
     let folder = tempfile::tempdir().expect("a folder");
     let up = folder.path().join("up").display().to_string();
     let text = format!("echo $$; (trap '' TERM; touch {up}; while :; do sleep 0.01; done) & wait");
@@ -226,7 +227,7 @@ fn what_ignores_the_request_is_killed_although_the_shell_has_ended() {
 }
 
 #[test]
-fn what_has_left_the_group_is_not_waited_for_when_it_is_stopped() {
+fn a_child_that_has_left_the_group_is_not_waited_for() {
     let started = Instant::now();
     let text = "setsid sleep 60 & echo $!; exec sleep 1000";
     let (printed, result) = run_within(text, Duration::from_secs(1), FOR_EVER);
@@ -238,7 +239,7 @@ fn what_has_left_the_group_is_not_waited_for_when_it_is_stopped() {
 
 /// With a paused clock, Tokio goes to the next timer as soon as there is nothing else to do.
 #[tokio::test(start_paused = true)]
-async fn a_command_that_runs_for_long_is_told_once() {
+async fn a_slow_command_is_reported_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let go = folder.path().join("go");
     let text = format!("until test -e {}; do sleep 0.01; done", go.display());
@@ -252,7 +253,7 @@ async fn a_command_that_runs_for_long_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_is_stopped_is_told_when_that_begins() {
+async fn a_stopped_command_is_reported_when_stopping_begins() {
     let longer = SLOW + Duration::from_secs(5);
     for (limit, notices) in [
         (SLOW, vec![Notice::Stopping { limit: SLOW }]),

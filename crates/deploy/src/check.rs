@@ -1,4 +1,4 @@
-//! Checks a staged file with a command before the file is put in place.
+//! Checks a stage file with a command before the file is put in place.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,25 +16,25 @@ use crate::step::Observer;
 /// The name that error messages give the template.
 const NAME: &str = "checkcmd";
 
-/// Go's builtins, without the functions that other templates have, as in confd.
+/// Go's builtins only. As in confd, the functions of other templates are missing here.
 static BUILTINS: LazyLock<Arc<Functions<()>>> = LazyLock::new(|| Arc::new(Functions::new()));
 
-/// A check command: a Go template in which `{{.src}}` stands for the staged file.
+/// A check command: a Go template in which `{{.src}}` is the path of the stage file.
 ///
 /// The shell gets the text as the template prints it; nothing is quoted. A clone is cheap.
 #[derive(Clone, Debug)]
 pub struct CheckCommand(Arc<Result<Template<()>, gotmpl::Error>>);
 
 impl CheckCommand {
-    /// Parses a command, once for all checks.
+    /// Parses a command once for all checks.
     ///
-    /// A text that is not a template is no error here, but an error of each check: confd reports it
-    /// then, and a file that never changes is not affected.
+    /// A text that is not a template is not an error here, but an error of each check. confd also
+    /// reports it only then, so a file that never changes is not affected.
     pub fn new(text: &str) -> CheckCommand {
         CheckCommand(Arc::new(Template::parse(NAME, text.to_owned(), &BUILTINS)))
     }
 
-    /// Runs the command for this stage file and stops it after `limit`.
+    /// Runs the command for this stage file, and stops it after `limit`.
     pub(crate) async fn run(
         &self,
         stage: &Path,
@@ -59,7 +59,7 @@ impl CheckCommand {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
-    /// The command's template is faulty, or stopped.
+    /// The command's template is malformed, or failed when it was executed.
     #[error("{0}")]
     Template(gotmpl::Error),
     /// The command failed.
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_builtins_are_known() {
+    fn the_template_has_only_gos_builtins() {
         for (text, error) in [
             ("{{base .src}}", "template: checkcmd:1: function \"base\" not defined"),
             ("{{getv \"/a\"}}", "template: checkcmd:1: function \"getv\" not defined"),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_stops_says_where() {
+    fn a_failed_template_names_its_place() {
         assert_eq!(
             command_line("{{.src.y}}"),
             "error: template: checkcmd:1:6: executing \"checkcmd\" at <.src.y>: \

@@ -1,4 +1,4 @@
-//! Puts a staged file in the place of its destination.
+//! Replaces a destination by its stage file.
 //!
 //! The usual way is a rename, so that readers see the old file or the new one and never a mixture.
 //! A rename is not possible if the destination is a mount of its own (a single file that is
@@ -32,8 +32,8 @@ pub(crate) enum How {
 
 /// Puts the stage file in the destination's place, with its owner and mode.
 ///
-/// A destination that is a symbolic link is itself replaced; what it points to is not touched. Where
-/// a rename cannot work the destination is written in place, if `may_write_in_place`.
+/// A destination that is a symbolic link is itself replaced, and the target of the link stays as it
+/// is. Where a rename is not possible, the destination is written in place if `may_write_in_place`.
 pub(crate) fn commit(
     target: &Target,
     stage: &mut StageFile,
@@ -48,8 +48,8 @@ pub(crate) fn commit(
         }
         Err(cause) => cause,
     };
-    // The system has several words for a folder in the way, depending on how its path is written;
-    // Go looks first, and has one.
+    // The system reports a folder at the destination by different errors, depending on how the path
+    // is written. Go looks for the folder first and always has the same error.
     let is_folder = fs::symlink_metadata(&target.dest).is_ok_and(|found| found.is_dir());
     let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
     match errno {
@@ -66,7 +66,7 @@ pub(crate) fn commit(
     }
 }
 
-/// Writes the destination itself, or puts back what was there.
+/// Writes the destination in place. If that fails, writes the old content back.
 fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Result<(), Error> {
     let dest = &target.dest;
     let existing = OpenOptions::new().read(true).write(true).open(dest);
@@ -79,11 +79,12 @@ fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resul
     };
     let old = Original::of(&file).map_err(|cause| Error::file("read", dest, cause))?;
 
-    // Before the first byte, so that an owner or a mode that cannot be set costs nothing.
+    // The owner and the mode come before the first byte: if they cannot be set, nothing has
+    // changed.
     let dressed = give_mode(&file, dest, target, &old.attributes, wanted)
         .and_then(|()| give_owner(&file, dest, target, &old.attributes, wanted));
     if let Err(error) = dressed {
-        // The error to report is the first one. A part of the attributes may stay set.
+        // The first error is the one to report. A part of the attributes may stay set.
         let _ = old.put_attributes_back(&file);
         return Err(error);
     }
@@ -95,7 +96,7 @@ fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resul
     })
 }
 
-/// Creates a destination that a rename cannot create, or leaves none.
+/// Creates a destination that a rename cannot create. Removes it again if that fails.
 fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Result<(), Error> {
     let dest = &target.dest;
     let file = OpenOptions::new()
@@ -117,14 +118,14 @@ fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resu
                 .map_err(|(operation, cause)| Error::file(operation, dest, cause))
         });
     if written.is_err() {
-        // The error to report is why it was not written.
+        // The error to report is the one that stopped the writing.
         let _ = fs::remove_file(dest);
     }
     written
 }
 
-/// Gives the file the wanted mode. As with the owner, that this fails is an error only if the
-/// target asked for the mode.
+/// Sets the wanted mode. As with the owner, a failure is an error only if the target asked for the
+/// mode.
 fn give_mode(
     file: &File,
     path: &Path,
@@ -142,18 +143,18 @@ fn give_mode(
     }
 }
 
-/// Makes `content` the whole content of the file, on the disk.
+/// Replaces the content of the file and syncs it to the disk.
 ///
-/// The file is shortened last: until then its old blocks are its own, so that putting the old
-/// content back needs no space that somebody else may have taken.
+/// The file is shortened last. Until then it keeps its old blocks, so writing the old content back
+/// needs no disk space that another program may have taken.
 fn overwrite(file: &File, content: &[u8]) -> Result<(), (&'static str, io::Error)> {
     file.write_all_at(content, 0).map_err(|cause| ("write", cause))?;
     file.set_len(content.len() as u64).map_err(|cause| ("truncate", cause))?;
     file.sync_all().map_err(|cause| ("fsync", cause))
 }
 
-/// Writes the content and the attributes of `copy` to the destination itself, unless it has them.
-/// Gives whether it had not.
+/// Writes the content and the attributes of `copy` to the destination in place, unless the
+/// destination already has them. Returns whether it wrote.
 pub(crate) fn write_back(dest: &Path, copy: &Path) -> io::Result<bool> {
     let old = Original::of(&File::open(copy)?)?;
     let file = OpenOptions::new().read(true).write(true).open(dest)?;

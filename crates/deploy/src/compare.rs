@@ -39,15 +39,16 @@ impl Attributes {
     }
 }
 
-/// Whether the destination is a file with these bytes. Tells no step.
+/// Whether the destination is a file with these bytes. Reports no step.
 pub(crate) fn has_content(dest: &Path, metadata: &Metadata, content: &[u8]) -> io::Result<bool> {
     let mut file = open(dest)?;
     Ok(metadata.size() == content.len() as u64 && has_bytes(&mut file, content)?)
 }
 
-/// Whether the destination equals the staged file. Tells a step for each difference.
+/// Whether the destination equals the stage file. Reports a step for each difference.
 ///
-/// A missing destination differs without a step; one that cannot be opened is [`Step::Unreadable`].
+/// A missing destination is a difference without a step. A destination that cannot be opened is
+/// [`Step::Unreadable`].
 pub(crate) fn is_in_sync(
     target: &Target,
     staged: &Attributes,
@@ -80,7 +81,7 @@ pub(crate) fn is_in_sync(
         observer.observe(&Step::Mode { dest, found: found.mode, wanted: staged.mode });
         same = false;
     }
-    // Anything but a regular file counts as empty: a pipe would have us wait, and a device may
+    // Anything but a regular file counts as empty: reading a pipe could block, and a device may
     // have no end.
     let readable = found.mode & KIND_BITS == REGULAR;
     if readable && metadata.size() == content.len() as u64 {
@@ -98,11 +99,11 @@ pub(crate) fn is_in_sync(
     false
 }
 
-/// Whether the owner was not asked for and cannot be set anyway.
+/// Whether the owner was not asked for and cannot be set.
 ///
-/// A destination that is a mount can only be written, not replaced, and then keeps its owner unless
-/// this process is root. Comparing that owner would find a difference in every pass, and run the
-/// reload command for ever.
+/// A destination that is a mount can only be written in place, and then keeps its owner unless this
+/// process is root. Comparing that owner would find a difference in every pass and run the reload
+/// command each time.
 fn is_out_of_reach(target: &Target) -> bool {
     if target.uid.is_some() || target.gid.is_some() || geteuid().is_root() {
         return false;
@@ -111,14 +112,14 @@ fn is_out_of_reach(target: &Target) -> bool {
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Opens a file for reading, without waiting for the other end of a pipe.
+/// Opens a file for reading. Opening a pipe does not wait for a writer.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
 }
 
-/// Whether the file, from its beginning to its end, holds exactly these bytes.
+/// Whether the whole file has exactly these bytes.
 fn has_bytes(file: &mut File, mut expected: &[u8]) -> io::Result<bool> {
-    // One byte more than expected, so that a short file's end is seen by the first read.
+    // One byte more than expected, so that the first read also reaches the end of a short file.
     let mut buffer = vec![0; (expected.len() + 1).min(64 * 1024)];
     loop {
         let count = match file.read(&mut buffer) {
@@ -136,7 +137,7 @@ fn has_bytes(file: &mut File, mut expected: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// The MD5 sum of a file. If reading fails, that of the part that was read.
+/// The MD5 sum of a file. If reading fails, the sum of the bytes that were read.
 fn sum_of_file(mut file: File) -> String {
     let mut sum = Md5::new();
     if file.rewind().is_ok() {
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
     use crate::testing::{Steps, target_in};
 
-    /// What a staged file of ours with these permissions has.
+    /// The attributes of a stage file of this process with these permissions.
     fn ours(permissions: u32) -> Attributes {
         let folder = tempfile::tempdir().expect("a folder");
         let owner = fs::metadata(folder.path()).expect("metadata");
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_and_a_folder_count_as_empty_and_are_never_waited_for() {
+    fn a_pipe_and_a_folder_count_as_empty_and_do_not_block() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = target_in(folder.path(), "a");
         let made = std::process::Command::new("mkfifo").arg(&target.dest).status();

@@ -15,8 +15,8 @@ const OVERLAP: usize = 16;
 /// Folders in which files were put in place, and which must still be synced to the disk.
 ///
 /// One set serves a whole pass: [`Transaction::finish`](crate::Transaction::finish) adds folders to
-/// it, and the caller calls [`sync`](Durable::sync) once at the end. Without the sync no file is
-/// torn: after a power cut each file is its old or its new version.
+/// it, and the caller calls [`sync`](Durable::sync) once at the end. Without the sync, a power cut
+/// may bring an old file back, but never leaves a mixture of old and new.
 #[derive(Debug, Default)]
 pub struct Durable {
     folders: BTreeSet<PathBuf>,
@@ -44,7 +44,7 @@ impl Durable {
     ///
     /// # Errors
     ///
-    /// One for each folder that could not be synced; the others are.
+    /// One error for each folder that could not be synced. The other folders are synced.
     #[must_use = "a folder that was not synced may lose its newest files in a power cut"]
     pub fn sync(&mut self) -> Vec<Error> {
         let folders: Vec<PathBuf> = std::mem::take(&mut self.folders).into_iter().collect();
@@ -76,7 +76,7 @@ impl Durable {
 fn sync_folder(folder: &Path) -> Result<(), Error> {
     let opened = File::open(folder).map_err(|cause| Error::file("open", folder, cause))?;
     match opened.sync_all() {
-        // Some file systems have no folders that can be synced, and do not need it.
+        // Some file systems cannot sync a folder, and do not need to.
         Err(cause) if Errno::from_io_error(&cause) == Some(Errno::INVAL) => Ok(()),
         Err(cause) => Err(Error::file("fsync", folder, cause)),
         Ok(()) => Ok(()),

@@ -9,11 +9,12 @@ use crate::check::CheckError;
 
 /// Why a transaction did not succeed, in the words of confd and Go's standard library.
 ///
-/// The text is complete: it names operation, path and cause, because confd's users look for exactly
-/// these lines. The cause is therefore not repeated as a `source()`.
+/// The text is complete: it contains the operation, the path and the cause, because confd's users
+/// search for exactly these lines. So the cause is not repeated as a `source()`.
 ///
 /// Except for [`Error::Reload`] (see [`is_written`](Error::is_written)) and
-/// [`Error::HalfCommitted`], the destinations are as they were before, and no stage file is left unless it was to be kept.
+/// [`Error::HalfCommitted`], the destinations are as they were before. No stage file is left unless
+/// it was to be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,18 +25,18 @@ pub enum Error {
         operation: &'static str,
         /// The path of the operation.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 
-    /// The staged file could not take the destination's place.
+    /// The stage file could not be renamed to the destination.
     #[error("rename {} {}: {}", from.display(), to.display(), errno_text(cause))]
     Rename {
         /// The stage file.
         from: PathBuf,
         /// The destination.
         to: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 
@@ -43,7 +44,7 @@ pub enum Error {
     #[error("createtemp ./: pattern contains path separator")]
     NoName,
 
-    /// The owner that was asked for could not be given to the staged file.
+    /// The stage file could not be given the owner that was asked for.
     #[error(
         "chown {}: {} ({} should belong to {uid}:{gid} and stays as it was)",
         path.display(), errno_text(cause), dest.display()
@@ -57,7 +58,7 @@ pub enum Error {
         uid: u32,
         /// The group that was asked for.
         gid: u32,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 
@@ -68,9 +69,9 @@ pub enum Error {
         operation: &'static str,
         /// The destination.
         dest: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
-        /// Whether the old content could be put back.
+        /// Whether the old content could be written back.
         put_back: Result<(), io::Error>,
     },
 
@@ -79,32 +80,33 @@ pub enum Error {
     PutBack {
         /// The destination.
         dest: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 
-    /// A destination of a set could not be replaced, and another one could not be put back: only a
-    /// part of the set is new.
+    /// A destination of a set could not be replaced, and another destination could not be put back:
+    /// only a part of the set is new.
     #[error("{commit}; {put_back}")]
     HalfCommitted {
         /// Why the destination could not be replaced.
         commit: Box<Error>,
-        /// Why the other one could not be put back.
+        /// Why the other destination could not be put back.
         put_back: Box<Error>,
     },
 
-    /// The check command did not approve of the staged file.
+    /// The check command failed.
     #[error("Config check failed: {0}")]
     Check(CheckError),
 
-    /// The files are in place; a reload command failed, and the reload stays owed.
+    /// The files are in place, but a reload command failed. The reload is pending.
     #[error("{cause}")]
     Reload {
         /// How the command failed.
         cause: command::Error,
-        /// Whether the reload was owed before: an earlier transaction put the files in place, and
-        /// this one found them in sync. False if this transaction replaced a file.
-        owed: bool,
+        /// Whether the reload was already pending before: an earlier transaction put the files in
+        /// place, and this transaction found them in sync. False if this transaction replaced a
+        /// file.
+        pending: bool,
     },
 }
 

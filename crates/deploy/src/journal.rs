@@ -1,18 +1,19 @@
 //! The undo journal of a transaction that replaces several files.
 //!
-//! Several renames are not one step: a process that is killed between two of them leaves some files
-//! new and some old. So before the first rename a journal says how each destination is put back, and
-//! it is removed after the last one. That removal is the commit: whoever finds a complete journal
-//! without a living process puts the old files back ([`recover`], called by a sweep at the start of
-//! a run). The pass that follows then replaces all of them again.
+//! Several renames are not atomic: a process that is killed between two of them leaves some files
+//! new and some old. So before the first rename a journal records how each destination is put back.
+//! It is removed after the last rename, and that removal is the commit. A complete journal without
+//! a living process means that the transaction did not commit: [`recover`], called by a sweep at
+//! the start of a run, puts the old files back. The next pass then replaces all of them again.
 //!
 //! Rolling back was chosen over rolling forward because undo files are needed anyway, for a rename
 //! that fails, and because the old set is the one that the services have loaded.
 //!
-//! The journal stands in the folder of the first destination. Each other folder of the set has a
-//! journal that only names the first one, so that a sweep of any of the folders finds it. All are
-//! locked while their process lives. A journal is obeyed only if it is a regular file of this user
-//! with one name and mode 0600, so that nobody else can have us move files.
+//! The journal is in the folder of the first destination. Each other folder of the set has a
+//! journal that only contains the path of the first, so a sweep of any of the folders finds it. The
+//! journals are locked while their process lives. A journal is followed only if it is a regular
+//! file of this user with one name and mode 0600, so no other user can have this process move
+//! files.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -31,16 +32,17 @@ use crate::stage::{ATTEMPTS, lock, random_part};
 use crate::step::{Observer, Step};
 use crate::undo::{Entry, Identity, Undo};
 
-/// The first line of a journal, for a person who finds the file.
+/// The first line of a journal, for people who find the file.
 const TITLE: &[u8] = b"confd was replacing several files together. If it was killed, its next run \
                        puts the old files back.\n";
 const ENTRIES: &[u8] = b"entries 1";
 const POINTER: &[u8] = b"pointer 1";
 const END: &[u8] = b"end";
 
-/// The journal of a living transaction.
+/// The journal of a transaction of this process.
 pub(crate) struct Journal {
-    /// The first is the journal itself, the others name it. One for each folder of the set.
+    /// One journal for each folder of the set. The first has the entries, the others contain its
+    /// path.
     files: Vec<Locked>,
     entries: Vec<Entry>,
 }
@@ -48,13 +50,13 @@ pub(crate) struct Journal {
 struct Locked {
     path: PathBuf,
     file: File,
-    /// `None` where the file system knows no locks.
+    /// `None` on a file system without locks.
     _lock: Option<File>,
 }
 
 impl Journal {
-    /// Creates the journals of these folders, of which there is at least one, without entries. From
-    /// here on a sweep leaves the undo files in these folders alone.
+    /// Creates the journals of these folders (at least one), without entries. From now on a sweep
+    /// does not touch the undo files in these folders.
     pub(crate) fn begin<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<Journal, Error> {
         let mut journal = Journal { files: Vec::new(), entries: Vec::new() };
         let mut seen: Vec<&Path> = Vec::new();
@@ -77,7 +79,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Makes the newest journal name the first one, if it is not the first one itself.
+    /// Writes the path of the first journal into the newest, unless they are the same.
     fn name_first(&mut self) -> Result<(), Error> {
         let [first, .., newest] = self.files.as_mut_slice() else { return Ok(()) };
         let first = std::path::absolute(&first.path)
@@ -95,7 +97,7 @@ impl Journal {
         self.entries.get(nth).is_some_and(|entry| matches!(entry.undo, Undo::Copy { .. }))
     }
 
-    /// Writes the entries and syncs all folders. The first destination may be replaced afterwards.
+    /// Writes the entries and syncs all folders. Only then may the first destination be replaced.
     pub(crate) fn write(&mut self) -> Result<(), Error> {
         let mut fields = vec![ENTRIES.to_vec()];
         for entry in &self.entries {
@@ -117,7 +119,7 @@ impl Journal {
         durable.sync().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Adds all folders of the set to those that the caller syncs.
+    /// Adds all folders of the set to the folders that the caller will sync.
     pub(crate) fn dirty(&self, durable: &mut Durable) {
         self.files.iter().filter_map(|locked| locked.path.parent()).for_each(|folder| {
             durable.add(folder);
@@ -133,7 +135,7 @@ impl Journal {
         }
     }
 
-    /// Puts back what was replaced, in reverse order, and gives the first error.
+    /// Puts the replaced files back, in reverse order. Returns the first error.
     pub(crate) fn roll_back(mut self, observer: &dyn Observer) -> Result<(), Error> {
         let result = put_all_back(&self.entries, observer);
         self.remove();
@@ -144,14 +146,14 @@ impl Journal {
     fn remove(&mut self) {
         for locked in self.files.drain(..) {
             failpoint();
-            // If the first stays, the next run puts the old files back and replaces them again.
+            // If the removal fails, the next run puts the old files back and replaces them again.
             let _ = fs::remove_file(&locked.path);
         }
     }
 }
 
 impl Locked {
-    /// Creates an empty journal that only its owner can open, locked.
+    /// Creates an empty, locked journal that only its owner can open.
     fn create(folder: &Path) -> Result<Locked, Error> {
         let mut attempts = 0;
         loop {
@@ -169,7 +171,7 @@ impl Locked {
             };
             let lock = match lock(&path) {
                 Ok(lock) => Some(lock),
-                // A sweep took the file before it was locked, and removes it.
+                // A sweep locked the file first, and removes it.
                 Err(TryLockError::WouldBlock) => continue,
                 Err(TryLockError::Error(_)) => None,
             };
@@ -195,19 +197,20 @@ impl Locked {
     }
 }
 
-/// What was done about a journal that was found.
+/// The result of handling a journal that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Nothing: a living process has it.
+    /// A living process holds the journal. Nothing was done.
     Alive,
-    /// It belonged to a killed process; its destinations have been put back.
+    /// The process of the journal was killed. Its destinations have been put back.
     Recovered,
-    /// It was not followed completely: it is not ours, or a file could not be put back.
+    /// The journal was not followed completely: it does not belong to this user, or a file could
+    /// not be put back.
     Left,
 }
 
-/// Puts back what a killed transaction replaced, as the journal at `path` says, and removes the
-/// journal.
+/// Puts back the files that a killed transaction replaced, as recorded in the journal at `path`,
+/// and removes the journal.
 pub(crate) fn recover(path: &Path, observer: &dyn Observer) -> Found {
     let mut file = match lock(path) {
         Ok(file) => file,
@@ -250,7 +253,7 @@ pub(crate) fn recover(path: &Path, observer: &dyn Observer) -> Found {
     }
 }
 
-/// Puts all entries back, in reverse order, and gives the first error. Tells a step for each.
+/// Puts all entries back, in reverse order, and reports a step for each. Returns the first error.
 fn put_all_back(entries: &[Entry], observer: &dyn Observer) -> Result<(), Error> {
     let mut result = Ok(());
     for entry in entries.iter().rev() {
@@ -273,7 +276,7 @@ enum Content {
     Pointer(PathBuf),
 }
 
-/// The fields of an entry: what each means is said by its place.
+/// Appends the fields of an entry. Their order gives them their meaning.
 fn encode(entry: &Entry, fields: &mut Vec<Vec<u8>>) {
     let Entry { dest, staged, undo, marker } = entry;
     let path = |path: &Path| path.as_os_str().as_bytes().to_vec();
@@ -293,7 +296,7 @@ fn encode(entry: &Entry, fields: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Reads a journal; `None` if it is not complete.
+/// Parses a journal; `None` if it is incomplete.
 fn decode(text: &[u8]) -> Option<Content> {
     let fields = text.strip_prefix(TITLE)?.strip_prefix(b"\0")?;
     let mut fields = fields.split(|&byte| byte == 0);

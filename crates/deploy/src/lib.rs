@@ -1,12 +1,12 @@
-//! Puts rendered bytes where they belong and runs the commands that go with them, or leaves
-//! everything as it was.
+//! Writes rendered files to their destinations and runs their check and reload commands. If a step
+//! fails, the destinations stay as they were.
 //!
 //! A [`Transaction`] applies a set of files, each of which is a [`Member`]. It has two halves, so
 //! that many transactions can wait for the disk at the same time. [`Transaction::stage`] writes the
 //! bytes beside the destinations, on any thread. [`Transaction::finish`] compares, checks, commits
 //! and reloads. [`Durable::sync`] ends a pass. [`sweep()`] runs once at the start of a run.
 //!
-//! What callers may rely on, each with a test of the same name:
+//! The promises to callers, each with a test of the same name:
 //!
 //! - `readers_see_old_or_new`: never a mixture (but see `commit` for mounts).
 //! - `a_failed_check_changes_nothing`: not the bytes, not the mode, not the owner.
@@ -14,10 +14,9 @@
 //! - `no_failure_leaves_a_stage_file`: and the next [`sweep()`] removes those of a killed run.
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
 //!
-//! Nothing here writes to the log: each [`Step`] goes to an [`Observer`]. Errors and steps are in
-//! confd's words, where confd has them.
-//!
-//! Nothing here knows keys, sources or schedules; the only template is the check command.
+//! This crate writes nothing to the log: each [`Step`] goes to an [`Observer`]. Errors and steps
+//! have confd's words, where confd has them. The crate knows no keys, sources or schedules; its
+//! only template is the check command.
 
 mod check;
 mod commit;
@@ -57,29 +56,30 @@ pub use transaction::{Member, Transaction};
 /// A destination: its path, its attributes, and the commands that check it and reload its service.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The file, as the user wrote it; relative to the process's folder if it is relative.
+    /// The path of the file, as the user wrote it. A relative path is relative to the working
+    /// folder.
     pub dest: PathBuf,
-    /// The permissions, of which only the lower nine bits count. `None` keeps those of the
-    /// existing file, or gives 0644 to a new one.
+    /// The permissions; only the lower nine bits count. `None` keeps the permissions of the
+    /// existing file, and gives 0644 to a new file.
     pub mode: Option<u32>,
     /// The owner. `None` is the effective user of this process.
     pub uid: Option<u32>,
     /// The group. `None` is the effective group of this process.
     pub gid: Option<u32>,
-    /// The command that checks the staged file before it is put in place.
+    /// The command that checks the stage file before it is put in place.
     pub check_cmd: Option<CheckCommand>,
-    /// The command that runs after the file has changed. The shell gets it as it is. An empty text
-    /// means no command.
+    /// The command that runs after the file has changed. The shell gets the text unchanged. An
+    /// empty text means no command.
     pub reload_cmd: Option<String>,
-    /// The time limit of the check command. Zero means without a limit; `None` means the limit in
+    /// The time limit of the check command. Zero means no limit; `None` means the limit in
     /// [`Options`].
     pub check_timeout: Option<Duration>,
-    /// The time limit of the reload command, with the same meanings.
+    /// The time limit of the reload command. Zero and `None` mean the same as above.
     pub reload_timeout: Option<Duration>,
 }
 
 impl Target {
-    /// The reload command, if these options let one run.
+    /// The reload command, unless these options forbid it.
     pub(crate) fn reload_cmd(&self, options: &Options) -> Option<&str> {
         self.reload_cmd.as_deref().filter(|command| !command.is_empty() && !options.sync_only)
     }
@@ -94,7 +94,7 @@ impl Target {
         self.reload_timeout.or(options.reload_timeout).filter(|limit| !limit.is_zero())
     }
 
-    /// A file with confd's defaults: permissions kept, our owner, no commands.
+    /// A target with confd's defaults: permissions kept, owner of this process, no commands.
     pub fn new(dest: impl Into<PathBuf>) -> Target {
         Target {
             dest: dest.into(),
@@ -116,10 +116,9 @@ pub struct Options {
     pub noop: bool,
     /// `-sync-only`: put files in place without any command.
     pub sync_only: bool,
-    /// `-keep-stage-file`: leave each complete stage file that did not become the destination.
+    /// `-keep-stage-file`: keep each complete stage file that did not become the destination.
     pub keep_stage_file: bool,
-    /// The time limit of check commands whose target sets none. Zero and `None` mean without a
-    /// limit.
+    /// The time limit of check commands whose target sets none. Zero and `None` mean no limit.
     pub check_timeout: Option<Duration>,
     /// The time limit of reload commands whose target sets none.
     pub reload_timeout: Option<Duration>,
@@ -130,14 +129,14 @@ pub struct Options {
 pub enum Outcome {
     /// The destination was in sync.
     Unchanged,
-    /// The destination was out of sync, and stays so: `-noop`.
+    /// The destination is out of sync and was not replaced because of `-noop`.
     WouldUpdate,
     /// The destination was replaced, and its reload command, if any, succeeded.
     Updated,
-    /// The destination was in sync, and a reload that an earlier run owed succeeded.
+    /// The destination was in sync, and its pending reload from an earlier run succeeded.
     Reloaded,
 }
 
-/// A place where the crash test kills the process. Nothing elsewhere.
+/// A point where the crash test can kill the process. Does nothing outside that test.
 #[cfg(not(test))]
 fn failpoint() {}

@@ -17,11 +17,12 @@ const LOCAL: [u32; 8] = [
     0x794c_7630,
 ];
 
-/// Whether the folder of `file` is certainly on such a file system. Links in the path are followed.
+/// Whether the folder of `file` is known to be on such a file system. Links in the path are
+/// followed.
 pub fn is_local(file: &Path) -> bool {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let found = statfs(folder.unwrap_or(Path::new(".")));
-    // The kernel's number has 32 bits, whatever the type that carries it.
+    // The kernel's number has 32 bits; the type of the field depends on the platform.
     found.is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
 }
 
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_is_local_and_what_is_not_known_is_not() {
+    fn a_disk_is_local_and_an_unknown_file_system_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         assert!(is_local(&folder.path().join("not there yet")));
         assert!(is_local(Path::new("Cargo.toml")));

@@ -1,8 +1,8 @@
-//! The marker of a reload that is owed.
+//! The marker of a pending reload.
 //!
-//! A marker file stands beside the destination from just before a commit until the reload command
-//! has succeeded. Because the marker is a file, the reload stays owed after a failed command, a stop
-//! and a crash: the next run finds the destination in sync *and* the marker, and reloads.
+//! A marker is a file beside the destination. It exists from just before a commit until the reload
+//! command has succeeded. So the reload stays pending after a failed command, a stop and a crash:
+//! the next run finds the destination in sync *and* the marker, and reloads.
 //!
 //! The marker is not synced to the disk: after a power cut every service starts with the new file
 //! anyway.
@@ -16,19 +16,19 @@ use crate::error::Error;
 use crate::place::Place;
 use crate::step::{Observer, Step};
 
-/// The marker of one destination, standing.
+/// The existing marker of one destination.
 #[must_use = "a marker that is forgotten makes the next run reload"]
 pub(crate) struct Marker {
     path: PathBuf,
-    /// Whether it already stood: a reload was owed before this commit.
+    /// Whether it existed before this commit: a reload was already pending.
     stood: bool,
 }
 
 impl Marker {
-    /// Sets up the marker, before the commit that makes the reload necessary.
+    /// Creates the marker, before the commit that makes the reload necessary.
     pub(crate) fn set(dest: &Path) -> Result<Marker, Error> {
         let path = Place::of(dest)?.pending_path();
-        // Never through a link that somebody else put there.
+        // A link that another user made here must not be followed.
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let mut file = match opened {
             Ok(file) => file,
@@ -37,8 +37,8 @@ impl Marker {
             }
             Err(cause) => return Err(Error::file("open", &path, cause)),
         };
-        // The text is for a person who finds the file. Only its existence counts, so a full disk,
-        // where the text cannot be written, is no error.
+        // The text is for people who find the file. Only the file's existence counts, so a full
+        // disk, where the text cannot be written, is not an error.
         let _ = writeln!(
             file,
             "{} was replaced by confd, and its reload command has not succeeded since. \
@@ -48,10 +48,11 @@ impl Marker {
         Ok(Marker { path, stood: false })
     }
 
-    /// The marker of an earlier commit, if it stands.
+    /// Finds the marker of an earlier commit.
     pub(crate) fn find(dest: &Path) -> Option<Marker> {
         let path = Place::of(dest).ok()?.pending_path();
-        // An error means that there is no marker: in a folder that cannot be searched none was made.
+        // An error also means that there is no marker: no marker could be made in a folder that
+        // cannot be searched.
         fs::symlink_metadata(&path).ok()?;
         Some(Marker { path, stood: true })
     }
@@ -63,7 +64,7 @@ impl Marker {
         }
     }
 
-    /// Removes the marker: nothing is owed any more.
+    /// Removes the marker: no reload is pending any more.
     pub(crate) fn clear(self, observer: &dyn Observer) {
         match fs::remove_file(&self.path) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {

@@ -1,13 +1,13 @@
-//! The names of the files that belong to a destination: its stage files, the undo files and journals
-//! of transactions, and its pending-reload marker.
+//! The names of the files that belong to a destination: its stage files, the undo files and
+//! journals of transactions, and its pending-reload marker.
 //!
-//! All of them stand in the destination's own folder, because only there a rename is atomic. Except
+//! All of them are in the destination's own folder, because only there a rename is atomic. Except
 //! for journals, their names begin with a dot and the destination's name, as confd's do.
 //!
 //! The name of a stage file ends in ten digits. confd's digits are random. Ours are five random
-//! digits and five check digits, computed from the random ones, the destination's name and the kind
-//! of file. So a leftover of a killed process can be told from every file that somebody else made.
-//! This module only computes names; it never looks at the disk.
+//! digits and five check digits, which are computed from the random digits, the destination's name
+//! and the kind of file. So a leftover of a killed process can be distinguished from the files of
+//! other programs. This module only computes names; it never accesses the disk.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -31,8 +31,8 @@ const JOURNAL: &[u8] = b"confd-transaction-";
 /// The purpose of a file with digits in its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
-    /// A stage file that is removed if it is not renamed. One that is left behind belongs to a killed
-    /// process.
+    /// A stage file that is removed if it is not renamed. If it is left behind, its process was
+    /// killed.
     Passing,
     /// A stage file that is kept for a person to read (`-keep-stage-file`). It is never swept.
     Kept,
@@ -51,8 +51,8 @@ impl Place {
     /// Splits a destination as Go's `filepath.Dir` and `filepath.Base` do.
     ///
     /// `a/` is the name `a` in the folder `a`, and the empty path is the name `.` in the folder
-    /// `.`, so that nonsense fails with confd's words. One difference: `..` is left for the
-    /// system to resolve, since removing it textually is wrong where a folder is a symbolic link.
+    /// `.`, so that malformed paths fail with confd's words. One difference: `..` is left for the
+    /// system to resolve, because removing it textually is wrong where a folder is a symbolic link.
     pub(crate) fn of(dest: &Path) -> Result<Place, Error> {
         let bytes = dest.as_os_str().as_bytes();
         let folder_end = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
@@ -84,7 +84,7 @@ impl Place {
         self.folder.join(OsString::from_vec(name))
     }
 
-    /// The path of the marker that says that a reload is pending.
+    /// The path of the marker of a pending reload.
     pub(crate) fn pending_path(&self) -> PathBuf {
         let mut name = OsString::from(".");
         name.push(&self.name);
@@ -101,13 +101,13 @@ impl Place {
         }
     }
 
-    /// Whether `digits` are those of a file of this kind of this destination.
+    /// Whether `digits` are valid for a file of this kind of this destination.
     pub(crate) fn made(&self, kind: FileKind, digits: &[u8]) -> bool {
         is_checked(digits, |random| check_number(salt(kind), &self.name, random))
     }
 
-    /// Splits the name of a folder's entry into the part before the digits, the digits, and a rest
-    /// of `after` bytes. `None` if the name is too short or does not begin with a dot.
+    /// Splits the name of a folder's entry into the part before the digits, the digits, and the
+    /// last `after` bytes. `None` if the name is too short or does not begin with a dot.
     pub(crate) fn split_entry(entry: &[u8], after: usize) -> Option<(&[u8], &[u8], &[u8])> {
         let entry = entry.strip_prefix(b".")?;
         let (entry, rest) = entry.split_at_checked(entry.len().checked_sub(after)?)?;
@@ -116,7 +116,7 @@ impl Place {
     }
 }
 
-/// Removes what does not change the meaning of a path: double slashes, `.` elements, the trailing
+/// Removes the parts of a path that have no meaning: double slashes, `.` elements, the trailing
 /// slash.
 fn tidy(folder: &Path) -> PathBuf {
     let tidied: PathBuf =
@@ -161,7 +161,8 @@ fn salt(kind: FileKind) -> &'static [u8] {
 
 /// The check digits of a file's name, as a number below [`RANDOM_RANGE`].
 ///
-/// They only recognise a file, they protect nothing. Every version must compute the same.
+/// The check digits only recognise a file; they protect nothing. Every version must compute the
+/// same digits.
 fn check_number(salt: &[u8], name: &OsStr, random: u64) -> u64 {
     let sum = Md5::new()
         .chain_update(salt)
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_file_stands_beside_its_destination() {
+    fn a_stage_file_is_beside_its_destination() {
         for (dest, stage) in [
             ("/etc/nginx/nginx.conf", "/etc/nginx/.nginx.conf#"),
             ("r/out/rel", "r/out/.rel#"),

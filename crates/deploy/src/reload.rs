@@ -1,6 +1,6 @@
 //! Runs the reload commands of a transaction: each distinct command once.
 //!
-//! A reload that fails stays owed: its markers stand until a later run makes it succeed.
+//! A reload that fails stays pending: its markers exist until a later run makes it succeed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,12 @@ struct Reload {
 }
 
 struct Member {
-    /// Its place in the transaction.
+    /// The member's number in the transaction.
     nth: usize,
     target: Arc<Target>,
     marker: Marker,
-    /// Whether its reload was owed before this transaction, which found its file in sync.
-    owed: bool,
+    /// Whether the reload was pending before this transaction, which found the file in sync.
+    pending: bool,
 }
 
 impl Reloads {
@@ -43,15 +43,15 @@ impl Reloads {
         marker: Marker,
         options: &Options,
     ) {
-        self.add_member(Member { nth, target, marker, owed: false }, options);
+        self.add_member(Member { nth, target, marker, pending: false }, options);
     }
 
-    /// Adds the reload of a member that was found in sync, if an earlier run owes it.
-    pub(crate) fn add_owed(&mut self, nth: usize, target: Arc<Target>, options: &Options) {
+    /// Adds the reload of a member that was found in sync, if its reload is pending.
+    pub(crate) fn add_pending(&mut self, nth: usize, target: Arc<Target>, options: &Options) {
         if target.reload_cmd(options).is_some()
             && let Some(marker) = Marker::find(&target.dest)
         {
-            self.add_member(Member { nth, target, marker, owed: true }, options);
+            self.add_member(Member { nth, target, marker, pending: true }, options);
         }
     }
 
@@ -70,13 +70,13 @@ impl Reloads {
         }
     }
 
-    /// Runs all of them, also after one has failed, and notes the outcome of each member that was
+    /// Runs all of the commands, even if one fails, and records the outcome of each member that was
     /// only reloaded.
     ///
     /// # Errors
     ///
-    /// The first failure of a reload that this transaction made necessary; without one, the first
-    /// failure of a reload that was owed before.
+    /// The first failure of a reload that this transaction made necessary. If there is none, the
+    /// first failure of a reload that was already pending.
     pub(crate) async fn run(
         self,
         observer: &dyn Observer,
@@ -84,14 +84,14 @@ impl Reloads {
     ) -> Result<(), Error> {
         let mut failure: Option<(bool, command::Error)> = None;
         for reload in self.0 {
-            let owed = reload.members.iter().all(|member| member.owed);
+            let pending = reload.members.iter().all(|member| member.pending);
             if let Err(cause) = reload.run(observer, outcomes).await
-                && failure.as_ref().is_none_or(|&(first_owed, _)| first_owed && !owed)
+                && failure.as_ref().is_none_or(|&(first_pending, _)| first_pending && !pending)
             {
-                failure = Some((owed, cause));
+                failure = Some((pending, cause));
             }
         }
-        failure.map_or(Ok(()), |(owed, cause)| Err(Error::Reload { cause, owed }))
+        failure.map_or(Ok(()), |(pending, cause)| Err(Error::Reload { cause, pending }))
     }
 }
 
@@ -101,18 +101,18 @@ impl Reload {
         observer: &dyn Observer,
         outcomes: &mut [Outcome],
     ) -> Result<(), command::Error> {
-        for member in self.members.iter().filter(|member| member.owed) {
-            observer.observe(&Step::ReloadOwed { dest: &member.target.dest });
+        for member in self.members.iter().filter(|member| member.pending) {
+            observer.observe(&Step::ReloadRetried { dest: &member.target.dest });
         }
         let result = run(Program::Shell(self.command.into()), self.limit, observer).await;
-        for Member { nth, target, marker, owed } in self.members {
+        for Member { nth, target, marker, pending } in self.members {
             let dest = &target.dest;
             if result.is_err() {
                 observer.observe(&Step::ReloadPending { dest });
                 continue;
             }
             marker.clear(observer);
-            if owed {
+            if pending {
                 outcomes[nth] = Outcome::Reloaded;
                 observer.observe(&Step::Reloaded { dest });
             } else {

@@ -6,7 +6,7 @@ use command::{Command, Notice, Program};
 
 use crate::step::{Observer, Step};
 
-/// Runs a command to its end and tells its steps: that it runs, that it still runs after
+/// Runs a command to its end and reports its steps: that it runs, that it is still running after
 /// [`command::SLOW`], that it is stopped, what it printed.
 pub(crate) async fn run(
     program: Program,
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_command_that_runs_for_long_and_is_stopped_is_told_with_its_text() {
+    async fn a_slow_command_and_a_stopped_command_are_reported_with_their_text() {
         let steps = Steps::default();
         let program = Program::Shell("sleep 1000".into());
         let limit = Some(Duration::from_secs(11));

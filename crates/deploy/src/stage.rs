@@ -1,10 +1,8 @@
-//! Staged files: everything that the destination will be, written beside it before anything is
-//! decided.
+//! Stage files: the complete new file, beside the destination, before anything is decided.
 //!
-//! A staged file is created so that only its owner can read it. It gets its owner and mode through
-//! its descriptor, so that neither the umask of the process nor other writers of the folder have an
-//! influence. It is on the disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its
-//! file.
+//! A stage file is created so that only its owner can read it. It gets its owner and mode through
+//! its descriptor, so neither the umask of the process nor other users of the folder can interfere.
+//! It is on the disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its file.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -23,35 +21,35 @@ use crate::place::{FileKind, Place, RANDOM_RANGE};
 use crate::undo::Identity;
 use crate::{Options, Target};
 
-/// The mode of a file that neither exists nor has a mode of its own.
+/// The mode of a new destination whose resource sets none.
 const DEFAULT_MODE: u32 = 0o644;
-/// The bits of a mode that can be asked for; setuid, setgid and sticky cannot.
+/// The bits of a mode that a resource can set; setuid, setgid and sticky are excluded.
 const PERMISSIONS: u32 = 0o777;
-/// How many names are tried before giving up.
+/// The number of names that are tried before giving up.
 pub(crate) const ATTEMPTS: usize = 10_000;
 
-/// One member of a transaction, staged on the disk or known to be in place already. Dropping it
-/// removes its stage file.
+/// One member of a transaction: staged on the disk, or known to be in sync. Dropping it removes its
+/// stage file.
 #[derive(Debug)]
 pub(crate) struct Staged {
     pub(crate) target: Arc<Target>,
     pub(crate) content: Bytes,
     /// The stage file; `None` if the destination was found to be in sync.
     pub(crate) file: Option<StageFile>,
-    /// The destination when this was staged.
+    /// The fingerprint of the destination when this member was staged.
     seen: Option<Fingerprint>,
-    /// Whether `seen` was [settled](Fingerprint::is_settled) then.
+    /// Whether `seen` was [settled](Fingerprint::is_settled) at that time.
     was_settled: bool,
-    /// How the destination is known to differ, if it is known.
+    /// A known difference of the destination.
     pub(crate) difference: Option<Difference>,
 }
 
-/// How a destination is known to differ from what it should be.
+/// A difference between a destination and its new content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// There is no such file.
+    /// The destination does not exist.
     Missing,
-    /// Its bytes are others.
+    /// The bytes differ.
     Bytes,
 }
 
@@ -94,16 +92,16 @@ impl Staged {
         Ok(Staged { target, content, file, seen, was_settled, difference })
     }
 
-    /// The destination, if it was found in sync, and if whoever touches it afterwards gives it
-    /// another fingerprint.
+    /// The fingerprint of a destination that was found in sync, if every later change is certain to
+    /// change the fingerprint.
     pub(crate) fn found_in_sync(&self) -> Option<Fingerprint> {
         self.seen.filter(|_| self.file.is_none() && self.was_settled)
     }
 
-    /// The same content for the destination as it is now: staged again if the destination has
+    /// The same content for the destination as it is now. It is staged again if the destination has
     /// changed since.
     ///
-    /// So a destination that two resources name ends as if they were deployed one after the other,
+    /// So a destination of two resources ends as if they were deployed one after the other,
     /// although both were staged first.
     pub(crate) fn refreshed(self, options: &Options) -> Result<Staged, Error> {
         if Fingerprint::at(&self.target.dest) == self.seen {
@@ -115,21 +113,21 @@ impl Staged {
     }
 }
 
-/// A file beside the destination, removed on drop unless it was told to stay.
+/// A file beside the destination, removed on drop unless [`leave`](StageFile::leave) was called.
 #[derive(Debug)]
 pub(crate) struct StageFile {
     pub(crate) path: PathBuf,
-    /// What the file has, which on some file systems is not what it was given.
+    /// The file's attributes. On some file systems they differ from those that were set.
     pub(crate) attributes: Attributes,
-    /// Which file it is.
+    /// The identity of the file.
     pub(crate) identity: Identity,
-    /// The file when its content had been written.
+    /// The fingerprint of the file after its content was written.
     pub(crate) written: Option<Fingerprint>,
-    /// Whether it stays where it is, or has become the destination.
+    /// Whether the file stays: it is to be kept, or has become the destination.
     stays: bool,
-    /// Held locked so that a sweep does not take the file for a leftover. Only readable, as
-    /// nothing can execute a file that is open for writing, and a check command may want to.
-    /// `None` where the file system knows no locks.
+    /// Locked, so that a sweep does not remove the file as a leftover. It is opened for reading
+    /// only, because a file that is open for writing cannot be executed, and a check command may
+    /// execute it. `None` on a file system without locks.
     _lock: Option<File>,
 }
 
@@ -144,8 +142,8 @@ impl StageFile {
         let kind = if options.keep_stage_file { FileKind::Kept } else { FileKind::Passing };
         let (mut stage, mut file) = StageFile::create_empty(&place, kind, wanted)?;
         // All of this happens while the file is empty, so that only permitted users ever read its
-        // content. The mode is set first: without root's rights, the mode of a file that was given
-        // away cannot be changed.
+        // content. The mode is set first: only root can change the mode of a file that belongs to
+        // another user.
         file.set_permissions(Permissions::from_mode(wanted.mode & PERMISSIONS))
             .map_err(|cause| Error::file("chmod", &stage.path, cause))?;
         give_owner(&file, &stage.path, target, &stage.attributes, wanted)?;
@@ -196,7 +194,7 @@ impl StageFile {
                 _lock: lock,
             };
             let born = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
-            // A sweep can have removed the file between its creation and its lock: use another
+            // A sweep may have removed the file between its creation and its lock: try another
             // name.
             if swept || born.nlink() == 0 {
                 continue;
@@ -206,7 +204,7 @@ impl StageFile {
         }
     }
 
-    /// Keeps the file: it must stay, or it has become the destination.
+    /// Keeps the file: it is to stay, or has become the destination.
     pub(crate) fn leave(&mut self) {
         self.stays = true;
     }
@@ -220,7 +218,7 @@ impl StageFile {
 impl Drop for StageFile {
     fn drop(&mut self) {
         if !self.stays {
-            // Nobody can be told here. A file that stays is swept by a later run.
+            // An error cannot be reported here. A later run sweeps the file.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -231,7 +229,7 @@ pub(crate) fn random_part() -> u64 {
     fastrand::u64(..RANDOM_RANGE)
 }
 
-/// Opens a stage file to hold its lock, or says that another process has it.
+/// Opens a stage file and locks it; an error if another process has the lock.
 pub(crate) fn lock(path: &Path) -> Result<File, TryLockError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
     let file = OpenOptions::new()
@@ -243,10 +241,10 @@ pub(crate) fn lock(path: &Path) -> Result<File, TryLockError> {
     Ok(file)
 }
 
-/// Gives the file the wanted owner, where it is not the one that it has.
+/// Sets the wanted owner, unless the file has it already.
 ///
-/// That this fails is an error if the target asked for the owner. If not, the owner is only what
-/// confd would give every file, and as in confd it stays what it is.
+/// A failure is an error only if the target asked for the owner. Otherwise the owner is confd's
+/// default, and as in confd a failure leaves it as it is.
 pub(crate) fn give_owner(
     file: &File,
     path: &Path,
@@ -277,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_file_is_born_private_empty_and_locked() {
+    fn a_new_stage_file_is_private_empty_and_locked() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = Place::of(&folder.path().join("a")).expect("a name");
         let wanted = Attributes::regular(0, 0, 0o777);

@@ -1,8 +1,8 @@
 //! The steps that a transaction reports to its caller while it works.
 //!
 //! A transaction writes nothing to the log. It passes each [`Step`] to an [`Observer`] when it
-//! happens; the observer logs it, counts it or ignores it. The text of a step is confd's log line,
-//! word for word where confd has one, because people's alerts search for those lines.
+//! happens, and the observer logs it, counts it or ignores it. The text of a step is confd's log
+//! line, word for word where confd has it, because people's alerts search for those lines.
 
 use std::fmt;
 use std::io;
@@ -31,9 +31,9 @@ pub enum Level {
 /// A file that was put in place just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
-    /// The file as the transaction put it there. If another program changes it from then on, its
-    /// fingerprint becomes another, unless the change comes within the same step of the file
-    /// system's clock and leaves the length alone.
+    /// The fingerprint of the file after the commit. A later change by another program changes the
+    /// fingerprint, unless it comes within the same step of the file system's clock and keeps the
+    /// length.
     pub file: Fingerprint,
     /// Whether the file has the content that was staged. A check command may have changed it.
     pub has_staged_content: bool,
@@ -41,19 +41,18 @@ pub struct Placed {
 
 /// The receiver of the steps of a transaction, in their order.
 ///
-/// A closure that takes a step is an observer that wants all of them.
+/// A closure that takes a step is an observer of all steps.
 pub trait Observer: Send + Sync {
-    /// Receives one step. It is called on the thread that does the step, and that thread waits for
-    /// it.
+    /// Receives one step. The thread that does the step calls it and waits for it.
     fn observe(&self, step: &Step<'_>);
 
-    /// Takes note that the file at `dest` was put in place just now. This is no line of the log.
+    /// Receives the state of the file that was put in place just now at `dest`. This is not a step.
     fn replaced(&self, dest: &Path, placed: &Placed) {
         let _ = (dest, placed);
     }
 
-    /// Whether steps of this level are wanted. A step that costs work of its own, such as reading a
-    /// file that is known to differ, is left out where this says no.
+    /// Whether steps of this level are wanted. Where it returns false, steps that need extra work
+    /// are skipped, such as reading a file that is known to differ.
     fn wants(&self, level: Level) -> bool {
         let _ = level;
         true
@@ -72,7 +71,7 @@ impl<F: Fn(&Step<'_>) + Send + Sync> Observer for F {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Step<'a> {
-    /// The stage file stays for a person to read.
+    /// The stage file is kept for people to read.
     Kept {
         /// The stage file.
         stage: &'a Path,
@@ -86,7 +85,7 @@ pub enum Step<'a> {
     Unreadable {
         /// The destination.
         dest: &'a Path,
-        /// What the system said.
+        /// The error of the system.
         cause: &'a io::Error,
     },
     /// The destination has another owner.
@@ -120,22 +119,22 @@ pub enum Step<'a> {
     Content {
         /// The destination.
         dest: &'a Path,
-        /// The MD5 sum of what it holds, in hexadecimal.
+        /// The MD5 sum of the content that it has, in hexadecimal.
         found: &'a str,
-        /// The MD5 sum of what it should hold.
+        /// The MD5 sum of the content that it should have.
         wanted: &'a str,
     },
-    /// Nothing more happens: `-noop`.
+    /// The destination is not changed: `-noop`.
     Noop {
         /// The destination.
         dest: &'a Path,
     },
-    /// The destination is what it should be.
+    /// The destination is in sync.
     InSync {
         /// The destination.
         dest: &'a Path,
     },
-    /// The destination is not what it should be.
+    /// The destination is out of sync.
     OutOfSync {
         /// The destination.
         dest: &'a Path,
@@ -181,24 +180,24 @@ pub enum Step<'a> {
         /// The destination.
         dest: &'a Path,
     },
-    /// The reload command failed, and the reload is owed from now on.
+    /// The reload command failed. The reload is pending from now on.
     ReloadPending {
         /// The destination.
         dest: &'a Path,
     },
-    /// A reload that an earlier run owes is about to be tried again.
-    ReloadOwed {
+    /// A reload that is pending from an earlier run is about to be tried again.
+    ReloadRetried {
         /// The destination.
         dest: &'a Path,
     },
-    /// A reload that an earlier run owed has succeeded.
+    /// A reload that was pending from an earlier run has succeeded.
     Reloaded {
         /// The destination.
         dest: &'a Path,
     },
-    /// The marker of a reload that is no longer owed cannot be removed.
+    /// The marker of a reload that is no longer pending cannot be removed.
     MarkerStays {
-        /// Why not.
+        /// The reason.
         error: &'a Error,
     },
     /// The stage file of a killed run was removed.
@@ -213,7 +212,7 @@ pub enum Step<'a> {
     },
     /// A destination could not be put back.
     NotPutBack {
-        /// Why not.
+        /// The reason.
         error: &'a Error,
     },
 }
@@ -235,7 +234,7 @@ impl Step<'_> {
             | Step::Content { .. }
             | Step::OutOfSync { .. }
             | Step::Updated { .. }
-            | Step::ReloadOwed { .. }
+            | Step::ReloadRetried { .. }
             | Step::Reloaded { .. }
             | Step::Swept { .. } => Level::Info,
             Step::Noop { .. }
@@ -301,7 +300,7 @@ impl fmt::Display for Step<'_> {
                 "{} is in place but its reload is pending; it will be tried again",
                 dest.display()
             ),
-            Step::ReloadOwed { dest } => write!(
+            Step::ReloadRetried { dest } => write!(
                 f,
                 "{} has a reload pending from an earlier run; trying it again",
                 dest.display()
@@ -321,8 +320,7 @@ impl fmt::Display for Step<'_> {
     }
 }
 
-/// A mode as Go prints it: a letter for each special thing the file is, or `-`, then the
-/// permissions.
+/// A mode as Go prints it: a letter for each special property or `-`, then the permissions.
 struct ModeText(u32);
 
 impl fmt::Display for ModeText {
@@ -336,7 +334,8 @@ impl fmt::Display for ModeText {
             0o140_000 => "S",
             _ => "",
         };
-        // Go puts the device's `D` before, and the character device's `c` after, these two.
+        // Go prints the device's `D` before these two letters, and the character device's `c` after
+        // them.
         let (kind, character) = kind.split_at(kind.len().min(1));
         let mut special = kind.to_owned();
         for (bit, letter) in [(0o4000, "u"), (0o2000, "g")] {
@@ -362,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_read_as_in_go() {
+    fn modes_are_printed_as_in_go() {
         for (mode, text) in [
             (0o100_644, "-rw-r--r--"),
             (0o100_000, "----------"),

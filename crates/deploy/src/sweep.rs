@@ -1,4 +1,4 @@
-//! Removes what killed processes left behind: staged files, and incomplete transactions.
+//! Removes the leftovers of killed processes: stage files, and incomplete transactions.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -12,14 +12,14 @@ use crate::place::{FileKind, Place, is_journal};
 use crate::stage::lock;
 use crate::step::{Observer, Step};
 
-/// Puts back what transactions of killed runs of this program replaced in part in the folders of
-/// these destinations, removes what such runs left beside the destinations, and gives the number of
-/// stage files removed. With `-noop` it does nothing.
+/// Cleans up after killed runs of this program in the folders of these destinations: puts back the
+/// files of incomplete transactions and removes stage files. Returns the number of stage files
+/// removed. With `-noop` it does nothing.
 ///
-/// Each distinct folder is read once. A file is removed only if it is a regular file whose name
-/// carries our check digits for one of the destinations, and if no living process holds it. Files
-/// that were to be kept, and those of other programs, Go's confd among them, stay. What cannot be
-/// read or removed is left alone: a transaction in that folder will say what is wrong with it.
+/// Each distinct folder is read once. A file is removed only if it is a regular file whose name has
+/// our check digits for one of the destinations, and if no living process holds it. Stage files
+/// that were to be kept stay, and so do files of other programs, Go's confd included. Files that
+/// cannot be read or removed are skipped: a transaction in that folder will report the error.
 pub fn sweep<'a>(
     dests: impl IntoIterator<Item = &'a Path>,
     options: &Options,
@@ -37,8 +37,8 @@ pub fn sweep<'a>(
 
 fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer) -> usize {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    // Grouped by the text around the digits. There are few distinct endings, nearly always only the
-    // empty one.
+    // Grouped by the text around the digits. There are few distinct endings; nearly always there is
+    // only the empty ending.
     let mut by_name: HashMap<&[u8], HashMap<&[u8], Vec<&Place>>> = HashMap::new();
     for place in places {
         let (before, after) = place.around_digits();
@@ -73,7 +73,7 @@ fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer)
     stages.iter().filter(|stage| remove(stage, observer)).count()
 }
 
-/// Whether no journal is left in the folder that still needs its undo files.
+/// Whether no journal in the folder needs its undo files any more.
 ///
 /// The folder is read once more, because a transaction that began during the first reading has
 /// journals before it has undo files.
@@ -89,9 +89,9 @@ fn recover_all(folder: &Path, observer: &dyn Observer) -> bool {
     journals.all(|recovered| recovered)
 }
 
-/// Removes a leftover, unless a living process has it or it is not what it seemed.
+/// Removes a leftover, unless a living process holds it or it is not a regular file.
 fn remove(path: &Path, observer: &dyn Observer) -> bool {
-    // Locked until it is removed. If another process is just creating it, that process notices.
+    // Locked until it is removed. If another process is creating it now, that process notices.
     let Ok(held) = lock(path) else { return false };
     let same = match (held.metadata(), fs::symlink_metadata(path)) {
         (Ok(held), Ok(named)) => {

@@ -1,4 +1,4 @@
-//! What this crate's tests share: an observer, targets, and other worlds to run a test in.
+//! Helpers for this crate's tests: an observer, targets, and special surroundings for a test.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) fn target_in(folder: &Path, name: &str) -> Target {
     Target::new(folder.join(name))
 }
 
-/// An observer that keeps all steps, as `LEVEL text`. A copy keeps them in the same list.
+/// An observer that keeps all steps as `LEVEL text`. A clone adds to the same list.
 #[derive(Clone, Default)]
 pub(crate) struct Steps(Arc<Mutex<Vec<String>>>);
 
@@ -31,7 +31,7 @@ impl Steps {
         self.0.lock().expect("no panic while held").clone()
     }
 
-    /// Forgets the steps so far.
+    /// Removes the steps so far.
     pub(crate) fn clear(&self) {
         self.0.lock().expect("no panic while held").clear();
     }
@@ -62,7 +62,7 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// [`wait_until`] for a test on a runtime, which goes on meanwhile.
+/// [`wait_until`] for a test on a runtime, which continues meanwhile.
 pub(crate) async fn wait_until_async(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
@@ -71,7 +71,7 @@ pub(crate) async fn wait_until_async(what: &str, mut condition: impl FnMut() -> 
     }
 }
 
-/// Kills this process at the nth call, if the variable [`DIE_AT`] says so.
+/// Kills this process at its nth call; the variable [`DIE_AT`] gives the number.
 pub(crate) fn failpoint() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let Some(nth) = std::env::var(DIE_AT).ok().and_then(|nth| nth.parse().ok()) else { return };
@@ -82,10 +82,10 @@ pub(crate) fn failpoint() {
     }
 }
 
-/// The variable that says at which call of [`failpoint`] to die, counted from 0.
+/// The variable with the number of the call of [`failpoint`] at which to die, counted from 0.
 pub(crate) const DIE_AT: &str = "DEPLOY_TEST_DIE_AT";
 
-/// Surroundings for a test.
+/// Special surroundings for a test.
 pub(crate) enum World {
     /// A mount namespace, in which mounts affect no other process. Needs root.
     Mounts,
@@ -97,7 +97,7 @@ pub(crate) enum World {
     Umask,
 }
 
-/// Runs the rest of a test in other surroundings, by starting this test program again for this test
+/// Runs the rest of a test in these surroundings, by starting this test program again for this test
 /// only. `test` is the full path of the test, as the test program lists it.
 pub(crate) fn in_world(world: World, test: &str, body: impl FnOnce()) {
     const INSIDE: &str = "DEPLOY_TEST_INSIDE";

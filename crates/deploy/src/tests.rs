@@ -1,4 +1,4 @@
-//! Whole transactions, by what they promise.
+//! Tests of whole transactions.
 
 mod failures;
 mod reloads;
@@ -45,7 +45,7 @@ impl Site {
         set_mode(&self.target.dest, 0o644);
     }
 
-    /// One whole deployment, alone on a runtime.
+    /// One whole transaction on a runtime of its own.
     fn deploy(&self, content: &str) -> Result<Outcome, Error> {
         run(self.deploy_async(content))
     }
@@ -58,14 +58,14 @@ impl Site {
         outcomes.map(only)
     }
 
-    /// The first half of a deployment.
+    /// The first half of a transaction.
     fn stage(&self, content: impl AsRef<[u8]>) -> Result<Transaction, Error> {
         let content = Bytes::copy_from_slice(content.as_ref());
         let target = Arc::new(self.target.clone());
         Transaction::stage(vec![Member { target, content }], &self.options)
     }
 
-    /// The second half of a deployment, without syncing.
+    /// The second half of a transaction, without syncing folders.
     fn finish(&self, staged: Transaction) -> Result<Outcome, Error> {
         run(staged.finish(&self.steps, &mut Durable::new())).map(only)
     }
@@ -93,12 +93,12 @@ impl Site {
         names_in(self.folder.path())
     }
 
-    /// A command line that adds a line to the file `ran`.
+    /// A command that appends a line to the file `ran`.
     fn note(&self, line: &str) -> String {
         format!("echo {line} >> {}", self.path("ran").display())
     }
 
-    /// What the commands noted.
+    /// The lines that the commands appended.
     fn notes(&self) -> String {
         fs::read_to_string(self.path("ran")).unwrap_or_default()
     }

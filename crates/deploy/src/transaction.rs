@@ -27,8 +27,8 @@ pub struct Member {
     pub content: Bytes,
 }
 
-/// A set of files that was staged: each is on the disk beside its destination, or is known to be in
-/// place already. One file is a set of one.
+/// A set of staged members. Each has a stage file on the disk beside its destination, or is known
+/// to be in sync. One file is a set of one.
 ///
 /// It holds one open file descriptor for each stage file. Dropping it removes the stage files.
 #[derive(Debug)]
@@ -40,14 +40,14 @@ pub struct Transaction {
 impl Transaction {
     /// Stages every member, with its final owner and mode, safe on the disk.
     ///
-    /// It may run on any thread, and blocks for as long as the disk needs, so that callers with many
-    /// transactions do well to stage some of them at the same time. For a destination that is found
-    /// to be in sync nothing is written, unless the stage file is to be kept.
+    /// It may run on any thread, and blocks until the disk has finished, so callers with many
+    /// transactions should stage several at the same time. A destination that is found to be in
+    /// sync needs no stage file, unless stage files are to be kept.
     ///
     /// # Errors
     ///
-    /// A folder is missing or not writable, the disk is full, or the owner that was asked for cannot
-    /// be set. No stage file is left.
+    /// A folder is missing or not writable, the disk is full, or the owner that was asked for
+    /// cannot be set. No stage file is left.
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
         let staged = members
             .into_iter()
@@ -55,14 +55,14 @@ impl Transaction {
         Ok(Transaction { members: staged.collect::<Result<_, _>>()?, options: *options })
     }
 
-    /// The members, for tests of what a commit is made of.
+    /// The members, for tests of the parts of a commit.
     #[cfg(test)]
     pub(crate) fn members(&self) -> &[Staged] {
         &self.members
     }
 
-    /// The destinations as they were found, in the order of the members, if all of them were in sync
-    /// and if whoever touches one of them afterwards gives it another fingerprint.
+    /// The fingerprints of the destinations, in the order of the members, if all of them were in
+    /// sync and if every later change is certain to change the fingerprint.
     pub fn found_in_sync(&self) -> Option<Vec<Fingerprint>> {
         self.members.iter().map(Staged::found_in_sync).collect()
     }
@@ -77,20 +77,21 @@ impl Transaction {
         self.members.iter().map(|member| member.file.as_ref().map(|file| file.path.as_path()))
     }
 
-    /// Compares, checks, commits and reloads, with confd's steps. Gives the outcome of each member,
-    /// in their order.
+    /// Compares, checks, commits and reloads, with confd's steps. Returns the outcome of each
+    /// member, in their order.
     ///
     /// Members that are in sync are left alone. A reload command that several members share runs
     /// once. The folder of each replaced file is added to `durable`, to be synced by the caller.
     ///
-    /// Apart from waiting for the commands this blocks, for as long as comparisons and renames need.
-    /// It must run on a Tokio runtime with I/O and time enabled. Dropping the future kills a running
-    /// command. The destinations are then as they were, or replaced with their reloads pending.
+    /// Except while it waits for the commands this blocks, for as long as comparisons and renames
+    /// need. It must run on a Tokio runtime with I/O and time enabled. Dropping the future kills a
+    /// running command. The destinations are then as they were, or replaced with their reloads
+    /// pending.
     ///
     /// # Errors
-    ///
-    /// A check command refused or a destination could not be replaced: the destinations are as they
-    /// were. Or a reload command failed: see [`Error::is_written`].
+    /// - A check command failed, or a destination could not be replaced: the destinations are as
+    ///   they were.
+    /// - A reload command failed: see [`Error::is_written`].
     pub async fn finish(
         self,
         observer: &dyn Observer,
@@ -106,7 +107,7 @@ impl Transaction {
                 Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
                 Some(change) => changes.push(change),
                 None if options.noop => {}
-                None => reloads.add_owed(nth, target, &options),
+                None => reloads.add_pending(nth, target, &options),
             }
         }
         for change in &changes {
@@ -126,14 +127,15 @@ impl Transaction {
 
 /// A member whose destination is to be replaced.
 struct Change {
-    /// Its place among the members.
+    /// The member's number in the transaction.
     nth: usize,
     target: Arc<Target>,
     content: Bytes,
     file: StageFile,
 }
 
-/// Compares a member with its destination as it is now, and gives the change if there is one to make.
+/// Compares a member with its destination as it is now. Returns the change, if the destination must
+/// be replaced.
 fn compare(
     nth: usize,
     member: Staged,
@@ -149,8 +151,7 @@ fn compare(
         file.leave();
     }
     observer.observe(&Step::Comparing { dest });
-    // A difference that is known is looked for again only to name it. A missing file has no name
-    // for its difference.
+    // A known difference is computed again only for the log. A missing file has no such line.
     let is_known = match difference {
         Some(Difference::Missing) => true,
         Some(Difference::Bytes) => !observer.wants(Level::Info),
@@ -181,7 +182,7 @@ async fn check(change: &Change, options: &Options, observer: &dyn Observer) -> R
     }
 }
 
-/// A member that is in place, and the marker of its reload, if a reload follows.
+/// A member that was put in place, and the marker of its reload, if a reload follows.
 type Committed = (usize, Arc<Target>, Option<Marker>);
 
 /// Puts all members in place, in their order, or none of them.
@@ -208,7 +209,7 @@ fn commit(
     Ok(vec![(change.nth, change.target, marker)])
 }
 
-/// Puts several members in place with an undo journal.
+/// Puts several members in place, with an undo journal.
 fn commit_together(
     mut changes: Vec<Change>,
     options: &Options,
@@ -219,7 +220,7 @@ fn commit_together(
     let mut committed = Vec::with_capacity(changes.len());
     match replace_all(&mut journal, &mut changes, &mut committed, options, observer) {
         Ok(()) => {
-            // The removal of the journal, which is the commit, is synced with the pass.
+            // The removal of the journal is the commit. It is synced at the end of the pass.
             journal.dirty(durable);
             journal.commit();
             Ok(committed)
@@ -254,7 +255,7 @@ fn replace_all(
         committed.push((change.nth, Arc::clone(&change.target), marker));
     }
     failpoint();
-    // All renames are on the disk before the journal goes.
+    // All renames must be on the disk before the journal is removed.
     journal.sync()
 }
 

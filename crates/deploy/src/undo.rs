@@ -1,12 +1,13 @@
 //! Puts a destination back as it was before a transaction replaced it.
 //!
-//! Before the first member of a set is committed, each destination gets an undo file beside it. It
-//! is a hard link to the old file, which needs no copying and keeps all its attributes; or a copy,
-//! where no link is possible (a mount of its own, a file system without links). Putting back means
+//! Before the first member of a set is committed, each destination gets an undo file beside it: a
+//! hard link to the old file, which needs no copying and keeps all attributes. Where no link is
+//! possible (a mount, a file system without links) it is a copy. The destination is put back by
 //! renaming the undo file.
 //!
-//! Every step first looks at which file a name stands for. So it can be repeated after a crash at
-//! any instruction, and a file that another program has put there in the meantime is left alone.
+//! Every step first checks the identity of the file at a path. So the step can be repeated after a
+//! crash at any instruction, and a file that another program has put there in the meantime is not
+//! touched.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -42,18 +43,18 @@ impl Identity {
         }
     }
 
-    /// The identity of what is at `path`, links not followed.
+    /// The identity of the file at `path`; links are not followed.
     fn at(path: &Path) -> Option<Identity> {
         fs::symlink_metadata(path).ok().as_ref().map(Identity::of)
     }
 
-    /// Whether both are one file, which may have been written in between.
+    /// Whether both are the same file, which may have been written to in between.
     fn is_same_file(&self, other: &Identity) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// What is needed to put one destination back.
+/// The data for putting one destination back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The destination. It is absolute, like the other paths.
@@ -69,11 +70,11 @@ pub(crate) struct Entry {
 /// How a destination is put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Undo {
-    /// There was no file: the new one is removed.
+    /// Remove the new file: there was no old file.
     Remove,
-    /// A second name of the old file is renamed.
+    /// Rename the second name of the old file.
     Link { path: PathBuf, identity: Identity },
-    /// A copy of the old file is renamed, or written to the old file, if that was written in place.
+    /// Rename a copy of the old file, or write it to the old file if that was written in place.
     Copy { path: PathBuf, identity: Identity, old: Identity },
 }
 
@@ -97,8 +98,8 @@ impl Entry {
         })
     }
 
-    /// Whether the destination is the new file, and its undo file is gone. As undo files are removed
-    /// after the journal, the transaction was complete.
+    /// Whether the destination is the new file and its undo file is gone. Undo files are removed
+    /// after the journal, so the transaction was complete.
     pub(crate) fn is_complete(&self) -> bool {
         self.is_replaced()
             && self.undo.file().is_some_and(|(path, old)| Identity::at(path) != Some(*old))
@@ -108,10 +109,10 @@ impl Entry {
         Identity::at(&self.dest) == Some(self.staged)
     }
 
-    /// Puts the destination back, and removes undo file and marker. Gives whether the destination had
-    /// been replaced.
+    /// Puts the destination back, and removes the undo file and the marker. Returns whether the
+    /// destination had been replaced.
     ///
-    /// It may be called again after a crash in the middle of it.
+    /// It may be called again after a crash at any point of it.
     pub(crate) fn put_back(&self) -> Result<bool, Error> {
         let failed = |cause| Error::PutBack { dest: self.dest.clone(), cause };
         let replaced = match &self.undo {
@@ -137,9 +138,9 @@ impl Entry {
         failpoint();
         self.discard_undo();
         failpoint();
-        // The marker goes last: while the new file may be in place, its reload is owed.
+        // The marker is removed last: while the new file may be in place, its reload is pending.
         if let Some(marker) = &self.marker {
-            // A marker that stays makes the next run reload once more.
+            // A marker that is not removed makes the next run reload once more.
             let _ = fs::remove_file(marker);
         }
         Ok(replaced)
@@ -159,7 +160,7 @@ impl Entry {
 impl Undo {
     fn prepare(dest: &Path, place: &Place) -> Result<Undo, Error> {
         let found = match fs::symlink_metadata(dest) {
-            // A folder cannot be replaced: the commit says so, and there is nothing to put back.
+            // A folder cannot be replaced: the commit reports it, and nothing needs to be put back.
             Ok(found) if found.is_dir() => return Ok(Undo::Remove),
             Ok(found) => found,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Undo::Remove),
@@ -180,7 +181,7 @@ impl Undo {
         }
     }
 
-    /// The undo file, and which file it is.
+    /// The undo file and its identity.
     fn file(&self) -> Option<(&Path, &Identity)> {
         match self {
             Undo::Remove => None,
@@ -203,7 +204,7 @@ fn with_free_name<T>(place: &Place, make: impl Fn(&Path) -> io::Result<T>) -> io
     }
 }
 
-/// Copies a regular file or a symbolic link, with its owner as far as that can be given.
+/// Copies a regular file or a symbolic link. The owner is copied if possible.
 fn copy(from: &Path, found: &Metadata, to: &Path) -> io::Result<Identity> {
     if found.is_symlink() {
         symlink(fs::read_link(from)?, to)?;
@@ -224,7 +225,7 @@ fn copy(from: &Path, found: &Metadata, to: &Path) -> io::Result<Identity> {
 }
 
 fn fill(old: &mut File, new: &mut File, found: &Metadata) -> io::Result<Identity> {
-    // The mode last: giving a file away clears its setuid bit.
+    // The mode comes last: changing the owner clears the setuid bit.
     fchown(&*new, Some(found.uid()), Some(found.gid()))?;
     io::copy(old, new)?;
     new.set_permissions(Permissions::from_mode(found.mode() & MODE_BITS))?;

@@ -1,5 +1,5 @@
-//! Which thread makes a pass, seen from outside: whether a file appears while no other thread can
-//! be had, or while the runtime's thread is busy.
+//! Which thread makes a pass. A test sees it by whether a file appears while no other thread is
+//! available, or while the runtime's thread is blocked.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A folder with the template `a`, and what makes `out` of it.
+/// A folder with the template `a`, and a worker that writes `out` from it.
 struct Workshop {
     folder: tempfile::TempDir,
     maker: Maker,
@@ -66,7 +66,8 @@ impl Workshop {
         self.maker.pass(&self.assignment).await.unwrap().outcome
     }
 
-    /// Whether a pass is made at once: the file is removed, and no other thread can be had.
+    /// Whether a pass runs on the runtime's thread: the file is removed, and no other thread is
+    /// available.
     async fn is_made_at_once(&mut self) -> bool {
         fs::remove_file(self.path("out")).unwrap();
         let (ends, ended) = mpsc::channel::<()>();
@@ -88,7 +89,7 @@ impl Workshop {
         at_once
     }
 
-    /// Makes passes until one was light, which on a busy disk may take more than one.
+    /// Makes passes until one was light. On a slow disk this may take several passes.
     async fn until_light(&mut self) {
         let begun = Instant::now();
         while !self.maker.is_light() {
@@ -103,14 +104,14 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::future::poll_fn(|context| Poll::Ready(pin!(&mut *future).poll(context))).await
 }
 
-/// Runs this where there is one thread beside that of the runtime.
+/// Runs this with one thread beside that of the runtime.
 fn with_one_thread(test: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().max_blocking_threads(1).build().unwrap().block_on(test);
 }
 
 #[test]
-fn a_pass_that_is_alone_and_known_to_be_light_is_made_at_once() {
+fn a_single_light_pass_runs_on_the_runtimes_thread() {
     with_one_thread(async {
         let mut workshop = Workshop::new("made");
         workshop.until_light().await;
@@ -120,7 +121,7 @@ fn a_pass_that_is_alone_and_known_to_be_light_is_made_at_once() {
 }
 
 #[test]
-fn a_pass_goes_to_a_thread_beside_others_and_with_a_new_template() {
+fn a_pass_beside_others_or_with_a_new_template_gets_a_thread() {
     with_one_thread(async {
         let mut workshop = Workshop::new("made");
         workshop.until_light().await;
@@ -135,7 +136,7 @@ fn a_pass_goes_to_a_thread_beside_others_and_with_a_new_template() {
 }
 
 #[test]
-fn what_may_wait_goes_to_a_thread_each_time() {
+fn a_pass_that_may_block_always_gets_a_thread() {
     with_one_thread(async {
         for template in ["{{if false}}{{lookupIP \"x\"}}{{end}}", "{{fileExists \"/x\"}}"] {
             let mut workshop = Workshop::new(template);
@@ -152,7 +153,7 @@ async fn a_file_without_commands_does_not_wait_while_the_runtimes_thread_is_busy
     let out = workshop.path("out");
     let mut pass = pin!(workshop.maker.pass(&workshop.assignment));
     assert!(poll_once(&mut pass).await.is_pending());
-    // The thread of the runtime looks at the file and does nothing else now.
+    // The runtime's thread now only looks for the file and does nothing else.
     let begun = Instant::now();
     while fs::read(&out).ok().as_deref() != Some(b"made") {
         assert!(begun.elapsed() < PATIENCE, "the file waits");

@@ -1,4 +1,4 @@
-//! A confdir in a temporary folder, and a source whose keys a test sets.
+//! A confdir in a temporary folder, and a source with keys that a test sets.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{Agent, Handle, Order, Pace, Schedule, Settings, Status};
 
-/// Long enough that a test that waits for it has failed.
+/// A test that waits for this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A folder with resources, and the store they read.
+/// A folder with resources, and the store that they read from.
 pub(super) struct Site {
     folder: tempfile::TempDir,
     pub(super) store: Store,
@@ -66,7 +66,7 @@ impl Site {
     }
 }
 
-/// A schedule whose intervals a test need not wait for.
+/// A schedule with intervals short enough for a test.
 pub(super) fn schedule() -> Schedule {
     Schedule {
         interval: Duration::from_millis(20),
@@ -76,14 +76,14 @@ pub(super) fn schedule() -> Schedule {
     }
 }
 
-/// The modes that go on.
+/// Interval and watch mode.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mode {
     Interval,
     Watch,
 }
 
-/// Runs `agent` in `mode` while `test` looks at its states, then stops it.
+/// Runs `agent` in `mode` while `test` reads its states, then stops the agent.
 pub(super) async fn beside<T>(
     mut agent: Agent,
     mode: Mode,
@@ -105,7 +105,7 @@ pub(super) async fn beside<T>(
     tokio::join!(run, tested).1
 }
 
-/// Waits until the state of `resource` is as `condition` says, and gives it.
+/// Waits until the state of `resource` satisfies `condition`, and returns the state.
 pub(super) async fn until(
     handle: &Handle,
     resource: &str,
@@ -122,13 +122,13 @@ pub(super) async fn until(
     }
 }
 
-/// A store in memory; a copy is the same store.
+/// A store in memory. A clone is the same store.
 #[derive(Clone)]
 pub(super) struct Store {
     data: Arc<watch::Sender<Data>>,
-    /// Why it does not answer.
+    /// The reason why the store does not answer.
     broken: Arc<Mutex<Option<String>>>,
-    /// The key that may not be read.
+    /// The key that the store refuses to show.
     forbidden: Arc<Mutex<Option<String>>>,
 }
 
@@ -144,7 +144,7 @@ impl Store {
         Store { data, broken: Arc::default(), forbidden: Arc::default() }
     }
 
-    /// Sets a key, and gives the new revision.
+    /// Sets a key. Returns the new revision.
     pub(super) fn put(&self, key: &str, value: &str) -> u64 {
         self.data.send_modify(|data| {
             data.revision += 1;
@@ -153,13 +153,13 @@ impl Store {
         self.data.borrow().revision
     }
 
-    /// Lets it answer no more, or again.
+    /// Makes the store fail with `reason`; `None` makes it answer again.
     pub(super) fn break_down(&self, reason: Option<&str>) {
         *self.broken.lock().unwrap() = reason.map(str::to_owned);
         self.data.send_modify(|_| {});
     }
 
-    /// Lets nobody read a key any more, or everybody again.
+    /// Makes the store refuse to show a key; `None` allows every key again.
     pub(super) fn forbid(&self, key: Option<&str>) {
         *self.forbidden.lock().unwrap() = key.map(str::to_owned);
         self.data.send_modify(|_| {});

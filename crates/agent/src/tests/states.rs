@@ -1,4 +1,4 @@
-//! The state of a resource, in each mode.
+//! The states of resources in each mode.
 
 use std::{
     fs,
@@ -44,7 +44,7 @@ async fn a_onetime_run_leaves_the_state_of_each_resource() {
 }
 
 #[tokio::test]
-async fn the_state_follows_a_change_a_failure_and_its_mending_in_the_modes_that_go_on() {
+async fn the_state_follows_a_change_a_failure_and_a_fix_in_interval_and_watch_mode() {
     for mode in [Mode::Interval, Mode::Watch] {
         let site = Site::new();
         site.resource("app", "check_cmd = '! grep -q bad {{.src}}'");
@@ -56,7 +56,7 @@ async fn the_state_follows_a_change_a_failure_and_its_mending_in_the_modes_that_
             site.store.put("/app", "bad");
             let status = until(&handle, "app", |status| status.error.is_some()).await;
             assert_eq!(status.error.unwrap().failure.kind(), Kind::Check, "{mode:?}");
-            // What was applied before still is.
+            // The data applied before is still applied.
             assert_eq!(status.applied.unwrap().revision, first, "{mode:?}");
             assert!(status.pending.is_some(), "{mode:?}");
             assert_eq!(site.written("app").as_deref(), Some("1"));
@@ -89,7 +89,7 @@ async fn a_failed_pass_says_when_it_is_tried_again_in_watch_mode() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_down_is_what_all_wait_for_and_costs_nobody_what_was_applied() {
+async fn all_resources_wait_for_a_source_that_is_down_and_keep_what_was_applied() {
     for mode in [Mode::Interval, Mode::Watch] {
         let site = Site::new();
         site.resource("a", "");
@@ -113,7 +113,7 @@ async fn a_source_that_is_down_is_what_all_wait_for_and_costs_nobody_what_was_ap
 }
 
 #[tokio::test]
-async fn a_resource_whose_command_hangs_is_at_work_in_the_modes_that_go_on() {
+async fn a_resource_with_a_hanging_command_is_working_in_interval_and_watch_mode() {
     for mode in [Mode::Interval, Mode::Watch] {
         let site = Site::new();
         let go = site.path("go");
@@ -132,7 +132,7 @@ async fn a_resource_whose_command_hangs_is_at_work_in_the_modes_that_go_on() {
 }
 
 #[tokio::test]
-async fn a_template_that_is_mended_is_rendered_before_the_next_try() {
+async fn a_fixed_template_is_rendered_before_the_next_try() {
     let site = Site::new();
     site.resource("app", "");
     let good = fs::read(site.path("templates/app")).unwrap();
@@ -153,7 +153,7 @@ async fn a_template_that_is_mended_is_rendered_before_the_next_try() {
 }
 
 #[tokio::test]
-async fn keys_that_are_refused_are_the_failure_of_their_resource_until_they_are_allowed() {
+async fn refused_keys_fail_their_resource_until_they_are_allowed() {
     for mode in [Mode::Interval, Mode::Watch] {
         let site = Site::new();
         site.resource("app", "");
@@ -170,7 +170,7 @@ async fn keys_that_are_refused_are_the_failure_of_their_resource_until_they_are_
             site.store.forbid(Some("/secret"));
             until(&handle, "secret", |status| status.error.is_some()).await;
             site.store.forbid(None);
-            // Nothing has changed, and the resource is as it should be again.
+            // No value has changed, but the resource is in sync again.
             until(&handle, "secret", |status| status.state == State::InSync).await;
         })
         .await;

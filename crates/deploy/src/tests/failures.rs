@@ -1,4 +1,4 @@
-//! Deployments that fail: what they say and what they leave.
+//! Transactions that fail: their errors, and the files they leave.
 
 use std::process::Command;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn a_check_that_is_killed_says_so() {
 }
 
 #[test]
-fn a_check_that_is_no_template_fails_only_when_it_is_needed() {
+fn a_malformed_check_command_fails_only_when_it_is_needed() {
     let mut site = Site::with("same");
     site.target.check_cmd = Some(CheckCommand::new("true {{base .src}}"));
     assert_eq!(site.deploy("same").expect("in sync"), Outcome::Unchanged);
@@ -67,13 +67,13 @@ fn a_check_that_hangs_is_stopped() {
 }
 
 #[test]
-fn a_reload_that_hangs_is_stopped_and_stays_owed() {
+fn a_reload_that_hangs_is_stopped_and_stays_pending() {
     let mut site = Site::with("old");
     site.target.reload_timeout = Some(Duration::from_millis(50));
     site.target.reload_cmd = Some("sleep 1000".to_owned());
     let error = site.deploy("new").expect_err("stopped");
     assert_eq!(error.to_string(), "timed out after 50ms");
-    assert!(matches!(error, Error::Reload { owed: false, .. }));
+    assert!(matches!(error, Error::Reload { pending: false, .. }));
     assert_eq!(site.names(), [".app.conf.reload-pending", "app.conf"]);
 }
 
@@ -155,7 +155,7 @@ fn a_name_that_is_too_long_is_an_error() {
 }
 
 #[test]
-fn a_failed_commit_owes_no_reload() {
+fn a_failed_commit_leaves_no_reload_pending() {
     let mut site = Site::new();
     site.target.reload_cmd = Some(site.note("reload"));
     fs::create_dir(&site.target.dest).expect("folder");
@@ -186,7 +186,7 @@ fn a_dropped_transaction_kills_its_check_and_leaves_no_stage_file() {
 }
 
 #[test]
-fn a_stage_file_that_was_not_announced_is_not_kept() {
+fn a_stage_file_that_was_not_reported_is_not_kept() {
     let mut site = Site::new();
     site.options.keep_stage_file = true;
     drop(site.stage("new").expect("staged"));

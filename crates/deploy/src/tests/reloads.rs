@@ -1,4 +1,4 @@
-//! A reload is never forgotten.
+//! A reload stays pending until it succeeds.
 
 use super::*;
 
@@ -61,9 +61,9 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
 }
 
 #[test]
-fn the_marker_stands_before_the_file_is_in_place_and_goes_after_the_reload() {
+fn the_marker_exists_from_before_the_commit_until_after_the_reload() {
     let mut site = Site::with("old");
-    // As a crash between commit and reload would find it.
+    // The state that a crash between commit and reload would leave.
     site.target.reload_cmd = Some(format!("ls -A {0} > {0}/ran", site.folder.path().display()));
     site.deploy("new").expect("deployed");
     assert_eq!(site.notes(), format!("{MARKER}\napp.conf\nran\n"));
@@ -71,7 +71,7 @@ fn the_marker_stands_before_the_file_is_in_place_and_goes_after_the_reload() {
 }
 
 #[test]
-fn the_marker_says_what_it_is_and_is_private() {
+fn the_marker_explains_itself_and_is_private() {
     let site = site_with_a_service_that_is_down();
     site.deploy("new").expect_err("the service is down");
     let text = fs::read_to_string(site.path(MARKER)).expect("a marker");

@@ -1,4 +1,4 @@
-//! Several files as one transaction: all of them or none, whatever happens.
+//! Sets of several files: all of them are replaced, or none.
 
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
@@ -77,7 +77,7 @@ impl Set {
         self.targets.iter().map(read).collect()
     }
 
-    /// The names in both folders, without the markers of owed reloads.
+    /// The names in both folders, without the markers of pending reloads.
     fn names(&self) -> Vec<String> {
         let mut names = names_in(self.folder.path());
         names.extend(names_in(&self.path("sub")));
@@ -185,7 +185,7 @@ fn a_member_that_cannot_be_replaced_has_the_others_put_back() {
     for target in &mut set.targets {
         target.reload_cmd = Some(set.folder.path().join("nothing").display().to_string());
     }
-    // One is a file, one is missing, one cannot be replaced.
+    // The first is a file, the second is missing, the third cannot be replaced.
     fs::write(&set.targets[0].dest, "old").expect("write");
     set_mode(&set.targets[0].dest, 0o604);
     fs::create_dir(&set.targets[2].dest).expect("folder");
@@ -223,7 +223,7 @@ fn a_link_that_was_replaced_is_put_back_as_a_link() {
 }
 
 #[test]
-fn a_reload_that_one_member_owes_is_made_with_its_set() {
+fn a_pending_reload_of_one_member_is_made_with_its_set() {
     let mut set = Set::with("old");
     let up = set.path("up");
     let reload = format!("{}; test -e {}", set.note("reload"), up.display());
@@ -231,11 +231,11 @@ fn a_reload_that_one_member_owes_is_made_with_its_set() {
         target.reload_cmd = Some(reload.clone());
     }
     let error = set.deploy("new").expect_err("the service is down");
-    assert!(matches!(error, Error::Reload { owed: false, .. }), "{error:?}");
+    assert!(matches!(error, Error::Reload { pending: false, .. }), "{error:?}");
     assert!(error.is_written());
-    // A member may be deployed alone now, or in another set: the mark stands beside it.
+    // A member may now be deployed alone, or in another set: its marker is beside it.
     let error = set.deploy("new").expect_err("the service is still down");
-    assert!(matches!(error, Error::Reload { owed: true, .. }), "{error:?}");
+    assert!(matches!(error, Error::Reload { pending: true, .. }), "{error:?}");
     set.targets.truncate(1);
     fs::write(&up, "").expect("write");
     assert_eq!(set.deploy("new").expect("reloaded"), [Outcome::Reloaded]);
@@ -265,10 +265,10 @@ fn noop_says_what_a_set_would_do_and_neither_does_nor_sweeps_anything() {
 /// The variable that passes the folder to the other process.
 const FOLDER: &str = "DEPLOY_TEST_FOLDER";
 
-/// The set of another process, if this is one.
+/// The set of the other process, if this is the other process.
 fn told_set() -> Option<Set> {
     let folder = std::env::var_os(FOLDER).map(PathBuf::from)?;
-    // The folder is the parent's to remove.
+    // The parent removes the folder.
     let mut set = Set::at(tempfile::tempdir().expect("a folder"));
     set.targets = targets_with_reload(&folder);
     Some(set)
@@ -294,14 +294,14 @@ fn other_process(set: &Set, part: &str) -> Command {
     command
 }
 
-/// Runs a part in another process that is killed at its nth failpoint. Gives whether it was killed:
-/// a part that has fewer failpoints succeeds.
+/// Runs a part in another process that is killed at its nth failpoint. Returns whether it was
+/// killed: a part that has fewer failpoints succeeds.
 fn die_at(set: &Set, part: &str, nth: usize) -> bool {
     let status = other_process(set, part).env(DIE_AT, nth.to_string()).status().expect("started");
     !status.success()
 }
 
-/// The other process's part of tests below: one transaction.
+/// The other process's part of the tests below: one transaction.
 #[test]
 fn deploy_and_die() {
     if let Some(set) = told_set() {
@@ -331,8 +331,9 @@ fn deploy_sets_for_ever() {
     }
 }
 
-/// What must hold after a process was killed while it replaced all members of `set`, two of which
-/// existed, and a sweep: all old or all new, nothing left over, and the reload owed if new.
+/// Asserts the state after a process was killed while it replaced all members of `set`, two of
+/// which existed, and after a sweep: all old or all new, no leftovers, and the reload pending if
+/// new.
 fn assert_whole(set: &Set, context: &str) {
     set.sweep();
     let contents = set.contents();
@@ -361,7 +362,7 @@ fn a_set_killed_at_any_step_is_whole_after_the_next_sweep() {
         let set = set_with_a_gap();
         let killed = die_at(&set, "deploy_and_die", points);
         assert_whole(&set, &format!("killed at {points}"));
-        // The next run makes all of it true, the reload included.
+        // The next run replaces all of them and makes the reload.
         let mut next = Set::at(tempfile::tempdir().expect("a folder"));
         next.targets = targets_with_reload(set.folder.path());
         next.deploy("new\n").expect("deployed");
@@ -376,7 +377,7 @@ fn a_set_killed_at_any_step_is_whole_after_the_next_sweep() {
     assert!(points > 20, "only {points} failpoints");
 }
 
-/// The failpoint at which all members but the last are new: there is most to put back.
+/// The failpoint at which all members but the last are new: most files must be put back.
 fn half_way() -> usize {
     let half = (0..).find(|&nth| {
         let set = set_with_a_gap();
@@ -396,7 +397,7 @@ fn a_sweep_killed_at_any_step_is_completed_by_the_next() {
         let killed = die_at(&set, "sweep_and_die", points);
         assert_whole(&set, &format!("sweep killed at {points}"));
         assert_eq!(set.contents(), ["old\n", "-", "old\n"]);
-        assert!(!set.has_marker(), "sweep killed at {points}: nothing is owed");
+        assert!(!set.has_marker(), "sweep killed at {points}: nothing is pending");
         if !killed {
             break;
         }
@@ -449,7 +450,7 @@ fn a_sweep_leaves_a_living_transaction_alone() {
 }
 
 #[test]
-fn a_journal_that_others_can_write_is_not_obeyed() {
+fn a_journal_that_others_can_write_is_not_followed() {
     let set = set_with_a_gap();
     assert!(die_at(&set, "deploy_and_die", half_way()));
     let is_journal = |name: &String| name.starts_with(".confd-transaction-");

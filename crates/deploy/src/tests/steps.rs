@@ -1,4 +1,4 @@
-//! The steps of a deployment that succeeds, in confd's order and words.
+//! The steps of a transaction that succeeds, in confd's order and words.
 
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -128,7 +128,7 @@ fn reload_follows_a_commit_and_the_check() {
 }
 
 #[test]
-fn an_empty_reload_command_is_none() {
+fn an_empty_reload_command_means_no_command() {
     let mut site = Site::new();
     site.target.reload_cmd = Some(String::new());
     let steps = site.observe();
@@ -148,7 +148,7 @@ fn a_reload_command_reaches_the_shell_untouched() {
 }
 
 #[test]
-fn the_check_command_may_execute_the_staged_file() {
+fn the_check_command_may_execute_the_stage_file() {
     let mut site = Site::new();
     site.target.mode = Some(0o755);
     site.target.check_cmd = Some(CheckCommand::new("{{.src}} --check"));
@@ -235,7 +235,7 @@ fn an_inherited_setuid_bit_is_lost_once() {
 }
 
 #[test]
-fn a_link_is_replaced_and_what_it_points_to_is_not_touched() {
+fn a_link_is_replaced_and_its_target_is_not_touched() {
     let site = Site::new();
     fs::write(site.path("real"), "old").expect("write");
     set_mode(&site.path("real"), 0o640);

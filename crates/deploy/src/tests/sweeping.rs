@@ -1,4 +1,4 @@
-//! Leftovers of killed runs, and everything that is none.
+//! Leftovers of killed runs, and files that look like leftovers but are not.
 
 use std::process::{Child, Command, Stdio};
 
@@ -10,9 +10,9 @@ fn sweep_site(site: &Site) -> usize {
     sweep([site.target.dest.as_path()], &site.options, &site.steps)
 }
 
-/// Starts this test program once more, to run one of the two parts below for `dest`.
+/// Starts this test program again, to run one of the two parts below for `dest`.
 ///
-/// As it is killed, what it makes for itself is made in `elsewhere`.
+/// The process is killed, so its temporary files are made in `elsewhere`.
 fn other_process(part: &str, dest: &Path, elsewhere: &TempDir) -> Child {
     let program = std::env::current_exe().expect("the test program");
     Command::new(program)
@@ -25,10 +25,10 @@ fn other_process(part: &str, dest: &Path, elsewhere: &TempDir) -> Child {
         .expect("started")
 }
 
-/// Tells a started process its destination.
+/// The variable with the destination for a started process.
 const DEST: &str = "DEPLOY_TEST_DEST";
 
-/// The other process's part of a test below; by itself it stages a file and lets it go.
+/// The other process's part of a test below. Without a destination it stages a file and removes it.
 #[test]
 fn stage_and_hang() {
     let mut site = Site::new();
@@ -39,12 +39,12 @@ fn stage_and_hang() {
     let staged = site.stage("x").expect("staged");
     assert!(stage_file(&staged).expect("a stage file").exists());
     if told.is_some() {
-        // Until the parent goes, or kills us first.
+        // Waits until the parent ends or kills this process.
         std::io::stdin().lines().for_each(drop);
     }
 }
 
-/// The other process's part of a test below; by itself it deploys twice.
+/// The other process's part of a test below. Without a destination it deploys twice.
 #[test]
 fn deploy_for_ever() {
     let mut site = Site::new();
@@ -59,7 +59,7 @@ fn deploy_for_ever() {
     }
     loop {
         for content in CONTENTS {
-            // The first may find its content there, from a process killed before.
+            // A process that was killed before may have left this content.
             site.deploy(&content.repeat(50_000)).expect("deployed");
         }
         if told.is_none() {
@@ -68,7 +68,7 @@ fn deploy_for_ever() {
     }
 }
 
-/// What [`deploy_for_ever`] repeats to get a file's content.
+/// The texts that [`deploy_for_ever`] repeats to make a file's content.
 const CONTENTS: [&str; 2] = ["old\n", "new!\n"];
 
 #[test]
@@ -77,7 +77,8 @@ fn a_run_killed_at_any_moment_leaves_old_or_new() {
     let elsewhere = tempfile::tempdir().expect("a folder");
     for round in 0..20 {
         let mut other = other_process("deploy_for_ever", &site.target.dest, &elsewhere);
-        // Whatever it is doing after so many changes; the steps in between are of all lengths.
+        // The process is killed at a random moment after this number of changes. Its steps take
+        // different times.
         let mut changes = 0;
         let mut seen = None;
         wait_until("the other process deploys", || {
@@ -98,12 +99,12 @@ fn a_run_killed_at_any_moment_leaves_old_or_new() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not() {
+fn leftovers_of_a_killed_run_are_swept_and_files_of_a_living_run_are_not() {
     let site = Site::with("old");
     let elsewhere = tempfile::tempdir().expect("a folder");
     let mut other = other_process("stage_and_hang", &site.target.dest, &elsewhere);
     wait_until("the other process has staged", || {
-        // Held, as its name alone says nothing about its state.
+        // The lock is asked for, because the name alone does not show the state.
         site.names().len() == 2 && sweep_is_held(&site)
     });
     assert_eq!(sweep_site(&site), 0);
@@ -121,7 +122,7 @@ fn what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not() {
     assert_eq!(site.content(), "old");
 }
 
-/// Whether somebody holds the lock of the site's stage file.
+/// Whether a process holds the lock of the site's stage file.
 fn sweep_is_held(site: &Site) -> bool {
     let stage = site.names().into_iter().find(|name| name != "app.conf").expect("a stage file");
     matches!(crate::stage::lock(&site.path(&stage)), Err(std::fs::TryLockError::WouldBlock))

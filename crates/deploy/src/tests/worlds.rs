@@ -1,4 +1,4 @@
-//! Mounts, full disks, other users: what only root can set up. Each runs in a process of its own.
+//! Mounts, full disks and other users, which need root. Each test runs in a process of its own.
 
 use std::os::unix::fs::chown;
 use std::process::Command;
@@ -12,7 +12,7 @@ fn sh(command: &str) {
     assert!(status.success(), "{command}");
 }
 
-/// A site whose destination is a mount of its own, of the file `source`.
+/// A site whose destination is a mount of the file `source`.
 fn mounted(content: &str) -> Site {
     let site = Site::with(content);
     fs::write(site.path("source"), content).expect("write");
@@ -53,7 +53,7 @@ fn a_bind_mounted_file_is_written_in_place_with_its_mode_and_owner() {
         );
         assert_eq!((site.content().as_str(), site.mode()), ("new", 0o640));
         assert_eq!(owner(&site.target.dest), (1000, 1001));
-        // In confd the mode stays, so that every pass reloads.
+        // In confd the mode stays as it was, so every pass reloads.
         assert_eq!(site.deploy("new").expect("in sync"), Outcome::Unchanged);
         assert_eq!(site.notes(), "reload\n");
         assert_eq!(site.names(), ["app.conf", "ran", "source"]);
@@ -76,7 +76,7 @@ fn a_kept_stage_file_of_a_mount_stays() {
 fn a_failed_write_in_place_puts_the_old_content_back() {
     let test = "tests::worlds::a_failed_write_in_place_puts_the_old_content_back";
     in_world(World::Mounts, test, || {
-        // The stage file has room, the mounted file's own file system has not.
+        // The stage file has room, but the mounted file's file system is full.
         let mut site = Site::with("");
         let dir = site.folder.path().display().to_string();
         fs::create_dir(site.path("small")).expect("folder");
@@ -110,7 +110,7 @@ fn a_root_with_few_rights_can_give_files_away() {
             assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
             assert_eq!((site.content().as_str(), site.mode()), ("new", 0o640));
             assert_eq!(owner(&site.target.dest), (1000, 0));
-            // A mount would be in the way of the folder's removal.
+            // A mount would prevent the removal of the folder.
             let _ = Command::new("umount").arg(&site.target.dest).output();
         }
     });
@@ -141,15 +141,15 @@ fn a_read_only_folder_is_named() {
         sh(&format!("mount --bind {dir} {dir} && mount -o remount,ro,bind {dir}"));
         let error = site.deploy("new").expect_err("read-only");
         assert_eq!(site.plain(&error), "open DIR/.app.conf#: read-only file system");
-        // What is in sync needs no writing.
+        // A file in sync is not written.
         assert_eq!(site.deploy("old").expect("in sync"), Outcome::Unchanged);
         sh(&format!("umount {dir}"));
     });
 }
 
 #[test]
-fn no_umask_has_a_say_in_the_mode() {
-    in_world(World::Umask, "tests::worlds::no_umask_has_a_say_in_the_mode", || {
+fn the_umask_does_not_change_the_mode() {
+    in_world(World::Umask, "tests::worlds::the_umask_does_not_change_the_mode", || {
         let mut site = Site::new();
         set_mode(site.folder.path(), 0o700);
         site.target.mode = Some(0o664);
@@ -192,8 +192,8 @@ fn without_a_wanted_owner_the_file_becomes_ours() {
 }
 
 #[test]
-fn a_folder_that_gives_its_group_does_not_give_it_to_the_file() {
-    let test = "tests::worlds::a_folder_that_gives_its_group_does_not_give_it_to_the_file";
+fn a_setgid_folder_does_not_give_its_group_to_the_file() {
+    let test = "tests::worlds::a_setgid_folder_does_not_give_its_group_to_the_file";
     in_world(World::Mounts, test, || {
         let site = Site::new();
         chown(site.folder.path(), None, Some(1001)).expect("chown");
@@ -266,7 +266,7 @@ fn a_mount_of_somebody_elses_file_does_not_reload_for_ever() {
     });
 }
 
-/// The user's part of the test above; by itself it deploys twice to a file of its own.
+/// The user's part of the test above. Without a destination it deploys twice to its own file.
 #[test]
 fn a_user_writes_somebody_elses_mount() {
     let mut site = Site::with("old");
