@@ -29,7 +29,7 @@ pub(crate) enum Source {
         /// The SRV record with its nodes, if there is one.
         discovery: Option<Discovery>,
         /// Its address, and access to it.
-        options: client_etcd::Options,
+        options: Box<client_etcd::Options>,
     },
     /// Consul's key/value store.
     #[cfg(feature = "consul")]
@@ -118,7 +118,7 @@ impl Source {
                 Box::new(source_file::File::new(files.iter().cloned(), filter))
             }
             #[cfg(feature = "etcd")]
-            Source::Etcd { options, .. } => Box::new(source_etcd::Etcd::new(options.clone())),
+            Source::Etcd { options, .. } => Box::new(source_etcd::Etcd::new((**options).clone())),
             #[cfg(feature = "consul")]
             Source::Consul { options, .. } => {
                 Box::new(source_consul::Consul::new((**options).clone()))

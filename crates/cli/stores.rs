@@ -28,8 +28,10 @@ const CONSUL_NAMESPACE: Variable = Variable("CONSUL_NAMESPACE");
 const CONSUL_PARTITION: Variable = Variable("CONSUL_PARTITION");
 const CONSUL_TLS_SERVER_NAME: Variable = Variable("CONSUL_TLS_SERVER_NAME");
 const ETCDCTL_PEERS: Variable = Variable("ETCDCTL_PEERS");
+const SSL_CERT_DIR: Variable = Variable("SSL_CERT_DIR");
+const SSL_CERT_FILE: Variable = Variable("SSL_CERT_FILE");
 
-/// The environment variables of the stores' own clients. They count where the user gives nothing
+/// The environment variables of the stores' own clients, and of TLS. They count where the user gives nothing
 /// else.
 pub(crate) const VARIABLES: &[Variable] = &[
     CONSUL_CACERT,
@@ -45,6 +47,8 @@ pub(crate) const VARIABLES: &[Variable] = &[
     CONSUL_PARTITION,
     CONSUL_TLS_SERVER_NAME,
     ETCDCTL_PEERS,
+    SSL_CERT_DIR,
+    SSL_CERT_FILE,
 ];
 
 /// The names of all sources, each with whether this build has it.

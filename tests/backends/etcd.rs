@@ -1,5 +1,7 @@
 //! Keys from etcd.
 
+use std::fs;
+
 use rustix::process::Signal;
 use servers::{Certificates, Etcd, Release};
 
@@ -136,6 +138,35 @@ fn a_server_without_users_is_read_all_the_same() {
         server.url()
     ));
     assert_eq!(sandbox.output(), "/app/a=1 ");
+}
+
+#[test]
+fn variables_name_the_certificates_of_the_machine() {
+    let ours = Certificates::new();
+    let file = |name| ours.path(name).to_str().unwrap().to_owned();
+    let (certificate, key, ca) = (file("server.pem"), file("server.key"), file("ca.pem"));
+    let tls = ["--cert-file", &certificate, "--key-file", &key];
+    let server = Etcd::start_with(Release::Debian, &tls);
+    server.ctl(&["--cacert", &ca, "put", "/app/a", "1"]);
+    let sandbox = asking();
+    let folder = sandbox.path("certificates");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&ca, folder.join("of-a-company.pem")).unwrap();
+    let folders = format!("/nonexistent:{}", folder.display());
+    let run = |variable: &str, value: &str| {
+        let node = format!("https://{}", server.address());
+        onetime(&sandbox, "etcdv3", &node).env(variable, value)
+    };
+
+    for (variable, value) in [("SSL_CERT_FILE", &ca), ("SSL_CERT_DIR", &folders)] {
+        run(variable, value).ok();
+        assert_eq!(sandbox.output(), "/app/a=1 ", "{variable}");
+    }
+    // An empty variable counts as none, so that the machine's own certificates are trusted.
+    for (variable, value) in [("SSL_CERT_FILE", ""), ("SSL_CERT_FILE", "/nonexistent")] {
+        let ended = run(variable, value).fails();
+        assert!(ended.stderr.contains("invalid peer certificate"), "{}", ended.stderr);
+    }
 }
 
 #[test]

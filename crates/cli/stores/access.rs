@@ -1,7 +1,10 @@
 //! What the options mean for stores with nodes: where they are, TLS, user and password.
 
+use std::path::PathBuf;
+
 use config::options::Given;
 
+use super::{SSL_CERT_DIR, SSL_CERT_FILE};
 use crate::{logging::Notice, options, srv::Discovery};
 
 /// The nodes that the user gives, if any.
@@ -18,7 +21,14 @@ pub(super) fn tls(
     default: tls::Options,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<tls::Options> {
+    // As in Go's TLS.
+    let folders = given.variable(SSL_CERT_DIR).unwrap_or_default().split(':');
+    let roots = tls::Roots {
+        file: given.variable(SSL_CERT_FILE).map(PathBuf::from),
+        folders: folders.filter(|folder| !folder.is_empty()).map(PathBuf::from).collect(),
+    };
     let tls = tls::Options {
+        roots,
         ca: given.some(&options::CLIENT_CA_KEYS)?.or(default.ca),
         certificate: given.some(&options::CLIENT_CERT)?.or(default.certificate),
         key: given.some(&options::CLIENT_KEY)?.or(default.key),

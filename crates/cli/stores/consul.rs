@@ -32,6 +32,7 @@ pub(super) fn source(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result
         key: file(CONSUL_CLIENT_KEY),
         server_name: given.variable(CONSUL_TLS_SERVER_NAME).map(str::to_owned),
         insecure: given.variable(CONSUL_HTTP_SSL_VERIFY).and_then(boolean) == Some(false),
+        ..tls::Options::default()
     };
     let tls = tls(given, default, notices)?;
     let user_of_client = || {

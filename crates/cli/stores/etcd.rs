@@ -20,5 +20,5 @@ pub(super) fn source(
         bail!("etcdclient: no available endpoints");
     }
     let (tls, user) = (tls(given, tls::Options::default(), notices)?, user(given)?);
-    Ok(Source::Etcd { name, discovery, options: Options { nodes, tls, user } })
+    Ok(Source::Etcd { name, discovery, options: Box::new(Options { nodes, tls, user }) })
 }

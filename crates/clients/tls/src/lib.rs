@@ -6,6 +6,8 @@
 
 mod advice;
 mod options;
+mod roots;
 
 pub use advice::{advice, hung_up};
 pub use options::Options;
+pub use roots::Roots;

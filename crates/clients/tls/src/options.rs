@@ -16,13 +16,16 @@ use rustls::{
 
 use nodes::Error;
 
+use crate::Roots;
+
 /// What a TLS connection trusts, and what it presents to the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// A PEM file of the CA certificates to trust. Without it the system's certificates are trusted
-    /// (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), and Mozilla's if the system has
-    /// none.
+    /// A PEM file of the CA certificates to trust. Without it the system's certificates are
+    /// trusted, and Mozilla's if the system has none.
     pub ca: Option<PathBuf>,
+    /// Where the system's CA certificates are.
+    pub roots: Roots,
     /// A PEM file of the client's certificate and its intermediate certificates. As in confd, it is
     /// used only together with `key`.
     pub certificate: Option<PathBuf>,
@@ -101,7 +104,7 @@ impl Options {
             return Ok(roots);
         }
         // The unusable certificates of the system are skipped, the others are trusted.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.add_parsable_certificates(self.roots.certificates());
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }

@@ -186,6 +186,7 @@ async fn new_certificates_count_from_the_next_connection_on(release: Release) {
         key: Some(path("client.key")),
         insecure: false,
         server_name: None,
+        ..tls::Options::default()
     };
     let mut follower = follow(Options { tls, ..at(&[&server.address()]) }).await;
     // Another CA, and everything signed by it.
