@@ -98,14 +98,15 @@ RUN_DIR=run LISTEN=127.0.0.1:$port start "$examples/etcd-nginx/entrypoint.sh" >"
 container=$!
 await "ERROR cannot reach etcd"
 
-title "etcd is up: the first configuration is made and served"
+title "etcd is up: confd writes the first configuration, nginx starts, and confd reloads it"
 echo "\$ etcd &"
 start etcd --data-dir etcd --log-level warn --heartbeat-interval 20 --election-timeout 200 \
   --listen-client-urls "$ETCD" --advertise-client-urls "$ETCD" \
   --listen-peer-urls "http://127.0.0.1:$((port + 5))" \
   --initial-advertise-peer-urls "http://127.0.0.1:$((port + 5))" \
   --initial-cluster "default=http://127.0.0.1:$((port + 5))" >etcd.log 2>&1
-await "INFO Target config nginx.conf has been updated"
+await "WARNING nginx.conf is in place but its reload is pending"
+await "INFO nginx.conf has been reloaded"
 until curl -s "$site" >page; do sleep 0.05; done
 run "curl -s $site"
 
@@ -115,14 +116,14 @@ register two "127.0.0.1:$((port + 2))"
 two=${started[-1]}
 answers one two
 
-title "A broken value: nginx refuses the file, and goes on with the old one"
+title "A broken value: nginx rejects the new file, and keeps the old one"
 await_end
 run "etcdctl put /services/app/three 'no address'"
 await "ERROR \""
 await "ERROR Config check failed"
 answers one two
 
-title "It is put right, and served a moment later"
+title "The value is corrected: requests reach the service a moment later"
 configure three "127.0.0.1:$((port + 3))"
 start nginx -p three -c service.conf -e stderr
 before=$(date +%s%3N)
@@ -131,7 +132,7 @@ until [[ $(curl -s "$site") == three ]]; do :; done
 echo "(three answers after $(($(date +%s%3N) - before)) ms)"
 answers one three two
 
-title "A reload fails, since nginx is not to be found: it is tried again until it succeeds"
+title "A reload fails, because the PID file is gone: confd tries again until it succeeds"
 await_end
 run "mv run/nginx.pid hidden"
 run "etcdctl del /services/app/three"
@@ -140,7 +141,7 @@ run "mv hidden run/nginx.pid"
 await "INFO nginx.conf has been reloaded"
 answers one two
 
-title "A service dies with all around it: requests reach the other one, and its lease runs out"
+title "A service and its script are killed: requests reach the other service, and the lease expires"
 await_end
 echo "\$ kill -KILL …"
 { kill -KILL -- "-$two" && wait "$two"; } 2>/dev/null || true

@@ -20,15 +20,14 @@ struct Chain {
     /// The folder in `examples/`.
     example: &'static str,
     kind: store::Kind,
-    /// The load balancer's own words for a service without an address, which occur in no other
-    /// message.
+    /// The load balancer's error for a service without an address, as confd quotes it in the log.
     refusal: &'static str,
 }
 
 const ETCD_NGINX: Chain = Chain {
     example: "etcd-nginx",
     kind: store::Kind::Etcd,
-    refusal: "invalid parameter \"address\"",
+    refusal: r#"invalid parameter \"address\""#,
 };
 
 const ETCD_HAPROXY: Chain = Chain {

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs confd and HAProxy side by side, as the only process that a container starts: waits until etcd
-# answers and a good configuration is made of it, starts both, and ends both.
+# The entrypoint of a container with confd and HAProxy: waits until etcd answers and the first
+# configuration file is written and checked, then starts both, and finally ends both.
 #
 #   ETCD      the etcd to ask                               http://127.0.0.1:2379
 #   LISTEN    where HAProxy listens                         :8080
 #   RUN_DIR   the folder of haproxy.cfg and haproxy.pid     /run/etcd-haproxy
-#   FOLLOW    how confd goes on: -watch, or -interval 10    -watch
+#   FOLLOW    the mode of confd: -watch, or -interval 10    -watch
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -32,14 +32,13 @@ trap 'stop 0' TERM INT QUIT
 
 mkdir -p "$run"
 cd "$run" # Where the resource's `dest` and HAProxy's paths begin.
-rm -f haproxy.pid # That of a container that was killed names another process by now.
+rm -f haproxy.pid # In a file of a killed container, the number belongs to another process by now.
 
-# Nothing is there to be reloaded yet, so this first pass runs no commands; the check is made here.
-until confd -onetime -sync-only "${options[@]}" && haproxy -c -f haproxy.cfg; do
-  sleep 1
-done
+# HAProxy is not running yet, so the first reload fails and stays pending. The next round finds the file in
+# sync, and ends the loop.
+until confd -onetime "${options[@]}"; do sleep 1; done
 
-# A change that comes before HAProxy is up is not lost: its reload fails, and is tried again.
+# This confd makes the pending reload. It tries again until HAProxy is up.
 confd "${follow[@]}" "${options[@]}" &
 confd=$!
 # -W: a master, which starts a new worker for each reload and has it take over the listening sockets,
@@ -47,7 +46,8 @@ confd=$!
 haproxy -W -db -p haproxy.pid -f haproxy.cfg &
 haproxy=$!
 
-# Neither ends by itself. If one does, so does the container, and whoever runs it starts it again.
+# Both normally run until they are stopped. If one of them ends, the container ends with an error, so that
+# it is started again.
 code=0
 wait -n "$confd" "$haproxy" || code=$?
 stop $((code ? code : 1))

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs confd and nginx side by side, as the only process that a container starts: waits until etcd
-# answers and a good configuration is made of it, starts both, and ends both.
+# The entrypoint of a container with confd and nginx: waits until etcd answers and the first
+# configuration file is written and checked, then starts both, and finally ends both.
 #
 #   ETCD      the etcd to ask                               http://127.0.0.1:2379
 #   LISTEN    where nginx listens                           8080
 #   RUN_DIR   the folder of nginx.conf and nginx's files    /run/etcd-nginx
-#   FOLLOW    how confd goes on: -watch, or -interval 10    -watch
+#   FOLLOW    the mode of confd: -watch, or -interval 10    -watch
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -14,7 +14,7 @@ export LISTEN=${LISTEN:-8080} # The template asks for it.
 options=(-backend etcdv3 -node "${ETCD:-http://127.0.0.1:2379}" -confdir "$here/confd")
 read -ra follow <<<"${FOLLOW:--watch}"
 
-# Ends what runs, and this script with the code $1. confd goes first, so that it does not reload an
+# Ends both, and this script with the exit code $1. confd ends first, so that it does not reload an
 # nginx that is ending; QUIT lets nginx finish the requests that it has taken.
 stop() {
   trap '' TERM INT QUIT
@@ -32,20 +32,20 @@ trap 'stop 0' TERM INT QUIT
 
 mkdir -p "$run"
 cd "$run" # Where the resource's `dest` and nginx's paths begin.
-rm -f nginx.pid # That of a container that was killed names another process by now.
+rm -f nginx.pid # In a file of a killed container, the number belongs to another process by now.
 
-# Nothing is there to be reloaded yet, so this first pass runs no commands; the check is made here.
-until confd -onetime -sync-only "${options[@]}" && nginx -t -q -p . -c nginx.conf -e stderr; do
-  sleep 1
-done
+# nginx is not running yet, so the first reload fails and stays pending. The next round finds the file in
+# sync, and ends the loop.
+until confd -onetime "${options[@]}"; do sleep 1; done
 
-# A change that comes before nginx is up is not lost: its reload fails, and is tried again.
+# This confd makes the pending reload. It tries again until nginx is up.
 confd "${follow[@]}" "${options[@]}" &
 confd=$!
 nginx -p . -c nginx.conf -e stderr -g 'daemon off;' &
 nginx=$!
 
-# Neither ends by itself. If one does, so does the container, and whoever runs it starts it again.
+# Both normally run until they are stopped. If one of them ends, the container ends with an error, so that
+# it is started again.
 code=0
 wait -n "$confd" "$nginx" || code=$?
 stop $((code ? code : 1))

@@ -85,16 +85,16 @@ impl Balancer {
         of_group.collect()
     }
 
-    /// Waits until only the newest workers of the load balancer are left. The workers before a
-    /// reload accept connections a moment longer.
+    /// Waits until the reload of the first configuration has succeeded and only the newest workers
+    /// of the load balancer are left. Older workers accept connections a moment longer.
     #[track_caller]
     pub(super) fn settles(&self) {
         let (name, workers) = match self.chain.balancer() {
             "nginx" => ("nginx", 2),
             name => (name, 1),
         };
-        eventually("the workers from before the reload have ended", || {
-            self.processes(name).len() == 1 + workers
+        eventually("the load balancer has only its newest workers", || {
+            self.processes(name).len() == 1 + workers && self.pending().is_none()
         });
     }
 
@@ -112,14 +112,20 @@ impl Balancer {
         self.daemon.signal(signal);
     }
 
-    /// Waits for its end. After that, no process of confd or the load balancer may be left.
+    /// Waits until the container has ended. Then no process of confd or the load balancer may be
+    /// left, and no reload may be pending.
     #[track_caller]
     pub(super) fn wait(self) -> Ended {
         eventually("the entrypoint ends", || self.daemon.has_ended());
         eventually("confd and the load balancer have ended", || {
             ["confd", "nginx", "haproxy"].iter().all(|name| self.processes(name).is_empty())
         });
-        assert_eq!(self.folder.list("run").iter().find(|name| name.contains("pending")), None);
+        assert_eq!(self.pending(), None);
         self.daemon.wait()
+    }
+
+    /// The name of the marker of a pending reload.
+    fn pending(&self) -> Option<String> {
+        self.folder.list("run").into_iter().find(|name| name.contains("pending"))
     }
 }

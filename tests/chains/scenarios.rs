@@ -1,4 +1,4 @@
-//! What must be true for every chain.
+//! The scenarios that every chain must pass.
 
 use std::{
     io::{Read as _, Write as _},
@@ -165,15 +165,14 @@ pub(super) fn stops(chain: Chain) {
     let store = Store::start(chain.kind);
     store.put("slow", &slow.local_addr().unwrap().to_string());
     let balancer = Balancer::start(chain, &store);
+    balancer.settles();
     let address = balancer.address.clone();
     let client = thread::spawn(move || {
-        // The load balancer gives no answer before it is up. After it was told to stop, it answers
-        // only the request that it has accepted.
         eventually("it is answered", || get(&address).is_ok_and(|name| name == "late"));
     });
     let mut request = request(&slow);
     balancer.signal(Signal::TERM);
-    eventually("nobody listens any more", || TcpStream::connect(&balancer.address).is_err());
+    eventually("no process listens any more", || TcpStream::connect(&balancer.address).is_err());
     request.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlate\n").unwrap();
     drop(request);
     client.join().unwrap();
@@ -187,6 +186,7 @@ pub(super) fn one_ends(chain: Chain) {
     for (name, signal) in [("confd", Signal::KILL), (chain.balancer(), Signal::TERM)] {
         let balancer = Balancer::start(chain, &store);
         is_up(&balancer);
+        balancer.settles();
         balancer.signal_one(name, signal);
         let ended = balancer.wait();
         assert!(ended.code.is_some_and(|code| code != 0), "{name}: {ended:?}");
