@@ -333,7 +333,7 @@ fn a_failing_resource_does_not_stop_the_others_and_the_exit_code_is_1() {
 }
 
 #[test]
-fn a_single_run_ignores_watch_and_interval() {
+fn a_onetime_run_ignores_watch_and_interval() {
     let sandbox = Sandbox::rendering("x");
     let ended = sandbox.onetime().arguments(&["-watch", "-interval", "0"]).ok();
     ended.expect_no("WARNING");
@@ -341,7 +341,7 @@ fn a_single_run_ignores_watch_and_interval() {
 }
 
 #[test]
-fn a_stop_signal_ends_a_single_run_as_if_it_had_not_been_caught() {
+fn a_stop_signal_ends_a_onetime_run_as_if_it_had_not_been_caught() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let sandbox = Sandbox::new();
         sandbox.resource("app", "new", "check_cmd = 'touch started; sleep 60'");
@@ -356,7 +356,7 @@ fn a_stop_signal_ends_a_single_run_as_if_it_had_not_been_caught() {
 }
 
 #[test]
-fn a_stopped_single_run_leaves_no_stage_file() {
+fn a_stopped_onetime_run_leaves_no_stage_file() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "new", "check_cmd = 'touch started; sleep 60'");
     let daemon = Daemon::start(sandbox.onetime(), sandbox.path("log"));

@@ -3,7 +3,7 @@
 mod commands;
 mod compare;
 mod limits;
-mod owed;
+mod pending;
 mod reload;
 mod stage;
 mod switches;

@@ -1,4 +1,4 @@
-//! Interval mode: what hangs in one resource holds up no other, and is not begun twice.
+//! Interval mode: a resource that hangs blocks no other, and its command is not started twice.
 
 use std::{fs, time::Duration};
 
@@ -6,7 +6,8 @@ use rustix::process::Signal;
 
 use crate::support::{Daemon, Network, Run, Sandbox, eventually, throughout};
 
-/// Waits until there is a file `go`, or no tree any more. Each start is a line of `started`.
+/// A command that waits until the file `go` exists or the tree is gone. Each start adds a line to
+/// `started`.
 const HANG: &str = "echo >> started; until test -e go || ! test -e out; do sleep 0.01; done";
 
 /// confd with a pass each second over `data.yaml`.
@@ -18,7 +19,7 @@ fn start(sandbox: &Sandbox, more: &[&str]) -> Daemon {
     Daemon::start(each_second(sandbox, more), sandbox.path("log"))
 }
 
-/// Replaces the data at once, as an editor does.
+/// Replaces the data atomically, as an editor does.
 fn data(sandbox: &Sandbox, yaml: &str) {
     fs::rename(sandbox.write("data.new", yaml), sandbox.path("data.yaml")).unwrap();
 }
@@ -28,7 +29,7 @@ fn becomes(sandbox: &Sandbox, name: &str, content: &str) {
     eventually(&format!("{name} is {content:?}"), || sandbox.read(name) == content);
 }
 
-/// How many commands that hang were started.
+/// The number of hanging commands that were started.
 fn started(sandbox: &Sandbox) -> usize {
     sandbox.read("started").lines().count()
 }
@@ -39,7 +40,7 @@ fn hanging(hung: &str, more: &str) -> Sandbox {
     for name in ["a", "b", "c", "y", "z"] {
         sandbox.resource(name, "{{getv \"/v\"}}", "");
     }
-    // Others with commands of their own are held up no more than those without.
+    // Resources with commands of their own must not be blocked either.
     sandbox.resource(
         "d",
         "{{getv \"/v\"}}",
@@ -50,7 +51,7 @@ fn hanging(hung: &str, more: &str) -> Sandbox {
     sandbox
 }
 
-/// Expects that the resources of [`hanging`] but for `hung` take in new data.
+/// Expects that all resources of [`hanging`] except `hung` get new data.
 #[track_caller]
 fn others_follow(sandbox: &Sandbox, hung: &str, values: std::ops::RangeInclusive<u32>) {
     for value in values {
@@ -65,8 +66,8 @@ fn others_follow(sandbox: &Sandbox, hung: &str, values: std::ops::RangeInclusive
 }
 
 #[test]
-fn a_hanging_reload_holds_up_no_other_resource() {
-    // The resource that hangs is the first, one in the middle, or the last.
+fn a_hanging_reload_blocks_no_other_resource() {
+    // The hanging resource is the first, in the middle, or the last.
     for hung in ["a", "c", "z"] {
         let reload = format!("reload_cmd = '{HANG}; cat out/{hung} >> reloads; echo >> reloads'");
         let sandbox = hanging(hung, &reload);
@@ -75,7 +76,7 @@ fn a_hanging_reload_holds_up_no_other_resource() {
         others_follow(&sandbox, hung, 1..=2);
         assert_eq!((started(&sandbox), sandbox.read("reloads").as_str()), (1, ""));
         sandbox.write("go", "");
-        // What ended gets the pass that it is owed.
+        // The resource gets the pass that it missed.
         becomes(&sandbox, &format!("out/{hung}"), "2");
         eventually("the file that came last is reloaded", || {
             sandbox.read("reloads").lines().last() == Some("2")
@@ -85,7 +86,7 @@ fn a_hanging_reload_holds_up_no_other_resource() {
 }
 
 #[test]
-fn a_hanging_check_holds_up_no_other_resource() {
+fn a_hanging_check_blocks_no_other_resource() {
     for hung in ["a", "c", "z"] {
         let sandbox = hanging(hung, &format!("check_cmd = '{HANG}'"));
         let daemon = start(&sandbox, &[]);
@@ -99,7 +100,7 @@ fn a_hanging_check_holds_up_no_other_resource() {
 }
 
 #[test]
-fn several_hanging_commands_hold_up_no_other_resource() {
+fn several_hanging_commands_block_no_other_resource() {
     let sandbox = hanging("a", &format!("check_cmd = '{HANG}'"));
     for nth in 0..40 {
         sandbox.resource(&format!("h{nth}"), "x", &format!("reload_cmd = '{HANG}'"));
@@ -133,7 +134,7 @@ fn a_command_that_hangs_through_several_intervals_is_not_started_again() {
 }
 
 #[test]
-fn a_reload_that_hangs_is_made_once_when_it_ends_well() {
+fn a_hanging_reload_that_succeeds_in_the_end_runs_once() {
     let sandbox = hanging("a", &format!("reload_cmd = '{HANG}'"));
     let daemon = start(&sandbox, &[]);
     eventually("the reload has begun", || started(&sandbox) == 1);
@@ -142,7 +143,7 @@ fn a_reload_that_hangs_is_made_once_when_it_ends_well() {
     becomes(&sandbox, "out/b", "another");
     sandbox.write("go", "");
     eventually("nothing is owed", || !sandbox.path("out/.a.reload-pending").exists());
-    // There are more passes, and nothing for them to do.
+    // The next passes have nothing to do.
     sandbox.write("templates/b.tmpl", "one more");
     becomes(&sandbox, "out/b", "one more");
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
@@ -150,7 +151,7 @@ fn a_reload_that_hangs_is_made_once_when_it_ends_well() {
 }
 
 #[test]
-fn resources_and_templates_that_come_while_a_command_hangs_are_taken_in() {
+fn resources_and_templates_that_come_while_a_command_hangs_are_loaded() {
     let sandbox = hanging("a", &format!("check_cmd = '{HANG}'"));
     let daemon = start(&sandbox, &[]);
     eventually("the check has begun", || started(&sandbox) == 1);
@@ -169,7 +170,7 @@ fn resources_and_templates_that_come_while_a_command_hangs_are_taken_in() {
 }
 
 #[test]
-fn failures_of_others_are_logged_and_mended_while_a_command_hangs() {
+fn failures_of_other_resources_are_logged_and_retried_while_a_command_hangs() {
     let sandbox = hanging("a", &format!("check_cmd = '{HANG}'"));
     let daemon = start(&sandbox, &[]);
     eventually("the check has begun", || started(&sandbox) == 1);
@@ -180,13 +181,13 @@ fn failures_of_others_are_logged_and_mended_while_a_command_hangs() {
     daemon.stop(Signal::KILL);
 }
 
-/// A template that waits for a name server that takes a query and does not answer: for a minute at
-/// least, as each name is asked for at least a second.
+/// A template that waits for a name server that never answers. It takes at least a minute, because
+/// each lookup takes at least a second.
 const WAITS: &str = "{{getv \"/v\"}}{{if exists \"/slow\"}}{{range seq 1 60}}\
                      {{lookupIP (printf \"host%d.example.test\" .)}}{{end}}{{end}}";
 
 #[test]
-fn a_template_that_waits_for_a_name_server_holds_up_no_other_resource() {
+fn a_template_that_waits_for_a_name_server_blocks_no_other_resource() {
     for hung in ["a", "c", "z"] {
         let sandbox = hanging(hung, "");
         sandbox.write(&format!("templates/{hung}.tmpl"), WAITS);
@@ -211,7 +212,7 @@ fn a_template_that_waits_for_a_name_server_holds_up_no_other_resource() {
 }
 
 #[test]
-fn a_stop_signal_ends_what_hangs_after_the_shutdown_timeout() {
+fn a_stop_signal_ends_a_hanging_command_after_the_shutdown_timeout() {
     for more in [format!("check_cmd = '{HANG}'"), format!("reload_cmd = '{HANG}'")] {
         let sandbox = hanging("c", &more);
         let daemon = start(&sandbox, &["-shutdown-timeout", "100ms"]);
@@ -224,7 +225,7 @@ fn a_stop_signal_ends_what_hangs_after_the_shutdown_timeout() {
             .into_iter()
             .find(|name| name.starts_with(".c") && name != ".c.reload-pending");
         assert_eq!(staged, None);
-        // Nothing is lost: a run that follows makes the file true.
+        // The change is not lost: the next run writes the file.
         sandbox.write("go", "");
         sandbox.confd(&["-onetime", "-backend", "file", "-file", "data.yaml"]).ok();
         assert_eq!(sandbox.read("out/c"), "1");
@@ -249,7 +250,7 @@ fn a_stop_signal_ends_a_template_that_waits() {
 }
 
 #[test]
-fn a_stop_signal_lets_a_hanging_command_end_and_begins_nothing_new() {
+fn a_stop_signal_lets_a_hanging_command_end_and_starts_no_new_pass() {
     let sandbox = hanging("a", &format!("check_cmd = '{HANG}'\nreload_cmd = 'touch reloaded'"));
     let daemon = start(&sandbox, &[]);
     eventually("the check has begun", || started(&sandbox) == 1);
@@ -281,7 +282,7 @@ fn a_hangup_counts_for_all_while_a_command_hangs() {
 }
 
 #[test]
-fn data_that_go_back_after_a_failed_reload_reach_a_file_that_is_not_healed() {
+fn data_that_change_back_after_a_failed_reload_are_written_without_healing() {
     let sandbox = Sandbox::new();
     let reload = "heal = false\nreload_cmd = 'test ! -e failing'";
     sandbox.resource("app", "{{getv \"/v\"}}", reload);
@@ -292,7 +293,7 @@ fn data_that_go_back_after_a_failed_reload_reach_a_file_that_is_not_healed() {
     data(&sandbox, "v: 1");
     daemon.wait_for("ERROR");
     becomes(&sandbox, "out/app", "1");
-    // The reload of the file with the old data fails as well.
+    // The reload of the file with the old data also fails.
     data(&sandbox, "v: 0");
     becomes(&sandbox, "out/app", "0");
     daemon.stop(Signal::TERM);

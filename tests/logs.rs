@@ -105,7 +105,7 @@ fn zone_file(offset: i32) -> Vec<u8> {
 }
 
 #[test]
-fn a_level_shows_itself_and_what_is_more_severe() {
+fn a_level_shows_itself_and_all_more_severe_levels() {
     let all = ["DEBUG", "ERROR", "FATAL", "INFO", "WARNING"];
     for (names, shown) in [
         (&["panic", "PANIC"][..], &[][..]),
@@ -151,7 +151,7 @@ fn messages_are_printed_as_they_are() {
     let ended = sandbox.onetime().arguments(&["-log-level", "debug"]).ok();
     ended.expect("INFO Target config out/100% %s %d has been updated");
     ended.expect("DEBUG Running date +%s # 100% reload");
-    // What has several lines goes on without a header.
+    // The further lines of a message have no header.
     assert!(
         ended.stderr.contains(": INFO Target config out/two\nlines has been updated\n"),
         "{}",
@@ -194,7 +194,7 @@ fn a_new_file_is_two_lines() {
 }
 
 #[test]
-fn a_changed_file_says_what_differs_in_a_fixed_order() {
+fn differences_of_a_file_are_logged_in_a_fixed_order() {
     needs_root();
     let sandbox = Sandbox::new();
     sandbox.resource("app", "new", "mode = '0644'");
@@ -326,7 +326,7 @@ fn the_output_of_a_command_that_succeeds_is_for_debug() {
 }
 
 #[test]
-fn debug_tells_each_step() {
+fn debug_shows_each_step() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "{{getv \"/app/key\"}}", "prefix = '/'");
     let root = sandbox.root().display();
@@ -349,7 +349,7 @@ fn debug_tells_each_step() {
 }
 
 #[test]
-fn debug_tells_of_one_retrieval_a_pass_then_of_each_template_and_its_keys() {
+fn debug_shows_one_retrieval_for_each_pass_then_each_template_and_its_keys() {
     let sandbox = Sandbox::new();
     for (name, keys) in [("one", "keys = ['/app']"), ("two", "prefix = '/app'\nkeys = ['/b']")] {
         let dest = sandbox.path(name);

@@ -14,7 +14,7 @@
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
-//! - `interval`: interval mode: what hangs in it holds up no other resource.
+//! - `interval`: interval mode: what hangs in it blocks no other resource.
 //! - `order`: what a resource sees of those before it, and in which order things are told.
 //! - `watch`: watch mode, what a hangup does, files that are healed, templates and resources that
 //!   come and go.

@@ -1,7 +1,8 @@
-//! The order of a pass, as Go confd has it: a later resource sees what earlier ones made, lines of
-//! the log come in the order of the resources, and the last failure is the last resource's.
+//! The order of a pass, as in Go confd: a later resource sees the files of earlier resources, log
+//! lines come in the order of the resources, and the last failure is that of the last failed
+//! resource.
 //!
-//! Everything holds for a single run and for each pass of the interval mode.
+//! Every test runs in onetime mode and in interval mode.
 
 use std::{fs, os::unix::fs::MetadataExt as _, os::unix::fs::symlink};
 
@@ -17,14 +18,14 @@ enum Mode {
 
 const MODES: [Mode; 2] = [Mode::Onetime, Mode::Interval];
 
-/// An empty tree but for a last resource, by whose file one sees that a pass is over or ends.
+/// A tree with only a last resource, whose file shows that a pass has ended.
 fn tree() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.resource("zzz", "the end", "");
     sandbox
 }
 
-/// Adds a resource without keys that makes `dest` of the template `src`.
+/// Adds a resource without keys that renders `dest` from the template `src`.
 fn resource(sandbox: &Sandbox, name: &str, src: &str, dest: &str) {
     let table = format!("[template]\nsrc = '{src}'\ndest = '{dest}'\n");
     sandbox.write(&format!("conf.d/{name}.toml"), table);
@@ -58,12 +59,11 @@ fn pass(sandbox: &Sandbox, mode: Mode) -> Ended {
     pass_of(sandbox, mode, run(sandbox, mode))
 }
 
-/// A place for a template that one resource writes and another one has as `src`, and what makes
-/// both the same file.
+/// Two paths to one file: the destination of one resource and the `src` of another.
 struct Way {
     dest: &'static str,
     src: &'static str,
-    /// A link and what is behind it, relative to the link.
+    /// A link and its relative target.
     link: Option<(&'static str, &'static str)>,
 }
 
@@ -71,8 +71,8 @@ const fn way(dest: &'static str, src: &'static str) -> Way {
     Way { dest, src, link: None }
 }
 
-/// `FOLDER` is the tree. Where there is a stale version it is in `templates/d.tmpl` or
-/// `real/d.tmpl` or `out/d.tmpl`, whichever `dest` means.
+/// `FOLDER` is the tree. A stale version, if there is one, is in `templates/d.tmpl`, `real/d.tmpl`
+/// or `out/d.tmpl`, depending on `dest`.
 const WAYS: &[Way] = &[
     way("FOLDER/templates/d.tmpl", "d.tmpl"),
     way("templates/d.tmpl", "d.tmpl"),
@@ -134,11 +134,12 @@ fn a_template_that_is_written_long_before_it_is_used_is_the_fresh_one() {
 }
 
 #[test]
-fn templates_that_are_written_one_by_the_other_are_all_fresh() {
+fn templates_that_write_templates_are_all_fresh() {
     for mode in MODES {
         let sandbox = tree();
         let last = 6;
-        // The first makes a template that makes a text, which is the template of all that follow.
+        // The first resource writes a template whose result is the template of all further
+        // resources.
         sandbox.write("templates/t0.tmpl", "{{`".to_owned() + "{{\"fresh\"}}" + "`}}");
         for nth in 0..last {
             let next = format!("t{}.tmpl", nth + 1);
@@ -186,7 +187,7 @@ fn a_file_that_a_tera_template_takes_is_the_fresh_one() {
 }
 
 #[test]
-fn a_template_that_a_later_resource_writes_is_the_one_of_the_pass_before() {
+fn a_template_that_a_later_resource_writes_is_used_in_the_next_pass() {
     for mode in MODES {
         let sandbox = tree();
         sandbox.write("templates/d.tmpl", "stale");
@@ -201,7 +202,7 @@ fn a_template_that_a_later_resource_writes_is_the_one_of_the_pass_before() {
 }
 
 #[test]
-fn a_template_whose_writer_fails_is_the_one_before() {
+fn a_template_whose_writer_fails_stays_the_old_one() {
     for mode in MODES {
         let sandbox = tree();
         sandbox.write("templates/d.tmpl", "before");
@@ -218,7 +219,7 @@ fn a_template_whose_writer_fails_is_the_one_before() {
 
 #[test]
 fn two_resources_with_one_destination_write_it_one_after_the_other() {
-    // The same path, and another path to the same file.
+    // The same path, and a different path to the same file.
     for (first, second) in
         [("out/app", "out/app"), ("out/app", "link/app"), ("./out//app", "out/app")]
     {
@@ -232,7 +233,7 @@ fn two_resources_with_one_destination_write_it_one_after_the_other() {
             for round in 0..2 {
                 let ended = pass(&sandbox, mode);
                 assert_eq!(sandbox.output(), "b", "{mode:?}");
-                let told = |dest: &str, differs: bool| {
+                let lines = |dest: &str, differs: bool| {
                     let digest = format!("INFO {dest} has md5sum ");
                     let mut lines = vec![
                         format!("INFO Target config {dest} out of sync"),
@@ -243,7 +244,7 @@ fn two_resources_with_one_destination_write_it_one_after_the_other() {
                     }
                     lines
                 };
-                let expected = [told(first, round > 0), told(second, true)].concat();
+                let expected = [lines(first, round > 0), lines(second, true)].concat();
                 let about = |line: &String| line.contains("/app ");
                 let log: Vec<_> = ended.log().into_iter().filter(about).collect();
                 assert_eq!(log.len(), expected.len(), "{mode:?} {round}: {}", ended.stderr);
@@ -290,7 +291,7 @@ fn a_template_does_not_see_the_file_of_a_later_resource() {
     }
 }
 
-/// An `/etc` of its own, in which the file of hosts is the one before the pass.
+/// Runs with a private `/etc`, whose hosts file has the content from before the pass.
 fn with_hosts(run: Run) -> Run {
     let script = "mkdir etc; cp hosts resolv.conf etc; mount --bind etc /etc; exec \"$@\"";
     run.unshared("-mn", script)
@@ -304,7 +305,7 @@ fn a_lookup_sees_the_hosts_that_an_earlier_resource_has_written() {
             ("b.tmpl", "{{range lookupIPV4 \"web\"}}[{{.}}]{{end}}"),
             ("b.tera", "[{{ lookupIP(name=\"web\") | join(sep=\" \") }}]"),
         ] {
-            // The host has another address before, or none.
+            // The host has a different address before, or none.
             for before in ["192.0.2.1 web\n", ""] {
                 let sandbox = tree();
                 sandbox.write("hosts", before);
@@ -348,7 +349,7 @@ fn keys_are_read_once_for_all_at_the_start_of_a_pass() {
             Mode::Interval => sandbox.confd(&file),
         };
         sandbox.write("data.yaml", "v: 0");
-        // The store is changed by a command of one resource and by the destination of another.
+        // One resource changes the store by its command, another by its destination.
         sandbox.resource("a", "x", "reload_cmd = 'echo v: 1 > data.yaml'");
         sandbox.resource("b", "{{getv \"/v\"}}", "");
         pass_of(&sandbox, mode, again(&sandbox));
@@ -362,7 +363,7 @@ fn keys_are_read_once_for_all_at_the_start_of_a_pass() {
     }
 }
 
-/// A resource that fails, or does not.
+/// Whether and how a resource fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Plain,
@@ -388,8 +389,8 @@ const KINDS: [Kind; 8] = [
     Commands,
 ];
 
-/// Adds the resource `resNN`, whose log lines can all be told from those of others: they have its
-/// name, or the exit status 100 + NN.
+/// Adds the resource `resNN`. Each of its log lines contains its name or the exit status 100 + NN,
+/// so the lines of different resources can be distinguished.
 fn add(sandbox: &Sandbox, nth: usize, kind: Kind) {
     let name = format!("res{nth:02}");
     let status = 100 + nth;
@@ -412,7 +413,7 @@ fn add(sandbox: &Sandbox, nth: usize, kind: Kind) {
     }
 }
 
-/// Which of the resources of [`add`] a line is about.
+/// The resource of [`add`] that a line is about.
 fn about(sandbox: &Sandbox, line: &str) -> Option<usize> {
     let line = line.replace(&sandbox.root().display().to_string(), "");
     let after = |text: &str| line.split_once(text).map(|(_, rest)| rest.to_owned());
@@ -420,8 +421,8 @@ fn about(sandbox: &Sandbox, line: &str) -> Option<usize> {
     digits.get(..2)?.parse().ok()
 }
 
-/// The lines about resources, without those at the end that sum up.
-fn told(sandbox: &Sandbox, ended: &Ended) -> Vec<(usize, String)> {
+/// The lines about single resources, without the summary at the end.
+fn reported(sandbox: &Sandbox, ended: &Ended) -> Vec<(usize, String)> {
     let sums_up = |line: &String| line.starts_with("FATAL") || line.contains("resources failed");
     let lines = ended.log().into_iter().filter(|line| !sums_up(line));
     lines.filter_map(|line| about(sandbox, &line).map(|nth| (nth, line))).collect()
@@ -440,7 +441,8 @@ fn of_two_that_fail_the_first_is_logged_first_and_the_second_is_fatal() {
             let fatal = log.last().unwrap();
             assert!(fatal.starts_with("FATAL "), "{}", ended.stderr);
             assert_eq!(about(&sandbox, fatal), Some(1), "{first:?} {second:?}: {}", ended.stderr);
-            let order: Vec<_> = told(&sandbox, &ended).into_iter().map(|(nth, _)| nth).collect();
+            let order: Vec<_> =
+                reported(&sandbox, &ended).into_iter().map(|(nth, _)| nth).collect();
             assert!(order.is_sorted(), "{first:?} {second:?}: {}", ended.stderr);
             assert!(order.contains(&0) && order.contains(&1), "{}", ended.stderr);
         }
@@ -465,14 +467,14 @@ fn a_missing_folder_is_not_the_last_error_if_a_later_key_is_missing() {
 #[test]
 fn the_lines_of_forty_resources_come_in_their_order() {
     for mode in MODES {
-        // Other numbers between two of a kind give other neighbours.
+        // Different steps put different kinds of failures side by side.
         for step in [1, 3, 5] {
             let sandbox = tree();
             for nth in 0..40 {
                 add(&sandbox, nth, KINDS[nth * step % KINDS.len()]);
             }
             let ended = pass(&sandbox, mode);
-            let told = told(&sandbox, &ended);
+            let told = reported(&sandbox, &ended);
             let order: Vec<_> = told.iter().map(|(nth, _)| *nth).collect();
             assert!(order.is_sorted(), "{mode:?} {step}: {}", ended.stderr);
             let mut distinct = order.clone();
@@ -487,7 +489,7 @@ fn the_lines_of_forty_resources_come_in_their_order() {
 }
 
 #[test]
-fn the_lines_of_one_resource_stand_together() {
+fn the_lines_of_one_resource_come_together() {
     for mode in MODES {
         let sandbox = tree();
         for nth in 0..40 {
@@ -495,7 +497,7 @@ fn the_lines_of_one_resource_stand_together() {
         }
         let ended = pass(&sandbox, mode);
         for (nth, pair) in (0..40).filter(|nth| nth % 3 > 0).map(|nth| {
-            let lines = told(&sandbox, &ended).into_iter().filter(move |(of, _)| *of == nth);
+            let lines = reported(&sandbox, &ended).into_iter().filter(move |(of, _)| *of == nth);
             (nth, lines.map(|(_, line)| line).collect::<Vec<_>>())
         }) {
             let dest = sandbox.path(&format!("out/res{nth:02}")).display().to_string();

@@ -1,4 +1,4 @@
-//! Watch mode: a change reaches the file, a failure is tried again, and no resource holds up
+//! Watch mode: changes reach the files, failures are tried again, and no resource blocks the
 //! others.
 
 mod empty;
@@ -77,7 +77,7 @@ fn only_resources_whose_own_values_change_are_woken() {
     assert_eq!(sandbox.read("a.reloads"), "1\n");
 }
 
-/// How many times the resource `name` was compared with its file.
+/// The number of times that the resource `name` was compared with its file.
 fn passes(daemon: &Daemon, sandbox: &Sandbox, name: &str) -> usize {
     let dest = sandbox.path(&format!("out/{name}"));
     let line = format!("Comparing candidate config to {}\n", dest.display());
@@ -137,7 +137,7 @@ fn a_resource_that_asks_for_a_key_and_does_not_use_it_has_no_pass() {
 }
 
 #[test]
-fn any_change_brings_in_another_template_and_puts_a_spoiled_file_right() {
+fn any_change_loads_a_new_template_and_restores_a_changed_file() {
     let sandbox = Sandbox::new();
     sandbox.resource("a", "{{getv \"/a\"}}", "");
     sandbox.resource("b", "{{getv \"/b\"}}", "reload_cmd = 'echo >> reloads'");
@@ -215,7 +215,7 @@ fn a_failed_check_is_tried_again_without_a_change() {
 }
 
 #[test]
-fn bad_and_slow_resources_hold_up_no_other() {
+fn bad_and_slow_resources_block_no_other() {
     let sandbox = Sandbox::new();
     sandbox.write("conf.d/1.toml", "no toml");
     sandbox.resource("2", "{{getv \"/nokey\"}}", "");
@@ -252,7 +252,7 @@ fn a_change_during_a_pass_gets_a_pass_of_its_own() {
 }
 
 #[test]
-fn a_source_that_is_not_there_is_waited_for() {
+fn watch_mode_waits_for_a_source_that_is_down() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     let daemon = watching(&sandbox, &[]);
     daemon.wait_for("ERROR stat data.yaml: no such file or directory");
@@ -264,7 +264,7 @@ fn a_source_that_is_not_there_is_waited_for() {
 }
 
 #[test]
-fn a_source_that_cannot_tell_of_changes_is_read_at_once_and_every_interval() {
+fn a_source_that_cannot_be_followed_is_read_at_once_and_every_interval() {
     let sandbox = Sandbox::rendering("x");
     let run = sandbox.confd(&["-backend", "env", "-watch", "-interval", "1"]);
     let daemon = Daemon::start(run, sandbox.path("log"));
@@ -301,7 +301,7 @@ fn min_reload_interval_defers_and_never_drops() {
 }
 
 #[test]
-fn a_stop_lets_what_is_under_way_end() {
+fn a_stop_lets_running_passes_end() {
     let sandbox = Sandbox::new();
     sandbox.resource(
         "app",
@@ -322,7 +322,7 @@ fn a_stop_lets_what_is_under_way_end() {
 }
 
 #[test]
-fn a_second_stop_and_a_timeout_break_off_what_is_under_way_and_tear_nothing() {
+fn a_second_stop_or_the_timeout_aborts_running_passes_and_no_file_is_torn() {
     for timeout in ["1m", "50ms"] {
         let sandbox = Sandbox::new();
         sandbox.resource("app", "new", "check_cmd = 'touch started; sleep 60'");
@@ -348,7 +348,7 @@ fn a_second_stop_and_a_timeout_break_off_what_is_under_way_and_tear_nothing() {
 }
 
 #[test]
-fn a_hangup_takes_in_new_changed_and_removed_resources() {
+fn a_hangup_loads_new_changed_and_removed_resources() {
     let sandbox = Sandbox::new();
     for name in ["gone", "kept"] {
         counted(&sandbox, name, "");
@@ -372,7 +372,7 @@ fn a_hangup_takes_in_new_changed_and_removed_resources() {
 }
 
 #[test]
-fn a_hangup_keeps_the_running_version_of_what_has_become_bad() {
+fn a_hangup_keeps_the_working_version_of_malformed_files() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -412,7 +412,7 @@ fn a_hangup_reads_confd_toml_again_and_keeps_it_if_it_is_bad() {
 }
 
 #[test]
-fn a_hangup_takes_in_a_new_log_level_and_warns_about_a_new_mode() {
+fn a_hangup_loads_a_new_log_level_and_warns_about_a_new_mode() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     sandbox.write("confd.toml", "watch = true\nlog-level = 'error'");
     data(&sandbox, "v: 0");
@@ -442,7 +442,7 @@ fn a_hangup_takes_in_a_new_log_level_and_warns_about_a_new_mode() {
 }
 
 #[test]
-fn a_hangup_takes_in_another_confdir_with_its_templates() {
+fn a_hangup_loads_another_confdir_with_its_templates() {
     let sandbox = Sandbox::new();
     for (folder, part) in [("one", "1"), ("two", "2")] {
         let dest = sandbox.path("out/app");
@@ -472,7 +472,7 @@ fn a_hangup_takes_in_another_confdir_with_its_templates() {
 }
 
 #[test]
-fn of_a_resource_that_gets_another_name_the_new_one_has_the_last_word() {
+fn after_a_resource_file_is_renamed_the_new_file_wins() {
     let sandbox = Sandbox::new();
     let check = "check_cmd = 'touch started; until test -e go; do sleep 0.01; done'";
     sandbox.resource("app", "old {{getv \"/v\"}}", check);

@@ -352,7 +352,7 @@ fn changes_reach_the_file_although_one_node_after_the_other_is_killed() {
 }
 
 #[test]
-fn a_hangup_takes_in_a_password_that_was_set_right() {
+fn a_hangup_loads_a_password_that_was_set_right() {
     let server = with_users(Release::Newest);
     let sandbox = asking();
     let with = |password: &str| {

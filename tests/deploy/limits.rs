@@ -1,4 +1,4 @@
-//! Time limits of check and reload commands, and what is told of those that take long.
+//! Time limits of check and reload commands, and reports about slow commands.
 
 use std::{thread, time::Duration};
 
@@ -7,28 +7,29 @@ use rustix::process::{Pid, Signal, test_kill_process};
 use super::{dest, outdated};
 use crate::support::{Daemon, Ended, Run, Sandbox, eventually, throughout};
 
-/// The modes that go on.
+/// The flags of interval and watch mode.
 const DAEMONS: [&[&str]; 2] = [&["-watch"], &["-interval", "1"]];
 
-/// Prints something, says who it is and what it started in the background, and hangs.
+/// A command that prints a line, records its process number and that of a background child, and
+/// hangs.
 const HANG: &str =
     "echo begun; echo $$ >> pids; sleep 100 > /dev/null 2>&1 & echo $! >> pids; wait";
 
-/// What [`HANG`] does, but nobody in it can be asked to end.
+/// Like [`HANG`], but its processes ignore SIGTERM.
 const DEAF: &str = "trap \"\" TERM; echo begun; echo $$ >> pids; sleep 100 > /dev/null 2>&1 & \
                     echo $! >> pids; for i in $(seq 600); do sleep 0.1; done";
 
-/// What the error of a check begins with; that of a reload begins with nothing.
+/// The beginning of a check's error. A reload's error has no such beginning.
 const CHECK: &str = "Config check failed: ";
 
-/// Whether a process has ended; a dead one that nobody has asked for yet has.
+/// Whether a process has ended. A zombie counts as ended.
 fn is_gone(pid: Pid) -> bool {
     let stat =
         std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
     test_kill_process(pid).is_err() || stat.contains(") Z ")
 }
 
-/// Expects that the commands that wrote down their numbers, `count` in all, are gone.
+/// Expects that the commands that recorded their numbers (`count` in all) have ended.
 #[track_caller]
 fn all_are_gone(sandbox: &Sandbox, count: usize) {
     let pids = sandbox.read("pids");
@@ -38,26 +39,26 @@ fn all_are_gone(sandbox: &Sandbox, count: usize) {
     }
 }
 
-/// Whether a line (`LEVEL message`) says that a command took too long. The lines before it say which
-/// command was stopped, and what it printed.
-fn is_told(line: &str, start: &str, limit: &str) -> bool {
+/// Whether a line (`LEVEL message`) reports that a command exceeded its limit. The lines before it
+/// show which command was stopped, and its output.
+fn is_reported(line: &str, start: &str, limit: &str) -> bool {
     line.starts_with(&format!("{start}timed out after {limit}"))
 }
 
-/// Expects that a run failed because a command took too long. `start` is what its error
-/// begins with.
+/// Expects that a run failed because a command exceeded its limit. `start` is the beginning of its
+/// error.
 #[track_caller]
 fn tells(ended: &Ended, start: &str, limit: &str) {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let printed = |line: &String| line.starts_with("ERROR \"begun\\n");
     assert!(ended.log().iter().any(printed), "{}", ended.stderr);
     for level in ["ERROR", "FATAL"] {
-        let told = |line: &String| is_told(line, &format!("{level} {start}"), limit);
-        assert_eq!(ended.log().iter().filter(|line| told(line)).count(), 1, "{}", ended.stderr);
+        let reports = |line: &String| is_reported(line, &format!("{level} {start}"), limit);
+        assert_eq!(ended.log().iter().filter(|line| reports(line)).count(), 1, "{}", ended.stderr);
     }
 }
 
-/// Waits until a daemon has told that a command of this resource took too long.
+/// Waits until a daemon has reported that a command of this resource exceeded its limit.
 #[track_caller]
 fn daemon_tells(daemon: &Daemon, start: &str, limit: &str, resource: &str) {
     let start = format!("]: ERROR {start}");
@@ -65,7 +66,7 @@ fn daemon_tells(daemon: &Daemon, start: &str, limit: &str, resource: &str) {
     eventually(&format!("{resource} is told to have taken {limit}"), || {
         let log = daemon.stderr();
         let mut lines = log.lines().filter_map(|line| Some(&line[line.find(&start)?..]));
-        lines.any(|line| is_told(line, &start, limit) && line.ends_with(&own))
+        lines.any(|line| is_reported(line, &start, limit) && line.ends_with(&own))
     });
 }
 
@@ -89,7 +90,7 @@ fn a_check_that_takes_too_long_is_ended_with_its_group_and_changes_nothing() {
 }
 
 #[test]
-fn a_reload_that_takes_too_long_is_ended_with_its_group_and_stays_owed() {
+fn a_reload_that_takes_too_long_is_ended_with_its_group_and_stays_pending() {
     for command in [HANG, DEAF] {
         let sandbox = outdated(&format!(
             "reload_cmd = 'test -e allowed || {{ {command}; }}'\nreload_timeout = '1s'"
@@ -113,7 +114,7 @@ fn a_command_is_asked_to_end_before_it_is_killed() {
     let polite = "trap \"echo bye; touch polite; exit 0\" TERM; echo begun; for i in $(seq 6000); do sleep 0.01; done";
     for (start, which) in [(CHECK, "check"), ("", "reload")] {
         let sandbox = outdated(&format!("{which}_cmd = '{polite}'\n{which}_timeout = '1s'"));
-        // That it then ends with exit code 0 makes it no success.
+        // It has failed, although it then ends with exit code 0.
         let ended = sandbox.onetime().run();
         tells(&ended, start, "1s");
         let printed = |line: &String| line.starts_with("ERROR \"") && line.ends_with("bye\\n\"");
@@ -127,10 +128,10 @@ fn the_flags_are_the_limits_of_resources_without_one() {
     for (flags, keys, told) in [
         (["-check-cmd-timeout", "1500ms"], format!("check_cmd = '{HANG}'"), Some((CHECK, "1.5s"))),
         (["-reload-cmd-timeout", "1s"], format!("reload_cmd = '{HANG}'"), Some(("", "1s"))),
-        // Each flag is for its own command alone.
+        // Each flag limits its own kind of command only.
         (["-reload-cmd-timeout", "100ms"], "check_cmd = 'sleep 1'".into(), None),
         (["-check-cmd-timeout", "100ms"], "reload_cmd = 'sleep 1'".into(), None),
-        // A resource's own limit counts, shorter or longer, and none is one too.
+        // A resource's own limit wins, shorter or longer. Zero means no limit.
         (
             ["-check-cmd-timeout", "1h"],
             format!("check_cmd = '{HANG}'\ncheck_timeout = '1s'"),
@@ -170,7 +171,7 @@ fn the_flags_are_the_limits_of_resources_without_one() {
 }
 
 #[test]
-fn without_a_limit_a_single_run_waits() {
+fn without_a_limit_a_onetime_run_waits() {
     let sandbox = outdated("check_cmd = 'sleep 3'\nreload_cmd = 'sleep 3'");
     sandbox.onetime().ok().expect_no("still running");
     assert_eq!(sandbox.output(), "new");
@@ -187,7 +188,7 @@ fn a_limit_that_is_not_reached_changes_nothing() {
 }
 
 #[test]
-fn a_limit_is_for_the_command_and_not_for_what_it_leaves_in_the_background() {
+fn a_limit_does_not_concern_background_processes() {
     let sandbox = outdated(
         "reload_cmd = '{ sleep 2; touch survived; } > /dev/null 2>&1 &'\nreload_timeout = '1s'",
     );
@@ -196,7 +197,7 @@ fn a_limit_is_for_the_command_and_not_for_what_it_leaves_in_the_background() {
 }
 
 #[test]
-fn a_limit_that_is_no_duration_is_a_bad_resource_or_a_bad_flag() {
+fn a_limit_that_is_not_a_duration_is_an_error() {
     for key in ["check_timeout", "reload_timeout"] {
         for value in ["'soon'", "'-1s'", "5", "true"] {
             let sandbox = outdated(&format!("{key} = {value}"));
@@ -219,7 +220,7 @@ fn a_limit_that_is_no_duration_is_a_bad_resource_or_a_bad_flag() {
 }
 
 #[test]
-fn a_daemon_ends_what_takes_too_long_says_whose_it_is_and_tries_again() {
+fn a_daemon_stops_a_slow_command_names_its_resource_and_tries_again() {
     for mode in DAEMONS {
         for (start_of, which) in [(CHECK, "check"), ("", "reload")] {
             let keys =
@@ -239,7 +240,7 @@ fn a_daemon_ends_what_takes_too_long_says_whose_it_is_and_tries_again() {
 }
 
 #[test]
-fn the_flags_count_in_daemons_too() {
+fn the_flags_limit_commands_of_daemons_too() {
     for mode in DAEMONS {
         let sandbox = outdated(&format!("reload_cmd = '{HANG}'"));
         sandbox.resource("other", "x", &format!("check_cmd = '{HANG}'"));
@@ -252,7 +253,7 @@ fn the_flags_count_in_daemons_too() {
 }
 
 #[test]
-fn an_own_limit_taken_in_by_a_hangup_counts() {
+fn a_resources_limit_loaded_by_a_hangup_is_used() {
     let sandbox = outdated("check_cmd = 'test -e short || exit 1; sleep 100'");
     let daemon = start(&sandbox, &["-interval", "600"], &[]);
     daemon.wait_for("Config check failed: exit status 1");
@@ -277,7 +278,7 @@ fn without_a_limit_a_daemon_gives_a_command_a_minute() {
         daemon_tells(&daemon, start_of, "60s", "app");
         daemon.stop(Signal::KILL);
     };
-    // All at once, for each takes long.
+    // Run at the same time, because each takes long.
     thread::scope(|scope| {
         for mode in DAEMONS {
             scope.spawn(move || run(mode, "check", CHECK));
@@ -286,13 +287,13 @@ fn without_a_limit_a_daemon_gives_a_command_a_minute() {
     });
 }
 
-/// The lines that tell that a command goes on and on.
-fn told(log: &str) -> Vec<String> {
+/// The lines that report a command as still running.
+fn reported(log: &str) -> Vec<String> {
     let lines = log.lines().filter(|line| line.contains("still running after 10s"));
     lines.map(ToOwned::to_owned).collect()
 }
 
-/// Runs confd with a command that goes on for more than ten seconds, and looks at what it says.
+/// Runs confd with a command that runs for more than ten seconds, and checks the log.
 fn goes_on(mode: &str, which: &str) {
     let sandbox = outdated(&format!(
         "{which}_cmd = 'until test -e go || ! test -e out; do sleep 0.1; done'\n{which}_timeout = '0s'"
@@ -304,10 +305,12 @@ fn goes_on(mode: &str, which: &str) {
         _ => sandbox.confd(&["-backend", "env", "-interval", "1"]),
     };
     let daemon = Daemon::start(run, sandbox.path("log"));
-    eventually("it is told", || !told(&daemon.stderr()).is_empty());
-    // Neither more time nor more passes make it be told again.
-    throughout(Duration::from_secs(11), "it is told once", || told(&daemon.stderr()).len() == 1);
-    let line = told(&daemon.stderr()).remove(0);
+    eventually("it is told", || !reported(&daemon.stderr()).is_empty());
+    // Neither more time nor more passes cause a second report.
+    throughout(Duration::from_secs(11), "it is told once", || {
+        reported(&daemon.stderr()).len() == 1
+    });
+    let line = reported(&daemon.stderr()).remove(0);
     assert!(
         line.contains("]: WARNING ") && line.contains("resource app"),
         "{mode} {which}: {line}"
@@ -320,12 +323,12 @@ fn goes_on(mode: &str, which: &str) {
             daemon.stop(Signal::TERM)
         }
     };
-    assert_eq!((ended.code, told(&ended.stderr).len()), (Some(0), 1), "{}", ended.stderr);
+    assert_eq!((ended.code, reported(&ended.stderr).len()), (Some(0), 1), "{}", ended.stderr);
 }
 
 #[test]
-fn a_command_that_takes_long_is_told_once_with_its_resource() {
-    // All at once, for each takes long.
+fn a_slow_command_is_reported_once_with_its_resource() {
+    // Run at the same time, because each takes long.
     thread::scope(|scope| {
         for mode in ["onetime", "interval", "watch"] {
             for which in ["check", "reload"] {

@@ -1,4 +1,5 @@
-//! Reloads that an earlier run left owed: a single run tries them, warns, and does not fail for them.
+//! Reloads that are pending from an earlier run: a onetime run tries them again and warns, but does
+//! not fail because of them.
 
 use std::path::Path;
 
@@ -15,9 +16,9 @@ const RELOAD: &str =
 /// The marker of the resource `app`.
 const MARKER: &str = "out/.app.reload-pending";
 
-/// A tree with the resource `app`, whose file is in place and whose reload is owed by a run that has
-/// ended.
-fn owing() -> Sandbox {
+/// A tree with the resource `app`, whose file is in place and whose reload is pending from an
+/// earlier run.
+fn pending() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "new", RELOAD);
     let first = sandbox.onetime().fails();
@@ -26,13 +27,13 @@ fn owing() -> Sandbox {
     sandbox
 }
 
-/// Whether a line warns that the reload of this destination is owed.
+/// Whether a line warns that the reload of this destination is pending.
 fn warns(line: &str, dest: &str) -> bool {
     line.starts_with("WARNING ") && line.contains(dest) && line.contains("reload")
 }
 
-/// Expects that a run succeeded, warned once of the owed reload of `app` and had nothing fatal to
-/// say.
+/// Expects that a run succeeded, warned once about the pending reload of `app` and logged no FATAL
+/// line.
 #[track_caller]
 fn only_warned(sandbox: &Sandbox, ended: &Ended) {
     let warnings = ended.log().iter().filter(|line| warns(line, &dest(sandbox))).count();
@@ -47,7 +48,7 @@ fn script(sandbox: &Sandbox, script: &str) -> Run {
     Run::new("sh", sandbox.root()).arguments(&["-c", script]).env("PATH", path)
 }
 
-/// The entrypoint of the tutorials. It gives up at the tenth round.
+/// The entrypoint of the tutorials, limited to ten rounds.
 const ENTRYPOINT: &str = "
     until confd -onetime -backend env -confdir . -config-file none; do
         echo \"[app] waiting for confd to create initial configuration\" >> rounds
@@ -108,8 +109,8 @@ fn the_daemon_that_follows_the_entrypoint_makes_the_reload() {
 }
 
 #[test]
-fn a_run_whose_only_trouble_is_an_owed_reload_succeeds_and_leaves_it_owed() {
-    let sandbox = owing();
+fn a_run_in_which_only_a_pending_reload_fails_succeeds_and_leaves_it_pending() {
+    let sandbox = pending();
     for tries in 2..5 {
         only_warned(&sandbox, &sandbox.onetime().run());
         assert_eq!(sandbox.read("tries").lines().count(), tries);
@@ -125,7 +126,7 @@ fn a_run_whose_only_trouble_is_an_owed_reload_succeeds_and_leaves_it_owed() {
 }
 
 #[test]
-fn a_reload_that_was_cut_off_is_owed_by_an_earlier_run_too() {
+fn a_reload_that_was_aborted_is_pending_too() {
     let sandbox = Sandbox::new();
     sandbox.resource(
         "app",
@@ -138,7 +139,7 @@ fn a_reload_that_was_cut_off_is_owed_by_an_earlier_run_too() {
 }
 
 #[test]
-fn a_reload_that_a_daemon_left_owed_does_not_fail_a_single_run() {
+fn a_reload_that_a_daemon_left_pending_does_not_fail_a_onetime_run() {
     for mode in [&["-watch"][..], &["-interval", "1"]] {
         let sandbox = Sandbox::new();
         sandbox.resource("app", "new", RELOAD);
@@ -151,23 +152,23 @@ fn a_reload_that_a_daemon_left_owed_does_not_fail_a_single_run() {
 }
 
 #[test]
-fn a_run_that_replaces_the_file_fails_with_its_reload_although_one_was_owed_before() {
-    // The content is another, the file is gone, or only its mode is another.
+fn a_run_that_replaces_the_file_fails_with_its_reload_even_if_one_was_pending_before() {
+    // The content differs, the file is missing, or only its mode differs.
     for change in ["content", "removal", "mode"] {
-        let sandbox = owing();
+        let sandbox = pending();
         match change {
             "content" => _ = sandbox.write("templates/app.tmpl", "newer"),
             "removal" => std::fs::remove_file(sandbox.path("out/app")).unwrap(),
             _ => sandbox.resource("app", "new", &format!("mode = '0600'\n{RELOAD}")),
         }
         sandbox.onetime().fails().expect("FATAL exit status 7");
-        // The next one only has what that one left owed.
+        // For the next run, only this reload is pending.
         only_warned(&sandbox, &sandbox.onetime().run());
     }
 }
 
 #[test]
-fn what_else_fails_beside_an_owed_reload_fails_the_run() {
+fn any_other_failure_beside_a_pending_reload_fails_the_run() {
     let failing: [(&str, &str, &str); 4] = [
         ("x", "check_cmd = 'exit 3'", "FATAL Config check failed: exit status 3"),
         ("x", "reload_cmd = 'exit 4'", "FATAL exit status 4"),
@@ -185,9 +186,9 @@ fn what_else_fails_beside_an_owed_reload_fails_the_run() {
         ),
     ];
     for (template, more, fatal) in failing {
-        // The other resource comes before the one that owes a reload, or after it.
+        // The other resource comes before or after the one with the pending reload.
         for other in ["aaa", "zzz"] {
-            let sandbox = owing();
+            let sandbox = pending();
             sandbox.resource(other, template, more);
             let ended = sandbox.onetime().fails();
             let folder = sandbox.root().display().to_string();
@@ -204,8 +205,8 @@ fn what_else_fails_beside_an_owed_reload_fails_the_run() {
 }
 
 #[test]
-fn a_resource_file_that_is_none_beside_an_owed_reload_fails_the_run() {
-    let sandbox = owing();
+fn an_invalid_resource_file_beside_a_pending_reload_fails_the_run() {
+    let sandbox = pending();
     sandbox.write("conf.d/zzz.toml", "no toml");
     let ended = sandbox.onetime().fails();
     let last = ended.log().pop().unwrap();
@@ -213,12 +214,12 @@ fn a_resource_file_that_is_none_beside_an_owed_reload_fails_the_run() {
 }
 
 #[test]
-fn the_resource_that_owes_a_reload_may_fail_in_other_ways() {
+fn the_resource_with_the_pending_reload_may_fail_in_other_ways() {
     for (template, check, fatal) in [
         ("newer", "check_cmd = 'exit 3'", "FATAL Config check failed: exit status 3"),
         ("{{getv \"/nokey\"}}", "", "FATAL template: app.tmpl:1:2: "),
     ] {
-        let sandbox = owing();
+        let sandbox = pending();
         sandbox.resource("app", template, &format!("{check}\n{RELOAD}"));
         let last = sandbox.onetime().fails().log().pop().unwrap();
         assert!(last.starts_with(fatal), "{last}");
@@ -227,8 +228,8 @@ fn the_resource_that_owes_a_reload_may_fail_in_other_ways() {
 }
 
 #[test]
-fn a_store_that_is_down_fails_the_run_although_a_reload_is_owed() {
-    let sandbox = owing();
+fn a_store_that_is_down_fails_the_run_although_a_reload_is_pending() {
+    let sandbox = pending();
     sandbox.confd(&["-onetime", "-backend", "file", "-file", "nosuch.yaml"]).fails();
     assert!(sandbox.path(MARKER).exists());
 }

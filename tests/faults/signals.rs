@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT during a single run.
+//! SIGTERM and SIGINT during a onetime run.
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 

@@ -1,4 +1,4 @@
-//! Whose trouble a line is: daemons name the resource, and one cause is one line.
+//! Log lines of daemons name their resource, and one cause gives one line.
 
 use std::{fs, time::Duration};
 
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::START;
 use crate::support::{Daemon, Ended, Network, Run, Sandbox, eventually, throughout};
 
-/// The modes that go on.
+/// The flags of interval and watch mode.
 const DAEMONS: [&[&str]; 2] = [&["-watch"], &["-interval", "1"]];
 
 /// Starts a daemon with backend `env`.
@@ -16,7 +16,7 @@ fn start(sandbox: &Sandbox, mode: &[&str]) -> Daemon {
     Daemon::start(run, sandbox.path("log"))
 }
 
-/// What a daemon has logged so far, as [`Ended::log`] gives it.
+/// The log of a daemon so far, in the form of [`Ended::log`].
 fn log(daemon: &Daemon) -> Vec<String> {
     let stderr = daemon.stderr();
     Ended { code: None, signal: None, stdout: String::new(), stderr }.log()
@@ -38,7 +38,7 @@ fn all_are_named(ended: &Ended, names: &[&str]) {
     }
 }
 
-/// Twelve resources, `a` to `l`, of which `b`, `f` and `k` have a check that fails without a word.
+/// Twelve resources, `a` to `l`. The checks of `b`, `f` and `k` fail without output.
 fn twelve() -> Sandbox {
     let sandbox = Sandbox::new();
     for name in 'a'..='l' {
@@ -62,7 +62,7 @@ fn of_twelve_resources_with_three_failing_checks_each_line_names_its_own() {
 }
 
 #[test]
-fn whatever_is_wrong_with_a_resource_its_lines_name_it() {
+fn lines_about_any_problem_of_a_resource_name_it() {
     for mode in DAEMONS {
         let sandbox = Sandbox::new();
         let failing = [
@@ -140,7 +140,7 @@ fn a_resource_is_named_by_its_path_below_conf_d() {
 }
 
 #[test]
-fn a_resource_file_that_is_none_is_named_as_a_resource_too() {
+fn an_invalid_resource_file_is_named_like_a_resource() {
     for mode in DAEMONS {
         let sandbox = Sandbox::rendering("x");
         sandbox.write("conf.d/sub/bad.toml", "no toml");
@@ -178,7 +178,7 @@ fn a_warning_of_a_template_function_names_the_resource() {
     }
 }
 
-/// A run in which several resources failed: what its log ends with.
+/// The last two lines of a run in which several resources failed.
 #[track_caller]
 fn end(ended: &Ended) -> [String; 2] {
     let mut log = ended.log();
@@ -187,7 +187,7 @@ fn end(ended: &Ended) -> [String; 2] {
 }
 
 #[test]
-fn a_single_run_has_go_confds_lines_and_tells_which_failed_before_the_last() {
+fn a_onetime_run_has_go_confds_lines_and_lists_the_failed_resources_before_the_last() {
     let sandbox = twelve();
     let ended = sandbox.onetime().fails();
     ended.expect_no("(resource ");
@@ -200,7 +200,7 @@ fn a_single_run_has_go_confds_lines_and_tells_which_failed_before_the_last() {
 }
 
 #[test]
-fn of_failures_of_any_kind_a_single_run_tells_whose_they_are() {
+fn a_onetime_run_names_the_resource_of_every_kind_of_failure() {
     let sandbox = Sandbox::new();
     sandbox.resource("a", "{{getv \"/nokey\"}}", "");
     sandbox.resource("b", "x", "");
@@ -214,7 +214,7 @@ fn of_failures_of_any_kind_a_single_run_tells_whose_they_are() {
 }
 
 #[test]
-fn a_single_run_in_which_all_failed_says_so() {
+fn a_onetime_run_in_which_all_failed_lists_all() {
     let sandbox = Sandbox::new();
     for name in ["a", "b"] {
         sandbox.resource(name, "x", "check_cmd = 'exit 1'");
@@ -224,7 +224,7 @@ fn a_single_run_in_which_all_failed_says_so() {
 }
 
 #[test]
-fn a_single_run_in_which_one_failed_or_none_counts_nothing() {
+fn a_onetime_run_with_at_most_one_failure_has_no_list() {
     let sandbox = Sandbox::rendering("x");
     sandbox.onetime().ok().expect_no("failed");
     sandbox.resource("bad", "x", "check_cmd = 'exit 1'");
@@ -242,7 +242,7 @@ fn many() -> Sandbox {
 }
 
 #[test]
-fn a_store_that_is_down_is_one_line_with_a_count_in_a_single_run() {
+fn a_store_that_is_down_is_one_line_with_a_count_in_a_onetime_run() {
     let sandbox = many();
     let file = ["-onetime", "-backend", "file", "-file", "data.yaml"];
     let etcd = ["-onetime", "-backend", "etcdv3", "-node", "127.0.0.1:1"];
@@ -284,7 +284,7 @@ fn a_store_that_is_down_is_one_line_a_minute_in_daemons() {
         sandbox.write("data.new", "v: 0");
         fs::rename(sandbox.path("data.new"), sandbox.path("data.yaml")).unwrap();
         eventually("all files are there", || all_have("0"));
-        // The next outage is told anew, and at once.
+        // The next outage is reported again, immediately.
         let before = errors();
         fs::remove_file(sandbox.path("data.yaml")).unwrap();
         eventually("the next outage is told", || errors() > before);

@@ -1,4 +1,5 @@
-//! Watch mode without resources: it stays, says so once, and takes in what comes.
+//! Watch mode without resources: it keeps running, reports this once, and loads resources that
+//! appear.
 
 use std::{
     fs,
@@ -11,15 +12,15 @@ use rustix::process::Signal;
 use super::{becomes, data, watching};
 use crate::support::{Daemon, Run, Sandbox, eventually, throughout, within};
 
-/// Within how long resources are taken in that nobody announces by a signal.
+/// The time within which new resources must be loaded without a signal.
 const SOON: Duration = Duration::from_secs(10);
 
-/// How long a daemon is looked at that has to stay.
+/// The time for which a daemon must keep running.
 const A_WHILE: Duration = Duration::from_secs(3);
 
 const NONE: &str = "WARNING Found no templates";
 
-/// confd on `confd` as its folder, which need not be there.
+/// confd with the folder `confd`, which need not exist.
 fn on_folder(sandbox: &Sandbox) -> Run {
     let run = sandbox.bare(&["-config-file", "none", "-watch", "-backend", "file", "-file"]);
     run.arguments(&["data.yaml", "-confdir", "confd", "-interval", "1"])
@@ -35,7 +36,7 @@ fn tree(sandbox: &Sandbox, tree: &str) {
     );
 }
 
-/// Expects that the daemon goes on and logs no more of `text` than there is.
+/// Expects that the daemon keeps running and does not log `text` again.
 #[track_caller]
 fn stays(daemon: &Daemon, text: &str) {
     let count = || daemon.stderr().matches(text).count();
@@ -44,7 +45,7 @@ fn stays(daemon: &Daemon, text: &str) {
     assert_eq!(count(), before, "{}", daemon.stderr());
 }
 
-/// Sends a hangup and waits until it is taken.
+/// Sends a hangup and waits until confd has handled it.
 #[track_caller]
 fn hang_up(daemon: &Daemon) {
     let count = || daemon.stderr().matches("Captured hangup").count();
@@ -54,11 +55,11 @@ fn hang_up(daemon: &Daemon) {
 }
 
 #[test]
-fn without_resources_watch_mode_stays_and_says_so_once() {
+fn without_resources_watch_mode_keeps_running_and_reports_it_once() {
     for backend in [&["-backend", "env"][..], &["-backend", "file", "-file", "data.yaml"]] {
         let sandbox = Sandbox::new();
         data(&sandbox, "v: 0");
-        // Neither the interval nor a reconcile makes it say so again.
+        // Neither an interval nor a reconcile causes a second report.
         let run = sandbox.confd(&["-watch", "-interval", "1", "-reconcile", "500ms"]);
         let daemon = Daemon::start(run.arguments(backend), sandbox.path("log"));
         daemon.wait_for(NONE);
@@ -71,13 +72,13 @@ fn without_resources_watch_mode_stays_and_says_so_once() {
 }
 
 #[test]
-fn without_resources_a_single_run_ends_although_it_is_to_watch() {
+fn without_resources_a_onetime_run_ends_although_watch_is_set() {
     let sandbox = Sandbox::new();
     sandbox.onetime().arguments(&["-watch"]).ok().expect(NONE);
 }
 
 #[test]
-fn a_hangup_takes_in_the_first_resource() {
+fn a_hangup_loads_the_first_resource() {
     let sandbox = Sandbox::new();
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -91,7 +92,7 @@ fn a_hangup_takes_in_the_first_resource() {
 }
 
 #[test]
-fn a_hangup_takes_in_the_first_resource_where_folders_cannot_be_watched() {
+fn a_hangup_loads_the_first_resource_where_folders_cannot_be_watched() {
     let sandbox = Sandbox::new();
     let run = sandbox.confd(&["-watch", "-backend", "env"]);
     let script = "echo 0 > /proc/sys/user/max_inotify_watches; exec \"$@\"";
@@ -104,7 +105,7 @@ fn a_hangup_takes_in_the_first_resource_where_folders_cannot_be_watched() {
 }
 
 #[test]
-fn a_hangup_that_finds_nothing_and_one_that_removes_the_last_resource_end_nothing() {
+fn a_hangup_that_finds_no_resource_or_removes_the_last_does_not_end_confd() {
     let sandbox = Sandbox::new();
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -125,7 +126,7 @@ fn a_hangup_that_finds_nothing_and_one_that_removes_the_last_resource_end_nothin
 }
 
 #[test]
-fn a_resource_that_appears_in_an_empty_conf_d_is_taken_in_by_itself() {
+fn a_resource_that_appears_in_an_empty_conf_d_is_loaded_by_itself() {
     let sandbox = Sandbox::new();
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -138,7 +139,7 @@ fn a_resource_that_appears_in_an_empty_conf_d_is_taken_in_by_itself() {
 }
 
 #[test]
-fn a_conf_d_that_appears_later_is_taken_in_by_itself() {
+fn a_conf_d_that_appears_later_is_loaded_by_itself() {
     let sandbox = Sandbox::new();
     fs::create_dir_all(sandbox.path("confd")).unwrap();
     tree(&sandbox, "later");
@@ -157,13 +158,13 @@ fn a_conf_d_that_appears_later_is_taken_in_by_itself() {
 }
 
 #[test]
-fn a_conf_d_that_is_filled_step_by_step_is_taken_in_by_itself() {
+fn a_conf_d_that_is_filled_step_by_step_is_loaded_by_itself() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("confd")).unwrap();
     data(&sandbox, "v: 0");
     let daemon = Daemon::start(on_folder(&sandbox), sandbox.path("log"));
     daemon.wait_for("confd/conf.d: no such file or directory");
-    // An unpacked archive: folders first, and the resource before its template.
+    // As an archive is unpacked: folders first, and the resource before its template.
     fs::create_dir(sandbox.path("confd/conf.d")).unwrap();
     fs::create_dir(sandbox.path("confd/conf.d/sub")).unwrap();
     let dest = sandbox.path("out/app");
@@ -178,8 +179,9 @@ fn a_conf_d_that_is_filled_step_by_step_is_taken_in_by_itself() {
 }
 
 #[test]
-fn a_confdir_that_appears_later_is_taken_in_by_itself() {
-    // It is moved to its place, reached by a link that comes later, or by a link that dangled.
+fn a_confdir_that_appears_later_is_loaded_by_itself() {
+    // The folder is moved to its place, or a link to it appears later, or a dangling link gets its
+    // target.
     for way in ["moved", "linked", "behind a link"] {
         let sandbox = Sandbox::new();
         tree(&sandbox, "later");
@@ -203,7 +205,7 @@ fn a_confdir_that_appears_later_is_taken_in_by_itself() {
 }
 
 #[test]
-fn a_conf_d_that_goes_away_and_comes_back_is_taken_in_again() {
+fn a_conf_d_that_goes_away_and_comes_back_is_loaded_again() {
     let sandbox = Sandbox::new();
     tree(&sandbox, "confd");
     data(&sandbox, "v: 0");
@@ -219,7 +221,7 @@ fn a_conf_d_that_goes_away_and_comes_back_is_taken_in_again() {
 }
 
 #[test]
-fn with_a_broken_resource_alone_watch_mode_stays_and_takes_in_its_repair() {
+fn with_a_broken_resource_alone_watch_mode_stays_and_loads_its_repair() {
     let sandbox = Sandbox::new();
     sandbox.write("conf.d/app.toml", "no toml");
     data(&sandbox, "v: 0");

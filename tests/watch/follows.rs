@@ -1,7 +1,7 @@
-//! Watch mode takes in templates, included files and resource files by itself, without SIGHUP.
+//! Watch mode loads new templates, included files and resource files without SIGHUP.
 //!
-//! `-reconcile` stands at its ten minutes, so that what is taken in within a test's patience is
-//! taken in because the files are followed.
+//! `-reconcile` keeps its default of ten minutes, so a change that is loaded within the time limit
+//! of a test was noticed by following the files.
 
 use std::{fs, os::unix::fs::symlink};
 
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::{becomes, counted, data, watching};
 use crate::support::Sandbox;
 
-/// Replaces a file at once, as an editor does.
+/// Replaces a file atomically, as an editor does.
 fn replace(sandbox: &Sandbox, name: &str, content: &str) {
     fs::rename(sandbox.write("replacement", content), sandbox.path(name)).unwrap();
 }
@@ -26,7 +26,7 @@ fn publish(sandbox: &Sandbox, folder: &str, version: &str, files: &[(&str, &str)
     symlink(format!("..{version}"), path("..data_tmp")).unwrap();
     fs::rename(path("..data_tmp"), path("..data")).unwrap();
     for (name, _) in files {
-        // One that is there already leads to the new version by now.
+        // A link that exists already leads to the new version by now.
         let _ = symlink(format!("..data/{name}"), path(name));
     }
     for entry in fs::read_dir(sandbox.path(folder)).unwrap() {
@@ -41,7 +41,7 @@ fn publish(sandbox: &Sandbox, folder: &str, version: &str, files: &[(&str, &str)
 }
 
 #[test]
-fn a_template_that_is_replaced_in_any_way_is_taken_in() {
+fn a_template_that_is_replaced_in_any_way_is_loaded() {
     let sandbox = Sandbox::rendering("0 {{getv \"/v\"}}");
     data(&sandbox, "v: x");
     let daemon = watching(&sandbox, &[]);
@@ -147,7 +147,7 @@ fn a_file_that_a_tera_template_takes_is_followed() {
 }
 
 #[test]
-fn a_template_that_becomes_bad_is_told_and_its_repair_is_taken_in() {
+fn a_template_that_becomes_malformed_is_reported_and_its_repair_is_loaded() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -162,7 +162,7 @@ fn a_template_that_becomes_bad_is_told_and_its_repair_is_taken_in() {
 }
 
 #[test]
-fn a_template_that_fails_is_told_and_its_repair_is_taken_in_at_once() {
+fn a_template_that_fails_is_reported_and_its_repair_is_loaded_at_once() {
     let sandbox = Sandbox::rendering("{{getv \"/nokey\"}}");
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -173,7 +173,7 @@ fn a_template_that_fails_is_told_and_its_repair_is_taken_in_at_once() {
 }
 
 #[test]
-fn a_resource_file_that_appears_changes_and_vanishes_is_taken_in() {
+fn a_resource_file_that_appears_changes_and_vanishes_is_loaded() {
     let sandbox = Sandbox::new();
     counted(&sandbox, "kept", "");
     data(&sandbox, "{kept: {v: 1}, new: {v: 1}}");
@@ -184,7 +184,7 @@ fn a_resource_file_that_appears_changes_and_vanishes_is_taken_in() {
     data(&sandbox, "{kept: {v: 2}, new: {v: 2}}");
     becomes(&sandbox, "new.reloads", "1\n2\n");
     becomes(&sandbox, "kept.reloads", "1\n2\n");
-    // Another destination, another template, other keys.
+    // A different destination, a different template, different keys.
     let table = sandbox.read("conf.d/new.toml");
     let dest = sandbox.path("out/new").display().to_string();
     let moved = table.replace(&dest, &sandbox.path("out/moved").display().to_string());
@@ -207,7 +207,7 @@ fn a_resource_file_that_appears_changes_and_vanishes_is_taken_in() {
 }
 
 #[test]
-fn a_resource_in_a_new_folder_of_conf_d_is_taken_in() {
+fn a_resource_in_a_new_folder_of_conf_d_is_loaded() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -216,7 +216,7 @@ fn a_resource_in_a_new_folder_of_conf_d_is_taken_in() {
         let dest = sandbox.path(dest);
         format!("[template]\nsrc = 'app.tmpl'\ndest = '{}'\nkeys = ['/']\n", dest.display())
     };
-    // Made step by step, moved to its place, and deeper.
+    // Created step by step, moved to its place, and nested deeper.
     fs::create_dir(sandbox.path("conf.d/sub")).unwrap();
     sandbox.write("conf.d/sub/one.toml", resource("out/one"));
     becomes(&sandbox, "out/one", "0");
@@ -236,7 +236,7 @@ fn a_resource_in_a_new_folder_of_conf_d_is_taken_in() {
 }
 
 #[test]
-fn a_resource_file_that_becomes_bad_is_told_and_its_repair_is_taken_in() {
+fn a_resource_file_that_becomes_invalid_is_reported_and_its_repair_is_loaded() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -252,7 +252,7 @@ fn a_resource_file_that_becomes_bad_is_told_and_its_repair_is_taken_in() {
 }
 
 #[test]
-fn many_resource_files_that_come_together_are_all_taken_in_and_disturb_no_other() {
+fn many_resource_files_that_come_together_are_all_loaded_and_disturb_no_other() {
     let sandbox = Sandbox::new();
     counted(&sandbox, "old", "");
     let names: Vec<_> = (0..100).map(|nth| format!("new{nth:02}")).collect();
@@ -278,7 +278,7 @@ fn many_resource_files_that_come_together_are_all_taken_in_and_disturb_no_other(
 }
 
 #[test]
-fn what_editors_leave_beside_resources_and_templates_is_nothing() {
+fn files_that_editors_leave_beside_resources_and_templates_are_ignored() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
@@ -301,7 +301,7 @@ fn what_editors_leave_beside_resources_and_templates_is_nothing() {
 #[test]
 fn a_template_that_another_resource_writes_is_followed() {
     let sandbox = Sandbox::new();
-    // Each makes the template of the next.
+    // Each resource writes the template of the next.
     for (name, src, dest) in [
         ("a", "first.tmpl", "templates/second.tmpl"),
         ("b", "second.tmpl", "templates/third.tmpl"),
@@ -324,7 +324,7 @@ fn a_template_that_another_resource_writes_is_followed() {
 }
 
 #[test]
-fn a_resource_file_that_another_resource_writes_is_taken_in() {
+fn a_resource_file_that_another_resource_writes_is_loaded() {
     let sandbox = Sandbox::new();
     let made = sandbox.path("conf.d/made.toml").display().to_string();
     let dest = sandbox.path("out").display().to_string();

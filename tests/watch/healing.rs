@@ -1,7 +1,7 @@
-//! Watch mode keeps destinations true: what somebody else does to a file is undone by itself.
+//! Watch mode restores destinations that another program has changed.
 //!
-//! Where nothing else is said a test has `-reconcile` at its ten minutes, so that what is healed
-//! within the test's patience is healed because the destination is followed.
+//! Unless a test sets it, `-reconcile` keeps its default of ten minutes. So a destination that is
+//! restored within the time limit of a test was noticed by following the file.
 
 use std::{
     fs::{self, Permissions},
@@ -16,21 +16,21 @@ use rustix::process::Signal;
 use super::{becomes, data, watching};
 use crate::support::{Daemon, Ended, Run, Sandbox, eventually, needs_root, throughout, within};
 
-/// How long a file is looked at that has to stay as it is.
+/// The time for which a file must stay as it is.
 const A_WHILE: Duration = Duration::from_secs(3);
 
-/// A reload that counts itself.
+/// A reload that adds a line to `reloads`.
 const COUNTED: &str = "mode = '0644'\nreload_cmd = 'echo >> reloads'";
 
-/// How many reloads there were.
+/// The number of reloads.
 fn reloads(sandbox: &Sandbox) -> usize {
     sandbox.read("reloads").lines().count()
 }
 
-/// What somebody does to a destination: a name for it, and how.
+/// A change that another program makes to a destination: its name, and how it is made.
 type Spoil = (&'static str, fn(&Path));
 
-/// All but the last need no privilege.
+/// Only the last change needs privileges.
 const SPOILS: &[Spoil] = &[
     ("written", |path| fs::write(path, "edited").unwrap()),
     ("renamed over", |path| {
@@ -59,7 +59,7 @@ const SPOILS: &[Spoil] = &[
     ("given to somebody else", |path| chown(path, Some(1000), Some(1000)).unwrap()),
 ];
 
-/// Whether the destination of `app` is what its resource says.
+/// Whether the destination of `app` has its content and mode.
 fn is_true(sandbox: &Sandbox, content: &str) -> bool {
     let metadata = fs::symlink_metadata(sandbox.path("out/app"));
     metadata.is_ok_and(|metadata| {
@@ -69,7 +69,7 @@ fn is_true(sandbox: &Sandbox, content: &str) -> bool {
 }
 
 #[test]
-fn whatever_is_done_to_a_destination_is_undone_by_itself() {
+fn a_destination_is_restored_after_any_change() {
     needs_root();
     for backend in ["file", "env"] {
         let sandbox = Sandbox::new();
@@ -86,7 +86,7 @@ fn whatever_is_done_to_a_destination_is_undone_by_itself() {
             eventually(&format!("the file that was {what} is healed"), || {
                 is_true(&sandbox, "value")
             });
-            // The file was replaced, and what uses it has to know.
+            // The file was replaced, so its service must be reloaded.
             eventually("it is reloaded", || reloads(&sandbox) == nth + 2);
         }
         assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
@@ -100,7 +100,7 @@ fn a_destination_is_healed_within_a_second() {
     data(&sandbox, "v: 0");
     let daemon = watching(&sandbox, &[]);
     becomes(&sandbox, "out/app", "0");
-    // The best of five, as others may have the machine for a while.
+    // The best of five, because other processes may use the machine for a while.
     let took = (0..5).map(|_| {
         let begun = Instant::now();
         sandbox.write("out/app", "edited");
@@ -122,19 +122,19 @@ fn a_destination_whose_folder_is_replaced_is_made_again() {
     let daemon = watching(&sandbox, &[]);
     let file = "out/outer/inner/app";
     becomes(&sandbox, file, "0");
-    // The folder of the file, and the folder of that folder.
+    // The folder of the file, and that folder's own folder.
     fs::remove_dir_all(&inner).unwrap();
     fs::create_dir(&inner).unwrap();
     becomes(&sandbox, file, "0");
     fs::rename(&outer, sandbox.path("out/away")).unwrap();
     fs::create_dir_all(&inner).unwrap();
     becomes(&sandbox, file, "0");
-    // One that has another file in it.
+    // A folder that has another file in it.
     fs::rename(&outer, sandbox.path("out/away2")).unwrap();
     fs::write(sandbox.path("out/away/inner/app"), "edited").unwrap();
     fs::rename(sandbox.path("out/away"), &outer).unwrap();
     becomes(&sandbox, file, "0");
-    // What is there now is followed as what was there before.
+    // The new folder is followed like the one before.
     sandbox.write(file, "edited");
     becomes(&sandbox, file, "0");
     daemon.stop(Signal::TERM);
@@ -179,9 +179,9 @@ fn only_the_file_that_was_spoiled_is_replaced() {
 }
 
 #[test]
-fn a_destination_that_is_spoiled_the_moment_it_is_in_place_is_healed() {
+fn a_destination_that_is_changed_right_after_the_commit_is_healed() {
     let sandbox = Sandbox::new();
-    // Each is restored fewer times than would make confd wait before it restores it again.
+    // Each file is restored less often than would make confd delay the next restoration.
     let names: Vec<String> = (0..40).map(|nth| format!("app{nth}")).collect();
     for name in &names {
         sandbox.resource(name, "{{getv \"/v\"}}", "mode = '0644'");
@@ -195,14 +195,15 @@ fn a_destination_that_is_spoiled_the_moment_it_is_in_place_is_healed() {
     };
     let spoils: [fn(&Path); 4] = [
         |path| fs::write(path, "edited").unwrap(),
-        // The same length, most likely within the same tick of the file system's clock.
+        // The length stays the same, and most likely the tick of the file system's clock too.
         |path| fs::OpenOptions::new().write(true).open(path).unwrap().write_all(b"Q").unwrap(),
         |path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap(),
         |path| fs::remove_file(path).unwrap(),
     ];
     for file in &files {
         for spoil in spoils {
-            // Without a pause, so that confd has no time to look at what it has put in place.
+            // Without a pause, so that confd has no time to examine the file that it has put in
+            // place.
             let deadline = Instant::now() + Duration::from_secs(30);
             while !is_true(file) {
                 assert!(Instant::now() < deadline, "{} is not healed", file.display());
@@ -229,7 +230,7 @@ fn a_destination_that_is_written_with_the_same_content_is_left_alone() {
         let file = fs::OpenOptions::new().write(true).open(sandbox.path("out/app")).unwrap();
         (&file).write_all(b"0").unwrap();
         drop(file);
-        // By then the write has been looked at.
+        // When this file is restored, the write has been examined.
         sandbox.write("out/mark", "edited");
         becomes(&sandbox, "out/mark", "0");
     }
@@ -238,7 +239,7 @@ fn a_destination_that_is_written_with_the_same_content_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_may_not_be_put_in_place_is_healed_as_soon_as_it_may() {
+fn a_file_that_cannot_be_put_in_place_is_healed_as_soon_as_it_can() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "{{getv \"/v\"}}", "check_cmd = 'test ! -e forbidden'");
     data(&sandbox, "v: 0");
@@ -254,7 +255,7 @@ fn a_file_that_may_not_be_put_in_place_is_healed_as_soon_as_it_may() {
 }
 
 #[test]
-fn what_only_looks_heals_nothing_and_what_only_writes_runs_no_command() {
+fn noop_heals_nothing_and_sync_only_heals_without_commands() {
     for (flag, healed) in [("-noop", false), ("-sync-only", true)] {
         let sandbox = Sandbox::new();
         sandbox.resource("app", "{{getv \"/v\"}}", COUNTED);
@@ -290,7 +291,7 @@ fn a_resource_that_does_not_heal_leaves_its_file_alone_until_the_data_change() {
         throughout(A_WHILE, "the file stays", || {
             sandbox.output() == "edited by hand" && sandbox.mode("out/app") == 0o600
         });
-        // Nor is a hangup a change of the data.
+        // A hangup does not count as a change of the data either.
         daemon.signal(Signal::HUP);
         sandbox.write("templates/healed.tmpl", "new {{getv \"/v\"}}");
         becomes(&sandbox, "out/healed", "new 0");
@@ -305,7 +306,7 @@ fn a_resource_that_does_not_heal_leaves_its_file_alone_until_the_data_change() {
 }
 
 #[test]
-fn whether_to_heal_is_yes_or_no() {
+fn heal_must_be_a_boolean() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "x", "heal = 'maybe'");
     let last = sandbox.onetime().fails().log().pop().unwrap();
@@ -319,14 +320,14 @@ fn whether_to_heal_is_yes_or_no() {
     }
 }
 
-/// confd in watch mode on keys that never change, where no folder can be watched.
+/// confd in watch mode with keys that never change, where no folder can be watched.
 fn without_inotify(sandbox: &Sandbox) -> Daemon {
     let script = "echo 0 > /proc/sys/user/max_inotify_watches; exec \"$@\"";
     let run: Run = sandbox.confd(&["-watch", "-backend", "env", "-reconcile", "3s"]);
     Daemon::start(run.env("V", "value").unshared("-Ur", script), sandbox.path("log"))
 }
 
-/// Within how long a reconcile every three seconds has to heal, on a machine that is busy.
+/// The time within which a reconcile every three seconds must restore a file, on a busy machine.
 const RECONCILED: Duration = Duration::from_secs(10);
 
 #[test]
@@ -346,7 +347,7 @@ fn where_folders_cannot_be_watched_a_reconcile_heals_destinations() {
 }
 
 #[test]
-fn where_folders_cannot_be_watched_a_reconcile_takes_in_templates_and_resources() {
+fn where_folders_cannot_be_watched_a_reconcile_loads_templates_and_resources() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "{{getv \"/v\"}}", "");
     sandbox.resource("tera", "{% include \"part.tera\" %}", "engine = 'tera'");
@@ -368,7 +369,7 @@ fn where_folders_cannot_be_watched_a_reconcile_takes_in_templates_and_resources(
     daemon.stop(Signal::TERM);
 }
 
-/// The processor time that a process has used.
+/// The processor time used by a process.
 fn processor_time(daemon: &Daemon) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
     let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
@@ -376,20 +377,20 @@ fn processor_time(daemon: &Daemon) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// How often something may be replaced in `duration`: ten times a second.
+/// The limit of replacements in `duration`: ten each second.
 fn bounded(duration: Duration) -> usize {
     duration.as_secs() as usize * 10
 }
 
 /// The warnings in the log that name the destination `app`.
-fn told(daemon: &Daemon, sandbox: &Sandbox) -> usize {
+fn reported(daemon: &Daemon, sandbox: &Sandbox) -> usize {
     let dest = sandbox.path("out/app").display().to_string();
     let log = daemon.stderr();
     log.lines().filter(|line| line.contains("]: WARNING ") && line.contains(&dest)).count()
 }
 
 #[test]
-fn a_destination_that_another_program_keeps_writing_is_told_and_makes_no_confd_spin() {
+fn a_destination_that_another_program_keeps_writing_is_reported_and_restored_at_a_limited_rate() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", "{{getv \"/v\"}}", COUNTED);
     sandbox.resource("other", "{{getv \"/v\"}}", "");
@@ -403,14 +404,15 @@ fn a_destination_that_another_program_keeps_writing_is_told_and_makes_no_confd_s
     throughout(window, "confd does not spin", || reloads(&sandbox) - before <= bounded(window));
     let (took, used) = (begun.elapsed(), processor_time(&daemon) - used);
     assert!(used < took / 2, "{used:?} of {took:?} were used");
-    eventually("it is told", || told(&daemon, &sandbox) > 0);
-    // Others are served as ever.
+    eventually("it is told", || reported(&daemon, &sandbox) > 0);
+    // Other resources are processed as usual.
     data(&sandbox, "v: 1");
     becomes(&sandbox, "out/other", "1");
     sandbox.write("out/other", "edited");
     becomes(&sandbox, "out/other", "1");
-    // Once for each delay: at least half of 1, 2 and 4 s; and after the pass for the data.
-    assert!(told(&daemon, &sandbox) <= 5, "{}", daemon.stderr());
+    // One warning for each delay: at least half of 1, 2 and 4 s. And one after the pass for the
+    // data.
+    assert!(reported(&daemon, &sandbox) <= 5, "{}", daemon.stderr());
     sandbox.write("over", "");
     Ended::wait(other);
     eventually("the file is healed", || is_true(&sandbox, "1"));
@@ -418,7 +420,7 @@ fn a_destination_that_another_program_keeps_writing_is_told_and_makes_no_confd_s
 }
 
 #[test]
-fn a_destination_that_its_own_reload_changes_is_told_and_makes_no_confd_spin() {
+fn a_destination_that_its_own_reload_changes_is_reported_and_restored_at_a_limited_rate() {
     for change in ["echo more >> out/app", "chmod 0600 out/app", "rm -f out/app"] {
         let sandbox = Sandbox::new();
         let keys = format!("mode = '0644'\nreload_cmd = 'echo >> reloads; {change}'");
@@ -428,14 +430,14 @@ fn a_destination_that_its_own_reload_changes_is_told_and_makes_no_confd_spin() {
         eventually("the first reload", || reloads(&sandbox) > 0);
         let window = Duration::from_secs(4);
         throughout(window, change, || reloads(&sandbox) <= bounded(window));
-        eventually("it is told", || told(&daemon, &sandbox) > 0);
-        assert!(told(&daemon, &sandbox) <= 3, "{}", daemon.stderr());
+        eventually("it is told", || reported(&daemon, &sandbox) > 0);
+        assert!(reported(&daemon, &sandbox) <= 3, "{}", daemon.stderr());
         assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
     }
 }
 
 #[test]
-fn a_template_that_never_gives_the_same_twice_is_not_rendered_for_its_own_file() {
+fn a_template_with_a_new_result_each_time_is_not_rendered_again_for_its_own_file() {
     for (name, template) in [("app.tmpl", "{{datetime}}"), ("app.tera", "{{ datetime() }}")] {
         let sandbox = Sandbox::new();
         sandbox.resource("app", "", COUNTED);

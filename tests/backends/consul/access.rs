@@ -207,7 +207,7 @@ fn keys_that_are_forbidden_are_named_and_cost_no_other_resource() {
 }
 
 #[test]
-fn a_hangup_takes_in_a_token_that_was_set_right() {
+fn a_hangup_loads_a_token_that_was_set_right() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
     let token = server.token("key_prefix \"app\" { policy = \"read\" }").secret;
