@@ -341,7 +341,7 @@ fn a_onetime_run_ignores_watch_and_interval() {
 }
 
 #[test]
-fn a_stop_signal_ends_a_onetime_run_as_if_it_had_not_been_caught() {
+fn a_stop_signal_ends_a_onetime_run_with_the_exit_code_of_the_signal() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let sandbox = Sandbox::new();
         sandbox.resource("app", "new", "check_cmd = 'touch started; sleep 60'");
@@ -440,7 +440,7 @@ fn commands_are_started_with_no_signal_ignored() {
 }
 
 #[test]
-fn the_interval_mode_goes_on_without_resources_and_after_failures() {
+fn interval_mode_continues_without_resources_and_after_failures() {
     let sandbox = Sandbox::new();
     let run = sandbox.confd(&["-backend", "env", "-interval", "1"]);
     let daemon = Daemon::start(run, sandbox.path("log"));

@@ -148,7 +148,7 @@ fn keys_match_without_regard_to_case_and_an_exact_one_counts_first() {
 }
 
 #[test]
-fn an_unknown_key_sets_nothing_and_is_told_with_its_line_and_the_nearest_known() {
+fn an_unknown_key_sets_nothing_and_is_reported_with_its_line_and_the_nearest_known_key() {
     let sandbox = configured(
         "log_level = 'debug'\nloglevel = 'debug'\nsync_only = true\nclient-ca-keys = 'x'\n\n\
          keep-stage-file = true\nnode = ['x']\nzzz = 1\n\n[other]\nnoop = true\n",
@@ -171,7 +171,7 @@ fn an_unknown_key_sets_nothing_and_is_told_with_its_line_and_the_nearest_known()
 }
 
 #[test]
-fn a_wrong_type_is_fatal_and_told_with_line_key_and_types() {
+fn a_wrong_type_is_fatal_and_reported_with_line_key_and_types() {
     for (toml, line, key, found, wanted) in [
         ("interval = '5'", 1, "interval", "string", "integer"),
         ("\ninterval = 5.0", 2, "interval", "float64", "integer"),
@@ -193,7 +193,7 @@ fn a_wrong_type_is_fatal_and_told_with_line_key_and_types() {
 }
 
 #[test]
-fn what_is_no_toml_is_fatal_and_told_with_its_line() {
+fn malformed_toml_is_fatal_and_reported_with_its_line() {
     for (toml, start) in [
         ("backend = 'env'\nnoop\n", "FATAL toml: line 2: "),
         ("interval = 010", "FATAL toml: line 1: "),
@@ -209,7 +209,7 @@ fn what_is_no_toml_is_fatal_and_told_with_its_line() {
 }
 
 #[test]
-fn a_resource_given_as_configuration_file_sets_nothing_and_is_told_once() {
+fn a_resource_given_as_configuration_file_sets_nothing_and_is_reported_once() {
     let sandbox = Sandbox::rendering("x");
     let ended = sandbox.onetime().arguments(&["-config-file", "conf.d/app.toml"]).ok();
     ended.expect(
@@ -331,7 +331,7 @@ fn the_order_of_precedence_has_two_names() {
 }
 
 #[test]
-fn no_other_variable_stands_for_a_flag() {
+fn no_other_variable_sets_an_option() {
     let sandbox = configured("");
     let names = ["BACKEND", "CONFDIR", "PREFIX", "NOOP", "LOG_LEVEL", "INTERVAL", "ONETIME"];
     let run =

@@ -17,7 +17,7 @@ fn dest(sandbox: &Sandbox) -> String {
 }
 
 /// The log lines about a destination, from its comparison on.
-fn told(ended: &Ended) -> Vec<String> {
+fn logged(ended: &Ended) -> Vec<String> {
     let opening = ["INFO Backend", "INFO Starting confd"];
     ended
         .log()

@@ -43,7 +43,7 @@ fn a_failed_template_shows_its_line_below_the_error() {
 }
 
 #[test]
-fn a_template_that_is_none_shows_its_line_below_the_error() {
+fn a_malformed_template_shows_its_line_below_the_error() {
     let sandbox = Sandbox::rendering("one\ntwo {{if}} three\n{{end}}\n");
     let ended = sandbox.onetime().fails();
     assert_eq!(ended.excerpts()[2..], ["  2 | two {{if}} three", "    |         ^"]);
@@ -81,7 +81,7 @@ fn an_excerpt_is_shown_where_its_error_is() {
 }
 
 #[test]
-fn every_excerpt_stands_directly_below_its_own_error() {
+fn every_excerpt_is_directly_below_its_own_error() {
     let sandbox = Sandbox::new();
     for number in 0..20 {
         sandbox.resource(&format!("bad{number}"), format!("{{{{getv \"/{number}\"}}}}"), "");

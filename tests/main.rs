@@ -14,11 +14,11 @@
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
-//! - `interval`: interval mode: what hangs in it blocks no other resource.
-//! - `order`: what a resource sees of those before it, and in which order things are told.
-//! - `watch`: watch mode, what a hangup does, files that are healed, templates and resources that
-//!   come and go.
-//! - `soak`: changes and faults for as long as one likes.
+//! - `interval`: interval mode: a hanging resource blocks no other.
+//! - `order`: the files of earlier resources that a resource sees, and the order of log lines.
+//! - `watch`: watch mode, SIGHUP, restored files, templates and resources that appear and
+//!   disappear.
+//! - `soak`: changes and faults for a time that can be chosen.
 //! - `tidy`: rules about the repository itself.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]

@@ -168,7 +168,7 @@ fn an_error_is_one_line_of_the_log_with_file_line_and_column_as_in_go_templates(
 }
 
 #[test]
-fn a_template_that_is_no_text_is_told_where() {
+fn a_template_that_is_not_utf8_is_reported_with_its_place() {
     let sandbox = tree(&[], &["a.tera"]);
     sandbox.write("templates/a.tera", b"one\ntw\xff");
     let ended = run(&sandbox);

@@ -23,7 +23,6 @@
 //!   measured do not use it.
 //! - What must be true at any speed is asserted: confd loses no change, and after a change it sends
 //!   no request except, to Consul, the query that waits for the next change.
-//!   nothing after one but, of Consul, for the next.
 
 mod bare;
 mod burst;

@@ -131,7 +131,7 @@ fn a_key_that_consul_does_not_take_is_named_and_costs_no_other_resource() {
 }
 
 #[test]
-fn a_node_says_by_its_scheme_how_it_is_talked_to() {
+fn the_scheme_of_a_node_decides_about_tls() {
     let server = Consul::start();
     server.put("app/a", "1");
     for (node, more) in [
@@ -234,7 +234,7 @@ fn two() -> Sandbox {
 }
 
 #[test]
-fn a_write_elsewhere_wakes_nobody_and_asks_for_nothing() {
+fn a_write_to_other_keys_wakes_no_resource_and_causes_no_request() {
     let server = Consul::start();
     let proxy = Proxy::before(&server.address());
     server.put_all([("a/v", "1"), ("b/v", "1"), ("other", "1")]);

@@ -137,7 +137,7 @@ fn of_equal_keys_and_of_several_documents_one_counts() {
 }
 
 #[test]
-fn an_empty_file_says_nothing() {
+fn an_empty_file_is_accepted_silently() {
     for document in ["", "\n", "# nothing\n", "---\n", "~\n", "{}"] {
         assert_eq!(pairs(document), "", "{document:?}");
     }
@@ -399,7 +399,7 @@ fn where_inotify_is_used_up_files_are_polled() {
 }
 
 #[test]
-fn that_files_are_polled_is_said_once() {
+fn polling_is_reported_once() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     sandbox.write("data", "v: 0");
     let daemon = limited(&sandbox, "data", 0, &["-reconcile", "100ms", "-log-level", "debug"]);

@@ -7,7 +7,7 @@ use servers::free_ports;
 use super::script;
 use crate::support::Sandbox;
 
-/// The first of the tour's ports, if nobody says otherwise.
+/// The first port of the tour, unless the environment sets another.
 const PORT: u16 = 18080;
 
 /// Six free ports in a row.

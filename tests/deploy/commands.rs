@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::{dest, outdated, told};
+use super::{dest, logged, outdated};
 use crate::support::Sandbox;
 
 #[test]
@@ -36,7 +36,7 @@ fn a_failed_check_changes_nothing_and_is_tried_again() {
     );
     for _ in 0..2 {
         let ended = sandbox.onetime().fails();
-        let log = told(&ended);
+        let log = logged(&ended);
         let end = [
             "ERROR \"out\\nerr\\n\"",
             "ERROR Config check failed: exit status 3",
@@ -59,7 +59,7 @@ fn a_failed_check_changes_nothing_and_is_tried_again() {
 }
 
 #[test]
-fn the_way_a_command_ended_is_told_as_by_go() {
+fn the_end_of_a_command_is_reported_as_by_go() {
     for (command, how) in [
         ("exit 3", "exit status 3"),
         ("kill -KILL $$", "signal: killed"),
@@ -76,7 +76,7 @@ fn the_way_a_command_ended_is_told_as_by_go() {
 }
 
 #[test]
-fn a_shell_that_cannot_be_started_is_told_as_by_go() {
+fn a_shell_that_cannot_be_started_is_reported_as_by_go() {
     let sandbox = outdated("check_cmd = 'true'");
     let script = "touch no-shell; mount --bind no-shell \"$(readlink -f /bin/sh)\"; exec \"$@\"";
     let ended = sandbox.onetime().unshared("-m", script).fails();
@@ -156,7 +156,7 @@ fn no_quoting_is_added_to_the_source_of_a_check() {
 }
 
 #[test]
-fn what_a_command_leaves_in_the_background_neither_blocks_nor_dies() {
+fn background_processes_of_a_command_neither_block_nor_die() {
     for redirection in ["", "> /dev/null 2>&1"] {
         let sandbox = outdated(&format!("reload_cmd = 'sleep 1000 {redirection} & echo $! > pid'"));
         sandbox

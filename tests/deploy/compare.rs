@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
 };
 
-use super::{dest, outdated, told};
+use super::{dest, logged, outdated};
 use crate::support::{Sandbox, needs_root};
 
 /// MD5 of `old` and `new`.
@@ -25,7 +25,7 @@ fn each_difference_is_a_line_in_the_order_owner_group_mode_content() {
     let ended = sandbox.onetime().ok();
     let dest = dest(&sandbox);
     assert_eq!(
-        told(&ended),
+        logged(&ended),
         [
             format!("INFO {dest} has UID 1000 should be 0"),
             format!("INFO {dest} has GID 1001 should be 0"),
@@ -69,7 +69,7 @@ fn a_new_file_has_no_differences() {
     let ended = sandbox.onetime().ok();
     let dest = dest(&sandbox);
     assert_eq!(
-        told(&ended),
+        logged(&ended),
         [
             format!("INFO Target config {dest} out of sync"),
             format!("INFO Target config {dest} has been updated"),

@@ -46,7 +46,7 @@ fn a_hanging_check_holds_back_the_new_file_and_nothing_else_is_touched() {
 }
 
 #[test]
-fn nobody_reads_a_file_while_it_is_written_who_may_not_in_the_end() {
+fn a_file_is_never_readable_by_users_who_may_not_read_it_in_the_end() {
     const SIZE: u64 = 20_000_000;
     let sandbox = Sandbox::new();
     sandbox.resource("app", vec![b'x'; SIZE as usize], "mode = '0600'");

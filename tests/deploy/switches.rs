@@ -1,6 +1,6 @@
 //! `-noop`, `-sync-only` and `-keep-stage-file`.
 
-use super::{dest, is_stage_name, outdated, told};
+use super::{dest, is_stage_name, logged, outdated};
 use crate::support::{Ended, Sandbox};
 
 const COMMANDS: &str = "check_cmd = 'echo check >> ran'\nreload_cmd = 'echo reload >> ran'";
@@ -17,11 +17,11 @@ fn kept(sandbox: &Sandbox, ended: &Ended) -> String {
 }
 
 #[test]
-fn noop_says_what_differs_and_changes_nothing() {
+fn noop_reports_differences_and_changes_nothing() {
     let sandbox = outdated(COMMANDS);
     let ended = sandbox.onetime().arguments(&["-noop"]).ok();
     let dest = dest(&sandbox);
-    let log = told(&ended);
+    let log = logged(&ended);
     assert_eq!(log.len(), 2, "{}", ended.stderr);
     assert!(log[0].starts_with(&format!("INFO {dest} has md5sum ")));
     assert_eq!(log[1], format!("WARNING Noop mode enabled. {dest} will not be modified"));
@@ -32,13 +32,13 @@ fn noop_says_what_differs_and_changes_nothing() {
 }
 
 #[test]
-fn noop_says_so_also_where_nothing_differs_or_nothing_is_there() {
+fn noop_is_reported_also_without_a_difference_or_a_destination() {
     let sandbox = outdated(COMMANDS);
     let warning = format!("WARNING Noop mode enabled. {} will not be modified", dest(&sandbox));
     sandbox.write("out/app", "new");
-    assert_eq!(told(&sandbox.onetime().arguments(&["-noop"]).ok()), [warning.as_str()]);
+    assert_eq!(logged(&sandbox.onetime().arguments(&["-noop"]).ok()), [warning.as_str()]);
     std::fs::remove_file(sandbox.path("out/app")).unwrap();
-    assert_eq!(told(&sandbox.onetime().arguments(&["-noop"]).ok()), [warning.as_str()]);
+    assert_eq!(logged(&sandbox.onetime().arguments(&["-noop"]).ok()), [warning.as_str()]);
     assert_eq!(sandbox.list("out"), [""; 0]);
 }
 

@@ -10,7 +10,7 @@ use super::{dest, is_stage_name, outdated};
 use crate::support::{Sandbox, needs_root};
 
 #[test]
-fn a_link_is_replaced_by_a_file_and_what_it_points_to_stays() {
+fn a_link_is_replaced_by_a_file_and_its_target_stays() {
     let sandbox = Sandbox::rendering("new");
     sandbox.write("elsewhere", "old");
     symlink(sandbox.path("elsewhere"), sandbox.path("out/app")).unwrap();

@@ -72,7 +72,7 @@ fn run(sandbox: &Sandbox, commands: &str) -> Ended {
 }
 
 #[test]
-fn the_guides_trial_touches_nothing_and_tells_of_each_file() {
+fn the_guides_trial_changes_nothing_and_reports_each_file() {
     let sandbox = tree();
     sandbox.write("etc/app/plain.conf", "old");
     let commands = commands("Side by side");
@@ -113,7 +113,7 @@ fn the_guides_comparison_makes_all_files_elsewhere_and_finds_differences() {
 }
 
 #[test]
-fn what_the_guide_looks_for_before_rolling_back_is_a_reload_that_is_owed() {
+fn the_guides_search_before_rolling_back_finds_pending_reloads() {
     let sandbox = tree();
     let arguments = ["-onetime", "-config-file", "etc/confd/confd.toml", "-confdir", "etc/confd"];
     sandbox.bare(&arguments).fails();

@@ -28,7 +28,7 @@ fn a_template_that_prints_50_megabytes_is_printed() {
 }
 
 #[test]
-fn a_template_without_end_is_an_error_and_a_deep_one_is_none() {
+fn an_endless_template_is_an_error_and_a_deeply_nested_one_is_not() {
     let sandbox = Sandbox::new();
     sandbox.resource("a", r#"{{define "t"}}{{template "t"}}{{end}}{{template "t"}}"#, "");
     sandbox.resource("b", "{{len (seq 1 9223372036854775807)}}", "");

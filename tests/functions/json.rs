@@ -91,7 +91,7 @@ fn null_prints_as_no_value_or_nil_and_missing_members_too() {
 }
 
 #[test]
-fn what_is_no_json_is_an_error_in_the_words_of_go() {
+fn malformed_json_is_an_error_in_the_words_of_go() {
     fails(
         "{}",
         &[

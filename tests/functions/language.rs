@@ -87,7 +87,7 @@ fn every_builtin_is_there() {
 }
 
 #[test]
-fn what_cannot_be_parsed_is_an_error_with_the_template_and_the_line() {
+fn a_malformed_template_is_an_error_with_its_name_and_line() {
     cannot_be_parsed(&[
         ("x\n{{if}}x{{end}}", "2: missing value for if"),
         ("{{nofunc}}", r#"1: function "nofunc" not defined"#),

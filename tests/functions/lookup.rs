@@ -69,7 +69,7 @@ x.example.test.:3
 }
 
 #[test]
-fn what_cannot_be_found_is_an_empty_list_and_a_warning() {
+fn a_failed_lookup_is_an_empty_list_and_a_warning() {
     let sandbox = Sandbox::rendering(
         r#"{{lookupIP "nosuch.example.test"}}{{lookupIPV4 ""}}{{len (lookupSRV "no" "tcp" "example.test")}}"#,
     );
@@ -82,7 +82,7 @@ fn what_cannot_be_found_is_an_empty_list_and_a_warning() {
 }
 
 #[test]
-fn a_failed_lookup_is_told_in_words_and_once_a_pass() {
+fn a_failed_lookup_is_reported_in_plain_words_and_once_for_each_pass() {
     let sandbox = Sandbox::rendering(
         r#"{{range seq 1 3}}{{lookupIP "nosuch.example.test"}}{{len (lookupSRV "a b" "tcp" "x")}}{{end}}"#,
     );

@@ -85,7 +85,7 @@ fn keys_of_the_table_match_without_regard_to_case() {
 }
 
 #[test]
-fn what_confd_ignores_is_warned_about_and_ignored() {
+fn keys_that_confd_ignores_are_ignored_with_a_warning() {
     let sandbox = saying(
         "title = 'x'\n[template]\nsrc = 'x'\ndest = 'out/app'\nowner = 'nginx'\nGroup = 'nginx'\n\
          reload = 'touch reloaded'\nkey = ['/']\nanything = 1\n[nginx]\nx = 1\n",
@@ -109,7 +109,7 @@ fn what_confd_ignores_is_warned_about_and_ignored() {
 }
 
 #[test]
-fn a_warning_about_a_resource_is_told_once_and_not_at_every_pass() {
+fn a_warning_about_a_resource_is_logged_once_and_not_in_every_pass() {
     let sandbox = saying("[template]\nsrc = 'x'\ndest = 'out/app'\nowner = 'nginx'\n");
     let daemon =
         Daemon::start(sandbox.confd(&["-backend", "env", "-interval", "1"]), sandbox.path("log"));
@@ -164,7 +164,7 @@ fn a_bad_resource_is_named_with_the_reason_and_the_others_are_done() {
 }
 
 #[test]
-fn what_is_no_toml_is_named_with_its_line() {
+fn malformed_toml_is_named_with_its_line() {
     for (text, start) in [
         (&b"[template]\nsrc = 'x'\nmode = 0644\n"[..], "toml: line 3: "),
         (b"[template]\nsrc = x\n", "toml: line 2: "),

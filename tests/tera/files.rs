@@ -86,7 +86,7 @@ fn nothing_outside_of_the_templates_folder_can_be_taken() {
 }
 
 #[test]
-fn what_cannot_be_taken_is_told_with_the_place_that_wants_it() {
+fn a_missing_file_is_reported_with_the_place_that_includes_it() {
     let sandbox = tree(
         &[
             ("a.tera", "\n {% include 'sub/b' %}"),

@@ -1,12 +1,12 @@
-//! Digests of what files hold, so that an old content can be told from a new one without being kept.
+//! Digests of file contents, which show whether a content has changed without keeping it.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::LazyLock,
 };
 
-/// The digest of some content. Equal contents have equal digests for as long as the process lives,
-/// and in no other process.
+/// The digest of a content. Equal contents have equal digests within one process, and different
+/// digests in different processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Digest(u64);
 

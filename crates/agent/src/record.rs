@@ -1,8 +1,9 @@
-//! What the passes of a resource left behind, so that a pass that could change nothing is left out.
+//! Records the results of a resource's passes, so that passes that would change nothing are
+//! skipped.
 //!
-//! A pass makes the same file as the pass before if its template is the same, asked for nothing but
-//! keys, and gets the same answers; and it does nothing at all if the file is still the same. Where
-//! one of these is not known for certain, no [`InSync`] is recorded.
+//! A pass renders the same content as the previous pass if the template is unchanged, asked for
+//! nothing but keys, and gets the same answers. It does nothing at all if the file is also
+//! unchanged. If one of these conditions is not certain, no [`InSync`] is recorded.
 
 use std::{
     fs,
@@ -16,29 +17,29 @@ use store::Reads;
 
 use crate::{digest::Digest, event::Wake, pipeline::Prepared, resource::Resource};
 
-/// What a file was made of, and what it is.
+/// What a file was rendered from, and its state.
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(crate) template: Arc<Template>,
-    /// The template's file, when it was read.
+    /// The fingerprint of the template's file when it was read.
     pub(crate) src: Fingerprint,
-    /// What the template asked of its view.
+    /// The keys that the template asked for.
     pub(crate) reads: Reads,
-    /// The file, which had the right content.
+    /// The fingerprint of the destination, which had the right content.
     pub(crate) dest: Fingerprint,
 }
 
-/// A file that is what its resource makes of the store, with nothing left to do.
+/// A destination that is in sync, with no work left to do.
 #[derive(Debug)]
 pub(crate) struct InSync {
-    /// The number of the assignment that found it so.
+    /// The number of the assignment after which it was in sync.
     pub(crate) assignment: u64,
     resource: Arc<Resource>,
     origin: Origin,
 }
 
 impl InSync {
-    /// What is known behind a pass that ended so; none if the next pass might do something.
+    /// The record of a pass with this outcome; `None` if the next pass may have work to do.
     pub(crate) fn after(
         assignment: u64,
         resource: &Arc<Resource>,
@@ -48,17 +49,17 @@ impl InSync {
         let resource = Arc::clone(resource);
         match outcome {
             Outcome::Unchanged => Some(InSync { assignment, resource, origin }),
-            // What the file has become is seen by the next pass.
+            // The next pass records the new state of the file.
             Outcome::Updated | Outcome::Reloaded | Outcome::WouldUpdate => None,
         }
     }
 
-    /// Whether a change of this key of the source, which the resource asks for, may change the file.
+    /// Whether a change of this key, which the resource asks for, may change the file.
     pub(crate) fn is_concerned_by(&self, key: &[u8]) -> bool {
         self.origin.reads.concern(key)
     }
 
-    /// Whether template and file are as they were. Looks at the disk, and waits for it.
+    /// Whether the template and the destination are unchanged. Blocks on the disk.
     pub(crate) fn has_its_files(&self) -> bool {
         let resource = &self.resource;
         Fingerprint::at(&resource.src) == Some(self.origin.src)
@@ -67,25 +68,25 @@ impl InSync {
     }
 }
 
-/// The files of a resource as its last pass left them, whether it succeeded or not.
+/// The files of a resource after its last pass, whether the pass succeeded or not.
 #[derive(Clone, Debug)]
 pub(crate) struct Left {
     resource: Arc<Resource>,
     template: Arc<Template>,
-    /// The template's file before it was read.
+    /// The fingerprint of the template's file from before it was read.
     src: Option<Fingerprint>,
-    /// The destination after the commit, or as it was found.
+    /// The fingerprint of the destination after the commit, or as the pass found it.
     dest: Option<Fingerprint>,
-    /// What the pass rendered.
+    /// The digest of the rendered content.
     rendered: Digest,
-    /// Whether the destination has to be read to find out if it still holds what was rendered. That
-    /// is so if the file was changed so shortly before its fingerprint was taken that another change
-    /// may have left the fingerprint as it is.
+    /// Whether the destination must be read to find out if it still has the rendered content. This
+    /// is the case if its fingerprint was not settled: a later change may then leave the
+    /// fingerprint as it is.
     has_to_be_read: bool,
 }
 
 impl Left {
-    /// What a pass leaves that has got this far. The destination is looked at now.
+    /// The state that a pass leaves after its first half. The destination is examined now.
     pub(crate) fn by(resource: &Arc<Resource>, prepared: &Prepared) -> Self {
         let dest = Fingerprint::at(&resource.target.dest);
         let is_settled = dest.is_none_or(|dest| dest.is_settled());
@@ -99,8 +100,8 @@ impl Left {
         }
     }
 
-    /// Why the resource needs a pass for the sake of its files, if it does. Looks at the disk, and
-    /// waits for it.
+    /// Why the resource needs a pass because of its files; `None` if it needs none. Blocks on the
+    /// disk.
     pub(crate) fn look(&self) -> Option<Wake> {
         let resource = &self.resource;
         if Fingerprint::at(&resource.src) != self.src || !self.template.is_current() {
@@ -121,13 +122,13 @@ impl Left {
     }
 }
 
-/// Where a worker records what its passes came to; a copy is another hand on the same record.
+/// The record of a worker's passes. A clone is the same record.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record(Arc<Mutex<Notes>>);
 
 #[derive(Debug, Default)]
 struct Notes {
-    /// The number of the assignment that is or was worked on last.
+    /// The number of the current or last assignment of the worker.
     taken: u64,
     in_sync: Option<Arc<InSync>>,
     left: Option<Left>,
@@ -138,7 +139,7 @@ impl Record {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker works on this assignment now.
+    /// Records that the worker has started to work on this assignment.
     pub(crate) fn set_taken(&self, assignment: u64) {
         self.lock().taken = assignment;
     }
@@ -148,18 +149,18 @@ impl Record {
         self.lock().taken >= assignment
     }
 
-    /// Replaces what was recorded as in sync.
+    /// Replaces the record of the state in sync.
     pub(crate) fn set_in_sync(&self, in_sync: Option<InSync>) {
         self.lock().in_sync = in_sync.map(Arc::new);
     }
 
-    /// What came of this assignment, once there is nothing left to do for it.
+    /// The state in sync after this assignment; `None` if there is work left to do.
     pub(crate) fn in_sync(&self, assignment: u64) -> Option<Arc<InSync>> {
         let notes = self.lock();
         notes.in_sync.as_ref().filter(|known| known.assignment == assignment).cloned()
     }
 
-    /// Records the files of a pass; `None` if it failed before it looked at the destination.
+    /// Records the files of a pass; `None` if it failed before it examined the destination.
     pub(crate) fn set_left(&self, left: Option<Left>) {
         self.lock().left = left;
     }
@@ -172,7 +173,7 @@ impl Record {
         }
     }
 
-    /// The files as the last pass left them; `None` if it has not got that far.
+    /// The files after the last pass; `None` if no pass has got that far.
     pub(crate) fn left(&self) -> Option<Left> {
         self.lock().left.clone()
     }
@@ -190,7 +191,7 @@ mod tests {
         templates::Templates,
     };
 
-    /// A resource whose destination is in place, and how its pass left it.
+    /// A resource whose destination is in place, with the record of its pass.
     fn left(folder: &Path) -> (Record, Fingerprint) {
         let path = folder.join("a.toml");
         fs::write(folder.join("a"), "content").unwrap();
@@ -207,7 +208,7 @@ mod tests {
         let prepared = pipeline.prepare(&job, current, &|_| {}).unwrap();
         let record = Record::default();
         record.set_left(Some(Left::by(&resource, &prepared)));
-        // What the commit does.
+        // This is the change that a commit makes.
         fs::write(&dest, "content").unwrap();
         (record, Fingerprint::at(&dest).unwrap())
     }
@@ -218,13 +219,13 @@ mod tests {
         let (record, _) = left(folder.path());
         let dest = folder.path().join("dest");
         for (content, wake) in [("content", None), ("CONTENT", Some(Wake::Destination))] {
-            // Another program was faster than the look at the file.
+            // Another program changes the file before confd examines it.
             fs::write(&dest, content).unwrap();
             let file = Fingerprint::at(&dest).unwrap();
             record.set_destination(&Placed { file, has_staged_content: true });
             assert_eq!(record.left().unwrap().look(), wake, "{content}");
         }
-        // What a check command made of the file is nobody's mistake.
+        // A change by a check command is not an edit by another program.
         let file = Fingerprint::at(&dest).unwrap();
         record.set_destination(&Placed { file, has_staged_content: false });
         assert_eq!(record.left().unwrap().look(), None);

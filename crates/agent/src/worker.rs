@@ -1,8 +1,8 @@
-//! One resource in watch mode: waits until it is woken, and makes its file true.
+//! Processes one resource in watch mode: waits for a wake, then brings the destination in sync.
 //!
-//! A worker makes one pass at a time and works on the newest state there is, however many states
-//! came meanwhile. A pass that fails is tried again, with growing delays, until it succeeds or there
-//! is newer data; so is a reload that fails.
+//! A worker makes one pass at a time, always with the newest state, however many states arrived in
+//! the meantime. A pass or a reload that fails is tried again, with growing delays, until it
+//! succeeds or newer data arrive.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -32,25 +32,24 @@ use crate::{
     settings::Pace,
 };
 
-/// Delays between the attempts of a pass that fails.
+/// The delay before the first retry of a failed pass.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(60);
-/// A debounce ends after this many times itself, even if changes never cease.
+/// A debounce ends after this multiple of its time, even if the changes never stop.
 const CEILING: u32 = 4;
-/// How often a destination that somebody else changes is restored without a delay, in
-/// [`HEALING_PERIOD`].
+/// The number of times that a destination is restored without a delay, in [`HEALING_PERIOD`].
 const HEALED_AT_ONCE: u32 = 5;
-/// After this time without a restored destination, restoring has no delay again.
+/// After this time without a restoration, the next restoration has no delay again.
 const HEALING_PERIOD: Duration = Duration::from_secs(60);
 
-/// Held during a pass by the worker of a destination. There is more than one worker for the same
-/// destination when a resource file is renamed, until the worker of the old name has ended.
+/// The worker of a destination holds this lock during a pass. When a resource file is renamed, the
+/// same destination has two workers until the worker of the old file has ended.
 pub(crate) type DestinationLock = Arc<AsyncMutex<()>>;
 
-/// What a worker has to make true.
+/// The work of a worker.
 #[derive(Clone)]
 pub(crate) struct Assignment {
-    /// Grows with each assignment of the process.
+    /// Increases with each assignment of the process.
     pub(crate) number: u64,
     pub(crate) wake: Wake,
     /// Whether no other resource was woken together with this one.
@@ -59,13 +58,14 @@ pub(crate) struct Assignment {
     pub(crate) resource: Arc<Resource>,
     pub(crate) snapshot: Snapshot,
     pub(crate) pipeline: Arc<Pipeline>,
-    /// How the run waits, where the resource does not say.
+    /// The delays of the run, for resources that set none.
     pub(crate) pace: Pace,
 }
 
-/// Works on the newest assignment until no more can come, and records what was applied.
+/// Works on the newest assignment until the channel is closed, and records the results.
 ///
-/// Dropping the future ends a running command; the destination is the old file or the new one.
+/// Dropping the future kills a running command. The destination is then the old file or the new
+/// one.
 pub(crate) async fn work(
     mut assignments: watch::Receiver<Assignment>,
     readers: Readers,
@@ -127,7 +127,7 @@ pub(crate) async fn work(
     }
 }
 
-/// Waits until the resource may act.
+/// Waits for debounce, splay and `min_reload_interval`.
 ///
 /// # Errors
 /// The worker was dismissed.
@@ -169,7 +169,7 @@ async fn wait(
     }
     let act = (!splay.is_zero()).then(|| Instant::now() + splay).max(earliest);
     loop {
-        // Whatever else wakes the resource does not wait for the destination's sake.
+        // Only a restoration is delayed because of the destination; other wakes are not.
         let heal = heal.filter(|_| assignments.borrow().wake == Wake::Destination);
         let act = act.max(heal).filter(|moment| *moment > Instant::now());
         let Some(moment) = act else { break };
@@ -182,8 +182,8 @@ async fn wait(
     Ok(())
 }
 
-/// Waits for the lock of the destination, and gives it with the newest assignment; `None` if the
-/// worker was dismissed.
+/// Waits for the lock of the destination. Returns the lock with the newest assignment; `None` if
+/// the worker was dismissed.
 async fn take(
     assignments: &mut watch::Receiver<Assignment>,
     record: &Record,
@@ -191,7 +191,7 @@ async fn take(
     loop {
         let assignment = assignments.borrow_and_update().clone();
         let guard = Arc::clone(&assignment.lock).lock_owned().await;
-        // A newer one may even have another destination.
+        // A newer assignment may have a different destination.
         if !assignments.has_changed().ok()? {
             record.set_taken(assignment.number);
             return Some((assignment, guard));
@@ -204,11 +204,11 @@ pub(crate) struct Maker {
     readers: Readers,
     record: Record,
     placement: Placement,
-    /// For a resource that leaves hand-edited files alone: the digest of the content applied last.
+    /// For a resource with `heal = false`: the digest of the last applied content.
     applied: Option<Digest>,
 }
 
-/// How far a pass got on a thread of its own.
+/// The progress of a pass on another thread.
 enum Progress {
     Prepared(Prepared),
     Finished(Result<Done, Failure>),
@@ -225,10 +225,10 @@ impl Maker {
         self.placement.is_light()
     }
 
-    /// One pass. Dropping the future ends a running command.
+    /// Makes one pass. Dropping the future kills a running command.
     pub(crate) async fn pass(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
         let done = self.attempt(assignment).await;
-        // What failed may have to be done again, although the content would be the same.
+        // After a failure the work may have to be repeated, even if the content stays the same.
         self.applied = done.as_ref().ok().map(|done| done.digest);
         done
     }
@@ -265,7 +265,8 @@ impl Maker {
                 placement.note(&job.resource, &prepared, false);
                 let progress = match runs_commands {
                     true => Progress::Prepared(prepared),
-                    // Nothing will be waited for, so the file need not wait for the runtime.
+                    // The second half will not block, so it runs here and does not wait for the
+                    // runtime.
                     false => Progress::Finished(
                         runtime.block_on(finish(&pipeline, &job, prepared, &readers, &record)),
                     ),
@@ -288,7 +289,7 @@ impl Maker {
     }
 }
 
-/// The second half of a pass, and what makes it last.
+/// The second half of a pass, and the sync of its folders.
 async fn finish(
     pipeline: &Pipeline,
     job: &Job,
@@ -306,7 +307,7 @@ async fn finish(
     }
 }
 
-/// Limits how often a destination is restored that somebody else changes again and again.
+/// Limits how often a destination is restored if another program changes it again and again.
 struct Healing {
     count: u32,
     last: Option<Instant>,
@@ -318,13 +319,13 @@ impl Healing {
         Healing { count: 0, last: None, backoff: Backoff::new(FIRST_DELAY, LAST_DELAY) }
     }
 
-    /// A destination was restored.
+    /// Counts a restoration.
     fn count(&mut self) {
         self.count += 1;
         self.last = Some(Instant::now());
     }
 
-    /// How long to wait before the destination is restored again.
+    /// The delay before the next restoration; `None` if there is none.
     fn delay(&mut self) -> Option<Duration> {
         if self.last.is_none_or(|last| last.elapsed() >= HEALING_PERIOD) {
             self.count = 0;
@@ -334,7 +335,7 @@ impl Healing {
     }
 }
 
-/// How much of `splay` this resource waits on this host: always the same.
+/// The part of `splay` that this resource waits on this host. It is always the same.
 fn share_of(splay: Duration, resource: &Resource) -> Duration {
     if splay.is_zero() {
         return splay;
@@ -385,7 +386,7 @@ mod tests {
         wait(assignments, reloaded, &mut Healing::new(), &Readers::new([])).await
     }
 
-    /// How long a worker waits that is assigned something again every `every`.
+    /// The time that a worker waits if it gets a new assignment every `every`.
     async fn rests(assignment: Assignment, every: Duration, reloaded: Option<Instant>) -> Duration {
         let (sender, mut assignments) = watch::channel(assignment.clone());
         let begun = Instant::now();
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_debounce_waits_for_quiet_and_no_longer_than_four_times_itself() {
+    async fn a_debounce_ends_after_a_pause_and_after_four_times_its_length_at_the_latest() {
         let pace = Pace { debounce: SECOND, ..Pace::default() };
         let quiet = rests(assignment("", pace), 10 * SECOND, None).await;
         assert_eq!(quiet.as_millis(), 1000);
@@ -418,14 +419,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_resource_says_counts_more_than_the_run() {
+    async fn the_pace_of_a_resource_wins_over_that_of_the_run() {
         let pace = Pace { debounce: SECOND, ..Pace::default() };
         let own = assignment("debounce = '200ms'", pace);
         assert_eq!(rests(own, 10 * SECOND, None).await.as_millis(), 200);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_least_time_between_reloads_is_kept_and_ends() {
+    async fn min_reload_interval_is_kept_and_ends() {
         let limited = || assignment("min_reload_interval = '30s'", Pace::default());
         let now = Instant::now();
         assert_eq!(rests(limited(), SECOND, Some(now)).await.as_secs(), 30);
@@ -434,7 +435,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_splay_is_the_same_each_time_and_another_for_each_resource() {
+    async fn a_splay_is_always_the_same_and_differs_between_resources() {
         let pace = Pace { splay: 1000 * SECOND, ..Pace::default() };
         let one = rests(assignment("", pace), SECOND, None).await;
         assert_eq!(one, rests(assignment("", pace), SECOND, None).await);
@@ -445,7 +446,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_destination_that_is_restored_later_does_not_hold_up_a_change_of_keys() {
+    async fn a_destination_that_is_restored_later_does_not_delay_a_change_of_keys() {
         let mut healing = Healing::new();
         (0..HEALED_AT_ONCE).for_each(|_| healing.count());
         let touched = Assignment { wake: Wake::Destination, ..assignment("", Pace::default()) };

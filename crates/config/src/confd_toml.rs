@@ -15,8 +15,8 @@ use crate::{
 pub struct ConfdToml {
     /// The values that the file gives.
     pub values: Layer,
-    /// What is probably not meant as it is written. The texts repeat no line of the file, because a
-    /// line can hold a password.
+    /// Probable mistakes. The texts repeat no line of the file, because a line can hold a
+    /// password.
     pub warnings: Vec<Problem>,
 }
 
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_told_with_its_line_and_the_nearest() {
+    fn an_unknown_key_is_reported_with_its_line_and_the_nearest_known_key() {
         let (_, warnings) = read_text("noop = true\nlog_level = 'debug'\nzzz = 1\n").unwrap();
         assert_eq!(
             warnings,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_as_configuration_file_is_told_once() {
+    fn a_resource_as_configuration_file_is_reported_once() {
         let (_, warnings) = read_text("[template]\nsrc = 'a'\n[other]\nx = 1\n").unwrap();
         assert!(matches!(&warnings[..], [line] if line.contains("is a template resource")));
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_none_and_a_folder_an_error() {
+    fn a_missing_file_sets_nothing_and_a_folder_is_an_error() {
         let read = |path: &str| {
             read(Path::new(path), OPTIONS).map(|read| read.values).map_err(|problem| problem.text)
         };

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_told_with_line_and_key() {
+    fn a_wrong_type_is_reported_with_line_and_key() {
         let document = Document::parse(
             "a = 1\ninterval = '5'\nnodes = 'a'\n[template]\nuid = 'x'\nkeys = ['a', 2]\n",
         )
@@ -327,7 +327,7 @@ mod tests {
 
     /// The lines are those that Go confd names for the same documents.
     #[test]
-    fn of_several_syntax_errors_the_first_is_told() {
+    fn the_first_of_several_syntax_errors_is_reported() {
         for (broken, line) in [
             // A string that is broken over two lines: the second line is no TOML either.
             ("a = 1\ndest = \".\n\"\nb = 2\n", 2),
@@ -351,7 +351,7 @@ mod tests {
     /// Go confd counts an unexpected line break to the line behind it. For a file that ends too
     /// early, it names the line before the last.
     #[test]
-    fn a_line_or_a_file_that_ends_too_early_is_told_with_its_own_line() {
+    fn a_line_or_a_file_that_ends_too_early_is_reported_with_its_own_line() {
         for (broken, line) in [
             ("a = 1\nb = 'x", 2),
             ("a = 1\nb", 2),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_too_large_are_told_apart() {
+    fn numbers_too_large_are_distinguished_by_sign() {
         assert_eq!(unsigned("999999999999", u64::from(u32::MAX)), Err(Fault::Range));
         assert_eq!(unsigned("99999999999999999999999", u64::MAX), Err(Fault::Range));
         assert_eq!(signed("9223372036854775808"), Err(Fault::Range));

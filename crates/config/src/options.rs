@@ -1,10 +1,11 @@
 //! Options as data: the name, type and default of each option, and how its value is read.
 //!
-//! An option is a constant, such as `INTERVAL: Opt<i64>`, and is described once. [`options!`](crate::options!) makes
-//! the constants and, from the same lines, the table of their descriptions ([`Spec`]). Flags, the
-//! usage text, the readers of `confd.toml` and of the environment, and the hints for misspelt keys
-//! are all made from such tables. Code reads a value with [`Given::get`] and the constant, and gets
-//! the constant's type. So neither a misspelt option nor a wrong type compiles.
+//! An option is a constant, such as `INTERVAL: Opt<i64>`, and is described once.
+//! [`options!`](crate::options!) makes the constants and, from the same lines, the table of their
+//! descriptions ([`Spec`]). Flags, the usage text, the readers of `confd.toml` and of the
+//! environment, and the hints for misspelt keys are all made from such tables. Code reads a value
+//! with [`Given::get`] and the constant, and gets the constant's type. So neither a misspelt option
+//! nor a wrong type compiles.
 //!
 //! A source of keys can keep the table of its own options in its own crate. The program that makes
 //! the flags puts the tables together.
@@ -150,7 +151,7 @@ impl<T: Text> Opt<T> {
 ///
 /// ```
 /// config::options! {
-///     /// What the example can be told.
+///     /// The options of the example.
 ///     pub const OPTIONS;
 ///     /// Seconds between two passes.
 ///     pub const INTERVAL: Opt<i64> = number("interval", 600, "seconds between two passes");

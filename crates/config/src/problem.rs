@@ -1,8 +1,8 @@
-//! What is wrong with a file that a person wrote: one line, and an excerpt of the file.
+//! A problem of a file that a person wrote: one line, and an excerpt of the file.
 
 use report::Excerpt;
 
-/// Something that is wrong with a configuration, or is probably not meant as it is written.
+/// A mistake in a configuration, or something that is probably a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The line that goes to the log and that people search for.

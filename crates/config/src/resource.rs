@@ -59,7 +59,7 @@ pub struct Resource {
     pub debounce: Option<Duration>,
     /// Watch mode: the least time between two passes that reload.
     pub min_reload_interval: Option<Duration>,
-    /// What is probably not meant as it is written.
+    /// Probable mistakes in the file.
     pub warnings: Vec<Problem>,
     name: String,
 }
@@ -82,7 +82,7 @@ impl<'a> Confdir<'a> {
     }
 }
 
-/// Why a file is not a resource: what is wrong with it, and where in the file.
+/// Why a file is not a valid resource, and where in the file the mistake is.
 struct Reason {
     text: String,
     offset: Option<usize>,
@@ -100,7 +100,7 @@ impl From<&str> for Reason {
     }
 }
 
-/// What is probably not meant as it is written, and where in the file.
+/// Probable mistakes, and where in the file they are.
 struct Warning {
     text: String,
     offset: usize,
@@ -296,7 +296,7 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     })
 }
 
-/// A warning about a mode such as `"644"`, which is decimal and hardly ever meant so.
+/// A warning about a mode such as `"644"`: it is decimal, and probably octal was intended.
 fn suspicious_mode(text: &str, mode: u32) -> Option<String> {
     let octal_digits = text.len() == 3 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     (octal_digits && !text.starts_with('0')).then(|| {
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn the_language_is_that_of_the_files_name_unless_the_resource_says_another() {
+    fn the_name_of_the_file_decides_the_language_unless_engine_is_set() {
         for (table, engine) in [
             ("src='a.tmpl'", Engine::Go),
             ("src='tera'", Engine::Go),
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_has_the_limit_of_its_resource_and_zero_is_none() {
+    fn a_resource_sets_the_limits_of_its_commands_and_zero_means_no_limit() {
         let resource = loaded("[template]\nsrc='a'\ncheck_timeout='1m30s'\nreload_timeout='0'");
         let resource = resource.unwrap();
         assert_eq!(resource.check_timeout, Some(Duration::from_secs(90)));
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_healed_unless_its_resource_says_no() {
+    fn a_file_is_healed_unless_its_resource_forbids_it() {
         assert!(loaded("[template]\nsrc='a'").unwrap().heal);
         let resource = loaded("[template]\nsrc='a'\nheal=false").unwrap();
         assert!(!resource.heal && resource.warnings.is_empty());
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_nobody_reads_are_told() {
+    fn unknown_keys_are_reported() {
         let resource = loaded("[template]\nsrc='a'\nowner='nginx'\nreload='x'\n[other]\n").unwrap();
         let ends = [
             ":3: owner is ignored, as in confd; use uid, a number",

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_to_do_without_events_is_said() {
+    fn the_text_says_how_to_get_events() {
         let said = |errno| Unwatched::folder(Path::new("/x"), errno).to_string();
         assert!(said(Errno::NOSPC).starts_with("cannot watch /x: all inotify watches"));
         assert!(said(Errno::NOSPC).contains("fs.inotify.max_user_watches"));

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_domain_name_is_told_in_words() {
+    fn an_invalid_domain_name_is_reported_in_plain_words() {
         let long = "a".repeat(64);
         for name in ["_a b._tcp.x", "_ä\u{300}\u{301} ._tcp.x", "a..b", &long] {
             let error = lookup(name.as_bytes()).unwrap_err().to_string();

@@ -87,7 +87,7 @@ fn certificates_are_given_as_files() {
 }
 
 #[test]
-fn a_token_that_is_revoked_is_told_and_the_file_stays() {
+fn a_revoked_token_is_reported_and_the_file_stays() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
     let rules = "key_prefix \"app\" { policy = \"read\" }";
@@ -113,7 +113,7 @@ fn a_token_that_is_revoked_is_told_and_the_file_stays() {
 }
 
 #[test]
-fn the_variables_of_consuls_own_client_count_for_what_is_not_given() {
+fn the_variables_of_consuls_own_client_fill_gaps() {
     let files = Certificates::new();
     let file = |name: &str| files.path(name).into_os_string();
     let server = Consul::with_certificates(&files);

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_none_is_told_with_its_option() {
+    fn a_malformed_duration_is_reported_with_its_option() {
         assert_eq!(read(b"1m30s"), Ok(Duration::from_secs(90)));
         let error = read::<Duration>(b"soon").unwrap_err();
         assert!(error.starts_with("invalid value \"soon\" for -x: not a duration"), "{error}");

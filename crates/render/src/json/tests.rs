@@ -225,7 +225,7 @@ fn an_unknown_escape_is_quoted() {
 }
 
 #[test]
-fn the_wrong_kind_of_root_is_told_after_the_syntax() {
+fn the_wrong_kind_of_root_is_reported_after_the_syntax() {
     let wrong = |found: &str, want: &str| {
         format!("json: cannot unmarshal {found} into Go value of type {want}")
     };
@@ -240,7 +240,7 @@ fn the_wrong_kind_of_root_is_told_after_the_syntax() {
 }
 
 #[test]
-fn a_number_beyond_float64_is_told_last_and_with_its_place() {
+fn a_number_beyond_float64_is_reported_last_and_with_its_place() {
     let place = |input: &str| match object(input.as_bytes()) {
         Err(Error::Number { target, .. }) => target,
         other => panic!("{input}: {other:?}"),

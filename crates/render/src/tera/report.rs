@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_looks_like_a_report_is_none() {
+    fn a_source_that_looks_like_a_report_is_not_parsed() {
         let faults = found(&[("a", "error: Unknown template `b` --> a:1:1 {{ x() }}")]);
         assert_eq!(faults, [fault("Unknown function `x`", "a", Some((1, 41)))]);
     }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_are_told_in_full() {
+    fn circles_are_reported_in_full() {
         let extends = [("a", "{% extends 'b' %}"), ("b", "{% extends 'a' %}")];
         assert_eq!(found(&extends), [fault("extends itself: a -> b -> a", "a", None)]);
         let includes = [("a", "{% include 'b' %}"), ("b", "{% include 'a' %}")];
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_report_is_passed_on() {
+    fn other_texts_are_passed_on() {
         let error = ::tera::Error::message("two\nlines");
         let found = faults(&error, &Texts::new());
         assert_eq!(found, [Fault::somewhere("two\nlines")]);

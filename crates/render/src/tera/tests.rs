@@ -124,7 +124,7 @@ fn an_error_is_one_line_with_its_place() {
 }
 
 #[test]
-fn a_template_that_is_no_text_is_told_where() {
+fn a_template_that_is_not_utf8_is_reported_with_its_place() {
     let src = Path::new("/t/a.tera");
     let error = Template::compile_tera(src, b"x\n y\xff", Path::new("/t")).expect_err("no text");
     assert_eq!(error.to_string(), "template: a.tera:2:2: not valid UTF-8");
@@ -224,7 +224,7 @@ fn components_are_found_wherever_they_are_defined() {
 }
 
 #[test]
-fn what_cannot_be_included_is_told_with_the_place_that_wants_it() {
+fn a_missing_file_is_reported_with_the_place_that_includes_it() {
     let fails = |files: &[(&str, &str)], want: &str| {
         assert_eq!(made_of(files), format!("template: {want}"));
     };
@@ -259,7 +259,7 @@ fn what_cannot_be_included_is_told_with_the_place_that_wants_it() {
 }
 
 #[test]
-fn a_file_that_does_not_exist_is_told_with_the_one_that_was_meant() {
+fn a_missing_file_is_reported_with_the_nearest_name() {
     let files = [("a.tera", "{% include 'part/heder.tera' %}"), ("part/header.tera", "x")];
     let error = Templates::new(&files).render(&store()).expect_err("no such file");
     assert_eq!(error.excerpt().hint(), Some("did you mean \"part/header.tera\"?"));
@@ -315,7 +315,7 @@ fn a_template_knows_when_its_other_files_changed() {
 }
 
 #[test]
-fn a_template_says_which_functions_it_mentions() {
+fn a_template_lists_the_functions_that_it_mentions() {
     let files = [("a.tera", "{% include 'b' %}"), ("b", "{{ '/x' | fileExists }}")];
     let template = Templates::new(&files).compile().expect("compiles");
     assert!(template.uses("fileExists") && !template.uses("lookupIP"));
