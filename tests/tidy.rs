@@ -93,6 +93,21 @@ fn dependencies_point_one_way() {
     assert_eq!(seen, LAYERS.concat().into_iter().map(str::to_owned).collect());
 }
 
+/// The crates that forbid themselves more calls than the others.
+const PURE: [&str; 2] = ["store", "gotmpl"];
+
+#[test]
+fn pure_crates_forbid_themselves_what_all_crates_do() {
+    // clippy reads only the nearest of these files.
+    let of_all = read(&root().join("clippy.toml"));
+    for name in PURE {
+        let of_crate = read(&root().join(format!("crates/{name}/clippy.toml")));
+        for line in of_all.lines().filter(|line| !line.starts_with('#')) {
+            assert!(of_crate.contains(line), "crates/{name}/clippy.toml lacks {line:?}");
+        }
+    }
+}
+
 /// The files of tables about code points, each with the argument by which `tools/tables` prints it.
 const TABLES: [(&str, &str); 2] = [
     ("crates/gotmpl/src/unicode/tables.rs", "gotmpl"),

@@ -31,12 +31,10 @@ use deploy::{Durable, Outcome};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use source::Source;
 use store::{Scope, Snapshot};
-use tokio::{
-    task::{JoinHandle, spawn_blocking},
-    time::sleep,
-};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
+    backoff::rest,
     digest::Digest,
     event::{Event, Reader as _, Readers, Step, Wake, say},
     failure::Failure,
@@ -320,7 +318,7 @@ impl Pass<'_> {
         let mut limit = pin!(async {
             match is_patient {
                 true => std::future::pending().await,
-                false => sleep(patience).await,
+                false => rest(patience).await,
             }
         });
         let ended = loop {

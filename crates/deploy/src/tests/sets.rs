@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use report::Fingerprint;
 
 use super::*;
-use crate::testing::{DIE_AT, World, in_world, wait_until};
+use crate::testing::{DIE_AT, World, end_with_the_input, in_world, variable, wait_until};
 use crate::{CheckCommand, sweep};
 
 /// A folder with three destinations, one of them in a folder of its own.
@@ -267,7 +267,7 @@ const FOLDER: &str = "DEPLOY_TEST_FOLDER";
 
 /// The set of the other process, if this is the other process.
 fn told_set() -> Option<Set> {
-    let folder = std::env::var_os(FOLDER).map(PathBuf::from)?;
+    let folder = variable(FOLDER).map(PathBuf::from)?;
     // The parent removes the folder.
     let mut set = Set::at(tempfile::tempdir().expect("a folder"));
     set.targets = targets_with_reload(&folder);
@@ -322,10 +322,7 @@ fn sweep_and_die() {
 fn deploy_sets_for_ever() {
     let Some(mut set) = told_set() else { return };
     set.targets.iter_mut().for_each(|target| target.reload_cmd = Some("true".to_owned()));
-    std::thread::spawn(|| {
-        std::io::stdin().lines().for_each(drop);
-        std::process::exit(1);
-    });
+    end_with_the_input();
     for number in 0_u64.. {
         set.deploy(&format!("{number}\n").repeat(1000)).expect("deployed");
     }

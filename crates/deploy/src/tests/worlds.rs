@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::CheckCommand;
-use crate::testing::{World, in_world};
+use crate::testing::{World, in_world, variable};
 
 fn sh(command: &str) {
     let status = Command::new("/bin/sh").arg("-c").arg(command).status().expect("a shell");
@@ -270,7 +270,7 @@ fn a_mount_of_somebody_elses_file_does_not_reload_for_ever() {
 #[test]
 fn a_user_writes_somebody_elses_mount() {
     let mut site = Site::with("old");
-    if let Some(dest) = std::env::var_os("DEPLOY_TEST_DEST") {
+    if let Some(dest) = variable("DEPLOY_TEST_DEST") {
         site.target.dest = dest.into();
     }
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use store::{Key, Scope, Snapshot};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
+use super::pause;
 use crate::{Error, Source};
 
 /// How long after the end of a fault the last change may take to arrive. A connection that was
@@ -94,7 +95,7 @@ impl Follower {
                     Err(error) => known.errors.push(error),
                 });
                 if failed {
-                    sleep(Duration::from_millis(20)).await;
+                    pause(Duration::from_millis(20)).await;
                 }
             }
         });

@@ -16,7 +16,7 @@ use futures_util::{FutureExt, StreamExt};
 use source::{Error, Tracked, Update, Watch};
 use store::{Coverage, Scope, Snapshot};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::cluster::Cluster;
@@ -211,7 +211,7 @@ impl Followed {
         let (index, rest) = (self.index, self.rest);
         Box::pin(async move {
             match rest.is_zero() {
-                false => sleep(rest).await,
+                false => sleep_until(Instant::now() + rest).await,
                 // Whoever has just been told of a change acts on it first: asking for the next takes
                 // time too, and the index sees to it that nothing is lost meanwhile.
                 true => yield_now().await,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::{Fixture, store};
-use crate::testing::scope;
+use crate::testing::{pause, scope};
 use crate::{Update, Watch};
 
 /// How long a change may take until it is seen, on a machine that is busy.
@@ -31,7 +31,7 @@ async fn next(watch: &mut Box<dyn Watch>) -> Update {
                 Ok(update) => return update,
                 Err(error) => assert!(error.is_transient(), "{error}"),
             }
-            sleep(Duration::from_millis(5)).await;
+            pause(Duration::from_millis(5)).await;
         }
     };
     timeout(SOON, asking).await.expect("a change is seen soon")
@@ -197,7 +197,7 @@ pub async fn nothing_is_lost_over_a_disconnect_of<F: Fixture>(duration: Duration
         loop {
             // As an agent does, though not as soon again.
             assert!(watch.next().await.is_err(), "the network is cut");
-            sleep(Duration::from_millis(100)).await;
+            pause(Duration::from_millis(100)).await;
         }
     };
     assert!(timeout(duration, cut_off).await.is_err());

@@ -1,16 +1,15 @@
 //! Answers that mean something else than what is there.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use servers::Stub;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{at, follow, read};
-use source::testing::{BOUND, Follower, Known, text};
+use source::testing::{BOUND, Follower, Known, pause, text};
 
 /// A whole answer, with this index.
 pub(super) fn answer(status: &str, index: u64, body: &str) -> Vec<u8> {
@@ -45,7 +44,7 @@ fn waits_for(head: &str) -> Option<u64> {
 
 /// A query that waits for longer than a test does.
 fn nothing_happens() -> Vec<u8> {
-    thread::sleep(Duration::from_secs(60));
+    servers::pause(Duration::from_secs(60));
     Vec::new()
 }
 
@@ -185,7 +184,7 @@ async fn wake_ups_that_tell_nothing_become_slower() {
         let stub = Stub::answering(move |head| found("1", server(waits_for(head))));
         let mut follower = follow(at(&[&stub.address()])).await;
         let begun = Instant::now();
-        sleep(Duration::from_secs(2)).await;
+        pause(Duration::from_secs(2)).await;
         let asked = stub.heads().len();
         assert!(asked < 50, "{asked} requests in {:?}", begun.elapsed());
         follower.wait("one state", BOUND, |known| known.states == 1).await;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use servers::Proxy;
 use store::Scope;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::{at, behind_a_proxy};
 use crate::Consul;
-use source::testing::{BOUND, Follower, Known, scope};
+use source::testing::{BOUND, Follower, Known, pause, scope};
 use source::{Source, Update, Watch};
 
 /// How many queries may wait at once.
@@ -73,7 +73,7 @@ async fn quiet(proxy: &Proxy) -> usize {
             return now;
         }
         before = now;
-        sleep(Duration::from_millis(500)).await;
+        pause(Duration::from_millis(500)).await;
     }
 }
 
@@ -139,7 +139,7 @@ async fn writes_beside_an_empty_prefix_wake_nobody_and_are_seldom_asked_about() 
     follower.wait("the first state", BOUND, |known| known.states == 1).await;
     for number in 0..400 {
         server.put("other/a", number.to_string());
-        sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
     let asked = proxy.requests().len();
     assert!(asked < 20, "{asked} requests");
@@ -161,7 +161,7 @@ async fn where_few_connections_are_left_all_changes_come_over_fewer() {
         // The writer is turned away too, as long as the others have all connections.
         let request = format!("PUT /v1/kv{key}");
         while !server.try_ask(&request, b"1").is_ok_and(|answer| answer.status == 200) {
-            sleep(Duration::from_millis(20)).await;
+            pause(Duration::from_millis(20)).await;
         }
         let is_there =
             |known: &Known| known.snapshot.as_ref().unwrap().get(key.as_bytes()).unwrap() == "1";

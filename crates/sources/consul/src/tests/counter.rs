@@ -44,9 +44,9 @@ fn count(nodes: &[String], ends: &AtomicBool) -> u64 {
         number += 1;
         while !set(&nodes[node % nodes.len()], number).unwrap_or(false) {
             node += 1;
-            thread::sleep(Duration::from_millis(20));
+            servers::pause(Duration::from_millis(20));
         }
-        thread::sleep(Duration::from_millis(10));
+        servers::pause(Duration::from_millis(10));
     }
     number
 }

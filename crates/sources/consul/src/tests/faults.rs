@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use servers::{Consul, Traffic};
-use tokio::time::sleep;
 
 use super::{Counter, at, behind_a_proxy, follow};
 use client_consul::Options;
-use source::testing::{BOUND, Known};
+use source::testing::{BOUND, Known, pause};
 
 #[tokio::test]
 async fn a_server_that_was_killed_is_followed_again() {
@@ -102,13 +101,13 @@ async fn a_network_that_is_cut_again_and_again_loses_nothing() {
         let traffic = [Traffic::Flows, Traffic::Refused, Traffic::Held, Traffic::Lost][round % 4];
         proxy.set(traffic);
         proxy.cut();
-        sleep(Duration::from_millis(30)).await;
+        pause(Duration::from_millis(30)).await;
         if traffic == Traffic::Lost {
             // Nobody is told that a connection is lost, which takes its time elsewhere.
             proxy.cut();
         }
         proxy.set(Traffic::Flows);
-        sleep(Duration::from_millis(50)).await;
+        pause(Duration::from_millis(50)).await;
     }
     follower.sees(&[&counter.last()]).await;
     assert!(proxy.connections() > 5, "the cuts were felt");
@@ -120,7 +119,7 @@ async fn a_slow_network_only_delays() {
     proxy.set(Traffic::Slow(Duration::from_millis(50)));
     let mut follower = follow(at(&[&proxy.address()])).await;
     let counter = Counter::start(&[server.address()]);
-    sleep(Duration::from_millis(500)).await;
+    follower.wait("some states", BOUND, |known| known.states > 3).await;
     follower.sees(&[&counter.last()]).await;
     follower.was_told_nothing();
 }
@@ -135,7 +134,7 @@ async fn a_large_answer_that_is_cut_is_read_again() {
         // An answer takes twenty pieces, so that the cut is in the middle of one.
         proxy.set(Traffic::Slow(Duration::from_millis(20)));
         server.put("app/a", format!("{round}{large}"));
-        sleep(Duration::from_millis(150)).await;
+        pause(Duration::from_millis(150)).await;
         proxy.cut();
         proxy.set(Traffic::Flows);
         follower.sees(&[&format!("/app/a={round}{large}")]).await;
@@ -149,7 +148,7 @@ async fn a_server_that_froze_goes_on_where_it_was() {
     for _ in 0..2 {
         let counter = Counter::start(&[server.address()]);
         server.process().freeze();
-        sleep(Duration::from_secs(1)).await;
+        pause(Duration::from_secs(1)).await;
         server.process().thaw();
         follower.sees(&[&counter.last()]).await;
     }
@@ -216,7 +215,7 @@ async fn forgotten() {
     proxy.set(Traffic::Lost);
     // The answer is what gets lost.
     server.put("app/a", "b");
-    sleep(Duration::from_millis(100)).await;
+    pause(Duration::from_millis(100)).await;
     proxy.set(Traffic::Flows);
     let counter = Counter::start(&[server.address()]);
     let is_heard_again = |known: &Known| {
@@ -247,7 +246,7 @@ async fn a_network_that_held_its_breath_loses_nothing() {
     let mut follower = follow(at(&[&proxy.address()])).await;
     proxy.set(Traffic::Held);
     let counter = Counter::start(&[server.address()]);
-    sleep(Duration::from_secs(1)).await;
+    pause(Duration::from_secs(1)).await;
     proxy.set(Traffic::Flows);
     follower.sees(&[&counter.last()]).await;
     follower.was_told_nothing();

@@ -7,12 +7,10 @@ use etcd_client::{Client, ConnectOptions};
 use futures_util::future;
 use servers::{Certificates, Etcd, Proxy, Release, Traffic};
 
-use tokio::time::sleep;
-
 use super::{at, follow, read, with_both_releases};
 use client_etcd::Options;
 use source::Source;
-use source::testing::{BOUND, Follower, scope, text};
+use source::testing::{BOUND, Follower, pause, scope, text};
 
 /// A server with the user `app` (password `secret`), who may read `/app`.
 fn with_users(release: Release) -> Etcd {
@@ -78,7 +76,7 @@ async fn tokens_expire(server: &Etcd) {
         async { Client::connect([server.address()], Some(user)).await.unwrap() }
     });
     for mut client in future::join_all(signing_in).await {
-        sleep(Duration::from_millis(500)).await;
+        pause(Duration::from_millis(500)).await;
         if let Err(refused) = client.get("/app/a", None).await {
             assert!(refused.to_string().contains("invalid auth token"), "{refused}");
             return;

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use etcd_client::{Txn, TxnOp};
 use servers::Release;
-use tokio::time::sleep;
 
 use super::{at, follow, put, put_all, read, with_both_releases, writer};
 use crate::Etcd;
 use source::Source;
-use source::testing::{BOUND, Follower, scope, text};
+use source::testing::{BOUND, Follower, pause, scope, text};
 
 /// How many requests of a kind were answered.
 fn requests(server: &servers::Etcd, method: &str) -> f64 {
@@ -107,7 +106,7 @@ async fn what_is_read_in_many_requests_is_as_of_one_revision(release: Release) {
         if first != seen.last().cloned().flatten() {
             seen.push(first);
         }
-        sleep(Duration::from_millis(1)).await;
+        pause(Duration::from_millis(1)).await;
     }
     writing.abort();
 }

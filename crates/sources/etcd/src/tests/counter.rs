@@ -6,8 +6,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
+use source::testing::pause;
 use tokio::runtime::Builder;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// The key that is counted in.
 const KEY: &str = "/app/a";
@@ -61,11 +62,11 @@ async fn count(nodes: &[String], ends: &AtomicBool) -> u64 {
                 Ok(Ok(State { is_set, at })) => (written, revision) = (is_set, Some(at)),
                 Ok(Err(_)) | Err(_) => {
                     node += 1;
-                    sleep(Duration::from_millis(20)).await;
+                    pause(Duration::from_millis(20)).await;
                 }
             }
         }
-        sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
     number
 }

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use servers::{Release, Traffic};
-use tokio::time::sleep;
 
 use super::{
     Counter, SILENCE, at, behind_a_proxy, follow, put, put_all, with_both_releases, writer,
 };
-use source::testing::{BOUND, Known};
+use source::testing::{BOUND, Known, pause};
 
 async fn a_server_that_was_killed_is_followed_again(release: Release) {
     let mut server = servers::Etcd::start(release);
@@ -156,13 +155,13 @@ async fn a_network_that_is_cut_again_and_again_loses_nothing(release: Release) {
         let traffic = [Traffic::Flows, Traffic::Refused, Traffic::Held, Traffic::Lost][round % 4];
         proxy.set(traffic);
         proxy.cut();
-        sleep(Duration::from_millis(30)).await;
+        pause(Duration::from_millis(30)).await;
         if traffic == Traffic::Lost {
             // Nobody is told that a connection is lost, which takes its time elsewhere.
             proxy.cut();
         }
         proxy.set(Traffic::Flows);
-        sleep(Duration::from_millis(50)).await;
+        pause(Duration::from_millis(50)).await;
     }
     follower.sees(&[&counter.last()]).await;
     assert!(proxy.connections() > 5, "the cuts were felt");
@@ -174,7 +173,7 @@ async fn a_slow_network_only_delays(release: Release) {
     put(&mut client, "/app/a", "0").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
     let counter = Counter::start(&[server.address()]);
-    sleep(Duration::from_millis(500)).await;
+    follower.wait("some states", BOUND, |known| known.states > 3).await;
     follower.sees(&[&counter.last()]).await;
     follower.was_told_nothing();
 }
@@ -219,7 +218,7 @@ async fn forgotten(release: Release) {
     proxy.set(Traffic::Lost);
     put(&mut client, "/app/a", "c").await;
     let heard_of = proxy.bytes();
-    sleep(Duration::from_millis(100)).await;
+    pause(Duration::from_millis(100)).await;
     assert_eq!(proxy.bytes(), heard_of, "what is lost is not heard of");
     proxy.set(Traffic::Flows);
     let counter = Counter::start(&[server.address()]);

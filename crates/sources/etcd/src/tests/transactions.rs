@@ -5,11 +5,11 @@ use std::time::Duration;
 use etcd_client::{Client, Txn, TxnOp};
 use servers::{Proxy, Release, Traffic};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::{at, behind_a_proxy, with_both_releases};
 use crate::Etcd;
-use source::testing::scope;
+use source::testing::{pause, scope};
 use source::{Source, Update, Watch};
 
 /// How long a state may take to come, on a machine that is busy.
@@ -61,7 +61,7 @@ fn writing(
     tokio::spawn(async move {
         for value in values {
             set(&mut client, &keys, value).await;
-            sleep(Duration::from_millis(1)).await;
+            pause(Duration::from_millis(1)).await;
         }
     })
 }
@@ -82,7 +82,7 @@ async fn until(watch: &mut Box<dyn Watch>, keys: &[String], last: u64) -> u64 {
             }
             Err(error) => {
                 assert!(error.is_transient(), "{error}");
-                sleep(Duration::from_millis(5)).await;
+                pause(Duration::from_millis(5)).await;
             }
         }
     }
@@ -130,7 +130,7 @@ async fn a_connection_that_is_cut_shows_no_part_of_a_transaction(release: Releas
     let writing = writing(&client, &keys, 1..=200);
     let cutting = async {
         while !writing.is_finished() {
-            sleep(Duration::from_millis(70)).await;
+            pause(Duration::from_millis(70)).await;
             proxy.cut();
         }
     };

@@ -275,6 +275,10 @@ async fn a_file_that_is_being_written_is_read_when_it_is_closed() {
         move || {
             let mut file = fs::File::create(path).unwrap();
             for line in ["a: 2\n", "b: 2\n"] {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the pause between two writes is what is tested"
+                )]
                 std::thread::sleep(filewatch::QUIET * 6);
                 file.write_all(line.as_bytes()).unwrap();
             }

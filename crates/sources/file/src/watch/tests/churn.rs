@@ -44,6 +44,10 @@ async fn whatever_happens_the_last_state_is_given() {
             for _ in 0..2000 {
                 change(&folder, &mut numbers);
                 if numbers.below(20) == 0 {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "the pauses between changes are what is tested"
+                    )]
                     thread::sleep(Duration::from_micros(numbers.below(9000)));
                 }
             }
