@@ -173,7 +173,7 @@ impl Tree {
             .expect("an empty folder");
     }
 
-    /// One run of a confd, ours or another one.
+    /// One run of a confd, ours or the one that it is compared with.
     fn process(&self, program: &str) -> Sample {
         let mut command = Command::new(program);
         command
