@@ -42,7 +42,7 @@ enum Exit {
     Failure,
     /// The command line has an error.
     Usage,
-    /// A signal ended a single run. The exit status is the same as without a handler.
+    /// A signal ended a onetime run. The exit status is the same as without a handler.
     Signal(signals::Signal),
 }
 

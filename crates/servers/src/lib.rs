@@ -62,8 +62,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Lets time pass where the length of the pause is a part of what is tested: how long a fault lasts,
-/// or how far apart changes are. A test that waits for something uses [`eventually`].
+/// Lets time pass where the length of the pause is a part of what is tested: how long a fault
+/// lasts, or how far apart changes are. A test that waits for something uses [`eventually`].
 #[expect(clippy::disallowed_methods, reason = "the one place of the tests where a thread sleeps")]
 pub fn pause(duration: Duration) {
     thread::sleep(duration);
