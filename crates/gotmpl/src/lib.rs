@@ -24,8 +24,8 @@
 //! });
 //! let functions = Arc::new(functions);
 //!
-//! let source = "{{range $i, $k := .keys}}{{if $i}}, {{end}}{{printf `%-4s` $k}}= {{getv
-//! $k}}{{end}}"; let template = Template::parse("hosts.tmpl", source, &functions)?;
+//! let source = "{{range $i, $k := .keys}}{{if $i}}, {{end}}{{printf `%-4s` $k}}= {{getv $k}}{{end}}";
+//! let template = Template::parse("hosts.tmpl", source, &functions)?;
 //!
 //! // The dot of the whole template: a map with the entry "keys".
 //! let names = vec![Bytes::from("/a"), Bytes::from("/b")];
