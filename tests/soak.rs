@@ -19,7 +19,7 @@ use servers::{
     http::{escape, exchange},
 };
 
-use crate::support::{Daemon, Sandbox, eventually, pause};
+use crate::support::{Daemon, Sandbox, eventually};
 
 const RESOURCES: usize = 5;
 const KEYS: usize = 20;
@@ -31,7 +31,6 @@ const FAULT: Duration = Duration::from_millis(700);
 /// loses.
 const GROWTH_KIB: u64 = 8 * 1024;
 
-#[expect(clippy::disallowed_methods, reason = "the environment says how long the test runs")]
 fn duration() -> Duration {
     let given = std::env::var("CONFD_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(given.unwrap_or(20))
@@ -159,7 +158,7 @@ fn write<S: Store>(address: &str, stop: &AtomicBool) -> BTreeMap<String, String>
             Some(value) => _ = pairs.insert(key, value),
             None => _ = pairs.remove(&key),
         }
-        pause(PAUSE.saturating_sub(begun.elapsed()));
+        thread::sleep(PAUSE.saturating_sub(begun.elapsed()));
     }
     pairs
 }
@@ -234,13 +233,13 @@ fn soak<S: Store>() {
                     proxy.cut();
                 }
             }
-            pause(FAULT);
+            thread::sleep(FAULT);
             proxy.set(Traffic::Flows);
             match store.process() {
                 Some(process) => process.thaw(),
                 None => store.restart(),
             }
-            pause(FAULT);
+            thread::sleep(FAULT);
             faults += 1;
             if faults == 5 {
                 early = Some(size(&daemon));

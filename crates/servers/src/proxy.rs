@@ -201,10 +201,10 @@ impl State {
             }
             overhear(&buffer[..length]);
             while self.traffic() == Traffic::Held && self.era.load(Ordering::SeqCst) == era {
-                crate::pause(GLANCE);
+                thread::sleep(GLANCE);
             }
             if let Traffic::Slow(delay) = self.traffic() {
-                crate::pause(delay);
+                thread::sleep(delay);
             }
             let pieces = match self.traffic() {
                 Traffic::Pieces(size, delay) => Some((size, delay)),
@@ -212,7 +212,7 @@ impl State {
             };
             let (size, delay) = pieces.unwrap_or((length, Duration::ZERO));
             let passed_on = buffer[..length].chunks(size).all(|piece| {
-                crate::pause(delay);
+                thread::sleep(delay);
                 to.write_all(piece).is_ok()
             });
             if !passed_on {

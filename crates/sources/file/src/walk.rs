@@ -1,4 +1,4 @@
-//! Finds the files of a path.
+//! Which files a path stands for.
 
 use std::ffi::OsStr;
 use std::fs::{self, FileType};
@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use source::Error;
 use store::Pattern;
 
-/// The file `path`; or, if `path` is a folder, the files below it whose base names match `filter`.
-/// They come in byte order of their names; the files of a subfolder come at the position of its
-/// name.
+/// The file `path`, or the files below the folder `path` whose base names match `filter`, in byte
+/// order of their names, folders descended where their name sorts.
 ///
-/// A link to a file counts as a file with the link's name. A link to a folder is ignored, unless it
-/// is `path` itself. Names that begin with a dot are not special.
+/// A link to a file counts under its own name; a link to a folder does not, unless it is `path`
+/// itself. Names that begin with a dot are names like any other.
 pub(super) fn files(path: &Path, filter: &[u8]) -> Result<Vec<PathBuf>, Error> {
     let metadata = fs::metadata(path).map_err(|cause| Error::file("stat", path, cause))?;
     if !metadata.is_dir() {
@@ -21,12 +20,11 @@ pub(super) fn files(path: &Path, filter: &[u8]) -> Result<Vec<PathBuf>, Error> {
     }
     let filter = Pattern::new(filter).map_err(Error::Filter)?;
     let mut files = Vec::new();
-    // The entries that must still be visited; the next is last. The list is on the heap, because
-    // folders may nest deeply.
+    // What is still to be looked at, the next one last: a folder may be nested as deep as it likes.
     let mut pending = entries(path).map_err(|cause| Error::file("open", path, cause))?;
     while let Some((path, kind)) = pending.pop() {
         if kind.is_dir() {
-            // As in confd, a subfolder that may not be read is skipped.
+            // As in confd, a folder within that may not be read is passed over.
             pending.extend(entries(&path).unwrap_or_default());
         } else if filter.matches(path.file_name().unwrap_or(OsStr::new("")).as_bytes()) {
             let target = fs::metadata(&path).map_err(|cause| Error::file("stat", &path, cause))?;
@@ -53,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with these files. Each file contains its own name; a name with `->` is a link.
+    /// A folder with these files, each holding its own name; a name with `->` is a link.
     fn folder(names: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for name in names {
