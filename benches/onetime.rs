@@ -7,6 +7,11 @@
 //! or copies the YAML, to a file; and a bare loop that writes, syncs and renames as many files, 16
 //! at a time. `CONFD_GO=/path/to/confd` adds a Go confd.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark reads its arguments and the environment, and pauses between what it measures"
+)]
+
 use std::{
     fs::{self, File},
     io::Write as _,
@@ -168,7 +173,7 @@ impl Tree {
             .expect("an empty folder");
     }
 
-    /// One run of a confd, ours or another one.
+    /// One run of a confd, ours or the one that it is compared with.
     fn process(&self, program: &str) -> Sample {
         let mut command = Command::new(program);
         command

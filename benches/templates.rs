@@ -9,6 +9,11 @@
 //! speed concerns both. The times are medians of all rounds. The memory is the peak of the process
 //! while it worked, including runtime and pairs.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark reads its arguments and the environment, and pauses between what it measures"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;

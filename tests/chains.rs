@@ -12,7 +12,7 @@ mod tour;
 
 use std::path::{Path, PathBuf};
 
-use crate::support::Run;
+use crate::support::{Run, search_path};
 
 /// An example: its folder, and the store that its load balancer and services use.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ fn example(path: &str) -> PathBuf {
 /// A script in `examples/`, with our confd and the servers in its `PATH`.
 fn script(path: &str, folder: &Path) -> Run {
     let ours = Path::new(env!("CARGO_BIN_EXE_confd")).parent().unwrap().display();
-    let path_of_tests = std::env::var("PATH").unwrap_or_default();
+    let path_of_tests = search_path();
     Run::new(example(path), folder).env("PATH", format!("{ours}:{path_of_tests}:/usr/sbin:/sbin"))
 }
 

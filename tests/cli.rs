@@ -333,6 +333,16 @@ fn a_failing_resource_does_not_stop_the_others_and_the_exit_code_is_1() {
 }
 
 #[test]
+fn a_onetime_run_of_one_resource_has_one_thread() {
+    let sandbox = Sandbox::new();
+    // The parent of the command's shell is confd.
+    let command = "check_cmd = 'grep ^Threads: /proc/$PPID/status > threads'\n";
+    sandbox.resource("app", "{{getv \"/home\"}} {{datetime}}", command);
+    sandbox.onetime().env("HOME", "/root").ok();
+    assert_eq!(sandbox.read("threads"), "Threads:\t1\n");
+}
+
+#[test]
 fn a_onetime_run_ignores_watch_and_interval() {
     let sandbox = Sandbox::rendering("x");
     let ended = sandbox.onetime().arguments(&["-watch", "-interval", "0"]).ok();

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::support::{Ended, Run, Sandbox, needs_root};
+use crate::support::{Ended, Run, Sandbox, needs_root, search_path};
 
 /// The files that the command makes.
 const MADE: [&str; 3] = ["haproxy.cfg", "keepalived.conf", "nginx.conf"];
@@ -53,7 +53,7 @@ fn confd(sandbox: &Sandbox) -> Run {
 /// Runs it in a network namespace with the real servers and with an interface for keepalived.
 fn run_checked(sandbox: &Sandbox, change: impl FnOnce(Run) -> Run) -> Ended {
     for server in ["nginx", "haproxy", "keepalived", "ip", "unshare"] {
-        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+        let path = search_path() + ":/usr/sbin:/sbin";
         let found = path.split(':').any(|folder| Path::new(folder).join(server).exists());
         assert!(found, "{server} is not installed: run tests/install-servers (as root) first");
     }

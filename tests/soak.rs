@@ -19,7 +19,7 @@ use servers::{
     http::{escape, exchange},
 };
 
-use crate::support::{Daemon, Sandbox, eventually};
+use crate::support::{Daemon, Sandbox, eventually, pause};
 
 const RESOURCES: usize = 5;
 const KEYS: usize = 20;
@@ -31,6 +31,7 @@ const FAULT: Duration = Duration::from_millis(700);
 /// loses.
 const GROWTH_KIB: u64 = 8 * 1024;
 
+#[expect(clippy::disallowed_methods, reason = "the environment says how long the test runs")]
 fn duration() -> Duration {
     let given = std::env::var("CONFD_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(given.unwrap_or(20))
@@ -158,7 +159,7 @@ fn write<S: Store>(address: &str, stop: &AtomicBool) -> BTreeMap<String, String>
             Some(value) => _ = pairs.insert(key, value),
             None => _ = pairs.remove(&key),
         }
-        thread::sleep(PAUSE.saturating_sub(begun.elapsed()));
+        pause(PAUSE.saturating_sub(begun.elapsed()));
     }
     pairs
 }
@@ -233,13 +234,13 @@ fn soak<S: Store>() {
                     proxy.cut();
                 }
             }
-            thread::sleep(FAULT);
+            pause(FAULT);
             proxy.set(Traffic::Flows);
             match store.process() {
                 Some(process) => process.thaw(),
                 None => store.restart(),
             }
-            thread::sleep(FAULT);
+            pause(FAULT);
             faults += 1;
             if faults == 5 {
                 early = Some(size(&daemon));

@@ -93,6 +93,21 @@ fn dependencies_point_one_way() {
     assert_eq!(seen, LAYERS.concat().into_iter().map(str::to_owned).collect());
 }
 
+/// The crates that forbid themselves more calls than the others.
+const PURE: [&str; 2] = ["store", "gotmpl"];
+
+#[test]
+fn pure_crates_forbid_themselves_what_all_crates_do() {
+    // clippy reads only the nearest of these files.
+    let of_all = read(&root().join("clippy.toml"));
+    for name in PURE {
+        let of_crate = read(&root().join(format!("crates/{name}/clippy.toml")));
+        for line in of_all.lines().filter(|line| !line.starts_with('#')) {
+            assert!(of_crate.contains(line), "crates/{name}/clippy.toml lacks {line:?}");
+        }
+    }
+}
+
 /// The files of tables about code points, each with the argument by which `tools/tables` prints it.
 const TABLES: [(&str, &str); 2] = [
     ("crates/gotmpl/src/unicode/tables.rs", "gotmpl"),
@@ -366,6 +381,11 @@ fn tests() -> BTreeSet<String> {
     for path in sources() {
         let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = read(&path);
+        // This macro makes a test of each function that it is given.
+        for list in text.split("with_both_releases![").skip(1) {
+            let names = list.split(']').next().unwrap().split(',').map(str::trim);
+            tests.extend(names.map(|name| format!("{module}::{name}")));
+        }
         let mut lines = text.lines().map(str::trim_start);
         while let Some(line) = lines.next() {
             if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
@@ -386,6 +406,27 @@ fn the_tests_that_pin_a_difference_exist() {
     assert!(named.len() > 20, "{named:?}");
     for test in named {
         assert!(tests.contains(test), "COMPATIBILITY.md names {test}");
+    }
+}
+
+#[test]
+fn every_invariant_names_what_holds_it() {
+    let tests = tests();
+    let document = read(&root().join("ARCHITECTURE.md"));
+    let section = document.split("\n## Invariants\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    for invariant in section.split("\n- ").skip(1) {
+        let holders = invariant.split_once("*Held by*");
+        let (_, holders) = holders.unwrap_or_else(|| panic!("nothing holds: {invariant}"));
+        let words: Vec<_> = holders.split('`').skip(1).step_by(2).collect();
+        for word in words.iter().filter(|word| word.contains("::") && !word.contains("pause")) {
+            assert!(tests.contains(*word), "ARCHITECTURE.md names {word}");
+        }
+        for word in words.iter().filter(|word| word.ends_with(".toml")) {
+            assert!(root().join(word).exists(), "ARCHITECTURE.md names {word}");
+        }
+        let holds = |word: &&str| word.contains("::") || word.ends_with(".toml");
+        assert!(words.iter().any(holds), "nothing holds: {invariant}");
     }
 }
 

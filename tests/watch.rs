@@ -4,7 +4,6 @@
 mod empty;
 mod follows;
 mod healing;
-mod interest;
 
 use std::{fs, time::Duration};
 

@@ -24,6 +24,11 @@
 //! - What must be true at any speed is asserted: confd loses no change, and after a change it sends
 //!   no request except, to Consul, the query that waits for the next change.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark reads its arguments and the environment, and pauses between what it measures"
+)]
+
 mod bare;
 mod burst;
 mod contender;

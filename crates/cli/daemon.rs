@@ -93,7 +93,7 @@ async fn reconfigured(
     host: &Arc<dyn Host>,
 ) -> Option<Configuration> {
     let mut notices = Vec::new();
-    let loaded = setup::load(flags, |name| std::env::var_os(name), &mut notices);
+    let loaded = setup::load(flags, crate::environment, &mut notices);
     notices.iter().for_each(logging::Notice::log);
     let discovered = match loaded {
         Ok(mut fresh) => fresh.source.discover(host, Some(&config.source)).await.map(|()| fresh),

@@ -42,7 +42,7 @@ enum Exit {
     Failure,
     /// The command line has an error.
     Usage,
-    /// A signal ended a single run. The exit status is the same as without a handler.
+    /// A signal ended a onetime run. The exit status is the same as without a handler.
     Signal(signals::Signal),
 }
 
@@ -57,6 +57,7 @@ impl Termination for Exit {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "cli reads the arguments")]
 fn main() -> Exit {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_else(|| "confd".into());
@@ -91,9 +92,15 @@ fn version() -> String {
     )
 }
 
+/// A variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "cli reads the environment")]
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
 fn run(flags: Layer, program: &OsString) -> Exit {
     let mut notices = Vec::new();
-    let config = setup::load(&flags, |name| std::env::var_os(name), &mut notices);
+    let config = setup::load(&flags, environment, &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());
     logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));

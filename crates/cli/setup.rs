@@ -41,7 +41,7 @@ pub(crate) enum Mode {
     Onetime,
     /// Every interval.
     Interval,
-    /// Whenever the backend says that something has changed.
+    /// When keys or files have changed.
     Watch,
 }
 
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_a_daemon_have_a_limit_and_those_of_a_single_run_none() {
+    fn commands_of_a_daemon_have_a_limit_and_those_of_a_onetime_run_have_none() {
         let limits = |flags: &[&str], file: &str| {
             let flags = [&["-backend=env"], flags].concat();
             let settings = loaded(&flags, file).0.unwrap().settings;

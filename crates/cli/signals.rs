@@ -14,7 +14,7 @@ use tokio::signal::unix::{self, SignalKind};
 pub(crate) struct Signal(i32);
 
 impl Signal {
-    /// Makes a daemon read its configuration again. Ends a single run.
+    /// Makes a daemon read its configuration again. Ends a onetime run.
     pub(crate) const HANGUP: Signal = Signal(SIGHUP);
 }
 

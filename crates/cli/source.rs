@@ -41,6 +41,13 @@ pub(crate) enum Source {
     },
 }
 
+/// All variables of the environment.
+#[cfg(feature = "env")]
+#[expect(clippy::disallowed_methods, reason = "the environment is a source")]
+fn environment() -> std::env::VarsOs {
+    std::env::vars_os()
+}
+
 impl Source {
     /// The name of the source in flags and in the log.
     pub(crate) fn name(&self) -> &'static str {
@@ -112,7 +119,7 @@ impl Source {
     pub(crate) fn open(&self) -> Box<dyn ::source::Source> {
         match self {
             #[cfg(feature = "env")]
-            Source::Env => Box::new(source_env::Env::new(std::env::vars_os())),
+            Source::Env => Box::new(source_env::Env::new(environment())),
             #[cfg(feature = "file")]
             Source::File { files, filter } => {
                 Box::new(source_file::File::new(files.iter().cloned(), filter))

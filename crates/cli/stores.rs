@@ -31,8 +31,8 @@ const ETCDCTL_PEERS: Variable = Variable("ETCDCTL_PEERS");
 const SSL_CERT_DIR: Variable = Variable("SSL_CERT_DIR");
 const SSL_CERT_FILE: Variable = Variable("SSL_CERT_FILE");
 
-/// The environment variables of the stores' own clients, and of TLS. They count where the user gives nothing
-/// else.
+/// The environment variables of the stores' own clients, and of TLS. They count where the user
+/// gives nothing else.
 pub(crate) const VARIABLES: &[Variable] = &[
     CONSUL_CACERT,
     CONSUL_CLIENT_CERT,

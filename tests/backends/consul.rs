@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use servers::{Consul, Proxy, Stub};
 
-use crate::support::{Daemon, Run, Sandbox, eventually};
+use crate::support::{Daemon, Run, Sandbox, eventually, pause, throughout};
 
 /// A resource that prints the pairs below `/app`, and all other pairs whose keys begin with it.
 const DUMP: &str = "{{range gets \"/app*\"}}{{.Key}}={{.Value}} {{end}}\
@@ -285,14 +285,13 @@ fn a_thousand_resources_need_no_more_than_32_connections() {
     // All queries wait again, and no query is woken by a key that no resource asks for.
     let mut asked = 0;
     eventually("no more is asked", || {
-        std::thread::sleep(Duration::from_millis(300));
+        pause(Duration::from_millis(300));
         std::mem::replace(&mut asked, proxy.requests().len()) == proxy.requests().len()
     });
     for number in 0..200 {
         server.put("other", number.to_string());
     }
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(proxy.requests().len(), asked, "{:?}", proxy.requests());
+    throughout(Duration::from_millis(300), "nothing is asked", || proxy.requests().len() == asked);
     assert!(proxy.most_connections() <= 32, "{} connections", proxy.most_connections());
     let ended = daemon.stop(Signal::TERM);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::eventually;
+use crate::support::{eventually, pause};
 
 /// The number of clients that send requests at the same time.
 const CLIENTS: usize = 4;
@@ -71,7 +71,7 @@ impl Load {
                     }
                     count.fetch_add(1, Ordering::Relaxed);
                     // A pause, because other tests run on the machine at the same time.
-                    thread::sleep(Duration::from_millis(1));
+                    pause(Duration::from_millis(1));
                 }
                 tally
             })

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use servers::free_ports;
 
 use super::{script, store::Store};
-use crate::support::{Daemon, Ended, Sandbox, eventually};
+use crate::support::{Daemon, Ended, Sandbox, eventually, search_path};
 
 /// A service that answers every request with its name. Dropping it kills the service and its
 /// registration script, so that its registration expires.
@@ -28,7 +28,7 @@ impl Service {
     /// Starts a service that does not register itself.
     pub(super) fn unregistered(name: &str) -> Self {
         Self::run(name, |arguments, folder| {
-            let path = std::env::var("PATH").unwrap_or_default();
+            let path = search_path();
             let nginx = crate::support::Run::new("nginx", folder.root()).arguments(&arguments[3..]);
             nginx.env("PATH", format!("{path}:/usr/sbin:/sbin"))
         })

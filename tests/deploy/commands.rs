@@ -181,7 +181,7 @@ fn a_check_that_removes_the_stage_file_is_an_error() {
 }
 
 #[test]
-fn a_check_may_execute_or_change_the_staged_file() {
+fn a_check_may_execute_or_change_the_stage_file() {
     let sandbox = Sandbox::new();
     sandbox.resource(
         "app",

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use super::dest;
-use crate::support::{Daemon, Ended, Run, Sandbox, eventually};
+use crate::support::{Daemon, Ended, Run, Sandbox, eventually, search_path};
 
 /// A reload that succeeds once there is a file `service`. Each try is a line of `tries`, each
 /// success a line of `reloads`.
@@ -44,7 +44,7 @@ fn only_warned(sandbox: &Sandbox, ended: &Ended) {
 /// `confd`, found in `PATH`, in a shell script that is run in the sandbox.
 fn script(sandbox: &Sandbox, script: &str) -> Run {
     let folder = Path::new(env!("CARGO_BIN_EXE_confd")).parent().unwrap();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", folder.display(), search_path());
     Run::new("sh", sandbox.root()).arguments(&["-c", script]).env("PATH", path)
 }
 

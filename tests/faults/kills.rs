@@ -1,8 +1,8 @@
 //! SIGKILL at any moment of a pass.
 
-use std::{thread, time::Instant};
+use std::time::Instant;
 
-use crate::support::{Ended, Run, Sandbox};
+use crate::support::{Ended, Run, Sandbox, pause};
 
 /// The least number of rounds.
 const ROUNDS: u32 = 100;
@@ -54,7 +54,7 @@ fn kill_deploys(sandbox: &Sandbox, rounds: u32) {
         );
         let mut running = deploy(sandbox, to).spawn();
         // This sleep does not wait for a condition: the moment of the kill is what the test varies.
-        thread::sleep(whole.mul_f64(fastrand::f64() * 1.1));
+        pause(whole.mul_f64(fastrand::f64() * 1.1));
         running.kill().unwrap();
         Ended::wait(running);
         let found = versions(sandbox);

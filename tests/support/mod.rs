@@ -12,8 +12,8 @@ mod world;
 
 pub use daemon::Daemon;
 pub use network::Network;
-pub use run::{Ended, Run, is_excerpt};
+pub use run::{Ended, Run, is_excerpt, search_path};
 pub use sandbox::Sandbox;
-pub use servers::eventually;
+pub use servers::{eventually, pause};
 pub use time::{throughout, within};
 pub use world::needs_root;

@@ -10,6 +10,15 @@ use std::{
 
 use servers::PATIENCE;
 
+/// The `PATH` of the tests.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program under test finds other programs where the tests do"
+)]
+pub fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}
+
 /// A command that can still be changed before it is started.
 pub struct Run {
     pub(super) command: Command,
@@ -19,10 +28,7 @@ impl Run {
     /// `program` in `folder`. Its environment contains only `PATH`.
     pub fn new(program: impl AsRef<OsStr>, folder: &Path) -> Self {
         let mut command = Command::new(program);
-        command
-            .current_dir(folder)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.current_dir(folder).env_clear().env("PATH", search_path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command }
     }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::Run;
+use super::{Run, search_path};
 
 /// Runs as root, but with permissions in force: no capability is left to bypass them.
 const UNPRIVILEGED: &[&str] = &["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"];
@@ -31,7 +31,7 @@ impl Run {
             command.current_dir(folder);
         }
         // System tools can be in folders that are only in root's `PATH`.
-        let path = std::env::var("PATH").unwrap_or_default();
+        let path = search_path();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command }

@@ -3,11 +3,12 @@
 use std::{cell::Cell, future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use source::Source;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::sync::mpsc;
 use tracing::warn;
 use world::Host;
 
 use crate::{
+    backoff::rest,
     event::{Event, Reader, Readers, RunSteps, Wake},
     failure::Failure,
     loading::{Loaded, Loading, Say},
@@ -113,10 +114,10 @@ impl Agent {
             let reload = match reload {
                 Some(reload) => reload,
                 None => {
-                    let mut rest = pin!(sleep(schedule.interval));
+                    let mut interval = pin!(rest(schedule.interval));
                     loop {
                         tokio::select! {
-                            () = &mut rest => break None,
+                            () = &mut interval => break None,
                             passed_over = ordered.left_behind() => {
                                 if passed_over {
                                     break None;
@@ -260,7 +261,7 @@ async fn end(work: impl Future, limit: Duration, orders: &mut mpsc::Receiver<Ord
     tokio::select! {
         _ = work => Ended::Whole,
         () = second => Ended::Cut,
-        () = sleep(limit) => {
+        () = rest(limit) => {
             warn!("Broke off what did not end within {limit:?} of the stop");
             Ended::Cut
         }

@@ -42,6 +42,15 @@ pub(crate) fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(f64::midpoint(1.0, fastrand::f64()))
 }
 
+/// Waits for `duration`, which may be longer than a moment in time can be far.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`sleep_until` has no moment for a very long duration"
+)]
+pub(crate) async fn rest(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

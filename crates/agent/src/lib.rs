@@ -32,6 +32,7 @@ mod log;
 mod ordered;
 mod pipeline;
 mod placement;
+mod reading;
 mod record;
 mod resource;
 mod settings;

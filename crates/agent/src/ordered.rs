@@ -29,18 +29,17 @@ use std::{
 
 use deploy::{Durable, Outcome};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use source::{Interest, Refusal, Source};
+use source::Source;
 use store::{Scope, Snapshot};
-use tokio::{
-    task::{JoinHandle, spawn_blocking},
-    time::sleep,
-};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
+    backoff::rest,
     digest::Digest,
     event::{Event, Reader as _, Readers, Step, Wake, say},
     failure::Failure,
     pipeline::{Done, Job, Pipeline, Prepared},
+    reading,
     resource::Resource,
 };
 
@@ -258,25 +257,13 @@ impl Pass<'_> {
         }
         let readers = &self.ordered.readers;
         readers.read(&Event::Reading);
-        let is_one = scopes.len() == 1;
-        let interest = Interest { scopes };
-        match source.read(&interest).await {
-            Ok(answers) => {
+        match reading::each(source, &scopes).await {
+            Ok(read) => {
                 readers.read(&Event::SourceRecovered);
-                let of = |resource: &Arc<Resource>| match &answers[places[&resource.scope]] {
+                let of = |resource: &Arc<Resource>| match &read[places[&resource.scope]] {
                     Ok(snapshot) => Ok(snapshot.clone()),
                     Err(refusal) => Err(Failure::refused(refusal.clone())),
                 };
-                Some(resources.iter().map(of).collect())
-            }
-            // The source answers, and each resource is told which keys it may not read.
-            Err(error) if error.is_refusal() && !is_one => {
-                let error = Arc::new(error);
-                let of = |resource: &Arc<Resource>| {
-                    let refusal = Refusal::new(resource.scope.clone(), Arc::clone(&error));
-                    Err(Failure::refused(refusal))
-                };
-                readers.read(&Event::SourceRecovered);
                 Some(resources.iter().map(of).collect())
             }
             Err(error) => {
@@ -331,7 +318,7 @@ impl Pass<'_> {
         let mut limit = pin!(async {
             match is_patient {
                 true => std::future::pending().await,
-                false => sleep(patience).await,
+                false => rest(patience).await,
             }
         });
         let ended = loop {

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use deploy::Options;
 use filewatch::{FileWatch, Interest};
-use source::{Source, Update};
+use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
     sync::watch,
@@ -25,7 +25,7 @@ use crate::{
     backoff::jittered,
     event::{Event, Reader as _, Readers, RunSteps, Wake},
     failure::Failure,
-    feed::Feed,
+    feed::{Feed, State},
     loading::Loaded,
     pipeline::Pipeline,
     record::{InSync, Left, Record},
@@ -255,14 +255,13 @@ impl Watching {
         self.wake_each(woken);
         let scopes = self.scopes();
         match &mut self.feed {
-            Some(feed) => {
+            Some(feed) if feed.scopes() == scopes => {
                 feed.reschedule(schedule);
-                feed.set_scopes(scopes);
                 if which == Assign::All {
                     feed.poll_now();
                 }
             }
-            None => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule)),
+            _ => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule)),
         }
         self.files.follow(&self.confdir, self.members.iter().map(|member| &*member.resource));
     }
@@ -278,11 +277,11 @@ impl Watching {
         };
         tokio::select! {
             state = feed => match state {
-                Ok(update) => {
+                Ok(state) => {
                     if std::mem::take(&mut self.source_is_down) {
                         self.readers.read(&Event::SourceRecovered);
                     }
-                    self.take(&update);
+                    self.take(&state);
                 }
                 Err(error) => {
                     self.source_is_down = true;
@@ -330,18 +329,19 @@ impl Watching {
     }
 
     /// Takes a state of the store.
-    fn take(&mut self, update: &Update) {
+    fn take(&mut self, update: &State) {
         let Some(feed) = &self.feed else { return };
         let (mut woken, mut looks) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
             let place = feed.scopes().binary_search(scope).ok();
-            let snapshot = match place.and_then(|place| update.answers.get(place)) {
+            let place = place.and_then(|place| update.snapshots.get(place));
+            let snapshot = match place {
                 Some(Ok(snapshot)) => snapshot,
-                Some(Err(refusal)) => {
+                Some(Err(reason)) => {
                     if !std::mem::replace(&mut member.is_refused, true) {
                         let resource = Arc::clone(&member.resource);
-                        let failure = Arc::new(Failure::refused(refusal.clone()));
+                        let failure = Arc::new(Failure::refused(reason.clone()));
                         self.readers.read(&Event::Failed { resource, failure, retry: None });
                     }
                     continue;

@@ -392,7 +392,7 @@ mod tests {
         let begun = Instant::now();
         let changes = async {
             loop {
-                tokio::time::sleep(every).await;
+                sleep_until(Instant::now() + every).await;
                 sender.send(assignment.clone()).unwrap();
             }
         };
@@ -456,7 +456,7 @@ mod tests {
         let readers = Readers::new([]);
         let waited = wait(&mut assignments, None, &mut healing, &readers);
         let change = async {
-            tokio::time::sleep(SECOND / 10).await;
+            sleep_until(begun + SECOND / 10).await;
             sender.send(Assignment { wake: changed, ..touched.clone() }).unwrap();
         };
         tokio::join!(waited, change).0.unwrap();

@@ -162,6 +162,10 @@ impl Command {
 
     /// Waits for the time limit and returns it; waits for ever if there is none. Reports
     /// [`Notice::StillRunning`] on the way.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "`sleep_until` has no moment for a very long limit"
+    )]
     async fn limit_is_over(&self, notify: &(dyn Fn(Notice) + Send + Sync)) -> Duration {
         match self.limit {
             Some(limit) if limit <= SLOW => {

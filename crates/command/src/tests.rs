@@ -45,6 +45,7 @@ fn wait_until(what: &str, condition: impl FnMut() -> bool) {
 }
 
 /// [`wait_until`] for a test on a runtime, which continues meanwhile.
+#[expect(clippy::disallowed_methods, reason = "looks at the condition again and again")]
 async fn wait_until_async(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {

@@ -54,6 +54,7 @@ pub(crate) fn run<T>(body: impl Future<Output = T>) -> T {
 }
 
 /// Waits until a condition holds, and fails if it does not within ten seconds.
+#[expect(clippy::disallowed_methods, reason = "looks at the condition again and again")]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
@@ -63,6 +64,7 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// [`wait_until`] for a test on a runtime, which continues meanwhile.
+#[expect(clippy::disallowed_methods, reason = "looks at the condition again and again")]
 pub(crate) async fn wait_until_async(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
@@ -71,10 +73,25 @@ pub(crate) async fn wait_until_async(what: &str, mut condition: impl FnMut() -> 
     }
 }
 
+/// A variable by which a test tells another process of the same test program what to do.
+#[expect(clippy::disallowed_methods, reason = "the other process has no other input")]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Ends this process, started by a test, when its standard input ends.
+#[expect(clippy::disallowed_methods, reason = "the process exists for one test alone")]
+pub(crate) fn end_with_the_input() {
+    std::thread::spawn(|| {
+        std::io::stdin().lines().for_each(drop);
+        std::process::exit(1);
+    });
+}
+
 /// Kills this process at its nth call; the variable [`DIE_AT`] gives the number.
 pub(crate) fn failpoint() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
-    let Some(nth) = std::env::var(DIE_AT).ok().and_then(|nth| nth.parse().ok()) else { return };
+    let Some(nth) = variable(DIE_AT).and_then(|nth| nth.to_str()?.parse().ok()) else { return };
     if CALLS.fetch_add(1, Ordering::Relaxed) == nth {
         kill_process(getpid(), Signal::KILL).expect("killed");
         // The signal may take a moment to arrive.
@@ -101,7 +118,7 @@ pub(crate) enum World {
 /// only. `test` is the full path of the test, as the test program lists it.
 pub(crate) fn in_world(world: World, test: &str, body: impl FnOnce()) {
     const INSIDE: &str = "DEPLOY_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_some_and(|inside| inside == *test) {
+    if variable(INSIDE).is_some_and(|inside| inside == *test) {
         return body();
     }
     let program = std::env::current_exe().expect("the test program");

@@ -7,6 +7,7 @@ use std::fs;
 
 /// For each line of the table `name`, compares the fields that `answer` returns with the last
 /// fields of the line.
+#[expect(clippy::disallowed_methods, reason = "the tables are files")]
 pub(crate) fn check(name: &str, answer: impl Fn(&[&str]) -> Vec<String>) {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     let table = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));

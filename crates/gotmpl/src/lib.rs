@@ -156,7 +156,7 @@
 //! - The address that `%p`, or a pointer inside of another value, prints has no meaning. In Go it
 //!   differs from run to run.
 //! - A method or function that panics in Go gives the same text here as a [`Failure`]; Go's
-//!   `panic` and `error` cannot be told apart in a template.
+//!   `panic` and `error` cannot be distinguished in a template.
 //! - `missingkey` and other options, custom delimiters and adding a second source to a template
 //!   (`ParseFiles`) do not exist: confd uses none of them. A missing map key gives `<no value>`.
 //! - The two limits on sizes above.

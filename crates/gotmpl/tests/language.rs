@@ -192,6 +192,7 @@ fn a_template_knows_which_functions_it_calls() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test is about threads")]
 fn one_template_serves_many_threads() {
     let functions = support::functions();
     let template = Template::parse("t", "{{range 3}}{{.}}{{end}}", &functions).unwrap();

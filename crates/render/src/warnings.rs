@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Collects what the functions of a template warn about, each text once however often the template
 /// causes it: a failed lookup in a loop is one warning and not one for each element.
 ///
-/// The caller of [`Template::render_to`](crate::Template::render_to) says where the texts go. A copy
-/// collects into the same set.
+/// The caller of [`Template::render_to`](crate::Template::render_to) says where the texts go. A
+/// copy collects into the same set.
 #[derive(Clone, Debug, Default)]
 pub struct Warnings(Arc<Mutex<BTreeSet<String>>>);
 

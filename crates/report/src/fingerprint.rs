@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_nobody_touched_keeps_its_fingerprint() {
+    fn an_unchanged_file_keeps_its_fingerprint() {
         let (_folder, path) = file();
         let before = Fingerprint::at(&path);
         assert!(before.is_some());

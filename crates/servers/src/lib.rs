@@ -18,7 +18,7 @@ pub mod proxy;
 pub mod stub;
 
 pub use certificates::Certificates;
-pub use consul::{Consul, Token};
+pub use consul::Consul;
 pub use etcd::{Etcd, Release};
 pub use process::Process;
 pub use proxy::{Proxy, Traffic};
@@ -58,8 +58,15 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "still not after {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(5));
+        pause(Duration::from_millis(5));
     }
+}
+
+/// Lets time pass where the length of the pause is a part of what is tested: how long a fault
+/// lasts, or how far apart changes are. A test that waits for something uses [`eventually`].
+#[expect(clippy::disallowed_methods, reason = "the one place of the tests where a thread sleeps")]
+pub fn pause(duration: Duration) {
+    thread::sleep(duration);
 }
 
 /// A folder for a server's data, in memory if the system has a file system for that.
@@ -72,6 +79,7 @@ fn folder() -> tempfile::TempDir {
 /// The path of a server's program that `tests/install-servers` built.
 #[track_caller]
 pub fn installed(name: &str) -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "the environment says where the programs are")]
     let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = given("CONFD_TEST_SERVERS").unwrap_or_else(|| {
         let cache = given("XDG_CACHE_HOME");

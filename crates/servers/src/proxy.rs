@@ -201,10 +201,10 @@ impl State {
             }
             overhear(&buffer[..length]);
             while self.traffic() == Traffic::Held && self.era.load(Ordering::SeqCst) == era {
-                thread::sleep(GLANCE);
+                crate::pause(GLANCE);
             }
             if let Traffic::Slow(delay) = self.traffic() {
-                thread::sleep(delay);
+                crate::pause(delay);
             }
             let pieces = match self.traffic() {
                 Traffic::Pieces(size, delay) => Some((size, delay)),
@@ -212,7 +212,7 @@ impl State {
             };
             let (size, delay) = pieces.unwrap_or((length, Duration::ZERO));
             let passed_on = buffer[..length].chunks(size).all(|piece| {
-                thread::sleep(delay);
+                crate::pause(delay);
                 to.write_all(piece).is_ok()
             });
             if !passed_on {

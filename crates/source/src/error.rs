@@ -1,4 +1,4 @@
-//! Why a source could not answer.
+//! Why a source returned no keys.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use report::errno_text;
 use store::PatternError;
 
-/// Why a source could not answer.
+/// Why a source returned no keys.
 ///
-/// The text is complete, in the words of Go confd where people search for them, so that
-/// [`source`](std::error::Error::source) has nothing left to add. No text holds a value.
+/// The text is complete, with the words of Go confd where people search for them, so
+/// [`source`](std::error::Error::source) is empty. No text contains a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,31 +20,31 @@ pub enum Error {
         operation: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 
-    /// A file is not what it has to be: `yaml: line 3: … (in /etc/data.yaml)`.
+    /// The content of a file is malformed: `yaml: line 3: … (in /etc/data.yaml)`.
     #[error("{reason} (in {})", path.display())]
     Document {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, in one line or, as in confd, in two.
+        /// The problem, in one line or, as in confd, in two.
         reason: String,
     },
 
-    /// The pattern that chooses files in folders cannot be read: `syntax error in pattern`.
+    /// The filter for files in folders is malformed: `syntax error in pattern`.
     #[error("{0}")]
     Filter(PatternError),
 
-    /// The store of the source gave no answer.
+    /// The store did not answer, or refused.
     #[error(transparent)]
     Store(#[from] nodes::Error),
 }
 
 impl Error {
-    /// Whether the same request may succeed later although nobody corrects anything: a file that
-    /// is not there may come, a document that cannot be read stays as it is until it is edited.
+    /// Whether the same request may succeed later, without a correction by a person. A missing file
+    /// may appear; a malformed document stays malformed until it is edited.
     pub fn is_transient(&self) -> bool {
         match self {
             Error::File { .. } => true,
@@ -53,13 +53,13 @@ impl Error {
         }
     }
 
-    /// Whether the source answered, and would not give what was asked for. It may well give
-    /// something else: of several scopes one may be forbidden and the others not.
+    /// Whether the source refused. It may still grant other requests: access may be denied to one
+    /// scope and not to others.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Error::Store(error) if error.is_refusal())
     }
 
-    /// A file or folder that cannot be read.
+    /// An error about a file or folder that cannot be read.
     pub fn file(operation: &'static str, path: &Path, cause: io::Error) -> Self {
         Error::File { operation, path: path.to_owned(), cause }
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_read_says_so_in_the_words_of_confd() {
+    fn a_malformed_filter_is_reported_in_the_words_of_confd() {
         let error = Error::Filter(PatternError);
         assert_eq!(error.to_string(), "syntax error in pattern");
         assert!(!error.is_transient());

@@ -1,25 +1,25 @@
-//! What a source knows of its store while it follows it, and what of it nobody has been told yet.
+//! The state of a followed store, and its changes since the last report.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use store::Snapshot;
 
-/// A snapshot that is patched, and the keys touched since its state was given last.
+/// A snapshot that is patched, and the keys that were changed since the last report.
 #[derive(Debug)]
 pub struct Tracked {
     snapshot: Snapshot,
-    /// The keys that were touched since then, with the values they had.
+    /// The changed keys, with the values at the time of the last report.
     touched: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 impl Tracked {
-    /// A state that is taken for given.
+    /// A state that counts as reported.
     pub fn new(snapshot: Snapshot) -> Self {
         Tracked { snapshot, touched: BTreeMap::new() }
     }
 
-    /// The pairs as they are known now.
+    /// The present pairs.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
@@ -36,12 +36,12 @@ impl Tracked {
         self.touched.entry(Bytes::copy_from_slice(key)).or_insert(before);
     }
 
-    /// Says that the pairs are as of `revision`.
+    /// Sets the revision of the pairs.
     pub fn at_revision(&mut self, revision: u64) {
         self.snapshot = self.snapshot.clone().at_revision(revision);
     }
 
-    /// Takes another snapshot in the place of the one known, and touches what differs.
+    /// Replaces the snapshot, and records the keys whose values differ.
     pub fn replace(&mut self, new: Snapshot) {
         let old = &self.snapshot;
         let missing = old.iter().filter(|(key, value)| new.get(key) != Some(value));
@@ -52,8 +52,8 @@ impl Tracked {
         self.snapshot = new;
     }
 
-    /// The touched keys whose values are others than in the state given last. The present state
-    /// counts as given from now on.
+    /// Returns the keys whose values differ from the last report. The present state then counts as
+    /// reported.
     pub fn take_changed(&mut self) -> Vec<Bytes> {
         let touched = std::mem::take(&mut self.touched);
         let differs = |(key, before): (Bytes, Option<Bytes>)| {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_was_given_has_not_changed() {
+    fn a_value_that_changed_back_has_not_changed() {
         let mut tracked = tracked();
         tracked.put("/a".into(), "3".into());
         tracked.put("/a".into(), "1".into());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_snapshot_changes_what_differs_from_the_one_given() {
+    fn a_new_snapshot_changes_the_keys_that_differ() {
         let mut tracked = tracked();
         tracked.put("/a".into(), "3".into());
         tracked.replace(Snapshot::from_pairs(Coverage::Subtree, [("/a", "1"), ("/c", "4")]));

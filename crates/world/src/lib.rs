@@ -84,10 +84,12 @@ impl Default for System {
 }
 
 impl Host for System {
+    #[expect(clippy::disallowed_methods, reason = "templates may read the environment")]
     fn variable(&self, name: &[u8]) -> Option<Bytes> {
         std::env::var_os(OsStr::from_bytes(name)).map(|value| value.into_vec().into())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "`TZ` names the time zone of templates")]
     fn now(&self) -> Time {
         let zone =
             self.zone.get_or_init(|| Arc::new(Zone::local(std::env::var_os("TZ").as_deref())));

@@ -89,7 +89,7 @@ impl Cluster {
                 }
                 Failure::Unreachable(cause) | Failure::OutOfHistory(cause) => {
                     // The route to the node may have dropped the connection silently. A later try
-                    // would wait on that connection in vain, so it gets a new one.
+                    // would wait on that connection without an answer, so it gets a new one.
                     member.forget();
                     NodeError::Unreachable(member.over(cause))
                 }

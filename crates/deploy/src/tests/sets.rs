@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use report::Fingerprint;
 
 use super::*;
-use crate::testing::{DIE_AT, World, in_world, wait_until};
+use crate::testing::{DIE_AT, World, end_with_the_input, in_world, variable, wait_until};
 use crate::{CheckCommand, sweep};
 
 /// A folder with three destinations, one of them in a folder of its own.
@@ -266,8 +266,8 @@ fn noop_says_what_a_set_would_do_and_neither_does_nor_sweeps_anything() {
 const FOLDER: &str = "DEPLOY_TEST_FOLDER";
 
 /// The set of the other process, if this is the other process.
-fn told_set() -> Option<Set> {
-    let folder = std::env::var_os(FOLDER).map(PathBuf::from)?;
+fn set_of_parent() -> Option<Set> {
+    let folder = variable(FOLDER).map(PathBuf::from)?;
     // The parent removes the folder.
     let mut set = Set::at(tempfile::tempdir().expect("a folder"));
     set.targets = targets_with_reload(&folder);
@@ -304,7 +304,7 @@ fn die_at(set: &Set, part: &str, nth: usize) -> bool {
 /// The other process's part of the tests below: one transaction.
 #[test]
 fn deploy_and_die() {
-    if let Some(set) = told_set() {
+    if let Some(set) = set_of_parent() {
         set.deploy("new\n").expect("deployed");
     }
 }
@@ -312,7 +312,7 @@ fn deploy_and_die() {
 /// The other process's part of a test below: one sweep.
 #[test]
 fn sweep_and_die() {
-    if let Some(set) = told_set() {
+    if let Some(set) = set_of_parent() {
         set.sweep();
     }
 }
@@ -320,12 +320,9 @@ fn sweep_and_die() {
 /// The other process's part of a test below: transactions without end.
 #[test]
 fn deploy_sets_for_ever() {
-    let Some(mut set) = told_set() else { return };
+    let Some(mut set) = set_of_parent() else { return };
     set.targets.iter_mut().for_each(|target| target.reload_cmd = Some("true".to_owned()));
-    std::thread::spawn(|| {
-        std::io::stdin().lines().for_each(drop);
-        std::process::exit(1);
-    });
+    end_with_the_input();
     for number in 0_u64.. {
         set.deploy(&format!("{number}\n").repeat(1000)).expect("deployed");
     }

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 use crate::sweep;
-use crate::testing::wait_until;
+use crate::testing::{end_with_the_input, variable, wait_until};
 
 fn sweep_site(site: &Site) -> usize {
     sweep([site.target.dest.as_path()], &site.options, &site.steps)
@@ -32,7 +32,7 @@ const DEST: &str = "DEPLOY_TEST_DEST";
 #[test]
 fn stage_and_hang() {
     let mut site = Site::new();
-    let told = std::env::var_os(DEST);
+    let told = variable(DEST);
     if let Some(dest) = &told {
         site.target.dest = dest.into();
     }
@@ -48,14 +48,11 @@ fn stage_and_hang() {
 #[test]
 fn deploy_for_ever() {
     let mut site = Site::new();
-    let told = std::env::var_os(DEST);
+    let told = variable(DEST);
     if let Some(dest) = &told {
         site.target.dest = dest.into();
         site.target.reload_cmd = Some("true".to_owned());
-        std::thread::spawn(|| {
-            std::io::stdin().lines().for_each(drop);
-            std::process::exit(1);
-        });
+        end_with_the_input();
     }
     loop {
         for content in CONTENTS {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::CheckCommand;
-use crate::testing::{World, in_world};
+use crate::testing::{World, in_world, variable};
 
 fn sh(command: &str) {
     let status = Command::new("/bin/sh").arg("-c").arg(command).status().expect("a shell");
@@ -245,13 +245,13 @@ fn a_destination_that_cannot_be_read_is_reported_and_replaced() {
 }
 
 #[test]
-fn a_mount_of_somebody_elses_file_does_not_reload_for_ever() {
-    let test = "tests::worlds::a_mount_of_somebody_elses_file_does_not_reload_for_ever";
+fn a_mount_of_another_users_file_does_not_reload_for_ever() {
+    let test = "tests::worlds::a_mount_of_another_users_file_does_not_reload_for_ever";
     in_world(World::Mounts, test, || {
         let site = mounted("old");
         set_mode(&site.target.dest, 0o666);
         set_mode(site.folder.path(), 0o777);
-        let inner = "tests::worlds::a_user_writes_somebody_elses_mount";
+        let inner = "tests::worlds::a_user_writes_another_users_mount";
         let program = std::env::current_exe().expect("the test program");
         let output = Command::new("setpriv")
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"])
@@ -268,9 +268,9 @@ fn a_mount_of_somebody_elses_file_does_not_reload_for_ever() {
 
 /// The user's part of the test above. Without a destination it deploys twice to its own file.
 #[test]
-fn a_user_writes_somebody_elses_mount() {
+fn a_user_writes_another_users_mount() {
     let mut site = Site::with("old");
-    if let Some(dest) = std::env::var_os("DEPLOY_TEST_DEST") {
+    if let Some(dest) = variable("DEPLOY_TEST_DEST") {
         site.target.dest = dest.into();
     }
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);

@@ -197,7 +197,7 @@ impl<'o> Printer<'o> {
         }
     }
 
-    /// Like [`open`](Printer::open), for a value inside of another one.
+    /// Like [`open`](Printer::open), for a value inside of another value.
     fn open_inner(
         &mut self,
         spec: &Spec,

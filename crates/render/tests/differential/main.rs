@@ -94,6 +94,7 @@ fn vectors_expect_what_go_gives() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the environment says how many cases are run")]
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(name) {
         Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")),

@@ -61,7 +61,7 @@ fn a_frozen_server_answers_when_it_is_thawed() {
     server.process().freeze();
     let address = server.address();
     let asking = std::thread::spawn(move || exchange(&address, "GET /v1/kv/a", &[], b""));
-    std::thread::sleep(Duration::from_millis(50));
+    crate::pause(Duration::from_millis(50));
     assert!(!asking.is_finished());
     server.process().thaw();
     assert_eq!(asking.join().unwrap().unwrap().status, 404);

@@ -1,4 +1,4 @@
-//! Following a source in tests as an agent does: it is asked for the next state for ever, with a
+//! Following a backend in tests as an agent does: it is asked for the next state for ever, with a
 //! short rest after an error.
 
 use std::fmt;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use store::{Key, Scope, Snapshot};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::{Error, Interest, Source};
+use super::pause;
+use crate::{Error, Source};
 
 /// How long after the end of a fault the last change may take to arrive. A connection that was
 /// refused is tried again at once; the rest is for a machine that is busy.
@@ -20,11 +21,6 @@ pub fn scope(keys: &[&str]) -> Scope {
     keys.iter().map(|key| Key::from(*key)).collect()
 }
 
-/// The interest in these scopes, each given by its keys.
-pub fn interest(scopes: &[&[&str]]) -> Interest {
-    scopes.iter().map(|keys| scope(keys)).collect()
-}
-
 /// The pairs, as `key=value`.
 pub fn text(snapshot: &Snapshot) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -32,13 +28,11 @@ pub fn text(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// What is there now for one scope.
-///
 /// # Errors
 ///
 /// Those of the source.
 pub async fn read(source: &impl Source, keys: &[&str]) -> Result<Snapshot, Error> {
-    // A scope that is refused and stands alone is an error.
-    Ok(source.read(&interest(&[keys])).await?.remove(0).unwrap())
+    Ok(source.read(&[scope(keys)]).await?.remove(0))
 }
 
 /// What a follower knows.
@@ -86,22 +80,22 @@ impl Follower {
 
     /// Follows these keys, and does not wait.
     pub fn start_asking(source: impl Source + 'static, keys: &[&str]) -> Self {
-        let interest = interest(&[keys]);
+        let scopes = [scope(keys)];
         let (sender, known) = watch::channel(Known::default());
         let task = tokio::spawn(async move {
-            let mut watch = source.watch(&interest).await.unwrap().unwrap();
+            let mut watch = source.watch(&scopes).await.unwrap().unwrap();
             loop {
                 let next = watch.next().await;
                 let failed = next.is_err();
                 sender.send_modify(|known| match next {
                     Ok(mut update) => {
-                        known.snapshot = Some(update.answers.remove(0).unwrap());
+                        known.snapshot = Some(update.snapshots.remove(0));
                         known.states += 1;
                     }
                     Err(error) => known.errors.push(error),
                 });
                 if failed {
-                    sleep(Duration::from_millis(20)).await;
+                    pause(Duration::from_millis(20)).await;
                 }
             }
         });

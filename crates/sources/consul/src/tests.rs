@@ -1,8 +1,8 @@
-//! Consul with real servers: what it costs, who may ask, and what happens when something breaks.
-//! Only answers that no server can be brought to give come from a [`Stub`].
+//! Tests with real Consul servers: costs, access, faults. A [`Stub`] gives only those answers that
+//! no server can be made to give.
 //!
-//! In each fault changes are made while it lasts or right after it, often by a [`Counter`], and the
-//! last one has to arrive within [`BOUND`](source::testing::BOUND) after the fault has ended.
+//! In each fault the keys change during the fault or right after it, often by a [`Counter`]. The
+//! last change must arrive within [`BOUND`](source::testing::BOUND) after the end of the fault.
 
 mod access;
 mod answers;
@@ -29,12 +29,12 @@ async fn read(options: Options, keys: &[&str]) -> Result<Snapshot, Error> {
     testing::read(&Consul::new(options), keys).await
 }
 
-/// Follows `/app`, and has its first state.
+/// Follows `/app`, and waits for its first state.
 async fn follow(options: Options) -> Follower {
     Follower::start(Consul::new(options)).await
 }
 
-/// A server behind a network that can be spoiled.
+/// A server behind a network that a test can disturb.
 fn behind_a_proxy() -> (servers::Consul, Proxy) {
     let server = servers::Consul::start();
     let proxy = Proxy::before(&server.address());

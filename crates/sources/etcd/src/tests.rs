@@ -1,8 +1,7 @@
-//! etcd with real servers of both releases: what it costs, who may ask, and what happens when
-//! something breaks.
+//! Tests with real etcd servers of both releases: costs, access, faults.
 //!
-//! In each fault changes are made while it lasts or right after it, often by a [`Counter`], and the
-//! last one has to arrive within [`BOUND`](source::testing::BOUND) after the fault has ended.
+//! In each fault the keys change during the fault or right after it, often by a [`Counter`]. The
+//! last change must arrive within [`BOUND`](source::testing::BOUND) after the end of the fault.
 
 mod access;
 mod cost;
@@ -23,15 +22,15 @@ use client_etcd::Options;
 use source::Error;
 use source::testing::{self, Follower};
 
-/// How long a connection that has gone silent may seem alive: 10 seconds until it is asked for a
-/// sign of life, 5 until that counts as missing.
+/// The longest time until a silent connection is noticed: 10 seconds until it is probed, and 5
+/// seconds for the answer.
 const SILENCE: Duration = Duration::from_secs(18);
 
 fn at(nodes: &[&str]) -> Options {
     Options { nodes: nodes.iter().map(|&node| node.to_owned()).collect(), ..Options::default() }
 }
 
-/// A client that changes what is followed.
+/// A client that changes the followed keys.
 async fn writer(server: &servers::Etcd) -> Client {
     Client::connect([server.address()], None).await.unwrap()
 }
@@ -40,7 +39,7 @@ async fn put(client: &mut Client, key: &str, value: &str) {
     client.put(key, value, None).await.unwrap();
 }
 
-/// Sets many keys, in few requests.
+/// Sets many keys with few requests.
 async fn put_all(client: &mut Client, pairs: impl Iterator<Item = (String, String)>) {
     let puts: Vec<_> = pairs.map(|(key, value)| TxnOp::put(key, value, None)).collect();
     for puts in puts.chunks(128) {
@@ -52,12 +51,12 @@ async fn read(options: Options, keys: &[&str]) -> Result<Snapshot, Error> {
     testing::read(&Etcd::new(options), keys).await
 }
 
-/// Follows `/app`, and has its first state.
+/// Follows `/app`, and waits for its first state.
 async fn follow(options: Options) -> Follower {
     Follower::start(Etcd::new(options)).await
 }
 
-/// A server behind a network that can be spoiled, with a writer that is not.
+/// A server behind a network that a test can disturb, and a writer that is connected directly.
 async fn behind_a_proxy(release: Release, more: &[&str]) -> (servers::Etcd, Proxy, Client) {
     let server = servers::Etcd::start_with(release, more);
     let proxy = Proxy::before(&server.address());

@@ -12,10 +12,11 @@ use source::testing::conformance::{self, Fixture};
 
 use super::File;
 
-/// Two files in a folder; each key is in one of them. Away from its place, the folder still changes.
+/// Two files in a folder; each key is in one of them. While the folder is moved away, it still
+/// changes.
 struct Files {
     place: tempfile::TempDir,
-    /// Where the folder is, in `place`.
+    /// The path of the folder in `place`.
     folder: &'static str,
     pairs: BTreeMap<String, Vec<u8>>,
 }
@@ -44,7 +45,7 @@ impl Files {
         Files::NAMES[key.bytes().map(usize::from).sum::<usize>() % 2]
     }
 
-    /// Writes a file anew and puts it in the place of the old one.
+    /// Replaces a file atomically.
     fn write(&self, name: &str) {
         let mut text = String::new();
         for (key, value) in self.pairs.iter().filter(|(key, _)| Files::name(key) == name) {

@@ -1,7 +1,7 @@
-//! What the files say together, for as long as they are followed.
+//! The content of all files together, while they are followed.
 //!
-//! [`Contents::read`] answers as reading everything would, but opens only the files that may have
-//! changed. Nothing here knows when to look.
+//! [`Contents::read`] returns the same result as reading all files, but opens only files that may
+//! have changed. It does not know when to read.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -15,11 +15,11 @@ use store::{Coverage, Snapshot};
 
 use super::{open, parse, walk};
 
-/// The files as they were last read.
+/// The files when they were last read.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     files: HashMap<PathBuf, Known>,
-    /// The files, in order, that the last answer was made of.
+    /// The files, in order, of the last result.
     parts: Option<Vec<Arc<Pairs>>>,
 }
 
@@ -28,23 +28,24 @@ type Pairs = Vec<(Bytes, Bytes)>;
 
 #[derive(Debug, Clone)]
 struct Known {
-    /// The file when it was read, if that proves at the next look that it was not touched since.
+    /// The fingerprint of the file when it was read, if an equal fingerprint proves later that the
+    /// file is unchanged.
     fingerprint: Option<Fingerprint>,
     pairs: Arc<Pairs>,
 }
 
 impl Contents {
-    /// The pairs of all files that `paths` stand for; `None` if they are those of the last answer.
+    /// The pairs of all files of `paths`; `None` if they are the same as in the last result.
     ///
     /// # Errors
     ///
-    /// A path or a file cannot be read. The next call compares with the last answer all the same.
+    /// A path or a file cannot be read. The next call still compares with the last result.
     pub(super) fn read(
         &mut self,
         paths: &[PathBuf],
         filter: &[u8],
     ) -> Result<Option<Snapshot>, Error> {
-        // What is not come by is forgotten, so nothing is kept of files that are gone.
+        // Files that are not visited are forgotten, so nothing is kept of removed files.
         let mut before = std::mem::take(&mut self.files);
         let mut parts = Vec::new();
         for path in paths {
@@ -73,7 +74,7 @@ fn same(one: &[Arc<Pairs>], two: &[Arc<Pairs>]) -> bool {
     one.len() == two.len() && one.iter().zip(two).all(|(one, two)| Arc::ptr_eq(one, two))
 }
 
-/// What the file holds now, without reading it if it is for certain what is known already.
+/// The present content of the file. The file is not read if it is certainly unchanged.
 fn refreshed(known: Option<Known>, path: &Path) -> Result<Known, Error> {
     if let Some(known) = &known
         && known.fingerprint.is_some()
@@ -82,11 +83,12 @@ fn refreshed(known: Option<Known>, path: &Path) -> Result<Known, Error> {
         return Ok(known.clone());
     }
     let mut file = open(path)?;
-    // Taken before the reading, so that a change in between makes it an old one.
+    // Taken before the file is read, so that a change during the reading makes the fingerprint
+    // outdated.
     let fingerprint = file.metadata().ok().and_then(|metadata| settled(&metadata));
     let mut pairs = Vec::new();
     let length = parse(&mut file, path, |key, value| pairs.push((key, value)))?;
-    // A file of /proc or /sys never has the size that it says, nor a time of its own.
+    // A file of /proc or /sys has neither its real size nor a modification time.
     let fingerprint = fingerprint.filter(|fingerprint| fingerprint.size() == length);
     let pairs = match known {
         Some(known) if *known.pairs == pairs => known.pairs,
@@ -95,7 +97,7 @@ fn refreshed(known: Option<Known>, path: &Path) -> Result<Known, Error> {
     Ok(Known { fingerprint, pairs })
 }
 
-/// The fingerprint of a regular file that every later change makes another.
+/// The fingerprint of a regular file, if every later change is certain to change it.
 fn settled(metadata: &Metadata) -> Option<Fingerprint> {
     let fingerprint = Fingerprint::of(metadata);
     (metadata.is_file() && fingerprint.is_settled()).then_some(fingerprint)
@@ -121,13 +123,13 @@ mod tests {
         Some(pairs.collect::<Vec<_>>().join(" "))
     }
 
-    /// What a file would be known by that is only said to hold `a: known`.
+    /// The record of a file with the content `a: known`, which exists only in this test.
     fn known(fingerprint: Option<Fingerprint>) -> Known {
         Known { fingerprint, pairs: Arc::new(vec![("/a".into(), "known".into())]) }
     }
 
     #[test]
-    fn the_same_files_are_no_answer_and_others_are() {
+    fn unchanged_files_give_no_result_and_changed_files_do() {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().to_owned()];
         let mut contents = Contents::default();
@@ -138,7 +140,7 @@ mod tests {
         write(folder.path(), "2", "a: 2");
         assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=2"));
         assert_eq!(read(&mut contents, &paths), None);
-        // Same size and, for all we know, the same time.
+        // The same size and, possibly, the same time.
         write(folder.path(), "2", "a: 3");
         assert_eq!(read(&mut contents, &paths).as_deref(), Some("/a=3"));
         fs::remove_file(one).unwrap();
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_does_not_hide_what_else_has_changed() {
+    fn an_error_does_not_hide_other_changes() {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().to_owned()];
         write(folder.path(), "1", "a: 1");
@@ -181,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path(), "a.yaml", "a: 1");
         assert_eq!(settled(&fs::metadata(&path).unwrap()), None);
-        // Setting an old time changes the file now.
+        // Setting an old time is itself a change of the file now.
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
         assert_eq!(settled(&fs::metadata(&path).unwrap()), None);
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_whose_size_is_not_what_it_says_is_always_read() {
+    fn a_file_with_a_wrong_size_is_always_read() {
         let path = Path::new("/proc/sys/kernel/osrelease");
         let text = fs::read_to_string(path).unwrap();
         assert_ne!(fs::metadata(path).unwrap().len(), text.len() as u64);

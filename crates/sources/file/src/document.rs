@@ -1,14 +1,14 @@
-//! Reads a document of YAML into a tree.
+//! Parses a YAML document to a tree.
 //!
-//! The parser gives events; this builds what they mean, by the rules of YAML 1.1 as confd applies
-//! them: only the first document of a stream counts, of equal keys the last one, `<<` merges, keys
-//! that are no strings become strings.
+//! The parser returns events. This module builds their meaning by the rules of YAML 1.1, as confd
+//! applies them: only the first document of a stream is used, the last of equal keys wins, `<<`
+//! merges, and keys that are not strings become strings.
 //!
-//! Nothing here recurses, and hostile input is bounded: containers nest at most [`MAX_DEPTH`]
-//! deep, and all merges together copy at most [`MAX_COPIED`] bytes. What an alias names is shared,
-//! never copied, and nothing can contain itself.
+//! Nothing here recurses, and hostile input is bounded: containers nest at most [`MAX_DEPTH`] deep,
+//! and all merges together copy at most [`MAX_COPIED`] bytes. The target of an alias is shared and
+//! never copied, and no node can contain itself.
 //!
-//! Texts that stand in the document as they are share its storage.
+//! Texts that are in the document literally share its storage.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,25 +18,25 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::scalar::Scalar;
 
-/// How deep containers may nest. Deeper ones are an error.
+/// The deepest nesting of containers. Deeper nesting is an error.
 const MAX_DEPTH: usize = 1_000;
 
-/// How many bytes of keys all `<<` of a document together may copy.
+/// The most bytes of keys that all `<<` of a document together may copy.
 const MAX_COPIED: usize = 64 << 20;
 
-/// What each copied or repeated thing costs beside its key.
+/// The cost of each copied or repeated node, in addition to its key.
 pub(super) const COST_OF_A_NODE: usize = 64;
 
-/// What is wrong with a document.
+/// Why a document cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum YamlError {
-    /// The text is no YAML, or not what its tags say.
+    /// The text is not YAML, or does not fit its tags.
     #[error("yaml: line {line}: {problem}")]
     Syntax {
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong there.
+        /// The problem.
         problem: String,
     },
 
@@ -47,23 +47,23 @@ pub enum YamlError {
     NotAMapping {
         /// The line, counted from 1.
         line: usize,
-        /// The tag of what it is: `!!seq`, `!!str`, …
+        /// The tag of its type: `!!seq`, `!!str`, …
         found: &'static str,
     },
 
-    /// Aliases repeat each other until there is far more than was written.
+    /// Aliases repeat each other until the result is far larger than the text.
     #[error("yaml: document contains excessive aliasing")]
     ExcessiveAliasing,
 }
 
-/// A document whose top is a mapping, or that says nothing.
+/// A document whose top is a mapping, or an empty document.
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
     root: Option<NodeId>,
 }
 
-/// A node's place in its tree.
+/// The number of a node in its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeId(usize);
 
@@ -71,12 +71,12 @@ pub(super) struct NodeId(usize);
 pub(super) enum Node {
     Scalar(Scalar),
     Sequence(Vec<NodeId>),
-    /// Keys as strings, in byte order, duplicates and merges settled.
+    /// Keys as strings, in byte order, after merging and removing duplicates.
     Mapping(Vec<(Bytes, NodeId)>),
 }
 
 impl Tree {
-    /// The mapping at the top, if the document says anything.
+    /// The mapping at the top; `None` for an empty document.
     pub(super) fn root(&self) -> Option<NodeId> {
         self.root
     }
@@ -85,7 +85,7 @@ impl Tree {
         &self.nodes[id.0]
     }
 
-    /// How many nodes there are; every [`NodeId::index`] is below.
+    /// The number of nodes. Every [`NodeId::index`] is smaller.
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -144,8 +144,8 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
     }
 }
 
-/// Whether a block scalar (`|`, `>`) ends with the text, in a line without a line break. The parser
-/// gives it one all the same; YAML and confd do not.
+/// Whether a block scalar (`|`, `>`) ends at the end of the text, in a line without a line break.
+/// The parser adds a line break there; YAML and confd do not.
 fn ends_unfinished(text: &str, style: ScalarStyle, span: &Span) -> bool {
     matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
         && span.byte_range().is_some_and(|range| range.end == text.len())
@@ -167,7 +167,7 @@ fn syntax_error(error: &ScanError) -> YamlError {
     syntax(error.marker().line(), error.info())
 }
 
-/// Makes a tree of events. Every node has its place only once it is complete, so nothing can
+/// Builds a tree from events. A node gets its number only when it is complete, so no node can
 /// contain itself.
 struct Builder {
     source: Bytes,
@@ -189,18 +189,18 @@ struct Container {
 
 enum Content {
     Sequence(Vec<NodeId>),
-    /// The entries as they come; of equal keys the last one counts.
+    /// The entries in the order of the text. The last of equal keys wins.
     Mapping {
         entries: Vec<(Bytes, NodeId)>,
         next: Next,
     },
 }
 
-/// What the next node in a mapping is.
+/// The meaning of the next node in a mapping.
 enum Next {
     Key,
     ValueOf(Bytes),
-    /// What stands behind a `<<`.
+    /// The value of a `<<`.
     Merged,
 }
 
@@ -265,14 +265,14 @@ impl Builder {
     fn complete(&mut self, node: Node, anchor: usize, line: usize) -> Result<(), YamlError> {
         let id = NodeId(self.nodes.len());
         self.nodes.push(node);
-        // The parser numbers anchors from 1; 0 is none.
+        // The parser numbers anchors from 1; 0 means no anchor.
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
         self.place(id, line)
     }
 
-    /// Puts a complete node where the next one belongs.
+    /// Adds a complete node to the open container.
     fn place(&mut self, id: NodeId, line: usize) -> Result<(), YamlError> {
         let Some(container) = self.open.last_mut() else {
             self.root = Some((id, line));
@@ -339,10 +339,10 @@ fn share(source: &Bytes, text: &str) -> Bytes {
     }
 }
 
-/// Entries in byte order of their keys; of equal keys the last one stays.
+/// Entries in byte order of their keys. The last of equal keys stays.
 fn settled(mut entries: Vec<(Bytes, NodeId)>) -> Vec<(Bytes, NodeId)> {
     if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
-        // The sort is stable, so of equal keys the last one comes last.
+        // The sort is stable, so the last of equal keys stays last.
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         entries.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
@@ -355,8 +355,8 @@ fn settled(mut entries: Vec<(Bytes, NodeId)>) -> Vec<(Bytes, NodeId)> {
     entries
 }
 
-/// The mappings that a `<<` adds, in the order of adding: later ones win over earlier ones, and
-/// in a list the first one wins over all.
+/// The mappings that a `<<` adds, in the order of adding: later ones win over earlier ones. In a
+/// list, the first mapping wins.
 fn merge(nodes: &[Node], id: NodeId) -> Option<Vec<&Vec<(Bytes, NodeId)>>> {
     let mapping = |id: &NodeId| match &nodes[id.0] {
         Node::Mapping(entries) => Some(entries),
@@ -376,7 +376,7 @@ fn is_merge(plain: bool, tag: Option<&Tag>) -> bool {
     }
 }
 
-/// The name of one of YAML's own tags (`int` for `!!int`); of another one, the empty name.
+/// The name of one of YAML's own tags (`int` for `!!int`); empty for any other tag.
 fn own_tag(tag: Option<&Tag>) -> Option<Cow<'_, str>> {
     tag.map(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:").unwrap_or_default())
 }

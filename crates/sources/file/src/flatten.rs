@@ -1,4 +1,4 @@
-//! Makes pairs of a tree: each leaf under the path of the keys and indexes that lead to it.
+//! Converts a tree to pairs: each leaf gets the path of the keys and indexes that lead to it.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use store::path;
 use super::YamlError;
 use super::document::{COST_OF_A_NODE, Node, NodeId, Tree};
 
-/// How many bytes of paths the aliases of a document may repeat.
+/// The most bytes of paths that the aliases of a document may repeat.
 const MAX_REPEATED: usize = 64 << 20;
 
-/// Calls `add` with every pair of the tree. Paths are joined and cleaned, so the key `a/b` makes two
-/// levels and `../up` climbs; of pairs with the same path the one that `add` gets last counts, and
-/// they come in byte order of the keys of each mapping. All paths share their storage.
+/// Calls `add` with every pair of the tree. Paths are joined and cleaned, so the key `a/b` makes
+/// two levels, and `../up` leads up. Pairs come in byte order of the keys of each mapping, and the
+/// last of several pairs with the same path wins. All paths share their storage.
 pub(super) fn pairs(tree: &Tree, mut add: impl FnMut(Bytes, Bytes)) -> Result<(), YamlError> {
     let mut flattener = Flattener {
         tree,
@@ -37,9 +37,9 @@ pub(super) fn pairs(tree: &Tree, mut add: impl FnMut(Bytes, Bytes)) -> Result<()
     Ok(())
 }
 
-/// What is still to be flattened.
+/// A node that must still be flattened.
 enum Pending {
-    /// A value, and where its path is among those of all leaves.
+    /// A value, and the range of its path in the paths of all leaves.
     Leaf(Range<usize>, Bytes),
     /// A sequence or mapping, and its path.
     Folder(NodeId, Vec<u8>),
@@ -47,17 +47,18 @@ enum Pending {
 
 struct Flattener<'t> {
     tree: &'t Tree,
-    /// Which nodes have been come to.
+    /// Whether each node has been visited.
     seen: Vec<bool>,
     repeated: usize,
     /// The paths of the leaves, one after the other.
     paths: Vec<u8>,
-    /// The next thing last. A stack of our own: trees may be deep.
+    /// The pending nodes; the next node is last. The list is on the heap, because trees may be
+    /// deep.
     pending: Vec<Pending>,
 }
 
 impl Flattener<'_> {
-    /// Has what is in a sequence or mapping flattened next.
+    /// Queues the nodes in a sequence or mapping.
     fn open(&mut self, id: NodeId, path: &[u8]) -> Result<(), YamlError> {
         let first = self.pending.len();
         match self.tree.node(id) {
@@ -108,7 +109,7 @@ impl Flattener<'_> {
 
 /// Appends the path of `name` in the clean path `folder`.
 fn append_child(out: &mut Vec<u8>, folder: &[u8], name: &[u8]) {
-    // As most names are: behind a slash, it leaves the path clean.
+    // The usual case: a name after a slash leaves the path clean.
     if !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') {
         if folder != b"/" {
             out.extend_from_slice(folder);

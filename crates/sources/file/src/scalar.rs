@@ -1,7 +1,8 @@
-//! What a single value of a YAML document means, by the rules of YAML 1.1 as confd applies them.
+//! The meaning of a single value of a YAML document, by the rules of YAML 1.1 as confd applies
+//! them.
 //!
-//! The parser says how a value is written and leaves its meaning to us, because the meaning shows
-//! in rendered files: `0644` is 420, `yes` is `true`, `1.50` is `1.5`, `1:30:00` is itself.
+//! The parser says only how a value is written. This module decides its meaning, which is visible
+//! in rendered files: `0644` is 420, `yes` is `true`, `1.50` is `1.5`, `1:30:00` stays as it is.
 
 use std::borrow::Cow;
 
@@ -16,14 +17,14 @@ pub(super) enum Scalar {
     Null,
     Bool(bool),
     Int(i64),
-    /// An integer that is too large for a signed one.
+    /// An integer that is too large for a signed 64-bit number.
     Unsigned(u64),
     Float(f64),
     /// Text, or the bytes of a `!!binary`.
     Text(Bytes),
 }
 
-/// A value is not what its tag says. The text leaves the value out, which may be a secret.
+/// A value does not fit its tag. The text leaves out the value, which may be a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Mistyped {
     #[error("!!binary value contains invalid base64 data")]
@@ -33,9 +34,9 @@ pub(super) enum Mistyped {
 }
 
 impl Scalar {
-    /// The meaning of `text`: of a plain one by its looks, of a quoted one the text itself, and
-    /// behind a tag of YAML's own (`tag` is its name, `int` for `!!int`) what the tag says. Other
-    /// tags make it text. Where it is text, `verbatim` gives its bytes.
+    /// The meaning of `text`. A plain text is interpreted by its form, a quoted text is itself, and
+    /// one of YAML's own tags decides (`tag` is its name, `int` for `!!int`). Any other tag makes
+    /// it text. `verbatim` returns the bytes of a text.
     pub(super) fn new(
         text: &str,
         verbatim: impl Fn() -> Bytes,
@@ -61,7 +62,7 @@ impl Scalar {
         }
     }
 
-    /// The meaning of a value without quotes and tag, unless it is text.
+    /// The meaning of a value without quotes and tag; `None` if it is text.
     fn of_plain(text: &str) -> Option<Self> {
         Some(match text {
             "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
@@ -77,10 +78,10 @@ impl Scalar {
         })
     }
 
-    /// The number that `text` is, if it is one. Underscores mean nothing, wherever they are; only
-    /// behind a leading point they have to stand between digits.
+    /// The number in `text`, if it is a number. Underscores are ignored, wherever they are; only
+    /// after a leading point they must be between digits.
     fn of_number(text: &str) -> Option<Self> {
-        // All that can be in a number of any base, with an exponent.
+        // All characters that a number of any base, with an exponent, can contain.
         let in_numbers = |byte: u8| byte.is_ascii_hexdigit() || b"+-._xXoO".contains(&byte);
         if !text.bytes().all(in_numbers) {
             return None;
@@ -97,8 +98,8 @@ impl Scalar {
         }
     }
 
-    /// The value of a pair; none for a null, and none for an integer that confd drops because it
-    /// fits no signed one.
+    /// The value of a pair. `None` for null, and for an integer that is too large for a signed
+    /// number, which confd drops.
     pub(super) fn value(&self) -> Option<Bytes> {
         match self {
             Scalar::Null | Scalar::Unsigned(_) => None,
@@ -106,7 +107,7 @@ impl Scalar {
         }
     }
 
-    /// The name as which this is the key of a mapping.
+    /// The text of this value as the key of a mapping.
     pub(super) fn key(&self) -> Bytes {
         match self {
             Scalar::Null => Bytes::from_static(b"null"),
@@ -116,7 +117,7 @@ impl Scalar {
             Scalar::Unsigned(int) => int.to_string().into(),
             Scalar::Float(float) if *float == f64::INFINITY => Bytes::from_static(b"+Inf"),
             Scalar::Float(float) if *float == f64::NEG_INFINITY => Bytes::from_static(b"-Inf"),
-            // Rust's shortest form has no exponent, whatever the size, and so has Go's.
+            // The shortest form in Rust, as in Go, has no exponent.
             Scalar::Float(float) => float.to_string().into(),
             Scalar::Text(text) => text.clone(),
         }
@@ -167,7 +168,7 @@ fn integer(text: &str) -> Option<Scalar> {
         [b'0', _, ..] => (8, &unsigned[1..]),
         _ => (10, unsigned),
     };
-    // Rust's parser takes a sign of its own, here it would be a second one.
+    // Rust's parser accepts a sign, which would be a second sign here.
     if digits.starts_with(['+', '-']) {
         return None;
     }
@@ -179,7 +180,7 @@ fn integer(text: &str) -> Option<Scalar> {
     }
 }
 
-/// A decimal fraction, with digits before or behind the point and perhaps an exponent; none if it
+/// A decimal fraction, with digits before or after the point and an optional exponent. `None` if it
 /// is too large.
 fn float(text: &str) -> Option<f64> {
     let well_formed = {
@@ -203,7 +204,7 @@ fn float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|float: &f64| float.is_finite())
 }
 
-/// The bytes that base64 text stands for. Line breaks in it mean nothing, other white space is an
+/// The bytes that base64 text encodes. Line breaks in it are ignored; other white space is an
 /// error, and so is missing padding.
 fn decode(text: &str) -> Option<Bytes> {
     const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -285,7 +286,7 @@ mod tests {
             ("1_000.5_0", "1000.5"),
             (".21_10", "0.211"),
             ("0.1e-400", "0"),
-            // No octal numbers, so decimal ones.
+            // These are not octal numbers, so they are decimal.
             ("08", "8"),
             ("09.5", "9.5"),
             ("02000000000000000000000", "2000000000000000000000"),

@@ -1,4 +1,4 @@
-//! Which files a path stands for.
+//! Finds the files of a path.
 
 use std::ffi::OsStr;
 use std::fs::{self, FileType};
@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use source::Error;
 use store::Pattern;
 
-/// The file `path`, or the files below the folder `path` whose base names match `filter`, in byte
-/// order of their names, folders descended where their name sorts.
+/// The file `path`; or, if `path` is a folder, the files below it whose base names match `filter`.
+/// They come in byte order of their names; the files of a subfolder come at the position of its
+/// name.
 ///
-/// A link to a file counts under its own name; a link to a folder does not, unless it is `path`
-/// itself. Names that begin with a dot are names like any other.
+/// A link to a file counts as a file with the link's name. A link to a folder is ignored, unless it
+/// is `path` itself. Names that begin with a dot are not special.
 pub(super) fn files(path: &Path, filter: &[u8]) -> Result<Vec<PathBuf>, Error> {
     let metadata = fs::metadata(path).map_err(|cause| Error::file("stat", path, cause))?;
     if !metadata.is_dir() {
@@ -20,11 +21,12 @@ pub(super) fn files(path: &Path, filter: &[u8]) -> Result<Vec<PathBuf>, Error> {
     }
     let filter = Pattern::new(filter).map_err(Error::Filter)?;
     let mut files = Vec::new();
-    // What is still to be looked at, the next one last: a folder may be nested as deep as it likes.
+    // The entries that must still be visited; the next is last. The list is on the heap, because
+    // folders may nest deeply.
     let mut pending = entries(path).map_err(|cause| Error::file("open", path, cause))?;
     while let Some((path, kind)) = pending.pop() {
         if kind.is_dir() {
-            // As in confd, a folder within that may not be read is passed over.
+            // As in confd, a subfolder that may not be read is skipped.
             pending.extend(entries(&path).unwrap_or_default());
         } else if filter.matches(path.file_name().unwrap_or(OsStr::new("")).as_bytes()) {
             let target = fs::metadata(&path).map_err(|cause| Error::file("stat", &path, cause))?;
@@ -51,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with these files, each holding its own name; a name with `->` is a link.
+    /// A folder with these files. Each file contains its own name; a name with `->` is a link.
     fn folder(names: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for name in names {

@@ -285,6 +285,7 @@ fn a_view_agrees_with_the_rules_word_for_word() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test measures")]
 fn a_large_store_costs_what_is_used() {
     let pairs = (0..20_000).map(|n| (format!("/app/s{}/{n}", n % 10), "value"));
     let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs);

@@ -4,55 +4,50 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::{Fixture, store};
-use crate::testing::interest;
+use crate::testing::{pause, scope};
 use crate::{Update, Watch};
 
 /// How long a change may take until it is seen, on a machine that is busy.
-pub(super) const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(10);
 
 /// A watch that has given its first state.
-pub(super) async fn following<F: Fixture>(store: &F, scopes: &[&[&str]]) -> Box<dyn Watch> {
-    let mut watch = store.source().watch(&interest(scopes)).await.unwrap().unwrap();
+async fn following<F: Fixture>(store: &F, scopes: &[&[&str]]) -> Box<dyn Watch> {
+    let scopes: Vec<_> = scopes.iter().map(|keys| scope(keys)).collect();
+    let mut watch = store.source().watch(&scopes).await.unwrap().unwrap();
     let first = next(&mut watch).await;
     assert_eq!(first.changed, None);
-    assert_eq!(first.answers.len(), scopes.len());
+    assert_eq!(first.snapshots.len(), scopes.len());
     watch
 }
 
 /// The next state, however often it takes to ask.
-pub(super) async fn next(watch: &mut Box<dyn Watch>) -> Update {
+async fn next(watch: &mut Box<dyn Watch>) -> Update {
     let asking = async {
         loop {
             match watch.next().await {
                 Ok(update) => return update,
                 Err(error) => assert!(error.is_transient(), "{error}"),
             }
-            sleep(Duration::from_millis(5)).await;
+            pause(Duration::from_millis(5)).await;
         }
     };
     timeout(SOON, asking).await.expect("a change is seen soon")
 }
 
-pub(super) fn changed(update: &Update) -> Vec<&[u8]> {
+fn changed(update: &Update) -> Vec<&[u8]> {
     update.changed.as_ref().unwrap().iter().map(Bytes::as_ref).collect()
 }
 
-/// The value of a key in the answer to the first scope.
-pub(super) fn value(update: &Update, key: &str) -> Option<String> {
-    value_in(update, 0, key)
-}
-
-/// The value of a key in the answer to the scope with this number.
-pub(super) fn value_in(update: &Update, number: usize, key: &str) -> Option<String> {
-    let value = update.answers[number].as_ref().unwrap().get(key.as_bytes())?;
+fn value(update: &Update, key: &str) -> Option<String> {
+    let value = update.snapshots[0].get(key.as_bytes())?;
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
 /// Asks on until a key has this value.
-pub(super) async fn until(watch: &mut Box<dyn Watch>, key: &str, expected: &str) {
+async fn until(watch: &mut Box<dyn Watch>, key: &str, expected: &str) {
     let start = Instant::now();
     while value(&next(watch).await, key).as_deref() != Some(expected) {
         assert!(start.elapsed() < SOON, "{key} is not {expected}");
@@ -62,8 +57,8 @@ pub(super) async fn until(watch: &mut Box<dyn Watch>, key: &str, expected: &str)
 /// The first state is what is there.
 pub async fn the_first_state_is_what_is_there<F: Fixture>() {
     let store: F = store(&[("/app/a", "1"), ("/b", "2")]).await;
-    let interest = interest(&[&["/app"]]);
-    let mut watch = store.source().watch(&interest).await.unwrap().unwrap();
+    let scopes = [scope(&["/app"])];
+    let mut watch = store.source().watch(&scopes).await.unwrap().unwrap();
     let first = next(&mut watch).await;
     assert_eq!(first.changed, None);
     assert_eq!(value(&first, "/app/a").as_deref(), Some("1"));
@@ -103,7 +98,7 @@ pub async fn deletes_are_seen<F: Fixture>() {
     let update = next(&mut watch).await;
     assert_eq!(changed(&update), [b"/app/a"]);
     assert_eq!(value(&update, "/app/a"), None);
-    assert_eq!(update.answers[0].as_ref().unwrap().len(), 1);
+    assert_eq!(update.snapshots[0].len(), 1);
 }
 
 /// A change that changes nothing wakes nobody.
@@ -137,8 +132,8 @@ pub async fn all_scopes_are_followed_by_one_watch<F: Fixture>() {
         store.set(key, text.as_bytes()).await;
         let update = next(&mut watch).await;
         assert_eq!(changed(&update), [key.as_bytes()]);
-        assert_eq!(update.answers.len(), 3);
-        assert_eq!(value_in(&update, 2, key).as_deref(), Some(text));
+        assert_eq!(update.snapshots.len(), 3);
+        assert_eq!(update.snapshots[2].get(key.as_bytes()).unwrap(), text);
     }
 }
 
@@ -202,7 +197,7 @@ pub async fn nothing_is_lost_over_a_disconnect_of<F: Fixture>(duration: Duration
         loop {
             // As an agent does, though not as soon again.
             assert!(watch.next().await.is_err(), "the network is cut");
-            sleep(Duration::from_millis(100)).await;
+            pause(Duration::from_millis(100)).await;
         }
     };
     assert!(timeout(duration, cut_off).await.is_err());

@@ -10,7 +10,7 @@ use super::{at, follow, read};
 use client_consul::{Options, Token};
 use source::testing::{BOUND, Follower, Known, text};
 
-/// Who may read `app/`.
+/// The rules of a token that may read `app/`.
 const READER: &str = "key_prefix \"app/\" { policy = \"read\" }";
 
 fn with_token(node: &str, token: &str) -> Options {
@@ -18,7 +18,7 @@ fn with_token(node: &str, token: &str) -> Options {
 }
 
 #[tokio::test]
-async fn who_may_not_read_is_told_why_and_need_not_try_again() {
+async fn a_refusal_has_its_reason_and_is_not_transient() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
     let address = server.address();
@@ -34,36 +34,36 @@ async fn who_may_not_read_is_told_why_and_need_not_try_again() {
 }
 
 #[tokio::test]
-async fn what_a_token_may_not_read_is_refused_and_not_taken_for_empty() {
+async fn keys_that_a_token_may_not_read_are_refused_and_do_not_count_as_empty() {
     let server = Consul::with_tokens();
     server.put_all([("app/a", "1"), ("other/a", "2")]);
     let token = server.token(READER);
     let options = with_token(&server.address(), &token.secret);
     let error = read(options.clone(), &["/other"]).await.unwrap_err();
     assert!(error.is_refusal(), "{error}");
-    // Of some of what is asked for the rest is not there.
+    // If a token may read a part of the keys, Consul leaves the others out.
     assert_eq!(text(&read(options.clone(), &["/"]).await.unwrap()), ["/app/a=1"]);
-    // Where there is nothing to hide there is nothing to refuse.
+    // A prefix without keys is empty and not refused.
     assert!(read(options, &["/none"]).await.unwrap().is_empty());
 }
 
-/// Consul does not say so: to nobody the store is empty.
+/// To clients without a token, Consul shows an empty store and reports no refusal.
 #[tokio::test]
-async fn without_a_token_what_may_not_be_read_is_not_there() {
+async fn without_a_token_forbidden_keys_do_not_exist() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
     assert!(read(at(&[&server.address()]), &["/app"]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn rights_that_are_taken_away_empty_nothing() {
+async fn revoked_rights_do_not_empty_a_state() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
     let token = server.token(READER);
     let mut follower = follow(with_token(&server.address(), &token.secret)).await;
     server.revoke(&token);
     server.restore(&token, "key_prefix \"other/\" { policy = \"read\" }");
-    // A query that waits already still has the old rights, the next one has not.
+    // The waiting query still has the old rights; the next query does not.
     server.put("app/b", "2");
     server.put("app/b", "3");
     follower.is_told("refused: the token may not read what is below \"app\"", BOUND).await;
@@ -76,7 +76,7 @@ async fn rights_that_are_taken_away_empty_nothing() {
 }
 
 #[tokio::test]
-async fn rights_to_one_of_several_prefixes_that_are_taken_away_empty_nothing() {
+async fn revoked_rights_to_one_of_several_prefixes_do_not_empty_a_state() {
     let server = Consul::with_tokens();
     server.put_all([("a/v", "1"), ("b/v", "1"), ("c/v", "1")]);
     let all = "key_prefix \"\" { policy = \"read\" }";
@@ -87,7 +87,7 @@ async fn rights_to_one_of_several_prefixes_that_are_taken_away_empty_nothing() {
     server.revoke(&token);
     let two = "key_prefix \"a\" { policy = \"read\" } key_prefix \"b\" { policy = \"read\" }";
     server.restore(&token, two);
-    // A query that waits already still has the old rights, the next one has not.
+    // The waiting query still has the old rights; the next query does not.
     server.put("c/v", "2");
     server.put("c/v", "3");
     for _ in 0..20 {
@@ -103,9 +103,9 @@ async fn rights_to_one_of_several_prefixes_that_are_taken_away_empty_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_also_refused_where_it_is_listed_with_others() {
+async fn a_refused_key_is_also_refused_in_a_common_listing() {
     let server = Consul::with_tokens();
-    // Too many to be listed one by one, and with nothing else in common.
+    // These keys are too many for one listing each, and have no longer common prefix.
     let keys: Vec<_> = ('A'..='z').map(|letter| format!("app/{letter}")).collect();
     server.put_all(keys.iter().map(|key| (&**key, "0")));
     server.put("app/beside", "0");
@@ -122,7 +122,7 @@ async fn what_is_refused_is_also_refused_where_it_is_listed_with_others() {
     assert!(error.to_string().contains("may not read what is below \"app/m\""), "{error}");
     assert!(error.is_refusal());
     server.revoke(&token);
-    // What is hidden beside them is no reason, nor is what is missing.
+    // Hidden or missing keys beside them do not cause a refusal.
     server.restore(&token, &without("app/beside"));
     server.delete("app/q");
     let pairs = read(options, &asked).await.unwrap();
@@ -130,7 +130,7 @@ async fn what_is_refused_is_also_refused_where_it_is_listed_with_others() {
 }
 
 #[tokio::test]
-async fn a_token_in_a_file_counts_as_soon_as_it_is_there() {
+async fn a_token_in_a_file_is_used_as_soon_as_the_file_exists() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -147,14 +147,14 @@ async fn a_token_in_a_file_counts_as_soon_as_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_told_and_one_that_is_there_again_goes_on() {
+async fn a_revoked_token_is_reported_and_a_restored_token_works_again() {
     let server = Consul::with_tokens();
     server.put("app/a", "1");
     let token = server.token(READER);
     let mut follower = follow(with_token(&server.address(), &token.secret)).await;
     follower.sees(&["/app/a=1"]).await;
     server.revoke(&token);
-    // It ends the query that waits, and the next one is refused.
+    // The change ends the waiting query, and the next query is refused.
     server.put("app/a", "2");
     follower.is_told("refused: ACL not found", BOUND).await;
     server.put("app/a", "3");
@@ -195,7 +195,7 @@ async fn a_server_that_wants_a_certificate_gets_it() {
 }
 
 #[tokio::test]
-async fn new_certificates_count_from_the_next_connection_on() {
+async fn new_certificates_are_used_from_the_next_connection_on() {
     let (files, first, second) =
         (tempfile::tempdir().unwrap(), Certificates::new(), Certificates::new());
     let path = |name: &str| files.path().join(name);
@@ -216,8 +216,8 @@ async fn new_certificates_count_from_the_next_connection_on() {
         ..tls::Options::default()
     };
     let node = format!("https://{}", proxy.address());
-    // Where no query is on its way when the connection is cut, the other Consul is asked to wait
-    // beyond an index that it may not have.
+    // If no query is waiting when the connection is cut, the next query goes to the other Consul,
+    // with an index that it may not have reached.
     let wait = Duration::from_secs(1);
     let mut follower = follow(Options { tls, wait, ..at(&[&node]) }).await;
     follower.sees(&["/app/a=1"]).await;
@@ -241,7 +241,7 @@ async fn a_socket_in_the_file_system_is_a_node() {
     follower.sees(&["/app/a=2"]).await;
 }
 
-/// What is sent of the header that says who asks.
+/// The value of a header in the first request.
 fn header(stub: &Stub, name: &str) -> Option<String> {
     let heads = stub.heads();
     let lines = heads.iter().flat_map(|head| head.lines()).filter_map(|line| line.split_once(": "));
@@ -254,7 +254,7 @@ async fn a_user_is_named_in_each_request() {
     let stub = Stub::answering(|_| super::answers::answer("404 Not Found", 1, ""));
     let user = Some(("joe".to_owned(), "se:cret".to_owned()));
     read(Options { user, ..at(&[&stub.address()]) }, &["/app"]).await.unwrap();
-    // "joe:se:cret"
+    // The text is "joe:se:cret" in base64.
     assert_eq!(header(&stub, "Authorization").as_deref(), Some("Basic am9lOnNlOmNyZXQ="));
     assert_eq!(header(&stub, "X-Consul-Token"), None);
 }

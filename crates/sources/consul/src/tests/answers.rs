@@ -1,18 +1,17 @@
-//! Answers that mean something else than what is there.
+//! Answers with unusual meanings.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use servers::Stub;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{at, follow, read};
-use source::testing::{BOUND, Follower, Known, text};
+use source::testing::{BOUND, Follower, Known, pause, text};
 
-/// A whole answer, with this index.
+/// A complete answer with this index.
 pub(super) fn answer(status: &str, index: u64, body: &str) -> Vec<u8> {
     let length = body.len();
     let head = format!(
@@ -32,24 +31,24 @@ fn pair(value: &str, index: u64) -> String {
     )
 }
 
-/// A value that is there as of this index.
+/// An answer with a value at this index.
 fn found(value: &str, index: u64) -> Vec<u8> {
     answer("200 OK", index, &pair(value, index))
 }
 
-/// The index that a request waits for to be passed.
+/// The index in a blocking query.
 fn waits_for(head: &str) -> Option<u64> {
     let (_, rest) = head.lines().next()?.split_once("index=")?;
     rest.split(['&', ' ']).next()?.parse().ok()
 }
 
-/// A query that waits for longer than a test does.
+/// The answer to a query that waits longer than the test.
 fn nothing_happens() -> Vec<u8> {
-    thread::sleep(Duration::from_secs(60));
+    servers::pause(Duration::from_secs(60));
     Vec::new()
 }
 
-/// A store that gives these answers, one a request, and then has nothing to tell any more.
+/// A server with these answers, one for each request. Further queries wait.
 fn telling(answers: Vec<Vec<u8>>) -> Stub {
     let nth = AtomicUsize::new(0);
     Stub::answering(move |_| match answers.get(nth.fetch_add(1, Ordering::SeqCst)) {
@@ -64,13 +63,13 @@ async fn following(answers: Vec<Vec<u8>>) -> (Stub, Follower) {
     (stub, follower)
 }
 
-/// All indexes that were waited for, one a request.
+/// The indexes in the queries, one for each request.
 fn waited_for(stub: &Stub) -> Vec<Option<u64>> {
     stub.heads().iter().map(|head| waits_for(head)).collect()
 }
 
 #[tokio::test]
-async fn an_index_that_falls_is_begun_with_anew() {
+async fn after_a_falling_index_following_starts_again() {
     let answers = vec![found("1", 100), found("2", 7), found("3", 8)];
     let (stub, mut follower) = following(answers).await;
     follower.sees(&["/app/a=3"]).await;
@@ -108,7 +107,7 @@ async fn a_missing_page_is_not_an_empty_store() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_leader_is_none() {
+async fn an_answer_without_a_leader_is_an_error() {
     let past = String::from_utf8(found("0", 9)).unwrap();
     let past = past.replace("KnownLeader: true", "KnownLeader: false").into_bytes();
     let answers = vec![found("1", 5), past.clone(), past, found("2", 10)];
@@ -128,7 +127,7 @@ async fn a_busy_or_broken_server_is_asked_again() {
         "504 Gateway Timeout",
     ] {
         let failed = answer(status, 9, "something broke");
-        // The first is not told: what there is now is asked for at once.
+        // The first failure is not reported: the keys are first read again.
         let answers = vec![found("1", 5), failed.clone(), failed, found("2", 10)];
         let (_stub, mut follower) = following(answers).await;
         follower.sees(&["/app/a=2"]).await;
@@ -152,7 +151,7 @@ async fn an_answer_that_ends_half_way_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_makes_no_sense_is_an_error() {
+async fn a_malformed_answer_is_an_error() {
     for body in ["", "nope", "{}", "[{\"Key\":\"app/a\",\"Value\":\"%\"}]", "[{}]"] {
         let senseless = answer("200 OK", 6, body);
         let answers = vec![found("1", 5), senseless.clone(), senseless, found("2", 7)];
@@ -173,8 +172,8 @@ async fn a_null_is_an_empty_value_and_a_folder_is_a_key() {
 }
 
 #[tokio::test]
-async fn wake_ups_that_tell_nothing_become_slower() {
-    // Servers, or something before them, that never wait.
+async fn queries_that_return_without_a_change_become_slower() {
+    // Servers or proxies that answer without waiting.
     let servers: [fn(Option<u64>) -> u64; 4] = [
         |index| index.unwrap_or_default() + 1,
         |index| index.unwrap_or(7),
@@ -185,7 +184,7 @@ async fn wake_ups_that_tell_nothing_become_slower() {
         let stub = Stub::answering(move |head| found("1", server(waits_for(head))));
         let mut follower = follow(at(&[&stub.address()])).await;
         let begun = Instant::now();
-        sleep(Duration::from_secs(2)).await;
+        pause(Duration::from_secs(2)).await;
         let asked = stub.heads().len();
         assert!(asked < 50, "{asked} requests in {:?}", begun.elapsed());
         follower.wait("one state", BOUND, |known| known.states == 1).await;

@@ -1,4 +1,4 @@
-//! A counter of changes, which goes on through every fault.
+//! A counter that changes a key during every fault.
 
 use std::io;
 use std::sync::Arc;
@@ -11,24 +11,25 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use servers::http::exchange;
 
-/// How often it is counted after the end is asked for.
+/// The number of changes after the end is requested.
 const FEW: u32 = 5;
 
-/// Counts in the key `app/a`, at whichever node answers, on a thread of its own.
+/// Counts in the key `app/a` on its own thread, at any node that answers.
 pub(super) struct Counter {
     thread: JoinHandle<u64>,
     ends: Arc<AtomicBool>,
 }
 
 impl Counter {
-    /// Begins to count at these nodes (`127.0.0.1:PORT`).
+    /// Starts to count at these nodes (`127.0.0.1:PORT`).
     pub(super) fn start(nodes: &[String]) -> Self {
         let (nodes, ends) = (nodes.to_vec(), Arc::new(AtomicBool::new(false)));
         let told = Arc::clone(&ends);
         Counter { thread: thread::spawn(move || count(&nodes, &told)), ends }
     }
 
-    /// Counts a few more and ends; gives what the key then is for certain, as a follower sees it.
+    /// Makes a few more changes and ends. Returns the final value of the key, in the form in which
+    /// a follower shows it.
     pub(super) fn last(self) -> String {
         self.ends.store(true, Ordering::SeqCst);
         format!("/app/a={}", self.thread.join().unwrap())
@@ -44,14 +45,14 @@ fn count(nodes: &[String], ends: &AtomicBool) -> u64 {
         number += 1;
         while !set(&nodes[node % nodes.len()], number).unwrap_or(false) {
             node += 1;
-            thread::sleep(Duration::from_millis(20));
+            servers::pause(Duration::from_millis(20));
         }
-        thread::sleep(Duration::from_millis(10));
+        servers::pause(Duration::from_millis(10));
     }
     number
 }
 
-/// The key, as Consul has it.
+/// The key in Consul's form.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entry {
@@ -59,8 +60,8 @@ struct Entry {
     modify_index: u64,
 }
 
-/// Sets the key unless it is the number already. It has to be as it was when it was looked at: a
-/// request that failed, and arrives late, changes nothing.
+/// Sets the key, unless it has the number already. The write is conditional on the index, so that a
+/// late request of a failed try changes nothing.
 fn set(node: &str, number: u64) -> io::Result<bool> {
     let found = exchange(node, "GET /v1/kv/app/a?consistent=", &[], b"")?;
     let index = match found.status {

@@ -1,13 +1,12 @@
-//! One server, and what can happen to it and to the way there.
+//! Faults of one server, and of the network to it.
 
 use std::time::Duration;
 
 use servers::{Consul, Traffic};
-use tokio::time::sleep;
 
 use super::{Counter, at, behind_a_proxy, follow};
 use client_consul::Options;
-use source::testing::{BOUND, Known};
+use source::testing::{BOUND, Known, pause};
 
 #[tokio::test]
 async fn a_server_that_was_killed_is_followed_again() {
@@ -25,14 +24,14 @@ async fn a_server_that_was_killed_is_followed_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_lost_its_data_is_read_anew() {
+async fn a_server_that_lost_its_data_is_read_again() {
     let (mut server, proxy) = behind_a_proxy();
     for number in 0..50 {
         server.put("app/a", number.to_string());
     }
     server.put("app/gone", "1");
     let mut follower = follow(at(&[&proxy.address()])).await;
-    // At first the index has fallen, the second time it is higher by the time it is seen.
+    // With one change the index has fallen. With 200 changes it is higher when the source sees it.
     for changes in [1, 200] {
         let before = server.index("app/");
         proxy.set(Traffic::Refused);
@@ -52,9 +51,10 @@ async fn a_server_that_lost_its_data_is_read_anew() {
     }
 }
 
-/// The server is killed under the query that waits, and comes back empty on the same address.
+/// The server is killed during the waiting query, and starts again without data on the same
+/// address.
 #[tokio::test]
-async fn a_server_that_comes_back_empty_is_believed() {
+async fn a_server_that_comes_back_empty_gives_an_empty_state() {
     let mut server = Consul::start();
     server.put_all([("app/a", "1"), ("app/b", "2")]);
     let mut follower = follow(at(&[&server.address()])).await;
@@ -67,7 +67,7 @@ async fn a_server_that_comes_back_empty_is_believed() {
 }
 
 #[tokio::test]
-async fn a_store_restored_from_a_snapshot_is_read_anew() {
+async fn a_store_restored_from_a_snapshot_is_read_again() {
     let (server, proxy) = behind_a_proxy();
     server.put_all([("app/a", "0"), ("app/b", "0"), ("app/gone", "0")]);
     let snapshot = server.ask("GET /v1/snapshot", b"").body;
@@ -84,7 +84,7 @@ async fn a_store_restored_from_a_snapshot_is_read_anew() {
             follower.fails(BOUND).await;
         }
         server.ask("PUT /v1/snapshot", &snapshot);
-        // The index goes on from where the snapshot was.
+        // The index continues from that of the snapshot.
         server.put("app/b", seen.to_string());
         proxy.set(Traffic::Flows);
         follower.sees(&["/app/a=0", &format!("/app/b={seen}"), "/app/gone=0"]).await;
@@ -102,13 +102,13 @@ async fn a_network_that_is_cut_again_and_again_loses_nothing() {
         let traffic = [Traffic::Flows, Traffic::Refused, Traffic::Held, Traffic::Lost][round % 4];
         proxy.set(traffic);
         proxy.cut();
-        sleep(Duration::from_millis(30)).await;
+        pause(Duration::from_millis(30)).await;
         if traffic == Traffic::Lost {
-            // Nobody is told that a connection is lost, which takes its time elsewhere.
+            // A lost connection is noticed only after a while.
             proxy.cut();
         }
         proxy.set(Traffic::Flows);
-        sleep(Duration::from_millis(50)).await;
+        pause(Duration::from_millis(50)).await;
     }
     follower.sees(&[&counter.last()]).await;
     assert!(proxy.connections() > 5, "the cuts were felt");
@@ -120,7 +120,7 @@ async fn a_slow_network_only_delays() {
     proxy.set(Traffic::Slow(Duration::from_millis(50)));
     let mut follower = follow(at(&[&proxy.address()])).await;
     let counter = Counter::start(&[server.address()]);
-    sleep(Duration::from_millis(500)).await;
+    follower.wait("some states", BOUND, |known| known.states > 3).await;
     follower.sees(&[&counter.last()]).await;
     follower.was_told_nothing();
 }
@@ -132,10 +132,10 @@ async fn a_large_answer_that_is_cut_is_read_again() {
     let mut follower = follow(at(&[&proxy.address()])).await;
     let large = "x".repeat(300_000);
     for round in 0..5 {
-        // An answer takes twenty pieces, so that the cut is in the middle of one.
+        // An answer has twenty pieces, so the cut is in the middle of an answer.
         proxy.set(Traffic::Slow(Duration::from_millis(20)));
         server.put("app/a", format!("{round}{large}"));
-        sleep(Duration::from_millis(150)).await;
+        pause(Duration::from_millis(150)).await;
         proxy.cut();
         proxy.set(Traffic::Flows);
         follower.sees(&[&format!("/app/a={round}{large}")]).await;
@@ -143,41 +143,41 @@ async fn a_large_answer_that_is_cut_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_froze_goes_on_where_it_was() {
+async fn a_server_that_froze_is_followed_on() {
     let server = Consul::start();
     let mut follower = follow(at(&[&server.address()])).await;
     for _ in 0..2 {
         let counter = Counter::start(&[server.address()]);
         server.process().freeze();
-        sleep(Duration::from_secs(1)).await;
+        pause(Duration::from_secs(1)).await;
         server.process().thaw();
         follower.sees(&[&counter.last()]).await;
     }
     follower.was_told_nothing();
 }
 
-/// The longest that a silent node is believed in, if a query waits for a second: Consul adds a
-/// sixteenth, and an answer that is due may take ten seconds.
+/// The longest time until a silent node is noticed, if a query waits for a second: Consul adds a
+/// sixteenth, and the answer may take another ten seconds.
 const SILENCE: Duration = Duration::from_secs(12);
 
-/// Options with which silence is noticed soon.
+/// Options with which silence is noticed early.
 fn watchful(nodes: &[&str]) -> Options {
     Options { wait: Duration::from_secs(1), ..at(nodes) }
 }
 
-/// The server freezes, for longer than it may be silent.
+/// The server freezes for longer than the time limit of an answer.
 async fn frozen() {
     let server = Consul::start();
     let mut follower = follow(watchful(&[&server.address()])).await;
     let counter = Counter::start(&[server.address()]);
     server.process().freeze();
-    // It is asked once more before an error is told.
+    // The source tries once more before it reports an error.
     follower.is_told("cannot reach consul", 2 * SILENCE + BOUND).await;
     server.process().thaw();
     follower.sees(&[&counter.last()]).await;
 }
 
-/// The server freezes, and stays so: another node is asked.
+/// The server freezes for ever: another node is asked.
 async fn frozen_for_good() {
     let (frozen, other) = (Consul::start(), Consul::start());
     frozen.put("app/a", "frozen");
@@ -196,8 +196,7 @@ async fn frozen_for_good() {
     follower.was_told_nothing();
 }
 
-/// The network carries nothing, for as long, and tells nobody. What it was given arrives later, or
-/// never does.
+/// The network drops or delays all data for as long, without closing the connection.
 async fn half_open(traffic: Traffic) {
     let (server, proxy) = behind_a_proxy();
     let mut follower = follow(watchful(&[&proxy.address()])).await;
@@ -208,15 +207,15 @@ async fn half_open(traffic: Traffic) {
     follower.sees(&[&counter.last()]).await;
 }
 
-/// A connection is forgotten on the way, where others pass: nobody is told, and nothing fails.
+/// A router forgets one connection, but carries new connections: no error is reported.
 async fn forgotten() {
     let (server, proxy) = behind_a_proxy();
     server.put("app/a", "a");
     let mut follower = follow(watchful(&[&proxy.address()])).await;
     proxy.set(Traffic::Lost);
-    // The answer is what gets lost.
+    // The answer is lost.
     server.put("app/a", "b");
-    sleep(Duration::from_millis(100)).await;
+    pause(Duration::from_millis(100)).await;
     proxy.set(Traffic::Flows);
     let counter = Counter::start(&[server.address()]);
     let is_heard_again = |known: &Known| {
@@ -228,7 +227,7 @@ async fn forgotten() {
     follower.was_told_nothing();
 }
 
-/// All at once, since most of it is waiting.
+/// The tests run at the same time, because most of their time is waiting.
 #[tokio::test]
 async fn silence_is_noticed_and_ends_well() {
     tokio::join!(
@@ -240,14 +239,14 @@ async fn silence_is_noticed_and_ends_well() {
     );
 }
 
-/// The network carries nothing for a moment, which nobody notices.
+/// The network carries nothing for a moment, which is not noticed.
 #[tokio::test]
-async fn a_network_that_held_its_breath_loses_nothing() {
+async fn a_short_pause_of_the_network_loses_nothing() {
     let (server, proxy) = behind_a_proxy();
     let mut follower = follow(at(&[&proxy.address()])).await;
     proxy.set(Traffic::Held);
     let counter = Counter::start(&[server.address()]);
-    sleep(Duration::from_secs(1)).await;
+    pause(Duration::from_secs(1)).await;
     proxy.set(Traffic::Flows);
     follower.sees(&[&counter.last()]).await;
     follower.was_told_nothing();

@@ -1,4 +1,4 @@
-//! Several nodes, of one store.
+//! Several nodes of one store.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn the_node_that_is_asked_and_the_leader_can_be_killed() {
     let addresses = addresses(&members);
     let nodes: Vec<_> = addresses.iter().map(String::as_str).collect();
     let mut follower = follow(at(&nodes)).await;
-    // The first node is the one that is asked.
+    // The source asks the first node.
     for victim in [0, leader(&members)] {
         let counter = Counter::start(&addresses);
         members[victim].kill();
@@ -36,9 +36,9 @@ async fn the_node_that_is_asked_and_the_leader_can_be_killed() {
     }
 }
 
-/// What confd mostly asks: the agent of its own machine, which is no server.
+/// The usual setup: the agent of the same machine, which is not a server.
 #[tokio::test]
-async fn an_agent_passes_on_what_happens_at_the_servers_and_may_be_restarted() {
+async fn an_agent_passes_on_changes_at_the_servers_and_may_be_restarted() {
     let mut members: [Consul; 3] = Consul::cluster();
     let mut agent = Consul::agent_of(&members);
     let mut follower = follow(at(&[&agent.address()])).await;
@@ -57,19 +57,19 @@ async fn an_agent_passes_on_what_happens_at_the_servers_and_may_be_restarted() {
 }
 
 #[tokio::test]
-async fn a_store_without_a_leader_is_an_error_and_not_the_past() {
+async fn a_store_without_a_leader_is_an_error_and_gives_no_stale_keys() {
     let mut members: [Consul; 3] = Consul::cluster();
     let addresses = addresses(&members);
     let nodes: Vec<_> = addresses.iter().map(String::as_str).collect();
     members[0].put("app/a", "0");
-    // A leader does not end the queries that wait at it when the others are gone.
+    // A leader that loses its followers does not end the waiting queries.
     let wait = Duration::from_secs(1);
     let mut follower = follow(Options { wait, ..at(&nodes) }).await;
     let counter = Counter::start(&addresses);
     let [_, second, third] = &mut members;
     second.kill();
     third.kill();
-    // A server waits for a leader for seconds before it says that there is none.
+    // A server waits some seconds for a leader before it answers that there is none.
     let is_told = |known: &Known| known.errors.last().is_some_and(Error::is_transient);
     follower.wait("an error", 4 * BOUND, is_told).await;
     second.restart();
@@ -78,7 +78,7 @@ async fn a_store_without_a_leader_is_an_error_and_not_the_past() {
 }
 
 #[tokio::test]
-async fn each_node_is_tried_before_an_error_is_told() {
+async fn each_node_is_tried_before_an_error_is_reported() {
     let server = Consul::start();
     server.put("app/a", "1");
     let address = server.address();

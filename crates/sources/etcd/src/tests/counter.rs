@@ -1,4 +1,4 @@
-//! A counter of changes, which goes on through every fault.
+//! A counter that changes a key during every fault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,26 +6,27 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
+use source::testing::pause;
 use tokio::runtime::Builder;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-/// The key that is counted in.
+/// The key of the counter.
 const KEY: &str = "/app/a";
 
-/// How long a node may take to answer before the next one is asked.
+/// The timeout of a request, after which the next node is asked.
 const SOON: Duration = Duration::from_millis(500);
 
-/// How often it is counted after the end is asked for.
+/// The number of changes after the end is requested.
 const FEW: u32 = 5;
 
-/// Counts in `/app/a`, at whichever node answers, on a thread of its own.
+/// Counts in `/app/a` on its own thread, at any node that answers.
 pub(super) struct Counter {
     thread: JoinHandle<u64>,
     ends: Arc<AtomicBool>,
 }
 
 impl Counter {
-    /// Begins to count at these nodes.
+    /// Starts to count at these nodes.
     pub(super) fn start(nodes: &[String]) -> Self {
         let (nodes, ends) = (nodes.to_vec(), Arc::new(AtomicBool::new(false)));
         let told = Arc::clone(&ends);
@@ -39,7 +40,7 @@ impl Counter {
         Counter { thread: thread::spawn(count), ends }
     }
 
-    /// Counts a few more and ends; gives what `/app/a` then is for certain, as `key=value`.
+    /// Makes a few more changes and ends. Returns the final value of `/app/a`, as `key=value`.
     pub(super) fn last(self) -> String {
         self.ends.store(true, Ordering::SeqCst);
         format!("{KEY}={}", self.thread.join().unwrap())
@@ -61,25 +62,25 @@ async fn count(nodes: &[String], ends: &AtomicBool) -> u64 {
                 Ok(Ok(State { is_set, at })) => (written, revision) = (is_set, Some(at)),
                 Ok(Err(_)) | Err(_) => {
                     node += 1;
-                    sleep(Duration::from_millis(20)).await;
+                    pause(Duration::from_millis(20)).await;
                 }
             }
         }
-        sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
     number
 }
 
-/// What the key is now.
+/// The state of the key.
 struct State {
-    /// Whether it is the number.
+    /// Whether its value is the number.
     is_set: bool,
-    /// The revision of its last change; 0 if it is not there.
+    /// The revision of its last change; 0 if it does not exist.
     at: i64,
 }
 
-/// Sets the key if its last change was at this revision, so that a request that was given up and
-/// arrives late changes nothing. Else, or if that is not known, only looks.
+/// Sets the key if `revision` is the revision of its last change, so that a late request of a
+/// failed try changes nothing. Otherwise only reads the key.
 async fn set(node: &str, number: u64, revision: Option<i64>) -> Result<State, etcd_client::Error> {
     let mut client = Client::connect([node], None).await?;
     let unchanged = Compare::mod_revision(KEY, CompareOp::Equal, revision.unwrap_or(-1));

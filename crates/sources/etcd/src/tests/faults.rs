@@ -1,14 +1,13 @@
-//! One server, and what can happen to it and to the way there.
+//! Faults of one server, and of the network to it.
 
 use std::time::Duration;
 
 use servers::{Release, Traffic};
-use tokio::time::sleep;
 
 use super::{
     Counter, SILENCE, at, behind_a_proxy, follow, put, put_all, with_both_releases, writer,
 };
-use source::testing::{BOUND, Known};
+use source::testing::{BOUND, Known, pause};
 
 async fn a_server_that_was_killed_is_followed_again(release: Release) {
     let mut server = servers::Etcd::start(release);
@@ -31,7 +30,8 @@ async fn a_wiped_server_is_read_anew(release: Release) {
     }
     put(&mut client, "/app/gone", "1").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
-    // At first it has fewer revisions than before, the second time more by the time it is seen.
+    // With one change the server has fewer revisions than before. With 60 changes it has more when
+    // the source sees it.
     for changes in [1, 60] {
         proxy.set(Traffic::Refused);
         proxy.cut();
@@ -70,8 +70,8 @@ async fn a_server_restored_from_a_backup_is_read_anew(release: Release) {
     server.restore();
     server.restart();
     server.wait();
-    // The same cluster, the same leader, the same last pair, and more revisions than before: only
-    // a key in between has changed.
+    // The same cluster, the same leader, the same last pair, and more revisions than before: only a
+    // key in between has changed.
     let mut client = writer(&server).await;
     put(&mut client, "/app/a", "1").await;
     for number in 0..20 {
@@ -135,7 +135,7 @@ async fn a_compaction_while_nothing_is_broken_disturbs_nobody(release: Release) 
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
-    // The stream is open when this has arrived.
+    // When this change has arrived, the stream is open.
     put(&mut client, "/app/a", "1").await;
     follower.sees(&["/app/a=1"]).await;
     for number in 2..=20 {
@@ -156,13 +156,13 @@ async fn a_network_that_is_cut_again_and_again_loses_nothing(release: Release) {
         let traffic = [Traffic::Flows, Traffic::Refused, Traffic::Held, Traffic::Lost][round % 4];
         proxy.set(traffic);
         proxy.cut();
-        sleep(Duration::from_millis(30)).await;
+        pause(Duration::from_millis(30)).await;
         if traffic == Traffic::Lost {
-            // Nobody is told that a connection is lost, which takes its time elsewhere.
+            // A lost connection is noticed only after a while.
             proxy.cut();
         }
         proxy.set(Traffic::Flows);
-        sleep(Duration::from_millis(50)).await;
+        pause(Duration::from_millis(50)).await;
     }
     follower.sees(&[&counter.last()]).await;
     assert!(proxy.connections() > 5, "the cuts were felt");
@@ -174,12 +174,12 @@ async fn a_slow_network_only_delays(release: Release) {
     put(&mut client, "/app/a", "0").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
     let counter = Counter::start(&[server.address()]);
-    sleep(Duration::from_millis(500)).await;
+    follower.wait("some states", BOUND, |known| known.states > 3).await;
     follower.sees(&[&counter.last()]).await;
     follower.was_told_nothing();
 }
 
-/// The server freezes, for longer than a connection may be silent.
+/// The server freezes for longer than the time limit of a silent connection.
 async fn frozen(release: Release) {
     let server = servers::Etcd::start(release);
     let mut client = writer(&server).await;
@@ -194,8 +194,7 @@ async fn frozen(release: Release) {
     follower.sees(&[&counter.last()]).await;
 }
 
-/// The network carries nothing, for as long, and tells nobody. What it was given arrives later, or
-/// never does.
+/// The network drops or delays all data for as long, without closing the connection.
 async fn half_open(release: Release, traffic: Traffic) {
     let (server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "a").await;
@@ -209,7 +208,7 @@ async fn half_open(release: Release, traffic: Traffic) {
     follower.sees(&[&counter.last()]).await;
 }
 
-/// A connection is forgotten on the way, where others pass: nobody is told, and nothing fails.
+/// A router forgets one connection, but carries new connections: no error is reported.
 async fn forgotten(release: Release) {
     let (server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "a").await;
@@ -219,7 +218,7 @@ async fn forgotten(release: Release) {
     proxy.set(Traffic::Lost);
     put(&mut client, "/app/a", "c").await;
     let heard_of = proxy.bytes();
-    sleep(Duration::from_millis(100)).await;
+    pause(Duration::from_millis(100)).await;
     assert_eq!(proxy.bytes(), heard_of, "what is lost is not heard of");
     proxy.set(Traffic::Flows);
     let counter = Counter::start(&[server.address()]);
@@ -230,7 +229,7 @@ async fn forgotten(release: Release) {
     follower.sees(&[&counter.last()]).await;
 }
 
-/// All at once, since most of it is waiting.
+/// The tests run at the same time, because most of their time is waiting.
 #[tokio::test]
 async fn silence_is_noticed_and_ends_well() {
     let both = |release| async move {

@@ -1,4 +1,4 @@
-//! Several nodes, of one cluster.
+//! Several nodes of one cluster.
 
 use servers::{Etcd, Release};
 
@@ -20,7 +20,7 @@ async fn the_node_that_is_asked_and_the_leader_can_be_killed(release: Release) {
     put(&mut writer(&members[0]).await, "/app/a", "1").await;
     let mut follower = follow(at(&nodes)).await;
     follower.sees(&["/app/a=1"]).await;
-    // The first node is the one that is asked.
+    // The source asks the first node.
     for victim in [0, leader(&members)] {
         let counter = Counter::start(&addresses);
         members[victim].kill();
@@ -49,7 +49,7 @@ async fn a_cluster_without_quorum_is_an_error_and_not_the_past(release: Release)
     follower.sees(&[&counter.last()]).await;
 }
 
-async fn each_node_is_tried_before_an_error_is_told(release: Release) {
+async fn each_node_is_tried_before_an_error_is_reported(release: Release) {
     let server = Etcd::start(release);
     put(&mut writer(&server).await, "/app/a", "1").await;
     let address = server.address();
@@ -68,5 +68,5 @@ async fn each_node_is_tried_before_an_error_is_told(release: Release) {
 with_both_releases![
     the_node_that_is_asked_and_the_leader_can_be_killed,
     a_cluster_without_quorum_is_an_error_and_not_the_past,
-    each_node_is_tried_before_an_error_is_told,
+    each_node_is_tried_before_an_error_is_reported,
 ];

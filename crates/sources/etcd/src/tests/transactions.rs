@@ -5,12 +5,12 @@ use std::time::Duration;
 use etcd_client::{Client, Txn, TxnOp};
 use servers::{Proxy, Release, Traffic};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::{at, behind_a_proxy, with_both_releases};
 use crate::Etcd;
-use source::testing::scope;
-use source::{Interest, Source, Update, Watch};
+use source::testing::{pause, scope};
+use source::{Source, Update, Watch};
 
 /// How long a state may take to come, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(20);
@@ -34,8 +34,7 @@ async fn set(client: &mut Client, keys: &[String], value: u64) -> i64 {
 #[track_caller]
 fn value(update: &Update, keys: &[String]) -> u64 {
     let value = |key: &String| {
-        let value =
-            update.answers[0].as_ref().unwrap().get(key.as_bytes()).expect("every key is there");
+        let value = update.snapshots[0].get(key.as_bytes()).expect("every key is there");
         String::from_utf8_lossy(value).parse().unwrap()
     };
     let values: Vec<u64> = keys.iter().map(value).collect();
@@ -45,9 +44,9 @@ fn value(update: &Update, keys: &[String]) -> u64 {
 }
 
 async fn followed(proxy: &Proxy, keys: &[String]) -> Box<dyn Watch> {
-    let interest: Interest = keys.iter().map(|key| scope(&[key])).collect();
+    let scopes: Vec<_> = keys.iter().map(|key| scope(&[key])).collect();
     let source = Etcd::new(at(&[&proxy.address()]));
-    let mut watch = source.watch(&interest).await.unwrap().unwrap();
+    let mut watch = source.watch(&scopes).await.unwrap().unwrap();
     value(&watch.next().await.unwrap(), keys);
     watch
 }
@@ -62,7 +61,7 @@ fn writing(
     tokio::spawn(async move {
         for value in values {
             set(&mut client, &keys, value).await;
-            sleep(Duration::from_millis(1)).await;
+            pause(Duration::from_millis(1)).await;
         }
     })
 }
@@ -83,7 +82,7 @@ async fn until(watch: &mut Box<dyn Watch>, keys: &[String], last: u64) -> u64 {
             }
             Err(error) => {
                 assert!(error.is_transient(), "{error}");
-                sleep(Duration::from_millis(5)).await;
+                pause(Duration::from_millis(5)).await;
             }
         }
     }
@@ -131,7 +130,7 @@ async fn a_connection_that_is_cut_shows_no_part_of_a_transaction(release: Releas
     let writing = writing(&client, &keys, 1..=200);
     let cutting = async {
         while !writing.is_finished() {
-            sleep(Duration::from_millis(70)).await;
+            pause(Duration::from_millis(70)).await;
             proxy.cut();
         }
     };
@@ -165,7 +164,7 @@ async fn deletes_of_one_transaction_are_seen_together(release: Release) {
     for round in 1..=40 {
         client.txn(Txn::new().and_then(deletes.clone())).await.unwrap();
         let update = timeout(SOON, watch.next()).await.unwrap().unwrap();
-        assert_eq!(update.answers[0].as_ref().unwrap().len(), 0, "a part is deleted");
+        assert_eq!(update.snapshots[0].len(), 0, "a part is deleted");
         set(&mut client, &keys, round).await;
         until(&mut watch, &keys, round).await;
     }

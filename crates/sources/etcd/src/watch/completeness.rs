@@ -1,30 +1,31 @@
-//! How it is known that every range has told what happened up to a revision.
+//! Decides how the source finds out that it has all events up to a revision.
 //!
-//! etcd tells what happened in one revision in one message for each range. A state between two of
-//! these messages would show a part of a transaction, so a state is given only when all messages up
-//! to its revision are there.
+//! etcd sends the events of one revision in one message for each range. A state between two of
+//! these messages would show a part of a transaction. So a state is reported only when all messages
+//! up to its revision have arrived.
 
 use etcd_client::Client;
 
 use client_etcd::within;
 
-/// How it is known, for one stream.
+/// The method for one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Completeness {
-    /// There is one range, and a message holds whole revisions.
+    /// There is one range, and a message contains whole revisions.
     Message,
-    /// The server is asked for its progress, and answers behind all messages up to that revision.
+    /// The source asks the server for its progress. The answer comes after all messages up to that
+    /// revision.
     Progress,
-    /// The server cannot be asked, so all ranges are read, as of one revision.
+    /// The server's answer about progress is not reliable, so all ranges are read at one revision.
     Reading,
 }
 
 impl Completeness {
-    /// What holds at a server that follows so many ranges in one stream.
+    /// The method for a server, and for this number of ranges in one stream.
     ///
-    /// Servers before 3.4.31 and 3.5.13 answer a request for progress without regard to messages
-    /// that wait to be sent, or to watches that are behind. Only the version tells such a server: it
-    /// takes the request, and its answer looks the same.
+    /// Servers before 3.4.31 and 3.5.13 answer a request for progress although earlier messages are
+    /// still unsent or watches are behind. Such a server can only be recognised by its version: it
+    /// accepts the request, and its answer looks the same.
     pub(super) async fn of(client: &Client, ranges: usize) -> Self {
         if ranges <= 1 {
             return Completeness::Message;
@@ -32,13 +33,13 @@ impl Completeness {
         let mut client = client.maintenance_client();
         match within(client.status()).await {
             Ok(status) if tells_progress(status.version()) => Completeness::Progress,
-            // Whoever may not ask for the version can read.
+            // Users who may not ask for the version may still read keys.
             Ok(_) | Err(_) => Completeness::Reading,
         }
     }
 }
 
-/// Whether an answer of this version about progress comes behind the messages before it.
+/// Whether a server of this version answers a request for progress after all earlier messages.
 fn tells_progress(version: &str) -> bool {
     let mut numbers = version.split(['.', '-', '+']).map_while(|part| part.parse::<u64>().ok());
     let mut next = || numbers.next();
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_version_that_is_known_to_tell_progress_is_asked() {
+    fn only_versions_with_reliable_progress_are_asked() {
         for version in ["3.4.31", "3.5.13", "3.5.21", "3.6.0", "3.6.0-rc.1", "3.10.2", "4.0.0"] {
             assert!(tells_progress(version), "{version}");
         }

@@ -279,7 +279,7 @@ fn no_text_makes_it_panic() {
         "../",
         "~",
     ];
-    // Any sequence will do, so long as it is the same each time: Knuth's linear congruences.
+    // Any sequence is suitable if it is always the same: Knuth's linear congruences.
     let mut state = 1u64;
     let mut next = |below: usize| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -1,9 +1,9 @@
-//! What is reached through links, and the volumes of a kubelet.
+//! Files that are reached through links, and the volumes of a kubelet.
 
 use super::*;
 
 #[tokio::test]
-async fn a_link_to_a_file_elsewhere_is_followed_and_may_be_turned() {
+async fn a_link_to_a_file_elsewhere_is_followed_and_may_be_redirected() {
     let tree = Tree::new(&[("real/a.yaml", "a: 1\n"), ("other/b.yaml", "a: 2\n")]);
     tree.link("real/a.yaml", "link.yaml");
     fs::create_dir(tree.path("folder")).unwrap();
@@ -40,7 +40,7 @@ async fn links_may_lead_to_links_and_up_again() {
 }
 
 #[tokio::test]
-async fn a_folder_given_as_a_link_may_be_turned() {
+async fn a_folder_given_as_a_link_may_be_redirected() {
     let tree = Tree::new(&[("blue/a.yaml", "a: 1\n"), ("green/deep/a.yaml", "a: 2\n")]);
     tree.link("blue", "live");
     let mut watch = tree.followed(&["live"]);
@@ -52,7 +52,7 @@ async fn a_folder_given_as_a_link_may_be_turned() {
     expect(&mut watch, "/a=2", &["/a", "/b"]).await;
     tree.write("green/deep/a.yaml", "a: 3\n");
     expect(&mut watch, "/a=3", &["/a"]).await;
-    // The old one means nothing any more.
+    // The old folder has no effect any more.
     tree.write("blue/a.yaml", "a: 9\n");
     assert!(timeout(LONG_ENOUGH, watch.occasion()).await.is_err());
 }
@@ -70,7 +70,7 @@ async fn a_link_to_nothing_is_an_error_until_its_target_comes() {
 }
 
 #[tokio::test]
-async fn links_in_a_circle_are_an_error_until_one_is_turned() {
+async fn links_in_a_circle_are_an_error_until_one_is_redirected() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     tree.link("two", "one");
     tree.link("one", "two");
@@ -81,8 +81,8 @@ async fn links_in_a_circle_are_an_error_until_one_is_turned() {
     expect(&mut watch, "/a=1", &[]).await;
 }
 
-/// Writes a version of a volume step by step as a kubelet does, the names in `files` being all
-/// that is in it.
+/// Publishes a version of a volume step by step, as a kubelet does. `files` are all files of the
+/// version.
 fn publish(tree: &Tree, version: &str, files: &[(&str, &str)]) {
     let before = fs::read_link(tree.path("..data"));
     for (name, text) in files {
