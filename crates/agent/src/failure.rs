@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use config::Problem;
 use report::Excerpt;
-use source::Error as SourceError;
+use source::{Error as SourceError, Refusal};
 
 /// Why a resource cannot be loaded, or why its pass failed.
 ///
@@ -16,7 +16,7 @@ pub struct Failure(Arc<Cause>);
 #[derive(Debug)]
 enum Cause {
     Source(SourceError),
-    Refused(String),
+    Refused(Refusal),
     Load(Problem),
     Template(Problem),
     Render(render::Error),
@@ -56,8 +56,8 @@ impl Failure {
     }
 
     /// The source refuses to show the keys of this resource.
-    pub(crate) fn refused(text: String) -> Self {
-        Failure::new(Cause::Refused(text))
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Failure::new(Cause::Refused(refusal))
     }
 
     /// A file in `conf.d` is not a valid resource file.
@@ -107,7 +107,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Cause::Source(error) => error.fmt(f),
-            Cause::Refused(text) | Cause::Panic(text) => f.write_str(text),
+            Cause::Refused(refusal) => refusal.fmt(f),
+            Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
             Cause::Render(error) => error.fmt(f),
             Cause::Deploy(error) => error.fmt(f),

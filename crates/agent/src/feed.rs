@@ -1,16 +1,14 @@
-//! The one line to the backend in watch mode: follows all scopes, and never gives up.
+//! The one connection to the source in watch mode: follows all scopes, and never gives up.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use source::{Error, Source, Watch};
-use store::{Scope, Snapshot};
+use source::{Error, Interest, Source, Update, Watch};
+use store::Scope;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::{
     backoff::{Backoff, jittered},
-    reading,
     settings::Schedule,
 };
 
@@ -20,28 +18,19 @@ const LAST_DELAY: Duration = Duration::from_secs(5);
 /// After how long a scope that was refused is asked for again.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// A state of all scopes.
-#[derive(Debug)]
-pub(crate) struct State {
-    /// For each scope, in their order, its keys or why the source refuses them.
-    pub(crate) snapshots: Vec<Result<Snapshot, String>>,
-    /// The keys that may have changed since the state before; `None` if all may have.
-    pub(crate) changed: Option<Vec<Bytes>>,
-}
-
-/// Follows scopes of a backend.
+/// Follows scopes of a source.
 ///
 /// A source that cannot tell of changes is read again every interval. One that can is also asked
 /// anew for everything every [`Schedule::reconcile`], so that nothing depends on its watch being
 /// perfect.
 pub(crate) struct Feed {
-    backend: Arc<dyn Source>,
-    scopes: Vec<Scope>,
-    /// For each scope, why the source has refused it.
-    refused: Vec<Option<String>>,
+    source: Arc<dyn Source>,
+    interest: Interest,
     interval: Duration,
     reconcile: Duration,
     line: Line,
+    /// When what was refused in the state given last is asked for again; `None` if nothing was.
+    recheck: Option<Instant>,
     /// Nothing is asked of the source before this moment.
     rest_until: Option<Instant>,
     backoff: Backoff,
@@ -58,23 +47,45 @@ enum Line {
 }
 
 impl Feed {
-    /// A feed of `scopes`. Nothing is asked of the backend yet.
-    pub(crate) fn new(backend: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
+    /// A feed of `scopes`. Nothing is asked of the source yet.
+    pub(crate) fn new(source: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
         Self {
-            backend,
-            refused: vec![None; scopes.len()],
-            scopes,
+            source,
+            interest: Interest { scopes },
             interval: schedule.interval,
             reconcile: schedule.reconcile,
             line: Line::Unknown,
+            recheck: None,
             rest_until: None,
             backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
         }
     }
 
-    /// The scopes that are followed, in the order of an update's snapshots.
+    /// The scopes that are followed, in the order of an update's answers.
     pub(crate) fn scopes(&self) -> &[Scope] {
-        &self.scopes
+        &self.interest.scopes
+    }
+
+    /// Follows these scopes from now on. The source is asked only for those that are new, and for those
+    /// that it refused.
+    pub(crate) fn set_scopes(&mut self, scopes: Vec<Scope>) {
+        if self.interest.scopes == scopes && self.recheck.is_none() {
+            return;
+        }
+        self.interest.scopes = scopes;
+        self.ask_for_interest();
+    }
+
+    /// Asks the source for what is new in the interest, and for what was refused.
+    fn ask_for_interest(&mut self) {
+        self.recheck = None;
+        match &mut self.line {
+            // Nobody would take the news of a watch without scopes.
+            Line::Followed(..) if self.interest.scopes.is_empty() => self.line = Line::Unknown,
+            Line::Followed(watch, _) => watch.set_interest(&self.interest),
+            Line::Polled => self.poll_now(),
+            Line::Unknown => {}
+        }
     }
 
     /// Waits by this schedule from now on; a rest or a watch under way ends as it was planned.
@@ -94,8 +105,8 @@ impl Feed {
     /// # Errors
     /// Why there is none now. The next call makes another attempt, after a delay that grows from
     /// failure to failure.
-    pub(crate) async fn next(&mut self) -> Result<State, Error> {
-        if self.scopes.is_empty() {
+    pub(crate) async fn next(&mut self) -> Result<Update, Error> {
+        if self.interest.scopes.is_empty() {
             return std::future::pending().await;
         }
         loop {
@@ -105,88 +116,59 @@ impl Feed {
             }
             match self.ask().await {
                 Ok(None) => {}
-                Ok(Some(state)) => {
+                Ok(Some(update)) => {
                     self.backoff.reset();
-                    return Ok(state);
-                }
-                Err(error) if error.is_refusal() && self.allowed().len() > 1 => {
-                    if let Err(error) = self.set_refused_aside(error).await {
-                        return self.failed(error);
+                    if update.answers.iter().any(Result::is_err) {
+                        self.recheck.get_or_insert_with(|| Instant::now() + RECHECK);
+                    } else {
+                        self.recheck = None;
                     }
+                    return Ok(update);
                 }
-                Err(error) => return self.failed(error),
+                Err(error) => {
+                    self.rest_until = Some(Instant::now() + self.backoff.delay());
+                    return Err(error);
+                }
             }
         }
     }
 
     /// One request of the source, which may take as long as nothing changes.
-    async fn ask(&mut self) -> Result<Option<State>, Error> {
+    async fn ask(&mut self) -> Result<Option<Update>, Error> {
         match &mut self.line {
             Line::Unknown => {
-                self.line = match self.backend.watch(&self.allowed()).await? {
-                    Some(watch) => {
-                        let until = match self.refused.iter().any(Option::is_some) {
-                            true => self.reconcile.min(RECHECK),
-                            false => jittered(self.reconcile),
-                        };
-                        Line::Followed(watch, Instant::now() + until)
-                    }
+                self.line = match self.source.watch(&self.interest).await? {
+                    Some(watch) => Line::Followed(watch, Instant::now() + jittered(self.reconcile)),
                     None => Line::Polled,
                 };
                 Ok(None)
             }
             Line::Followed(watch, until) => {
-                tokio::select! {
-                    update = watch.next() => {
-                        let update = update?;
-                        let mut given = update.snapshots.into_iter();
-                        let of_scope = |refused: &Option<String>| match refused {
-                            Some(reason) => Err(reason.clone()),
-                            None => given.next().ok_or_else(|| "no answer".to_owned()),
-                        };
-                        let snapshots = self.refused.iter().map(of_scope).collect();
-                        Ok(Some(State { snapshots, changed: update.changed }))
+                let recheck = async {
+                    match self.recheck {
+                        Some(moment) => sleep_until(moment).await,
+                        None => std::future::pending().await,
                     }
+                };
+                tokio::select! {
+                    update = watch.next() => return update.map(Some),
                     () = sleep_until(*until) => {
                         debug!("Reading all keys again, to compare");
                         self.line = Line::Unknown;
-                        self.refused.fill(None);
-                        Ok(None)
+                    }
+                    () = recheck => {
+                        debug!("Asking again for the keys that were refused");
+                        self.ask_for_interest();
                     }
                 }
+                Ok(None)
             }
             Line::Polled => {
-                let snapshots = reading::each(&*self.backend, &self.scopes).await?;
+                let answers = self.source.read(&self.interest).await?;
                 self.rest_until = Some(Instant::now() + self.interval);
-                Ok(Some(State { snapshots, changed: None }))
+                Ok(Some(Update { answers, changed: None }))
             }
         }
-    }
-
-    /// The scopes that have not been refused.
-    fn allowed(&self) -> Vec<Scope> {
-        let scopes = self.scopes.iter().zip(&self.refused);
-        scopes.filter(|(_, refused)| refused.is_none()).map(|(scope, _)| scope.clone()).collect()
-    }
-
-    /// Finds out which of the scopes it is that the backend refuses, and goes on without them.
-    ///
-    /// # Errors
-    /// `error`, if there is nothing to go on with, or why it cannot be found out.
-    async fn set_refused_aside(&mut self, error: Error) -> Result<(), Error> {
-        let each = reading::each(&*self.backend, &self.scopes).await?;
-        let refused: Vec<Option<String>> = each.into_iter().map(Result::err).collect();
-        if refused == self.refused || refused.iter().all(Option::is_some) {
-            return Err(error);
-        }
-        self.refused = refused;
-        self.line = Line::Unknown;
-        Ok(())
-    }
-
-    fn failed(&mut self, error: Error) -> Result<State, Error> {
-        self.rest_until = Some(Instant::now() + self.backoff.delay());
-        Err(error)
     }
 }
 
@@ -195,8 +177,8 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use source::Update;
-    use store::{Coverage, Key};
+    use source::{Answer, Refusal};
+    use store::{Coverage, Key, Snapshot};
     use tokio::time::timeout;
 
     use super::*;
@@ -253,14 +235,14 @@ mod tests {
 
     #[async_trait]
     impl Source for Told {
-        async fn read(&self, _: &[Scope]) -> Result<Vec<Snapshot>, Error> {
+        async fn read(&self, _: &Interest) -> Result<Vec<Answer>, Error> {
             match self.0.step("read") {
-                Some(Step::State(revision)) => Ok(vec![state(revision)]),
+                Some(Step::State(revision)) => Ok(vec![Ok(state(revision))]),
                 _ => Err(failure()),
             }
         }
 
-        async fn watch(&self, _: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+        async fn watch(&self, _: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
             match self.0.step("watch") {
                 Some(Step::Polled) => Ok(None),
                 Some(Step::Followed) => Ok(Some(Box::new(Followed(Arc::clone(&self.0))))),
@@ -276,11 +258,15 @@ mod tests {
         async fn next(&mut self) -> Result<Update, Error> {
             match self.0.step("next") {
                 Some(Step::State(revision)) => {
-                    Ok(Update { snapshots: vec![state(revision)], changed: None })
+                    Ok(Update { answers: vec![Ok(state(revision))], changed: None })
                 }
                 Some(Step::Fail) => Err(failure()),
                 _ => std::future::pending().await,
             }
+        }
+
+        fn set_interest(&mut self, _: &Interest) {
+            self.0.step("set_interest");
         }
     }
 
@@ -301,7 +287,7 @@ mod tests {
     async fn revision(feed: &mut Feed) -> u64 {
         loop {
             if let Ok(state) = feed.next().await {
-                return state.snapshots[0].as_ref().unwrap().revision();
+                return state.answers[0].as_ref().unwrap().revision();
             }
         }
     }
@@ -380,60 +366,74 @@ mod tests {
                 Err(_) => assert!(attempts < 20),
             }
         };
-        assert_eq!(update.snapshots[0].as_ref().unwrap().revision(), 1);
+        assert_eq!(update.answers[0].as_ref().unwrap().revision(), 1);
         assert!(attempts >= 5 && source.pauses()[0] >= 50, "{attempts} {:?}", source.pauses());
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_scopes_nothing_is_asked() {
         let source = Scripted::new(&[]);
-        let mut feed = Feed { scopes: Vec::new(), ..feed(&source) };
+        let mut feed = Feed { interest: Interest::default(), ..feed(&source) };
         assert!(timeout(Duration::from_secs(3600), feed.next()).await.is_err());
         assert!(source.asked().is_empty());
     }
 
-    /// A source that refuses `/secret`, as long as it is forbidden.
+    #[tokio::test(start_paused = true)]
+    async fn a_new_interest_is_set_on_the_watch_that_there_is() {
+        let source = Scripted::new(&[Step::Followed, Step::State(1)]);
+        let mut feed = feed(&source);
+        assert_eq!(revision(&mut feed).await, 1);
+        let scopes = ["/a", "/b"].map(|key| Scope::from_iter([Key::from(key)])).to_vec();
+        feed.set_scopes(scopes.clone());
+        feed.set_scopes(scopes);
+        assert!(timeout(Duration::from_secs(60), feed.next()).await.is_err());
+        assert_eq!(source.asked(), ["watch", "next", "set_interest", "next"]);
+        feed.set_scopes(Vec::new());
+        assert!(matches!(feed.line, Line::Unknown));
+    }
+
+    /// A source that refuses `/secret`, as long as it is forbidden. It answers each interest once.
     struct Guarded {
         forbidden: Mutex<bool>,
     }
 
-    impl Guarded {
-        fn answer(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
+    struct Guard(Arc<Guarded>, Option<Interest>);
+
+    impl Guard {
+        fn answers(&self, interest: &Interest) -> Vec<Answer> {
             let secret = Key::from("/secret");
-            let asked = scopes.iter().any(|scope| scope.iter().any(|key| *key == secret));
-            match asked && *self.forbidden.lock().unwrap() {
-                true => Err(nodes::Error::Refused {
-                    store: "etcd",
-                    node: "n1".into(),
-                    reason: nodes::Cause::new("permission denied"),
-                }
-                .into()),
-                false => Ok(vec![state(1); scopes.len()]),
-            }
+            let answer = |scope: &Scope| match scope.iter().any(|key| *key == secret)
+                && *self.0.forbidden.lock().unwrap()
+            {
+                true => Err(Refusal::new(scope.clone(), failure())),
+                false => Ok(state(1)),
+            };
+            interest.scopes.iter().map(answer).collect()
         }
     }
 
-    struct Guard(Arc<Guarded>, Vec<Scope>, bool);
-
     #[async_trait]
     impl Source for Guard {
-        async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-            self.0.answer(scopes)
+        async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
+            Ok(self.answers(interest))
         }
 
-        async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
-            Ok(Some(Box::new(Guard(Arc::clone(&self.0), scopes.to_vec(), false))))
+        async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
+            Ok(Some(Box::new(Guard(Arc::clone(&self.0), Some(interest.clone())))))
         }
     }
 
     #[async_trait]
     impl Watch for Guard {
         async fn next(&mut self) -> Result<Update, Error> {
-            let snapshots = self.0.answer(&self.1)?;
-            match std::mem::replace(&mut self.2, true) {
-                false => Ok(Update { snapshots, changed: None }),
-                true => std::future::pending().await,
+            match self.1.take() {
+                Some(interest) => Ok(Update { answers: self.answers(&interest), changed: None }),
+                None => std::future::pending().await,
             }
+        }
+
+        fn set_interest(&mut self, interest: &Interest) {
+            self.1 = Some(interest.clone());
         }
     }
 
@@ -442,17 +442,20 @@ mod tests {
         let store = Arc::new(Guarded { forbidden: Mutex::new(true) });
         let scopes = ["/app", "/secret", "/web"].map(|key| Scope::from_iter([Key::from(key)]));
         let mut feed = Feed {
-            backend: Arc::new(Guard(Arc::clone(&store), Vec::new(), false)),
-            scopes: scopes.to_vec(),
-            refused: vec![None; 3],
+            source: Arc::new(Guard(Arc::clone(&store), None)),
+            interest: scopes.iter().cloned().collect(),
             ..feed(&Scripted::new(&[]))
         };
-        let given = |state: &State| state.snapshots.iter().map(Result::is_ok).collect::<Vec<_>>();
+        let given = |update: &Update| update.answers.iter().map(Result::is_ok).collect::<Vec<_>>();
         assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
         let begun = Instant::now();
         assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
         assert_eq!(begun.elapsed().as_secs(), 60);
         *store.forbidden.lock().unwrap() = false;
+        // A hangup does not wait for the minute to end.
+        feed.set_scopes(scopes.to_vec());
         assert_eq!(given(&feed.next().await.unwrap()), [true, true, true]);
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        assert!(timeout(Duration::from_secs(200), feed.next()).await.is_err());
     }
 }

@@ -32,7 +32,6 @@ mod log;
 mod ordered;
 mod pipeline;
 mod placement;
-mod reading;
 mod record;
 mod resource;
 mod settings;

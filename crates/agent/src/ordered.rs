@@ -29,7 +29,7 @@ use std::{
 
 use deploy::{Durable, Outcome};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use source::Source;
+use source::{Interest, Refusal, Source};
 use store::{Scope, Snapshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -39,7 +39,6 @@ use crate::{
     event::{Event, Reader as _, Readers, Step, Wake, say},
     failure::Failure,
     pipeline::{Done, Job, Pipeline, Prepared},
-    reading,
     resource::Resource,
 };
 
@@ -257,13 +256,25 @@ impl Pass<'_> {
         }
         let readers = &self.ordered.readers;
         readers.read(&Event::Reading);
-        match reading::each(source, &scopes).await {
-            Ok(read) => {
+        let is_one = scopes.len() == 1;
+        let interest = Interest { scopes };
+        match source.read(&interest).await {
+            Ok(answers) => {
                 readers.read(&Event::SourceRecovered);
-                let of = |resource: &Arc<Resource>| match &read[places[&resource.scope]] {
+                let of = |resource: &Arc<Resource>| match &answers[places[&resource.scope]] {
                     Ok(snapshot) => Ok(snapshot.clone()),
                     Err(refusal) => Err(Failure::refused(refusal.clone())),
                 };
+                Some(resources.iter().map(of).collect())
+            }
+            // The source answers, and each resource is told which keys it may not read.
+            Err(error) if error.is_refusal() && !is_one => {
+                let error = Arc::new(error);
+                let of = |resource: &Arc<Resource>| {
+                    let refusal = Refusal::new(resource.scope.clone(), Arc::clone(&error));
+                    Err(Failure::refused(refusal))
+                };
+                readers.read(&Event::SourceRecovered);
                 Some(resources.iter().map(of).collect())
             }
             Err(error) => {

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use deploy::Options;
 use filewatch::{FileWatch, Interest};
-use source::Source;
+use source::{Source, Update};
 use store::{Scope, Snapshot};
 use tokio::{
     sync::watch,
@@ -25,7 +25,7 @@ use crate::{
     backoff::jittered,
     event::{Event, Reader as _, Readers, RunSteps, Wake},
     failure::Failure,
-    feed::{Feed, State},
+    feed::Feed,
     loading::Loaded,
     pipeline::Pipeline,
     record::{InSync, Left, Record},
@@ -255,13 +255,14 @@ impl Watching {
         self.wake_each(woken);
         let scopes = self.scopes();
         match &mut self.feed {
-            Some(feed) if feed.scopes() == scopes => {
+            Some(feed) => {
                 feed.reschedule(schedule);
+                feed.set_scopes(scopes);
                 if which == Assign::All {
                     feed.poll_now();
                 }
             }
-            _ => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule)),
+            None => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule)),
         }
         self.files.follow(&self.confdir, self.members.iter().map(|member| &*member.resource));
     }
@@ -277,11 +278,11 @@ impl Watching {
         };
         tokio::select! {
             state = feed => match state {
-                Ok(state) => {
+                Ok(update) => {
                     if std::mem::take(&mut self.source_is_down) {
                         self.readers.read(&Event::SourceRecovered);
                     }
-                    self.take(&state);
+                    self.take(&update);
                 }
                 Err(error) => {
                     self.source_is_down = true;
@@ -329,19 +330,18 @@ impl Watching {
     }
 
     /// Takes a state of the store.
-    fn take(&mut self, update: &State) {
+    fn take(&mut self, update: &Update) {
         let Some(feed) = &self.feed else { return };
         let (mut woken, mut looks) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
             let place = feed.scopes().binary_search(scope).ok();
-            let place = place.and_then(|place| update.snapshots.get(place));
-            let snapshot = match place {
+            let snapshot = match place.and_then(|place| update.answers.get(place)) {
                 Some(Ok(snapshot)) => snapshot,
-                Some(Err(reason)) => {
+                Some(Err(refusal)) => {
                     if !std::mem::replace(&mut member.is_refused, true) {
                         let resource = Arc::clone(&member.resource);
-                        let failure = Arc::new(Failure::refused(reason.clone()));
+                        let failure = Arc::new(Failure::refused(refusal.clone()));
                         self.readers.read(&Event::Failed { resource, failure, retry: None });
                     }
                     continue;

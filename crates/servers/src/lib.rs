@@ -18,7 +18,7 @@ pub mod proxy;
 pub mod stub;
 
 pub use certificates::Certificates;
-pub use consul::Consul;
+pub use consul::{Consul, Token};
 pub use etcd::{Etcd, Release};
 pub use process::Process;
 pub use proxy::{Proxy, Traffic};

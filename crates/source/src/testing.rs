@@ -5,7 +5,7 @@
 pub mod conformance;
 mod following;
 
-pub use following::{BOUND, Follower, Known, read, scope, text};
+pub use following::{BOUND, Follower, Known, interest, read, scope, text};
 
 /// Lets time pass where the length of the pause is a part of what is tested: how long a fault lasts,
 /// or how far apart changes are. Other tasks run meanwhile.

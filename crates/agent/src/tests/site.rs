@@ -9,8 +9,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use source::{Error, Source, Update, Watch};
-use store::{Coverage, Scope, Snapshot};
+use source::{Answer, Error, Interest, Refusals, Source, Update, Watch};
+use store::{Coverage, Snapshot};
 use tokio::sync::{mpsc, watch};
 
 use crate::{Agent, Handle, Order, Pace, Schedule, Settings, Status};
@@ -165,44 +165,43 @@ impl Store {
         self.data.send_modify(|_| {});
     }
 
-    fn state(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-        if let Some(key) = &*self.forbidden.lock().unwrap()
-            && scopes
-                .iter()
-                .any(|scope| scope.iter().any(|asked| asked.as_bytes() == key.as_bytes()))
-        {
-            let (store, node) = ("etcd", "n1".into());
-            let reason = nodes::Cause::new("permission denied");
-            return Err(nodes::Error::Refused { store, node, reason }.into());
-        }
+    fn answers(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
         if let Some(reason) = &*self.broken.lock().unwrap() {
             let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
             return Err(Error::File { operation: "open", path: reason.into(), cause });
         }
+        let mut refusals = Refusals::default();
+        if let Some(key) = &*self.forbidden.lock().unwrap() {
+            let (store, node) = ("etcd", "n1".into());
+            let reason = nodes::Cause::new("permission denied");
+            let error = nodes::Error::Refused { store, node, reason };
+            refusals.add(key.as_str().into(), error.into());
+        }
+        refusals.check_any_allowed(&interest.scopes)?;
         let data = self.data.borrow();
         let pairs = data.pairs.iter().map(|(key, value)| (key.clone(), value.clone()));
         let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs).at_revision(data.revision);
-        Ok(vec![snapshot; scopes.len()])
+        Ok(refusals.answers(&interest.scopes, &snapshot))
     }
 }
 
 #[async_trait]
 impl Source for Store {
-    async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-        self.state(scopes)
+    async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
+        self.answers(interest)
     }
 
-    async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+    async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
         let mut changes = self.data.subscribe();
         changes.mark_changed();
-        Ok(Some(Box::new(Following { store: self.clone(), changes, scopes: scopes.to_vec() })))
+        Ok(Some(Box::new(Following { store: self.clone(), changes, interest: interest.clone() })))
     }
 }
 
 struct Following {
     store: Store,
     changes: watch::Receiver<Data>,
-    scopes: Vec<Scope>,
+    interest: Interest,
 }
 
 #[async_trait]
@@ -210,7 +209,12 @@ impl Watch for Following {
     async fn next(&mut self) -> Result<Update, Error> {
         // The sender lives as long as this.
         let _ = self.changes.changed().await;
-        let snapshots = self.store.state(&self.scopes)?;
-        Ok(Update { snapshots, changed: None })
+        let answers = self.store.answers(&self.interest)?;
+        Ok(Update { answers, changed: None })
+    }
+
+    fn set_interest(&mut self, interest: &Interest) {
+        self.interest = interest.clone();
+        self.changes.mark_changed();
     }
 }

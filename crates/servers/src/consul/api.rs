@@ -111,6 +111,13 @@ impl Consul {
         self.ask("PUT /v1/acl/token", &json_bytes(&wanted));
     }
 
+    /// Gives a token other rules.
+    #[track_caller]
+    pub fn change(&self, token: &Token, rules: &str) {
+        let request = format!("PUT /v1/acl/token/{}", token.accessor);
+        self.ask(&request, &json_bytes(&self.policy(rules)));
+    }
+
     /// Deletes a token.
     #[track_caller]
     pub fn revoke(&self, token: &Token) {

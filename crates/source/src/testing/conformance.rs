@@ -2,16 +2,21 @@
 //!
 //! A source takes part through a [`Fixture`]: a store of its kind that a test can fill. What sources
 //! may differ in is a constant of the fixture, so that the difference is written down; everything
-//! else is the same for all. Sources that can be followed also keep the promises of `watching`.
+//! else is the same for all. Sources that can be followed also keep the promises of `watching` and of
+//! `changing`; sources whose store refuses keys keep those of `refusing`.
 
+mod changing;
+mod refusing;
 mod watching;
 
 use store::{Prefix, Scope, View};
 
+pub use self::changing::*;
+pub use self::refusing::*;
 pub use self::watching::*;
 
-use super::scope;
-use crate::Source;
+use super::{interest, scope};
+use crate::{Interest, Source};
 
 /// A store that a test can change, and the source that reads it.
 #[expect(async_fn_in_trait, reason = "the futures stay in the thread of their test")]
@@ -53,10 +58,10 @@ async fn store<F: Fixture>(pairs: &[(&str, &str)]) -> F {
 
 /// What templates with these scopes see, one view a scope.
 async fn views(store: &impl Fixture, scopes: &[Scope]) -> Vec<View> {
-    let snapshots = store.source().read(scopes).await.unwrap();
-    assert_eq!(snapshots.len(), scopes.len());
-    let views = snapshots.into_iter().zip(scopes);
-    views.map(|(snapshot, scope)| View::new(snapshot, scope, &Prefix::default())).collect()
+    let answers = store.source().read(&scopes.iter().cloned().collect()).await.unwrap();
+    assert_eq!(answers.len(), scopes.len());
+    let views = answers.into_iter().zip(scopes);
+    views.map(|(answer, scope)| View::new(answer.unwrap(), scope, &Prefix::default())).collect()
 }
 
 /// The pairs that a template with this scope sees, as `key=value`.
@@ -108,7 +113,7 @@ pub async fn several_scopes_are_answered_in_their_order<F: Fixture>() {
     let scopes = [scope(&["/c"]), scope(&[]), scope(&["/a", "/b"]), scope(&["/c"])];
     let seen: Vec<_> = views(&store, &scopes).await.iter().map(text).collect();
     assert_eq!(seen, [vec!["/c/x=3"], vec![], vec!["/a/x=1", "/b/x=2"], vec!["/c/x=3"]]);
-    assert!(store.source().read(&[]).await.unwrap().is_empty());
+    assert!(store.source().read(&Interest::default()).await.unwrap().is_empty());
 }
 
 /// Changes and deletes are seen.
@@ -159,7 +164,7 @@ pub async fn ten_thousand_keys_arrive_whole<F: Fixture>() {
 
 /// It says whether it can be followed.
 pub async fn it_says_whether_it_can_be_followed<F: Fixture>() {
-    let watch = F::default().source().watch(&[scope(&["/app"])]).await.unwrap();
+    let watch = F::default().source().watch(&interest(&[&["/app"]])).await.unwrap();
     assert_eq!(watch.is_some(), F::CAN_BE_FOLLOWED);
 }
 
@@ -185,7 +190,7 @@ macro_rules! promises {
     };
 }
 
-/// The promises of `conformance::watching`, for sources that can be followed.
+/// The promises of `conformance::watching` and `conformance::changing`, for sources that can be followed.
 #[macro_export]
 macro_rules! promises_of_following {
     ($($name:ident: $fixture:ty),* $(,)?) => {
@@ -201,12 +206,36 @@ macro_rules! promises_of_following {
                 of_many_changes_the_last_is_seen,
                 whoever_stops_waiting_loses_nothing,
                 nothing_is_lost_over_a_disconnect,
+                a_scope_that_is_added_is_answered_and_the_others_go_on,
+                a_scope_that_is_removed_is_followed_no_more,
+                scopes_that_are_replaced_are_answered_in_the_new_order,
+                a_scope_around_another_and_back_loses_nothing,
+                the_same_interest_gives_a_state_without_changes,
+                an_interest_may_begin_and_end_with_nothing,
+                what_is_added_before_the_first_state_is_in_it,
+                what_is_added_while_keys_change_loses_nothing,
+                what_is_added_during_a_disconnect_comes_after_it,
             ] }
         })*
     };
 }
 
-/// For [`promises`] and [`promises_of_following`].
+/// The promises of `conformance::refusing`, for sources whose store can refuse keys.
+#[macro_export]
+macro_rules! promises_of_refusing {
+    ($($name:ident: $fixture:ty),* $(,)?) => {
+        $(mod $name {
+            $crate::each_promise! { $fixture; [
+                a_scope_that_is_refused_costs_no_other,
+                where_every_scope_is_refused_there_is_an_error,
+                a_refused_scope_that_is_added_costs_no_other,
+                a_scope_that_becomes_refused_costs_no_other,
+            ] }
+        })*
+    };
+}
+
+/// For the macros above.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_promise {

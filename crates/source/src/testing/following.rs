@@ -1,4 +1,4 @@
-//! Following a backend in tests as an agent does: it is asked for the next state for ever, with a
+//! Following a source in tests as an agent does: it is asked for the next state for ever, with a
 //! short rest after an error.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::pause;
-use crate::{Error, Source};
+use crate::{Error, Interest, Source};
 
 /// How long after the end of a fault the last change may take to arrive. A connection that was
 /// refused is tried again at once; the rest is for a machine that is busy.
@@ -21,6 +21,11 @@ pub fn scope(keys: &[&str]) -> Scope {
     keys.iter().map(|key| Key::from(*key)).collect()
 }
 
+/// The interest in these scopes, each given by its keys.
+pub fn interest(scopes: &[&[&str]]) -> Interest {
+    scopes.iter().map(|keys| scope(keys)).collect()
+}
+
 /// The pairs, as `key=value`.
 pub fn text(snapshot: &Snapshot) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -28,11 +33,13 @@ pub fn text(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// What is there now for one scope.
+///
 /// # Errors
 ///
 /// Those of the source.
 pub async fn read(source: &impl Source, keys: &[&str]) -> Result<Snapshot, Error> {
-    Ok(source.read(&[scope(keys)]).await?.remove(0))
+    // A scope that is refused and stands alone is an error.
+    Ok(source.read(&interest(&[keys])).await?.remove(0).unwrap())
 }
 
 /// What a follower knows.
@@ -80,16 +87,16 @@ impl Follower {
 
     /// Follows these keys, and does not wait.
     pub fn start_asking(source: impl Source + 'static, keys: &[&str]) -> Self {
-        let scopes = [scope(keys)];
+        let interest = interest(&[keys]);
         let (sender, known) = watch::channel(Known::default());
         let task = tokio::spawn(async move {
-            let mut watch = source.watch(&scopes).await.unwrap().unwrap();
+            let mut watch = source.watch(&interest).await.unwrap().unwrap();
             loop {
                 let next = watch.next().await;
                 let failed = next.is_err();
                 sender.send_modify(|known| match next {
                     Ok(mut update) => {
-                        known.snapshot = Some(update.snapshots.remove(0));
+                        known.snapshot = Some(update.answers.remove(0).unwrap());
                         known.states += 1;
                     }
                     Err(error) => known.errors.push(error),

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use store::Key;
 use tracing::{debug, warn};
 
 use client_consul::{Client, Consistency, NAME, Options};
@@ -15,6 +17,24 @@ pub(super) struct Cluster {
     client: Client,
     told_of_hidden_keys: AtomicBool,
     told_of_missing_token: AtomicBool,
+}
+
+/// What a group holds.
+pub(super) struct Listed {
+    /// The place in Consul's history up to which nothing in the group is other than this.
+    pub(super) index: u64,
+    /// What is asked for and not refused, sorted by key.
+    pub(super) pairs: Vec<(Bytes, Bytes)>,
+    /// The prefixes that Consul refuses to show, and why.
+    pub(super) refused: Vec<(Key, Error)>,
+}
+
+impl Listed {
+    /// A group of one prefix that is refused.
+    fn refused(group: &Group, error: Error) -> Self {
+        let refused = group.asked().first().cloned().map(|key| (key, error));
+        Listed { index: 0, pairs: Vec::new(), refused: refused.into_iter().collect() }
+    }
 }
 
 impl Cluster {
@@ -34,11 +54,11 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// No node answers, or one says no.
-    pub(super) async fn list(&self, group: &Group) -> Result<Listing, Error> {
+    /// No node answers.
+    pub(super) async fn list(&self, group: &Group) -> Result<Listed, Error> {
         let list = |node| self.list_at(node, group, None);
-        let (_, listing) = self.client.nodes().ask(list).await?;
-        Ok(listing)
+        let (_, listed) = self.client.nodes().ask(list).await?;
+        Ok(listed)
     }
 
     /// What a group holds when there is something beyond an index, or after a while.
@@ -48,11 +68,11 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// No node answers, or one says no.
-    pub(super) async fn list_beyond(&self, group: &Group, index: u64) -> Result<Listing, Error> {
+    /// No node answers.
+    pub(super) async fn list_beyond(&self, group: &Group, index: u64) -> Result<Listed, Error> {
         if let Some(node) = self.client.nodes().current() {
             match self.list_at(node, group, Some(index)).await {
-                Ok(listing) => return Ok(listing),
+                Ok(listed) => return Ok(listed),
                 Err(NodeError::Final(error)) => return Err(error),
                 Err(NodeError::Unreachable(cause)) => {
                     let address = self.client.nodes().address(node);
@@ -69,7 +89,7 @@ impl Cluster {
         node: usize,
         group: &Group,
         beyond: Option<u64>,
-    ) -> Result<Listing, NodeError> {
+    ) -> Result<Listed, NodeError> {
         let chosen = self.client.options().consistency;
         let answer = self.ask(node, group, chosen, beyond).await?;
         let is_behind = match &answer {
@@ -77,7 +97,7 @@ impl Cluster {
             Ok(listing) => may_fall_behind(chosen) && beyond > Some(listing.index),
             Err(failure) => *failure == Failure::TooStale,
         };
-        let listing = match is_behind {
+        let taken = match is_behind {
             true => {
                 debug!(
                     "consul: {} is behind, so the leader is asked",
@@ -87,17 +107,49 @@ impl Cluster {
             }
             false => self.taken(node, group, answer)?,
         };
+        let listing = match taken {
+            Ok(listing) => listing,
+            // Perhaps only some of its prefixes are refused.
+            Err(_) if !group.is_one() => return self.list_each(node, group).await,
+            Err(error) => return Ok(Listed::refused(group, error)),
+        };
+        let mut listed = Listed { index: listing.index, pairs: listing.pairs, refused: Vec::new() };
         if listing.filtered {
             // What is hidden may be what is missing, or something that nobody asks for.
-            for alone in group.missing(&listing.pairs) {
-                self.list_now(node, &alone).await?;
+            let missing: Vec<Group> = group.missing(&listed.pairs).collect();
+            for alone in missing {
+                if let Err(error) = self.list_now(node, &alone).await? {
+                    listed.refused.extend(Listed::refused(&alone, error).refused);
+                }
             }
         }
-        Ok(listing)
+        Ok(listed)
     }
 
-    /// What a group holds now, by the leader.
-    async fn list_now(&self, node: usize, group: &Group) -> Result<Listing, NodeError> {
+    /// What a group holds now, by one request for each prefix.
+    async fn list_each(&self, node: usize, group: &Group) -> Result<Listed, NodeError> {
+        let mut listed = Listed { index: u64::MAX, pairs: Vec::new(), refused: Vec::new() };
+        for alone in group.each() {
+            match self.list_now(node, &alone).await? {
+                Ok(listing) => {
+                    listed.index = listed.index.min(listing.index);
+                    listed.pairs.extend(listing.pairs);
+                }
+                Err(error) => listed.refused.extend(Listed::refused(&alone, error).refused),
+            }
+        }
+        if listed.index == u64::MAX {
+            listed.index = 0;
+        }
+        Ok(listed)
+    }
+
+    /// What a group holds now, by the leader; or why it is refused.
+    async fn list_now(
+        &self,
+        node: usize,
+        group: &Group,
+    ) -> Result<Result<Listing, Error>, NodeError> {
         let answer = self.ask(node, group, Consistency::Default, None).await?;
         self.taken(node, group, answer)
     }
@@ -122,22 +174,22 @@ impl Cluster {
         Ok(query::read(&head, &body, consistency, group))
     }
 
-    /// What an answer is for whoever waits for it.
+    /// What an answer is for whoever waits for it: a listing, or why it is refused.
     fn taken(
         &self,
         node: usize,
         group: &Group,
         answer: Result<Listing, Failure>,
-    ) -> Result<Listing, NodeError> {
+    ) -> Result<Result<Listing, Error>, NodeError> {
         let address = self.client.nodes().address(node);
         let refused = |reason: Cause| {
-            NodeError::Final(Error::Refused { store: NAME, node: address.to_owned(), reason })
+            Ok(Err(Error::Refused { store: NAME, node: address.to_owned(), reason }))
         };
         match answer {
             Ok(listing) if listing.filtered && listing.pairs.is_empty() && group.is_one() => {
                 // Taken for empty, it would empty a file.
                 let name = group.name();
-                Err(refused(Cause::new(format!("the token may not read what is below {name}"))))
+                refused(Cause::new(format!("the token may not read what is below {name}")))
             }
             Ok(listing) => {
                 // Without a token Consul does not say that it hides something.
@@ -156,9 +208,9 @@ impl Cluster {
                         "consul at {address} hides keys below {name} that the token may not read"
                     );
                 }
-                Ok(listing)
+                Ok(Ok(listing))
             }
-            Err(Failure::Refused(reason)) => Err(refused(reason)),
+            Err(Failure::Refused(reason)) => refused(reason),
             Err(Failure::Unavailable(reason)) => Err(NodeError::Unreachable(reason)),
             Err(Failure::TooStale) => {
                 Err(NodeError::Unreachable(Cause::new("it is behind the leader")))

@@ -5,16 +5,19 @@ use std::time::Duration;
 use client_consul::{Options, Token};
 use servers::{Certificates, Proxy, Traffic};
 use source::Source;
-use source::testing::conformance::{self, Fixture};
+use source::testing::conformance::{self, Fixture, Refusing};
 
 /// Real servers, seen by the source through networks that can be cut: so many members of one
 /// store, which want a token or a certificate or neither.
 struct Consul<const MEMBERS: usize, const TOKEN: bool, const TLS: bool> {
     servers: Vec<servers::Consul>,
     networks: Vec<Proxy>,
-    token: Option<String>,
+    token: Option<servers::Token>,
     certificates: Option<Certificates>,
 }
+
+/// The rules of who may read all keys.
+const EVERYTHING: &str = "key_prefix \"\" { policy = \"read\" }";
 
 type ConsulAlone = Consul<1, false, false>;
 type ConsulCluster = Consul<3, false, false>;
@@ -32,9 +35,7 @@ impl<const MEMBERS: usize, const TOKEN: bool, const TLS: bool> Default
             None if MEMBERS == 1 => vec![servers::Consul::start()],
             None => Vec::from(servers::Consul::cluster::<MEMBERS>()),
         };
-        let reader =
-            |server: &servers::Consul| server.token("key_prefix \"\" { policy = \"read\" }").secret;
-        let token = TOKEN.then(|| reader(&servers[0]));
+        let token = TOKEN.then(|| servers[0].token(EVERYTHING));
         let address = |server: &servers::Consul| match TLS {
             true => server.secure_address(),
             false => server.address(),
@@ -74,7 +75,7 @@ impl<const MEMBERS: usize, const TOKEN: bool, const TLS: bool> Fixture
             ..tls::Options::default()
         };
         let nodes = self.networks.iter().map(node).collect();
-        let token = self.token.clone().map(Token::Text);
+        let token = self.token.as_ref().map(|token| Token::Text(token.secret.clone()));
         let options = Options { nodes, tls, token, ..Options::default() };
         Box::new(crate::Consul::new(options))
     }
@@ -88,6 +89,18 @@ impl<const MEMBERS: usize, const TOKEN: bool, const TLS: bool> Fixture
 
     fn reconnect(&mut self) {
         self.networks.iter().for_each(|network| network.set(Traffic::Flows));
+    }
+}
+
+impl Refusing for ConsulTokens {
+    async fn forbid(&mut self, key: &str) {
+        let key = spelled(key);
+        let rules = format!("{EVERYTHING} key_prefix \"{key}\" {{ policy = \"deny\" }}");
+        self.servers[0].change(self.token.as_ref().unwrap(), &rules);
+    }
+
+    async fn allow(&mut self) {
+        self.servers[0].change(self.token.as_ref().unwrap(), EVERYTHING);
     }
 }
 
@@ -106,6 +119,10 @@ mod following {
         consul: super::super::ConsulAlone, consul_cluster: super::super::ConsulCluster,
         consul_tokens: super::super::ConsulTokens, consul_tls: super::super::ConsulTls,
     }
+}
+
+mod refusing {
+    source::promises_of_refusing! { consul_tokens: super::super::ConsulTokens }
 }
 
 #[tokio::test]

@@ -14,6 +14,26 @@ use store::{Coverage, Key, Scope};
 /// How many listings there are at most, as long as Consul takes so many.
 pub(super) const MOST: usize = 32;
 
+/// The prefixes that the scopes ask for: sorted, and none begins with another.
+pub(super) fn asked<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Key> {
+    let mut keys: Vec<&Key> = scopes.into_iter().flat_map(Scope::iter).collect();
+    keys.sort_unstable();
+    let mut asked: Vec<Key> = Vec::new();
+    for key in keys {
+        if !asked.last().is_some_and(|last| Coverage::Text.covers(last, key.as_bytes())) {
+            asked.push(key.clone());
+        }
+    }
+    asked
+}
+
+/// Whether a key begins with one of these prefixes, which are sorted, and none begins with another.
+pub(super) fn covers(asked: &[Key], key: &[u8]) -> bool {
+    let behind = asked.partition_point(|asked| asked.as_bytes() <= key);
+    let before = behind.checked_sub(1).and_then(|index| asked.get(index));
+    before.is_some_and(|asked| Coverage::Text.covers(asked, key))
+}
+
 /// Prefixes that are listed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
@@ -24,17 +44,9 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Groups of everything that the scopes ask for, in byte order, and `most` of them at most. No key
-    /// is in two of them.
-    pub(super) fn of(scopes: &[Scope], most: usize) -> Vec<Self> {
-        let mut keys: Vec<&Key> = scopes.iter().flat_map(Scope::iter).collect();
-        keys.sort_unstable();
-        let mut asked: Vec<Key> = Vec::new();
-        for key in keys {
-            if !asked.last().is_some_and(|last| Coverage::Text.covers(last, key.as_bytes())) {
-                asked.push(key.clone());
-            }
-        }
+    /// Groups of the prefixes `asked`, in byte order, and `most` of them at most. No key is in two of
+    /// them. The prefixes are sorted, and none begins with another: see [`asked`].
+    pub(super) fn of(asked: Vec<Key>, most: usize) -> Vec<Self> {
         if asked.is_empty() {
             return Vec::new();
         }
@@ -65,6 +77,16 @@ impl Group {
         several.iter().filter(is_missing).map(|asked| Group::new(vec![asked.clone()]))
     }
 
+    /// Each prefix that is asked for, in a group of its own.
+    pub(super) fn each(&self) -> impl Iterator<Item = Self> {
+        self.asked.iter().map(|asked| Group::new(vec![asked.clone()]))
+    }
+
+    /// The prefixes that are asked for.
+    pub(super) fn asked(&self) -> &[Key] {
+        &self.asked
+    }
+
     /// Whether only one prefix is asked for.
     pub(super) fn is_one(&self) -> bool {
         self.asked.len() == 1
@@ -78,9 +100,7 @@ impl Group {
 
     /// Whether a key of the listing is asked for.
     pub(super) fn covers(&self, key: &[u8]) -> bool {
-        let behind = self.asked.partition_point(|asked| asked.as_bytes() <= key);
-        let before = behind.checked_sub(1).and_then(|index| self.asked.get(index));
-        before.is_some_and(|asked| Coverage::Text.covers(asked, key))
+        covers(&self.asked, key)
     }
 
     fn new(asked: Vec<Key>) -> Self {
@@ -147,7 +167,7 @@ mod tests {
 
     fn groups<K: AsRef<str>>(scopes: &[&[K]]) -> Vec<Group> {
         let scope = |keys: &&[K]| keys.iter().map(|key| Key::from(key.as_ref())).collect();
-        Group::of(&scopes.iter().map(scope).collect::<Vec<Scope>>(), MOST)
+        Group::of(asked(&scopes.iter().map(scope).collect::<Vec<Scope>>()), MOST)
     }
 
     fn heads(groups: &[Group]) -> Vec<String> {

@@ -19,14 +19,15 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use client_consul::Options;
 use futures_util::future::try_join_all;
-use source::{Error, Source, Watch};
-use store::{Coverage, Scope, Snapshot};
+use source::{Answer, Error, Interest, Refusals, Source, Watch};
+use store::{Coverage, Key, Snapshot};
 
 use self::cluster::Cluster;
 use self::group::Group;
@@ -49,24 +50,39 @@ impl Consul {
 
 #[async_trait]
 impl Source for Consul {
-    /// All snapshots are the same one: the pairs of all scopes. Each prefix is as of one index;
-    /// Consul cannot promise it for several.
-    async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-        let groups = Group::of(scopes, group::MOST);
-        let mut listings = Vec::new();
-        for groups in groups.chunks(AT_ONCE) {
-            listings
-                .extend(try_join_all(groups.iter().map(|group| self.cluster.list(group))).await?);
+    /// All snapshots are the same one: the pairs of all scopes that are not refused. Each prefix is as
+    /// of one index; Consul cannot promise it for several.
+    async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
+        let scopes = &interest.scopes;
+        let mut refusals = Refusals::default();
+        let (mut index, mut pairs) = (0, Vec::new());
+        let mut read: BTreeSet<Key> = BTreeSet::new();
+        loop {
+            // A prefix that was refused may have been in the place of prefixes of other scopes.
+            let mut asked = group::asked(refusals.allowed(scopes));
+            asked.retain(|key| !read.contains(key));
+            if asked.is_empty() {
+                let snapshot = Snapshot::from_pairs(Coverage::Text, pairs).at_revision(index);
+                return Ok(refusals.answers(scopes, &snapshot));
+            }
+            read.extend(asked.iter().cloned());
+            for groups in Group::of(asked, group::MOST).chunks(AT_ONCE) {
+                let lists = groups.iter().map(|group| self.cluster.list(group));
+                for listed in try_join_all(lists).await? {
+                    index = listed.index.max(index);
+                    pairs.extend(listed.pairs);
+                    for (key, error) in listed.refused {
+                        refusals.add(key, error.into());
+                    }
+                }
+            }
+            refusals.check_any_allowed(scopes)?;
         }
-        let index = listings.iter().map(|listing| listing.index).max().unwrap_or_default();
-        let pairs = listings.into_iter().flat_map(|listing| listing.pairs);
-        let snapshot = Snapshot::from_pairs(Coverage::Text, pairs).at_revision(index);
-        Ok(vec![snapshot; scopes.len()])
     }
 
-    async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+    async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
         let cluster = Arc::clone(&self.cluster);
-        Ok(Some(Box::new(watch::Following::new(cluster, scopes))))
+        Ok(Some(Box::new(watch::Following::new(cluster, interest))))
     }
 }
 

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn group(key: &str) -> Group {
-        Group::of(&[Scope::from_iter([Key::from(key)])], 1).remove(0)
+        Group::of(vec![Key::from(key)], 1).remove(0)
     }
 
     fn head(status: u16, headers: &[(&'static str, &'static str)]) -> Head {
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn what_is_listed_and_not_asked_for_is_dropped() {
         let keys = (0..40).map(|number| Key::from(&*format!("/app/{number}/x")));
-        let groups = Group::of(&[Scope::from_iter(keys)], 32);
+        let groups = Group::of(super::super::group::asked([&Scope::from_iter(keys)]), 32);
         let group = groups.iter().find(|group| group.head == b"/app/3").unwrap();
         let body = r#"[{"Key":"app/30/x","Value":"MQ=="},{"Key":"app/30/y","Value":"Mg=="}]"#;
         let listing = read(&head(200, &[INDEX]), body.as_bytes(), Consistency::Default, group);

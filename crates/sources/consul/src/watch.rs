@@ -1,4 +1,4 @@
-//! Scopes that are followed: one blocking query for each group of prefixes.
+//! An interest that is followed: one blocking query for each group of prefixes.
 //!
 //! Each answer is all that a group holds, so an answer is compared with what is known, and what
 //! differs is the change. The index of an answer says only where the next query goes on. It starts
@@ -10,18 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{AbortHandle, Abortable, Aborted, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use source::{Error, Tracked, Update, Watch};
-use store::{Coverage, Scope, Snapshot};
+use source::{Error, Interest, Refusals, Tracked, Update, Watch};
+use store::{Coverage, Key, Snapshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Listed};
 use super::group::{self, Group};
-use super::query::Listing;
 
 /// How long a query rests after one that was answered early without a difference: at first, and at
 /// most. Consul also answers for neighbours of an empty prefix, and for what is listed and not
@@ -32,139 +31,228 @@ const LONGEST_REST: Duration = Duration::from_millis(500);
 /// How soon a query fails whose connection is not taken. The longest rest is shorter.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// Scopes that are followed.
+/// An interest that is followed.
 pub(super) struct Following {
     cluster: Arc<Cluster>,
-    scopes: Vec<Scope>,
+    interest: Interest,
+    refusals: Refusals,
+    /// The prefixes that are asked for and not refused: see [`group::asked`].
+    wanted: Vec<Key>,
+    /// How many groups there are at most.
+    most: usize,
     groups: Vec<Followed>,
+    /// The greatest number of a group so far.
+    last_id: u64,
     pairs: Tracked,
-    /// Whether the first state was given.
-    begun: bool,
+    /// The prefixes of the state given last; `None` before the first.
+    given: Option<Vec<Key>>,
+    /// Whether there is to be a state although no value has changed.
+    is_due: bool,
     /// The queries that are being answered. Here they outlive the future that waits for them.
-    queries: FuturesUnordered<BoxFuture<'static, Outcome>>,
+    queries: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
 }
 
 /// A group, and where it stands.
 struct Followed {
+    /// Its number, which no other group gets.
+    id: u64,
     group: Arc<Group>,
     /// Where the next query goes on; `None` if it is to ask for what there is now.
     index: Option<u64>,
     /// Whether what it holds is known.
     known: bool,
-    /// Since when a query is on its way, if one is.
-    asked: Option<Instant>,
+    /// The query that is on its way, if one is.
+    query: Option<Query>,
+    /// Whether the last query failed.
+    failed: bool,
     /// Whether the last query failed as soon as it was sent.
     turned_away: bool,
     /// How long the next query rests before it is sent.
     rest: Duration,
 }
 
+/// A query on its way. When this is dropped, the query ends.
+struct Query {
+    since: Instant,
+    handle: AbortHandle,
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
 /// What became of a query.
 struct Outcome {
-    /// Which group it was for.
-    group: usize,
+    /// The number of the group that it was for.
+    group: u64,
     sent: Instant,
-    listing: Result<Listing, nodes::Error>,
+    listed: Result<Listed, nodes::Error>,
 }
 
 impl Following {
-    pub(super) fn new(cluster: Arc<Cluster>, scopes: &[Scope]) -> Self {
-        Following {
+    pub(super) fn new(cluster: Arc<Cluster>, interest: &Interest) -> Self {
+        let mut following = Following {
             cluster,
-            scopes: scopes.to_vec(),
-            groups: Followed::of(scopes, group::MOST),
+            interest: interest.clone(),
+            refusals: Refusals::default(),
+            wanted: Vec::new(),
+            most: group::MOST,
+            groups: Vec::new(),
+            last_id: 0,
             pairs: Tracked::new(Snapshot::new(Coverage::Text)),
-            begun: false,
+            given: None,
+            is_due: true,
             queries: FuturesUnordered::new(),
+        };
+        following.want();
+        following
+    }
+
+    /// Wants what is asked for and not refused, and forgets the pairs of everything else.
+    fn want(&mut self) {
+        self.wanted = group::asked(self.refusals.allowed(&self.interest.scopes));
+        let keys = self.pairs.snapshot().iter().map(|(key, _)| key);
+        let is_gone = |key: &&Bytes| !group::covers(&self.wanted, key);
+        let gone: Vec<Bytes> = keys.filter(is_gone).cloned().collect();
+        gone.iter().for_each(|key| self.pairs.delete(key));
+        self.regroup();
+        self.is_due = true;
+    }
+
+    /// Makes groups of what is wanted. A group that stays keeps its query. A new group of prefixes that
+    /// are known goes on where they are known, so nothing is read for it unless something has changed.
+    fn regroup(&mut self) {
+        let mut before = std::mem::take(&mut self.groups);
+        for group in Group::of(self.wanted.clone(), self.most) {
+            let same = before.iter().position(|followed| *followed.group == group);
+            let followed = match same {
+                Some(index) => before.swap_remove(index),
+                None => {
+                    self.last_id += 1;
+                    Followed::new(self.last_id, group, &before)
+                }
+            };
+            self.groups.push(followed);
         }
     }
 
-    /// Sends a query for each group that has none. Before the first state nobody waits for changes:
-    /// the connections of those who do may be the last that Consul takes.
+    /// Whether everything that is wanted is known, and was not in doubt since a state is due.
+    fn is_complete(&self) -> bool {
+        self.groups.iter().all(|followed| followed.known && !(self.is_due && followed.failed))
+    }
+
+    /// Sends a query for each group that has none. While something is not known, nobody waits for
+    /// changes: the connections of those who do may be the last that Consul takes.
     fn ask(&mut self) {
-        for (number, followed) in self.groups.iter_mut().enumerate() {
-            if followed.asked.is_none() && (self.begun || !followed.known) {
-                followed.asked = Some(Instant::now());
-                self.queries.push(followed.query(number, &self.cluster));
+        let is_complete = self.is_complete();
+        for followed in &mut self.groups {
+            let is_doubtful = !followed.known || followed.failed;
+            if followed.query.is_none() && (is_complete || is_doubtful) {
+                let (query, handle) = abortable(followed.query(&self.cluster));
+                followed.query = Some(Query { since: Instant::now(), handle });
+                self.queries.push(query);
             }
         }
     }
 
     /// Takes in what became of a query.
     fn take(&mut self, outcome: Outcome) -> Result<(), Error> {
-        let followed = &mut self.groups[outcome.group];
-        followed.asked = None;
-        let listing = match outcome.listing {
-            Ok(listing) => listing,
+        let is_its = |followed: &&mut Followed| followed.id == outcome.group;
+        let Some(followed) = self.groups.iter_mut().find(is_its) else { return Ok(()) };
+        followed.query = None;
+        let listed = match outcome.listed {
+            Ok(listed) => listed,
             Err(error) => {
-                followed.index = None;
-                // Fewer queries would ask for what is refused together with what is not, and Consul
-                // then hides it without a word.
-                if error.is_refusal() {
-                    return Err(error.into());
-                }
+                (followed.index, followed.failed) = (None, true);
                 let turned_away_before = followed.turned_away;
                 followed.turned_away = outcome.sent.elapsed() < AT_ONCE;
                 let again = turned_away_before && followed.turned_away;
-                // Who is turned away is often not told why: then others of ours wait undisturbed.
-                // Where the network or the server is gone they do not.
-                let mut asked = self.groups.iter().filter_map(|other| other.asked);
-                let others_wait = asked.any(|asked| asked + AT_ONCE < outcome.sent);
+                // Consul often closes a connection over the limit without a reason. It is the limit,
+                // not an outage, if our other queries stay open.
+                let mut others = self.groups.iter().filter_map(|other| other.query.as_ref());
+                let others_wait = others.any(|query| query.since + AT_ONCE < outcome.sent);
                 if error.is_too_many_connections() || again && others_wait {
-                    self.regroup();
+                    self.make_do();
                 }
                 return Err(error.into());
             }
         };
         followed.turned_away = false;
-        let differs = replace(&mut self.pairs, &followed.group, &listing.pairs);
-        self.pairs.at_revision(listing.index.max(self.pairs.snapshot().revision()));
+        if !listed.refused.is_empty() {
+            return self.take_refused(outcome.group, listed);
+        }
+        let differs = replace(&mut self.pairs, &followed.group, &listed.pairs);
+        self.pairs.at_revision(listed.index.max(self.pairs.snapshot().revision()));
         let early = followed.known && outcome.sent.elapsed() < self.cluster.options().wait / 2;
         followed.rest = match (early, differs) {
             (true, false) => (followed.rest * 2).clamp(FIRST_REST, LONGEST_REST),
             _ => Duration::ZERO,
         };
-        if followed.index > Some(listing.index) {
+        if followed.index > Some(listed.index) {
             debug!(
                 "consul: the index of {} went backwards: it is read anew",
                 followed.group.name()
             );
             followed.index = None;
         } else {
-            followed.index = Some(listing.index).filter(|index| *index > 0);
+            followed.index = Some(listed.index).filter(|index| *index > 0);
         }
-        followed.known = true;
+        (followed.known, followed.failed) = (true, false);
         Ok(())
     }
 
+    /// Goes on without the prefixes of a group that were refused.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is left to go on with. What is known stays known, and everything is asked for again.
+    fn take_refused(&mut self, group: u64, listed: Listed) -> Result<(), Error> {
+        for (key, error) in listed.refused {
+            self.refusals.add(key, error.into());
+        }
+        let was_due = self.is_due;
+        let checked = self.refusals.check_any_allowed(&self.interest.scopes);
+        if let Some(followed) = self.groups.iter_mut().find(|followed| followed.id == group) {
+            // What is left of the group is asked for once more.
+            (followed.index, followed.failed) = (None, true);
+        }
+        self.want();
+        // That nothing is allowed is told by the error.
+        self.is_due = checked.is_ok() || was_due;
+        checked
+    }
+
     /// Makes do with half as many queries, since others may need the connections that Consul takes
-    /// from one address as well. What is known stays known, and is compared.
-    fn regroup(&mut self) {
+    /// from one address as well.
+    fn make_do(&mut self) {
         let half = self.groups.len() / 2;
         if half > 0 {
             debug!("consul: {half} queries have to do");
-            self.queries.clear();
-            self.groups = Followed::of(&self.scopes, half);
+            self.most = half;
+            self.regroup();
         }
     }
 
     /// What there is to tell, if there is something.
     fn update(&mut self) -> Option<Update> {
-        if !self.begun {
-            if !self.groups.iter().all(|followed| followed.known) {
-                return None;
-            }
-            self.begun = true;
-            self.pairs.take_changed();
-            return Some(Update { snapshots: self.snapshots(), changed: None });
+        if !self.is_complete() {
+            return None;
         }
-        let changed = self.pairs.take_changed();
-        let some = !changed.is_empty();
-        some.then(|| Update { snapshots: self.snapshots(), changed: Some(changed) })
-    }
-
-    fn snapshots(&self) -> Vec<Snapshot> {
-        vec![self.pairs.snapshot().clone(); self.scopes.len()]
+        let mut changed = self.pairs.take_changed();
+        let changed = self.given.as_ref().map(|given| {
+            changed.retain(|key| group::covers(given, key) && group::covers(&self.wanted, key));
+            changed
+        });
+        if !self.is_due && changed.as_ref().is_none_or(Vec::is_empty) {
+            return None;
+        }
+        if std::mem::take(&mut self.is_due) {
+            self.given = Some(self.wanted.clone());
+        }
+        let answers = self.refusals.answers(&self.interest.scopes, self.pairs.snapshot());
+        Some(Update { answers, changed })
     }
 }
 
@@ -176,6 +264,7 @@ impl Watch for Following {
         loop {
             // What ended while nobody waited, for good or ill, is taken in first.
             while let Some(Some(outcome)) = self.queries.next().now_or_never() {
+                let Ok(outcome) = outcome else { continue };
                 if let Err(error) = self.take(outcome) {
                     debug!("consul: asked again after: {error}");
                 }
@@ -186,28 +275,44 @@ impl Watch for Following {
             self.ask();
             match self.queries.next().await {
                 None => return std::future::pending().await,
-                Some(outcome) => self.take(outcome)?,
+                Some(Ok(outcome)) => self.take(outcome)?,
+                // Nobody wants to know any more.
+                Some(Err(Aborted)) => {}
             }
         }
+    }
+
+    fn set_interest(&mut self, interest: &Interest) {
+        self.interest = interest.clone();
+        self.refusals.clear();
+        self.want();
     }
 }
 
 impl Followed {
-    /// Everything that the scopes ask for, in so many groups at most.
-    fn of(scopes: &[Scope], most: usize) -> Vec<Self> {
-        let new = |group| Followed {
+    /// A group, which goes on where all of its prefixes are known by groups before.
+    fn new(id: u64, group: Group, before: &[Followed]) -> Self {
+        let knows = |key: &Key| {
+            let known = before.iter().filter(|followed| followed.known);
+            known.into_iter().find(|followed| followed.group.covers(key.as_bytes()))
+        };
+        let sources: Option<Vec<&Followed>> = group.asked().iter().map(knows).collect();
+        let known = sources.is_some();
+        let sources = sources.unwrap_or_default();
+        Followed {
+            id,
+            index: sources.iter().map(|followed| followed.index).min().flatten(),
+            failed: sources.iter().any(|followed| followed.failed),
+            known,
             group: Arc::new(group),
-            index: None,
-            known: false,
-            asked: None,
+            query: None,
             turned_away: false,
             rest: Duration::ZERO,
-        };
-        Group::of(scopes, most).into_iter().map(new).collect()
+        }
     }
 
-    fn query(&self, number: usize, cluster: &Arc<Cluster>) -> BoxFuture<'static, Outcome> {
-        let (cluster, group) = (Arc::clone(cluster), Arc::clone(&self.group));
+    fn query(&self, cluster: &Arc<Cluster>) -> BoxFuture<'static, Outcome> {
+        let (id, cluster, group) = (self.id, Arc::clone(cluster), Arc::clone(&self.group));
         let (index, rest) = (self.index, self.rest);
         Box::pin(async move {
             match rest.is_zero() {
@@ -217,11 +322,11 @@ impl Followed {
                 true => yield_now().await,
             }
             let sent = Instant::now();
-            let listing = match index {
+            let listed = match index {
                 Some(index) => cluster.list_beyond(&group, index).await,
                 None => cluster.list(&group).await,
             };
-            Outcome { group: number, sent, listing }
+            Outcome { group: id, sent, listed }
         })
     }
 }
@@ -235,6 +340,7 @@ fn replace(known: &mut Tracked, group: &Group, pairs: &[(Bytes, Bytes)]) -> bool
         listed.peek() != Some(key)
     };
     let before = known.snapshot().beginning_with(&group.head).map(|(key, _)| key);
+    let before = before.filter(|key| group.covers(key));
     let gone: Vec<Bytes> = before.filter(is_gone).cloned().collect();
     let mut differs = !gone.is_empty();
     for key in gone {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use source::{Error, Source, Watch};
+use source::{Answer, Error, Interest, Source, Watch};
 use store::{Coverage, Key, Scope, Snapshot};
 
 /// Environment variables, as they were when this was made: a process's own do not change.
@@ -49,12 +49,12 @@ impl Env {
 
 #[async_trait]
 impl Source for Env {
-    async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-        Ok(scopes.iter().map(|scope| self.snapshot(scope)).collect())
+    async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
+        Ok(interest.scopes.iter().map(|scope| Ok(self.snapshot(scope))).collect())
     }
 
     /// The variables of a process do not change from outside.
-    async fn watch(&self, _: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
+    async fn watch(&self, _: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
         Ok(None)
     }
 }
@@ -128,11 +128,12 @@ mod tests {
 
     async fn read(env: &Env, asked: &str) -> Vec<String> {
         let scope = Scope::from_iter([Key::from(asked)]);
-        let snapshots = env.read(&[scope]).await.unwrap();
+        let answers = env.read(&Interest { scopes: vec![scope] }).await.unwrap();
+        let snapshot = answers[0].as_ref().unwrap();
         let line = |(key, value): (&Bytes, &Bytes)| {
             format!("{}={}", String::from_utf8_lossy(key), String::from_utf8_lossy(value))
         };
-        snapshots[0].iter().map(line).collect()
+        snapshot.iter().map(line).collect()
     }
 
     #[tokio::test]
@@ -171,8 +172,9 @@ mod tests {
         let bytes = |bytes: &[u8]| std::ffi::OsStr::from_bytes(bytes).to_owned();
         let env = Env::new([(bytes(b"A_\xffB"), bytes(b"\xfe"))]);
         let scope = Scope::from_iter([Key::new(b"/a/\xffb")]);
-        let snapshots = env.read(&[scope]).await.unwrap();
-        assert_eq!(snapshots[0].get(b"/a/\xffb").unwrap().as_ref(), b"\xfe");
+        let answers = env.read(&Interest { scopes: vec![scope] }).await.unwrap();
+        let snapshot = answers[0].as_ref().unwrap();
+        assert_eq!(snapshot.get(b"/a/\xffb").unwrap().as_ref(), b"\xfe");
     }
 
     #[tokio::test]

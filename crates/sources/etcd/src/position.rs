@@ -12,7 +12,7 @@ use etcd_client::{
 };
 
 use super::range::Range;
-use super::read::OPERATIONS;
+use super::read::{OPERATIONS, Reading};
 use client_etcd::Failure;
 use client_etcd::within;
 
@@ -20,8 +20,19 @@ use client_etcd::within;
 #[derive(Debug, Default)]
 pub(super) struct Position {
     pub(super) origin: Origin,
-    /// One for each range.
-    pub(super) marks: Vec<Mark>,
+    /// The ranges that are followed, in the order of their numbers.
+    pub(super) places: Vec<Place>,
+}
+
+/// A range that is followed, and where in the history its pairs are known.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The number of its watch. It is never used for another range.
+    pub(super) id: i64,
+    pub(super) range: Range,
+    pub(super) mark: Mark,
+    /// Places with the same number are known as of one revision.
+    pub(super) batch: i64,
 }
 
 /// The cluster that answered, and its raft term, which only grows.
@@ -46,14 +57,9 @@ pub(super) struct Mark {
 
 impl Position {
     /// Whether the store that is asked has this place in its history.
-    pub(super) async fn is_known(
-        &self,
-        client: &Client,
-        ranges: &[Range],
-    ) -> Result<bool, Failure> {
-        let marks: Vec<_> = ranges.iter().zip(&self.marks).collect();
-        for marks in marks.chunks(OPERATIONS) {
-            match self.are_known(client, marks).await {
+    pub(super) async fn is_known(&self, client: &Client) -> Result<bool, Failure> {
+        for places in self.places.chunks(OPERATIONS) {
+            match self.are_known(client, places).await {
                 Ok(true) => {}
                 Ok(false) | Err(Failure::OutOfHistory(_)) => return Ok(false),
                 Err(failure) => return Err(failure),
@@ -62,9 +68,35 @@ impl Position {
         Ok(true)
     }
 
-    async fn are_known(&self, client: &Client, marks: &[(&Range, &Mark)]) -> Result<bool, Failure> {
+    /// The latest revision as of which all ranges are known; 0 if there are none.
+    pub(super) fn revision(&self) -> i64 {
+        self.places.iter().map(|place| place.mark.revision).min().unwrap_or_default()
+    }
+
+    /// The ranges.
+    pub(super) fn ranges(&self) -> Vec<&Range> {
+        self.places.iter().map(|place| &place.range).collect()
+    }
+
+    /// The places of the same ranges in a reading of them.
+    pub(super) fn read(&self, reading: &Reading) -> Vec<Place> {
+        let place = |(place, mark): (&Place, &Mark)| Place {
+            id: place.id,
+            range: place.range.clone(),
+            mark: mark.clone(),
+            batch: place.batch,
+        };
+        self.places.iter().zip(&reading.marks).map(place).collect()
+    }
+
+    /// Where in `places` the range with this number is.
+    pub(super) fn find(&self, id: i64) -> Option<usize> {
+        self.places.binary_search_by_key(&id, |place| place.id).ok()
+    }
+
+    async fn are_known(&self, client: &Client, places: &[Place]) -> Result<bool, Failure> {
         let mut kv = client.kv_client().max_decoding_message_size(usize::MAX);
-        let last_changed = |(range, mark): &(&Range, &Mark)| {
+        let last_changed = |Place { range, mark, .. }: &Place| {
             let options = GetOptions::new()
                 .with_range(range.end.as_slice())
                 .with_revision(mark.revision)
@@ -72,17 +104,17 @@ impl Position {
                 .with_limit(1);
             TxnOp::get(range.start.as_slice(), Some(options))
         };
-        let asked: Vec<_> = marks.iter().map(last_changed).collect();
+        let asked: Vec<_> = places.iter().map(last_changed).collect();
         let answer = within(kv.txn(Txn::new().and_then(asked))).await?;
         let origin = answer.header().map(Origin::of).unwrap_or_default();
         let answers = answer.op_responses();
-        let as_known = |(answer, (_, mark)): (TxnOpResponse, &(&Range, &Mark))| match answer {
-            TxnOpResponse::Get(get) => mark.is(get.count(), get.kvs().first()),
+        let as_known = |(answer, place): (TxnOpResponse, &Place)| match answer {
+            TxnOpResponse::Get(get) => place.mark.is(get.count(), get.kvs().first()),
             _ => false,
         };
         Ok(origin.can_follow(self.origin)
-            && answers.len() == marks.len()
-            && answers.into_iter().zip(marks).all(as_known))
+            && answers.len() == places.len()
+            && answers.into_iter().zip(places).all(as_known))
     }
 }
 

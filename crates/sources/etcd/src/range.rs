@@ -18,8 +18,8 @@ pub(super) struct Range {
 
 impl Range {
     /// Disjoint ranges, in byte order, of everything that the scopes ask for.
-    pub(super) fn of(scopes: &[Scope]) -> Vec<Self> {
-        let mut keys: Vec<&Key> = scopes.iter().flat_map(Scope::iter).collect();
+    pub(super) fn of<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Self> {
+        let mut keys: Vec<&Key> = scopes.into_iter().flat_map(Scope::iter).collect();
         keys.sort_unstable();
         let mut ranges: Vec<Range> = Vec::new();
         for key in keys {
@@ -42,6 +42,24 @@ impl Range {
     /// Whether a key in the range is asked for.
     pub(super) fn covers(&self, key: &[u8]) -> bool {
         self.asked.iter().any(|asked| Coverage::Subtree.covers(asked, key))
+    }
+
+    /// The first key that is asked for. Who may not read the range may not read what is below this key,
+    /// as that is the same.
+    pub(super) fn key(&self) -> &Key {
+        &self.asked[0]
+    }
+
+    /// Whether whoever follows this range knows all that `other` asks for, and reads nothing else.
+    pub(super) fn serves(&self, other: &Range) -> bool {
+        self.start == other.start && other.asked.iter().all(|key| self.covers(key.as_bytes()))
+    }
+
+    /// Whether a key is asked for in one of `ranges`, which are disjoint and in byte order.
+    pub(super) fn any_covers(ranges: &[Range], key: &[u8]) -> bool {
+        let after = ranges.partition_point(|range| range.start.as_slice() <= key);
+        let before = after.checked_sub(1).and_then(|index| ranges.get(index));
+        before.is_some_and(|range| key < range.end.as_slice() && range.covers(key))
     }
 }
 
@@ -71,7 +89,7 @@ mod tests {
             ["/app../app0", "/apple../apple0"]
         );
         let scope = Scope::from_iter(["/app", "/app-x"].map(Key::from));
-        let range = &Range::of(&[scope])[0];
+        let range = &Range::of([&scope])[0];
         for (key, covered) in [
             ("/app", true),
             ("/app/y", true),
@@ -82,6 +100,20 @@ mod tests {
             ("/app.x", false),
         ] {
             assert_eq!(range.covers(key.as_bytes()), covered, "{key}");
+            assert_eq!(Range::any_covers(std::slice::from_ref(range), key.as_bytes()), covered);
+        }
+        let alone = &Range::of([&Scope::from_iter([Key::from("/app")])])[0];
+        assert!(range.serves(alone) && !alone.serves(range) && alone.serves(alone));
+    }
+
+    #[test]
+    fn a_key_is_found_among_many_ranges() {
+        let scope = Scope::from_iter(["/a", "/b/c", "/b/d"].map(Key::from));
+        let ranges = Range::of([&scope]);
+        for (key, covered) in
+            [("/a/x", true), ("/b", false), ("/b/c", true), ("/b/d/e", true), ("/0", false)]
+        {
+            assert_eq!(Range::any_covers(&ranges, key.as_bytes()), covered, "{key}");
         }
     }
 }

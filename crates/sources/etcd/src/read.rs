@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use etcd_client::{Client, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
 use store::{Coverage, Snapshot};
 
-use super::position::{Mark, Origin, Position};
+use super::position::{Mark, Origin};
 use super::range::Range;
 use client_etcd::Failure;
 use client_etcd::within;
@@ -57,21 +57,26 @@ const ATTEMPTS: usize = 3;
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// The pairs that are asked for, and no others.
+    /// The pairs that are asked for, and no others, as of one revision.
     pub(super) snapshot: Snapshot,
-    /// Where in the store's history that is.
-    pub(super) position: Position,
+    pub(super) origin: Origin,
+    /// What is known of each range. Nothing if it was refused.
+    pub(super) marks: Vec<Mark>,
+    pub(super) refused: Refused,
 }
+
+/// The ranges that the store refuses, by their place in what was asked, and why.
+pub(super) type Refused = Vec<(usize, Cause)>;
 
 /// Reads all pairs in `ranges`, as of one revision that is not older than the call.
 pub(super) async fn read(
     client: Client,
-    ranges: &[Range],
+    ranges: &[&Range],
     first_page: &FirstPage,
 ) -> Result<Reading, Failure> {
     let mut lost = None;
     for _ in 0..ATTEMPTS {
-        match Reader::new(&client, ranges.len()).read(ranges, first_page.get()).await {
+        match Reader::new(&client, ranges, 0).read(first_page.get()).await {
             Ok(reading) => {
                 first_page.was_read(&reading.snapshot);
                 return Ok(reading);
@@ -86,9 +91,27 @@ pub(super) async fn read(
     Err(Failure::Unreachable(lost.unwrap_or_else(|| Cause::new("the history was compacted"))))
 }
 
-struct Reader {
+/// Reads all pairs in `ranges`, as of `revision`.
+pub(super) async fn read_at(
+    client: Client,
+    ranges: &[&Range],
+    revision: i64,
+    first_page: &FirstPage,
+) -> Result<Reading, Failure> {
+    Reader::new(&client, ranges, revision).read(first_page.get()).await
+}
+
+/// Which of `ranges` the store refuses to show.
+pub(super) async fn refused(client: &Client, ranges: &[&Range]) -> Result<Refused, Failure> {
+    let mut reader = Reader::new(client, ranges, 0);
+    reader.all_first_pages(1).await?;
+    Ok(reader.reading.refused)
+}
+
+struct Reader<'a> {
     client: KvClient,
-    /// The revision of the first answer; 0 before there is one.
+    ranges: &'a [&'a Range],
+    /// The revision that is read; 0 for that of the first answer, before there is one.
     revision: i64,
     reading: Reading,
 }
@@ -101,65 +124,92 @@ struct Rest {
     size: usize,
 }
 
-impl Reader {
-    fn new(client: &Client, ranges: usize) -> Self {
-        let snapshot = Snapshot::new(Coverage::Subtree);
-        let position = Position { marks: vec![Mark::default(); ranges], ..Position::default() };
+impl<'a> Reader<'a> {
+    fn new(client: &Client, ranges: &'a [&'a Range], revision: i64) -> Self {
         Reader {
             client: client.kv_client().max_decoding_message_size(usize::MAX),
-            revision: 0,
-            reading: Reading { snapshot, position },
+            ranges,
+            revision,
+            reading: Reading {
+                snapshot: Snapshot::new(Coverage::Subtree),
+                origin: Origin::default(),
+                marks: vec![Mark::default(); ranges.len()],
+                refused: Vec::new(),
+            },
         }
     }
 
-    async fn read(mut self, ranges: &[Range], limit: i64) -> Result<Reading, Failure> {
-        let mut rests = Vec::new();
-        for (nth, part) in ranges.chunks(OPERATIONS).enumerate() {
-            rests.extend(self.first_pages(part, nth * OPERATIONS, ranges, limit).await?);
-        }
-        for mut rest in rests {
-            while let Some(more) = self.page(&rest, ranges).await? {
+    async fn read(mut self, limit: i64) -> Result<Reading, Failure> {
+        for mut rest in self.all_first_pages(limit).await? {
+            while let Some(more) = self.page(&rest).await? {
                 rest = more;
             }
         }
-        self.reading.position.marks.iter_mut().for_each(|mark| mark.revision = self.revision);
+        self.reading.marks.iter_mut().for_each(|mark| mark.revision = self.revision);
         let revision = self.revision.try_into().unwrap_or_default();
         self.reading.snapshot = self.reading.snapshot.at_revision(revision);
         Ok(self.reading)
     }
 
+    /// Reads the beginning of each range, in few requests; gives what is left of them.
+    ///
+    /// The store refuses a whole request for one range in it. Then the ranges of the request are asked
+    /// for in halves, so that one range among 128 is found by 14 requests.
+    async fn all_first_pages(&mut self, limit: i64) -> Result<Vec<Rest>, Failure> {
+        let starts = (0..self.ranges.len()).step_by(OPERATIONS).rev();
+        let part = |start| start..self.ranges.len().min(start + OPERATIONS);
+        let mut parts: Vec<_> = starts.map(part).collect();
+        let mut rests = Vec::new();
+        while let Some(part) = parts.pop() {
+            match self.first_pages(part.clone(), limit).await {
+                Ok(more) => rests.extend(more),
+                Err(Failure::Refused(reason)) if part.len() == 1 => {
+                    self.reading.refused.push((part.start, reason));
+                }
+                Err(Failure::Refused(_)) => {
+                    let middle = part.start + part.len() / 2;
+                    parts.extend([middle..part.end, part.start..middle]);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(rests)
+    }
+
     /// Reads the beginning of some ranges in one request; gives what is left of them.
     async fn first_pages(
         &mut self,
-        part: &[Range],
-        offset: usize,
-        ranges: &[Range],
+        part: std::ops::Range<usize>,
         limit: i64,
     ) -> Result<Vec<Rest>, Failure> {
-        let gets: Vec<_> = part
+        let gets: Vec<_> = self.ranges[part.clone()]
             .iter()
             .map(|range| TxnOp::get(range.start.as_slice(), Some(self.options(range, limit))))
             .collect();
         let mut answer = within(self.client.txn(Txn::new().and_then(gets))).await?;
-        if let (0, Some(header)) = (self.revision, answer.take_header()) {
-            self.revision = header.revision();
-            self.reading.position.origin = Origin::of(&header);
+        if let Some(header) = answer.take_header() {
+            if self.reading.origin == Origin::default() {
+                self.reading.origin = Origin::of(&header);
+            }
+            if self.revision == 0 {
+                self.revision = header.revision();
+            }
         }
         let mut rests = Vec::new();
-        for (nth, response) in answer.op_responses().into_iter().enumerate() {
+        for (range, response) in part.zip(answer.op_responses()) {
             let TxnOpResponse::Get(mut get) = response else { continue };
             let more = get.more();
-            rests.extend(self.take(offset + nth, get.take_kvs(), more, ranges));
+            rests.extend(self.take(range, get.take_kvs(), more));
         }
         Ok(rests)
     }
 
     /// Reads on; gives what is left then.
-    async fn page(&mut self, rest: &Rest, ranges: &[Range]) -> Result<Option<Rest>, Failure> {
-        let options = self.options(&ranges[rest.range], pairs_of(rest.size));
+    async fn page(&mut self, rest: &Rest) -> Result<Option<Rest>, Failure> {
+        let options = self.options(self.ranges[rest.range], pairs_of(rest.size));
         let mut answer = within(self.client.get(rest.from.as_slice(), Some(options))).await?;
         let more = answer.more();
-        Ok(self.take(rest.range, answer.take_kvs(), more, ranges))
+        Ok(self.take(rest.range, answer.take_kvs(), more))
     }
 
     /// What is asked: up to `limit` pairs, at the revision of the first answer.
@@ -170,13 +220,7 @@ impl Reader {
             .with_revision(self.revision)
     }
 
-    fn take(
-        &mut self,
-        range: usize,
-        pairs: Vec<KeyValue>,
-        more: bool,
-        ranges: &[Range],
-    ) -> Option<Rest> {
+    fn take(&mut self, range: usize, pairs: Vec<KeyValue>, more: bool) -> Option<Rest> {
         let size = pairs.iter().map(|pair| pair.key().len() + pair.value().len()).sum::<usize>();
         let size = size / pairs.len().max(1);
         let rest = pairs.last().filter(|_| more).map(|last| Rest {
@@ -185,8 +229,8 @@ impl Reader {
             size,
         });
         for pair in pairs {
-            self.reading.position.marks[range].read(&pair);
-            if ranges[range].covers(pair.key()) {
+            self.reading.marks[range].read(&pair);
+            if self.ranges[range].covers(pair.key()) {
                 let (key, value) = pair.into_key_value();
                 self.reading.snapshot.insert(key, value);
             }

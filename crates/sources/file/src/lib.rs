@@ -30,8 +30,8 @@ use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use source::{Error, Source, Watch};
-use store::{Coverage, Scope, Snapshot};
+use source::{Answer, Error, Interest, Source, Watch};
+use store::{Coverage, Snapshot};
 
 use watch::Following;
 
@@ -75,18 +75,18 @@ impl File {
 impl Source for File {
     /// Reads the files once, for all scopes. They are read one after the other, so a change in
     /// between may be seen in one and not yet in another.
-    async fn read(&self, scopes: &[Scope]) -> Result<Vec<Snapshot>, Error> {
-        if scopes.is_empty() {
+    async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
+        if interest.scopes.is_empty() {
             return Ok(Vec::new());
         }
         let snapshot = self.snapshot()?;
-        Ok(vec![snapshot; scopes.len()])
+        Ok(vec![Ok(snapshot); interest.scopes.len()])
     }
 
     /// Follows the files by inotify on their folders, or looks at them every two seconds where that
     /// is not to be had.
-    async fn watch(&self, scopes: &[Scope]) -> Result<Option<Box<dyn Watch>>, Error> {
-        Ok(Some(Box::new(Following::new(self.clone(), scopes))))
+    async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
+        Ok(Some(Box::new(Following::new(self.clone(), interest))))
     }
 }
 
@@ -116,7 +116,7 @@ pub fn pairs(bytes: &Bytes, add: impl FnMut(Bytes, Bytes)) -> Result<(), YamlErr
 
 #[cfg(test)]
 mod tests {
-    use store::Key;
+    use store::{Key, Scope};
 
     use super::*;
 
@@ -129,11 +129,12 @@ mod tests {
     async fn read(paths: &[&Path]) -> Result<String, Error> {
         let source = File::new(paths.iter().map(|path| path.to_path_buf()), b"*");
         let scope = Scope::from_iter([Key::root()]);
-        let snapshots = source.read(&[scope]).await?;
+        let answers = source.read(&Interest::from_iter([scope])).await?;
         let line = |(key, value)| {
             format!("{}={}", String::from_utf8_lossy(key), String::from_utf8_lossy(value))
         };
-        let pairs = snapshots[0].iter().map(|(key, value)| line((&key[..], &value[..])));
+        let pairs =
+            answers[0].as_ref().unwrap().iter().map(|(key, value)| line((&key[..], &value[..])));
         Ok(pairs.collect::<Vec<_>>().join(" "))
     }
 
@@ -193,13 +194,13 @@ mod tests {
         let path = write(folder.path(), "binary.yaml", "a: !!binary AP+A\n");
         let source = File::new([path], b"*");
         let scope = Scope::from_iter([Key::root()]);
-        let snapshots = source.read(&[scope]).await.unwrap();
-        assert_eq!(snapshots[0].get(b"/a").unwrap().as_ref(), b"\x00\xff\x80");
+        let answers = source.read(&Interest::from_iter([scope])).await.unwrap();
+        assert_eq!(answers[0].as_ref().unwrap().get(b"/a").unwrap().as_ref(), b"\x00\xff\x80");
     }
 
     #[tokio::test]
     async fn nothing_is_read_when_nobody_asks() {
         let source = File::new([PathBuf::from("/nope.yaml")], b"*");
-        assert!(source.read(&[]).await.unwrap().is_empty());
+        assert!(source.read(&Interest::default()).await.unwrap().is_empty());
     }
 }

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use filewatch::{FileWatch, Interest, Unwatched};
-use source::{Error, Update, Watch};
+use filewatch::{FileWatch, Unwatched};
+use source::{Error, Interest, Update, Watch};
 use store::{Coverage, Scope, Snapshot};
 use tokio::select;
 use tokio::task::{self, JoinHandle};
@@ -43,6 +43,8 @@ const PERIOD: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Following {
     scopes: Vec<Scope>,
+    /// Whether there is to be a state although no value has changed.
+    is_due: bool,
     source: File,
     contents: Arc<Mutex<Contents>>,
     /// `None` where inotify is not to be had.
@@ -53,6 +55,7 @@ pub(super) struct Following {
     occasion: Occasion,
     /// The look that is being taken. Here it outlives the future that waits for it.
     look: Option<JoinHandle<Look>>,
+    /// What the files said at the last look that went well.
     given: Option<Snapshot>,
     /// The text of the error given last, while no look has gone well since.
     complaint: Option<String>,
@@ -70,17 +73,22 @@ enum Occasion {
 impl Following {
     /// Follows the files of `source`. Nothing is read and no folder is watched until the first
     /// state is asked for.
-    pub(super) fn new(source: File, scopes: &[Scope]) -> Self {
-        Following::with_events(source, scopes, FileWatch::new())
+    pub(super) fn new(source: File, interest: &Interest) -> Self {
+        Following::with_events(source, interest, FileWatch::new())
     }
 
-    fn with_events(source: File, scopes: &[Scope], events: Result<FileWatch, Unwatched>) -> Self {
+    fn with_events(
+        source: File,
+        interest: &Interest,
+        events: Result<FileWatch, Unwatched>,
+    ) -> Self {
         let (events, failure) = match events {
             Ok(events) => (Some(events), None),
             Err(failure) => (None, Some(failure)),
         };
         let mut following = Following {
-            scopes: scopes.to_vec(),
+            scopes: interest.scopes.clone(),
+            is_due: true,
             source,
             contents: Arc::default(),
             events,
@@ -95,7 +103,7 @@ impl Following {
         }
         if let Some(events) = &mut following.events {
             let File { paths, filter, .. } = &following.source;
-            events.set_interest(paths.iter().map(|path| Interest::tree(path, filter)));
+            events.set_interest(paths.iter().map(|path| filewatch::Interest::tree(path, filter)));
         }
         // Without a path there is nothing to be told of.
         if following.source.paths.is_empty() {
@@ -153,17 +161,28 @@ impl Following {
             }
         };
         self.complaint = None;
-        let Some(snapshot) = found else { return Ok(None) };
+        let Some(snapshot) = found else { return Ok(self.due()) };
         let changed = self.given.as_ref().map(|given| {
             let mut keys = differences(given, &snapshot);
             keys.retain(|key| self.is_asked_for(key));
             keys
         });
-        if changed.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(None);
-        }
-        self.given = Some(snapshot.clone());
-        Ok(Some(Update { snapshots: vec![snapshot; self.scopes.len()], changed }))
+        self.given = Some(snapshot);
+        Ok(match changed.as_ref().is_some_and(Vec::is_empty) {
+            true => self.due(),
+            false => self.update(changed),
+        })
+    }
+
+    /// The state that is due although nothing has changed.
+    fn due(&mut self) -> Option<Update> {
+        if self.is_due { self.update(Some(Vec::new())) } else { None }
+    }
+
+    fn update(&mut self, changed: Option<Vec<Bytes>>) -> Option<Update> {
+        let snapshot = self.given.clone()?;
+        self.is_due = false;
+        Some(Update { answers: vec![Ok(snapshot); self.scopes.len()], changed })
     }
 
     fn is_asked_for(&self, key: &[u8]) -> bool {
@@ -175,11 +194,12 @@ impl Following {
 impl Watch for Following {
     async fn next(&mut self) -> Result<Update, Error> {
         if self.scopes.is_empty() {
-            if self.given.is_some() {
+            // Nobody asks for what the files say.
+            if !std::mem::take(&mut self.is_due) {
                 return future::pending().await;
             }
-            self.given = Some(Snapshot::new(Coverage::Text));
-            return Ok(Update { snapshots: Vec::new(), changed: None });
+            let changed = self.given.as_ref().map(|_| Vec::new());
+            return Ok(Update { answers: Vec::new(), changed });
         }
         loop {
             let look = match &mut self.look {
@@ -204,6 +224,14 @@ impl Watch for Following {
                 return Ok(update);
             }
         }
+    }
+
+    /// The files are the same for every interest. Only those are read that have changed and nobody has
+    /// looked at since.
+    fn set_interest(&mut self, interest: &Interest) {
+        self.scopes.clone_from(&interest.scopes);
+        self.is_due = true;
+        self.timer = Some(Instant::now());
     }
 }
 

@@ -7,24 +7,23 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 
 use super::{Fixture, store};
-use crate::testing::{pause, scope};
+use crate::testing::{interest, pause};
 use crate::{Update, Watch};
 
 /// How long a change may take until it is seen, on a machine that is busy.
-const SOON: Duration = Duration::from_secs(10);
+pub(super) const SOON: Duration = Duration::from_secs(10);
 
 /// A watch that has given its first state.
-async fn following<F: Fixture>(store: &F, scopes: &[&[&str]]) -> Box<dyn Watch> {
-    let scopes: Vec<_> = scopes.iter().map(|keys| scope(keys)).collect();
-    let mut watch = store.source().watch(&scopes).await.unwrap().unwrap();
+pub(super) async fn following<F: Fixture>(store: &F, scopes: &[&[&str]]) -> Box<dyn Watch> {
+    let mut watch = store.source().watch(&interest(scopes)).await.unwrap().unwrap();
     let first = next(&mut watch).await;
     assert_eq!(first.changed, None);
-    assert_eq!(first.snapshots.len(), scopes.len());
+    assert_eq!(first.answers.len(), scopes.len());
     watch
 }
 
 /// The next state, however often it takes to ask.
-async fn next(watch: &mut Box<dyn Watch>) -> Update {
+pub(super) async fn next(watch: &mut Box<dyn Watch>) -> Update {
     let asking = async {
         loop {
             match watch.next().await {
@@ -37,17 +36,23 @@ async fn next(watch: &mut Box<dyn Watch>) -> Update {
     timeout(SOON, asking).await.expect("a change is seen soon")
 }
 
-fn changed(update: &Update) -> Vec<&[u8]> {
+pub(super) fn changed(update: &Update) -> Vec<&[u8]> {
     update.changed.as_ref().unwrap().iter().map(Bytes::as_ref).collect()
 }
 
-fn value(update: &Update, key: &str) -> Option<String> {
-    let value = update.snapshots[0].get(key.as_bytes())?;
+/// The value of a key in the answer to the first scope.
+pub(super) fn value(update: &Update, key: &str) -> Option<String> {
+    value_in(update, 0, key)
+}
+
+/// The value of a key in the answer to the scope with this number.
+pub(super) fn value_in(update: &Update, number: usize, key: &str) -> Option<String> {
+    let value = update.answers[number].as_ref().unwrap().get(key.as_bytes())?;
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
 /// Asks on until a key has this value.
-async fn until(watch: &mut Box<dyn Watch>, key: &str, expected: &str) {
+pub(super) async fn until(watch: &mut Box<dyn Watch>, key: &str, expected: &str) {
     let start = Instant::now();
     while value(&next(watch).await, key).as_deref() != Some(expected) {
         assert!(start.elapsed() < SOON, "{key} is not {expected}");
@@ -57,8 +62,8 @@ async fn until(watch: &mut Box<dyn Watch>, key: &str, expected: &str) {
 /// The first state is what is there.
 pub async fn the_first_state_is_what_is_there<F: Fixture>() {
     let store: F = store(&[("/app/a", "1"), ("/b", "2")]).await;
-    let scopes = [scope(&["/app"])];
-    let mut watch = store.source().watch(&scopes).await.unwrap().unwrap();
+    let interest = interest(&[&["/app"]]);
+    let mut watch = store.source().watch(&interest).await.unwrap().unwrap();
     let first = next(&mut watch).await;
     assert_eq!(first.changed, None);
     assert_eq!(value(&first, "/app/a").as_deref(), Some("1"));
@@ -98,7 +103,7 @@ pub async fn deletes_are_seen<F: Fixture>() {
     let update = next(&mut watch).await;
     assert_eq!(changed(&update), [b"/app/a"]);
     assert_eq!(value(&update, "/app/a"), None);
-    assert_eq!(update.snapshots[0].len(), 1);
+    assert_eq!(update.answers[0].as_ref().unwrap().len(), 1);
 }
 
 /// A change that changes nothing wakes nobody.
@@ -132,8 +137,8 @@ pub async fn all_scopes_are_followed_by_one_watch<F: Fixture>() {
         store.set(key, text.as_bytes()).await;
         let update = next(&mut watch).await;
         assert_eq!(changed(&update), [key.as_bytes()]);
-        assert_eq!(update.snapshots.len(), 3);
-        assert_eq!(update.snapshots[2].get(key.as_bytes()).unwrap(), text);
+        assert_eq!(update.answers.len(), 3);
+        assert_eq!(value_in(&update, 2, key).as_deref(), Some(text));
     }
 }
 

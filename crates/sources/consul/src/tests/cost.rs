@@ -3,23 +3,22 @@
 use std::time::Duration;
 
 use servers::Proxy;
-use store::Scope;
 use tokio::time::timeout;
 
 use super::{at, behind_a_proxy};
 use crate::Consul;
-use source::testing::{BOUND, Follower, Known, pause, scope};
-use source::{Source, Update, Watch};
+use source::testing::{BOUND, Follower, Known, interest, pause, scope};
+use source::{Interest, Source, Update, Watch};
 
 /// How many queries may wait at once.
 const AT_ONCE: u64 = 32;
 
 /// A thousand resources, each with a key of its own, in ten folders.
-fn a_thousand() -> (Vec<String>, Vec<Scope>) {
+fn a_thousand() -> (Vec<String>, Interest) {
     let key = |number| format!("r/{:02}/{number:04}", number % 10);
     let keys: Vec<_> = (0..1_000).map(key).collect();
-    let scopes = keys.iter().map(|key| scope(&[&format!("/{key}")])).collect();
-    (keys, scopes)
+    let interest = keys.iter().map(|key| scope(&[&format!("/{key}")])).collect();
+    (keys, interest)
 }
 
 async fn next(watch: &mut Box<dyn Watch>) -> Update {
@@ -29,13 +28,14 @@ async fn next(watch: &mut Box<dyn Watch>) -> Update {
 #[tokio::test]
 async fn a_thousand_resources_are_followed_by_few_queries() {
     let (server, proxy) = behind_a_proxy();
-    let (keys, scopes) = a_thousand();
+    let (keys, interest) = a_thousand();
     server.put_all(keys.iter().map(|key| (&**key, "0")));
     let source = Consul::new(at(&[&proxy.address()]));
-    let mut watch = source.watch(&scopes).await.unwrap().unwrap();
+    let mut watch = source.watch(&interest).await.unwrap().unwrap();
     let first = next(&mut watch).await;
-    assert_eq!(first.snapshots.len(), scopes.len());
-    for (key, snapshot) in keys.iter().zip(&first.snapshots) {
+    assert_eq!(first.answers.len(), keys.len());
+    for (key, answer) in keys.iter().zip(&first.answers) {
+        let snapshot = answer.as_ref().unwrap();
         assert_eq!(snapshot.get(format!("/{key}").as_bytes()).unwrap(), "0");
     }
     for nth in [0, 1, 500, 998, 999] {
@@ -43,7 +43,7 @@ async fn a_thousand_resources_are_followed_by_few_queries() {
         let update = next(&mut watch).await;
         let key = format!("/{}", keys[nth]);
         assert_eq!(update.changed.unwrap(), [key.as_bytes()]);
-        assert_eq!(update.snapshots[nth].get(key.as_bytes()).unwrap(), "1");
+        assert_eq!(update.answers[nth].as_ref().unwrap().get(key.as_bytes()).unwrap(), "1");
     }
     assert!(proxy.most_connections() <= AT_ONCE, "{} connections", proxy.most_connections());
 }
@@ -103,9 +103,9 @@ async fn equal_scopes_are_asked_for_once() {
     let (server, proxy) = behind_a_proxy();
     server.put("app/a", "1");
     let source = Consul::new(at(&[&proxy.address()]));
-    let scopes = vec![scope(&["/app"]); 100];
-    let mut watch = source.watch(&scopes).await.unwrap().unwrap();
-    assert_eq!(next(&mut watch).await.snapshots.len(), 100);
+    let interest = Interest { scopes: vec![scope(&["/app"]); 100] };
+    let mut watch = source.watch(&interest).await.unwrap().unwrap();
+    assert_eq!(next(&mut watch).await.answers.len(), 100);
     let following = tokio::spawn(async move { watch.next().await });
     quiet(&proxy).await;
     assert!(proxy.requests().len() <= 2, "{:?}", proxy.requests());
@@ -167,4 +167,62 @@ async fn where_few_connections_are_left_all_changes_come_over_fewer() {
             |known: &Known| known.snapshot.as_ref().unwrap().get(key.as_bytes()).unwrap() == "1";
         follower.wait("a change", BOUND, is_there).await;
     }
+}
+
+/// The requests since there were `before`, without their options.
+fn since(proxy: &Proxy, before: usize) -> Vec<String> {
+    let path = |line: &String| line.split('?').next().unwrap_or_default().to_owned();
+    proxy.requests().iter().skip(before).map(path).collect()
+}
+
+#[tokio::test]
+async fn a_scope_that_is_added_starts_its_own_queries_and_one_that_is_removed_none() {
+    let (server, proxy) = behind_a_proxy();
+    server.put_all([("a/x", "1"), ("b/x", "2"), ("c/x", "3"), ("d/x", "4")]);
+    let source = Consul::new(at(&[&proxy.address()]));
+    let mut watch = source.watch(&interest(&[&["/a"], &["/b"], &["/d"]])).await.unwrap().unwrap();
+    next(&mut watch).await;
+    assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
+    let before = quiet(&proxy).await;
+    watch.set_interest(&interest(&[&["/a"], &["/b"], &["/c"], &["/d"]]));
+    let update = next(&mut watch).await;
+    assert_eq!(update.answers[2].as_ref().unwrap().get(b"/c/x").unwrap(), "3");
+    assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
+    // One listing, and the query that waits.
+    assert_eq!(since(&proxy, before), ["GET /v1/kv/c", "GET /v1/kv/c"]);
+    let before = quiet(&proxy).await;
+    watch.set_interest(&interest(&[&["/c"], &["/a"]]));
+    assert_eq!(next(&mut watch).await.answers.len(), 2);
+    server.put("b/x", "5");
+    assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
+    assert_eq!(since(&proxy, before), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_scope_that_is_added_to_a_thousand_lists_one_group_anew() {
+    let (server, proxy) = behind_a_proxy();
+    let (keys, mut interest) = a_thousand();
+    server.put_all(keys.iter().map(|key| (&**key, "0")));
+    server.put("r/05/new", "1");
+    let source = Consul::new(at(&[&proxy.address()]));
+    let mut watch = source.watch(&interest).await.unwrap().unwrap();
+    next(&mut watch).await;
+    assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
+    let before = quiet(&proxy).await;
+    interest.scopes.push(scope(&["/r/05/new"]));
+    watch.set_interest(&interest);
+    let update = next(&mut watch).await;
+    assert_eq!(update.answers[1_000].as_ref().unwrap().get(b"/r/05/new").unwrap(), "1");
+    assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
+    // Neighbours are listed with it.
+    assert!(since(&proxy, before).len() <= 4, "{:?}", since(&proxy, before));
+    let before = quiet(&proxy).await;
+    interest.scopes.pop();
+    watch.set_interest(&interest);
+    next(&mut watch).await;
+    assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
+    // The group goes on without it, by a query that waits.
+    let waiting = proxy.requests().split_off(before);
+    assert!(waiting.iter().all(|line| line.contains("&index=")) && waiting.len() <= 2);
+    assert!(proxy.most_connections() <= AT_ONCE + 2, "{}", proxy.most_connections());
 }

@@ -10,7 +10,7 @@ use servers::{Certificates, Etcd, Proxy, Release, Traffic};
 use super::{at, follow, read, with_both_releases};
 use client_etcd::Options;
 use source::Source;
-use source::testing::{BOUND, Follower, pause, scope, text};
+use source::testing::{BOUND, Follower, interest, pause, text};
 
 /// A server with the user `app` (password `secret`), who may read `/app`.
 fn with_users(release: Release) -> Etcd {
@@ -89,13 +89,13 @@ async fn an_expired_token_is_renewed(release: Release) {
     let server = with_users(release);
     let proxy = Proxy::before(&server.address());
     let source = crate::Etcd::new(as_user(&[&server.address()], "secret"));
-    source.read(&[scope(&["/app"])]).await.unwrap();
+    source.read(&interest(&[&["/app"]])).await.unwrap();
     let mut follower = follow(as_user(&[&proxy.address()], "secret")).await;
     by_root(&server, "put /app/a 2");
     follower.sees(&["/app/a=2"]).await;
     tokens_expire(&server).await;
-    let snapshots = source.read(&[scope(&["/app"])]).await.unwrap();
-    assert_eq!(text(&snapshots[0]), ["/app/a=2"]);
+    let answers = source.read(&interest(&[&["/app"]])).await.unwrap();
+    assert_eq!(text(answers[0].as_ref().unwrap()), ["/app/a=2"]);
     // A stream that is open goes on, and a new one is opened.
     by_root(&server, "put /app/a 3");
     follower.sees(&["/app/a=3"]).await;
@@ -147,6 +147,30 @@ async fn a_permission_that_is_taken_away_is_told_and_one_that_is_given_back_goes
     by_root(&server, "put /app/a 3");
     by_root(&server, "role grant-permission reader read --prefix=true /app");
     follower.sees(&["/app/a=3"]).await;
+}
+
+async fn a_refused_scope_around_an_allowed_one_costs_it_nothing(release: Release) {
+    let server = with_users(release);
+    let source = crate::Etcd::new(as_user(&[&server.address()], "secret"));
+    let scopes = interest(&[&["/"], &["/app"], &["/app/a", "/"], &["/app/a"]]);
+    let answers = source.read(&scopes).await.unwrap();
+    let mut watch = source.watch(&scopes).await.unwrap().unwrap();
+    for answers in [answers, watch.next().await.unwrap().answers] {
+        let told: Vec<_> = answers.iter().map(|answer| answer.as_ref().map(text)).collect();
+        let (pairs, refused) = (vec!["/app/a=1".to_owned()], told[0].as_ref().unwrap_err());
+        let refused = refused.to_string();
+        assert!(refused.starts_with("Cannot read /: etcd at http://"), "{refused}");
+        assert!(refused.contains(" refused: etcdserver: permission denied"), "{refused}");
+        assert!(told[2].is_err());
+        assert_eq!((told[1].as_ref().unwrap(), told[3].as_ref().unwrap()), (&pairs, &pairs));
+    }
+    by_root(&server, "put /app/a 2");
+    let update = watch.next().await.unwrap();
+    assert_eq!(text(update.answers[1].as_ref().unwrap()), ["/app/a=2"]);
+    // A role that may read everything.
+    by_root(&server, "role grant-permission reader read --prefix=true /");
+    watch.set_interest(&scopes);
+    assert!(watch.next().await.unwrap().answers.iter().all(Result::is_ok));
 }
 
 async fn new_certificates_count_from_the_next_connection_on(release: Release) {
@@ -227,6 +251,7 @@ with_both_releases![
     changed_users_and_roles_leave_others_following,
     a_changed_password_is_told_and_one_that_is_set_right_goes_on,
     a_permission_that_is_taken_away_is_told_and_one_that_is_given_back_goes_on,
+    a_refused_scope_around_an_allowed_one_costs_it_nothing,
     new_certificates_count_from_the_next_connection_on,
     a_server_of_another_ca_is_not_talked_to,
 ];

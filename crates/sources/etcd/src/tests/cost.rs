@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use etcd_client::{Txn, TxnOp};
+use bytes::Bytes;
+use etcd_client::{Client, Txn, TxnOp};
 use servers::Release;
+use tokio::select;
+use tokio::time::timeout;
 
 use super::{at, follow, put, put_all, read, with_both_releases, writer};
 use crate::Etcd;
-use source::Source;
-use source::testing::{BOUND, Follower, pause, scope, text};
+use source::testing::{BOUND, Follower, interest, pause, scope, text};
+use source::{Interest, Source, Update, Watch};
 
 /// How many requests of a kind were answered.
 fn requests(server: &servers::Etcd, method: &str) -> f64 {
@@ -67,7 +70,7 @@ async fn all_keys_of_all_scopes_are_one_request(release: Release) {
     let server = servers::Etcd::start(release);
     put(&mut writer(&server).await, "/app/a", "1").await;
     let before = requests(&server, "Txn") + requests(&server, "Range");
-    let scopes = [scope(&["/app", "/b"]), scope(&["/app"]), scope(&["/app/a", "/c"])];
+    let scopes = interest(&[&["/app", "/b"], &["/app"], &["/app/a", "/c"]]);
     Etcd::new(at(&[&server.address()])).read(&scopes).await.unwrap();
     let readings = || requests(&server, "Txn") + requests(&server, "Range");
     assert_eq!(readings() - before, 1.0);
@@ -125,6 +128,121 @@ async fn a_thousand_keys_are_followed_each_by_itself(release: Release) {
     assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
 }
 
+/// A thousand scopes, each with a key of its own that is there, followed.
+async fn a_thousand_followed(
+    server: &servers::Etcd,
+    client: &mut Client,
+) -> (Interest, Box<dyn Watch>) {
+    let keys: Vec<_> = (0..1_000).map(|number| format!("/{number:04}")).collect();
+    put_all(client, keys.iter().map(|key| (key.clone(), "0".to_owned()))).await;
+    let interest: Interest = keys.iter().map(|key| scope(&[key])).collect();
+    let source = Etcd::new(at(&[&server.address()]));
+    let mut watch = source.watch(&interest).await.unwrap().unwrap();
+    assert_eq!(watch.next().await.unwrap().answers.len(), 1_000);
+    put(client, "/0000", "1").await;
+    assert_eq!(watch.next().await.unwrap().changed.unwrap(), ["/0000"]);
+    (interest, watch)
+}
+
+/// How many pairs of this server were read, and how many ranges.
+fn ranges(server: &servers::Etcd) -> f64 {
+    server.metric("etcd_mvcc_range_total ")
+}
+
+async fn a_scope_that_is_added_to_a_thousand_reads_one_range(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let (mut interest, mut watch) = a_thousand_followed(&server, &mut client).await;
+    put(&mut client, "/new", "2").await;
+    let (requests, read) = (readings(&server), ranges(&server));
+    interest.scopes.insert(0, scope(&["/new"]));
+    watch.set_interest(&interest);
+    let update = watch.next().await.unwrap();
+    assert_eq!(readings(&server) - requests, 1.0);
+    assert_eq!(ranges(&server) - read, 1.0);
+    assert_eq!(update.answers.len(), 1_001);
+    // Not older than the question.
+    assert_eq!(update.answers[0].as_ref().unwrap().get(b"/new").unwrap(), "2");
+    put(&mut client, "/new", "3").await;
+    assert_eq!(watch.next().await.unwrap().changed.unwrap(), ["/new"]);
+    assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
+    assert_eq!(server.metric("etcd_debugging_mvcc_watcher_total "), 1_001.0);
+
+    // Without it and others, nothing is read, and their watches end.
+    let (requests, read) = (readings(&server), ranges(&server));
+    interest.scopes.drain(..500);
+    watch.set_interest(&interest);
+    assert_eq!(watch.next().await.unwrap().answers.len(), 501);
+    let waiting = timeout(BOUND, watch.next());
+    let ended = async {
+        while server.metric("etcd_debugging_mvcc_watcher_total ") > 501.0 {
+            pause(Duration::from_millis(20)).await;
+        }
+    };
+    select! {
+        nothing = waiting => panic!("{nothing:?}"),
+        () = ended => {}
+    }
+    assert_eq!((readings(&server), ranges(&server)), (requests, read));
+    put(&mut client, "/0999", "3").await;
+    assert_eq!(watch.next().await.unwrap().changed.unwrap(), ["/0999"]);
+}
+
+async fn a_scope_is_added_after_the_history_was_compacted(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let (mut interest, mut watch) = a_thousand_followed(&server, &mut client).await;
+    for number in 0..10 {
+        put(&mut client, "/new", &number.to_string()).await;
+    }
+    let revision = client.get("/new", None).await.unwrap().header().unwrap().revision();
+    client.compact(revision, None).await.unwrap();
+    let read = ranges(&server);
+    interest.scopes.push(scope(&["/new"]));
+    watch.set_interest(&interest);
+    let update = watch.next().await.unwrap();
+    assert_eq!(update.answers[1_000].as_ref().unwrap().get(b"/new").unwrap(), "9");
+    assert_eq!(ranges(&server) - read, 1.0);
+    put(&mut client, "/new", "10").await;
+    assert_eq!(watch.next().await.unwrap().changed.unwrap(), ["/new"]);
+    put(&mut client, "/0500", "1").await;
+    assert_eq!(watch.next().await.unwrap().changed.unwrap(), ["/0500"]);
+}
+
+/// A scope of known and of new keys is of one revision, which the others may not have reached.
+async fn a_scope_of_known_and_new_keys_is_read_as_of_one_revision(release: Release) {
+    let server = servers::Etcd::start(release);
+    let mut client = writer(&server).await;
+    let (mut interest, mut watch) = a_thousand_followed(&server, &mut client).await;
+    for number in 1..=20 {
+        let both = [format!("/{number:04}"), format!("/new-{number}")];
+        let put = |value: &str| both.iter().map(|key| TxnOp::put(&**key, value, None)).collect();
+        let (old, new): (Vec<_>, Vec<_>) = (put("old"), put("new"));
+        client.txn(Txn::new().and_then(old)).await.unwrap();
+        interest.scopes.push(scope(&[&both[0], &both[1]]));
+        let read = ranges(&server);
+        watch.set_interest(&interest);
+        let writing = client.txn(Txn::new().and_then(new));
+        let (update, _) = tokio::join!(watch.next(), writing);
+        let mut values = values_of(&update.unwrap(), &both);
+        if release == Release::Newest {
+            // Once for the newest revision, and once for that of the progress.
+            assert!(ranges(&server) - read <= 2.0, "{}", ranges(&server) - read);
+        }
+        while values[0] != "new" {
+            assert_eq!(values[0], values[1]);
+            values = values_of(&timeout(BOUND, watch.next()).await.unwrap().unwrap(), &both);
+        }
+        assert_eq!(values[0], values[1]);
+    }
+}
+
+/// The values of two keys in the answer to the scope that was added last.
+fn values_of(update: &Update, keys: &[String; 2]) -> [Bytes; 2] {
+    let snapshot = update.answers.last().unwrap().as_ref().unwrap();
+    keys.each_ref().map(|key| snapshot.get(key.as_bytes()).unwrap().clone())
+}
+
 async fn large_values_arrive_in_readings_and_in_events(release: Release) {
     let server = servers::Etcd::start(release);
     let mut client = writer(&server).await;
@@ -155,5 +273,8 @@ with_both_releases![
     a_hundred_thousand_keys_are_read_in_few_requests,
     what_is_read_in_many_requests_is_as_of_one_revision,
     a_thousand_keys_are_followed_each_by_itself,
+    a_scope_that_is_added_to_a_thousand_reads_one_range,
+    a_scope_is_added_after_the_history_was_compacted,
+    a_scope_of_known_and_new_keys_is_read_as_of_one_revision,
     large_values_arrive_in_readings_and_in_events,
 ];

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::{at, behind_a_proxy, with_both_releases};
 use crate::Etcd;
 use source::testing::{pause, scope};
-use source::{Source, Update, Watch};
+use source::{Interest, Source, Update, Watch};
 
 /// How long a state may take to come, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(20);
@@ -34,7 +34,8 @@ async fn set(client: &mut Client, keys: &[String], value: u64) -> i64 {
 #[track_caller]
 fn value(update: &Update, keys: &[String]) -> u64 {
     let value = |key: &String| {
-        let value = update.snapshots[0].get(key.as_bytes()).expect("every key is there");
+        let value =
+            update.answers[0].as_ref().unwrap().get(key.as_bytes()).expect("every key is there");
         String::from_utf8_lossy(value).parse().unwrap()
     };
     let values: Vec<u64> = keys.iter().map(value).collect();
@@ -44,9 +45,9 @@ fn value(update: &Update, keys: &[String]) -> u64 {
 }
 
 async fn followed(proxy: &Proxy, keys: &[String]) -> Box<dyn Watch> {
-    let scopes: Vec<_> = keys.iter().map(|key| scope(&[key])).collect();
+    let interest: Interest = keys.iter().map(|key| scope(&[key])).collect();
     let source = Etcd::new(at(&[&proxy.address()]));
-    let mut watch = source.watch(&scopes).await.unwrap().unwrap();
+    let mut watch = source.watch(&interest).await.unwrap().unwrap();
     value(&watch.next().await.unwrap(), keys);
     watch
 }
@@ -164,7 +165,7 @@ async fn deletes_of_one_transaction_are_seen_together(release: Release) {
     for round in 1..=40 {
         client.txn(Txn::new().and_then(deletes.clone())).await.unwrap();
         let update = timeout(SOON, watch.next()).await.unwrap().unwrap();
-        assert_eq!(update.snapshots[0].len(), 0, "a part is deleted");
+        assert_eq!(update.answers[0].as_ref().unwrap().len(), 0, "a part is deleted");
         set(&mut client, &keys, round).await;
         until(&mut watch, &keys, round).await;
     }

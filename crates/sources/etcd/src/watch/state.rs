@@ -1,49 +1,178 @@
 //! What is known of the ranges that are followed.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use etcd_client::{EventType, KeyValue, WatchResponse};
-use store::Snapshot;
+use store::{Coverage, Key, Scope, Snapshot};
 
 use super::completeness::Completeness;
 use super::stream;
-use crate::position::Position;
+use crate::position::{Place, Position};
 use crate::range::Range;
 use crate::read::Reading;
 use client_etcd::Failure;
+use nodes::Cause;
 use source::Tracked;
 
 /// What is known of the ranges, and the messages that are a part of something.
 pub(super) struct State {
     pub(super) pairs: Tracked,
     pub(super) position: Position,
-    /// Messages of ranges, with their numbers, that wait until all ranges have told as much.
-    waiting: Vec<(usize, WatchResponse)>,
+    /// Messages of ranges that wait until all ranges have told as much.
+    waiting: Vec<WatchResponse>,
     /// The greatest revision of what waits.
     newest: i64,
     /// Whether the server's revision is to be heard although nothing waits.
     behind: bool,
     /// Whether the ranges are to be read because the server does not tell its progress.
     is_to_be_read: bool,
+    /// Whether the server has said how far it has told everything since it was asked last.
+    has_caught_up: bool,
+    /// The greatest number of a range so far.
+    last_id: i64,
 }
 
 impl State {
-    pub(super) fn new(snapshot: Snapshot, position: Position) -> Self {
-        let pairs = Tracked::new(snapshot);
+    /// Nothing is known, and no range is followed.
+    pub(super) fn new() -> Self {
         State {
-            pairs,
-            position,
+            pairs: Tracked::new(Snapshot::new(Coverage::Subtree)),
+            position: Position::default(),
             waiting: Vec::new(),
             newest: 0,
             behind: false,
             is_to_be_read: false,
+            has_caught_up: false,
+            last_id: 0,
         }
     }
 
-    /// Takes the place of what was known.
+    /// Takes a reading of all ranges that are followed in the place of what was known.
     pub(super) fn replace(&mut self, new: Reading) {
         self.forget_waiting();
         self.pairs.replace(new.snapshot);
-        self.position = new.position;
+        self.position.origin = new.origin;
+        for (place, mark) in self.position.places.iter_mut().zip(new.marks) {
+            (place.mark, place.batch) = (mark, 0);
+        }
+    }
+
+    /// Adds ranges that were read, except those that were refused.
+    pub(super) fn add(&mut self, ranges: &[&Range], reading: Reading) {
+        let (is_first, was_empty) = (self.last_id == 0, self.position.places.is_empty());
+        if was_empty {
+            self.forget_waiting();
+            self.position.origin = reading.origin;
+        }
+        // A number that no batch has, unless the others are known as of the same revision.
+        let batch = if self.is_at(&reading) { 0 } else { self.last_id + 1 };
+        if batch == 0 {
+            self.position.places.iter_mut().for_each(|place| place.batch = 0);
+        }
+        for (index, (range, mark)) in ranges.iter().zip(reading.marks).enumerate() {
+            if !reading.refused.iter().any(|(refused, _)| *refused == index) {
+                self.last_id += 1;
+                let range = (*range).clone();
+                self.position.places.push(Place { id: self.last_id, range, mark, batch });
+            }
+        }
+        if is_first {
+            self.pairs = Tracked::new(reading.snapshot);
+        } else if was_empty {
+            self.pairs.replace(reading.snapshot);
+        } else {
+            for (key, value) in reading.snapshot.iter() {
+                self.pairs.put(key.clone(), value.clone());
+            }
+        }
+    }
+
+    /// Keeps of the ranges those that serve one of `wanted`, and forgets the others with their pairs.
+    /// `wanted` is in byte order.
+    pub(super) fn keep(&mut self, wanted: &[Range]) {
+        let mut gone = Vec::new();
+        let pairs = self.pairs.snapshot();
+        self.position.places.retain_mut(|place| {
+            let found = wanted.binary_search_by(|range| range.start.cmp(&place.range.start));
+            let kept = found.ok().map(|index| &wanted[index]);
+            let kept = kept.filter(|kept| place.range.serves(kept));
+            if kept != Some(&place.range) {
+                let below = pairs.beginning_with(&place.range.start).map(|(key, _)| key);
+                let in_range = below.take_while(|key| key.as_ref() < place.range.end.as_slice());
+                let is_gone = |key: &&Bytes| !kept.is_some_and(|kept| kept.covers(key));
+                gone.extend(in_range.filter(is_gone).cloned());
+            }
+            if let Some(kept) = kept {
+                place.range.clone_from(kept);
+            }
+            kept.is_some()
+        });
+        gone.iter().for_each(|key| self.pairs.delete(key));
+    }
+
+    /// Whether every range of `wanted` is followed, and no other.
+    pub(super) fn is_complete(&self, wanted: &[Range]) -> bool {
+        self.position.places.len() == wanted.len()
+    }
+
+    /// The ranges of `wanted` that are not followed yet.
+    pub(super) fn missing<'a>(&self, wanted: &'a [Range]) -> Vec<&'a Range> {
+        let followed: HashSet<&[u8]> =
+            self.position.places.iter().map(|place| place.range.start.as_slice()).collect();
+        wanted.iter().filter(|range| !followed.contains(range.start.as_slice())).collect()
+    }
+
+    /// Follows no range any more, until all are read again and compared with the pairs that are known.
+    pub(super) fn forget_places(&mut self) {
+        self.forget_waiting();
+        self.position.places.clear();
+    }
+
+    /// Asks the server to say how far all ranges have told what happened, so that the position is not
+    /// older than that.
+    pub(super) fn catch_up(&mut self) {
+        (self.behind, self.has_caught_up) = (true, false);
+    }
+
+    /// Whether the server has said so since the last [`catch_up`](State::catch_up).
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.has_caught_up
+    }
+
+    /// Whether all ranges that are followed are known as of the revision of a reading.
+    pub(super) fn is_at(&self, reading: &Reading) -> bool {
+        let revision = reading.marks.first().map(|mark| mark.revision);
+        self.position.places.iter().all(|place| Some(place.mark.revision) == revision)
+    }
+
+    /// Whether a scope asks for ranges that are known as of different revisions, or would be if
+    /// `missing` were read now.
+    pub(super) fn is_torn(&self, scope: &Scope, missing: &[&Range]) -> bool {
+        if scope.len() < 2 {
+            return false;
+        }
+        let batch = |key: &Key| {
+            let covers = |range: &Range| range.covers(key.as_bytes());
+            let places = &self.position.places;
+            match missing.iter().any(|range| covers(range)) {
+                true => None,
+                false => places.iter().find(|place| covers(&place.range)).map(|place| place.batch),
+            }
+        };
+        let mut batches = scope.iter().map(batch);
+        let first = batches.next();
+        batches.any(|batch| Some(batch) != first)
+    }
+
+    /// Whether all ranges are known as of one revision.
+    pub(super) fn is_one_batch(&self) -> bool {
+        self.position.places.iter().all(|place| place.batch == self.position.places[0].batch)
+    }
+
+    /// Whether the server was asked how far it has told everything, although nothing waits.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// Whether messages wait until all ranges have told as much.
@@ -72,10 +201,15 @@ impl State {
         (self.newest, self.behind, self.is_to_be_read) = (0, false, false);
     }
 
+    /// Whether a reading can be of the same store, later.
+    pub(super) fn is_followed_by(&self, reading: &Reading) -> bool {
+        reading.origin.can_follow(self.position.origin)
+    }
+
     /// Whether a reading of the same store holds everything that waits.
     pub(super) fn is_held_by(&self, reading: &Reading) -> bool {
-        reading.position.origin.can_follow(self.position.origin)
-            && reading.position.marks.iter().all(|mark| mark.revision >= self.newest)
+        self.is_followed_by(reading)
+            && reading.marks.iter().all(|mark| mark.revision >= self.newest)
     }
 
     /// Takes a message in.
@@ -87,18 +221,23 @@ impl State {
         &mut self,
         message: WatchResponse,
         completeness: Completeness,
-        ranges: &[Range],
     ) -> Result<(), Failure> {
+        let place = self.position.find(message.watch_id());
         if message.canceled() {
-            return Err(stream::refusal(&message));
+            // The end of a watch that was asked for is no news.
+            let was_asked_for = place.is_none() && message.watch_id() > 0;
+            return if was_asked_for { Ok(()) } else { Err(stream::refusal(&message)) };
         }
         let revision = message.header().map_or(0, |header| header.revision());
-        let Some(index) = stream::range_of(&message).filter(|index| *index < ranges.len()) else {
+        let Some(index) = place else {
             if stream::is_progress(&message) && completeness == Completeness::Progress {
-                self.progress(revision, ranges);
+                self.progress(revision);
             }
             return Ok(());
         };
+        if message.created() && !stream::begins_at(&message, &self.position.places[index].mark) {
+            return Err(Failure::OutOfHistory(Cause::new(stream::OLDER)));
+        }
         if message.events().is_empty() {
             // Sent from time to time: nothing has happened in this range up to this revision.
             match completeness {
@@ -108,21 +247,21 @@ impl State {
                 Completeness::Progress => self.behind = true,
                 Completeness::Reading if self.is_waiting() => {}
                 Completeness::Message | Completeness::Reading => {
-                    let mark = &mut self.position.marks[index];
+                    let mark = &mut self.position.places[index].mark;
                     mark.revision = revision.max(mark.revision);
                 }
             }
             return Ok(());
         }
         match completeness {
-            Completeness::Message => self.apply(index, &message, ranges),
+            Completeness::Message => self.apply(index, &message),
             Completeness::Progress | Completeness::Reading => {
                 let revisions = message.events().iter().filter_map(|event| event.kv());
                 let newest = revisions.map(KeyValue::mod_revision).max().unwrap_or_default();
                 // What a reading held already is no news.
-                if newest > self.position.marks[index].revision {
+                if newest > self.position.places[index].mark.revision {
                     self.newest = self.newest.max(newest);
-                    self.waiting.push((index, message));
+                    self.waiting.push(message);
                 }
             }
         }
@@ -130,26 +269,34 @@ impl State {
     }
 
     /// Every range has told what happened up to this revision.
-    fn progress(&mut self, revision: i64, ranges: &[Range]) {
+    fn progress(&mut self, revision: i64) {
         if revision < self.newest {
             return;
         }
-        for (index, message) in std::mem::take(&mut self.waiting) {
-            self.apply(index, &message, ranges);
+        for message in std::mem::take(&mut self.waiting) {
+            // A range that is not followed any more has nothing to tell.
+            if let Some(index) = self.position.find(message.watch_id()) {
+                self.apply(index, &message);
+            }
         }
-        for mark in &mut self.position.marks {
-            mark.revision = revision.max(mark.revision);
+        for Place { mark, batch, .. } in &mut self.position.places {
+            // A range that was added may have been read at a later revision.
+            if mark.revision <= revision {
+                (mark.revision, *batch) = (revision, 0);
+            }
         }
+        self.has_caught_up = true;
         (self.newest, self.behind, self.is_to_be_read) = (0, false, false);
     }
 
-    fn apply(&mut self, index: usize, message: &WatchResponse, ranges: &[Range]) {
-        let known = self.position.marks[index].revision;
+    fn apply(&mut self, index: usize, message: &WatchResponse) {
+        let known = self.position.places[index].mark.revision;
         let events = message.events().iter();
         for (kind, pair) in events.filter_map(|event| Some((event.event_type(), event.kv()?))) {
             if pair.mod_revision() > known {
-                self.position.marks[index].event(kind, pair);
-                if ranges[index].covers(pair.key()) {
+                let place = &mut self.position.places[index];
+                place.mark.event(kind, pair);
+                if place.range.covers(pair.key()) {
                     self.patch(kind, pair);
                 }
             }

@@ -1,6 +1,7 @@
 //! A stream of events of several ranges.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use etcd_client::{Client, WatchOptions, WatchRequestSender, WatchResponse, WatchResponseStream};
@@ -10,8 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::completeness::Completeness;
-use crate::position::{Mark, Position};
-use crate::range::Range;
+use crate::position::{Mark, Place};
 use client_etcd::Failure;
 use client_etcd::within;
 use nodes::Cause;
@@ -25,6 +25,12 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// An open stream, with a watch for each range.
 pub(super) struct Stream {
+    client: Client,
+    /// The numbers of the watches that were asked for.
+    watches: BTreeSet<i64>,
+    /// Whether watches are being changed. If the future that changes them is dropped, nobody knows
+    /// which requests were sent.
+    is_changing: bool,
     /// The stream ends when this is dropped.
     requests: WatchRequestSender,
     messages: WatchResponseStream,
@@ -49,27 +55,15 @@ pub(super) enum Opened {
 }
 
 impl Stream {
-    /// Opens a stream of what happens in each range after a position.
-    pub(super) async fn open(
-        client: &Client,
-        ranges: &[Range],
-        position: &Position,
-    ) -> Result<Opened, Failure> {
-        let completeness = Completeness::of(client, ranges.len()).await;
-        let marks = &position.marks;
-        let mut watches = ranges.iter().zip(marks).zip(1..).map(|((range, mark), id)| {
-            let options = WatchOptions::new()
-                .with_range(range.end.as_slice())
-                .with_start_revision(mark.revision + 1)
-                .with_watch_id(id)
-                .with_progress_notify();
-            (range.start.as_slice(), options)
-        });
+    /// Opens a stream of what happens in each range after its place.
+    pub(super) async fn open(client: &Client, places: &[Place]) -> Result<Opened, Failure> {
+        let completeness = Completeness::of(client, places.len()).await;
+        let mut watches = places.iter().map(request);
         let Some((key, options)) = watches.next() else {
             return Err(Failure::Unreachable(Cause::new("there is nothing to watch")));
         };
-        let mut client = client.watch_client().max_decoding_message_size(usize::MAX);
-        let stream = within(client.watch(key, Some(options))).await?;
+        let mut watch_client = client.watch_client().max_decoding_message_size(usize::MAX);
+        let stream = within(watch_client.watch(key, Some(options))).await?;
         let (mut requests, mut messages) = stream.split();
         // Answers are taken while requests are sent: the server stops to take requests when
         // nobody takes its answers.
@@ -79,10 +73,13 @@ impl Stream {
             }
             Ok(())
         };
-        let making = future::try_join(asking, made(&mut messages, marks));
+        let making = future::try_join(asking, made(&mut messages, places));
         let ((), made) = within(making).await?;
         Ok(match made {
             Ok(early) => Opened::Open(Box::new(Stream {
+                client: client.clone(),
+                watches: places.iter().map(|place| place.id).collect(),
+                is_changing: false,
                 requests,
                 messages,
                 early,
@@ -94,6 +91,46 @@ impl Stream {
             })),
             Err(lost) => Opened::Lost(lost),
         })
+    }
+
+    /// Whether a change of the watches was begun and did not end, so that the stream is of no use.
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_changing
+    }
+
+    /// Follows these places from now on: ends the watches of others, and makes those that are missing.
+    /// That a watch is made is one of the messages.
+    pub(super) async fn follow(&mut self, places: &[Place]) -> Result<(), Failure> {
+        self.is_changing = true;
+        if self.completeness == Completeness::Message {
+            self.completeness = Completeness::of(&self.client, places.len()).await;
+        }
+        let wanted: BTreeSet<i64> = places.iter().map(|place| place.id).collect();
+        let Stream { watches, requests, messages, early, .. } = self;
+        let asking = async {
+            for id in watches.difference(&wanted) {
+                requests.cancel(*id).await?;
+            }
+            for place in places.iter().filter(|place| !watches.contains(&place.id)) {
+                let (key, options) = request(place);
+                requests.watch(key, Some(options)).await?;
+            }
+            Ok::<_, Failure>(())
+        };
+        // As when the stream is opened: answers are taken while requests are sent.
+        let answers = async {
+            loop {
+                early.push_back(received(messages.next().await)?);
+            }
+        };
+        select! {
+            biased;
+            asked = within(asking) => asked?,
+            Err::<Infallible, _>(failure) = answers => return Err(failure),
+        }
+        self.watches = wanted;
+        self.is_changing = false;
+        Ok(())
     }
 
     /// The next message. Dropping the future loses none.
@@ -154,14 +191,24 @@ fn received(
     Ok(message.ok_or_else(ended)??)
 }
 
+/// The watch of a range, from its place on.
+fn request(place: &Place) -> (&[u8], WatchOptions) {
+    let options = WatchOptions::new()
+        .with_range(place.range.end.as_slice())
+        .with_start_revision(place.mark.revision + 1)
+        .with_watch_id(place.id)
+        .with_progress_notify();
+    (place.range.start.as_slice(), options)
+}
+
 /// Waits until every watch is made; gives the messages that are more than that, or why a revision
 /// is none of the store's.
 async fn made(
     messages: &mut WatchResponseStream,
-    marks: &[Mark],
+    places: &[Place],
 ) -> Result<Result<VecDeque<WatchResponse>, &'static str>, Failure> {
     let mut early = VecDeque::new();
-    let mut missing = marks.len();
+    let mut missing = places.len();
     while missing > 0 {
         let message = received(messages.next().await)?;
         if message.canceled() {
@@ -175,22 +222,21 @@ async fn made(
             continue;
         }
         missing -= 1;
-        let revision = message.header().map_or(0, |header| header.revision());
-        // A watch that starts in the future says nothing until the store gets there, whatever
-        // happens before.
-        if range_of(&message)
-            .and_then(|range| marks.get(range))
-            .is_none_or(|at| revision < at.revision)
-        {
-            return Ok(Err("the store has an older revision than before"));
+        let place = places.binary_search_by_key(&message.watch_id(), |place| place.id);
+        if !place.is_ok_and(|index| begins_at(&message, &places[index].mark)) {
+            return Ok(Err(OLDER));
         }
     }
     Ok(Ok(early))
 }
 
-/// Which range a message is about.
-pub(super) fn range_of(message: &WatchResponse) -> Option<usize> {
-    usize::try_from(message.watch_id()).ok()?.checked_sub(1)
+/// Why a watch that the server made is of no use.
+pub(super) const OLDER: &str = "the store has an older revision than before";
+
+/// Whether a watch that was made begins behind `mark`. A watch that starts in the future says nothing
+/// until the store gets there, whatever happens before.
+pub(super) fn begins_at(made: &WatchResponse, mark: &Mark) -> bool {
+    made.header().map_or(0, |header| header.revision()) >= mark.revision
 }
 
 /// Whether a message says how far everything has been told, for all ranges.

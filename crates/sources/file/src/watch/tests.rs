@@ -65,7 +65,7 @@ impl Tree {
 
 fn followed(paths: &[PathBuf], filter: &str) -> Following {
     let source = File::new(paths.to_vec(), filter.as_bytes());
-    Following::new(source, &[Scope::from_iter([Key::root()])])
+    Following::new(source, &Interest::from_iter([Scope::from_iter([Key::root()])]))
 }
 
 /// The next state, as its pairs and the changed keys, without a look that no event asked for.
@@ -78,7 +78,7 @@ async fn next(watch: &mut Following) -> Result<(String, Vec<String>), Error> {
     next.map(|update| {
         let keys = update.changed.unwrap_or_default();
         let keys = keys.iter().map(|key| String::from_utf8_lossy(key).into_owned());
-        (text(&update.snapshots[0]), keys.collect())
+        (text(update.answers[0].as_ref().unwrap()), keys.collect())
     })
 }
 
@@ -101,7 +101,7 @@ fn owned(keys: &[&str]) -> Vec<String> {
 /// Expects nothing.
 async fn expect_nothing(watch: &mut Following) {
     if let Ok(next) = timeout(LONG_ENOUGH, watch.next()).await {
-        panic!("given: {:?}", next.map(|update| text(&update.snapshots[0])));
+        panic!("given: {:?}", next.map(|update| text(update.answers[0].as_ref().unwrap())));
     }
 }
 
@@ -244,7 +244,7 @@ async fn keys_that_nobody_asks_for_wake_nobody() {
     let tree = Tree::new(&[("a.yaml", "app: {x: 1}\nother: 1\n")]);
     let source = File::new([tree.path("a.yaml")], b"*");
     let scopes = ["/app", "/else"].map(|key| Scope::from_iter([Key::from(key)]));
-    let mut watch = Following::new(source, &scopes);
+    let mut watch = Following::new(source, &Interest::from_iter(scopes));
     expect(&mut watch, "/app/x=1 /other=1", &[]).await;
     tree.write("a.yaml", "app: {x: 1}\nother: 2\n");
     expect_nothing(&mut watch).await;
@@ -257,11 +257,11 @@ async fn every_scope_gets_a_snapshot_and_none_asks_for_nothing() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     let source = File::new([tree.path("a.yaml")], b"*");
     let scopes = [Scope::from_iter([Key::root()]), Scope::default()];
-    let watch = source.watch(&scopes).await.unwrap();
-    assert_eq!(watch.unwrap().next().await.unwrap().snapshots.len(), 2);
+    let watch = source.watch(&Interest::from_iter(scopes)).await.unwrap();
+    assert_eq!(watch.unwrap().next().await.unwrap().answers.len(), 2);
 
-    let mut watch = Following::new(File::new([tree.path("nope")], b"*"), &[]);
-    assert!(watch.next().await.unwrap().snapshots.is_empty());
+    let mut watch = Following::new(File::new([tree.path("nope")], b"*"), &Interest::default());
+    assert!(watch.next().await.unwrap().answers.is_empty());
     expect_nothing(&mut watch).await;
 }
 

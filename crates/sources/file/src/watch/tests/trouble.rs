@@ -96,11 +96,15 @@ async fn without_inotify_files_are_polled() {
     // A file cannot be waited for.
     let none = FileWatch::with_instance(fs::File::open("/etc/passwd").unwrap().into());
     assert!(none.is_err());
-    let mut watch = Following::with_events(source, &[Scope::from_iter([Key::root()])], none);
+    let mut watch = Following::with_events(
+        source,
+        &Interest::from_iter([Scope::from_iter([Key::root()])]),
+        none,
+    );
     for value in ["1", "2", "3"] {
         tree.write("a.yaml", &format!("a: {value}\n"));
         let update = timeout(DEADLINE, watch.next()).await.unwrap().unwrap();
-        assert_eq!(text(&update.snapshots[0]), format!("/a={value}"));
+        assert_eq!(text(update.answers[0].as_ref().unwrap()), format!("/a={value}"));
     }
 }
 
@@ -111,11 +115,15 @@ async fn where_no_folder_can_be_watched_files_are_polled() {
     // It can be waited for like an instance of inotify, and refuses every watch.
     let (reader, _writer) = io::pipe().unwrap();
     let events = Ok(FileWatch::with_instance(reader.into()).unwrap());
-    let mut watch = Following::with_events(source, &[Scope::from_iter([Key::root()])], events);
+    let mut watch = Following::with_events(
+        source,
+        &Interest::from_iter([Scope::from_iter([Key::root()])]),
+        events,
+    );
     for value in ["1", "2"] {
         tree.write("x/a.yaml", &format!("a: {value}\n"));
         let update = timeout(DEADLINE, watch.next()).await.unwrap().unwrap();
-        assert_eq!(text(&update.snapshots[0]), format!("/a={value}"));
+        assert_eq!(text(update.answers[0].as_ref().unwrap()), format!("/a={value}"));
         assert!(watch.events.is_none());
     }
 }

@@ -1,0 +1,145 @@
+//! Which keys a store refuses, and what that means for the scopes that ask for them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use store::{Key, Scope, Snapshot};
+
+use crate::{Answer, Error};
+
+/// Why a source does not show the keys of a scope, although it answers for others.
+///
+/// The text is `Cannot read KEYS: REASON`.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    scope: Scope,
+    error: Arc<Error>,
+}
+
+impl Refusal {
+    /// The refusal of `scope`, for the reason `error`.
+    pub fn new(scope: Scope, error: impl Into<Arc<Error>>) -> Self {
+        Refusal { scope, error: error.into() }
+    }
+
+    /// The scope that is refused as a whole, although perhaps only one of its keys may not be read.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<String> = self.scope.iter().map(Key::to_string).collect();
+        write!(f, "Cannot read {}: {}", keys.join(", "), self.error)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The keys that a store has refused, for the implementation of a source.
+///
+/// A scope is refused if one of its keys is: a template must not see a part of its keys as if it were
+/// all of them.
+#[derive(Debug, Default)]
+pub struct Refusals(BTreeMap<Key, Arc<Error>>);
+
+impl Refusals {
+    /// Notes that the store refuses `key`.
+    pub fn add(&mut self, key: Key, error: Error) {
+        self.0.insert(key, Arc::new(error));
+    }
+
+    /// Forgets all refusals, so that every key is asked for again.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether no key was refused.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of refused keys.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The scopes without a refused key, in their order.
+    pub fn allowed<'a>(&'a self, scopes: &'a [Scope]) -> impl Iterator<Item = &'a Scope> {
+        scopes.iter().filter(|scope| self.of(scope).is_none())
+    }
+
+    /// Checks that a scope without a refused key is left. If none is, all refusals are forgotten, so
+    /// that the keys are asked for again.
+    ///
+    /// # Errors
+    ///
+    /// Every scope has a refused key. The error is the reason for one of them.
+    pub fn check_any_allowed(&mut self, scopes: &[Scope]) -> Result<(), Error> {
+        if self.is_empty() || self.allowed(scopes).next().is_some() {
+            return Ok(());
+        }
+        // Refusals of states that were given are shared with those; a new one is not.
+        let refusals = std::mem::take(&mut self.0);
+        refusals.into_values().find_map(Arc::into_inner).map_or(Ok(()), Err)
+    }
+
+    /// The answer for each scope: `snapshot`, or why the scope is refused.
+    pub fn answers(&self, scopes: &[Scope], snapshot: &Snapshot) -> Vec<Answer> {
+        let answer = |scope: &Scope| match self.of(scope) {
+            None => Ok(snapshot.clone()),
+            Some(error) => Err(Refusal::new(scope.clone(), Arc::clone(error))),
+        };
+        scopes.iter().map(answer).collect()
+    }
+
+    /// Why `scope` is refused, if it is.
+    fn of(&self, scope: &Scope) -> Option<&Arc<Error>> {
+        if self.is_empty() { None } else { scope.iter().find_map(|key| self.0.get(key)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Coverage;
+
+    use super::*;
+
+    fn scope(keys: &[&str]) -> Scope {
+        keys.iter().map(|key| Key::from(*key)).collect()
+    }
+
+    fn forbidden(reason: &str) -> Error {
+        let reason = nodes::Cause::new(reason);
+        nodes::Error::Refused { store: "etcd", node: "n1".into(), reason }.into()
+    }
+
+    #[test]
+    fn a_scope_with_a_refused_key_is_refused_and_named_and_the_others_are_not() {
+        let mut refusals = Refusals::default();
+        let scopes = [scope(&["/a"]), scope(&["/b", "/a/x"]), scope(&[])];
+        refusals.add(Key::from("/b"), forbidden("no"));
+        let answers = refusals.answers(&scopes, &Snapshot::new(Coverage::Subtree));
+        let refusal = answers[1].as_ref().unwrap_err();
+        assert_eq!(refusal.to_string(), "Cannot read /a/x, /b: etcd at n1 refused: no");
+        assert_eq!(refusal.scope(), &scopes[1]);
+        assert!(answers[0].is_ok() && answers[2].is_ok());
+        assert_eq!(refusals.allowed(&scopes).count(), 2);
+        refusals.check_any_allowed(&scopes).unwrap();
+    }
+
+    #[test]
+    fn where_every_scope_is_refused_there_is_an_error_and_all_are_asked_for_again() {
+        let mut refusals = Refusals::default();
+        let scopes = [scope(&["/b"]), scope(&["/a"])];
+        refusals.add(Key::from("/a"), forbidden("no a"));
+        refusals.add(Key::from("/b"), forbidden("no b"));
+        let error = refusals.check_any_allowed(&scopes).unwrap_err();
+        assert!(error.is_refusal());
+        assert_eq!(error.to_string(), "etcd at n1 refused: no a");
+        assert!(refusals.is_empty());
+        refusals.check_any_allowed(&scopes).unwrap();
+    }
+}
