@@ -4,6 +4,7 @@
 mod empty;
 mod follows;
 mod healing;
+mod interest;
 
 use std::{fs, time::Duration};
 
