@@ -16,19 +16,19 @@
 //! files.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
+use crate::create::{create_locked, lock};
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::failpoint;
 use crate::place::journal_path;
-use crate::stage::{ATTEMPTS, lock, random_part};
 use crate::step::{Observer, Step};
 use crate::undo::{Entry, Identity, Undo};
 
@@ -155,32 +155,8 @@ impl Journal {
 impl Locked {
     /// Creates an empty, locked journal that only its owner can open.
     fn create(folder: &Path) -> Result<Locked, Error> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let path = journal_path(folder, random_part());
-            let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-            let file = match opened {
-                Ok(file) => file,
-                Err(cause)
-                    if cause.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS =>
-                {
-                    continue;
-                }
-                Err(cause) => return Err(Error::file("open", &path, cause)),
-            };
-            let lock = match lock(&path) {
-                Ok(lock) => Some(lock),
-                // A sweep locked the file first, and removes it.
-                Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(_)) => None,
-            };
-            let born = file.metadata().map_err(|cause| Error::file("stat", &path, cause))?;
-            if born.nlink() == 0 {
-                continue;
-            }
-            return Ok(Locked { path, file, _lock: lock });
-        }
+        let created = create_locked(|random| journal_path(folder, random))?;
+        Ok(Locked { path: created.path, file: created.file, _lock: created.lock })
     }
 
     fn write(&mut self, fields: &[&[u8]]) -> Result<(), Error> {

@@ -21,6 +21,7 @@
 mod check;
 mod commit;
 mod compare;
+mod create;
 mod durable;
 mod error;
 mod journal;

@@ -4,20 +4,20 @@
 //! its descriptor, so neither the umask of the process nor other users of the folder can interfere.
 //! It is on the disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its file.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use report::Fingerprint;
-use rustix::fs::OFlags;
 use rustix::process::{getegid, geteuid};
 
 use crate::compare::{self, Attributes};
+use crate::create::create_locked;
 use crate::error::Error;
-use crate::place::{FileKind, Place, RANDOM_RANGE};
+use crate::place::{FileKind, Place};
 use crate::undo::Identity;
 use crate::{Options, Target};
 
@@ -25,8 +25,6 @@ use crate::{Options, Target};
 const DEFAULT_MODE: u32 = 0o644;
 /// The bits of a mode that a resource can set; setuid, setgid and sticky are excluded.
 const PERMISSIONS: u32 = 0o777;
-/// The number of names that are tried before giving up.
-pub(crate) const ATTEMPTS: usize = 10_000;
 
 /// One member of a transaction: staged on the disk, or known to be in sync. Dropping it removes its
 /// stage file.
@@ -140,7 +138,7 @@ impl StageFile {
     ) -> Result<StageFile, Error> {
         let place = Place::of(&target.dest)?;
         let kind = if options.keep_stage_file { FileKind::Kept } else { FileKind::Passing };
-        let (mut stage, mut file) = StageFile::create_empty(&place, kind, wanted)?;
+        let (mut stage, mut file) = StageFile::create_empty(&place, kind)?;
         // All of this happens while the file is empty, so that only permitted users ever read its
         // content. The mode is set first: only root can change the mode of a file that belongs to
         // another user.
@@ -160,48 +158,17 @@ impl StageFile {
     }
 
     /// Creates an empty, locked file under a free name, which only its owner can open.
-    fn create_empty(
-        place: &Place,
-        kind: FileKind,
-        wanted: &Attributes,
-    ) -> Result<(StageFile, File), Error> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let path = place.path(kind, random_part());
-            let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)
-            {
-                Ok(file) => file,
-                Err(cause)
-                    if cause.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS =>
-                {
-                    continue;
-                }
-                Err(cause) => return Err(Error::file("open", &path, cause)),
-            };
-            let (lock, swept) = match lock(&path) {
-                Ok(lock) => (Some(lock), false),
-                Err(TryLockError::WouldBlock) => (None, true),
-                Err(TryLockError::Error(_)) => (None, false),
-            };
-            let identity = Identity::default();
-            let mut stage = StageFile {
-                path,
-                attributes: *wanted,
-                identity,
-                written: None,
-                stays: false,
-                _lock: lock,
-            };
-            let born = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
-            // A sweep may have removed the file between its creation and its lock: try another
-            // name.
-            if swept || born.nlink() == 0 {
-                continue;
-            }
-            stage.attributes = Attributes::of(&born);
-            return Ok((stage, file));
-        }
+    fn create_empty(place: &Place, kind: FileKind) -> Result<(StageFile, File), Error> {
+        let created = create_locked(|random| place.path(kind, random))?;
+        let stage = StageFile {
+            path: created.path,
+            attributes: Attributes::of(&created.born),
+            identity: Identity::default(),
+            written: None,
+            stays: false,
+            _lock: created.lock,
+        };
+        Ok((stage, created.file))
     }
 
     /// Keeps the file: it is to stay, or has become the destination.
@@ -222,23 +189,6 @@ impl Drop for StageFile {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// A random number below [`RANDOM_RANGE`], for a file's name.
-pub(crate) fn random_part() -> u64 {
-    fastrand::u64(..RANDOM_RANGE)
-}
-
-/// Opens a stage file and locks it; an error if another process has the lock.
-pub(crate) fn lock(path: &Path) -> Result<File, TryLockError> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(TryLockError::Error)?;
-    file.try_lock()?;
-    Ok(file)
 }
 
 /// Sets the wanted owner, unless the file has it already.
@@ -272,15 +222,16 @@ pub(crate) fn give_owner(
 
 #[cfg(test)]
 mod tests {
+    use std::fs::TryLockError;
+
     use super::*;
+    use crate::create::lock;
 
     #[test]
     fn a_new_stage_file_is_private_empty_and_locked() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = Place::of(&folder.path().join("a")).expect("a name");
-        let wanted = Attributes::regular(0, 0, 0o777);
-        let (stage, file) =
-            StageFile::create_empty(&place, FileKind::Passing, &wanted).expect("created");
+        let (stage, file) = StageFile::create_empty(&place, FileKind::Passing).expect("created");
         let born = file.metadata().expect("metadata");
         assert_eq!((born.mode() & 0o7777, born.size()), (0o600, 0));
         assert!(matches!(lock(&stage.path), Err(TryLockError::WouldBlock)));

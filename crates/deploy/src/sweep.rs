@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::Options;
+use crate::create::lock;
 use crate::journal::{Found, recover};
 use crate::place::{FileKind, Place, is_journal};
-use crate::stage::lock;
 use crate::step::{Observer, Step};
 
 /// Cleans up after killed runs of this program in the folders of these destinations: puts back the

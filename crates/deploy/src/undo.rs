@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::commit::{MODE_BITS, write_back};
+use crate::create::with_free_name;
 use crate::error::Error;
 use crate::failpoint;
 use crate::pending::Marker;
 use crate::place::{FileKind, Place};
-use crate::stage::{ATTEMPTS, StageFile, random_part};
+use crate::stage::StageFile;
 use crate::{Options, Target};
 
 /// The identity of a file. It stays the same under another name, and differs for another file.
@@ -167,16 +168,16 @@ impl Undo {
             Err(cause) => return Err(Error::file("lstat", dest, cause)),
         };
         let old = Identity::of(&found);
-        let linked = with_free_name(place, |path| fs::hard_link(dest, path).map(|()| path.into()));
+        let undo_path = |random| place.path(FileKind::Undo, random);
+        let (path, linked) = with_free_name(undo_path, |path| fs::hard_link(dest, path));
         failpoint();
-        if let Ok(path) = linked {
+        if linked.is_ok() {
             return Ok(Undo::Link { path, identity: old });
         }
-        let copied =
-            with_free_name(place, |path| copy(dest, &found, path).map(|copy| (path.into(), copy)));
+        let (path, copied) = with_free_name(undo_path, |path| copy(dest, &found, path));
         failpoint();
         match copied {
-            Ok((path, identity)) => Ok(Undo::Copy { path, identity, old }),
+            Ok(identity) => Ok(Undo::Copy { path, identity, old }),
             Err(cause) => Err(Error::file("copy", dest, cause)),
         }
     }
@@ -188,18 +189,6 @@ impl Undo {
             Undo::Link { path, identity } | Undo::Copy { path, identity, .. } => {
                 Some((path, identity))
             }
-        }
-    }
-}
-
-/// Makes a file with a free name.
-fn with_free_name<T>(place: &Place, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        match make(&place.path(FileKind::Undo, random_part())) {
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS => {}
-            made => return made,
         }
     }
 }

@@ -122,7 +122,7 @@ fn leftovers_of_a_killed_run_are_swept_and_files_of_a_living_run_are_not() {
 /// Whether a process holds the lock of the site's stage file.
 fn sweep_is_held(site: &Site) -> bool {
     let stage = site.names().into_iter().find(|name| name != "app.conf").expect("a stage file");
-    matches!(crate::stage::lock(&site.path(&stage)), Err(std::fs::TryLockError::WouldBlock))
+    matches!(crate::create::lock(&site.path(&stage)), Err(std::fs::TryLockError::WouldBlock))
 }
 
 /// Leaves a stage file as a killed process would.
