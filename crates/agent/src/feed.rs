@@ -223,7 +223,7 @@ mod tests {
 
     fn failure() -> Error {
         let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        Error::File { operation: "open", path: "/data".into(), cause }
+        Error::file("open", std::path::Path::new("/data"), cause)
     }
 
     fn state(revision: u64) -> Snapshot {

@@ -9,7 +9,7 @@ use std::{
 
 use config::{Engine, Problem};
 use render::Template;
-use report::{Fingerprint, errno_text};
+use report::{Fingerprint, file_error_text};
 
 use crate::{
     event::{Say, Step},
@@ -125,7 +125,7 @@ impl Templates {
 }
 
 fn unreadable(operation: &str, src: &Path, error: &io::Error) -> String {
-    unable(src, &format_args!("{operation} {}: {}", src.display(), errno_text(error)))
+    unable(src, &file_error_text(operation, src, error))
 }
 
 fn unable(src: &Path, reason: &dyn fmt::Display) -> String {

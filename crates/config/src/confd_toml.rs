@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, fs, io, path::Path};
 
-use report::{did_you_mean_spelled, errno_text};
+use report::{did_you_mean_spelled, file_error_text};
 
 use crate::{
     document::{Document, Section, Unknown},
@@ -32,7 +32,7 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
         Err(error) => {
             let folder = error.kind() == io::ErrorKind::IsADirectory;
             let operation = if folder { "read" } else { "open" };
-            return Err(format!("{operation} {}: {}", path.display(), errno_text(&error)).into());
+            return Err(file_error_text(operation, path, &error).into());
         }
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| {

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use report::file_error_text;
+
 use crate::{
     discover,
     problem::Problem,
@@ -36,12 +38,11 @@ pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
         return Ok(Loaded { without_confdir: true, ..Loaded::default() });
     }
     let confdir = Confdir::new(confdir, prefix);
-    let found = discover::resource_files(&confdir.conf_d).map_err(|error| {
-        format!("stat {}: {}", confdir.conf_d.display(), report::errno_text(&error))
-    })?;
+    let found = discover::resource_files(&confdir.conf_d)
+        .map_err(|error| file_error_text("stat", &confdir.conf_d, &error))?;
     let closed = found.closed.into_iter().map(|(folder, error)| {
-        let reason = report::errno_text(&error);
-        format!("open {}: {reason}: resources in it are left out", folder.display()).into()
+        let reason = file_error_text("open", &folder, &error);
+        format!("{reason}: resources in it are left out").into()
     });
     let broken = found.broken.into_iter().map(|(path, error)| {
         let problem = resource::unreadable(&path, "stat", &error);

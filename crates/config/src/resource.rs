@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use report::{Excerpt, Place, did_you_mean_spelled, errno_text};
+use report::{Excerpt, Place, did_you_mean_spelled, file_error_text};
 use store::{Prefix, Scope};
 
 use crate::{
@@ -108,8 +108,7 @@ struct Warning {
 
 /// The error of a resource file that cannot be read.
 pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Problem {
-    let reason = format!("{operation} {}: {}", path.display(), errno_text(error));
-    refused(path, &reason).into()
+    refused(path, &file_error_text(operation, path, error)).into()
 }
 
 /// The line that says that the file `path` is not a resource.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use report::errno_text;
+use report::{FileError, errno_text};
 
 use crate::check::CheckError;
 
@@ -19,15 +19,8 @@ use crate::check::CheckError;
 #[non_exhaustive]
 pub enum Error {
     /// An operation on one path failed: `open /etc/x/.a123: permission denied`.
-    #[error("{operation} {}: {}", path.display(), errno_text(cause))]
-    File {
-        /// The operation's name, as Go has it: `open`, `write`, `fsync`…
-        operation: &'static str,
-        /// The path of the operation.
-        path: PathBuf,
-        /// The error of the system.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// The stage file could not be renamed to the destination.
     #[error("rename {} {}: {}", from.display(), to.display(), errno_text(cause))]
@@ -117,7 +110,7 @@ impl Error {
     }
 
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Error {
-        Error::File { operation, path: path.to_owned(), cause }
+        FileError::new(operation, path, cause).into()
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use command::{Output, Program};
-use report::{Fingerprint, errno_text};
+use report::{Fingerprint, file_error_text};
 
 use crate::compare::KIND_BITS;
 use crate::error::Error;
@@ -257,9 +257,7 @@ impl fmt::Display for Step<'_> {
             Step::Comparing { dest } => {
                 write!(f, "Comparing candidate config to {}", dest.display())
             }
-            Step::Unreadable { dest, cause } => {
-                write!(f, "open {}: {}", dest.display(), errno_text(cause))
-            }
+            Step::Unreadable { dest, cause } => f.write_str(&file_error_text("open", dest, cause)),
             Step::Owner { dest, found, wanted } => {
                 write!(f, "{} has UID {found} should be {wanted}", dest.display())
             }

@@ -5,6 +5,7 @@
 //!   one.
 //! - [`errno_text`], [`errno_text_in`], [`signal_text`]: the system's errors and signals in the
 //!   words of Go programs, which people's alerts search for.
+//! - [`FileError`]: an operation on a file that failed, with its path, in the same words.
 //! - [`Fingerprint`]: one state of a file, which shows whether the file was changed.
 //!
 //! Every crate that reads files or writes messages needs these, so they are in a crate below all
@@ -13,10 +14,12 @@
 
 mod errno;
 mod excerpt;
+mod file_error;
 mod fingerprint;
 mod nearest;
 
 pub use errno::{errno_text, errno_text_in, signal_text};
 pub use excerpt::{Excerpt, Place};
+pub use file_error::{FileError, file_error_text};
 pub use fingerprint::Fingerprint;
 pub use nearest::{did_you_mean, did_you_mean_spelled};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use report::errno_text;
+use report::FileError;
 use store::PatternError;
 
 /// Why a source returned no keys.
@@ -14,15 +14,8 @@ use store::PatternError;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused: `stat /nope.yaml: no such file or directory`.
-    #[error("{operation} {}: {}", path.display(), errno_text(cause))]
-    File {
-        /// The system call, as confd names it: `stat`, `open` or `read`.
-        operation: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The error of the system.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// The content of a file is malformed: `yaml: line 3: … (in /etc/data.yaml)`.
     #[error("{reason} (in {})", path.display())]
@@ -47,7 +40,7 @@ impl Error {
     /// may appear; a malformed document stays malformed until it is edited.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::File { .. } => true,
+            Error::File(_) => true,
             Error::Document { .. } | Error::Filter(_) => false,
             Error::Store(error) => error.is_transient(),
         }
@@ -61,7 +54,7 @@ impl Error {
 
     /// An error about a file or folder that cannot be read.
     pub fn file(operation: &'static str, path: &Path, cause: io::Error) -> Self {
-        Error::File { operation, path: path.to_owned(), cause }
+        FileError::new(operation, path, cause).into()
     }
 }
 

@@ -168,7 +168,7 @@ impl Store {
     fn answers(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
         if let Some(reason) = &*self.broken.lock().unwrap() {
             let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-            return Err(Error::File { operation: "open", path: reason.into(), cause });
+            return Err(Error::file("open", std::path::Path::new(reason), cause));
         }
         let mut refusals = Refusals::default();
         if let Some(key) = &*self.forbidden.lock().unwrap() {

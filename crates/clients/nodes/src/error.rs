@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use report::{errno_text, errno_text_in};
+use report::{FileError, errno_text_in};
 
 /// Why a client got no answer from its store.
 ///
@@ -14,15 +14,8 @@ use report::{errno_text, errno_text_in};
 #[non_exhaustive]
 pub enum Error {
     /// A file that the client needs cannot be read: `open /etc/ca.pem: no such file or directory`.
-    #[error("{operation} {}: {}", path.display(), errno_text(cause))]
-    File {
-        /// The system call, as confd names it: `open` or `read`.
-        operation: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The error of the system.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// A certificate or key cannot be used: `/etc/ca.pem: no certificate in PEM is in it`.
     #[error("{}: {reason}", path.display())]
@@ -61,7 +54,7 @@ pub enum Error {
 impl Error {
     /// An error about a file that cannot be read.
     pub fn file(operation: &'static str, path: &Path, cause: io::Error) -> Self {
-        Error::File { operation, path: path.to_owned(), cause }
+        FileError::new(operation, path, cause).into()
     }
 
     /// An error about a certificate or key that cannot be used.
@@ -71,7 +64,7 @@ impl Error {
 
     /// Whether the same request may succeed later, without a change of configuration.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::File { .. } | Error::Unreachable { .. })
+        matches!(self, Error::File(_) | Error::Unreachable { .. })
     }
 
     /// Whether a node refused. It may still grant other requests: access may be denied to one key

@@ -182,7 +182,7 @@ async fn a_folder_removed_and_made_anew_is_followed_on() {
             let seen = loop {
                 match next(watch).await {
                     Ok((pairs, _)) if !pairs.is_empty() => break pairs,
-                    Ok(_) | Err(Error::File { .. }) => {}
+                    Ok(_) | Err(Error::File(_)) => {}
                     Err(error) => panic!("{error}"),
                 }
             };
