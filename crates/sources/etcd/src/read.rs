@@ -65,6 +65,13 @@ pub(super) struct Reading {
     pub(super) refused: Refused,
 }
 
+impl Reading {
+    /// The revision that was read; 0 if no range was.
+    pub(super) fn revision(&self) -> i64 {
+        self.marks.first().map_or(0, |mark| mark.revision)
+    }
+}
+
 /// The ranges that the store refuses, by their place in what was asked, and why.
 pub(super) type Refused = Vec<(usize, Cause)>;
 

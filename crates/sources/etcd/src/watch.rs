@@ -178,9 +178,9 @@ impl Following {
                 self.state.add(&missing, reading);
                 self.stream_is_old = true;
             }
-            _ if !self.asked_progress && self.tells_progress() => {
+            reading if !self.asked_progress && self.tells_progress() => {
                 self.asked_progress = true;
-                self.state.catch_up();
+                self.state.catch_up(reading.map_or(0, |reading| reading.revision()));
             }
             _ => {
                 debug!("etcd: everything is read, to have it as of one revision");

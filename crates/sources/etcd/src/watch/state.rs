@@ -130,9 +130,11 @@ impl State {
     }
 
     /// Asks the server to say how far all ranges have told what happened, so that the position is not
-    /// older than that.
-    pub(super) fn catch_up(&mut self) {
+    /// older than `revision`.
+    pub(super) fn catch_up(&mut self, revision: i64) {
         (self.behind, self.has_caught_up) = (true, false);
+        // An answer to an earlier request may still be on its way.
+        self.newest = self.newest.max(revision);
     }
 
     /// Whether the server has said so since the last [`catch_up`](State::catch_up).
@@ -142,8 +144,7 @@ impl State {
 
     /// Whether all ranges that are followed are known as of the revision of a reading.
     pub(super) fn is_at(&self, reading: &Reading) -> bool {
-        let revision = reading.marks.first().map(|mark| mark.revision);
-        self.position.places.iter().all(|place| Some(place.mark.revision) == revision)
+        self.position.places.iter().all(|place| place.mark.revision == reading.revision())
     }
 
     /// Whether a scope asks for ranges that are known as of different revisions, or would be if
