@@ -231,6 +231,65 @@ fn nothing_unfinished_is_left() {
     }
 }
 
+/// Words that comments and names of tests do not use, each with the word to use instead. See the
+/// glossary in ARCHITECTURE.md.
+const EXCLUDED: &[(&str, &str)] = &[
+    ("staged file", "stage file"),
+    ("staged files", "stage files"),
+    ("owed", "pending"),
+    ("owes", "has a pending reload"),
+    ("told", "reported, logged or sent"),
+    ("whoever", "the program, node or user that is meant"),
+    ("somebody", "another program, or a user"),
+    ("nobody", "no resource, or no program"),
+    ("anew", "again"),
+    ("in vain", "without an answer, or without success"),
+    ("another one", "another, with its noun"),
+    ("so long", "this time, or for as long as"),
+    ("its turn", "when the earlier resources are finished"),
+    ("their turn", "when the earlier resources are finished"),
+    ("holds up", "blocks"),
+    ("hold up", "block"),
+    ("held up", "blocked"),
+    ("crew", "workers"),
+    ("parole", "retry"),
+    ("setback", "failure"),
+    ("witness", "server"),
+];
+
+/// The prose of a line of Rust: its comment without code spans, or the name of its function.
+fn prose(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    if line.starts_with("//") {
+        return Some(line.split('`').step_by(2).collect::<Vec<_>>().join("`"));
+    }
+    let (before, name) = line.split_once("fn ")?;
+    let is_item = before
+        .split(' ')
+        .all(|word| matches!(word, "" | "async" | "pub" | "pub(crate)" | "pub(super)"));
+    is_item.then(|| name.split(['(', '<']).next().unwrap_or_default().replace('_', " "))
+}
+
+#[test]
+fn comments_and_names_of_tests_use_the_words_of_the_glossary() {
+    let mut found = Vec::new();
+    for path in sources() {
+        for (nth, line) in read(&path).lines().enumerate() {
+            let Some(prose) = prose(line) else { continue };
+            let letters = |c: char| !c.is_alphanumeric();
+            let words: Vec<_> = prose.split(letters).filter(|word| !word.is_empty()).collect();
+            let text = format!(" {} ", words.join(" ").to_lowercase());
+            for (word, instead) in EXCLUDED {
+                if text.contains(&format!(" {word} ")) {
+                    let place = format!("{}:{}", name(&path), nth + 1);
+                    found.push(format!("{place}: instead of {word:?} write {instead:?}"));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn an_exception_from_a_lint_has_its_reason() {
     for path in sources() {

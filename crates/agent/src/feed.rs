@@ -1,4 +1,4 @@
-//! The one connection to the source in watch mode: follows all scopes, and never gives up.
+//! The connection to the source in watch mode: follows all scopes, and tries again for ever.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,42 +12,42 @@ use crate::{
     settings::Schedule,
 };
 
-/// Delays between attempts at a source that fails.
+/// The delays between retries after a failure of the source.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
-/// After how long a scope that was refused is asked for again.
+/// The time after which a refused scope is asked for again.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// Follows scopes of a source.
+/// Follows the scopes of all resources.
 ///
-/// A source that cannot tell of changes is read again every interval. One that can is also asked
-/// anew for everything every [`Schedule::reconcile`], so that nothing depends on its watch being
-/// perfect.
+/// A source that cannot report changes is read after each interval. A source that can is also read
+/// completely after each [`Schedule::reconcile`], in case its watch has missed a change.
 pub(crate) struct Feed {
     source: Arc<dyn Source>,
     interest: Interest,
     interval: Duration,
     reconcile: Duration,
     line: Line,
-    /// When what was refused in the state given last is asked for again; `None` if nothing was.
+    /// The time when refused scopes are asked for again; `None` if no scope was refused in the last
+    /// state.
     recheck: Option<Instant>,
-    /// Nothing is asked of the source before this moment.
+    /// The source is not asked before this time.
     rest_until: Option<Instant>,
     backoff: Backoff,
 }
 
-/// What is known of the source.
+/// How the source is followed.
 enum Line {
-    /// It is to be asked whether it can be followed.
+    /// It is not known yet whether the source can be followed.
     Unknown,
-    /// It is followed, until this moment.
+    /// The source is followed, until this time.
     Followed(Box<dyn Watch>, Instant),
-    /// It has to be read every interval.
+    /// The source must be read after each interval.
     Polled,
 }
 
 impl Feed {
-    /// A feed of `scopes`. Nothing is asked of the source yet.
+    /// A feed of `scopes`. It does not ask the source yet.
     pub(crate) fn new(source: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
         Self {
             source,
@@ -61,12 +61,12 @@ impl Feed {
         }
     }
 
-    /// The scopes that are followed, in the order of an update's answers.
+    /// The followed scopes, in the order of the answers of an update.
     pub(crate) fn scopes(&self) -> &[Scope] {
         &self.interest.scopes
     }
 
-    /// Follows these scopes from now on. The source is asked only for those that are new, and for those
+    /// Follows these scopes from now on. The source is asked only for new scopes, and for scopes
     /// that it refused.
     pub(crate) fn set_scopes(&mut self, scopes: Vec<Scope>) {
         if self.interest.scopes == scopes && self.recheck.is_none() {
@@ -76,11 +76,11 @@ impl Feed {
         self.ask_for_interest();
     }
 
-    /// Asks the source for what is new in the interest, and for what was refused.
+    /// Asks the source for new and for refused scopes.
     fn ask_for_interest(&mut self) {
         self.recheck = None;
         match &mut self.line {
-            // Nobody would take the news of a watch without scopes.
+            // A watch without scopes would have no states to report.
             Line::Followed(..) if self.interest.scopes.is_empty() => self.line = Line::Unknown,
             Line::Followed(watch, _) => watch.set_interest(&self.interest),
             Line::Polled => self.poll_now(),
@@ -88,23 +88,22 @@ impl Feed {
         }
     }
 
-    /// Waits by this schedule from now on; a rest or a watch under way ends as it was planned.
+    /// Uses this schedule from now on. A running wait or watch keeps its end.
     pub(crate) fn reschedule(&mut self, schedule: &Schedule) {
         (self.interval, self.reconcile) = (schedule.interval, schedule.reconcile);
     }
 
-    /// Reads a source that has to be polled now, and not after the rest of the interval.
+    /// Reads a source that must be polled now, and does not wait for the end of the interval.
     pub(crate) fn poll_now(&mut self) {
         if matches!(self.line, Line::Polled) {
             self.rest_until = None;
         }
     }
 
-    /// The next state. Dropping the future loses nothing.
+    /// Returns the next state. Dropping the future loses nothing.
     ///
-    /// # Errors
-    /// Why there is none now. The next call makes another attempt, after a delay that grows from
-    /// failure to failure.
+    /// # Errors Why there is no state now. The next call tries again, after a delay that grows with
+    /// each failure.
     pub(crate) async fn next(&mut self) -> Result<Update, Error> {
         if self.interest.scopes.is_empty() {
             return std::future::pending().await;
@@ -133,7 +132,7 @@ impl Feed {
         }
     }
 
-    /// One request of the source, which may take as long as nothing changes.
+    /// Sends one request to the source. It may wait until something changes.
     async fn ask(&mut self) -> Result<Option<Update>, Error> {
         match &mut self.line {
             Line::Unknown => {
@@ -183,10 +182,10 @@ mod tests {
 
     use super::*;
 
-    /// A source that does what it is told next, and notes when it was asked for what.
+    /// A source that follows a script, and records when it was asked for what.
     #[derive(Default)]
     struct Scripted {
-        /// What the next calls give, last first; nothing left means that nothing changes.
+        /// The results of the next calls, the first one last. After them nothing changes.
         script: Mutex<Vec<Step>>,
         asked: Mutex<Vec<(&'static str, Instant)>>,
     }
@@ -214,7 +213,7 @@ mod tests {
             self.asked.lock().unwrap().iter().map(|(call, _)| *call).collect()
         }
 
-        /// The pauses between the calls, in whole milliseconds.
+        /// The pauses between the calls, in milliseconds.
         fn pauses(&self) -> Vec<u128> {
             let asked = self.asked.lock().unwrap();
             asked.windows(2).map(|pair| (pair[1].1 - pair[0].1).as_millis()).collect()
@@ -230,7 +229,7 @@ mod tests {
         Snapshot::new(Coverage::Subtree).at_revision(revision)
     }
 
-    /// The source as the agent sees it.
+    /// The scripted source in the form that the agent needs.
     struct Told(Arc<Scripted>);
 
     #[async_trait]
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_success_lets_the_delays_begin_again() {
+    async fn after_a_success_the_delays_start_again() {
         let steps = [vec![Step::Fail; 8], vec![Step::Followed, Step::State(1)]].concat();
         let source = Scripted::new(&[steps, vec![Step::Fail, Step::State(2)]].concat());
         let mut feed = feed(&source);
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_is_opened_anew_in_time_although_nothing_failed() {
+    async fn a_watch_is_opened_again_after_the_reconcile_time() {
         let steps = [Step::Followed, Step::State(1), Step::Followed, Step::State(2)];
         let source = Scripted::new(&[&steps[..2], &[Step::Polled], &steps[2..]].concat());
         let mut feed = feed(&source);
@@ -392,7 +391,7 @@ mod tests {
         assert!(matches!(feed.line, Line::Unknown));
     }
 
-    /// A source that refuses `/secret`, as long as it is forbidden. It answers each interest once.
+    /// A source that refuses `/secret` while it is forbidden. It answers each interest once.
     struct Guarded {
         forbidden: Mutex<bool>,
     }
@@ -438,7 +437,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_scope_that_is_refused_costs_no_other_and_is_asked_for_again() {
+    async fn a_refused_scope_does_not_affect_others_and_is_asked_for_again() {
         let store = Arc::new(Guarded { forbidden: Mutex::new(true) });
         let scopes = ["/app", "/secret", "/web"].map(|key| Scope::from_iter([Key::from(key)]));
         let mut feed = Feed {
@@ -452,7 +451,7 @@ mod tests {
         assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
         assert_eq!(begun.elapsed().as_secs(), 60);
         *store.forbidden.lock().unwrap() = false;
-        // A hangup does not wait for the minute to end.
+        // A hangup does not wait for the end of the minute.
         feed.set_scopes(scopes.to_vec());
         assert_eq!(given(&feed.next().await.unwrap()), [true, true, true]);
         assert_eq!(begun.elapsed().as_secs(), 60);

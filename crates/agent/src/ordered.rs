@@ -267,7 +267,7 @@ impl Pass<'_> {
                 };
                 Some(resources.iter().map(of).collect())
             }
-            // The source answers, and each resource is told which keys it may not read.
+            // The source answers, and the failure of each resource names the refused keys.
             Err(error) if error.is_refusal() && !is_one => {
                 let error = Arc::new(error);
                 let of = |resource: &Arc<Resource>| {

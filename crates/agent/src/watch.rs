@@ -1,5 +1,5 @@
-//! Watch mode: one feed of keys and one of files, a worker for each resource, and which change wakes
-//! which resource.
+//! Watch mode: follows the keys and the files, and wakes the worker of each resource that a change
+//! concerns.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -34,10 +34,10 @@ use crate::{
     worker::{self, Assignment, DestinationLock},
 };
 
-/// After how long folders that cannot be followed are tried again.
+/// The time after which folders that cannot be watched are tried again.
 const REFOLLOW: Duration = Duration::from_secs(60);
 
-/// All resources of watch mode, their workers, and what wakes them.
+/// The resources of watch mode and their workers.
 pub(crate) struct Watching {
     host: Arc<dyn Host>,
     readers: Readers,
@@ -46,17 +46,17 @@ pub(crate) struct Watching {
     pace: Pace,
     confdir: PathBuf,
     feed: Option<Feed>,
-    /// Whether the source failed and has not answered since.
+    /// Whether the source has failed and not answered since.
     source_is_down: bool,
     files: Files,
-    /// How often everything is looked at, whether there was an event or not.
+    /// The time between two reconciles.
     reconcile: Duration,
     next_reconcile: Instant,
     members: Vec<Member>,
-    /// For each destination, the lock that its workers share.
+    /// The lock of each destination, which its workers share.
     locks: HashMap<PathBuf, DestinationLock>,
     workers: JoinSet<()>,
-    /// Looks at the files of members; gives those that need a pass, by the number of their newest
+    /// Checks of files. The results are the members that need a pass, by the number of their newest
     /// assignment.
     looks: JoinSet<Vec<(u64, Wake)>>,
     /// The number of the newest assignment.
@@ -66,15 +66,15 @@ pub(crate) struct Watching {
 /// One resource and its worker.
 struct Member {
     resource: Arc<Resource>,
-    /// The newest state; `None` until the feed has given the first for this resource's scope.
+    /// The newest state; `None` before the first state for this resource's scope.
     snapshot: Option<Snapshot>,
     /// Whether the source refuses its keys.
     is_refused: bool,
-    /// `None` until there is something to do.
+    /// `None` before the first assignment.
     worker: Option<Worker>,
 }
 
-/// How a worker is reached.
+/// The connection to a worker.
 struct Worker {
     /// The number and the reason of its newest assignment.
     newest: (u64, Wake),
@@ -82,37 +82,37 @@ struct Worker {
     record: Record,
 }
 
-/// What a new state of the store means for a resource.
+/// The meaning of a new state for a resource.
 enum News {
-    /// Nothing.
+    /// No change.
     None,
-    /// It asks for a key that has changed, and its file stays the same, unless somebody else has
-    /// changed that.
+    /// A key that it asks for has changed, but its file stays the same, unless another program has
+    /// changed the file.
     Look(Arc<InSync>),
     /// It needs a pass.
     Wake(Wake),
 }
 
-/// Which members get a pass when resources are assigned.
+/// The members that get a pass when resources are loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Assign {
-    /// All: somebody asked for it, or the configuration is another one.
+    /// All members, after a signal or a new configuration.
     All,
-    /// Those whose resource file is new or has another text.
+    /// The members whose resource file is new or has changed.
     Changed,
 }
 
-/// What [`Watching::follow`] leaves to its caller.
+/// What the caller of [`Watching::follow`] has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Followed {
     /// Nothing.
     Done,
-    /// To read `conf.d` again: something in it may have changed.
+    /// Read `conf.d` again, because something in it may have changed.
     Resources,
 }
 
 impl Member {
-    /// What the change of these keys means. `snapshot` is the state behind it.
+    /// The meaning of a change of these keys. `snapshot` is the state after the change.
     fn news(&self, snapshot: &Snapshot, changed: &[Bytes]) -> News {
         let scope = &self.resource.scope;
         let asks_for = |key: &&Bytes| scope.asks_for(snapshot.coverage(), key);
@@ -131,13 +131,14 @@ impl Member {
         }
     }
 
-    /// Whether the newest assignment has been taken, so that only another one changes anything.
+    /// Whether the worker has started on the newest assignment, so that only a new assignment has
+    /// an effect.
     fn is_idle(&self) -> bool {
         let has_taken = |worker: &Worker| worker.record.has_taken(worker.newest.0);
         self.worker.as_ref().is_some_and(has_taken)
     }
 
-    /// The files as the last pass left them, if the newest assignment has been taken.
+    /// The files after the last pass, if the worker has started on the newest assignment.
     fn left(&self) -> Option<(u64, Left)> {
         let worker = self.worker.as_ref().filter(|_| self.is_idle())?;
         Some((worker.newest.0, worker.record.left()?))
@@ -145,7 +146,7 @@ impl Member {
 }
 
 impl Watching {
-    /// Without resources. `pipeline` is replaced by [`assign`](Self::assign).
+    /// A set without resources. [`assign`](Self::assign) replaces `pipeline`.
     pub(crate) fn new(host: Arc<dyn Host>, readers: Readers, settings: &Settings) -> Self {
         let pipeline = Arc::new(settings.pipeline(&host, true));
         Self {
@@ -168,7 +169,7 @@ impl Watching {
         }
     }
 
-    /// Works by these settings from now on, and with another source if `source_is_new`.
+    /// Uses these settings from now on, and a new source if `source_is_new`.
     pub(crate) fn configure(
         &mut self,
         settings: &Settings,
@@ -189,11 +190,11 @@ impl Watching {
         self.next_reconcile = Instant::now() + jittered(schedule.reconcile);
     }
 
-    /// Takes in the resources that there are now.
+    /// Replaces the resources.
     ///
-    /// New ones get a worker, those that are gone lose theirs after the pass under way, and `which`
-    /// says who of the others gets a pass. A resource whose file cannot be used any more stays as it
-    /// was.
+    /// New resources get a worker. Removed resources lose theirs after the running pass. `which`
+    /// selects the other resources that get a pass. A resource whose file is no longer valid stays
+    /// as it was.
     pub(crate) fn assign(
         &mut self,
         loaded: Loaded,
@@ -201,7 +202,8 @@ impl Watching {
         source: &Arc<dyn Source>,
         schedule: &Schedule,
     ) {
-        // For resources that ask for what others ask for already. A new source has said nothing yet.
+        // The known states of scopes that earlier resources ask for. A new source has no states
+        // yet.
         let followed = self.members.iter().filter(|_| self.feed.is_some());
         let known: HashMap<Scope, Snapshot> = followed
             .filter_map(|member| Some((member.resource.scope.clone(), member.snapshot.clone()?)))
@@ -248,7 +250,7 @@ impl Watching {
         for path in before.into_keys() {
             info!("{} is gone: its file is no longer kept up to date", path.display());
         }
-        // A lock that a worker holds is kept, also if that worker was dismissed.
+        // A lock that a worker holds is kept, even if that worker was dismissed.
         self.locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
         self.readers.read(&Event::Assigned(resources.collect()));
@@ -267,7 +269,7 @@ impl Watching {
         self.files.follow(&self.confdir, self.members.iter().map(|member| &*member.resource));
     }
 
-    /// Waits for something to happen, and wakes those whom it concerns. Dropping the future loses
+    /// Waits for an event, and wakes the resources that it concerns. Dropping the future loses
     /// nothing.
     pub(crate) async fn follow(&mut self) -> Followed {
         let feed = async {
@@ -314,13 +316,13 @@ impl Watching {
         Followed::Done
     }
 
-    /// Ends all workers after the passes that are under way.
+    /// Ends all workers after their running passes.
     pub(crate) async fn dismiss(mut self) {
         self.members.clear();
         while self.workers.join_next().await.is_some() {}
     }
 
-    /// Every distinct scope, once and in order, so that a resource's is found by it.
+    /// Every distinct scope once, in order, so that the scope of a resource is found by a search.
     fn scopes(&self) -> Vec<Scope> {
         let mut scopes: Vec<Scope> =
             self.members.iter().map(|member| member.resource.scope.clone()).collect();
@@ -329,7 +331,7 @@ impl Watching {
         scopes
     }
 
-    /// Takes a state of the store.
+    /// Processes a state of the store.
     fn take(&mut self, update: &Update) {
         let Some(feed) = &self.feed else { return };
         let (mut woken, mut looks) = (Vec::new(), Vec::new());
@@ -350,7 +352,7 @@ impl Watching {
             };
             let was_refused = std::mem::take(&mut member.is_refused);
             let news = match (&member.snapshot, &update.changed) {
-                // Its state says that it failed, until a pass says otherwise.
+                // The status of the resource is a failure, until a pass succeeds.
                 (Some(_), _) if was_refused => {
                     let revision = snapshot.revision();
                     News::Wake(Wake::Keys { changed: Vec::new(), revision })
@@ -380,7 +382,7 @@ impl Watching {
         }
     }
 
-    /// Looks at the files of those whom a change of these paths may concern.
+    /// Examines the files of the resources that a change of these paths may concern.
     fn look_at(&mut self, paths: &HashSet<PathBuf>) -> Followed {
         let templates = config::templates_folder(&self.confdir);
         let all = paths.contains(&templates);
@@ -392,7 +394,8 @@ impl Watching {
             if concerns(&member.resource) {
                 match member.left() {
                     Some(left) => lefts.push(left),
-                    // It failed for its template, or for what that asks for.
+                    // The last pass failed before it had a destination: because of its template, or
+                    // of what the template asks for.
                     None if member.is_idle() => woken.push((nth, Wake::Template)),
                     None => {}
                 }
@@ -406,11 +409,12 @@ impl Watching {
         }
     }
 
-    /// Looks at the files of all. Who asks the world gets a pass, as its answers may be others.
+    /// Examines the files of all resources. A resource whose template asks the machine gets a pass,
+    /// because the answers may differ.
     fn look_at_all(&mut self) {
         let (mut woken, mut lefts) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter().enumerate() {
-            // Without: it is at work, or waits for its keys.
+            // Without a record the resource is being processed, or waits for its keys.
             let Some((number, left)) = member.left() else { continue };
             match &member.worker {
                 Some(worker) if worker.record.in_sync(number).is_none() => {
@@ -433,7 +437,7 @@ impl Watching {
         });
     }
 
-    /// Wakes those whose files were found to need a pass, unless they were woken meanwhile.
+    /// Wakes the resources whose files need a pass, unless they were woken in the meantime.
     fn wake_found(&mut self, found: &[(u64, Wake)]) {
         let wakes: HashMap<u64, &Wake> =
             found.iter().map(|(number, wake)| (*number, wake)).collect();
@@ -450,7 +454,7 @@ impl Watching {
         self.wake_those(wake, |_| true);
     }
 
-    /// Wakes the members that have such workers.
+    /// Wakes the members whose workers satisfy `which`.
     fn wake_those(&mut self, wake: &Wake, which: impl Fn(&Worker) -> bool) {
         let has = |member: &Member| member.worker.as_ref().is_some_and(&which);
         let members = self.members.iter().enumerate();
@@ -465,14 +469,14 @@ impl Watching {
         }
     }
 
-    /// Gives a member its newest assignment, if it has a state to work on.
+    /// Gives the worker of a member its newest assignment, if there is a state.
     fn wake(&mut self, nth: usize, wake: Wake, is_alone: bool) {
         let member = &mut self.members[nth];
         let resource = &member.resource;
         let Some(snapshot) = &member.snapshot else { return };
         self.readers.read(&Event::Woken { resource: Arc::clone(resource), wake: wake.clone() });
         let wake = match &member.worker {
-            // One pass will serve both.
+            // One pass serves both wakes.
             Some(worker) if !worker.record.has_taken(worker.newest.0) => {
                 worker.newest.1.clone().and(wake)
             }
@@ -506,27 +510,28 @@ impl Watching {
     }
 }
 
-/// Follows `conf.d`, the templates and the destinations, where inotify can be had.
+/// Follows `conf.d`, the templates and the destinations by inotify, if possible.
 struct Files {
     watch: Option<FileWatch>,
-    /// When a failure to follow was logged, and until when nothing is tried again.
+    /// The time of the last logged failure, until which nothing is tried again.
     rest_until: Option<Instant>,
     interests: Vec<Interest>,
 }
 
 impl Files {
-    /// Nothing yet.
+    /// Follows nothing.
     fn new() -> Self {
         Files { watch: None, rest_until: None, interests: Vec::new() }
     }
 
-    /// Follows these from now on.
+    /// Follows these files from now on.
     fn follow<'a>(&mut self, confdir: &Path, resources: impl Iterator<Item = &'a Resource>) {
         let templates = config::templates_folder(confdir);
         self.interests =
             vec![Interest::tree(config::conf_d(confdir), b"*"), Interest::tree(&*templates, b"*")];
         for resource in resources {
-            // Also in the templates folder, as a tree is not followed through links to folders.
+            // The template is followed on its own too, because a tree is not followed through links
+            // to folders.
             self.interests.push(Interest::path(&*resource.src));
             if resource.heal {
                 self.interests.push(Interest::path(&*resource.target.dest));
@@ -537,8 +542,8 @@ impl Files {
         }
     }
 
-    /// The paths that may have changed. Where they cannot be followed, this is said once, and
-    /// reconciling has to do.
+    /// Returns the paths that may have changed. If files cannot be followed, this is logged once,
+    /// and only a reconcile finds changes.
     async fn changed(&mut self) -> HashSet<PathBuf> {
         loop {
             if let Some(moment) = self.rest_until {

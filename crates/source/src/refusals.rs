@@ -1,4 +1,4 @@
-//! Which keys a store refuses, and what that means for the scopes that ask for them.
+//! The keys that a store refuses to show, and their effect on scopes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use store::{Key, Scope, Snapshot};
 
 use crate::{Answer, Error};
 
-/// Why a source does not show the keys of a scope, although it answers for others.
+/// Why a source does not show the keys of a scope, while it answers other scopes.
 ///
 /// The text is `Cannot read KEYS: REASON`.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ impl Refusal {
         Refusal { scope, error: error.into() }
     }
 
-    /// The scope that is refused as a whole, although perhaps only one of its keys may not be read.
+    /// The refused scope. Perhaps only one of its keys is refused.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -38,15 +38,15 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The keys that a store has refused, for the implementation of a source.
+/// The refused keys of a store, for implementations of sources.
 ///
-/// A scope is refused if one of its keys is: a template must not see a part of its keys as if it were
-/// all of them.
+/// A scope is refused if one of its keys is refused, because a template must not see a part of its
+/// keys as if it were the whole.
 #[derive(Debug, Default)]
 pub struct Refusals(BTreeMap<Key, Arc<Error>>);
 
 impl Refusals {
-    /// Notes that the store refuses `key`.
+    /// Records that the store refuses to show `key`.
     pub fn add(&mut self, key: Key, error: Error) {
         self.0.insert(key, Arc::new(error));
     }
@@ -71,8 +71,8 @@ impl Refusals {
         scopes.iter().filter(|scope| self.of(scope).is_none())
     }
 
-    /// Checks that a scope without a refused key is left. If none is, all refusals are forgotten, so
-    /// that the keys are asked for again.
+    /// Checks that at least one scope has no refused key. If there is none, all refusals are
+    /// forgotten, so that the keys are asked for again.
     ///
     /// # Errors
     ///
@@ -81,12 +81,12 @@ impl Refusals {
         if self.is_empty() || self.allowed(scopes).next().is_some() {
             return Ok(());
         }
-        // Refusals of states that were given are shared with those; a new one is not.
+        // Refusals are shared with states that were reported; a new error is not.
         let refusals = std::mem::take(&mut self.0);
         refusals.into_values().find_map(Arc::into_inner).map_or(Ok(()), Err)
     }
 
-    /// The answer for each scope: `snapshot`, or why the scope is refused.
+    /// The answer to each scope: `snapshot`, or the reason for its refusal.
     pub fn answers(&self, scopes: &[Scope], snapshot: &Snapshot) -> Vec<Answer> {
         let answer = |scope: &Scope| match self.of(scope) {
             None => Ok(snapshot.clone()),
@@ -95,7 +95,7 @@ impl Refusals {
         scopes.iter().map(answer).collect()
     }
 
-    /// Why `scope` is refused, if it is.
+    /// The reason why `scope` is refused; `None` if it is not.
     fn of(&self, scope: &Scope) -> Option<&Arc<Error>> {
         if self.is_empty() { None } else { scope.iter().find_map(|key| self.0.get(key)) }
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_with_a_refused_key_is_refused_and_named_and_the_others_are_not() {
+    fn only_scopes_with_a_refused_key_are_refused() {
         let mut refusals = Refusals::default();
         let scopes = [scope(&["/a"]), scope(&["/b", "/a/x"]), scope(&[])];
         refusals.add(Key::from("/b"), forbidden("no"));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn where_every_scope_is_refused_there_is_an_error_and_all_are_asked_for_again() {
+    fn if_every_scope_is_refused_there_is_an_error_and_all_are_asked_for_again() {
         let mut refusals = Refusals::default();
         let scopes = [scope(&["/b"]), scope(&["/a"])];
         refusals.add(Key::from("/a"), forbidden("no a"));

@@ -1,9 +1,9 @@
-//! What every source promises, as tests that every source runs.
+//! The promises of every source, as tests that every source runs.
 //!
-//! A source takes part through a [`Fixture`]: a store of its kind that a test can fill. What sources
-//! may differ in is a constant of the fixture, so that the difference is written down; everything
-//! else is the same for all. Sources that can be followed also keep the promises of `watching` and of
-//! `changing`; sources whose store refuses keys keep those of `refusing`.
+//! A source takes part by a [`Fixture`]: a store of its kind that a test can change. Allowed
+//! differences between sources are constants of the fixture; everything else is the same for all
+//! sources. Sources that can be followed also run the tests of `watching` and `changing`; sources
+//! whose store can refuse keys run those of `refusing`.
 
 mod changing;
 mod refusing;
@@ -25,14 +25,14 @@ pub trait Fixture: Default + Send {
     const MATCHES_TEXT: bool;
     /// Bytes that no value in this source can hold.
     const IMPOSSIBLE: &[u8];
-    /// Whether the source can tell of changes. A process's environment does not change.
+    /// Whether the source can report changes. The environment of a process does not change.
     const CAN_BE_FOLLOWED: bool;
 
     /// Sets a key.
     async fn set(&mut self, key: &str, value: &[u8]);
     /// Deletes a key.
     async fn delete(&mut self, key: &str);
-    /// A source over the store as it is now, and as it will be if the source can be followed.
+    /// A source that reads this store.
     fn source(&self) -> Box<dyn Source>;
 
     /// Sets many keys.
@@ -42,9 +42,9 @@ pub trait Fixture: Default + Send {
         }
     }
 
-    /// Cuts all connections between the source and its store; the test still changes the store.
+    /// Cuts all connections between the source and its store. The test can still change the store.
     fn disconnect(&mut self) {}
-    /// Lets the source connect again.
+    /// Allows the source to connect again.
     fn reconnect(&mut self) {}
 }
 
@@ -56,7 +56,7 @@ async fn store<F: Fixture>(pairs: &[(&str, &str)]) -> F {
     store
 }
 
-/// What templates with these scopes see, one view a scope.
+/// The views of templates with these scopes, one for each scope.
 async fn views(store: &impl Fixture, scopes: &[Scope]) -> Vec<View> {
     let answers = store.source().read(&scopes.iter().cloned().collect()).await.unwrap();
     assert_eq!(answers.len(), scopes.len());
@@ -64,7 +64,7 @@ async fn views(store: &impl Fixture, scopes: &[Scope]) -> Vec<View> {
     views.map(|(answer, scope)| View::new(answer.unwrap(), scope, &Prefix::default())).collect()
 }
 
-/// The pairs that a template with this scope sees, as `key=value`.
+/// The pairs in the view of a template with this scope, as `key=value`.
 async fn seen(store: &impl Fixture, keys: &[&str]) -> Vec<String> {
     text(&views(store, &[scope(keys)]).await[0])
 }
@@ -168,7 +168,7 @@ pub async fn it_says_whether_it_can_be_followed<F: Fixture>() {
     assert_eq!(watch.is_some(), F::CAN_BE_FOLLOWED);
 }
 
-/// The promises of `conformance`, each as a test of its own, for fixtures: `promises! { etcd: Etcd }`.
+/// The tests of `conformance`, one test for each, for fixtures: `promises! { etcd: Etcd }`.
 #[macro_export]
 macro_rules! promises {
     ($($name:ident: $fixture:ty),* $(,)?) => {
@@ -190,7 +190,8 @@ macro_rules! promises {
     };
 }
 
-/// The promises of `conformance::watching` and `conformance::changing`, for sources that can be followed.
+/// The tests of `conformance::watching` and `conformance::changing`, for sources that can be
+/// followed.
 #[macro_export]
 macro_rules! promises_of_following {
     ($($name:ident: $fixture:ty),* $(,)?) => {
@@ -200,11 +201,11 @@ macro_rules! promises_of_following {
                 a_change_gives_the_next_state_and_its_key,
                 nothing_is_lost_between_two_states,
                 deletes_are_seen,
-                a_change_that_changes_nothing_wakes_nobody,
-                a_change_outside_the_scope_wakes_nobody,
+                a_change_that_changes_nothing_gives_no_state,
+                a_change_outside_the_scope_gives_no_state,
                 all_scopes_are_followed_by_one_watch,
                 of_many_changes_the_last_is_seen,
-                whoever_stops_waiting_loses_nothing,
+                a_dropped_call_loses_nothing,
                 nothing_is_lost_over_a_disconnect,
                 a_scope_that_is_added_is_answered_and_the_others_go_on,
                 a_scope_that_is_removed_is_followed_no_more,
@@ -220,7 +221,7 @@ macro_rules! promises_of_following {
     };
 }
 
-/// The promises of `conformance::refusing`, for sources whose store can refuse keys.
+/// The tests of `conformance::refusing`, for sources whose store can refuse keys.
 #[macro_export]
 macro_rules! promises_of_refusing {
     ($($name:ident: $fixture:ty),* $(,)?) => {

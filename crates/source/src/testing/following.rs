@@ -1,5 +1,5 @@
-//! Following a source in tests as an agent does: it is asked for the next state for ever, with a
-//! short rest after an error.
+//! Follows a source in tests as an agent does: asks for states without end, with a short pause
+//! after an error.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use super::pause;
 use crate::{Error, Interest, Source};
 
-/// How long after the end of a fault the last change may take to arrive. A connection that was
-/// refused is tried again at once; the rest is for a machine that is busy.
+/// The longest time from the end of a fault to the arrival of the last change. A refused connection
+/// is tried again at once, so most of this time is only needed on a busy machine.
 pub const BOUND: Duration = Duration::from_secs(8);
 
-/// The scope of these keys.
+/// The scope with these keys.
 pub fn scope(keys: &[&str]) -> Scope {
     keys.iter().map(|key| Key::from(*key)).collect()
 }
@@ -32,29 +32,29 @@ pub fn text(snapshot: &Snapshot) -> Vec<String> {
     snapshot.iter().map(|(key, value)| format!("{}={}", text(key), text(value))).collect()
 }
 
-/// What is there now for one scope.
+/// Reads the present pairs of one scope.
 ///
 /// # Errors
 ///
-/// Those of the source.
+/// The errors of the source.
 pub async fn read(source: &impl Source, keys: &[&str]) -> Result<Snapshot, Error> {
-    // A scope that is refused and stands alone is an error.
+    // If the only scope is refused, `read` returns an error.
     Ok(source.read(&interest(&[keys])).await?.remove(0).unwrap())
 }
 
-/// What a follower knows.
+/// The results of a follower.
 #[derive(Default)]
 pub struct Known {
     /// The newest state.
     pub snapshot: Option<Snapshot>,
-    /// How many states there were.
+    /// The number of states.
     pub states: usize,
-    /// Every error so far.
+    /// All errors so far.
     pub errors: Vec<Error>,
 }
 
 impl fmt::Debug for Known {
-    /// Of the errors, of which there may be hundreds, only how many and the last.
+    /// Shows only the number of the errors and the last one, because there may be hundreds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Known")
             .field("snapshot", &self.snapshot.as_ref().map(text))
@@ -78,14 +78,14 @@ impl Drop for Follower {
 }
 
 impl Follower {
-    /// Follows `/app`, and has its first state.
+    /// Follows `/app`, and waits for its first state.
     pub async fn start(source: impl Source + 'static) -> Self {
         let mut follower = Self::start_asking(source, &["/app"]);
         follower.wait("the first state", BOUND, |known| known.snapshot.is_some()).await;
         follower
     }
 
-    /// Follows these keys, and does not wait.
+    /// Follows these keys without waiting for a state.
     pub fn start_asking(source: impl Source + 'static, keys: &[&str]) -> Self {
         let interest = interest(&[keys]);
         let (sender, known) = watch::channel(Known::default());
@@ -109,7 +109,7 @@ impl Follower {
         Follower { task, known }
     }
 
-    /// Waits until what is known fulfils a condition.
+    /// Waits until the results satisfy a condition.
     pub async fn wait(&mut self, what: &str, bound: Duration, condition: impl Fn(&Known) -> bool) {
         let arrived = timeout(bound, self.known.wait_for(|known| condition(known))).await.is_ok();
         assert!(arrived, "not within {bound:?}: {what}; {:?}", *self.known.borrow());
@@ -121,20 +121,21 @@ impl Follower {
         self.wait(&format!("{pairs:?}"), BOUND, is).await;
     }
 
-    /// Waits for an error that is told in these words, among others.
-    pub async fn is_told(&mut self, words: &str, bound: Duration) {
-        let told = |known: &Known| known.errors.iter().any(|why| why.to_string().contains(words));
-        self.wait(words, bound, told).await;
+    /// Waits for an error that contains these words.
+    pub async fn reports_error(&mut self, words: &str, bound: Duration) {
+        let matching =
+            |known: &Known| known.errors.iter().any(|why| why.to_string().contains(words));
+        self.wait(words, bound, matching).await;
     }
 
-    /// Waits for one more error than there is so far.
+    /// Waits for one more error.
     pub async fn fails(&mut self, bound: Duration) {
         let before = self.known.borrow().errors.len();
         self.wait("another error", bound, |known| known.errors.len() > before).await;
     }
 
-    /// There was no error.
-    pub fn was_told_nothing(&self) {
+    /// Expects that there was no error.
+    pub fn has_no_errors(&self) {
         let known = self.known.borrow();
         assert!(known.errors.is_empty(), "{:?}", known.errors);
     }

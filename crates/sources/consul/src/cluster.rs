@@ -1,4 +1,4 @@
-//! The nodes, and which of them is asked for a listing.
+//! Chooses the node that lists a group.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,22 +15,22 @@ use super::query::{self, Failure, Listing};
 
 pub(super) struct Cluster {
     client: Client,
-    told_of_hidden_keys: AtomicBool,
-    told_of_missing_token: AtomicBool,
+    warned_of_hidden_keys: AtomicBool,
+    warned_of_missing_token: AtomicBool,
 }
 
-/// What a group holds.
+/// The content of a group.
 pub(super) struct Listed {
-    /// The place in Consul's history up to which nothing in the group is other than this.
+    /// The index up to which the group has this content.
     pub(super) index: u64,
-    /// What is asked for and not refused, sorted by key.
+    /// The pairs that are asked for and not refused, sorted by key.
     pub(super) pairs: Vec<(Bytes, Bytes)>,
-    /// The prefixes that Consul refuses to show, and why.
+    /// The prefixes that Consul refuses to show, with the reasons.
     pub(super) refused: Vec<(Key, Error)>,
 }
 
 impl Listed {
-    /// A group of one prefix that is refused.
+    /// The answer for a group of one prefix that is refused.
     fn refused(group: &Group, error: Error) -> Self {
         let refused = group.asked().first().cloned().map(|key| (key, error));
         Listed { index: 0, pairs: Vec::new(), refused: refused.into_iter().collect() }
@@ -41,8 +41,8 @@ impl Cluster {
     pub(super) fn new(options: Options) -> Self {
         Cluster {
             client: Client::new(options),
-            told_of_hidden_keys: AtomicBool::new(false),
-            told_of_missing_token: AtomicBool::new(false),
+            warned_of_hidden_keys: AtomicBool::new(false),
+            warned_of_missing_token: AtomicBool::new(false),
         }
     }
 
@@ -50,7 +50,7 @@ impl Cluster {
         self.client.options()
     }
 
-    /// What a group holds now.
+    /// Returns the present content of a group.
     ///
     /// # Errors
     ///
@@ -61,10 +61,10 @@ impl Cluster {
         Ok(listed)
     }
 
-    /// What a group holds when there is something beyond an index, or after a while.
+    /// Returns the content of a group when it has changed after `index`, or when the wait is over.
     ///
-    /// If the node that is asked fails meanwhile, another may know another history: then the answer
-    /// is what the group holds now, whatever its index.
+    /// If the node fails in the meantime, the next node may have a different history. Its answer is
+    /// then the present content of the group, whatever the index.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Cluster {
         let chosen = self.client.options().consistency;
         let answer = self.ask(node, group, chosen, beyond).await?;
         let is_behind = match &answer {
-            // From a server that is behind, not from another history: not in this mode.
+            // In this mode a lower index only means that the server is behind.
             Ok(listing) => may_fall_behind(chosen) && beyond > Some(listing.index),
             Err(failure) => *failure == Failure::TooStale,
         };
@@ -109,13 +109,13 @@ impl Cluster {
         };
         let listing = match taken {
             Ok(listing) => listing,
-            // Perhaps only some of its prefixes are refused.
+            // Perhaps only some of the prefixes are refused.
             Err(_) if !group.is_one() => return self.list_each(node, group).await,
             Err(error) => return Ok(Listed::refused(group, error)),
         };
         let mut listed = Listed { index: listing.index, pairs: listing.pairs, refused: Vec::new() };
         if listing.filtered {
-            // What is hidden may be what is missing, or something that nobody asks for.
+            // The hidden keys may be the missing keys, or keys that no scope asks for.
             let missing: Vec<Group> = group.missing(&listed.pairs).collect();
             for alone in missing {
                 if let Err(error) = self.list_now(node, &alone).await? {
@@ -126,7 +126,7 @@ impl Cluster {
         Ok(listed)
     }
 
-    /// What a group holds now, by one request for each prefix.
+    /// Returns the present content of a group, with one request for each prefix.
     async fn list_each(&self, node: usize, group: &Group) -> Result<Listed, NodeError> {
         let mut listed = Listed { index: u64::MAX, pairs: Vec::new(), refused: Vec::new() };
         for alone in group.each() {
@@ -144,7 +144,7 @@ impl Cluster {
         Ok(listed)
     }
 
-    /// What a group holds now, by the leader; or why it is refused.
+    /// Returns the leader's present content of a group, or the reason for a refusal.
     async fn list_now(
         &self,
         node: usize,
@@ -168,13 +168,13 @@ impl Cluster {
             group,
             beyond.map(|index| (index, wait)),
         );
-        // Consul adds up to a sixteenth, so that not all queries end at once.
+        // Consul adds up to a sixteenth of the wait, so that not all queries end at the same time.
         let patience = if beyond.is_some() { wait + wait / 16 } else { Duration::ZERO };
         let (head, body) = self.client.get(node, &target, patience).await?;
         Ok(query::read(&head, &body, consistency, group))
     }
 
-    /// What an answer is for whoever waits for it: a listing, or why it is refused.
+    /// Converts an answer to a listing or a refusal.
     fn taken(
         &self,
         node: usize,
@@ -187,22 +187,22 @@ impl Cluster {
         };
         match answer {
             Ok(listing) if listing.filtered && listing.pairs.is_empty() && group.is_one() => {
-                // Taken for empty, it would empty a file.
+                // If this counted as empty, files would lose their content.
                 let name = group.name();
                 refused(Cause::new(format!("the token may not read what is below {name}")))
             }
             Ok(listing) => {
-                // Without a token Consul does not say that it hides something.
+                // Without a token, Consul does not report that it hides keys.
                 let nothing = listing.pairs.is_empty() && self.client.options().token.is_none();
-                let told = &self.told_of_missing_token;
-                if nothing && listing.wants_token && !told.swap(true, Ordering::Relaxed) {
+                let warned = &self.warned_of_missing_token;
+                if nothing && listing.wants_token && !warned.swap(true, Ordering::Relaxed) {
                     let name = group.name();
                     warn!(
                         "consul at {address} shows nothing below {name}: it may want a token, and \
                          none is given"
                     );
                 }
-                if listing.filtered && !self.told_of_hidden_keys.swap(true, Ordering::Relaxed) {
+                if listing.filtered && !self.warned_of_hidden_keys.swap(true, Ordering::Relaxed) {
                     let name = group.name();
                     warn!(
                         "consul at {address} hides keys below {name} that the token may not read"
@@ -219,7 +219,7 @@ impl Cluster {
     }
 }
 
-/// Whether an answer may be older than the one before.
+/// Whether an answer may be older than the previous one.
 fn may_fall_behind(consistency: Consistency) -> bool {
     matches!(consistency, Consistency::Stale(_))
 }

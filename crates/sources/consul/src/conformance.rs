@@ -7,8 +7,8 @@ use servers::{Certificates, Proxy, Traffic};
 use source::Source;
 use source::testing::conformance::{self, Fixture, Refusing};
 
-/// Real servers, seen by the source through networks that can be cut: so many members of one
-/// store, which want a token or a certificate or neither.
+/// Real servers behind networks that can be cut: `MEMBERS` servers of one store, with tokens if
+/// `TOKEN`, with certificates if `TLS`.
 struct Consul<const MEMBERS: usize, const TOKEN: bool, const TLS: bool> {
     servers: Vec<servers::Consul>,
     networks: Vec<Proxy>,
@@ -16,7 +16,7 @@ struct Consul<const MEMBERS: usize, const TOKEN: bool, const TLS: bool> {
     certificates: Option<Certificates>,
 }
 
-/// The rules of who may read all keys.
+/// The rules of a token that may read all keys.
 const EVERYTHING: &str = "key_prefix \"\" { policy = \"read\" }";
 
 type ConsulAlone = Consul<1, false, false>;
@@ -104,7 +104,7 @@ impl Refusing for ConsulTokens {
     }
 }
 
-/// A key as Consul has it, without the slash at its beginning.
+/// A key without its leading slash, as in Consul.
 fn spelled(key: &str) -> &str {
     key.strip_prefix('/').unwrap_or(key)
 }

@@ -1,9 +1,9 @@
-//! Which listings of Consul's keys answer for some scopes.
+//! Chooses the listings that answer the scopes.
 //!
-//! A blocking query is a connection, and Consul takes only so many from one address (200, if nobody
-//! has said otherwise). So there are at most [`MOST`] listings, and fewer where Consul takes no more:
-//! where the scopes ask for more prefixes, neighbours are listed together under what they have in
-//! common.
+//! A blocking query needs a connection, and Consul accepts a limited number from one address (200
+//! by default). So there are at most [`MOST`] listings, and fewer if Consul accepts fewer. If the
+//! scopes ask for more prefixes, neighbouring prefixes are listed together by their common
+//! beginning.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,10 +11,10 @@ use std::collections::BinaryHeap;
 use bytes::Bytes;
 use store::{Coverage, Key, Scope};
 
-/// How many listings there are at most, as long as Consul takes so many.
+/// The most listings at the same time, if Consul accepts that many.
 pub(super) const MOST: usize = 32;
 
-/// The prefixes that the scopes ask for: sorted, and none begins with another.
+/// The prefixes that the scopes ask for: sorted, and no prefix begins with another prefix.
 pub(super) fn asked<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Key> {
     let mut keys: Vec<&Key> = scopes.into_iter().flat_map(Scope::iter).collect();
     keys.sort_unstable();
@@ -27,7 +27,8 @@ pub(super) fn asked<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Key>
     asked
 }
 
-/// Whether a key begins with one of these prefixes, which are sorted, and none begins with another.
+/// Whether a key begins with one of these prefixes, which are sorted, and none begins with another
+/// prefix.
 pub(super) fn covers(asked: &[Key], key: &[u8]) -> bool {
     let behind = asked.partition_point(|asked| asked.as_bytes() <= key);
     let before = behind.checked_sub(1).and_then(|index| asked.get(index));
@@ -37,21 +38,21 @@ pub(super) fn covers(asked: &[Key], key: &[u8]) -> bool {
 /// Prefixes that are listed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
-    /// What the listed keys begin with.
+    /// The beginning of all listed keys.
     pub(super) head: Vec<u8>,
-    /// What is asked for: sorted, and none begins with another.
+    /// The prefixes that are asked for: sorted, and no prefix begins with another prefix.
     asked: Vec<Key>,
 }
 
 impl Group {
-    /// Groups of the prefixes `asked`, in byte order, and `most` of them at most. No key is in two of
-    /// them. The prefixes are sorted, and none begins with another: see [`asked`].
+    /// Divides the prefixes `asked` into at most `most` groups, in byte order. No key is in two of
+    /// them. For the form of `asked` see the function [`asked`].
     pub(super) fn of(asked: Vec<Key>, most: usize) -> Vec<Self> {
         if asked.is_empty() {
             return Vec::new();
         }
         let mut groups = Vec::new();
-        // The largest group is divided first, as long as the parts are not too many.
+        // The largest group is divided first, as long as there are not too many parts.
         let mut divisible = BinaryHeap::from([BySize(Group::new(asked))]);
         while let Some(BySize(group)) = divisible.pop() {
             let parts = group.parts();
@@ -66,8 +67,8 @@ impl Group {
         groups
     }
 
-    /// The groups of those keys that have no pair in a listing of this group, each by itself. None
-    /// if only one is asked for: then the listing is its own.
+    /// A group for each prefix that has no pair in a listing of this group. `None` are returned if
+    /// only one prefix is asked for, because the listing is then its own.
     pub(super) fn missing(&self, pairs: &[(Bytes, Bytes)]) -> impl Iterator<Item = Self> {
         let several = if self.is_one() { &[] } else { &self.asked[..] };
         let is_missing = |asked: &&Key| {
@@ -77,7 +78,7 @@ impl Group {
         several.iter().filter(is_missing).map(|asked| Group::new(vec![asked.clone()]))
     }
 
-    /// Each prefix that is asked for, in a group of its own.
+    /// A group for each prefix that is asked for.
     pub(super) fn each(&self) -> impl Iterator<Item = Self> {
         self.asked.iter().map(|asked| Group::new(vec![asked.clone()]))
     }
@@ -92,7 +93,7 @@ impl Group {
         self.asked.len() == 1
     }
 
-    /// What messages call it: the prefix, as Consul spells it.
+    /// The name in messages: the prefix, as Consul spells it.
     pub(super) fn name(&self) -> String {
         let head = self.head.strip_prefix(b"/").unwrap_or(&self.head);
         format!("{:?}", String::from_utf8_lossy(head))
@@ -112,17 +113,18 @@ impl Group {
         Group { head: head.to_vec(), asked }
     }
 
-    /// The groups of those that go on alike behind the head, each with a longer head.
+    /// The parts of the group, each with a longer head.
     fn parts(&self) -> Vec<Self> {
-        // A head may have been cut short, so parts may differ in more than the next byte.
+        // A head may be shorter than the common beginning, so the parts may differ in more than the
+        // next byte.
         let alike =
             |one: &Key, two: &Key| common(one.as_bytes(), two.as_bytes()).len() > self.head.len();
         self.asked.chunk_by(alike).map(|part| Group::new(part.to_vec())).collect()
     }
 }
 
-/// What two keys have in common at their beginning, fit to be the path of a URL, where `.` and `..`
-/// would mean something else than in a key, and fit for Consul, which refuses a space at the end.
+/// The common beginning of two keys, in a form that can be the path of a URL, where `.` and `..`
+/// have a special meaning, and that Consul accepts: it refuses a space at the end.
 fn common<'a>(one: &'a [u8], two: &[u8]) -> &'a [u8] {
     let length = one.iter().zip(two).take_while(|(one, two)| one == two).count();
     let mut head = &one[..length];
@@ -132,7 +134,7 @@ fn common<'a>(one: &'a [u8], two: &[u8]) -> &'a [u8] {
     head
 }
 
-/// Groups by how much is asked for in them; of equals the first is the greatest.
+/// Orders groups by the number of their prefixes. Of equal groups, the first is the greatest.
 struct BySize(Group);
 
 impl BySize {
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_another_is_asked_with_it() {
+    fn a_prefix_that_begins_with_another_is_listed_with_it() {
         let asked: [&[&str]; 3] = [&["/app", "/b"], &["/apple", "/b", "/app/x"], &[]];
         assert_eq!(heads(&groups(&asked)), ["/app", "/b"]);
         assert_eq!(heads(&groups(&[&["/x", "/"]])), ["/"]);
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_does_not_take_the_place_of_those_that_stand_alone() {
+    fn many_similar_prefixes_leave_room_for_single_ones() {
         let crowd = (0..1_000).map(|number| format!("/crowd/{}{number:03}", number % 7));
         let keys: Vec<_> = crowd.chain(["/alone".into(), "/other".into()]).collect();
         let heads = heads(&groups(&[&keys]));
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_covers_what_is_asked_for_and_not_what_is_only_listed() {
+    fn a_group_covers_the_keys_that_are_asked_for_and_not_all_listed_keys() {
         let group = Group::new(["/a/1", "/a/3", "/a/5/x"].map(Key::from).to_vec());
         assert_eq!(group.head, b"/a/");
         for (key, covered) in [
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_pair_is_missing() {
+    fn a_prefix_without_a_pair_is_missing() {
         let group = Group::new(["/a/1", "/a/3", "/a/5", "/a/7"].map(Key::from).to_vec());
         let pairs = ["/a/1", "/a/30/x", "/a/70"].map(|key| (key.into(), Bytes::new()));
         assert_eq!(heads(&group.missing(&pairs).collect::<Vec<_>>()), ["/a/5"]);
@@ -241,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_never_a_step_upwards_and_does_not_end_with_a_space() {
+    fn a_head_does_not_end_in_dots_or_a_space() {
         for begin in ["/app/..", "/app - ", "/app/. "] {
-            // Too many to be listed one by one, and with no beginnings in common but that.
+            // These are too many for single listings, and have no other common beginning.
             let keys = ('0'..='z').map(|letter| format!("{begin}{letter}"));
             let keys: Vec<_> = keys.chain(["/apple".into()]).collect();
             let groups = groups(&[&keys]);

@@ -1,13 +1,13 @@
 //! Consul's key/value store as a source of keys.
 //!
 //! A key stands for everything that begins with it, as in confd: `/app` also gets `/app/x` and
-//! `/apple`. Keys have no leading slash in Consul, and get one here. Each prefix is listed by one
-//! recursive request, and followed by one blocking query, which is answered when something in it
-//! changes, with all that it holds then.
+//! `/apple`. Keys in Consul have no leading slash; this source adds it. Each prefix is listed by
+//! one recursive request and followed by one blocking query. Consul answers a query when a key
+//! below the prefix changes, with all pairs below the prefix.
 //!
-//! One module a question: `group` which prefixes are listed together, `query` what is asked and what
-//! an answer means, `cluster` which node is asked, `watch` what happens after the first listing. The
-//! crate `client-consul` talks to the nodes.
+//! The modules: `group` chooses the prefixes that are listed together, `query` makes requests and
+//! reads answers, `cluster` chooses the node, `watch` follows. The crate `client-consul` sends the
+//! requests.
 
 mod cluster;
 #[cfg(test)]
@@ -32,7 +32,7 @@ use store::{Coverage, Key, Snapshot};
 use self::cluster::Cluster;
 use self::group::Group;
 
-/// How many prefixes are listed at once where nobody follows them.
+/// The most prefixes that are listed at the same time without following.
 const AT_ONCE: usize = 8;
 
 /// A datacenter of Consul.
@@ -41,8 +41,8 @@ pub struct Consul {
 }
 
 impl Consul {
-    /// A source with these options. Nothing is connected, or read from files, before the first
-    /// question.
+    /// Makes a source with these options. It connects to nothing and reads no file before the first
+    /// request.
     pub fn new(options: Options) -> Self {
         Consul { cluster: Arc::new(Cluster::new(options)) }
     }
@@ -50,15 +50,15 @@ impl Consul {
 
 #[async_trait]
 impl Source for Consul {
-    /// All snapshots are the same one: the pairs of all scopes that are not refused. Each prefix is as
-    /// of one index; Consul cannot promise it for several.
+    /// All snapshots are the same: the pairs of all scopes that are not refused. The pairs of one
+    /// prefix have one index; Consul cannot promise that for several prefixes.
     async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
         let scopes = &interest.scopes;
         let mut refusals = Refusals::default();
         let (mut index, mut pairs) = (0, Vec::new());
         let mut read: BTreeSet<Key> = BTreeSet::new();
         loop {
-            // A prefix that was refused may have been in the place of prefixes of other scopes.
+            // A prefix that was refused may have covered prefixes of other scopes.
             let mut asked = group::asked(refusals.allowed(scopes));
             asked.retain(|key| !read.contains(key));
             if asked.is_empty() {

@@ -1,4 +1,4 @@
-//! One listing: what is asked over HTTP, and what the answer means.
+//! One listing: its request, and the meaning of the answer.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -15,32 +15,32 @@ use nodes::{Cause, CauseKind};
 
 use super::group::Group;
 
-/// The pairs of a group, as of an index.
+/// The pairs of a group at an index.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// The place in Consul's history up to which nothing in the group is other than this.
+    /// The index up to which the group has this content.
     pub(super) index: u64,
-    /// What is asked for of what was listed, sorted by key.
+    /// The listed pairs that are asked for, sorted by key.
     pub(super) pairs: Vec<(Bytes, Bytes)>,
-    /// Whether the token hid something.
+    /// Whether the token hid keys.
     pub(super) filtered: bool,
-    /// Whether nobody may do anything here without a token.
+    /// Whether requests without a token may read nothing.
     pub(super) wants_token: bool,
 }
 
-/// Why an answer holds no listing.
+/// Why an answer contains no listing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The node cannot answer now, or is no Consul.
+    /// The node cannot answer now, or is not a Consul.
     Unavailable(Cause),
-    /// It answers with the state of too long ago.
+    /// The answer is older than allowed.
     TooStale,
-    /// It will not answer, nor will another.
+    /// The node refuses, and every other node would refuse too.
     Refused(Cause),
 }
 
-/// The path and query of the URL that lists a group. With an index, and how long Consul may wait,
-/// the answer comes when there is something beyond the index.
+/// The path and query of the URL that lists a group. With an index and a wait, the answer comes
+/// after a change beyond the index, or after the wait.
 pub(super) fn target(
     options: &Options,
     consistency: Consistency,
@@ -61,7 +61,7 @@ pub(super) fn target(
     target
 }
 
-/// What an answer says about a group.
+/// Reads an answer about a group.
 pub(super) fn read(
     head: &Head,
     body: &[u8],
@@ -72,7 +72,7 @@ pub(super) fn read(
     let unavailable = || Failure::Unavailable(head.cause(body));
     let found = match head.status {
         StatusCode::OK => true,
-        // Nothing is below the prefix.
+        // There is no key below the prefix.
         StatusCode::NOT_FOUND => false,
         StatusCode::TOO_MANY_REQUESTS => {
             let said = said(head.status, body);
@@ -81,7 +81,7 @@ pub(super) fn read(
         }
         StatusCode::REQUEST_TIMEOUT => return Err(unavailable()),
         status if status.is_client_error() => return Err(refused()),
-        // Consul has rules for keys since 1.21.5, and takes a breach for a fault of its own.
+        // Since 1.21.5 Consul has rules for keys, and answers a violation with a server error.
         _ if body.starts_with(b"invalid key name") => return Err(refused()),
         _ => return Err(unavailable()),
     };
@@ -111,12 +111,12 @@ pub(super) fn read(
     Ok(Listing { index, pairs, filtered, wants_token })
 }
 
-/// One key, as Consul lists it.
+/// A key in Consul's listing.
 #[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(rename = "Key", borrow)]
     key: Cow<'a, str>,
-    /// In base64; `null` for none.
+    /// In base64; `null` for an empty value.
     #[serde(rename = "Value")]
     value: Option<&'a str>,
 }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_and_not_asked_for_is_dropped() {
+    fn listed_keys_that_are_not_asked_for_are_dropped() {
         let keys = (0..40).map(|number| Key::from(&*format!("/app/{number}/x")));
         let groups = Group::of(super::super::group::asked([&Scope::from_iter(keys)]), 32);
         let group = groups.iter().find(|group| group.head == b"/app/3").unwrap();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_with_an_index_is_an_empty_prefix_and_without_one_no_consul() {
+    fn a_missing_page_is_an_empty_prefix_only_with_an_index() {
         assert_eq!(
             answer(404, &[INDEX], ""),
             Ok(Listing { index: 7, pairs: Vec::new(), filtered: false, wants_token: false })
@@ -228,17 +228,17 @@ mod tests {
     fn only_a_refusal_is_final() {
         for status in [408, 500, 503, 301] {
             let answer = answer(status, &[INDEX], "No cluster leader\n");
-            let told = format!("No cluster leader ({status})");
-            assert_eq!(answer, Err(Failure::Unavailable(Cause::new(told))));
+            let expected = format!("No cluster leader ({status})");
+            assert_eq!(answer, Err(Failure::Unavailable(Cause::new(expected))));
         }
-        let told = "it takes no more requests from this address: slower! (429)".to_owned();
-        let told = Cause::new(told).of_kind(CauseKind::TooManyConnections);
-        assert_eq!(answer(429, &[INDEX], "slower!"), Err(Failure::Unavailable(told)));
-        let told = "invalid key name, leading/trailing spaces are not allowed";
-        let told_with_status = format!("{told} (500)");
+        let expected = "it takes no more requests from this address: slower! (429)".to_owned();
+        let expected = Cause::new(expected).of_kind(CauseKind::TooManyConnections);
+        assert_eq!(answer(429, &[INDEX], "slower!"), Err(Failure::Unavailable(expected)));
+        let expected = "invalid key name, leading/trailing spaces are not allowed";
+        let expected_with_status = format!("{expected} (500)");
         assert_eq!(
-            answer(500, &[INDEX], told),
-            Err(Failure::Refused(Cause::new(told_with_status)))
+            answer(500, &[INDEX], expected),
+            Err(Failure::Refused(Cause::new(expected_with_status)))
         );
         for status in [400, 401, 403] {
             let answer = answer(status, &[INDEX], "ACL not found");
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_leader_or_from_too_long_ago_does_not_count() {
+    fn an_answer_without_a_leader_or_from_too_long_ago_is_an_error() {
         let alone = [INDEX, ("x-consul-knownleader", "false"), ("x-consul-lastcontact", "1500")];
         assert!(matches!(answer(200, &alone, "[]"), Err(Failure::Unavailable(_))));
         let late = [INDEX, ("x-consul-knownleader", "true"), ("x-consul-lastcontact", "1500")];
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_listing_is_told_and_not_taken_for_empty() {
+    fn a_malformed_listing_is_an_error_and_not_empty() {
         for body in ["", "{}", "[{\"Key\":1}]", "[{\"Key\":\"app\",\"Value\":\"&\"}]", "<html>"] {
             assert!(matches!(answer(200, &[INDEX], body), Err(Failure::Unavailable(_))), "{body}");
         }

@@ -1,9 +1,10 @@
-//! An interest that is followed: one blocking query for each group of prefixes.
+//! Follows an interest, with one blocking query for each group of prefixes.
 //!
-//! Each answer is all that a group holds, so an answer is compared with what is known, and what
-//! differs is the change. The index of an answer says only where the next query goes on. It starts
-//! anew, without an index, after anything that may mean another history: a failed query, an index
-//! that has gone backwards (the server was wiped, or restored from a backup), an index of zero.
+//! Each answer has all pairs of a group. It is compared with the known pairs, and the differences
+//! are the change. The next query waits for a change after the index of the answer. A query without
+//! an index reads again. It is sent after anything that may mean a different history: a failed
+//! query, an index that has fallen (the server was wiped, or restored from a backup), an index of
+//! zero.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +23,14 @@ use tracing::debug;
 use super::cluster::{Cluster, Listed};
 use super::group::{self, Group};
 
-/// How long a query rests after one that was answered early without a difference: at first, and at
-/// most. Consul also answers for neighbours of an empty prefix, and for what is listed and not
-/// asked for.
+/// The delay of a query after a query that returned early without a difference: at first, and at
+/// most. Consul also answers after changes of neighbours of an empty prefix, and of listed keys
+/// that no scope asks for.
 const FIRST_REST: Duration = Duration::from_millis(10);
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
-/// How soon a query fails whose connection is not taken. The longest rest is shorter.
+/// A query that fails within this time counts as refused because of too many connections. The
+/// longest delay is shorter.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// An interest that is followed.
@@ -38,40 +40,40 @@ pub(super) struct Following {
     refusals: Refusals,
     /// The prefixes that are asked for and not refused: see [`group::asked`].
     wanted: Vec<Key>,
-    /// How many groups there are at most.
+    /// The most groups.
     most: usize,
     groups: Vec<Followed>,
     /// The greatest number of a group so far.
     last_id: u64,
     pairs: Tracked,
-    /// The prefixes of the state given last; `None` before the first.
+    /// The prefixes of the last reported state; `None` before the first.
     given: Option<Vec<Key>>,
-    /// Whether there is to be a state although no value has changed.
+    /// Whether a state must be reported although no value has changed.
     is_due: bool,
-    /// The queries that are being answered. Here they outlive the future that waits for them.
+    /// The running queries. They continue if the future that waits for them is dropped.
     queries: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
 }
 
-/// A group, and where it stands.
+/// A group and the state of its query.
 struct Followed {
-    /// Its number, which no other group gets.
+    /// Its number. Numbers are never used again.
     id: u64,
     group: Arc<Group>,
-    /// Where the next query goes on; `None` if it is to ask for what there is now.
+    /// The index for the next query; `None` if the next query must read again.
     index: Option<u64>,
-    /// Whether what it holds is known.
+    /// Whether its content is known.
     known: bool,
-    /// The query that is on its way, if one is.
+    /// The running query.
     query: Option<Query>,
     /// Whether the last query failed.
     failed: bool,
-    /// Whether the last query failed as soon as it was sent.
+    /// Whether the last query failed immediately.
     turned_away: bool,
-    /// How long the next query rests before it is sent.
+    /// The delay before the next query.
     rest: Duration,
 }
 
-/// A query on its way. When this is dropped, the query ends.
+/// A running query. Dropping this ends the query.
 struct Query {
     since: Instant,
     handle: AbortHandle,
@@ -83,9 +85,9 @@ impl Drop for Query {
     }
 }
 
-/// What became of a query.
+/// The result of a query.
 struct Outcome {
-    /// The number of the group that it was for.
+    /// The number of its group.
     group: u64,
     sent: Instant,
     listed: Result<Listed, nodes::Error>,
@@ -110,7 +112,7 @@ impl Following {
         following
     }
 
-    /// Wants what is asked for and not refused, and forgets the pairs of everything else.
+    /// Selects the prefixes that are asked for and not refused, and forgets all other pairs.
     fn want(&mut self) {
         self.wanted = group::asked(self.refusals.allowed(&self.interest.scopes));
         let keys = self.pairs.snapshot().iter().map(|(key, _)| key);
@@ -121,8 +123,8 @@ impl Following {
         self.is_due = true;
     }
 
-    /// Makes groups of what is wanted. A group that stays keeps its query. A new group of prefixes that
-    /// are known goes on where they are known, so nothing is read for it unless something has changed.
+    /// Groups the selected prefixes. A group that stays keeps its query. A new group whose prefixes
+    /// are known continues from their index, so nothing is read again unless something has changed.
     fn regroup(&mut self) {
         let mut before = std::mem::take(&mut self.groups);
         for group in Group::of(self.wanted.clone(), self.most) {
@@ -138,13 +140,14 @@ impl Following {
         }
     }
 
-    /// Whether everything that is wanted is known, and was not in doubt since a state is due.
+    /// Whether all selected prefixes are known, and every query after the last failure has
+    /// succeeded.
     fn is_complete(&self) -> bool {
         self.groups.iter().all(|followed| followed.known && !(self.is_due && followed.failed))
     }
 
-    /// Sends a query for each group that has none. While something is not known, nobody waits for
-    /// changes: the connections of those who do may be the last that Consul takes.
+    /// Starts a query for each group that has none. While a prefix is unknown, no query waits for
+    /// changes: waiting queries could use the last connections that Consul accepts.
     fn ask(&mut self) {
         let is_complete = self.is_complete();
         for followed in &mut self.groups {
@@ -157,7 +160,7 @@ impl Following {
         }
     }
 
-    /// Takes in what became of a query.
+    /// Processes the result of a query.
     fn take(&mut self, outcome: Outcome) -> Result<(), Error> {
         let is_its = |followed: &&mut Followed| followed.id == outcome.group;
         let Some(followed) = self.groups.iter_mut().find(is_its) else { return Ok(()) };
@@ -169,8 +172,8 @@ impl Following {
                 let turned_away_before = followed.turned_away;
                 followed.turned_away = outcome.sent.elapsed() < AT_ONCE;
                 let again = turned_away_before && followed.turned_away;
-                // Consul often closes a connection over the limit without a reason. It is the limit,
-                // not an outage, if our other queries stay open.
+                // Consul often closes a connection over the limit without a reason. It is the
+                // limit, not an outage, if our other queries stay open.
                 let mut others = self.groups.iter().filter_map(|other| other.query.as_ref());
                 let others_wait = others.any(|query| query.since + AT_ONCE < outcome.sent);
                 if error.is_too_many_connections() || again && others_wait {
@@ -203,11 +206,11 @@ impl Following {
         Ok(())
     }
 
-    /// Goes on without the prefixes of a group that were refused.
+    /// Continues without the refused prefixes of a group.
     ///
     /// # Errors
     ///
-    /// Nothing is left to go on with. What is known stays known, and everything is asked for again.
+    /// Every prefix is refused. The known pairs are kept, and all prefixes are asked for again.
     fn take_refused(&mut self, group: u64, listed: Listed) -> Result<(), Error> {
         for (key, error) in listed.refused {
             self.refusals.add(key, error.into());
@@ -215,17 +218,17 @@ impl Following {
         let was_due = self.is_due;
         let checked = self.refusals.check_any_allowed(&self.interest.scopes);
         if let Some(followed) = self.groups.iter_mut().find(|followed| followed.id == group) {
-            // What is left of the group is asked for once more.
+            // The rest of the group is asked for again.
             (followed.index, followed.failed) = (None, true);
         }
         self.want();
-        // That nothing is allowed is told by the error.
+        // If every prefix is refused, the error is the report.
         self.is_due = checked.is_ok() || was_due;
         checked
     }
 
-    /// Makes do with half as many queries, since others may need the connections that Consul takes
-    /// from one address as well.
+    /// Halves the number of queries, because other programs may also need the connections that
+    /// Consul accepts from this address.
     fn make_do(&mut self) {
         let half = self.groups.len() / 2;
         if half > 0 {
@@ -235,7 +238,7 @@ impl Following {
         }
     }
 
-    /// What there is to tell, if there is something.
+    /// The state to report, if there is one.
     fn update(&mut self) -> Option<Update> {
         if !self.is_complete() {
             return None;
@@ -259,10 +262,10 @@ impl Following {
 #[async_trait]
 impl Watch for Following {
     async fn next(&mut self) -> Result<Update, Error> {
-        // Whatever is waited for below, what was learnt before is in `self`: the future may be
-        // dropped anywhere.
+        // All progress is kept in `self` before each wait, because the future may be dropped at
+        // every wait.
         loop {
-            // What ended while nobody waited, for good or ill, is taken in first.
+            // Queries that have ended in the meantime are processed first.
             while let Some(Some(outcome)) = self.queries.next().now_or_never() {
                 let Ok(outcome) = outcome else { continue };
                 if let Err(error) = self.take(outcome) {
@@ -276,7 +279,7 @@ impl Watch for Following {
             match self.queries.next().await {
                 None => return std::future::pending().await,
                 Some(Ok(outcome)) => self.take(outcome)?,
-                // Nobody wants to know any more.
+                // The query is not needed any more.
                 Some(Err(Aborted)) => {}
             }
         }
@@ -290,7 +293,7 @@ impl Watch for Following {
 }
 
 impl Followed {
-    /// A group, which goes on where all of its prefixes are known by groups before.
+    /// A group that continues from earlier groups, if these knew all of its prefixes.
     fn new(id: u64, group: Group, before: &[Followed]) -> Self {
         let knows = |key: &Key| {
             let known = before.iter().filter(|followed| followed.known);
@@ -317,8 +320,8 @@ impl Followed {
         Box::pin(async move {
             match rest.is_zero() {
                 false => sleep_until(Instant::now() + rest).await,
-                // Whoever has just been told of a change acts on it first: asking for the next takes
-                // time too, and the index sees to it that nothing is lost meanwhile.
+                // The caller first gets the time to process the change. The next query also takes
+                // time, and its index makes sure that no change is lost.
                 true => yield_now().await,
             }
             let sent = Instant::now();
@@ -331,8 +334,8 @@ impl Followed {
     }
 }
 
-/// Puts the pairs of a group in the place of those known of it, both sorted by key. Says whether
-/// any was another.
+/// Replaces the known pairs of a group; both lists are sorted by key. Returns whether a pair
+/// differs.
 fn replace(known: &mut Tracked, group: &Group, pairs: &[(Bytes, Bytes)]) -> bool {
     let mut listed = pairs.iter().map(|(key, _)| key).peekable();
     let is_gone = |key: &&Bytes| {

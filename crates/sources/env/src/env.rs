@@ -1,4 +1,4 @@
-//! Environment variables, and what answers to a key.
+//! Environment variables, and the variables that match a key.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use source::{Answer, Error, Interest, Source, Watch};
 use store::{Coverage, Key, Scope, Snapshot};
 
-/// Environment variables, as they were when this was made: a process's own do not change.
+/// Environment variables at the time when this was made. Those of a process do not change.
 pub struct Env {
     /// Sorted by name.
     variables: Vec<Variable>,
@@ -22,7 +22,7 @@ struct Variable {
 }
 
 impl Env {
-    /// A source of these variables; of two with the same name the last one counts.
+    /// A source of these variables. The last of two with the same name wins.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut variables: Vec<Variable> = variables
             .into_iter()
@@ -60,13 +60,13 @@ impl Source for Env {
 }
 
 impl fmt::Debug for Env {
-    /// How many variables there are; their values may be secrets.
+    /// Shows the number of variables, because their values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Env").field("variables", &self.variables.len()).finish_non_exhaustive()
     }
 }
 
-/// What the names of the variables begin with that answer to a key.
+/// The beginning of the names of all variables that match a key.
 fn variable_of(key: &Key) -> Vec<u8> {
     let path = key.as_bytes();
     let path = path.strip_prefix(b"/").unwrap_or(path);
@@ -97,16 +97,16 @@ fn map_characters(bytes: &[u8], map: fn(char) -> char) -> Vec<u8> {
     mapped
 }
 
-/// The upper case of a character, if it is a single one, as Go has it. (Go also knows one for 27
-/// letters of old Greek that have two in full.)
+/// The upper case of a character, if it is a single character, as in Go. (Go also has one for 27
+/// letters of ancient Greek whose full mapping has two.)
 fn upper(character: char) -> char {
     single(character.to_uppercase()).unwrap_or(character)
 }
 
-/// The lower case of a character, if it is a single one, as Go has it.
+/// The lower case of a character, if it is a single character, as in Go.
 fn lower(character: char) -> char {
     match character {
-        // The only character whose lower case is a single one in Go and two in Rust.
+        // The only character whose lower case is one character in Go and two in Rust.
         'İ' => 'i',
         _ => single(character.to_lowercase()).unwrap_or(character),
     }

@@ -8,8 +8,8 @@ use servers::{Proxy, Release, Traffic};
 use source::Source;
 use source::testing::conformance::{self, Fixture, Refusing};
 
-/// A real server, seen by the source through a network that can be cut. With `USERS` the source is one
-/// of its users, who may read everything unless a key is forbidden.
+/// A real server behind a network that can be cut. With `USERS`, the source signs in as a user who
+/// may read everything except forbidden keys.
 struct Etcd<const NEWEST: bool, const USERS: bool> {
     server: servers::Etcd,
     network: Proxy,
@@ -58,7 +58,7 @@ impl<const NEWEST: bool, const USERS: bool> Etcd<NEWEST, USERS> {
 }
 
 impl<const NEWEST: bool> Refusing for EtcdUsers<NEWEST> {
-    /// Grants what is before the key and what is behind it.
+    /// Allows the keys before and after this key.
     async fn forbid(&mut self, key: &str) {
         self.by_root("role revoke-permission reader --prefix=true /");
         self.by_root(&format!("role grant-permission reader read / {key}"));
@@ -125,7 +125,7 @@ mod refusing {
     }
 }
 
-/// Both releases at once, since most of it is waiting.
+/// Both releases at the same time, because most of the time is waiting.
 #[tokio::test]
 async fn nothing_is_lost_over_a_disconnect_of_half_a_minute() {
     let duration = Duration::from_secs(30);

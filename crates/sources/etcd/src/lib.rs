@@ -1,11 +1,11 @@
 //! etcd, by its protocol of version 3, as a source of keys.
 //!
-//! A key stands for itself and all below it: `/app` also gets `/app/x`, and not `/apple`. All
-//! scopes are read as of one revision, and followed by one stream of events, which patch the
-//! snapshot: after a change nothing is read. Values are bytes.
+//! A key stands for itself and all keys below it: `/app` also gets `/app/x`, but not `/apple`. All
+//! scopes are read at one revision, and followed by one stream of events, which patch the snapshot:
+//! after a change nothing is read again. Values are bytes.
 //!
-//! One module a question: `range` which keys are asked for, `read` what is there, `position` as of
-//! when, `watch` what happens from then on. The crate `client-etcd` talks to the nodes.
+//! The modules: `range` computes the ranges that are asked for, `read` reads them, `position`
+//! verifies a revision, `watch` follows. The crate `client-etcd` sends the requests.
 
 #[cfg(test)]
 mod conformance;
@@ -33,15 +33,15 @@ pub struct Etcd {
     store: Arc<Store>,
 }
 
-/// The cluster, and what is known about reading it.
+/// The cluster, and settings that are learnt while reading.
 struct Store {
     cluster: Cluster,
     first_page: FirstPage,
 }
 
 impl Etcd {
-    /// A source with these options. Nothing is connected, or read from files, before the first
-    /// question.
+    /// Makes a source with these options. It connects to nothing and reads no file before the first
+    /// request.
     pub fn new(options: Options) -> Self {
         let (cluster, first_page) = (Cluster::new(options), FirstPage::default());
         Etcd { store: Arc::new(Store { cluster, first_page }) }
@@ -49,8 +49,8 @@ impl Etcd {
 }
 
 impl Store {
-    /// Reads all pairs in `ranges`, as of one revision that is not older than the call. Adds what the
-    /// store refuses to `refusals`.
+    /// Reads all pairs in `ranges` at one revision that is not older than the call. Adds refused
+    /// ranges to `refusals`.
     async fn read(&self, ranges: &[&Range], refusals: &mut Refusals) -> Result<Reading, Error> {
         let read = |client| read::read(client, ranges, &self.first_page);
         let (node, reading) = self.cluster.ask(read).await?;
@@ -58,8 +58,8 @@ impl Store {
         Ok(reading)
     }
 
-    /// Reads all pairs in `ranges`, as of `revision`; `None` if the history does not go back to it. Adds
-    /// what the store refuses to `refusals`.
+    /// Reads all pairs in `ranges` at `revision`; `None` if that revision is compacted. Adds
+    /// refused ranges to `refusals`.
     async fn read_at(
         &self,
         ranges: &[&Range],
@@ -78,7 +78,7 @@ impl Store {
         Ok(reading)
     }
 
-    /// Adds what a node refuses to `refusals`.
+    /// Adds ranges that a node refused to `refusals`.
     fn note(&self, node: Answerer, ranges: &[&Range], refused: &Refused, refusals: &mut Refusals) {
         for (index, reason) in refused {
             let error = self.cluster.ended(node, Failure::Refused(reason.clone()));
@@ -89,7 +89,7 @@ impl Store {
 
 #[async_trait]
 impl Source for Etcd {
-    /// All snapshots are the same one: the pairs of all scopes that are not refused, as of one revision.
+    /// All snapshots are the same: the pairs of all scopes that are not refused, at one revision.
     async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
         let scopes = &interest.scopes;
         let mut refusals = Refusals::default();
@@ -98,7 +98,7 @@ impl Source for Etcd {
         loop {
             let wanted = Range::of(refusals.allowed(scopes));
             let is_read = |range: &Range| read.iter().any(|read| read.serves(range));
-            // A range that was refused may have been in the place of ranges of other scopes.
+            // A range that was refused may have covered ranges of other scopes.
             if wanted.iter().all(is_read) {
                 return Ok(refusals.answers(scopes, &snapshot));
             }

@@ -1,9 +1,9 @@
-//! A place in the history of a store, and how it is known again.
+//! A revision of a store, and how it is verified.
 //!
-//! A server that was wiped or restored from a backup counts its revisions from another one on, and
-//! may be beyond ours before we see it again. So before a position is used, the store is asked what
-//! it had there: for each range, how many pairs, and the one that changed last. Another history
-//! has other answers, or other leaders, or is not there yet.
+//! A server that was wiped or restored from a backup continues from a different revision, and may
+//! be beyond our revision when we see it again. So before a position is used, the store is asked
+//! for its state at that revision: for each range the number of pairs, and the last changed pair. A
+//! different history has different answers, a different raft term, or has not reached the revision.
 
 use bytes::Bytes;
 use etcd_client::{
@@ -16,22 +16,22 @@ use super::read::{OPERATIONS, Reading};
 use client_etcd::Failure;
 use client_etcd::within;
 
-/// A place in the history of a store.
+/// A position in the history of a store.
 #[derive(Debug, Default)]
 pub(super) struct Position {
     pub(super) origin: Origin,
-    /// The ranges that are followed, in the order of their numbers.
+    /// The followed ranges, in the order of their numbers.
     pub(super) places: Vec<Place>,
 }
 
-/// A range that is followed, and where in the history its pairs are known.
+/// A followed range, and the revision of its known pairs.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// The number of its watch. It is never used for another range.
+    /// The number of its watch. Numbers are never used again.
     pub(super) id: i64,
     pub(super) range: Range,
     pub(super) mark: Mark,
-    /// Places with the same number are known as of one revision.
+    /// Ranges with the same number are known at the same revision.
     pub(super) batch: i64,
 }
 
@@ -42,21 +42,21 @@ pub(super) struct Origin {
     term: u64,
 }
 
-/// What is known of a range, asked for or not.
+/// The state of a range at a revision, including keys that are not asked for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Mark {
-    /// The revision that this is as of.
+    /// The revision.
     pub(super) revision: i64,
-    /// How many pairs there are.
+    /// The number of pairs.
     count: i64,
     /// The revision of the last change.
     changed_at: i64,
-    /// Key and value that it set; `None` if it deleted, or if there was none.
+    /// The key and value of that change; `None` if it was a removal, or if there was no change.
     set: Option<(Bytes, Bytes)>,
 }
 
 impl Position {
-    /// Whether the store that is asked has this place in its history.
+    /// Whether the store has this position in its history.
     pub(super) async fn is_known(&self, client: &Client) -> Result<bool, Failure> {
         for places in self.places.chunks(OPERATIONS) {
             match self.are_known(client, places).await {
@@ -68,7 +68,7 @@ impl Position {
         Ok(true)
     }
 
-    /// The latest revision as of which all ranges are known; 0 if there are none.
+    /// The latest revision at which all ranges are known; 0 if there are none.
     pub(super) fn revision(&self) -> i64 {
         self.places.iter().map(|place| place.mark.revision).min().unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl Position {
         self.places.iter().map(|place| &place.range).collect()
     }
 
-    /// The places of the same ranges in a reading of them.
+    /// The places of the same ranges after they were read.
     pub(super) fn read(&self, reading: &Reading) -> Vec<Place> {
         let place = |(place, mark): (&Place, &Mark)| Place {
             id: place.id,
@@ -89,7 +89,7 @@ impl Position {
         self.places.iter().zip(&reading.marks).map(place).collect()
     }
 
-    /// Where in `places` the range with this number is.
+    /// The index in `places` of the range with this number.
     pub(super) fn find(&self, id: i64) -> Option<usize> {
         self.places.binary_search_by_key(&id, |place| place.id).ok()
     }
@@ -123,14 +123,14 @@ impl Origin {
         Origin { cluster: header.cluster_id(), term: header.raft_term() }
     }
 
-    /// Whether an answer from here can be one of the same cluster's, later.
+    /// Whether an answer from this origin can come from the same cluster, later than `earlier`.
     pub(super) fn can_follow(self, earlier: Origin) -> bool {
         self.cluster == earlier.cluster && self.term >= earlier.term
     }
 }
 
 impl Mark {
-    /// Counts a pair that was read.
+    /// Adds a pair that was read.
     pub(super) fn read(&mut self, pair: &KeyValue) {
         self.count += 1;
         if pair.mod_revision() > self.changed_at {
@@ -139,7 +139,7 @@ impl Mark {
         }
     }
 
-    /// Takes an event in.
+    /// Applies an event.
     pub(super) fn event(&mut self, kind: EventType, pair: &KeyValue) {
         self.revision = pair.mod_revision();
         self.changed_at = pair.mod_revision();
@@ -155,7 +155,7 @@ impl Mark {
         }
     }
 
-    /// Whether a range that has so many pairs, and this as the one that changed last, is as known.
+    /// Whether a range with this number of pairs and this last changed pair equals the known state.
     fn is(&self, count: i64, last: Option<&KeyValue>) -> bool {
         let last_is_known = match (&self.set, last) {
             (Some((key, value)), Some(pair)) => {

@@ -1,23 +1,24 @@
-//! Which part of etcd's keys is asked for.
+//! The ranges of etcd's keys that are asked for.
 
 use store::{Coverage, Key, Scope};
 
-/// Neighbouring keys that are read and watched as one: those from an asked key to the end of what
-/// is below it.
+/// Neighbouring keys that are read and watched together: from a key to the end of the keys below
+/// it.
 ///
-/// Between the key itself and what is below it others may stand (`/app-x` between `/app` and
-/// `/app/x`), so one range costs little more than is asked for, and half of what two would.
+/// Other keys can be between a key and the keys below it (`/app-x` between `/app` and `/app/x`).
+/// Reading them costs little, and one range costs half of two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) start: Vec<u8>,
-    /// The first key behind the range.
+    /// The first key after the range.
     pub(super) end: Vec<u8>,
-    /// The asked keys in the range, none of them below another; the first is its start.
+    /// The keys in the range that are asked for. None is below another; the first is the start of
+    /// the range.
     asked: Vec<Key>,
 }
 
 impl Range {
-    /// Disjoint ranges, in byte order, of everything that the scopes ask for.
+    /// The disjoint ranges, in byte order, of all keys that the scopes ask for.
     pub(super) fn of<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Self> {
         let mut keys: Vec<&Key> = scopes.into_iter().flat_map(Scope::iter).collect();
         keys.sort_unstable();
@@ -34,7 +35,7 @@ impl Range {
 
     fn below(key: &Key) -> Self {
         let start = key.as_bytes().to_vec();
-        // The byte behind `/`: nothing below the key is beyond it.
+        // The byte after `/`: it is greater than all keys below.
         let end = if start == b"/" { b"0".to_vec() } else { [&start, b"0".as_slice()].concat() };
         Range { start, end, asked: vec![key.clone()] }
     }
@@ -44,13 +45,13 @@ impl Range {
         self.asked.iter().any(|asked| Coverage::Subtree.covers(asked, key))
     }
 
-    /// The first key that is asked for. Who may not read the range may not read what is below this key,
-    /// as that is the same.
+    /// The first key that is asked for. Its keys and the keys below it are the range, so a user who
+    /// may not read the range may not read them.
     pub(super) fn key(&self) -> &Key {
         &self.asked[0]
     }
 
-    /// Whether whoever follows this range knows all that `other` asks for, and reads nothing else.
+    /// Whether this range covers all that `other` asks for, and reads nothing else.
     pub(super) fn serves(&self, other: &Range) -> bool {
         self.start == other.start && other.asked.iter().all(|key| self.covers(key.as_bytes()))
     }
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_twice_is_asked_once() {
+    fn a_key_of_two_scopes_is_read_once() {
         assert_eq!(ranges(&[&["/a", "/b"], &["/b", "/a/x"], &[]]), ["/a../a0", "/b../b0"]);
         assert_eq!(ranges(&[&["/a", "/a/x"], &["/"]]), ["/..0"]);
         assert_eq!(ranges(&[&[]]), [""; 0]);

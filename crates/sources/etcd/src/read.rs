@@ -1,4 +1,4 @@
-//! Everything in some ranges, as of one revision.
+//! Reads all pairs of some ranges at one revision.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -11,17 +11,17 @@ use client_etcd::Failure;
 use client_etcd::within;
 use nodes::Cause;
 
-/// How many requests one transaction may hold by etcd's default.
+/// The most requests in one transaction, by etcd's default.
 pub(super) const OPERATIONS: usize = 128;
 
-/// How many pairs of a range are asked for at most when nobody knows their size.
+/// The most pairs of a range in one answer, if their size is unknown.
 const FIRST_PAGE: i64 = 1_000;
 
-/// About how large an answer may get in bytes, where that is known.
+/// The size in bytes that an answer should have, if the size of pairs is known.
 const PAGE: usize = 4 << 20;
 
-/// How many pairs of a range are asked for at first: fewer after a failure, since an answer may
-/// have been too large to arrive in time, and after answers with large values.
+/// The most pairs of a range in the first answer. It is smaller after a failure, because an answer
+/// may have been too large to arrive in time, and after answers with large values.
 #[derive(Debug)]
 pub(super) struct FirstPage(AtomicI64);
 
@@ -46,36 +46,36 @@ impl FirstPage {
     }
 }
 
-/// How many pairs of a size make a page.
+/// The number of pairs of this size in a page.
 fn pairs_of(size: usize) -> i64 {
     i64::try_from((PAGE / size.max(1)).clamp(8, 20_000)).unwrap_or(FIRST_PAGE)
 }
 
-/// How often a read begins anew because its revision was compacted under it.
+/// The number of tries, because the revision can be compacted during a read.
 const ATTEMPTS: usize = 3;
 
-/// What was read.
+/// The result of a read.
 #[derive(Debug)]
 pub(super) struct Reading {
-    /// The pairs that are asked for, and no others, as of one revision.
+    /// The pairs that are asked for, at one revision.
     pub(super) snapshot: Snapshot,
     pub(super) origin: Origin,
-    /// What is known of each range. Nothing if it was refused.
+    /// The state of each range. Empty for a range that was refused.
     pub(super) marks: Vec<Mark>,
     pub(super) refused: Refused,
 }
 
 impl Reading {
-    /// The revision that was read; 0 if no range was.
+    /// The revision of the read; 0 if no range was read.
     pub(super) fn revision(&self) -> i64 {
         self.marks.first().map_or(0, |mark| mark.revision)
     }
 }
 
-/// The ranges that the store refuses, by their place in what was asked, and why.
+/// The refused ranges, by their index in the request, with the reasons.
 pub(super) type Refused = Vec<(usize, Cause)>;
 
-/// Reads all pairs in `ranges`, as of one revision that is not older than the call.
+/// Reads all pairs in `ranges` at one revision that is not older than the call.
 pub(super) async fn read(
     client: Client,
     ranges: &[&Range],
@@ -98,7 +98,7 @@ pub(super) async fn read(
     Err(Failure::Unreachable(lost.unwrap_or_else(|| Cause::new("the history was compacted"))))
 }
 
-/// Reads all pairs in `ranges`, as of `revision`.
+/// Reads all pairs in `ranges` at `revision`.
 pub(super) async fn read_at(
     client: Client,
     ranges: &[&Range],
@@ -108,7 +108,7 @@ pub(super) async fn read_at(
     Reader::new(&client, ranges, revision).read(first_page.get()).await
 }
 
-/// Which of `ranges` the store refuses to show.
+/// The ranges that the store refuses to show.
 pub(super) async fn refused(client: &Client, ranges: &[&Range]) -> Result<Refused, Failure> {
     let mut reader = Reader::new(client, ranges, 0);
     reader.all_first_pages(1).await?;
@@ -118,16 +118,16 @@ pub(super) async fn refused(client: &Client, ranges: &[&Range]) -> Result<Refuse
 struct Reader<'a> {
     client: KvClient,
     ranges: &'a [&'a Range],
-    /// The revision that is read; 0 for that of the first answer, before there is one.
+    /// The revision that is read; 0 before the first answer, whose revision is used.
     revision: i64,
     reading: Reading,
 }
 
-/// What is left of a range.
+/// The unread part of a range.
 struct Rest {
     range: usize,
     from: Vec<u8>,
-    /// How many bytes the pairs before had on average.
+    /// The average size in bytes of the pairs that were read.
     size: usize,
 }
 
@@ -158,10 +158,10 @@ impl<'a> Reader<'a> {
         Ok(self.reading)
     }
 
-    /// Reads the beginning of each range, in few requests; gives what is left of them.
+    /// Reads the beginning of each range with few requests. Returns the unread parts.
     ///
-    /// The store refuses a whole request for one range in it. Then the ranges of the request are asked
-    /// for in halves, so that one range among 128 is found by 14 requests.
+    /// The store refuses a whole request because of one range. The ranges of that request are then
+    /// asked for in halves, so one refused range among 128 is found with 14 requests.
     async fn all_first_pages(&mut self, limit: i64) -> Result<Vec<Rest>, Failure> {
         let starts = (0..self.ranges.len()).step_by(OPERATIONS).rev();
         let part = |start| start..self.ranges.len().min(start + OPERATIONS);
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
         Ok(rests)
     }
 
-    /// Reads the beginning of some ranges in one request; gives what is left of them.
+    /// Reads the beginning of some ranges with one request. Returns the unread parts.
     async fn first_pages(
         &mut self,
         part: std::ops::Range<usize>,
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
         Ok(rests)
     }
 
-    /// Reads on; gives what is left then.
+    /// Reads the next page. Returns the part that is still unread.
     async fn page(&mut self, rest: &Rest) -> Result<Option<Rest>, Failure> {
         let options = self.options(self.ranges[rest.range], pairs_of(rest.size));
         let mut answer = within(self.client.get(rest.from.as_slice(), Some(options))).await?;
@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
         Ok(self.take(rest.range, answer.take_kvs(), more))
     }
 
-    /// What is asked: up to `limit` pairs, at the revision of the first answer.
+    /// The options of a request: up to `limit` pairs, at the revision of the first answer.
     fn options(&self, range: &Range, limit: i64) -> GetOptions {
         GetOptions::new()
             .with_range(range.end.as_slice())
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_page_follows_the_size_of_what_was_read() {
+    fn the_first_page_adapts_to_the_size_of_pairs() {
         assert_eq!(FirstPage::default().get(), 1_000);
         assert_eq!(after_reading(&[]), 1_000);
         assert_eq!(after_reading(&[10; 100]), 1_000);

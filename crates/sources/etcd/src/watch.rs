@@ -1,12 +1,12 @@
-//! An interest that is followed: one stream of events for all of its scopes.
+//! Follows an interest with one stream of events for all scopes.
 //!
-//! The first state is a reading; from the revision behind it on events patch the snapshot. When
-//! the stream ends, for whatever reason, it is opened again where it ended. Only if that place is
-//! not there any more, because the history was compacted or is another one (the server was wiped
-//! or restored from a backup), everything is read anew and compared. Ranges that are added to the
-//! interest are read, and get a watch in the same stream.
+//! The first state is read; from its revision on, events patch the snapshot. When the stream ends,
+//! for any reason, it is opened again from the revision where it ended. If that revision is
+//! compacted, or belongs to a different history (the server was wiped or restored from a backup),
+//! everything is read again and compared. Ranges that are added to the interest are read, and get a
+//! watch in the same stream.
 //!
-//! Each scope of a state is as of one revision, however many ranges there are: see `completeness`.
+//! Each scope of a state has one revision, however many ranges there are: see `completeness`.
 
 mod completeness;
 mod state;
@@ -30,10 +30,10 @@ use crate::position::Position;
 use crate::range::Range;
 use crate::read::{self, FirstPage, Reading, Refused};
 
-/// A stream that ends earlier is not opened again at once: whoever waits for it is told.
+/// If a stream ends within this time, the error is reported before the stream is opened again.
 const SHORT_LIVED: Duration = Duration::from_secs(1);
 
-/// How often the place of a reading may be lost before the stream is open there.
+/// The most tries to open a stream, if the revision of the read is lost each time.
 const ATTEMPTS: usize = 3;
 
 /// An interest that is followed.
@@ -41,26 +41,26 @@ pub(super) struct Following {
     store: Arc<Store>,
     interest: Interest,
     refusals: Refusals,
-    /// The ranges of what is asked for and not refused.
+    /// The ranges that are asked for and not refused.
     wanted: Vec<Range>,
-    /// What is known of them. It follows no others.
+    /// The known state of these ranges. No other ranges are followed.
     state: State,
     stream: Option<(Answerer, Box<Stream>)>,
-    /// Whether the stream may have other watches than the state has ranges.
+    /// Whether the stream may have watches for ranges that the state does not have.
     stream_is_old: bool,
-    /// The ranges of the state given last; `None` before the first.
+    /// The ranges of the last reported state; `None` before the first.
     given: Option<Vec<Range>>,
-    /// Whether there is to be a state although no value has changed.
+    /// Whether a state must be reported although no value has changed.
     is_due: bool,
     /// Whether the server was asked for its progress since the interest was set.
     asked_progress: bool,
 }
 
-/// What came of an attempt to go on.
+/// The result of an attempt to continue.
 enum Resumed {
-    /// The stream, and everything, if the place in the history was lost.
+    /// The stream, and a reading of all ranges if the position was lost.
     Open(Box<Stream>, Option<Reading>),
-    /// Some of the ranges may not be read any more.
+    /// Some ranges are refused now.
     Refused(Refused),
 }
 
@@ -80,8 +80,8 @@ impl Following {
         }
     }
 
-    /// Wants what is asked for and not refused. What nobody wants any more is forgotten; what is new
-    /// is missing until it is read.
+    /// Selects the ranges that are asked for and not refused. Other ranges are forgotten; new
+    /// ranges are missing until they are read.
     fn want(&mut self) {
         self.wanted = Range::of(self.refusals.allowed(&self.interest.scopes));
         self.state.keep(&self.wanted);
@@ -91,11 +91,11 @@ impl Following {
         (self.is_due, self.asked_progress, self.stream_is_old) = (true, false, true);
     }
 
-    /// Goes on without the ranges that were refused, if there were any.
+    /// Continues without the refused ranges, if there are any.
     ///
     /// # Errors
     ///
-    /// Nothing is left to go on with.
+    /// Every range is refused.
     fn without_refused(&mut self, refused_before: usize) -> Result<(), Error> {
         if self.refusals.len() == refused_before {
             return Ok(());
@@ -103,12 +103,12 @@ impl Following {
         let was_due = self.is_due;
         let checked = self.refusals.check_any_allowed(&self.interest.scopes);
         self.want();
-        // That nothing is allowed is told by the error.
+        // If every range is refused, the error is the report.
         self.is_due = checked.is_ok() || was_due;
         checked
     }
 
-    /// What there is to tell, if there is something.
+    /// The state to report, if there is one.
     fn update(&mut self) -> Option<Update> {
         let mut changed = self.state.pairs.take_changed();
         let changed = self.given.as_ref().map(|given| {
@@ -117,7 +117,7 @@ impl Following {
             });
             changed
         });
-        // What was followed may be another by now if the stream has ended.
+        // If the stream has ended, the known pairs may be stale.
         let is_known = self.given.is_none() || self.stream.is_some() || self.wanted.is_empty();
         let is_due = self.is_due && is_known;
         if !is_due && changed.as_ref().is_none_or(Vec::is_empty) {
@@ -131,19 +131,19 @@ impl Following {
         Some(Update { answers: self.refusals.answers(&self.interest.scopes, snapshot), changed })
     }
 
-    /// Whether the state knows all that is wanted, and each scope of it as of one revision.
+    /// Whether the state has all selected ranges, and each scope at one revision.
     fn is_complete(&self) -> bool {
         self.state.is_complete(&self.wanted) && !(self.is_due && self.is_torn(&[]))
     }
 
-    /// Whether a scope would be of several revisions if `missing` were read now.
+    /// Whether a scope would have several revisions if `missing` were read now.
     fn is_torn(&self, missing: &[&Range]) -> bool {
         let mut allowed = self.refusals.allowed(&self.interest.scopes);
         !(missing.is_empty() && self.state.is_one_batch())
             && allowed.any(|scope| self.state.is_torn(scope, missing))
     }
 
-    /// Reads everything that is wanted, where nothing is followed yet.
+    /// Reads all selected ranges, while nothing is followed yet.
     async fn read_all(&mut self) -> Result<(), Error> {
         let (wanted, refused) = (self.wanted.iter().collect::<Vec<_>>(), self.refusals.len());
         let reading = self.store.read(&wanted, &mut self.refusals).await?;
@@ -151,11 +151,11 @@ impl Following {
         self.without_refused(refused)
     }
 
-    /// Reads the ranges that are missing, and nothing of those that are followed.
+    /// Reads the missing ranges, and none of the followed ranges.
     ///
-    /// The others may be known as of an older revision. That is for no scope to see: if one asks for
-    /// ranges of both kinds, the server is asked for its progress, and what is missing is read as of that
-    /// revision. Where the server does not tell its progress, everything is read.
+    /// The followed ranges may be known at an older revision, which no scope may see. If a scope
+    /// asks for both kinds of ranges, the server is asked for its progress, and the missing ranges
+    /// are read at that revision. If the server does not report its progress, all ranges are read.
     async fn read_missing(&mut self) -> Result<(), Error> {
         let missing = self.state.missing(&self.wanted);
         let (store, refused) = (&self.store, self.refusals.len());
@@ -178,7 +178,7 @@ impl Following {
                 self.state.add(&missing, reading);
                 self.stream_is_old = true;
             }
-            reading if !self.asked_progress && self.tells_progress() => {
+            reading if !self.asked_progress && self.reports_progress() => {
                 self.asked_progress = true;
                 self.state.catch_up(reading.map_or(0, |reading| reading.revision()));
             }
@@ -191,18 +191,19 @@ impl Following {
         self.without_refused(refused)
     }
 
-    /// Whether the server was asked for its progress, and has neither answered nor been given up.
+    /// Whether the source still waits for the server's answer about its progress.
     fn waits_for_progress(&self) -> bool {
         self.asked_progress && self.state.is_behind()
     }
 
-    /// Whether the server says how far it has told everything.
-    fn tells_progress(&self) -> bool {
+    /// Whether the server reports its progress reliably.
+    fn reports_progress(&self) -> bool {
         let stream = self.stream.as_ref();
         stream.is_some_and(|(_, stream)| stream.completeness == Completeness::Progress)
     }
 
-    /// Opens the stream at the position, or reads everything and opens it from there.
+    /// Opens the stream at the position. If the position is lost, reads everything and opens the
+    /// stream from there.
     async fn resume(&mut self) -> Result<(), Error> {
         let (position, first_page) = (&self.state.position, &self.store.first_page);
         let resume = |client| resume(client, position, first_page);
@@ -228,7 +229,7 @@ impl Following {
         }
     }
 
-    /// Reads all ranges that are followed, as the server does not say how far it has told everything.
+    /// Reads all followed ranges, because the server does not report its progress.
     async fn read_followed(&mut self) -> Result<(), Error> {
         let before = self.refusals.len();
         let ranges = self.state.position.ranges();
@@ -244,11 +245,11 @@ impl Following {
         self.without_refused(before)
     }
 
-    /// Waits for events, and takes all that are there.
+    /// Waits for events, and applies all that have arrived.
     ///
     /// # Errors
     ///
-    /// The stream has ended after a short life.
+    /// The stream ended shortly after it was opened.
     async fn follow(&mut self) -> Result<(), Error> {
         let Some((answerer, stream)) = &mut self.stream else { return Ok(()) };
         let followed = match self.stream_is_old {
@@ -266,7 +267,7 @@ impl Following {
         if short { Err(error.into()) } else { Ok(()) }
     }
 
-    /// Leaves the stream, so that another is opened at the position.
+    /// Closes the stream, so that a new stream is opened at the position.
     fn leave_stream(&mut self) {
         self.state.forget_waiting();
         (self.stream, self.asked_progress) = (None, false);
@@ -276,8 +277,8 @@ impl Following {
 #[async_trait]
 impl Watch for Following {
     async fn next(&mut self) -> Result<Update, Error> {
-        // Whatever is waited for below, what was learnt before is in `self`: the future may be
-        // dropped anywhere.
+        // All progress is kept in `self` before each wait, because the future may be dropped at
+        // every wait.
         loop {
             let is_complete = self.is_complete();
             if is_complete && let Some(update) = self.update() {
@@ -289,7 +290,7 @@ impl Watch for Following {
             match &self.stream {
                 // Nothing is followed yet, so there is no position.
                 _ if self.state.position.places.is_empty() => self.read_all().await?,
-                // The position is proved before anything is read at it.
+                // The position is verified before anything is read at it.
                 None => self.resume().await?,
                 Some((_, stream)) if stream.is_broken() => self.leave_stream(),
                 Some(_) if !is_complete && !self.waits_for_progress() => {
@@ -310,7 +311,7 @@ impl Watch for Following {
     }
 }
 
-/// Waits for events, and takes all that are there.
+/// Waits for events, and applies all that have arrived.
 async fn follow(stream: &mut Stream, state: &mut State) -> Result<(), Failure> {
     let mut message = match state.wants_progress() {
         false => stream.message().await?,
@@ -324,7 +325,7 @@ async fn follow(stream: &mut Stream, state: &mut State) -> Result<(), Failure> {
     };
     loop {
         if stream::is_progress(&message) {
-            stream.progress_was_told();
+            stream.progress_was_reported();
         }
         state.take(message, stream.completeness)?;
         match stream.message_now() {
@@ -334,7 +335,8 @@ async fn follow(stream: &mut Stream, state: &mut State) -> Result<(), Failure> {
     }
 }
 
-/// Opens the stream at a position, or reads everything and opens it from there.
+/// Opens the stream at a position. If the position is lost, reads everything and opens the stream
+/// from there.
 async fn resume(
     client: Client,
     position: &Position,
@@ -349,7 +351,7 @@ async fn resume(
         }
         Err(Failure::Refused(reason)) => {
             let refused = read::refused(&client, &position.ranges()).await?;
-            // If none is refused now, the next attempt will see it.
+            // If no range is refused now, the next attempt opens the stream.
             let is_over = refused.is_empty();
             return if is_over {
                 Err(Failure::Refused(reason))

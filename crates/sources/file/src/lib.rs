@@ -1,16 +1,16 @@
 //! YAML and JSON files as a source of keys.
 //!
-//! Each path given is a file, read whatever its name, or a folder, of which every file below is
-//! read whose base name matches the filter. A file is one document of YAML 1.1 (JSON is part of
-//! it) with a mapping at the top, and its leaves become pairs: `app: {port: 80}` is `/app/port`
-//! with the value `80`, and items of lists are numbered from 0.
+//! Each path is a file, which is read whatever its name is, or a folder. Of a folder, all files
+//! below it are read whose base names match the filter. A file is one document of YAML 1.1 (which
+//! includes JSON) with a mapping at the top, and its leaves become pairs: `app: {port: 80}` is
+//! `/app/port` with the value `80`. Items of lists are numbered from 0.
 //!
-//! Later files win, key by key: nothing that an earlier file said goes away because a later one
-//! leaves it out, has a shorter list or says null.
+//! Later files win, key by key: a key of an earlier file stays if a later file does not have it,
+//! has a shorter list, or has null.
 //!
-//! One module a step: `walk` finds the files, `document` reads one into a tree, `scalar` says what
-//! a value without quotes means, `flatten` makes pairs of the tree. `watch` follows the files, and
-//! `contents` reads again only what may have changed.
+//! The modules: `walk` finds the files, `document` parses a file to a tree, `scalar` interprets
+//! values without quotes, `flatten` converts the tree to pairs, `watch` follows the files, and
+//! `contents` reads only the files that may have changed.
 
 #[cfg(test)]
 mod conformance;
@@ -37,15 +37,15 @@ use watch::Following;
 
 /// Files and folders of files.
 ///
-/// A key asked for covers everything that begins with its bytes ([`Coverage::Text`]), as in confd:
+/// A key of a scope covers all keys that begin with its bytes ([`Coverage::Text`]), as in confd:
 /// `/app` also gets `/apple`.
 #[derive(Debug, Clone)]
 pub struct File {
     paths: Vec<PathBuf>,
     filter: Vec<u8>,
-    /// Whether the log has been told that there are no events: once, however often the files are
-    /// followed anew.
-    polling_told: Arc<Once>,
+    /// Whether the log has a line about missing events. There is one such line, however often the
+    /// files are followed again.
+    polling_reported: Arc<Once>,
 }
 
 impl File {
@@ -54,10 +54,10 @@ impl File {
     /// an empty one matches nothing.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>, filter: &[u8]) -> Self {
         let paths = paths.into_iter().collect();
-        File { paths, filter: filter.to_vec(), polling_told: Arc::new(Once::new()) }
+        File { paths, filter: filter.to_vec(), polling_reported: Arc::new(Once::new()) }
     }
 
-    /// Reads every file into one snapshot.
+    /// Reads all files into one snapshot.
     fn snapshot(&self) -> Result<Snapshot, Error> {
         let mut snapshot = Snapshot::new(Coverage::Text);
         for path in &self.paths {
@@ -73,8 +73,8 @@ impl File {
 
 #[async_trait]
 impl Source for File {
-    /// Reads the files once, for all scopes. They are read one after the other, so a change in
-    /// between may be seen in one and not yet in another.
+    /// Reads the files once, for all scopes. They are read one after the other, so a change of two
+    /// files may be seen in one of them only.
     async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
         if interest.scopes.is_empty() {
             return Ok(Vec::new());
@@ -83,8 +83,8 @@ impl Source for File {
         Ok(vec![Ok(snapshot); interest.scopes.len()])
     }
 
-    /// Follows the files by inotify on their folders, or looks at them every two seconds where that
-    /// is not to be had.
+    /// Follows the files by inotify on their folders. Without inotify, the files are checked every
+    /// two seconds.
     async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
         Ok(Some(Box::new(Following::new(self.clone(), interest))))
     }
@@ -94,8 +94,8 @@ fn open(path: &Path) -> Result<fs::File, Error> {
     fs::File::open(path).map_err(|cause| Error::file("open", path, cause))
 }
 
-/// Gives the pairs of an open file to `add`, in the order of the document, and returns how many
-/// bytes the file has. `path` is for errors.
+/// Passes the pairs of an open file to `add`, in the order of the document. Returns the size of the
+/// file in bytes. `path` is for errors.
 fn parse(file: &mut fs::File, path: &Path, add: impl FnMut(Bytes, Bytes)) -> Result<u64, Error> {
     let mut bytes = Vec::new();
     let length = file.read_to_end(&mut bytes).map_err(|cause| Error::file("read", path, cause))?;
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_read_when_nobody_asks() {
+    async fn without_scopes_nothing_is_read() {
         let source = File::new([PathBuf::from("/nope.yaml")], b"*");
         assert!(source.read(&Interest::default()).await.unwrap().is_empty());
     }

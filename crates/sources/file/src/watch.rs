@@ -1,18 +1,18 @@
 //! Follows files by inotify.
 //!
-//! `filewatch` says that a path may have changed. Then every file that may have changed is read, and
-//! the pairs are compared with those that were given last. So it does not matter how a change is
-//! made, and nothing is given where no value is another.
+//! `filewatch` reports that a path may have changed. Then every file that may have changed is read,
+//! and the pairs are compared with the last reported pairs. So the way in which a change was made
+//! does not matter, and there is no state without a changed value.
 //!
-//! What may be relied on:
+//! The promises:
 //!
-//! - Nothing is lost between the first state and the events, or between two looks: folders are
+//! - No change is lost between the first state and the events, or between two checks: folders are
 //!   watched before they are read.
-//! - After an error the last state stays, and there is another look when something happens. Where
-//!   the system refused there is one every [`PERIOD`] too, since that may end without an event
-//!   (something is mounted); then an error is given again only if it is another one.
-//! - Where inotify is not to be had, the log says so once, and there is a look every [`PERIOD`]
-//!   until the files are followed anew.
+//! - After an error the last state stays, and the next event causes another check. If the system
+//!   refused, there is also a check every [`PERIOD`], because the reason may disappear without an
+//!   event (by a mount). Then an error is reported again only if its text differs.
+//! - Without inotify there is one line in the log, and a check every [`PERIOD`] until the files are
+//!   followed again.
 
 #[cfg(test)]
 mod tests;
@@ -36,32 +36,32 @@ use tracing::warn;
 use super::File;
 use super::contents::Contents;
 
-/// How often there is a look where no event can be hoped for.
+/// The time between two checks while there may be no events.
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Files that are being followed.
 #[derive(Debug)]
 pub(super) struct Following {
     scopes: Vec<Scope>,
-    /// Whether there is to be a state although no value has changed.
+    /// Whether a state must be reported although no value has changed.
     is_due: bool,
     source: File,
     contents: Arc<Mutex<Contents>>,
-    /// `None` where inotify is not to be had.
+    /// `None` without inotify.
     events: Option<FileWatch>,
-    /// When there is a look without an event.
+    /// The time of the next check without an event.
     timer: Option<Instant>,
-    /// What the look that is being taken or was taken last is for.
+    /// The reason for the running or the last check.
     occasion: Occasion,
-    /// The look that is being taken. Here it outlives the future that waits for it.
+    /// The running check. It continues if the future that waits for it is dropped.
     look: Option<JoinHandle<Look>>,
-    /// What the files said at the last look that went well.
+    /// The pairs of the last successful check.
     given: Option<Snapshot>,
-    /// The text of the error given last, while no look has gone well since.
+    /// The text of the last error, until a check succeeds.
     complaint: Option<String>,
 }
 
-/// What a look brings: the pairs, if they are others than at the last one that went well.
+/// The result of a check: the pairs, if they differ from the last successful check.
 type Look = Result<Option<Snapshot>, Error>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ enum Occasion {
 }
 
 impl Following {
-    /// Follows the files of `source`. Nothing is read and no folder is watched until the first
+    /// Follows the files of `source`. No file is read and no folder is watched before the first
     /// state is asked for.
     pub(super) fn new(source: File, interest: &Interest) -> Self {
         Following::with_events(source, interest, FileWatch::new())
@@ -105,14 +105,14 @@ impl Following {
             let File { paths, filter, .. } = &following.source;
             events.set_interest(paths.iter().map(|path| filewatch::Interest::tree(path, filter)));
         }
-        // Without a path there is nothing to be told of.
+        // Without a path there can be no events.
         if following.source.paths.is_empty() {
             following.timer = Some(Instant::now());
         }
         following
     }
 
-    /// Waits until there is to be a look. May be dropped and begun again.
+    /// Waits for the reason for the next check. Dropping the future loses nothing.
     async fn occasion(&mut self) -> Occasion {
         let event = async {
             match &mut self.events {
@@ -138,16 +138,16 @@ impl Following {
         }
     }
 
-    /// Gives inotify up, and says so if that is news.
+    /// Stops using inotify. Logs this once.
     fn poll(&mut self, reason: &Unwatched) {
-        self.source.polling_told.call_once(|| {
+        self.source.polling_reported.call_once(|| {
             warn!("{reason}; the files are looked at every {}s instead", PERIOD.as_secs());
         });
         self.events = None;
         self.timer = Some(Instant::now());
     }
 
-    /// What a look means to who follows: a state, an error, or nothing.
+    /// Converts the result of a check to a state, an error, or nothing.
     fn outcome(&mut self, look: Look) -> Result<Option<Update>, Error> {
         let refused = look.as_ref().is_err_and(Error::is_transient);
         self.timer = (refused || self.events.is_none()).then(|| Instant::now() + PERIOD);
@@ -174,7 +174,7 @@ impl Following {
         })
     }
 
-    /// The state that is due although nothing has changed.
+    /// The state that must be reported although nothing has changed.
     fn due(&mut self) -> Option<Update> {
         if self.is_due { self.update(Some(Vec::new())) } else { None }
     }
@@ -194,7 +194,7 @@ impl Following {
 impl Watch for Following {
     async fn next(&mut self) -> Result<Update, Error> {
         if self.scopes.is_empty() {
-            // Nobody asks for what the files say.
+            // There is no scope.
             if !std::mem::take(&mut self.is_due) {
                 return future::pending().await;
             }
@@ -226,8 +226,8 @@ impl Watch for Following {
         }
     }
 
-    /// The files are the same for every interest. Only those are read that have changed and nobody has
-    /// looked at since.
+    /// The files are the same for every interest. Only files that have changed since the last check
+    /// are read.
     fn set_interest(&mut self, interest: &Interest) {
         self.scopes.clone_from(&interest.scopes);
         self.is_due = true;
@@ -235,12 +235,12 @@ impl Watch for Following {
     }
 }
 
-/// The contents, which are free unless a look is being taken.
+/// Locks the contents. The lock is free unless a check is running.
 fn lock(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
     contents.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The keys whose values are not the same in both, in byte order.
+/// The keys whose values differ, in byte order.
 fn differences(one: &Snapshot, two: &Snapshot) -> Vec<Bytes> {
     let (mut one, mut two) = (one.iter().peekable(), two.iter().peekable());
     let mut keys = Vec::new();

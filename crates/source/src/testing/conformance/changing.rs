@@ -1,4 +1,4 @@
-//! What sources promise whose interest changes while it is followed.
+//! The promises of sources that can be followed, when the interest changes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{Fixture, store};
 use crate::testing::{interest, pause};
 use crate::{Interest, Update, Watch};
 
-/// Sets the interest, and gives the state that follows.
+/// Sets the interest. Returns the next state.
 async fn set(watch: &mut Box<dyn Watch>, scopes: &[&[&str]]) -> Update {
     watch.set_interest(&interest(scopes));
     let update = next(watch).await;
@@ -18,7 +18,7 @@ async fn set(watch: &mut Box<dyn Watch>, scopes: &[&[&str]]) -> Update {
     update
 }
 
-/// Whether the state names this key as one that may have changed.
+/// Whether the state lists this key as possibly changed.
 fn names(update: &Update, key: &str) -> bool {
     update.changed.as_ref().is_none_or(|keys| keys.iter().any(|changed| changed == key))
 }
@@ -50,7 +50,7 @@ pub async fn a_scope_that_is_removed_is_followed_no_more<F: Fixture>() {
     let update = next(&mut watch).await;
     assert_eq!(changed(&update), [b"/b/x"]);
     assert_eq!(value(&update, "/b/x").as_deref(), Some("4"));
-    // What has changed meanwhile is in the answer when the scope comes back.
+    // Changes in the meantime are in the answer when the scope comes back.
     let update = set(&mut watch, &[&["/a"], &["/b"]]).await;
     assert_eq!(value(&update, "/a/x").as_deref(), Some("3"));
 }
@@ -75,7 +75,7 @@ pub async fn scopes_that_are_replaced_are_answered_in_the_new_order<F: Fixture>(
 pub async fn a_scope_around_another_and_back_loses_nothing<F: Fixture>() {
     let mut store: F = store(&[("/a", "0"), ("/a/x", "1"), ("/a/x/y", "2"), ("/a-b", "3")]).await;
     let mut watch = following(&store, &[&["/a/x"]]).await;
-    // Not yet given when the interest changes.
+    // This change has not been reported when the interest changes.
     store.set("/a/x/y", b"4").await;
     let update = set(&mut watch, &[&["/a/x"], &["/a"]]).await;
     assert!(names(&update, "/a/x/y") || value(&update, "/a/x/y").as_deref() == Some("2"));
@@ -140,7 +140,7 @@ pub async fn what_is_added_while_keys_change_loses_nothing<F: Fixture>() {
     let key = |number: u64| format!("/key/{number}");
     let mut last = None;
     for round in 1..=60_u64 {
-        // The interest: the first key and a window of three that moves on, and sometimes all.
+        // The interest is the first key and a moving window of three keys, and sometimes all keys.
         let window: Vec<String> = (round..round + 3).map(key).collect();
         let mut scopes: Interest = interest(&[&["/key/0"]]);
         scopes.scopes.extend(window.iter().map(|key| crate::testing::scope(&[key])));
@@ -150,7 +150,7 @@ pub async fn what_is_added_while_keys_change_loses_nothing<F: Fixture>() {
         store.set("/key/0", round.to_string().as_bytes()).await;
         watch.set_interest(&scopes);
         store.set(&key(round + 1), round.to_string().as_bytes()).await;
-        // Given up at any moment of reading and following.
+        // The future is dropped after a time that grows, so in any phase of reading and following.
         let given_up = Duration::from_micros(round * 150);
         if let Ok(update) = timeout(given_up, watch.next()).await {
             let update = update.unwrap();
@@ -181,7 +181,7 @@ pub async fn what_is_added_during_a_disconnect_comes_after_it<F: Fixture>() {
     store.disconnect();
     watch.set_interest(&interest(&[&["/a"], &["/b"]]));
     let waiting = timeout(Duration::from_millis(100), watch.next()).await;
-    // A source that knows the new scope already may answer.
+    // A source that already knows the new scope may answer.
     let answered = matches!(&waiting, Ok(Ok(_)));
     store.set("/a/x", b"5").await;
     store.set("/b/x", b"6").await;

@@ -1,4 +1,4 @@
-//! What sources promise whose store can refuse keys.
+//! The promises of sources whose store can refuse keys.
 
 use tokio::time::Instant;
 
@@ -10,14 +10,14 @@ use crate::{Answer, Interest, Update, Watch};
 /// A store that can refuse to show keys to the source.
 #[expect(async_fn_in_trait, reason = "the futures stay in the thread of their test")]
 pub trait Refusing: Fixture {
-    /// Lets the source read everything but this key and what is below it, from the next request on.
+    /// Refuses this key and the keys below it from the next request on.
     async fn forbid(&mut self, key: &str);
-    /// Lets the source read everything again.
+    /// Allows all keys again.
     async fn allow(&mut self);
 }
 
-/// The answers: the pairs, or what is said of the refusal up to the reason.
-fn told(answers: &[Answer]) -> Vec<String> {
+/// The answers as text: the pairs, or the beginning of the refusal without its reason.
+fn texts(answers: &[Answer]) -> Vec<String> {
     let answer = |answer: &Answer| match answer {
         Ok(snapshot) => text(snapshot).join(" "),
         Err(refusal) => {
@@ -28,12 +28,12 @@ fn told(answers: &[Answer]) -> Vec<String> {
     answers.iter().map(answer).collect()
 }
 
-/// Which of the scopes are answered.
+/// Whether each scope is answered.
 fn answered(update: &Update) -> Vec<bool> {
     update.answers.iter().map(Result::is_ok).collect()
 }
 
-/// Asks on until exactly these scopes are answered.
+/// Asks for states until exactly these scopes are answered.
 async fn until_answered(watch: &mut Box<dyn Watch>, expected: &[bool]) -> Update {
     let start = Instant::now();
     loop {
@@ -51,11 +51,11 @@ pub async fn a_scope_that_is_refused_costs_no_other<F: Refusing>() {
     store.forbid("/s").await;
     let scopes: Interest = interest(&[&["/a"], &["/s"], &["/a", "/s"], &["/z"], &[]]);
     let answers = store.source().read(&scopes).await.unwrap();
-    let told = told(&answers);
-    assert!(told[0].contains("/a/x=1") && told[3].contains("/z/x=3"), "{told:?}");
-    assert_eq!((&*told[1], &*told[2]), ("Cannot read /s", "Cannot read /a, /s"));
+    let texts = texts(&answers);
+    assert!(texts[0].contains("/a/x=1") && texts[3].contains("/z/x=3"), "{texts:?}");
+    assert_eq!((&*texts[1], &*texts[2]), ("Cannot read /s", "Cannot read /a, /s"));
     assert!(answers[4].is_ok());
-    assert!(told.iter().all(|told| !told.contains("/s/x")), "{told:?}");
+    assert!(texts.iter().all(|texts| !texts.contains("/s/x")), "{texts:?}");
 
     let mut watch = following(&store, &[&["/a"], &["/s"], &["/z"]]).await;
     store.set("/z/x", b"4").await;
@@ -86,7 +86,8 @@ pub async fn where_every_scope_is_refused_there_is_an_error<F: Refusing>() {
     assert_eq!(value_in(&update, 1, "/s/y").as_deref(), Some("2"));
 }
 
-/// A refused scope that is added costs no other, and is asked for again when the interest is set again.
+/// A refused scope that is added costs no other, and is asked for again when the interest is set
+/// again.
 pub async fn a_refused_scope_that_is_added_costs_no_other<F: Refusing>() {
     let mut store: F = store(&[("/a/x", "1"), ("/s/x", "2")]).await;
     store.forbid("/s").await;
@@ -117,7 +118,7 @@ pub async fn a_scope_that_becomes_refused_costs_no_other<F: Refusing>() {
     store.set("/a/x", b"2").await;
     until(&mut watch, "/a/x", "2").await;
     store.forbid("/s").await;
-    // What was opened before may go on with the rights that it had; a new connection has the new ones.
+    // An open stream may keep its old rights; a new connection has the new rights.
     store.disconnect();
     store.reconnect();
     for number in 3..6 {

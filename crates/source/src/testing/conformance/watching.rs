@@ -1,4 +1,4 @@
-//! What sources promise that can be followed.
+//! The promises of sources that can be followed.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::{Fixture, store};
 use crate::testing::{interest, pause};
 use crate::{Update, Watch};
 
-/// How long a change may take until it is seen, on a machine that is busy.
+/// The longest time until a change is seen, on a busy machine.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 
-/// A watch that has given its first state.
+/// A watch that has returned its first state.
 pub(super) async fn following<F: Fixture>(store: &F, scopes: &[&[&str]]) -> Box<dyn Watch> {
     let mut watch = store.source().watch(&interest(scopes)).await.unwrap().unwrap();
     let first = next(&mut watch).await;
@@ -22,7 +22,7 @@ pub(super) async fn following<F: Fixture>(store: &F, scopes: &[&[&str]]) -> Box<
     watch
 }
 
-/// The next state, however often it takes to ask.
+/// Returns the next state, and repeats the call after an error.
 pub(super) async fn next(watch: &mut Box<dyn Watch>) -> Update {
     let asking = async {
         loop {
@@ -51,7 +51,7 @@ pub(super) fn value_in(update: &Update, number: usize, key: &str) -> Option<Stri
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
-/// Asks on until a key has this value.
+/// Asks for states until a key has this value.
 pub(super) async fn until(watch: &mut Box<dyn Watch>, key: &str, expected: &str) {
     let start = Instant::now();
     while value(&next(watch).await, key).as_deref() != Some(expected) {
@@ -85,7 +85,7 @@ pub async fn a_change_gives_the_next_state_and_its_key<F: Fixture>() {
 pub async fn nothing_is_lost_between_two_states<F: Fixture>() {
     let mut store: F = store(&[("/app/a", "1")]).await;
     let mut watch = following(&store, &[&["/app"]]).await;
-    // Nobody waits while these happen.
+    // These changes happen while no call waits.
     store.set("/app/a", b"2").await;
     store.set("/app/b", b"3").await;
     until(&mut watch, "/app/b", "3").await;
@@ -106,8 +106,8 @@ pub async fn deletes_are_seen<F: Fixture>() {
     assert_eq!(update.answers[0].as_ref().unwrap().len(), 1);
 }
 
-/// A change that changes nothing wakes nobody.
-pub async fn a_change_that_changes_nothing_wakes_nobody<F: Fixture>() {
+/// A change that changes nothing gives no state.
+pub async fn a_change_that_changes_nothing_gives_no_state<F: Fixture>() {
     let mut store: F = store(&[("/app/a", "1"), ("/app/b", "2")]).await;
     let mut watch = following(&store, &[&["/app"]]).await;
     store.set("/app/a", b"1").await;
@@ -116,8 +116,8 @@ pub async fn a_change_that_changes_nothing_wakes_nobody<F: Fixture>() {
     assert_eq!(changed(&next(&mut watch).await), [b"/app/b"]);
 }
 
-/// A change outside the scope wakes nobody.
-pub async fn a_change_outside_the_scope_wakes_nobody<F: Fixture>() {
+/// A change outside the scope gives no state.
+pub async fn a_change_outside_the_scope_gives_no_state<F: Fixture>() {
     let mut store: F = store(&[("/app/a", "1")]).await;
     let mut watch = following(&store, &[&["/app"]]).await;
     let beginning_alike = ["/apple", "/app-x", "/app-x/y"].iter().filter(|_| !F::MATCHES_TEXT);
@@ -152,14 +152,15 @@ pub async fn of_many_changes_the_last_is_seen<F: Fixture>() {
     until(&mut watch, "/app/a", "1000").await;
 }
 
-/// Whoever stops waiting loses nothing.
-pub async fn whoever_stops_waiting_loses_nothing<F: Fixture>() {
+/// A dropped call loses nothing.
+pub async fn a_dropped_call_loses_nothing<F: Fixture>() {
     let mut store: F = store(&[("/app/a", "")]).await;
     let mut watch = following(&store, &[&["/app"]]).await;
     let mut last = None;
     for number in 1..=200 {
         store.set("/app/a", number.to_string().as_bytes()).await;
-        // Given up at any moment of opening, reading and waiting.
+        // The future is dropped after a time that grows, so in any phase of opening, reading and
+        // waiting.
         let given_up = Duration::from_micros(number * 10);
         if let Ok(update) = timeout(given_up, watch.next()).await {
             last = value(&update.unwrap(), "/app/a");
@@ -200,7 +201,7 @@ pub async fn nothing_is_lost_over_a_disconnect_of<F: Fixture>(duration: Duration
     store.set("/app/a", b"1").await;
     let cut_off = async {
         loop {
-            // As an agent does, though not as soon again.
+            // An agent also calls again, but after a longer pause.
             assert!(watch.next().await.is_err(), "the network is cut");
             pause(Duration::from_millis(100)).await;
         }

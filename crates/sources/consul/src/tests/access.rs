@@ -27,10 +27,10 @@ async fn a_refusal_has_its_reason_and_is_not_transient() {
     assert_eq!(text(&pairs), ["/app/a=1"]);
     let unknown = "3ef4cb10-0000-4a4b-9a5c-6b3a4b2d1c0e";
     let error = read(with_token(&address, unknown), &["/app/"]).await.unwrap_err();
-    let told = error.to_string();
-    assert!(told.contains("refused: ") && told.contains("ACL not found"), "{told}");
-    assert!(!told.contains(unknown), "{told}");
-    assert!(!error.is_transient() && error.is_refusal(), "{told}");
+    let message = error.to_string();
+    assert!(message.contains("refused: ") && message.contains("ACL not found"), "{message}");
+    assert!(!message.contains(unknown), "{message}");
+    assert!(!error.is_transient() && error.is_refusal(), "{error}");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn revoked_rights_do_not_empty_a_state() {
     // The waiting query still has the old rights; the next query does not.
     server.put("app/b", "2");
     server.put("app/b", "3");
-    follower.is_told("refused: the token may not read what is below \"app\"", BOUND).await;
+    follower.reports_error("refused: the token may not read what is below \"app\"", BOUND).await;
     let is_empty = |known: &Known| known.snapshot.as_ref().is_none_or(Snapshot::is_empty);
     follower.wait("the pairs stay", BOUND, |known| !is_empty(known)).await;
     server.revoke(&token);
@@ -95,7 +95,7 @@ async fn revoked_rights_to_one_of_several_prefixes_do_not_empty_a_state() {
         let has_it = |known: &Known| known.snapshot.as_ref().unwrap().get(b"/c/v").is_some();
         follower.wait("the pair stays", Duration::ZERO, has_it).await;
     }
-    follower.is_told("the token may not read what is below \"c\"", Duration::ZERO).await;
+    follower.reports_error("the token may not read what is below \"c\"", Duration::ZERO).await;
     server.revoke(&token);
     server.restore(&token, all);
     server.put("c/v", "4");
@@ -140,7 +140,7 @@ async fn a_token_in_a_file_is_used_as_soon_as_the_file_exists() {
     let mut follower = follow(Options { token, ..at(&[&server.address()]) }).await;
     server.revoke(&first);
     server.put("app/a", "2");
-    follower.is_told("refused: ", BOUND).await;
+    follower.reports_error("refused: ", BOUND).await;
     fs::write(file.path(), &second.secret).unwrap();
     server.put("app/a", "3");
     follower.sees(&["/app/a=3"]).await;
@@ -156,7 +156,7 @@ async fn a_revoked_token_is_reported_and_a_restored_token_works_again() {
     server.revoke(&token);
     // The change ends the waiting query, and the next query is refused.
     server.put("app/a", "2");
-    follower.is_told("refused: ACL not found", BOUND).await;
+    follower.reports_error("refused: ACL not found", BOUND).await;
     server.put("app/a", "3");
     server.restore(&token, READER);
     follower.sees(&["/app/a=3"]).await;

@@ -95,7 +95,7 @@ async fn a_missing_prefix_with_an_index_is_empty() {
     follower.wait("three states", BOUND, |known| known.states == 3).await;
     follower.sees(&[]).await;
     assert_eq!(waited_for(&stub)[1], Some(3));
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn an_answer_without_a_leader_is_an_error() {
     let answers = vec![found("1", 5), past.clone(), past, found("2", 10)];
     let (_stub, mut follower) = following(answers).await;
     follower.sees(&["/app/a=2"]).await;
-    follower.is_told("knows of no leader", BOUND).await;
+    follower.reports_error("knows of no leader", BOUND).await;
     follower.wait("two states", BOUND, |known| known.states == 2).await;
 }
 
@@ -131,7 +131,7 @@ async fn a_busy_or_broken_server_is_asked_again() {
         let answers = vec![found("1", 5), failed.clone(), failed, found("2", 10)];
         let (_stub, mut follower) = following(answers).await;
         follower.sees(&["/app/a=2"]).await;
-        follower.is_told(&format!("something broke ({})", &status[..3]), BOUND).await;
+        follower.reports_error(&format!("something broke ({})", &status[..3]), BOUND).await;
         let once = |known: &Known| known.errors.len() == 1 && known.errors[0].is_transient();
         follower.wait("one error", BOUND, once).await;
     }
@@ -146,7 +146,7 @@ async fn an_answer_that_ends_half_way_is_asked_for_again() {
         follower.sees(&["/app/a=3"]).await;
         assert_eq!(waited_for(&stub)[..2], [None, Some(5)]);
         follower.wait("two states", BOUND, |known| known.states == 2).await;
-        follower.was_told_nothing();
+        follower.has_no_errors();
     }
 }
 
@@ -157,7 +157,7 @@ async fn a_malformed_answer_is_an_error() {
         let answers = vec![found("1", 5), senseless.clone(), senseless, found("2", 7)];
         let (_stub, mut follower) = following(answers).await;
         follower.sees(&["/app/a=2"]).await;
-        follower.is_told("answered with no listing", BOUND).await;
+        follower.reports_error("answered with no listing", BOUND).await;
         follower.wait("two states", BOUND, |known| known.states == 2).await;
     }
 }
@@ -188,6 +188,6 @@ async fn queries_that_return_without_a_change_become_slower() {
         let asked = stub.heads().len();
         assert!(asked < 50, "{asked} requests in {:?}", begun.elapsed());
         follower.wait("one state", BOUND, |known| known.states == 1).await;
-        follower.was_told_nothing();
+        follower.has_no_errors();
     }
 }

@@ -1,4 +1,4 @@
-//! What reading and following asks of a server.
+//! The requests that reading and following cause.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::Consul;
 use source::testing::{BOUND, Follower, Known, interest, pause, scope};
 use source::{Interest, Source, Update, Watch};
 
-/// How many queries may wait at once.
+/// The most waiting queries.
 const AT_ONCE: u64 = 32;
 
-/// A thousand resources, each with a key of its own, in ten folders.
+/// A thousand resources, each with its own key, in ten folders.
 fn a_thousand() -> (Vec<String>, Interest) {
     let key = |number| format!("r/{:02}/{number:04}", number % 10);
     let keys: Vec<_> = (0..1_000).map(key).collect();
@@ -51,7 +51,7 @@ async fn a_thousand_resources_are_followed_by_few_queries() {
 #[tokio::test]
 async fn many_keys_with_spaces_are_followed_together() {
     let server = servers::Consul::start();
-    // Too many to be listed one by one, and with nothing else in common.
+    // These keys are too many for one listing each, and have no longer common prefix.
     let keys: Vec<_> = ('A'..='z').map(|letter| format!("app - {letter}")).collect();
     server.put_all(keys.iter().map(|key| (&**key, "0")));
     let asked: Vec<_> = keys.iter().map(|key| format!("/{key}")).collect();
@@ -61,10 +61,10 @@ async fn many_keys_with_spaces_are_followed_together() {
     server.put("app - z", "1");
     let is = |known: &Known| known.snapshot.as_ref().unwrap().get(b"/app - z").unwrap() == "1";
     follower.wait("a change", BOUND, is).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
-/// Waits until nothing more is asked; gives how many requests there were.
+/// Waits until there are no more requests. Returns their number.
 async fn quiet(proxy: &Proxy) -> usize {
     let mut before = usize::MAX;
     loop {
@@ -78,7 +78,7 @@ async fn quiet(proxy: &Proxy) -> usize {
 }
 
 #[tokio::test]
-async fn a_write_elsewhere_asks_for_nothing_and_wakes_nobody() {
+async fn a_write_to_other_keys_causes_no_request_and_no_state() {
     let (server, proxy) = behind_a_proxy();
     server.put_all([("app/a", "1"), ("app/b/c", "2"), ("b/a", "3"), ("other/a", "4")]);
     let source = Consul::new(at(&[&proxy.address()]));
@@ -92,7 +92,7 @@ async fn a_write_elsewhere_asks_for_nothing_and_wakes_nobody() {
     server.delete_all("other/");
     assert_eq!(quiet(&proxy).await, before);
     follower.wait("no other state", BOUND, |known| known.states == 1).await;
-    // A change asks once more, for what has changed.
+    // A change causes one request, for the changed prefix.
     server.put("b/a", "5");
     follower.sees(&["/app/a=1", "/app/b/c=2", "/b/a=5"]).await;
     assert!(quiet(&proxy).await <= before + 2, "{:?}", proxy.requests());
@@ -129,9 +129,9 @@ async fn a_burst_of_changes_costs_few_readings() {
     assert!(asked < 1_000, "{asked} requests for what took {took:?}");
 }
 
-/// Consul answers a query on an empty prefix whenever anything is written, wherever.
+/// Consul answers a query on an empty prefix after every write to any key.
 #[tokio::test]
-async fn writes_beside_an_empty_prefix_wake_nobody_and_are_seldom_asked_about() {
+async fn writes_beside_an_empty_prefix_give_no_state_and_cause_few_requests() {
     let (server, proxy) = behind_a_proxy();
     server.put("other/a", "");
     let source = Consul::new(at(&[&proxy.address()]));
@@ -158,7 +158,7 @@ async fn where_few_connections_are_left_all_changes_come_over_fewer() {
     let mut follower = Follower::start_asking(source, &asked);
     follower.wait("the first state", BOUND, |known| known.states == 1).await;
     for key in &keys {
-        // The writer is turned away too, as long as the others have all connections.
+        // The writer is refused too, while the source uses all connections.
         let request = format!("PUT /v1/kv{key}");
         while !server.try_ask(&request, b"1").is_ok_and(|answer| answer.status == 200) {
             pause(Duration::from_millis(20)).await;
@@ -169,7 +169,7 @@ async fn where_few_connections_are_left_all_changes_come_over_fewer() {
     }
 }
 
-/// The requests since there were `before`, without their options.
+/// The requests after the first `before`, without their options.
 fn since(proxy: &Proxy, before: usize) -> Vec<String> {
     let path = |line: &String| line.split('?').next().unwrap_or_default().to_owned();
     proxy.requests().iter().skip(before).map(path).collect()
@@ -188,7 +188,7 @@ async fn a_scope_that_is_added_starts_its_own_queries_and_one_that_is_removed_no
     let update = next(&mut watch).await;
     assert_eq!(update.answers[2].as_ref().unwrap().get(b"/c/x").unwrap(), "3");
     assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
-    // One listing, and the query that waits.
+    // One listing, and the waiting query.
     assert_eq!(since(&proxy, before), ["GET /v1/kv/c", "GET /v1/kv/c"]);
     let before = quiet(&proxy).await;
     watch.set_interest(&interest(&[&["/c"], &["/a"]]));
@@ -199,7 +199,7 @@ async fn a_scope_that_is_added_starts_its_own_queries_and_one_that_is_removed_no
 }
 
 #[tokio::test]
-async fn a_scope_that_is_added_to_a_thousand_lists_one_group_anew() {
+async fn a_scope_that_is_added_to_a_thousand_lists_one_group_again() {
     let (server, proxy) = behind_a_proxy();
     let (keys, mut interest) = a_thousand();
     server.put_all(keys.iter().map(|key| (&**key, "0")));
@@ -214,14 +214,14 @@ async fn a_scope_that_is_added_to_a_thousand_lists_one_group_anew() {
     let update = next(&mut watch).await;
     assert_eq!(update.answers[1_000].as_ref().unwrap().get(b"/r/05/new").unwrap(), "1");
     assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
-    // Neighbours are listed with it.
+    // Its neighbours are listed with it.
     assert!(since(&proxy, before).len() <= 4, "{:?}", since(&proxy, before));
     let before = quiet(&proxy).await;
     interest.scopes.pop();
     watch.set_interest(&interest);
     next(&mut watch).await;
     assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
-    // The group goes on without it, by a query that waits.
+    // The group continues without it, by a waiting query.
     let waiting = proxy.requests().split_off(before);
     assert!(waiting.iter().all(|line| line.contains("&index=")) && waiting.len() <= 2);
     assert!(proxy.most_connections() <= AT_ONCE + 2, "{}", proxy.most_connections());

@@ -122,7 +122,7 @@ async fn a_slow_network_only_delays() {
     let counter = Counter::start(&[server.address()]);
     follower.wait("some states", BOUND, |known| known.states > 3).await;
     follower.sees(&[&counter.last()]).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_server_that_froze_is_followed_on() {
         server.process().thaw();
         follower.sees(&[&counter.last()]).await;
     }
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
 /// The longest time until a silent node is noticed, if a query waits for a second: Consul adds a
@@ -172,7 +172,7 @@ async fn frozen() {
     let counter = Counter::start(&[server.address()]);
     server.process().freeze();
     // The source tries once more before it reports an error.
-    follower.is_told("cannot reach consul", 2 * SILENCE + BOUND).await;
+    follower.reports_error("cannot reach consul", 2 * SILENCE + BOUND).await;
     server.process().thaw();
     follower.sees(&[&counter.last()]).await;
 }
@@ -193,7 +193,7 @@ async fn frozen_for_good() {
     };
     follower.wait("the other node", SILENCE + BOUND, is_elsewhere).await;
     follower.sees(&[&counter.last()]).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
 /// The network drops or delays all data for as long, without closing the connection.
@@ -202,7 +202,7 @@ async fn half_open(traffic: Traffic) {
     let mut follower = follow(watchful(&[&proxy.address()])).await;
     proxy.set(traffic);
     let counter = Counter::start(&[server.address()]);
-    follower.is_told("cannot reach consul", 2 * SILENCE + BOUND).await;
+    follower.reports_error("cannot reach consul", 2 * SILENCE + BOUND).await;
     proxy.set(Traffic::Flows);
     follower.sees(&[&counter.last()]).await;
 }
@@ -224,7 +224,7 @@ async fn forgotten() {
     };
     follower.wait("a change on another connection", SILENCE + BOUND, is_heard_again).await;
     follower.sees(&[&counter.last()]).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
 /// The tests run at the same time, because most of their time is waiting.
@@ -249,5 +249,5 @@ async fn a_short_pause_of_the_network_loses_nothing() {
     pause(Duration::from_secs(1)).await;
     proxy.set(Traffic::Flows);
     follower.sees(&[&counter.last()]).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }

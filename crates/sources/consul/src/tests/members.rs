@@ -70,8 +70,8 @@ async fn a_store_without_a_leader_is_an_error_and_gives_no_stale_keys() {
     second.kill();
     third.kill();
     // A server waits some seconds for a leader before it answers that there is none.
-    let is_told = |known: &Known| known.errors.last().is_some_and(Error::is_transient);
-    follower.wait("an error", 4 * BOUND, is_told).await;
+    let reports_error = |known: &Known| known.errors.last().is_some_and(Error::is_transient);
+    follower.wait("an error", 4 * BOUND, reports_error).await;
     second.restart();
     second.wait();
     follower.sees(&[&counter.last()]).await;

@@ -14,7 +14,7 @@ use source::testing::{BOUND, Follower, interest, pause, text};
 
 /// A server with the user `app` (password `secret`), who may read `/app`.
 fn with_users(release: Release) -> Etcd {
-    // A token lives as long as it is used, and for so many seconds after that.
+    // A token lives for this number of seconds after its last use.
     let server = Etcd::start_with(release, &["--bcrypt-cost", "4", "--auth-token-ttl", "2"]);
     server.put("/app/a", "1");
     for line in [
@@ -40,7 +40,7 @@ fn as_user(nodes: &[&str], password: &str) -> Options {
     Options { user: Some(("app".into(), password.into())), ..at(nodes) }
 }
 
-async fn who_may_not_read_is_told_why_and_need_not_try_again(release: Release) {
+async fn a_refusal_has_its_reason_and_is_not_transient(release: Release) {
     let server = with_users(release);
     let address = server.address();
     let pairs = read(as_user(&[&address], "secret"), &["/app"]).await.unwrap();
@@ -61,7 +61,7 @@ async fn who_may_not_read_is_told_why_and_need_not_try_again(release: Release) {
 async fn a_token_that_the_server_forgot_is_replaced(release: Release) {
     let mut server = with_users(release);
     let mut follower = follow(as_user(&[&server.address()], "secret")).await;
-    // A restart forgets every token.
+    // After a restart the server knows no token.
     server.kill();
     server.restart();
     server.wait();
@@ -69,7 +69,7 @@ async fn a_token_that_the_server_forgot_is_replaced(release: Release) {
     follower.sees(&["/app/a=2"]).await;
 }
 
-/// Waits until tokens are forgotten that were not used since now.
+/// Waits until all unused tokens have expired.
 async fn tokens_expire(server: &Etcd) {
     let signing_in = (0..20).map(|_| {
         let user = ConnectOptions::new().with_user("app", "secret");
@@ -96,14 +96,14 @@ async fn an_expired_token_is_renewed(release: Release) {
     tokens_expire(&server).await;
     let answers = source.read(&interest(&[&["/app"]])).await.unwrap();
     assert_eq!(text(answers[0].as_ref().unwrap()), ["/app/a=2"]);
-    // A stream that is open goes on, and a new one is opened.
+    // The open stream continues, and a new one is opened.
     by_root(&server, "put /app/a 3");
     follower.sees(&["/app/a=3"]).await;
     tokens_expire(&server).await;
     proxy.cut();
     by_root(&server, "put /app/a 4");
     follower.sees(&["/app/a=4"]).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
 async fn changed_users_and_roles_leave_others_following(release: Release) {
@@ -119,7 +119,7 @@ async fn changed_users_and_roles_leave_others_following(release: Release) {
     follower.sees(&["/app/a=3"]).await;
 }
 
-async fn a_changed_password_is_told_and_one_that_is_set_right_goes_on(release: Release) {
+async fn a_changed_password_is_reported_and_the_right_one_works_again(release: Release) {
     let server = with_users(release);
     let proxy = Proxy::before(&server.address());
     let mut follower = follow(as_user(&[&proxy.address()], "secret")).await;
@@ -127,23 +127,21 @@ async fn a_changed_password_is_told_and_one_that_is_set_right_goes_on(release: R
     proxy.cut();
     by_root(&server, "user delete app");
     proxy.set(Traffic::Flows);
-    follower.is_told("refused: ", BOUND).await;
+    follower.reports_error("refused: ", BOUND).await;
     by_root(&server, "put /app/a 2");
     by_root(&server, "user add app:secret");
     by_root(&server, "user grant-role app reader");
     follower.sees(&["/app/a=2"]).await;
 }
 
-async fn a_permission_that_is_taken_away_is_told_and_one_that_is_given_back_goes_on(
-    release: Release,
-) {
+async fn a_revoked_permission_is_reported_and_a_restored_one_works_again(release: Release) {
     let server = with_users(release);
     let proxy = Proxy::before(&server.address());
     let mut follower = follow(as_user(&[&proxy.address()], "secret")).await;
     by_root(&server, "role revoke-permission reader --prefix=true /app");
     by_root(&server, "put /app/a 2");
     proxy.cut();
-    follower.is_told("permission denied", BOUND).await;
+    follower.reports_error("permission denied", BOUND).await;
     by_root(&server, "put /app/a 3");
     by_root(&server, "role grant-permission reader read --prefix=true /app");
     follower.sees(&["/app/a=3"]).await;
@@ -156,24 +154,27 @@ async fn a_refused_scope_around_an_allowed_one_costs_it_nothing(release: Release
     let answers = source.read(&scopes).await.unwrap();
     let mut watch = source.watch(&scopes).await.unwrap().unwrap();
     for answers in [answers, watch.next().await.unwrap().answers] {
-        let told: Vec<_> = answers.iter().map(|answer| answer.as_ref().map(text)).collect();
-        let (pairs, refused) = (vec!["/app/a=1".to_owned()], told[0].as_ref().unwrap_err());
+        let answered: Vec<_> = answers.iter().map(|answer| answer.as_ref().map(text)).collect();
+        let (pairs, refused) = (vec!["/app/a=1".to_owned()], answered[0].as_ref().unwrap_err());
         let refused = refused.to_string();
         assert!(refused.starts_with("Cannot read /: etcd at http://"), "{refused}");
         assert!(refused.contains(" refused: etcdserver: permission denied"), "{refused}");
-        assert!(told[2].is_err());
-        assert_eq!((told[1].as_ref().unwrap(), told[3].as_ref().unwrap()), (&pairs, &pairs));
+        assert!(answered[2].is_err());
+        assert_eq!(
+            (answered[1].as_ref().unwrap(), answered[3].as_ref().unwrap()),
+            (&pairs, &pairs)
+        );
     }
     by_root(&server, "put /app/a 2");
     let update = watch.next().await.unwrap();
     assert_eq!(text(update.answers[1].as_ref().unwrap()), ["/app/a=2"]);
-    // A role that may read everything.
+    // The role may now read everything.
     by_root(&server, "role grant-permission reader read --prefix=true /");
     watch.set_interest(&scopes);
     assert!(watch.next().await.unwrap().answers.iter().all(Result::is_ok));
 }
 
-async fn new_certificates_count_from_the_next_connection_on(release: Release) {
+async fn new_certificates_are_used_from_the_next_connection_on(release: Release) {
     let files = tempfile::tempdir().unwrap();
     let path = |name: &str| files.path().join(name);
     let install = |certificates: &Certificates| {
@@ -211,7 +212,7 @@ async fn new_certificates_count_from_the_next_connection_on(release: Release) {
         ..tls::Options::default()
     };
     let mut follower = follow(Options { tls, ..at(&[&server.address()]) }).await;
-    // Another CA, and everything signed by it.
+    // A different CA, and certificates signed by it.
     server.kill();
     install(&Certificates::new());
     server.restart();
@@ -234,24 +235,24 @@ async fn a_server_of_another_ca_is_not_talked_to(release: Release) {
     let error = read(trusting(&others, false), &["/app"]).await.unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate"), "{error}");
 
-    // The right one takes its place.
+    // The right file replaces it.
     let file = others.path("ca.pem");
     let mut follower =
         Follower::start_asking(crate::Etcd::new(trusting(&others, false)), &["/app"]);
-    follower.is_told("invalid peer certificate", BOUND).await;
+    follower.reports_error("invalid peer certificate", BOUND).await;
     server.ctl(&["--cacert", &argument("ca.pem"), "put", "/app/a", "1"]);
     fs::copy(ours.path("ca.pem"), file).unwrap();
     follower.sees(&["/app/a=1"]).await;
 }
 
 with_both_releases![
-    who_may_not_read_is_told_why_and_need_not_try_again,
+    a_refusal_has_its_reason_and_is_not_transient,
     a_token_that_the_server_forgot_is_replaced,
     an_expired_token_is_renewed,
     changed_users_and_roles_leave_others_following,
-    a_changed_password_is_told_and_one_that_is_set_right_goes_on,
-    a_permission_that_is_taken_away_is_told_and_one_that_is_given_back_goes_on,
+    a_changed_password_is_reported_and_the_right_one_works_again,
+    a_revoked_permission_is_reported_and_a_restored_one_works_again,
     a_refused_scope_around_an_allowed_one_costs_it_nothing,
-    new_certificates_count_from_the_next_connection_on,
+    new_certificates_are_used_from_the_next_connection_on,
     a_server_of_another_ca_is_not_talked_to,
 ];

@@ -1,4 +1,4 @@
-//! What reading and following asks of a server, by its own count.
+//! The requests that reading and following cause, as counted by the server.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::Etcd;
 use source::testing::{BOUND, Follower, interest, pause, scope, text};
 use source::{Interest, Source, Update, Watch};
 
-/// How many requests of a kind were answered.
+/// The number of answered requests of a kind.
 fn requests(server: &servers::Etcd, method: &str) -> f64 {
     let handled = "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=";
     server.metric(&format!("{handled}\"{method}\""))
@@ -34,7 +34,7 @@ async fn a_change_costs_no_reading_and_all_keys_share_one_stream(release: Releas
     follower.sees(&["/app/a=0", "/b/a=0", "/c/a=0"]).await;
     put(&mut client, "/app/a", "1").await;
     follower.sees(&["/app/a=1", "/b/a=0", "/c/a=0"]).await;
-    // One of the four keys is below another.
+    // One of the four keys is below another of them.
     assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
     assert_eq!(server.metric("etcd_debugging_mvcc_watcher_total "), 3.0);
 
@@ -45,7 +45,7 @@ async fn a_change_costs_no_reading_and_all_keys_share_one_stream(release: Releas
     follower.sees(&["/app/a=1", "/b/a=99", "/c/a=0"]).await;
     match release {
         Release::Newest => assert_eq!(readings(&server), before),
-        // A server of this release cannot be asked whether it has told everything.
+        // A server of this release has no reliable report of its progress.
         Release::Debian => assert!(readings(&server) <= before + 98.0),
     }
 }
@@ -96,7 +96,7 @@ async fn what_is_read_in_many_requests_is_as_of_one_revision(release: Release) {
     let writing = tokio::spawn(async move {
         for number in 0.. {
             let put = |key: &str| TxnOp::put(key, number.to_string(), None);
-            // The first and the last request have one of them each.
+            // The keys are in the first and in the last request.
             let both = Txn::new().and_then([put("/key-000"), put("/key-299")]);
             client.txn(both).await.unwrap();
         }
@@ -128,7 +128,7 @@ async fn a_thousand_keys_are_followed_each_by_itself(release: Release) {
     assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
 }
 
-/// A thousand scopes, each with a key of its own that is there, followed.
+/// A follower of a thousand scopes, each with its own key.
 async fn a_thousand_followed(
     server: &servers::Etcd,
     client: &mut Client,
@@ -149,7 +149,7 @@ async fn a_thousand_followed(
     (interest, watch)
 }
 
-/// How many pairs of this server were read, and how many ranges.
+/// The number of ranges that this server has read.
 fn ranges(server: &servers::Etcd) -> f64 {
     server.metric("etcd_mvcc_range_total ")
 }
@@ -166,14 +166,14 @@ async fn a_scope_that_is_added_to_a_thousand_reads_one_range(release: Release) {
     assert_eq!(readings(&server) - requests, 1.0);
     assert_eq!(ranges(&server) - read, 1.0);
     assert_eq!(update.answers.len(), 1_001);
-    // Not older than the question.
+    // The answer is not older than the request.
     assert_eq!(update.answers[0].as_ref().unwrap().get(b"/new").unwrap(), "2");
     put(&mut client, "/new", "3").await;
     assert_eq!(watch.next().await.unwrap().changed.unwrap(), ["/new"]);
     assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
     assert_eq!(server.metric("etcd_debugging_mvcc_watcher_total "), 1_001.0);
 
-    // Without it and others, nothing is read, and their watches end.
+    // After removing it and other scopes, nothing is read, and their watches end.
     let (requests, read) = (readings(&server), ranges(&server));
     interest.scopes.drain(..500);
     watch.set_interest(&interest);
@@ -214,7 +214,7 @@ async fn a_scope_is_added_after_the_history_was_compacted(release: Release) {
     assert_eq!(watch.next().await.unwrap().changed.unwrap(), ["/0500"]);
 }
 
-/// A scope of known and of new keys is of one revision, which the others may not have reached.
+/// A scope of known and new keys has one revision, which the other scopes may not have reached.
 async fn a_scope_of_known_and_new_keys_is_read_as_of_one_revision(release: Release) {
     let server = servers::Etcd::start(release);
     let mut client = writer(&server).await;
@@ -231,7 +231,7 @@ async fn a_scope_of_known_and_new_keys_is_read_as_of_one_revision(release: Relea
         let (update, _) = tokio::join!(watch.next(), writing);
         let mut values = values_of(&update.unwrap(), &both);
         if release == Release::Newest {
-            // Once for the newest revision, and once for that of the progress.
+            // One read at the newest revision, and one at the revision of the progress.
             assert!(ranges(&server) - read <= 2.0, "{}", ranges(&server) - read);
         }
         while values[0] != "new" {
@@ -242,7 +242,7 @@ async fn a_scope_of_known_and_new_keys_is_read_as_of_one_revision(release: Relea
     }
 }
 
-/// The values of two keys in the answer to the scope that was added last.
+/// The values of two keys in the answer to the last scope.
 fn values_of(update: &Update, keys: &[String; 2]) -> [Bytes; 2] {
     let snapshot = update.answers.last().unwrap().as_ref().unwrap();
     keys.each_ref().map(|key| snapshot.get(key.as_bytes()).unwrap().clone())

@@ -16,14 +16,14 @@ async fn a_server_that_was_killed_is_followed_again(release: Release) {
     for _ in 0..2 {
         let counter = Counter::start(&[server.address()]);
         server.kill();
-        follower.is_told("cannot reach etcd", BOUND).await;
+        follower.reports_error("cannot reach etcd", BOUND).await;
         server.restart();
         server.wait();
         follower.sees(&[&counter.last()]).await;
     }
 }
 
-async fn a_wiped_server_is_read_anew(release: Release) {
+async fn a_wiped_server_is_read_again(release: Release) {
     let (mut server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     for number in 0..5 {
         put(&mut client, "/app/a", &number.to_string()).await;
@@ -50,7 +50,7 @@ async fn a_wiped_server_is_read_anew(release: Release) {
     }
 }
 
-async fn a_server_restored_from_a_backup_is_read_anew(release: Release) {
+async fn a_server_restored_from_a_backup_is_read_again(release: Release) {
     let (mut server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
     put(&mut client, "/app/b", "0").await;
@@ -111,7 +111,7 @@ async fn a_reconnection_reads_no_more_than_it_needs(release: Release) {
     }
 }
 
-async fn a_compacted_history_is_read_anew(release: Release) {
+async fn a_compacted_history_is_read_again(release: Release) {
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
     put(&mut client, "/app/gone", "1").await;
@@ -131,7 +131,7 @@ async fn a_compacted_history_is_read_anew(release: Release) {
     follower.sees(&["/app/a=21"]).await;
 }
 
-async fn a_compaction_while_nothing_is_broken_disturbs_nobody(release: Release) {
+async fn a_compaction_without_a_fault_has_no_effect(release: Release) {
     let (_server, proxy, mut client) = behind_a_proxy(release, &[]).await;
     put(&mut client, "/app/a", "0").await;
     let mut follower = follow(at(&[&proxy.address()])).await;
@@ -143,7 +143,7 @@ async fn a_compaction_while_nothing_is_broken_disturbs_nobody(release: Release) 
         client.compact(done.header().unwrap().revision(), None).await.unwrap();
     }
     follower.sees(&["/app/a=20"]).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
     assert_eq!(proxy.connections(), 1);
 }
 
@@ -176,7 +176,7 @@ async fn a_slow_network_only_delays(release: Release) {
     let counter = Counter::start(&[server.address()]);
     follower.wait("some states", BOUND, |known| known.states > 3).await;
     follower.sees(&[&counter.last()]).await;
-    follower.was_told_nothing();
+    follower.has_no_errors();
 }
 
 /// The server freezes for longer than the time limit of a silent connection.
@@ -189,7 +189,7 @@ async fn frozen(release: Release) {
     follower.sees(&["/app/a=b"]).await;
     let counter = Counter::start(&[server.address()]);
     server.process().freeze();
-    follower.is_told("cannot reach etcd", SILENCE + BOUND).await;
+    follower.reports_error("cannot reach etcd", SILENCE + BOUND).await;
     server.process().thaw();
     follower.sees(&[&counter.last()]).await;
 }
@@ -203,7 +203,7 @@ async fn half_open(release: Release, traffic: Traffic) {
     follower.sees(&["/app/a=b"]).await;
     proxy.set(traffic);
     let counter = Counter::start(&[server.address()]);
-    follower.is_told("cannot reach etcd", SILENCE + BOUND).await;
+    follower.reports_error("cannot reach etcd", SILENCE + BOUND).await;
     proxy.set(Traffic::Flows);
     follower.sees(&[&counter.last()]).await;
 }
@@ -245,11 +245,11 @@ async fn silence_is_noticed_and_ends_well() {
 
 with_both_releases![
     a_server_that_was_killed_is_followed_again,
-    a_wiped_server_is_read_anew,
-    a_server_restored_from_a_backup_is_read_anew,
+    a_wiped_server_is_read_again,
+    a_server_restored_from_a_backup_is_read_again,
     a_reconnection_reads_no_more_than_it_needs,
-    a_compacted_history_is_read_anew,
-    a_compaction_while_nothing_is_broken_disturbs_nobody,
+    a_compacted_history_is_read_again,
+    a_compaction_without_a_fault_has_no_effect,
     a_network_that_is_cut_again_and_again_loses_nothing,
     a_slow_network_only_delays,
 ];

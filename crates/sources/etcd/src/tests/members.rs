@@ -41,7 +41,7 @@ async fn a_cluster_without_quorum_is_an_error_and_not_the_past(release: Release)
     let [_, second, third] = &mut members;
     second.kill();
     third.kill();
-    follower.is_told("cannot reach etcd", 3 * BOUND).await;
+    follower.reports_error("cannot reach etcd", 3 * BOUND).await;
     let error = read(at(&[&addresses[0]]), &["/app"]).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     second.restart();

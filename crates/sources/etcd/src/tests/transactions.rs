@@ -1,4 +1,4 @@
-//! Keys that change together, in one transaction, and are followed as several ranges.
+//! Keys that change together in one transaction and are followed as several ranges.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::Etcd;
 use source::testing::{pause, scope};
 use source::{Interest, Source, Update, Watch};
 
-/// How long a state may take to come, on a machine that is busy.
+/// The longest time until a state comes, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
 /// The largest transaction of these tests.
 const OPERATIONS: &str = "--max-txn-ops=2048";
 
-/// Keys that are neighbours of nothing: each is a range of its own.
+/// Keys that are not neighbours: each is its own range.
 fn keys(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("/{number:04}/key")).collect()
 }
 
-/// Sets all keys to one value, in one transaction; gives its revision.
+/// Sets all keys to one value in one transaction. Returns the revision.
 async fn set(client: &mut Client, keys: &[String], value: u64) -> i64 {
     let puts = keys.iter().map(|key| TxnOp::put(key.as_str(), value.to_string(), None));
     let done = client.txn(Txn::new().and_then(puts.collect::<Vec<_>>())).await.unwrap();
     done.header().unwrap().revision()
 }
 
-/// The value that all keys have in this state.
+/// The common value of all keys in this state.
 #[track_caller]
 fn value(update: &Update, keys: &[String]) -> u64 {
     let value = |key: &String| {
@@ -52,7 +52,7 @@ async fn followed(proxy: &Proxy, keys: &[String]) -> Box<dyn Watch> {
     watch
 }
 
-/// Sets the keys again and again, with these values.
+/// Sets the keys to each of these values in turn.
 fn writing(
     client: &Client,
     keys: &[String],
@@ -67,8 +67,8 @@ fn writing(
     })
 }
 
-/// Asks on until the keys have the last value; every state on the way has to be whole. Gives how
-/// many states there were.
+/// Asks for states until the keys have the last value. Every state must be whole. Returns the
+/// number of states.
 async fn until(watch: &mut Box<dyn Watch>, keys: &[String], last: u64) -> u64 {
     let start = Instant::now();
     let mut states = 0;
@@ -99,7 +99,7 @@ async fn whole(release: Release, count: usize, changes: u64, traffic: Traffic) {
     let start = Instant::now();
     let states = until(&mut watch, &keys, changes).await;
     writing.await.unwrap();
-    // Whoever waits for a pause in the changes is never told of some that go on.
+    // A source that waits for a pause in the changes would report nothing.
     let most = start.elapsed().as_secs();
     assert!(states >= most, "{states} states in {most} s");
 }

@@ -32,7 +32,7 @@ impl Completeness {
         }
         let mut client = client.maintenance_client();
         match within(client.status()).await {
-            Ok(status) if tells_progress(status.version()) => Completeness::Progress,
+            Ok(status) if reports_progress(status.version()) => Completeness::Progress,
             // Users who may not ask for the version may still read keys.
             Ok(_) | Err(_) => Completeness::Reading,
         }
@@ -40,7 +40,7 @@ impl Completeness {
 }
 
 /// Whether a server of this version answers a request for progress after all earlier messages.
-fn tells_progress(version: &str) -> bool {
+fn reports_progress(version: &str) -> bool {
     let mut numbers = version.split(['.', '-', '+']).map_while(|part| part.parse::<u64>().ok());
     let mut next = || numbers.next();
     match (next(), next(), next()) {
@@ -58,10 +58,10 @@ mod tests {
     #[test]
     fn only_versions_with_reliable_progress_are_asked() {
         for version in ["3.4.31", "3.5.13", "3.5.21", "3.6.0", "3.6.0-rc.1", "3.10.2", "4.0.0"] {
-            assert!(tells_progress(version), "{version}");
+            assert!(reports_progress(version), "{version}");
         }
         for version in ["3.3.27", "3.4.23", "3.4.30", "3.5.0", "3.5.12", "3.5", "", "unknown"] {
-            assert!(!tells_progress(version), "{version}");
+            assert!(!reports_progress(version), "{version}");
         }
     }
 }

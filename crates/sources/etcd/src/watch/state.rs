@@ -1,4 +1,4 @@
-//! What is known of the ranges that are followed.
+//! The known state of the followed ranges.
 
 use std::collections::HashSet;
 
@@ -15,26 +15,26 @@ use client_etcd::Failure;
 use nodes::Cause;
 use source::Tracked;
 
-/// What is known of the ranges, and the messages that are a part of something.
+/// The known state of the ranges, and messages that are a part of a revision.
 pub(super) struct State {
     pub(super) pairs: Tracked,
     pub(super) position: Position,
-    /// Messages of ranges that wait until all ranges have told as much.
+    /// Messages that wait until the messages of all ranges have arrived.
     waiting: Vec<WatchResponse>,
-    /// The greatest revision of what waits.
+    /// The greatest revision of the waiting messages.
     newest: i64,
-    /// Whether the server's revision is to be heard although nothing waits.
+    /// Whether the source needs the server's progress although no message waits.
     behind: bool,
-    /// Whether the ranges are to be read because the server does not tell its progress.
+    /// Whether the ranges must be read because the server does not report its progress.
     is_to_be_read: bool,
-    /// Whether the server has said how far it has told everything since it was asked last.
+    /// Whether the server has answered the last request for its progress.
     has_caught_up: bool,
     /// The greatest number of a range so far.
     last_id: i64,
 }
 
 impl State {
-    /// Nothing is known, and no range is followed.
+    /// An empty state: no range is followed.
     pub(super) fn new() -> Self {
         State {
             pairs: Tracked::new(Snapshot::new(Coverage::Subtree)),
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Takes a reading of all ranges that are followed in the place of what was known.
+    /// Replaces the known state by a reading of all followed ranges.
     pub(super) fn replace(&mut self, new: Reading) {
         self.forget_waiting();
         self.pairs.replace(new.snapshot);
@@ -58,14 +58,14 @@ impl State {
         }
     }
 
-    /// Adds ranges that were read, except those that were refused.
+    /// Adds ranges that were read, except for refused ranges.
     pub(super) fn add(&mut self, ranges: &[&Range], reading: Reading) {
         let (is_first, was_empty) = (self.last_id == 0, self.position.places.is_empty());
         if was_empty {
             self.forget_waiting();
             self.position.origin = reading.origin;
         }
-        // A number that no batch has, unless the others are known as of the same revision.
+        // A number of no other batch, unless the other ranges are known at the same revision.
         let batch = if self.is_at(&reading) { 0 } else { self.last_id + 1 };
         if batch == 0 {
             self.position.places.iter_mut().for_each(|place| place.batch = 0);
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// Keeps of the ranges those that serve one of `wanted`, and forgets the others with their pairs.
+    /// Keeps the ranges that serve a range of `wanted`, and forgets the others with their pairs.
     /// `wanted` is in byte order.
     pub(super) fn keep(&mut self, wanted: &[Range]) {
         let mut gone = Vec::new();
@@ -111,7 +111,7 @@ impl State {
         gone.iter().for_each(|key| self.pairs.delete(key));
     }
 
-    /// Whether every range of `wanted` is followed, and no other.
+    /// Whether exactly the ranges of `wanted` are followed.
     pub(super) fn is_complete(&self, wanted: &[Range]) -> bool {
         self.position.places.len() == wanted.len()
     }
@@ -123,31 +123,30 @@ impl State {
         wanted.iter().filter(|range| !followed.contains(range.start.as_slice())).collect()
     }
 
-    /// Follows no range any more, until all are read again and compared with the pairs that are known.
+    /// Stops following all ranges, until they are read again and compared with the known pairs.
     pub(super) fn forget_places(&mut self) {
         self.forget_waiting();
         self.position.places.clear();
     }
 
-    /// Asks the server to say how far all ranges have told what happened, so that the position is not
-    /// older than `revision`.
+    /// Asks the server for its progress, so that the position is not older than `revision`.
     pub(super) fn catch_up(&mut self, revision: i64) {
         (self.behind, self.has_caught_up) = (true, false);
         // An answer to an earlier request may still be on its way.
         self.newest = self.newest.max(revision);
     }
 
-    /// Whether the server has said so since the last [`catch_up`](State::catch_up).
+    /// Whether the server has answered since the last [`catch_up`](State::catch_up).
     pub(super) fn has_caught_up(&self) -> bool {
         self.has_caught_up
     }
 
-    /// Whether all ranges that are followed are known as of the revision of a reading.
+    /// Whether all followed ranges are known at the revision of a reading.
     pub(super) fn is_at(&self, reading: &Reading) -> bool {
         self.position.places.iter().all(|place| place.mark.revision == reading.revision())
     }
 
-    /// Whether a scope asks for ranges that are known as of different revisions, or would be if
+    /// Whether a scope asks for ranges that are known at different revisions, or that would be if
     /// `missing` were read now.
     pub(super) fn is_torn(&self, scope: &Scope, missing: &[&Range]) -> bool {
         if scope.len() < 2 {
@@ -166,58 +165,59 @@ impl State {
         batches.any(|batch| Some(batch) != first)
     }
 
-    /// Whether all ranges are known as of one revision.
+    /// Whether all ranges are known at one revision.
     pub(super) fn is_one_batch(&self) -> bool {
         self.position.places.iter().all(|place| place.batch == self.position.places[0].batch)
     }
 
-    /// Whether the server was asked how far it has told everything, although nothing waits.
+    /// Whether the server was asked for its progress although no message waits.
     pub(super) fn is_behind(&self) -> bool {
         self.behind
     }
 
-    /// Whether messages wait until all ranges have told as much.
+    /// Whether messages wait for messages of other ranges.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Whether the server is to be asked how far it has told everything.
+    /// Whether the server must be asked for its progress.
     pub(super) fn wants_progress(&self) -> bool {
         self.behind || self.is_waiting()
     }
 
-    /// The server does not tell its progress.
+    /// Records that the server does not report its progress.
     pub(super) fn gives_up_progress(&mut self) {
         (self.behind, self.is_to_be_read) = (false, self.is_waiting());
     }
 
-    /// Whether the ranges have to be read to know what the messages that wait are a part of.
+    /// Whether the ranges must be read, because the waiting messages cannot be completed otherwise.
     pub(super) fn needs_reading(&self, completeness: Completeness) -> bool {
         self.is_waiting() && (self.is_to_be_read || completeness == Completeness::Reading)
     }
 
-    /// Drops what waits. It is not in the position either, so it comes again.
+    /// Drops the waiting messages. They are not part of the position, so the server sends them
+    /// again.
     pub(super) fn forget_waiting(&mut self) {
         self.waiting.clear();
         (self.newest, self.behind, self.is_to_be_read) = (0, false, false);
     }
 
-    /// Whether a reading can be of the same store, later.
+    /// Whether a reading can be a later state of the same store.
     pub(super) fn is_followed_by(&self, reading: &Reading) -> bool {
         reading.origin.can_follow(self.position.origin)
     }
 
-    /// Whether a reading of the same store holds everything that waits.
+    /// Whether a reading of the same store contains all waiting messages.
     pub(super) fn is_held_by(&self, reading: &Reading) -> bool {
         self.is_followed_by(reading)
             && reading.marks.iter().all(|mark| mark.revision >= self.newest)
     }
 
-    /// Takes a message in.
+    /// Applies a message.
     ///
     /// # Errors
     ///
-    /// The server ends a watch with it.
+    /// The message says that the server has ended a watch.
     pub(super) fn take(
         &mut self,
         message: WatchResponse,
@@ -225,7 +225,7 @@ impl State {
     ) -> Result<(), Failure> {
         let place = self.position.find(message.watch_id());
         if message.canceled() {
-            // The end of a watch that was asked for is no news.
+            // The end of a watch that the source has cancelled is expected.
             let was_asked_for = place.is_none() && message.watch_id() > 0;
             return if was_asked_for { Ok(()) } else { Err(stream::refusal(&message)) };
         }
@@ -240,11 +240,12 @@ impl State {
             return Err(Failure::OutOfHistory(Cause::new(stream::OLDER)));
         }
         if message.events().is_empty() {
-            // Sent from time to time: nothing has happened in this range up to this revision.
+            // The server sends this from time to time: the range has not changed up to this
+            // revision.
             match completeness {
                 _ if message.created() => {}
-                // All ranges advance together. A watch that begins behind the server's revision
-                // would keep the server from telling its progress.
+                // All ranges advance together. A watch that is behind would keep the server from
+                // reporting its progress.
                 Completeness::Progress => self.behind = true,
                 Completeness::Reading if self.is_waiting() => {}
                 Completeness::Message | Completeness::Reading => {
@@ -259,7 +260,7 @@ impl State {
             Completeness::Progress | Completeness::Reading => {
                 let revisions = message.events().iter().filter_map(|event| event.kv());
                 let newest = revisions.map(KeyValue::mod_revision).max().unwrap_or_default();
-                // What a reading held already is no news.
+                // The reading already contained this change.
                 if newest > self.position.places[index].mark.revision {
                     self.newest = self.newest.max(newest);
                     self.waiting.push(message);
@@ -269,19 +270,19 @@ impl State {
         Ok(())
     }
 
-    /// Every range has told what happened up to this revision.
+    /// Records that the messages of all ranges up to this revision have arrived.
     fn progress(&mut self, revision: i64) {
         if revision < self.newest {
             return;
         }
         for message in std::mem::take(&mut self.waiting) {
-            // A range that is not followed any more has nothing to tell.
+            // Ranges that are no longer followed are ignored.
             if let Some(index) = self.position.find(message.watch_id()) {
                 self.apply(index, &message);
             }
         }
         for Place { mark, batch, .. } in &mut self.position.places {
-            // A range that was added may have been read at a later revision.
+            // A new range may have been read at a later revision.
             if mark.revision <= revision {
                 (mark.revision, *batch) = (revision, 0);
             }

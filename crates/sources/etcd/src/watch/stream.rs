@@ -1,4 +1,4 @@
-//! A stream of events of several ranges.
+//! One stream of events for several ranges.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
@@ -16,46 +16,47 @@ use client_etcd::Failure;
 use client_etcd::within;
 use nodes::Cause;
 
-/// After how long a server is asked for its progress again: it says nothing while a watch is behind.
+/// The time after which the server is asked for its progress again. It does not answer while a
+/// watch is behind.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// How long messages wait until the server tells its progress. It does not while a watch is behind,
-/// which is for as long as hundreds of ranges change without a pause.
+/// The time that messages wait for the server's progress. It does not answer while hundreds of
+/// ranges change without a pause.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// An open stream, with a watch for each range.
 pub(super) struct Stream {
     client: Client,
-    /// The numbers of the watches that were asked for.
+    /// The numbers of the requested watches.
     watches: BTreeSet<i64>,
-    /// Whether watches are being changed. If the future that changes them is dropped, nobody knows
+    /// Whether watches are being changed. If the future that changes them is dropped, it is unknown
     /// which requests were sent.
     is_changing: bool,
-    /// The stream ends when this is dropped.
+    /// Dropping this ends the stream.
     requests: WatchRequestSender,
     messages: WatchResponseStream,
-    /// Those that came while the watches were made.
+    /// The messages that arrived while the watches were made.
     early: VecDeque<WatchResponse>,
-    /// When it was opened.
+    /// The time when the stream was opened.
     pub(super) opened: Instant,
     pub(super) completeness: Completeness,
-    /// When the server may be asked for its progress.
+    /// The time when the server may be asked for its progress.
     ask_at: Instant,
-    /// Since when the server's progress is wanted.
+    /// The time since which the progress is needed.
     wanted_since: Option<Instant>,
-    /// Whether the server has told its progress.
-    told: bool,
+    /// Whether the server has reported its progress.
+    is_reported: bool,
 }
 
-/// What came of opening a stream.
+/// The result of opening a stream.
 pub(super) enum Opened {
     Open(Box<Stream>),
-    /// The revision is not in the store's history; why.
+    /// The revision is not in the store's history, for this reason.
     Lost(&'static str),
 }
 
 impl Stream {
-    /// Opens a stream of what happens in each range after its place.
+    /// Opens a stream of the events in each range after its position.
     pub(super) async fn open(client: &Client, places: &[Place]) -> Result<Opened, Failure> {
         let completeness = Completeness::of(client, places.len()).await;
         let mut watches = places.iter().map(request);
@@ -65,8 +66,8 @@ impl Stream {
         let mut watch_client = client.watch_client().max_decoding_message_size(usize::MAX);
         let stream = within(watch_client.watch(key, Some(options))).await?;
         let (mut requests, mut messages) = stream.split();
-        // Answers are taken while requests are sent: the server stops to take requests when
-        // nobody takes its answers.
+        // Answers are read while requests are sent, because the server stops reading requests when
+        // its answers are not read.
         let asking = async {
             for (key, options) in watches {
                 requests.watch(key, Some(options)).await?;
@@ -87,19 +88,19 @@ impl Stream {
                 completeness,
                 ask_at: Instant::now(),
                 wanted_since: None,
-                told: false,
+                is_reported: false,
             })),
             Err(lost) => Opened::Lost(lost),
         })
     }
 
-    /// Whether a change of the watches was begun and did not end, so that the stream is of no use.
+    /// Whether a change of the watches was interrupted, so the stream cannot be used any more.
     pub(super) fn is_broken(&self) -> bool {
         self.is_changing
     }
 
-    /// Follows these places from now on: ends the watches of others, and makes those that are missing.
-    /// That a watch is made is one of the messages.
+    /// Changes the watches to these ranges: cancels the watches of other ranges, and creates
+    /// missing watches. The server's confirmation is one of the messages.
     pub(super) async fn follow(&mut self, places: &[Place]) -> Result<(), Failure> {
         self.is_changing = true;
         if self.completeness == Completeness::Message {
@@ -117,7 +118,7 @@ impl Stream {
             }
             Ok::<_, Failure>(())
         };
-        // As when the stream is opened: answers are taken while requests are sent.
+        // As in `open`, answers are read while requests are sent.
         let answers = async {
             loop {
                 early.push_back(received(messages.next().await)?);
@@ -133,7 +134,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The next message. Dropping the future loses none.
+    /// Returns the next message. Dropping the future loses no message.
     pub(super) async fn message(&mut self) -> Result<WatchResponse, Failure> {
         match self.early.pop_front() {
             Some(message) => Ok(message),
@@ -141,15 +142,15 @@ impl Stream {
         }
     }
 
-    /// The next message, while the server is asked for its progress; `None` if it does not tell it
-    /// in time. Dropping the future loses no message.
+    /// Returns the next message, and asks the server for its progress meanwhile. Returns `None` if
+    /// the server does not answer in time. Dropping the future loses no message.
     pub(super) async fn message_or_progress(&mut self) -> Result<Option<WatchResponse>, Failure> {
         let patience = *self.wanted_since.get_or_insert_with(Instant::now) + PATIENCE;
         loop {
             let now = Instant::now();
             if patience <= now {
                 self.wanted_since = None;
-                if !self.told {
+                if !self.is_reported {
                     debug!("etcd: the server does not tell its progress");
                     self.completeness = Completeness::Reading;
                 }
@@ -168,14 +169,14 @@ impl Stream {
         }
     }
 
-    /// The server has told its progress, and may be asked again.
-    pub(super) fn progress_was_told(&mut self) {
+    /// Records that the server has reported its progress, and may be asked again.
+    pub(super) fn progress_was_reported(&mut self) {
         self.ask_at = Instant::now();
         self.wanted_since = None;
-        self.told = true;
+        self.is_reported = true;
     }
 
-    /// The next message if it is there already.
+    /// Returns the next message if it has arrived already.
     pub(super) fn message_now(&mut self) -> Option<Result<WatchResponse, Failure>> {
         match self.early.pop_front() {
             Some(message) => Some(Ok(message)),
@@ -191,7 +192,7 @@ fn received(
     Ok(message.ok_or_else(ended)??)
 }
 
-/// The watch of a range, from its place on.
+/// The request for a watch of a range, from its position on.
 fn request(place: &Place) -> (&[u8], WatchOptions) {
     let options = WatchOptions::new()
         .with_range(place.range.end.as_slice())
@@ -201,8 +202,8 @@ fn request(place: &Place) -> (&[u8], WatchOptions) {
     (place.range.start.as_slice(), options)
 }
 
-/// Waits until every watch is made; gives the messages that are more than that, or why a revision
-/// is none of the store's.
+/// Waits until every watch is created. Returns the other messages of this time, or the reason why a
+/// revision is not in the store's history.
 async fn made(
     messages: &mut WatchResponseStream,
     places: &[Place],
@@ -230,25 +231,25 @@ async fn made(
     Ok(Ok(early))
 }
 
-/// Why a watch that the server made is of no use.
+/// The reason why a created watch cannot be used.
 pub(super) const OLDER: &str = "the store has an older revision than before";
 
-/// Whether a watch that was made begins behind `mark`. A watch that starts in the future says nothing
-/// until the store gets there, whatever happens before.
+/// Whether a created watch begins after `mark`. A watch that starts at a future revision reports
+/// nothing before the store gets there.
 pub(super) fn begins_at(made: &WatchResponse, mark: &Mark) -> bool {
     made.header().map_or(0, |header| header.revision()) >= mark.revision
 }
 
-/// Whether a message says how far everything has been told, for all ranges.
+/// Whether a message reports the progress of all ranges.
 pub(super) fn is_progress(message: &WatchResponse) -> bool {
     message.watch_id() < 0 && message.events().is_empty() && !message.canceled()
 }
 
-/// Why a watch was cancelled.
+/// The reason why a watch was cancelled.
 pub(super) fn refusal(message: &WatchResponse) -> Failure {
     match (message.compact_revision(), message.cancel_reason()) {
         (0, "") => Failure::Unreachable(Cause::new("the watch was cancelled")),
-        // Why is for people. If it is a refusal, the request that comes before the next stream is
+        // The text is for people. If it is a refusal, the first request of the next stream is
         // refused too, with a code.
         (0, reason) => Failure::Unreachable(Cause::new(reason)),
         _ => Failure::OutOfHistory(Cause::new("required revision has been compacted")),

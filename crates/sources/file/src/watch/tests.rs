@@ -1,4 +1,4 @@
-//! Changes of every kind, made as people and programs make them.
+//! Changes of every kind, as people and programs make them.
 
 use std::fs;
 use std::io::Write;
@@ -16,10 +16,10 @@ mod churn;
 mod links;
 mod trouble;
 
-/// How long a test waits for what has to come.
+/// The longest time that a test waits for a state that must come.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a test waits for what must not come; there is a look in that time.
+/// The time that a test waits for a state that must not come. It includes a check.
 const LONG_ENOUGH: Duration = Duration::from_millis(400);
 
 /// A folder to be followed.
@@ -68,7 +68,7 @@ fn followed(paths: &[PathBuf], filter: &str) -> Following {
     Following::new(source, &Interest::from_iter([Scope::from_iter([Key::root()])]))
 }
 
-/// The next state, as its pairs and the changed keys, without a look that no event asked for.
+/// Returns the next state as its pairs and changed keys. There is no check without an event.
 async fn next(watch: &mut Following) -> Result<(String, Vec<String>), Error> {
     if watch.given.is_some() || watch.complaint.is_some() {
         assert!(watch.events.is_some(), "there are no events");
@@ -98,7 +98,7 @@ fn owned(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
 }
 
-/// Expects nothing.
+/// Expects no state.
 async fn expect_nothing(watch: &mut Following) {
     if let Ok(next) = timeout(LONG_ENOUGH, watch.next()).await {
         panic!("given: {:?}", next.map(|update| text(update.answers[0].as_ref().unwrap())));
@@ -168,7 +168,7 @@ async fn files_in_folders_that_have_just_come_are_seen_and_followed() {
 }
 
 #[tokio::test]
-async fn a_folder_removed_and_made_anew_is_followed_on() {
+async fn a_folder_that_is_removed_and_created_again_is_followed() {
     let tree = Tree::new(&[("x/a.yaml", "a: 1\n")]);
     let mut watches = [tree.followed(&["."]), tree.followed(&["x"]), tree.followed(&["x/a.yaml"])];
     for watch in &mut watches {
@@ -178,7 +178,7 @@ async fn a_folder_removed_and_made_anew_is_followed_on() {
         fs::remove_dir_all(tree.path("x")).unwrap();
         tree.write("x/a.yaml", &format!("a: {value}\n"));
         for watch in &mut watches {
-            // Between the two there may have been a moment without the file, or the path.
+            // Between the two there may have been a moment without the file or the path.
             let seen = loop {
                 match next(watch).await {
                     Ok((pairs, _)) if !pairs.is_empty() => break pairs,
@@ -196,7 +196,7 @@ async fn a_folder_far_above_is_replaced_by_another() {
     let tree = Tree::new(&[("x/y/z/a.yaml", "a: 1\n"), ("new/y/z/a.yaml", "a: 2\n")]);
     let mut watch = tree.followed(&["x/y/z/a.yaml"]);
     expect(&mut watch, "/a=1", &[]).await;
-    // Exchanged in one step, so that there is always something at the path.
+    // The folders are exchanged atomically, so the path always exists.
     let (one, two) = (tree.path("x"), tree.path("new"));
     let here = rustix::fs::CWD;
     rustix::fs::renameat_with(here, &one, here, &two, rustix::fs::RenameFlags::EXCHANGE).unwrap();
@@ -206,7 +206,7 @@ async fn a_folder_far_above_is_replaced_by_another() {
 }
 
 #[tokio::test]
-async fn what_the_filter_leaves_out_wakes_nobody() {
+async fn files_that_do_not_match_the_filter_give_no_state() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     let mut watch = tree.followed(&["."]);
     expect(&mut watch, "/a=1", &[]).await;
@@ -217,7 +217,7 @@ async fn what_the_filter_leaves_out_wakes_nobody() {
 }
 
 #[tokio::test]
-async fn neighbours_of_a_file_wake_nobody() {
+async fn neighbours_of_a_file_give_no_state() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     let mut watch = tree.followed(&["a.yaml"]);
     expect(&mut watch, "/a=1", &[]).await;
@@ -240,7 +240,7 @@ async fn a_change_that_changes_no_value_is_not_given() {
 }
 
 #[tokio::test]
-async fn keys_that_nobody_asks_for_wake_nobody() {
+async fn keys_that_no_scope_asks_for_give_no_state() {
     let tree = Tree::new(&[("a.yaml", "app: {x: 1}\nother: 1\n")]);
     let source = File::new([tree.path("a.yaml")], b"*");
     let scopes = ["/app", "/else"].map(|key| Scope::from_iter([Key::from(key)]));

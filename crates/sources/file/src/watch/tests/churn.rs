@@ -17,7 +17,7 @@ impl Numbers {
     }
 }
 
-/// Changes something in the folder; what fails because of the changes before does not matter.
+/// Changes something in the folder. Failures because of earlier changes are ignored.
 fn change(folder: &Path, numbers: &mut Numbers) {
     let names = ["a.yaml", "b.yaml", "x", "x/c.yaml", "x/y", "x/y/d.yaml", "z", "z/e.yaml"];
     let mut any = || folder.join(names[numbers.below(names.len() as u64) as usize]);
@@ -34,7 +34,7 @@ fn change(folder: &Path, numbers: &mut Numbers) {
 }
 
 #[tokio::test]
-async fn whatever_happens_the_last_state_is_given() {
+async fn after_any_changes_the_last_state_is_reported() {
     for seed in [1, 0x9e37_79b9, 0x85eb_ca6b] {
         let tree = Tree::new(&[("a.yaml", "a: 1\n"), ("x/y/d.yaml", "d: 1\n")]);
         let mut watch = tree.followed(&[".", "x/y/d.yaml", "z"]);
@@ -51,7 +51,7 @@ async fn whatever_happens_the_last_state_is_given() {
                     thread::sleep(Duration::from_micros(numbers.below(9000)));
                 }
             }
-            // An end that can be read.
+            // A final state that can be read.
             for name in ["a.yaml", "b.yaml", "x", "z"] {
                 let path = folder.join(name);
                 let _ = fs::remove_file(&path);
@@ -93,12 +93,12 @@ async fn a_future_that_is_dropped_loses_nothing() {
 }
 
 #[tokio::test]
-async fn more_events_than_the_kernel_keeps_are_a_reason_to_look() {
+async fn dropped_events_cause_a_check() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     let mut watch = tree.followed(&["."]);
     expect(&mut watch, "/a=1", &[]).await;
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
-    // Files that match nothing fill the queue, so that the last event cannot be in it.
+    // Files that match nothing fill the queue, so that the last event does not fit into it.
     for number in 0..=limit.trim().parse::<u64>().unwrap() / 2 {
         let (one, two) = (tree.path("one"), tree.path("two"));
         fs::File::create(if number % 2 == 0 { &one } else { &two }).unwrap();

@@ -43,10 +43,10 @@ async fn a_document_that_cannot_be_read_is_one_error_and_keeps_the_last_state() 
     tree.write("b.yaml", "b: [\n");
     let error = next(&mut watch).await.unwrap_err();
     assert!(matches!(error, Error::Document { .. }), "{error}");
-    // Asked again at once, it waits for an event.
+    // When asked again at once, it waits for an event.
     expect_nothing(&mut watch).await;
     assert_eq!(watch.timer, None);
-    // What else happens meanwhile is not lost.
+    // Other changes in the meantime are not lost.
     tree.write("a.yaml", "a: 2\n");
     assert!(next(&mut watch).await.is_err());
     tree.write("b.yaml", "b: 1\n");
@@ -54,7 +54,7 @@ async fn a_document_that_cannot_be_read_is_one_error_and_keeps_the_last_state() 
 }
 
 #[tokio::test]
-async fn a_document_repaired_as_it_was_is_no_change() {
+async fn a_document_repaired_to_its_old_content_gives_no_state() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     let mut watch = tree.followed(&["a.yaml"]);
     expect(&mut watch, "/a=1", &[]).await;
@@ -67,7 +67,7 @@ async fn a_document_repaired_as_it_was_is_no_change() {
 }
 
 #[tokio::test]
-async fn an_error_that_a_timer_meets_again_is_not_given_again() {
+async fn the_same_error_at_the_next_check_is_not_reported_again() {
     let tree = Tree::new(&[]);
     let mut watch = tree.followed(&["a.yaml"]);
     assert!(next(&mut watch).await.is_err());
@@ -93,7 +93,7 @@ async fn a_filter_that_cannot_be_read_is_an_error() {
 async fn without_inotify_files_are_polled() {
     let tree = Tree::new(&[("a.yaml", "a: 1\n")]);
     let source = File::new([tree.path("a.yaml")], b"*");
-    // A file cannot be waited for.
+    // Inotify cannot wait for a file.
     let none = FileWatch::with_instance(fs::File::open("/etc/passwd").unwrap().into());
     assert!(none.is_err());
     let mut watch = Following::with_events(
@@ -112,7 +112,7 @@ async fn without_inotify_files_are_polled() {
 async fn where_no_folder_can_be_watched_files_are_polled() {
     let tree = Tree::new(&[("x/a.yaml", "a: 1\n")]);
     let source = File::new([tree.path("x")], b"*");
-    // It can be waited for like an instance of inotify, and refuses every watch.
+    // A pipe can be waited for like an instance of inotify, but refuses every watch.
     let (reader, _writer) = io::pipe().unwrap();
     let events = Ok(FileWatch::with_instance(reader.into()).unwrap());
     let mut watch = Following::with_events(
