@@ -52,6 +52,20 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
     })
 }
 
+/// Makes two tests of each of these async functions, which take a [`Release`] of etcd: one for
+/// Debian's, one for the newest.
+#[macro_export]
+macro_rules! with_both_releases {
+    ($($test:ident),* $(,)?) => {
+        mod debian {
+            $(#[tokio::test] async fn $test() { super::$test($crate::Release::Debian).await; })*
+        }
+        mod newest {
+            $(#[tokio::test] async fn $test() { super::$test($crate::Release::Newest).await; })*
+        }
+    };
+}
+
 /// Waits until `condition` holds.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {

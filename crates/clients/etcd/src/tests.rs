@@ -65,18 +65,7 @@ async fn keys_live_as_long_as_their_lease(release: Release) {
     assert!(client.revoke(lease).await.is_err());
 }
 
-macro_rules! with_both_releases {
-    ($($test:ident),* $(,)?) => {
-        mod debian {
-            $(#[tokio::test] async fn $test() { super::$test(servers::Release::Debian).await; })*
-        }
-        mod newest {
-            $(#[tokio::test] async fn $test() { super::$test(servers::Release::Newest).await; })*
-        }
-    };
-}
-
-with_both_releases![
+servers::with_both_releases![
     keys_are_put_and_deleted,
     a_transaction_makes_all_changes_or_none,
     keys_live_as_long_as_their_lease,

@@ -13,7 +13,7 @@ mod transactions;
 use std::time::Duration;
 
 use etcd_client::{Client, Txn, TxnOp};
-use servers::{Proxy, Release};
+use servers::{Proxy, Release, with_both_releases};
 use store::Snapshot;
 
 use self::counter::Counter;
@@ -63,16 +63,3 @@ async fn behind_a_proxy(release: Release, more: &[&str]) -> (servers::Etcd, Prox
     let client = writer(&server).await;
     (server, proxy, client)
 }
-
-/// Each test for both releases.
-macro_rules! with_both_releases {
-    ($($test:ident),* $(,)?) => {
-        mod debian {
-            $(#[tokio::test] async fn $test() { super::$test(servers::Release::Debian).await; })*
-        }
-        mod newest {
-            $(#[tokio::test] async fn $test() { super::$test(servers::Release::Newest).await; })*
-        }
-    };
-}
-use with_both_releases;
