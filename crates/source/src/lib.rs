@@ -97,6 +97,9 @@ pub trait Watch: Send {
     ///   is lost, and [`Update::changed`] names its keys that changed.
     /// - A new scope is read. A scope that the source had refused counts as new, so setting the
     ///   same interest again asks for refused scopes again.
+    /// - The answer to a new scope is not older than this call. It may be newer than the answers to
+    ///   the scopes that stay, until the next state. Each scope has one revision, where the source
+    ///   can promise that.
     /// - Keys that no scope asks for any more are not followed any more, and nothing is read for
     ///   this.
     ///
