@@ -126,6 +126,18 @@ fn a_run_in_which_only_a_pending_reload_fails_succeeds_and_leaves_it_pending() {
 }
 
 #[test]
+fn pending_reloads_that_fail_again_do_not_count_as_failed_resources() {
+    let sandbox = Sandbox::new();
+    for name in ["one", "two"] {
+        sandbox.resource(name, "new", "reload_cmd = 'false'");
+    }
+    sandbox.onetime().fails().expect("WARNING 2 of 2 resources failed: one, two");
+    sandbox.onetime().ok().expect_no("resources failed");
+    sandbox.resource("zero", "new", "check_cmd = 'false'");
+    sandbox.onetime().fails().expect_no("resources failed");
+}
+
+#[test]
 fn a_reload_that_was_aborted_is_pending_too() {
     let sandbox = Sandbox::new();
     sandbox.resource(

@@ -3,12 +3,12 @@
 //! `-reconcile` keeps its default of ten minutes, so a change that is loaded within the time limit
 //! of a test was noticed by following the files.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, time::Duration};
 
 use rustix::process::Signal;
 
 use super::{becomes, counted, data, watching};
-use crate::support::Sandbox;
+use crate::support::{Sandbox, throughout};
 
 /// Replaces a file atomically, as an editor does.
 fn replace(sandbox: &Sandbox, name: &str, content: &str) {
@@ -343,4 +343,34 @@ fn a_resource_file_that_another_resource_writes_is_loaded() {
     data(&sandbox, "name: two");
     becomes(&sandbox, "out/two", "two");
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_resource_that_was_replaced_while_the_store_is_down_does_not_act_as_before() {
+    let sandbox = Sandbox::new();
+    let guarded = "check_cmd = 'test -e allowed'";
+    sandbox.resource("app", "{{range gets \"/*\"}}{{.Value}}{{end}}", guarded);
+    data(&sandbox, "v: 0");
+    let daemon = watching(&sandbox, &[]);
+    daemon.wait_for("Config check failed");
+    fs::remove_file(sandbox.path("data.yaml")).unwrap();
+    daemon.wait_for("data.yaml: no such file");
+    let table = sandbox.read("conf.d/app.toml");
+    replace(
+        &sandbox,
+        "conf.d/app.toml",
+        &table.replace("'/'", "'/q'").replace("out/app", "out/new"),
+    );
+    // Both folders are followed, and this file is looked at after the one before.
+    sandbox.resource("mark", "x", "");
+    sandbox.write("conf.d/broken.toml", "broken");
+    daemon.wait_for("broken.toml");
+    sandbox.write("allowed", "");
+    throughout(Duration::from_secs(5), "the old resource does not act", || {
+        !sandbox.path("out/app").exists()
+    });
+    data(&sandbox, "q: 1");
+    becomes(&sandbox, "out/new", "1");
+    assert!(!sandbox.path("out/app").exists());
+    daemon.stop(Signal::TERM);
 }

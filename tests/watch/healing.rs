@@ -297,9 +297,17 @@ fn a_resource_that_does_not_heal_leaves_its_file_alone_until_the_data_change() {
         becomes(&sandbox, "out/healed", "new 0");
         daemon.signal(Signal::HUP);
         throughout(A_WHILE, "the file stays", || sandbox.output() == "edited by hand");
+        // What the resource asks for is another file.
+        let table = sandbox.read("conf.d/app.toml").replace("'0644'", "'0640'");
+        sandbox.write("conf.d/app.toml", table.clone());
+        eventually("the new mode", || sandbox.mode("out/app") == 0o640 && sandbox.output() == "0");
+        eventually("its reload", || reloads(&sandbox) == 2);
+        sandbox.write("conf.d/app.toml", table.replace("'0640'", "'0644'"));
+        eventually("the old mode", || is_true(&sandbox, "0"));
+        sandbox.write("out/app", "edited by hand");
         data(&sandbox, "v: 1");
         eventually("the file is made of the new data", || is_true(&sandbox, "1"));
-        eventually("its reload", || reloads(&sandbox) == 2);
+        eventually("its reload", || reloads(&sandbox) == 4);
         let ended = daemon.stop(Signal::TERM);
         ended.expect_no("WARNING").expect_no("ERROR");
     }
@@ -417,6 +425,37 @@ fn a_destination_that_another_program_keeps_writing_is_reported_and_restored_at_
     Ended::wait(other);
     eventually("the file is healed", || is_true(&sandbox, "1"));
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_resource_that_fails_is_not_woken_without_end_by_files() {
+    // What another program does to the destination; and what the resource does to itself.
+    let failing = "mode = '0644'\nreload_cmd = 'echo >> reloads; false'";
+    let touching = "mode = '0644'\ncheck_cmd = 'echo >> reloads; touch templates/other; false'";
+    for (more, script) in [
+        (
+            failing,
+            "while test -e out && ! test -e over; do echo theirs > out/app; sleep 0.01; done",
+        ),
+        (touching, "true"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("out/app", "before");
+        sandbox.resource("app", "{{getv \"/v\"}}", more);
+        data(&sandbox, "v: 0");
+        let daemon = watching(&sandbox, &[]);
+        eventually("the first failure", || reloads(&sandbox) > 0);
+        let other = Run::new("sh", sandbox.root()).arguments(&["-c", script]).spawn();
+        let window = Duration::from_secs(5);
+        throughout(window, "confd does not spin", || reloads(&sandbox) < 20);
+        sandbox.write("over", "");
+        Ended::wait(other);
+        // A change of the data does not wait for that.
+        let before = reloads(&sandbox);
+        data(&sandbox, "v: 1");
+        within(Duration::from_secs(3), "the new data", || reloads(&sandbox) > before);
+        daemon.stop(Signal::TERM);
+    }
 }
 
 #[test]
