@@ -118,6 +118,11 @@ pub enum Wake {
 }
 
 impl Wake {
+    /// Whether a change of the resource's files is the reason.
+    pub(crate) fn is_by_files(&self) -> bool {
+        matches!(self, Wake::Template | Wake::Destination)
+    }
+
     /// The reason of a pass that serves both wakes.
     pub(crate) fn and(self, later: Wake) -> Wake {
         match (self, later) {
@@ -164,6 +169,12 @@ pub enum Step<'a> {
         /// The delay.
         delay: Duration,
     },
+    /// The next pass comes later, because files wake the resource again and again and each pass
+    /// fails.
+    PassLater {
+        /// The delay.
+        delay: Duration,
+    },
     /// A step of the transaction.
     Deploy(&'a deploy::Step<'a>),
 }
@@ -175,9 +186,10 @@ impl Step<'_> {
             Step::UsingTemplate(_) | Step::Compiling(_) | Step::Prefix(_) | Step::Keys(_) => {
                 Level::Debug
             }
-            Step::TemplateStays { .. } | Step::TemplateWarns(_) | Step::RestoringLater { .. } => {
-                Level::Warning
-            }
+            Step::TemplateStays { .. }
+            | Step::TemplateWarns(_)
+            | Step::RestoringLater { .. }
+            | Step::PassLater { .. } => Level::Warning,
             Step::Deploy(step) => step.level(),
         }
     }
@@ -196,6 +208,11 @@ impl fmt::Display for Step<'_> {
                 f,
                 "{} is changed again and again by somebody else: it is restored in {:.1} s",
                 dest.display(),
+                delay.as_secs_f64()
+            ),
+            Step::PassLater { delay } => write!(
+                f,
+                "files change again and again and each pass fails: the next pass is in {:.1} s",
                 delay.as_secs_f64()
             ),
             Step::TemplateWarns(text) => f.write_str(text),

@@ -76,11 +76,11 @@ impl Log {
         let none = Excerpt::default();
         let excerpt = failure.excerpt().unwrap_or(&none);
         // A pending reload of an earlier run that fails again does not fail this run.
-        let level = match (self.style, failure.kind()) {
-            (Style::Onetime, Kind::PendingReload) => Level::Warning,
-            _ => Level::Error,
-        };
-        line(level, excerpt, format_args!("{failure}{}", self.whose(resource.name())));
+        if (self.style, failure.kind()) == (Style::Onetime, Kind::PendingReload) {
+            let whose = named(resource.name());
+            return line(Level::Warning, excerpt, format_args!("{failure}{whose}"));
+        }
+        line(Level::Error, excerpt, format_args!("{failure}{}", self.whose(resource.name())));
     }
 
     fn source_failed(&self, resources: usize, failure: &Failure) {

@@ -35,10 +35,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
     backoff::rest,
-    digest::Digest,
     event::{Event, Reader as _, Readers, Step, Wake, say},
-    failure::Failure,
-    pipeline::{Done, Job, Pipeline, Prepared},
+    failure::{Failure, Kind},
+    pipeline::{Applied, Done, Job, Pipeline, Prepared},
     resource::Resource,
 };
 
@@ -62,8 +61,8 @@ pub(crate) struct Ordered {
     busy: HashSet<PathBuf>,
     /// The resource files that got no pass because an earlier pass of theirs was still running.
     passed_over: HashSet<PathBuf>,
-    /// For resources with `heal = false`: the digest of the last applied content.
-    applied: HashMap<PathBuf, Digest>,
+    /// For resources with `heal = false`, by their resource files.
+    applied: HashMap<PathBuf, Applied>,
 }
 
 /// The second half of a pass, with the unfinished part of the first half.
@@ -183,8 +182,9 @@ impl Ordered {
     fn note(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) -> Option<Outcome> {
         match done {
             Ok(done) => {
-                if !resource.heal {
-                    self.applied.insert(resource.path.clone(), done.digest);
+                match Applied::by(resource, &done) {
+                    Some(applied) => _ = self.applied.insert(resource.path.clone(), applied),
+                    None => _ = self.applied.remove(&resource.path),
                 }
                 Some(done.outcome)
             }
@@ -213,7 +213,8 @@ impl Pass<'_> {
             let is_alone = resources.len() == 1 || has_commands;
             match snapshot {
                 Ok(snapshot) => {
-                    let applied = self.ordered.applied.get(&resource.path).copied();
+                    let applied = self.ordered.applied.get(&resource.path);
+                    let applied = applied.and_then(|applied| applied.digest_for(resource));
                     let job = Job { resource: Arc::clone(resource), snapshot, applied };
                     let wake = Wake::clone(&self.wake);
                     let resource = Arc::clone(resource);
@@ -357,12 +358,16 @@ impl Pass<'_> {
     }
 
     fn conclude(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) {
+        let is_pending = done.as_ref().is_err_and(|failure| failure.kind() == Kind::PendingReload);
         match self.ordered.note(resource, done) {
             Some(Outcome::Updated | Outcome::Reloaded) => self.changes += 1,
             Some(Outcome::Unchanged | Outcome::WouldUpdate) => {}
             None => {
                 self.changes += 1;
-                self.failed.push(resource.path.clone());
+                // A pending reload of an earlier run does not fail this one.
+                if !is_pending {
+                    self.failed.push(resource.path.clone());
+                }
             }
         }
     }

@@ -65,6 +65,26 @@ pub(crate) struct Done {
     pub(crate) digest: Digest,
 }
 
+/// What was applied last for a resource with `heal = false`.
+pub(crate) struct Applied {
+    resource: Arc<Resource>,
+    digest: Digest,
+}
+
+impl Applied {
+    /// What a pass applied; `None` if the resource heals, or if the pass only looked.
+    pub(crate) fn by(resource: &Arc<Resource>, done: &Done) -> Option<Self> {
+        let is_applied = !resource.heal && done.outcome != Outcome::WouldUpdate;
+        is_applied.then(|| Applied { resource: Arc::clone(resource), digest: done.digest })
+    }
+
+    /// The digest of the content, if the resource still asks for the same file. See
+    /// [`Job::applied`].
+    pub(crate) fn digest_for(&self, resource: &Resource) -> Option<Digest> {
+        self.resource.is_same_as(resource).then_some(self.digest)
+    }
+}
+
 impl Pipeline {
     pub(crate) fn new(templates: Arc<Templates>, host: Arc<dyn Host>, options: Options) -> Self {
         Self { templates, host, options }

@@ -231,7 +231,9 @@ impl Watching {
                     let same_scope = member.resource.scope == resource.scope;
                     let of_others = || known.get(&resource.scope).cloned();
                     let snapshot = member.snapshot.filter(|_| same_scope).or_else(of_others);
-                    Member { resource, snapshot, ..member }
+                    // Without keys for the new definition, the old one must not go on.
+                    let worker = member.worker.filter(|_| snapshot.is_some());
+                    Member { resource, snapshot, worker, is_refused: member.is_refused }
                 }
                 None => {
                     woken.push((self.members.len(), Wake::Start));

@@ -22,10 +22,9 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
-    digest::Digest,
     event::{Event, Reader as _, Readers, Step, Wake, say},
     failure::{Failure, Kind},
-    pipeline::{Done, Job, Pipeline, Prepared},
+    pipeline::{Applied, Done, Job, Pipeline, Prepared},
     placement::{self, Placement},
     record::{InSync, Left, Record},
     resource::Resource,
@@ -75,8 +74,11 @@ pub(crate) async fn work(
     let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
     let mut healing = Healing::new();
     let mut reloaded: Option<Instant> = None;
+    // The file wakes of a resource that failed are limited, and the retry is not.
+    let (mut has_failed, mut is_retry) = (false, false);
     loop {
-        if wait(&mut assignments, reloaded, &mut healing, &readers).await.is_err() {
+        let limit = (!is_retry).then_some((&mut healing, has_failed));
+        if wait(&mut assignments, reloaded, limit, &readers).await.is_err() {
             return;
         }
         let Some((assignment, guard)) = take(&mut assignments, &record).await else { return };
@@ -95,9 +97,14 @@ pub(crate) async fn work(
                 if outcome == Outcome::Updated && *wake == Wake::Destination {
                     healing.count();
                 }
+                has_failed = false;
                 None
             }
             Err(failure) => {
+                if wake.is_by_files() {
+                    healing.count();
+                }
+                has_failed = true;
                 if matches!(failure.kind(), Kind::Template | Kind::Render) {
                     record.set_left(None);
                 }
@@ -110,11 +117,13 @@ pub(crate) async fn work(
                 Some(Instant::now() + delay)
             }
         };
+        is_retry = false;
         let woken = match retry {
             None => assignments.changed().await,
             Some(moment) => tokio::select! {
                 woken = assignments.changed() => woken,
                 () = sleep_until(moment) => {
+                    is_retry = true;
                     let resource = Arc::clone(resource);
                     readers.read(&Event::Woken { resource, wake: Wake::Retry });
                     Ok(())
@@ -127,14 +136,15 @@ pub(crate) async fn work(
     }
 }
 
-/// Waits for debounce, splay and `min_reload_interval`.
+/// Waits for debounce, splay, `min_reload_interval` and the limit of wakes by files, if there is one.
+/// The limit comes with whether the last pass failed.
 ///
 /// # Errors
 /// The worker was dismissed.
 async fn wait(
     assignments: &mut watch::Receiver<Assignment>,
     reloaded: Option<Instant>,
-    healing: &mut Healing,
+    limit: Option<(&mut Healing, bool)>,
     readers: &Readers,
 ) -> Result<(), watch::error::RecvError> {
     let (debounce, splay, (earliest, heal)) = {
@@ -142,14 +152,19 @@ async fn wait(
         let resource = &assignment.resource;
         let least = resource.min_reload_interval.filter(|_| resource.target.reload_cmd.is_some());
         let earliest = reloaded.zip(least).map(|(at, least)| at + least);
-        let heal = match &assignment.wake {
-            Wake::Destination => healing.delay().map(|delay| {
-                let step = Step::RestoringLater { dest: resource.target.dest.clone(), delay };
-                readers.read(&Event::Step { resource: Arc::clone(resource), step });
-                Instant::now() + delay
-            }),
-            _ => None,
+        let later = |delay| match &assignment.wake {
+            Wake::Destination => Step::RestoringLater { dest: resource.target.dest.clone(), delay },
+            _ => Step::PassLater { delay },
         };
+        // A new template is rendered at once, unless the resource fails with each of them.
+        let limit = limit.filter(|(_, has_failed)| {
+            assignment.wake == Wake::Destination || (*has_failed && assignment.wake.is_by_files())
+        });
+        let heal = limit.and_then(|(healing, _)| healing.delay()).map(|delay| {
+            let resource = Arc::clone(resource);
+            readers.read(&Event::Step { resource, step: later(delay) });
+            Instant::now() + delay
+        });
         (
             resource.debounce.unwrap_or(assignment.pace.debounce),
             share_of(assignment.pace.splay, resource),
@@ -169,8 +184,8 @@ async fn wait(
     }
     let act = (!splay.is_zero()).then(|| Instant::now() + splay).max(earliest);
     loop {
-        // Only a restoration is delayed because of the destination; other wakes are not.
-        let heal = heal.filter(|_| assignments.borrow().wake == Wake::Destination);
+        // Only wakes by files are delayed because of files; other wakes are not.
+        let heal = heal.filter(|_| assignments.borrow().wake.is_by_files());
         let act = act.max(heal).filter(|moment| *moment > Instant::now());
         let Some(moment) = act else { break };
         tokio::select! {
@@ -204,8 +219,8 @@ pub(crate) struct Maker {
     readers: Readers,
     record: Record,
     placement: Placement,
-    /// For a resource with `heal = false`: the digest of the last applied content.
-    applied: Option<Digest>,
+    /// For a resource with `heal = false`.
+    applied: Option<Applied>,
 }
 
 /// The progress of a pass on another thread.
@@ -229,14 +244,15 @@ impl Maker {
     pub(crate) async fn pass(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
         let done = self.attempt(assignment).await;
         // After a failure the work may have to be repeated, even if the content stays the same.
-        self.applied = done.as_ref().ok().map(|done| done.digest);
+        self.applied = done.as_ref().ok().and_then(|done| Applied::by(&assignment.resource, done));
         done
     }
 
     async fn attempt(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
         let Assignment { resource, snapshot, pipeline, is_alone, .. } = assignment;
         let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
-        let job = Job { resource, snapshot, applied: self.applied };
+        let applied = self.applied.as_ref().and_then(|applied| applied.digest_for(&resource));
+        let job = Job { resource, snapshot, applied };
         let light = self.placement.take(*is_alone);
         let current = match &light {
             Some(_) => Some(pipeline.template(&job.resource, &say(&self.readers, &job.resource))?),
@@ -307,7 +323,8 @@ async fn finish(
     }
 }
 
-/// Limits how often a destination is restored if another program changes it again and again.
+/// Limits how often files wake a resource: if another program changes a restored destination again
+/// and again, or if each pass that files wake fails.
 struct Healing {
     count: u32,
     last: Option<Instant>,
@@ -383,7 +400,7 @@ mod tests {
         assignments: &mut watch::Receiver<Assignment>,
         reloaded: Option<Instant>,
     ) -> Result<(), watch::error::RecvError> {
-        wait(assignments, reloaded, &mut Healing::new(), &Readers::new([])).await
+        wait(assignments, reloaded, Some((&mut Healing::new(), false)), &Readers::new([])).await
     }
 
     /// The time that a worker waits if it gets a new assignment every `every`.
@@ -454,7 +471,7 @@ mod tests {
         let (sender, mut assignments) = watch::channel(touched.clone());
         let begun = Instant::now();
         let readers = Readers::new([]);
-        let waited = wait(&mut assignments, None, &mut healing, &readers);
+        let waited = wait(&mut assignments, None, Some((&mut healing, false)), &readers);
         let change = async {
             sleep_until(begun + SECOND / 10).await;
             sender.send(Assignment { wake: changed, ..touched.clone() }).unwrap();
