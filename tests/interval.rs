@@ -298,3 +298,26 @@ fn data_that_change_back_after_a_failed_reload_are_written_without_healing() {
     becomes(&sandbox, "out/app", "0");
     daemon.stop(Signal::TERM);
 }
+
+#[test]
+fn a_resource_that_missed_a_pass_gets_another_also_if_it_became_free_during_that_pass() {
+    let sandbox = Sandbox::new();
+    let hung =
+        "reload_cmd = 'until test -e go || ! test -e out; do sleep 0.01; done; echo >> ended'";
+    let slow = "reload_cmd = 'test ! -e armed || { touch reached; until test -e finish || ! test -e out; do sleep 0.01; done; }'";
+    sandbox.resource("hung", "{{getv \"/v\"}}", hung);
+    sandbox.resource("slow", "{{getv \"/v\"}}", slow);
+    data(&sandbox, "v: 0");
+    let run = sandbox.confd(&["-interval", "600", "-backend", "file", "-file", "data.yaml"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    daemon.wait_for("out/slow has been updated");
+    sandbox.write("armed", "");
+    data(&sandbox, "v: 1");
+    daemon.signal(Signal::HUP);
+    eventually("the second pass waits for the other resource", || sandbox.path("reached").exists());
+    sandbox.write("go", "");
+    daemon.wait_for("out/hung has been updated");
+    sandbox.write("finish", "");
+    becomes(&sandbox, "out/hung", "1");
+    daemon.stop(Signal::TERM);
+}
