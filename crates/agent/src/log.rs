@@ -19,6 +19,9 @@ use crate::{
 
 /// The time after which an unchanged failure of the source is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
+/// How many different texts of a source that fails are logged in that time. The text of a failure may
+/// be another one each time, for example if it holds the number of a request.
+const TEXTS: usize = 3;
 /// The most names of resources in one line.
 const NAMES: usize = 20;
 
@@ -36,13 +39,13 @@ pub(crate) enum Style {
 /// The reader that writes log lines.
 pub(crate) struct Log {
     style: Style,
-    /// The last failure of the source that was logged, until the source recovers.
-    source: Mutex<Option<(String, Instant)>>,
+    /// The failures of the source that were logged in the last minute, until the source recovers.
+    source: Mutex<Vec<(String, Instant)>>,
 }
 
 impl Log {
     pub(crate) fn new(style: Style) -> Self {
-        Log { style, source: Mutex::new(None) }
+        Log { style, source: Mutex::default() }
     }
 
     /// The end of a line about a problem of the resource `name`.
@@ -89,11 +92,11 @@ impl Log {
             many => format!("{failure} ({many} resources)"),
         };
         let now = Instant::now();
-        let mut last = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = |(last, at): &(String, Instant)| *last != text || now - *at >= REMINDER;
-        if last.as_ref().is_none_or(is_news) {
+        let mut logged = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.retain(|(_, at)| now - *at < REMINDER);
+        if logged.len() < TEXTS && logged.iter().all(|(before, _)| *before != text) {
             error!("{text}");
-            *last = Some((text, now));
+            logged.push((text, now));
         } else {
             debug!("{text}");
         }
@@ -123,8 +126,8 @@ impl Reader for Log {
                 self.source_failed(resources.len(), failure);
             }
             Event::SourceRecovered => {
-                let mut last = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-                if last.take().is_some() && self.style == Style::Daemon {
+                let mut logged = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+                if !std::mem::take(&mut *logged).is_empty() && self.style == Style::Daemon {
                     info!("The backend answers again");
                 }
             }

@@ -61,6 +61,8 @@ pub(crate) struct Ordered {
     busy: HashSet<PathBuf>,
     /// The resource files that got no pass because an earlier pass of theirs was still running.
     passed_over: HashSet<PathBuf>,
+    /// Whether an earlier pass of one of those ended during a pass, so that another pass has to follow.
+    owes_pass: bool,
     /// For resources with `heal = false`, by their resource files.
     applied: HashMap<PathBuf, Applied>,
 }
@@ -120,6 +122,7 @@ impl Ordered {
             behind: FuturesUnordered::new(),
             busy: HashSet::new(),
             passed_over: HashSet::new(),
+            owes_pass: false,
             applied: HashMap::new(),
         }
     }
@@ -158,6 +161,9 @@ impl Ordered {
     /// Waits for the end of a pass that was left behind; for ever if there is none. Returns whether
     /// its resource missed a pass in the meantime.
     pub(crate) async fn left_behind(&mut self) -> bool {
+        if std::mem::take(&mut self.owes_pass) {
+            return true;
+        }
         match self.behind.next().await {
             Some(ended) => {
                 self.busy.remove(&ended.resource.path);
@@ -333,14 +339,16 @@ impl Pass<'_> {
                 false => rest(patience).await,
             }
         });
+        let mut owes_pass = std::mem::take(&mut self.ordered.owes_pass);
         let ended = loop {
             tokio::select! {
                 biased;
                 ended = &mut conclusion => break Some(ended),
-                _ = self.ordered.left_behind() => {}
+                missed = self.ordered.left_behind() => owes_pass |= missed,
                 () = &mut limit => break None,
             }
         };
+        self.ordered.owes_pass = owes_pass;
         match ended {
             Some(Ended { durable, done, .. }) => {
                 self.durable.absorb(durable);

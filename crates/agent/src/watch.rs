@@ -515,15 +515,17 @@ impl Watching {
 /// Follows `conf.d`, the templates and the destinations by inotify, if possible.
 struct Files {
     watch: Option<FileWatch>,
-    /// The time of the last logged failure, until which nothing is tried again.
+    /// Until then nothing is tried again, because nothing can be followed.
     rest_until: Option<Instant>,
+    /// Until then no further failure is logged.
+    silent_until: Option<Instant>,
     interests: Vec<Interest>,
 }
 
 impl Files {
     /// Follows nothing.
     fn new() -> Self {
-        Files { watch: None, rest_until: None, interests: Vec::new() }
+        Files { watch: None, rest_until: None, silent_until: None, interests: Vec::new() }
     }
 
     /// Follows these files from now on.
@@ -544,8 +546,8 @@ impl Files {
         }
     }
 
-    /// Returns the paths that may have changed. If files cannot be followed, this is logged once,
-    /// and only a reconcile finds changes.
+    /// Returns the paths that may have changed. If files cannot be followed, this is logged, and only
+    /// a reconcile finds their changes; the other files are followed all the same.
     async fn changed(&mut self) -> HashSet<PathBuf> {
         loop {
             if let Some(moment) = self.rest_until {
@@ -573,7 +575,13 @@ impl Files {
     }
 
     fn failed(&mut self, failure: &filewatch::Unwatched) {
-        warn!("{failure}; until then files are compared every -reconcile");
-        self.rest_until = Some(Instant::now() + REFOLLOW);
+        let now = Instant::now();
+        if self.silent_until.is_none_or(|moment| moment <= now) {
+            warn!("{failure}; until then files are compared every -reconcile");
+            self.silent_until = Some(now + REFOLLOW);
+        }
+        if !failure.is_partial() {
+            self.rest_until = Some(now + REFOLLOW);
+        }
     }
 }

@@ -21,6 +21,11 @@ impl Unwatched {
         Unwatched { folder: None, cause }
     }
 
+    /// Whether the other paths get their events all the same.
+    pub fn is_partial(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// This folder cannot be watched.
     pub(crate) fn folder(folder: &Path, cause: Errno) -> Self {
         Unwatched { folder: Some(folder.to_owned()), cause: cause.into() }
