@@ -19,8 +19,8 @@ use crate::{
 
 /// The time after which an unchanged failure of the source is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
-/// How many different texts of a source that fails are logged in that time. The text of a failure may
-/// be another one each time, for example if it holds the number of a request.
+/// How many different texts of a source that fails are logged in that time. The text of a failure can
+/// differ each time, for example if it contains the number of a request.
 const TEXTS: usize = 3;
 /// The most names of resources in one line.
 const NAMES: usize = 20;
