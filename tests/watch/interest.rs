@@ -57,7 +57,10 @@ fn etcd_reads_one_range_for_one_more(release: Release) {
     eventually("the new file", || reloads(&sandbox) > 1_000);
     assert_eq!(sandbox.read("out/new"), "/new=1");
     let after = readings(&server);
-    assert_eq!((after.0 - requests, after.1 - ranges), (1.0, 1.0));
+    // The event of the folder and the signal come together, and the second can interrupt the
+    // reading that the first has begun. It is then made again.
+    let (requests, ranges) = (after.0 - requests, after.1 - ranges);
+    assert!(ranges == requests && requests <= 2.0, "{ranges} ranges in {requests} requests");
     assert_eq!(server.metric("etcd_debugging_mvcc_watch_stream_total "), 1.0);
 
     // Both kinds of resources are followed, and one that goes costs nothing.
@@ -101,9 +104,12 @@ fn one_resource_more_lists_one_prefix_of_consul() {
     daemon.signal(Signal::HUP);
     eventually("the new file", || reloads(&sandbox) > 10);
     assert_eq!(sandbox.read("out/new"), "/new=1");
-    eventually("its query", || proxy.requests().len() == 22);
     let is_its = |line: &String| line.starts_with("GET /v1/kv/new?");
-    assert!(proxy.requests().iter().skip(20).all(is_its), "{:?}", proxy.requests());
+    let waits = |line: &String| is_its(line) && line.contains("index=");
+    eventually("its query", || proxy.requests().iter().skip(20).any(waits));
+    // The event of the folder or the signal can interrupt a request, which is then made again.
+    let requests = proxy.requests();
+    assert!(requests.len() <= 24 && requests.iter().skip(20).all(is_its), "{requests:?}");
     assert_eq!(reloads(&sandbox), 11);
     server.put("r5", "2");
     eventually("a change", || sandbox.read("out/r5") == "/r5=2");
