@@ -1,8 +1,13 @@
 //! Log lines of daemons name their resource, and one cause gives one line.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use rustix::process::Signal;
+use servers::Stub;
 
 use super::START;
 use crate::support::{Daemon, Ended, Network, Run, Sandbox, eventually, throughout};
@@ -305,6 +310,25 @@ fn an_etcd_that_is_down_is_one_line_a_minute_in_daemons() {
         daemon.wait_for("ERROR ");
         let errors = || daemon.stderr().matches("]: ERROR ").count();
         throughout(Duration::from_secs(5), "the error is not repeated", || errors() <= 2);
+        daemon.stop(Signal::KILL);
+    }
+}
+
+#[test]
+fn a_store_that_fails_with_a_new_text_each_time_is_a_few_lines_a_minute() {
+    for mode in DAEMONS {
+        let requests = AtomicUsize::new(0);
+        let stub = Stub::answering(move |_| {
+            let body = format!("request {} failed", requests.fetch_add(1, Ordering::SeqCst));
+            let head = "HTTP/1.1 500 Internal Server Error\r\nConnection: close";
+            format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+        });
+        let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+        let run = sandbox.confd(&["-backend", "consul", "-node", &stub.address()]).arguments(mode);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        eventually("many requests fail", || stub.heads().len() >= 8);
+        let errors = daemon.stderr().matches("]: ERROR ").count();
+        assert!((1..=3).contains(&errors), "{errors} lines: {}", daemon.stderr());
         daemon.stop(Signal::KILL);
     }
 }

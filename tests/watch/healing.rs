@@ -328,6 +328,27 @@ fn heal_must_be_a_boolean() {
     }
 }
 
+#[test]
+fn a_folder_that_cannot_be_watched_does_not_stop_the_healing_of_others() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("out/closed")).unwrap();
+    sandbox.resource("app", "{{getv \"/v\"}}", "");
+    sandbox.write(
+        "conf.d/closed.toml",
+        sandbox.read("conf.d/app.toml").replace("out/", "out/closed/"),
+    );
+    data(&sandbox, "v: 0");
+    // Files can be created there, but the folder cannot be listed or watched.
+    fs::set_permissions(sandbox.path("out/closed"), Permissions::from_mode(0o333)).unwrap();
+    let run = sandbox.confd(&["-watch", "-backend", "file", "-file", "data.yaml"]);
+    let daemon = Daemon::start(run.unprivileged(), sandbox.path("log"));
+    becomes(&sandbox, "out/app", "0");
+    daemon.wait_for("cannot watch");
+    sandbox.write("out/app", "edited");
+    becomes(&sandbox, "out/app", "0");
+    daemon.stop(Signal::TERM);
+}
+
 /// confd in watch mode with keys that never change, where no folder can be watched.
 fn without_inotify(sandbox: &Sandbox) -> Daemon {
     let script = "echo 0 > /proc/sys/user/max_inotify_watches; exec \"$@\"";

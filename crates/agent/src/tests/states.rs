@@ -153,6 +153,28 @@ async fn a_fixed_template_is_rendered_before_the_next_try() {
 }
 
 #[tokio::test]
+async fn new_keys_that_are_refused_too_are_named() {
+    let site = Site::new();
+    site.resource("app", "");
+    site.resource("secret", "");
+    site.store.put("/app", "1");
+    site.store.forbid(Some("/secret"));
+    beside(site.agent(), Mode::Watch, async |handle| {
+        let names_app = |status: &crate::Status| {
+            let error = status.error.as_ref();
+            error.is_some_and(|error| error.failure.to_string().contains("/app"))
+        };
+        let status = until(&handle, "secret", |status| status.error.is_some()).await;
+        assert!(!names_app(&status), "{status:?}");
+        let path = site.path("conf.d/secret.toml");
+        let table = fs::read_to_string(&path).unwrap();
+        fs::write(&path, table.replace("['/secret']", "['/secret', '/app']")).unwrap();
+        until(&handle, "secret", names_app).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn refused_keys_fail_their_resource_until_they_are_allowed() {
     for mode in [Mode::Interval, Mode::Watch] {
         let site = Site::new();
