@@ -452,7 +452,7 @@ fn a_destination_that_another_program_keeps_writing_is_reported_and_restored_at_
 fn a_resource_that_fails_is_not_woken_without_end_by_files() {
     // What another program does to the destination; and what the resource does to itself.
     let failing = "mode = '0644'\nreload_cmd = 'echo >> reloads; false'";
-    let touching = "mode = '0644'\ncheck_cmd = 'echo >> reloads; touch templates/other; false'";
+    let touching = "mode = '0644'\ncheck_cmd = 'echo >> reloads; touch templates/app.tmpl; false'";
     for (more, script) in [
         (
             failing,
@@ -491,7 +491,8 @@ fn a_destination_that_its_own_reload_changes_is_reported_and_restored_at_a_limit
         let window = Duration::from_secs(4);
         throughout(window, change, || reloads(&sandbox) <= bounded(window));
         eventually("it is told", || reported(&daemon, &sandbox) > 0);
-        assert!(reported(&daemon, &sandbox) <= 3, "{}", daemon.stderr());
+        // Once for each delay. The delays are at least half of 1, 2 and 4 s.
+        assert!(reported(&daemon, &sandbox) <= 4, "{}", daemon.stderr());
         assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
     }
 }
@@ -506,7 +507,8 @@ fn a_template_with_a_new_result_each_time_is_not_rendered_again_for_its_own_file
         sandbox.write(&format!("templates/{name}"), template);
         data(&sandbox, "v: 0");
         let daemon = watching(&sandbox, &[]);
-        eventually("the first reload", || reloads(&sandbox) == 1);
+        // The first events of the folders can come during the first pass, and cause a second.
+        eventually("the first reload", || reloads(&sandbox) > 0);
         throughout(A_WHILE, "its own writing wakes it not", || reloads(&sandbox) <= 2);
         let before = reloads(&sandbox);
         fs::remove_file(sandbox.path("out/app")).unwrap();

@@ -206,13 +206,15 @@ impl fmt::Display for Step<'_> {
             }
             Step::RestoringLater { dest, delay } => write!(
                 f,
-                "{} is changed again and again by somebody else: it is restored in {:.1} s",
+                "{} changes again and again after it was restored: it is restored in {:.1} s. \
+                 Another program, its reload command or another resource may write it",
                 dest.display(),
                 delay.as_secs_f64()
             ),
             Step::PassLater { delay } => write!(
                 f,
-                "files change again and again and each pass fails: the next pass is in {:.1} s",
+                "the template or the destination changes again and again, and each pass fails: \
+                 the next pass is in {:.1} s",
                 delay.as_secs_f64()
             ),
             Step::TemplateWarns(text) => f.write_str(text),

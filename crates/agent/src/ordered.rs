@@ -61,8 +61,8 @@ pub(crate) struct Ordered {
     busy: HashSet<PathBuf>,
     /// The resource files that got no pass because an earlier pass of theirs was still running.
     passed_over: HashSet<PathBuf>,
-    /// Whether an earlier pass of one of those ended during a pass, so that another pass has to follow.
-    owes_pass: bool,
+    /// Whether a resource of `passed_over` became free during a pass, so that it needs a pass.
+    needs_pass: bool,
     /// For resources with `heal = false`, by their resource files.
     applied: HashMap<PathBuf, Applied>,
 }
@@ -122,7 +122,7 @@ impl Ordered {
             behind: FuturesUnordered::new(),
             busy: HashSet::new(),
             passed_over: HashSet::new(),
-            owes_pass: false,
+            needs_pass: false,
             applied: HashMap::new(),
         }
     }
@@ -161,7 +161,7 @@ impl Ordered {
     /// Waits for the end of a pass that was left behind; for ever if there is none. Returns whether
     /// its resource missed a pass in the meantime.
     pub(crate) async fn left_behind(&mut self) -> bool {
-        if std::mem::take(&mut self.owes_pass) {
+        if std::mem::take(&mut self.needs_pass) {
             return true;
         }
         match self.behind.next().await {
@@ -339,16 +339,16 @@ impl Pass<'_> {
                 false => rest(patience).await,
             }
         });
-        let mut owes_pass = std::mem::take(&mut self.ordered.owes_pass);
+        let mut needs_pass = std::mem::take(&mut self.ordered.needs_pass);
         let ended = loop {
             tokio::select! {
                 biased;
                 ended = &mut conclusion => break Some(ended),
-                missed = self.ordered.left_behind() => owes_pass |= missed,
+                missed = self.ordered.left_behind() => needs_pass |= missed,
                 () = &mut limit => break None,
             }
         };
-        self.ordered.owes_pass = owes_pass;
+        self.ordered.needs_pass = needs_pass;
         match ended {
             Some(Ended { durable, done, .. }) => {
                 self.durable.absorb(durable);

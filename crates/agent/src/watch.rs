@@ -233,7 +233,9 @@ impl Watching {
                     let snapshot = member.snapshot.filter(|_| same_scope).or_else(of_others);
                     // Without keys for the new definition, the old one must not go on.
                     let worker = member.worker.filter(|_| snapshot.is_some());
-                    Member { resource, snapshot, worker, is_refused: member.is_refused }
+                    // A refusal of other keys has not been reported yet.
+                    let is_refused = member.is_refused && same_scope;
+                    Member { resource, snapshot, worker, is_refused }
                 }
                 None => {
                     woken.push((self.members.len(), Wake::Start));
@@ -577,7 +579,10 @@ impl Files {
     fn failed(&mut self, failure: &filewatch::Unwatched) {
         let now = Instant::now();
         if self.silent_until.is_none_or(|moment| moment <= now) {
-            warn!("{failure}; until then files are compared every -reconcile");
+            match failure.is_partial() {
+                true => warn!("{failure}; its files are only compared every -reconcile"),
+                false => warn!("{failure}; files are only compared every -reconcile"),
+            }
             self.silent_until = Some(now + REFOLLOW);
         }
         if !failure.is_partial() {

@@ -74,7 +74,7 @@ pub(crate) async fn work(
     let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
     let mut healing = Healing::new();
     let mut reloaded: Option<Instant> = None;
-    // The file wakes of a resource that failed are limited, and the retry is not.
+    // Wakes by files are limited, with stricter rules after a failed pass. A retry is not limited.
     let (mut has_failed, mut is_retry) = (false, false);
     loop {
         let limit = (!is_retry).then_some((&mut healing, has_failed));
@@ -136,8 +136,8 @@ pub(crate) async fn work(
     }
 }
 
-/// Waits for debounce, splay, `min_reload_interval` and the limit of wakes by files, if there is one.
-/// The limit comes with whether the last pass failed.
+/// Waits for debounce, splay, `min_reload_interval` and the limit of wakes by files. `limit` also says
+/// whether the last pass failed; it is `None` for a retry, which has a delay of its own.
 ///
 /// # Errors
 /// The worker was dismissed.
@@ -147,7 +147,7 @@ async fn wait(
     limit: Option<(&mut Healing, bool)>,
     readers: &Readers,
 ) -> Result<(), watch::error::RecvError> {
-    let (debounce, splay, (earliest, heal)) = {
+    let (debounce, splay, earliest, heal) = {
         let assignment = assignments.borrow();
         let resource = &assignment.resource;
         let least = resource.min_reload_interval.filter(|_| resource.target.reload_cmd.is_some());
@@ -156,7 +156,7 @@ async fn wait(
             Wake::Destination => Step::RestoringLater { dest: resource.target.dest.clone(), delay },
             _ => Step::PassLater { delay },
         };
-        // A new template is rendered at once, unless the resource fails with each of them.
+        // A new template is rendered at once, unless the last pass failed.
         let limit = limit.filter(|(_, has_failed)| {
             assignment.wake == Wake::Destination || (*has_failed && assignment.wake.is_by_files())
         });
@@ -168,7 +168,8 @@ async fn wait(
         (
             resource.debounce.unwrap_or(assignment.pace.debounce),
             share_of(assignment.pace.splay, resource),
-            (earliest, heal),
+            earliest,
+            heal,
         )
     };
     if !debounce.is_zero() {
@@ -336,13 +337,13 @@ impl Healing {
         Healing { count: 0, last: None, backoff: Backoff::new(FIRST_DELAY, LAST_DELAY) }
     }
 
-    /// Counts a restoration.
+    /// Counts a restoration, or a failed pass that files have caused.
     fn count(&mut self) {
         self.count += 1;
         self.last = Some(Instant::now());
     }
 
-    /// The delay before the next restoration; `None` if there is none.
+    /// The delay before the next pass that files cause; `None` if it need not wait.
     fn delay(&mut self) -> Option<Duration> {
         if self.last.is_none_or(|last| last.elapsed() >= HEALING_PERIOD) {
             self.count = 0;
