@@ -13,7 +13,7 @@ use crate::support::Sandbox;
 const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
-    &["report"],
+    &["report", "options"],
     &["config", "filewatch", "world", "command", "nodes"],
     &["tls"],
     &["client-etcd", "client-consul"],

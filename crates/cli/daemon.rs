@@ -2,8 +2,8 @@
 
 use std::{cell::Cell, sync::Arc};
 
+use ::options::Layer;
 use agent::{Agent, Configuration, Ended, Order};
-use config::options::Layer;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 use world::Host;

@@ -10,10 +10,7 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use config::{
-    goint,
-    options::{Kind, Layer, Spec, Value},
-};
+use ::options::{Kind, Layer, Spec, Value, gobool, goint};
 
 use crate::options::{self, OPTIONS, VERSION};
 
@@ -80,7 +77,7 @@ fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
     let name = option.name;
     match option.kind {
         Kind::Switch => {
-            text.to_str().and_then(boolean).map(Value::Switch).ok_or_else(|| {
+            text.to_str().and_then(gobool::parse).map(Value::Switch).ok_or_else(|| {
                 format!("invalid boolean value {} for -{name}: parse error", quoted())
             })
         }
@@ -115,18 +112,9 @@ pub(crate) fn usage(name: &OsStr) -> String {
     text
 }
 
-/// Go's twelve spellings of a boolean.
-pub(crate) fn boolean(value: &str) -> Option<bool> {
-    match value {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use config::options::Given;
+    use ::options::Given;
 
     use super::*;
     use crate::options::{FILE, INTERVAL, NODE, NOOP, ONETIME, PREFIX};
@@ -141,7 +129,7 @@ mod tests {
         }
     }
 
-    fn get<T: config::options::Read>(words: &[&str], option: &config::options::Opt<T>) -> T {
+    fn get<T: ::options::Read>(words: &[&str], option: &::options::Opt<T>) -> T {
         given(words).unwrap().get(option).unwrap()
     }
 

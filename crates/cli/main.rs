@@ -20,9 +20,9 @@ use std::{
     sync::Arc,
 };
 
+use ::options::Layer;
 use agent::Agent;
 use anyhow::Context as _;
-use config::options::Layer;
 use tokio::runtime::Runtime;
 use tracing::info;
 use world::Host;

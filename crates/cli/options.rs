@@ -6,9 +6,9 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use config::options::Spec;
+use ::options::Spec;
 
-config::options! {
+::options::options! {
     /// confd's options, in byte order of their flags, as the usage text shows them.
     pub(crate) const OPTIONS;
     pub(crate) const APP_ID: Opt<String> =

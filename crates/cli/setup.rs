@@ -6,12 +6,10 @@
 
 use std::{ffi::OsString, fmt, path::Path, time::Duration};
 
+use ::options::{Given, Layer, Opt};
 use agent::{Pace, Schedule};
 use anyhow::{anyhow, bail};
-use config::{
-    confd_toml,
-    options::{Given, Layer, Opt},
-};
+use config::confd_toml;
 
 use crate::{
     logging::{Level, Notice},
@@ -169,7 +167,7 @@ fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<No
 mod tests {
     use std::fs;
 
-    use config::options::Value;
+    use ::options::Value;
 
     use super::*;
     use crate::flags::{self, Request};

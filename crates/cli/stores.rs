@@ -10,8 +10,8 @@ mod consul;
 #[cfg(feature = "etcd")]
 mod etcd;
 
+use ::options::{Given, Variable};
 use anyhow::bail;
-use config::options::{Given, Variable};
 
 use crate::{logging::Notice, options, source::Source};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use config::options::Given;
+use ::options::Given;
 
 use super::{SSL_CERT_DIR, SSL_CERT_FILE};
 use crate::{logging::Notice, options, srv::Discovery};

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use ::options::{Given, Opt, gobool};
 use anyhow::bail;
 use client_consul::{Consistency, Options, Token, WAIT};
-use config::options::{Given, Opt};
 
 use super::access::{discovery, nodes, tls, user};
 use super::{
@@ -12,7 +12,7 @@ use super::{
     CONSUL_HTTP_SSL, CONSUL_HTTP_SSL_VERIFY, CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE,
     CONSUL_NAMESPACE, CONSUL_PARTITION, CONSUL_TLS_SERVER_NAME,
 };
-use crate::{flags::boolean, logging::Notice, options, source::Source};
+use crate::{logging::Notice, options, source::Source};
 
 /// Consul. For settings that are not given, the variables of its own client count.
 pub(super) fn source(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Source> {
@@ -22,7 +22,7 @@ pub(super) fn source(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result
         other => bail!("scheme is \"http\" or \"https\", not {other:?}"),
     };
     let nodes = nodes(given)?.unwrap_or_else(|| {
-        https |= given.variable(CONSUL_HTTP_SSL).and_then(boolean) == Some(true);
+        https |= given.variable(CONSUL_HTTP_SSL).and_then(gobool::parse) == Some(true);
         vec![given.variable(CONSUL_HTTP_ADDR).unwrap_or("127.0.0.1:8500").to_owned()]
     });
     let file = |variable| given.variable(variable).map(PathBuf::from);
@@ -31,7 +31,7 @@ pub(super) fn source(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result
         certificate: file(CONSUL_CLIENT_CERT),
         key: file(CONSUL_CLIENT_KEY),
         server_name: given.variable(CONSUL_TLS_SERVER_NAME).map(str::to_owned),
-        insecure: given.variable(CONSUL_HTTP_SSL_VERIFY).and_then(boolean) == Some(false),
+        insecure: given.variable(CONSUL_HTTP_SSL_VERIFY).and_then(gobool::parse) == Some(false),
         ..tls::Options::default()
     };
     let tls = tls(given, default, notices)?;

@@ -1,8 +1,8 @@
 //! What the options mean for etcd.
 
+use ::options::Given;
 use anyhow::bail;
 use client_etcd::Options;
-use config::options::Given;
 
 use super::access::{discovery, nodes, tls, user};
 use crate::{logging::Notice, source::Source};

@@ -2,11 +2,11 @@
 
 use std::{ffi::OsString, fs, io, path::Path};
 
+use options::{Kind, Layer, Spec, Value};
 use report::{did_you_mean_spelled, file_error_text};
 
 use crate::{
     document::{Document, Section, Unknown},
-    options::{Kind, Layer, Spec, Value},
     problem::Problem,
 };
 
@@ -94,9 +94,9 @@ fn near_keys(key: &str, options: &[Spec]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{Given, Opt};
+    use options::{Given, Opt};
 
-    crate::options! {
+    options::options! {
         /// The options of the tests.
         const OPTIONS;
         const NOOP: Opt<bool> = switch("noop", "change nothing").key("noop");
@@ -118,7 +118,7 @@ mod tests {
         Ok((Given::new(vec![read.values]), warnings))
     }
 
-    fn get<T: crate::options::Read>(given: &Given, option: &Opt<T>) -> T {
+    fn get<T: options::Read>(given: &Given, option: &Opt<T>) -> T {
         given.get(option).unwrap()
     }
 

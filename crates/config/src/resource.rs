@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
+use options::{duration, goint};
 use report::{Excerpt, Place, did_you_mean_spelled, file_error_text};
 use store::{Prefix, Scope};
 
 use crate::{
     document::{self, Document, Section, Unknown},
-    duration,
     engine::Engine,
-    goint, load,
+    load,
     problem::Problem,
 };
 

@@ -10,8 +10,14 @@
 //! A source of keys can keep the table of its own options in its own crate. The program that makes
 //! the flags puts the tables together.
 //!
+//! [`duration`], [`goint`] and [`mod@gobool`] read durations, integers and booleans by confd's rules.
+//!
 //! Nothing here reads arguments, files or the environment: the caller puts what it read into a
 //! [`Layer`].
+
+pub mod duration;
+pub mod gobool;
+pub mod goint;
 
 mod given;
 mod types;
@@ -150,7 +156,7 @@ impl<T: Text> Opt<T> {
 /// Declares options, each a constant, and the table of their descriptions.
 ///
 /// ```
-/// config::options! {
+/// options::options! {
 ///     /// The options of the example.
 ///     pub const OPTIONS;
 ///     /// Seconds between two passes.
@@ -167,11 +173,11 @@ macro_rules! options {
     ) => {
         $(
             $(#[$meta])*
-            $vis const $name: $crate::options::Opt<$type> =
-                $crate::options::Opt::<$type>::$make($($given),*)$(.$more($($argument)?))*;
+            $vis const $name: $crate::Opt<$type> =
+                $crate::Opt::<$type>::$make($($given),*)$(.$more($($argument)?))*;
         )*
         $(#[$table_meta])*
-        $table_vis const $table: &[$crate::options::Spec] = &[$($name.spec()),*];
+        $table_vis const $table: &[$crate::Spec] = &[$($name.spec()),*];
     };
 }
 

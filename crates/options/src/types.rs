@@ -2,8 +2,7 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf, time::Duration};
 
-use super::{Spec, Text, Value};
-use crate::duration;
+use crate::{Spec, Text, Value, duration};
 
 /// Why the value of an option cannot be used. The text names the option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +142,7 @@ impl Read for Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Kind;
+    use crate::Kind;
 
     fn read<T: Read>(text: &[u8]) -> Result<T, String> {
         let kind = Kind::Text("");

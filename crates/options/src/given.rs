@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{Invalid, Opt, Read, Spec, Value};
+use crate::{Invalid, Opt, Read, Spec, Value};
 
 /// The values that one place gives, such as the command line, in the order in which it gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

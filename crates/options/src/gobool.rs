@@ -1,0 +1,22 @@
+//! Booleans as Go's `strconv` reads them: `-noop=T`, `CONSUL_HTTP_SSL=1`.
+
+/// The boolean that `text` stands for, in one of Go's twelve spellings. `None` for any other text.
+pub fn parse(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_spellings_of_go_are_booleans() {
+        assert_eq!(["1", "t", "TRUE"].map(parse), [Some(true); 3]);
+        assert_eq!(["0", "F", "False"].map(parse), [Some(false); 3]);
+        assert_eq!(["", "yes", "tRUE", "2"].map(parse), [None; 4]);
+    }
+}
