@@ -406,3 +406,30 @@ fn in_mode_stale_any_server_answers_as_long_as_it_hears_of_the_leader() {
     assert_eq!((ended.code, &*output), (Some(1), ""), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot reach consul: "), "{}", ended.stderr);
 }
+
+#[test]
+fn a_reconcile_reads_again_and_leaves_the_blocking_queries_as_they_are() {
+    let server = Consul::start();
+    let proxy = Proxy::before(&server.address());
+    server.put_all([("a/x", "1"), ("b/x", "2"), ("c/x", "3")]);
+    let sandbox = asking_for("['/a', '/b', '/c']");
+    sandbox.write("templates/app", "{{getv \"/a/x\"}}{{getv \"/b/x\"}}{{getv \"/c/x\"}}");
+    let daemon = watching(&sandbox, &proxy.address(), &["-reconcile", "200ms"]);
+    let requests = |key: &str, is_blocking: bool| {
+        let begin = format!("GET /v1/kv/{key}?");
+        let is_counted =
+            |line: &&String| line.starts_with(&begin) && line.contains("&index=") == is_blocking;
+        proxy.requests().iter().filter(is_counted).count()
+    };
+    for key in ["a", "b", "c"] {
+        eventually("each prefix was read often", || requests(key, false) >= 8);
+    }
+    // Consul keeps a blocking query until its wait is over, even if the connection is closed.
+    for key in ["a", "b", "c"] {
+        assert_eq!(requests(key, true), 1, "{key}: {:?}", proxy.requests());
+    }
+    server.put("b/x", "5");
+    eventually("the change is in the file", || sandbox.output() == "153");
+    assert!(proxy.most_connections() <= 4, "{} connections", proxy.most_connections());
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
