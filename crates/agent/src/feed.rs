@@ -40,7 +40,7 @@ pub(crate) struct Feed {
 enum Line {
     /// It is not known yet whether the source can be followed.
     Unknown,
-    /// The source is followed, until this time.
+    /// The source is followed, and reads everything again at this time.
     Followed(Box<dyn Watch>, Instant),
     /// The source must be read after each interval.
     Polled,
@@ -153,7 +153,8 @@ impl Feed {
                     update = watch.next() => return update.map(Some),
                     () = sleep_until(*until) => {
                         debug!("Reading all keys again, to compare");
-                        self.line = Line::Unknown;
+                        watch.reread();
+                        *until = Instant::now() + jittered(self.reconcile);
                     }
                     () = recheck => {
                         debug!("Asking again for the keys that were refused");
@@ -267,6 +268,10 @@ mod tests {
         fn set_interest(&mut self, _: &Interest) {
             self.0.step("set_interest");
         }
+
+        fn reread(&mut self) {
+            self.0.step("reread");
+        }
     }
 
     fn schedule() -> Schedule {
@@ -315,16 +320,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_is_opened_again_after_the_reconcile_time() {
-        let steps = [Step::Followed, Step::State(1), Step::Followed, Step::State(2)];
-        let source = Scripted::new(&[&steps[..2], &[Step::Polled], &steps[2..]].concat());
+    async fn a_watch_reads_again_after_the_reconcile_time_and_stays_open() {
+        let steps = [Step::Followed, Step::State(1), Step::Polled, Step::Polled, Step::State(2)];
+        let source = Scripted::new(&steps);
         let mut feed = feed(&source);
         assert_eq!(revision(&mut feed).await, 1);
         let begun = Instant::now();
         assert_eq!(revision(&mut feed).await, 2);
         let after = begun.elapsed().as_secs();
         assert!((300..=600).contains(&after), "after {after} s");
-        assert_eq!(source.asked(), ["watch", "next", "next", "watch", "next"]);
+        assert_eq!(source.asked(), ["watch", "next", "next", "reread", "next"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -434,6 +439,8 @@ mod tests {
         fn set_interest(&mut self, interest: &Interest) {
             self.1 = Some(interest.clone());
         }
+
+        fn reread(&mut self) {}
     }
 
     #[tokio::test(start_paused = true)]

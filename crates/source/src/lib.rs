@@ -106,6 +106,12 @@ pub trait Watch: Send {
     /// If the source reads a scope together with others (see each source), it may read a little
     /// more than the scope.
     fn set_interest(&mut self, interest: &Interest);
+
+    /// Reads all followed scopes once more, in case a change was missed. This takes effect in the
+    /// following calls of [`next`](Watch::next). What is found is compared with the known state: a
+    /// difference gives a state like any other change, and no difference gives none. Requests that
+    /// wait for changes stay open if they cost the store something.
+    fn reread(&mut self);
 }
 
 /// A state of an interest that is followed.

@@ -217,4 +217,8 @@ impl Watch for Following {
         self.interest = interest.clone();
         self.changes.mark_changed();
     }
+
+    fn reread(&mut self) {
+        self.changes.mark_changed();
+    }
 }

@@ -200,6 +200,7 @@ macro_rules! promises_of_following {
                 the_first_state_is_what_is_there,
                 a_change_gives_the_next_state_and_its_key,
                 nothing_is_lost_between_two_states,
+                a_reread_gives_no_state_without_a_change_and_loses_no_change,
                 deletes_are_seen,
                 a_change_that_changes_nothing_gives_no_state,
                 a_change_outside_the_scope_gives_no_state,

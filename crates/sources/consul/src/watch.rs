@@ -5,6 +5,11 @@
 //! an index reads again. It is sent after anything that may mean a different history: a failed
 //! query, an index that has fallen (the server was wiped, or restored from a backup), an index of
 //! zero.
+//!
+//! A reread (a regular reading, in case a change was missed) lists one group after the other, beside
+//! the blocking queries. These stay open: Consul keeps a blocking query, and counts its connection,
+//! until the wait of the query is over, also if the client closes the connection. If each reread
+//! opened new blocking queries, the old queries could use all connections that Consul accepts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +55,8 @@ pub(super) struct Following {
     given: Option<Vec<Key>>,
     /// Whether a state must be reported although no value has changed.
     is_due: bool,
+    /// The running reread of a group.
+    rereading: Option<Query>,
     /// The running queries. They continue if the future that waits for them is dropped.
     queries: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
 }
@@ -71,6 +78,8 @@ struct Followed {
     turned_away: bool,
     /// The delay before the next query.
     rest: Duration,
+    /// Whether it must be listed once more, beside its query.
+    is_to_be_reread: bool,
 }
 
 /// A running query. Dropping this ends the query.
@@ -89,6 +98,7 @@ impl Drop for Query {
 struct Outcome {
     /// The number of its group.
     group: u64,
+    is_reread: bool,
     sent: Instant,
     listed: Result<Listed, nodes::Error>,
 }
@@ -106,6 +116,7 @@ impl Following {
             pairs: Tracked::new(Snapshot::new(Coverage::Text)),
             given: None,
             is_due: true,
+            rereading: None,
             queries: FuturesUnordered::new(),
         };
         following.want();
@@ -158,12 +169,27 @@ impl Following {
                 self.queries.push(query);
             }
         }
+        let mut rereads = self.groups.iter().filter(|followed| followed.is_to_be_reread);
+        if is_complete
+            && self.rereading.is_none()
+            && let Some(followed) = rereads.next()
+        {
+            let (query, handle) = abortable(followed.reread(&self.cluster));
+            self.rereading = Some(Query { since: Instant::now(), handle });
+            self.queries.push(query);
+        }
     }
 
     /// Processes the result of a query.
     fn take(&mut self, outcome: Outcome) -> Result<(), Error> {
+        if outcome.is_reread {
+            self.rereading = None;
+        }
         let is_its = |followed: &&mut Followed| followed.id == outcome.group;
         let Some(followed) = self.groups.iter_mut().find(is_its) else { return Ok(()) };
+        if outcome.is_reread {
+            return self.take_reread(outcome);
+        }
         followed.query = None;
         let listed = match outcome.listed {
             Ok(listed) => listed,
@@ -203,6 +229,31 @@ impl Following {
             followed.index = Some(listed.index).filter(|index| *index > 0);
         }
         (followed.known, followed.failed) = (true, false);
+        Ok(())
+    }
+
+    /// Processes the result of a reread.
+    fn take_reread(&mut self, outcome: Outcome) -> Result<(), Error> {
+        let is_its = |followed: &&mut Followed| followed.id == outcome.group;
+        let Some(followed) = self.groups.iter_mut().find(is_its) else { return Ok(()) };
+        followed.is_to_be_reread = false;
+        match outcome.listed {
+            // If the node has failed, the group's query reports that.
+            Err(error) => debug!("consul: {} could not be reread: {error}", followed.group.name()),
+            Ok(listed) if !listed.refused.is_empty() => {
+                followed.query = None;
+                return self.take_refused(outcome.group, listed);
+            }
+            // Either the store has a different history, or the group's query was answered after the
+            // reread. The next query shows which.
+            Ok(listed) if followed.index.is_none_or(|index| listed.index < index) => {
+                (followed.index, followed.query) = (None, None);
+            }
+            Ok(listed) => {
+                replace(&mut self.pairs, &followed.group, &listed.pairs);
+                self.pairs.at_revision(listed.index.max(self.pairs.snapshot().revision()));
+            }
+        }
         Ok(())
     }
 
@@ -290,6 +341,10 @@ impl Watch for Following {
         self.refusals.clear();
         self.want();
     }
+
+    fn reread(&mut self) {
+        self.groups.iter_mut().for_each(|followed| followed.is_to_be_reread = true);
+    }
 }
 
 impl Followed {
@@ -311,6 +366,7 @@ impl Followed {
             query: None,
             turned_away: false,
             rest: Duration::ZERO,
+            is_to_be_reread: sources.iter().any(|followed| followed.is_to_be_reread),
         }
     }
 
@@ -329,7 +385,17 @@ impl Followed {
                 Some(index) => cluster.list_beyond(&group, index).await,
                 None => cluster.list(&group).await,
             };
-            Outcome { group: id, sent, listed }
+            Outcome { group: id, is_reread: false, sent, listed }
+        })
+    }
+
+    /// Lists the group, beside its query.
+    fn reread(&self, cluster: &Arc<Cluster>) -> BoxFuture<'static, Outcome> {
+        let (id, cluster, group) = (self.id, Arc::clone(cluster), Arc::clone(&self.group));
+        Box::pin(async move {
+            let sent = Instant::now();
+            let listed = cluster.list(&group).await;
+            Outcome { group: id, is_reread: true, sent, listed }
         })
     }
 }

@@ -309,6 +309,11 @@ impl Watch for Following {
         self.refusals.clear();
         self.want();
     }
+
+    fn reread(&mut self) {
+        (self.stream, self.asked_progress) = (None, false);
+        self.state.forget_places();
+    }
 }
 
 /// Waits for events, and applies all that have arrived.

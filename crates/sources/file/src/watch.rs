@@ -233,6 +233,18 @@ impl Watch for Following {
         self.is_due = true;
         self.timer = Some(Instant::now());
     }
+
+    /// All files are read, also those that look unchanged. If inotify could not be had, it is tried
+    /// again.
+    fn reread(&mut self) {
+        let scopes = self.scopes.iter().cloned().collect();
+        *self = Following {
+            is_due: self.is_due,
+            given: self.given.take(),
+            complaint: self.complaint.take(),
+            ..Following::new(self.source.clone(), &scopes)
+        };
+    }
 }
 
 /// Locks the contents. The lock is free unless a check is running.

@@ -95,6 +95,28 @@ pub async fn nothing_is_lost_between_two_states<F: Fixture>() {
     assert_eq!(values, ["2", "3", "4"]);
 }
 
+/// A reread gives no state without a change, and loses no change.
+pub async fn a_reread_gives_no_state_without_a_change_and_loses_no_change<F: Fixture>() {
+    let mut store: F = store(&[("/app/a", "1"), ("/b/c", "2")]).await;
+    let mut watch = following(&store, &[&["/app"], &["/b"]]).await;
+    watch.reread();
+    assert!(timeout(Duration::from_millis(500), watch.next()).await.is_err());
+    for number in 3..8 {
+        // The change comes before, during or after the reread.
+        let number = number.to_string();
+        watch.reread();
+        assert!(watch.next().now_or_never().is_none());
+        store.set("/app/a", number.as_bytes()).await;
+        watch.reread();
+        until(&mut watch, "/app/a", &number).await;
+    }
+    store.delete("/app/a").await;
+    watch.reread();
+    let update = next(&mut watch).await;
+    assert_eq!((value(&update, "/app/a"), changed(&update)), (None, vec![b"/app/a".as_slice()]));
+    assert_eq!(value_in(&update, 1, "/b/c").as_deref(), Some("2"));
+}
+
 /// Deletes are seen.
 pub async fn deletes_are_seen<F: Fixture>() {
     let mut store: F = store(&[("/app/a", "1"), ("/app/b", "2")]).await;
