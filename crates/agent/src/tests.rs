@@ -1,5 +1,6 @@
-//! Tests of the agent through its public interface: the drivers, and the states of resources.
+//! Tests of the agent with a store in memory.
 
+mod disk;
 mod placement;
 mod site;
 mod states;
