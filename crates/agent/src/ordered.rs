@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Durable, Outcome};
+use deploy::{Disk, Durable, Outcome};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use source::{Interest, Refusal, Source};
 use store::{Scope, Snapshot};
@@ -158,6 +158,11 @@ impl Ordered {
         self.busy.contains(&resource.path) || self.busy.contains(&resource.target.dest)
     }
 
+    /// The thread that finishes passes. Onetime mode waits for each resource anyway.
+    fn disk(&self) -> Disk {
+        if self.is_patient { Disk::Here } else { Disk::Elsewhere }
+    }
+
     /// Waits for the end of a pass that was left behind; for ever if there is none. Returns whether
     /// its resource missed a pass in the meantime.
     pub(crate) async fn left_behind(&mut self) -> bool {
@@ -168,9 +173,8 @@ impl Ordered {
             Some(ended) => {
                 self.busy.remove(&ended.resource.path);
                 self.busy.remove(&ended.resource.target.dest);
-                let Ended { resource, mut durable, done } = ended;
+                let Ended { resource, done, .. } = ended;
                 self.note(&resource, done);
-                sync(&mut durable, &self.readers);
                 self.passed_over.remove(&resource.path)
             }
             None => std::future::pending().await,
@@ -240,7 +244,8 @@ impl Pass<'_> {
             }
         }
         self.finish_all().await;
-        sync(&mut self.durable, &self.ordered.readers);
+        let durable = std::mem::take(&mut self.durable);
+        sync(durable, &self.ordered.readers, self.ordered.disk()).await;
     }
 
     /// Reads the keys of all resources together. Returns the keys of each resource or the reason
@@ -331,7 +336,9 @@ impl Pass<'_> {
         let resource = Arc::clone(&flight.job.resource);
         let has_changed = flight.changes != self.changes;
         let (pipeline, readers) = (Arc::clone(self.pipeline), self.ordered.readers.clone());
-        let mut conclusion: Conclusion = Box::pin(conclude(flight, has_changed, pipeline, readers));
+        let disk = self.ordered.disk();
+        let mut conclusion: Conclusion =
+            Box::pin(conclude(flight, has_changed, pipeline, readers, disk));
         let (is_patient, patience) = (self.ordered.is_patient, self.patience);
         let mut limit = pin!(async {
             match is_patient {
@@ -357,7 +364,8 @@ impl Pass<'_> {
             None => {
                 let (path, dest) = (resource.path.clone(), resource.target.dest.clone());
                 self.ordered.busy.extend([path, dest]);
-                self.ordered.behind.push(conclusion);
+                let readers = self.ordered.readers.clone();
+                self.ordered.behind.push(Box::pin(synced(conclusion, readers, disk)));
                 self.patience /= 2;
                 // The pass left behind may have replaced its file, or may do so at any time.
                 self.changes += 1;
@@ -387,6 +395,7 @@ async fn conclude(
     has_changed: bool,
     pipeline: Arc<Pipeline>,
     readers: Readers,
+    disk: Disk,
 ) -> Ended {
     let InFlight { job, first, .. } = flight;
     let mut durable = Durable::new();
@@ -394,12 +403,18 @@ async fn conclude(
         FirstHalf::Here(prepared) => Some(*prepared),
         FirstHalf::Due => None,
         FirstHalf::Elsewhere(thread) => match thread.await {
-            Ok((held, Some(prepared))) if !has_changed || is_still_true(&prepared, &job) => {
-                held.into_iter().for_each(say(&readers, &job.resource));
-                Some(prepared)
+            Ok((held, Some(prepared))) => {
+                let prepared = match has_changed {
+                    true => still_true(prepared, &job, disk).await,
+                    false => Some(prepared),
+                };
+                // The steps of an outdated result are not reported.
+                if prepared.is_some() {
+                    held.into_iter().for_each(say(&readers, &job.resource));
+                }
+                prepared
             }
-            // The result is outdated and was not reported. The first half is repeated.
-            Ok(_) => None,
+            Ok((_, None)) => None,
             Err(panic) => Some(Err(ended_early(&job, &panic))),
         },
     };
@@ -419,16 +434,29 @@ async fn conclude(
         }
     };
     let done = match prepared {
-        Ok(prepared) => pipeline.finish(&job, prepared, &mut durable, &readers, &|_| {}).await,
+        Ok(prepared) => pipeline.finish(&job, prepared, &mut durable, &readers, |_| {}, disk).await,
         Err(failure) => Err(failure),
     };
     Ended { resource: job.resource, durable, done }
 }
 
-/// Whether a first half would have the same result after the files that were replaced in the
+/// The result of a first half, if it would be the same after the files that were replaced in the
 /// meantime.
-fn is_still_true(prepared: &Result<Prepared, Failure>, job: &Job) -> bool {
-    prepared.as_ref().is_ok_and(|prepared| prepared.has_its_template(&job.resource))
+async fn still_true(
+    prepared: Result<Prepared, Failure>,
+    job: &Job,
+    disk: Disk,
+) -> Option<Result<Prepared, Failure>> {
+    let resource = Arc::clone(&job.resource);
+    let look = move || prepared.ok().filter(|prepared| prepared.has_its_template(&resource));
+    disk.run(look).await.map(Ok)
+}
+
+/// A pass that was left behind, and the sync of its folders.
+async fn synced(conclusion: Conclusion, readers: Readers, disk: Disk) -> Ended {
+    let mut ended = conclusion.await;
+    sync(std::mem::take(&mut ended.durable), &readers, disk).await;
+    ended
 }
 
 fn ended_early(job: &Job, panic: &tokio::task::JoinError) -> Failure {
@@ -437,8 +465,11 @@ fn ended_early(job: &Job, panic: &tokio::task::JoinError) -> Failure {
 }
 
 /// Syncs the folders of replaced files, so that the renames survive a power cut.
-fn sync(durable: &mut Durable, readers: &Readers) {
-    for error in durable.sync() {
+async fn sync(mut durable: Durable, readers: &Readers, disk: Disk) {
+    if durable.is_empty() {
+        return;
+    }
+    for error in disk.run(move || durable.sync()).await {
         readers.read(&Event::RunFailed { failure: Arc::new(error.into()) });
     }
 }

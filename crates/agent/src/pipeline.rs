@@ -2,12 +2,12 @@
 //!
 //! All drivers use this pipeline. A pass has two halves, so that passes can overlap:
 //! [`Pipeline::prepare`] works on files and may run on any thread; [`Pipeline::finish`] compares,
-//! waits for commands and puts the file in place. Steps are reported to a [`Reader`], and the
+//! waits for commands and puts the file in place. Steps are reported to the [`Readers`], and the
 //! reason of a failed pass is a [`Failure`].
 
 use std::{fmt, path::Path, sync::Arc, time::Instant};
 
-use deploy::{Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
+use deploy::{Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
 use render::{Template, Warnings};
 use report::Fingerprint;
 use store::{Snapshot, View};
@@ -16,7 +16,7 @@ use world::Host;
 use crate::{
     asked::Asked,
     digest::Digest,
-    event::{Event, Reader, Say, Step},
+    event::{Event, Reader as _, Readers, Say, Step},
     failure::Failure,
     record::Origin,
     resource::Resource,
@@ -149,7 +149,8 @@ impl Pipeline {
     }
 
     /// Compares, checks, commits and reloads. Adds the folders of replaced files to `durable`, and
-    /// calls `replaced` as soon as the new destination is in place.
+    /// calls `replaced` as soon as the new destination is in place. `disk` chooses the thread that
+    /// works on the disk.
     ///
     /// Dropping the future kills a running command. The destination is then the old file or the new
     /// one.
@@ -158,20 +159,23 @@ impl Pipeline {
         job: &Job,
         prepared: Prepared,
         durable: &mut Durable,
-        reader: &dyn Reader,
-        replaced: &(dyn Fn(&Placed) + Send + Sync),
+        readers: &Readers,
+        replaced: impl Fn(&Placed) + Send + Sync + 'static,
+        disk: Disk,
     ) -> Result<Done, Failure> {
         let Prepared { staged, origin, digest, began, .. } = prepared;
         let resource = &job.resource;
         let outcome = match staged {
             Some(staged) => {
-                let observer = Observing { resource, reader, replaced };
-                let outcomes = staged.finish(&observer, durable).await?;
+                let (resource, readers) = (Arc::clone(resource), readers.clone());
+                let observer = Arc::new(Observing { resource, readers, replaced });
+                let observer: Arc<dyn Observer> = observer;
+                let outcomes = staged.finish(&observer, durable, disk).await?;
                 outcomes.first().copied().unwrap_or(Outcome::Unchanged)
             }
             None => Outcome::Unchanged,
         };
-        reader.read(&Event::Done {
+        readers.read(&Event::Done {
             resource: Arc::clone(resource),
             outcome,
             revision: job.snapshot.revision(),
@@ -199,16 +203,16 @@ impl Prepared {
 }
 
 /// Turns the steps of a transaction into events.
-struct Observing<'a> {
-    resource: &'a Arc<Resource>,
-    reader: &'a dyn Reader,
-    replaced: &'a (dyn Fn(&Placed) + Send + Sync),
+struct Observing<F> {
+    resource: Arc<Resource>,
+    readers: Readers,
+    replaced: F,
 }
 
-impl Observer for Observing<'_> {
+impl<F: Fn(&Placed) + Send + Sync> Observer for Observing<F> {
     fn observe(&self, step: &deploy::Step<'_>) {
-        let resource = Arc::clone(self.resource);
-        self.reader.read(&Event::Step { resource, step: Step::Deploy(step) });
+        let resource = Arc::clone(&self.resource);
+        self.readers.read(&Event::Step { resource, step: Step::Deploy(step) });
     }
 
     fn replaced(&self, _: &Path, placed: &Placed) {

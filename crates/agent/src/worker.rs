@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Durable, Outcome, Placed};
+use deploy::{Disk, Durable, Outcome, Placed};
 use store::Snapshot;
 use tokio::{
     runtime::Handle,
@@ -264,7 +264,7 @@ impl Maker {
         {
             let prepared = pipeline.prepare(&job, current, &say(&self.readers, &job.resource))?;
             self.placement.note(&job.resource, &prepared, true);
-            return finish(pipeline, &job, prepared, &self.readers, &self.record).await;
+            return finish(pipeline, &job, prepared, &self.readers, &self.record, Disk::Here).await;
         }
         let runs_commands = pipeline.runs_commands(&job.resource);
         let (readers, record, pipeline) =
@@ -282,11 +282,16 @@ impl Maker {
                 placement.note(&job.resource, &prepared, false);
                 let progress = match runs_commands {
                     true => Progress::Prepared(prepared),
-                    // The second half will not block, so it runs here and does not wait for the
-                    // runtime.
-                    false => Progress::Finished(
-                        runtime.block_on(finish(&pipeline, &job, prepared, &readers, &record)),
-                    ),
+                    // Without commands the second half waits only for the disk, so it runs here and
+                    // does not wait for the runtime.
+                    false => Progress::Finished(runtime.block_on(finish(
+                        &pipeline,
+                        &job,
+                        prepared,
+                        &readers,
+                        &record,
+                        Disk::Here,
+                    ))),
                 };
                 Ok::<_, Failure>((progress, placement))
             })
@@ -297,7 +302,8 @@ impl Maker {
         })??;
         let done = match progress {
             Progress::Prepared(prepared) => {
-                finish(&pipeline, &job, prepared, &self.readers, &self.record).await?
+                let (readers, record) = (&self.readers, &self.record);
+                finish(&pipeline, &job, prepared, readers, record, Disk::Elsewhere).await?
             }
             Progress::Finished(done) => done?,
         };
@@ -313,12 +319,26 @@ async fn finish(
     prepared: Prepared,
     readers: &Readers,
     record: &Record,
+    disk: Disk,
 ) -> Result<Done, Failure> {
     let mut durable = Durable::default();
-    record.set_left(Some(Left::by(&job.resource, &prepared)));
-    let replaced = |placed: &Placed| record.set_destination(placed);
-    let done = pipeline.finish(job, prepared, &mut durable, readers, &replaced).await;
-    match durable.sync().into_iter().next() {
+    let prepared = {
+        let (resource, record) = (Arc::clone(&job.resource), record.clone());
+        let look = move || {
+            record.set_left(Some(Left::by(&resource, &prepared)));
+            prepared
+        };
+        disk.run(look).await
+    };
+    let replaced = {
+        let record = record.clone();
+        move |placed: &Placed| record.set_destination(placed)
+    };
+    let done = pipeline.finish(job, prepared, &mut durable, readers, replaced, disk).await;
+    if durable.is_empty() {
+        return done;
+    }
+    match disk.run(move || durable.sync()).await.into_iter().next() {
         Some(error) => Err(error.into()),
         None => done,
     }

@@ -40,6 +40,11 @@ impl Durable {
         self.folders.extend(other.folders);
     }
 
+    /// Whether there is nothing to sync.
+    pub fn is_empty(&self) -> bool {
+        self.folders.is_empty()
+    }
+
     /// Syncs every folder and empties the set. Blocks for as long as the disk needs.
     ///
     /// # Errors

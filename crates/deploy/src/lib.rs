@@ -4,7 +4,7 @@
 //! A [`Transaction`] applies a set of files, each of which is a [`Member`]. It has two halves, so
 //! that many transactions can wait for the disk at the same time. [`Transaction::stage`] writes the
 //! bytes beside the destinations, on any thread. [`Transaction::finish`] compares, checks, commits
-//! and reloads. [`Durable::sync`] ends a pass. [`sweep()`] runs once at the start of a run.
+//! and reloads; [`Disk`] chooses the thread that works on the disk. [`Durable::sync`] ends a pass. [`sweep()`] runs once at the start of a run.
 //!
 //! The promises to callers, each with a test of the same name:
 //!
@@ -22,6 +22,7 @@ mod check;
 mod commit;
 mod compare;
 mod create;
+mod disk;
 mod durable;
 mod error;
 mod journal;
@@ -47,6 +48,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use check::{CheckCommand, CheckError};
+pub use disk::Disk;
 pub use durable::Durable;
 pub use error::Error;
 pub use local::is_local;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use command::Program;
 
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::pending::Marker;
 use crate::run::run;
@@ -79,13 +80,14 @@ impl Reloads {
     /// first failure of a reload that was already pending.
     pub(crate) async fn run(
         self,
-        observer: &dyn Observer,
+        observer: &Arc<dyn Observer>,
         outcomes: &mut [Outcome],
+        disk: Disk,
     ) -> Result<(), Error> {
         let mut failure: Option<(bool, command::Error)> = None;
         for reload in self.0 {
             let pending = reload.members.iter().all(|member| member.pending);
-            if let Err(cause) = reload.run(observer, outcomes).await
+            if let Err(cause) = reload.run(observer, outcomes, disk).await
                 && failure.as_ref().is_none_or(|&(first_pending, _)| first_pending && !pending)
             {
                 failure = Some((pending, cause));
@@ -98,27 +100,39 @@ impl Reloads {
 impl Reload {
     async fn run(
         self,
-        observer: &dyn Observer,
+        observer: &Arc<dyn Observer>,
         outcomes: &mut [Outcome],
+        disk: Disk,
     ) -> Result<(), command::Error> {
-        for member in self.members.iter().filter(|member| member.pending) {
+        let Reload { command, limit, members } = self;
+        for member in members.iter().filter(|member| member.pending) {
             observer.observe(&Step::ReloadRetried { dest: &member.target.dest });
         }
-        let result = run(Program::Shell(self.command.into()), self.limit, observer).await;
-        for Member { nth, target, marker, pending } in self.members {
-            let dest = &target.dest;
-            if result.is_err() {
-                observer.observe(&Step::ReloadPending { dest });
-                continue;
+        let result = run(Program::Shell(command.into()), limit, &**observer).await;
+        if result.is_err() {
+            for member in &members {
+                observer.observe(&Step::ReloadPending { dest: &member.target.dest });
             }
-            marker.clear(observer);
-            if pending {
-                outcomes[nth] = Outcome::Reloaded;
-                observer.observe(&Step::Reloaded { dest });
-            } else {
-                observer.observe(&Step::Updated { dest });
-            }
+            return result;
         }
+        for member in members.iter().filter(|member| member.pending) {
+            outcomes[member.nth] = Outcome::Reloaded;
+        }
+        let observer = Arc::clone(observer);
+        disk.run(move || members.into_iter().for_each(|member| member.reloaded(&*observer))).await;
         result
+    }
+}
+
+impl Member {
+    /// Removes the marker after the reload command has succeeded.
+    fn reloaded(self, observer: &dyn Observer) {
+        let Member { target, marker, pending, .. } = self;
+        let dest = &target.dest;
+        marker.clear(observer);
+        observer.observe(&match pending {
+            true => Step::Reloaded { dest },
+            false => Step::Updated { dest },
+        });
     }
 }

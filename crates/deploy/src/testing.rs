@@ -31,6 +31,11 @@ impl Steps {
         self.0.lock().expect("no panic while held").clone()
     }
 
+    /// This observer, for a transaction.
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        Arc::new(self.clone())
+    }
+
     /// Removes the steps so far.
     pub(crate) fn clear(&self) {
         self.0.lock().expect("no panic while held").clear();

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use crate::testing::{Steps, run, target_in};
-use crate::{Durable, Error, Member, Options, Outcome, Target, Transaction};
+use crate::{Disk, Durable, Error, Member, Options, Outcome, Target, Transaction};
 
 /// A folder with one destination, `app.conf`.
 struct Site {
@@ -53,7 +53,7 @@ impl Site {
     async fn deploy_async(&self, content: &str) -> Result<Outcome, Error> {
         let staged = self.stage(content)?;
         let mut durable = Durable::new();
-        let outcomes = staged.finish(&self.steps, &mut durable).await;
+        let outcomes = staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere).await;
         assert!(durable.sync().is_empty());
         outcomes.map(only)
     }
@@ -67,7 +67,7 @@ impl Site {
 
     /// The second half of a transaction, without syncing folders.
     fn finish(&self, staged: Transaction) -> Result<Outcome, Error> {
-        run(staged.finish(&self.steps, &mut Durable::new())).map(only)
+        run(staged.finish(&self.steps.observer(), &mut Durable::new(), Disk::Here)).map(only)
     }
 
     /// The steps from now on.
@@ -156,5 +156,5 @@ fn deployments_may_move_between_threads() {
     let staged = site.stage("").expect("staged");
     is_send(&staged);
     let mut durable = Durable::new();
-    is_send(&staged.finish(&site.steps, &mut durable));
+    is_send(&staged.finish(&site.steps.observer(), &mut durable, Disk::Elsewhere));
 }

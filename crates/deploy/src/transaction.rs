@@ -7,6 +7,7 @@ use bytes::Bytes;
 use report::Fingerprint;
 
 use crate::commit::How;
+use crate::disk::Disk;
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::failpoint;
@@ -83,10 +84,10 @@ impl Transaction {
     /// Members that are in sync are left alone. A reload command that several members share runs
     /// once. The folder of each replaced file is added to `durable`, to be synced by the caller.
     ///
-    /// Except while it waits for the commands this blocks, for as long as comparisons and renames
-    /// need. It must run on a Tokio runtime with I/O and time enabled. Dropping the future kills a
-    /// running command. The destinations are then as they were, or replaced with their reloads
-    /// pending.
+    /// `disk` chooses the thread that compares, renames and removes files; only the commands are
+    /// waited for on the caller's thread. It must run on a Tokio runtime with I/O and time enabled.
+    /// Dropping the future kills a running command. The destinations are then as they were, or
+    /// replaced with their reloads pending.
     ///
     /// # Errors
     /// - A check command failed, or a destination could not be replaced: the destinations are as
@@ -94,35 +95,69 @@ impl Transaction {
     /// - A reload command failed: see [`Error::is_written`].
     pub async fn finish(
         self,
-        observer: &dyn Observer,
+        observer: &Arc<dyn Observer>,
         durable: &mut Durable,
+        disk: Disk,
     ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { members, options } = self;
-        let mut outcomes = vec![Outcome::Unchanged; members.len()];
-        let mut changes = Vec::new();
-        let mut reloads = Reloads::default();
-        for (nth, member) in members.into_iter().enumerate() {
-            let (target, change) = compare(nth, member, &options, observer)?;
-            match change {
-                Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
-                Some(change) => changes.push(change),
-                None if options.noop => {}
-                None => reloads.add_pending(nth, target, &options),
-            }
-        }
+        let options = self.options;
+        let compared = {
+            let observer = Arc::clone(observer);
+            disk.run(move || compare_all(self.members, &options, &*observer)).await?
+        };
+        let Compared { mut outcomes, changes, mut reloads } = compared;
         for change in &changes {
-            check(change, &options, observer).await?;
-        }
-        for (nth, target, marker) in commit(changes, &options, observer, durable)? {
-            outcomes[nth] = Outcome::Updated;
-            match marker {
-                Some(marker) => reloads.add(nth, target, marker, &options),
-                None => observer.observe(&Step::Updated { dest: &target.dest }),
+            if let Err(error) = check(change, &options, &**observer).await {
+                // This removes the stage files.
+                disk.run(move || drop(changes)).await;
+                return Err(error);
             }
         }
-        reloads.run(observer, &mut outcomes).await?;
+        if !changes.is_empty() {
+            let (observer, mut folders) = (Arc::clone(observer), std::mem::take(durable));
+            let committed = disk.run(move || {
+                let committed = commit_all(changes, &options, &*observer, &mut folders);
+                (committed, folders)
+            });
+            let (committed, folders) = committed.await;
+            *durable = folders;
+            for (nth, target, marker) in committed? {
+                outcomes[nth] = Outcome::Updated;
+                if let Some(marker) = marker {
+                    reloads.add(nth, target, marker, &options);
+                }
+            }
+        }
+        reloads.run(observer, &mut outcomes, disk).await?;
         Ok(outcomes)
     }
+}
+
+/// The members of a transaction, compared with their destinations.
+struct Compared {
+    /// The outcomes, as far as they are known.
+    outcomes: Vec<Outcome>,
+    changes: Vec<Change>,
+    /// The pending reloads of members that are in sync.
+    reloads: Reloads,
+}
+
+fn compare_all(
+    members: Vec<Staged>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Compared, Error> {
+    let mut outcomes = vec![Outcome::Unchanged; members.len()];
+    let (mut changes, mut reloads) = (Vec::new(), Reloads::default());
+    for (nth, member) in members.into_iter().enumerate() {
+        let (target, change) = compare(nth, member, options, observer)?;
+        match change {
+            Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
+            Some(change) => changes.push(change),
+            None if options.noop => {}
+            None => reloads.add_pending(nth, target, options),
+        }
+    }
+    Ok(Compared { outcomes, changes, reloads })
 }
 
 /// A member whose destination is to be replaced.
@@ -185,7 +220,23 @@ async fn check(change: &Change, options: &Options, observer: &dyn Observer) -> R
 /// A member that was put in place, and the marker of its reload, if a reload follows.
 type Committed = (usize, Arc<Target>, Option<Marker>);
 
-/// Puts all members in place, in their order, or none of them.
+/// Puts all members in place, in their order, or none of them. Reports the members that have no
+/// reload as updated.
+fn commit_all(
+    changes: Vec<Change>,
+    options: &Options,
+    observer: &dyn Observer,
+    durable: &mut Durable,
+) -> Result<Vec<Committed>, Error> {
+    let committed = commit(changes, options, observer, durable)?;
+    for (_, target, marker) in &committed {
+        if marker.is_none() {
+            observer.observe(&Step::Updated { dest: &target.dest });
+        }
+    }
+    Ok(committed)
+}
+
 fn commit(
     mut changes: Vec<Change>,
     options: &Options,

@@ -57,7 +57,7 @@ impl Set {
     fn deploy(&self, content: &str) -> Result<Vec<Outcome>, Error> {
         let staged = self.stage(content)?;
         let mut durable = Durable::new();
-        let outcomes = run(staged.finish(&self.steps, &mut durable));
+        let outcomes = run(staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere));
         assert!(durable.sync().is_empty());
         outcomes
     }

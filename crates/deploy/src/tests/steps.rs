@@ -272,11 +272,11 @@ fn a_destination_named_twice_ends_as_if_deployed_one_after_the_other() {
     let first = site.stage("first").expect("staged");
     let second = site.stage("second").expect("staged");
     assert_eq!(stage_file(&second), None);
-    let mut durable = Durable::new();
+    let (steps, mut durable) = (site.steps.observer(), Durable::new());
     let outcomes = run(async {
         [
-            first.finish(&site.steps, &mut durable).await.expect("deployed"),
-            second.finish(&site.steps, &mut durable).await.expect("deployed"),
+            first.finish(&steps, &mut durable, Disk::Here).await.expect("deployed"),
+            second.finish(&steps, &mut durable, Disk::Here).await.expect("deployed"),
         ]
     });
     assert_eq!(outcomes.map(only), [Outcome::Updated, Outcome::Updated]);
