@@ -3,4 +3,5 @@
 mod disk;
 mod placement;
 mod site;
+mod slow;
 mod states;

@@ -49,6 +49,11 @@ impl Site {
     }
 
     pub(super) fn agent(&self) -> Agent {
+        self.agent_of(self.store.clone())
+    }
+
+    /// An agent that reads from `source` instead of the store.
+    pub(super) fn agent_of(&self, source: impl Source + 'static) -> Agent {
         let settings = Settings {
             confdir: self.folder.path().to_owned(),
             prefix: "".into(),
@@ -58,7 +63,7 @@ impl Site {
             check_timeout: None,
             reload_timeout: None,
         };
-        Agent::new(settings, Box::new(self.store.clone()), Arc::new(world::System::new()))
+        Agent::new(settings, Box::new(source), Arc::new(world::System::new()))
     }
 
     pub(super) fn written(&self, name: &str) -> Option<String> {
