@@ -1,10 +1,18 @@
 //! The connection to the source in watch mode: follows all scopes, and tries again for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use source::{Error, Interest, Source, Update, Watch};
+use source::{Answer, Error, Interest, Source, Update, Watch};
 use store::Scope;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 use tracing::debug;
 
 use crate::{
@@ -18,15 +26,119 @@ const LAST_DELAY: Duration = Duration::from_secs(5);
 /// The time after which a refused scope is asked for again.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// Follows the scopes of all resources.
+/// Follows the scopes of all resources, on a task of its own: a reading goes on while the caller
+/// does something else.
 ///
 /// A source that cannot report changes is read after each interval. A source that can is also read
 /// completely after each [`Schedule::reconcile`], in case its watch has missed a change.
 pub(crate) struct Feed {
+    scopes: Vec<Scope>,
+    /// Whether a scope was refused in the last state.
+    has_refusals: bool,
+    interests: mpsc::UnboundedSender<Vec<Scope>>,
+    timing: Arc<Timing>,
+    states: mpsc::Receiver<Result<State, Error>>,
+    /// The task, which ends when the feed is dropped.
+    task: JoinSet<()>,
+}
+
+/// When the task asks the source.
+struct Timing {
+    /// [`Schedule::interval`] and [`Schedule::reconcile`].
+    pauses: Mutex<(Duration, Duration)>,
+    /// Ends the pause before the next reading of a source that must be polled.
+    poll: Notify,
+}
+
+impl Timing {
+    fn pauses(&self) -> MutexGuard<'_, (Duration, Duration)> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interval(&self) -> Duration {
+        self.pauses().0
+    }
+
+    fn reconcile(&self) -> Duration {
+        self.pauses().1
+    }
+}
+
+/// A state of the source, with the scopes that its answers are for.
+pub(crate) struct State {
+    /// In the order of the answers. These are not the newest scopes if they have changed while the
+    /// source was read.
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) update: Update,
+}
+
+impl State {
+    /// The answer to `scope`; `None` if the source was not asked for it.
+    pub(crate) fn answer(&self, scope: &Scope) -> Option<&Answer> {
+        let place = self.scopes.binary_search(scope).ok()?;
+        self.update.answers.get(place)
+    }
+}
+
+impl Feed {
+    /// A feed of `scopes`, which must be sorted. It starts at once.
+    pub(crate) fn new(source: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
+        let (interests, received) = mpsc::unbounded_channel();
+        // With room for one state, the source is asked for no more than the caller takes.
+        let (states, given) = mpsc::channel(1);
+        let pauses = Mutex::new((schedule.interval, schedule.reconcile));
+        let timing = Arc::new(Timing { pauses, poll: Notify::new() });
+        let connection = Connection::new(source, scopes.clone(), Arc::clone(&timing));
+        let mut task = JoinSet::new();
+        task.spawn(connection.follow(received, states));
+        Feed { scopes, has_refusals: false, interests, timing, states: given, task }
+    }
+
+    /// Follows these scopes, which must be sorted, from now on. The source is asked only for new
+    /// scopes, and for scopes that it refused.
+    pub(crate) fn set_scopes(&mut self, scopes: Vec<Scope>) {
+        if self.scopes == scopes && !self.has_refusals {
+            return;
+        }
+        self.has_refusals = false;
+        self.scopes.clone_from(&scopes);
+        // The task ends only by a panic, which the next call of `next` continues.
+        let _ = self.interests.send(scopes);
+    }
+
+    /// Uses this schedule from now on. A running wait or watch keeps its end.
+    pub(crate) fn reschedule(&self, schedule: &Schedule) {
+        *self.timing.pauses() = (schedule.interval, schedule.reconcile);
+    }
+
+    /// Reads a source that must be polled now, and does not wait for the end of the interval.
+    pub(crate) fn poll_now(&self) {
+        self.timing.poll.notify_one();
+    }
+
+    /// Returns the next state. Dropping the future loses nothing, and does not stop a reading.
+    ///
+    /// # Errors Why there is no state now. The feed tries again, after a delay that grows with each
+    /// failure.
+    pub(crate) async fn next(&mut self) -> Result<State, Error> {
+        let state = match self.states.recv().await {
+            Some(state) => state?,
+            None => match self.task.join_next().await {
+                Some(Err(ended)) if ended.is_panic() => resume_unwind(ended.into_panic()),
+                // The runtime is shut down.
+                _ => std::future::pending().await,
+            },
+        };
+        self.has_refusals = state.update.answers.iter().any(Result::is_err);
+        Ok(state)
+    }
+}
+
+/// The part of a feed that runs on the task.
+struct Connection {
     source: Arc<dyn Source>,
     interest: Interest,
-    interval: Duration,
-    reconcile: Duration,
+    timing: Arc<Timing>,
     line: Line,
     /// The time when refused scopes are asked for again; `None` if no scope was refused in the last
     /// state.
@@ -46,14 +158,22 @@ enum Line {
     Polled,
 }
 
-impl Feed {
-    /// A feed of `scopes`. It does not ask the source yet.
-    pub(crate) fn new(source: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
+/// The end of a wait.
+enum Due {
+    /// The source must be asked.
+    Reading,
+    /// A watch has a new state.
+    State(Update),
+    /// There is nothing to do yet.
+    Nothing,
+}
+
+impl Connection {
+    fn new(source: Arc<dyn Source>, scopes: Vec<Scope>, timing: Arc<Timing>) -> Self {
         Self {
             source,
             interest: Interest { scopes },
-            interval: schedule.interval,
-            reconcile: schedule.reconcile,
+            timing,
             line: Line::Unknown,
             recheck: None,
             rest_until: None,
@@ -61,19 +181,39 @@ impl Feed {
         }
     }
 
-    /// The followed scopes, in the order of the answers of an update.
-    pub(crate) fn scopes(&self) -> &[Scope] {
-        &self.interest.scopes
-    }
-
-    /// Follows these scopes from now on. The source is asked only for new scopes, and for scopes
-    /// that it refused.
-    pub(crate) fn set_scopes(&mut self, scopes: Vec<Scope>) {
-        if self.interest.scopes == scopes && self.recheck.is_none() {
-            return;
+    /// Gives the states to `states` until the feed is dropped.
+    ///
+    /// A new interest interrupts only a wait. Interrupting a reading would begin it again, and if
+    /// the interest changes all the time, no reading would end.
+    async fn follow(
+        mut self,
+        mut interests: mpsc::UnboundedReceiver<Vec<Scope>>,
+        states: mpsc::Sender<Result<State, Error>>,
+    ) {
+        while let Ok(room) = states.reserve().await {
+            let given = loop {
+                let due = tokio::select! {
+                    biased;
+                    interest = interests.recv() => {
+                        let Some(scopes) = interest else { return };
+                        self.interest.scopes = scopes;
+                        self.ask_for_interest();
+                        continue;
+                    }
+                    due = self.wait() => due,
+                };
+                let given = match due {
+                    Ok(Due::Nothing) => continue,
+                    Ok(Due::State(update)) => Ok(Some(update)),
+                    Ok(Due::Reading) => self.read().await,
+                    Err(error) => Err(error),
+                };
+                if let Some(given) = given.transpose() {
+                    break given;
+                }
+            };
+            room.send(self.note(given));
         }
-        self.interest.scopes = scopes;
-        self.ask_for_interest();
     }
 
     /// Asks the source for new and for refused scopes.
@@ -83,385 +223,81 @@ impl Feed {
             // A watch without scopes would have no states to report.
             Line::Followed(..) if self.interest.scopes.is_empty() => self.line = Line::Unknown,
             Line::Followed(watch, _) => watch.set_interest(&self.interest),
-            Line::Polled => self.poll_now(),
+            Line::Polled => self.rest_until = None,
             Line::Unknown => {}
         }
     }
 
-    /// Uses this schedule from now on. A running wait or watch keeps its end.
-    pub(crate) fn reschedule(&mut self, schedule: &Schedule) {
-        (self.interval, self.reconcile) = (schedule.interval, schedule.reconcile);
-    }
-
-    /// Reads a source that must be polled now, and does not wait for the end of the interval.
-    pub(crate) fn poll_now(&mut self) {
-        if matches!(self.line, Line::Polled) {
-            self.rest_until = None;
-        }
-    }
-
-    /// Returns the next state. Dropping the future loses nothing.
-    ///
-    /// # Errors Why there is no state now. The next call tries again, after a delay that grows with
-    /// each failure.
-    pub(crate) async fn next(&mut self) -> Result<Update, Error> {
+    /// Waits until there is something to do. Dropping the future loses nothing.
+    async fn wait(&mut self) -> Result<Due, Error> {
         if self.interest.scopes.is_empty() {
             return std::future::pending().await;
         }
-        loop {
-            if let Some(moment) = self.rest_until {
-                sleep_until(moment).await;
-                self.rest_until = None;
+        if let Some(moment) = self.rest_until {
+            tokio::select! {
+                () = sleep_until(moment) => {}
+                () = self.timing.poll.notified(), if matches!(self.line, Line::Polled) => {}
             }
-            match self.ask().await {
-                Ok(None) => {}
-                Ok(Some(update)) => {
-                    self.backoff.reset();
-                    if update.answers.iter().any(Result::is_err) {
-                        self.recheck.get_or_insert_with(|| Instant::now() + RECHECK);
-                    } else {
-                        self.recheck = None;
-                    }
-                    return Ok(update);
-                }
-                Err(error) => {
-                    self.rest_until = Some(Instant::now() + self.backoff.delay());
-                    return Err(error);
-                }
+            self.rest_until = None;
+        }
+        let Line::Followed(watch, until) = &mut self.line else { return Ok(Due::Reading) };
+        let recheck = async {
+            match self.recheck {
+                Some(moment) => sleep_until(moment).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            update = watch.next() => return update.map(Due::State),
+            () = sleep_until(*until) => {
+                debug!("Reading all keys again, to compare");
+                watch.reread();
+                *until = Instant::now() + jittered(self.timing.reconcile());
+            }
+            () = recheck => {
+                debug!("Asking again for the keys that were refused");
+                self.ask_for_interest();
             }
         }
+        Ok(Due::Nothing)
     }
 
-    /// Sends one request to the source. It may wait until something changes.
-    async fn ask(&mut self) -> Result<Option<Update>, Error> {
-        match &mut self.line {
-            Line::Unknown => {
-                self.line = match self.source.watch(&self.interest).await? {
-                    Some(watch) => Line::Followed(watch, Instant::now() + jittered(self.reconcile)),
-                    None => Line::Polled,
-                };
-                Ok(None)
+    /// Asks the source. Returns `None` if it has no state, because it is followed from now on or
+    /// must be polled.
+    async fn read(&mut self) -> Result<Option<Update>, Error> {
+        if let Line::Polled = self.line {
+            let answers = self.source.read(&self.interest).await?;
+            self.rest_until = Some(Instant::now() + self.timing.interval());
+            return Ok(Some(Update { answers, changed: None }));
+        }
+        self.line = match self.source.watch(&self.interest).await? {
+            Some(watch) => {
+                Line::Followed(watch, Instant::now() + jittered(self.timing.reconcile()))
             }
-            Line::Followed(watch, until) => {
-                let recheck = async {
-                    match self.recheck {
-                        Some(moment) => sleep_until(moment).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    update = watch.next() => return update.map(Some),
-                    () = sleep_until(*until) => {
-                        debug!("Reading all keys again, to compare");
-                        watch.reread();
-                        *until = Instant::now() + jittered(self.reconcile);
-                    }
-                    () = recheck => {
-                        debug!("Asking again for the keys that were refused");
-                        self.ask_for_interest();
-                    }
+            None => Line::Polled,
+        };
+        Ok(None)
+    }
+
+    /// Plans the next request after this result.
+    fn note(&mut self, given: Result<Update, Error>) -> Result<State, Error> {
+        match given {
+            Ok(update) => {
+                self.backoff.reset();
+                if update.answers.iter().any(Result::is_err) {
+                    self.recheck.get_or_insert_with(|| Instant::now() + RECHECK);
+                } else {
+                    self.recheck = None;
                 }
-                Ok(None)
+                Ok(State { scopes: self.interest.scopes.clone(), update })
             }
-            Line::Polled => {
-                let answers = self.source.read(&self.interest).await?;
-                self.rest_until = Some(Instant::now() + self.interval);
-                Ok(Some(Update { answers, changed: None }))
+            Err(error) => {
+                self.rest_until = Some(Instant::now() + self.backoff.delay());
+                Err(error)
             }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
-    use source::{Answer, Refusal};
-    use store::{Coverage, Key, Snapshot};
-    use tokio::time::timeout;
-
-    use super::*;
-
-    /// A source that follows a script, and records when it was asked for what.
-    #[derive(Default)]
-    struct Scripted {
-        /// The results of the next calls, the first one last. After them nothing changes.
-        script: Mutex<Vec<Step>>,
-        asked: Mutex<Vec<(&'static str, Instant)>>,
-    }
-
-    #[derive(Clone, Copy)]
-    enum Step {
-        Fail,
-        Polled,
-        Followed,
-        State(u64),
-    }
-
-    impl Scripted {
-        fn new(steps: &[Step]) -> Arc<Self> {
-            let script = Mutex::new(steps.iter().rev().copied().collect());
-            Arc::new(Self { script, ..Self::default() })
-        }
-
-        fn step(&self, call: &'static str) -> Option<Step> {
-            self.asked.lock().unwrap().push((call, Instant::now()));
-            self.script.lock().unwrap().pop()
-        }
-
-        fn asked(&self) -> Vec<&'static str> {
-            self.asked.lock().unwrap().iter().map(|(call, _)| *call).collect()
-        }
-
-        /// The pauses between the calls, in milliseconds.
-        fn pauses(&self) -> Vec<u128> {
-            let asked = self.asked.lock().unwrap();
-            asked.windows(2).map(|pair| (pair[1].1 - pair[0].1).as_millis()).collect()
-        }
-    }
-
-    fn failure() -> Error {
-        let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        Error::file("open", std::path::Path::new("/data"), cause)
-    }
-
-    fn state(revision: u64) -> Snapshot {
-        Snapshot::new(Coverage::Subtree).at_revision(revision)
-    }
-
-    /// The scripted source in the form that the agent needs.
-    struct Told(Arc<Scripted>);
-
-    #[async_trait]
-    impl Source for Told {
-        async fn read(&self, _: &Interest) -> Result<Vec<Answer>, Error> {
-            match self.0.step("read") {
-                Some(Step::State(revision)) => Ok(vec![Ok(state(revision))]),
-                _ => Err(failure()),
-            }
-        }
-
-        async fn watch(&self, _: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
-            match self.0.step("watch") {
-                Some(Step::Polled) => Ok(None),
-                Some(Step::Followed) => Ok(Some(Box::new(Followed(Arc::clone(&self.0))))),
-                _ => Err(failure()),
-            }
-        }
-    }
-
-    struct Followed(Arc<Scripted>);
-
-    #[async_trait]
-    impl Watch for Followed {
-        async fn next(&mut self) -> Result<Update, Error> {
-            match self.0.step("next") {
-                Some(Step::State(revision)) => {
-                    Ok(Update { answers: vec![Ok(state(revision))], changed: None })
-                }
-                Some(Step::Fail) => Err(failure()),
-                _ => std::future::pending().await,
-            }
-        }
-
-        fn set_interest(&mut self, _: &Interest) {
-            self.0.step("set_interest");
-        }
-
-        fn reread(&mut self) {
-            self.0.step("reread");
-        }
-    }
-
-    fn schedule() -> Schedule {
-        Schedule {
-            interval: Duration::from_secs(10),
-            pace: crate::settings::Pace::default(),
-            reconcile: Duration::from_secs(600),
-            shutdown_timeout: Duration::from_secs(30),
-        }
-    }
-
-    fn feed(source: &Arc<Scripted>) -> Feed {
-        let scopes = vec![Scope::from_iter([Key::root()])];
-        Feed::new(Arc::new(Told(Arc::clone(source))), scopes, &schedule())
-    }
-
-    async fn revision(feed: &mut Feed) -> u64 {
-        loop {
-            if let Ok(state) = feed.next().await {
-                return state.answers[0].as_ref().unwrap().revision();
-            }
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_source_that_fails_is_asked_again_with_delays_that_grow_to_a_limit() {
-        let mut steps = vec![Step::Fail; 12];
-        steps.extend([Step::Followed, Step::Fail, Step::State(7)]);
-        let source = Scripted::new(&steps);
-        let mut feed = feed(&source);
-        assert_eq!(revision(&mut feed).await, 7);
-        let pauses = source.pauses();
-        assert!((50..=101).contains(&pauses[0]), "{pauses:?}");
-        assert!((2500..=5001).contains(&pauses[11]), "{pauses:?}");
-        assert!(pauses.iter().all(|pause| *pause <= 5001), "{pauses:?}");
-        assert_eq!(source.asked()[12..], ["watch", "next", "next"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_a_success_the_delays_start_again() {
-        let steps = [vec![Step::Fail; 8], vec![Step::Followed, Step::State(1)]].concat();
-        let source = Scripted::new(&[steps, vec![Step::Fail, Step::State(2)]].concat());
-        let mut feed = feed(&source);
-        assert_eq!((revision(&mut feed).await, revision(&mut feed).await), (1, 2));
-        assert!(*source.pauses().last().unwrap() <= 101, "{:?}", source.pauses());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_watch_reads_again_after_the_reconcile_time_and_stays_open() {
-        let steps = [Step::Followed, Step::State(1), Step::Polled, Step::Polled, Step::State(2)];
-        let source = Scripted::new(&steps);
-        let mut feed = feed(&source);
-        assert_eq!(revision(&mut feed).await, 1);
-        let begun = Instant::now();
-        assert_eq!(revision(&mut feed).await, 2);
-        let after = begun.elapsed().as_secs();
-        assert!((300..=600).contains(&after), "after {after} s");
-        assert_eq!(source.asked(), ["watch", "next", "next", "reread", "next"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_source_that_cannot_be_followed_is_read_at_once_and_every_interval() {
-        let steps = [Step::Polled, Step::State(1), Step::State(2), Step::State(3)];
-        let source = Scripted::new(&steps);
-        let mut feed = feed(&source);
-        for expected in 1..=3 {
-            assert_eq!(revision(&mut feed).await, expected);
-        }
-        assert_eq!(source.asked(), ["watch", "read", "read", "read"]);
-        let pauses = source.pauses();
-        assert!(pauses[0] < 10 && pauses[1..].iter().all(|p| (10_000..10_010).contains(p)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_new_interval_counts_from_the_next_rest_on() {
-        let steps = [Step::Polled, Step::State(1), Step::State(2), Step::State(3)];
-        let source = Scripted::new(&steps);
-        let mut feed = feed(&source);
-        assert_eq!(revision(&mut feed).await, 1);
-        feed.reschedule(&Schedule { interval: Duration::from_secs(2), ..schedule() });
-        assert_eq!(revision(&mut feed).await, 2);
-        assert_eq!(revision(&mut feed).await, 3);
-        assert!((2_000..2_010).contains(source.pauses().last().unwrap()), "{:?}", source.pauses());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn dropping_the_future_neither_loses_a_state_nor_shortens_a_delay() {
-        let source = Scripted::new(&[Step::Fail, Step::Followed, Step::State(1)]);
-        let mut feed = feed(&source);
-        let mut attempts = 0;
-        let update = loop {
-            attempts += 1;
-            match timeout(Duration::from_millis(10), feed.next()).await {
-                Ok(Ok(update)) => break update,
-                Ok(Err(_)) => {}
-                Err(_) => assert!(attempts < 20),
-            }
-        };
-        assert_eq!(update.answers[0].as_ref().unwrap().revision(), 1);
-        assert!(attempts >= 5 && source.pauses()[0] >= 50, "{attempts} {:?}", source.pauses());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_scopes_nothing_is_asked() {
-        let source = Scripted::new(&[]);
-        let mut feed = Feed { interest: Interest::default(), ..feed(&source) };
-        assert!(timeout(Duration::from_secs(3600), feed.next()).await.is_err());
-        assert!(source.asked().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_new_interest_is_set_on_the_watch_that_there_is() {
-        let source = Scripted::new(&[Step::Followed, Step::State(1)]);
-        let mut feed = feed(&source);
-        assert_eq!(revision(&mut feed).await, 1);
-        let scopes = ["/a", "/b"].map(|key| Scope::from_iter([Key::from(key)])).to_vec();
-        feed.set_scopes(scopes.clone());
-        feed.set_scopes(scopes);
-        assert!(timeout(Duration::from_secs(60), feed.next()).await.is_err());
-        assert_eq!(source.asked(), ["watch", "next", "set_interest", "next"]);
-        feed.set_scopes(Vec::new());
-        assert!(matches!(feed.line, Line::Unknown));
-    }
-
-    /// A source that refuses `/secret` while it is forbidden. It answers each interest once.
-    struct Guarded {
-        forbidden: Mutex<bool>,
-    }
-
-    struct Guard(Arc<Guarded>, Option<Interest>);
-
-    impl Guard {
-        fn answers(&self, interest: &Interest) -> Vec<Answer> {
-            let secret = Key::from("/secret");
-            let answer = |scope: &Scope| match scope.iter().any(|key| *key == secret)
-                && *self.0.forbidden.lock().unwrap()
-            {
-                true => Err(Refusal::new(scope.clone(), failure())),
-                false => Ok(state(1)),
-            };
-            interest.scopes.iter().map(answer).collect()
-        }
-    }
-
-    #[async_trait]
-    impl Source for Guard {
-        async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
-            Ok(self.answers(interest))
-        }
-
-        async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
-            Ok(Some(Box::new(Guard(Arc::clone(&self.0), Some(interest.clone())))))
-        }
-    }
-
-    #[async_trait]
-    impl Watch for Guard {
-        async fn next(&mut self) -> Result<Update, Error> {
-            match self.1.take() {
-                Some(interest) => Ok(Update { answers: self.answers(&interest), changed: None }),
-                None => std::future::pending().await,
-            }
-        }
-
-        fn set_interest(&mut self, interest: &Interest) {
-            self.1 = Some(interest.clone());
-        }
-
-        fn reread(&mut self) {}
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refused_scope_does_not_affect_others_and_is_asked_for_again() {
-        let store = Arc::new(Guarded { forbidden: Mutex::new(true) });
-        let scopes = ["/app", "/secret", "/web"].map(|key| Scope::from_iter([Key::from(key)]));
-        let mut feed = Feed {
-            source: Arc::new(Guard(Arc::clone(&store), None)),
-            interest: scopes.iter().cloned().collect(),
-            ..feed(&Scripted::new(&[]))
-        };
-        let given = |update: &Update| update.answers.iter().map(Result::is_ok).collect::<Vec<_>>();
-        assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
-        let begun = Instant::now();
-        assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
-        assert_eq!(begun.elapsed().as_secs(), 60);
-        *store.forbidden.lock().unwrap() = false;
-        // A hangup does not wait for the end of the minute.
-        feed.set_scopes(scopes.to_vec());
-        assert_eq!(given(&feed.next().await.unwrap()), [true, true, true]);
-        assert_eq!(begun.elapsed().as_secs(), 60);
-        assert!(timeout(Duration::from_secs(200), feed.next()).await.is_err());
-    }
-}
+mod tests;

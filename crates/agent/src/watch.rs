@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use deploy::Options;
 use filewatch::{FileWatch, Interest};
-use source::{Source, Update};
+use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
     sync::watch,
@@ -25,7 +25,7 @@ use crate::{
     backoff::jittered,
     event::{Event, Reader as _, Readers, RunSteps, Wake},
     failure::Failure,
-    feed::Feed,
+    feed::{Feed, State},
     loading::Loaded,
     pipeline::Pipeline,
     record::{InSync, Left, Record},
@@ -284,11 +284,11 @@ impl Watching {
         };
         tokio::select! {
             state = feed => match state {
-                Ok(update) => {
+                Ok(state) => {
                     if std::mem::take(&mut self.source_is_down) {
                         self.readers.read(&Event::SourceRecovered);
                     }
-                    self.take(&update);
+                    self.take(&state);
                 }
                 Err(error) => {
                     self.source_is_down = true;
@@ -336,13 +336,11 @@ impl Watching {
     }
 
     /// Processes a state of the store.
-    fn take(&mut self, update: &Update) {
-        let Some(feed) = &self.feed else { return };
+    fn take(&mut self, state: &State) {
         let (mut woken, mut looks) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter_mut().enumerate() {
             let scope = &member.resource.scope;
-            let place = feed.scopes().binary_search(scope).ok();
-            let snapshot = match place.and_then(|place| update.answers.get(place)) {
+            let snapshot = match state.answer(scope) {
                 Some(Ok(snapshot)) => snapshot,
                 Some(Err(refusal)) => {
                     if !std::mem::replace(&mut member.is_refused, true) {
@@ -355,7 +353,7 @@ impl Watching {
                 None => continue,
             };
             let was_refused = std::mem::take(&mut member.is_refused);
-            let news = match (&member.snapshot, &update.changed) {
+            let news = match (&member.snapshot, &state.update.changed) {
                 // The status of the resource is a failure, until a pass succeeds.
                 (Some(_), _) if was_refused => {
                     let revision = snapshot.revision();
