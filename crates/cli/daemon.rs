@@ -2,8 +2,8 @@
 
 use std::{cell::Cell, sync::Arc};
 
-use ::options::Layer;
 use agent::{Agent, Configuration, Ended, Order};
+use options::Layer;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 use world::Host;
@@ -12,6 +12,7 @@ use crate::{
     Exit, logging,
     setup::{self, Config, Mode},
     signals::{Signal, Signals},
+    srv,
 };
 
 /// Runs `agent` by `config` until a signal ends it.
@@ -96,7 +97,10 @@ async fn reconfigured(
     let loaded = setup::load(flags, crate::environment, &mut notices);
     notices.iter().for_each(logging::Notice::log);
     let discovered = match loaded {
-        Ok(mut fresh) => fresh.source.discover(host, Some(&config.source)).await.map(|()| fresh),
+        Ok(mut fresh) => {
+            let before = config.source.nodes();
+            srv::discover(&mut *fresh.source, host, before).await.map(|()| fresh)
+        }
         Err(error) => Err(error),
     };
     let fresh = match discovered {
@@ -115,9 +119,9 @@ async fn reconfigured(
         );
     }
     let fresh = Config { mode: config.mode, ..fresh };
-    let backend = (fresh.source != config.source).then(|| {
+    let backend = (*fresh.source != *config.source).then(|| {
         info!("Backend set to {}", fresh.source.name());
-        info!("Backend source(s) set to {}", fresh.source.list());
+        info!("Backend source(s) set to {}", fresh.source.places().join(", "));
         fresh.source.open()
     });
     let configuration = Configuration {

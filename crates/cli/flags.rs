@@ -10,9 +10,9 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use ::options::{Kind, Layer, Spec, Value, gobool, goint};
+use options::{Kind, Layer, Spec, Value, gobool, goint};
 
-use crate::options::{self, OPTIONS, VERSION};
+use crate::{general::VERSION, table};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
             Some(at) => (&body[..at], Some(OsStr::from_bytes(&body[at + 1..]).to_os_string())),
             None => (body, None),
         };
-        let Some(option) = std::str::from_utf8(name).ok().and_then(options::find) else {
+        let Some(option) = std::str::from_utf8(name).ok().and_then(table::find) else {
             if matches!(name, b"h" | b"help") {
                 return Ok(Request::Help);
             }
@@ -99,7 +99,7 @@ fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
 /// The usage text, in the layout of Go's package `flag`, for a program that was started as `name`.
 pub(crate) fn usage(name: &OsStr) -> String {
     let mut text = format!("Usage of {}:\n", name.display());
-    for Spec { name, kind, help, .. } in OPTIONS {
+    for Spec { name, kind, help, .. } in table::all() {
         let (word, default) = match kind {
             Kind::Switch => ("", String::new()),
             Kind::Number(number) => (" int", format!(" (default {number})")),
@@ -114,10 +114,13 @@ pub(crate) fn usage(name: &OsStr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ::options::Given;
+    use options::{Given, Opt, Read};
 
     use super::*;
-    use crate::options::{FILE, INTERVAL, NODE, NOOP, ONETIME, PREFIX};
+    use crate::general::{INTERVAL, NOOP, ONETIME, PREFIX};
+
+    /// An option that can be given any number of times.
+    const NODE: Opt<Vec<OsString>> = Opt::list("node", "");
 
     /// The values that the command line `words` gives, or the error. "help" and "version" are
     /// errors too.
@@ -129,7 +132,7 @@ mod tests {
         }
     }
 
-    fn get<T: ::options::Read>(words: &[&str], option: &::options::Opt<T>) -> T {
+    fn get<T: Read>(words: &[&str], option: &Opt<T>) -> T {
         given(words).unwrap().get(option).unwrap()
     }
 
@@ -208,7 +211,8 @@ mod tests {
         let words = ["-prefix=a", "-node=1", "-prefix=b", "-node=2,3", "-node="];
         assert_eq!(get(&words, &PREFIX), b"b");
         assert_eq!(get(&words, &NODE), ["1", "2,3", ""]);
-        assert_eq!((get(&words, &INTERVAL), get(&words, &FILE)), (600, Vec::new()));
+        assert_eq!(get(&["-noop"], &NODE), Vec::<OsString>::new());
+        assert_eq!(get(&words, &INTERVAL), 600);
     }
 
     #[test]

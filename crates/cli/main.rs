@@ -3,16 +3,16 @@
 //! Only here the program reads its arguments and environment, prints, and ends the process.
 //! Everything decided here is passed down; the other crates do not ask for it.
 
+mod accepted;
 mod daemon;
 mod flags;
+mod general;
 mod logging;
-mod options;
 mod setup;
 mod signals;
-mod source;
-#[cfg(any(feature = "consul", feature = "etcd"))]
+mod sources;
 mod srv;
-mod stores;
+mod table;
 
 use std::{
     ffi::OsString,
@@ -20,9 +20,9 @@ use std::{
     sync::Arc,
 };
 
-use ::options::Layer;
 use agent::Agent;
 use anyhow::Context as _;
+use options::Layer;
 use tokio::runtime::Runtime;
 use tracing::info;
 use world::Host;
@@ -138,12 +138,12 @@ async fn start(
     mut signals: Signals,
 ) -> anyhow::Result<Exit> {
     tokio::select! {
-        found = config.source.discover(&host, None) => found?,
+        found = srv::discover(&mut *config.source, &host, &[]) => found?,
         signal = signals.next() => return Ok(Exit::Signal(signal)),
     }
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
-    info!("Backend source(s) set to {}", config.source.list());
+    info!("Backend source(s) set to {}", config.source.places().join(", "));
     let mut agent = Agent::new(config.settings.clone(), config.source.open(), Arc::clone(&host));
     if config.mode != Mode::Onetime {
         return Ok(daemon::run(agent, config, flags, host, signals).await);

@@ -6,16 +6,17 @@
 
 use std::{ffi::OsString, fmt, path::Path, time::Duration};
 
-use ::options::{Given, Layer, Opt};
 use agent::{Pace, Schedule};
 use anyhow::{anyhow, bail};
 use config::confd_toml;
+use options::{Given, Layer, Opt};
+
+use source::Configured;
 
 use crate::{
+    general,
     logging::{Level, Notice},
-    options::{self, OPTIONS},
-    source::Source,
-    stores,
+    sources, table,
 };
 
 /// Everything a run needs to know.
@@ -23,7 +24,7 @@ pub(crate) struct Config {
     /// The least severe level that is logged.
     pub(crate) level: Level,
     /// Where the keys come from.
-    pub(crate) source: Source,
+    pub(crate) source: Box<dyn Configured>,
     /// What the agent does with the keys.
     pub(crate) settings: agent::Settings,
     /// The mode in which resources are processed.
@@ -63,12 +64,12 @@ pub(crate) fn load(
     env: impl Fn(&str) -> Option<OsString>,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
-    let path = Given::new(vec![flags.clone()]).get(&options::CONFIG_FILE)?;
-    let file = confd_toml::read(&path, OPTIONS)?;
+    let path = Given::new(vec![flags.clone()]).get(&general::CONFIG_FILE)?;
+    let file = confd_toml::read(&path, table::all())?;
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
     let (flags, file) = (flags.clone(), file.values);
     let precedence = Given::new(vec![flags.clone(), file.clone()]);
-    let file_wins = match precedence.get(&options::CONFIG_PRECEDENCE)?.as_str() {
+    let file_wins = match precedence.get(&general::CONFIG_PRECEDENCE)?.as_str() {
         "file" => true,
         "flags" => false,
         word => bail!("config-precedence is \"flags\" or \"file\", not {word:?}"),
@@ -76,46 +77,55 @@ pub(crate) fn load(
     if !file_wins {
         note_overrides(&flags, &file, &path, notices);
     }
-    let variables = Layer::of_environment(OPTIONS, &env);
+    let variables = Layer::of_environment(table::all(), &env);
     let layers =
         if file_wins { vec![file, flags, variables] } else { vec![flags, variables, file] };
-    let mut given = Given::new(layers).with_variables(stores::VARIABLES, env);
+    let mut given = Given::new(layers);
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
-    Config::new(&given, notices)
+    Config::new(given, env, notices)
 }
 
 impl Config {
-    /// Builds the configuration from the values of the options.
-    fn new(given: &Given, notices: &mut Vec<Notice>) -> anyhow::Result<Self> {
-        let level = match given.get(&options::LOG_LEVEL)?.as_str() {
+    /// Builds the configuration from the values of the options. `env` looks up the variables of the
+    /// store's own client.
+    fn new(
+        values: Given,
+        env: impl Fn(&str) -> Option<OsString>,
+        notices: &mut Vec<Notice>,
+    ) -> anyhow::Result<Self> {
+        let given = &values;
+        let level = match given.get(&general::LOG_LEVEL)?.as_str() {
             "" => Level::Info,
             name => Level::named(name).ok_or_else(|| anyhow!("not a valid level: {name:?}"))?,
         };
-        let mode = match (given.get(&options::ONETIME)?, given.get(&options::WATCH)?) {
+        let mode = match (given.get(&general::ONETIME)?, given.get(&general::WATCH)?) {
             (true, _) => Mode::Onetime,
             (false, true) => Mode::Watch,
             (false, false) => Mode::Interval,
         };
         let settings = agent::Settings {
-            confdir: given.get(&options::CONFDIR)?,
-            prefix: given.get(&options::PREFIX)?.into(),
-            noop: given.get(&options::NOOP)?,
-            sync_only: given.get(&options::SYNC_ONLY)?,
-            keep_stage_file: given.get(&options::KEEP_STAGE_FILE)?,
-            check_timeout: limit(given, &options::CHECK_CMD_TIMEOUT, mode)?,
-            reload_timeout: limit(given, &options::RELOAD_CMD_TIMEOUT, mode)?,
+            confdir: given.get(&general::CONFDIR)?,
+            prefix: given.get(&general::PREFIX)?.into(),
+            noop: given.get(&general::NOOP)?,
+            sync_only: given.get(&general::SYNC_ONLY)?,
+            keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
+            check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode)?,
+            reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode)?,
         };
         let schedule = Schedule {
             interval: interval(given, mode, notices)?,
             pace: Pace {
-                debounce: given.get(&options::DEBOUNCE)?,
-                splay: given.get(&options::SPLAY)?,
+                debounce: given.get(&general::DEBOUNCE)?,
+                splay: given.get(&general::SPLAY)?,
             },
-            reconcile: given.get(&options::RECONCILE)?,
-            shutdown_timeout: given.get(&options::SHUTDOWN_TIMEOUT)?,
+            reconcile: given.get(&general::RECONCILE)?,
+            shutdown_timeout: given.get(&general::SHUTDOWN_TIMEOUT)?,
         };
-        let source = stores::source(given, notices)?;
+        let mut warnings = Vec::new();
+        let source = sources::configured(values, env, &mut warnings);
+        notices.extend(warnings.into_iter().map(Notice::Warning));
+        let source = source?;
         Ok(Config { level, source, settings, mode, schedule })
     }
 }
@@ -135,7 +145,7 @@ fn limit(
 }
 
 fn interval(given: &Given, mode: Mode, notices: &mut Vec<Notice>) -> anyhow::Result<Duration> {
-    let seconds = given.get(&options::INTERVAL)?;
+    let seconds = given.get(&general::INTERVAL)?;
     let positive = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0);
     Ok(Duration::from_secs(positive.unwrap_or_else(|| {
         if mode != Mode::Onetime {
@@ -148,7 +158,7 @@ fn interval(given: &Given, mode: Mode, notices: &mut Vec<Notice>) -> anyhow::Res
 }
 
 fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<Notice>) {
-    for option in OPTIONS {
+    for option in table::all() {
         let (Some(flag), Some(key), Some(file)) = (flags.get(option), option.key, file.get(option))
         else {
             continue;
@@ -167,7 +177,7 @@ fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<No
 mod tests {
     use std::fs;
 
-    use ::options::Value;
+    use options::Value;
 
     use super::*;
     use crate::flags::{self, Request};
@@ -189,7 +199,7 @@ mod tests {
         let Ok(Request::Run(mut flags)) = flags::read(flags.iter().map(OsString::from)) else {
             panic!("{flags:?} is not a run")
         };
-        flags.set(&options::CONFIG_FILE.spec(), Value::Text(path.into()));
+        flags.set(&general::CONFIG_FILE.spec(), Value::Text(path.into()));
         let mut notices = Vec::new();
         let config = load(&flags, env, &mut notices);
         (config, notices)
@@ -202,7 +212,7 @@ mod tests {
             "backend = 'file'\ninterval = 7\nnoop = true\n",
         );
         let config = config.unwrap();
-        assert_eq!(config.source, Source::Env);
+        assert_eq!(config.source.name(), "env");
         assert_eq!(config.schedule.interval, Duration::from_secs(5));
         assert!(config.settings.noop);
         assert_eq!(notices.len(), 2);
@@ -221,7 +231,7 @@ mod tests {
             let (config, notices) =
                 loaded(&flags, &format!("{file}backend = 'file'\nnoop = false\nfile = []\n"));
             let config = config.unwrap();
-            assert_eq!(config.source, Source::File { files: vec![], filter: b"*".to_vec() });
+            assert_eq!((config.source.name(), config.source.places()), ("file", Vec::new()));
             assert!(!config.settings.noop);
             assert_eq!(notices, []);
         }
@@ -232,9 +242,9 @@ mod tests {
         let certificate = |flags: &[&str], file: &str, variable: &str| {
             let flags = [&["-backend=etcd", "-client-key=k"], flags].concat();
             let set = |name: &str| (name == "CONFD_CLIENT_CERT").then(|| variable.into());
-            let source = loaded_in(&flags, file, set).0.unwrap().source;
-            let Source::Etcd { options, .. } = source else { panic!("{source:?}") };
-            options.tls.certificate.unwrap().display().to_string()
+            let source = format!("{:?}", loaded_in(&flags, file, set).0.unwrap().source);
+            let (_, shown) = source.split_once("certificate: Some(\"").unwrap();
+            shown.split('"').next().unwrap().to_owned()
         };
         let file = "client_cert = 'file'\n";
         assert_eq!(certificate(&[], file, "variable"), "variable");

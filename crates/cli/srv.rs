@@ -3,51 +3,55 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use source::{Configured, Discovery};
 use tokio::task;
 use tracing::info;
 use world::{Host, Service};
 
-/// The SRV record that names the nodes, in place of given ones.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Discovery {
-    /// The name of the record.
-    pub(crate) record: String,
-    /// The scheme that is put before each node, such as `http`.
-    pub(crate) scheme: Option<String>,
+/// Looks up the nodes of `source`, if an SRV record names them. `before` are the nodes in use; if
+/// the record has the same nodes, their order stays.
+///
+/// # Errors
+/// There are no nodes; the text is confd's.
+pub(crate) async fn discover(
+    source: &mut dyn Configured,
+    host: &Arc<dyn Host>,
+    before: &[String],
+) -> anyhow::Result<()> {
+    if let Some((discovery, nodes)) = source.discovery() {
+        *nodes = lookup(discovery, host, before).await?;
+    }
+    Ok(())
 }
 
-impl Discovery {
-    /// The nodes in the order in which they are tried: by priority and, within one priority, at
-    /// random by weight. `before` are the nodes in use; if the record has the same nodes, their
-    /// order stays.
-    ///
-    /// # Errors
-    /// There are no nodes; the text is confd's.
-    pub(crate) async fn nodes(
-        &self,
-        host: &Arc<dyn Host>,
-        before: &[String],
-    ) -> anyhow::Result<Vec<String>> {
-        info!("SRV record set to {}", self.record);
-        let (host, record) = (Arc::clone(host), self.record.clone());
-        // The lookup waits for a name server.
-        let services = task::spawn_blocking(move || host.services(record.as_bytes()))
-            .await
-            .context("cannot look up names")?
-            .map_err(|error| anyhow::anyhow!("Cannot get nodes from SRV records {error}"))?;
-        let services = in_order(services, |limit| fastrand::u64(..limit));
-        let nodes: Vec<_> = services.iter().map(|service| self.node(service)).collect();
-        Ok(if same(&nodes, before) { before.to_vec() } else { nodes })
-    }
+/// The nodes that the record names, in the order in which they are tried: by priority and, within
+/// one priority, at random by weight.
+async fn lookup(
+    discovery: &Discovery,
+    host: &Arc<dyn Host>,
+    before: &[String],
+) -> anyhow::Result<Vec<String>> {
+    info!("SRV record set to {}", discovery.record);
+    let (host, record) = (Arc::clone(host), discovery.record.clone());
+    // The lookup waits for a name server.
+    let services = task::spawn_blocking(move || host.services(record.as_bytes()))
+        .await
+        .context("cannot look up names")?
+        .map_err(|error| anyhow::anyhow!("Cannot get nodes from SRV records {error}"))?;
+    let services = in_order(services, |limit| fastrand::u64(..limit));
+    let scheme = discovery.scheme.as_deref();
+    let nodes: Vec<_> = services.iter().map(|service| node(service, scheme)).collect();
+    Ok(if same(&nodes, before) { before.to_vec() } else { nodes })
+}
 
-    fn node(&self, service: &Service) -> String {
-        let target = service.target.strip_suffix('.').unwrap_or(&service.target);
-        let scheme = self.scheme.as_ref().map(|scheme| format!("{scheme}://")).unwrap_or_default();
-        if target.contains(':') {
-            format!("{scheme}[{target}]:{}", service.port)
-        } else {
-            format!("{scheme}{target}:{}", service.port)
-        }
+/// The address of a node, with the scheme if there is one.
+fn node(service: &Service, scheme: Option<&str>) -> String {
+    let target = service.target.strip_suffix('.').unwrap_or(&service.target);
+    let scheme = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    if target.contains(':') {
+        format!("{scheme}[{target}]:{}", service.port)
+    } else {
+        format!("{scheme}{target}:{}", service.port)
     }
 }
 
@@ -146,9 +150,9 @@ mod tests {
     async fn nodes_are_written_as_the_backend_takes_them() {
         let services = vec![service("a.example.", 1, 0), service("fd00::1", 2, 0)];
         let host: Arc<dyn Host> = Arc::new(World(services));
-        let plain = discovery(None).nodes(&host, &[]).await.unwrap();
+        let plain = lookup(&discovery(None), &host, &[]).await.unwrap();
         assert_eq!(plain, ["a.example:2379", "[fd00::1]:2379"]);
-        let with_scheme = discovery(Some("https")).nodes(&host, &[]).await.unwrap();
+        let with_scheme = lookup(&discovery(Some("https")), &host, &[]).await.unwrap();
         assert_eq!(with_scheme, ["https://a.example:2379", "https://[fd00::1]:2379"]);
     }
 
@@ -157,8 +161,8 @@ mod tests {
         let host: Arc<dyn Host> = Arc::new(World(vec![service("a.", 1, 0), service("b.", 2, 0)]));
         let before = ["b:2379".to_owned(), "a:2379".to_owned()];
         let discovery = discovery(None);
-        assert_eq!(discovery.nodes(&host, &before).await.unwrap(), before);
-        assert_eq!(discovery.nodes(&host, &before[1..]).await.unwrap(), ["a:2379", "b:2379"]);
+        assert_eq!(lookup(&discovery, &host, &before).await.unwrap(), before);
+        assert_eq!(lookup(&discovery, &host, &before[1..]).await.unwrap(), ["a:2379", "b:2379"]);
     }
 
     #[tokio::test]
@@ -166,7 +170,7 @@ mod tests {
         let host: Arc<dyn Host> = Arc::new(World(Vec::new()));
         let discovery = Discovery { record: "_x._tcp.example.".to_owned(), scheme: None };
         assert_eq!(
-            discovery.nodes(&host, &[]).await.unwrap_err().to_string(),
+            lookup(&discovery, &host, &[]).await.unwrap_err().to_string(),
             "Cannot get nodes from SRV records lookup x: no such host"
         );
     }

@@ -61,10 +61,10 @@ impl Given {
     #[must_use]
     pub fn with_variables(
         mut self,
-        variables: &[Variable],
+        variables: impl IntoIterator<Item = &'static Variable>,
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Self {
-        let given = variables.iter().filter_map(|Variable(name)| {
+        let given = variables.into_iter().filter_map(|Variable(name)| {
             let value = env(name).filter(|value| !value.is_empty())?;
             Some((*name, value.to_string_lossy().into_owned()))
         });

@@ -4,9 +4,16 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf, time::D
 
 use crate::{Spec, Text, Value, duration};
 
-/// Why the value of an option cannot be used. The text names the option.
+/// Why options cannot be used: the value of one is wrong, or one is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(String);
+
+impl Invalid {
+    /// The reason `text`, which is complete: it names the option.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
 
 impl std::fmt::Display for Invalid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,9 +6,12 @@
 //! template (prefixes, spelling, order); a source only says, by [`store::Coverage`], which keys a
 //! scope stands for.
 //!
+//! A [`Description`] says how users choose a source, which options it has, and how it is opened.
+//!
 //! The promises of every source are the tests of `testing::conformance`. Every source runs all of
 //! them.
 
+mod description;
 mod error;
 mod refusals;
 mod tracked;
@@ -16,7 +19,9 @@ mod tracked;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use description::{Changes, Comparable, Configured, Description, Setup};
 pub use error::Error;
+pub use nodes::access::Discovery;
 pub use refusals::{Refusal, Refusals};
 pub use tracked::Tracked;
 

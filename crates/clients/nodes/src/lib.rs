@@ -4,7 +4,11 @@
 //! A client of a store makes a [`Failover`] from its nodes and sends all requests through it.
 //! [`address`] parses the addresses. [`Error`] says why a request failed, with the same words for
 //! every store. Callers decide by its variant or by a cause's kind, and never by the text.
+//!
+//! [`access`] has the options by which users say where the nodes of their store are, and how they log
+//! in.
 
+pub mod access;
 pub mod address;
 mod error;
 mod failover;

@@ -2,12 +2,15 @@
 //!
 //! [`Options`] names files, which are read whenever a configuration is made. A client that makes a
 //! configuration for each connection uses replaced certificates from its next connection on.
-//! [`advice()`] and [`hung_up`] explain connections that failed.
+//! [`advice()`] and [`hung_up`] explain connections that failed. [`access`] has the options by which
+//! users choose all this.
+
+pub mod access;
 
 mod advice;
 mod options;
 mod roots;
 
+pub use self::options::Options;
 pub use advice::{advice, hung_up};
-pub use options::Options;
 pub use roots::Roots;

@@ -5,19 +5,22 @@
 //! one recursive request and followed by one blocking query. Consul answers a query when a key
 //! below the prefix changes, with all pairs below the prefix.
 //!
-//! The modules: `group` chooses the prefixes that are listed together, `query` makes requests and
+//! The modules: `description` has the options, `group` chooses the prefixes that are listed together, `query` makes requests and
 //! reads answers, `cluster` chooses the node, `watch` follows. The crate `client-consul` sends the
 //! requests.
 
 mod cluster;
 #[cfg(test)]
 mod conformance;
+mod description;
 mod group;
 mod query;
 mod watch;
 
 #[cfg(test)]
 mod tests;
+
+pub use description::DESCRIPTION;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -11,6 +11,8 @@
 
 #[cfg(test)]
 mod conformance;
+mod description;
 mod env;
 
+pub use description::DESCRIPTION;
 pub use env::Env;

@@ -4,11 +4,12 @@
 //! scopes are read at one revision, and followed by one stream of events, which patch the snapshot:
 //! after a change nothing is read again. Values are bytes.
 //!
-//! The modules: `range` computes the ranges that are asked for, `read` reads them, `position`
+//! The modules: `description` has the options, `range` computes the ranges that are asked for, `read` reads them, `position`
 //! verifies a revision, `watch` follows. The crate `client-etcd` sends the requests.
 
 #[cfg(test)]
 mod conformance;
+mod description;
 mod position;
 mod range;
 mod read;
@@ -16,6 +17,8 @@ mod watch;
 
 #[cfg(test)]
 mod tests;
+
+pub use description::DESCRIPTION;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,0 +1,83 @@
+//! The options that confd has whatever its source is, with their flags, keys, types and defaults.
+
+use std::{path::PathBuf, time::Duration};
+
+options::options! {
+    /// The options that no source reads.
+    pub(crate) const OPTIONS;
+    pub(crate) const BACKEND: Opt<String> =
+        text("backend", "etcd", "store to read the keys from").key("backend");
+    pub(crate) const CHECK_CMD_TIMEOUT: Opt<Option<Duration>> = text(
+        "check-cmd-timeout",
+        "",
+        "limit of a check_cmd whose resource has none (0: no limit; not given: 60s, none with -onetime)",
+    )
+    .key("check_cmd_timeout");
+    pub(crate) const CONFDIR: Opt<PathBuf> =
+        text("confdir", "/etc/confd", "folder that holds conf.d and templates").key("confdir");
+    pub(crate) const CONFIG_FILE: Opt<PathBuf> =
+        text("config-file", "/etc/confd/confd.toml", "confd's own configuration file");
+    pub(crate) const CONFIG_PRECEDENCE: Opt<String> = text(
+        "config-precedence",
+        "flags",
+        "which wins where both are given: flags, or file (as in confd 0.16)",
+    )
+    .key("config_precedence");
+    pub(crate) const DEBOUNCE: Opt<Duration> = text(
+        "debounce",
+        "0s",
+        "watch: wait until nothing has changed for so long, at most four times as long (such as 500ms)",
+    )
+    .key("debounce");
+    pub(crate) const INTERVAL: Opt<i64> =
+        number("interval", 600, "seconds between two passes").key("interval");
+    pub(crate) const KEEP_STAGE_FILE: Opt<bool> =
+        switch("keep-stage-file", "keep staged files").key("keepstagefile");
+    pub(crate) const LOG_LEVEL: Opt<String> = text(
+        "log-level",
+        "",
+        "least severe level to log: panic, fatal, error, warning, info (the default), debug or trace",
+    )
+    .key("log-level");
+    pub(crate) const NOOP: Opt<bool> =
+        switch("noop", "show what would change and change nothing").key("noop");
+    pub(crate) const ONETIME: Opt<bool> = switch("onetime", "run once and exit").key("onetime");
+    pub(crate) const PREFIX: Opt<Vec<u8>> = text(
+        "prefix",
+        "",
+        "prefix of all keys; replaces the prefix that a resource names",
+    )
+    .key("prefix");
+    pub(crate) const RECONCILE: Opt<Duration> = text(
+        "reconcile",
+        "10m",
+        "watch: read everything again and compare, at the latest after so long",
+    )
+    .key("reconcile");
+    pub(crate) const RELOAD_CMD_TIMEOUT: Opt<Option<Duration>> = text(
+        "reload-cmd-timeout",
+        "",
+        "limit of a reload_cmd whose resource has none (0: no limit; not given: 60s, none with -onetime)",
+    )
+    .key("reload_cmd_timeout");
+    pub(crate) const SHUTDOWN_TIMEOUT: Opt<Duration> = text(
+        "shutdown-timeout",
+        "30s",
+        "how long what is under way may take to end after a stop signal",
+    )
+    .key("shutdown-timeout");
+    pub(crate) const SPLAY: Opt<Duration> = text(
+        "splay",
+        "0s",
+        "watch: delay each resource by a fixed part of so long, another one on each host",
+    )
+    .key("splay");
+    pub(crate) const SYNC_ONLY: Opt<bool> = switch(
+        "sync-only",
+        "replace files without running check_cmd and reload_cmd",
+    )
+    .key("sync-only");
+    pub(crate) const VERSION: Opt<bool> = switch("version", "print the version and exit");
+    pub(crate) const WATCH: Opt<bool> =
+        switch("watch", "follow the backend's changes").key("watch");
+}

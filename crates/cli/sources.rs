@@ -1,0 +1,120 @@
+//! The sources that this build has, and the source that the user chose.
+//!
+//! This is the only place of the program that names a source. A source is one line of [`SOURCES`],
+//! and a feature of the build.
+
+use std::ffi::OsString;
+
+use anyhow::bail;
+use options::Given;
+use source::{Configured, Description, Setup};
+
+use crate::general;
+
+/// The sources of this build, in alphabetical order.
+pub(crate) static SOURCES: &[&Description] = &[
+    #[cfg(feature = "consul")]
+    &source_consul::DESCRIPTION,
+    #[cfg(feature = "env")]
+    &source_env::DESCRIPTION,
+    #[cfg(feature = "etcd")]
+    &source_etcd::DESCRIPTION,
+    #[cfg(feature = "file")]
+    &source_file::DESCRIPTION,
+];
+
+/// The names of Go confd's backends. The empty name means etcd.
+const OF_GO_CONFD: [&str; 12] = [
+    "",
+    "consul",
+    "dynamodb",
+    "env",
+    "etcd",
+    "etcdv3",
+    "file",
+    "rancher",
+    "redis",
+    "ssm",
+    "vault",
+    "zookeeper",
+];
+
+/// Configures the source that the user chose. `env` looks up an environment variable.
+///
+/// # Errors
+/// The backend does not exist, this build does not have it, or one of its options cannot be used.
+pub(crate) fn configured(
+    given: Given,
+    env: impl Fn(&str) -> Option<OsString>,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<Box<dyn Configured>> {
+    let (source, name) = named(&given.get(&general::BACKEND)?)?;
+    let variables = source.variables.iter().copied().flatten();
+    let given = &given.with_variables(variables, env);
+    Ok((source.configure)(Setup { name, given, environment, warnings })?)
+}
+
+/// The source that has the name `wanted`, and that name.
+fn named(wanted: &str) -> anyhow::Result<(&'static Description, &'static str)> {
+    let names = |source: &&'static Description| {
+        let name = source.names.iter().find(|name| **name == wanted)?;
+        Some((*source, *name))
+    };
+    match SOURCES.iter().find_map(names) {
+        Some(found) => Ok(found),
+        None if !OF_GO_CONFD.contains(&wanted) => bail!("Invalid backend"),
+        None if cfg!(feature = "default") => {
+            bail!("backend {wanted:?} is not there yet: this confd reads keys from {}", built())
+        }
+        None => {
+            let wanted = if wanted.is_empty() { "etcd" } else { wanted };
+            bail!("backend {wanted:?} is not in this build, which reads keys from {}", built())
+        }
+    }
+}
+
+/// The usual names of the sources in this build, as a list in a sentence.
+fn built() -> String {
+    let name = |source: &&Description| format!("{:?}", source.names[0]);
+    let names: Vec<_> = SOURCES.iter().map(name).collect();
+    match names.split_last() {
+        None => "nowhere".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+/// All variables of the environment.
+#[expect(clippy::disallowed_methods, reason = "the environment is a source")]
+fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use source::{Changes, Interest};
+
+    use super::*;
+
+    #[test]
+    fn no_two_sources_have_the_same_name_and_all_say_what_they_read() {
+        let mut names: Vec<_> = SOURCES.iter().flat_map(|source| source.names).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(SOURCES.is_sorted_by_key(|source| source.names[0]));
+        assert!(SOURCES.iter().all(|source| !source.summary.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_source_is_followed_as_its_description_says() {
+        for source in SOURCES {
+            let (name, given, warnings) = (source.names[0], &Given::default(), &mut Vec::new());
+            let setup = Setup { name, given, environment, warnings };
+            let opened = (source.configure)(setup).unwrap().open();
+            let watch = opened.watch(&Interest::default()).await.unwrap();
+            assert_eq!(watch.is_some(), source.changes == Changes::Reported, "{name}");
+        }
+    }
+}
