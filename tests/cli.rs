@@ -31,6 +31,7 @@ fn version_goes_to_standard_output_and_needs_no_configuration() {
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
         let number =
             ended.stdout.strip_prefix("confd ").unwrap().split_once(" (Git SHA: ").unwrap().0;
+        assert!(!ended.stdout.contains("SHA: ,"), "{}", ended.stdout);
         let parts: Vec<_> = number.split('.').collect();
         assert!(parts.len() == 3 && parts[0].parse::<u32>().is_ok(), "{number}");
         assert!(

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::support::{Daemon, Ended, Sandbox};
+use crate::support::{Daemon, Ended, Sandbox, eventually};
 
 /// The backends of Go confd that do not exist here yet.
 const ABSENT: &[&str] = &["dynamodb", "rancher", "redis", "ssm", "vault", "zookeeper"];
@@ -383,5 +383,34 @@ fn no_srv_record_is_looked_up_for_a_backend_without_nodes() {
         ];
         sandbox.confd(&flags).ok().expect_no("SRV");
         assert_eq!(sandbox.output(), "x");
+    }
+}
+
+#[test]
+fn a_time_that_is_too_long_is_an_error_or_is_shortened_and_never_ends_the_program() {
+    let sandbox = Sandbox::rendering("x");
+    for (key, value) in [("reconcile", "9e18"), ("debounce", "300000000h"), ("splay", "1e10")] {
+        sandbox.write("confd.toml", format!("{key} = '{value}'\n"));
+        sandbox.onetime().fails().expect(&format!(
+            "FATAL invalid value \"{value}\" for -{key}: longer than 876000h, which is a hundred years"
+        ));
+    }
+    sandbox.write("confd.toml", "");
+    sandbox.resource("app", "x", "min_reload_interval = '1e12'");
+    let text = "min_reload_interval \"1e12\": longer than 876000h, which is a hundred years";
+    let ended = sandbox.onetime().fails();
+    assert!(ended.stderr.contains(text), "{}", ended.stderr);
+    sandbox.resource("app", "x", "");
+    for mode in [&["-watch"][..], &[]] {
+        let run = sandbox.confd(&["-backend=env", "-interval=9223372036854775807"]);
+        let daemon = Daemon::start(run.arguments(mode), sandbox.path("log"));
+        daemon.wait_for(
+            "WARNING interval 9223372036854775807 is too long: 3153600000 seconds are used, which \
+             is a hundred years",
+        );
+        eventually("the file is there", || sandbox.output() == "x");
+        let ended = daemon.stop(Signal::TERM);
+        assert_eq!(ended.expect_no("panicked").code, Some(0));
+        std::fs::remove_file(sandbox.path("out/app")).unwrap();
     }
 }

@@ -5,6 +5,8 @@ mod empty;
 mod follows;
 mod healing;
 mod interest;
+mod loading;
+mod shared;
 
 use std::{fs, time::Duration};
 

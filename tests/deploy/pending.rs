@@ -245,3 +245,41 @@ fn a_store_that_is_down_fails_the_run_although_a_reload_is_pending() {
     sandbox.confd(&["-onetime", "-backend", "file", "-file", "nosuch.yaml"]).fails();
     assert!(sandbox.path(MARKER).exists());
 }
+
+#[test]
+fn a_pending_reload_ends_when_the_resource_has_no_reload_cmd_any_more() {
+    // The file is in sync, or is replaced by the run that finds the marker.
+    for template in ["new", "newer"] {
+        let sandbox = pending();
+        sandbox.resource("app", template, "");
+        sandbox.onetime().arguments(&["-noop"]).ok();
+        assert!(sandbox.path(MARKER).exists(), "a run with -noop removes nothing");
+        let ended = sandbox.onetime().ok();
+        ended.expect_no("WARNING");
+        let line = format!("INFO {} had a reload pending", dest(&sandbox));
+        assert!(ended.log().iter().any(|said| said.starts_with(&line)), "{}", ended.stderr);
+        assert_eq!(sandbox.list("out"), ["app"]);
+        sandbox.resource("app", template, RELOAD);
+        sandbox.onetime().ok().expect_no("reload pending");
+    }
+}
+
+#[test]
+fn a_pending_reload_stays_pending_in_a_run_without_commands() {
+    let sandbox = pending();
+    sandbox.onetime().arguments(&["-sync-only"]).ok();
+    assert!(sandbox.path(MARKER).exists());
+}
+
+#[test]
+fn the_warning_about_a_pending_reload_names_the_file_and_the_command() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "new", "reload_cmd = 'exit 7'");
+    sandbox.onetime().fails();
+    let warning = format!(
+        "WARNING the reload of {} is still pending, because it failed again: exit status 7: exit 7 \
+         (resource app)",
+        dest(&sandbox)
+    );
+    sandbox.onetime().ok().expect(&warning);
+}

@@ -2,8 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use rustix::process::Signal;
+
 use super::says;
-use crate::support::Sandbox;
+use crate::support::{Daemon, Sandbox, eventually, needs_root};
 
 /// A tree whose destination exists and whose reload leaves a trace.
 fn outdated(template: &[u8]) -> Sandbox {
@@ -129,4 +131,36 @@ fn a_name_too_long_for_a_stage_file_is_an_error_that_names_it() {
     let ended = sandbox.onetime().fails();
     says(&ended, &[&format!("ERROR open out/.{name}"), ": file name too long"]);
     assert_eq!(sandbox.list("out"), [""; 0]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_gets_its_file_with_one_warning() {
+    needs_root();
+    let sandbox = Sandbox::new();
+    for name in ["app", "web"] {
+        sandbox.resource(name, "{{getv \"/v\"}}", "");
+    }
+    let set_mode =
+        |mode| fs::set_permissions(sandbox.path("out"), fs::Permissions::from_mode(mode)).unwrap();
+    let warning = format!(
+        "WARNING open {}: permission denied; the files in it are in place, but",
+        sandbox.path("out").display()
+    );
+    let warnings = |log: &str| log.lines().filter(|line| line.contains(&warning)).count();
+    set_mode(0o333);
+    let ended = sandbox.onetime_with("v: 0").unprivileged().ok();
+    assert_eq!((warnings(&ended.stderr), sandbox.output().as_str()), (1, "0"));
+    for mode in ["-watch", "-interval=1"] {
+        let confd = sandbox.confd(&[mode, "-backend", "file", "-file", "data.yaml"]);
+        let daemon = Daemon::start(confd.unprivileged(), sandbox.path("log"));
+        for value in ["1", "2", "3"] {
+            fs::rename(sandbox.write("data.new", format!("v: {value}")), sandbox.path("data.yaml"))
+                .unwrap();
+            eventually("the file is new", || sandbox.output() == value);
+        }
+        let ended = daemon.stop(Signal::TERM);
+        ended.expect_no("ERROR");
+        assert_eq!(warnings(&ended.stderr), 1, "{}", ended.stderr);
+    }
+    set_mode(0o755);
 }

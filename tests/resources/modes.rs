@@ -157,3 +157,23 @@ fn the_owner_is_not_taken_from_the_file() {
     ended.expect(&format!("INFO {} has UID 1000 should be 0", path.display())).expect_no("md5sum");
     assert_eq!(sandbox.owner("out/app"), (0, 0));
 }
+
+#[test]
+fn an_id_that_no_system_has_is_a_bad_resource() {
+    for (key, value, which) in [
+        ("uid", "99999999999", "user"),
+        ("gid", "4294967296", "group"),
+        ("uid", "4294967295", "user"),
+        ("gid", "-2147483649", "group"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", "x", &format!("{key} = {value}"));
+        let ended = sandbox.onetime().fails();
+        ended.expect(&format!(
+            "ERROR Cannot process template resource {} - {key} {value} is out of range: it is a \
+             number from 0 to 4294967294, or -1 for the {which} of confd",
+            sandbox.path("conf.d/app.toml").display()
+        ));
+        assert_eq!(sandbox.list("out"), [""; 0]);
+    }
+}
