@@ -245,7 +245,7 @@ fn two_resources_with_one_destination_write_it_one_after_the_other() {
                     lines
                 };
                 let expected = [lines(first, round > 0), lines(second, true)].concat();
-                let about = |line: &String| line.contains("/app ");
+                let about = |line: &String| line.contains("/app ") && line.starts_with("INFO ");
                 let log: Vec<_> = ended.log().into_iter().filter(about).collect();
                 assert_eq!(log.len(), expected.len(), "{mode:?} {round}: {}", ended.stderr);
                 for (line, start) in log.iter().zip(&expected) {

@@ -26,7 +26,7 @@ options::options! {
     pub(crate) const DEBOUNCE: Opt<Duration> = text(
         "debounce",
         "0s",
-        "watch: wait until nothing has changed for so long, at most four times as long (such as 500ms)",
+        "watch: before a pass, wait until nothing has changed for this time, and at most four times this time (such as 500ms)",
     )
     .key("debounce");
     pub(crate) const INTERVAL: Opt<i64> =
@@ -51,7 +51,7 @@ options::options! {
     pub(crate) const RECONCILE: Opt<Duration> = text(
         "reconcile",
         "10m",
-        "watch: read everything again and compare, at the latest after so long",
+        "watch: the longest time until everything is read again and compared",
     )
     .key("reconcile");
     pub(crate) const RELOAD_CMD_TIMEOUT: Opt<Option<Duration>> = text(
@@ -63,13 +63,13 @@ options::options! {
     pub(crate) const SHUTDOWN_TIMEOUT: Opt<Duration> = text(
         "shutdown-timeout",
         "30s",
-        "how long what is under way may take to end after a stop signal",
+        "the time that running passes have to end after a stop signal",
     )
     .key("shutdown-timeout");
     pub(crate) const SPLAY: Opt<Duration> = text(
         "splay",
         "0s",
-        "watch: delay each resource by a fixed part of so long, another one on each host",
+        "watch: delay each pass by a part of this time, which is fixed for each host and resource",
     )
     .key("splay");
     pub(crate) const SYNC_ONLY: Opt<bool> = switch(

@@ -84,7 +84,8 @@ fn print(stream: &mut dyn std::io::Write, text: &str) {
 }
 
 fn version() -> String {
-    let commit = option_env!("CONFD_GIT_SHA").unwrap_or_default();
+    let commit = option_env!("CONFD_GIT_SHA").filter(|commit| !commit.is_empty());
+    let commit = commit.unwrap_or("unknown");
     format!(
         "confd {} (Git SHA: {commit}, Rust Version: {})\n",
         env!("CARGO_PKG_VERSION"),

@@ -9,7 +9,7 @@ use std::{ffi::OsString, fmt, path::Path, time::Duration};
 use agent::{Pace, Schedule};
 use anyhow::{anyhow, bail};
 use config::confd_toml;
-use options::{Given, Layer, Opt};
+use options::{Given, Layer, Opt, duration};
 
 use source::Configured;
 
@@ -146,15 +146,16 @@ fn limit(
 
 fn interval(given: &Given, mode: Mode, notices: &mut Vec<Notice>) -> anyhow::Result<Duration> {
     let seconds = given.get(&general::INTERVAL)?;
-    let positive = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0);
-    Ok(Duration::from_secs(positive.unwrap_or_else(|| {
-        if mode != Mode::Onetime {
-            notices.push(Notice::Warning(format!(
-                "interval {seconds} is too short: 1 second is used"
-            )));
-        }
-        1
-    })))
+    let used = u64::try_from(seconds).unwrap_or(0).clamp(1, duration::LONGEST.as_secs());
+    if mode != Mode::Onetime && i128::from(used) != i128::from(seconds) {
+        notices.push(Notice::Warning(match used {
+            1 => format!("interval {seconds} is too short: 1 second is used"),
+            _ => format!(
+                "interval {seconds} is too long: {used} seconds are used, which is a hundred years"
+            ),
+        }));
+    }
+    Ok(Duration::from_secs(used))
 }
 
 fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<Notice>) {

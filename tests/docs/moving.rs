@@ -137,6 +137,9 @@ fn the_messages_of_the_guide_are_logged_as_it_says() {
     ];
     let resource = "etc/confd/conf.d/plain.toml";
     logs.push(sandbox.bare(&env).arguments(&["-config-file", resource]).fails().stderr);
+    let twice = sandbox.write("etc/confd/conf.d/twice.toml", sandbox.read(resource));
+    logs.push(sandbox.bare(&usual).fails().stderr);
+    std::fs::remove_file(twice).unwrap();
     let etcd = ["-onetime", "-config-file", "none", "-confdir", "etc/confd"];
     logs.push(sandbox.bare(&etcd).fails().stderr);
     let running = sandbox.bare(&env[1..]).arguments(&["-interval", "0"]);

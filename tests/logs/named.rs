@@ -128,8 +128,9 @@ fn a_resource_is_named_by_its_path_below_conf_d() {
     for mode in DAEMONS {
         let sandbox = Sandbox::new();
         let paths = ["app", "sub/app", "sub/deep er/app.conf", ".hidden", "no.extension"];
-        for path in paths {
-            let table = "[template]\nsrc = 'x'\ndest = 'nowhere/x'\ncheck_cmd = 'exit 1'\n";
+        for (nth, path) in paths.iter().enumerate() {
+            let table =
+                format!("[template]\nsrc = 'x'\ndest = 'nowhere/{nth}'\ncheck_cmd = 'exit 1'\n");
             sandbox.write(&format!("conf.d/{path}.toml"), table);
         }
         let daemon = start(&sandbox, mode);

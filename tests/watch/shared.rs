@@ -52,11 +52,19 @@ fn a_destination_of_one_resource_gives_no_warning() {
 #[test]
 fn the_same_file_in_another_spelling_is_found_too() {
     let sandbox = sharing();
-    let table = sandbox.read("conf.d/a.toml").replace("/out/app", "/./out//app");
-    sandbox.write("conf.d/a.toml", table);
-    let run = sandbox.confd(&["-onetime", "-backend", "file", "-file", "data.yaml"]);
-    let ended = run.ok();
-    assert!(ended.stderr.contains(" has the same dest "), "{}", ended.stderr);
+    std::os::unix::fs::symlink("out", sandbox.path("link")).unwrap();
+    let table = sandbox.read("conf.d/a.toml");
+    let root = format!("{}/out/app", sandbox.root().display());
+    for spelling in ["/./out//app", "/link/app", "/conf.d/../out/app", "out/app"] {
+        let table = match spelling.starts_with('/') {
+            true => table.replace("/out/app", spelling),
+            false => table.replace(&root, spelling),
+        };
+        sandbox.write("conf.d/a.toml", table);
+        let run = sandbox.confd(&["-onetime", "-backend", "file", "-file", "data.yaml"]);
+        let ended = run.ok();
+        assert!(ended.stderr.contains(" has the same dest "), "{spelling}: {}", ended.stderr);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
     backoff::rest,
     event::{Event, Reader, Readers, RunSteps, Wake},
     failure::Failure,
-    loading::{Loaded, Loading, Say},
+    loading::{Loaded, Loading},
     log::{Log, Style},
     ordered::Ordered,
     pipeline::Pipeline,
@@ -152,7 +152,7 @@ impl Agent {
         orders: &mut mpsc::Receiver<Order>,
     ) -> Ended {
         let readers = self.readers(Style::Daemon, None);
-        let loaded = self.load(Say::All, &readers).unwrap_or_default();
+        let loaded = self.load(&readers).unwrap_or_default();
         if loaded.resources.is_empty() {
             warn!(
                 "There is no resource to follow; confd waits for one in {}",
@@ -165,10 +165,10 @@ impl Agent {
         // Whether the source was replaced and has not been used yet.
         let mut source_is_new = false;
         loop {
-            let (say, which) = tokio::select! {
+            let which = tokio::select! {
                 followed = watching.follow() => match followed {
                     Followed::Done => continue,
-                    Followed::Resources => (Say::News, Assign::Changed),
+                    Followed::Resources => Assign::Changed,
                 },
                 order = orders.recv() => match order {
                     Some(Order::Reload(configuration)) => {
@@ -176,14 +176,14 @@ impl Agent {
                             source_is_new |= configuration.source.is_some();
                             schedule = self.configure(configuration);
                         }
-                        (Say::All, Assign::All)
+                        Assign::All
                     }
                     Some(Order::Stop) | None => {
                         return end(watching.dismiss(), schedule.shutdown_timeout, orders).await;
                     }
                 },
             };
-            match self.load(say, &readers) {
+            match self.load(&readers) {
                 Ok(loaded) if !loaded.without_confdir => {
                     if which == Assign::All {
                         watching.configure(&self.settings, &schedule, source_is_new);
@@ -191,7 +191,9 @@ impl Agent {
                     }
                     watching.assign(loaded, which, &self.source, &schedule);
                 }
-                Ok(_) | Err(_) if say == Say::All => warn!("the resources in use stay"),
+                Ok(_) | Err(_) if which == Assign::All && watching.has_resources() => {
+                    warn!("the resources in use stay");
+                }
                 Ok(_) | Err(_) => {}
             }
         }
@@ -209,14 +211,14 @@ impl Agent {
         config::conf_d(&self.settings.confdir)
     }
 
-    fn load(&mut self, say: Say, reader: &dyn Reader) -> Result<Loaded, Failure> {
+    fn load(&mut self, reader: &dyn Reader) -> Result<Loaded, Failure> {
         let Settings { confdir, prefix, .. } = &self.settings;
-        self.loading.load(confdir, prefix, say, reader)
+        self.loading.load(confdir, prefix, reader)
     }
 
     /// Loads all resources and makes a pass over them.
     async fn pass(&mut self, ordered: &mut Ordered, pipeline: &Arc<Pipeline>, readers: &Readers) {
-        let Ok(loaded) = self.load(Say::All, readers) else { return };
+        let Ok(loaded) = self.load(readers) else { return };
         let Loaded { resources, broken, .. } = loaded;
         let wake = if self.swept { Wake::Interval } else { Wake::Start };
         if !self.swept {
@@ -226,7 +228,7 @@ impl Agent {
         }
         readers.read(&Event::Assigned(resources.clone()));
         let count = resources.len() + broken.len();
-        let mut failed = broken;
+        let mut failed: Vec<PathBuf> = broken.into_iter().map(|broken| broken.path).collect();
         failed.extend(ordered.pass(&resources, &*self.source, pipeline, wake).await);
         // The order in which resources are processed.
         failed.sort_unstable();

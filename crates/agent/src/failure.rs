@@ -85,8 +85,8 @@ impl Failure {
             Cause::Render(_) => Kind::Render,
             Cause::Deploy(error) => match error {
                 deploy::Error::Check(_) => Kind::Check,
-                deploy::Error::Reload { pending: false, .. } => Kind::Reload,
-                deploy::Error::Reload { pending: true, .. } => Kind::PendingReload,
+                deploy::Error::Reload(_) => Kind::Reload,
+                deploy::Error::PendingReload { .. } => Kind::PendingReload,
                 _ => Kind::Write,
             },
             Cause::Panic(_) => Kind::Panic,

@@ -1,13 +1,15 @@
 //! Loads the resources whenever a driver asks for them, and logs problems of their files.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use config::Problem;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::{
@@ -16,15 +18,18 @@ use crate::{
     resource::Resource,
 };
 
-/// Loads resources, and remembers which problems it has logged.
+/// The time after which a problem that is still there is reported again, if resources are loaded
+/// at that time.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// Loads resources, and remembers which problems it has reported.
 #[derive(Default)]
 pub(crate) struct Loading {
-    /// The warnings that were logged. Each is logged once, although resources may be loaded in
-    /// every pass.
+    /// The warnings about resources that were logged. Each is logged once, although resources may
+    /// be loaded in every pass.
     warned: HashSet<String>,
-    /// The problems of resource files at the last loading.
-    known: BTreeMap<PathBuf, String>,
-    was_empty: bool,
+    /// The problems of the last loading, each with the time of its last report.
+    reported: HashMap<String, Instant>,
 }
 
 /// The content of `conf.d`.
@@ -33,75 +38,75 @@ pub(crate) struct Loaded {
     /// The valid resources, in processing order.
     pub(crate) resources: Vec<Arc<Resource>>,
     /// The invalid resource files.
-    pub(crate) broken: Vec<PathBuf>,
+    pub(crate) broken: Vec<Broken>,
     /// Whether there are no resources because `confdir` itself does not exist.
     pub(crate) without_confdir: bool,
 }
 
-/// Which problems of resource files are reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Say {
-    /// All problems.
-    All,
-    /// Problems that are new since the last loading. For callers that load again and again.
-    News,
+/// An invalid resource file.
+pub(crate) struct Broken {
+    pub(crate) path: PathBuf,
+    /// Whether its problem was reported by this loading.
+    pub(crate) is_news: bool,
 }
 
 impl Loading {
     /// Loads the resources in `confdir`. A `prefix` that is not empty replaces the prefixes of the
     /// resources.
     ///
-    /// Problems of single files are reported to `reader` and to the log.
+    /// Problems of single files are reported to `reader` and to the log. A problem that was already
+    /// there at the last loading is reported once a minute.
     ///
     /// # Errors `conf.d` cannot be read. It may be missing only if `confdir` is missing too.
     pub(crate) fn load(
         &mut self,
         confdir: &Path,
         prefix: &Bytes,
-        say: Say,
         reader: &dyn Reader,
     ) -> Result<Loaded, Failure> {
         debug!("Loading template resources from confdir {}", confdir.display());
+        let before = std::mem::take(&mut self.reported);
+        let mut is_news = |text: &str| {
+            let now = Instant::now();
+            let last = before.get(text).filter(|last| now - **last < REMINDER);
+            self.reported.insert(text.to_owned(), *last.unwrap_or(&now));
+            last.is_none()
+        };
         let found = match config::load(confdir, prefix) {
             Ok(found) => found,
             Err(problem) => {
-                let is_news = self.known.insert(confdir.to_owned(), problem.text.clone())
-                    != Some(problem.text.clone());
+                let is_news = is_news(&problem.text);
                 let failure = Failure::load(problem);
-                if say == Say::All || is_news {
+                if is_news {
                     reader.read(&Event::RunFailed { failure: Arc::new(failure.clone()) });
                 }
                 return Err(failure);
             }
         };
-        let is_empty = found.files.is_empty() && found.broken.is_empty();
-        if is_empty && (say == Say::All || !self.was_empty) {
-            match found.without_confdir {
-                true => warn!(
+        if found.files.is_empty() && found.broken.is_empty() {
+            let text = match found.without_confdir {
+                true => format!(
                     "Cannot load template resources: confdir '{}' does not exist",
                     confdir.display()
                 ),
-                false => warn!("Found no templates"),
+                false => "Found no templates".to_owned(),
+            };
+            if is_news(&text) {
+                warn!("{text}");
             }
         }
-        self.was_empty = is_empty;
-        for folder in &found.closed {
-            if say == Say::All || !self.warned.contains(&folder.text) {
-                self.warned.insert(folder.text.clone());
-                warn!("{}", folder.text);
-            }
+        for folder in found.closed.iter().filter(|folder| is_news(&folder.text)) {
+            warn!("{}", folder.text);
         }
         let mut loaded = Loaded { without_confdir: found.without_confdir, ..Loaded::default() };
         let conf_d = config::conf_d(confdir);
-        let before = std::mem::take(&mut self.known);
         let mut fail = |path: PathBuf, problem: Problem| {
-            let is_news = before.get(&path) != Some(&problem.text);
-            self.known.insert(path.clone(), problem.text.clone());
-            loaded.broken.push(path.clone());
-            if say == Say::All || is_news {
+            let is_news = is_news(&problem.text);
+            if is_news {
                 let name = config::name(&path, &conf_d);
                 reader.read(&Event::NotLoaded { name, problem });
             }
+            loaded.broken.push(Broken { path, is_news });
         };
         for (path, problem) in found.broken {
             fail(path, problem);

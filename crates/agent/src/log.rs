@@ -1,7 +1,9 @@
 //! Writes the log from events, with Go confd's lines where Go confd has them.
 
 use std::{
+    collections::HashSet,
     fmt,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -41,11 +43,13 @@ pub(crate) struct Log {
     style: Style,
     /// The failures of the source that were logged in the last minute, until the source recovers.
     source: Mutex<Vec<(String, Instant)>>,
+    /// The folders of which a line said that they cannot be synced. Each gets one line.
+    not_synced: Mutex<HashSet<PathBuf>>,
 }
 
 impl Log {
     pub(crate) fn new(style: Style) -> Self {
-        Log { style, source: Mutex::default() }
+        Log { style, source: Mutex::default(), not_synced: Mutex::default() }
     }
 
     /// The end of a line about a problem of the resource `name`.
@@ -86,6 +90,12 @@ impl Log {
         line(Level::Error, excerpt, format_args!("{failure}{}", self.whose(resource.name())));
     }
 
+    /// Whether no line was written yet about this folder, which cannot be synced.
+    fn is_first_about(&self, folder: &Path) -> bool {
+        let mut folders = self.not_synced.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.insert(folder.to_owned())
+    }
+
     fn source_failed(&self, resources: usize, failure: &Failure) {
         let text = match resources {
             0 | 1 => failure.to_string(),
@@ -108,6 +118,8 @@ impl Reader for Log {
         match event {
             Event::Reading => debug!("Retrieving keys from store"),
             Event::Step { resource, step } => self.step(resource, step),
+            Event::RunStep { step: Step::Deploy(deploy::Step::NotSynced { folder, .. }) }
+                if !self.is_first_about(folder) => {}
             Event::RunStep { step } => {
                 line(step.level(), &Excerpt::default(), format_args!("{step}"));
             }

@@ -35,7 +35,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
     backoff::rest,
-    event::{Event, Reader as _, Readers, Step, Wake, say},
+    event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
     pipeline::{Applied, Done, Job, Pipeline, Prepared},
     resource::Resource,
@@ -469,7 +469,11 @@ async fn sync(mut durable: Durable, readers: &Readers, disk: Disk) {
     if durable.is_empty() {
         return;
     }
-    for error in disk.run(move || durable.sync()).await {
+    let errors = {
+        let readers = readers.clone();
+        disk.run(move || durable.sync(&RunSteps(&readers))).await
+    };
+    for error in errors {
         readers.read(&Event::RunFailed { failure: Arc::new(error.into()) });
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     event::{Event, Reader as _, Readers, RunSteps, Wake},
     failure::Failure,
     feed::{Feed, State},
-    loading::Loaded,
+    loading::{Broken, Loaded},
     pipeline::Pipeline,
     record::{InSync, Left, Record},
     resource::Resource,
@@ -245,9 +245,11 @@ impl Watching {
             };
             self.members.push(member);
         }
-        for path in loaded.broken {
+        for Broken { path, is_news } in loaded.broken {
             if let Some(member) = before.remove(&path) {
-                warn!("{}: the version in use stays", path.display());
+                if is_news || which == Assign::All {
+                    warn!("{}: the version in use stays", path.display());
+                }
                 self.members.push(member);
             }
         }
@@ -318,6 +320,11 @@ impl Watching {
             }
         }
         Followed::Done
+    }
+
+    /// Whether there is a resource to follow.
+    pub(crate) fn has_resources(&self) -> bool {
+        !self.members.is_empty()
     }
 
     /// Ends all workers after their running passes.

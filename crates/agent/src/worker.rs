@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     backoff::Backoff,
-    event::{Event, Reader as _, Readers, Step, Wake, say},
+    event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
     pipeline::{Applied, Done, Job, Pipeline, Prepared},
     placement::{self, Placement},
@@ -338,7 +338,11 @@ async fn finish(
     if durable.is_empty() {
         return done;
     }
-    match disk.run(move || durable.sync()).await.into_iter().next() {
+    let errors = {
+        let readers = readers.clone();
+        disk.run(move || durable.sync(&RunSteps(&readers))).await
+    };
+    match errors.into_iter().next() {
         Some(error) => Err(error.into()),
         None => done,
     }

@@ -1,6 +1,8 @@
 //! Loads the resources: every file under `conf.d` that can be read as a resource.
 
 use std::{
+    collections::HashMap,
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -52,12 +54,51 @@ pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
         let resource = Resource::load(&path, &confdir);
         (path, resource)
     });
-    Ok(Loaded {
-        without_confdir: false,
-        closed: closed.collect(),
-        broken: broken.collect(),
-        files: files.collect(),
-    })
+    let mut files: Vec<_> = files.collect();
+    let valid = files.iter_mut().filter_map(|(_, resource)| resource.as_mut().ok());
+    give_destinations_one_owner(&mut valid.collect::<Vec<_>>());
+    Ok(Loaded { without_confdir: false, closed: closed.collect(), broken: broken.collect(), files })
+}
+
+/// Makes the last resource, in processing order, the owner of a destination that several resources
+/// have. The other resources do not restore the file (see [`Resource::heal`]) and get a warning.
+/// Otherwise, in a daemon, each resource would replace the file of the other for ever.
+fn give_destinations_one_owner(resources: &mut [&mut Resource]) {
+    let mut names: HashMap<OsString, Vec<usize>> = HashMap::new();
+    for (nth, resource) in resources.iter().enumerate() {
+        if let Some(name) = resource.dest.file_name() {
+            names.entry(name.to_owned()).or_default().push(nth);
+        }
+    }
+    for same_name in names.into_values().filter(|same_name| same_name.len() > 1) {
+        let mut owners: HashMap<PathBuf, usize> = HashMap::new();
+        for nth in same_name.into_iter().rev() {
+            let owner = *owners.entry(folder(&resources[nth].dest)).or_insert(nth);
+            if owner != nth {
+                let text = format!(
+                    "{}: {} has the same dest {} and is processed later: the file belongs to {}, \
+                     and {} replaces it only when its own content changes",
+                    resources[nth].path.display(),
+                    resources[owner].path.display(),
+                    resources[nth].dest.display(),
+                    resources[owner].name(),
+                    resources[nth].name()
+                );
+                resources[nth].heal = false;
+                resources[nth].warnings.push(text.into());
+            }
+        }
+    }
+}
+
+/// The folder of a destination, without links if the folder exists.
+fn folder(dest: &Path) -> PathBuf {
+    let folder = match dest.parent() {
+        None => Path::new("/"),
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+    };
+    fs::canonicalize(folder).unwrap_or_else(|_| resource::join(folder, b""))
 }
 
 /// The folder of the resource files in `confdir`.

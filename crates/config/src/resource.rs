@@ -121,7 +121,7 @@ impl Resource {
     ///
     /// # Errors
     /// The file cannot be read, is not TOML, has a key of a wrong type, no `src`, a `mode` that is
-    /// not a number, or an unknown `engine`.
+    /// not a number, a `uid` or `gid` that is out of range, or an unknown `engine`.
     pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Self, Problem> {
         let source = fs::read(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
@@ -180,7 +180,7 @@ impl Resource {
         let keys = table.strings("keys")?.unwrap_or_default();
         let own_prefix = text("prefix")?;
         let (check_cmd, reload_cmd) = (text("check_cmd")?, text("reload_cmd")?);
-        let (uid, gid) = (table.integer("uid")?, table.integer("gid")?);
+        let (uid, gid) = (identity(table, "uid", "user")?, identity(table, "gid", "group")?);
         let mode = text("mode")?;
         let engine = table.string("engine")?;
         let check_timeout = time(table, "check_timeout")?;
@@ -215,8 +215,8 @@ impl Resource {
             prefix,
             dest: dest.into(),
             mode,
-            uid: identity(uid),
-            gid: identity(gid),
+            uid,
+            gid,
             check_cmd: command(check_cmd),
             reload_cmd: command(reload_cmd),
             check_timeout,
@@ -306,9 +306,25 @@ fn suspicious_mode(text: &str, mode: u32) -> Option<String> {
     })
 }
 
-/// A user or group id as confd reads it: -1 is the process's own, other negatives wrap.
-fn identity(id: Option<i64>) -> Option<u32> {
-    id.filter(|&id| id != -1).map(|id| id as u32)
+/// The user or group id at `key`, as Go confd reads it: -1 is the process's own, and other negative
+/// numbers of 32 bits wrap. `whose` says of what the id is.
+fn identity(table: &Section<'_, '_>, key: &str, whose: &str) -> Result<Option<u32>, Reason> {
+    /// The id that means "unchanged" to the system.
+    const NONE: u32 = u32::MAX;
+
+    let Some(id) = table.integer(key)? else { return Ok(None) };
+    let wrapped = i32::try_from(id).map(i32::cast_unsigned);
+    match u32::try_from(id).or(wrapped) {
+        Ok(NONE) if id == -1 => Ok(None),
+        Ok(number) if number != NONE => Ok(Some(number)),
+        _ => Err(Reason {
+            text: format!(
+                "{key} {id} is out of range: it is a number from 0 to 4294967294, or -1 for the \
+                 {whose} of confd"
+            ),
+            offset: table.offset(key),
+        }),
+    }
 }
 
 /// The keys of a resource.
@@ -524,10 +540,12 @@ mod tests {
 
     #[test]
     fn minus_one_is_the_process_and_other_negatives_wrap() {
-        assert_eq!(identity(None), None);
-        assert_eq!(identity(Some(-1)), None);
-        assert_eq!(identity(Some(-5)), Some(4_294_967_291));
-        assert_eq!(identity(Some(33)), Some(33));
+        let uid = |id: &str| loaded(&format!("[template]\nsrc='a'\n{id}")).unwrap().uid;
+        assert_eq!(uid(""), None);
+        assert_eq!(uid("uid=-1"), None);
+        assert_eq!(uid("uid=-5"), Some(4_294_967_291));
+        assert_eq!(uid("uid=33"), Some(33));
+        assert_eq!(uid("uid=4294967294"), Some(4_294_967_294));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::step::{Observer, Step};
 
 /// The most folders that are synced at the same time.
 const OVERLAP: usize = 16;
@@ -47,14 +49,17 @@ impl Durable {
 
     /// Syncs every folder and empties the set. Blocks for as long as the disk needs.
     ///
+    /// A folder that this process may write and not read cannot be synced. This is reported by
+    /// [`Step::NotSynced`] and is not an error, because the files are in place.
+    ///
     /// # Errors
     ///
     /// One error for each folder that could not be synced. The other folders are synced.
     #[must_use = "a folder that was not synced may lose its newest files in a power cut"]
-    pub fn sync(&mut self) -> Vec<Error> {
+    pub fn sync(&mut self, observer: &dyn Observer) -> Vec<Error> {
         let folders: Vec<PathBuf> = std::mem::take(&mut self.folders).into_iter().collect();
         let sync_all = |folders: &[PathBuf]| -> Vec<Error> {
-            folders.iter().filter_map(|folder| sync_folder(folder).err()).collect()
+            folders.iter().filter_map(|folder| sync_folder(folder, observer).err()).collect()
         };
         if folders.len() <= OVERLAP {
             return sync_all(&folders);
@@ -78,8 +83,15 @@ impl Durable {
     }
 }
 
-fn sync_folder(folder: &Path) -> Result<(), Error> {
-    let opened = File::open(folder).map_err(|cause| Error::file("open", folder, cause))?;
+fn sync_folder(folder: &Path, observer: &dyn Observer) -> Result<(), Error> {
+    let opened = match File::open(folder) {
+        Ok(opened) => opened,
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+            observer.observe(&Step::NotSynced { folder, cause: &cause });
+            return Ok(());
+        }
+        Err(cause) => return Err(Error::file("open", folder, cause)),
+    };
     match opened.sync_all() {
         // Some file systems cannot sync a folder, and do not need to.
         Err(cause) if Errno::from_io_error(&cause) == Some(Errno::INVAL) => Ok(()),
@@ -102,7 +114,7 @@ mod tests {
             durable.add(root.path());
         }
         assert_eq!(durable.folders.len(), 1);
-        assert!(durable.sync().is_empty());
+        assert!(durable.sync(&|_: &Step<'_>| {}).is_empty());
         assert!(durable.folders.is_empty());
     }
 
@@ -117,7 +129,7 @@ mod tests {
                 durable.add(&folder);
             }
             fs::remove_dir(root.path().join("1")).expect("remove");
-            let errors = durable.sync();
+            let errors = durable.sync(&|_: &Step<'_>| {});
             let gone = root.path().join("1");
             let expected = format!("open {}: no such file or directory", gone.display());
             assert_eq!(errors.iter().map(Error::to_string).collect::<Vec<_>>(), [expected]);

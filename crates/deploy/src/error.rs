@@ -12,8 +12,8 @@ use crate::check::CheckError;
 /// The text is complete: it contains the operation, the path and the cause, because confd's users
 /// search for exactly these lines. So the cause is not repeated as a `source()`.
 ///
-/// Except for [`Error::Reload`] (see [`is_written`](Error::is_written)) and
-/// [`Error::HalfCommitted`], the destinations are as they were before. No stage file is left unless
+/// Except for [`Error::Reload`], [`Error::PendingReload`] (see [`is_written`](Error::is_written))
+/// and [`Error::HalfCommitted`], the destinations are as they were before. No stage file is left unless
 /// it was to be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,27 +91,40 @@ pub enum Error {
     #[error("Config check failed: {0}")]
     Check(CheckError),
 
-    /// The files are in place, but a reload command failed. The reload is pending.
-    #[error("{cause}")]
-    Reload {
+    /// This transaction replaced a file, but the reload command failed. The reload is pending.
+    #[error("{0}")]
+    Reload(command::Error),
+
+    /// An earlier transaction replaced the files, and this transaction found them in sync. Their
+    /// reload command failed again, so the reload is still pending.
+    #[error(
+        "the reload of {} is still pending, because it failed again: {cause}: {command}",
+        paths_text(dests)
+    )]
+    PendingReload {
+        /// The destinations.
+        dests: Vec<PathBuf>,
+        /// The command.
+        command: String,
         /// How the command failed.
         cause: command::Error,
-        /// Whether the reload was already pending before: an earlier transaction put the files in
-        /// place, and this transaction found them in sync. False if this transaction replaced a
-        /// file.
-        pending: bool,
     },
 }
 
 impl Error {
     /// Whether the destinations have the new content in spite of this error.
     pub fn is_written(&self) -> bool {
-        matches!(self, Error::Reload { .. })
+        matches!(self, Error::Reload(_) | Error::PendingReload { .. })
     }
 
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Error {
         FileError::new(operation, path, cause).into()
     }
+}
+
+/// The paths, separated by commas.
+fn paths_text(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn put_back_text(put_back: &Result<(), io::Error>) -> String {

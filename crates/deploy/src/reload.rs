@@ -84,16 +84,16 @@ impl Reloads {
         outcomes: &mut [Outcome],
         disk: Disk,
     ) -> Result<(), Error> {
-        let mut failure: Option<(bool, command::Error)> = None;
+        let is_pending = |error: &Error| matches!(error, Error::PendingReload { .. });
+        let mut failure: Option<Error> = None;
         for reload in self.0 {
-            let pending = reload.members.iter().all(|member| member.pending);
-            if let Err(cause) = reload.run(observer, outcomes, disk).await
-                && failure.as_ref().is_none_or(|&(first_pending, _)| first_pending && !pending)
+            if let Err(error) = reload.run(observer, outcomes, disk).await
+                && failure.as_ref().is_none_or(|first| is_pending(first) && !is_pending(&error))
             {
-                failure = Some((pending, cause));
+                failure = Some(error);
             }
         }
-        failure.map_or(Ok(()), |(pending, cause)| Err(Error::Reload { cause, pending }))
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -103,24 +103,31 @@ impl Reload {
         observer: &Arc<dyn Observer>,
         outcomes: &mut [Outcome],
         disk: Disk,
-    ) -> Result<(), command::Error> {
+    ) -> Result<(), Error> {
         let Reload { command, limit, members } = self;
         for member in members.iter().filter(|member| member.pending) {
             observer.observe(&Step::ReloadRetried { dest: &member.target.dest });
         }
-        let result = run(Program::Shell(command.into()), limit, &**observer).await;
-        if result.is_err() {
-            for member in &members {
+        let program = Program::Shell(command.clone().into());
+        if let Err(cause) = run(program, limit, &**observer).await {
+            // The error names the others.
+            for member in members.iter().filter(|member| !member.pending) {
                 observer.observe(&Step::ReloadPending { dest: &member.target.dest });
             }
-            return result;
+            return Err(match members.iter().all(|member| member.pending) {
+                true => {
+                    let dests = members.iter().map(|member| member.target.dest.clone()).collect();
+                    Error::PendingReload { dests, command, cause }
+                }
+                false => Error::Reload(cause),
+            });
         }
         for member in members.iter().filter(|member| member.pending) {
             outcomes[member.nth] = Outcome::Reloaded;
         }
         let observer = Arc::clone(observer);
         disk.run(move || members.into_iter().for_each(|member| member.reloaded(&*observer))).await;
-        result
+        Ok(())
     }
 }
 

@@ -195,6 +195,19 @@ pub enum Step<'a> {
         /// The destination.
         dest: &'a Path,
     },
+    /// A reload was pending, but the target has no reload command any more.
+    ReloadForgotten {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// The file of this folder is in place, but the folder cannot be synced, because this process
+    /// may not read it.
+    NotSynced {
+        /// The folder.
+        folder: &'a Path,
+        /// The error of the system.
+        cause: &'a io::Error,
+    },
     /// The marker of a reload that is no longer pending cannot be removed.
     MarkerStays {
         /// The reason.
@@ -236,11 +249,13 @@ impl Step<'_> {
             | Step::Updated { .. }
             | Step::ReloadRetried { .. }
             | Step::Reloaded { .. }
+            | Step::ReloadForgotten { .. }
             | Step::Swept { .. } => Level::Info,
             Step::Noop { .. }
             | Step::StillRunning { .. }
             | Step::Stopping { .. }
             | Step::ReloadPending { .. }
+            | Step::NotSynced { .. }
             | Step::MarkerStays { .. }
             | Step::PutBack { .. } => Level::Warning,
             Step::Unreadable { .. }
@@ -304,6 +319,18 @@ impl fmt::Display for Step<'_> {
                 dest.display()
             ),
             Step::Reloaded { dest } => write!(f, "{} has been reloaded", dest.display()),
+            Step::ReloadForgotten { dest } => write!(
+                f,
+                "{} had a reload pending, but its resource has no reload_cmd any more: nothing is \
+                 pending now",
+                dest.display()
+            ),
+            Step::NotSynced { folder, cause } => write!(
+                f,
+                "{}; the files in it are in place, but a power cut may bring back their old \
+                 content, because only a folder that confd may read can be synced",
+                file_error_text("open", folder, cause)
+            ),
             Step::MarkerStays { error } => write!(f, "{error}; the next run will reload again"),
             Step::Swept { stage } => {
                 write!(f, "Removed the stage file of a killed run: {}", stage.display())

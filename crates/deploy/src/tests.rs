@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use crate::testing::{Steps, run, target_in};
-use crate::{Disk, Durable, Error, Member, Options, Outcome, Target, Transaction};
+use crate::{Disk, Durable, Error, Member, Options, Outcome, Step, Target, Transaction};
 
 /// A folder with one destination, `app.conf`.
 struct Site {
@@ -54,7 +54,7 @@ impl Site {
         let staged = self.stage(content)?;
         let mut durable = Durable::new();
         let outcomes = staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere).await;
-        assert!(durable.sync().is_empty());
+        assert!(durable.sync(&|_: &Step<'_>| {}).is_empty());
         outcomes.map(only)
     }
 

@@ -149,6 +149,9 @@ fn compare_all(
     let mut outcomes = vec![Outcome::Unchanged; members.len()];
     let (mut changes, mut reloads) = (Vec::new(), Reloads::default());
     for (nth, member) in members.into_iter().enumerate() {
+        if !options.noop {
+            forget_reload(&member.target, observer);
+        }
         let (target, change) = compare(nth, member, options, observer)?;
         match change {
             Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
@@ -158,6 +161,17 @@ fn compare_all(
         }
     }
     Ok(Compared { outcomes, changes, reloads })
+}
+
+/// Removes the marker of a pending reload if the target has no reload command any more. Such a
+/// marker would stay for ever.
+fn forget_reload(target: &Target, observer: &dyn Observer) {
+    if target.reload_cmd.as_deref().is_none_or(str::is_empty)
+        && let Some(marker) = Marker::find(&target.dest)
+    {
+        observer.observe(&Step::ReloadForgotten { dest: &target.dest });
+        marker.clear(observer);
+    }
 }
 
 /// A member whose destination is to be replaced.

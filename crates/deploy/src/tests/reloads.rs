@@ -32,7 +32,12 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
 
     let steps = site.observe();
     let error = site.deploy("new").expect_err("the service is still down");
-    assert_eq!(error.to_string(), "exit status 7");
+    let (dest, command) = (site.target.dest.display(), site.target.reload_cmd.as_deref());
+    let expected = format!(
+        "the reload of {dest} is still pending, because it failed again: exit status 7: {}",
+        command.unwrap_or_default()
+    );
+    assert_eq!(error.to_string(), expected);
     assert!(error.is_written());
     let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
     assert_eq!(
@@ -40,7 +45,6 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
         [
             "INFO DIR/app.conf has a reload pending from an earlier run; trying it again",
             "ERROR \"\"",
-            "WARNING DIR/app.conf is in place but its reload is pending; it will be tried again",
         ]
     );
 
@@ -104,6 +108,17 @@ fn noop_and_sync_only_leave_a_pending_reload_pending() {
     }
     assert!(site.path(MARKER).exists());
     assert_eq!(site.notes(), "reload\n");
+}
+
+#[test]
+fn without_a_reload_command_nothing_is_pending() {
+    for content in ["new", "newer"] {
+        let mut site = site_with_a_service_that_is_down();
+        site.deploy("new").expect_err("the service is down");
+        site.target.reload_cmd = None;
+        site.deploy(content).expect("deployed");
+        assert!(!site.path(MARKER).exists());
+    }
 }
 
 #[test]
