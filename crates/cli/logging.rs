@@ -76,20 +76,18 @@ impl Level {
     }
 }
 
-/// The crates whose events are logged. `tests/tidy.rs` checks that no crate of ours is missing.
-const OURS: &[&str] = &[
-    "agent",
-    "client_etcd",
-    "confd",
-    "deploy",
-    "filewatch",
-    "nodes",
-    "render",
-    "source_consul",
-    "source_etcd",
-    "source_file",
-    FATAL,
-];
+/// The crates whose events are logged, besides sources and clients of stores. `tests/tidy.rs` checks
+/// that no crate of ours is missing.
+const OURS: &[&str] = &["agent", "confd", "deploy", "filewatch", "nodes", "render", FATAL];
+
+/// The beginnings of the names of sources and of clients of stores.
+const OF_SOURCES: [&str; 2] = ["client_", "source_"];
+
+/// Whether the event comes from a crate of ours.
+fn is_ours(event: &Metadata<'_>) -> bool {
+    let name = event.target().split("::").next().unwrap_or_default();
+    OURS.contains(&name) || OF_SOURCES.iter().any(|beginning| name.starts_with(beginning))
+}
 
 /// The target of events that are logged as `FATAL`, because tracing has no such level.
 const FATAL: &str = "fatal";
@@ -117,8 +115,7 @@ pub(crate) fn show(level: Level) {
 pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
     show(level);
     let shown = tracing_subscriber::filter::filter_fn(move |event| {
-        let root = event.target().split("::").next().unwrap_or_default();
-        Level::of(event) as u8 <= SHOWN.load(Ordering::Relaxed) && OURS.contains(&root)
+        Level::of(event) as u8 <= SHOWN.load(Ordering::Relaxed) && is_ours(event)
     });
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let layout = Layout { source: format!("{host} {program}[{}]", std::process::id()), clock };

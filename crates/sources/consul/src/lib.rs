@@ -5,9 +5,9 @@
 //! one recursive request and followed by one blocking query. Consul answers a query when a key
 //! below the prefix changes, with all pairs below the prefix.
 //!
-//! The modules: `description` has the options, `group` chooses the prefixes that are listed together, `query` makes requests and
-//! reads answers, `cluster` chooses the node, `watch` follows. The crate `client-consul` sends the
-//! requests.
+//! The modules: `description` has the options, `group` chooses the prefixes that are listed
+//! together, `query` makes requests and reads answers, `cluster` chooses the node, `watch` follows.
+//! The crate `client-consul` sends the requests.
 
 mod cluster;
 #[cfg(test)]

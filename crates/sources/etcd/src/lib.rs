@@ -4,8 +4,9 @@
 //! scopes are read at one revision, and followed by one stream of events, which patch the snapshot:
 //! after a change nothing is read again. Values are bytes.
 //!
-//! The modules: `description` has the options, `range` computes the ranges that are asked for, `read` reads them, `position`
-//! verifies a revision, `watch` follows. The crate `client-etcd` sends the requests.
+//! The modules: `description` has the options, `range` computes the ranges that are asked for,
+//! `read` reads them, `position` verifies a revision, `watch` follows. The crate `client-etcd` sends
+//! the requests.
 
 #[cfg(test)]
 mod conformance;

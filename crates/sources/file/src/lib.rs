@@ -8,9 +8,9 @@
 //! Later files win, key by key: a key of an earlier file stays if a later file does not have it,
 //! has a shorter list, or has null.
 //!
-//! The modules: `description` has the options, `walk` finds the files, `document` parses a file to a tree, `scalar` interprets
-//! values without quotes, `flatten` converts the tree to pairs, `watch` follows the files, and
-//! `contents` reads only the files that may have changed.
+//! The modules: `description` has the options, `walk` finds the files, `document` parses a file to a
+//! tree, `scalar` interprets values without quotes, `flatten` converts the tree to pairs, `watch`
+//! follows the files, and `contents` reads only the files that may have changed.
 
 #[cfg(test)]
 mod conformance;
