@@ -11,6 +11,7 @@
 //! - `deploy`: staging, comparing, checking, replacing, reloading, and what failures leave behind.
 //! - `faults`: killed processes, full disks, read-only folders, hostile input.
 //! - `backends`: the consul, env, etcd and file backends, seen from outside.
+//! - `certificates`: certificates and keys of every kind, with etcdctl as the judge.
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
@@ -26,6 +27,7 @@
 mod support;
 
 mod backends;
+mod certificates;
 mod chains;
 mod cli;
 mod config;
