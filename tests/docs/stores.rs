@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use servers::{Certificates, Consul, Etcd, Proxy, Release, Stub, Traffic, consul::MASTER};
+use servers::{Certificates, Consul, Etcd, OpenSsl, Proxy, Release, Stub, Traffic, consul::MASTER};
 
 use super::document;
 use crate::support::{Run, Sandbox};
@@ -256,6 +256,9 @@ fn the_messages_of_etcd_are_those_of_its_document() {
         users.ctl(&line.split(' ').collect::<Vec<_>>());
     }
     let (ca, wrong_ca) = (shown(ours.path("ca.pem")), shown(others.path("ca.pem")));
+    let key = OpenSsl::new();
+    key.run("genpkey -algorithm ED25519 -aes256 -pass pass:x -out client.key");
+    let (certificate, encrypted) = (shown(ours.path("client.pem")), shown(key.path("client.key")));
     let (guarded, open, users) =
         (format!("https://{}", guarded.address()), open.address(), users.address());
     let etcd = ["-backend", "etcdv3", "-node"];
@@ -273,6 +276,8 @@ fn the_messages_of_etcd_are_those_of_its_document() {
         with(&[&guarded, "-client-ca-keys", &ca, "-tls-server-name", "other.example"]),
         with(&[&open, "-client-ca-keys", &ca]),
         with(&[&guarded, "-client-ca-keys", "/nope"]),
+        with(&[&guarded.replace("https", "http")]),
+        with(&[&guarded, "-client-cert", &certificate, "-client-key", &encrypted]),
     ];
     let runs: Vec<Vec<&str>> =
         runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();

@@ -65,7 +65,7 @@ impl Store for Consul {
 /// A client without TLS, which does not load the system's certificates.
 pub(crate) fn client() -> Client {
     let tls = rustls::ClientConfig::builder_with_provider(
-        rustls::crypto::ring::default_provider().into(),
+        rustls::crypto::aws_lc_rs::default_provider().into(),
     );
     let tls = tls.with_safe_default_protocol_versions().expect("TLS 1.2 and 1.3");
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();

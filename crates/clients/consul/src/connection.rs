@@ -151,7 +151,7 @@ impl NodeClient {
         }
         let cause = chain(error).advised(tls::advice(error));
         match self.node.tls() {
-            true => cause.advised_over_tls(tls::hung_up(error)).over_tls(),
+            true => cause.closed(tls::hung_up(error)).advised_if_closed(tls::CLOSED),
             false => cause,
         }
     }

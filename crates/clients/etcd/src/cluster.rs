@@ -37,6 +37,8 @@ struct Member {
     /// `None` for an address that cannot be parsed.
     node: Option<Node>,
     client: Mutex<Option<Client>>,
+    /// Whether the node has ever answered.
+    has_answered: AtomicBool,
 }
 
 impl Cluster {
@@ -47,7 +49,8 @@ impl Cluster {
         let member = |text: &String| {
             let node = Node::parse(text, tls);
             let address = node.as_ref().map_or(text.clone(), Node::to_string);
-            (Member { node, client: Mutex::new(None) }, address)
+            let (client, has_answered) = (Mutex::new(None), AtomicBool::new(false));
+            (Member { node, client, has_answered }, address)
         };
         let (members, addresses) = options.nodes.iter().map(member).unzip();
         Cluster {
@@ -91,11 +94,12 @@ impl Cluster {
                     // The route to the node may have dropped the connection silently. A later try
                     // would wait on that connection without an answer, so it gets a new one.
                     member.forget();
-                    NodeError::Unreachable(member.over(cause))
+                    NodeError::Unreachable(member.advised(cause))
                 }
             })
         };
         let (node, answer) = self.failover.ask(ask).await?;
+        self.members[node].has_answered.store(true, Ordering::Relaxed);
         Ok((Answerer(node), answer))
     }
 
@@ -171,10 +175,16 @@ impl Member {
         *self.slot() = None;
     }
 
-    /// Adds advice to the cause, depending on whether this node uses TLS.
-    fn over(&self, cause: Cause) -> Cause {
-        let tls = self.node.as_ref().is_some_and(|node| node.tls);
-        if tls { cause.over_tls() } else { cause }
+    /// Adds advice to the cause, if the node closed the connection.
+    fn advised(&self, cause: Cause) -> Cause {
+        match &self.node {
+            Some(node) if node.tls => cause.advised_if_closed(tls::CLOSED),
+            // A node that has answered is closing for another reason.
+            Some(_) if !self.has_answered.load(Ordering::Relaxed) => {
+                cause.advised_if_closed("perhaps the server wants https")
+            }
+            _ => cause,
+        }
     }
 }
 

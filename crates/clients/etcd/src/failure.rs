@@ -40,7 +40,7 @@ impl Failure {
             // An answer may have any size, so the code can only mean a revision out of range.
             Code::OutOfRange => Failure::OutOfHistory(cause),
             _ => Failure::Unreachable(
-                cause.advised(tls::advice(status)).advised_over_tls(tls::hung_up(status)),
+                cause.advised(tls::advice(status)).closed(tls::hung_up(status)),
             ),
         }
     }

@@ -95,8 +95,8 @@ pub struct Cause {
     kind: CauseKind,
     text: String,
     advice: Option<&'static str>,
-    /// The advice for the case that the connection used TLS.
-    tls_advice: Option<&'static str>,
+    /// Whether the node closed the connection.
+    is_closed: bool,
 }
 
 /// What a cause means for the next request.
@@ -114,7 +114,7 @@ pub enum CauseKind {
 impl Cause {
     /// A cause with this text.
     pub fn new(text: impl Into<String>) -> Self {
-        Cause { kind: CauseKind::Other, text: text.into(), advice: None, tls_advice: None }
+        Cause { kind: CauseKind::Other, text: text.into(), advice: None, is_closed: false }
     }
 
     /// A cause with `message` and the texts of all errors below it: often only the innermost error
@@ -137,18 +137,18 @@ impl Cause {
         self
     }
 
-    /// The same cause with advice for the case that the connection used TLS.
+    /// The same cause; `is_closed` says whether the node closed the connection.
     #[must_use]
-    pub fn advised_over_tls(mut self, advice: Option<&'static str>) -> Self {
-        self.tls_advice = advice;
+    pub fn closed(mut self, is_closed: bool) -> Self {
+        self.is_closed = is_closed;
         self
     }
 
-    /// The same cause, of a connection that used TLS: advice for TLS becomes a part of the text.
+    /// The same cause, with advice if the node closed the connection.
     #[must_use]
-    pub fn over_tls(mut self) -> Self {
-        self.advice = self.advice.or(self.tls_advice);
-        self
+    pub fn advised_if_closed(self, advice: &'static str) -> Self {
+        let advice = self.is_closed.then_some(advice);
+        self.advised(advice)
     }
 
     /// The kind of the cause.

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError};
+
+use crate::verifier::Version1;
 
 /// The advice for an error, if one of its causes has a known remedy.
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
@@ -36,15 +38,26 @@ fn of_certificate(error: &CertificateError) -> Option<&'static str> {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Some("the server's certificate is for another name than its address")
         }
+        CertificateError::Other(OtherError(cause)) if cause.is::<Version1>() => Some(
+            "the server's certificate is of version 1 of X.509, which can name no host: \
+             make one with a subjectAltName",
+        ),
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            Some("a certificate is signed with SHA-1, or by a key that is too short or unknown")
+        }
         _ => None,
     }
 }
 
-/// The advice for a TLS connection that the other side closed. In TLS 1.3 a server refuses a
-/// client's certificate after the client's handshake has ended. The client then sees one of several
-/// errors, depending on timing.
-pub fn hung_up(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let advice = Some("perhaps it wants another client certificate, or no TLS");
+/// The advice for a TLS connection that the other side closed.
+pub const CLOSED: &str = "perhaps it wants another client certificate, or no TLS";
+
+/// Whether the other side closed the connection. In TLS 1.3 a server refuses a client's certificate
+/// after the client's handshake has ended. The client then sees one of several errors, depending on
+/// timing.
+pub fn hung_up(error: &(dyn Error + 'static)) -> bool {
+    let closed = Some(());
     find(error, &|cause| {
         if let Some(cause) = cause.downcast_ref::<io::Error>() {
             let is_end = match cause.kind() {
@@ -59,23 +72,24 @@ pub fn hung_up(error: &(dyn Error + 'static)) -> Option<&'static str> {
                 }
                 _ => false,
             };
-            return advice.filter(|_| is_end);
+            return closed.filter(|()| is_end);
         }
         if let Some(cause) = cause.downcast_ref::<hyper::Error>() {
-            return advice.filter(|_| {
+            return closed.filter(|()| {
                 cause.is_incomplete_message() || cause.is_closed() || cause.is_canceled()
             });
         }
         let cause = cause.downcast_ref::<rustls::Error>()?;
-        advice.filter(|_| matches!(cause, rustls::Error::AlertReceived(_)))
+        closed.filter(|()| matches!(cause, rustls::Error::AlertReceived(_)))
     })
+    .is_some()
 }
 
 /// Searches a chain of errors for advice, from the outermost error inwards.
-fn find(
+fn find<T>(
     error: &(dyn Error + 'static),
-    ask: &dyn Fn(&(dyn Error + 'static)) -> Option<&'static str>,
-) -> Option<&'static str> {
+    ask: &dyn Fn(&(dyn Error + 'static)) -> Option<T>,
+) -> Option<T> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(found) = ask(cause) {
@@ -101,10 +115,10 @@ mod tests {
         let invalid =
             |cause: Box<dyn Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, cause);
         let as_text = invalid("received fatal alert: BadCertificate".into());
-        assert!(hung_up(&as_text).is_some());
+        assert!(hung_up(&as_text));
         let alert = rustls::Error::AlertReceived(AlertDescription::BadCertificate);
-        assert!(hung_up(&invalid(alert.into())).is_some());
+        assert!(hung_up(&invalid(alert.into())));
         let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
-        assert!(hung_up(&invalid(expired.into())).is_none());
+        assert!(!hung_up(&invalid(expired.into())));
     }
 }

@@ -8,9 +8,12 @@
 pub mod access;
 
 mod advice;
+mod identity;
 mod options;
 mod roots;
+mod verifier;
+mod x509;
 
 pub use self::options::Options;
-pub use advice::{advice, hung_up};
+pub use advice::{CLOSED, advice, hung_up};
 pub use roots::Roots;

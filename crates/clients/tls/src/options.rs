@@ -1,22 +1,18 @@
 //! The options of a TLS connection, and the configuration that they give.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    WantsVerifier,
-};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use nodes::Error;
 
 use crate::Roots;
+use crate::identity::{certificates, identity};
+use crate::verifier::Verifier;
 
 /// What a TLS connection trusts, and what it presents to the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +49,7 @@ impl Options {
     ///
     /// There is no cryptography provider, which does not happen.
     pub fn none() -> Result<ClientConfig, Error> {
-        let builder = builder(&Arc::new(ring::default_provider()))?;
+        let builder = builder(&Arc::new(aws_lc_rs::default_provider()))?;
         Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
     }
 
@@ -63,23 +59,18 @@ impl Options {
     ///
     /// A file cannot be read, or contains no certificate or key.
     pub fn client_config(&self, protocol: &[u8]) -> Result<ClientConfig, Error> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = builder(&provider)?;
-        let verifier = match &self.server_name {
-            _ if self.insecure => Some(Verifier::of_any(provider)),
-            Some(name) => Some(Verifier::of(name, self.roots()?, provider)?),
-            None => None,
+        let verifier = match self.insecure {
+            true => Verifier::of_any(Arc::clone(&provider)),
+            false => self.verifier(Arc::clone(&provider))?,
         };
-        let builder = match verifier {
-            Some(verifier) => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-            }
-            None => builder.with_root_certificates(self.roots()?),
-        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match self.identity() {
-            Some((certificate, key)) => builder
-                .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
-                .map_err(|cause| Error::tls(certificate, cause))?,
+            Some((certificate, key)) => {
+                let identity = identity(certificate, key, &provider)?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![protocol.to_owned()];
@@ -95,20 +86,34 @@ impl Options {
         Some((self.certificate.as_deref()?, self.key.as_deref()?))
     }
 
-    fn roots(&self) -> Result<RootCertStore, Error> {
+    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<Verifier, Error> {
+        let name = self.server_name.as_ref().map(|name| {
+            ServerName::try_from(name.clone()).map_err(|_| {
+                Error::tls(Path::new(name), "not a name that a certificate can be for")
+            })
+        });
+        let (roots, certificates) = self.roots()?;
+        Verifier::new(roots, certificates, name.transpose()?, provider)
+            .map_err(|cause| Error::tls(Path::new("TLS"), cause))
+    }
+
+    /// The trusted CAs, and their certificates where there are any.
+    fn roots(&self) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), Error> {
         let mut roots = RootCertStore::empty();
         if let Some(path) = &self.ca {
-            for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|cause| Error::tls(path, cause))?;
+            let certificates = certificates(path)?;
+            for certificate in &certificates {
+                roots.add(certificate.clone()).map_err(|cause| Error::tls(path, cause))?;
             }
-            return Ok(roots);
+            return Ok((roots, certificates));
         }
         // The unusable certificates of the system are skipped, the others are trusted.
-        roots.add_parsable_certificates(self.roots.certificates());
+        let certificates: Vec<_> = self.roots.certificates().into_iter().collect();
+        roots.add_parsable_certificates(certificates.iter().cloned());
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
-        Ok(roots)
+        Ok((roots, certificates))
     }
 }
 
@@ -120,95 +125,10 @@ fn builder(
         .map_err(|cause| Error::tls(Path::new("TLS"), cause))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|cause| Error::file("open", path, cause))
-}
-
-/// The certificates in a file; an error if there are none.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let pem = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(Error::tls(path, "no certificate in PEM is in it")),
-        Ok(found) => Ok(found),
-        Err(cause) => Err(Error::tls(path, cause)),
-    }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        // The parser's message could contain a part of the key.
-        .map_err(|_| Error::tls(path, "no private key in PEM is in it"))
-}
-
-/// Accepts certificates that rustls alone would not: any certificate, or a certificate for a name
-/// other than the server's address. It always checks that the server has the certificate's key.
-#[derive(Debug)]
-struct Verifier {
-    provider: Arc<CryptoProvider>,
-    /// The expected name, and the verifier for it. `None` accepts every certificate.
-    expected: Option<(ServerName<'static>, Arc<WebPkiServerVerifier>)>,
-}
-
-impl Verifier {
-    fn of_any(provider: Arc<CryptoProvider>) -> Self {
-        Verifier { provider, expected: None }
-    }
-
-    fn of(name: &str, roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
-        let not_usable = |cause: String| Error::tls(Path::new(name), cause);
-        let with = Arc::clone(&provider);
-        let rules = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), with)
-            .build()
-            .map_err(|cause| not_usable(cause.to_string()))?;
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| not_usable("not a name that a certificate can be for".to_owned()))?;
-        Ok(Verifier { provider, expected: Some((name, rules)) })
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        match &self.expected {
-            Some((name, rules)) => rules.verify_server_cert(certificate, between, name, ocsp, now),
-            None => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn options(ca: &Path) -> Options {
@@ -244,6 +164,6 @@ mod tests {
 
     #[test]
     fn without_options_the_roots_of_the_system_are_trusted() {
-        assert!(!Options::default().roots().unwrap().is_empty());
+        assert!(!Options::default().roots().unwrap().0.is_empty());
     }
 }
