@@ -27,6 +27,7 @@ mod digest;
 mod event;
 mod failure;
 mod feed;
+mod files;
 mod loading;
 mod log;
 mod ordered;

@@ -2,6 +2,6 @@
 
 mod disk;
 mod placement;
-mod site;
+pub(crate) mod site;
 mod slow;
 mod states;

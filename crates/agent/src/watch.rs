@@ -3,14 +3,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use deploy::Options;
-use filewatch::{FileWatch, Interest};
 use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
@@ -26,6 +25,7 @@ use crate::{
     event::{Event, Reader as _, Readers, RunSteps, Wake},
     failure::Failure,
     feed::{Feed, State},
+    files::Files,
     loading::{Broken, Loaded},
     pipeline::Pipeline,
     record::{InSync, Left, Record},
@@ -33,9 +33,6 @@ use crate::{
     settings::{Pace, Schedule, Settings},
     worker::{self, Assignment, DestinationLock},
 };
-
-/// The time after which folders that cannot be watched are tried again.
-const REFOLLOW: Duration = Duration::from_secs(60);
 
 /// The resources of watch mode and their workers.
 pub(crate) struct Watching {
@@ -519,79 +516,5 @@ impl Watching {
     }
 }
 
-/// Follows `conf.d`, the templates and the destinations by inotify, if possible.
-struct Files {
-    watch: Option<FileWatch>,
-    /// Until then nothing is tried again, because nothing can be followed.
-    rest_until: Option<Instant>,
-    /// Until then no further failure is logged.
-    silent_until: Option<Instant>,
-    interests: Vec<Interest>,
-}
-
-impl Files {
-    /// Follows nothing.
-    fn new() -> Self {
-        Files { watch: None, rest_until: None, silent_until: None, interests: Vec::new() }
-    }
-
-    /// Follows these files from now on.
-    fn follow<'a>(&mut self, confdir: &Path, resources: impl Iterator<Item = &'a Resource>) {
-        let templates = config::templates_folder(confdir);
-        self.interests =
-            vec![Interest::tree(config::conf_d(confdir), b"*"), Interest::tree(&*templates, b"*")];
-        for resource in resources {
-            // The template is followed on its own too, because a tree is not followed through links
-            // to folders.
-            self.interests.push(Interest::path(&*resource.src));
-            if resource.heal {
-                self.interests.push(Interest::path(&*resource.target.dest));
-            }
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.set_interest(self.interests.iter().cloned());
-        }
-    }
-
-    /// Returns the paths that may have changed. If files cannot be followed, this is logged, and only
-    /// a reconcile finds their changes; the other files are followed all the same.
-    async fn changed(&mut self) -> HashSet<PathBuf> {
-        loop {
-            if let Some(moment) = self.rest_until {
-                sleep_until(moment).await;
-                self.rest_until = None;
-            }
-            let watch = match &mut self.watch {
-                Some(watch) => watch,
-                None => match FileWatch::new() {
-                    Ok(mut watch) => {
-                        watch.set_interest(self.interests.iter().cloned());
-                        self.watch.insert(watch)
-                    }
-                    Err(failure) => {
-                        self.failed(&failure);
-                        continue;
-                    }
-                },
-            };
-            match watch.changed().await {
-                Ok(paths) => return paths.into_iter().collect(),
-                Err(failure) => self.failed(&failure),
-            }
-        }
-    }
-
-    fn failed(&mut self, failure: &filewatch::Unwatched) {
-        let now = Instant::now();
-        if self.silent_until.is_none_or(|moment| moment <= now) {
-            match failure.is_partial() {
-                true => warn!("{failure}; its files are only compared every -reconcile"),
-                false => warn!("{failure}; files are only compared every -reconcile"),
-            }
-            self.silent_until = Some(now + REFOLLOW);
-        }
-        if !failure.is_partial() {
-            self.rest_until = Some(now + REFOLLOW);
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

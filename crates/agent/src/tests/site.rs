@@ -19,13 +19,13 @@ use crate::{Agent, Handle, Order, Pace, Schedule, Settings, Status};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder with resources, and the store that they read from.
-pub(super) struct Site {
+pub(crate) struct Site {
     folder: tempfile::TempDir,
-    pub(super) store: Store,
+    pub(crate) store: Store,
 }
 
 impl Site {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["conf.d", "templates", "out"] {
             fs::create_dir(folder.path().join(name)).unwrap();
@@ -33,12 +33,12 @@ impl Site {
         Site { folder, store: Store::new() }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a resource that prints `/NAME` to `out/NAME`.
-    pub(super) fn resource(&self, name: &str, more: &str) {
+    pub(crate) fn resource(&self, name: &str, more: &str) {
         let dest = self.path("out").join(name);
         let table = format!(
             "[template]\nsrc = '{name}'\ndest = '{}'\nkeys = ['/{name}']\n{more}\n",
@@ -48,13 +48,18 @@ impl Site {
         fs::write(self.path("conf.d").join(format!("{name}.toml")), table).unwrap();
     }
 
-    pub(super) fn agent(&self) -> Agent {
+    pub(crate) fn agent(&self) -> Agent {
         self.agent_of(self.store.clone())
     }
 
     /// An agent that reads from `source` instead of the store.
-    pub(super) fn agent_of(&self, source: impl Source + 'static) -> Agent {
-        let settings = Settings {
+    pub(crate) fn agent_of(&self, source: impl Source + 'static) -> Agent {
+        let host = Arc::new(world::System::new());
+        Agent::new(self.settings(), Box::new(source), host)
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
             confdir: self.folder.path().to_owned(),
             prefix: "".into(),
             noop: false,
@@ -62,17 +67,16 @@ impl Site {
             keep_stage_file: false,
             check_timeout: None,
             reload_timeout: None,
-        };
-        Agent::new(settings, Box::new(source), Arc::new(world::System::new()))
+        }
     }
 
-    pub(super) fn written(&self, name: &str) -> Option<String> {
+    pub(crate) fn written(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.path("out").join(name)).ok()
     }
 }
 
 /// A schedule with intervals short enough for a test.
-pub(super) fn schedule() -> Schedule {
+pub(crate) fn schedule() -> Schedule {
     Schedule {
         interval: Duration::from_millis(20),
         pace: Pace::default(),
@@ -83,13 +87,13 @@ pub(super) fn schedule() -> Schedule {
 
 /// Interval and watch mode.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     Interval,
     Watch,
 }
 
 /// Runs `agent` in `mode` while `test` reads its states, then stops the agent.
-pub(super) async fn beside<T>(
+pub(crate) async fn beside<T>(
     mut agent: Agent,
     mode: Mode,
     test: impl AsyncFnOnce(Handle) -> T,
@@ -111,7 +115,7 @@ pub(super) async fn beside<T>(
 }
 
 /// Waits until the state of `resource` satisfies `condition`, and returns the state.
-pub(super) async fn until(
+pub(crate) async fn until(
     handle: &Handle,
     resource: &str,
     condition: impl Fn(&Status) -> bool,
@@ -129,7 +133,7 @@ pub(super) async fn until(
 
 /// A store in memory. A clone is the same store.
 #[derive(Clone)]
-pub(super) struct Store {
+pub(crate) struct Store {
     data: Arc<watch::Sender<Data>>,
     /// The reason why the store does not answer.
     broken: Arc<Mutex<Option<String>>>,
@@ -150,7 +154,7 @@ impl Store {
     }
 
     /// Sets a key. Returns the new revision.
-    pub(super) fn put(&self, key: &str, value: &str) -> u64 {
+    pub(crate) fn put(&self, key: &str, value: &str) -> u64 {
         self.data.send_modify(|data| {
             data.revision += 1;
             data.pairs.insert(key.to_owned(), value.to_owned());
@@ -159,13 +163,13 @@ impl Store {
     }
 
     /// Makes the store fail with `reason`; `None` makes it answer again.
-    pub(super) fn break_down(&self, reason: Option<&str>) {
+    pub(crate) fn break_down(&self, reason: Option<&str>) {
         *self.broken.lock().unwrap() = reason.map(str::to_owned);
         self.data.send_modify(|_| {});
     }
 
     /// Makes the store refuse to show a key; `None` allows every key again.
-    pub(super) fn forbid(&self, key: Option<&str>) {
+    pub(crate) fn forbid(&self, key: Option<&str>) {
         *self.forbidden.lock().unwrap() = key.map(str::to_owned);
         self.data.send_modify(|_| {});
     }
