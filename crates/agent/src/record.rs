@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,6 +15,7 @@ use deploy::{Outcome, Placed};
 use render::Template;
 use report::Fingerprint;
 use store::Reads;
+use tokio::sync::Notify;
 
 use crate::{digest::Digest, event::Wake, pipeline::Prepared, resource::Resource};
 
@@ -124,24 +126,93 @@ impl Left {
 
 /// The record of a worker's passes. A clone is the same record.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Record(Arc<Mutex<Notes>>);
+pub(crate) struct Record {
+    notes: Arc<Mutex<Notes>>,
+    /// Notifies the waiting looks when a pass ends.
+    ended: Arc<Notify>,
+}
+
+/// A running pass. Dropping it records the end of the pass.
+pub(crate) struct Running(Record);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.lock().is_running = false;
+        self.0.ended.notify_waiters();
+    }
+}
 
 #[derive(Debug, Default)]
 struct Notes {
     /// The number of the current or last assignment of the worker.
     taken: u64,
+    /// Whether a pass is running.
+    is_running: bool,
+    /// The number of passes that have begun.
+    passes: u64,
+    /// The number of the newest pass after which the files are examined because of their events.
+    look_after: u64,
     in_sync: Option<Arc<InSync>>,
     left: Option<Left>,
 }
 
 impl Record {
     fn lock(&self) -> MutexGuard<'_, Notes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records that the worker has started to work on this assignment.
-    pub(crate) fn set_taken(&self, assignment: u64) {
-        self.lock().taken = assignment;
+    #[must_use]
+    pub(crate) fn begin(&self, assignment: u64) -> Running {
+        let mut notes = self.lock();
+        notes.taken = assignment;
+        notes.is_running = true;
+        notes.passes += 1;
+        Running(self.clone())
+    }
+
+    /// Whether a pass is running.
+    pub(crate) fn is_running(&self) -> bool {
+        self.lock().is_running
+    }
+
+    /// The number of the running pass, at the first call during this pass.
+    pub(crate) fn pass_to_look_after(&self) -> Option<u64> {
+        let mut notes = self.lock();
+        let is_new = notes.is_running && notes.look_after < notes.passes;
+        notes.look_after = notes.passes;
+        is_new.then_some(notes.passes)
+    }
+
+    /// Waits for the end of the pass with this number.
+    pub(crate) async fn end_of(&self, pass: u64) {
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            ended.as_mut().enable();
+            {
+                let notes = self.lock();
+                if !notes.is_running || notes.passes > pass {
+                    return;
+                }
+            }
+            ended.await;
+        }
+    }
+
+    /// Why the resource needs a pass because of events of files that arrived during the pass that
+    /// has just ended; `None` if it needs none. Blocks on the disk.
+    pub(crate) fn look_after_a_pass(&self) -> Option<Wake> {
+        let (left, is_first) = {
+            let notes = self.lock();
+            (notes.left.clone(), notes.passes <= 1)
+        };
+        match left {
+            Some(left) => left.look(),
+            // The pass failed before it had a destination: because of its template, or of what the
+            // template asks for. The first events of each file come during the first pass, which
+            // is soon tried again anyway.
+            None => (!is_first).then_some(Wake::Template),
+        }
     }
 
     /// Whether the worker has begun to work on this assignment.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use deploy::Options;
+use deploy::{Disk, Options};
 use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
@@ -135,10 +135,18 @@ impl Member {
         self.worker.as_ref().is_some_and(has_taken)
     }
 
-    /// The files after the last pass, if the worker has started on the newest assignment.
+    /// The files after the last pass, if the worker has nothing to do.
     fn left(&self) -> Option<(u64, Left)> {
         let worker = self.worker.as_ref().filter(|_| self.is_idle())?;
+        if worker.record.is_running() {
+            return None;
+        }
         Some((worker.newest.0, worker.record.left()?))
+    }
+
+    /// The worker whose pass is running, if it has started on the newest assignment.
+    fn running(&self) -> Option<&Worker> {
+        self.worker.as_ref().filter(|worker| self.is_idle() && worker.record.is_running())
     }
 }
 
@@ -397,14 +405,23 @@ impl Watching {
         };
         let (mut woken, mut lefts) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter().enumerate() {
-            if concerns(&member.resource) {
-                match member.left() {
-                    Some(left) => lefts.push(left),
-                    // The last pass failed before it had a destination: because of its template, or
-                    // of what the template asks for.
-                    None if member.is_idle() => woken.push((nth, Wake::Template)),
-                    None => {}
+            if !concerns(&member.resource) {
+                continue;
+            }
+            if let Some(worker) = member.running() {
+                // The pass may have read a file before it changed, or after.
+                if let Some(pass) = worker.record.pass_to_look_after() {
+                    let (number, record) = (worker.newest.0, worker.record.clone());
+                    self.looks.spawn(look_after_the_pass(number, pass, record));
                 }
+                continue;
+            }
+            match member.left() {
+                Some(left) => lefts.push(left),
+                // The last pass failed before it had a destination: because of its template, or of
+                // what the template asks for.
+                None if member.is_idle() => woken.push((nth, Wake::Template)),
+                None => {}
             }
         }
         self.wake_each(woken);
@@ -514,6 +531,13 @@ impl Watching {
             self.workers.spawn(worker::work(receiver, self.readers.clone(), record));
         }
     }
+}
+
+/// Examines the files of a resource when this pass of its newest assignment has ended.
+async fn look_after_the_pass(number: u64, pass: u64, record: Record) -> Vec<(u64, Wake)> {
+    record.end_of(pass).await;
+    let look = move || record.look_after_a_pass().map(|wake| (number, wake));
+    Disk::Elsewhere.run(look).await.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::{
     failure::{Failure, Kind},
     pipeline::{Applied, Done, Job, Pipeline, Prepared},
     placement::{self, Placement},
-    record::{InSync, Left, Record},
+    record::{InSync, Left, Record, Running},
     resource::Resource,
     settings::Pace,
 };
@@ -81,7 +81,8 @@ pub(crate) async fn work(
         if wait(&mut assignments, reloaded, limit, &readers).await.is_err() {
             return;
         }
-        let Some((assignment, guard)) = take(&mut assignments, &record).await else { return };
+        let Some(taken) = take(&mut assignments, &record).await else { return };
+        let Taken { assignment, guard, running } = taken;
         let done = maker.pass(&assignment).await;
         drop(guard);
         let Assignment { number, resource, wake, .. } = &assignment;
@@ -117,6 +118,7 @@ pub(crate) async fn work(
                 Some(Instant::now() + delay)
             }
         };
+        drop(running);
         is_retry = false;
         let woken = match retry {
             None => assignments.changed().await,
@@ -198,19 +200,23 @@ async fn wait(
     Ok(())
 }
 
-/// Waits for the lock of the destination. Returns the lock with the newest assignment; `None` if
-/// the worker was dismissed.
-async fn take(
-    assignments: &mut watch::Receiver<Assignment>,
-    record: &Record,
-) -> Option<(Assignment, OwnedMutexGuard<()>)> {
+/// An assignment whose pass begins.
+struct Taken {
+    assignment: Assignment,
+    guard: OwnedMutexGuard<()>,
+    running: Running,
+}
+
+/// Waits for the lock of the destination, and takes the newest assignment. Returns `None` if the
+/// worker was dismissed.
+async fn take(assignments: &mut watch::Receiver<Assignment>, record: &Record) -> Option<Taken> {
     loop {
         let assignment = assignments.borrow_and_update().clone();
         let guard = Arc::clone(&assignment.lock).lock_owned().await;
         // A newer assignment may have a different destination.
         if !assignments.has_changed().ok()? {
-            record.set_taken(assignment.number);
-            return Some((assignment, guard));
+            let running = record.begin(assignment.number);
+            return Some(Taken { assignment, guard, running });
         }
     }
 }
