@@ -5,4 +5,5 @@ mod consul;
 mod env;
 mod etcd;
 mod file;
+mod proxies;
 mod srv;

@@ -12,6 +12,7 @@
 pub mod certificates;
 pub mod consul;
 pub mod etcd;
+pub mod forward;
 pub mod http;
 pub mod openssl;
 pub mod process;
@@ -21,6 +22,7 @@ pub mod stub;
 pub use certificates::Certificates;
 pub use consul::{Consul, Token};
 pub use etcd::{Etcd, Release};
+pub use forward::ForwardProxy;
 pub use openssl::OpenSsl;
 pub use process::Process;
 pub use proxy::{Proxy, Traffic};
