@@ -83,9 +83,21 @@ fn consul_with_tls_is_reached_through_the_proxy_for_https() {
     let server = Consul::with_tokens_and_certificates(&files);
     server.put("app/a", "1");
     let proxy = ForwardProxy::before(&server.secure_address());
-    let ca = files.path("ca.pem").display().to_string();
+    let path = |name| files.path(name).display().to_string();
+    let (ca, certificate, key) = (path("ca.pem"), path("client.pem"), path("client.key"));
     let token = server.token("key_prefix \"app\" { policy = \"read\" }").secret;
-    let with = ["-client-ca-keys", &ca, "-tls-server-name", "localhost", "-auth-token", &token];
+    let with = [
+        "-client-ca-keys",
+        &ca,
+        "-client-cert",
+        &certificate,
+        "-client-key",
+        &key,
+        "-tls-server-name",
+        "localhost",
+        "-auth-token",
+        &token,
+    ];
     let arguments = [&["-backend", "consul", "-node", "https://consul.invalid:8501"][..], &with];
     let (ended, output) = run(&arguments.concat(), &[("HTTPS_PROXY", &proxy.address())]);
     assert_eq!(output, "/app/a=1 ", "{}", ended.stderr);

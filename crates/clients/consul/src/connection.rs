@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use nodes::proxy::Protocol;
 use nodes::{Cause, CauseKind, Error, NodeError};
 use report::Fingerprint;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -134,13 +135,34 @@ impl NodeClient {
             // On the loopback interface compression costs more time than it saves.
             .gzip(!self.node.is_here())
             .user_agent(concat!("confd/", env!("CARGO_PKG_VERSION")));
-        if self.node.is_here() {
-            builder = builder.no_proxy();
+        // Without this, reqwest would read the environment itself.
+        builder = builder.no_proxy();
+        if let Some(proxy) = self.proxy(options)? {
+            builder = builder.proxy(proxy);
         }
         if let Node::Unix(path) = &self.node {
             builder = builder.unix_socket(path.as_path());
         }
         builder.build().map_err(|cause| Error::tls(Path::new("HTTP"), chain(&cause)))
+    }
+
+    /// The proxy for this node, if there is one.
+    fn proxy(&self, options: &Options) -> Result<Option<reqwest::Proxy>, Error> {
+        let Node::Tcp { host, port, .. } = &self.node else { return Ok(None) };
+        let Some(proxy) = options.proxies.of_node(self.node.tls(), host, *port)? else {
+            return Ok(None);
+        };
+        let scheme = match proxy.protocol {
+            Protocol::Http => "http",
+            Protocol::Https => "https",
+            Protocol::Socks5 => "socks5h",
+        };
+        let made = reqwest::Proxy::all(format!("{scheme}://{}", proxy.authority))
+            .map_err(|cause| Error::tls(Path::new(&proxy.authority), chain(&cause)))?;
+        Ok(Some(match &proxy.user {
+            Some((name, password)) => made.basic_auth(name, password),
+            None => made,
+        }))
     }
 
     /// The reason why a request failed.

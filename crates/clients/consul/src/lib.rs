@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nodes::proxy::Proxies;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
 pub use client::Client;
@@ -58,6 +59,8 @@ pub struct Options {
     /// User name and password for HTTP's basic authentication. Consul itself has none, but a proxy
     /// in front of Consul may ask for it.
     pub user: Option<(String, String)>,
+    /// The proxies of the machine.
+    pub proxies: Proxies,
     /// The datacenter; `None` for the node's own.
     pub datacenter: Option<String>,
     /// The namespace of the keys, in Consul Enterprise.
@@ -101,6 +104,7 @@ impl Default for Options {
             tls: tls::Options::default(),
             token: None,
             user: None,
+            proxies: Proxies::default(),
             datacenter: None,
             namespace: None,
             partition: None,
@@ -119,6 +123,7 @@ impl fmt::Debug for Options {
             .field("tls", &self.tls)
             .field("token", &self.token)
             .field("user", &self.user.as_ref().map(|(name, _)| name))
+            .field("proxies", &self.proxies)
             .field("datacenter", &self.datacenter)
             .field("namespace", &self.namespace)
             .field("partition", &self.partition)

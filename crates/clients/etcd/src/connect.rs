@@ -4,15 +4,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use etcd_client::{Channel, Client, ConnectOptions};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::rt::TokioIo;
+use nodes::proxy::{Protocol, Proxies, Proxy};
 use nodes::{Cause, Error};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tonic::codegen::http::Uri;
+use tonic::codegen::http::header::{HeaderValue, InvalidHeaderValue};
 use tonic::transport::Endpoint;
+use tower::Service as _;
 
 use crate::Options;
 use crate::failure::Failure;
@@ -51,9 +57,10 @@ pub(crate) async fn client(node: &Node, options: &Options) -> Result<Connected, 
         .keep_alive_timeout(SIGN_OF_LIFE)
         .keep_alive_while_idle(true);
     let (target, tls) = (Arc::new(node.clone()), Arc::new(options.tls.clone()));
+    let proxy = proxy(node, &options.proxies).map_err(Failure::Local)?.map(Arc::new);
     let channel = endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
-        let (target, tls) = (Arc::clone(&target), Arc::clone(&tls));
-        async move { dial(&target, &tls).await.map(TokioIo::new) }
+        let (target, tls, proxy) = (Arc::clone(&target), Arc::clone(&tls), proxy.clone());
+        async move { dial(&target, &tls, proxy.as_deref()).await.map(TokioIo::new) }
     }));
     let user = options.user.as_ref();
     let with = |user: Option<&(String, String)>| {
@@ -84,9 +91,64 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn dial(node: &Node, tls: &tls::Options) -> io::Result<Box<dyn Stream>> {
+/// The proxy for a node, if there is one. As gRPC in Go, etcd always uses the proxy for https.
+fn proxy(node: &Node, proxies: &Proxies) -> Result<Option<Proxy>, Error> {
+    Ok(proxies.of_node(true, &node.host, node.port)?.cloned())
+}
+
+/// A TCP connection to a node, through the proxy if there is one.
+async fn connect(node: &Node, proxy: Option<&Proxy>) -> io::Result<TcpStream> {
+    let Some(proxy) = proxy else {
+        return TcpStream::connect((node.host.as_str(), node.port)).await;
+    };
+    let uri = |authority: &str| format!("http://{authority}").parse::<Uri>();
+    let at = uri(&proxy.authority).map_err(io::Error::other)?;
+    let node = uri(&node.authority()).map_err(io::Error::other)?;
+    let to_proxy = tower::service_fn(|proxy: Uri| async move {
+        let authority = proxy.authority().map_or("", |authority| authority.as_str());
+        TcpStream::connect(authority).await.map(TokioIo::new)
+    });
+    let through = |error: &dyn std::fmt::Display| {
+        io::Error::other(format!("through the proxy {}: {error}", proxy.authority))
+    };
+    let connected = match proxy.protocol {
+        Protocol::Http => {
+            let tunnel = Tunnel::new(at, to_proxy);
+            let user = proxy.user.as_ref().map(|(name, password)| basic(name, password));
+            let mut tunnel = match user.transpose().map_err(|error| through(&error))? {
+                Some(user) => tunnel.with_auth(user),
+                None => tunnel,
+            };
+            tunnel.call(node).await.map_err(|error| through(&error))
+        }
+        Protocol::Socks5 => {
+            let socks = SocksV5::new(at, to_proxy).local_dns(false);
+            let mut socks = match proxy.user.clone() {
+                Some((name, password)) => socks.with_auth(name, password),
+                None => socks,
+            };
+            socks.call(node).await.map_err(|error| through(&error))
+        }
+        Protocol::Https => Err(through(&"etcd is reached through proxies of http and socks5 only")),
+    };
+    connected.map(TokioIo::into_inner)
+}
+
+/// The value of a header with a user name and a password.
+fn basic(name: &str, password: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn dial(
+    node: &Node,
+    tls: &tls::Options,
+    proxy: Option<&Proxy>,
+) -> io::Result<Box<dyn Stream>> {
     let connecting = async {
-        let stream = TcpStream::connect((node.host.as_str(), node.port)).await?;
+        let stream = connect(node, proxy).await?;
         stream.set_nodelay(true)?;
         if !node.tls {
             return Ok(Box::new(stream) as Box<dyn Stream>);

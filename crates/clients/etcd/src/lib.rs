@@ -19,6 +19,8 @@ mod tests;
 
 use std::fmt;
 
+use nodes::proxy::Proxies;
+
 pub use cluster::{Answerer, Cluster, within};
 pub use failure::Failure;
 
@@ -34,6 +36,8 @@ pub struct Options {
     pub nodes: Vec<String>,
     /// The options of TLS, for the nodes that use it.
     pub tls: tls::Options,
+    /// The proxies of the machine. As in Go, that for https is used for every node.
+    pub proxies: Proxies,
     /// User name and password. They are not used if the server has no users.
     pub user: Option<(String, String)>,
 }
@@ -44,6 +48,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("nodes", &self.nodes)
             .field("tls", &self.tls)
+            .field("proxies", &self.proxies)
             .field("user", &self.user.as_ref().map(|(name, _)| name))
             .finish_non_exhaustive()
     }

@@ -26,6 +26,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A variable of the environment does not name a proxy. Its value may contain a password.
+    #[error(
+        "{variable} is not the address of a proxy, such as http://HOST:PORT or socks5://HOST:PORT"
+    )]
+    Proxy {
+        /// The name of the variable.
+        variable: &'static str,
+    },
+
     /// The token contains bytes that are not allowed in an HTTP header.
     #[error("the token holds bytes that no HTTP header may hold")]
     Token,

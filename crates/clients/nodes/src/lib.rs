@@ -6,12 +6,13 @@
 //! every store. Callers decide by its variant or by a cause's kind, and never by the text.
 //!
 //! [`access`] has the options by which users say where the nodes of their store are, and how they log
-//! in.
+//! in. [`proxy`] knows the proxies that the environment names.
 
 pub mod access;
 pub mod address;
 mod error;
 mod failover;
+pub mod proxy;
 
 pub use error::{Attempt, Cause, CauseKind, Error};
 pub use failover::{Failover, NodeError};

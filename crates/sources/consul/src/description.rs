@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use client_consul::{Consistency, Options, Token, WAIT};
 use nodes::access::{self, Discovery};
+use nodes::proxy::Proxies;
 use options::{Given, Invalid, Opt, Variable, gobool};
 use source::{Changes, Configured, Description, Setup, Source};
 
@@ -15,7 +16,7 @@ pub static DESCRIPTION: Description = Description {
     names: &["consul"],
     summary: "Consul's key/value store",
     options: &[access::PLACES, access::USER, access::TOKEN, tls::access::OPTIONS, OPTIONS],
-    variables: &[VARIABLES, tls::access::VARIABLES],
+    variables: &[VARIABLES, tls::access::VARIABLES, nodes::proxy::VARIABLES],
     changes: Changes::Reported,
     configure,
 };
@@ -103,6 +104,7 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         tls,
         token: given.some(&access::AUTH_TOKEN)?.map(Token::Text).or_else(|| token_of_client(given)),
         user: access::user(given)?.or_else(|| user_of_client(given)),
+        proxies: Proxies::of(given),
         datacenter: given.some(&DATACENTER)?,
         namespace: text(given, &NAMESPACE, NAMESPACE_OF_CLIENT)?,
         partition: text(given, &PARTITION, PARTITION_OF_CLIENT)?,

@@ -2,6 +2,7 @@
 
 use client_etcd::Options;
 use nodes::access::{self, Discovery};
+use nodes::proxy::Proxies;
 use options::{Invalid, Variable};
 use source::{Changes, Configured, Description, Setup, Source};
 
@@ -12,7 +13,7 @@ pub static DESCRIPTION: Description = Description {
     names: &["etcd", "etcdv3", ""],
     summary: "etcd, by version 3 of its protocol",
     options: &[access::PLACES, access::USER, tls::access::OPTIONS],
-    variables: &[VARIABLES, tls::access::VARIABLES],
+    variables: &[VARIABLES, tls::access::VARIABLES, nodes::proxy::VARIABLES],
     changes: Changes::Reported,
     configure,
 };
@@ -51,7 +52,7 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         return Err(Invalid::new("etcdclient: no available endpoints"));
     }
     let tls = tls::Options::of(given, tls::Options::default(), setup.warnings)?;
-    let options = Options { nodes, tls, user: access::user(given)? };
+    let options = Options { nodes, tls, proxies: Proxies::of(given), user: access::user(given)? };
     Ok(Box::new(Chosen { name, discovery, options }))
 }
 
