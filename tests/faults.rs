@@ -5,6 +5,7 @@ mod disks;
 mod input;
 mod kills;
 mod signals;
+mod stopping;
 
 use crate::support::Ended;
 

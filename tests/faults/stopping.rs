@@ -1,0 +1,147 @@
+//! Stop signals for a process that does not react, for the first process of a container, and under
+//! `nohup`.
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::support::{Daemon, Ended, Run, Sandbox, eventually, needs_root};
+
+/// A template that needs years.
+const ENDLESS: &str = "{{$n := seq 1 10000}}{{range $n}}{{range $n}}{{range $n}}{{range $n}}\
+                       {{end}}{{end}}{{end}}{{end}}";
+
+/// A command that reports that it runs, and hangs until the file `go` exists.
+const HANG: &str = "touch runs; until test -e go; do sleep 0.05; done";
+
+/// The arguments of each mode that does not end by itself.
+const DAEMONS: [&[&str]; 2] = [&["-interval", "1"], &["-watch"]];
+
+fn daemon(sandbox: &Sandbox, arguments: &[&str]) -> Daemon {
+    sandbox.write("data.yaml", "app: 1\n");
+    let run = sandbox.confd(&["-backend", "file", "-file", "data.yaml", "-log-level", "debug"]);
+    Daemon::start(run.arguments(arguments), sandbox.path("log"))
+}
+
+/// Runs confd as the first process of a process namespace.
+fn as_first(run: Run) -> Run {
+    needs_root();
+    run.through(&["unshare", "--pid", "--fork", "--mount-proc"])
+}
+
+/// The first process in the namespace that `unshare` has made.
+fn first_process(unshare: u32) -> Pid {
+    let children = format!("/proc/{unshare}/task/{unshare}/children");
+    let read = || std::fs::read_to_string(&children).unwrap_or_default();
+    eventually("unshare has a child", || !read().trim().is_empty());
+    Pid::from_raw(read().split_whitespace().next().unwrap().parse().unwrap()).unwrap()
+}
+
+#[test]
+fn one_stop_signal_ends_a_onetime_run_whose_template_does_not_end() {
+    for (signal, number) in [(Signal::TERM, 15), (Signal::INT, 2)] {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", ENDLESS, "");
+        let run = sandbox.onetime().arguments(&["-log-level", "debug"]);
+        let running = Daemon::start(run, sandbox.path("log"));
+        running.wait_for("Got the following keys");
+        assert_eq!(running.stop(signal).signal, Some(number));
+    }
+}
+
+#[test]
+fn a_second_stop_signal_ends_a_daemon_whose_template_does_not_end() {
+    for arguments in DAEMONS {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", ENDLESS, "");
+        // This resource is made while the one before it hangs.
+        sandbox.resource("later", "", "");
+        let running = daemon(&sandbox, arguments);
+        eventually("the later resource is made", || sandbox.path("out/later").exists());
+        // Signals that arrive together count once.
+        eventually("the daemon ends", || {
+            running.signal(Signal::TERM);
+            running.has_ended()
+        });
+        assert_eq!(running.wait().signal, Some(15), "{arguments:?}");
+    }
+}
+
+#[test]
+fn as_the_first_process_a_onetime_run_ends_with_143_and_130() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", "new", &format!("check_cmd = '{HANG}'"));
+        let running = as_first(sandbox.onetime()).spawn();
+        eventually("the command runs", || sandbox.path("runs").exists());
+        kill_process(first_process(running.id()), signal).unwrap();
+        let ended = Ended::wait(running);
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn as_the_first_process_a_daemon_ends_with_143_at_the_second_signal() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "new", &format!("check_cmd = '{HANG}'"));
+    sandbox.write("data.yaml", "app: 1\n");
+    let run = sandbox.confd(&["-watch", "-backend", "file", "-file", "data.yaml"]);
+    let mut running = as_first(run).spawn();
+    eventually("the command runs", || sandbox.path("runs").exists());
+    let first = first_process(running.id());
+    // Signals that arrive together count once.
+    eventually("the daemon ends", || {
+        let _ = kill_process(first, Signal::TERM);
+        running.try_wait().unwrap().is_some()
+    });
+    let ended = Ended::wait(running);
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
+}
+
+#[test]
+fn as_the_first_process_confd_reaps_what_its_commands_leave() {
+    let sandbox = Sandbox::new();
+    // The child of the command becomes a child of the first process when the command ends.
+    let command = "sh -c \"echo >> runs; sleep 0.1\" & exit 0";
+    sandbox.resource("app", "{{getv \"/app\"}}", &format!("reload_cmd = '{command}'"));
+    sandbox.write("data.yaml", "app: 0\n");
+    let run = sandbox.confd(&["-watch", "-backend", "file", "-file", "data.yaml"]);
+    let running = as_first(run).spawn();
+    let first = first_process(running.id());
+    for nth in 1..=3 {
+        eventually("the command has run", || {
+            sandbox.path("runs").exists() && sandbox.read("runs").lines().count() >= nth
+        });
+        sandbox.write("data.yaml", format!("app: {nth}\n"));
+    }
+    let children = format!("/proc/{0}/task/{0}/children", first.as_raw_nonzero());
+    eventually("no child is left", || std::fs::read_to_string(&children).unwrap().is_empty());
+    kill_process(first, Signal::TERM).unwrap();
+    let ended = Ended::wait(running);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.expect_no("ERROR");
+}
+
+#[test]
+fn a_hangup_that_is_ignored_does_not_end_a_onetime_run() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "new", &format!("check_cmd = '{HANG}'"));
+    let ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"];
+    let running = sandbox.onetime().through(&ignoring).spawn();
+    eventually("the command runs", || sandbox.path("runs").exists());
+    kill_process(Pid::from_child(&running), Signal::HUP).unwrap();
+    sandbox.write("go", "");
+    let ended = Ended::wait(running);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(sandbox.output(), "new");
+}
+
+#[test]
+fn a_hangup_ends_a_onetime_run_and_its_command() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "new", &format!("check_cmd = 'echo $$ > pid; {HANG}'"));
+    let running = sandbox.onetime().spawn();
+    eventually("the command runs", || sandbox.path("runs").exists());
+    kill_process(Pid::from_child(&running), Signal::HUP).unwrap();
+    assert_eq!(Ended::wait(running).signal, Some(1));
+    let command = Pid::from_raw(sandbox.read("pid").trim().parse().unwrap()).unwrap();
+    eventually("the command is gone", || test_kill_process(command).is_err());
+}
