@@ -334,13 +334,13 @@ fn a_failing_resource_does_not_stop_the_others_and_the_exit_code_is_1() {
 }
 
 #[test]
-fn a_onetime_run_of_one_resource_has_one_thread() {
+fn a_onetime_run_of_one_resource_has_one_thread_and_that_of_the_signals() {
     let sandbox = Sandbox::new();
     // The parent of the command's shell is confd.
     let command = "check_cmd = 'grep ^Threads: /proc/$PPID/status > threads'\n";
     sandbox.resource("app", "{{getv \"/home\"}} {{datetime}}", command);
     sandbox.onetime().env("HOME", "/root").ok();
-    assert_eq!(sandbox.read("threads"), "Threads:\t1\n");
+    assert_eq!(sandbox.read("threads"), "Threads:\t2\n");
 }
 
 #[test]

@@ -107,10 +107,8 @@ fn run(flags: Layer, program: &OsString) -> Exit {
     logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));
     let ended = config.and_then(|config| {
         let runtime = runtime()?;
-        let in_runtime = runtime.enter();
         // Before the first line of the log, so that a reader of that line can send signals.
-        let signals = Signals::catch().context("cannot listen for signals")?;
-        drop(in_runtime);
+        let signals = Signals::catch(config.mode).context("cannot listen for signals")?;
         notices.drain(..).for_each(|notice| notice.log());
         let exit = runtime.block_on(start(config, flags, host, signals));
         // A thread that still waits, for a name server for example, does not delay the exit.

@@ -18,6 +18,7 @@
 //! writes nothing to the log: it returns values, and the caller decides what to log. It knows
 //! programs, not files or resources.
 
+mod orphans;
 mod output;
 mod running;
 
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use report::{errno_text, signal_text};
 
+pub use orphans::reap_orphans;
 pub use output::Output;
 pub use running::{Running, Signal};
 

@@ -10,6 +10,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::orphans::{self, Ours};
 use crate::{Output, Program};
 
 pub use rustix::process::Signal;
@@ -24,6 +25,8 @@ pub struct Running {
     // The fields are dropped in this order: the group is killed before the child is reaped.
     group: Group,
     child: Child,
+    /// `None` when the command has been waited for.
+    ours: Option<Ours>,
     /// The pipe that the command writes to. `None` when all writers have closed it.
     printed: Option<Receiver>,
 }
@@ -40,6 +43,7 @@ impl Running {
             Program::Shell(text) => command.arg("-c").arg(text),
             Program::Argv(words) => command.args(words.iter().skip(1)),
         };
+        let commands = orphans::commands();
         let child = command
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -47,8 +51,9 @@ impl Running {
             .stderr(writer)
             .process_group(0)
             .spawn()?;
-        let group = Group { leader: child.id().and_then(|id| Pid::from_raw(id.cast_signed())) };
-        Ok(Running { group, child, printed: Some(printed) })
+        let leader = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let ours = leader.map(|leader| commands.add(leader));
+        Ok(Running { group: Group { leader }, child, ours, printed: Some(printed) })
     }
 
     /// Waits until the command's first process ends, and adds everything that the command prints to
@@ -58,17 +63,19 @@ impl Running {
     ///
     /// The process cannot be waited for.
     pub async fn wait(&mut self, output: &mut Output) -> io::Result<ExitStatus> {
-        loop {
-            let Some(printed) = &self.printed else { return self.child.wait().await };
+        let status = loop {
+            let Some(printed) = &self.printed else { break self.child.wait().await };
             tokio::select! {
-                status = self.child.wait() => return status,
+                status = self.child.wait() => break status,
                 ready = printed.readable() => {
                     if ready.is_err() || !take(printed, |bytes| output.push(bytes)) {
                         self.printed = None;
                     }
                 }
             }
-        }
+        };
+        self.ours = None;
+        status
     }
 
     /// Sends a signal to every process of the command's group.
