@@ -170,6 +170,23 @@ fn variables_name_the_certificates_of_the_machine() {
 }
 
 #[test]
+fn the_scheme_https_means_tls_for_an_address_without_a_scheme() {
+    let ours = Certificates::new();
+    let file = |name| ours.path(name).to_str().unwrap().to_owned();
+    let tls = ["--cert-file", &file("server.pem"), "--key-file", &file("server.key")];
+    let server = Etcd::start_with(Release::Debian, &tls);
+    server.ctl(&["--cacert", &file("ca.pem"), "put", "/app/a", "1"]);
+    let sandbox = asking();
+    let run = |node: &str| onetime(&sandbox, "etcdv3", node).arguments(&["-client-insecure"]);
+    run(&server.address()).arguments(&["-scheme", "https"]).ok();
+    assert_eq!(sandbox.output(), "/app/a=1 ");
+    // The scheme of an address wins.
+    let ended = run(&format!("http://{}", server.address())).arguments(&["-scheme", "https"]);
+    let ended = ended.fails();
+    assert!(ended.stderr.contains("perhaps the server wants https"), "{}", ended.stderr);
+}
+
+#[test]
 fn certificates_are_given_as_files() {
     let ours = Certificates::new();
     let others = Certificates::new();

@@ -89,7 +89,11 @@ mod tests {
             ("127.0.0.1:8500", false, "http://127.0.0.1:8500"),
             ("127.0.0.1:8501", true, "https://127.0.0.1:8501"),
             ("http://consul-1.example:80/", true, "http://consul-1.example:80"),
-            ("https://consul-1.example", false, "https://consul-1.example:8500"),
+            ("https://consul-1.example", false, "https://consul-1.example:443"),
+            ("10.1.1.5", false, "http://10.1.1.5:80"),
+            ("10.1.1.5", true, "https://10.1.1.5:443"),
+            ("https://gateway.example/consul/", false, "https://gateway.example:443/consul"),
+            ("gateway.example:80/a/b", false, "http://gateway.example:80/a/b"),
             ("[::1]:1", false, "http://[::1]:1"),
             ("unix:///run/consul.sock", true, "unix:///run/consul.sock"),
         ] {
@@ -99,7 +103,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_addresses() {
-        for text in ["", "a:1,b:2", "unix://run/consul", "ftp://a:1", "a:1/v1", "u:p@a:1"] {
+        for text in
+            ["", "a:1,b:2", "unix://run/consul", "ftp://a:1", "a:1/?x", "a:1/a b", "u:p@a:1"]
+        {
             assert_eq!(Node::parse(text, false), None, "{text}");
         }
     }
