@@ -48,7 +48,7 @@ pub const WAIT: Duration = Duration::from_secs(60);
 #[derive(Clone, PartialEq, Eq)]
 pub struct Options {
     /// The nodes, servers or agents, one in each string: `HOST:PORT`, `http://HOST:PORT`,
-    /// `https://HOST:PORT` or `unix:///PATH`. The default port is 8500.
+    /// `https://HOST:PORT` or `unix:///PATH`. The default ports are 80 and 443.
     pub nodes: Vec<String>,
     /// Whether a node given as `HOST:PORT` is connected to by TLS.
     pub https: bool,

@@ -6,9 +6,6 @@ use std::path::PathBuf;
 
 use nodes::address;
 
-/// The default port.
-const PORT: u16 = 8500;
-
 /// The address of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
@@ -19,6 +16,8 @@ pub(crate) enum Node {
         /// A name or an IP address; IPv6 without brackets.
         host: String,
         port: u16,
+        /// What stands before the paths of Consul's API, such as `/consul`; mostly nothing.
+        prefix: String,
     },
     /// A socket on this machine.
     Unix(PathBuf),
@@ -26,8 +25,9 @@ pub(crate) enum Node {
 
 impl Node {
     /// Parses `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`; `tls` decides
-    /// whether the first form uses TLS. Returns `None` for any other text, and for several
-    /// addresses separated by commas.
+    /// whether the first form uses TLS. As in Consul's own client, the default ports are 80 and
+    /// 443, and a path is put before those of the API. Returns `None` for any other text, and for
+    /// several addresses separated by commas.
     pub(crate) fn parse(text: &str, tls: bool) -> Option<Self> {
         let (scheme, rest) = match text.split_once("://") {
             Some(("http", rest)) => ("http", rest),
@@ -38,15 +38,19 @@ impl Node {
             Some(_) => return None,
             None => (if tls { "https" } else { "http" }, text),
         };
-        let (host, port) = address::parse(rest.strip_suffix('/').unwrap_or(rest), PORT)?;
-        Some(Node::Tcp { scheme, host, port })
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = address::parse(authority, if scheme == "https" { 443 } else { 80 })?;
+        let path = path.trim_matches('/');
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/%".contains(c);
+        let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
+        path.chars().all(allowed).then_some(Node::Tcp { scheme, host, port, prefix })
     }
 
-    /// The part of a URL before the path.
+    /// The part of a URL before the path of Consul's API.
     pub(crate) fn base(&self) -> String {
         match self {
-            Node::Tcp { scheme, host, port } => {
-                format!("{scheme}://{}", address::authority(host, *port))
+            Node::Tcp { scheme, host, port, prefix } => {
+                format!("{scheme}://{}{prefix}", address::authority(host, *port))
             }
             // HTTP needs a host name, and any name will do for a socket.
             Node::Unix(_) => "http://localhost".to_owned(),

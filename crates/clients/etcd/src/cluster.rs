@@ -45,7 +45,7 @@ impl Cluster {
     /// Makes a cluster with these options. It connects to nothing and reads no file before the
     /// first request.
     pub fn new(options: Options) -> Self {
-        let tls = options.tls.ask_for_tls();
+        let tls = options.https || options.tls.ask_for_tls();
         let member = |text: &String| {
             let node = Node::parse(text, tls);
             let address = node.as_ref().map_or(text.clone(), Node::to_string);

@@ -31,9 +31,11 @@ pub const NAME: &str = "etcd";
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// The nodes, one in each string: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`. The
-    /// first form uses TLS if `tls` has a CA, or a certificate with its key. The default port is
-    /// 2379.
+    /// first form uses TLS if `https` is true, or if `tls` has a CA, or a certificate with its key.
+    /// The default port is 2379.
     pub nodes: Vec<String>,
+    /// Whether an address without a scheme uses TLS.
+    pub https: bool,
     /// The options of TLS, for the nodes that use it.
     pub tls: tls::Options,
     /// The proxies of the machine. As in Go, that for https is used for every node.
@@ -47,6 +49,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("nodes", &self.nodes)
+            .field("https", &self.https)
             .field("tls", &self.tls)
             .field("proxies", &self.proxies)
             .field("user", &self.user.as_ref().map(|(name, _)| name))

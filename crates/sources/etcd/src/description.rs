@@ -52,7 +52,9 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         return Err(Invalid::new("etcdclient: no available endpoints"));
     }
     let tls = tls::Options::of(given, tls::Options::default(), setup.warnings)?;
-    let options = Options { nodes, tls, proxies: Proxies::of(given), user: access::user(given)? };
+    let https = given.get(&access::SCHEME)? == "https";
+    let options =
+        Options { nodes, https, tls, proxies: Proxies::of(given), user: access::user(given)? };
     Ok(Box::new(Chosen { name, discovery, options }))
 }
 
