@@ -1,6 +1,7 @@
 //! The log: its layout, its levels, and the lines that alerts and people look for.
 
 mod named;
+mod secrets;
 
 use std::{
     fs::{self, Permissions},
