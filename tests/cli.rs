@@ -106,6 +106,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("scheme", " string", " (default \"http\")"),
     ("secret-id", " string", ""),
     ("separator", " string", ""),
+    ("show-values", "", ""),
     ("shutdown-timeout", " string", " (default \"30s\")"),
     ("splay", " string", " (default \"0s\")"),
     ("srv-domain", " string", ""),

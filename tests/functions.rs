@@ -1,7 +1,8 @@
 //! Template functions and the language, as a user of confd sees them, and their errors.
 //!
 //! Each test is a table of templates, which are all rendered in one run. Results and error texts
-//! are those of Go's text/template (as of Go 1.27) and of confd 0.16.
+//! are those of Go's text/template (as of Go 1.27) and of confd 0.16; so that errors show values, as
+//! in Go, they are provoked with `-show-values`.
 
 mod calc;
 mod json;
@@ -69,7 +70,7 @@ fn cannot_be_parsed(cases: &[(&str, &str)]) {
 #[track_caller]
 fn refuses(yaml: &str, cases: &[(&str, &str)], line: impl Fn(&Sandbox, &str, &str) -> String) {
     let sandbox = with_templates(cases.iter().map(|(template, _)| *template));
-    let ended: Ended = sandbox.onetime_with(yaml).fails();
+    let ended: Ended = sandbox.onetime_with(yaml).arguments(&["-show-values"]).fails();
     let errors: Vec<_> =
         ended.log().into_iter().filter(|line| line.starts_with("ERROR ")).collect();
     let expected: Vec<_> = cases

@@ -109,6 +109,7 @@ impl Config {
             prefix: given.get(&general::PREFIX)?.into(),
             noop: given.get(&general::NOOP)?,
             sync_only: given.get(&general::SYNC_ONLY)?,
+            show_values: given.get(&general::SHOW_VALUES)?,
             keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
             check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode)?,
             reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode)?,

@@ -8,7 +8,7 @@
 use std::{fmt, path::Path, sync::Arc, time::Instant};
 
 use deploy::{Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
-use render::{Template, Warnings};
+use render::{Template, Warning, Warnings};
 use report::Fingerprint;
 use store::{Snapshot, View};
 use world::Host;
@@ -20,6 +20,7 @@ use crate::{
     failure::Failure,
     record::Origin,
     resource::Resource,
+    settings::Settings,
     templates::{Current, Templates},
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Pipeline {
     templates: Arc<Templates>,
     host: Arc<dyn Host>,
     options: Options,
+    /// Whether errors and warnings of templates show the values of keys.
+    show_values: bool,
 }
 
 /// One pass to be made.
@@ -87,12 +90,13 @@ impl Applied {
 
 impl Pipeline {
     pub(crate) fn new(templates: Arc<Templates>, host: Arc<dyn Host>, options: Options) -> Self {
-        Self { templates, host, options }
+        Self { templates, host, options, show_values: false }
     }
 
-    /// A pipeline with the same compiled templates, for a run with other options.
-    pub(crate) fn with_options(&self, options: Options) -> Self {
-        Self::new(Arc::clone(&self.templates), Arc::clone(&self.host), options)
+    /// A pipeline with the same compiled templates, for a run with other settings.
+    pub(crate) fn with_settings(&self, settings: &Settings) -> Self {
+        let (templates, host) = (Arc::clone(&self.templates), Arc::clone(&self.host));
+        Self { templates, host, options: settings.options(), show_values: settings.show_values }
     }
 
     /// Whether a pass of `resource` runs commands, which may do anything.
@@ -126,8 +130,10 @@ impl Pipeline {
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
         let (warnings, mut content) = (Warnings::default(), Vec::new());
         let rendered = template.render_to(&view, &host, &warnings, &mut content);
-        warnings.take().into_iter().for_each(|text| say(Step::TemplateWarns(text)));
-        rendered?;
+        for Warning { text, exact } in warnings.take() {
+            say(Step::TemplateWarns(if self.show_values { exact } else { text }));
+        }
+        rendered.map_err(|error| if self.show_values { error.with_values() } else { error })?;
         let digest = Digest::of(&content);
         let mut prepared =
             Prepared { staged: None, template, is_newest, src, origin: None, digest, began };

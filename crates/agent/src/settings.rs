@@ -20,6 +20,8 @@ pub struct Settings {
     pub noop: bool,
     /// Run neither `check_cmd` nor `reload_cmd`.
     pub sync_only: bool,
+    /// Show the values of keys in errors and warnings of templates. They may be secrets.
+    pub show_values: bool,
     /// Keep stage files.
     pub keep_stage_file: bool,
     /// The time limit of a check command whose resource sets none; `None` means no limit.
@@ -36,7 +38,7 @@ impl Settings {
     pub(crate) fn pipeline(&self, host: &Arc<dyn Host>, keeps_working_template: bool) -> Pipeline {
         let folder = config::templates_folder(&self.confdir);
         let templates = Arc::new(Templates::new(folder, keeps_working_template));
-        Pipeline::new(templates, Arc::clone(host), self.options())
+        Pipeline::new(templates, Arc::clone(host), self.options()).with_settings(self)
     }
 
     /// The options of the transactions.

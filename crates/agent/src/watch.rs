@@ -186,7 +186,7 @@ impl Watching {
         }
         self.options = settings.options();
         self.pipeline = Arc::new(match settings.confdir == self.confdir {
-            true => self.pipeline.with_options(self.options),
+            true => self.pipeline.with_settings(settings),
             false => settings.pipeline(&self.host, true),
         });
         self.confdir = settings.confdir.clone();

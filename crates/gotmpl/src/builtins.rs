@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 pub(crate) use self::collection::{index, map_entry, position, slice};
 use crate::func::{Failure, Signature};
+use crate::message::Message;
 use crate::types::{FuncType, Type};
 use crate::value::Value;
 
@@ -134,14 +135,23 @@ pub(crate) fn run(builtin: Builtin, arguments: &[Value]) -> Result<Value, Failur
     }
 }
 
+/// The failure of a call of `name` with a wrong number of arguments.
+fn wrong_number(name: &Message, counts: String) -> Failure {
+    let message = Message::new("wrong number of args for ").and(name).text(": ").text(counts);
+    Failure::quoting(message)
+}
+
 /// Calls the function value `arguments[0]` with the other arguments. Error texts call it `name`.
-pub(crate) fn call(name: &[u8], arguments: &mut [Value]) -> Result<Value, Failure> {
-    let name = String::from_utf8_lossy(name);
+pub(crate) fn call(name: Message, arguments: &mut [Value]) -> Result<Value, Failure> {
     let [function, arguments @ ..] = arguments else { return Err("call of nil".into()) };
     let Value::Func(function) = function else {
         return Err(match function.ty() {
             None => "call of nil".into(),
-            Some(ty) => format!("non-function {name} of type {ty}").into(),
+            Some(ty) => {
+                let message =
+                    Message::new("non-function ").and(&name).text(format!(" of type {ty}"));
+                Failure::quoting(message)
+            }
         });
     };
     if function.is_nil() {
@@ -150,12 +160,10 @@ pub(crate) fn call(name: &[u8], arguments: &mut [Value]) -> Result<Value, Failur
     let FuncType { params, variadic, .. } = function.ty();
     let (got, fixed) = (arguments.len(), params.len() - usize::from(*variadic));
     if *variadic && got < fixed {
-        return Err(
-            format!("wrong number of args for {name}: got {got} want at least {fixed}").into()
-        );
+        return Err(wrong_number(&name, format!("got {got} want at least {fixed}")));
     }
     if !*variadic && got != fixed {
-        return Err(format!("wrong number of args for {name}: got {got} want {fixed}").into());
+        return Err(wrong_number(&name, format!("got {got} want {fixed}")));
     }
     for (place, argument) in arguments.iter_mut().enumerate() {
         let Some(wanted) = params.get(place).or(params.last()) else { continue };

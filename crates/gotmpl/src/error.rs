@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::message::Message;
 use crate::quote::quote;
 use crate::unicode;
 
@@ -26,7 +27,7 @@ struct Report {
     name: String,
     line: usize,
     offset: usize,
-    message: Vec<u8>,
+    message: Message,
     unknown: Option<Unknown>,
     execution: Option<Execution>,
 }
@@ -59,7 +60,7 @@ impl Error {
     /// A parse error of the template `name`. `line` is the line of the last token read, `offset`
     /// the byte of the fault.
     pub(crate) fn parse(name: &str, line: usize, offset: usize, message: Vec<u8>) -> Error {
-        let name = name.to_owned();
+        let (name, message) = (name.to_owned(), Message::new(message));
         Error(Box::new(Report { name, line, offset, message, unknown: None, execution: None }))
     }
 
@@ -71,7 +72,7 @@ impl Error {
         offset: usize,
         template: &[u8],
         node: Vec<u8>,
-        message: Vec<u8>,
+        message: Message,
     ) -> Error {
         let before = source.get(..offset).unwrap_or(source);
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -142,20 +143,35 @@ impl Error {
     }
 
     /// The fault without its place. Can hold any bytes, because it can quote values.
-    pub fn message(&self) -> &[u8] {
+    pub fn message(&self) -> &Message {
         &self.0.message
+    }
+
+    /// The text of the error without those values that `may_show` does not allow. What stands in
+    /// the template is always shown.
+    pub fn without(&self, may_show: impl Fn(&[u8]) -> bool) -> String {
+        format!("{}{}", Place(&self.0), unicode::lossy(&self.0.message.without(may_show)))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { name, line, message, execution, .. } = &*self.0;
+        write!(f, "{}{}", Place(&self.0), unicode::lossy(self.0.message.exact()))
+    }
+}
+
+/// The part of an error's text before its message.
+struct Place<'a>(&'a Report);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { name, line, execution, .. } = self.0;
         write!(f, "template: {name}:{line}:")?;
         if let Some(Execution { column, template, node }) = execution {
             let node = unicode::lossy(node);
             write!(f, "{column}: executing {} at <{node}>:", quote(template))?;
         }
-        write!(f, " {}", unicode::lossy(message))
+        f.write_str(" ")
     }
 }
 
@@ -168,7 +184,7 @@ mod tests {
     #[test]
     fn columns_count_bytes_from_the_last_newline() {
         let source = "a\né{{x}}".as_bytes();
-        let error = Error::execute("t", source, 6, b"t", b"x".to_vec(), b"no".to_vec());
+        let error = Error::execute("t", source, 6, b"t", b"x".to_vec(), "no".into());
         assert_eq!(error.to_string(), r#"template: t:2:4: executing "t" at <x>: no"#);
     }
 

@@ -424,7 +424,7 @@ impl Executor<'_> {
             // Nothing has been visited yet.
             None => (0, Vec::new()),
         };
-        let message = failure.message().to_vec();
+        let message = failure.message();
         let unknown = failure.about().cloned().or_else(|| self.unknown_template());
         Error::execute(name, tree.source(), offset, tree.name(self.template), node, message)
             .about(unknown)

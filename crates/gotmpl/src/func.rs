@@ -7,6 +7,7 @@ use foldhash::HashMap;
 
 use crate::builtins::Builtin;
 use crate::error::Unknown;
+use crate::message::Message;
 use crate::types::{STRINGS, Type};
 use crate::value::{Map, Slice, Struct, Value};
 
@@ -21,14 +22,21 @@ pub struct Failure(Reason);
 /// small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
-    Message(Bytes),
+    Text(Bytes),
+    Message(Box<Message>),
     Unknown(Box<(Bytes, Unknown)>),
 }
 
 impl Failure {
-    /// A failure with the text `message`, which can hold any bytes.
+    /// A failure with the text `message`, which can hold any bytes. A text that shows values is made
+    /// by [`quoting`](Failure::quoting).
     pub fn new(message: impl Into<Bytes>) -> Failure {
-        Failure(Reason::Message(message.into()))
+        Failure(Reason::Text(message.into()))
+    }
+
+    /// A failure with a text that shows values.
+    pub fn quoting(message: Message) -> Failure {
+        Failure(Reason::Message(Box::new(message)))
     }
 
     /// A failure about a name that does not exist.
@@ -37,17 +45,26 @@ impl Failure {
     }
 
     /// The text of the failure.
-    pub fn message(&self) -> &Bytes {
+    pub fn text(&self) -> &[u8] {
         match &self.0 {
-            Reason::Message(message) => message,
+            Reason::Text(text) => text,
+            Reason::Message(message) => message.exact(),
             Reason::Unknown(reason) => &reason.0,
+        }
+    }
+
+    /// The text of the failure, and the values that it shows.
+    pub fn message(&self) -> Message {
+        match &self.0 {
+            Reason::Message(message) => (**message).clone(),
+            Reason::Text(_) | Reason::Unknown(_) => Message::new(self.text()),
         }
     }
 
     /// The name that does not exist, if the failure is about one.
     pub(crate) fn about(&self) -> Option<&Unknown> {
         match &self.0 {
-            Reason::Message(_) => None,
+            Reason::Text(_) | Reason::Message(_) => None,
             Reason::Unknown(reason) => Some(&reason.1),
         }
     }
@@ -55,7 +72,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.message()))
+        f.write_str(&String::from_utf8_lossy(self.text()))
     }
 }
 

@@ -179,6 +179,7 @@ mod func;
 mod golden;
 mod lex;
 mod literal;
+mod message;
 mod node;
 mod number;
 mod parse;
@@ -194,6 +195,7 @@ pub use exec::Limits;
 pub use func::{
     Argument, Failure, Functions, Native, Parameter, Rest, Returned, Signature, Strings,
 };
+pub use message::{HIDDEN, Message};
 pub use template::Template;
 pub use value::{Func, Map, Object, Pointer, Sequence, Slice, Struct, Value};
 

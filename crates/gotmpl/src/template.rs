@@ -86,6 +86,20 @@ impl<C: ?Sized> Template<C> {
         self.tree.source()
     }
 
+    /// Whether `value` stands in the source as a constant: a string, a number, true or false. An
+    /// empty value stands everywhere.
+    pub fn has_constant(&self, value: &[u8]) -> bool {
+        value.is_empty()
+            || self.tree.nodes().iter().any(|node| match node.content {
+                Content::String(_, place) => self.tree.string(place) == value,
+                Content::Number(written, _) => self.tree.written(written) == value,
+                Content::Bool(constant) => {
+                    value == if constant { b"true".as_slice() } else { b"false" }
+                }
+                _ => false,
+            })
+    }
+
     /// Whether the template, or a template defined in its source, calls the function `name`
     /// anywhere, reached or not.
     pub fn uses(&self, name: &str) -> bool {

@@ -13,7 +13,8 @@ pub enum Stage {
     Render,
 }
 
-/// Why no file was rendered. `Display` gives the line that confd prints.
+/// Why no file was rendered. `Display` gives the line that confd prints, without the values of keys
+/// unless [`with_values`](Error::with_values) was called.
 #[derive(Clone, Debug)]
 pub struct Error(Box<Report>);
 
@@ -21,6 +22,8 @@ pub struct Error(Box<Report>);
 struct Report {
     stage: Stage,
     text: String,
+    /// The text with all values, if it differs.
+    exact: Option<String>,
     excerpt: Excerpt,
 }
 
@@ -28,7 +31,29 @@ impl Error {
     /// An error with the message `text`. It has one line, unless it quotes several lines of the
     /// template.
     pub(crate) fn new(stage: Stage, text: impl Into<String>) -> Self {
-        Self(Box::new(Report { stage, text: text.into(), excerpt: Excerpt::default() }))
+        let (text, excerpt) = (text.into(), Excerpt::default());
+        Self(Box::new(Report { stage, text, exact: None, excerpt }))
+    }
+
+    /// The same error, whose text with all values is `exact`.
+    #[must_use]
+    pub(crate) fn hiding(mut self, exact: String) -> Self {
+        self.0.exact = (exact != self.0.text).then_some(exact);
+        self
+    }
+
+    /// The line that confd prints, with all values. They may be secrets.
+    pub fn exact(&self) -> &str {
+        self.0.exact.as_deref().unwrap_or(&self.0.text)
+    }
+
+    /// The same error, whose text shows all values.
+    #[must_use]
+    pub fn with_values(mut self) -> Self {
+        if let Some(exact) = self.0.exact.take() {
+            self.0.text = exact;
+        }
+        self
     }
 
     /// The same error, with its place in the template.

@@ -18,8 +18,8 @@ use report::{Place, did_you_mean};
 use store::View;
 use world::Host;
 
-use crate::hint::near_key;
-use crate::{Error, Stage, Warnings};
+use crate::hint::{missing_key, near_key};
+use crate::{Error, Stage, Warnings, secret};
 
 /// What the functions of one rendering can use.
 struct Context {
@@ -42,7 +42,10 @@ impl GoTemplate {
         let template = Template::parse(&name, Bytes::copy_from_slice(source), functions())
             .map_err(|error| {
                 let hint = near_name(&error).or_else(|| unclosed(&error));
-                explain(Stage::Compile, &error, src, source).hinting(hint)
+                // The line of a parse error can be behind the fault; the offset is exact.
+                Error::new(Stage::Compile, error.to_string())
+                    .at(Place::at_offset(src, source, error.offset()))
+                    .hinting(hint)
             })?;
         Ok(Self { src: src.to_path_buf(), template })
     }
@@ -61,24 +64,29 @@ impl GoTemplate {
         warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let warnings = warnings.clone();
-        let context = Context { view: view.clone(), host: Arc::clone(host), warnings };
-        self.template.execute(&context, Value::Nil, out).map_err(|error| {
-            let hint = near_name(&error).or_else(|| near_key(view, error.message()));
-            explain(Stage::Render, &error, &self.src, self.template.source()).hinting(hint)
+        let context =
+            Context { view: view.clone(), host: Arc::clone(host), warnings: warnings.clone() };
+        let executed = self.template.execute(&context, Value::Nil, out);
+        let may_show = |value: &[u8]| self.template.has_constant(value);
+        warnings.finish(|message| secret::hidden(message, view, may_show));
+        executed.map_err(|error| {
+            let missing = missing_key(error.message().exact());
+            let source = self.template.source();
+            let shows_key = missing.is_some_and(|key| secret::may_show_key(key, view, source));
+            let may_show = |value: &[u8]| may_show(value) || shows_key && missing == Some(value);
+            let origin = secret::origin(error.message(), view, may_show);
+            let hint = near_name(&error).or_else(|| near_key(view, missing?));
+            Error::new(Stage::Render, error.without(may_show) + &origin)
+                .hiding(error.to_string())
+                .at(Place::at_offset(&self.src, source, error.offset()))
+                .hinting(hint)
         })
     }
 }
 
-/// Converts an error of the engine. The template is in the file `src`, whose content is `source`.
-fn explain(stage: Stage, error: &gotmpl::Error, src: &Path, source: &[u8]) -> Error {
-    // The line of a parse error can be behind the fault; the offset is exact.
-    Error::new(stage, error.to_string()).at(Place::at_offset(src, source, error.offset()))
-}
-
 /// A hint for a block that has no `end`. The error points at its beginning.
 fn unclosed(error: &gotmpl::Error) -> Option<String> {
-    (error.message() == b"unexpected EOF").then(|| "this block has no {{end}}".to_owned())
+    (error.message().exact() == b"unexpected EOF").then(|| "this block has no {{end}}".to_owned())
 }
 
 /// A hint with the names that come near to the unknown one.

@@ -9,6 +9,8 @@
 //!   nothing else.
 //! - The text of an [`Error`] is confd's own. If a name was probably mistyped, [`Error::excerpt`]
 //!   has the nearest names.
+//! - The texts of errors and warnings show no value of the store, unless the value stands in the
+//!   template. [`Error::exact`] and [`Warning::exact`] are the texts of confd, with all values.
 //! - Rendering needs no async runtime. It can block: on the disk for `fileExists`, on the network
 //!   for `lookupIP` and its relatives, and on nothing else.
 //!
@@ -19,6 +21,7 @@ pub mod funcs;
 mod go;
 mod hint;
 pub mod json;
+mod secret;
 mod tera;
 #[cfg(test)]
 mod testing;
@@ -33,7 +36,7 @@ use world::Host;
 pub use error::{Error, Stage};
 use go::GoTemplate;
 use tera::TeraTemplate;
-pub use warnings::Warnings;
+pub use warnings::{Warning, Warnings};
 
 /// The names of all functions that templates can call, without those of the languages, in no
 /// particular order.

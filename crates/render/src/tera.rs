@@ -23,6 +23,7 @@
 mod binding;
 mod folder;
 mod functions;
+mod hide;
 mod load;
 mod output;
 mod report;
@@ -36,10 +37,11 @@ use std::sync::{Arc, OnceLock};
 use ::report::{Place, did_you_mean};
 use ::store::View;
 use ::tera::Tera;
+use gotmpl::Message;
 use world::Host;
 
-use crate::hint::near_key;
-use crate::{Error, Stage, Warnings};
+use crate::hint::{missing_key, near_key};
+use crate::{Error, Stage, Warnings, secret};
 use folder::Folder;
 use load::Files;
 use output::Output;
@@ -132,19 +134,53 @@ impl TeraTemplate {
             variables.insert_value(STORE, store);
         }
         let mut output = Output::new(out);
-        let warnings = warnings.clone();
-        let scope = Scope::enter(Context { view: view.clone(), host: Arc::clone(host), warnings });
+        let scope = Scope::enter(Context::new(view.clone(), Arc::clone(host), warnings.clone()));
         let rendered = self.engine.render_to(&files.first, &variables, &mut output);
+        let failure = scope::with(|context| context.failure.take()).flatten();
         drop(scope);
+        let may_show = |value: &[u8]| files.has_constant(value);
+        warnings.finish(|message| secret::hidden(message, view, may_show));
         rendered.map_err(|error| {
             if let Some(limit) = output.exceeded() {
                 let text = format!("the output is larger than {limit} bytes");
                 return explain(&Fault::of(&files.first, text));
             }
             let fault = report::first_fault(&error, &files.texts);
-            let hint = near_key(view, fault.message.as_bytes());
-            explain(&fault).hinting(hint)
+            let missing = missing_key(fault.message.as_bytes());
+            let hint = missing.and_then(|key| near_key(view, key));
+            let exact = explain(&fault).to_string();
+            let message = self.without_values(&fault, failure.as_ref(), view);
+            explain(&Fault { message, ..fault }).hiding(exact).hinting(hint)
         })
+    }
+
+    /// The message of a fault without values of `view`. `failure` is the last failure of a function
+    /// of ours, which may be the fault.
+    fn without_values(&self, fault: &Fault, failure: Option<&Message>, view: &View) -> String {
+        let files = &self.sources.files;
+        let is_fault = |failure: &&Message| {
+            let text = String::from_utf8_lossy(failure.exact());
+            report::one_line(text) == fault.message
+        };
+        let Some(failure) = failure.filter(is_fault) else {
+            // The message of `throw`.
+            if files.has_text(&fault.message) {
+                return fault.message.clone();
+            }
+            let is_in_a_key = |word: &str| {
+                let has_part = |key: &str| key.split('/').any(|part| part == word);
+                view.iter().any(|pair| has_part(&pair.key.to_string()))
+            };
+            let is_known = |word: &str| files.has_constant(word.as_bytes()) || is_in_a_key(word);
+            return hide::hide(&fault.message, &is_known);
+        };
+        let missing = missing_key(failure.exact());
+        let template = files.texts.values().map(String::as_str).collect::<String>();
+        let shows_key =
+            missing.is_some_and(|key| secret::may_show_key(key, view, template.as_bytes()));
+        let may_show =
+            |value: &[u8]| files.has_constant(value) || shows_key && missing == Some(value);
+        report::one_line(secret::hidden(failure, view, may_show))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `index`, `slice` and `len`.
 
 use crate::func::Failure;
+use crate::message::Message;
 use crate::types::{Kind, Type, UINT8};
 use crate::value::{Map, Value};
 
@@ -18,7 +19,7 @@ pub(crate) fn position(index: &Value, end: usize) -> Result<usize, Failure> {
     };
     match usize::try_from(number) {
         Ok(place) if place <= end => Ok(place),
-        _ => Err(format!("index out of range: {number}").into()),
+        _ => Err(Failure::quoting(Message::new("index out of range: ").number(number))),
     }
 }
 
@@ -79,7 +80,10 @@ pub(crate) fn slice(arguments: &[Value], boxed: [bool; 3]) -> Result<Value, Fail
         *bound = position(index, capacity)?;
     }
     let [low, high, max] = bounds;
-    let invalid = |a: usize, b: usize| Err(format!("invalid slice index: {a} > {b}").into());
+    let invalid = |a: usize, b: usize| {
+        let message = Message::new("invalid slice index: ").number(a).text(" > ").number(b);
+        Err(Failure::quoting(message))
+    };
     if low > high {
         return invalid(low, high);
     }

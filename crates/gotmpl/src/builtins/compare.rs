@@ -2,8 +2,11 @@
 
 use std::cmp::Ordering;
 
+use bytes::Bytes;
+
 use crate::fmt;
 use crate::func::Failure;
+use crate::message::Message;
 use crate::types::{Kind, Type};
 use crate::value::Value;
 
@@ -76,10 +79,9 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Failure> {
     if let (Some(x), Some(y)) = (a.ty(), b.ty())
         && x.kind() != y.kind()
     {
-        let mut message = b"non-comparable types ".to_vec();
-        let format = format!("%s: {x}, {y}: %v");
-        show(&mut message, &format, &[a.clone(), b.clone()]);
-        return Err(Failure::new(message));
+        let message = Message::new("non-comparable types ");
+        let message = show(message, a, "%s").text(format!(": {x}, {y}: "));
+        return Err(Failure::quoting(show(message, b, "%v")));
     }
     // Slices, maps and functions can only be compared with nil.
     if a.is_nil() || b.is_nil() {
@@ -94,10 +96,9 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Failure> {
         }
         // Go reports the second of the two values.
         _ if matches!(kind(b), Some(Kind::Slice | Kind::Map | Kind::Func)) => {
-            let mut message = b"non-comparable type ".to_vec();
-            let format = format!("%s: {}", b.ty().unwrap_or(Type::Interface));
-            show(&mut message, &format, std::slice::from_ref(b));
-            Err(Failure::new(message))
+            let message = show(Message::new("non-comparable type "), b, "%s");
+            let ty = b.ty().unwrap_or(Type::Interface);
+            Err(Failure::quoting(message.text(format!(": {ty}"))))
         }
         _ => Ok(false),
     }
@@ -127,11 +128,14 @@ fn identical(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Appends values to an error text, cut off after `LONGEST` bytes.
-fn show(message: &mut Vec<u8>, format: &str, values: &[Value]) {
+/// Appends a value to an error text, cut off after `LONGEST` bytes.
+fn show(message: Message, value: &Value, format: &str) -> Message {
     const LONGEST: usize = 1 << 20;
+    let mut shown = Vec::new();
     // If the limit is exceeded, the text up to it stays.
-    let _ = fmt::printf(message, format.as_bytes(), values, LONGEST);
+    let _ = fmt::printf(&mut shown, format.as_bytes(), std::slice::from_ref(value), LONGEST);
+    let shown = Bytes::from(shown);
+    message.value(shown.clone(), shown)
 }
 
 fn incompatible(a: &Value, b: &Value) -> Failure {

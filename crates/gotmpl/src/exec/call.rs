@@ -13,6 +13,7 @@ use crate::escape::Escape;
 use crate::fmt::{self, TooLarge};
 use crate::func::Failure;
 use crate::literal;
+use crate::message::Message;
 use crate::node::{Content, Name, NodeId};
 use crate::program::Label;
 use crate::types::{Method, Type};
@@ -201,8 +202,8 @@ impl Executor<'_> {
     /// The failure of a function or method, reported at `node`.
     fn failed(&mut self, name: &str, node: NodeId, failure: &Failure) -> Failure {
         self.at = Some(node);
-        let message = failure.message().as_ref();
-        Failure::new([b"error calling ", name.as_bytes(), b": ", message].concat())
+        let prefix = Message::new(format!("error calling {name}: "));
+        Failure::quoting(prefix.and(&failure.message()))
     }
 
     fn builtin(
@@ -241,7 +242,7 @@ impl Executor<'_> {
             }
             (Builtin::Call, _) => {
                 let callee = self.callee(node);
-                return builtins::call(&callee, &mut self.arguments).map(Operand::Value);
+                return builtins::call(callee, &mut self.arguments).map(Operand::Value);
             }
             (builtin, arguments) => return builtins::run(builtin, arguments).map(Operand::Value),
         };
@@ -268,20 +269,22 @@ impl Executor<'_> {
 
     /// The name of the called function in errors of `call`: as it is written, or the value that
     /// came through the pipeline.
-    fn callee(&self, node: NodeId) -> Vec<u8> {
+    fn callee(&self, node: NodeId) -> Message {
         let tree = self.code.tree;
         if let Content::Command(operands) = tree.node(node).content
             && let [_, callee, ..] = tree.children(operands)
         {
-            return tree.print(*callee);
+            return Message::new(tree.print(*callee));
         }
         match self.arguments.first() {
-            Some(Value::String(text)) => text.to_vec(),
+            Some(Value::String(text)) => {
+                Message::default().value(String::from_utf8_lossy(text).as_bytes(), text.clone())
+            }
             Some(value) => match value.ty() {
-                Some(ty) => format!("<{ty} Value>").into_bytes(),
-                None => b"<invalid Value>".to_vec(),
+                Some(ty) => Message::new(format!("<{ty} Value>")),
+                None => Message::new("<invalid Value>"),
             },
-            None => Vec::new(),
+            None => Message::default(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! Executes loops.
 
+use bytes::Bytes;
+
 use super::operand::{Element, Operand};
 use super::{Executor, Variable};
 use crate::fmt;
 use crate::func::Failure;
+use crate::message::Message;
 use crate::program::{Bind, Label};
 use crate::types::{IntegerType, Type};
 use crate::value::{Map, Sequence, Slice, Value};
@@ -137,11 +140,12 @@ impl Executor<'_> {
     /// The elements of `value`; `None` if there are none.
     fn items(&self, value: Value, two_variables: bool) -> Result<Option<Items>, Failure> {
         let failure = |before: &str, value: Value, after: &str| {
-            let mut message = before.as_bytes().to_vec();
+            let mut shown = Vec::new();
             // If the value's text exceeds the limit, the error shows the text up to it.
-            let _ = fmt::printf(&mut message, b"%v", &[value], self.limits.value);
-            message.extend_from_slice(after.as_bytes());
-            Err(Failure::new(message))
+            let _ = fmt::printf(&mut shown, b"%v", &[value], self.limits.value);
+            let shown = Bytes::from(shown);
+            let message = Message::new(before).value(shown.clone(), shown).text(after);
+            Err(Failure::quoting(message))
         };
         let too_many = " to iterate over more than one variable";
         let items = match value {

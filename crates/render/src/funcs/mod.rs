@@ -17,7 +17,7 @@ pub mod path;
 pub mod text;
 
 use bytes::Bytes;
-use gotmpl::quote;
+use gotmpl::{Message, quote};
 
 /// The most bytes of a text that one call may return: 256 MiB.
 pub const MAX_TEXT: usize = 256 << 20;
@@ -91,4 +91,21 @@ pub enum Error {
         /// The function's name in templates.
         function: &'static str,
     },
+}
+
+impl Error {
+    /// The text of the error, which knows where it shows values.
+    pub(crate) fn message(&self) -> Message {
+        match self {
+            // With the bytes of the key, which need not be UTF-8.
+            Error::NoSuchKey { key } => Message::new(NO_SUCH_KEY).value(key, key.clone()),
+            Error::Syntax { parser, text } => Message::new(format!("strconv.{parser}: parsing "))
+                .value(quote(text), text.clone())
+                .text(": invalid syntax"),
+            Error::Range { text } => Message::new("strconv.Atoi: parsing ")
+                .value(quote(text), text.clone())
+                .text(": value out of range"),
+            error => Message::new(error.to_string()),
+        }
+    }
 }

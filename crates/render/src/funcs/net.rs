@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use gotmpl::Message;
 use world::{Host, Service};
 
 use crate::Warnings;
@@ -31,8 +32,11 @@ fn lookup(
     wanted: impl Fn(&IpAddr) -> bool,
 ) -> Vec<Bytes> {
     let addresses = host.addresses(name).unwrap_or_else(|error| {
-        let name = String::from_utf8_lossy(name);
-        warnings.warn(format!("{function}: cannot resolve {name}: {error}"));
+        warnings.warn(
+            Message::new(format!("{function}: cannot resolve "))
+                .value(name, name.to_vec())
+                .text(format!(": {error}")),
+        );
         Vec::new()
     });
     // An IPv4 address inside of an IPv6 address counts as IPv4 and is printed so, as in Go.
@@ -57,7 +61,25 @@ pub fn lookup_srv(
         [b"_", service, b"._", protocol, b".", name].concat()
     };
     let mut services = host.services(&domain).unwrap_or_else(|error| {
-        warnings.warn(format!("lookupSRV: {error}"));
+        let error = error.to_string();
+        let domain = String::from_utf8_lossy(&domain);
+        // The error names the domain, which may be made of values.
+        let mut parts = error.split(&*domain);
+        let mut message = Message::new("lookupSRV: ").text(parts.next().unwrap_or_default());
+        for part in parts {
+            message = match service.is_empty() && protocol.is_empty() {
+                true => message.value(name, name.to_vec()),
+                false => message
+                    .text("_")
+                    .value(service, service.to_vec())
+                    .text("._")
+                    .value(protocol, protocol.to_vec())
+                    .text(".")
+                    .value(name, name.to_vec()),
+            };
+            message = message.text(part);
+        }
+        warnings.warn(message);
         Vec::new()
     });
     services.sort_by_cached_key(|Service { target, port, priority, weight }| {

@@ -9,24 +9,11 @@ use super::types::{
     FoundPairs, PLAIN_PAIRS, Pairs, appended_ints, appended_strings, pair, services, strings_or_nil,
 };
 use super::{Context, values};
-use crate::funcs::{self, NO_SUCH_KEY, data, env, kv, math, net, path, text};
-use crate::json;
+use crate::funcs::{self, data, env, kv, math, net, path, text};
 
 impl From<funcs::Error> for Failure {
     fn from(error: funcs::Error) -> Self {
-        match error {
-            // With the bytes of the key, which need not be UTF-8.
-            funcs::Error::NoSuchKey { key } => {
-                Failure::new([NO_SUCH_KEY.as_bytes(), &key].concat())
-            }
-            error => Failure::new(error.to_string()),
-        }
-    }
-}
-
-impl From<json::Error> for Failure {
-    fn from(error: json::Error) -> Self {
-        Failure::new(error.to_string())
+        Failure::quoting(error.message())
     }
 }
 
@@ -98,8 +85,12 @@ fn add_numbers(functions: &mut Functions<Context>) {
 
 /// Structured and encoded data.
 fn add_data(functions: &mut Functions<Context>) {
-    functions.add("json", |_: &Context, s: Bytes| values::object(&s).map_err(Failure::from));
-    functions.add("jsonArray", |_: &Context, s: Bytes| values::array(&s).map_err(Failure::from));
+    functions.add("json", |_: &Context, s: Bytes| {
+        values::object(&s).map_err(|error| Failure::quoting(error.message(&s)))
+    });
+    functions.add("jsonArray", |_: &Context, s: Bytes| {
+        values::array(&s).map_err(|error| Failure::quoting(error.message(&s)))
+    });
     functions.add("base64Encode", |_: &Context, s: Bytes| {
         data::base64_encode(&s).map_err(Failure::from)
     });

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gotmpl::types::{
     Field, INTS, Method, PointerType, STRINGS, SliceType, StructType, Type, UINT16, VALUES,
 };
-use gotmpl::{Failure, Pointer, Returned, Slice, Struct, Value};
+use gotmpl::{Failure, Message, Pointer, Returned, Slice, Struct, Value};
 use store::Pair;
 use world::Service;
 
@@ -77,12 +77,16 @@ fn less(pairs: &Value, indexes: &mut [Value]) -> Result<Value, Failure> {
         let pair = usize::try_from(index).ok().and_then(|index| pairs.as_slice()?.get(index));
         match pair {
             Some(Value::Struct(pair)) => Ok(pair.field(b"Key").and_then(Value::as_bytes).cloned()),
-            _ if index < 0 => {
-                Err(Failure::new(format!("runtime error: index out of range [{index}]")))
+            _ => {
+                let index_text = index.to_string();
+                let message = Message::new("runtime error: index out of range [")
+                    .value(&index_text, index_text.clone())
+                    .text("]");
+                Err(Failure::quoting(match index < 0 {
+                    true => message,
+                    false => message.text(format!(" with length {length}")),
+                }))
             }
-            _ => Err(Failure::new(format!(
-                "runtime error: index out of range [{index}] with length {length}"
-            ))),
         }
     };
     Ok(Value::Bool(key(indexes.first())? < key(indexes.get(1))?))

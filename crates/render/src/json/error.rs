@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use gotmpl::quote;
+use bytes::Bytes;
+use gotmpl::{Message, quote};
 
 use super::Root;
 
@@ -101,6 +102,24 @@ impl fmt::Display for Place {
 }
 
 impl Error {
+    /// The text of the error about `json`, which knows where it shows parts of it.
+    pub(crate) fn message(&self, json: &Bytes) -> Message {
+        match self {
+            Error::Character { character, place } => Message::new("invalid character ")
+                .value(character, json.clone())
+                .text(format!(" {place}")),
+            Error::Escape { sequence } => Message::new("invalid escape sequence ")
+                .value(sequence, json.clone())
+                .text(" in string"),
+            Error::Number { number, target } => Message::new("json: cannot unmarshal number ")
+                .value(number, json.clone())
+                .text(" into ")
+                .value(target, json.clone())
+                .text(" of type float64"),
+            error => Message::new(error.to_string()),
+        }
+    }
+
     /// The error for the first character of `text` at `place`, or for the end of the text.
     pub(super) fn character(text: &[u8], place: Place) -> Self {
         let window = &text[..text.len().min(4)];

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use ::tera::value::ValueKind;
 use ::tera::{ArgFromValue, Kwargs, State, Tera, TeraResult, Value};
 use bytes::Bytes;
+use gotmpl::Message;
 
 use super::scope::{self, Context};
-use crate::{funcs, json};
+use crate::funcs;
 
 /// A function that templates can call.
 pub(super) struct Function {
@@ -30,29 +31,30 @@ type Call = Box<dyn Fn(&Context, &mut Arguments<'_>) -> Result<Value, Failure> +
 
 /// Why a function returned no result: one line, without the function's name.
 #[derive(Debug)]
-pub(super) struct Failure(String);
+pub(super) struct Failure(Message);
 
 impl Failure {
+    /// A failure with this text, which shows no values.
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Failure(text.into())
+        Failure(Message::new(text.into()))
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&String::from_utf8_lossy(self.0.exact()))
     }
 }
 
 impl From<funcs::Error> for Failure {
     fn from(error: funcs::Error) -> Self {
-        Failure(error.to_string())
+        Failure(error.message())
     }
 }
 
-impl From<json::Error> for Failure {
-    fn from(error: json::Error) -> Self {
-        Failure(error.to_string())
+impl From<Message> for Failure {
+    fn from(message: Message) -> Self {
+        Failure(message)
     }
 }
 
@@ -106,11 +108,17 @@ impl Function {
 
     fn call(&self, piped: Option<&Value>, named: &Kwargs) -> TeraResult<Value> {
         let mut arguments = Arguments { parameters: self.parameters, piped, named, next: 0 };
-        let answer = scope::with(|context| (self.call)(context, &mut arguments))
-            .unwrap_or_else(|| Err(Failure::new("nothing is being rendered")));
-        answer.map_err(|failure| {
-            ::tera::Error::message(format_args!("error calling {}: {failure}", self.name))
-        })
+        let call = |context: &Context| {
+            (self.call)(context, &mut arguments).map_err(|Failure(message)| {
+                let message = Message::new(format!("error calling {}: ", self.name)).and(&message);
+                let text = String::from_utf8_lossy(message.exact()).into_owned();
+                context.failure.replace(Some(message));
+                text
+            })
+        };
+        let answer =
+            scope::with(call).unwrap_or_else(|| Err("nothing is being rendered".to_owned()));
+        answer.map_err(::tera::Error::message)
     }
 }
 
@@ -133,7 +141,7 @@ impl Arguments<'_> {
         let mut names = self.named.iter().filter_map(|(name, _)| name.as_str());
         let Some(name) = names.find(unknown) else { return Ok(()) };
         let taken: Vec<_> = taken.map(|known| format!("\"{known}\"")).collect();
-        Err(Failure(match taken.as_slice() {
+        Err(Failure::new(match taken.as_slice() {
             [] => format!("unknown argument \"{name}\"; there are none"),
             [only] => format!("unknown argument \"{name}\"; the only one is {only}"),
             [known @ .., last] => {
@@ -153,7 +161,8 @@ impl Arguments<'_> {
         };
         // A missing argument is an error of the template, unless the function has a default.
         let Some(value) = value else {
-            return P::absent().ok_or_else(|| Failure(format!("argument \"{name}\" is missing")));
+            return P::absent()
+                .ok_or_else(|| Failure::new(format!("argument \"{name}\" is missing")));
         };
         P::from_value(value).ok_or_else(|| {
             let found = kind(value);
@@ -161,7 +170,7 @@ impl Arguments<'_> {
                 Some(_) if place == 0 => "the value".to_owned(),
                 _ => format!("argument \"{name}\""),
             };
-            Failure(format!("{what} must be {}, not {found}", P::KIND))
+            Failure::new(format!("{what} must be {}, not {found}", P::KIND))
         })
     }
 }

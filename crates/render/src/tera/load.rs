@@ -15,7 +15,7 @@ use ::tera::Tera;
 use report::did_you_mean;
 
 use super::folder::{Folder, Unavailable};
-use super::report::{Fault, Need, faults, first_fault};
+use super::report::{Fault, Need, faults, first_fault, one_line};
 
 /// The most files of one template. Rendering an included file takes stack, so nesting must be
 /// limited.
@@ -35,11 +35,33 @@ pub(super) struct Files {
     components: BTreeMap<String, Vec<String>>,
 }
 
+/// Whether `text` contains `value`, not as a part of a longer word.
+fn stands_in(text: &str, value: &str) -> bool {
+    let is_of_a_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    text.match_indices(value).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + value.len()..].chars().next();
+        ![before, after].into_iter().flatten().any(is_of_a_word)
+    })
+}
+
 impl Files {
     /// Only the file `first`, with the text `text`.
     pub(super) fn new(first: String, text: String) -> Self {
         let texts = Texts::from([(first.clone(), text)]);
         Self { texts, first, components: BTreeMap::new() }
+    }
+
+    /// Whether `value` stands in one of the files, not as a part of a longer word. An empty value
+    /// stands everywhere.
+    pub(super) fn has_constant(&self, value: &[u8]) -> bool {
+        let Ok(value) = std::str::from_utf8(value) else { return false };
+        value.is_empty() || self.texts.values().any(|text| stands_in(text, value))
+    }
+
+    /// Whether a line of an error stands in one of the files, where it may be several lines.
+    pub(super) fn has_text(&self, line: &str) -> bool {
+        self.texts.values().any(|text| stands_in(&one_line(text), line))
     }
 
     /// Adds the missing files from `folder` and loads all of them into `engine`.

@@ -151,7 +151,7 @@ fn place(text: &str) -> Option<(&str, (usize, usize))> {
 }
 
 /// `text` without line breaks, so that it is one line of the log.
-fn one_line(text: impl Into<String>) -> String {
+pub(super) fn one_line(text: impl Into<String>) -> String {
     let text = text.into();
     if text.contains(['\n', '\r']) { text.replace('\r', "\\r").replace('\n', "\\n") } else { text }
 }

@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use gotmpl::Message;
 use store::View;
 use world::Host;
 
@@ -23,6 +24,14 @@ pub(super) struct Context {
     pub(super) view: View,
     pub(super) host: Arc<dyn Host>,
     pub(super) warnings: Warnings,
+    /// The text of the last failure of a function.
+    pub(super) failure: RefCell<Option<Message>>,
+}
+
+impl Context {
+    pub(super) fn new(view: View, host: Arc<dyn Host>, warnings: Warnings) -> Self {
+        Self { view, host, warnings, failure: RefCell::default() }
+    }
 }
 
 /// A rendering on this thread. It ends when this is dropped, also by a panic.
@@ -57,7 +66,7 @@ mod tests {
 
     fn context() -> Context {
         let view = View::new(Snapshot::new(Coverage::Exact), &Keys::default(), &Prefix::new(b"/"));
-        Context { view, host: Arc::new(System::new()), warnings: Warnings::default() }
+        Context::new(view, Arc::new(System::new()), Warnings::default())
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub(super) fn array(text: &Bytes) -> Result<Value, Failure> {
 
 fn read(text: &Bytes, root: Root) -> Result<Option<Value>, Failure> {
     let build = TeraValues { too_deep: Cell::new(false) };
-    let value = decode(text, root, &build)?;
+    let value = decode(text, root, &build).map_err(|error| error.message(text))?;
     // A value that was too deep is gone; the error replaces the result.
     if build.too_deep.get() {
         return Err(Failure::new(format!("JSON is nested deeper than {MAX_DEPTH} levels")));

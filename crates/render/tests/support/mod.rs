@@ -48,9 +48,9 @@ fn run_with_store(request: &Request) -> Answer {
     match result {
         Ok(()) => answer("ok", output, None),
         Err(error) if error.stage() == Stage::Compile => {
-            answer("parse", output, Some(error.to_string()))
+            answer("parse", output, Some(error.exact().to_owned()))
         }
-        Err(error) => answer("exec", output, Some(error.to_string())),
+        Err(error) => answer("exec", output, Some(error.exact().to_owned())),
     }
 }
 

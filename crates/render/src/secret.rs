@@ -1,0 +1,107 @@
+//! Which values an error or a warning may show, and which keys they come from.
+//!
+//! The values of a store may be secrets, and the log has many readers. So the text of an error shows
+//! a value only if the value stands in the template anyway. In its place the text names the key
+//! that the value comes from, because people need that to find the fault.
+
+use gotmpl::Message;
+use store::View;
+
+/// The most keys that a text names.
+const MOST_KEYS: usize = 3;
+
+/// The shortest value that is searched for inside of other texts. Shorter texts occur by chance.
+const SHORTEST_PART: usize = 4;
+
+/// The text of a warning without hidden values, and with the keys that they come from.
+pub(crate) fn hidden(message: &Message, view: &View, may_show: impl Fn(&[u8]) -> bool) -> String {
+    let origin = origin(message, view, &may_show);
+    let text = String::from_utf8_lossy(&message.without(may_show)).into_owned();
+    text + &origin
+}
+
+/// The end of a text that hides values: the keys that the values come from. Empty if the text hides
+/// none, or if no key is known.
+pub(crate) fn origin(message: &Message, view: &View, may_show: impl Fn(&[u8]) -> bool) -> String {
+    let hidden: Vec<&[u8]> =
+        message.values().map(|value| &**value).filter(|value| !may_show(value)).collect();
+    let keys = |matches: &dyn Fn(&[u8], &[u8]) -> bool| {
+        let has_hidden = |value: &[u8]| hidden.iter().any(|hidden| matches(value, hidden));
+        let pairs = view.iter().filter(|pair| has_hidden(&pair.value));
+        pairs.map(|pair| pair.key.to_string()).take(MOST_KEYS + 1).collect::<Vec<_>>()
+    };
+    if hidden.is_empty() {
+        return String::new();
+    }
+    let whole = keys(&|value, hidden| value == hidden);
+    if !whole.is_empty() {
+        return format!(" (the value of {})", listed(&whole));
+    }
+    let parts = keys(&|value, hidden| hidden.len() >= SHORTEST_PART && contains(value, hidden));
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" (from the value of {})", listed(&parts))
+    }
+}
+
+fn listed(keys: &[String]) -> String {
+    match keys.len() > MOST_KEYS {
+        true => format!("{} and other keys", keys[..MOST_KEYS].join(", ")),
+        false => keys.join(", "),
+    }
+}
+
+/// Whether the missing key `key` may be shown. Keys are shown, except for a key that is made of a
+/// value of the store: a part of it is a value that does not stand in the template.
+pub(crate) fn may_show_key(key: &[u8], view: &View, template: &[u8]) -> bool {
+    let is_part = |value: &[u8]| {
+        key == value
+            || key.split(|byte| *byte == b'/').any(|part| part == value)
+            || value.len() >= SHORTEST_PART && contains(key, value)
+    };
+    let is_hidden =
+        |value: &[u8]| !value.is_empty() && is_part(value) && !contains(template, value);
+    !view.iter().any(|pair| is_hidden(&pair.value))
+}
+
+/// Whether `text` contains `part`, which is not empty.
+pub(crate) fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::view;
+
+    #[test]
+    fn an_origin_is_the_key_of_the_value_or_of_a_longer_value() {
+        let view = view([("/a", "secret"), ("/b", "user:secret"), ("/c", "7"), ("/d", "7")]);
+        let origin = |value: &str| {
+            let message = Message::new("parsing ").value(value, value.to_owned());
+            origin(&message, &view, |value| value == b"shown")
+        };
+        assert_eq!(origin("secret"), " (the value of /a)");
+        assert_eq!(origin("user"), " (from the value of /b)");
+        assert_eq!(origin("7"), " (the value of /c, /d)");
+        assert_eq!(origin("use"), "");
+        assert_eq!(origin("shown"), "");
+    }
+
+    #[test]
+    fn a_missing_key_is_shown_unless_it_is_made_of_a_value() {
+        let view = view([("/a", "secret"), ("/b", "no"), ("/c", "")]);
+        for (key, shown) in [
+            ("/app/missing", true),
+            ("/app/secret", false),
+            ("/app/mysecret-1", false),
+            ("secret", false),
+            ("/no/x", false),
+            ("/nothing", true),
+        ] {
+            assert_eq!(may_show_key(key.as_bytes(), &view, b"{{getv}}"), shown, "{key}");
+            assert!(may_show_key(key.as_bytes(), &view, b"{{getv \"/no/secret\"}}"), "{key}");
+        }
+    }
+}
