@@ -1,11 +1,12 @@
 //! confd's log: one line for each event on standard error, in the layout that alerts rely on.
 //!
-//! `<RFC 3339 time> <host> <program>[<pid>]: <LEVEL> <message>`. Messages are printed without
-//! changes: no colours, no escapes, no second formatting. If an event has the field `excerpt`, the
+//! `<RFC 3339 time> <host> <program>[<pid>]: <LEVEL> <message>`. Messages have no colours and no
+//! second formatting. A message is one line, and cannot control a terminal: whatever it quotes,
+//! control characters are written as escapes ([`Harmless`]). If an event has the field `excerpt`, the
 //! lines of the excerpt follow. They are indented, so that they cannot be confused with events.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -118,7 +119,10 @@ pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
         Level::of(event) as u8 <= SHOWN.load(Ordering::Relaxed) && is_ours(event)
     });
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let layout = Layout { source: format!("{host} {program}[{}]", std::process::id()), clock };
+    let mut source = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(Harmless(&mut source), "{host} {program}[{}]", std::process::id());
+    let layout = Layout { source, clock };
     let lines = tracing_subscriber::fmt::layer()
         .event_format(layout)
         .with_writer(std::io::stderr)
@@ -174,10 +178,46 @@ struct Message<'w> {
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
-            "message" if self.result.is_ok() => self.result = write!(self.line, "{value:?}"),
+            "message" if self.result.is_ok() => {
+                self.result = write!(Harmless(&mut self.line), "{value:?}");
+            }
             "excerpt" => self.excerpt = format!("{value:?}"),
             _ => {}
         }
+    }
+}
+
+/// Writes text so that it stays in its line and a terminal only displays it. Go's escapes stand in
+/// place of line breaks, control characters except for tabs, and characters that change the
+/// direction of text. Keys, values, names of files and answers of servers can contain them.
+struct Harmless<W>(W);
+
+impl<W: fmt::Write> fmt::Write for Harmless<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.find(is_harmful) {
+            self.0.write_str(&rest[..at])?;
+            let mut after = rest[at..].chars();
+            match after.next() {
+                Some('\n') => self.0.write_str("\\n")?,
+                Some('\r') => self.0.write_str("\\r")?,
+                Some(other) if other.is_ascii() => write!(self.0, "\\x{:02x}", u32::from(other))?,
+                Some(other) => write!(self.0, "\\u{:04x}", u32::from(other))?,
+                None => {}
+            }
+            rest = after.as_str();
+        }
+        self.0.write_str(rest)
+    }
+}
+
+fn is_harmful(character: char) -> bool {
+    match character {
+        '\t' => false,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            true
+        }
+        other => other.is_control(),
     }
 }
 
@@ -203,6 +243,16 @@ impl Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn harmful_characters_are_escaped_and_others_are_not() {
+        let mut written = String::new();
+        write!(Harmless(&mut written), "a\n\r\0\x1b[0m\x7f\u{9b}\u{202e}\u{61c}|").unwrap();
+        assert_eq!(written, r"a\n\r\x00\x1b[0m\x7f\u009b\u202e\u061c|");
+        written.clear();
+        write!(Harmless(&mut written), "\t\\n é € 😀 \u{a0}").unwrap();
+        assert_eq!(written, "\t\\n é € 😀 \u{a0}");
+    }
 
     #[test]
     fn levels_have_their_names_in_any_case() {

@@ -101,5 +101,8 @@ fn the_name_of_the_program_cannot_write_lines_of_the_log() {
     use std::os::unix::process::CommandExt as _;
     let sandbox = Sandbox::new();
     let run = sandbox.onetime().with(|command| _ = command.arg0(FORGERY));
-    is_harmless(&run.run());
+    let ended = run.run();
+    for line in ended.stderr.lines() {
+        assert!(line.contains(&format!(" {SHOWN}[")), "{line:?} in\n{}", ended.stderr);
+    }
 }
