@@ -6,6 +6,7 @@ mod input;
 mod kills;
 mod signals;
 mod stopping;
+mod time;
 
 use crate::support::Ended;
 
