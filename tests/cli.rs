@@ -102,6 +102,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("prefix", " string", ""),
     ("reconcile", " string", " (default \"10m\")"),
     ("reload-cmd-timeout", " string", ""),
+    ("render-timeout", " string", ""),
     ("role-id", " string", ""),
     ("scheme", " string", " (default \"http\")"),
     ("secret-id", " string", ""),
@@ -141,7 +142,7 @@ fn every_flag_of_confd_is_accepted() {
         let value = match *flag {
             "interval" => "1",
             "check-cmd-timeout" | "debounce" | "reconcile" | "reload-cmd-timeout"
-            | "shutdown-timeout" | "splay" => "1s",
+            | "render-timeout" | "shutdown-timeout" | "splay" => "1s",
             "log-level" => "info",
             "config-precedence" => "flags",
             _ => "v",

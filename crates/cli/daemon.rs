@@ -67,7 +67,7 @@ async fn give_orders(
                 info!("Captured hangup. Reading the configuration again");
                 tokio::select! {
                     configuration = reconfigured(&mut config, flags, host) => {
-                        Order::Reload(configuration)
+                        Order::Reload(configuration.map(Box::new))
                     }
                     // This can wait for a name server, and signals must be received in the
                     // meantime.

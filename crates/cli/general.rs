@@ -60,6 +60,12 @@ options::options! {
         "limit of a reload_cmd whose resource has none (0: no limit; not given: 60s, none with -onetime)",
     )
     .key("reload_cmd_timeout");
+    pub(crate) const RENDER_TIMEOUT: Opt<Option<Duration>> = text(
+        "render-timeout",
+        "",
+        "limit of rendering a template whose resource has none (0: no limit; not given: 60s, none with -onetime)",
+    )
+    .key("render_timeout");
     pub(crate) const SHOW_VALUES: Opt<bool> = switch(
         "show-values",
         "show values of keys in errors and warnings of templates, which may be secrets",

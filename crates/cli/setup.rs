@@ -113,6 +113,7 @@ impl Config {
             keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
             check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode)?,
             reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode)?,
+            render_timeout: limit(given, &general::RENDER_TIMEOUT, mode)?,
         };
         let schedule = Schedule {
             interval: interval(given, mode, notices)?,
@@ -131,14 +132,15 @@ impl Config {
     }
 }
 
-/// The time limit for commands of resources that set none. `None` means without a limit.
+/// The time limit for commands and templates of resources that set none. `None` means without a
+/// limit.
 fn limit(
     given: &Given,
     option: &Opt<Option<Duration>>,
     mode: Mode,
 ) -> anyhow::Result<Option<Duration>> {
-    /// A daemon has a limit unless the user sets another: a command that hangs would otherwise stop
-    /// the updates of its resource for ever.
+    /// A daemon has a limit unless the user sets another: a command or template that hangs would
+    /// otherwise stop the updates of its resource for ever.
     const OF_A_DAEMON: Duration = Duration::from_secs(60);
 
     let limit = given.get(option)?.or((mode != Mode::Onetime).then_some(OF_A_DAEMON));

@@ -135,7 +135,7 @@ impl Agent {
                 }
             };
             if let Some(configuration) = reload {
-                schedule = self.configure(configuration);
+                schedule = self.configure(*configuration);
                 pipeline = Arc::new(self.settings.pipeline(&self.host, false));
             }
         }
@@ -174,7 +174,7 @@ impl Agent {
                     Some(Order::Reload(configuration)) => {
                         if let Some(configuration) = configuration {
                             source_is_new |= configuration.source.is_some();
-                            schedule = self.configure(configuration);
+                            schedule = self.configure(*configuration);
                         }
                         Assign::All
                     }
@@ -240,10 +240,15 @@ impl Agent {
 
 /// Merges two configurations that arrived one after the other. `None` means "read again without a
 /// new configuration", and does not discard an earlier configuration.
-fn newer(before: Option<Configuration>, after: Option<Configuration>) -> Option<Configuration> {
+fn newer(
+    before: Option<Box<Configuration>>,
+    after: Option<Box<Configuration>>,
+) -> Option<Box<Configuration>> {
     match (before, after) {
         (Some(before), Some(after)) => {
-            Some(Configuration { source: after.source.or(before.source), ..after })
+            let Configuration { settings, schedule, source } = *after;
+            let source = source.or(before.source);
+            Some(Box::new(Configuration { settings, schedule, source }))
         }
         (before, after) => after.or(before),
     }

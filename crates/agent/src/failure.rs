@@ -93,6 +93,11 @@ impl Failure {
         }
     }
 
+    /// Whether the template was stopped because its time was over.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        matches!(&*self.0, Cause::Render(error) if error.is_out_of_time())
+    }
+
     /// The lines of the template or resource file that caused the failure; empty if there are none.
     pub fn excerpt(&self) -> Option<&Excerpt> {
         match &*self.0 {

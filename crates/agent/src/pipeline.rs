@@ -5,7 +5,12 @@
 //! waits for commands and puts the file in place. Steps are reported to the [`Readers`], and the
 //! reason of a failed pass is a [`Failure`].
 
-use std::{fmt, path::Path, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use deploy::{Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
 use render::{Template, Warning, Warnings};
@@ -31,6 +36,8 @@ pub(crate) struct Pipeline {
     options: Options,
     /// Whether errors and warnings of templates show the values of keys.
     show_values: bool,
+    /// The time limit of rendering the template of a resource that sets none.
+    render_timeout: Option<Duration>,
 }
 
 /// One pass to be made.
@@ -90,18 +97,34 @@ impl Applied {
 
 impl Pipeline {
     pub(crate) fn new(templates: Arc<Templates>, host: Arc<dyn Host>, options: Options) -> Self {
-        Self { templates, host, options, show_values: false }
+        Self { templates, host, options, show_values: false, render_timeout: None }
     }
 
     /// A pipeline with the same compiled templates, for a run with other settings.
     pub(crate) fn with_settings(&self, settings: &Settings) -> Self {
         let (templates, host) = (Arc::clone(&self.templates), Arc::clone(&self.host));
-        Self { templates, host, options: settings.options(), show_values: settings.show_values }
+        Self {
+            templates,
+            host,
+            options: settings.options(),
+            show_values: settings.show_values,
+            render_timeout: settings.render_timeout,
+        }
+    }
+
+    /// The time limit of rendering the template of `resource`.
+    fn render_limit(&self, resource: &Resource) -> Option<Duration> {
+        resource.render_timeout.or(self.render_timeout).filter(|limit| !limit.is_zero())
     }
 
     /// Whether a pass of `resource` runs commands, which may do anything.
     pub(crate) fn runs_commands(&self, resource: &Resource) -> bool {
         resource.has_commands() && !self.options.sync_only
+    }
+
+    /// The current template of `resource`, if that is known without reading or compiling it.
+    pub(crate) fn known_template(&self, resource: &Resource) -> Option<Current> {
+        self.templates.known(resource)
     }
 
     /// The current template of `resource`. Blocks on the disk.
@@ -112,6 +135,17 @@ impl Pipeline {
     /// Renders and stages. Blocks on the disk and on the template's functions.
     pub(crate) fn prepare(
         &self,
+        job: &Job,
+        current: Current,
+        say: &Say<'_>,
+    ) -> Result<Prepared, Failure> {
+        self.prepare_within(self.render_limit(&job.resource), job, current, say)
+    }
+
+    /// Like [`prepare`](Self::prepare), with the time `limit` for rendering.
+    pub(crate) fn prepare_within(
+        &self,
+        limit: Option<Duration>,
         job: &Job,
         current: Current,
         say: &Say<'_>,
@@ -129,7 +163,7 @@ impl Pipeline {
         let asked = Arc::new(Asked::new(&self.host));
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
         let (warnings, mut content) = (Warnings::default(), Vec::new());
-        let rendered = template.render_to(&view, &host, &warnings, &mut content);
+        let rendered = template.render_within(limit, &view, &host, &warnings, &mut content);
         for Warning { text, exact } in warnings.take() {
             say(Step::TemplateWarns(if self.show_values { exact } else { text }));
         }

@@ -2,18 +2,31 @@
 //!
 //! Rendering may block on the network, and staging blocks on the disk, so a pass usually gets its
 //! own thread. Waking that thread takes as long as all the rest of a small pass. So a pass runs on
-//! the runtime's thread if no other resource has work to do and the pass is known to be light.
+//! the runtime's thread if no other resource has work to do and the pass is known to be light: the
+//! previous pass was, the template is the same, and the data are few. Few data can still mean much
+//! work, so rendering is stopped after [`BUDGET`], and then begins again on another thread.
 //!
 //! This is the only place where a pass may run on the thread that serves all resources.
 
 use std::{sync::Arc, time::Duration};
 
 use render::Template;
+use store::View;
 
-use crate::{pipeline::Prepared, resource::Resource, templates::Current};
+use crate::{
+    pipeline::{Job, Pipeline, Prepared},
+    resource::Resource,
+    templates::Current,
+};
 
 /// The longest first half of a light pass.
 const LIGHT: Duration = Duration::from_millis(5);
+
+/// The time that rendering may take on the runtime's thread.
+pub(crate) const BUDGET: Duration = Duration::from_millis(10);
+/// The most keys, and bytes of values, that the template of a light pass can read.
+const FEW_KEYS: usize = 256;
+const FEW_BYTES: usize = 64 * 1024;
 
 /// What is known about the passes of one resource.
 #[derive(Default)]
@@ -48,8 +61,24 @@ impl Placement {
     }
 }
 
-/// Whether a pass with this template may run on the runtime's thread. `light` is the template of
-/// the previous pass, if that was light.
-pub(crate) fn is_light(current: &Current, light: Option<&Arc<Template>>) -> bool {
-    current.is_newest && light.is_some_and(|light| Arc::ptr_eq(light, &current.template))
+/// The template with which this pass may run on the runtime's thread; `None` if it may not. `light`
+/// is the template of the previous pass, which was light.
+pub(crate) fn light(pipeline: &Pipeline, job: &Job, light: &Arc<Template>) -> Option<Current> {
+    let current = pipeline.known_template(&job.resource)?;
+    (Arc::ptr_eq(light, &current.template) && are_few(job)).then_some(current)
+}
+
+/// Whether the data that the template can read are few now.
+fn are_few(job: &Job) -> bool {
+    let Job { resource, snapshot, .. } = job;
+    let view = View::new(snapshot.clone(), &resource.scope, &resource.prefix);
+    let (mut keys, mut bytes) = (0, 0);
+    for pair in view.iter() {
+        keys += 1;
+        bytes += pair.value.len();
+        if keys > FEW_KEYS || bytes > FEW_BYTES {
+            return false;
+        }
+    }
+    true
 }

@@ -28,6 +28,9 @@ pub struct Settings {
     pub check_timeout: Option<Duration>,
     /// The time limit of a reload command whose resource sets none; `None` means no limit.
     pub reload_timeout: Option<Duration>,
+    /// The time limit of rendering the template of a resource that sets none; `None` means no
+    /// limit.
+    pub render_timeout: Option<Duration>,
 }
 
 impl Settings {
@@ -81,7 +84,7 @@ pub struct Schedule {
 /// An order to a running agent.
 pub enum Order {
     /// Load all resources and templates again. A configuration replaces the current one.
-    Reload(Option<Configuration>),
+    Reload(Option<Box<Configuration>>),
     /// Start no new pass, and end when the running passes have ended. A second order ends the agent
     /// at once.
     Stop,

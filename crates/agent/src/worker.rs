@@ -260,17 +260,21 @@ impl Maker {
         let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
         let applied = self.applied.as_ref().and_then(|applied| applied.digest_for(&resource));
         let job = Job { resource, snapshot, applied };
-        let light = self.placement.take(*is_alone);
-        let current = match &light {
-            Some(_) => Some(pipeline.template(&job.resource, &say(&self.readers, &job.resource))?),
-            None => None,
-        };
-        if current.as_ref().is_some_and(|current| placement::is_light(current, light.as_ref()))
-            && let Some(current) = current
+        if let Some(light) = self.placement.take(*is_alone)
+            && let Some(current) = placement::light(pipeline, &job, &light)
         {
-            let prepared = pipeline.prepare(&job, current, &say(&self.readers, &job.resource))?;
-            self.placement.note(&job.resource, &prepared, true);
-            return finish(pipeline, &job, prepared, &self.readers, &self.record, Disk::Here).await;
+            let say = say(&self.readers, &job.resource);
+            say(Step::UsingTemplate(job.resource.src.clone()));
+            match pipeline.prepare_within(Some(placement::BUDGET), &job, current, &say) {
+                Ok(prepared) => {
+                    self.placement.note(&job.resource, &prepared, true);
+                    let (readers, record) = (&self.readers, &self.record);
+                    return finish(pipeline, &job, prepared, readers, record, Disk::Here).await;
+                }
+                // The pass was not light. It begins again on another thread.
+                Err(failure) if failure.is_out_of_time() => {}
+                Err(failure) => return Err(failure),
+            }
         }
         let runs_commands = pipeline.runs_commands(&job.resource);
         let (readers, record, pipeline) =
@@ -280,10 +284,7 @@ impl Maker {
         let on_its_thread = {
             let (job, pipeline) = (job.clone(), Arc::clone(&pipeline));
             spawn_blocking(move || {
-                let current = match current {
-                    Some(current) => current,
-                    None => pipeline.template(&job.resource, &say(&readers, &job.resource))?,
-                };
+                let current = pipeline.template(&job.resource, &say(&readers, &job.resource))?;
                 let prepared = pipeline.prepare(&job, current, &say(&readers, &job.resource))?;
                 placement.note(&job.resource, &prepared, false);
                 let progress = match runs_commands {

@@ -51,6 +51,9 @@ pub struct Resource {
     /// The time limit of `reload_cmd`. Zero means without a limit; `None` means the limit of the
     /// run.
     pub reload_timeout: Option<Duration>,
+    /// The time limit of rendering the template. Zero means without a limit; `None` means the limit
+    /// of the run.
+    pub render_timeout: Option<Duration>,
     /// Whether `dest` is repaired after another program changed it. If not, it stays changed until
     /// the keys or the template change.
     pub heal: bool,
@@ -185,6 +188,7 @@ impl Resource {
         let engine = table.string("engine")?;
         let check_timeout = time(table, "check_timeout")?;
         let reload_timeout = time(table, "reload_timeout")?;
+        let render_timeout = time(table, "render_timeout")?;
         let heal = table.boolean("heal")?.unwrap_or(true);
         let debounce = time(table, "debounce")?;
         let min_reload_interval = time(table, "min_reload_interval")?;
@@ -221,6 +225,7 @@ impl Resource {
             reload_cmd: command(reload_cmd),
             check_timeout,
             reload_timeout,
+            render_timeout,
             heal,
             debounce,
             min_reload_interval,
@@ -328,7 +333,7 @@ fn identity(table: &Section<'_, '_>, key: &str, whose: &str) -> Result<Option<u3
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "src",
     "dest",
     "keys",
@@ -341,6 +346,7 @@ const KEYS: [&str; 15] = [
     "reload_cmd",
     "check_timeout",
     "reload_timeout",
+    "render_timeout",
     "heal",
     "debounce",
     "min_reload_interval",

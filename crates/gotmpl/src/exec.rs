@@ -23,6 +23,12 @@ use crate::value::Value;
 /// How deeply template calls may nest, as in Go.
 const MAX_DEPTH: usize = 100_000;
 
+/// The work after which the library is asked whether the execution may go on. A step of a loop and
+/// a call of a template count 1.
+const WORK: u32 = 256;
+/// The work that a call of a registered function counts.
+const CALL_WORK: u32 = 16;
+
 /// Limits on the memory that one execution can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -82,6 +88,7 @@ pub(crate) fn execute(
         methods: Vec::new(),
         arguments: Vec::new(),
         text: Vec::new(),
+        work: WORK,
     };
     executor.begin(*template, code.program.starts[entry], Operand::Value(dot));
     executor.run().map_err(|failure| executor.error(&failure))
@@ -120,6 +127,8 @@ struct Executor<'a> {
     arguments: Vec<Value>,
     /// The text that a builtin is making. Kept, so that each call can use the allocation.
     text: Vec<u8>,
+    /// The work that is left until the library is asked whether the execution may go on.
+    work: u32,
 }
 
 struct Variable {
@@ -173,7 +182,10 @@ impl Executor<'_> {
                 }
                 Op::EndWith => self.unwind(0, 1),
                 Op::Range { otherwise, two_variables } => self.range(otherwise, two_variables)?,
-                Op::Next { done, bind } => self.next_step(done, bind)?,
+                Op::Next { done, bind } => {
+                    self.count(1)?;
+                    self.next_step(done, bind)?;
+                }
                 Op::Unwind { marks, dots } => self.unwind(marks as usize, dots as usize),
                 Op::EndRange(label) => {
                     self.end_loop();
@@ -187,7 +199,10 @@ impl Executor<'_> {
                         return Err(message.into());
                     }
                 }
-                Op::Execute { template, start } => self.call_template(template, start),
+                Op::Execute { template, start } => {
+                    self.count(1)?;
+                    self.call_template(template, start);
+                }
                 Op::Return => {
                     if !self.return_from_template() {
                         break;
@@ -281,6 +296,20 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Counts work, and from time to time asks whether the execution may go on.
+    fn count(&mut self, work: u32) -> Result<(), Failure> {
+        match self.work.checked_sub(work) {
+            Some(left) => {
+                self.work = left;
+                Ok(())
+            }
+            None => {
+                self.work = WORK;
+                self.library.interrupt()
+            }
+        }
     }
 
     fn jump(&mut self, label: Label) {

@@ -271,12 +271,14 @@ pub struct Functions<C: ?Sized> {
     table: Table,
     /// The body of each function of the table; `None` for a builtin.
     bodies: Vec<Option<Box<Body<C>>>>,
+    interrupt: fn(&C) -> Result<(), Failure>,
 }
 
 impl<C: ?Sized> Functions<C> {
     /// The builtins of Go's text/template and no other function.
     pub fn new() -> Functions<C> {
-        let mut functions = Functions { table: Table::default(), bodies: Vec::new() };
+        let mut functions =
+            Functions { table: Table::default(), bodies: Vec::new(), interrupt: |_| Ok(()) };
         for builtin in Builtin::ALL {
             functions.table.add(Known {
                 name: builtin.name().to_owned(),
@@ -302,6 +304,13 @@ impl<C: ?Sized> Functions<C> {
         function: impl Fn(&C, &mut [Value]) -> Result<Value, Failure> + Send + Sync + 'static,
     ) {
         self.add_body(name, signature, Box::new(function));
+    }
+
+    /// Sets a function that is called regularly while a template is executed: at least at every
+    /// 256th step of a loop, and at every 16th call of a registered function. The execution stops
+    /// with the failure that it returns.
+    pub fn set_interrupt(&mut self, interrupt: fn(&C) -> Result<(), Failure>) {
+        self.interrupt = interrupt;
     }
 
     fn add_body(&mut self, name: &str, signature: Signature, body: Box<Body<C>>) {
@@ -341,6 +350,9 @@ impl<C: ?Sized> fmt::Debug for Functions<C> {
 pub(crate) trait Library {
     /// Calls the function at index `place` of the table, which must not be a builtin.
     fn call(&self, place: usize, arguments: &mut [Value]) -> Result<Value, Failure>;
+
+    /// Whether the execution may go on; see [`Functions::set_interrupt`].
+    fn interrupt(&self) -> Result<(), Failure>;
 }
 
 /// The [`Library`] of one execution: the functions and its context.
@@ -355,6 +367,10 @@ impl<C: ?Sized> Library for Bound<'_, C> {
             Some(Some(body)) => body(self.context, arguments),
             _ => Err(Failure::new("no such function")),
         }
+    }
+
+    fn interrupt(&self) -> Result<(), Failure> {
+        (self.functions.interrupt)(self.context)
     }
 }
 

@@ -25,6 +25,7 @@ struct Report {
     /// The text with all values, if it differs.
     exact: Option<String>,
     excerpt: Excerpt,
+    out_of_time: bool,
 }
 
 impl Error {
@@ -32,7 +33,7 @@ impl Error {
     /// template.
     pub(crate) fn new(stage: Stage, text: impl Into<String>) -> Self {
         let (text, excerpt) = (text.into(), Excerpt::default());
-        Self(Box::new(Report { stage, text, exact: None, excerpt }))
+        Self(Box::new(Report { stage, text, exact: None, excerpt, out_of_time: false }))
     }
 
     /// The same error, whose text with all values is `exact`.
@@ -68,6 +69,18 @@ impl Error {
     pub(crate) fn hinting(mut self, hint: Option<String>) -> Self {
         self.0.excerpt = self.0.excerpt.hinting(hint);
         self
+    }
+
+    /// The same error, if `is_out_of_time` as the error that the time limit has caused.
+    #[must_use]
+    pub(crate) fn out_of_time(mut self, is_out_of_time: bool) -> Self {
+        self.0.out_of_time = is_out_of_time;
+        self
+    }
+
+    /// Whether the rendering was stopped because its time was over.
+    pub fn is_out_of_time(&self) -> bool {
+        self.0.out_of_time
     }
 
     /// Which step failed.

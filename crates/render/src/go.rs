@@ -18,6 +18,7 @@ use report::{Place, did_you_mean};
 use store::View;
 use world::Host;
 
+use crate::clock::Clock;
 use crate::hint::{missing_key, near_key};
 use crate::{Error, Stage, Warnings, secret};
 
@@ -26,6 +27,7 @@ struct Context {
     view: View,
     host: Arc<dyn Host>,
     warnings: Warnings,
+    clock: Clock,
 }
 
 /// A Go template, ready to be rendered any number of times.
@@ -59,13 +61,18 @@ impl GoTemplate {
     /// the output up to that point.
     pub(crate) fn render(
         &self,
+        clock: Clock,
         view: &View,
         host: &Arc<dyn Host>,
         warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let context =
-            Context { view: view.clone(), host: Arc::clone(host), warnings: warnings.clone() };
+        let context = Context {
+            view: view.clone(),
+            host: Arc::clone(host),
+            warnings: warnings.clone(),
+            clock,
+        };
         let executed = self.template.execute(&context, Value::Nil, out);
         let may_show = |value: &[u8]| self.template.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
@@ -80,6 +87,7 @@ impl GoTemplate {
                 .hiding(error.to_string())
                 .at(Place::at_offset(&self.src, source, error.offset()))
                 .hinting(hint)
+                .out_of_time(context.clock.stopped().is_some())
         })
     }
 }

@@ -13,9 +13,11 @@
 //!   template. [`Error::exact`] and [`Warning::exact`] are the texts of confd, with all values.
 //! - Rendering needs no async runtime. It can block: on the disk for `fileExists`, on the network
 //!   for `lookupIP` and its relatives, and on nothing else.
+//! - A rendering can have a time limit.
 //!
 //! This crate does not know sources, destinations or schedules.
 
+mod clock;
 mod error;
 pub mod funcs;
 mod go;
@@ -29,10 +31,12 @@ mod warnings;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::View;
 use world::Host;
 
+use clock::Clock;
 pub use error::{Error, Stage};
 use go::GoTemplate;
 use tera::TeraTemplate;
@@ -123,9 +127,30 @@ impl Template {
         warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        self.render_within(None, view, host, warnings, out)
+    }
+
+    /// Like [`render_to`](Self::render_to), but stops after the time `limit`; `None` means without
+    /// a limit.
+    ///
+    /// The time is checked in loops and when functions are called. A single call can take longer,
+    /// and so can loops of Tera that neither call a function nor print anything.
+    ///
+    /// # Errors
+    /// As for [`render`](Self::render); also when the time is over
+    /// ([`Error::is_out_of_time`]).
+    pub fn render_within(
+        &self,
+        limit: Option<Duration>,
+        view: &View,
+        host: &Arc<dyn Host>,
+        warnings: &Warnings,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let clock = Clock::start(limit);
         match &self.0 {
-            Compiled::Go(template) => template.render(view, host, warnings, out),
-            Compiled::Tera(template) => template.render(view, host, warnings, out),
+            Compiled::Go(template) => template.render(clock, view, host, warnings, out),
+            Compiled::Tera(template) => template.render(clock, view, host, warnings, out),
         }
     }
 }

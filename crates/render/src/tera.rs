@@ -32,6 +32,7 @@ mod store;
 mod values;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use ::report::{Place, did_you_mean};
@@ -40,6 +41,7 @@ use ::tera::Tera;
 use gotmpl::Message;
 use world::Host;
 
+use crate::clock::Clock;
 use crate::hint::{missing_key, near_key};
 use crate::{Error, Stage, Warnings, secret};
 use folder::Folder;
@@ -119,6 +121,7 @@ impl TeraTemplate {
     /// the output up to that point.
     pub(crate) fn render(
         &self,
+        clock: Clock,
         view: &View,
         host: &Arc<dyn Host>,
         warnings: &Warnings,
@@ -133,8 +136,14 @@ impl TeraTemplate {
             })?;
             variables.insert_value(STORE, store);
         }
-        let mut output = Output::new(out);
-        let scope = Scope::enter(Context::new(view.clone(), Arc::clone(host), warnings.clone()));
+        let clock = Rc::new(clock);
+        let mut output = Output::new(out, Rc::clone(&clock));
+        let scope = Scope::enter(Context::new(
+            view.clone(),
+            Arc::clone(host),
+            warnings.clone(),
+            Rc::clone(&clock),
+        ));
         let rendered = self.engine.render_to(&files.first, &variables, &mut output);
         let failure = scope::with(|context| context.failure.take()).flatten();
         drop(scope);
@@ -145,12 +154,19 @@ impl TeraTemplate {
                 let text = format!("the output is larger than {limit} bytes");
                 return explain(&Fault::of(&files.first, text));
             }
+            // An error of the output has no place of its own.
+            if let (Some(over), true) = (clock.stopped(), output.is_out_of_time()) {
+                return explain(&Fault::of(&files.first, over.to_string())).out_of_time(true);
+            }
             let fault = report::first_fault(&error, &files.texts);
             let missing = missing_key(fault.message.as_bytes());
             let hint = missing.and_then(|key| near_key(view, key));
             let exact = explain(&fault).to_string();
             let message = self.without_values(&fault, failure.as_ref(), view);
-            explain(&Fault { message, ..fault }).hiding(exact).hinting(hint)
+            explain(&Fault { message, ..fault })
+                .hiding(exact)
+                .hinting(hint)
+                .out_of_time(clock.stopped().is_some())
         })
     }
 

@@ -39,7 +39,8 @@ impl Workshop {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("a"), template).unwrap();
-        let table = format!("[template]\nsrc = 'a'\ndest = '{}'\n", path("out").display());
+        let table =
+            format!("[template]\nsrc = 'a'\ndest = '{}'\nkeys = ['/']\n", path("out").display());
         fs::write(path("a.toml"), table).unwrap();
         let resource = Resource::load(&path("a.toml"), folder.path()).unwrap();
         let templates = Arc::new(Templates::new(folder.path().to_owned(), true));
@@ -89,10 +90,13 @@ impl Workshop {
         at_once
     }
 
-    /// Makes passes until one was light. On a slow disk this may take several passes.
+    /// Makes passes until one was light, and until the template was written long enough ago to be
+    /// known without reading it. On a slow disk this may take several passes.
     async fn until_light(&mut self) {
         let begun = Instant::now();
-        while !self.maker.is_light() {
+        let Assignment { pipeline, resource, .. } = &self.assignment;
+        let (pipeline, resource) = (Arc::clone(pipeline), Arc::clone(resource));
+        while !self.maker.is_light() || pipeline.known_template(&resource).is_none() {
             assert!(begun.elapsed() < PATIENCE, "no pass is light");
             fs::remove_file(self.path("out")).unwrap_or_default();
             assert_eq!(self.pass().await, Outcome::Updated);
@@ -145,6 +149,28 @@ fn a_pass_that_may_block_always_gets_a_thread() {
             assert!(!workshop.is_made_at_once().await, "{template}");
         }
     });
+}
+
+#[test]
+fn a_pass_with_many_data_or_a_long_loop_gets_a_thread() {
+    let pairs = |pairs: Vec<(String, String)>| Snapshot::from_pairs(Coverage::Subtree, pairs);
+    let few = || pairs(vec![("/n".to_owned(), "1".to_owned())]);
+    let many = (0..1000).map(|nth| (format!("/k{nth}"), String::new()));
+    let many = pairs(few().iter().map(|_| ("/n".to_owned(), "1".to_owned())).chain(many).collect());
+    let large = pairs(vec![("/n".into(), "1".into()), ("/large".into(), "x".repeat(100_000))]);
+    let long = pairs(vec![("/n".into(), "150".into())]);
+    for (name, grown) in [("many", many), ("large", large), ("long", long)] {
+        with_one_thread(async {
+            let loops = "{{range $n}}{{range $n}}{{range $n}}{{end}}{{end}}{{end}}made";
+            let template = format!("{{{{$n := seq 1 (atoi (getv \"/n\"))}}}}{loops}");
+            let mut workshop = Workshop::new(&template);
+            workshop.assignment.snapshot = few();
+            workshop.until_light().await;
+            assert!(workshop.is_made_at_once().await, "{name}");
+            workshop.assignment.snapshot = grown;
+            assert!(!workshop.is_made_at_once().await, "{name}");
+        });
+    }
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ impl Site {
             keep_stage_file: false,
             check_timeout: None,
             reload_timeout: None,
+            render_timeout: None,
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::field::{self, Place};
 use super::operand::{Element, Operand};
-use super::{Executor, Pending};
+use super::{CALL_WORK, Executor, Pending};
 use crate::builtins::{self, Builtin};
 use crate::compile::{check_count, parameter_type};
 use crate::escape::Escape;
@@ -176,6 +176,7 @@ impl Executor<'_> {
         let known = self.code.functions.get(place);
         let failure = match known.builtin {
             None => {
+                self.count(CALL_WORK)?;
                 self.gather(arguments, piped);
                 match self.library.call(place, &mut self.arguments) {
                     Ok(value) => {

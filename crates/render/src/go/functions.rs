@@ -20,6 +20,7 @@ impl From<funcs::Error> for Failure {
 /// Every function of confd, in addition to the builtins of the language.
 pub(super) fn table() -> Functions<Context> {
     let mut functions = Functions::new();
+    functions.set_interrupt(in_time);
     add_store(&mut functions);
     add_text(&mut functions);
     add_numbers(&mut functions);
@@ -27,6 +28,11 @@ pub(super) fn table() -> Functions<Context> {
     add_order(&mut functions);
     add_world(&mut functions);
     functions
+}
+
+/// Whether the rendering may go on. Functions that wait for the network check it themselves.
+fn in_time(context: &Context) -> Result<(), Failure> {
+    context.clock.check().map_err(|over| Failure::new(over.to_string()))
 }
 
 /// The keys and values of the store.
@@ -139,18 +145,25 @@ fn add_world(functions: &mut Functions<Context>) {
     });
     functions.add("datetime", |cx: &Context| GoTime(cx.host.now()));
     functions.add("fileExists", |cx: &Context, path: Bytes| cx.host.file_exists(&path));
-    functions.add("lookupIP", |cx: &Context, name: Bytes| {
-        strings_or_nil(net::lookup_ip(&*cx.host, &cx.warnings, &name))
+    functions.add("lookupIP", |cx: &Context, name: Bytes| -> Result<Slice, Failure> {
+        in_time(cx)?;
+        Ok(strings_or_nil(net::lookup_ip(&*cx.host, &cx.warnings, &name)))
     });
-    functions.add("lookupIPV4", |cx: &Context, name: Bytes| {
-        strings_or_nil(net::lookup_ipv4(&*cx.host, &cx.warnings, &name))
+    functions.add("lookupIPV4", |cx: &Context, name: Bytes| -> Result<Slice, Failure> {
+        in_time(cx)?;
+        Ok(strings_or_nil(net::lookup_ipv4(&*cx.host, &cx.warnings, &name)))
     });
-    functions.add("lookupIPV6", |cx: &Context, name: Bytes| {
-        strings_or_nil(net::lookup_ipv6(&*cx.host, &cx.warnings, &name))
+    functions.add("lookupIPV6", |cx: &Context, name: Bytes| -> Result<Slice, Failure> {
+        in_time(cx)?;
+        Ok(strings_or_nil(net::lookup_ipv6(&*cx.host, &cx.warnings, &name)))
     });
-    functions.add("lookupSRV", |cx: &Context, service: Bytes, protocol: Bytes, name: Bytes| {
-        services(net::lookup_srv(&*cx.host, &cx.warnings, &service, &protocol, &name))
-    });
+    functions.add(
+        "lookupSRV",
+        |cx: &Context, service: Bytes, protocol: Bytes, name: Bytes| -> Result<Slice, Failure> {
+            in_time(cx)?;
+            Ok(services(net::lookup_srv(&*cx.host, &cx.warnings, &service, &protocol, &name)))
+        },
+    );
 }
 
 #[cfg(test)]

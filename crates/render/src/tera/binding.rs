@@ -109,7 +109,11 @@ impl Function {
     fn call(&self, piped: Option<&Value>, named: &Kwargs) -> TeraResult<Value> {
         let mut arguments = Arguments { parameters: self.parameters, piped, named, next: 0 };
         let call = |context: &Context| {
-            (self.call)(context, &mut arguments).map_err(|Failure(message)| {
+            let called = match context.clock.check() {
+                Ok(()) => (self.call)(context, &mut arguments),
+                Err(over) => Err(Failure::new(over.to_string())),
+            };
+            called.map_err(|Failure(message)| {
                 let message = Message::new(format!("error calling {}: ", self.name)).and(&message);
                 let text = String::from_utf8_lossy(message.exact()).into_owned();
                 context.failure.replace(Some(message));

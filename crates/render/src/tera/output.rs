@@ -1,8 +1,11 @@
 //! The output of a Tera template, up to a limit.
 
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use gotmpl::Limits;
+
+use crate::clock::Clock;
 
 /// Appends to a vector, up to the limit that Go templates have.
 pub(super) struct Output<'a> {
@@ -10,15 +13,28 @@ pub(super) struct Output<'a> {
     limit: usize,
     left: usize,
     exceeded: bool,
+    clock: Rc<Clock>,
+    is_out_of_time: bool,
+    /// The number of writes.
+    writes: u32,
 }
 
+/// The time is checked at each write whose number is a multiple of this.
+const CHECK_EVERY: u32 = 64;
+
 impl<'a> Output<'a> {
-    pub(super) fn new(text: &'a mut Vec<u8>) -> Self {
-        Self::limited(text, Limits::default().output)
+    pub(super) fn new(text: &'a mut Vec<u8>, clock: Rc<Clock>) -> Self {
+        Self::limited(text, clock, Limits::default().output)
     }
 
-    fn limited(text: &'a mut Vec<u8>, limit: usize) -> Self {
-        Self { text, limit, left: limit, exceeded: false }
+    fn limited(text: &'a mut Vec<u8>, clock: Rc<Clock>, limit: usize) -> Self {
+        let (exceeded, is_out_of_time) = (false, false);
+        Self { text, limit, left: limit, exceeded, clock, is_out_of_time, writes: 0 }
+    }
+
+    /// Whether a write failed because the time of the rendering was over.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.is_out_of_time
     }
 
     /// The limit in bytes, if the template exceeded it.
@@ -29,6 +45,11 @@ impl<'a> Output<'a> {
 
 impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes = self.writes.wrapping_add(1);
+        if self.writes.is_multiple_of(CHECK_EVERY) && self.clock.check().is_err() {
+            self.is_out_of_time = true;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         match self.left.checked_sub(bytes.len()) {
             Some(left) => {
                 self.left = left;
@@ -54,7 +75,8 @@ mod tests {
     #[test]
     fn nothing_is_written_beyond_the_limit() {
         let mut text = b"before ".to_vec();
-        let mut output = Output::limited(&mut text, 5);
+        let clock = Rc::new(Clock::start(None));
+        let mut output = Output::limited(&mut text, clock, 5);
         output.write_all(b"abc").expect("fits");
         assert_eq!(output.exceeded(), None);
         assert!(output.write_all(b"def").is_err());

@@ -7,6 +7,7 @@
 //! render at the same time, also the same template.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use gotmpl::Message;
@@ -14,6 +15,7 @@ use store::View;
 use world::Host;
 
 use crate::Warnings;
+use crate::clock::Clock;
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -24,13 +26,19 @@ pub(super) struct Context {
     pub(super) view: View,
     pub(super) host: Arc<dyn Host>,
     pub(super) warnings: Warnings,
+    pub(super) clock: Rc<Clock>,
     /// The text of the last failure of a function.
     pub(super) failure: RefCell<Option<Message>>,
 }
 
 impl Context {
-    pub(super) fn new(view: View, host: Arc<dyn Host>, warnings: Warnings) -> Self {
-        Self { view, host, warnings, failure: RefCell::default() }
+    pub(super) fn new(
+        view: View,
+        host: Arc<dyn Host>,
+        warnings: Warnings,
+        clock: Rc<Clock>,
+    ) -> Self {
+        Self { view, host, warnings, clock, failure: RefCell::default() }
     }
 }
 
@@ -66,7 +74,8 @@ mod tests {
 
     fn context() -> Context {
         let view = View::new(Snapshot::new(Coverage::Exact), &Keys::default(), &Prefix::new(b"/"));
-        Context::new(view, Arc::new(System::new()), Warnings::default())
+        let clock = Rc::new(Clock::start(None));
+        Context::new(view, Arc::new(System::new()), Warnings::default(), clock)
     }
 
     #[test]
