@@ -1,4 +1,4 @@
-//! The tour: a script that shows a chain at work, and what the README says it prints.
+//! The tour: a script that shows a chain at work, and what the documents say it prints.
 
 use std::{fs, path::Path};
 
@@ -33,13 +33,21 @@ fn shape(text: &str) -> String {
     shape
 }
 
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// The first block of text.
+fn block(document: &str) -> &str {
+    document.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap()
+}
+
 /// It has less than the time after which a test gives up, half a minute.
 #[test]
-fn the_tour_takes_less_than_a_minute_and_prints_what_the_readme_shows() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    let shown = readme.split("examples/tour.sh\n```\n").nth(1).expect("the tour's command");
-    let shown = shown.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+fn the_tour_takes_less_than_a_minute_and_prints_what_its_document_shows() {
+    let document = document("docs/tour.md");
+    let shown = document.split("examples/tour.sh\n```\n").nth(1).expect("the tour's command");
+    let shown = block(shown);
 
     let (folder, first) = (Sandbox::new(), ports());
     let run = script("tour.sh", folder.root()).env("TMPDIR", folder.root());
@@ -51,4 +59,14 @@ fn the_tour_takes_less_than_a_minute_and_prints_what_the_readme_shows() {
     assert_eq!(ended.stderr, "");
     // Its own folder is gone.
     assert_eq!(folder.list(""), ["conf.d", "out", "templates"]);
+}
+
+#[test]
+fn the_lines_in_the_readme_are_lines_of_the_tour() {
+    let (readme, tour) = (document("README.md"), document("docs/tour.md"));
+    let shown = block(readme.split("## A tour").nth(1).expect("the tour's section"));
+    let mut lines = block(&tour).lines();
+    for line in shown.lines() {
+        assert!(lines.any(|of_tour| of_tour == line), "not a line of the tour: {line}");
+    }
 }
