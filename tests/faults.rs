@@ -3,6 +3,7 @@
 
 mod disks;
 mod input;
+mod irregular;
 mod kills;
 mod signals;
 mod stopping;
