@@ -47,7 +47,8 @@ fn a_pipe_as_data_file_is_an_error_in_each_mode() {
     let sandbox = Sandbox::rendering("x");
     make_pipe(&sandbox, "data.yaml");
     let error = "data.yaml: not a regular file, but a named pipe";
-    let run = |mode: &[&str]| sandbox.confd(&["-backend", "file", "-file", "data.yaml"]).arguments(mode);
+    let run =
+        |mode: &[&str]| sandbox.confd(&["-backend", "file", "-file", "data.yaml"]).arguments(mode);
     says(&run(&["-onetime"]).fails(), &[error]);
     for mode in [&["-watch"][..], &["-interval", "1"]] {
         let daemon = Daemon::start(run(mode), sandbox.path("log"));

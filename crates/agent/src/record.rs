@@ -6,14 +6,13 @@
 //! unchanged. If one of these conditions is not certain, no [`InSync`] is recorded.
 
 use std::{
-    fs,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use deploy::{Outcome, Placed};
 use render::Template;
-use report::Fingerprint;
+use report::{Fingerprint, read_regular};
 use store::Reads;
 use tokio::sync::Notify;
 
@@ -119,7 +118,7 @@ impl Left {
     fn has_its_destination(&self) -> bool {
         let dest = &self.resource.target.dest;
         let is_same = Fingerprint::at(dest) == self.dest;
-        let holds_it = || fs::read(dest).is_ok_and(|held| Digest::of(&held) == self.rendered);
+        let holds_it = || read_regular(dest).is_ok_and(|held| Digest::of(&held) == self.rendered);
         is_same && (!self.has_to_be_read || holds_it())
     }
 }
@@ -252,7 +251,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt as _, path::Path, time::SystemTime};
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::SystemTime};
 
     use store::Coverage;
 

@@ -2,14 +2,14 @@
 
 use std::{
     collections::HashMap,
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use config::{Engine, Problem};
 use render::Template;
-use report::{Fingerprint, file_error_text};
+use report::{Fingerprint, file_error_text, read_regular};
 
 use crate::{
     event::{Say, Step},
@@ -113,7 +113,7 @@ impl Templates {
         {
             return Ok(Arc::clone(&known.template));
         }
-        let source = fs::read(src).map_err(|error| match error.kind() {
+        let source = read_regular(src).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => format!("Missing template: {}", src.display()),
             io::ErrorKind::IsADirectory => unreadable("read", src, &error),
             _ => unreadable("open", src, &error),
@@ -150,7 +150,7 @@ fn unable(src: &Path, reason: &dyn fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, fs};
 
     use super::*;
 

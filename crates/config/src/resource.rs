@@ -2,14 +2,14 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use options::{duration, goint};
-use report::{Excerpt, Place, did_you_mean_spelled, file_error_text};
+use report::{Excerpt, Place, did_you_mean_spelled, file_error_text, read_regular};
 use store::{Prefix, Scope};
 
 use crate::{
@@ -126,7 +126,7 @@ impl Resource {
     /// The file cannot be read, is not TOML, has a key of a wrong type, no `src`, a `mode` that is
     /// not a number, a `uid` or `gid` that is out of range, or an unknown `engine`.
     pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Self, Problem> {
-        let source = fs::read(path).map_err(|error| unreadable(path, "open", &error))?;
+        let source = read_regular(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
         let (mut resource, warnings) =
             Self::parse(path, &source, confdir).map_err(|Reason { text, offset }| Problem {
@@ -382,6 +382,8 @@ fn ignored(table: &str, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use store::Key;
+
+    use std::fs;
 
     use super::*;
 

@@ -19,6 +19,9 @@ pub(crate) const KIND_BITS: u32 = 0o170_000;
 /// The kind of a regular file.
 const REGULAR: u32 = 0o100_000;
 
+/// The most bytes of a destination of another size whose MD5 sum is computed for the log.
+const MOST_SUMMED: u64 = 64 << 20;
+
 /// The attributes that two files must have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes {
@@ -91,7 +94,10 @@ pub(crate) fn is_in_sync(
     } else if !readable && content.is_empty() {
         return same;
     }
-    if observer.wants(Level::Info) {
+    let (size, wanted) = (metadata.size(), content.len() as u64);
+    if readable && size != wanted && size > MOST_SUMMED {
+        observer.observe(&Step::Size { dest, found: size, wanted });
+    } else if observer.wants(Level::Info) {
         let found = if readable { sum_of_file(file) } else { hex(Md5::new()) };
         let wanted = hex(Md5::new().chain_update(content));
         observer.observe(&Step::Content { dest, found: &found, wanted: &wanted });

@@ -124,6 +124,15 @@ pub enum Step<'a> {
         /// The MD5 sum of the content that it should have.
         wanted: &'a str,
     },
+    /// The destination has another size, and is too large to compute its MD5 sum for the log.
+    Size {
+        /// The destination.
+        dest: &'a Path,
+        /// The size that it has, in bytes.
+        found: u64,
+        /// The size that it should have, in bytes.
+        wanted: u64,
+    },
     /// The destination is not changed: `-noop`.
     Noop {
         /// The destination.
@@ -245,6 +254,7 @@ impl Step<'_> {
             | Step::Group { .. }
             | Step::Mode { .. }
             | Step::Content { .. }
+            | Step::Size { .. }
             | Step::OutOfSync { .. }
             | Step::Updated { .. }
             | Step::ReloadRetried { .. }
@@ -285,6 +295,9 @@ impl fmt::Display for Step<'_> {
             }
             Step::Content { dest, found, wanted } => {
                 write!(f, "{} has md5sum {found} should be {wanted}", dest.display())
+            }
+            Step::Size { dest, found, wanted } => {
+                write!(f, "{} has {found} bytes should be {wanted} bytes", dest.display())
             }
             Step::Noop { dest } => {
                 write!(f, "Noop mode enabled. {} will not be modified", dest.display())

@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use report::errno_text;
+use report::{errno_text, read_regular};
 
 /// The ending of the files that are searched for components.
 const ENDING: &str = "tera";
@@ -63,11 +63,11 @@ impl<'a> Folder<'a> {
     pub(super) fn read(&self, name: &str) -> Result<String, Unavailable> {
         check_name(name)?;
         let path = self.resolve(&self.path.join(name))?;
-        // Reading a pipe could wait for ever.
-        if !fs::metadata(&path).map_err(unavailable)?.is_file() {
-            return Err(Unavailable::NoFile);
-        }
-        String::from_utf8(fs::read(path).map_err(unavailable)?).map_err(|_| Unavailable::NoText)
+        let content = read_regular(&path).map_err(|error| match error.kind() {
+            ErrorKind::IsADirectory | ErrorKind::InvalidInput => Unavailable::NoFile,
+            _ => unavailable(error),
+        })?;
+        String::from_utf8(content).map_err(|_| Unavailable::NoText)
     }
 
     /// The names of the templates that define `component`, in byte order. Files that cannot be read

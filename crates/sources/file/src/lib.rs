@@ -93,7 +93,7 @@ impl Source for File {
 }
 
 fn open(path: &Path) -> Result<fs::File, Error> {
-    fs::File::open(path).map_err(|cause| Error::file("open", path, cause))
+    report::open_regular(path).map_err(|cause| Error::file("open", path, cause))
 }
 
 /// Passes the pairs of an open file to `add`, in the order of the document. Returns the size of the
