@@ -3,6 +3,7 @@
 
 mod files;
 mod functions;
+mod hostile;
 mod release;
 
 use crate::support::{Ended, Sandbox};
