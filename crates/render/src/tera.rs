@@ -13,24 +13,32 @@
 //!   see `values`.
 //! - Maps keep their order, so that iterating gives the same output each time.
 //! - An error is one line, with the place in the form of Go templates.
+//! - No template overflows the stack. Tera itself limits the nesting of tags and expressions; for the
+//!   rest see `guard`.
 //!
-//! The output has the limit of Go templates. The memory of a template's own variables has no limit:
-//! neither the size of a `set` block, nor the nesting of lists that a loop puts into each other.
-//! That nesting overflows the stack and ends the process after some thousand levels.
+//! The output has the limit of Go templates. The memory of a template's own variables has no limit,
+//! such as the size of a `set` block.
 //!
 //! Nothing is set up before the first Tera template is compiled.
 
 mod binding;
+mod deep;
+mod engine;
 mod folder;
 mod functions;
+mod guard;
 mod hide;
+mod limits;
 mod load;
+mod nesting;
 mod output;
 mod report;
 mod scope;
 mod store;
+mod tags;
 mod values;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -41,10 +49,14 @@ use ::tera::Tera;
 use gotmpl::Message;
 use world::Host;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, OutOfTime};
 use crate::hint::{missing_key, near_key};
 use crate::{Error, Stage, Warnings, secret};
+use deep::on_a_deep_stack;
+use engine::{Engine, no_stack};
 use folder::Folder;
+use guard::{Checks, Inserted};
+use limits::Limits;
 use load::Files;
 use output::Output;
 use report::Fault;
@@ -60,8 +72,10 @@ const ALL_VARIABLES: &str = "__tera_context";
 /// A Tera template, ready to be rendered any number of times.
 #[derive(Debug)]
 pub(crate) struct TeraTemplate {
-    engine: Tera,
-    sources: Sources,
+    engine: Engine,
+    sources: Box<Sources>,
+    /// Whether its blocks, includes and components can need more stack than a thread usually has.
+    is_deep: bool,
     /// Whether the template mentions `store`.
     wants_store: bool,
 }
@@ -74,6 +88,21 @@ struct Sources {
     /// The folder of all other files.
     folder: PathBuf,
     files: Files,
+    /// The checks that were added to each file, by name.
+    checks: BTreeMap<String, Inserted>,
+}
+
+/// How a rendering ended.
+struct Rendered {
+    result: ::tera::TeraResult<()>,
+    /// The text of the last failure of a function.
+    failure: Option<Message>,
+    /// The limit of the output, if it was exceeded.
+    exceeded: Option<usize>,
+    /// Why the rendering was stopped, if its time was over.
+    out_of_time: Option<OutOfTime>,
+    /// Whether the output refused text because the time was over.
+    is_cut_short: bool,
 }
 
 impl TeraTemplate {
@@ -88,12 +117,13 @@ impl TeraTemplate {
             let text = format!("template: {name}:{}:{column}: not valid UTF-8", place.line);
             Error::new(Stage::Compile, text).at(place)
         })?;
-        let mut sources = Sources {
+        let mut sources = Box::new(Sources {
             src: src.to_path_buf(),
             folder: folder.to_path_buf(),
             files: Files::new(name, text.to_owned()),
-        };
-        let mut engine = base().clone();
+            checks: BTreeMap::new(),
+        });
+        let mut engine = Engine::new();
         if let Err(fault) = sources.files.load(&mut engine, &Folder::new(folder)) {
             let near_name = || fault.unknown_name().and_then(|name| did_you_mean(name, names()));
             let hint = fault.hint.clone().or_else(near_name);
@@ -101,8 +131,14 @@ impl TeraTemplate {
         }
         // Tera does not say which variables a template reads through the variable that shows all of
         // them.
-        let wants_store = sources.files.mention(ALL_VARIABLES) || wants_store(&engine);
-        Ok(Self { engine, sources, wants_store })
+        let wants_store = sources.files.mention(ALL_VARIABLES) || wants_store(engine.tera());
+        let checks = Checks::of(&sources.files.texts);
+        if !checks.is_none() {
+            engine = sources
+                .guard(&engine, checks)
+                .map_err(|fault| sources.explain(Stage::Compile, &fault))?;
+        }
+        Ok(Self { engine, sources, is_deep: checks.stack, wants_store })
     }
 
     /// Whether the template can call the function `name`: whether the name occurs anywhere, even in
@@ -136,29 +172,42 @@ impl TeraTemplate {
             })?;
             variables.insert_value(STORE, store);
         }
-        let clock = Rc::new(clock);
-        let mut output = Output::new(out, Rc::clone(&clock));
-        let scope = Scope::enter(Context::new(
-            view.clone(),
-            Arc::clone(host),
-            warnings.clone(),
-            Rc::clone(&clock),
-        ));
-        let rendered = self.engine.render_to(&files.first, &variables, &mut output);
-        let failure = scope::with(|context| context.failure.take()).flatten();
-        drop(scope);
+        let render = |stack: usize| {
+            let clock = Rc::new(clock);
+            let mut output = Output::new(out, Rc::clone(&clock));
+            let (view, host, warnings) = (view.clone(), Arc::clone(host), warnings.clone());
+            let limits = Limits::begin(stack);
+            let _scope =
+                Scope::enter(Context::new(view, host, warnings, Rc::clone(&clock), limits));
+            let result = self.engine.tera().render_to(&files.first, &variables, &mut output);
+            Rendered {
+                result,
+                failure: scope::with(|context| context.failure.take()).flatten(),
+                exceeded: output.exceeded(),
+                out_of_time: clock.stopped(),
+                is_cut_short: output.is_out_of_time(),
+            }
+        };
+        let rendered = if self.is_deep {
+            // A quarter is left for what Tera does between two checks.
+            on_a_deep_stack(|| render(deep::STACK / 4 * 3))
+                .map_err(|error| explain(&no_stack(&error)))?
+        } else {
+            render(deep::SHALLOW)
+        };
+        let Rendered { result, failure, exceeded, out_of_time, is_cut_short } = rendered;
         let may_show = |value: &[u8]| files.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
-        rendered.map_err(|error| {
-            if let Some(limit) = output.exceeded() {
+        result.map_err(|error| {
+            if let Some(limit) = exceeded {
                 let text = format!("the output is larger than {limit} bytes");
                 return explain(&Fault::of(&files.first, text));
             }
             // An error of the output has no place of its own.
-            if let (Some(over), true) = (clock.stopped(), output.is_out_of_time()) {
+            if let (Some(over), true) = (out_of_time, is_cut_short) {
                 return explain(&Fault::of(&files.first, over.to_string())).out_of_time(true);
             }
-            let fault = report::first_fault(&error, &files.texts);
+            let fault = self.sources.in_original(report::first_fault(&error, &files.texts));
             let missing = missing_key(fault.message.as_bytes());
             let hint = missing.and_then(|key| near_key(view, key));
             let exact = explain(&fault).to_string();
@@ -166,7 +215,7 @@ impl TeraTemplate {
             explain(&Fault { message, ..fault })
                 .hiding(exact)
                 .hinting(hint)
-                .out_of_time(clock.stopped().is_some())
+                .out_of_time(out_of_time.is_some())
         })
     }
 
@@ -201,6 +250,27 @@ impl TeraTemplate {
 }
 
 impl Sources {
+    /// An engine like `engine` for the same files with checks.
+    fn guard(&mut self, engine: &Engine, checks: Checks) -> Result<Engine, Fault> {
+        let (texts, inserted) = guard::guarded(&self.files.texts, checks);
+        self.checks = inserted;
+        let mut guarded = engine.alike();
+        // Tera limits the nesting of expressions, and a check is one level.
+        let added = guarded.add(&texts)?;
+        added.map_err(|error| self.in_original(report::first_fault(&error, &texts)))?;
+        Ok(guarded)
+    }
+
+    /// `fault` with the place in the file as the user wrote it.
+    fn in_original(&self, fault: Fault) -> Fault {
+        let name = fault.template.as_ref().unwrap_or(&self.files.first);
+        let original = |place| match self.checks.get(name) {
+            Some(inserted) => inserted.original(place),
+            None => place,
+        };
+        Fault { position: fault.position.map(original), ..fault }
+    }
+
     /// Converts `fault` to an error of a template.
     fn explain(&self, stage: Stage, fault: &Fault) -> Error {
         let Fault { message, template, position, .. } = fault;
@@ -248,6 +318,7 @@ fn base() -> &'static Tera {
         for function in functions::table() {
             function.register(&mut engine);
         }
+        limits::register(&mut engine);
         engine
     })
 }

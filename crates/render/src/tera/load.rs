@@ -11,10 +11,11 @@
 
 use std::collections::BTreeMap;
 
-use ::tera::Tera;
 use report::did_you_mean;
 
+use super::engine::Engine;
 use super::folder::{Folder, Unavailable};
+use super::nesting::{MAX_ELIF, Needs, needs};
 use super::report::{Fault, Need, faults, first_fault, one_line};
 
 /// The most files of one template. Rendering an included file takes stack, so nesting must be
@@ -68,9 +69,10 @@ impl Files {
     ///
     /// # Errors
     /// The first fault that no other file can mend.
-    pub(super) fn load(&mut self, engine: &mut Tera, folder: &Folder<'_>) -> Result<(), Fault> {
+    pub(super) fn load(&mut self, engine: &mut Engine, folder: &Folder<'_>) -> Result<(), Fault> {
         loop {
-            let Err(error) = engine.add_raw_templates(&self.texts) else { return Ok(()) };
+            self.limit(engine)?;
+            let Err(error) = engine.add(&self.texts)? else { return Ok(()) };
             let faults = faults(&error, &self.texts);
             // Included files come first, because they can define the missing components.
             let mut found = self.templates(&faults, folder)?;
@@ -87,6 +89,21 @@ impl Files {
                 return Err(Fault::of(&self.first, message));
             }
         }
+    }
+
+    /// Checks the limits that Tera does not check, and prepares `engine` for what needs much stack.
+    fn limit(&self, engine: &mut Engine) -> Result<(), Fault> {
+        for (name, text) in &self.texts {
+            match needs(text) {
+                Needs::UsualStack => {}
+                Needs::DeepStack => engine.needs_stack(),
+                Needs::TooManyElif(position) => {
+                    let message = format!("more than {MAX_ELIF} elif in each other");
+                    return Err(Fault { position: Some(position), ..Fault::of(name, message) });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The templates that `faults` say are missing.

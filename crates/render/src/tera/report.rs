@@ -38,7 +38,7 @@ impl Fault {
     }
 
     /// A fault without a place.
-    fn somewhere(message: impl Into<String>) -> Self {
+    pub(super) fn somewhere(message: impl Into<String>) -> Self {
         Self { message: one_line(message), template: None, position: None, hint: None }
     }
 

@@ -14,6 +14,7 @@ use gotmpl::Message;
 use store::View;
 use world::Host;
 
+use super::limits::Limits;
 use crate::Warnings;
 use crate::clock::Clock;
 
@@ -27,6 +28,8 @@ pub(super) struct Context {
     pub(super) host: Arc<dyn Host>,
     pub(super) warnings: Warnings,
     pub(super) clock: Rc<Clock>,
+    /// What the rendering may take, and what it has taken.
+    pub(super) limits: Limits,
     /// The text of the last failure of a function.
     pub(super) failure: RefCell<Option<Message>>,
 }
@@ -37,8 +40,9 @@ impl Context {
         host: Arc<dyn Host>,
         warnings: Warnings,
         clock: Rc<Clock>,
+        limits: Limits,
     ) -> Self {
-        Self { view, host, warnings, clock, failure: RefCell::default() }
+        Self { view, host, warnings, clock, limits, failure: RefCell::default() }
     }
 }
 
@@ -75,7 +79,8 @@ mod tests {
     fn context() -> Context {
         let view = View::new(Snapshot::new(Coverage::Exact), &Keys::default(), &Prefix::new(b"/"));
         let clock = Rc::new(Clock::start(None));
-        Context::new(view, Arc::new(System::new()), Warnings::default(), clock)
+        let limits = Limits::begin(1 << 20);
+        Context::new(view, Arc::new(System::new()), Warnings::default(), clock, limits)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whole templates, and templates that take others from the folder.
 
 mod functions;
+mod shapes;
 
 use std::collections::BTreeSet;
 use std::fs;
