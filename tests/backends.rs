@@ -2,6 +2,7 @@
 //! templates get.
 
 mod consul;
+mod credentials;
 mod env;
 mod etcd;
 mod file;
