@@ -77,7 +77,10 @@ pub(crate) fn load(
     if !file_wins {
         note_overrides(&flags, &file, &path, notices);
     }
-    let variables = Layer::of_environment(table::all(), &env);
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| report::file_error_text("open", path, &error))
+    };
+    let variables = Layer::of_environment(table::all(), &env, read)?;
     let layers =
         if file_wins { vec![file, flags, variables] } else { vec![flags, variables, file] };
     let mut given = Given::new(layers);

@@ -297,7 +297,7 @@ fn a_document_without_a_mapping_at_the_top_fails_as_in_confd() {
         let sandbox = Sandbox::rendering("x");
         let ended = sandbox.onetime_with(document).fails();
         let error = format!(
-            ": FATAL yaml: unmarshal errors:\n  line 1: cannot unmarshal {found} into map[interface {{}}]interface {{}}"
+            ": FATAL yaml: unmarshal errors:\\n  line 1: cannot unmarshal {found} into map[interface {{}}]interface {{}}"
         );
         assert!(ended.stderr.contains(&error), "{}", ended.stderr);
     }

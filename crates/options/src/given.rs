@@ -1,6 +1,8 @@
 //! The values that flags, the environment and confd.toml give for options.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
 use crate::{Invalid, Opt, Read, Spec, Value};
 
@@ -11,12 +13,45 @@ pub struct Layer(Vec<(&'static str, Value)>);
 impl Layer {
     /// The values that the environment gives for `options`. `env` looks up a variable. An empty
     /// variable counts as missing.
-    pub fn of_environment(options: &[Spec], env: impl Fn(&str) -> Option<OsString>) -> Self {
-        let given = options.iter().filter_map(|option| {
-            let value = env(option.variable?).filter(|value| !value.is_empty())?;
-            Some((option.name, Value::Text(value)))
-        });
-        Self(given.collect())
+    ///
+    /// A secret can also be in a file that another variable names: `CONFD_PASSWORD_FILE` in place of
+    /// `CONFD_PASSWORD`. `read` reads such a file, and returns the reason if it cannot. A line break
+    /// at the end of the file does not count.
+    ///
+    /// # Errors
+    /// The file of a secret cannot be read, or both variables of a secret are set.
+    pub fn of_environment(
+        options: &[Spec],
+        env: impl Fn(&str) -> Option<OsString>,
+        read: impl Fn(&Path) -> Result<Vec<u8>, String>,
+    ) -> Result<Self, Invalid> {
+        let env = |name: &str| env(name).filter(|value| !value.is_empty());
+        let mut layer = Self::default();
+        for option in options {
+            let Some(variable) = option.variable else { continue };
+            let value = env(variable);
+            let named = format!("{variable}_FILE");
+            let value = match env(&named).filter(|_| option.secret) {
+                None => value,
+                Some(_) if value.is_some() => {
+                    return Err(Invalid::new(format!(
+                        "{variable} and {named} are both set: only one can count"
+                    )));
+                }
+                Some(path) => {
+                    let mut text = read(path.as_ref())
+                        .map_err(|reason| Invalid::new(format!("{named}: {reason}")))?;
+                    for end in [b'\n', b'\r'] {
+                        text.pop_if(|last| *last == end);
+                    }
+                    Some(OsString::from_vec(text))
+                }
+            };
+            if let Some(value) = value {
+                layer.0.push((option.name, Value::Text(value)));
+            }
+        }
+        Ok(layer)
     }
 
     /// Sets the value of `option` and replaces an earlier one. For a list, the new elements are
@@ -136,12 +171,37 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_can_be_in_a_file_and_other_options_cannot() {
+        const SECRET: Opt<String> =
+            Opt::text("secret", "", "a secret").variable("CONFD_S").secret();
+        let options = [NAME.spec(), SECRET.spec()];
+        let read = |path: &Path| match path.to_str() {
+            Some("/s") => Ok(b"x\r\n".to_vec()),
+            _ => Err("no such file".to_owned()),
+        };
+        let layer = |variables: &'static [(&str, &str)]| {
+            let env = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            Layer::of_environment(&options, env, read).map(|layer| Given::new(vec![layer]))
+        };
+        let given = layer(&[("CONFD_S_FILE", "/s"), ("CONFD_NAME_FILE", "/s")]).unwrap();
+        assert_eq!(given.get(&SECRET), Ok("x".to_owned()));
+        assert_eq!(given.get(&NAME), Ok("default".to_owned()));
+        let error = layer(&[("CONFD_S_FILE", "/none")]).unwrap_err();
+        assert_eq!(error.to_string(), "CONFD_S_FILE: no such file");
+        assert!(layer(&[("CONFD_S_FILE", "/s"), ("CONFD_S", "y")]).is_err());
+    }
+
+    #[test]
     fn a_variable_that_is_empty_counts_as_missing() {
         let options = [NAME.spec(), NODE.spec()];
         let set = |name: &str| (name == "CONFD_NAME").then(|| "x".into());
-        assert_eq!(Layer::of_environment(&options, set), layer("x"));
+        let no_file = |path: &Path| Err(format!("open {}", path.display()));
+        assert_eq!(Layer::of_environment(&options, set, no_file), Ok(layer("x")));
         let empty = |_: &str| Some(OsString::new());
-        assert_eq!(Layer::of_environment(&options, empty), Layer::default());
+        assert_eq!(Layer::of_environment(&options, empty, no_file), Ok(Layer::default()));
         let given = Given::default().with_variables(&[VARIABLE], |_| Some("host".into()));
         assert_eq!(given.variable(VARIABLE), Some("host"));
         let given = Given::default().with_variables(&[VARIABLE], |_| Some(OsString::new()));

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use nodes::access::Discovery;
+use nodes::address;
 use options::{Given, Invalid, Spec, Variable};
 
 use crate::Source;
@@ -66,9 +67,9 @@ pub trait Configured: Comparable + fmt::Debug + Send + Sync {
     /// The name in the log.
     fn name(&self) -> &'static str;
 
-    /// The files or nodes that are read, for the log.
+    /// The files or nodes that are read, for the log. Passwords in addresses are hidden.
     fn places(&self) -> Vec<String> {
-        self.nodes().to_vec()
+        self.nodes().iter().map(|node| address::shown(node)).collect()
     }
 
     /// The addresses of the nodes. A source without nodes has none.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nodes::{Cause, Error, Failover, NodeError};
+use nodes::{Cause, Error, Failover, NodeError, address};
 use reqwest::Method;
 
 use crate::connection::{Head, NodeClient};
@@ -23,7 +23,7 @@ impl Client {
     pub fn new(options: Options) -> Self {
         let member = |text: &String| {
             let node = Node::parse(text, options.https);
-            let address = node.as_ref().map_or(text.clone(), Node::to_string);
+            let address = node.as_ref().map_or_else(|| address::shown(text), Node::to_string);
             (node.map(NodeClient::new), address)
         };
         let (members, addresses) = options.nodes.iter().map(member).unzip();

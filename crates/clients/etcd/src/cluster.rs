@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use etcd_client::Client;
-use nodes::{Attempt, Cause, CauseKind, Error, Failover, NodeError};
+use nodes::{Attempt, Cause, CauseKind, Error, Failover, NodeError, address};
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -48,7 +48,7 @@ impl Cluster {
         let tls = options.https || options.tls.ask_for_tls();
         let member = |text: &String| {
             let node = Node::parse(text, tls);
-            let address = node.as_ref().map_or(text.clone(), Node::to_string);
+            let address = node.as_ref().map_or_else(|| address::shown(text), Node::to_string);
             let (client, has_answered) = (Mutex::new(None), AtomicBool::new(false));
             (Member { node, client, has_answered }, address)
         };

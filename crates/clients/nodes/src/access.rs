@@ -6,6 +6,8 @@ use std::ffi::OsString;
 
 use options::{Given, Invalid};
 
+use crate::address;
+
 options::options! {
     /// The options that say where the nodes are.
     pub const PLACES;
@@ -35,10 +37,10 @@ options::options! {
         switch("basic-auth", "send -username and -password to the backend").key("basic_auth");
     /// The password.
     pub const PASSWORD: Opt<String> =
-        text("password", "", "password to log in with").key("password").secret();
+        text("password", "", "password to log in with").key("password").variable("CONFD_PASSWORD").secret();
     /// The user name.
     pub const USERNAME: Opt<String> =
-        text("username", "", "user name to log in with").key("username");
+        text("username", "", "user name to log in with").key("username").variable("CONFD_USERNAME");
 }
 
 options::options! {
@@ -46,7 +48,7 @@ options::options! {
     pub const TOKEN;
     /// The token.
     pub const AUTH_TOKEN: Opt<String> =
-        text("auth-token", "", "token to log in with (Vault, Consul)").key("auth_token").secret();
+        text("auth-token", "", "token to log in with (Vault, Consul)").key("auth_token").variable("CONFD_AUTH_TOKEN").secret();
 }
 
 /// The SRV record that names the nodes, in place of given addresses.
@@ -93,6 +95,36 @@ pub fn user(given: &Given) -> Result<Option<(String, String)>, Invalid> {
     }
     let user = (given.get(&USERNAME)?, given.get(&PASSWORD)?);
     Ok(Some(user).filter(|(name, password)| !name.is_empty() && !password.is_empty()))
+}
+
+/// A warning if a node is asked without TLS although the user gives certificates, which probably
+/// means that TLS was intended. The nodes are those of `discovery`, if there is one.
+/// `tls_is_default` is whether an address without a scheme uses TLS. `secret` is what is sent to the
+/// node: "token" or "password".
+pub fn warning_of_plain_text(
+    nodes: &[String],
+    discovery: Option<&Discovery>,
+    tls_is_default: bool,
+    secret: Option<&str>,
+) -> Option<String> {
+    let is_plain = |node: &&String| match node.split_once("://") {
+        Some((scheme, _)) => scheme == "http",
+        None => !tls_is_default,
+    };
+    let found = discovery.map(|Discovery { record, scheme }| match scheme {
+        Some(scheme) => vec![format!("{scheme}://{record}")],
+        None => vec![record.clone()],
+    });
+    let node = address::shown(found.as_deref().unwrap_or(nodes).iter().find(is_plain)?);
+    let scheme = if node.contains("://") { "" } else { "http://" };
+    let consequence = match secret {
+        Some(secret) => format!("the {secret} is sent in plain text"),
+        None => "the certificates are not used".to_owned(),
+    };
+    Some(format!(
+        "{scheme}{node} is asked without TLS, although certificates are given: {consequence}. \
+         Write https:// before the address, or -scheme https, to use TLS"
+    ))
 }
 
 #[cfg(test)]

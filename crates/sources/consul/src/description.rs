@@ -111,7 +111,14 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         consistency: consistency(given)?,
         wait: WAIT,
     };
-    Ok(Box::new(Chosen { discovery: access::discovery(given, "consul")?, options }))
+    let discovery = access::discovery(given, "consul")?;
+    if options.tls.ask_for_tls() {
+        let token = options.token.as_ref().map(|_| "token");
+        let secret = token.or_else(|| options.user.as_ref().map(|_| "password"));
+        let (nodes, discovery) = (&options.nodes, discovery.as_ref());
+        setup.warnings.extend(access::warning_of_plain_text(nodes, discovery, https, secret));
+    }
+    Ok(Box::new(Chosen { discovery, options }))
 }
 
 /// The value of `option`, or of the variable of Consul's own client.

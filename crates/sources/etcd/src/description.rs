@@ -55,6 +55,11 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
     let https = given.get(&access::SCHEME)? == "https";
     let options =
         Options { nodes, https, tls, proxies: Proxies::of(given), user: access::user(given)? };
+    if options.tls.ask_for_tls() {
+        let secret = options.user.as_ref().map(|_| "password");
+        let (nodes, discovery) = (&options.nodes, discovery.as_ref());
+        setup.warnings.extend(access::warning_of_plain_text(nodes, discovery, true, secret));
+    }
     Ok(Box::new(Chosen { name, discovery, options }))
 }
 
