@@ -1,5 +1,6 @@
 //! The log: its layout, its levels, and the lines that alerts and people look for.
 
+mod blocked;
 mod forged;
 mod named;
 mod secrets;
