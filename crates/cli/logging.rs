@@ -5,6 +5,8 @@
 //! control characters are written as escapes ([`Harmless`]). If an event has the field `excerpt`, the
 //! lines of the excerpt follow. They are indented, so that they cannot be confused with events.
 
+mod queue;
+
 use std::{
     fmt::{self, Write as _},
     sync::{
@@ -22,6 +24,9 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 use world::Host;
+
+use self::queue::Lines;
+pub(crate) use self::queue::{flush, write_in_background};
 
 /// confd's log levels, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +130,7 @@ pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
     let layout = Layout { source, clock };
     let lines = tracing_subscriber::fmt::layer()
         .event_format(layout)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Lines)
         .with_ansi(false);
     // This can only fail if there is a log already.
     let _ = tracing::subscriber::set_global_default(

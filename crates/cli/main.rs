@@ -18,6 +18,7 @@ use std::{
     ffi::OsString,
     process::{ExitCode, Termination},
     sync::Arc,
+    time::Duration,
 };
 
 use agent::Agent;
@@ -33,6 +34,9 @@ use crate::{
     setup::{Config, Mode},
     signals::Signals,
 };
+
+/// The longest time that the end of the process waits until the log is written.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// How the process ends, as scripts see it.
 enum Exit {
@@ -109,6 +113,9 @@ fn run(flags: Layer, program: &OsString) -> Exit {
         let runtime = runtime()?;
         // Before the first line of the log, so that a reader of that line can send signals.
         let signals = Signals::catch(config.mode).context("cannot listen for signals")?;
+        if config.mode != Mode::Onetime {
+            logging::write_in_background();
+        }
         notices.drain(..).for_each(|notice| notice.log());
         let exit = runtime.block_on(start(config, flags, host, signals));
         // A thread that still waits, for a name server for example, does not delay the exit.
@@ -116,10 +123,12 @@ fn run(flags: Layer, program: &OsString) -> Exit {
         exit
     });
     notices.iter().for_each(Notice::log);
-    ended.unwrap_or_else(|error| {
+    let exit = ended.unwrap_or_else(|error| {
         logging::fatal(&format_args!("{error:#}"));
         Exit::Failure
-    })
+    });
+    logging::flush(LAST_LINES);
+    exit
 }
 
 /// One thread for everything. Staging adds threads where work can overlap.
