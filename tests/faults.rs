@@ -5,6 +5,7 @@ mod disks;
 mod input;
 mod irregular;
 mod kills;
+mod scarce;
 mod signals;
 mod stopping;
 mod time;
