@@ -16,13 +16,15 @@ mod table;
 
 use std::{
     ffi::OsString,
+    os::fd::AsFd as _,
     process::{ExitCode, Termination},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 use agent::Agent;
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use options::Layer;
 use tokio::runtime::Runtime;
 use tracing::info;
@@ -110,7 +112,7 @@ fn run(flags: Layer, program: &OsString) -> Exit {
     let host: Arc<dyn Host> = Arc::new(world::System::new());
     logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));
     let ended = config.and_then(|config| {
-        let runtime = runtime()?;
+        let runtime = runtime(config.mode)?;
         // Before the first line of the log, so that a reader of that line can send signals.
         let signals = Signals::catch(config.mode).context("cannot listen for signals")?;
         if config.mode != Mode::Onetime {
@@ -131,12 +133,43 @@ fn run(flags: Layer, program: &OsString) -> Exit {
     exit
 }
 
+/// The descriptors that the runtime needs. Without them, building it panics.
+const DESCRIPTORS: usize = 8;
+
+/// The time for which an idle thread is kept: for ever.
+const KEEP: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// One thread for everything. Staging adds threads where work can overlap.
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(agent::OVERLAP)
-        .build()
+///
+/// If no further thread can be started, the runtime uses those that there are, and panics if there
+/// is none. So a daemon keeps its threads.
+///
+/// # Errors
+/// The process cannot have enough open files.
+fn runtime(mode: Mode) -> anyhow::Result<Runtime> {
+    let stderr = std::io::stderr();
+    let probes = std::iter::repeat_with(|| stderr.as_fd().try_clone_to_owned());
+    let probes: std::io::Result<Vec<_>> = probes.take(DESCRIPTORS).collect();
+    let cannot_start = |error| anyhow!("cannot start: {}", report::errno_text(&error));
+    drop(probes.map_err(cannot_start)?);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(agent::overlap());
+    if mode != Mode::Onetime {
+        builder.thread_keep_alive(KEEP);
+    }
+    builder.build().map_err(cannot_start)
+}
+
+/// Starts a first thread for blocking work, which a daemon keeps.
+///
+/// # Errors
+/// No thread can be started.
+async fn keep_a_thread() -> anyhow::Result<()> {
+    // The runtime would panic.
+    let probe = thread::Builder::new().spawn(|| ()).context("cannot start a thread")?;
+    // A thread without work cannot panic.
+    let _ = probe.join();
+    tokio::task::spawn_blocking(|| ()).await.context("cannot start a thread")
 }
 
 async fn start(
@@ -154,6 +187,7 @@ async fn start(
     info!("Backend source(s) set to {}", config.source.places().join(", "));
     let mut agent = Agent::new(config.settings.clone(), config.source.open(), Arc::clone(&host));
     if config.mode != Mode::Onetime {
+        keep_a_thread().await?;
         return Ok(daemon::run(agent, config, flags, host, signals).await);
     }
     Ok(tokio::select! {

@@ -31,6 +31,7 @@ mod files;
 mod loading;
 mod log;
 mod ordered;
+mod overlap;
 mod pipeline;
 mod placement;
 mod record;
@@ -49,7 +50,7 @@ pub use crate::{
     agent::Agent,
     event::{Event, Reader, Step, Wake},
     failure::{Failure, Kind},
-    ordered::OVERLAP,
+    overlap::overlap,
     resource::Resource,
     settings::{Configuration, Ended, Order, Pace, Schedule, Settings},
     status::{Applied, Handle, LastError, Pending, State, Status},

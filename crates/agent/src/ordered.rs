@@ -1,7 +1,7 @@
 //! One pass over all resources, in Go confd's order.
 //!
 //! The keys of all resources are read together, so all resources see one revision. Most of the time
-//! of a pass is waiting for the disk, so up to [`OVERLAP`] resources are rendered and staged on
+//! of a pass is waiting for the disk, so up to [`overlap()`] resources are rendered and staged on
 //! other threads while earlier resources are finished. Everything that can be observed (comparison,
 //! commands, renames, log lines) happens for one resource after the other, in order.
 //!
@@ -37,13 +37,10 @@ use crate::{
     backoff::rest,
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
+    overlap::overlap,
     pipeline::{Applied, Done, Job, Pipeline, Prepared},
     resource::Resource,
 };
-
-/// The most resources that are staged at the same time. A larger number gains nothing on common
-/// disks.
-pub const OVERLAP: usize = 32;
 
 /// The time that interval mode waits for a resource before it continues with the next. The time is
 /// halved for each resource that is left behind in a pass, so that any number of hanging resources
@@ -238,7 +235,7 @@ impl Pass<'_> {
                     self.conclude(resource, Err(failure));
                 }
             }
-            let room = if has_commands { 0 } else { OVERLAP - 1 };
+            let room = if has_commands { 0 } else { overlap() - 1 };
             while self.in_flight.len() > room {
                 self.finish_first().await;
             }

@@ -1,0 +1,51 @@
+//! How many resources are worked on at the same time.
+
+use std::{fs, sync::OnceLock};
+
+use rustix::process::{Resource, getrlimit};
+
+/// The most resources that are staged at the same time. A larger number gains nothing on common
+/// disks.
+const OVERLAP: usize = 32;
+
+/// The descriptors that a resource needs while it is staged: its stage file twice, and a file or
+/// folder that is read.
+const DESCRIPTORS: u64 = 3;
+
+/// The descriptors that everything else may need: the runtime, a source, a command, `conf.d`.
+const RESERVE: u64 = 16;
+
+/// The number of resources that are staged at the same time by this process, at least one. It is
+/// smaller if the process may have only few open files. It is found at the first call, which should
+/// come before the runtime is built.
+pub fn overlap() -> usize {
+    static FOUND: OnceLock<usize> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        // The open files are counted only if the number can matter.
+        if most > 8 * OVERLAP as u64 {
+            return OVERLAP;
+        }
+        let open = fs::read_dir("/proc/self/fd").map_or(RESERVE, |all| all.count() as u64);
+        fitting(most, open)
+    })
+}
+
+/// The number of resources, if `open` of `most` descriptors are in use.
+fn fitting(most: u64, open: u64) -> usize {
+    let room = most.saturating_sub(open + RESERVE) / DESCRIPTORS;
+    usize::try_from(room).unwrap_or(OVERLAP).clamp(1, OVERLAP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overlap_follows_the_free_descriptors() {
+        for (most, open, expected) in [(1024, 4, 32), (40, 4, 6), (20, 4, 1), (12, 4, 1), (0, 4, 1)]
+        {
+            assert_eq!(fitting(most, open), expected, "{open} of {most}");
+        }
+    }
+}
