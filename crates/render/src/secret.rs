@@ -5,6 +5,7 @@
 //! that the value comes from, because people need that to find the fault.
 
 use gotmpl::Message;
+use memchr::memmem;
 use store::View;
 
 /// The most keys that a text names.
@@ -19,6 +20,9 @@ pub(crate) fn hidden(message: &Message, view: &View, may_show: impl Fn(&[u8]) ->
     let text = String::from_utf8_lossy(&message.without(may_show)).into_owned();
     text + &origin
 }
+
+/// The longest missing key that is shown. To search for all values in a longer key takes too long.
+const LONGEST_KEY: usize = 4096;
 
 /// The end of a text that hides values: the keys that the values come from. Empty if the text hides
 /// none, or if no key is known.
@@ -62,12 +66,12 @@ pub(crate) fn may_show_key(key: &[u8], view: &View, template: &[u8]) -> bool {
     };
     let is_hidden =
         |value: &[u8]| !value.is_empty() && is_part(value) && !contains(template, value);
-    !view.iter().any(|pair| is_hidden(&pair.value))
+    key.len() <= LONGEST_KEY && !view.iter().any(|pair| is_hidden(&pair.value))
 }
 
 /// Whether `text` contains `part`, which is not empty.
 pub(crate) fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+    memmem::find(text, part).is_some()
 }
 
 #[cfg(test)]
@@ -103,5 +107,6 @@ mod tests {
             assert_eq!(may_show_key(key.as_bytes(), &view, b"{{getv}}"), shown, "{key}");
             assert!(may_show_key(key.as_bytes(), &view, b"{{getv \"/no/secret\"}}"), "{key}");
         }
+        assert!(!may_show_key(&[b'x'; LONGEST_KEY + 1], &view, b""));
     }
 }

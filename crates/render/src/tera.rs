@@ -38,7 +38,7 @@ mod store;
 mod tags;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -232,11 +232,9 @@ impl TeraTemplate {
             if files.has_text(&fault.message) {
                 return fault.message.clone();
             }
-            let is_in_a_key = |word: &str| {
-                let has_part = |key: &str| key.split('/').any(|part| part == word);
-                view.iter().any(|pair| has_part(&pair.key.to_string()))
-            };
-            let is_known = |word: &str| files.has_constant(word.as_bytes()) || is_in_a_key(word);
+            let keys: Vec<String> = view.iter().map(|pair| pair.key.to_string()).collect();
+            let parts: HashSet<&str> = keys.iter().flat_map(|key| key.split('/')).collect();
+            let is_known = |word: &str| parts.contains(word) || files.has_constant(word.as_bytes());
             return hide::hide(&fault.message, &is_known);
         };
         let missing = missing_key(failure.exact());

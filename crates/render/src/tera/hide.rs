@@ -32,12 +32,19 @@ const WORDS: &str = "Available Block Blocks Cannot Circular Component Could Coul
     used using usually valid value values variable variables variant want was were which while with \
     would writing you 0 2 10 36 + - * / % // **";
 
+/// The longest text that is searched for words that may be shown, because that takes time for each
+/// word. Tera's own texts are much shorter, so a longer text is mostly a value.
+const LONGEST: usize = 4096;
+
 /// The beginning of a list of the fields of a map.
 const NAMES: &str = " Available fields: ";
 
 /// `text` without words that may be values. `is_known` says which other words may be shown. What
 /// stands between back quotes counts as one word.
 pub(super) fn hide(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
+    if text.len() > LONGEST {
+        return HIDDEN.to_owned();
+    }
     // A list of names is left out if a name in it has to be hidden: most of it would be hidden.
     if let Some((before, names)) = text.split_once(NAMES) {
         let shown = names.split(", ").all(is_known);
@@ -111,5 +118,6 @@ mod tests {
         ] {
             assert_eq!(hide(text), hidden);
         }
+        assert_eq!(hide(&"known ".repeat(LONGEST)), "…");
     }
 }
