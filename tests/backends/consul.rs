@@ -433,3 +433,13 @@ fn a_reconcile_reads_again_and_leaves_the_blocking_queries_as_they_are() {
     assert!(proxy.most_connections() <= 4, "{} connections", proxy.most_connections());
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
+
+#[test]
+fn an_answer_without_end_is_an_error() {
+    let head = "HTTP/1.1 200 OK\r\nX-Consul-Index: 1\r\n\r\n";
+    let stub = Stub::without_end(head, vec![b' '; 1 << 20], Duration::ZERO);
+    let ended = onetime(&asking(), &stub.address()).fails();
+    let error =
+        format!("cannot reach consul: http://{}: its answer is larger than", stub.address());
+    assert!(ended.stderr.contains(&error), "{}", ended.stderr);
+}

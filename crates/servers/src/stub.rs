@@ -1,14 +1,15 @@
 //! An HTTP server with answers made by the test, for answers that no real server gives on demand.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-/// Makes the answer to a request from its head (first line and headers). The bytes are sent and the
-/// connection is closed. An empty answer only closes it.
-type Answer = dyn Fn(&str) -> Vec<u8> + Send + Sync;
+/// Sends the answer to a request with this head (first line and headers). Then the connection is
+/// closed.
+type Answer = dyn Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync;
 
 /// A server on its own port, which ends when this is dropped.
 #[derive(Debug)]
@@ -25,8 +26,29 @@ struct Shared {
 
 impl Stub {
     /// Starts a server that answers each request with this function. It runs on the connection's
-    /// thread and can block. Requests must not have a body.
+    /// thread and can block. Requests must not have a body. The bytes are sent and the connection is
+    /// closed; an empty answer only closes it.
     pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::sending(move |head, client| client.write_all(&answer(head)))
+    }
+
+    /// Starts a server whose answers begin with `head` and go on with `part` for ever, with a pause
+    /// before each part.
+    pub fn without_end(head: &'static str, part: Vec<u8>, pause: Duration) -> Self {
+        Self::sending(move |_, client| {
+            client.write_all(head.as_bytes())?;
+            loop {
+                client.write_all(&part)?;
+                if !pause.is_zero() {
+                    crate::pause(pause);
+                }
+            }
+        })
+    }
+
+    fn sending(
+        answer: impl Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (shared, answer) = (Arc::new(Shared::default()), Arc::new(answer));
@@ -75,6 +97,6 @@ impl Shared {
         }
         self.heads.lock().unwrap().push(head.clone());
         // The client can have closed the connection.
-        let _ = client.write_all(&answer(&head));
+        let _ = answer(&head, &mut client);
     }
 }
