@@ -7,12 +7,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use nodes::body::{Body, Bounds};
 use nodes::proxy::Protocol;
 use nodes::{Cause, CauseKind, Error, NodeError};
 use report::Fingerprint;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Version};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::node::Node;
@@ -21,7 +23,7 @@ use crate::{CROWDED, Options, Token};
 /// The timeout of a new connection, its TLS handshake included.
 const CONNECTING: Duration = Duration::from_secs(3);
 
-/// The timeout of an answer that the node can give at once.
+/// The timeout of the head of an answer that the node can give at once.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The idle time after which TCP probes a connection, and again every [`AGAIN`]. A blocking query
@@ -77,15 +79,21 @@ impl NodeClient {
                 && response.version() == Version::HTTP_10
                 && response.status() == StatusCode::BAD_REQUEST,
         };
-        Ok((head, self.body(response).await?))
+        Ok((head, self.body(response, options.bounds).await?))
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, NodeError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = self.within(SILENCE, response.chunk()).await? {
-            body.extend_from_slice(&chunk);
+    async fn body(&self, mut response: Response, bounds: Bounds) -> Result<Vec<u8>, NodeError> {
+        let mut body = Body::begin(bounds);
+        loop {
+            match timeout(body.patience(), response.chunk()).await {
+                Ok(Ok(Some(part))) => body.push(&part).map_err(NodeError::Unreachable)?,
+                Ok(Ok(None)) => return Ok(body.into_bytes()),
+                Ok(Err(error)) => return Err(NodeError::Unreachable(self.cause(&error))),
+                Err(_) => return Err(NodeError::Unreachable(body.too_slow())),
+            }
+            // Decompression never has to wait, and other tasks want to work too.
+            yield_now().await;
         }
-        Ok(body)
     }
 
     async fn within<T>(

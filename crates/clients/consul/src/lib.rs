@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nodes::body::Bounds;
 use nodes::proxy::Proxies;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
@@ -72,6 +73,8 @@ pub struct Options {
     /// The time that a blocking query waits for a change. A silent node is noticed after this time
     /// at the latest.
     pub wait: Duration,
+    /// The bounds on the body of each answer.
+    pub bounds: Bounds,
 }
 
 /// An ACL token.
@@ -110,6 +113,7 @@ impl Default for Options {
             partition: None,
             consistency: Consistency::Default,
             wait: WAIT,
+            bounds: Bounds::default(),
         }
     }
 }
@@ -129,6 +133,7 @@ impl fmt::Debug for Options {
             .field("partition", &self.partition)
             .field("consistency", &self.consistency)
             .field("wait", &self.wait)
+            .field("bounds", &self.bounds)
             .finish()
     }
 }

@@ -1,8 +1,10 @@
-//! Writes to a real server.
+//! Writes to a real server, and answers that no one should wait for.
 
 use std::time::Duration;
 
-use servers::Consul;
+use nodes::body::Bounds;
+use nodes::{CauseKind, NodeError};
+use servers::{Consul, Stub};
 
 use crate::write::{AtEnd, Change, Service};
 use crate::{Client, Options};
@@ -86,4 +88,55 @@ async fn services_are_registered_at_the_agent() {
     client.deregister("web/1").await.unwrap();
     assert_eq!(get(&client, "/v1/agent/services").await.trim(), "{}");
     assert!(client.deregister("web/1").await.unwrap_err().is_refusal());
+}
+
+/// Bounds that a test can reach.
+const SMALL: Bounds = Bounds {
+    size: 1 << 20,
+    silence: Duration::from_secs(10),
+    time: Duration::from_secs(1),
+    speed: 1 << 30,
+};
+
+/// Asks a node, and returns why it gave no answer.
+async fn refused(node: String, bounds: Bounds) -> (CauseKind, String) {
+    let client = Client::new(Options { nodes: vec![node], bounds, ..Options::default() });
+    match client.get(0, "/", Duration::ZERO).await {
+        Err(NodeError::Unreachable(cause)) => (cause.kind(), cause.to_string()),
+        other => panic!("{:?}", other.map(|(head, _)| head)),
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_refused() {
+    let stub = Stub::without_end("HTTP/1.1 200 OK\r\n\r\n", vec![b' '; 1 << 16], Duration::ZERO);
+    let bounds = Bounds { time: Duration::from_secs(60), ..SMALL };
+    let (kind, text) = refused(stub.address(), bounds).await;
+    assert_eq!((kind, &*text), (CauseKind::TooLarge, "its answer is larger than 1 MiB"));
+}
+
+#[tokio::test]
+async fn a_small_body_that_becomes_large_is_refused() {
+    let zip = std::process::Command::new("sh")
+        .args(["-c", "head -c 100000000 /dev/zero | gzip -9"])
+        .output()
+        .unwrap();
+    let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ";
+    let answer = [format!("{head}{}\r\n\r\n", zip.stdout.len()).into_bytes(), zip.stdout].concat();
+    assert!(answer.len() < 200_000);
+    let stub = Stub::answering(move |_| answer.clone());
+    // An address that leads to this machine, and does not look like it: only then gzip is used.
+    let node = stub.address().replace("127.0.0.1", "0.0.0.0");
+    let bounds = Bounds { time: Duration::from_secs(60), ..SMALL };
+    let (kind, text) = refused(node, bounds).await;
+    assert_eq!((kind, &*text), (CauseKind::TooLarge, "its answer is larger than 1 MiB"));
+}
+
+#[tokio::test]
+async fn a_body_that_comes_byte_by_byte_is_refused() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    let stub = Stub::without_end(head, b" ".to_vec(), Duration::from_millis(50));
+    let (kind, text) = refused(stub.address(), SMALL).await;
+    assert_eq!(kind, CauseKind::TooSlow, "{text}");
+    assert!(text.starts_with("its answer is too slow: "), "{text}");
 }

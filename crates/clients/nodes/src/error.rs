@@ -118,6 +118,10 @@ pub enum CauseKind {
     TooManyConnections,
     /// The node does not accept the credentials.
     Credentials,
+    /// The body of the node's answer is larger than its bound.
+    TooLarge,
+    /// The body of the node's answer arrives more slowly than its bound.
+    TooSlow,
 }
 
 impl Cause {

@@ -6,10 +6,12 @@
 //! every store. Callers decide by its variant or by a cause's kind, and never by the text.
 //!
 //! [`access`] has the options by which users say where the nodes of their store are, and how they log
-//! in. [`proxy`] knows the proxies that the environment names.
+//! in. [`proxy`] knows the proxies that the environment names. [`body`] bounds the answers of stores that
+//! speak HTTP.
 
 pub mod access;
 pub mod address;
+pub mod body;
 mod error;
 mod failover;
 pub mod proxy;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use client_consul::{Consistency, Options, Token, WAIT};
 use nodes::access::{self, Discovery};
+use nodes::body::Bounds;
 use nodes::proxy::Proxies;
 use options::{Given, Invalid, Opt, Variable, gobool};
 use source::{Changes, Configured, Description, Setup, Source};
@@ -110,6 +111,7 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         partition: text(given, &PARTITION, PARTITION_OF_CLIENT)?,
         consistency: consistency(given)?,
         wait: WAIT,
+        bounds: Bounds::default(),
     };
     let discovery = access::discovery(given, "consul")?;
     if options.tls.ask_for_tls() {
