@@ -46,6 +46,11 @@ const GO: &[(&str, &str, &str)] = &[
         "strconv.Atoi: parsing \"letmein\": invalid syntax",
     ),
     (
+        "{{atoi (printf \"%s!\" (getv \"/secret\"))}}",
+        "strconv.Atoi: parsing \"…\": invalid syntax (from the value of /secret)",
+        "strconv.Atoi: parsing \"opensesame!\": invalid syntax",
+    ),
+    (
         "{{getv (getv \"/secret\")}}",
         "error calling getv: key does not exist: … (the value of /secret)",
         "error calling getv: key does not exist: opensesame",
@@ -111,18 +116,18 @@ const TERA: &[(&str, &str, &str)] = &[
     ),
     (
         "{{ store.secret | int }}",
-        "The string `…` cannot be converted to an int in base 10",
+        "The string `…` cannot be converted to an int in base 10 (the value of /secret)",
         "The string `opensesame` cannot be converted to an int in base 10",
     ),
     (
         "{{ store.secret | float }}",
-        "The string `…` cannot be converted to a float",
+        "The string `…` cannot be converted to a float (the value of /secret)",
         "The string `opensesame` cannot be converted to a float",
     ),
-    ("{{ throw(message=store.secret) }}", ": …", ": opensesame"),
+    ("{{ throw(message=store.secret) }}", ": … (the value of /secret)", ": opensesame"),
     (
         "{{ (store.huge | int) ** (store.number | int) }}",
-        "Unable to perform … ** …",
+        "Unable to perform … ** … (the value of /huge, /number)",
         "Unable to perform 99999999999999999999 ** 31337",
     ),
 ];
