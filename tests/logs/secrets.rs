@@ -57,7 +57,7 @@ const GO: &[(&str, &str, &str)] = &[
     ),
     (
         "{{getv (printf \"/app/%s/x\" (getv \"/secret\"))}}",
-        "error calling getv: key does not exist: …",
+        "error calling getv: key does not exist: … (from the value of /secret)",
         "error calling getv: key does not exist: /app/opensesame/x",
     ),
     (

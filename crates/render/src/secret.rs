@@ -25,7 +25,8 @@ pub(crate) fn hidden(message: &Message, view: &View, may_show: impl Fn(&[u8]) ->
 const LONGEST_KEY: usize = 4096;
 
 /// The end of a text that hides values: the keys that the values come from. Empty if the text hides
-/// none, or if no key is known.
+/// none, or if no key is known. A value is known by itself, by a part of it, or by a longer text that
+/// contains it.
 pub(crate) fn origin(message: &Message, view: &View, may_show: impl Fn(&[u8]) -> bool) -> String {
     let hidden: Vec<&[u8]> =
         message.values().map(|value| &**value).filter(|value| !may_show(value)).collect();
@@ -41,7 +42,8 @@ pub(crate) fn origin(message: &Message, view: &View, may_show: impl Fn(&[u8]) ->
     if !whole.is_empty() {
         return format!(" (the value of {})", listed(&whole));
     }
-    let parts = keys(&|value, hidden| hidden.len() >= SHORTEST_PART && contains(value, hidden));
+    let is_part = |of: &[u8], part: &[u8]| part.len() >= SHORTEST_PART && contains(of, part);
+    let parts = keys(&|value, hidden| is_part(value, hidden) || is_part(hidden, value));
     if parts.is_empty() {
         String::new()
     } else {
@@ -89,6 +91,7 @@ mod tests {
         assert_eq!(origin("secret"), " (the value of /a)");
         assert_eq!(origin("user"), " (from the value of /b)");
         assert_eq!(origin("7"), " (the value of /c, /d)");
+        assert_eq!(origin("my secret!"), " (from the value of /a)");
         assert_eq!(origin("use"), "");
         assert_eq!(origin("shown"), "");
     }

@@ -235,7 +235,12 @@ impl TeraTemplate {
             let keys: Vec<String> = view.iter().map(|pair| pair.key.to_string()).collect();
             let parts: HashSet<&str> = keys.iter().flat_map(|key| key.split('/')).collect();
             let is_known = |word: &str| parts.contains(word) || files.has_constant(word.as_bytes());
-            return hide::hide(&fault.message, &is_known);
+            let mut hidden = Vec::new();
+            let shown = hide::hide(&fault.message, &is_known, &mut hidden);
+            let message = hidden.into_iter().fold(Message::default(), |message, value| {
+                message.value(value.as_bytes(), value.clone())
+            });
+            return shown + &secret::origin(&message, view, |_| false);
         };
         let missing = missing_key(failure.exact());
         let template = files.texts.values().map(String::as_str).collect::<String>();

@@ -40,15 +40,20 @@ const LONGEST: usize = 4096;
 const NAMES: &str = " Available fields: ";
 
 /// `text` without words that may be values. `is_known` says which other words may be shown. What
-/// stands between back quotes counts as one word.
-pub(super) fn hide(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
+/// stands between back quotes counts as one word. The hidden words are added to `hidden`.
+pub(super) fn hide(
+    text: &str,
+    is_known: &dyn Fn(&str) -> bool,
+    hidden: &mut Vec<String>,
+) -> String {
     if text.len() > LONGEST {
+        hidden.push(text.to_owned());
         return HIDDEN.to_owned();
     }
     // A list of names is left out if a name in it has to be hidden: most of it would be hidden.
     if let Some((before, names)) = text.split_once(NAMES) {
         let shown = names.split(", ").all(is_known);
-        return hide(before, is_known)
+        return hide(before, is_known, hidden)
             + &if shown { format!("{NAMES}{names}") } else { String::new() };
     }
     let known: HashSet<&str> = WORDS.split_whitespace().collect();
@@ -59,14 +64,23 @@ pub(super) fn hide(text: &str, is_known: &dyn Fn(&str) -> bool) -> String {
             shown.push('`');
         }
         match nth % 2 {
-            0 => hide_words(part, &may_show, &mut shown),
-            _ => shown.push_str(if may_show(part) { part } else { HIDDEN }),
+            0 => hide_words(part, &may_show, &mut shown, hidden),
+            _ if may_show(part) => shown.push_str(part),
+            _ => {
+                hidden.push(part.to_owned());
+                shown.push_str(HIDDEN);
+            }
         }
     }
     shown
 }
 
-fn hide_words(text: &str, may_show: &dyn Fn(&str) -> bool, shown: &mut String) {
+fn hide_words(
+    text: &str,
+    may_show: &dyn Fn(&str) -> bool,
+    shown: &mut String,
+    hidden: &mut Vec<String>,
+) {
     let mut after_hidden = false;
     for (nth, word) in text.split(' ').enumerate() {
         let core = word.trim_matches(MARKS);
@@ -74,11 +88,15 @@ fn hide_words(text: &str, may_show: &dyn Fn(&str) -> bool, shown: &mut String) {
         let (before, after) = match is_hidden {
             false => (word, ""),
             true => {
+                match hidden.last_mut().filter(|_| after_hidden) {
+                    // Neighbours are probably words of one value.
+                    Some(last) => *last = format!("{last} {core}"),
+                    None => hidden.push(core.to_owned()),
+                }
                 let begin = word.len() - word.trim_start_matches(MARKS).len();
                 (&word[..begin], &word[word.trim_end_matches(MARKS).len()..])
             }
         };
-        // Neighbours are probably words of one value.
         if is_hidden && after_hidden && before.is_empty() {
             shown.push_str(after);
         } else {
@@ -100,7 +118,7 @@ mod tests {
 
     #[test]
     fn words_of_tera_and_known_words_are_shown_and_others_are_not() {
-        let hide = |text: &str| hide(text, &|word| word == "known");
+        let hide = |text: &str| hide(text, &|word| word == "known", &mut Vec::new());
         for (text, hidden) in [
             (
                 "The string `open sesame` cannot be converted to a float",
