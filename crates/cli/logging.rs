@@ -19,7 +19,7 @@ use tracing::{Event, Metadata, Subscriber, field::Field, info, warn};
 use tracing_subscriber::{
     Layer as _,
     field::Visit,
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer},
     layer::SubscriberExt as _,
     registry::LookupSpan,
 };
@@ -118,8 +118,18 @@ pub(crate) fn show(level: Level) {
 ///
 /// `program` is the name by which the process was started. `clock` gives the time of a line; it is
 /// not used before there is a line.
-pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
+pub(crate) fn init(level: Level, program: &str, clock: Arc<dyn Host>) {
     show(level);
+    // This can only fail if there is a log already.
+    let _ = tracing::subscriber::set_global_default(subscriber(program, clock, || Lines));
+}
+
+/// Writes the events of our own crates to `writer`.
+fn subscriber<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(
+    program: &str,
+    clock: Arc<dyn Host>,
+    writer: W,
+) -> impl Subscriber + Send + Sync {
     let shown = tracing_subscriber::filter::filter_fn(move |event| {
         Level::of(event) as u8 <= SHOWN.load(Ordering::Relaxed) && is_ours(event)
     });
@@ -128,14 +138,9 @@ pub(crate) fn init(level: Level, program: String, clock: Arc<dyn Host>) {
     // Writing to a string cannot fail.
     let _ = write!(Harmless(&mut source), "{host} {program}[{}]", std::process::id());
     let layout = Layout { source, clock };
-    let lines = tracing_subscriber::fmt::layer()
-        .event_format(layout)
-        .with_writer(|| Lines)
-        .with_ansi(false);
-    // This can only fail if there is a log already.
-    let _ = tracing::subscriber::set_global_default(
-        tracing_subscriber::registry().with(lines.with_filter(shown)),
-    );
+    let lines =
+        tracing_subscriber::fmt::layer().event_format(layout).with_writer(writer).with_ansi(false);
+    tracing_subscriber::registry().with(lines.with_filter(shown))
 }
 
 /// The layout of a line.
@@ -257,6 +262,45 @@ mod tests {
         written.clear();
         write!(Harmless(&mut written), "\t\\n é € 😀 \u{a0}").unwrap();
         assert_eq!(written, "\t\\n é € 😀 \u{a0}");
+    }
+
+    /// A writer into shared memory.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_not_lost_after_the_question_whether_another_level_is_logged() {
+        let written = Shared::default();
+        let writer = written.clone();
+        let log = subscriber("confd", Arc::new(world::System::new()), move || writer.clone());
+        tracing::subscriber::with_default(log, || {
+            for line in ["first", "second"] {
+                info!("{line}");
+                // tracing asks this if two threads come to a new place in the code together.
+                let place = tracing::callsite! {
+                    name: "debug",
+                    kind: tracing::metadata::Kind::EVENT,
+                    target: "confd",
+                    level: tracing::Level::DEBUG,
+                    fields: message
+                };
+                tracing::dispatcher::get_default(|log| {
+                    log.enabled(tracing::Callsite::metadata(place))
+                });
+            }
+        });
+        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(written.lines().count(), 2, "{written}");
     }
 
     #[test]

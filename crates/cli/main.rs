@@ -110,7 +110,7 @@ fn run(flags: Layer, program: &OsString) -> Exit {
     let config = setup::load(&flags, environment, &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());
-    logging::init(level, program.to_string_lossy().into_owned(), Arc::clone(&host));
+    logging::init(level, &program.to_string_lossy(), Arc::clone(&host));
     let ended = config.and_then(|config| {
         let runtime = runtime(config.mode)?;
         // Before the first line of the log, so that a reader of that line can send signals.
