@@ -17,7 +17,6 @@ use std::{
 
 use tracing::{Event, Metadata, Subscriber, field::Field, info, warn};
 use tracing_subscriber::{
-    Layer as _,
     field::Visit,
     fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer},
     layer::SubscriberExt as _,
@@ -140,7 +139,9 @@ fn subscriber<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(
     let layout = Layout { source, clock };
     let lines =
         tracing_subscriber::fmt::layer().event_format(layout).with_writer(writer).with_ansi(false);
-    tracing_subscriber::registry().with(lines.with_filter(shown))
+    // The filter is for the whole log. A filter of one layer keeps its answer for the next event of
+    // the thread, also if the question was not about an event, and that event would be lost.
+    tracing_subscriber::registry().with(lines).with(shown)
 }
 
 /// The layout of a line.
