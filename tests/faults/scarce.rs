@@ -49,6 +49,21 @@ fn with_too_few_descriptors_confd_ends_with_an_error() {
 }
 
 #[test]
+fn a_onetime_run_that_cannot_start_threads_for_work_makes_all_resources() {
+    needs_root();
+    const USER: u32 = 61_235;
+    let sandbox = with_resources(20);
+    for folder in ["", "out"] {
+        chown(sandbox.path(folder), Some(USER), Some(USER)).unwrap();
+    }
+    // The runtime and the signals.
+    let user = format!("--reuid={USER}");
+    let limited = ["prlimit", "--nproc=2:2", "setpriv", &user, "--clear-groups", "--"];
+    sandbox.confd(&FILE).arguments(&["-onetime"]).through(&limited).ok();
+    assert!(are_made(&sandbox, 20, "1"));
+}
+
+#[test]
 fn a_daemon_that_can_start_only_one_thread_for_work_serves_all_resources() {
     needs_root();
     // The limit of threads holds for all processes of a user, so this user runs only this test.
