@@ -18,12 +18,13 @@
 //! pass before that pass has ended.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::{HashMap, HashSet, VecDeque},
     future::Future,
     path::PathBuf,
     pin::{Pin, pin},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -62,6 +63,8 @@ pub(crate) struct Ordered {
     needs_pass: bool,
     /// For resources with `heal = false`, by their resource files.
     applied: HashMap<PathBuf, Applied>,
+    /// See [`has_threads`](Self::has_threads); empty before the first question.
+    has_threads: OnceCell<bool>,
 }
 
 /// The second half of a pass, with the unfinished part of the first half.
@@ -121,6 +124,7 @@ impl Ordered {
             passed_over: HashSet::new(),
             needs_pass: false,
             applied: HashMap::new(),
+            has_threads: OnceCell::new(),
         }
     }
 
@@ -153,6 +157,13 @@ impl Ordered {
     /// Whether a pass of this resource, or of a resource with the same destination, is running.
     fn is_busy(&self, resource: &Resource) -> bool {
         self.busy.contains(&resource.path) || self.busy.contains(&resource.target.dest)
+    }
+
+    /// Whether passes can run on other threads. A daemon has made sure of that at its start. A
+    /// onetime run finds out here, because the runtime panics if it cannot start its first thread.
+    fn has_threads(&self) -> bool {
+        let try_one = || thread::Builder::new().spawn(|| ()).is_ok_and(|one| one.join().is_ok());
+        *self.has_threads.get_or_init(|| !self.is_patient || try_one())
     }
 
     /// The thread that finishes passes. Onetime mode waits for each resource anyway.
@@ -228,14 +239,17 @@ impl Pass<'_> {
                     self.ordered.readers.read(&Event::Woken { resource, wake });
                     // A thread is worth its start if other work can go on meanwhile, or if a
                     // hanging resource must not block the runtime's thread.
-                    self.begin(job, is_alone && self.ordered.is_patient);
+                    let is_here = is_alone && self.ordered.is_patient;
+                    self.begin(job, is_here || !self.ordered.has_threads());
                 }
                 Err(failure) => {
                     self.finish_all().await;
                     self.conclude(resource, Err(failure));
                 }
             }
-            let room = if has_commands { 0 } else { overlap() - 1 };
+            let overlaps_no_other =
+                has_commands || !self.ordered.has_threads.get().unwrap_or(&true);
+            let room = if overlaps_no_other { 0 } else { overlap() - 1 };
             while self.in_flight.len() > room {
                 self.finish_first().await;
             }
