@@ -197,3 +197,31 @@ impl Original {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_not_followed_when_a_destination_is_written_in_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").expect("write");
+        symlink(&file, &link).expect("a link");
+        let before = fs::metadata(&file).expect("metadata").mode();
+        let mut target = Target::new(&link);
+        target.mode = Some(0o600);
+        let wanted = Attributes::regular(1000, 1000, 0o600);
+        let error = write_in_place(&target, &wanted, b"new").expect_err("a link");
+        let text = format!("open {}: too many levels of symbolic links", link.display());
+        assert_eq!(error.to_string(), text);
+        assert_eq!(fs::read_to_string(&file).expect("a file"), "old");
+        assert_eq!(fs::metadata(&file).expect("metadata").mode(), before);
+        let old = folder.path().join("copy");
+        fs::write(&old, "older").expect("write");
+        assert!(write_back(&link, &old).is_err());
+        assert_eq!(fs::read_to_string(&file).expect("a file"), "old");
+    }
+}

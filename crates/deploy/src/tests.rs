@@ -1,6 +1,7 @@
 //! Tests of whole transactions.
 
 mod failures;
+mod hostile;
 mod reloads;
 mod sets;
 mod steps;
