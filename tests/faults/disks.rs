@@ -123,9 +123,9 @@ fn one_folder_that_fails_does_not_keep_the_others_from_being_written() {
 }
 
 #[test]
-fn a_name_too_long_for_a_stage_file_is_an_error_that_names_it() {
+fn a_name_too_long_for_a_file_is_an_error_that_names_it() {
     let sandbox = Sandbox::new();
-    let name = "n".repeat(250);
+    let name = "n".repeat(256);
     sandbox.write("templates/t", "new");
     sandbox.write("conf.d/t.toml", format!("[template]\nsrc = 't'\ndest = 'out/{name}'\n"));
     let ended = sandbox.onetime().fails();

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::Target;
@@ -17,6 +18,7 @@ use crate::compare::Attributes;
 use crate::error::Error;
 use crate::stage::{StageFile, give_owner};
 use crate::step::{Observer, Step};
+use crate::undo::Identity;
 
 /// The bits of a mode that a mode change sets.
 pub(crate) const MODE_BITS: u32 = 0o7777;
@@ -41,10 +43,17 @@ pub(crate) fn commit(
     may_write_in_place: bool,
     observer: &dyn Observer,
 ) -> Result<How, Error> {
+    let identity = stage.identity_now()?;
     let cause = match fs::rename(&stage.path, &target.dest) {
         Ok(()) => {
             stage.leave();
-            return Ok(How::Renamed);
+            // Between the two calls another user of the folder can have swapped the stage file.
+            return match Identity::at(&target.dest) {
+                Some(placed) if identity.is_some_and(|staged| !staged.is_same_file(&placed)) => {
+                    Err(Error::Swapped { path: target.dest.clone() })
+                }
+                _ => Ok(How::Renamed),
+            };
         }
         Err(cause) => cause,
     };
@@ -69,8 +78,7 @@ pub(crate) fn commit(
 /// Writes the destination in place. If that fails, writes the old content back.
 fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Result<(), Error> {
     let dest = &target.dest;
-    let existing = OpenOptions::new().read(true).write(true).open(dest);
-    let file = match existing {
+    let file = match open_in_place(dest) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             return create_in_place(target, wanted, content);
@@ -94,6 +102,17 @@ fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resul
         cause,
         put_back: old.put_back(&file),
     })
+}
+
+/// Opens a file that is to be written in place. A link is not followed: another user of the folder
+/// may have made it, and the file that it leads to would get the content, the owner and the mode.
+fn open_in_place(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(Errno::OPNOTSUPP.into()),
+    }
 }
 
 /// Creates a destination that a rename cannot create. Removes it again if that fails.
@@ -157,7 +176,7 @@ fn overwrite(file: &File, content: &[u8]) -> Result<(), (&'static str, io::Error
 /// destination already has them. Returns whether it wrote.
 pub(crate) fn write_back(dest: &Path, copy: &Path) -> io::Result<bool> {
     let old = Original::of(&File::open(copy)?)?;
-    let file = OpenOptions::new().read(true).write(true).open(dest)?;
+    let file = open_in_place(dest)?;
     let now = Original::of(&file)?;
     if now == old {
         return Ok(false);

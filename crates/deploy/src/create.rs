@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::error::Error;
-use crate::place::RANDOM_RANGE;
+use crate::place::{RANDOM_RANGE, WIDE_RANGE};
+
+/// The number of short names that are tried. Another program may have made files with all of them.
+const SHORT: usize = 100;
 
 /// The number of names that are tried before giving up.
-const ATTEMPTS: usize = 10_000;
+const ATTEMPTS: usize = 200;
 
 /// An empty file that only its owner can open.
 pub(crate) struct NewFile {
@@ -27,7 +30,7 @@ pub(crate) struct NewFile {
     pub(crate) lock: Option<File>,
 }
 
-/// Creates an empty, locked file. `path` makes a path of a number below [`RANDOM_RANGE`].
+/// Creates an empty, locked file. `path` makes a path of a number below [`WIDE_RANGE`].
 pub(crate) fn create_locked(path: impl Fn(u64) -> PathBuf) -> Result<NewFile, Error> {
     loop {
         let (path, opened) = with_free_name(&path, |path| {
@@ -56,7 +59,8 @@ pub(crate) fn with_free_name<T>(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let path = path(fastrand::u64(..RANDOM_RANGE));
+        let range = if attempts <= SHORT { RANDOM_RANGE } else { WIDE_RANGE };
+        let path = path(fastrand::u64(..range));
         match make(&path) {
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && attempts < ATTEMPTS => {}
             made => return (path, made),

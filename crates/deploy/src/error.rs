@@ -33,6 +33,17 @@ pub enum Error {
         cause: io::Error,
     },
 
+    /// Another program replaced the stage file before it was checked or put in place, or the
+    /// destination at the moment when it was put in place.
+    #[error(
+        "{} was replaced by another program: it is neither checked nor put in place",
+        path.display()
+    )]
+    Swapped {
+        /// The path.
+        path: PathBuf,
+    },
+
     /// The destination is `/`, which has no name to derive a stage file's name from.
     #[error("createtemp ./: pattern contains path separator")]
     NoName,

@@ -25,6 +25,7 @@ mod create;
 mod disk;
 mod durable;
 mod error;
+mod folder;
 mod journal;
 mod local;
 mod pending;

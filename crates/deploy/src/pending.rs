@@ -33,6 +33,10 @@ impl Marker {
         let mut file = match opened {
             Ok(file) => file,
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                // Such a marker could never be removed, and would make every run reload.
+                if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+                    return Err(Error::file("open", &path, io::ErrorKind::IsADirectory.into()));
+                }
                 return Ok(Marker { path, stood: true });
             }
             Err(cause) => return Err(Error::file("open", &path, cause)),
@@ -53,8 +57,9 @@ impl Marker {
         let path = Place::of(dest).ok()?.pending_path();
         // An error also means that there is no marker: no marker could be made in a folder that
         // cannot be searched.
-        fs::symlink_metadata(&path).ok()?;
-        Some(Marker { path, stood: true })
+        let found = fs::symlink_metadata(&path).ok()?;
+        // This program never makes a folder of this name.
+        (!found.is_dir()).then_some(Marker { path, stood: true })
     }
 
     /// Removes the marker because the commit did not happen. The marker of an earlier commit stays.

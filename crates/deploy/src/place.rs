@@ -7,7 +7,11 @@
 //! The name of a stage file ends in ten digits. confd's digits are random. Ours are five random
 //! digits and five check digits, which are computed from the random digits, the destination's name
 //! and the kind of file. So a leftover of a killed process can be distinguished from the files of
-//! other programs. This module only computes names; it never accesses the disk.
+//! other programs. If these names are taken, because another program made files with all of them,
+//! there are fifteen random digits. If the destination's name is too long for the digits or the
+//! ending, a hash takes the name's place.
+//!
+//! This module only computes names; it never accesses the disk.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -17,12 +21,23 @@ use md5::{Digest, Md5};
 
 use crate::error::Error;
 
-/// Random digits in a stage file's name.
-const RANDOM_DIGITS: usize = 5;
+/// Check digits in a stage file's name.
+const CHECK_DIGITS: usize = 5;
 /// All digits in a stage file's name.
 const DIGITS: usize = 10;
-/// One more than the largest number of [`RANDOM_DIGITS`] digits.
+/// All digits in a stage file's name if the shorter names are taken.
+const MANY_DIGITS: usize = 20;
+/// One more than the largest random number of a name with [`DIGITS`] digits.
 pub(crate) const RANDOM_RANGE: u64 = 100_000;
+/// One more than the largest random number of a name with [`MANY_DIGITS`] digits.
+pub(crate) const WIDE_RANGE: u64 = 1_000_000_000_000_000;
+/// One more than the largest number of [`CHECK_DIGITS`] digits.
+const CHECK_RANGE: u64 = 100_000;
+
+/// The most bytes of a name, on all usual file systems.
+const LONGEST: usize = 255;
+/// The ending of the marker of a pending reload.
+const PENDING: &str = ".reload-pending";
 
 /// The beginning of a journal's name. It is the same in every folder, so that a journal is found
 /// even when no resource has its destinations any more.
@@ -45,6 +60,8 @@ pub(crate) enum FileKind {
 pub(crate) struct Place {
     folder: PathBuf,
     name: OsString,
+    /// What stands for the name in the names of stage files, if the name is too long.
+    stem: Option<OsString>,
 }
 
 impl Place {
@@ -63,7 +80,11 @@ impl Place {
             None if bytes.is_empty() => b".",
             None => return Err(Error::NoName),
         };
-        Ok(Place { folder, name: OsStr::from_bytes(name).to_owned() })
+        let name = OsStr::from_bytes(name).to_owned();
+        // A name that no file can have fails with confd's words.
+        let is_long = 1 + name.len() + DIGITS > LONGEST && name.len() <= LONGEST;
+        let stem = is_long.then(|| hash_of(&name));
+        Ok(Place { folder, name, stem })
     }
 
     /// The folder, never empty: `.` for a destination without one.
@@ -71,7 +92,7 @@ impl Place {
         &self.folder
     }
 
-    /// The path of the file of this kind with this random part (below [`RANDOM_RANGE`]).
+    /// The path of the file of this kind with this random part (below [`WIDE_RANGE`]).
     ///
     /// The digits replace the last `*` of the name, or follow the name if it has none.
     pub(crate) fn path(&self, kind: FileKind, random: u64) -> PathBuf {
@@ -79,7 +100,7 @@ impl Place {
         let (before, after) = self.around_digits();
         let mut name = vec![b'.'];
         name.extend_from_slice(before);
-        name.extend_from_slice(format!("{random:05}{check:05}").as_bytes());
+        name.extend_from_slice(digits(random, check).as_bytes());
         name.extend_from_slice(after);
         self.folder.join(OsString::from_vec(name))
     }
@@ -87,14 +108,17 @@ impl Place {
     /// The path of the marker of a pending reload.
     pub(crate) fn pending_path(&self) -> PathBuf {
         let mut name = OsString::from(".");
-        name.push(&self.name);
-        name.push(".reload-pending");
+        match 1 + self.name.len() + PENDING.len() > LONGEST {
+            true => name.push(hash_of(&self.name)),
+            false => name.push(&self.name),
+        }
+        name.push(PENDING);
         self.folder.join(name)
     }
 
     /// The parts of the destination's name before and after a stage file's digits.
     pub(crate) fn around_digits(&self) -> (&[u8], &[u8]) {
-        let name = self.name.as_bytes();
+        let name = self.stem.as_ref().unwrap_or(&self.name).as_bytes();
         match name.iter().rposition(|&byte| byte == b'*') {
             Some(star) => (&name[..star], &name[star + 1..]),
             None => (name, b""),
@@ -107,12 +131,18 @@ impl Place {
     }
 
     /// Splits the name of a folder's entry into the part before the digits, the digits, and the
-    /// last `after` bytes. `None` if the name is too short or does not begin with a dot.
-    pub(crate) fn split_entry(entry: &[u8], after: usize) -> Option<(&[u8], &[u8], &[u8])> {
-        let entry = entry.strip_prefix(b".")?;
-        let (entry, rest) = entry.split_at_checked(entry.len().checked_sub(after)?)?;
-        let (before, digits) = entry.split_at_checked(entry.len().checked_sub(DIGITS)?)?;
-        Some((before, digits, rest))
+    /// last `after` bytes, in each way that is possible. There is none if the name is too short or
+    /// does not begin with a dot.
+    pub(crate) fn split_entry(
+        entry: &[u8],
+        after: usize,
+    ) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
+        [DIGITS, MANY_DIGITS].into_iter().filter_map(move |count| {
+            let entry = entry.strip_prefix(b".")?;
+            let (entry, rest) = entry.split_at_checked(entry.len().checked_sub(after)?)?;
+            let (before, digits) = entry.split_at_checked(entry.len().checked_sub(count)?)?;
+            Some((before, digits, rest))
+        })
     }
 }
 
@@ -124,12 +154,27 @@ fn tidy(folder: &Path) -> PathBuf {
     if tidied.as_os_str().is_empty() { PathBuf::from(".") } else { tidied }
 }
 
-/// The path of the journal in this folder with this random part (below [`RANDOM_RANGE`]).
+/// A name that stands for a name that is too long.
+fn hash_of(name: &OsStr) -> OsString {
+    let sum = Md5::digest(name.as_bytes());
+    let hash = sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    OsString::from(format!("confd-{hash}"))
+}
+
+/// The digits of a file's name.
+fn digits(random: u64, check: u64) -> String {
+    match random < RANDOM_RANGE {
+        true => format!("{random:05}{check:05}"),
+        false => format!("{random:015}{check:05}"),
+    }
+}
+
+/// The path of the journal in this folder with this random part (below [`WIDE_RANGE`]).
 pub(crate) fn journal_path(folder: &Path, random: u64) -> PathBuf {
     let check = check_number(JOURNAL, OsStr::new(""), random);
     let mut name = vec![b'.'];
     name.extend_from_slice(JOURNAL);
-    name.extend_from_slice(format!("{random:05}{check:05}").as_bytes());
+    name.extend_from_slice(digits(random, check).as_bytes());
     folder.join(OsString::from_vec(name))
 }
 
@@ -141,13 +186,14 @@ pub(crate) fn is_journal(entry: &[u8]) -> bool {
     })
 }
 
-/// Whether these are ten digits of which the last five are the check number of the first five.
+/// Whether these are ten or twenty digits of which the last five are the check number of the others.
 fn is_checked(digits: &[u8], check_of: impl FnOnce(u64) -> u64) -> bool {
-    if digits.len() != DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+    let has_length = [DIGITS, MANY_DIGITS].contains(&digits.len());
+    if !has_length || !digits.iter().all(u8::is_ascii_digit) {
         return false;
     }
     let number = |digits: &[u8]| digits.iter().fold(0, |n, d| n * 10 + u64::from(d - b'0'));
-    let (random, check) = digits.split_at(RANDOM_DIGITS);
+    let (random, check) = digits.split_at(digits.len() - CHECK_DIGITS);
     number(check) == check_of(number(random))
 }
 
@@ -159,7 +205,7 @@ fn salt(kind: FileKind) -> &'static [u8] {
     }
 }
 
-/// The check digits of a file's name, as a number below [`RANDOM_RANGE`].
+/// The check digits of a file's name, as a number below [`CHECK_RANGE`].
 ///
 /// The check digits only recognise a file; they protect nothing. Every version must compute the
 /// same digits.
@@ -171,7 +217,7 @@ fn check_number(salt: &[u8], name: &OsStr, random: u64) -> u64 {
         .chain_update([0])
         .chain_update(random.to_le_bytes())
         .finalize();
-    sum.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte)) % RANDOM_RANGE
+    sum.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte)) % CHECK_RANGE
 }
 
 #[cfg(test)]
@@ -229,7 +275,8 @@ mod tests {
         for random in [0, 1, 99_999] {
             let path = place.path(FileKind::Passing, random);
             let entry = path.file_name().expect("a name").as_bytes();
-            let (before, digits, rest) = Place::split_entry(entry, 0).expect("dot and digits");
+            let (before, digits, rest) =
+                Place::split_entry(entry, 0).next().expect("dot and digits");
             assert_eq!((before, rest), (&b"app.conf"[..], &b""[..]));
             assert!(place.made(FileKind::Passing, digits));
 
@@ -252,7 +299,7 @@ mod tests {
         let place = place("/etc/app.conf");
         let path = place.path(FileKind::Kept, 12_345);
         let entry = path.file_name().expect("a name").as_bytes();
-        let (_, digits, _) = Place::split_entry(entry, 0).expect("dot and digits");
+        let (_, digits, _) = Place::split_entry(entry, 0).next().expect("dot and digits");
         assert!(!place.made(FileKind::Passing, digits));
     }
 
@@ -268,7 +315,7 @@ mod tests {
         for made in [FileKind::Passing, FileKind::Kept, FileKind::Undo] {
             let path = place.path(made, 4_711);
             let entry = path.file_name().expect("a name").as_bytes();
-            let (_, digits, _) = Place::split_entry(entry, 0).expect("dot and digits");
+            let (_, digits, _) = Place::split_entry(entry, 0).next().expect("dot and digits");
             for kind in [FileKind::Passing, FileKind::Kept, FileKind::Undo] {
                 assert_eq!(place.made(kind, digits), kind == made);
             }

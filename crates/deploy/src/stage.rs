@@ -121,6 +121,8 @@ pub(crate) struct StageFile {
     pub(crate) identity: Identity,
     /// The fingerprint of the file after its content was written.
     pub(crate) written: Option<Fingerprint>,
+    /// Whether a check command has run.
+    is_checked: bool,
     /// Whether the file stays: it is to be kept, or has become the destination.
     stays: bool,
     /// Locked, so that a sweep does not remove the file as a leftover. It is opened for reading
@@ -165,10 +167,36 @@ impl StageFile {
             attributes: Attributes::of(&created.born),
             identity: Identity::default(),
             written: None,
+            is_checked: false,
             stays: false,
             _lock: created.lock,
         };
         Ok((stage, created.file))
+    }
+
+    /// The identity of the file at the stage file's path, which other users of the folder can swap
+    /// for a link to a file that only this process may read. `None` if there is no file.
+    ///
+    /// A check command may replace the stage file by a new one, as `sed -i` does.
+    ///
+    /// # Errors
+    /// The file is neither the stage file nor one that a check command may have made.
+    pub(crate) fn identity_now(&self) -> Result<Option<Identity>, Error> {
+        let Ok(found) = fs::symlink_metadata(&self.path) else { return Ok(None) };
+        let identity = Identity::of(&found);
+        let is_of_the_check = self.is_checked
+            && found.is_file()
+            && found.nlink() == 1
+            && [geteuid().as_raw(), self.attributes.uid].contains(&found.uid());
+        match self.identity.is_same_file(&identity) || is_of_the_check {
+            true => Ok(Some(identity)),
+            false => Err(Error::Swapped { path: self.path.clone() }),
+        }
+    }
+
+    /// Says that a check command has run, which may have replaced the file.
+    pub(crate) fn checked(&mut self) {
+        self.is_checked = true;
     }
 
     /// Keeps the file: it is to stay, or has become the destination.

@@ -217,6 +217,15 @@ pub enum Step<'a> {
         /// The error of the system.
         cause: &'a io::Error,
     },
+    /// Another user can replace files in the folder of a destination. Reported once for each folder.
+    SharedFolder {
+        /// The folder of the destination.
+        folder: &'a Path,
+        /// The folder that can be written: the same or one above it.
+        writable: &'a Path,
+        /// Who can write it: `user 1000`, `group 100` or `every user`.
+        by: &'a str,
+    },
     /// The marker of a reload that is no longer pending cannot be removed.
     MarkerStays {
         /// The reason.
@@ -266,6 +275,7 @@ impl Step<'_> {
             | Step::Stopping { .. }
             | Step::ReloadPending { .. }
             | Step::NotSynced { .. }
+            | Step::SharedFolder { .. }
             | Step::MarkerStays { .. }
             | Step::PutBack { .. } => Level::Warning,
             Step::Unreadable { .. }
@@ -343,6 +353,13 @@ impl fmt::Display for Step<'_> {
                 "{}; the files in it are in place, but a power cut may bring back their old \
                  content, because only a folder that confd may read can be synced",
                 file_error_text("open", folder, cause)
+            ),
+            Step::SharedFolder { folder, writable, by } => write!(
+                f,
+                "{} can be written by {by}, who can replace files in {} while confd checks them and \
+                 puts them in place",
+                writable.display(),
+                folder.display()
             ),
             Step::MarkerStays { error } => write!(f, "{error}; the next run will reload again"),
             Step::Swept { stage } => {

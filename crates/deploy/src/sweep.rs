@@ -46,7 +46,7 @@ fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer)
     }
     let is_ours = |kind: FileKind, entry: &[u8]| {
         by_name.iter().any(|(&after, by_before)| {
-            Place::split_entry(entry, after.len()).is_some_and(|(before, digits, rest)| {
+            Place::split_entry(entry, after.len()).any(|(before, digits, rest)| {
                 rest == after
                     && by_before
                         .get(before)

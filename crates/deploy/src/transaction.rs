@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::failpoint;
+use crate::folder::report_shared;
 use crate::journal::Journal;
 use crate::pending::Marker;
 use crate::reload::Reloads;
@@ -104,8 +105,8 @@ impl Transaction {
             let observer = Arc::clone(observer);
             disk.run(move || compare_all(self.members, &options, &*observer)).await?
         };
-        let Compared { mut outcomes, changes, mut reloads } = compared;
-        for change in &changes {
+        let Compared { mut outcomes, mut changes, mut reloads } = compared;
+        for change in &mut changes {
             if let Err(error) = check(change, &options, &**observer).await {
                 // This removes the stage files.
                 disk.run(move || drop(changes)).await;
@@ -211,7 +212,8 @@ fn compare(
     });
     if options.noop {
         observer.observe(&Step::Noop { dest });
-    } else if file.is_some() {
+    } else if let Some(file) = &file {
+        report_shared(file.folder(), observer);
         observer.observe(&Step::OutOfSync { dest });
     } else {
         observer.observe(&Step::InSync { dest });
@@ -221,14 +223,19 @@ fn compare(
 }
 
 /// Runs the member's check command, if it has one.
-async fn check(change: &Change, options: &Options, observer: &dyn Observer) -> Result<(), Error> {
+async fn check(
+    change: &mut Change,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
     let Change { target, file, .. } = change;
-    match target.check_cmd.as_ref().filter(|_| !options.sync_only) {
-        Some(check) => {
-            check.run(&file.path, target.check_limit(options), observer).await.map_err(Error::Check)
-        }
-        None => Ok(()),
-    }
+    let Some(check) = target.check_cmd.as_ref().filter(|_| !options.sync_only) else {
+        return Ok(());
+    };
+    file.identity_now()?;
+    check.run(&file.path, target.check_limit(options), observer).await.map_err(Error::Check)?;
+    file.checked();
+    Ok(())
 }
 
 /// A member that was put in place, and the marker of its reload, if a reload follows.

@@ -45,12 +45,12 @@ impl Identity {
     }
 
     /// The identity of the file at `path`; links are not followed.
-    fn at(path: &Path) -> Option<Identity> {
+    pub(crate) fn at(path: &Path) -> Option<Identity> {
         fs::symlink_metadata(path).ok().as_ref().map(Identity::of)
     }
 
     /// Whether both are the same file, which may have been written to in between.
-    fn is_same_file(&self, other: &Identity) -> bool {
+    pub(crate) fn is_same_file(&self, other: &Identity) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }

@@ -149,7 +149,7 @@ fn an_empty_destination_fails_late_as_in_confd() {
 #[test]
 fn a_name_that_is_too_long_is_an_error() {
     let mut site = Site::new();
-    site.target.dest = site.path(&"x".repeat(250));
+    site.target.dest = site.path(&"x".repeat(256));
     let error = site.deploy("new").expect_err("too long").to_string();
     assert!(error.starts_with("open ") && error.ends_with(": file name too long"), "{error}");
 }
