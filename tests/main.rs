@@ -12,6 +12,7 @@
 //! - `faults`: killed processes, full disks, read-only folders, hostile input.
 //! - `backends`: the consul, env, etcd and file backends, seen from outside.
 //! - `certificates`: certificates and keys of every kind, with etcdctl as the judge.
+//! - `beginners`: the mistakes of the first hours, each with its hint.
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
@@ -27,6 +28,7 @@
 mod support;
 
 mod backends;
+mod beginners;
 mod certificates;
 mod chains;
 mod cli;

@@ -1,0 +1,140 @@
+//! The mistakes that people make in their first hours, each with the hint that ends them.
+
+use crate::support::{Run, Sandbox};
+
+/// A onetime run of one resource with these keys of its table, and a template in Go's language.
+fn run_of(table: &str, template: &str) -> String {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app", template);
+    sandbox.write("conf.d/app.toml", format!("[template]\nsrc = 'app'\n{table}\n"));
+    sandbox.onetime().env("APP_PORT", "80").run().stderr
+}
+
+const DEST: &str = "dest = 'out/app'\n";
+
+/// Fails unless each of the texts is in the log.
+#[track_caller]
+fn says(log: &str, texts: &[&str]) {
+    for text in texts {
+        assert!(log.contains(text), "not in the log: {text}\n{log}");
+    }
+}
+
+#[test]
+fn a_key_that_keys_does_not_ask_for_is_not_just_missing() {
+    let template = "{{getv \"/app/port\"}}";
+    let log = run_of(&format!("{DEST}keys = ['/other']"), template);
+    says(&log, &["key does not exist: /app/port", "= `keys` does not ask for \"/app/port\""]);
+    let log = run_of(DEST, template);
+    says(&log, &["= the resource has no `keys`, so it gets no key"]);
+    let tera = "[template]\nsrc = 'app.tera'\ndest = 'out/app'\nkeys = ['/other']\n";
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app.tera", "{{ getv(key=\"/app/port\") }}");
+    sandbox.write("conf.d/app.toml", tera);
+    let log = sandbox.onetime().env("APP_PORT", "80").run().stderr;
+    says(&log, &["= `keys` does not ask for \"/app/port\""]);
+}
+
+#[test]
+fn a_resource_without_dest_is_refused() {
+    let log = run_of("dst = 'out/app'\nkeys = ['/']", "x");
+    says(
+        &log,
+        &["app.toml - empty dest", "= `dst` is not a key of a resource, did you mean \"dest\"?"],
+    );
+    assert!(!log.contains("rename"), "{log}");
+    says(&run_of("keys = ['/']", "x"), &["app.toml - empty dest"]);
+}
+
+#[test]
+fn a_missing_folder_is_not_made() {
+    let log = run_of("dest = 'nofolder/app'\nkeys = ['/']", "x");
+    says(&log, &["no such file or directory", "= confd makes no folders: create nofolder"]);
+}
+
+#[test]
+fn a_template_in_a_command_has_only_src() {
+    let log = run_of(&format!("{DEST}keys = ['/']\ncheck_cmd = 'test -e {{{{.dest}}}}'"), "x");
+    says(&log, &["check_cmd knows only {{.src}}: without it, the command is test -e <no value>"]);
+    let log = run_of(&format!("{DEST}keys = ['/']\nreload_cmd = 'true {{{{.src}}}}'"), "x");
+    says(&log, &["reload_cmd contains {{: it is no template, and the shell gets it as it is"]);
+}
+
+#[test]
+fn a_mode_and_an_owner_are_numbers() {
+    let log = run_of(&format!("{DEST}keys = ['/']\nmode = '0999'"), "x");
+    says(
+        &log,
+        &["parsing \"0999\": invalid syntax", "= a mode has digits from 0 to 7, such as \"0644\""],
+    );
+    let log = run_of(&format!("{DEST}keys = ['/']\nuid = 'nginx'"), "x");
+    says(&log, &["incompatible types", "= uid is a number, which `id -u nginx` shows"]);
+    let log = run_of(&format!("{DEST}keys = ['/']\ngid = 'www'"), "x");
+    says(&log, &["= gid is a number, which `getent group www` shows"]);
+}
+
+#[test]
+fn a_file_that_is_no_resource_says_what_it_probably_is() {
+    for (text, hint) in [
+        ("[templates]\nsrc = 'app'\n", "= the table is called [template]"),
+        ("src = 'app'\ndest = 'out/app'\n", "= the keys of a resource stand below [template]"),
+        ("[confd]\nbackend = 'env'\n", "= this looks like confd.toml, which belongs one folder up"),
+        ("backend = 'env'\n", "= this looks like confd.toml, which belongs one folder up"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("conf.d/app.toml", text);
+        says(&sandbox.onetime().run().stderr, &["app.toml - empty src template", hint]);
+    }
+}
+
+#[test]
+fn a_silent_command_is_named_with_its_exit_status() {
+    let log = run_of(&format!("{DEST}keys = ['/']\ncheck_cmd = 'exit 3'"), "x");
+    says(&log, &["ERROR it printed nothing and ended with exit status 3: exit 3"]);
+    assert!(!log.contains("ERROR \"\""), "{log}");
+}
+
+#[test]
+fn a_wrong_backend_is_named_with_those_that_there_are() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.confd(&["-onetime", "-backend", "etcd3"]).fails();
+    ended.expect(
+        "FATAL Invalid backend \"etcd3\": this confd reads keys from \"consul\", \"env\", \"etcd\" \
+         and \"file\"; did you mean \"etcdv3\" or \"etcd\"?",
+    );
+}
+
+#[test]
+fn a_number_with_a_unit_is_explained() {
+    let ended = Sandbox::new().bare(&["-interval", "10s"]).run();
+    says(
+        &ended.stderr,
+        &[
+            "invalid value \"10s\" for flag -interval: parse error (a number without a unit, such as 600)",
+        ],
+    );
+    assert_eq!(ended.code, Some(2));
+}
+
+#[test]
+fn words_that_are_no_flags_are_not_passed_over() {
+    for (word, flag) in [("version", "-version"), ("help", "-help")] {
+        let ended = Sandbox::new().bare(&[word]).run();
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        says(&ended.stderr, &[&format!("confd has no commands: did you mean {flag}?")]);
+    }
+    let sandbox = Sandbox::rendering("x");
+    let ended = sandbox.onetime().arguments(&["now", "-noop"]).ok();
+    ended.expect("WARNING \"now\" and what follows it on the command line are ignored");
+}
+
+#[test]
+fn a_file_that_was_asked_for_and_is_not_there_is_reported() {
+    let sandbox = Sandbox::rendering("x");
+    let run = |more: &[&str]| -> Run { sandbox.onetime().arguments(more) };
+    let ended = run(&["-config-file", "/nonexistent.toml"]).ok();
+    ended.expect("WARNING -config-file /nonexistent.toml does not exist");
+    let ended = sandbox.confd(&["-onetime", "-backend", "file"]).run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    ended.expect("FATAL backend \"file\" needs -file: the file or folder with the keys");
+}
