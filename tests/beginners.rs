@@ -90,7 +90,7 @@ fn a_file_that_is_no_resource_says_what_it_probably_is() {
 #[test]
 fn a_silent_command_is_named_with_its_exit_status() {
     let log = run_of(&format!("{DEST}keys = ['/']\ncheck_cmd = 'exit 3'"), "x");
-    says(&log, &["ERROR it printed nothing and ended with exit status 3: exit 3"]);
+    says(&log, &["ERROR it printed nothing (exit status 3): exit 3"]);
     assert!(!log.contains("ERROR \"\""), "{log}");
 }
 
@@ -100,7 +100,7 @@ fn a_wrong_backend_is_named_with_those_that_there_are() {
     let ended = sandbox.confd(&["-onetime", "-backend", "etcd3"]).fails();
     ended.expect(
         "FATAL Invalid backend \"etcd3\": this confd reads keys from \"consul\", \"env\", \"etcd\" \
-         and \"file\"; did you mean \"etcdv3\" or \"etcd\"?",
+         and \"file\"; did you mean \"etcd\" or \"etcdv3\"?",
     );
 }
 
@@ -135,6 +135,5 @@ fn a_file_that_was_asked_for_and_is_not_there_is_reported() {
     let ended = run(&["-config-file", "/nonexistent.toml"]).ok();
     ended.expect("WARNING -config-file /nonexistent.toml does not exist");
     let ended = sandbox.confd(&["-onetime", "-backend", "file"]).run();
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    ended.expect("FATAL backend \"file\" needs -file: the file or folder with the keys");
+    ended.expect("WARNING backend \"file\" has no -file to read keys from: there are no keys");
 }

@@ -171,7 +171,10 @@ fn a_flag_error_is_one_line_and_the_usage_text_with_exit_code_2() {
         (&["-interval", "abc"], "invalid value \"abc\" for flag -interval: parse error"),
         (&["-interval="], "invalid value \"\" for flag -interval: parse error"),
         (&["-interval", "1.5"], "invalid value \"1.5\" for flag -interval: parse error"),
-        (&["-interval", "10s"], "invalid value \"10s\" for flag -interval: parse error"),
+        (
+            &["-interval", "10s"],
+            "invalid value \"10s\" for flag -interval: parse error (a number without a unit, such as 600)",
+        ),
         (&["-interval", "08"], "invalid value \"08\" for flag -interval: parse error"),
         (&["-interval", "1__0"], "invalid value \"1__0\" for flag -interval: parse error"),
         (

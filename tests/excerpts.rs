@@ -136,7 +136,7 @@ fn a_resource_file_that_is_wrong_shows_its_line() {
         let sandbox = Sandbox::new();
         sandbox.write("conf.d/app.toml", toml);
         let ended = sandbox.onetime().fails();
-        let [place, _, shown, below] = ended.excerpts()[..] else { panic!("{}", ended.stderr) };
+        let [place, _, shown, below, ..] = ended.excerpts()[..] else { panic!("{}", ended.stderr) };
         assert!(place.contains("conf.d/app.toml:"), "{place}");
         assert_eq!((shown, below), (line, format!("    | {:caret$}^", "").as_str()));
     }

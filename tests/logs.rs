@@ -177,7 +177,7 @@ fn a_run_begins_with_backend_and_sources() {
     let env = sandbox.onetime().ok().log();
     assert_eq!(env, started(&["WARNING Found no templates".into()]));
     let file = sandbox.confd(&["-onetime", "-backend", "file"]).ok().log();
-    assert_eq!(file[2], "INFO Backend source(s) set to ");
+    assert_eq!(file[3], "INFO Backend source(s) set to ");
 }
 
 #[test]

@@ -17,8 +17,8 @@ use crate::{general::VERSION, table};
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
-    /// To run, with the values of this layer.
-    Run(Layer),
+    /// To run, with the values of this layer. The word is the first one that is no flag.
+    Run(Layer, Option<OsString>),
     /// To print the usage text.
     Help,
     /// To print the version.
@@ -28,12 +28,17 @@ pub(crate) enum Request {
 /// Reads the words after the program's name.
 ///
 /// # Errors
-/// The line that Go's package `flag` prints before the usage text. The exit code is then 2.
+/// The line that Go's package `flag` prints before the usage text, or one that says that a word is
+/// no flag. The exit code is then 2.
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let mut words = words.into_iter();
-    let mut given = Layer::default();
+    let (mut given, mut ignored) = (Layer::default(), None);
     while let Some(word) = words.next() {
-        let Some(body) = body(&word)? else { break };
+        let Some(body) = body(&word)? else {
+            let is_word = !word.is_empty() && word != "--";
+            ignored = is_word.then_some(word).or_else(|| words.next());
+            break;
+        };
         let (name, value) = match body.iter().position(|&byte| byte == b'=') {
             Some(at) => (&body[..at], Some(OsStr::from_bytes(&body[at + 1..]).to_os_string())),
             None => (body, None),
@@ -55,8 +60,15 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
         };
         given.set(option, value);
     }
-    let version = given.get(&VERSION.spec()) == Some(&Value::Switch(true));
-    Ok(if version { Request::Version } else { Request::Run(given) })
+    if given.get(&VERSION.spec()) == Some(&Value::Switch(true)) {
+        return Ok(Request::Version);
+    }
+    match ignored.as_ref().and_then(|word| word.to_str()) {
+        Some(word @ ("help" | "version")) => {
+            Err(format!("confd has no commands: did you mean -{word}?"))
+        }
+        _ => Ok(Request::Run(given, ignored)),
+    }
 }
 
 /// The text behind the dashes of a flag. `None` means that the flags end here.
@@ -85,6 +97,9 @@ fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
             let number = text.to_str().map_or(Err(goint::Fault::Syntax), goint::signed);
             number.map(Value::Number).map_err(|fault| {
                 let fault = match fault {
+                    goint::Fault::Syntax if has_unit(&text) => {
+                        "parse error (a number without a unit, such as 600)"
+                    }
                     goint::Fault::Syntax => "parse error",
                     goint::Fault::Range => "value out of range",
                 };
@@ -94,6 +109,12 @@ fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
         Kind::Text(_) => Ok(Value::Text(text)),
         Kind::List => Ok(Value::List(vec![text])),
     }
+}
+
+/// Whether a text is probably a number with a unit, such as `10s`.
+fn has_unit(text: &OsStr) -> bool {
+    let (first, last) = (text.as_bytes().first(), text.as_bytes().last());
+    first.is_some_and(u8::is_ascii_digit) && last.is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// The usage text, in the layout of Go's package `flag`, for a program that was started as `name`.
@@ -126,7 +147,7 @@ mod tests {
     /// errors too.
     fn given(words: &[&str]) -> Result<Given, String> {
         match read(words.iter().map(OsString::from))? {
-            Request::Run(given) => Ok(Given::new(vec![given])),
+            Request::Run(given, _) => Ok(Given::new(vec![given])),
             Request::Help => Err("help".to_owned()),
             Request::Version => Err("version".to_owned()),
         }

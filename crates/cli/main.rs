@@ -68,7 +68,7 @@ fn main() -> Exit {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_else(|| "confd".into());
     match flags::read(words) {
-        Ok(Request::Run(flags)) => run(flags, &program),
+        Ok(Request::Run(flags, ignored)) => run(flags, ignored, &program),
         Ok(Request::Version) => {
             print(&mut std::io::stdout(), &version());
             Exit::Success
@@ -105,8 +105,12 @@ fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-fn run(flags: Layer, program: &OsString) -> Exit {
+fn run(flags: Layer, ignored: Option<OsString>, program: &OsString) -> Exit {
     let mut notices = Vec::new();
+    notices.extend(ignored.map(|word| {
+        let text = "and what follows it on the command line are ignored";
+        Notice::Warning(format!("{:?} {text}", word.to_string_lossy()))
+    }));
     let config = setup::load(&flags, environment, &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());

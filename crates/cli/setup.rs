@@ -65,6 +65,10 @@ pub(crate) fn load(
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
     let path = Given::new(vec![flags.clone()]).get(&general::CONFIG_FILE)?;
+    if flags.get(&general::CONFIG_FILE.spec()).is_some() && is_missing(&path) {
+        let path = path.display();
+        notices.push(Notice::Warning(format!("-config-file {path} does not exist")));
+    }
     let file = confd_toml::read(&path, table::all())?;
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
     let (flags, file) = (flags.clone(), file.values);
@@ -135,6 +139,13 @@ impl Config {
     }
 }
 
+/// Whether nothing is at a path that was given. An empty path is no path.
+fn is_missing(path: &Path) -> bool {
+    let found = path.metadata();
+    let is_missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    is_missing && !path.as_os_str().is_empty()
+}
+
 /// The time limit for commands and templates of resources that set none. `None` means without a
 /// limit.
 fn limit(
@@ -203,7 +214,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("confd.toml");
         fs::write(&path, file).unwrap();
-        let Ok(Request::Run(mut flags)) = flags::read(flags.iter().map(OsString::from)) else {
+        let Ok(Request::Run(mut flags, _)) = flags::read(flags.iter().map(OsString::from)) else {
             panic!("{flags:?} is not a run")
         };
         flags.set(&general::CONFIG_FILE.spec(), Value::Text(path.into()));

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 
 use anyhow::bail;
 use options::Given;
+use report::did_you_mean;
 use source::{Configured, Description, Setup};
 
 use crate::general;
@@ -62,7 +63,13 @@ fn named(wanted: &str) -> anyhow::Result<(&'static Description, &'static str)> {
     };
     match SOURCES.iter().find_map(names) {
         Some(found) => Ok(found),
-        None if !OF_GO_CONFD.contains(&wanted) => bail!("Invalid backend"),
+        None if !OF_GO_CONFD.contains(&wanted) => {
+            let names =
+                SOURCES.iter().flat_map(|source| source.names).filter(|name| !name.is_empty());
+            let hint = did_you_mean(wanted, names).map(|hint| format!("; {hint}"));
+            let (built, hint) = (built(), hint.unwrap_or_default());
+            bail!("Invalid backend {wanted:?}: this confd reads keys from {built}{hint}")
+        }
         None if cfg!(feature = "default") => {
             bail!("backend {wanted:?} is not there yet: this confd reads keys from {}", built())
         }

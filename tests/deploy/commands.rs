@@ -99,7 +99,10 @@ fn output_is_one_quoted_line_at_debug_after_success_and_at_error_after_failure()
         .expect(&format!("DEBUG {quoted}"));
     printing("; false").onetime().fails().expect(&format!("ERROR {quoted}"));
     // The log shows empty output as an empty text.
-    outdated("check_cmd = 'false'").onetime().fails().expect("ERROR \"\"");
+    outdated("check_cmd = 'false'")
+        .onetime()
+        .fails()
+        .expect("ERROR it printed nothing (exit status 1): false");
 }
 
 #[test]

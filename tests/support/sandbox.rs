@@ -97,8 +97,11 @@ impl Sandbox {
         Run::new(env!("CARGO_BIN_EXE_confd"), self.root()).arguments(arguments)
     }
 
-    /// confd on this tree and with its confd.toml, if there is one.
+    /// confd on this tree and with its confd.toml, which is empty unless the test writes it.
     pub fn confd(&self, arguments: &[&str]) -> Run {
+        if !self.path("confd.toml").exists() {
+            self.write("confd.toml", "");
+        }
         let run = self.bare(&["-config-file", "confd.toml", "-confdir"]);
         run.arguments(&[self.root()]).arguments(arguments)
     }

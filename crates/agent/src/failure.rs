@@ -20,7 +20,8 @@ enum Cause {
     Load(Problem),
     Template(Problem),
     Render(render::Error),
-    Deploy(deploy::Error),
+    /// With what a person can do about it.
+    Deploy(deploy::Error, Excerpt),
     Panic(String),
 }
 
@@ -83,7 +84,7 @@ impl Failure {
             Cause::Load(_) => Kind::Load,
             Cause::Template(_) => Kind::Template,
             Cause::Render(_) => Kind::Render,
-            Cause::Deploy(error) => match error {
+            Cause::Deploy(error, _) => match error {
                 deploy::Error::Check(_) => Kind::Check,
                 deploy::Error::Reload(_) => Kind::Reload,
                 deploy::Error::PendingReload { .. } => Kind::PendingReload,
@@ -103,7 +104,8 @@ impl Failure {
         match &*self.0 {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
             Cause::Render(error) => Some(error.excerpt()),
-            Cause::Source(_) | Cause::Refused(_) | Cause::Deploy(_) | Cause::Panic(_) => None,
+            Cause::Deploy(_, excerpt) => Some(excerpt),
+            Cause::Source(_) | Cause::Refused(_) | Cause::Panic(_) => None,
         }
     }
 }
@@ -116,7 +118,7 @@ impl fmt::Display for Failure {
             Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
             Cause::Render(error) => error.fmt(f),
-            Cause::Deploy(error) => error.fmt(f),
+            Cause::Deploy(error, _) => error.fmt(f),
         }
     }
 }
@@ -137,6 +139,7 @@ impl From<render::Error> for Failure {
 
 impl From<deploy::Error> for Failure {
     fn from(error: deploy::Error) -> Self {
-        Failure::new(Cause::Deploy(error))
+        let hint = Excerpt::default().hinting(error.hint());
+        Failure::new(Cause::Deploy(error, hint))
     }
 }

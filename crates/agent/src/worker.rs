@@ -410,7 +410,7 @@ mod tests {
     fn assignment(more: &str, pace: Pace) -> Assignment {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.toml");
-        let table = format!("[template]\nsrc = 'a'\nreload_cmd = 'true'\n{more}\n");
+        let table = format!("[template]\nsrc = 'a'\ndest = 'd'\nreload_cmd = 'true'\n{more}\n");
         std::fs::write(&path, table).unwrap();
         let mut resource = Resource::load(&path, Path::new("/templates")).unwrap();
         resource.path = "/etc/confd/conf.d/a.toml".into();

@@ -20,6 +20,11 @@ pub struct Output {
 }
 
 impl Output {
+    /// Whether the command has printed nothing.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty()
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let (head, tail) = bytes.split_at(bytes.len().min(HALF - self.head.len()));
         self.head.extend_from_slice(head);

@@ -13,6 +13,7 @@ pub mod document;
 
 mod discover;
 mod engine;
+mod hint;
 mod load;
 mod problem;
 mod resource;

@@ -9,13 +9,13 @@ use std::{
 };
 
 use options::{duration, goint};
-use report::{Excerpt, Place, did_you_mean_spelled, file_error_text, read_regular};
+use report::{Excerpt, Place, file_error_text, read_regular};
 use store::{Prefix, Scope};
 
 use crate::{
     document::{self, Document, Section, Unknown},
     engine::Engine,
-    load,
+    hint, load,
     problem::Problem,
 };
 
@@ -89,17 +89,23 @@ impl<'a> Confdir<'a> {
 struct Reason {
     text: String,
     offset: Option<usize>,
+    /// What was probably meant.
+    hint: Option<String>,
+}
+
+impl Reason {
+    fn new(text: impl Into<String>, offset: Option<usize>) -> Self {
+        Reason { text: text.into(), offset, hint: None }
+    }
+
+    fn hinting(self, hint: Option<String>) -> Self {
+        Reason { hint, ..self }
+    }
 }
 
 impl From<document::Error> for Reason {
     fn from(error: document::Error) -> Self {
-        Reason { text: error.to_string(), offset: Some(error.offset()) }
-    }
-}
-
-impl From<&str> for Reason {
-    fn from(text: &str) -> Self {
-        Reason { text: text.to_owned(), offset: None }
+        Reason::new(error.to_string(), Some(error.offset()))
     }
 }
 
@@ -123,15 +129,17 @@ impl Resource {
     /// Reads the resource file `path`, one of `confdir`.
     ///
     /// # Errors
-    /// The file cannot be read, is not TOML, has a key of a wrong type, no `src`, a `mode` that is
+    /// The file cannot be read, is not TOML, has a key of a wrong type, no `src` or `dest`, a `mode` that is
     /// not a number, a `uid` or `gid` that is out of range, or an unknown `engine`.
     pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Self, Problem> {
         let source = read_regular(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
         let (mut resource, warnings) =
-            Self::parse(path, &source, confdir).map_err(|Reason { text, offset }| Problem {
-                text: refused(path, &text),
-                excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default(),
+            Self::parse(path, &source, confdir).map_err(|Reason { text, offset, hint }| {
+                Problem {
+                    text: refused(path, &text),
+                    excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default().hinting(hint),
+                }
             })?;
         let warning = |Warning { text, offset }| {
             let place = place(offset);
@@ -150,12 +158,13 @@ impl Resource {
         let text = std::str::from_utf8(source).map_err(|error| {
             let offset = error.valid_up_to();
             let line = document::line_of(source, offset);
-            Reason { text: format!("toml: line {line}: invalid UTF-8"), offset: Some(offset) }
+            Reason::new(format!("toml: line {line}: invalid UTF-8"), Some(offset))
         })?;
         let document = Document::parse(text)?;
         let root = document.root();
         let Some(template) = root.section("template")? else {
-            return Err("empty src template".into());
+            return Err(Reason::new("empty src template", None)
+                .hinting(hint::without_template(&root.unknown())));
         };
         let resource = Self::read(path, confdir, &template)?;
         let mut warnings = Vec::new();
@@ -164,14 +173,16 @@ impl Resource {
             let text = suspicious_mode(written, mode);
             warnings.extend(text.map(|text| Warning { text, offset }));
         }
+        if let Some(offset) = template.offset("reload_cmd").filter(|_| resource.has_braces()) {
+            let text = "reload_cmd contains {{: it is no template, and the shell gets it as it is";
+            warnings.push(Warning { text: text.to_owned(), offset });
+        }
         let tables = [("template.", template.unknown()), ("", root.unknown())];
         for (table, unknown) in tables {
-            warnings.extend(
-                unknown.into_iter().map(|Unknown { key, offset, .. }| Warning {
-                    text: ignored(table, key),
-                    offset,
-                }),
-            );
+            warnings.extend(unknown.into_iter().map(|Unknown { key, offset, .. }| Warning {
+                text: hint::ignored(table, key),
+                offset,
+            }));
         }
         Ok((resource, warnings))
     }
@@ -197,12 +208,16 @@ impl Resource {
         table.integer("filemode")?;
         table.strings("stagefile")?;
         if src.is_empty() {
-            return Err("empty src template".into());
+            return Err(Reason::new("empty src template", None));
         }
         let mode = (!mode.is_empty())
             .then(|| parse_mode(mode))
             .transpose()
-            .map_err(|text| Reason { text, offset: table.offset("mode") })?;
+            .map_err(|text| Reason::new(text, table.offset("mode")).hinting(hint::for_mode()))?;
+        if dest.is_empty() {
+            let hint = hint::without_dest(&table.unknown());
+            return Err(Reason::new("empty dest", None).hinting(hint));
+        }
         let prefix = match confdir.prefix {
             b"" => Prefix::new(own_prefix.as_bytes()),
             prefix => Prefix::new(prefix),
@@ -210,7 +225,7 @@ impl Resource {
         let src = join(&confdir.templates, src.as_bytes());
         let engine = engine
             .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
-            .map_err(|text| Reason { text, offset: table.offset("engine") })?;
+            .map_err(|text| Reason::new(text, table.offset("engine")))?;
         Ok(Resource {
             path: path.to_path_buf(),
             src,
@@ -240,6 +255,11 @@ impl Resource {
     /// as `nginx` or `web/site`. No two resources of one `conf.d` have the same name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the reload command looks like a template.
+    fn has_braces(&self) -> bool {
+        self.reload_cmd.as_ref().is_some_and(|command| command.contains("{{"))
     }
 
     /// Whether a pass of the resource may run commands.
@@ -286,7 +306,7 @@ fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> 
     let Some(text) = table.string(key)? else { return Ok(None) };
     duration::parse(text)
         .map(Some)
-        .map_err(|why| Reason { text: format!("{key} {text:?}: {why}"), offset: table.offset(key) })
+        .map_err(|why| Reason::new(format!("{key} {text:?}: {why}"), table.offset(key)))
 }
 
 /// Reads a file mode in any of Go's number bases.
@@ -317,65 +337,22 @@ fn identity(table: &Section<'_, '_>, key: &str, whose: &str) -> Result<Option<u3
     /// The id that means "unchanged" to the system.
     const NONE: u32 = u32::MAX;
 
-    let Some(id) = table.integer(key)? else { return Ok(None) };
+    let id = table.integer(key).map_err(|error| {
+        let name = table.string(key).ok().flatten();
+        Reason::from(error).hinting(name.map(|name| hint::for_identity(key, name)))
+    })?;
+    let Some(id) = id else { return Ok(None) };
     let wrapped = i32::try_from(id).map(i32::cast_unsigned);
     match u32::try_from(id).or(wrapped) {
         Ok(NONE) if id == -1 => Ok(None),
         Ok(number) if number != NONE => Ok(Some(number)),
-        _ => Err(Reason {
-            text: format!(
+        _ => Err(Reason::new(
+            format!(
                 "{key} {id} is out of range: it is a number from 0 to 4294967294, or -1 for the \
                  {whose} of confd"
             ),
-            offset: table.offset(key),
-        }),
-    }
-}
-
-/// The keys of a resource.
-const KEYS: [&str; 16] = [
-    "src",
-    "dest",
-    "keys",
-    "prefix",
-    "mode",
-    "uid",
-    "gid",
-    "engine",
-    "check_cmd",
-    "reload_cmd",
-    "check_timeout",
-    "reload_timeout",
-    "render_timeout",
-    "heal",
-    "debounce",
-    "min_reload_interval",
-];
-
-/// Words that people write for a key although their letters are far from it, each with the key.
-const SPELLINGS: [(&str, &str); 5] = [
-    ("source", "src"),
-    ("destination", "dest"),
-    ("check", "check_cmd"),
-    ("reload", "reload_cmd"),
-    ("reload_interval", "min_reload_interval"),
-];
-
-/// The warning about a key that confd does not read.
-fn ignored(table: &str, key: &str) -> String {
-    match key.to_lowercase().as_str() {
-        "owner" if table == "template." => {
-            "owner is ignored, as in confd; use uid, a number".into()
-        }
-        "group" if table == "template." => {
-            "group is ignored, as in confd; use gid, a number".into()
-        }
-        _ => {
-            let known = KEYS.iter().map(|key| (*key, *key)).chain(SPELLINGS);
-            let hint = did_you_mean_spelled(key, known);
-            let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
-            format!("unknown key \"{table}{key}\"{hint}")
-        }
+            table.offset(key),
+        )),
     }
 }
 
@@ -394,6 +371,9 @@ mod tests {
     fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Resource, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.toml");
+        // Every resource needs a destination.
+        let has_no_dest = text.to_lowercase().contains("src=") && !text.contains("dest=");
+        let text = text.to_owned() + if has_no_dest { "\ndest='d'\n" } else { "" };
         fs::write(&path, text).unwrap();
         let confdir = Confdir {
             conf_d: folder.path().to_path_buf(),
@@ -558,11 +538,12 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_reported() {
-        let resource = loaded("[template]\nsrc='a'\nowner='nginx'\nreload='x'\n[other]\n").unwrap();
+        let resource =
+            loaded("[template]\nsrc='a'\nowner='nginx'\nreload='x'\ndest='d'\n[other]\n").unwrap();
         let ends = [
             ":3: owner is ignored, as in confd; use uid, a number",
             ":4: unknown key \"template.reload\", did you mean \"reload_cmd\"?",
-            ":5: unknown key \"other\"",
+            ":6: unknown key \"other\"",
         ];
         for (warning, end) in resource.warnings.iter().zip(ends) {
             assert!(warning.text.ends_with(end), "{}", warning.text);

@@ -16,6 +16,9 @@ use crate::step::Observer;
 /// The name that error messages give the template.
 const NAME: &str = "checkcmd";
 
+/// What Go's templates print for a name that has no value. A shell would read a redirection.
+const NO_VALUE: &[u8] = b"<no value>";
+
 /// Go's builtins only. As in confd, the functions of other templates are missing here.
 static BUILTINS: LazyLock<Arc<Functions<()>>> = LazyLock::new(|| Arc::new(Functions::new()));
 
@@ -42,6 +45,9 @@ impl CheckCommand {
         observer: &dyn Observer,
     ) -> Result<(), CheckError> {
         let command = self.command_line(stage).map_err(CheckError::Template)?;
+        if command.as_bytes().windows(NO_VALUE.len()).any(|part| part == NO_VALUE) {
+            return Err(CheckError::NoValue(command));
+        }
         run(Program::Shell(command), limit, observer).await.map_err(CheckError::Command)
     }
 
@@ -62,6 +68,12 @@ pub enum CheckError {
     /// The command's template is malformed, or failed when it was executed.
     #[error("{0}")]
     Template(gotmpl::Error),
+    /// The command's template asks for another value than the stage file.
+    #[error(
+        "check_cmd knows only {{{{.src}}}}: without it, the command is {}",
+        .0.display()
+    )]
+    NoValue(OsString),
     /// The command failed.
     #[error("{0}")]
     Command(command::Error),

@@ -128,6 +128,14 @@ impl Error {
         matches!(self, Error::Reload(_) | Error::PendingReload { .. })
     }
 
+    /// What a person can do about it, if that is known.
+    pub fn hint(&self) -> Option<String> {
+        let Error::File(error) = self else { return None };
+        let folder = error.path().parent().filter(|folder| !folder.as_os_str().is_empty())?;
+        (error.is_missing() && !folder.exists())
+            .then(|| format!("confd makes no folders: create {}", folder.display()))
+    }
+
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Error {
         FileError::new(operation, path, cause).into()
     }

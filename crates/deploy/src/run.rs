@@ -23,8 +23,10 @@ pub(crate) async fn run(
         });
     };
     let ended = command.run(&notify).await;
-    let succeeded = ended.result.is_ok();
-    observer.observe(&Step::Printed { output: &ended.output, succeeded });
+    observer.observe(&match &ended.result {
+        Err(error) if ended.output.is_empty() => Step::Silent { command: command.program(), error },
+        result => Step::Printed { output: &ended.output, succeeded: result.is_ok() },
+    });
     ended.result
 }
 
@@ -62,7 +64,7 @@ mod tests {
             [
                 "WARNING still running after 10s: sleep 1000",
                 "WARNING stopping after 11s, its time limit: sleep 1000",
-                r#"ERROR """#,
+                "ERROR it printed nothing (timed out after 11s): sleep 1000",
             ]
         );
     }

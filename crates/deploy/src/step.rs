@@ -174,6 +174,13 @@ pub enum Step<'a> {
         /// Whether it succeeded.
         succeeded: bool,
     },
+    /// A command has failed without a word.
+    Silent {
+        /// The command.
+        command: &'a Program,
+        /// How it failed.
+        error: &'a command::Error,
+    },
     /// The stage file is about to be renamed to the destination.
     Overwriting {
         /// The destination.
@@ -280,6 +287,7 @@ impl Step<'_> {
             | Step::PutBack { .. } => Level::Warning,
             Step::Unreadable { .. }
             | Step::NotPutBack { .. }
+            | Step::Silent { .. }
             | Step::Printed { succeeded: false, .. } => Level::Error,
         }
     }
@@ -322,6 +330,9 @@ impl fmt::Display for Step<'_> {
                 write!(f, "stopping after {limit:?}, its time limit: {command}")
             }
             Step::Printed { output, .. } => output.fmt(f),
+            Step::Silent { command, error } => {
+                write!(f, "it printed nothing ({error}): {command}")
+            }
             Step::Overwriting { dest } => {
                 write!(f, "Overwriting target config {}", dest.display())
             }

@@ -19,7 +19,7 @@ use store::View;
 use world::Host;
 
 use crate::clock::Clock;
-use crate::hint::{missing_key, near_key};
+use crate::hint::{missing_key, why_missing};
 use crate::{Error, Stage, Warnings, secret};
 
 /// What the functions of one rendering can use.
@@ -82,7 +82,7 @@ impl GoTemplate {
             let shows_key = missing.is_some_and(|key| secret::may_show_key(key, view, source));
             let may_show = |value: &[u8]| may_show(value) || shows_key && missing == Some(value);
             let origin = secret::origin(error.message(), view, may_show);
-            let hint = near_name(&error).or_else(|| near_key(view, missing?));
+            let hint = near_name(&error).or_else(|| why_missing(view, missing?));
             Error::new(Stage::Render, error.without(may_show) + &origin)
                 .hiding(error.to_string())
                 .at(Place::at_offset(&self.src, source, error.offset()))

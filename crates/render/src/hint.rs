@@ -1,13 +1,26 @@
-//! The key that a template probably meant, if it asks for a key that does not exist.
+//! Hints for a template that asks for a key that does not exist.
 
 use report::did_you_mean;
 use store::{View, path};
 
 use crate::funcs::NO_SUCH_KEY;
 
+/// Why the key `missing` is probably missing: the resource does not ask for it, or a similar key
+/// was meant, or the same key in the store's spelling.
+pub(crate) fn why_missing(view: &View, missing: &[u8]) -> Option<String> {
+    if view.asks_for_nothing() {
+        return Some("the resource has no `keys`, so it gets no key".to_owned());
+    }
+    near_key(view, missing).or_else(|| {
+        let is_asked_for = view.asks_for(missing) || !missing.starts_with(b"/");
+        let key = String::from_utf8_lossy(missing);
+        (!is_asked_for).then(|| format!("`keys` does not ask for {key:?}"))
+    })
+}
+
 /// The key that was probably meant by the missing key `missing`: the same key in the store's
 /// spelling, or otherwise a similar key.
-pub(crate) fn near_key(view: &View, missing: &[u8]) -> Option<String> {
+fn near_key(view: &View, missing: &[u8]) -> Option<String> {
     let key = std::str::from_utf8(missing).ok()?;
     let proper = path::join([b"/", missing]);
     if view.exists(&proper) {

@@ -50,7 +50,7 @@ use gotmpl::Message;
 use world::Host;
 
 use crate::clock::{Clock, OutOfTime};
-use crate::hint::{missing_key, near_key};
+use crate::hint::{missing_key, why_missing};
 use crate::{Error, Stage, Warnings, secret};
 use deep::on_a_deep_stack;
 use engine::{Engine, no_stack};
@@ -209,7 +209,7 @@ impl TeraTemplate {
             }
             let fault = self.sources.in_original(report::first_fault(&error, &files.texts));
             let missing = missing_key(fault.message.as_bytes());
-            let hint = missing.and_then(|key| near_key(view, key));
+            let hint = missing.and_then(|key| why_missing(view, key));
             let exact = explain(&fault).to_string();
             let message = self.without_values(&fault, failure.as_ref(), view);
             explain(&Fault { message, ..fault })

@@ -22,6 +22,16 @@ impl FileError {
     pub fn new(operation: &'static str, path: &Path, cause: io::Error) -> Self {
         FileError { operation, path: path.to_owned(), cause }
     }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether something on the way to the file is missing, or the file itself.
+    pub fn is_missing(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::NotFound
+    }
 }
 
 impl fmt::Display for FileError {

@@ -15,12 +15,14 @@ use bytes::Bytes;
 use crate::key::Stripping;
 use crate::reads::{Reads, Recorder};
 use crate::scope::{Span, Spans, after_all};
-use crate::{Key, Pattern, Prefix, Scope, Snapshot, path};
+use crate::{Coverage, Key, Pattern, Prefix, Scope, Snapshot, path};
 
 /// The part of a snapshot that one template sees.
 #[derive(Debug, Clone)]
 pub struct View {
     pairs: Snapshot,
+    /// The keys that the resource asks for.
+    scope: Scope,
     /// The keys of `pairs` that are visible.
     spans: Spans,
     /// The bytes that begin every visible key of `pairs` and are hidden from the template; empty
@@ -56,14 +58,16 @@ impl View {
     /// If two source keys become one key, the value of the one that sorts last by its bytes counts.
     pub fn new(snapshot: Snapshot, scope: &Scope, prefix: &Prefix) -> Self {
         let spans = snapshot.coverage().spans(scope);
+        let (scope, recorder) = (scope.clone(), None);
         match window_base(&snapshot, &spans, prefix) {
-            Some(base) => View { pairs: snapshot, spans, base, is_window: true, recorder: None },
+            Some(base) => View { pairs: snapshot, scope, spans, base, is_window: true, recorder },
             None => View {
+                scope,
                 pairs: stripped(&snapshot, &spans, prefix),
                 spans: Spans::everything(),
                 base: Bytes::new(),
                 is_window: false,
-                recorder: None,
+                recorder,
             },
         }
     }
@@ -101,6 +105,23 @@ impl View {
     /// [`NoSuchKey`]: `key does not exist: <key>`.
     pub fn get(&self, key: &[u8]) -> Result<&Bytes, NoSuchKey> {
         self.find(key).ok_or_else(|| NoSuchKey { key: Bytes::copy_from_slice(key) })
+    }
+
+    /// Whether the resource asks for this key of the template. If the keys are shown under other
+    /// names, that cannot be known, and the answer is yes.
+    pub fn asks_for(&self, key: &[u8]) -> bool {
+        let coverage = match self.pairs.coverage() {
+            // Such a source finds by the beginning of a name what belongs to a key.
+            Coverage::Exact => Coverage::Text,
+            coverage => coverage,
+        };
+        let whole = [&self.base, &*path::clean(key)].concat();
+        !self.is_window || self.scope.asks_for(coverage, &whole)
+    }
+
+    /// Whether the resource asks for no key at all.
+    pub fn asks_for_nothing(&self) -> bool {
+        self.scope.is_empty()
     }
 
     /// Whether exactly this key exists. A folder of keys is not a key.

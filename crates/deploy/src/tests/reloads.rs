@@ -20,12 +20,14 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
     assert_eq!(error.to_string(), "exit status 7");
     assert!(error.is_written());
     assert_eq!(site.content(), "new");
+    let command = site.target.reload_cmd.clone().unwrap_or_default();
+    let silent = site.plain(format!("ERROR it printed nothing (exit status 7): {command}"));
     let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
     assert_eq!(
         lines[1..],
         [
             "INFO Target config DIR/app.conf out of sync",
-            "ERROR \"\"",
+            &*silent,
             "WARNING DIR/app.conf is in place but its reload is pending; it will be tried again",
         ]
     );
@@ -42,10 +44,7 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
     let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
     assert_eq!(
         lines,
-        [
-            "INFO DIR/app.conf has a reload pending from an earlier run; trying it again",
-            "ERROR \"\"",
-        ]
+        ["INFO DIR/app.conf has a reload pending from an earlier run; trying it again", &*silent,]
     );
 
     fs::write(site.path("up"), "").expect("write");

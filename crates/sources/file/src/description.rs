@@ -44,7 +44,11 @@ struct Files {
 }
 
 fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
-    let paths = setup.given.get(&FILE)?.into_iter().map(PathBuf::from).collect();
+    let paths: Vec<_> = setup.given.get(&FILE)?.into_iter().map(PathBuf::from).collect();
+    if paths.is_empty() {
+        let text = "backend \"file\" has no -file to read keys from: there are no keys";
+        setup.warnings.push(text.to_owned());
+    }
     Ok(Box::new(Files { paths, filter: setup.given.get(&FILTER)? }))
 }
 
