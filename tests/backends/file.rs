@@ -410,3 +410,29 @@ fn polling_is_reported_once() {
     sandbox.write("data", "v: 1");
     becomes(&sandbox, "1");
 }
+
+#[test]
+fn a_destination_that_the_source_reads_is_refused() {
+    for (name, data) in
+        [("data/a.yaml", "data/a.yaml"), ("data/new", "data"), ("link", "data/a.yaml")]
+    {
+        let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+        sandbox.write("data/a.yaml", "v: 1\n");
+        symlink(sandbox.path("data"), sandbox.path("folder")).unwrap();
+        symlink(sandbox.path("data/a.yaml"), sandbox.path("link")).unwrap();
+        sandbox.write("templates/t", "v: {{add (atoi (getv \"/v\")) 1}}\n");
+        let dest = name.replace("data/", "folder/");
+        let resource = format!("[template]\nsrc = 't'\ndest = '{dest}'\nkeys = ['/']\n");
+        sandbox.write("conf.d/t.toml", resource);
+        let data = if name == "link" { "link" } else { data };
+        let ended = pass(&sandbox, &["-file", data]);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let text = format!(
+            "ERROR Cannot process template resource {} - the source reads its keys from the dest {dest}",
+            sandbox.path("conf.d/t.toml").display()
+        );
+        assert!(ended.log().iter().any(|line| line.starts_with(&text)), "{}", ended.stderr);
+        assert_eq!(sandbox.read("data/a.yaml"), "v: 1\n");
+        assert_eq!(sandbox.output(), "1");
+    }
+}
