@@ -213,7 +213,7 @@ impl Agent {
 
     fn load(&mut self, reader: &dyn Reader) -> Result<Loaded, Failure> {
         let Settings { confdir, prefix, .. } = &self.settings;
-        self.loading.load(confdir, prefix, reader)
+        self.loading.load(confdir, prefix, &*self.source, reader)
     }
 
     /// Loads all resources and makes a pass over them.

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use config::Problem;
+use source::Source;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -52,7 +53,7 @@ pub(crate) struct Broken {
 
 impl Loading {
     /// Loads the resources in `confdir`. A `prefix` that is not empty replaces the prefixes of the
-    /// resources.
+    /// resources. A resource whose destination `source` reads is invalid.
     ///
     /// Problems of single files are reported to `reader` and to the log. A problem that was already
     /// there at the last loading is reported once a minute.
@@ -62,6 +63,7 @@ impl Loading {
         &mut self,
         confdir: &Path,
         prefix: &Bytes,
+        source: &dyn Source,
         reader: &dyn Reader,
     ) -> Result<Loaded, Failure> {
         debug!("Loading template resources from confdir {}", confdir.display());
@@ -114,7 +116,7 @@ impl Loading {
         for (path, resource) in found.files {
             debug!("Found template: {}", path.display());
             debug!("Loading template resource from {}", path.display());
-            match resource {
+            match resource.and_then(|resource| not_read_by(source, &path, resource)) {
                 Ok(resource) => loaded.resources.push(Arc::new(resource.into())),
                 Err(problem) => fail(path, problem),
             }
@@ -126,4 +128,21 @@ impl Loading {
         }
         Ok(loaded)
     }
+}
+
+/// `resource`, unless `source` reads its destination: then each pass would change the keys and cause
+/// the next pass.
+fn not_read_by(
+    source: &dyn Source,
+    path: &Path,
+    resource: config::Resource,
+) -> Result<config::Resource, Problem> {
+    if !source.reads_file(&resource.dest) {
+        return Ok(resource);
+    }
+    let (path, dest) = (path.display(), resource.dest.display());
+    Err(Problem::from(format!(
+        "Cannot process template resource {path} - the source reads its keys from the dest {dest}: \
+         writing it would change the keys again and again"
+    )))
 }

@@ -25,6 +25,8 @@ pub use nodes::access::Discovery;
 pub use refusals::{Refusal, Refusals};
 pub use tracked::Tracked;
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use store::{Scope, Snapshot};
@@ -72,6 +74,13 @@ pub trait Source: Send + Sync {
     /// The source refuses, or cannot be reached now. A source may also report this by
     /// [`Watch::next`].
     async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error>;
+
+    /// Whether a file at `path` is one that the source reads its keys from, or would be one. Such a
+    /// file can be no destination: each writing would change the keys.
+    fn reads_file(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
 }
 
 /// An interest that is being followed.

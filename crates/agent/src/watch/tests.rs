@@ -40,8 +40,9 @@ async fn passes(site: &Site, event: impl FnOnce(), ends: impl Fn() -> bool) -> u
     let gate = Arc::new(Gate { began, goes_on: Mutex::new(goes_on), passes: Mutex::default() });
     let readers = Readers::new([Arc::clone(&gate) as Arc<dyn crate::event::Reader>]);
     let (settings, schedule) = (site.settings(), Schedule { reconcile: 60 * REST, ..schedule() });
-    let loaded = Loading::default().load(&settings.confdir, &settings.prefix, &readers);
     let source: Arc<dyn Source> = Arc::new(site.store.clone());
+    let Settings { confdir, prefix, .. } = &settings;
+    let loaded = Loading::default().load(confdir, prefix, &*source, &readers);
     let mut watching = Watching::new(Arc::new(world::System::new()), readers, &settings);
     watching.configure(&settings, &schedule, true);
     watching.assign(loaded.unwrap(), Assign::All, &source, &schedule);

@@ -27,13 +27,14 @@ pub use document::YamlError;
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use source::{Answer, Error, Interest, Source, Watch};
-use store::{Coverage, Snapshot};
+use store::{Coverage, Pattern, Snapshot};
 
 use watch::Following;
 
@@ -90,6 +91,28 @@ impl Source for File {
     async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error> {
         Ok(Some(Box::new(Following::new(self.clone(), interest))))
     }
+
+    fn reads_file(&self, path: &Path) -> bool {
+        let Some(path) = location(path) else { return false };
+        let matches = |pattern: &Pattern| {
+            path.file_name().is_some_and(|name| pattern.matches(name.as_bytes()))
+        };
+        self.paths.iter().any(|read| match fs::canonicalize(read) {
+            Ok(folder) if folder.is_dir() => {
+                path.starts_with(folder) && Pattern::new(&self.filter).as_ref().is_ok_and(matches)
+            }
+            // If the path that is read is a link, both the link and its target count.
+            Ok(file) => path == file || location(read).is_some_and(|read| read == path),
+            Err(_) => location(read).is_some_and(|read| read == path),
+        })
+    }
+}
+
+/// Where the entry `path` is: its folder without links, and its name.
+fn location(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+    Some(folder.join(path.file_name()?))
 }
 
 fn open(path: &Path) -> Result<fs::File, Error> {
