@@ -137,3 +137,34 @@ fn a_file_that_was_asked_for_and_is_not_there_is_reported() {
     let ended = sandbox.confd(&["-onetime", "-backend", "file"]).run();
     ended.expect("WARNING backend \"file\" has no -file to read keys from: there are no keys");
 }
+
+#[test]
+fn a_tera_template_with_a_mistake_says_what_is_wrong_and_where() {
+    for (template, texts) in [
+        (
+            "a\n{% for x in [1] %}\n{{ x }}\n",
+            ["app.tera:2:0: Unexpected end of input", "= this `for` has no {% endfor %}"],
+        ),
+        (
+            "{% if true %}\na\n{% endfor %}\n",
+            ["app.tera:3:3: Unknown tag", "= the `if` in line 1 is open: it ends with {% endif %}"],
+        ),
+        (
+            "{% if true %}a{% endfi %}",
+            ["Unknown tag", "= the `if` in line 1 is open: it ends with {% endif %}"],
+        ),
+        ("a{% endif %}", ["Unknown tag", "= no `if` is open here"]),
+        ("{% iff true %}", ["Unknown tag", "= did you mean \"if\"?"]),
+        (
+            "{{ getv(\"/app/port\") }}",
+            ["Found string but expected identifier", "= arguments have names: getv(key=…)"],
+        ),
+        ("{{ \"a\" | uper }}", ["Unknown filter `uper`", "= did you mean \"upper\"?"]),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("templates/app.tera", template);
+        let table = "[template]\nsrc = 'app.tera'\ndest = 'out/app'\nkeys = ['/']\n";
+        sandbox.write("conf.d/app.toml", table);
+        says(&sandbox.onetime().run().stderr, &texts);
+    }
+}
