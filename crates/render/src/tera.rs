@@ -30,6 +30,7 @@ mod guard;
 mod hide;
 mod limits;
 mod load;
+mod mistakes;
 mod nesting;
 mod output;
 mod report;
@@ -43,7 +44,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use ::report::{Place, did_you_mean};
+use ::report::Place;
 use ::store::View;
 use ::tera::Tera;
 use gotmpl::Message;
@@ -125,8 +126,10 @@ impl TeraTemplate {
         });
         let mut engine = Engine::new();
         if let Err(fault) = sources.files.load(&mut engine, &Folder::new(folder)) {
-            let near_name = || fault.unknown_name().and_then(|name| did_you_mean(name, names()));
-            let hint = fault.hint.clone().or_else(near_name);
+            let name = fault.template.as_ref().unwrap_or(&sources.files.first);
+            let text = sources.files.texts.get(name).map(String::as_str).unwrap_or_default();
+            let fault = mistakes::explained(fault, text);
+            let hint = fault.hint.clone();
             return Err(sources.explain(Stage::Compile, &fault).hinting(hint));
         }
         // Tera does not say which variables a template reads through the variable that shows all of

@@ -59,6 +59,11 @@ impl From<Message> for Failure {
 }
 
 impl Function {
+    /// The names of its arguments.
+    pub(super) fn parameters(&self) -> &'static [&'static str] {
+        self.parameters
+    }
+
     /// A function that is a filter too. `parameters` names the arguments of `body` in their order;
     /// the first of them is the value that the filter is applied to.
     pub(super) fn with_filter<B: Body<N, Marker>, const N: usize, Marker>(

@@ -1,0 +1,165 @@
+//! What a person probably meant with a template that Tera cannot compile.
+//!
+//! Tera's messages say what its parser found: `Unknown tag` for an `endfor` that closes an `if`,
+//! and `Unexpected end of input` at the end of the file for a block that was never closed. The
+//! tags of the text show more.
+
+use ::report::did_you_mean;
+
+use super::report::Fault;
+use super::tags::{Tag, is_word, tags};
+use super::{functions, names};
+
+/// The words that begin a tag.
+const WORDS: [&str; 16] = [
+    "block",
+    "break",
+    "component",
+    "continue",
+    "elif",
+    "else",
+    "extends",
+    "filter",
+    "for",
+    "if",
+    "include",
+    "raw",
+    "set",
+    "set_global",
+    "endif",
+    "endfor",
+];
+
+/// Tera's own filters.
+const FILTERS: [&str; 40] = [
+    "abs",
+    "array",
+    "bool",
+    "capitalize",
+    "default",
+    "escape",
+    "escape_html",
+    "escape_xml",
+    "first",
+    "float",
+    "get",
+    "group_by",
+    "indent",
+    "int",
+    "integer",
+    "join",
+    "keys",
+    "last",
+    "length",
+    "lower",
+    "map",
+    "newlines_to_br",
+    "nth",
+    "number",
+    "pairs",
+    "pluralize",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "sort",
+    "split",
+    "str",
+    "title",
+    "trim",
+    "trim_end",
+    "trim_start",
+    "truncate",
+    "unique",
+    "upper",
+];
+
+/// A block that is open.
+struct Open<'a> {
+    word: &'a str,
+    /// Where its tag begins.
+    start: usize,
+}
+
+/// The same fault with a hint, if there is one. A block that is never closed is reported where it
+/// begins. `text` is the template that the fault is in.
+pub(super) fn explained(fault: Fault, text: &str) -> Fault {
+    if fault.hint.is_some() {
+        return fault;
+    }
+    if fault.message == "Unexpected end of input" {
+        let Some(open) = open_blocks(&tags(text)).pop() else { return fault };
+        let hint = format!("this `{0}` has no {{% end{0} %}}", open.word);
+        return Fault { position: Some(place(text, open.start)), hint: Some(hint), ..fault };
+    }
+    let hint = hint(&fault, text);
+    Fault { hint, ..fault }
+}
+
+fn hint(fault: &Fault, text: &str) -> Option<String> {
+    if let Some(name) = fault.unknown_name() {
+        return did_you_mean(name, names().chain(FILTERS));
+    }
+    let at = offset(text, fault.position?)?;
+    if fault.message == "Unknown tag" {
+        return unknown_tag(text, at);
+    }
+    // A function whose first argument has no name.
+    if fault.message.ends_with("but expected identifier.") {
+        let before = text[..at].trim_end().strip_suffix('(')?;
+        let name = &before[before.rfind(|c| !is_word(c)).map_or(0, |at| at + 1)..];
+        let known = functions::table().into_iter().find(|function| function.name == name)?;
+        return Some(format!("arguments have names: {name}({}=…)", known.parameters().first()?));
+    }
+    None
+}
+
+/// The hint for a tag of which Tera does not know the word, at the offset `at`.
+fn unknown_tag(text: &str, at: usize) -> Option<String> {
+    let tags = tags(text);
+    let nth = tags.iter().position(|tag| (tag.start..tag.end).contains(&at))?;
+    let (word, _) = tags[nth].split();
+    if !word.starts_with("end") {
+        return did_you_mean(word, WORDS);
+    }
+    match open_blocks(&tags[..nth]).pop() {
+        Some(open) => {
+            let (line, _) = place(text, open.start);
+            let of = open.word;
+            Some(format!("the `{of}` in line {line} is open: it ends with {{% end{of} %}}"))
+        }
+        None => Some(format!("no `{}` is open here", word.trim_start_matches("end"))),
+    }
+}
+
+/// The blocks that are open behind the tags, the outermost first.
+fn open_blocks<'a>(tags: &[Tag<'a>]) -> Vec<Open<'a>> {
+    let mut open = Vec::new();
+    for tag in tags {
+        match tag.split().0 {
+            word @ ("if" | "for" | "block" | "filter" | "component") => {
+                open.push(Open { word, start: tag.start });
+            }
+            end if end.starts_with("end") => _ = open.pop(),
+            _ => {}
+        }
+    }
+    open
+}
+
+/// The line of an offset, counted from 1, and the number of characters before it in that line.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..offset];
+    let line = 1 + before.matches('\n').count();
+    (line, before.rsplit('\n').next().unwrap_or_default().chars().count())
+}
+
+/// The offset of a place, the inverse of [`place`].
+fn offset(text: &str, (line, characters): (usize, usize)) -> Option<usize> {
+    let mut start = 0;
+    for _ in 1..line {
+        start += text[start..].find('\n')? + 1;
+    }
+    let rest = &text[start..];
+    Some(start + rest.char_indices().nth(characters).map_or(rest.len(), |(at, _)| at))
+}
