@@ -152,7 +152,7 @@ impl Agent {
         orders: &mut mpsc::Receiver<Order>,
     ) -> Ended {
         let readers = self.readers(Style::Daemon, None);
-        let loaded = self.load(&readers).unwrap_or_default();
+        let loaded = self.load(&readers, true).unwrap_or_default();
         if loaded.resources.is_empty() {
             warn!(
                 "There is no resource to follow; confd waits for one in {}",
@@ -183,7 +183,7 @@ impl Agent {
                     }
                 },
             };
-            match self.load(&readers) {
+            match self.load(&readers, true) {
                 Ok(loaded) if !loaded.without_confdir => {
                     if which == Assign::All {
                         watching.configure(&self.settings, &schedule, source_is_new);
@@ -211,14 +211,16 @@ impl Agent {
         config::conf_d(&self.settings.confdir)
     }
 
-    fn load(&mut self, reader: &dyn Reader) -> Result<Loaded, Failure> {
+    /// Loads the resources. `follows` says that they will follow the source.
+    fn load(&mut self, reader: &dyn Reader, follows: bool) -> Result<Loaded, Failure> {
         let Settings { confdir, prefix, .. } = &self.settings;
-        self.loading.load(confdir, prefix, &*self.source, reader)
+        let followed = follows.then_some(&*self.source);
+        self.loading.load(confdir, prefix, followed, reader)
     }
 
     /// Loads all resources and makes a pass over them.
     async fn pass(&mut self, ordered: &mut Ordered, pipeline: &Arc<Pipeline>, readers: &Readers) {
-        let Ok(loaded) = self.load(readers) else { return };
+        let Ok(loaded) = self.load(readers, false) else { return };
         let Loaded { resources, broken, .. } = loaded;
         let wake = if self.swept { Wake::Interval } else { Wake::Start };
         if !self.swept {

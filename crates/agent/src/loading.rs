@@ -53,7 +53,8 @@ pub(crate) struct Broken {
 
 impl Loading {
     /// Loads the resources in `confdir`. A `prefix` that is not empty replaces the prefixes of the
-    /// resources. A resource whose destination `source` reads is invalid.
+    /// resources. A resource is invalid if its destination is a file of the source that is
+    /// `followed`.
     ///
     /// Problems of single files are reported to `reader` and to the log. A problem that was already
     /// there at the last loading is reported once a minute.
@@ -63,7 +64,7 @@ impl Loading {
         &mut self,
         confdir: &Path,
         prefix: &Bytes,
-        source: &dyn Source,
+        followed: Option<&dyn Source>,
         reader: &dyn Reader,
     ) -> Result<Loaded, Failure> {
         debug!("Loading template resources from confdir {}", confdir.display());
@@ -116,7 +117,7 @@ impl Loading {
         for (path, resource) in found.files {
             debug!("Found template: {}", path.display());
             debug!("Loading template resource from {}", path.display());
-            match resource.and_then(|resource| not_read_by(source, &path, resource)) {
+            match resource.and_then(|resource| not_read_by(followed, &path, resource)) {
                 Ok(resource) => loaded.resources.push(Arc::new(resource.into())),
                 Err(problem) => fail(path, problem),
             }
@@ -130,14 +131,14 @@ impl Loading {
     }
 }
 
-/// `resource`, unless `source` reads its destination: then each pass would change the keys and cause
-/// the next pass.
+/// `resource`, unless the followed source reads its destination: then each pass would change the keys
+/// and cause the next pass.
 fn not_read_by(
-    source: &dyn Source,
+    followed: Option<&dyn Source>,
     path: &Path,
     resource: config::Resource,
 ) -> Result<config::Resource, Problem> {
-    if !source.reads_file(&resource.dest) {
+    if !followed.is_some_and(|source| source.reads_file(&resource.dest)) {
         return Ok(resource);
     }
     let (path, dest) = (path.display(), resource.dest.display());

@@ -76,7 +76,7 @@ pub trait Source: Send + Sync {
     async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error>;
 
     /// Whether a file at `path` is one that the source reads its keys from, or would be one. Such a
-    /// file can be no destination: each writing would change the keys.
+    /// file can be no destination while the source is followed: each writing would change the keys.
     fn reads_file(&self, path: &Path) -> bool {
         let _ = path;
         false
