@@ -251,7 +251,8 @@ mod tests {
             let config = config.unwrap();
             assert_eq!((config.source.name(), config.source.places()), ("file", Vec::new()));
             assert!(!config.settings.noop);
-            assert_eq!(notices, []);
+            // Only that there is no file to read keys from.
+            assert!(matches!(&notices[..], [Notice::Warning(_)]), "{notices:?}");
         }
     }
 
@@ -284,8 +285,8 @@ mod tests {
     #[test]
     fn bad_values_are_errors() {
         for (flags, error) in [
-            (&["-backend=nosuch"][..], "Invalid backend"),
-            (&["-backend=ENV"], "Invalid backend"),
+            (&["-backend=nosuch"][..], "Invalid backend \"nosuch\": "),
+            (&["-backend=ENV"], "Invalid backend \"ENV\": "),
             (&["-backend=env", "-log-level=bogus"], "not a valid level: \"bogus\""),
             (
                 &["-config-precedence=nobody"],
@@ -293,7 +294,8 @@ mod tests {
             ),
         ] {
             let (config, _) = loaded(flags, "");
-            assert_eq!(config.err().unwrap().to_string(), error);
+            let found = config.err().unwrap().to_string();
+            assert!(found.starts_with(error), "{found}");
         }
         let (config, _) = loaded(&[], "interval = '5'\n");
         let error = config.err().unwrap().to_string();
