@@ -377,3 +377,27 @@ fn plain_http_to_a_server_with_tls_asks_whether_https_was_meant() {
     let ended = sandbox.confd(&["-onetime", "-backend", "etcdv3", "-node", &node]).fails();
     assert!(ended.stderr.contains("perhaps the server wants https"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_certificate_is_an_error_and_does_not_stop_the_program() {
+    let sandbox = Sandbox::rendering("x");
+    let pipe = sandbox.path("pipe").display().to_string();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = |node: &str, backend: &str, more: &[&str]| {
+        sandbox.confd(&["-onetime", "-backend", backend, "-node", node]).arguments(more)
+    };
+    for backend in ["etcdv3", "consul"] {
+        let run = |more: &[&str]| run("https://127.0.0.1:1", backend, more).fails();
+        let ended = run(&["-client-ca-keys", &pipe]);
+        assert!(ended.stderr.contains("not a regular file"), "{}", ended.stderr);
+        let ended = run(&["-client-cert", &pipe, "-client-key", &pipe]);
+        assert!(ended.stderr.contains("not a regular file"), "{}", ended.stderr);
+    }
+    let ended = run("127.0.0.1:1", "consul", &[]).env("CONSUL_HTTP_TOKEN_FILE", &pipe).fails();
+    assert!(ended.stderr.contains("not a regular file"), "{}", ended.stderr);
+    let ended = run("127.0.0.1:1", "consul", &[]).env("CONFD_AUTH_TOKEN_FILE", &pipe).fails();
+    assert!(ended.stderr.contains("not a regular file"), "{}", ended.stderr);
+    // These files are left out where they cannot be used.
+    run("https://127.0.0.1:1", "etcdv3", &[]).env("SSL_CERT_FILE", &pipe).fails();
+    sandbox.onetime().env("TZ", format!(":{pipe}")).ok();
+}
