@@ -50,6 +50,8 @@ fn a_resource_without_dest_is_refused() {
 fn a_missing_folder_is_not_made() {
     let log = run_of("dest = 'nofolder/app'\nkeys = ['/']", "x");
     says(&log, &["no such file or directory", "= confd makes no folders: create nofolder"]);
+    let log = run_of("dest = '$HOME/app'\nkeys = ['/']", "x");
+    says(&log, &["= dest is taken as it is: ~ and $NAME are not replaced"]);
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn a_number_with_a_unit_is_explained() {
 
 #[test]
 fn words_that_are_no_flags_are_not_passed_over() {
-    for (word, flag) in [("version", "-version"), ("help", "-help")] {
+    for (word, flag) in [("version", "-version"), ("help", "-help"), ("onetime", "-onetime")] {
         let ended = Sandbox::new().bare(&[word]).run();
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         says(&ended.stderr, &[&format!("confd has no commands: did you mean {flag}?")]);

@@ -64,7 +64,7 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
         return Ok(Request::Version);
     }
     match ignored.as_ref().and_then(|word| word.to_str()) {
-        Some(word @ ("help" | "version")) => {
+        Some(word) if word == "help" || table::find(word).is_some() => {
             Err(format!("confd has no commands: did you mean -{word}?"))
         }
         _ => Ok(Request::Run(given, ignored)),

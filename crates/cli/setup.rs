@@ -82,7 +82,7 @@ pub(crate) fn load(
         note_overrides(&flags, &file, &path, notices);
     }
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| report::file_error_text("open", path, &error))
+        report::read_regular(path).map_err(|error| report::file_error_text("open", path, &error))
     };
     let variables = Layer::of_environment(table::all(), &env, read)?;
     let layers =

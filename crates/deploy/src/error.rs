@@ -132,8 +132,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let Error::File(error) = self else { return None };
         let folder = error.path().parent().filter(|folder| !folder.as_os_str().is_empty())?;
-        (error.is_missing() && !folder.exists())
-            .then(|| format!("confd makes no folders: create {}", folder.display()))
+        if !error.is_missing() || folder.exists() {
+            return None;
+        }
+        Some(match folder.as_os_str().as_encoded_bytes() {
+            [b'~' | b'$', ..] => "dest is taken as it is: ~ and $NAME are not replaced".to_owned(),
+            _ => format!("confd makes no folders: create {}", folder.display()),
+        })
     }
 
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Error {

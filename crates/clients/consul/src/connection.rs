@@ -1,8 +1,8 @@
 //! The HTTP 1.1 connections to a node: one for each request that waits for its answer.
 
 use std::error::Error as _;
-use std::fs;
 use std::future::Future;
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use nodes::body::{Body, Bounds};
 use nodes::proxy::Protocol;
 use nodes::{Cause, CauseKind, Error, NodeError};
-use report::Fingerprint;
+use report::{Fingerprint, read_regular};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Version};
@@ -199,8 +199,9 @@ fn token(options: &Options) -> Result<Option<HeaderValue>, Error> {
         None => return Ok(None),
         Some(Token::Text(text)) => text.clone(),
         Some(Token::File(path)) => {
-            let text =
-                fs::read_to_string(path).map_err(|cause| Error::file("open", path, cause))?;
+            let text = read_regular(path)
+                .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+                .map_err(|cause| Error::file("open", path, cause))?;
             text.trim().to_owned()
         }
     };

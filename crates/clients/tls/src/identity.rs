@@ -1,9 +1,9 @@
 //! The PEM files of certificates and keys.
 
-use std::fs;
 use std::path::Path;
 
 use nodes::Error;
+use report::read_regular;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -74,5 +74,5 @@ fn is_encrypted(pem: &[u8]) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|cause| Error::file("open", path, cause))
+    read_regular(path).map_err(|cause| Error::file("open", path, cause))
 }

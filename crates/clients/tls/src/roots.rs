@@ -41,6 +41,8 @@ impl Roots {
 }
 
 fn load(file: Option<&Path>, folders: &[&Path]) -> Vec<CertificateDer<'static>> {
+    // A pipe would never end.
+    let file = file.filter(|path| path.is_file());
     // In one call each file is read once, also one that a folder has links to.
     let mut found = load_certs_from_paths(file, folders.first().copied()).certs;
     for folder in folders.iter().skip(1) {

@@ -1,12 +1,12 @@
 //! The time zone of this machine, found as Go finds it.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::{Dst, TimeZone};
+use report::read_regular;
 
 /// The folders where systems keep zone files.
 const FOLDERS: [&str; 4] =
@@ -57,7 +57,7 @@ impl Zone {
         };
         candidates
             .iter()
-            .find_map(|path| TimeZone::tzif(&name, &fs::read(path).ok()?).ok())
+            .find_map(|path| TimeZone::tzif(&name, &read_regular(path).ok()?).ok())
             .map_or_else(Self::utc, |rules| Self { name, rules })
     }
 
