@@ -2,8 +2,8 @@
 //! resource and for many, and with 10,000 servers from a YAML file.
 //!
 //! `cargo bench --bench onetime`. In each scenario the contenders alternate, so that a change of the
-//! machine's speed concerns all of them. Each round begins with the next contender (A B C, B C A, …),
-//! because the file system can be slower after one contender than after the other. It prints medians, and their ratios
+//! machine's speed concerns all of them. Each round has them in another order, because the file
+//! system can be slower after one contender than after the other. It prints medians, and their ratios
 //! to our own. The floor is the least that any program could need: a shell that writes a variable,
 //! or copies the YAML, to a file; and a bare loop that writes, syncs and renames as many files, 16
 //! at a time. `CONFD_GO=/path/to/confd` adds a Go confd.
@@ -68,8 +68,9 @@ fn scenario(title: &str, tree: &Tree, rounds: usize) {
     });
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contenders.len()];
     for round in 0..=rounds {
-        for turn in 0..contenders.len() {
-            let nth = (round + turn) % contenders.len();
+        let mut order: Vec<usize> = (0..contenders.len()).collect();
+        fastrand::shuffle(&mut order);
+        for nth in order {
             tree.set_aside();
             let sample = (contenders[nth].run)();
             if round > 0 {
