@@ -100,6 +100,16 @@ const SERVERS: &[Kind] = &[
         verified: true,
     },
     Kind {
+        name: "a server's certificate that says that it is a CA, below one that limits names",
+        made_by: "CA
+                  req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout between.key -out between.csr -subj /CN=between -addext basicConstraints=CA:TRUE -addext nameConstraints=permitted;IP:10.0.0.0/255.0.0.0
+                  x509 -req -in between.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out between.pem -days 9 -copy_extensions copy
+                  req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj /CN=me -addext NAMES -addext basicConstraints=CA:TRUE
+                  x509 -req -in server.csr -CA between.pem -CAkey between.key -CAcreateserial -out leaf.pem -days 9 -copy_extensions copy
+                  JOIN leaf.pem between.pem server.pem",
+        verified: false,
+    },
+    Kind {
         name: "a server's certificate that says that it is a CA, below one that is none",
         made_by: "CA
                   req KEY -keyout between.key -out between.csr -subj /CN=between -addext basicConstraints=CA:FALSE

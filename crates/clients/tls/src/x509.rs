@@ -23,6 +23,7 @@ type Algorithms = [&'static dyn SignatureVerificationAlgorithm];
 /// each other.
 const MOST_SIGNATURES: usize = 100;
 
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
@@ -123,12 +124,19 @@ impl<'a> Certificate<'a> {
         }
     }
 
+    /// Whether the certificate limits the names of the hosts below it.
+    fn limits_names(&self) -> bool {
+        let extensions = self.content.extensions().map_or(&[][..], Vec::as_slice);
+        extensions.iter().any(|extension| extension.extn_id == NAME_CONSTRAINTS)
+    }
+
     /// Whether the certificate may sign others, with `below` CAs between itself and the server's.
     fn is_ca(&self, below: usize) -> bool {
         let limits = self.content.get_extension::<BasicConstraints>().ok().flatten();
         let usage = self.content.get_extension::<KeyUsage>();
         let may_be_below = |longest: Option<u8>| longest.is_none_or(|most| below <= most.into());
         limits.is_some_and(|(_, limits)| limits.ca && may_be_below(limits.path_len_constraint))
+            && !self.limits_names()
             && usage.is_ok_and(|usage| usage.is_none_or(|(_, usage)| usage.key_cert_sign()))
     }
 
