@@ -107,6 +107,27 @@ fn consul_with_tls_is_reached_through_the_proxy_for_https() {
 }
 
 #[test]
+fn a_proxy_may_speak_socks_and_then_looks_up_the_names_of_nodes() {
+    let etcd = Etcd::start(Release::Debian);
+    etcd.put("/app/a", "1");
+    let consul = Consul::start();
+    consul.put("app/a", "1");
+    for (backend, server, variable) in
+        [("etcdv3", etcd.address(), "HTTPS_PROXY"), ("consul", consul.address(), "HTTP_PROXY")]
+    {
+        let proxy = ForwardProxy::before(&server);
+        let arguments = ["-backend", backend, "-node", "http://store.invalid:80"];
+        for scheme in ["socks5", "socks5h"] {
+            let value = format!("{scheme}://{}", proxy.address());
+            let (ended, output) = run(&arguments, &[(variable, &value)]);
+            assert_eq!(output, "/app/a=1 ", "{backend}: {}", ended.stderr);
+        }
+        assert!(proxy.heads().iter().all(|head| head == "SOCKS5 store.invalid:80"));
+        assert!(proxy.heads().len() >= 2, "{backend}: {:?}", proxy.heads());
+    }
+}
+
+#[test]
 fn a_node_that_no_proxy_names_is_reached_directly() {
     let server = Etcd::start(Release::Debian);
     let proxy = ForwardProxy::before(&server.address());

@@ -1,11 +1,11 @@
 //! A forward proxy, as a company has one at the edge of its network.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A forward proxy on its own port. Whatever host a client asks for, it connects the client to one
+/// A forward proxy on its own port, which speaks HTTP and SOCKS 5. Whatever host a client asks for, it connects the client to one
 /// server. So tests can use names that no name server knows.
 #[derive(Debug)]
 pub struct ForwardProxy {
@@ -37,7 +37,7 @@ impl ForwardProxy {
     }
 
     /// The heads of all requests so far: `CONNECT HOST:PORT HTTP/1.1` with the headers behind it,
-    /// or a request with a whole URL.
+    /// a request with a whole URL, or `SOCKS5 HOST:PORT`.
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -45,6 +45,11 @@ impl ForwardProxy {
 
 fn serve(client: TcpStream, server: &str, heads: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
+    if reader.fill_buf()?.first() == Some(&5) {
+        let name = socks(&mut reader, &client)?;
+        heads.lock().unwrap().push(format!("SOCKS5 {name}"));
+        return join(reader, client, TcpStream::connect(server)?);
+    }
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head)? == 0 {
@@ -58,7 +63,34 @@ fn serve(client: TcpStream, server: &str, heads: &Mutex<Vec<String>>) -> io::Res
         // A server of HTTP 1.1 understands a whole URL too.
         false => server.write_all(head.as_bytes())?,
     }
-    let (mut back, mut to_client) = (server.try_clone()?, client.try_clone()?);
+    join(reader, client, server)
+}
+
+/// The greeting and the request of SOCKS 5, without a password and with the name of a host. Returns
+/// `HOST:PORT`.
+fn socks(reader: &mut BufReader<TcpStream>, mut client: &TcpStream) -> io::Result<String> {
+    let mut greeting = [0; 2];
+    reader.read_exact(&mut greeting)?;
+    reader.read_exact(&mut vec![0; greeting[1].into()])?;
+    client.write_all(&[5, 0])?;
+    let mut request = [0; 5];
+    reader.read_exact(&mut request)?;
+    assert_eq!(request[..4], [5, 1, 0, 3], "a connection to the name of a host");
+    let mut name = vec![0; request[4].into()];
+    reader.read_exact(&mut name)?;
+    let mut port = [0; 2];
+    reader.read_exact(&mut port)?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    Ok(format!("{}:{}", String::from_utf8_lossy(&name), u16::from_be_bytes(port)))
+}
+
+/// Copies bytes in both directions until the client ends.
+fn join(
+    mut reader: BufReader<TcpStream>,
+    client: TcpStream,
+    mut server: TcpStream,
+) -> io::Result<()> {
+    let (mut back, mut to_client) = (server.try_clone()?, client);
     thread::spawn(move || {
         let copied = io::copy(&mut back, &mut to_client);
         // The client may have closed its side already.
