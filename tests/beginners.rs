@@ -92,7 +92,7 @@ fn a_file_that_is_no_resource_says_what_it_probably_is() {
 #[test]
 fn a_silent_command_is_named_with_its_exit_status() {
     let log = run_of(&format!("{DEST}keys = ['/']\ncheck_cmd = 'exit 3'"), "x");
-    says(&log, &["ERROR it printed nothing (exit status 3): exit 3"]);
+    says(&log, &["ERROR the command printed nothing (exit status 3): exit 3"]);
     assert!(!log.contains("ERROR \"\""), "{log}");
 }
 

@@ -102,7 +102,7 @@ fn output_is_one_quoted_line_at_debug_after_success_and_at_error_after_failure()
     outdated("check_cmd = 'false'")
         .onetime()
         .fails()
-        .expect("ERROR it printed nothing (exit status 1): false");
+        .expect("ERROR the command printed nothing (exit status 1): false");
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn of_twelve_resources_with_three_failing_checks_each_line_names_its_own() {
         let sandbox = twelve();
         let daemon = start(&sandbox, mode);
         for name in ["b", "f", "k"] {
-            let silent = "ERROR it printed nothing (exit status 1): exit 1";
+            let silent = "ERROR the command printed nothing (exit status 1): exit 1";
             logs(&daemon, &format!("{silent} (resource {name})"));
             logs(&daemon, &format!("ERROR Config check failed: exit status 1 (resource {name})"));
         }
@@ -95,7 +95,8 @@ fn lines_about_any_problem_of_a_resource_name_it() {
             "ERROR template: key.tmpl:1:2: executing \"key.tmpl\" at <getv \"/nokey\">: error \
              calling getv: key does not exist: /nokey (resource key)"
                 .to_owned(),
-            "ERROR it printed nothing (signal: killed): kill -KILL $$ (resource killed)".to_owned(),
+            "ERROR the command printed nothing (signal: killed): kill -KILL $$ (resource killed)"
+                .to_owned(),
             "ERROR Config check failed: signal: killed (resource killed)".to_owned(),
             "ERROR \"no\\n\" (resource reload)".to_owned(),
             format!(
@@ -199,7 +200,7 @@ fn a_onetime_run_has_go_confds_lines_and_lists_the_failed_resources_before_the_l
     let ended = sandbox.onetime().fails();
     ended.expect_no("(resource ");
     let errors = ended.log().into_iter().filter(|line| line.starts_with("ERROR "));
-    let silent = "ERROR it printed nothing (exit status 1): exit 1";
+    let silent = "ERROR the command printed nothing (exit status 1): exit 1";
     let one = [silent, "ERROR Config check failed: exit status 1"];
     assert_eq!(errors.collect::<Vec<_>>(), [one, one, one].concat());
     let warning = "WARNING 3 of 12 resources failed: b, f, k";

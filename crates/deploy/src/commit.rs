@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
+use report::Fingerprint;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -27,7 +28,14 @@ pub(crate) const MODE_BITS: u32 = 0o7777;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
     /// It is the stage file now.
-    Renamed,
+    Renamed {
+        /// The stage file right before the rename.
+        staged: Fingerprint,
+        /// The destination right after the rename.
+        placed: Fingerprint,
+    },
+    /// It was replaced, and another program has removed it at once.
+    Gone,
     /// It is the file that was there before, with the content of the stage file.
     WrittenInPlace,
 }
@@ -43,16 +51,19 @@ pub(crate) fn commit(
     may_write_in_place: bool,
     observer: &dyn Observer,
 ) -> Result<How, Error> {
-    let identity = stage.identity_now()?;
+    let staged = stage.metadata_now()?;
     let cause = match fs::rename(&stage.path, &target.dest) {
         Ok(()) => {
             stage.leave();
             // Between the two calls another user of the folder can have swapped the stage file.
-            return match Identity::at(&target.dest) {
-                Some(placed) if identity.is_some_and(|staged| !staged.is_same_file(&placed)) => {
-                    Err(Error::Swapped { path: target.dest.clone() })
-                }
-                _ => Ok(How::Renamed),
+            let placed = fs::symlink_metadata(&target.dest).ok();
+            let (Some(staged), Some(placed)) = (staged, placed) else { return Ok(How::Gone) };
+            return match Identity::of(&staged).is_same_file(&Identity::of(&placed)) {
+                true => Ok(How::Renamed {
+                    staged: Fingerprint::of(&staged),
+                    placed: Fingerprint::of(&placed),
+                }),
+                false => Err(Error::Swapped { path: target.dest.clone() }),
             };
         }
         Err(cause) => cause,

@@ -64,7 +64,7 @@ mod tests {
             [
                 "WARNING still running after 10s: sleep 1000",
                 "WARNING stopping after 11s, its time limit: sleep 1000",
-                "ERROR it printed nothing (timed out after 11s): sleep 1000",
+                "ERROR the command printed nothing (timed out after 11s): sleep 1000",
             ]
         );
     }

@@ -174,14 +174,14 @@ impl StageFile {
         Ok((stage, created.file))
     }
 
-    /// The identity of the file at the stage file's path, which other users of the folder can swap
+    /// The metadata of the file at the stage file's path, which other users of the folder can swap
     /// for a link to a file that only this process may read. `None` if there is no file.
     ///
     /// A check command may replace the stage file by a new one, as `sed -i` does.
     ///
     /// # Errors
     /// The file is neither the stage file nor one that a check command may have made.
-    pub(crate) fn identity_now(&self) -> Result<Option<Identity>, Error> {
+    pub(crate) fn metadata_now(&self) -> Result<Option<Metadata>, Error> {
         let Ok(found) = fs::symlink_metadata(&self.path) else { return Ok(None) };
         let identity = Identity::of(&found);
         let is_of_the_check = self.is_checked
@@ -189,7 +189,7 @@ impl StageFile {
             && found.nlink() == 1
             && [geteuid().as_raw(), self.attributes.uid].contains(&found.uid());
         match self.identity.is_same_file(&identity) || is_of_the_check {
-            true => Ok(Some(identity)),
+            true => Ok(Some(found)),
             false => Err(Error::Swapped { path: self.path.clone() }),
         }
     }

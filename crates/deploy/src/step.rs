@@ -331,7 +331,7 @@ impl fmt::Display for Step<'_> {
             }
             Step::Printed { output, .. } => output.fmt(f),
             Step::Silent { command, error } => {
-                write!(f, "it printed nothing ({error}): {command}")
+                write!(f, "the command printed nothing ({error}): {command}")
             }
             Step::Overwriting { dest } => {
                 write!(f, "Overwriting target config {}", dest.display())

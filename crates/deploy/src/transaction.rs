@@ -232,7 +232,7 @@ async fn check(
     let Some(check) = target.check_cmd.as_ref().filter(|_| !options.sync_only) else {
         return Ok(());
     };
-    file.identity_now()?;
+    file.metadata_now()?;
     check.run(&file.path, target.check_limit(options), observer).await.map_err(Error::Check)?;
     file.checked();
     Ok(())
@@ -338,18 +338,19 @@ impl Change {
 
     fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<(), Error> {
         let Change { target, file, content, .. } = self;
-        let staged = Fingerprint::at(&file.path);
         let how = commit::commit(target, file, content, may_write_in_place, observer)?;
-        let Some(now) = Fingerprint::at(&target.dest) else { return Ok(()) };
-        let placed = match (how, staged) {
+        let placed = match how {
             // Between the rename and the look at the destination another program may have changed
             // the file: then it was as it was staged.
-            (How::Renamed, Some(staged)) => Placed {
-                file: if staged.is_renamed_to(&now) { now } else { staged },
+            How::Renamed { staged, placed } => Placed {
+                file: if staged.is_renamed_to(&placed) { placed } else { staged },
                 has_staged_content: file.written == Some(staged),
             },
-            (How::Renamed, None) => return Ok(()),
-            (How::WrittenInPlace, _) => Placed { file: now, has_staged_content: true },
+            How::Gone => return Ok(()),
+            How::WrittenInPlace => match Fingerprint::at(&target.dest) {
+                Some(file) => Placed { file, has_staged_content: true },
+                None => return Ok(()),
+            },
         };
         observer.replaced(&target.dest, &placed);
         Ok(())

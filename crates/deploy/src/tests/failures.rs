@@ -63,7 +63,7 @@ fn a_check_that_hangs_is_stopped() {
         lines[lines.len() - 2..],
         [
             "WARNING stopping after 50ms, its time limit: sleep 1000",
-            "ERROR it printed nothing (timed out after 50ms): sleep 1000"
+            "ERROR the command printed nothing (timed out after 50ms): sleep 1000"
         ]
     );
     assert_eq!((site.content().as_str(), site.names().len()), ("old", 1));

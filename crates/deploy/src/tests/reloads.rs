@@ -21,7 +21,8 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
     assert!(error.is_written());
     assert_eq!(site.content(), "new");
     let command = site.target.reload_cmd.clone().unwrap_or_default();
-    let silent = site.plain(format!("ERROR it printed nothing (exit status 7): {command}"));
+    let silent =
+        site.plain(format!("ERROR the command printed nothing (exit status 7): {command}"));
     let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
     assert_eq!(
         lines[1..],
