@@ -1,5 +1,7 @@
 //! The mistakes that people make in their first hours, each with the hint that ends them.
 
+mod resource_files;
+
 use crate::support::{Run, Sandbox};
 
 /// A onetime run of one resource with these keys of its table, and a template in Go's language.
