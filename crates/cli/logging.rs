@@ -102,6 +102,15 @@ pub(crate) fn fatal(message: &dyn fmt::Display) {
     tracing::error!(target: FATAL, "{message}");
 }
 
+/// Logs the error that ends the process before it does any work, with the hint of a configuration
+/// file that cannot be used.
+pub(crate) fn fatal_error(error: &anyhow::Error) {
+    let none = report::Excerpt::default();
+    let problem = error.downcast_ref::<config::Problem>();
+    let excerpt = problem.map_or(&none, |problem| &problem.excerpt);
+    tracing::error!(target: FATAL, excerpt = %excerpt, "{error:#}");
+}
+
 /// The least severe level that is logged, as its number.
 static SHOWN: AtomicU8 = AtomicU8::new(Level::Info as u8);
 

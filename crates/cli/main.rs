@@ -130,7 +130,7 @@ fn run(flags: Layer, ignored: Option<OsString>, program: &OsString) -> Exit {
     });
     notices.iter().for_each(Notice::log);
     let exit = ended.unwrap_or_else(|error| {
-        logging::fatal(&format_args!("{error:#}"));
+        logging::fatal_error(&error);
         Exit::Failure
     });
     logging::flush(LAST_LINES);

@@ -2,14 +2,16 @@
 
 use std::{
     collections::HashMap,
-    fmt, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use config::{Engine, Problem};
 use render::Template;
-use report::{Fingerprint, file_error_text, read_regular};
+use report::{
+    Excerpt, Fingerprint, did_you_mean, did_you_mean_spelled, file_error_text, read_regular,
+};
 
 use crate::{
     event::{Say, Step},
@@ -114,9 +116,12 @@ impl Templates {
             return Ok(Arc::clone(&known.template));
         }
         let source = read_regular(src).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => format!("Missing template: {}", src.display()),
-            io::ErrorKind::IsADirectory => unreadable("read", src, &error),
-            _ => unreadable("open", src, &error),
+            io::ErrorKind::NotFound => Problem {
+                text: format!("Missing template: {}", src.display()),
+                excerpt: Excerpt::default().hinting(where_it_is(&self.folder, src)),
+            },
+            io::ErrorKind::IsADirectory => unreadable("read", src, &error).into(),
+            _ => unreadable("open", src, &error).into(),
         })?;
         if let Some(known) = slot
             && known.source == source
@@ -140,6 +145,36 @@ impl Templates {
     }
 }
 
+/// A hint for the missing template `src` of the templates `folder`: the name that was meant.
+fn where_it_is(folder: &Path, src: &Path) -> Option<String> {
+    let name = src.strip_prefix(folder).ok()?;
+    let is_named = |rest: &Path| {
+        let is_there = !rest.as_os_str().is_empty() && folder.join(rest).is_file();
+        is_there.then(|| format!("src is relative to the templates folder: {}", rest.display()))
+    };
+    if let Some(hint) = name.strip_prefix("templates").ok().and_then(is_named) {
+        return Some(hint);
+    }
+    let absolute = Path::new("/").join(name);
+    let whole = fs::canonicalize(folder).ok()?;
+    if let Some(hint) = absolute.strip_prefix(&whole).ok().and_then(is_named) {
+        return Some(hint);
+    }
+    if absolute.is_file() {
+        return Some("src is relative to the templates folder, also with a leading /".to_owned());
+    }
+    let beside = fs::read_dir(src.parent()?).ok()?.filter_map(Result::ok);
+    let beside = beside.filter_map(|entry| {
+        let path = entry.path();
+        let name = path.strip_prefix(folder).ok()?.to_str()?.to_owned();
+        Some((path.with_extension("").strip_prefix(folder).ok()?.to_str()?.to_owned(), name))
+    });
+    let beside: Vec<_> = beside.collect();
+    let without_extension = name.with_extension("");
+    did_you_mean(name.to_str()?, beside.iter().map(|(_, name)| name))
+        .or_else(|| did_you_mean_spelled(without_extension.to_str()?, beside))
+}
+
 fn unreadable(operation: &str, src: &Path, error: &io::Error) -> String {
     unable(src, &file_error_text(operation, src, error))
 }
@@ -150,7 +185,7 @@ fn unable(src: &Path, reason: &dyn fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, fs};
+    use std::cell::Cell;
 
     use super::*;
 

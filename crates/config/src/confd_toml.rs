@@ -3,10 +3,10 @@
 use std::{ffi::OsString, fs, io, path::Path};
 
 use options::{Kind, Layer, Spec, Value};
-use report::{did_you_mean_spelled, file_error_text};
+use report::{Excerpt, did_you_mean_spelled, file_error_text};
 
 use crate::{
-    document::{Document, Section, Unknown},
+    document::{self, Document, Section, Unknown},
     problem::Problem,
 };
 
@@ -39,11 +39,11 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
         format!("{}: not a TOML file, which has to be UTF-8: {error}", path.display())
     })?;
     let mut read = ConfdToml::default();
-    let document = Document::parse(text).map_err(|error| error.to_string())?;
+    let document = Document::parse(text).map_err(malformed)?;
     let root = document.root();
     for option in options {
         let Some(key) = option.key else { continue };
-        let value = value(&root, key, option.kind).map_err(|error| error.to_string())?;
+        let value = value(&root, key, option.kind).map_err(malformed)?;
         if let Some(value) = value {
             read.values.set(option, value);
         }
@@ -67,11 +67,13 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
     Ok(read)
 }
 
-fn value(
-    root: &Section<'_, '_>,
-    key: &str,
-    kind: Kind,
-) -> Result<Option<Value>, crate::document::Error> {
+/// What is wrong with the file. The hint shows no value, because a value can be a password.
+fn malformed(error: document::Error) -> Problem {
+    let excerpt = Excerpt::default().hinting(error.hint_without_value());
+    Problem { text: error.to_string(), excerpt }
+}
+
+fn value(root: &Section<'_, '_>, key: &str, kind: Kind) -> Result<Option<Value>, document::Error> {
     Ok(match kind {
         Kind::Switch => root.boolean(key)?.map(Value::Switch),
         Kind::Number(_) => root.integer(key)?.map(Value::Number),

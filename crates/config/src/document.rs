@@ -12,6 +12,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::form::{self, Form};
+
 /// A parsed document. Borrow its keys through [`Document::root`].
 pub struct Document<'t> {
     text: &'t str,
@@ -97,7 +99,10 @@ impl<'d, 't> Section<'d, 't> {
         };
         let strings = elements.iter().map(|element| match element.get_ref() {
             DeValue::String(text) => Ok(text.as_ref()),
-            _ => Err(self.mismatch(name, element.span().start, element, "string")),
+            other => {
+                let error = self.mismatch(name, element.span().start, element, "string");
+                Err(Error { form: form::of_type(name, "slice", other), ..error })
+            }
         });
         strings.collect::<Result<_, _>>().map(Some)
     }
@@ -118,7 +123,7 @@ impl<'d, 't> Section<'d, 't> {
                     line_of(self.text, key.span().start),
                     type_word(other),
                 );
-                Err(Error { text, offset: key.span().start })
+                Err(Error { text, offset: key.span().start, form: None })
             }
         }
     }
@@ -183,7 +188,8 @@ impl<'d, 't> Section<'d, 't> {
             self.path,
             type_word(found.get_ref()),
         );
-        Error { text, offset: found.span().start }
+        let form = form::of_type(name, wanted, found.get_ref());
+        Error { text, offset: found.span().start, form }
     }
 }
 
@@ -206,6 +212,7 @@ pub struct Unknown<'d> {
 pub struct Error {
     text: String,
     offset: usize,
+    form: Option<Form>,
 }
 
 impl Error {
@@ -214,12 +221,23 @@ impl Error {
         let offset = error.span().map_or(0, |span| span.start);
         let line = line_of(text, offset);
         let message = error.message().trim_end().replace('\n', "; ");
-        Self { text: format!("toml: line {line}: {message}"), offset }
+        let form = form::of_syntax(text, offset);
+        Self { text: format!("toml: line {line}: {message}"), offset, form }
     }
 
     /// Where in the text the error is, in bytes from its beginning.
     pub fn offset(&self) -> usize {
         self.offset
+    }
+
+    /// How it is written, if that is known. Can show a value of the document.
+    pub fn hint(&self) -> Option<String> {
+        self.form.as_ref().map(Form::hint)
+    }
+
+    /// How it is written, if that is known, without values of the document.
+    pub fn hint_without_value(&self) -> Option<String> {
+        self.form.as_ref().map(|form| form.without_value().to_owned())
     }
 }
 

@@ -1,8 +1,21 @@
 //! Hints for resource files with the mistakes of a first try.
 
+use std::path::Path;
+
 use report::did_you_mean_spelled;
 
 use crate::document::Unknown;
+
+/// The hint for a `confdir` that has no folder `conf.d` in it.
+pub(crate) fn without_conf_d(confdir: &Path) -> String {
+    // Probably conf.d itself or a file in it was given.
+    let above = confdir.ancestors().skip(1).take(2);
+    let above = above.map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
+    match above.into_iter().find(|folder| folder.join("conf.d").is_dir()) {
+        Some(folder) => format!("-confdir is the folder that holds conf.d: {}", folder.display()),
+        None => "-confdir is the folder that holds conf.d and templates".to_owned(),
+    }
+}
 
 /// Keys that only `confd.toml` has, or that everybody writes there.
 const OF_CONFD_TOML: [&str; 8] =
@@ -26,14 +39,42 @@ pub(crate) fn without_template(unknown: &[Unknown<'_>]) -> Option<String> {
         did_you_mean_spelled(unknown.key, [("template", "template")]).is_some()
     };
     let is_near = unknown.iter().any(near);
-    is_near.then(|| "the table is called [template]".to_owned())
+    if is_near {
+        return Some("the table is called [template]".to_owned());
+    }
+    unknown.is_empty().then(|| "the file has no table [template]".to_owned())
+}
+
+/// The hint for a file in which `template` is an array of tables.
+pub(crate) fn for_array_of_tables(text: &str) -> Option<String> {
+    let is_array = text.lines().any(|line| line.trim_start().starts_with("[[template]]"));
+    let hint = "a file describes one resource: write [template], with one pair of brackets";
+    is_array.then(|| hint.to_owned())
+}
+
+/// The hint for a file whose parsing ended at byte `offset`, where a table `template` begins that
+/// is not the first one.
+pub(crate) fn for_second_table(text: &str, offset: usize) -> Option<String> {
+    let before = text.get(..offset)?;
+    let is_table = before.ends_with('[') && text[offset..].starts_with("template]");
+    let hint = "a file describes one resource: a further resource needs a file of its own";
+    (is_table && before.contains("[template]")).then(|| hint.to_owned())
+}
+
+/// The hint for a resource without `src` that has these keys instead.
+pub(crate) fn without_src(unknown: &[Unknown<'_>]) -> Option<String> {
+    instead_of(&[("src", "src"), ("source", "src"), ("template", "src")], unknown)
 }
 
 /// The hint for a resource without `dest` that has these keys instead.
 pub(crate) fn without_dest(unknown: &[Unknown<'_>]) -> Option<String> {
-    let spellings = [("dest", "dest"), ("destination", "dest"), ("target", "dest")];
+    instead_of(&[("dest", "dest"), ("destination", "dest"), ("target", "dest")], unknown)
+}
+
+/// The hint for the first unknown key that is near one of the `spellings`.
+fn instead_of(spellings: &[(&str, &str)], unknown: &[Unknown<'_>]) -> Option<String> {
     unknown.iter().find_map(|Unknown { key, .. }| {
-        let hint = did_you_mean_spelled(key, spellings)?;
+        let hint = did_you_mean_spelled(key, spellings.iter().copied())?;
         Some(format!("`{key}` is not a key of a resource, {hint}"))
     })
 }
@@ -88,6 +129,12 @@ pub(crate) fn ignored(table: &str, key: &str) -> String {
         }
         "group" if table == "template." => {
             "group is ignored, as in confd; use gid, a number".into()
+        }
+        folded if table.is_empty() && KEYS.contains(&folded) => {
+            format!("unknown key \"{key}\": it belongs below [template]")
+        }
+        folded if table.is_empty() && folded.starts_with("template") => {
+            format!("unknown key \"{key}\": a file describes one resource, in the table [template]")
         }
         _ => {
             let known = KEYS.iter().map(|key| (*key, *key)).chain(SPELLINGS);

@@ -1,8 +1,9 @@
 //! What is asked of confd: the resource files below `conf.d`, and its own configuration file.
 //!
 //! [`load()`] finds the resource files and parses each into a [`Resource`], which is plain data and
-//! valid once built. [`confd_toml`] reads confd's own configuration file. A [`Problem`] says what is wrong with a file. This crate logs
-//! nothing; its caller decides which problems a person is shown, and when.
+//! valid once built. [`confd_toml`] reads confd's own configuration file. A [`Problem`] says what is
+//! wrong with a file. This crate logs nothing; its caller decides which problems a person is shown,
+//! and when.
 //!
 //! [`document`] reads TOML documents by confd's rules.
 //!
@@ -13,6 +14,7 @@ pub mod document;
 
 mod discover;
 mod engine;
+mod form;
 mod hint;
 mod load;
 mod problem;

@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use report::file_error_text;
+use report::{Excerpt, file_error_text};
 
 use crate::{
-    discover,
+    discover, hint,
     problem::Problem,
     resource::{self, Confdir, Resource},
 };
@@ -39,9 +39,12 @@ pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
     if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(Loaded { without_confdir: true, ..Loaded::default() });
     }
-    let confdir = Confdir::new(confdir, prefix);
-    let found = discover::resource_files(&confdir.conf_d)
-        .map_err(|error| file_error_text("stat", &confdir.conf_d, &error))?;
+    let given = confdir;
+    let confdir = Confdir::new(given, prefix);
+    let found = discover::resource_files(&confdir.conf_d).map_err(|error| Problem {
+        text: file_error_text("stat", &confdir.conf_d, &error),
+        excerpt: Excerpt::default().hinting(Some(hint::without_conf_d(given))),
+    })?;
     let closed = found.closed.into_iter().map(|(folder, error)| {
         let reason = file_error_text("open", &folder, &error);
         format!("{reason}: resources in it are left out").into()

@@ -105,7 +105,7 @@ impl Reason {
 
 impl From<document::Error> for Reason {
     fn from(error: document::Error) -> Self {
-        Reason::new(error.to_string(), Some(error.offset()))
+        Reason::new(error.to_string(), Some(error.offset())).hinting(error.hint())
     }
 }
 
@@ -160,9 +160,15 @@ impl Resource {
             let line = document::line_of(source, offset);
             Reason::new(format!("toml: line {line}: invalid UTF-8"), Some(offset))
         })?;
-        let document = Document::parse(text)?;
+        let document = Document::parse(text).map_err(|error| {
+            let hint = hint::for_second_table(text, error.offset()).or_else(|| error.hint());
+            Reason::from(error).hinting(hint)
+        })?;
         let root = document.root();
-        let Some(template) = root.section("template")? else {
+        let section = root
+            .section("template")
+            .map_err(|error| Reason::from(error).hinting(hint::for_array_of_tables(text)));
+        let Some(template) = section? else {
             return Err(Reason::new("empty src template", None)
                 .hinting(hint::without_template(&root.unknown())));
         };
@@ -208,7 +214,8 @@ impl Resource {
         table.integer("filemode")?;
         table.strings("stagefile")?;
         if src.is_empty() {
-            return Err(Reason::new("empty src template", None));
+            let hint = hint::without_src(&table.unknown());
+            return Err(Reason::new("empty src template", None).hinting(hint));
         }
         let mode = (!mode.is_empty())
             .then(|| parse_mode(mode))
@@ -338,8 +345,9 @@ fn identity(table: &Section<'_, '_>, key: &str, whose: &str) -> Result<Option<u3
     const NONE: u32 = u32::MAX;
 
     let id = table.integer(key).map_err(|error| {
-        let name = table.string(key).ok().flatten();
-        Reason::from(error).hinting(name.map(|name| hint::for_identity(key, name)))
+        let name = table.string(key).ok().flatten().filter(|name| name.parse::<i64>().is_err());
+        let hint = name.map(|name| hint::for_identity(key, name)).or_else(|| error.hint());
+        Reason::from(error).hinting(hint)
     })?;
     let Some(id) = id else { return Ok(None) };
     let wrapped = i32::try_from(id).map(i32::cast_unsigned);
