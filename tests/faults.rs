@@ -2,6 +2,7 @@
 //! messages name what is wrong.
 
 mod disks;
+mod filesystems;
 mod input;
 mod irregular;
 mod kills;
