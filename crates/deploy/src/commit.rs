@@ -2,27 +2,26 @@
 //!
 //! The usual way is a rename, so that readers see the old file or the new one and never a mixture.
 //! A rename is not possible if the destination is a mount of its own (a single file that is
-//! bind-mounted into a container). Then the destination is written in place: readers can see a
+//! bind-mounted into a container), or if its file system refuses renames. Then the destination is written in place: readers can see a
 //! mixture for a moment, but if writing fails the destination gets its old content back.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use report::Fingerprint;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::Target;
-use crate::compare::Attributes;
+use crate::attributes::{Attributes, MODE_BITS, give_mode, give_owner};
+use crate::durable::sync_file;
 use crate::error::Error;
-use crate::stage::{StageFile, give_owner};
+use crate::stage::StageFile;
 use crate::step::{Observer, Step};
 use crate::undo::Identity;
-
-/// The bits of a mode that a mode change sets.
-pub(crate) const MODE_BITS: u32 = 0o7777;
 
 /// How a destination was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,19 +69,34 @@ pub(crate) fn commit(
     };
     // The system reports a folder at the destination by different errors, depending on how the path
     // is written. Go looks for the folder first and always has the same error.
-    let is_folder = fs::symlink_metadata(&target.dest).is_ok_and(|found| found.is_dir());
+    let found = fs::symlink_metadata(&target.dest).ok();
+    let is_folder = found.as_ref().is_some_and(Metadata::is_dir);
     let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
+    if may_write_in_place && !is_folder && needs_writing(errno, found.as_ref(), stage) {
+        observer.observe(&Step::WritingInPlace { dest: &target.dest });
+        write_in_place(target, &stage.attributes, content)?;
+        return Ok(How::WrittenInPlace);
+    }
+    Err(Error::Rename {
+        from: stage.path.clone(),
+        to: target.dest.clone(),
+        cause: errno.map_or(cause, io::Error::from),
+    })
+}
+
+/// Whether the destination `found` must be written in place, because no rename can replace it: it is
+/// a mount, or its file system refuses renames, some only over an existing file.
+///
+/// EPERM can also mean that the folder is sticky and the destination belongs to another user, who
+/// could read everything that is written to it. So then the destination must be ours or missing.
+fn needs_writing(errno: Option<Errno>, found: Option<&Metadata>, stage: &StageFile) -> bool {
+    let is_ours =
+        |found: &Metadata| [geteuid().as_raw(), stage.attributes.uid].contains(&found.uid());
     match errno {
-        Some(Errno::BUSY | Errno::XDEV) if may_write_in_place => {
-            observer.observe(&Step::WritingInPlace { dest: &target.dest });
-            write_in_place(target, &stage.attributes, content)?;
-            Ok(How::WrittenInPlace)
-        }
-        errno => Err(Error::Rename {
-            from: stage.path.clone(),
-            to: target.dest.clone(),
-            cause: errno.map_or(cause, io::Error::from),
-        }),
+        Some(Errno::BUSY | Errno::XDEV) => true,
+        Some(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => true,
+        Some(Errno::PERM) => found.is_none_or(is_ours),
+        _ => false,
     }
 }
 
@@ -100,9 +114,7 @@ fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resul
 
     // The owner and the mode come before the first byte: if they cannot be set, nothing has
     // changed.
-    let dressed = give_mode(&file, dest, target, &old.attributes, wanted)
-        .and_then(|()| give_owner(&file, dest, target, &old.attributes, wanted));
-    if let Err(error) = dressed {
+    if let Err(error) = give_attributes(&file, target, &old.attributes, wanted) {
         // The first error is the one to report. A part of the attributes may stay set.
         let _ = old.put_attributes_back(&file);
         return Err(error);
@@ -138,11 +150,7 @@ fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resu
     let written = file
         .metadata()
         .map_err(|cause| Error::file("stat", dest, cause))
-        .and_then(|born| {
-            let born = Attributes::of(&born);
-            give_mode(&file, dest, target, &born, wanted)?;
-            give_owner(&file, dest, target, &born, wanted)
-        })
+        .and_then(|born| give_attributes(&file, target, &Attributes::of(&born), wanted))
         .and_then(|()| {
             overwrite(&file, content)
                 .map_err(|(operation, cause)| Error::file(operation, dest, cause))
@@ -154,23 +162,20 @@ fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resu
     written
 }
 
-/// Sets the wanted mode. As with the owner, a failure is an error only if the target asked for the
-/// mode.
-fn give_mode(
+/// Sets the wanted mode and owner of a file that is written in place. A failure is an error only for
+/// what the target asks for.
+fn give_attributes(
     file: &File,
-    path: &Path,
     target: &Target,
     has: &Attributes,
     wanted: &Attributes,
 ) -> Result<(), Error> {
-    let mode = wanted.mode & MODE_BITS;
-    if has.mode & MODE_BITS == mode {
-        return Ok(());
+    let dest = &target.dest;
+    match give_mode(file, has, wanted) {
+        Err(cause) if target.mode.is_some() => return Err(Error::file("chmod", dest, cause)),
+        Ok(()) | Err(_) => {}
     }
-    match file.set_permissions(Permissions::from_mode(mode)) {
-        Err(cause) if target.mode.is_some() => Err(Error::file("chmod", path, cause)),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    give_owner(file, dest, target, has, wanted)
 }
 
 /// Replaces the content of the file and syncs it to the disk.
@@ -180,7 +185,7 @@ fn give_mode(
 fn overwrite(file: &File, content: &[u8]) -> Result<(), (&'static str, io::Error)> {
     file.write_all_at(content, 0).map_err(|cause| ("write", cause))?;
     file.set_len(content.len() as u64).map_err(|cause| ("truncate", cause))?;
-    file.sync_all().map_err(|cause| ("fsync", cause))
+    sync_file(file).map_err(|cause| ("fsync", cause))
 }
 
 /// Writes the content and the attributes of `copy` to the destination in place, unless the
@@ -230,7 +235,7 @@ impl Original {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 

@@ -12,35 +12,11 @@ use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
 use rustix::process::geteuid;
 
 use crate::Target;
+use crate::attributes::{Attributes, KIND_BITS, REGULAR};
 use crate::step::{Level, Observer, Step};
-
-/// The bits of a mode that say what kind of file it is.
-pub(crate) const KIND_BITS: u32 = 0o170_000;
-/// The kind of a regular file.
-const REGULAR: u32 = 0o100_000;
 
 /// The most bytes of a destination of another size whose MD5 sum is computed for the log.
 const MOST_SUMMED: u64 = 64 << 20;
-
-/// The attributes that two files must have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attributes {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    /// Kind, special bits and permissions, as in `st_mode`.
-    pub(crate) mode: u32,
-}
-
-impl Attributes {
-    pub(crate) fn of(metadata: &Metadata) -> Attributes {
-        Attributes { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() }
-    }
-
-    /// The attributes of a regular file.
-    pub(crate) fn regular(uid: u32, gid: u32, permissions: u32) -> Attributes {
-        Attributes { uid, gid, mode: REGULAR | permissions }
-    }
-}
 
 /// Whether the destination is a file with these bytes. Reports no step.
 pub(crate) fn has_content(dest: &Path, metadata: &Metadata, content: &[u8]) -> io::Result<bool> {

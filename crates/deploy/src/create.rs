@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use crate::attributes::MODE_BITS;
 use crate::error::Error;
 use crate::place::{RANDOM_RANGE, WIDE_RANGE};
 
@@ -19,7 +20,7 @@ const SHORT: usize = 100;
 /// The number of names that are tried before giving up.
 const ATTEMPTS: usize = 200;
 
-/// An empty file that only its owner can open.
+/// An empty file.
 pub(crate) struct NewFile {
     pub(crate) path: PathBuf,
     /// Open for writing.
@@ -30,11 +31,12 @@ pub(crate) struct NewFile {
     pub(crate) lock: Option<File>,
 }
 
-/// Creates an empty, locked file. `path` makes a path of a number below [`WIDE_RANGE`].
-pub(crate) fn create_locked(path: impl Fn(u64) -> PathBuf) -> Result<NewFile, Error> {
+/// Creates an empty, locked file with the permissions of `mode`, without those that the umask of the
+/// process removes. `path` makes a path of a number below [`WIDE_RANGE`].
+pub(crate) fn create_locked(mode: u32, path: impl Fn(u64) -> PathBuf) -> Result<NewFile, Error> {
     loop {
         let (path, opened) = with_free_name(&path, |path| {
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+            OpenOptions::new().write(true).create_new(true).mode(mode & MODE_BITS).open(path)
         });
         let file = opened.map_err(|cause| Error::file("open", &path, cause))?;
         let lock = match lock(&path) {

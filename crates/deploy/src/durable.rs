@@ -83,6 +83,17 @@ impl Durable {
     }
 }
 
+/// Syncs a file or folder to the disk. Some file systems cannot sync, which is not an error.
+pub(crate) fn sync_file(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(cause) => match Errno::from_io_error(&cause) {
+            Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+            _ => Err(cause),
+        },
+        Ok(()) => Ok(()),
+    }
+}
+
 fn sync_folder(folder: &Path, observer: &dyn Observer) -> Result<(), Error> {
     let opened = match File::open(folder) {
         Ok(opened) => opened,
@@ -92,12 +103,7 @@ fn sync_folder(folder: &Path, observer: &dyn Observer) -> Result<(), Error> {
         }
         Err(cause) => return Err(Error::file("open", folder, cause)),
     };
-    match opened.sync_all() {
-        // Some file systems cannot sync a folder, and do not need to.
-        Err(cause) if Errno::from_io_error(&cause) == Some(Errno::INVAL) => Ok(()),
-        Err(cause) => Err(Error::file("fsync", folder, cause)),
-        Ok(()) => Ok(()),
-    }
+    sync_file(&opened).map_err(|cause| Error::file("fsync", folder, cause))
 }
 
 #[cfg(test)]
@@ -116,6 +122,12 @@ mod tests {
         assert_eq!(durable.folders.len(), 1);
         assert!(durable.sync(&|_: &Step<'_>| {}).is_empty());
         assert!(durable.folders.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_synced_is_no_error() {
+        // Such a device gives EINVAL, as some file systems do.
+        sync_file(&File::open("/dev/null").expect("open")).expect("synced");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 
 use crate::create::{create_locked, lock};
-use crate::durable::Durable;
+use crate::durable::{Durable, sync_file};
 use crate::error::Error;
 use crate::failpoint;
 use crate::place::journal_path;
@@ -156,7 +156,7 @@ impl Journal {
 impl Locked {
     /// Creates an empty, locked journal that only its owner can open.
     fn create(folder: &Path) -> Result<Locked, Error> {
-        let created = create_locked(|random| journal_path(folder, random))?;
+        let created = create_locked(0o600, |random| journal_path(folder, random))?;
         Ok(Locked { path: created.path, file: created.file, _lock: created.lock })
     }
 
@@ -169,7 +169,7 @@ impl Locked {
         });
         self.file
             .write_all(&text)
-            .and_then(|()| self.file.sync_all())
+            .and_then(|()| sync_file(&self.file))
             .map_err(|cause| Error::file("write", &self.path, cause))
     }
 }

@@ -18,6 +18,7 @@
 //! have confd's words, where confd has them. The crate knows no keys, sources or schedules; its
 //! only template is the check command.
 
+mod attributes;
 mod check;
 mod commit;
 mod compare;
@@ -48,6 +49,7 @@ use testing::failpoint;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use attributes::Kept;
 pub use check::{CheckCommand, CheckError};
 pub use disk::Disk;
 pub use durable::Durable;

@@ -4,27 +4,28 @@
 //! its descriptor, so neither the umask of the process nor other users of the folder can interfere.
 //! It is on the disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its file.
 
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use report::Fingerprint;
-use rustix::process::{getegid, geteuid};
+use rustix::process::geteuid;
 
-use crate::compare::{self, Attributes};
+use crate::attributes::{self, Attributes, give_mode, give_owner};
+use crate::compare;
 use crate::create::create_locked;
+use crate::durable::sync_file;
 use crate::error::Error;
 use crate::place::{FileKind, Place};
+use crate::step::{Observer, Step};
 use crate::undo::Identity;
 use crate::{Options, Target};
 
-/// The mode of a new destination whose resource sets none.
-const DEFAULT_MODE: u32 = 0o644;
-/// The bits of a mode that a resource can set; setuid, setgid and sticky are excluded.
-const PERMISSIONS: u32 = 0o777;
+/// The mode of an empty stage file: only its owner can open it.
+const PRIVATE: u32 = 0o600;
 
 /// One member of a transaction: staged on the disk, or known to be in sync. Dropping it removes its
 /// stage file.
@@ -64,17 +65,12 @@ impl Staged {
         let found = found.ok();
         let seen = found.as_ref().map(Fingerprint::of);
         let was_settled = seen.is_some_and(|seen| seen.is_settled());
-        let wanted = Attributes::regular(
-            target.uid.unwrap_or_else(|| geteuid().as_raw()),
-            target.gid.unwrap_or_else(|| getegid().as_raw()),
-            target.mode.or(found.as_ref().map(Metadata::mode)).unwrap_or(DEFAULT_MODE)
-                & PERMISSIONS,
-        );
+        let wanted = Attributes::wanted(&target, found.as_ref());
         let mut difference = is_missing.then_some(Difference::Missing);
         let mut in_sync = false;
         if !options.keep_stage_file
             && let Some(found) = &found
-            && Attributes::of(found) == wanted
+            && wanted.are_those_of(found)
         {
             match compare::has_content(&target.dest, found, &content) {
                 Ok(true) => in_sync = true,
@@ -117,6 +113,8 @@ pub(crate) struct StageFile {
     pub(crate) path: PathBuf,
     /// The file's attributes. On some file systems they differ from those that were set.
     pub(crate) attributes: Attributes,
+    /// The attributes that were to be set.
+    wanted: Attributes,
     /// The identity of the file.
     pub(crate) identity: Identity,
     /// The fingerprint of the file after its content was written.
@@ -128,7 +126,7 @@ pub(crate) struct StageFile {
     /// Locked, so that a sweep does not remove the file as a leftover. It is opened for reading
     /// only, because a file that is open for writing cannot be executed, and a check command may
     /// execute it. `None` on a file system without locks.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl StageFile {
@@ -140,36 +138,46 @@ impl StageFile {
     ) -> Result<StageFile, Error> {
         let place = Place::of(&target.dest)?;
         let kind = if options.keep_stage_file { FileKind::Kept } else { FileKind::Passing };
-        let (mut stage, mut file) = StageFile::create_empty(&place, kind)?;
+        let (mut stage, mut file) = StageFile::create_empty(&place, kind, PRIVATE)?;
         // All of this happens while the file is empty, so that only permitted users ever read its
         // content. The mode is set first: only root can change the mode of a file that belongs to
         // another user.
-        file.set_permissions(Permissions::from_mode(wanted.mode & PERMISSIONS))
-            .map_err(|cause| Error::file("chmod", &stage.path, cause))?;
+        if let Err(cause) = give_mode(&file, &stage.attributes, wanted) {
+            // A file system that refuses to change a mode may still create files with it.
+            drop(stage);
+            (stage, file) = StageFile::create_empty(&place, kind, wanted.mode)?;
+            if target.mode.is_some() && stage.attributes.mode != wanted.mode {
+                return Err(Error::file("chmod", &stage.path, cause));
+            }
+        }
         give_owner(&file, &stage.path, target, &stage.attributes, wanted)?;
         file.write_all(content).map_err(|cause| Error::file("write", &stage.path, cause))?;
         // A file that is never put in place need not survive a power cut.
         if !options.noop {
-            file.sync_all().map_err(|cause| Error::file("fsync", &stage.path, cause))?;
+            sync_file(&file).map_err(|cause| Error::file("fsync", &stage.path, cause))?;
         }
         let given = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
+        attributes::record(&given, wanted);
+        stage.wanted = *wanted;
         stage.attributes = Attributes::of(&given);
         stage.identity = Identity::of(&given);
         stage.written = Some(Fingerprint::of(&given));
         Ok(stage)
     }
 
-    /// Creates an empty, locked file under a free name, which only its owner can open.
-    fn create_empty(place: &Place, kind: FileKind) -> Result<(StageFile, File), Error> {
-        let created = create_locked(|random| place.path(kind, random))?;
+    /// Creates an empty, locked file under a free name, with the permissions of `mode`.
+    fn create_empty(place: &Place, kind: FileKind, mode: u32) -> Result<(StageFile, File), Error> {
+        let created = create_locked(mode, |random| place.path(kind, random))?;
+        let attributes = Attributes::of(&created.born);
         let stage = StageFile {
             path: created.path,
-            attributes: Attributes::of(&created.born),
+            attributes,
+            wanted: attributes,
             identity: Identity::default(),
             written: None,
             is_checked: false,
             stays: false,
-            _lock: created.lock,
+            lock: created.lock,
         };
         Ok((stage, created.file))
     }
@@ -204,6 +212,16 @@ impl StageFile {
         self.stays = true;
     }
 
+    /// Reports attributes that the file should have and has not got.
+    pub(crate) fn report_attributes(&self, target: &Target, observer: &dyn Observer) {
+        let device = self.identity.device;
+        let kept = attributes::to_report(device, target, self.attributes, self.wanted);
+        if let Some(kept) = kept {
+            let (folder, dest) = (self.folder(), target.dest.as_path());
+            observer.observe(&Step::AttributesKept { folder, dest, kept });
+        }
+    }
+
     /// The folder of the file, and of its destination.
     pub(crate) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
@@ -213,38 +231,11 @@ impl StageFile {
 impl Drop for StageFile {
     fn drop(&mut self) {
         if !self.stays {
+            // File systems of a network or of FUSE rename a file that is removed while it is open.
+            self.lock = None;
             // An error cannot be reported here. A later run sweeps the file.
             let _ = fs::remove_file(&self.path);
         }
-    }
-}
-
-/// Sets the wanted owner, unless the file has it already.
-///
-/// A failure is an error only if the target asked for the owner. Otherwise the owner is confd's
-/// default, and as in confd a failure leaves it as it is.
-pub(crate) fn give_owner(
-    file: &File,
-    path: &Path,
-    target: &Target,
-    has: &Attributes,
-    wanted: &Attributes,
-) -> Result<(), Error> {
-    let uid = (has.uid != wanted.uid).then_some(wanted.uid);
-    let gid = (has.gid != wanted.gid).then_some(wanted.gid);
-    if uid.is_none() && gid.is_none() {
-        return Ok(());
-    }
-    let asked_for = target.uid.and(uid).or(target.gid.and(gid)).is_some();
-    match fchown(file, uid, gid) {
-        Err(cause) if asked_for => Err(Error::Owner {
-            path: path.to_owned(),
-            dest: target.dest.clone(),
-            uid: wanted.uid,
-            gid: wanted.gid,
-            cause,
-        }),
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -259,7 +250,8 @@ mod tests {
     fn a_new_stage_file_is_private_empty_and_locked() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = Place::of(&folder.path().join("a")).expect("a name");
-        let (stage, file) = StageFile::create_empty(&place, FileKind::Passing).expect("created");
+        let (stage, file) =
+            StageFile::create_empty(&place, FileKind::Passing, PRIVATE).expect("created");
         let born = file.metadata().expect("metadata");
         assert_eq!((born.mode() & 0o7777, born.size()), (0o600, 0));
         assert!(matches!(lock(&stage.path), Err(TryLockError::WouldBlock)));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use command::{Output, Program};
 use report::{Fingerprint, file_error_text};
 
-use crate::compare::KIND_BITS;
+use crate::attributes::{KIND_BITS, Kept};
 use crate::error::Error;
 
 /// The importance of a step, the least important first.
@@ -233,6 +233,17 @@ pub enum Step<'a> {
         /// Who can write it: `user 1000`, `group 100` or `every user`.
         by: &'a str,
     },
+    /// A file system did not set the owner or the mode of a file that is about to be put in place,
+    /// or shows others. Reported once for each file system, and for each destination whose owner or
+    /// mode was asked for.
+    AttributesKept {
+        /// The folder of the destination.
+        folder: &'a Path,
+        /// The destination.
+        dest: &'a Path,
+        /// What differs.
+        kept: Kept,
+    },
     /// The marker of a reload that is no longer pending cannot be removed.
     MarkerStays {
         /// The reason.
@@ -283,6 +294,7 @@ impl Step<'_> {
             | Step::ReloadPending { .. }
             | Step::NotSynced { .. }
             | Step::SharedFolder { .. }
+            | Step::AttributesKept { .. }
             | Step::MarkerStays { .. }
             | Step::PutBack { .. } => Level::Warning,
             Step::Unreadable { .. }
@@ -372,6 +384,12 @@ impl fmt::Display for Step<'_> {
                 writable.display(),
                 folder.display()
             ),
+            Step::AttributesKept { folder, dest, kept } => write!(
+                f,
+                "the file system of {} keeps its own attributes: {} has {kept}",
+                folder.display(),
+                dest.display()
+            ),
             Step::MarkerStays { error } => write!(f, "{error}; the next run will reload again"),
             Step::Swept { stage } => {
                 write!(f, "Removed the stage file of a killed run: {}", stage.display())
@@ -387,7 +405,7 @@ impl fmt::Display for Step<'_> {
 }
 
 /// A mode as Go prints it: a letter for each special property or `-`, then the permissions.
-struct ModeText(u32);
+pub(crate) struct ModeText(pub(crate) u32);
 
 impl fmt::Display for ModeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

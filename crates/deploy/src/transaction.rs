@@ -214,6 +214,7 @@ fn compare(
         observer.observe(&Step::Noop { dest });
     } else if let Some(file) = &file {
         report_shared(file.folder(), observer);
+        file.report_attributes(&target, observer);
         observer.observe(&Step::OutOfSync { dest });
     } else {
         observer.observe(&Step::InSync { dest });

@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::commit::{MODE_BITS, write_back};
+use crate::attributes::MODE_BITS;
+use crate::commit::write_back;
 use crate::create::with_free_name;
+use crate::durable::sync_file;
 use crate::error::Error;
 use crate::failpoint;
 use crate::pending::Marker;
@@ -193,7 +195,8 @@ impl Undo {
     }
 }
 
-/// Copies a regular file or a symbolic link. The owner is copied if possible.
+/// Copies a regular file or a symbolic link. The owner and the mode are copied
+/// if possible.
 fn copy(from: &Path, found: &Metadata, to: &Path) -> io::Result<Identity> {
     if found.is_symlink() {
         symlink(fs::read_link(from)?, to)?;
@@ -214,10 +217,11 @@ fn copy(from: &Path, found: &Metadata, to: &Path) -> io::Result<Identity> {
 }
 
 fn fill(old: &mut File, new: &mut File, found: &Metadata) -> io::Result<Identity> {
-    // The mode comes last: changing the owner clears the setuid bit.
-    fchown(&*new, Some(found.uid()), Some(found.gid()))?;
+    // The mode comes last: changing the owner clears the setuid bit. A copy that cannot have the
+    // old attributes is better than none.
+    let _ = fchown(&*new, Some(found.uid()), Some(found.gid()));
     io::copy(old, new)?;
-    new.set_permissions(Permissions::from_mode(found.mode() & MODE_BITS))?;
-    new.sync_all()?;
+    let _ = new.set_permissions(Permissions::from_mode(found.mode() & MODE_BITS));
+    sync_file(new)?;
     Ok(Identity::of(&new.metadata()?))
 }

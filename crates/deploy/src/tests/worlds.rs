@@ -245,6 +245,27 @@ fn a_destination_that_cannot_be_read_is_reported_and_replaced() {
 }
 
 #[test]
+fn what_a_file_system_shows_instead_is_in_sync_without_a_new_stage_file() {
+    let test =
+        "tests::worlds::what_a_file_system_shows_instead_is_in_sync_without_a_new_stage_file";
+    in_world(World::Mounts, test, || {
+        let mut site = Site::new();
+        let dir = site.folder.path().display().to_string();
+        sh(&format!(
+            "cd {dir}; mkdir real cifs; bindfs --perms=0755 --force-user=1000 real cifs || {{
+             echo 'bindfs is needed: tests/install-servers installs it'; exit 1; }}"
+        ));
+        site.target.dest = site.path("cifs/app.conf");
+        site.target.mode = Some(0o644);
+        assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
+        let staged = site.stage("new").expect("staged");
+        assert_eq!((staged.is_in_sync(), stage_file(&staged)), (true, None));
+        assert_eq!(site.finish(staged).expect("in sync"), Outcome::Unchanged);
+        sh(&format!("umount {dir}/cifs"));
+    });
+}
+
+#[test]
 fn a_mount_of_another_users_file_does_not_reload_for_ever() {
     let test = "tests::worlds::a_mount_of_another_users_file_does_not_reload_for_ever";
     in_world(World::Mounts, test, || {
