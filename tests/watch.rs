@@ -6,6 +6,7 @@ mod follows;
 mod healing;
 mod interest;
 mod loading;
+mod reloads;
 mod shared;
 
 use std::{fs, time::Duration};

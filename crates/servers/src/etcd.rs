@@ -1,7 +1,8 @@
 //! etcd servers: one or several members, of either release.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::http::exchange;
 use crate::{Process, folder, free_ports, installed, present};
@@ -217,6 +218,23 @@ impl Etcd {
     #[track_caller]
     pub fn put(&self, key: &str, value: &str) {
         self.ctl(&["put", "--", key, value]);
+    }
+
+    /// Sets all of these keys in one transaction.
+    #[track_caller]
+    pub fn put_all(&self, pairs: &[(&str, &str)]) {
+        let puts: String =
+            pairs.iter().map(|(key, value)| format!("put {key} {value:?}\n")).collect();
+        let mut etcdctl = Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .args(["--endpoints", &self.url(), "txn"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The parts are: no condition, what is done if it holds, and what is done if not.
+        etcdctl.stdin.take().unwrap().write_all(format!("\n{puts}\n\n").as_bytes()).unwrap();
+        assert!(etcdctl.wait().unwrap().success(), "{pairs:?}");
     }
 
     /// The sum of all samples of metrics whose name and labels begin with `name`.
