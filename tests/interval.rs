@@ -103,7 +103,8 @@ fn a_hanging_check_blocks_no_other_resource() {
 fn several_hanging_commands_block_no_other_resource() {
     let sandbox = hanging("a", &format!("check_cmd = '{HANG}'"));
     for nth in 0..40 {
-        sandbox.resource(&format!("h{nth}"), "x", &format!("reload_cmd = '{HANG}'"));
+        // Equal commands would wait for each other.
+        sandbox.resource(&format!("h{nth}"), "x", &format!("reload_cmd = '{HANG}; : {nth}'"));
     }
     let daemon = start(&sandbox, &[]);
     eventually("all of them have begun", || started(&sandbox) == 41);

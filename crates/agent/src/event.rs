@@ -10,7 +10,7 @@ use bytes::Bytes;
 use config::Problem;
 use deploy::{Level, Outcome};
 
-use crate::{failure::Failure, resource::Resource};
+use crate::{failure::Failure, reloads::PATIENCE, resource::Resource};
 
 /// An event of a run.
 #[derive(Debug)]
@@ -175,6 +175,17 @@ pub enum Step<'a> {
         /// The delay.
         delay: Duration,
     },
+    /// The reload command ran for another resource, after the file of this one was in place.
+    ReloadServed {
+        /// The destination.
+        dest: PathBuf,
+    },
+    /// The reload command starts, although the pass of another resource that may need the same
+    /// reload has not ended.
+    ReloadWaitsNoLonger {
+        /// The destination.
+        dest: PathBuf,
+    },
     /// A step of the transaction.
     Deploy(&'a deploy::Step<'a>),
 }
@@ -183,9 +194,12 @@ impl Step<'_> {
     /// The level at which the log shows the step.
     pub fn level(&self) -> Level {
         match self {
-            Step::UsingTemplate(_) | Step::Compiling(_) | Step::Prefix(_) | Step::Keys(_) => {
-                Level::Debug
-            }
+            Step::UsingTemplate(_)
+            | Step::Compiling(_)
+            | Step::Prefix(_)
+            | Step::Keys(_)
+            | Step::ReloadServed { .. } => Level::Debug,
+            Step::ReloadWaitsNoLonger { .. } => Level::Info,
             Step::TemplateStays { .. }
             | Step::TemplateWarns(_)
             | Step::RestoringLater { .. }
@@ -220,6 +234,18 @@ impl fmt::Display for Step<'_> {
             Step::TemplateWarns(text) => f.write_str(text),
             Step::Prefix(prefix) => write!(f, "Key prefix set to {prefix}"),
             Step::Keys(keys) => write!(f, "Got the following keys from store: {keys}"),
+            Step::ReloadServed { dest } => write!(
+                f,
+                "{} was in place when another resource started the same reload_cmd; it does not run \
+                 again",
+                dest.display()
+            ),
+            Step::ReloadWaitsNoLonger { dest } => write!(
+                f,
+                "{}: its reload no longer waits for another resource with the same reload_cmd, \
+                 whose pass takes longer than {PATIENCE:?}",
+                dest.display()
+            ),
             Step::Deploy(step) => step.fmt(f),
         }
     }

@@ -35,6 +35,7 @@ mod overlap;
 mod pipeline;
 mod placement;
 mod record;
+mod reloads;
 mod resource;
 mod settings;
 mod status;

@@ -39,7 +39,8 @@ use crate::{
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
     overlap::overlap,
-    pipeline::{Applied, Done, Job, Pipeline, Prepared},
+    pipeline::{Applied, Done, Job, Pipeline, Prepared, Surroundings},
+    reloads::{Reloads, Requester},
     resource::Resource,
 };
 
@@ -51,6 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Makes the passes of onetime and interval mode.
 pub(crate) struct Ordered {
     readers: Readers,
+    reloads: Reloads,
     /// Whether the driver waits for every resource, however long it takes (onetime mode).
     is_patient: bool,
     /// The passes that were left behind and are still running.
@@ -118,6 +120,7 @@ impl Ordered {
     pub(crate) fn new(readers: Readers, is_patient: bool) -> Self {
         Self {
             readers,
+            reloads: Reloads::default(),
             is_patient,
             behind: FuturesUnordered::new(),
             busy: HashSet::new(),
@@ -348,8 +351,9 @@ impl Pass<'_> {
         let has_changed = flight.changes != self.changes;
         let (pipeline, readers) = (Arc::clone(self.pipeline), self.ordered.readers.clone());
         let disk = self.ordered.disk();
+        let requester = Requester::new(&self.ordered.reloads);
         let mut conclusion: Conclusion =
-            Box::pin(conclude(flight, has_changed, pipeline, readers, disk));
+            Box::pin(conclude(flight, has_changed, pipeline, readers, requester, disk));
         let (is_patient, patience) = (self.ordered.is_patient, self.patience);
         let mut limit = pin!(async {
             match is_patient {
@@ -406,6 +410,7 @@ async fn conclude(
     has_changed: bool,
     pipeline: Arc<Pipeline>,
     readers: Readers,
+    requester: Requester,
     disk: Disk,
 ) -> Ended {
     let InFlight { job, first, .. } = flight;
@@ -445,7 +450,10 @@ async fn conclude(
         }
     };
     let done = match prepared {
-        Ok(prepared) => pipeline.finish(&job, prepared, &mut durable, &readers, |_| {}, disk).await,
+        Ok(prepared) => {
+            let surroundings = Surroundings { readers: &readers, requester: &requester, disk };
+            pipeline.finish(&job, prepared, &mut durable, |_| {}, surroundings).await
+        }
         Err(failure) => Err(failure),
     };
     Ended { resource: job.resource, durable, done }

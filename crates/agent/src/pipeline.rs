@@ -24,6 +24,7 @@ use crate::{
     event::{Event, Reader as _, Readers, Say, Step},
     failure::Failure,
     record::Origin,
+    reloads::{Key, Notice, Requester},
     resource::Resource,
     settings::Settings,
     templates::{Current, Templates},
@@ -49,6 +50,15 @@ pub(crate) struct Job {
     /// The digest of the last applied content, if the file must not be touched while the content
     /// stays the same (`heal = false`).
     pub(crate) applied: Option<Digest>,
+}
+
+/// What the second half of a pass uses.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) readers: &'a Readers,
+    pub(crate) requester: &'a Requester,
+    /// Chooses the thread that works on the disk.
+    pub(crate) disk: Disk,
 }
 
 /// The first half of a pass.
@@ -122,6 +132,12 @@ impl Pipeline {
         resource.has_commands() && !self.options.sync_only
     }
 
+    /// The reload command of `resource` and its time limit, if a pass may run it.
+    pub(crate) fn reload_of<'a>(&self, resource: &'a Resource) -> Option<Key<'a>> {
+        let command = resource.target.reload_cmd(&self.options).filter(|_| !self.options.noop)?;
+        Some((command, resource.target.reload_limit(&self.options)))
+    }
+
     /// The current template of `resource`, if that is known without reading or compiling it.
     pub(crate) fn known_template(&self, resource: &Resource) -> Option<Current> {
         self.templates.known(resource)
@@ -189,8 +205,7 @@ impl Pipeline {
     }
 
     /// Compares, checks, commits and reloads. Adds the folders of replaced files to `durable`, and
-    /// calls `replaced` as soon as the new destination is in place. `disk` chooses the thread that
-    /// works on the disk.
+    /// calls `replaced` as soon as the new destination is in place.
     ///
     /// Dropping the future kills a running command. The destination is then the old file or the new
     /// one.
@@ -199,18 +214,31 @@ impl Pipeline {
         job: &Job,
         prepared: Prepared,
         durable: &mut Durable,
-        readers: &Readers,
         replaced: impl Fn(&Placed) + Send + Sync + 'static,
-        disk: Disk,
+        surroundings: Surroundings<'_>,
     ) -> Result<Done, Failure> {
         let Prepared { staged, origin, digest, began, .. } = prepared;
+        let Surroundings { readers, requester, disk } = surroundings;
         let resource = &job.resource;
         let outcome = match staged {
             Some(staged) => {
-                let (resource, readers) = (Arc::clone(resource), readers.clone());
-                let observer = Arc::new(Observing { resource, readers, replaced });
+                let observer = Observing {
+                    resource: Arc::clone(resource),
+                    readers: readers.clone(),
+                    replaced,
+                };
+                let observer = Arc::new(observer);
                 let observer: Arc<dyn Observer> = observer;
-                let outcomes = staged.finish(&observer, durable, disk).await?;
+                let say = |notice: Notice| {
+                    let (resource, dest) = (Arc::clone(resource), resource.target.dest.clone());
+                    let step = match notice {
+                        Notice::Served => Step::ReloadServed { dest },
+                        Notice::WaitsNoLonger => Step::ReloadWaitsNoLonger { dest },
+                    };
+                    readers.read(&Event::Step { resource, step });
+                };
+                let reloader = requester.reloader(&say);
+                let outcomes = staged.finish(&observer, durable, disk, &reloader).await?;
                 outcomes.first().copied().unwrap_or(Outcome::Unchanged)
             }
             None => Outcome::Unchanged,

@@ -29,6 +29,7 @@ use crate::{
     loading::{Broken, Loaded},
     pipeline::Pipeline,
     record::{InSync, Left, Record},
+    reloads::{Reloads, Requester},
     resource::Resource,
     settings::{Pace, Schedule, Settings},
     worker::{self, Assignment, DestinationLock},
@@ -52,6 +53,7 @@ pub(crate) struct Watching {
     members: Vec<Member>,
     /// The lock of each destination, which its workers share.
     locks: HashMap<PathBuf, DestinationLock>,
+    reloads: Reloads,
     workers: JoinSet<()>,
     /// Checks of files. The results are the members that need a pass, by the number of their newest
     /// assignment.
@@ -77,6 +79,7 @@ struct Worker {
     newest: (u64, Wake),
     assignments: watch::Sender<Assignment>,
     record: Record,
+    requester: Arc<Requester>,
 }
 
 /// The meaning of a new state for a resource.
@@ -168,6 +171,7 @@ impl Watching {
             next_reconcile: Instant::now(),
             members: Vec::new(),
             locks: HashMap::new(),
+            reloads: Reloads::default(),
             workers: JoinSet::new(),
             looks: JoinSet::new(),
             assignments: 0,
@@ -517,8 +521,10 @@ impl Watching {
             pipeline: Arc::clone(&self.pipeline),
             pace: self.pace,
         };
+        let reload = self.pipeline.reload_of(resource);
         let refused = match &mut member.worker {
             Some(worker) => {
+                worker.requester.announce(reload);
                 worker.newest = newest.clone();
                 worker.assignments.send(assignment).err().map(|refused| refused.0)
             }
@@ -527,8 +533,16 @@ impl Watching {
         if let Some(assignment) = refused {
             let (assignments, receiver) = watch::channel(assignment);
             let record = Record::default();
-            member.worker = Some(Worker { newest, assignments, record: record.clone() });
-            self.workers.spawn(worker::work(receiver, self.readers.clone(), record));
+            let requester = Arc::new(Requester::new(&self.reloads));
+            requester.announce(reload);
+            let worker = Worker {
+                newest,
+                assignments,
+                record: record.clone(),
+                requester: Arc::clone(&requester),
+            };
+            member.worker = Some(worker);
+            self.workers.spawn(worker::work(receiver, self.readers.clone(), record, requester));
         }
     }
 }

@@ -24,9 +24,10 @@ use crate::{
     backoff::Backoff,
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
-    pipeline::{Applied, Done, Job, Pipeline, Prepared},
+    pipeline::{Applied, Done, Job, Pipeline, Prepared, Surroundings},
     placement::{self, Placement},
     record::{InSync, Left, Record, Running},
+    reloads::Requester,
     resource::Resource,
     settings::Pace,
 };
@@ -69,8 +70,11 @@ pub(crate) async fn work(
     mut assignments: watch::Receiver<Assignment>,
     readers: Readers,
     record: Record,
+    requester: Arc<Requester>,
 ) {
-    let mut maker = Maker::new(readers.clone(), record.clone());
+    let requester = Leaving(requester);
+    let requester = &requester.0;
+    let mut maker = Maker::new(readers.clone(), record.clone(), Arc::clone(requester));
     let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
     let mut healing = Healing::new();
     let mut reloaded: Option<Instant> = None;
@@ -78,13 +82,15 @@ pub(crate) async fn work(
     let (mut has_failed, mut is_retry) = (false, false);
     loop {
         let limit = (!is_retry).then_some((&mut healing, has_failed));
-        if wait(&mut assignments, reloaded, limit, &readers).await.is_err() {
+        let announce = |moment| requester.begins_at(moment);
+        if wait(&mut assignments, reloaded, limit, &readers, announce).await.is_err() {
             return;
         }
-        let Some(taken) = take(&mut assignments, &record).await else { return };
+        let Some(taken) = take(&mut assignments, &record, requester).await else { return };
         let Taken { assignment, guard, running } = taken;
         let done = maker.pass(&assignment).await;
         drop(guard);
+        let common_retry = requester.end();
         let Assignment { number, resource, wake, .. } = &assignment;
         let retry = match done {
             Ok(Done { outcome, origin, .. }) => {
@@ -109,7 +115,13 @@ pub(crate) async fn work(
                 if matches!(failure.kind(), Kind::Template | Kind::Render) {
                     record.set_left(None);
                 }
-                let delay = backoff.delay();
+                let delay = match common_retry {
+                    Some(moment) => {
+                        requester.announce_retry(assignment.pipeline.reload_of(resource), moment);
+                        moment.saturating_duration_since(Instant::now())
+                    }
+                    None => backoff.delay(),
+                };
                 readers.read(&Event::Failed {
                     resource: Arc::clone(resource),
                     failure: Arc::new(failure),
@@ -138,8 +150,18 @@ pub(crate) async fn work(
     }
 }
 
+/// Takes the announcements of a worker back when the worker ends.
+struct Leaving(Arc<Requester>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 /// Waits for debounce, splay, `min_reload_interval` and the limit of wakes by files. `limit` also says
-/// whether the last pass failed; it is `None` for a retry, which has a delay of its own.
+/// whether the last pass failed; it is `None` for a retry, which has a delay of its own. `announce` is
+/// called with the earliest time of the pass, whenever that time changes.
 ///
 /// # Errors
 /// The worker was dismissed.
@@ -148,6 +170,7 @@ async fn wait(
     reloaded: Option<Instant>,
     limit: Option<(&mut Healing, bool)>,
     readers: &Readers,
+    announce: impl Fn(Instant),
 ) -> Result<(), watch::error::RecvError> {
     let (debounce, splay, earliest, heal) = {
         let assignment = assignments.borrow();
@@ -178,6 +201,7 @@ async fn wait(
         let begun = Instant::now();
         loop {
             let quiet = (Instant::now() + debounce).min(begun + debounce * CEILING);
+            announce(quiet);
             tokio::select! {
                 biased;
                 () = sleep_until(quiet) => break,
@@ -191,6 +215,7 @@ async fn wait(
         let heal = heal.filter(|_| assignments.borrow().wake.is_by_files());
         let act = act.max(heal).filter(|moment| *moment > Instant::now());
         let Some(moment) = act else { break };
+        announce(moment);
         tokio::select! {
             biased;
             () = sleep_until(moment) => break,
@@ -209,12 +234,23 @@ struct Taken {
 
 /// Waits for the lock of the destination, and takes the newest assignment. Returns `None` if the
 /// worker was dismissed.
-async fn take(assignments: &mut watch::Receiver<Assignment>, record: &Record) -> Option<Taken> {
+async fn take(
+    assignments: &mut watch::Receiver<Assignment>,
+    record: &Record,
+    requester: &Requester,
+) -> Option<Taken> {
     loop {
         let assignment = assignments.borrow_and_update().clone();
-        let guard = Arc::clone(&assignment.lock).lock_owned().await;
+        let guard = match Arc::clone(&assignment.lock).try_lock_owned() {
+            Ok(guard) => guard,
+            Err(_) => {
+                requester.is_blocked();
+                Arc::clone(&assignment.lock).lock_owned().await
+            }
+        };
         // A newer assignment may have a different destination.
         if !assignments.has_changed().ok()? {
+            requester.begin(assignment.pipeline.reload_of(&assignment.resource));
             let running = record.begin(assignment.number);
             return Some(Taken { assignment, guard, running });
         }
@@ -225,6 +261,7 @@ async fn take(assignments: &mut watch::Receiver<Assignment>, record: &Record) ->
 pub(crate) struct Maker {
     readers: Readers,
     record: Record,
+    requester: Arc<Requester>,
     placement: Placement,
     /// For a resource with `heal = false`.
     applied: Option<Applied>,
@@ -237,8 +274,8 @@ enum Progress {
 }
 
 impl Maker {
-    pub(crate) fn new(readers: Readers, record: Record) -> Self {
-        Maker { readers, record, placement: Placement::default(), applied: None }
+    pub(crate) fn new(readers: Readers, record: Record, requester: Arc<Requester>) -> Self {
+        Maker { readers, record, requester, placement: Placement::default(), applied: None }
     }
 
     /// Whether the next pass may be made on the runtime's thread.
@@ -268,8 +305,8 @@ impl Maker {
             match pipeline.prepare_within(Some(placement::BUDGET), &job, current, &say) {
                 Ok(prepared) => {
                     self.placement.note(&job.resource, &prepared, true);
-                    let (readers, record) = (&self.readers, &self.record);
-                    return finish(pipeline, &job, prepared, readers, record, Disk::Here).await;
+                    let surroundings = self.surroundings(Disk::Here);
+                    return finish(pipeline, &job, prepared, &self.record, surroundings).await;
                 }
                 // The pass was not light. It begins again on another thread.
                 Err(failure) if failure.is_out_of_time() => {}
@@ -277,8 +314,12 @@ impl Maker {
             }
         }
         let runs_commands = pipeline.runs_commands(&job.resource);
-        let (readers, record, pipeline) =
-            (self.readers.clone(), self.record.clone(), Arc::clone(pipeline));
+        let (readers, record, requester, pipeline) = (
+            self.readers.clone(),
+            self.record.clone(),
+            Arc::clone(&self.requester),
+            Arc::clone(pipeline),
+        );
         let mut placement = Placement::default();
         let runtime = Handle::current();
         let on_its_thread = {
@@ -291,14 +332,12 @@ impl Maker {
                     true => Progress::Prepared(prepared),
                     // Without commands the second half waits only for the disk, so it runs here and
                     // does not wait for the runtime.
-                    false => Progress::Finished(runtime.block_on(finish(
-                        &pipeline,
-                        &job,
-                        prepared,
-                        &readers,
-                        &record,
-                        Disk::Here,
-                    ))),
+                    false => {
+                        let (readers, requester, disk) = (&readers, &*requester, Disk::Here);
+                        let surroundings = Surroundings { readers, requester, disk };
+                        let finished = finish(&pipeline, &job, prepared, &record, surroundings);
+                        Progress::Finished(runtime.block_on(finished))
+                    }
                 };
                 Ok::<_, Failure>((progress, placement))
             })
@@ -309,13 +348,17 @@ impl Maker {
         })??;
         let done = match progress {
             Progress::Prepared(prepared) => {
-                let (readers, record) = (&self.readers, &self.record);
-                finish(&pipeline, &job, prepared, readers, record, Disk::Elsewhere).await?
+                let surroundings = self.surroundings(Disk::Elsewhere);
+                finish(&pipeline, &job, prepared, &self.record, surroundings).await?
             }
             Progress::Finished(done) => done?,
         };
         self.placement = placement;
         Ok(done)
+    }
+
+    fn surroundings(&self, disk: Disk) -> Surroundings<'_> {
+        Surroundings { readers: &self.readers, requester: &self.requester, disk }
     }
 }
 
@@ -324,10 +367,10 @@ async fn finish(
     pipeline: &Pipeline,
     job: &Job,
     prepared: Prepared,
-    readers: &Readers,
     record: &Record,
-    disk: Disk,
+    surroundings: Surroundings<'_>,
 ) -> Result<Done, Failure> {
+    let Surroundings { readers, disk, .. } = surroundings;
     let mut durable = Durable::default();
     let prepared = {
         let (resource, record) = (Arc::clone(&job.resource), record.clone());
@@ -341,7 +384,7 @@ async fn finish(
         let record = record.clone();
         move |placed: &Placed| record.set_destination(placed)
     };
-    let done = pipeline.finish(job, prepared, &mut durable, readers, replaced, disk).await;
+    let done = pipeline.finish(job, prepared, &mut durable, replaced, surroundings).await;
     if durable.is_empty() {
         return done;
     }
@@ -432,7 +475,8 @@ mod tests {
         assignments: &mut watch::Receiver<Assignment>,
         reloaded: Option<Instant>,
     ) -> Result<(), watch::error::RecvError> {
-        wait(assignments, reloaded, Some((&mut Healing::new(), false)), &Readers::new([])).await
+        let limit = Some((&mut Healing::new(), false));
+        wait(assignments, reloaded, limit, &Readers::new([]), |_| {}).await
     }
 
     /// The time that a worker waits if it gets a new assignment every `every`.
@@ -503,7 +547,7 @@ mod tests {
         let (sender, mut assignments) = watch::channel(touched.clone());
         let begun = Instant::now();
         let readers = Readers::new([]);
-        let waited = wait(&mut assignments, None, Some((&mut healing, false)), &readers);
+        let waited = wait(&mut assignments, None, Some((&mut healing, false)), &readers, |_| {});
         let change = async {
             sleep_until(begun + SECOND / 10).await;
             sender.send(Assignment { wake: changed, ..touched.clone() }).unwrap();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use report::{FileError, errno_text};
 
@@ -104,7 +105,7 @@ pub enum Error {
 
     /// This transaction replaced a file, but the reload command failed. The reload is pending.
     #[error("{0}")]
-    Reload(command::Error),
+    Reload(Arc<command::Error>),
 
     /// An earlier transaction replaced the files, and this transaction found them in sync. Their
     /// reload command failed again, so the reload is still pending.
@@ -118,7 +119,7 @@ pub enum Error {
         /// The command.
         command: String,
         /// How the command failed.
-        cause: command::Error,
+        cause: Arc<command::Error>,
     },
 }
 

@@ -51,10 +51,12 @@ use std::time::Duration;
 
 pub use attributes::Kept;
 pub use check::{CheckCommand, CheckError};
+pub use command::Error as CommandError;
 pub use disk::Disk;
 pub use durable::Durable;
 pub use error::Error;
 pub use local::is_local;
+pub use reload::{AtOnce, ReloadCommand, Reloader};
 pub use step::{Level, Observer, Placed, Step};
 pub use sweep::sweep;
 pub use transaction::{Member, Transaction};
@@ -86,7 +88,7 @@ pub struct Target {
 
 impl Target {
     /// The reload command, unless these options forbid it.
-    pub(crate) fn reload_cmd(&self, options: &Options) -> Option<&str> {
+    pub fn reload_cmd(&self, options: &Options) -> Option<&str> {
         self.reload_cmd.as_deref().filter(|command| !command.is_empty() && !options.sync_only)
     }
 
@@ -95,8 +97,8 @@ impl Target {
         self.check_timeout.or(options.check_timeout).filter(|limit| !limit.is_zero())
     }
 
-    /// The time limit of the reload command.
-    pub(crate) fn reload_limit(&self, options: &Options) -> Option<Duration> {
+    /// The time limit of the reload command; `None` means no limit.
+    pub fn reload_limit(&self, options: &Options) -> Option<Duration> {
         self.reload_timeout.or(options.reload_timeout).filter(|limit| !limit.is_zero())
     }
 

@@ -1,5 +1,8 @@
 //! Runs the reload commands of a transaction: each distinct command once.
 //!
+//! A [`Reloader`] decides when a command runs, so that callers can run one command for several
+//! transactions. [`AtOnce`] runs each command when its transaction comes to it.
+//!
 //! A reload that fails stays pending: its markers exist until a later run makes it succeed.
 
 use std::sync::Arc;
@@ -10,9 +13,63 @@ use command::Program;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::pending::Marker;
-use crate::run::run;
+use crate::run;
 use crate::step::{Observer, Step};
 use crate::{Options, Outcome, Target};
+
+/// Runs the reload commands of transactions.
+pub trait Reloader: Send + Sync {
+    /// Runs `reload`, or waits for an equal command that starts after this call and runs for another
+    /// transaction. Returns the result of the command.
+    ///
+    /// All files of the transaction are in place when this is called.
+    fn reload(
+        &self,
+        reload: &ReloadCommand<'_>,
+    ) -> impl Future<Output = Result<(), Arc<command::Error>>> + Send;
+}
+
+/// A reload command that is due.
+pub struct ReloadCommand<'a> {
+    command: &'a str,
+    limit: Option<Duration>,
+    observer: &'a dyn Observer,
+}
+
+impl<'a> ReloadCommand<'a> {
+    /// The shell's `command`, with this time limit. Its steps are reported to `observer`.
+    pub fn new(command: &'a str, limit: Option<Duration>, observer: &'a dyn Observer) -> Self {
+        ReloadCommand { command, limit, observer }
+    }
+
+    /// The text for the shell.
+    pub fn command(&self) -> &str {
+        self.command
+    }
+
+    /// The time limit; `None` means no limit.
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    /// Runs the command to its end and reports its steps. Dropping the future kills the command.
+    ///
+    /// # Errors
+    /// The command could not be started, it failed, or it exceeded its time limit.
+    pub async fn run(&self) -> Result<(), command::Error> {
+        run::run(Program::Shell(self.command.into()), self.limit, self.observer).await
+    }
+}
+
+/// Runs each reload command immediately, for one transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AtOnce;
+
+impl Reloader for AtOnce {
+    async fn reload(&self, reload: &ReloadCommand<'_>) -> Result<(), Arc<command::Error>> {
+        reload.run().await.map_err(Arc::new)
+    }
+}
 
 /// The reloads of one transaction, in the order in which their first members were added.
 #[derive(Default)]
@@ -83,11 +140,12 @@ impl Reloads {
         observer: &Arc<dyn Observer>,
         outcomes: &mut [Outcome],
         disk: Disk,
+        reloader: &impl Reloader,
     ) -> Result<(), Error> {
         let is_pending = |error: &Error| matches!(error, Error::PendingReload { .. });
         let mut failure: Option<Error> = None;
         for reload in self.0 {
-            if let Err(error) = reload.run(observer, outcomes, disk).await
+            if let Err(error) = reload.run(observer, outcomes, disk, reloader).await
                 && failure.as_ref().is_none_or(|first| is_pending(first) && !is_pending(&error))
             {
                 failure = Some(error);
@@ -103,13 +161,14 @@ impl Reload {
         observer: &Arc<dyn Observer>,
         outcomes: &mut [Outcome],
         disk: Disk,
+        reloader: &impl Reloader,
     ) -> Result<(), Error> {
         let Reload { command, limit, members } = self;
         for member in members.iter().filter(|member| member.pending) {
             observer.observe(&Step::ReloadRetried { dest: &member.target.dest });
         }
-        let program = Program::Shell(command.clone().into());
-        if let Err(cause) = run(program, limit, &**observer).await {
+        let due = ReloadCommand::new(&command, limit, &**observer);
+        if let Err(cause) = reloader.reload(&due).await {
             // The error names the others.
             for member in members.iter().filter(|member| !member.pending) {
                 observer.observe(&Step::ReloadPending { dest: &member.target.dest });

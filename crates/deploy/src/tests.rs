@@ -17,7 +17,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use crate::testing::{Steps, run, target_in};
-use crate::{Disk, Durable, Error, Member, Options, Outcome, Step, Target, Transaction};
+use crate::{AtOnce, Disk, Durable, Error, Member, Options, Outcome, Step, Target, Transaction};
 
 /// A folder with one destination, `app.conf`.
 struct Site {
@@ -54,7 +54,8 @@ impl Site {
     async fn deploy_async(&self, content: &str) -> Result<Outcome, Error> {
         let staged = self.stage(content)?;
         let mut durable = Durable::new();
-        let outcomes = staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere).await;
+        let outcomes =
+            staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere, &AtOnce).await;
         assert!(durable.sync(&|_: &Step<'_>| {}).is_empty());
         outcomes.map(only)
     }
@@ -68,7 +69,8 @@ impl Site {
 
     /// The second half of a transaction, without syncing folders.
     fn finish(&self, staged: Transaction) -> Result<Outcome, Error> {
-        run(staged.finish(&self.steps.observer(), &mut Durable::new(), Disk::Here)).map(only)
+        run(staged.finish(&self.steps.observer(), &mut Durable::new(), Disk::Here, &AtOnce))
+            .map(only)
     }
 
     /// The steps from now on.
@@ -157,5 +159,5 @@ fn deployments_may_move_between_threads() {
     let staged = site.stage("").expect("staged");
     is_send(&staged);
     let mut durable = Durable::new();
-    is_send(&staged.finish(&site.steps.observer(), &mut durable, Disk::Elsewhere));
+    is_send(&staged.finish(&site.steps.observer(), &mut durable, Disk::Elsewhere, &AtOnce));
 }

@@ -14,7 +14,7 @@ use crate::failpoint;
 use crate::folder::report_shared;
 use crate::journal::Journal;
 use crate::pending::Marker;
-use crate::reload::Reloads;
+use crate::reload::{Reloader, Reloads};
 use crate::stage::{Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Placed, Step};
 use crate::undo::Entry;
@@ -85,8 +85,8 @@ impl Transaction {
     /// Members that are in sync are left alone. A reload command that several members share runs
     /// once. The folder of each replaced file is added to `durable`, to be synced by the caller.
     ///
-    /// `disk` chooses the thread that compares, renames and removes files; only the commands are
-    /// waited for on the caller's thread. It must run on a Tokio runtime with I/O and time enabled.
+    /// `reloader` decides when the reload commands run. `disk` chooses the thread that compares,
+    /// renames and removes files; only the commands are waited for on the caller's thread. It must run on a Tokio runtime with I/O and time enabled.
     /// Dropping the future kills a running command. The destinations are then as they were, or
     /// replaced with their reloads pending.
     ///
@@ -99,6 +99,7 @@ impl Transaction {
         observer: &Arc<dyn Observer>,
         durable: &mut Durable,
         disk: Disk,
+        reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
         let options = self.options;
         let compared = {
@@ -128,7 +129,7 @@ impl Transaction {
                 }
             }
         }
-        reloads.run(observer, &mut outcomes, disk).await?;
+        reloads.run(observer, &mut outcomes, disk, reloader).await?;
         Ok(outcomes)
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     event::{Readers, Wake},
     pipeline::Pipeline,
     record::Record,
+    reloads::{Reloads, Requester},
     resource::Resource,
     settings::Pace,
     templates::Templates,
@@ -55,7 +56,8 @@ impl Workshop {
             pipeline: Arc::new(Pipeline::new(templates, host, Options::default())),
             pace: Pace::default(),
         };
-        let maker = Maker::new(Readers::new([]), Record::default());
+        let requester = Arc::new(Requester::new(&Reloads::default()));
+        let maker = Maker::new(Readers::new([]), Record::default(), requester);
         Workshop { folder, maker, assignment }
     }
 

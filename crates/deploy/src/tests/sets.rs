@@ -57,7 +57,8 @@ impl Set {
     fn deploy(&self, content: &str) -> Result<Vec<Outcome>, Error> {
         let staged = self.stage(content)?;
         let mut durable = Durable::new();
-        let outcomes = run(staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere));
+        let outcomes =
+            run(staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere, &AtOnce));
         assert!(durable.sync(&|_: &Step<'_>| {}).is_empty());
         outcomes
     }

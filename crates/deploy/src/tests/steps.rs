@@ -275,8 +275,8 @@ fn a_destination_named_twice_ends_as_if_deployed_one_after_the_other() {
     let (steps, mut durable) = (site.steps.observer(), Durable::new());
     let outcomes = run(async {
         [
-            first.finish(&steps, &mut durable, Disk::Here).await.expect("deployed"),
-            second.finish(&steps, &mut durable, Disk::Here).await.expect("deployed"),
+            first.finish(&steps, &mut durable, Disk::Here, &AtOnce).await.expect("deployed"),
+            second.finish(&steps, &mut durable, Disk::Here, &AtOnce).await.expect("deployed"),
         ]
     });
     assert_eq!(outcomes.map(only), [Outcome::Updated, Outcome::Updated]);

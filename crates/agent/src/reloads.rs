@@ -1,0 +1,429 @@
+//! Runs equal reload commands one at a time, and once for all resources that wait for one.
+//!
+//! Two reload commands are equal if their texts and their time limits are the same. Commands with
+//! the same text never overlap, whatever their limits.
+//!
+//! Each resource has a [`Requester`]. A resource whose file is in place asks for its reload and
+//! waits for the end of the earlier run. Then the first resource in the queue runs the command, and
+//! the run serves every resource that asked before the run started. So one run is enough for the
+//! changes of many files during a slow reload.
+//!
+//! In watch mode a requester also announces each pass that is due or running, because that pass may
+//! ask for the same reload soon. Before the command starts, it waits for the passes that were
+//! announced earlier, so that the resources of one change are reloaded once, after the last file is
+//! in place. The wait is limited: a pass that takes longer than [`PATIENCE`] delays the others no
+//! further, and gets a run of its own later. Onetime and interval mode announce nothing: like Go
+//! confd, they reload after each file.
+//!
+//! A run that fails is a failure of each resource that it served. They all retry at the same moment,
+//! so that the retry is one run too.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem::take,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use deploy::{CommandError, ReloadCommand, Reloader};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify},
+    time::{Instant, sleep_until},
+};
+
+use crate::backoff::Backoff;
+
+/// The longest time that a reload waits for the passes of other resources.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// The delay before the first retry of a failed run.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LAST_DELAY: Duration = Duration::from_secs(60);
+/// The number of commands whose queues are kept although no resource uses them.
+const UNUSED: usize = 64;
+
+/// A reload command with its time limit.
+pub(crate) type Key<'a> = (&'a str, Option<Duration>);
+
+/// The queues of all reload commands. A clone is the same set.
+#[derive(Clone, Default)]
+pub(crate) struct Reloads(Arc<Mutex<Queues>>);
+
+#[derive(Default)]
+struct Queues {
+    /// By the text of the command.
+    queues: HashMap<String, Vec<Arc<Queue>>>,
+    /// Unused queues are removed when there are more commands than this.
+    room: usize,
+}
+
+impl Reloads {
+    /// The queue of this command.
+    fn queue(&self, command: &str, limit: Option<Duration>) -> Arc<Queue> {
+        let mut all = lock(&self.0);
+        let known = all.queues.get(command).map_or(&[][..], Vec::as_slice);
+        if let Some(queue) = known.iter().find(|queue| queue.limit == limit) {
+            return Arc::clone(queue);
+        }
+        let turn = known.first().map(|queue| Arc::clone(&queue.turn)).unwrap_or_default();
+        if all.queues.len() > all.room {
+            all.queues.retain(|_, queues| queues.iter().any(|queue| Arc::strong_count(queue) > 1));
+            all.room = 2 * all.queues.len() + UNUSED;
+        }
+        let queue = Arc::new(Queue::new(limit, turn));
+        all.queues.entry(command.to_owned()).or_default().push(Arc::clone(&queue));
+        queue
+    }
+}
+
+/// The resources that need the same reload.
+struct Queue {
+    limit: Option<Duration>,
+    /// Held during a run. Commands with the same text and different limits share it.
+    turn: Arc<AsyncMutex<()>>,
+    places: Mutex<Places>,
+    /// Notified when a pass that was announced has ended or is due at another time.
+    changed: Notify,
+}
+
+struct Places {
+    /// The number of the next request or announced pass.
+    next: u64,
+    /// The announced passes, by their numbers.
+    announced: BTreeMap<u64, Announced>,
+    last: Option<Run>,
+    backoff: Backoff,
+}
+
+/// A pass that is due or running, and may ask for the reload.
+#[derive(Clone, Copy)]
+struct Announced {
+    /// The time since which the pass is due or running; `None` while its resource is being reloaded,
+    /// so that the pass cannot begin.
+    since: Option<Instant>,
+    /// The pass begins no earlier than this.
+    not_before: Option<Instant>,
+}
+
+impl Announced {
+    /// The time until which a reload waits for this pass; `None` if the pass begins after
+    /// `deadline`.
+    fn end(&self, deadline: Instant) -> Option<Instant> {
+        let begins = self.since.max(self.not_before);
+        match begins {
+            Some(begins) if begins > deadline => None,
+            Some(begins) if self.since.is_some() => Some(deadline.min(begins + PATIENCE)),
+            _ => Some(deadline),
+        }
+    }
+}
+
+/// The end of a command.
+#[derive(Clone)]
+struct Run {
+    /// The run serves the requests with smaller numbers.
+    before: u64,
+    result: Result<(), Failed>,
+}
+
+/// Why a run failed, and when the resources that it served try again.
+#[derive(Clone)]
+struct Failed {
+    error: Arc<CommandError>,
+    retry: Instant,
+}
+
+/// How a reload waited for the announced passes.
+#[derive(PartialEq, Eq)]
+enum Waited {
+    ForAll,
+    /// A pass takes too long.
+    TooLong,
+}
+
+impl Queue {
+    fn new(limit: Option<Duration>, turn: Arc<AsyncMutex<()>>) -> Self {
+        let places = Places {
+            next: 0,
+            announced: BTreeMap::new(),
+            last: None,
+            backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
+        };
+        Queue { limit, turn, places: Mutex::new(places), changed: Notify::new() }
+    }
+
+    /// The number of a new request.
+    fn ask(&self) -> u64 {
+        let mut places = lock(&self.places);
+        places.next += 1;
+        places.next - 1
+    }
+
+    fn announce(self: Arc<Self>, announced: Announced) -> Place {
+        let number = self.ask();
+        lock(&self.places).announced.insert(number, announced);
+        Place { queue: self, number }
+    }
+
+    /// The end of the run that served this request, if there was one.
+    fn served(&self, number: u64) -> Option<Run> {
+        lock(&self.places).last.clone().filter(|run| run.before > number)
+    }
+
+    /// Waits for the passes that were announced before this request.
+    async fn wait_for_others(&self, number: u64) -> Waited {
+        let deadline = Instant::now() + PATIENCE;
+        let mut waited = Waited::ForAll;
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let Some(end) = self.waits_until(number, deadline) else { return waited };
+            tokio::select! {
+                () = changed => waited = Waited::ForAll,
+                () = sleep_until(end) => waited = Waited::TooLong,
+            }
+        }
+    }
+
+    /// The end of the wait for the next of the passes that were announced before this request.
+    fn waits_until(&self, number: u64, deadline: Instant) -> Option<Instant> {
+        let now = Instant::now();
+        let places = lock(&self.places);
+        let mut earlier = places.announced.range(..number);
+        earlier.find_map(|(_, announced)| announced.end(deadline).filter(|end| *end > now))
+    }
+
+    /// Runs the command for all requests so far.
+    async fn run(&self, reload: &ReloadCommand<'_>) -> Run {
+        let before = lock(&self.places).next;
+        let result = reload.run().await;
+        let mut places = lock(&self.places);
+        let result = match result {
+            Ok(()) => {
+                places.backoff.reset();
+                Ok(())
+            }
+            Err(error) => {
+                let retry = Instant::now() + places.backoff.delay();
+                Err(Failed { error: Arc::new(error), retry })
+            }
+        };
+        let run = Run { before, result };
+        places.last = Some(run.clone());
+        run
+    }
+}
+
+/// An announced pass. Dropping it takes the announcement back.
+struct Place {
+    queue: Arc<Queue>,
+    number: u64,
+}
+
+impl Place {
+    fn change(&self, change: impl FnOnce(&mut Announced)) {
+        if let Some(announced) = lock(&self.queue.places).announced.get_mut(&self.number) {
+            change(announced);
+        }
+        self.queue.changed.notify_waiters();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.queue.places).announced.remove(&self.number);
+        self.queue.changed.notify_waiters();
+    }
+}
+
+/// A resource that may ask for reloads.
+pub(crate) struct Requester {
+    reloads: Reloads,
+    passes: Mutex<Passes>,
+}
+
+/// The announced passes of one resource.
+#[derive(Default)]
+struct Passes {
+    /// The running pass, until it asks for its reload.
+    running: Option<Place>,
+    /// The pass that is due.
+    due: Option<Place>,
+    /// The beginning of the running pass; `None` while it waits for its reload.
+    since: Option<Instant>,
+    is_running: bool,
+    /// Whether the next pass waits for the pass of a resource with the same destination. That pass
+    /// must not wait for this one.
+    is_blocked: bool,
+    /// The time of the retry, if the last reload failed.
+    retry: Option<Instant>,
+}
+
+impl Requester {
+    pub(crate) fn new(reloads: &Reloads) -> Self {
+        Requester { reloads: reloads.clone(), passes: Mutex::default() }
+    }
+
+    /// Announces a pass that is due. `key` is the reload of its resource; `None` if it has none.
+    pub(crate) fn announce(&self, key: Option<Key<'_>>) {
+        let mut passes = lock(&self.passes);
+        if passes.is_blocked {
+            return;
+        }
+        let since = if passes.is_running { passes.since } else { Some(Instant::now()) };
+        passes.announce(&self.reloads, key, Announced { since, not_before: None });
+    }
+
+    /// Announces that the pass that is due begins no earlier than `moment`.
+    pub(crate) fn begins_at(&self, moment: Instant) {
+        if let Some(due) = &lock(&self.passes).due {
+            due.change(|announced| announced.not_before = Some(moment));
+        }
+    }
+
+    /// Announces a retry at `moment`.
+    pub(crate) fn announce_retry(&self, key: Option<Key<'_>>, moment: Instant) {
+        let mut passes = lock(&self.passes);
+        if passes.due.is_none() {
+            let announced = Announced { since: Some(Instant::now()), not_before: Some(moment) };
+            passes.announce(&self.reloads, key, announced);
+        }
+    }
+
+    /// Takes the announcement back while the pass waits for the pass of a resource with the same
+    /// destination.
+    pub(crate) fn is_blocked(&self) {
+        let mut passes = lock(&self.passes);
+        passes.is_blocked = true;
+        drop(passes.due.take());
+    }
+
+    /// Announces that the pass begins.
+    pub(crate) fn begin(&self, key: Option<Key<'_>>) {
+        let mut passes = lock(&self.passes);
+        let now = Instant::now();
+        let announced = Announced { since: Some(now), not_before: None };
+        passes.announce(&self.reloads, key, announced);
+        passes.running = passes.due.take();
+        if let Some(running) = &passes.running {
+            running.change(|running| *running = announced);
+        }
+        (passes.is_running, passes.is_blocked) = (true, false);
+        (passes.since, passes.retry) = (Some(now), None);
+    }
+
+    /// Announces that the pass has ended. Returns the time of the retry, if its reload failed.
+    pub(crate) fn end(&self) -> Option<Instant> {
+        let mut passes = lock(&self.passes);
+        drop(passes.running.take());
+        passes.is_running = false;
+        passes.due_since(Some(Instant::now()));
+        passes.retry.take()
+    }
+
+    /// Takes all announcements back.
+    pub(crate) fn leave(&self) {
+        *lock(&self.passes) = Passes::default();
+    }
+
+    /// This requester as a reloader. `say` is called with each [`Notice`].
+    pub(crate) fn reloader<'a>(&'a self, say: &'a (dyn Fn(Notice) + Send + Sync)) -> Asking<'a> {
+        Asking { requester: self, say }
+    }
+}
+
+impl Passes {
+    fn announce(&mut self, reloads: &Reloads, key: Option<Key<'_>>, announced: Announced) {
+        let Some((command, limit)) = key else {
+            self.due = None;
+            return;
+        };
+        let queue = reloads.queue(command, limit);
+        match &self.due {
+            // The earlier announcement keeps its number and its age.
+            Some(due) if Arc::ptr_eq(&due.queue, &queue) => {
+                due.change(|due| due.not_before = announced.not_before);
+            }
+            _ => self.due = Some(queue.announce(announced)),
+        }
+    }
+
+    fn due_since(&mut self, since: Option<Instant>) {
+        if let Some(due) = &self.due {
+            due.change(|announced| announced.since = since);
+        }
+    }
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// The command ran for another resource, after the file of this one was in place.
+    Served,
+    /// The command starts although the pass of another resource has not ended.
+    WaitsNoLonger,
+}
+
+/// A [`Requester`] in its pass.
+pub(crate) struct Asking<'a> {
+    requester: &'a Requester,
+    say: &'a (dyn Fn(Notice) + Send + Sync),
+}
+
+impl Reloader for Asking<'_> {
+    async fn reload(&self, reload: &ReloadCommand<'_>) -> Result<(), Arc<CommandError>> {
+        let Asking { requester, say } = self;
+        let queue = requester.reloads.queue(reload.command(), reload.limit());
+        let number = queue.ask();
+        let _reloading = Reloading::begin(requester);
+        let turn = queue.turn.lock().await;
+        let run = match queue.served(number) {
+            Some(run) => {
+                say(Notice::Served);
+                run
+            }
+            None => {
+                if queue.wait_for_others(number).await == Waited::TooLong {
+                    say(Notice::WaitsNoLonger);
+                }
+                queue.run(reload).await
+            }
+        };
+        drop(turn);
+        run.result.map_err(|failed| {
+            lock(&requester.passes).retry = Some(failed.retry);
+            failed.error
+        })
+    }
+}
+
+/// A resource that waits for its reload. Dropping it says that the wait has ended.
+struct Reloading<'a>(&'a Requester);
+
+impl<'a> Reloading<'a> {
+    fn begin(requester: &'a Requester) -> Self {
+        let mut passes = lock(&requester.passes);
+        // The lock of the queue is taken by the drop.
+        let asked = take(&mut passes.running);
+        passes.since = None;
+        passes.due_since(None);
+        drop(asked);
+        Reloading(requester)
+    }
+}
+
+impl Drop for Reloading<'_> {
+    fn drop(&mut self) {
+        let mut passes = lock(&self.0.passes);
+        let now = Some(Instant::now());
+        passes.since = now;
+        passes.due_since(now);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
