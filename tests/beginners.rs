@@ -1,5 +1,6 @@
 //! The mistakes that people make in their first hours, each with the hint that ends them.
 
+mod command_line;
 mod resource_files;
 
 use crate::support::{Run, Sandbox};

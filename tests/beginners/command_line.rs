@@ -1,0 +1,72 @@
+//! Mistakes on the command line.
+
+use super::says;
+use crate::support::Sandbox;
+
+/// What a run with these arguments writes to standard error, without the usage text.
+fn error_of(arguments: &[&str]) -> String {
+    let stderr = Sandbox::new().bare(arguments).run().stderr;
+    stderr.split("\nUsage of ").next().unwrap().to_owned()
+}
+
+#[test]
+fn an_unknown_flag_names_the_nearest_one() {
+    for (wrong, right) in [
+        ("-nodes", "-node"),
+        ("-config_file", "-config-file"),
+        ("-loglevel=debug", "-log-level"),
+        ("-once", "-onetime"),
+        ("-v", "-version"),
+        ("-config", "-config-file"),
+        ("-dry-run", "-noop"),
+        ("-endpoints", "-node"),
+    ] {
+        let name = wrong.split('=').next().unwrap();
+        let line = format!("flag provided but not defined: {name} (did you mean \"{right}\"?)");
+        assert_eq!(error_of(&[wrong]), line);
+    }
+    assert_eq!(error_of(&["-zzz"]), "flag provided but not defined: -zzz");
+}
+
+#[test]
+fn a_flag_behind_a_long_dash_is_not_passed_over() {
+    for word in ["–onetime", "—onetime", "—onetime=true", "––onetime"] {
+        let line = format!("{word} does not begin with the - of a flag: did you mean -onetime?");
+        assert_eq!(error_of(&[word]), line);
+    }
+}
+
+#[test]
+fn a_wrong_level_names_the_levels() {
+    let error = error_of(&["-onetime", "-backend", "env", "-log-level", "loud"]);
+    says(
+        &error,
+        &["FATAL not a valid level: \"loud\" (the levels are \"panic\", \"fatal\", \"error\", \
+             \"warn\", \"info\" and \"debug\")"],
+    );
+}
+
+#[test]
+fn what_was_typed_is_quoted_as_in_go_and_controls_no_terminal() {
+    const TYPED: &str = "a\u{1b}[31m\n\u{a0}\u{202e}";
+    const QUOTED: &str = r#""a\x1b[31m\n\u00a0\u202e""#;
+    const ESCAPED: &str = "a\\x1b[31m\\n\u{a0}\\u202e";
+    for arguments in [
+        &["-onetime", "-backend", TYPED][..],
+        &["-backend", "env", "-log-level", TYPED],
+        &["-interval", TYPED],
+        &["-backend", "env", "-check-cmd-timeout", TYPED],
+        &["-config-precedence", TYPED],
+        &["-backend", "consul", "-consistency", TYPED],
+        &["-backend", "consul", "-scheme", TYPED],
+        &["-onetime", "-backend", "env", TYPED],
+    ] {
+        says(&error_of(arguments), &[QUOTED]);
+    }
+    for flag in ["-", "---", "-="] {
+        says(&error_of(&[&format!("{flag}{TYPED}")]), &[ESCAPED]);
+    }
+    let table = format!("mode = \"{}\"\n", TYPED.escape_default());
+    let log = super::run_of(&format!("{}{table}", super::DEST), "x");
+    says(&log, &[&format!("parsing {QUOTED}: invalid syntax")]);
+}
