@@ -160,7 +160,10 @@ fn a_flag_error_is_one_line_and_the_usage_text_with_exit_code_2() {
     for (arguments, line) in [
         (&["-nosuch"][..], "flag provided but not defined: -nosuch"),
         (&["--nosuch=1"], "flag provided but not defined: -nosuch"),
-        (&["-Backend", "env"], "flag provided but not defined: -Backend"),
+        (
+            &["-Backend", "env"],
+            "flag provided but not defined: -Backend\n  = did you mean \"-backend\"?",
+        ),
         (&["-version", "-nosuch"], "flag provided but not defined: -nosuch"),
         // Of 0.16 alone, with the functions that decrypted values.
         (&["-secret-keyring", "x"], "flag provided but not defined: -secret-keyring"),

@@ -11,8 +11,9 @@ use std::{
 };
 
 use options::{Kind, Layer, Spec, Value, gobool, goint};
+use report::did_you_mean_spelled;
 
-use crate::{general::VERSION, table};
+use crate::{general::VERSION, logging::harmless, table};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
@@ -31,7 +32,26 @@ pub(crate) enum Request {
 /// The line that Go's package `flag` prints before the usage text, or one that says that a word is
 /// no flag. The exit code is then 2.
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
-    let mut words = words.into_iter();
+    requested(words.into_iter()).map_err(|Mistake { line, hint }| {
+        let hint = hint.map_or(String::new(), |hint| format!("\n  = {hint}"));
+        harmless(&line) + &hint
+    })
+}
+
+/// A mistake on the command line.
+struct Mistake {
+    line: String,
+    /// What was probably meant, for a line of its own.
+    hint: Option<String>,
+}
+
+impl From<String> for Mistake {
+    fn from(line: String) -> Self {
+        Mistake { line, hint: None }
+    }
+}
+
+fn requested(mut words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> {
     let (mut given, mut ignored) = (Layer::default(), None);
     while let Some(word) = words.next() {
         let Some(body) = body(&word)? else {
@@ -47,8 +67,9 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
             if matches!(name, b"h" | b"help") {
                 return Ok(Request::Help);
             }
-            let name = OsStr::from_bytes(name).display();
-            return Err(format!("flag provided but not defined: -{name}"));
+            let name = String::from_utf8_lossy(name);
+            let line = format!("flag provided but not defined: -{name}");
+            return Err(Mistake { line, hint: near_flags(&name) });
         };
         let value = match (option.kind, value) {
             (Kind::Switch, None) => Value::Switch(true),
@@ -65,10 +86,49 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
     }
     match ignored.as_ref().and_then(|word| word.to_str()) {
         Some(word) if word == "help" || table::find(word).is_some() => {
-            Err(format!("confd has no commands: did you mean -{word}?"))
+            Err(format!("confd has no commands: did you mean -{word}?").into())
+        }
+        Some(word) if let Some(flag) = behind_long_dash(word) => {
+            Err(format!("{word} does not begin with the - of a flag: did you mean -{flag}?").into())
         }
         _ => Ok(Request::Run(given, ignored)),
     }
+}
+
+/// Names that other programs have for a flag, each with the flag.
+const SPELLINGS: [(&str, &str); 12] = [
+    ("v", "-version"),
+    ("once", "-onetime"),
+    ("config", "-config-file"),
+    ("c", "-config-file"),
+    ("dryrun", "-noop"),
+    ("endpoint", "-node"),
+    ("endpoints", "-node"),
+    ("host", "-node"),
+    ("url", "-node"),
+    ("debug", "-log-level"),
+    ("verbose", "-log-level"),
+    ("loglevel", "-log-level"),
+];
+
+/// The flags that the unknown flag `name` probably means. `-` and `_` do not count.
+fn near_flags(name: &str) -> Option<String> {
+    let folded = |text: &str| text.replace(['-', '_'], "").to_lowercase();
+    let name = folded(name);
+    if let Some((_, flag)) = SPELLINGS.iter().find(|(spelling, _)| *spelling == name) {
+        return Some(format!("did you mean \"{flag}\"?"));
+    }
+    let known =
+        table::all().iter().map(|option| (folded(option.name), format!("-{}", option.name)));
+    did_you_mean_spelled(&name, known)
+}
+
+/// The flag behind a dash that is no `-`. Text processors replace `-` and `--` by such a dash.
+fn behind_long_dash(word: &str) -> Option<&'static str> {
+    const DASHES: [char; 3] = ['–', '—', '−'];
+
+    let name = word.trim_start_matches(DASHES).split('=').next()?;
+    table::find(name).filter(|_| word.starts_with(DASHES)).map(|option| option.name)
 }
 
 /// The text behind the dashes of a flag. `None` means that the flags end here.
@@ -85,7 +145,7 @@ fn body(word: &OsStr) -> Result<Option<&[u8]>, String> {
 
 /// Reads `text` as the value of the flag `option`.
 fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
-    let quoted = || format!("{:?}", text.to_string_lossy());
+    let quoted = || gotmpl::quote(text.as_bytes());
     let name = option.name;
     match option.kind {
         Kind::Switch => {
@@ -119,7 +179,7 @@ fn has_unit(text: &OsStr) -> bool {
 
 /// The usage text, in the layout of Go's package `flag`, for a program that was started as `name`.
 pub(crate) fn usage(name: &OsStr) -> String {
-    let mut text = format!("Usage of {}:\n", name.display());
+    let mut text = format!("Usage of {}:\n", harmless(&name.to_string_lossy()));
     for Spec { name, kind, help, .. } in table::all() {
         let (word, default) = match kind {
             Kind::Switch => ("", String::new()),

@@ -207,6 +207,14 @@ impl Visit for Message<'_> {
     }
 }
 
+/// `text` so that it stays in its line and a terminal only displays it.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    // Writing to a string does not fail.
+    let _ = Harmless(&mut written).write_str(text);
+    written
+}
+
 /// Writes text so that it stays in its line and a terminal only displays it. Go's escapes stand in
 /// place of line breaks, control characters except for tabs, and characters that change the
 /// direction of text. Keys, values, names of files and answers of servers can contain them.

@@ -109,7 +109,7 @@ fn run(flags: Layer, ignored: Option<OsString>, program: &OsString) -> Exit {
     let mut notices = Vec::new();
     notices.extend(ignored.map(|word| {
         let text = "and what follows it on the command line are ignored";
-        Notice::Warning(format!("{:?} {text}", word.to_string_lossy()))
+        Notice::Warning(format!("{} {text}", gotmpl::quote(word.as_encoded_bytes())))
     }));
     let config = setup::load(&flags, environment, &mut notices);
     let level = config.as_ref().map_or(Level::Info, |config| config.level);

@@ -76,7 +76,10 @@ pub(crate) fn load(
     let file_wins = match precedence.get(&general::CONFIG_PRECEDENCE)?.as_str() {
         "file" => true,
         "flags" => false,
-        word => bail!("config-precedence is \"flags\" or \"file\", not {word:?}"),
+        word => {
+            let word = gotmpl::quote(word.as_bytes());
+            bail!("config-precedence is \"flags\" or \"file\", not {word}")
+        }
     };
     if !file_wins {
         note_overrides(&flags, &file, &path, notices);
@@ -104,7 +107,7 @@ impl Config {
         let given = &values;
         let level = match given.get(&general::LOG_LEVEL)?.as_str() {
             "" => Level::Info,
-            name => Level::named(name).ok_or_else(|| anyhow!("not a valid level: {name:?}"))?,
+            name => Level::named(name).ok_or_else(|| wrong_level(name))?,
         };
         let mode = match (given.get(&general::ONETIME)?, given.get(&general::WATCH)?) {
             (true, _) => Mode::Onetime,
@@ -137,6 +140,15 @@ impl Config {
         let source = source?;
         Ok(Config { level, source, settings, mode, schedule })
     }
+}
+
+/// The error that there is no level `name`.
+fn wrong_level(name: &str) -> anyhow::Error {
+    let name = gotmpl::quote(name.as_bytes());
+    anyhow!(
+        "not a valid level: {name} (the levels are \"panic\", \"fatal\", \"error\", \"warn\", \
+         \"info\" and \"debug\")"
+    )
 }
 
 /// Whether nothing is at a path that was given. An empty path is no path.

@@ -68,7 +68,8 @@ fn named(wanted: &str) -> anyhow::Result<(&'static Description, &'static str)> {
                 SOURCES.iter().flat_map(|source| source.names).filter(|name| !name.is_empty());
             let hint = did_you_mean(wanted, names).map(|hint| format!("; {hint}"));
             let (built, hint) = (built(), hint.unwrap_or_default());
-            bail!("Invalid backend {wanted:?}: this confd reads keys from {built}{hint}")
+            let wanted = gotmpl::quote(wanted.as_bytes());
+            bail!("Invalid backend {wanted}: this confd reads keys from {built}{hint}")
         }
         None if cfg!(feature = "default") => {
             bail!("backend {wanted:?} is not there yet: this confd reads keys from {}", built())

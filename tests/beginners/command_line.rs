@@ -1,6 +1,6 @@
 //! Mistakes on the command line.
 
-use super::says;
+use super::{DEST, run_of, says};
 use crate::support::Sandbox;
 
 /// What a run with these arguments writes to standard error, without the usage text.
@@ -22,7 +22,7 @@ fn an_unknown_flag_names_the_nearest_one() {
         ("-endpoints", "-node"),
     ] {
         let name = wrong.split('=').next().unwrap();
-        let line = format!("flag provided but not defined: {name} (did you mean \"{right}\"?)");
+        let line = format!("flag provided but not defined: {name}\n  = did you mean \"{right}\"?");
         assert_eq!(error_of(&[wrong]), line);
     }
     assert_eq!(error_of(&["-zzz"]), "flag provided but not defined: -zzz");
@@ -66,7 +66,7 @@ fn what_was_typed_is_quoted_as_in_go_and_controls_no_terminal() {
     for flag in ["-", "---", "-="] {
         says(&error_of(&[&format!("{flag}{TYPED}")]), &[ESCAPED]);
     }
-    let table = format!("mode = \"{}\"\n", TYPED.escape_default());
-    let log = super::run_of(&format!("{}{table}", super::DEST), "x");
+    let table = r#"mode = "a\u001b[31m\n\u00a0\u202e""#;
+    let log = run_of(&format!("{DEST}{table}"), "x");
     says(&log, &[&format!("parsing {QUOTED}: invalid syntax")]);
 }

@@ -61,7 +61,8 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
     }
     let unknown = root.unknown().into_iter().map(|Unknown { key, line, .. }| {
         let hint = near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}"));
-        format!("{}:{line}: unknown key {key:?}{hint}", path.display()).into()
+        let key = gotmpl::quote(key.as_bytes());
+        format!("{}:{line}: unknown key {key}{hint}", path.display()).into()
     });
     read.warnings.extend(unknown);
     Ok(read)

@@ -131,16 +131,18 @@ pub(crate) fn ignored(table: &str, key: &str) -> String {
             "group is ignored, as in confd; use gid, a number".into()
         }
         folded if table.is_empty() && KEYS.contains(&folded) => {
-            format!("unknown key \"{key}\": it belongs below [template]")
+            format!("unknown key {}: it belongs below [template]", gotmpl::quote(key.as_bytes()))
         }
         folded if table.is_empty() && folded.starts_with("template") => {
-            format!("unknown key \"{key}\": a file describes one resource, in the table [template]")
+            let key = gotmpl::quote(key.as_bytes());
+            format!("unknown key {key}: a file describes one resource, in the table [template]")
         }
         _ => {
             let known = KEYS.iter().map(|key| (*key, *key)).chain(SPELLINGS);
             let hint = did_you_mean_spelled(key, known);
             let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
-            format!("unknown key \"{table}{key}\"{hint}")
+            let key = gotmpl::quote(format!("{table}{key}").as_bytes());
+            format!("unknown key {key}{hint}")
         }
     }
 }

@@ -304,8 +304,14 @@ pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
 fn read_engine(name: &str) -> Result<Engine, String> {
     Engine::from_name(name).ok_or_else(|| {
         let known = Engine::ALL.map(|engine| format!("{:?}", engine.name()));
-        format!("unknown engine {name:?}; the known ones are {}", known.join(" and "))
+        let name = quoted(name);
+        format!("unknown engine {name}; the known ones are {}", known.join(" and "))
     })
+}
+
+/// The text as Go quotes it.
+fn quoted(text: &str) -> String {
+    gotmpl::quote(text.as_bytes())
 }
 
 /// The duration at `key`, if it is there.
@@ -313,7 +319,7 @@ fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> 
     let Some(text) = table.string(key)? else { return Ok(None) };
     duration::parse(text)
         .map(Some)
-        .map_err(|why| Reason::new(format!("{key} {text:?}: {why}"), table.offset(key)))
+        .map_err(|why| Reason::new(format!("{key} {}: {why}", quoted(text)), table.offset(key)))
 }
 
 /// Reads a file mode in any of Go's number bases.
@@ -323,7 +329,7 @@ fn parse_mode(text: &str) -> Result<u32, String> {
             goint::Fault::Syntax => "invalid syntax",
             goint::Fault::Range => "value out of range",
         };
-        format!("strconv.ParseUint: parsing {text:?}: {fault}")
+        format!("strconv.ParseUint: parsing {}: {fault}", quoted(text))
     })
 }
 

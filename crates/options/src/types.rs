@@ -109,8 +109,8 @@ impl Text for String {}
 impl Read for String {
     fn read(option: &Spec, given: Value) -> Result<Self, Invalid> {
         String::from_utf8(Vec::read(option, given)?).map_err(|error| {
-            let bytes = error.as_bytes().escape_ascii();
-            Invalid(format!("-{} is not valid UTF-8: \"{bytes}\"", option.name))
+            let bytes = gotmpl::quote(error.as_bytes());
+            Invalid(format!("-{} is not valid UTF-8: {bytes}", option.name))
         })
     }
 
@@ -125,8 +125,10 @@ impl Text for Duration {}
 impl Read for Duration {
     fn read(option: &Spec, given: Value) -> Result<Self, Invalid> {
         let text = String::read(option, given)?;
-        duration::parse(&text)
-            .map_err(|why| Invalid(format!("invalid value {text:?} for -{}: {why}", option.name)))
+        duration::parse(&text).map_err(|why| {
+            let text = gotmpl::quote(text.as_bytes());
+            Invalid(format!("invalid value {text} for -{}: {why}", option.name))
+        })
     }
 }
 

@@ -91,7 +91,10 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         "http" | "" => false,
         "https" => true,
         other => {
-            return Err(Invalid::new(format!("scheme is \"http\" or \"https\", not {other:?}")));
+            return Err(Invalid::new(format!(
+                "scheme is \"http\" or \"https\", not {}",
+                gotmpl::quote(other.as_bytes())
+            )));
         }
     };
     let nodes = access::nodes(given)?.unwrap_or_else(|| {
@@ -163,7 +166,8 @@ fn consistency(given: &Given) -> Result<Consistency, Invalid> {
         "consistent" => Ok(Consistency::Consistent),
         "stale" => Ok(Consistency::Stale(given.get(&MAX_STALE)?)),
         other => Err(Invalid::new(format!(
-            "consistency is \"default\", \"consistent\" or \"stale\", not {other:?}"
+            "consistency is \"default\", \"consistent\" or \"stale\", not {}",
+            gotmpl::quote(other.as_bytes())
         ))),
     }
 }
