@@ -21,6 +21,7 @@
 //! - `watch`: watch mode, SIGHUP, restored files, templates and resources that appear and
 //!   disappear.
 //! - `soak`: changes and faults for a time that can be chosen.
+//! - `standalone`: what the program needs of the machine it runs on.
 //! - `tidy`: rules about the repository itself.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
@@ -45,6 +46,7 @@ mod order;
 mod quickstart;
 mod resources;
 mod soak;
+mod standalone;
 mod tera;
 mod tidy;
 mod watch;
