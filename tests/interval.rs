@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use rustix::process::Signal;
+use servers::names::Manner;
 
 use crate::support::{Daemon, Network, Run, Sandbox, eventually, throughout};
 
@@ -195,7 +196,7 @@ fn a_template_that_waits_for_a_name_server_blocks_no_other_resource() {
         let run = each_second(&sandbox, &["-log-level", "error"]);
         let (daemon, world) = Daemon::start_in(run, &sandbox, Network::default());
         becomes(&sandbox, &format!("out/{hung}"), "0");
-        world.set_silent(true);
+        world.names().set_manner(Manner::Silent);
         for value in 1..=3 {
             data(&sandbox, &format!("{{v: {value}, slow: 1}}"));
             for name in ["a", "b", "c", "d", "y", "z"].iter().filter(|name| **name != hung) {
@@ -203,8 +204,8 @@ fn a_template_that_waits_for_a_name_server_blocks_no_other_resource() {
             }
         }
         assert_eq!(sandbox.read(&format!("out/{hung}")), "0");
-        assert!(world.unanswered() > 0, "the template waited");
-        world.set_silent(false);
+        assert!(world.names().unanswered() > 0, "the template waited");
+        world.names().set_manner(Manner::Answers);
         eventually("the file of the newest state", || {
             sandbox.read(&format!("out/{hung}")).starts_with("3[]")
         });
@@ -241,10 +242,10 @@ fn a_stop_signal_ends_a_template_that_waits() {
     let run = each_second(&sandbox, &["-shutdown-timeout", "100ms", "-log-level", "error"]);
     let (daemon, world) = Daemon::start_in(run, &sandbox, Network::default());
     becomes(&sandbox, "out/c", "0");
-    world.set_silent(true);
+    world.names().set_manner(Manner::Silent);
     data(&sandbox, "{v: 1, slow: 1}");
     becomes(&sandbox, "out/z", "1");
-    eventually("the template waits", || world.unanswered() > 0);
+    eventually("the template waits", || world.names().unanswered() > 0);
     let ended = daemon.stop(Signal::TERM);
     assert_eq!(ended.signal, Some(Signal::TERM.as_raw()), "{}", ended.stderr);
     assert_eq!(sandbox.read("out/c"), "0");

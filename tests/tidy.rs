@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["servers"],
     &["store", "gotmpl"],
     &["report", "options"],
+    &["names"],
     &["config", "filewatch", "world", "command", "nodes"],
     &["tls"],
     &["client-etcd", "client-consul"],

@@ -8,6 +8,7 @@ use servers::{Etcd, Release};
 use crate::support::{Daemon, Ended, Network, Sandbox, eventually};
 
 const NETWORK: Network<'static> = Network {
+    is_bare: false,
     hosts: "127.0.0.1 localhost a.example.test b.example.test\n",
     zone: "_etcd._tcp.example.test. SRV 2 0 1001 b.example.test.
 _etcd._tcp.example.test. SRV 1 0 1002 a.example.test.
@@ -86,7 +87,7 @@ fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
         let name = |server: &Etcd| {
             let port = server.address().split_once(':').unwrap().1.to_owned();
             let record = "_etcdv3._tcp.example.test. SRV 1 5";
-            world.set_zone(&format!("{record} {port} b.example.test."));
+            world.names().set_zone(&format!("{record} {port} b.example.test."));
             daemon.signal(Signal::HUP);
             daemon.wait_for(&format!("INFO Backend source(s) set to b.example.test:{port}\n"));
         };
@@ -95,7 +96,7 @@ fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
             eventually("the file is that of the new node", || sandbox.output() == value);
         }
         // Without an answer the nodes stay.
-        world.set_zone("");
+        world.names().set_zone("");
         daemon.signal(Signal::HUP);
         daemon
             .wait_for("ERROR Cannot get nodes from SRV records lookup _etcdv3._tcp.example.test.");

@@ -32,7 +32,7 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
         let (name, value) = line.split_once('=').expect("NAME=value");
         run = run.env(name, value);
     }
-    let network = Network { hosts: &world.hosts, zone: &world.zone };
+    let network = Network { hosts: &world.hosts, zone: &world.zone, is_bare: false };
     let ended = run.run_in(&sandbox, network);
     let mut faults = Vec::new();
     for (nth, example) in examples.iter().enumerate() {

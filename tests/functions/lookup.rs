@@ -2,7 +2,10 @@
 //!
 //! confd runs in its own network namespace, where the only name server is the test's.
 
-use crate::support::{Ended, Network, Sandbox};
+use rustix::process::Signal;
+use servers::names::Manner;
+
+use crate::support::{Daemon, Ended, Network, Sandbox, eventually};
 
 const ZONE: &str = "\
 web.example.test. A 10.0.0.9
@@ -21,7 +24,7 @@ plain.example.test. SRV 1 2 3 x.example.test.
 /// Runs confd where only `hosts` and the zone can be looked up.
 #[track_caller]
 fn run_in_zone(sandbox: &Sandbox, hosts: &str) -> Ended {
-    let ended = sandbox.onetime().run_in(sandbox, Network { hosts, zone: ZONE });
+    let ended = sandbox.onetime().run_in(sandbox, Network { hosts, zone: ZONE, is_bare: false });
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     ended
 }
@@ -96,6 +99,57 @@ fn a_failed_lookup_is_reported_in_plain_words_and_once_for_each_pass() {
         of("lookupSRV"),
         ["WARNING lookupSRV: lookup _a b._tcp.x: no such host (not a domain name)"]
     );
+}
+
+#[test]
+fn without_files_in_etc_the_name_server_of_this_machine_is_asked() {
+    let sandbox = Sandbox::rendering(
+        r#"{{lookupIP "v4.example.test"}}{{lookupIP "localhost"}}{{len (lookupSRV "http" "tcp" "example.test")}}"#,
+    );
+    let network = Network { zone: ZONE, is_bare: true, ..Network::default() };
+    let ended = sandbox.onetime().run_in(&sandbox, network);
+    assert_eq!(sandbox.output(), "[192.0.2.1][127.0.0.1 ::1]4", "{}", ended.stderr);
+}
+
+/// A run each second of a template that looks one name up.
+fn looking_up_each_second(network: Network) -> (Sandbox, Daemon, crate::support::World) {
+    let sandbox = Sandbox::rendering(r#"{{join (lookupIP "v4.example.test") ","}}"#);
+    let run = sandbox.confd(&["-backend", "env", "-interval", "1"]);
+    let (daemon, world) = Daemon::start_in(run, &sandbox, network);
+    (sandbox, daemon, world)
+}
+
+#[test]
+fn a_name_server_that_goes_and_comes_back_is_asked_again() {
+    let (sandbox, daemon, mut world) =
+        looking_up_each_second(Network { zone: ZONE, ..Network::default() });
+    eventually("the name is known", || sandbox.output() == "192.0.2.1");
+    world.end_names();
+    eventually("the name is not known", || sandbox.output().is_empty());
+    let line = "WARNING lookupIP: cannot resolve v4.example.test: 127.0.0.1:53: connection refused";
+    daemon.wait_for(line);
+    world.start_names("v4.example.test. A 192.0.2.2");
+    eventually("the name is known again", || sandbox.output() == "192.0.2.2");
+    world.names().set_manner(Manner::Silent);
+    eventually("the name is not known", || sandbox.output().is_empty());
+    daemon.wait_for("WARNING lookupIP: cannot resolve v4.example.test: 127.0.0.1:53: i/o timeout");
+    world.names().set_manner(Manner::Answers);
+    eventually("the name is known again", || sandbox.output() == "192.0.2.2");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn changes_of_the_hosts_file_and_of_resolv_conf_are_seen() {
+    let (sandbox, daemon, _world) =
+        looking_up_each_second(Network { zone: ZONE, ..Network::default() });
+    eventually("the name is known", || sandbox.output() == "192.0.2.1");
+    sandbox.write("hosts", "192.0.2.3 v4.example.test\n");
+    eventually("the hosts file counts", || sandbox.output() == "192.0.2.3");
+    sandbox.write("hosts", "");
+    eventually("the name server counts", || sandbox.output() == "192.0.2.1");
+    sandbox.write("resolv.conf", "nameserver 127.0.0.2\noptions timeout:1 attempts:1\n");
+    daemon.wait_for("WARNING lookupIP: cannot resolve v4.example.test: 127.0.0.2:53: ");
+    daemon.stop(Signal::TERM);
 }
 
 #[test]

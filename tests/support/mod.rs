@@ -11,7 +11,7 @@ mod time;
 mod world;
 
 pub use daemon::Daemon;
-pub use network::Network;
+pub use network::{Network, World};
 pub use run::{Ended, Run, is_excerpt, search_path};
 pub use sandbox::Sandbox;
 pub use servers::{eventually, pause};

@@ -98,6 +98,7 @@ fn every_function_of_go_templates_is_a_function_and_a_filter() {
     let sandbox = tree(&files, &names.iter().map(String::as_str).collect::<Vec<_>>());
     let run = sandbox.onetime_with(KEYS).env("WHO", "me").env("EMPTY", "");
     let network = Network {
+        is_bare: false,
         hosts: "127.0.0.1 localhost\n",
         zone: "web.test. A 10.0.0.9\nweb.test. A 10.0.0.10\n_http._tcp.test. SRV 1 5 80 web.test.\n",
     };

@@ -11,17 +11,18 @@
 //! This crate does not know templates, keys or destinations. Everything that the program reads from
 //! its environment goes through it, except what the command line itself reads.
 
-mod srv;
 pub mod time;
 
 use std::ffi::OsStr;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use names::Resolver;
+pub use names::Service;
 
 use self::time::{Time, Zone};
 
@@ -48,19 +49,6 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Why there are no records, and what was looked up.
     fn services(&self, name: &[u8]) -> io::Result<Vec<Service>>;
-}
-
-/// An SRV record: a place where a service can be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
-    /// The name of the host, which ends in a dot.
-    pub target: String,
-    /// The port on that host.
-    pub port: u16,
-    /// The priority; lower values are tried first.
-    pub priority: u16,
-    /// The share of requests among the records of one priority.
-    pub weight: u16,
 }
 
 /// The machine that the program runs on.
@@ -106,50 +94,27 @@ impl Host for System {
         std::fs::metadata(OsStr::from_bytes(path)).is_ok()
     }
 
-    /// Uses the system's resolver, which follows `/etc/hosts` and `nsswitch.conf`.
     fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>> {
-        let no_such_host = || io::Error::new(io::ErrorKind::NotFound, "no such host");
-        let name = std::str::from_utf8(name).map_err(|_| no_such_host())?;
-        if let Some(address) = literal_address(name) {
-            return Ok(vec![address]);
-        }
-        if name.is_empty() || name.contains('%') || ends_in_number(name) {
-            return Err(no_such_host());
-        }
-        let mut addresses = Vec::new();
-        for address in (name, 0).to_socket_addrs()? {
-            let address = address.ip().to_canonical();
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        Ok(addresses)
+        let name = std::str::from_utf8(name).map_err(|_| no_such_host("no such host"))?;
+        // The caller knows the name and shows it as a value, which may be secret.
+        Resolver::system().wait_for_addresses(name).map_err(|error| {
+            let kind = io::Error::from(error.clone()).kind();
+            io::Error::new(kind, error.reason())
+        })
     }
 
     fn services(&self, name: &[u8]) -> io::Result<Vec<Service>> {
-        srv::lookup(name)
+        let text = std::str::from_utf8(name).map_err(|_| {
+            let name = String::from_utf8_lossy(name);
+            no_such_host(format!("lookup {name}: no such host (not a domain name)"))
+        })?;
+        Ok(Resolver::system().wait_for_services(text)?)
     }
 }
 
-/// The address that `name` is, if it is one. The zone of an IPv6 address is left out.
-fn literal_address(name: &str) -> Option<IpAddr> {
-    let address = match name.split_once('%') {
-        Some((address, zone)) if !zone.is_empty() => IpAddr::V6(address.parse::<Ipv6Addr>().ok()?),
-        _ => name.parse().ok()?,
-    };
-    Some(address.to_canonical())
-}
-
-/// Whether the last label of `name` is a number, as in `127.1`. No host has such a name, but the
-/// system's resolver reads it as an abbreviated address, which Go's resolver does not.
-fn ends_in_number(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let label = name.rsplit('.').next().unwrap_or_default();
-    let digits = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
-    match digits {
-        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        None => label.bytes().all(|byte| byte.is_ascii_digit()),
-    }
+/// The error for a text that is no name.
+fn no_such_host(text: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, text.into())
 }
 
 #[cfg(test)]
@@ -189,28 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn addresses_stand_for_themselves() {
-        for (name, want) in [
-            ("9.9.9.9", "9.9.9.9"),
-            ("::ffff:1.2.3.4", "1.2.3.4"),
-            ("2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"),
-            ("fe80::1%nosuch", "fe80::1"),
-        ] {
-            let found = System::new().addresses(name.as_bytes()).expect(name);
-            assert_eq!(found, [want.parse::<IpAddr>().expect(want)]);
-        }
+    fn bytes_that_are_no_text_are_no_names() {
+        let error = System::new().addresses(b"\xff.x").unwrap_err();
+        assert_eq!(error.to_string(), "no such host");
+        let error = System::new().services(b"\xff.x").unwrap_err();
+        assert_eq!(error.to_string(), "lookup \u{fffd}.x: no such host (not a domain name)");
     }
 
     #[test]
-    fn abbreviated_addresses_are_no_hosts() {
-        for name in ["127.1", "1", "0x7f.1", "0x7f000001", "010.0.0.1", "1.2.3.4.", "", "\u{1}%x"] {
-            assert!(System::new().addresses(name.as_bytes()).is_err(), "{name}");
+    fn the_error_for_a_host_does_not_repeat_its_name() {
+        for name in ["", "127.1", "a b", "010.0.0.1"] {
+            let error = System::new().addresses(name.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), "no such host", "{name}");
         }
-    }
-
-    #[test]
-    fn the_hosts_file_is_honoured() {
-        let found = System::new().addresses(b"localhost").expect("in every hosts file");
-        assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
     }
 }
