@@ -10,7 +10,8 @@ use std::{
 use config::{Engine, Problem};
 use render::Template;
 use report::{
-    Excerpt, Fingerprint, did_you_mean, did_you_mean_spelled, file_error_text, read_regular,
+    Excerpt, Fingerprint, did_you_mean, did_you_mean_spelled, file_error_text,
+    read_with_fingerprint,
 };
 
 use crate::{
@@ -84,38 +85,44 @@ impl Templates {
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         say(Step::UsingTemplate(resource.src.clone()));
-        let src = Fingerprint::at(&resource.src);
-        let problem = match self.newest(resource, src, &mut slot, say) {
-            Ok(template) => return Ok(Current { template, is_newest: true, src }),
+        let before = slot.is_some().then(|| Fingerprint::at(&resource.src)).flatten();
+        let problem = match self.newest(resource, before, &mut slot, say) {
+            Ok(current) => return Ok(current),
             Err(problem) => problem,
         };
         match &*slot {
             Some(known) if self.keeps_working_version => {
                 say(Step::TemplateStays { src: resource.src.clone(), problem });
                 let template = Arc::clone(&known.template);
-                Ok(Current { template, is_newest: false, src })
+                Ok(Current { template, is_newest: false, src: before })
             }
             _ => Err(Failure::template(problem)),
         }
     }
 
+    /// The template as its files are now: that of the slot, if the fingerprint `before` shows that
+    /// it is unchanged, or else compiled into the slot.
     fn newest(
         &self,
         resource: &Resource,
-        src: Option<Fingerprint>,
+        before: Option<Fingerprint>,
         slot: &mut Option<Compiled>,
         say: &Say<'_>,
-    ) -> Result<Arc<Template>, Problem> {
-        let seen = src.filter(Fingerprint::is_settled);
+    ) -> Result<Current, Problem> {
         let src = &resource.src;
+        let current = |template: &Arc<Template>, src| Current {
+            template: Arc::clone(template),
+            is_newest: true,
+            src: Some(src),
+        };
         if let Some(known) = &slot
-            && seen.is_some()
-            && known.seen == seen
+            && let Some(found) = before.filter(Fingerprint::is_settled)
+            && known.seen == Some(found)
             && known.template.is_current()
         {
-            return Ok(Arc::clone(&known.template));
+            return Ok(current(&known.template, found));
         }
-        let source = read_regular(src).map_err(|error| match error.kind() {
+        let (source, found) = read_with_fingerprint(src).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Problem {
                 text: format!("Missing template: {}", src.display()),
                 excerpt: Excerpt::default().hinting(where_it_is(&self.folder, src)),
@@ -123,12 +130,13 @@ impl Templates {
             io::ErrorKind::IsADirectory => unreadable("read", src, &error).into(),
             _ => unreadable("open", src, &error).into(),
         })?;
+        let seen = Some(found).filter(Fingerprint::is_settled);
         if let Some(known) = slot
             && known.source == source
             && known.template.is_current()
         {
             known.seen = seen;
-            return Ok(Arc::clone(&known.template));
+            return Ok(current(&known.template, found));
         }
         say(Step::Compiling(src.clone()));
         let template = match resource.engine {
@@ -140,8 +148,9 @@ impl Templates {
             excerpt: error.excerpt().clone(),
         })?;
         let template = Arc::new(template);
-        *slot = Some(Compiled { seen, source, template: Arc::clone(&template) });
-        Ok(template)
+        let newest = current(&template, found);
+        *slot = Some(Compiled { seen, source, template });
+        Ok(newest)
     }
 }
 

@@ -7,11 +7,13 @@
 //!   words of Go programs, which people's alerts search for.
 //! - [`FileError`]: an operation on a file that failed, with its path, in the same words.
 //! - [`Fingerprint`]: one state of a file, which shows whether the file was changed.
-//! - [`open_regular`], [`read_regular`]: reading a file that cannot block its reader.
+//! - [`open_regular`], [`read_regular`], [`read_with_fingerprint`]: reading a file that cannot
+//!   block its reader.
 //!
 //! Every crate that reads files or writes messages needs these, so they are in a crate below all
 //! others. It does not know keys, templates, sources or destinations. Nothing is async; the only
-//! system calls are the `stat` of [`Fingerprint::at`] and those of [`read_regular`].
+//! system calls are the `stat` of [`Fingerprint::at`] and those of
+//! [`read_with_fingerprint`].
 
 mod errno;
 mod excerpt;
@@ -25,4 +27,4 @@ pub use excerpt::{Excerpt, Place};
 pub use file_error::{FileError, file_error_text};
 pub use fingerprint::Fingerprint;
 pub use nearest::{did_you_mean, did_you_mean_spelled};
-pub use regular::{open_regular, read_regular};
+pub use regular::{open_regular, read_regular, read_with_fingerprint};

@@ -12,6 +12,8 @@ use rustix::{
     io::Errno,
 };
 
+use crate::Fingerprint;
+
 /// Opens the regular file at `path` for reading. Links are followed. `/dev/null` counts as an empty
 /// file.
 ///
@@ -22,6 +24,38 @@ use rustix::{
 /// The file cannot be opened. It is a folder ([`io::ErrorKind::IsADirectory`]), or not a regular
 /// file, which the error says.
 pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_examined(path).map(|(file, _)| file)
+}
+
+/// Reads the regular file at `path`.
+///
+/// # Errors
+/// As for [`open_regular`]; or the file cannot be read.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    read_with_fingerprint(path).map(|(content, _)| content)
+}
+
+/// Reads the regular file at `path`. Gives its content, and its fingerprint from before it was
+/// read.
+///
+/// # Errors
+/// As for [`open_regular`]; or the file cannot be read.
+pub fn read_with_fingerprint(path: &Path) -> io::Result<(Vec<u8>, Fingerprint)> {
+    let (file, found) = open_examined(path)?;
+    // The buffer has room for the file and for the read that finds its end. `Take` hides that it is
+    // a file, whose size and position would be asked for again.
+    let room = usize::try_from(found.len()).unwrap_or_default().saturating_add(PROBE);
+    let mut content = Vec::new();
+    content.try_reserve_exact(room)?;
+    file.take(u64::MAX).read_to_end(&mut content)?;
+    Ok((content, Fingerprint::of(&found)))
+}
+
+/// With less room than this, `read_to_end` makes a small read of its own first.
+const PROBE: usize = 32;
+
+/// Opens the regular file at `path`, and gives what the system says about it.
+fn open_examined(path: &Path) -> io::Result<(File, Metadata)> {
     // Without waiting for a writer of a pipe, and without making a terminal ours.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -39,18 +73,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     if !found.is_file() && !is_null(&found) {
         return Err(irregular(found.file_type()));
     }
-    Ok(file)
-}
-
-/// Reads the regular file at `path`.
-///
-/// # Errors
-/// As for [`open_regular`]; or the file cannot be read.
-pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = open_regular(path)?;
-    let mut content = Vec::new();
-    file.read_to_end(&mut content)?;
-    Ok(content)
+    Ok((file, found))
 }
 
 /// Whether the file is the device `/dev/null`, by whatever name.
