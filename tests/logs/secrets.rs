@@ -10,6 +10,7 @@ object: '{\"a\": \"privately\"}'
 broken: '{\"a\": opensesame}'
 escape: '\"\\otherwise\"'
 name: opensesame.invalid
+phrase: the open key
 services: {web: {x: y}}
 ";
 
@@ -59,6 +60,26 @@ const GO: &[(&str, &str, &str)] = &[
         "{{getv (printf \"/app/%s/x\" (getv \"/secret\"))}}",
         "error calling getv: key does not exist: … (from the value of /secret)",
         "error calling getv: key does not exist: /app/opensesame/x",
+    ),
+    (
+        "{{getv (printf \"/app/%s\" (toUpper (getv \"/secret\")))}}",
+        "error calling getv: key does not exist: …",
+        "error calling getv: key does not exist: /app/OPENSESAME",
+    ),
+    (
+        "{{getv (printf \"/app/%s\" (base64Encode (getv \"/secret\")))}}",
+        "error calling getv: key does not exist: …",
+        "error calling getv: key does not exist: /app/b3BlbnNlc2FtZQ==",
+    ),
+    (
+        "{{getv (join (split (getv \"/secret\") \"n\") \"/\")}}",
+        "error calling getv: key does not exist: …",
+        "error calling getv: key does not exist: ope/sesame",
+    ),
+    (
+        "{{atoi (toUpper (getv \"/secret\"))}}",
+        "strconv.Atoi: parsing \"…\": invalid syntax",
+        "strconv.Atoi: parsing \"OPENSESAME\": invalid syntax",
     ),
     (
         "{{range getv \"/secret\"}}{{end}}",
@@ -125,6 +146,17 @@ const TERA: &[(&str, &str, &str)] = &[
         "The string `opensesame` cannot be converted to a float",
     ),
     ("{{ throw(message=store.secret) }}", ": … (the value of /secret)", ": opensesame"),
+    ("{{ throw(message=store.phrase) }}", ": … (the value of /phrase)", ": the open key"),
+    (
+        "{{ throw(message='No ' ~ store.phrase) }}",
+        ": No … (the value of /phrase)",
+        ": No the open key",
+    ),
+    (
+        "{{ getv(key='/app/' ~ (store.secret | upper)) }}",
+        "error calling getv: key does not exist: …",
+        "error calling getv: key does not exist: /app/OPENSESAME",
+    ),
     (
         "{{ (store.huge | int) ** (store.number | int) }}",
         "Unable to perform … ** … (the value of /huge, /number)",
@@ -146,6 +178,9 @@ fn an_error_of_a_template_hides_values_and_names_their_keys() {
             fails(&ended, hidden);
             for value in [
                 "sesame",
+                "SESAME",
+                "b3BlbnNlc2FtZQ",
+                "the open",
                 "letmein",
                 "privately",
                 "otherwise",
@@ -172,6 +207,19 @@ fn what_stands_in_the_template_is_shown() {
             "key does not exist: /web/missing",
         ),
         ("tmpl", "{{index (split \"a,b\" \",\") 7}}", "index out of range: 7"),
+        // What pure functions make of constants contains no value of a key.
+        ("tmpl", "{{index (split \"a,b\" \",\") (add 3 4)}}", "index out of range: 7"),
+        ("tmpl", "{{atoi (base64Decode \"eHl6\")}}", "parsing \"xyz\": invalid syntax"),
+        ("tmpl", "{{\"eHl6\" | base64Decode | atoi}}", "parsing \"xyz\": invalid syntax"),
+        ("tmpl", "{{getv (printf \"/a%d\" 7)}}", "key does not exist: /a7"),
+        (
+            "tmpl",
+            "{{range lsdir \"/services\"}}{{getv (printf \"/%s-web/missing.x\" .)}}{{end}}",
+            "key does not exist: /web-web/missing.x",
+        ),
+        ("tera", "{{ [1, 2]['zz'] }}", "Array index must be an integer, got `string`."),
+        ("tera", "{{ store.services | nth(n=1) }}", "expected `&[Value]` but got `map/struct`"),
+        ("tera", "{{ 'abc' | truncate(length='x') }}", "expected `usize` but got `string`"),
         ("tera", "{{ 'letters' | atoi }}", "strconv.Atoi: parsing \"letters\": invalid syntax"),
         ("tera", "{{ 'letters' | float }}", "The string `letters` cannot be converted to a float"),
         ("tera", "{{ throw(message='Stop here') }}", ": Stop here"),
