@@ -253,3 +253,19 @@ fn a_warning_of_a_template_function_hides_values_and_names_their_keys() {
     let ended = rendered("tmpl", "{{lookupIP \"here.invalid\"}}", &[]);
     assert!(ended.stderr.contains("cannot resolve here.invalid: "), "{}", ended.stderr);
 }
+
+#[test]
+fn a_hint_shows_no_key_that_is_made_of_a_value() {
+    for (src, template) in [
+        ("app.tmpl", "{{getv (printf \"/app/%s\" (toUpper (getv \"/secret\")))}}"),
+        ("app.tera", "{{ getv(key='/app/' ~ (getv(key='/secret') | upper)) }}"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(&format!("templates/{src}"), template);
+        let table = format!("[template]\nsrc = '{src}'\ndest = 'out/app'\nkeys = ['/secret']\n");
+        sandbox.write("conf.d/app.toml", table);
+        let ended = sandbox.onetime_with(DATA).fails();
+        assert!(ended.stderr.contains("= `keys` does not ask for this key\n"), "{}", ended.stderr);
+        ended.expect_no("SESAME");
+    }
+}

@@ -280,6 +280,53 @@ impl Tree {
         self.templates.iter().position(|(other, _)| other == name)
     }
 
+    /// Whether the pipeline of a statement that has a node at byte `position` reads neither the dot
+    /// nor a variable, and calls only functions for which `is_pure` is true.
+    pub(crate) fn is_constant(
+        &self,
+        position: usize,
+        mut is_pure: impl FnMut(&[u8]) -> bool,
+    ) -> bool {
+        let pipe = self.nodes.iter().find_map(|node| {
+            let (Content::Action(pipe)
+            | Content::Branch(Branch { pipe, .. })
+            | Content::Template(_, Some(pipe))) = node.content
+            else {
+                return None;
+            };
+            let within = self.within(pipe);
+            within.iter().any(|node| node.position() == position).then_some(within)
+        });
+        pipe.is_some_and(|pipe| {
+            pipe.into_iter().all(|node| match node.content {
+                Content::Variable(_) | Content::Field(_) | Content::Dot => false,
+                Content::Function(written, _) => is_pure(self.written(written)),
+                _ => true,
+            })
+        })
+    }
+
+    /// The node `id` of an expression, and all nodes below it.
+    fn within(&self, id: NodeId) -> Vec<&Node> {
+        let (mut found, mut pending) = (Vec::new(), vec![id]);
+        while let Some(id) = pending.pop() {
+            let node = self.node(id);
+            found.push(node);
+            match node.content {
+                Content::Pipe(Pipe { variables, commands, .. }) => {
+                    pending.extend_from_slice(self.children(variables));
+                    pending.extend_from_slice(self.children(commands));
+                }
+                Content::Command(arguments) => {
+                    pending.extend_from_slice(self.children(arguments));
+                }
+                Content::Chain(operand, _) => pending.push(operand),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// The node as Go prints it in errors: without comments and trim markers, with Go's spacing,
     /// and with literals as they are written.
     ///

@@ -100,6 +100,12 @@ impl<C: ?Sized> Template<C> {
             })
     }
 
+    /// Whether the pipeline that `error` is about is made of the source alone: it reads neither the
+    /// dot nor a variable, and calls only functions for which `is_pure` is true.
+    pub fn is_constant(&self, error: &Error, is_pure: impl FnMut(&[u8]) -> bool) -> bool {
+        self.tree.is_constant(error.offset(), is_pure)
+    }
+
     /// Whether the template, or a template defined in its source, calls the function `name`
     /// anywhere, reached or not.
     pub fn uses(&self, name: &str) -> bool {

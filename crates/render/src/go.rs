@@ -80,9 +80,18 @@ impl GoTemplate {
             let missing = missing_key(error.message().exact());
             let source = self.template.source();
             let shows_key = missing.is_some_and(|key| secret::may_show_key(key, view, source));
-            let may_show = |value: &[u8]| may_show(value) || shows_key && missing == Some(value);
+            // The call that misses a key has read no value.
+            let mut reads = usize::from(missing.is_some());
+            let is_constant = self.template.is_constant(&error, |name| {
+                let is_read = matches!(name, b"get" | b"getv");
+                is_pure(name) || is_read && std::mem::take(&mut reads) > 0
+            });
+            let may_show = |value: &[u8]| {
+                is_constant || may_show(value) || shows_key && missing == Some(value)
+            };
             let origin = secret::origin(error.message(), view, may_show);
-            let hint = near_name(&error).or_else(|| why_missing(view, missing?));
+            let hint =
+                near_name(&error).or_else(|| why_missing(view, missing?, may_show(missing?)));
             Error::new(Stage::Render, error.without(may_show) + &origin)
                 .hiding(error.to_string())
                 .at(Place::at_offset(&self.src, source, error.offset()))
@@ -90,6 +99,53 @@ impl GoTemplate {
                 .out_of_time(context.clock.stopped().is_some())
         })
     }
+}
+
+/// Functions whose results depend on nothing but their arguments.
+const PURE: [&str; 37] = [
+    "base",
+    "dir",
+    "contains",
+    "split",
+    "join",
+    "replace",
+    "toUpper",
+    "toLower",
+    "trimSuffix",
+    "add",
+    "sub",
+    "div",
+    "mod",
+    "mul",
+    "seq",
+    "atoi",
+    "parseBool",
+    "reverse",
+    "json",
+    "jsonArray",
+    "map",
+    "base64Encode",
+    "base64Decode",
+    "and",
+    "or",
+    "not",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "index",
+    "slice",
+    "len",
+    "print",
+    "printf",
+    "println",
+    "urlquery",
+];
+
+/// Whether the result of the function `name` depends on nothing but its arguments. Other functions
+/// may return values of keys, or what the machine keeps secret.
+fn is_pure(name: &[u8]) -> bool {
+    PURE.iter().any(|pure| pure.as_bytes() == name)
 }
 
 /// A hint for a block that has no `end`. The error points at its beginning.

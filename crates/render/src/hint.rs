@@ -6,15 +6,16 @@ use store::{View, path};
 use crate::funcs::NO_SUCH_KEY;
 
 /// Why the key `missing` is probably missing: the resource does not ask for it, or a similar key
-/// was meant, or the same key in the store's spelling.
-pub(crate) fn why_missing(view: &View, missing: &[u8]) -> Option<String> {
+/// was meant, or the same key in the store's spelling. The hint contains the key only if `may_show`,
+/// because a key can be made of a value.
+pub(crate) fn why_missing(view: &View, missing: &[u8], may_show: bool) -> Option<String> {
     if view.asks_for_nothing() {
         return Some("the resource has no `keys`, so it gets no key".to_owned());
     }
     near_key(view, missing).or_else(|| {
         let is_asked_for = view.asks_for(missing) || !missing.starts_with(b"/");
-        let key = String::from_utf8_lossy(missing);
-        (!is_asked_for).then(|| format!("`keys` does not ask for {key:?}"))
+        let key = if may_show { gotmpl::quote(missing) } else { "this key".to_owned() };
+        (!is_asked_for).then(|| format!("`keys` does not ask for {key}"))
     })
 }
 

@@ -4,6 +4,8 @@
 //! a value only if the value stands in the template anyway. In its place the text names the key
 //! that the value comes from, because people need that to find the fault.
 
+use std::collections::HashSet;
+
 use gotmpl::Message;
 use memchr::memmem;
 use store::View;
@@ -58,8 +60,9 @@ fn listed(keys: &[String]) -> String {
     }
 }
 
-/// Whether the missing key `key` may be shown. Keys are shown, except for a key that is made of a
-/// value of the store: a part of it is a value that does not stand in the template.
+/// Whether the missing key `key` may be shown. A template can make a key of a value, and can change
+/// the value before that. So a key is shown only if each word of it stands in the template or is a
+/// word of an existing key, and if no value that does not stand in the template is a part of it.
 pub(crate) fn may_show_key(key: &[u8], view: &View, template: &[u8]) -> bool {
     let is_part = |value: &[u8]| {
         key == value
@@ -68,7 +71,30 @@ pub(crate) fn may_show_key(key: &[u8], view: &View, template: &[u8]) -> bool {
     };
     let is_hidden =
         |value: &[u8]| !value.is_empty() && is_part(value) && !contains(template, value);
-    key.len() <= LONGEST_KEY && !view.iter().any(|pair| is_hidden(&pair.value))
+    if key.len() > LONGEST_KEY || view.iter().any(|pair| is_hidden(&pair.value)) {
+        return false;
+    }
+    let mut unknown: HashSet<&[u8]> = words(key).collect();
+    let is_delimiter = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric();
+    template.split(is_delimiter).for_each(|word| {
+        unknown.remove(word);
+    });
+    for pair in view.iter() {
+        if unknown.is_empty() {
+            break;
+        }
+        for word in words(pair.key.as_bytes()) {
+            unknown.remove(word);
+        }
+    }
+    unknown.is_empty()
+}
+
+/// The words of a key. Whatever is no letter of a usual name separates no words, so that a value
+/// that is encoded stays one word.
+fn words(key: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = key.split(|byte| matches!(byte, b'/' | b'-' | b'_' | b'.' | b':'));
+    words.filter(|word| !word.is_empty())
 }
 
 /// Whether `text` contains `part`, which is not empty.
@@ -99,6 +125,8 @@ mod tests {
     #[test]
     fn a_missing_key_is_shown_unless_it_is_made_of_a_value() {
         let view = view([("/a", "secret"), ("/b", "no"), ("/c", "")]);
+        const TEMPLATE: &[u8] =
+            b"{{getv (printf \"/app/%s\" \"missing\" \"nothing\" \"mysecret\")}}";
         for (key, shown) in [
             ("/app/missing", true),
             ("/app/secret", false),
@@ -106,9 +134,15 @@ mod tests {
             ("secret", false),
             ("/no/x", false),
             ("/nothing", true),
+            ("/app/a.b_c-missing", true),
+            ("/app/SECRET", false),
+            ("/app/c2VjcmV0", false),
+            ("/app/a==", false),
         ] {
-            assert_eq!(may_show_key(key.as_bytes(), &view, b"{{getv}}"), shown, "{key}");
-            assert!(may_show_key(key.as_bytes(), &view, b"{{getv \"/no/secret\"}}"), "{key}");
+            assert_eq!(may_show_key(key.as_bytes(), &view, TEMPLATE), shown, "{key}");
+            let template = format!("{{{{getv \"/no/secret/{key}\"}}}}");
+            let stands_there = key != "/app/a==";
+            assert_eq!(may_show_key(key.as_bytes(), &view, template.as_bytes()), stands_there);
         }
         assert!(!may_show_key(&[b'x'; LONGEST_KEY + 1], &view, b""));
     }

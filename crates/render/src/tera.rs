@@ -212,14 +212,24 @@ impl TeraTemplate {
             }
             let fault = self.sources.in_original(report::first_fault(&error, &files.texts));
             let missing = missing_key(fault.message.as_bytes());
-            let hint = missing.and_then(|key| why_missing(view, key));
             let exact = explain(&fault).to_string();
             let message = self.without_values(&fault, failure.as_ref(), view);
+            let is_shown = missing_key(message.as_bytes()) == missing;
+            let hint = missing.and_then(|key| why_missing(view, key, is_shown));
             explain(&Fault { message, ..fault })
                 .hiding(exact)
                 .hinting(hint)
                 .out_of_time(out_of_time.is_some())
         })
+    }
+
+    /// Whether the message of a fault is the template's own, of the function `throw`.
+    fn is_thrown(&self, fault: &Fault) -> bool {
+        let name = fault.template.as_ref().unwrap_or(&self.sources.files.first);
+        let text = self.sources.files.texts.get(name);
+        let (Some(text), Some((line, characters))) = (text, fault.position) else { return false };
+        let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        line.chars().skip(characters).collect::<String>().starts_with("throw")
     }
 
     /// The message of a fault without values of `view`. `failure` is the last failure of a function
@@ -239,14 +249,15 @@ impl TeraTemplate {
             let parts: HashSet<&str> = keys.iter().flat_map(|key| key.split('/')).collect();
             let is_known = |word: &str| parts.contains(word) || files.has_constant(word.as_bytes());
             let mut hidden = Vec::new();
-            let shown = hide::hide(&fault.message, &is_known, &mut hidden);
+            let words = if self.is_thrown(fault) { hide::Words::None } else { hide::Words::Tera };
+            let shown = hide::hide(&fault.message, words, &is_known, &mut hidden);
             let message = hidden.into_iter().fold(Message::default(), |message, value| {
                 message.value(value.as_bytes(), value.clone())
             });
             return shown + &secret::origin(&message, view, |_| false);
         };
         let missing = missing_key(failure.exact());
-        let template = files.texts.values().map(String::as_str).collect::<String>();
+        let template = files.texts.values().map(String::as_str).collect::<Vec<_>>().join("\n");
         let shows_key =
             missing.is_some_and(|key| secret::may_show_key(key, view, template.as_bytes()));
         let may_show =

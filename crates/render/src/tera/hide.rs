@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use gotmpl::HIDDEN;
 
 /// The words of Tera's own texts, and its names of types.
-const WORDS: &str = "Available Block Blocks Cannot Circular Component Could Couldn't Delimiters Do \
+const WORDS: &str = "Array Available Block Blocks Cannot Circular Component Could Couldn't Delimiters Do \
     Errored Exponent Failed Field Filter Function Include Index Inheritance Invalid Io It Iteration \
     Key/value MIN Map Math Maximum Missing Not Number Only Operand Reloading Slice Slicing Spread \
     String Template The This Tried UTF-8 Unable Unknown Value Variable Vec a absolute added adding \
@@ -21,6 +21,7 @@ const WORDS: &str = "Available Block Blocks Cannot Circular Component Could Coul
     determine divide divisibility does doesn't done elements end error escape escaping even exactly \
     exceeded exceeds exist exists expected expression extend failed fields fill filter finalized fit \
     float floor for found from function getting glob got greater has have i128 i64 u64 u128 f64 \
+    f32 i8 i16 i32 isize u8 u16 usize &str &[Value] Vec<Value> \
     bytes none if in include indentation index inheritance inheriting int integer integers into is \
     isn't it it's iteration its key keys keyword length level limit lineage load loaded map \
     map/struct map/structs maps means method modified must negate negated newtype no non-integer not \
@@ -39,10 +40,20 @@ const LONGEST: usize = 4096;
 /// The beginning of a list of the fields of a map.
 const NAMES: &str = " Available fields: ";
 
+/// Whose words a text consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// It is a text of Tera.
+    Tera,
+    /// It is the template's own, so that the words of Tera can be a value as well.
+    None,
+}
+
 /// `text` without words that may be values. `is_known` says which other words may be shown. What
 /// stands between back quotes counts as one word. The hidden words are added to `hidden`.
 pub(super) fn hide(
     text: &str,
+    words: Words,
     is_known: &dyn Fn(&str) -> bool,
     hidden: &mut Vec<String>,
 ) -> String {
@@ -53,10 +64,13 @@ pub(super) fn hide(
     // A list of names is left out if a name in it has to be hidden: most of it would be hidden.
     if let Some((before, names)) = text.split_once(NAMES) {
         let shown = names.split(", ").all(is_known);
-        return hide(before, is_known, hidden)
+        return hide(before, words, is_known, hidden)
             + &if shown { format!("{NAMES}{names}") } else { String::new() };
     }
-    let known: HashSet<&str> = WORDS.split_whitespace().collect();
+    let known: HashSet<&str> = match words {
+        Words::Tera => WORDS.split_whitespace().collect(),
+        Words::None => HashSet::new(),
+    };
     let may_show = |word: &str| word.is_empty() || known.contains(word) || is_known(word);
     let mut shown = String::new();
     for (nth, part) in text.split('`').enumerate() {
@@ -118,7 +132,9 @@ mod tests {
 
     #[test]
     fn words_of_tera_and_known_words_are_shown_and_others_are_not() {
-        let hide = |text: &str| hide(text, &|word| word == "known", &mut Vec::new());
+        let hide_in =
+            |text: &str, words| hide(text, words, &|word| word == "known", &mut Vec::new());
+        let hide = |text: &str| hide_in(text, Words::Tera);
         for (text, hidden) in [
             (
                 "The string `open sesame` cannot be converted to a float",
@@ -137,5 +153,6 @@ mod tests {
             assert_eq!(hide(text), hidden);
         }
         assert_eq!(hide(&"known ".repeat(LONGEST)), "…");
+        assert_eq!(hide_in("known, the value", Words::None), "known, …");
     }
 }
