@@ -5,6 +5,7 @@ mod hostile;
 mod reloads;
 mod sets;
 mod steps;
+mod swapped;
 mod sweeping;
 mod worlds;
 
