@@ -8,11 +8,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::fs::{File, Metadata, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use rustix::fs::Stat;
 use rustix::process::{getegid, geteuid};
 
 use crate::Target;
@@ -40,8 +41,8 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    pub(crate) fn of(metadata: &Metadata) -> Attributes {
-        Attributes { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() }
+    pub(crate) fn of(found: &Stat) -> Attributes {
+        Attributes { uid: found.st_uid, gid: found.st_gid, mode: found.st_mode }
     }
 
     /// The attributes of a regular file.
@@ -50,19 +51,31 @@ impl Attributes {
     }
 
     /// The attributes that a target's file should have; `found` is its destination, if there is one.
-    pub(crate) fn wanted(target: &Target, found: Option<&Metadata>) -> Attributes {
+    pub(crate) fn wanted(target: &Target, found: Option<&Stat>) -> Attributes {
         Attributes::regular(
-            target.uid.unwrap_or_else(|| geteuid().as_raw()),
-            target.gid.unwrap_or_else(|| getegid().as_raw()),
-            target.mode.or(found.map(Metadata::mode)).unwrap_or(DEFAULT_MODE) & PERMISSIONS,
+            target.uid.unwrap_or_else(our_user),
+            target.gid.unwrap_or_else(our_group),
+            target.mode.or(found.map(|found| found.st_mode)).unwrap_or(DEFAULT_MODE) & PERMISSIONS,
         )
     }
 
     /// Whether `found` has these attributes, as far as its file system can show them.
-    pub(crate) fn are_those_of(&self, found: &Metadata) -> bool {
+    pub(crate) fn are_those_of(&self, found: &Stat) -> bool {
         let has = Attributes::of(found);
-        has == *self || shown(found.dev(), self) == Some(has)
+        has == *self || shown(found.st_dev, self) == Some(has)
     }
+}
+
+/// The effective user of this process. It never changes, so the system is asked once.
+pub(crate) fn our_user() -> u32 {
+    static USER: LazyLock<u32> = LazyLock::new(|| geteuid().as_raw());
+    *USER
+}
+
+/// The effective group of this process. It never changes either.
+pub(crate) fn our_group() -> u32 {
+    static GROUP: LazyLock<u32> = LazyLock::new(|| getegid().as_raw());
+    *GROUP
 }
 
 /// Sets the wanted mode, unless the file has it already. The bits outside of [`MODE_BITS`] are
@@ -152,11 +165,11 @@ fn shown(device: u64, wanted: &Attributes) -> Option<Attributes> {
 }
 
 /// Records what the file system shows of a stage file that should have the attributes `wanted`.
-pub(crate) fn record(stage: &Metadata, wanted: &Attributes) {
+pub(crate) fn record(stage: &Stat, wanted: &Attributes) {
     let found = Attributes::of(stage);
     if found != *wanted {
         let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.insert((stage.dev(), *wanted), found);
+        shown.insert((stage.st_dev, *wanted), found);
     }
 }
 

@@ -5,20 +5,19 @@
 //! bind-mounted into a container), or if its file system refuses renames. Then the destination is written in place: readers can see a
 //! mixture for a moment, but if writing fails the destination gets its old content back.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, PermissionsExt, fchown};
 
 use report::Fingerprint;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, Stat, fstat, lstat};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use crate::Target;
-use crate::attributes::{Attributes, MODE_BITS, give_mode, give_owner};
+use crate::attributes::{Attributes, MODE_BITS, give_mode, give_owner, our_user};
 use crate::durable::sync_file;
 use crate::error::Error;
+use crate::folder::{FileAt, OpenPlace, is_file, is_folder};
 use crate::stage::StageFile;
 use crate::step::{Observer, Step};
 use crate::undo::Identity;
@@ -45,36 +44,28 @@ pub(crate) enum How {
 /// is. Where a rename is not possible, the destination is written in place if `may_write_in_place`.
 pub(crate) fn commit(
     target: &Target,
+    place: &OpenPlace,
     stage: &mut StageFile,
     content: &[u8],
     may_write_in_place: bool,
     observer: &dyn Observer,
 ) -> Result<How, Error> {
-    let staged = stage.metadata_now()?;
-    let cause = match fs::rename(&stage.path, &target.dest) {
+    let staged = stage.state_now()?;
+    let cause = match stage.at.rename(place.dest()) {
         Ok(()) => {
             stage.leave();
-            // Between the two calls another user of the folder can have swapped the stage file.
-            let placed = fs::symlink_metadata(&target.dest).ok();
-            let (Some(staged), Some(placed)) = (staged, placed) else { return Ok(How::Gone) };
-            return match Identity::of(&staged).is_same_file(&Identity::of(&placed)) {
-                true => Ok(How::Renamed {
-                    staged: Fingerprint::of(&staged),
-                    placed: Fingerprint::of(&placed),
-                }),
-                false => Err(Error::Swapped { path: target.dest.clone() }),
-            };
+            return verified(target, place, staged);
         }
         Err(cause) => cause,
     };
     // The system reports a folder at the destination by different errors, depending on how the path
     // is written. Go looks for the folder first and always has the same error.
-    let found = fs::symlink_metadata(&target.dest).ok();
-    let is_folder = found.as_ref().is_some_and(Metadata::is_dir);
+    let found = place.dest().lstat().ok();
+    let is_folder = found.as_ref().is_some_and(is_folder);
     let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
     if may_write_in_place && !is_folder && needs_writing(errno, found.as_ref(), stage) {
         observer.observe(&Step::WritingInPlace { dest: &target.dest });
-        write_in_place(target, &stage.attributes, content)?;
+        write_in_place(target, place.dest(), &stage.attributes, content)?;
         return Ok(How::WrittenInPlace);
     }
     Err(Error::Rename {
@@ -84,14 +75,34 @@ pub(crate) fn commit(
     })
 }
 
+/// Looks at the destination after the rename, by its path. It finds what two races can do: another
+/// user of the folder can have swapped the stage file just before the rename, and the path can lead
+/// to another folder than the one in which the file was renamed.
+fn verified(target: &Target, place: &OpenPlace, staged: Option<Stat>) -> Result<How, Error> {
+    let Some(staged) = staged else { return Ok(How::Gone) };
+    let is_staged = |found: &Stat| Identity::of(found).is_same_file(&Identity::of(&staged));
+    match lstat(&target.dest) {
+        Ok(placed) if is_staged(&placed) => Ok(How::Renamed {
+            staged: Fingerprint::of_stat(&staged),
+            placed: Fingerprint::of_stat(&placed),
+        }),
+        found => match (place.dest().lstat(), found) {
+            (Ok(placed), _) if is_staged(&placed) => {
+                Err(Error::Moved { dest: target.dest.clone() })
+            }
+            (_, Ok(_)) => Err(Error::Swapped { path: target.dest.clone() }),
+            (_, Err(_)) => Ok(How::Gone),
+        },
+    }
+}
+
 /// Whether the destination `found` must be written in place, because no rename can replace it: it is
 /// a mount, or its file system refuses renames, some only over an existing file.
 ///
 /// EPERM can also mean that the folder is sticky and the destination belongs to another user, who
 /// could read everything that is written to it. So then the destination must be ours or missing.
-fn needs_writing(errno: Option<Errno>, found: Option<&Metadata>, stage: &StageFile) -> bool {
-    let is_ours =
-        |found: &Metadata| [geteuid().as_raw(), stage.attributes.uid].contains(&found.uid());
+fn needs_writing(errno: Option<Errno>, found: Option<&Stat>, stage: &StageFile) -> bool {
+    let is_ours = |found: &Stat| [our_user(), stage.attributes.uid].contains(&found.st_uid);
     match errno {
         Some(Errno::BUSY | Errno::XDEV) => true,
         Some(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => true,
@@ -101,12 +112,17 @@ fn needs_writing(errno: Option<Errno>, found: Option<&Metadata>, stage: &StageFi
 }
 
 /// Writes the destination in place. If that fails, writes the old content back.
-fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Result<(), Error> {
+fn write_in_place(
+    target: &Target,
+    at: &FileAt,
+    wanted: &Attributes,
+    content: &[u8],
+) -> Result<(), Error> {
     let dest = &target.dest;
-    let file = match open_in_place(dest) {
+    let file = match open_in_place(at) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            return create_in_place(target, wanted, content);
+            return create_in_place(target, at, wanted, content);
         }
         Err(cause) => return Err(Error::file("open", dest, cause)),
     };
@@ -129,27 +145,25 @@ fn write_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resul
 
 /// Opens a file that is to be written in place. A link is not followed: another user of the folder
 /// may have made it, and the file that it leads to would get the content, the owner and the mode.
-fn open_in_place(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-    match file.metadata()?.is_file() {
+fn open_in_place(at: &FileAt) -> io::Result<File> {
+    let file = at.open(OFlags::RDWR | OFlags::NOFOLLOW)?;
+    match is_file(&fstat(&file)?) {
         true => Ok(file),
         false => Err(Errno::OPNOTSUPP.into()),
     }
 }
 
 /// Creates a destination that a rename cannot create. Removes it again if that fails.
-fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Result<(), Error> {
+fn create_in_place(
+    target: &Target,
+    at: &FileAt,
+    wanted: &Attributes,
+    content: &[u8],
+) -> Result<(), Error> {
     let dest = &target.dest;
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(dest)
-        .map_err(|cause| Error::file("open", dest, cause))?;
-    let written = file
-        .metadata()
-        .map_err(|cause| Error::file("stat", dest, cause))
+    let file = at.create(0o600).map_err(|cause| Error::file("open", dest, cause))?;
+    let written = fstat(&file)
+        .map_err(|cause| Error::file("stat", dest, cause.into()))
         .and_then(|born| give_attributes(&file, target, &Attributes::of(&born), wanted))
         .and_then(|()| {
             overwrite(&file, content)
@@ -157,7 +171,7 @@ fn create_in_place(target: &Target, wanted: &Attributes, content: &[u8]) -> Resu
         });
     if written.is_err() {
         // The error to report is the one that stopped the writing.
-        let _ = fs::remove_file(dest);
+        let _ = at.remove();
     }
     written
 }
@@ -190,8 +204,8 @@ fn overwrite(file: &File, content: &[u8]) -> Result<(), (&'static str, io::Error
 
 /// Writes the content and the attributes of `copy` to the destination in place, unless the
 /// destination already has them. Returns whether it wrote.
-pub(crate) fn write_back(dest: &Path, copy: &Path) -> io::Result<bool> {
-    let old = Original::of(&File::open(copy)?)?;
+pub(crate) fn write_back(dest: &FileAt, copy: &FileAt) -> io::Result<bool> {
+    let old = Original::of(&copy.open(OFlags::RDONLY | OFlags::NOFOLLOW)?)?;
     let file = open_in_place(dest)?;
     let now = Original::of(&file)?;
     if now == old {
@@ -212,7 +226,7 @@ impl Original {
     fn of(mut file: &File) -> io::Result<Original> {
         let mut content = Vec::new();
         io::Read::read_to_end(&mut file, &mut content)?;
-        Ok(Original { content, attributes: Attributes::of(&file.metadata()?) })
+        Ok(Original { content, attributes: Attributes::of(&fstat(file)?) })
     }
 
     fn put_back(&self, file: &File) -> io::Result<()> {
@@ -222,7 +236,7 @@ impl Original {
 
     fn put_attributes_back(&self, file: &File) -> io::Result<()> {
         let Attributes { uid, gid, mode } = self.attributes;
-        let now = Attributes::of(&file.metadata()?);
+        let now = Attributes::of(&fstat(file)?);
         if (now.uid, now.gid) != (uid, gid) {
             fchown(file, Some(uid), Some(gid))?;
         }
@@ -235,7 +249,8 @@ impl Original {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
 
@@ -247,16 +262,18 @@ mod tests {
         symlink(&file, &link).expect("a link");
         let before = fs::metadata(&file).expect("metadata").mode();
         let mut target = Target::new(&link);
+        let place = OpenPlace::of(&link).expect("a folder");
         target.mode = Some(0o600);
         let wanted = Attributes::regular(1000, 1000, 0o600);
-        let error = write_in_place(&target, &wanted, b"new").expect_err("a link");
+        let error = write_in_place(&target, place.dest(), &wanted, b"new").expect_err("a link");
         let text = format!("open {}: too many levels of symbolic links", link.display());
         assert_eq!(error.to_string(), text);
         assert_eq!(fs::read_to_string(&file).expect("a file"), "old");
         assert_eq!(fs::metadata(&file).expect("metadata").mode(), before);
         let old = folder.path().join("copy");
         fs::write(&old, "older").expect("write");
-        assert!(write_back(&link, &old).is_err());
+        let old = FileAt::new(place.folder(), "copy");
+        assert!(write_back(place.dest(), &old).is_err());
         assert_eq!(fs::read_to_string(&file).expect("a file"), "old");
     }
 }

@@ -2,40 +2,45 @@
 //!
 //! Symbolic links are followed, as confd does, although a commit replaces the link itself.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
 
 use md5::{Digest, Md5};
-use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
-use rustix::process::geteuid;
+use rustix::fs::{OFlags, Stat, fstat};
 
 use crate::Target;
-use crate::attributes::{Attributes, KIND_BITS, REGULAR};
+use crate::attributes::{Attributes, KIND_BITS, REGULAR, our_user};
+use crate::folder::FileAt;
 use crate::step::{Level, Observer, Step};
 
 /// The most bytes of a destination of another size whose MD5 sum is computed for the log.
 const MOST_SUMMED: u64 = 64 << 20;
 
 /// Whether the destination is a file with these bytes. Reports no step.
-pub(crate) fn has_content(dest: &Path, metadata: &Metadata, content: &[u8]) -> io::Result<bool> {
-    let mut file = open(dest)?;
-    Ok(metadata.size() == content.len() as u64 && has_bytes(&mut file, content)?)
+pub(crate) fn has_content(dest: &FileAt, found: &Stat, content: &[u8]) -> io::Result<bool> {
+    let mut file = dest.open(OFlags::RDONLY)?;
+    Ok(size(found) == content.len() as u64 && has_bytes(&mut file, content)?)
 }
 
-/// Whether the destination equals the stage file. Reports a step for each difference.
+fn size(found: &Stat) -> u64 {
+    found.st_size.cast_unsigned()
+}
+
+/// Whether the destination, at `at`, equals the stage file. Reports a step for each difference.
 ///
 /// A missing destination is a difference without a step. A destination that cannot be opened is
 /// [`Step::Unreadable`].
 pub(crate) fn is_in_sync(
     target: &Target,
+    at: &FileAt,
     staged: &Attributes,
     content: &[u8],
     observer: &dyn Observer,
 ) -> bool {
     let dest = &target.dest;
-    let opened = open(dest).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    let opened = at
+        .open(OFlags::RDONLY)
+        .and_then(|file| fstat(&file).map(|found| (file, found)).map_err(io::Error::from));
     let (mut file, metadata) = match opened {
         Ok(opened) => opened,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return false,
@@ -46,7 +51,7 @@ pub(crate) fn is_in_sync(
     };
     let found = Attributes::of(&metadata);
     let owner_differs = (found.uid, found.gid) != (staged.uid, staged.gid);
-    let owner_counts = owner_differs && !is_out_of_reach(target);
+    let owner_counts = owner_differs && !is_out_of_reach(target, at);
     let mut same = true;
     if owner_counts && found.uid != staged.uid {
         observer.observe(&Step::Owner { dest, found: found.uid, wanted: staged.uid });
@@ -63,14 +68,14 @@ pub(crate) fn is_in_sync(
     // Anything but a regular file counts as empty: reading a pipe could block, and a device may
     // have no end.
     let readable = found.mode & KIND_BITS == REGULAR;
-    if readable && metadata.size() == content.len() as u64 {
+    if readable && size(&metadata) == content.len() as u64 {
         if has_bytes(&mut file, content).unwrap_or(false) {
             return same;
         }
     } else if !readable && content.is_empty() {
         return same;
     }
-    let (size, wanted) = (metadata.size(), content.len() as u64);
+    let (size, wanted) = (size(&metadata), content.len() as u64);
     if readable && size != wanted && size > MOST_SUMMED {
         observer.observe(&Step::Size { dest, found: size, wanted });
     } else if observer.wants(Level::Info) {
@@ -86,17 +91,9 @@ pub(crate) fn is_in_sync(
 /// A destination that is a mount can only be written in place, and then keeps its owner unless this
 /// process is root. Comparing that owner would find a difference in every pass and run the reload
 /// command each time.
-fn is_out_of_reach(target: &Target) -> bool {
-    if target.uid.is_some() || target.gid.is_some() || geteuid().is_root() {
-        return false;
-    }
-    statx(CWD, &target.dest, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
-        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-}
-
-/// Opens a file for reading. Opening a pipe does not wait for a writer.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
+fn is_out_of_reach(target: &Target, dest: &FileAt) -> bool {
+    let is_asked_for = target.uid.is_some() || target.gid.is_some();
+    !is_asked_for && our_user() != 0 && dest.is_mount()
 }
 
 /// Whether the whole file has exactly these bytes.
@@ -138,9 +135,11 @@ fn hex(sum: Md5) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::path::Path;
 
     use super::*;
+    use crate::folder::OpenPlace;
     use crate::testing::{Steps, target_in};
 
     /// The attributes of a stage file of this process with these permissions.
@@ -148,6 +147,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let owner = fs::metadata(folder.path()).expect("metadata");
         Attributes::regular(owner.uid(), owner.gid(), permissions)
+    }
+
+    fn in_sync(target: &Target, staged: &Attributes, content: &[u8], steps: &Steps) -> bool {
+        let place = OpenPlace::of(&target.dest).expect("a folder");
+        is_in_sync(target, place.dest(), staged, content, steps)
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -160,7 +164,7 @@ mod tests {
         let target = target_in(folder.path(), "a");
         std::os::unix::fs::symlink("nowhere", &target.dest).expect("link");
         let steps = Steps::default();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert!(!in_sync(&target, &ours(0o644), b"x", &steps));
         assert_eq!(steps.lines(), [""; 0]);
     }
 
@@ -170,7 +174,7 @@ mod tests {
         let target = target_in(folder.path(), "a");
         std::os::unix::fs::symlink("a", &target.dest).expect("link");
         let steps = Steps::default();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert!(!in_sync(&target, &ours(0o644), b"x", &steps));
         let dest = target.dest.display();
         assert_eq!(
             steps.lines(),
@@ -187,7 +191,7 @@ mod tests {
         let steps = Steps::default();
         let ours = ours(0o644);
         let staged = Attributes { uid: ours.uid + 1, gid: ours.gid + 2, ..ours };
-        assert!(!is_in_sync(&target, &staged, b"new", &steps));
+        assert!(!in_sync(&target, &staged, b"new", &steps));
         let dest = target.dest.display();
         assert_eq!(
             steps.lines(),
@@ -210,7 +214,7 @@ mod tests {
         fs::write(&target.dest, "x").expect("write");
         set_mode(&target.dest, 0o4755);
         let steps = Steps::default();
-        assert!(!is_in_sync(&target, &ours(0o755), b"x", &steps));
+        assert!(!in_sync(&target, &ours(0o755), b"x", &steps));
         let dest = target.dest.display();
         assert_eq!(
             steps.lines(),
@@ -226,7 +230,7 @@ mod tests {
         set_mode(&folder.path().join("real"), 0o644);
         std::os::unix::fs::symlink("real", &target.dest).expect("link");
         let steps = Steps::default();
-        assert!(is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert!(in_sync(&target, &ours(0o644), b"x", &steps));
         assert_eq!(steps.lines(), [""; 0]);
     }
 
@@ -237,7 +241,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&target.dest).status();
         assert!(made.expect("mkfifo").success());
         let steps = Steps::default();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert!(!in_sync(&target, &ours(0o644), b"x", &steps));
         let empty = "d41d8cd98f00b204e9800998ecf8427e";
         let x = "9dd4e461268c8034f5c8564e155c67a6";
         assert!(steps.lines().iter().any(|line| line.contains(" has mode p")));
@@ -246,7 +250,7 @@ mod tests {
         fs::remove_file(&target.dest).expect("remove");
         fs::create_dir(&target.dest).expect("folder");
         let steps = Steps::default();
-        assert!(!is_in_sync(&target, &ours(0o644), b"x", &steps));
+        assert!(!in_sync(&target, &ours(0o644), b"x", &steps));
         assert!(steps.lines().iter().any(|line| line.contains(" has mode d")));
     }
 
@@ -256,8 +260,9 @@ mod tests {
         let path = folder.path().join("a");
         let content = vec![b'a'; 200_000];
         fs::write(&path, &content).expect("write");
-        let same =
-            |expected: &[u8]| has_bytes(&mut open(&path).expect("open"), expected).expect("read");
+        let same = |expected: &[u8]| {
+            has_bytes(&mut File::open(&path).expect("open"), expected).expect("read")
+        };
         assert!(same(&content));
         assert!(!same(&content[1..]));
         assert!(!same(&[&content[..], b"a"].concat()));

@@ -1,14 +1,16 @@
 //! Makes renames survive a power cut: one fsync for each folder, however many of its files changed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::folder::{Folder, FolderIdentity};
 use crate::step::{Observer, Step};
 
 /// The most folders that are synced at the same time.
@@ -21,7 +23,8 @@ const OVERLAP: usize = 16;
 /// may bring an old file back, but never leaves a mixture of old and new.
 #[derive(Debug, Default)]
 pub struct Durable {
-    folders: BTreeSet<PathBuf>,
+    /// By their paths, and not held open: a pass can replace files in a thousand folders.
+    folders: BTreeMap<PathBuf, FolderIdentity>,
 }
 
 impl Durable {
@@ -31,9 +34,10 @@ impl Durable {
     }
 
     /// Records that a file in this folder was replaced.
-    pub(crate) fn add(&mut self, folder: &Path) {
-        if !self.folders.contains(folder) {
-            self.folders.insert(folder.to_owned());
+    pub(crate) fn add(&mut self, folder: &Folder) {
+        match self.folders.get_mut(folder.path()) {
+            Some(identity) => *identity = folder.identity(),
+            None => drop(self.folders.insert(folder.path().to_owned(), folder.identity())),
         }
     }
 
@@ -57,9 +61,13 @@ impl Durable {
     /// One error for each folder that could not be synced. The other folders are synced.
     #[must_use = "a folder that was not synced may lose its newest files in a power cut"]
     pub fn sync(&mut self, observer: &dyn Observer) -> Vec<Error> {
-        let folders: Vec<PathBuf> = std::mem::take(&mut self.folders).into_iter().collect();
-        let sync_all = |folders: &[PathBuf]| -> Vec<Error> {
-            folders.iter().filter_map(|folder| sync_folder(folder, observer).err()).collect()
+        let folders: Vec<(PathBuf, FolderIdentity)> =
+            std::mem::take(&mut self.folders).into_iter().collect();
+        let sync_all = |folders: &[(PathBuf, FolderIdentity)]| -> Vec<Error> {
+            folders
+                .iter()
+                .filter_map(|(folder, identity)| sync_folder(folder, *identity, observer).err())
+                .collect()
         };
         if folders.len() <= OVERLAP {
             return sync_all(&folders);
@@ -94,7 +102,12 @@ pub(crate) fn sync_file(file: &File) -> io::Result<()> {
     }
 }
 
-fn sync_folder(folder: &Path, observer: &dyn Observer) -> Result<(), Error> {
+/// Syncs the folder in which files were put in place.
+fn sync_folder(
+    folder: &Path,
+    identity: FolderIdentity,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
     let opened = match File::open(folder) {
         Ok(opened) => opened,
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
@@ -103,6 +116,10 @@ fn sync_folder(folder: &Path, observer: &dyn Observer) -> Result<(), Error> {
         }
         Err(cause) => return Err(Error::file("open", folder, cause)),
     };
+    let found = fstat(&opened).map_err(|cause| Error::file("stat", folder, cause.into()))?;
+    if FolderIdentity::of(&found) != identity {
+        return Err(Error::FolderReplaced { folder: folder.to_owned() });
+    }
     sync_file(&opened).map_err(|cause| Error::file("fsync", folder, cause))
 }
 
@@ -117,7 +134,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let mut durable = Durable::new();
         for _ in 0..3 {
-            durable.add(root.path());
+            durable.add(&Folder::open(root.path()).expect("open"));
         }
         assert_eq!(durable.folders.len(), 1);
         assert!(durable.sync(&|_: &Step<'_>| {}).is_empty());
@@ -138,7 +155,7 @@ mod tests {
             for number in 0..folders {
                 let folder = root.path().join(number.to_string());
                 fs::create_dir(&folder).expect("folder");
-                durable.add(&folder);
+                durable.add(&Folder::open(&folder).expect("open"));
             }
             fs::remove_dir(root.path().join("1")).expect("remove");
             let errors = durable.sync(&|_: &Step<'_>| {});

@@ -45,6 +45,25 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// While the stage file was put in place, another program put another folder or a link at the
+    /// path of the folder. Nothing was written to the other folder.
+    #[error(
+        "{}: another program replaced its folder while the file was put in place",
+        dest.display()
+    )]
+    Moved {
+        /// The destination.
+        dest: PathBuf,
+    },
+
+    /// The path of a folder in which files were put in place leads to another folder now, so these
+    /// files cannot be synced, and the marker of a reload cannot be removed.
+    #[error("{}: another program replaced this folder while confd worked in it", folder.display())]
+    FolderReplaced {
+        /// The folder.
+        folder: PathBuf,
+    },
+
     /// The destination is `/`, which has no name to derive a stage file's name from.
     #[error("createtemp ./: pattern contains path separator")]
     NoName,

@@ -1,53 +1,264 @@
-//! Reports folders in which other users can replace files.
+//! A folder that is held open, and files by their names in it.
 //!
-//! A stage file is checked and put in place by its path. A user who can rename files in its folder,
-//! or replace a folder above it, can swap it in between. The swap is noticed right before the check
-//! and the rename, but a swap at exactly that moment is not: only the rights of the folder help.
+//! Another program can rename a folder and put another folder or a link at its path at any moment.
+//! So a transaction opens the folder of its destination once, and everything beside the destination
+//! goes through that descriptor: it stays in the folder in which it began. Only three looks use the
+//! path, to notice that it leads to another folder by now: before a check command, which gets the
+//! path of the stage file; after the rename; and when the folder is synced.
+//!
+//! Links in the path of the folder are followed, when the folder is opened.
 
-use std::collections::HashSet;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
-use rustix::process::{getegid, geteuid};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fstat, linkat, openat,
+    renameat, stat, statat, statx, symlinkat, unlinkat,
+};
 
-use crate::step::{Observer, Step};
+use crate::attributes::MODE_BITS;
+use crate::error::Error;
+use crate::place::{FileKind, Place, RANDOM_RANGE};
 
-/// The folders that were examined.
-static EXAMINED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+/// A folder that is held open. Its descriptor needs no permission to read the folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    descriptor: OwnedFd,
+    identity: FolderIdentity,
+}
 
-/// Reports `folder` if another user can replace files in it, once in this process.
-pub(crate) fn report_shared(folder: &Path, observer: &dyn Observer) {
-    let is_known =
-        !EXAMINED.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
-    if is_known {
-        return;
-    }
-    // The commit reports a folder that is missing.
-    let Ok(path) = fs::canonicalize(folder) else { return };
-    let found = path.ancestors().find_map(|above| {
-        let by = writer(&fs::metadata(above).ok()?)?;
-        Some((if above == path { folder } else { above }, by))
-    });
-    if let Some((writable, by)) = found {
-        observer.observe(&Step::SharedFolder { folder, writable, by: &by });
+/// The device and the inode of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FolderIdentity(u64, u64);
+
+impl FolderIdentity {
+    pub(crate) fn of(found: &Stat) -> FolderIdentity {
+        FolderIdentity(found.st_dev, found.st_ino)
     }
 }
 
-/// Who can replace files of this process in the folder, besides root.
-fn writer(folder: &Metadata) -> Option<String> {
-    const STICKY: u32 = 0o1000;
-    if ![0, geteuid().as_raw()].contains(&folder.uid()) {
-        return Some(format!("user {}", folder.uid()));
+/// The folders that are open, by their paths. Transactions of the same time share one descriptor,
+/// so that a thousand resources with one folder do not need a thousand.
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Folder>>>> = LazyLock::new(Mutex::default);
+
+fn open_folders() -> MutexGuard<'static, HashMap<PathBuf, Weak<Folder>>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Folder {
+    /// Opens the folder at `path`, or shares the descriptor of a transaction that has it open, if
+    /// the path still leads there.
+    pub(crate) fn open(path: &Path) -> io::Result<Arc<Folder>> {
+        let open = open_folders().get(path).and_then(Weak::upgrade);
+        if let Some(folder) = open
+            && FolderIdentity::of(&stat(path)?) == folder.identity
+        {
+            return Ok(folder);
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptor = openat(CWD, path, flags, Mode::empty())?;
+        let identity = FolderIdentity::of(&fstat(&descriptor)?);
+        let folder = Arc::new(Folder { path: path.to_owned(), descriptor, identity });
+        open_folders().insert(path.to_owned(), Arc::downgrade(&folder));
+        Ok(folder)
     }
-    // In a sticky folder users can replace only their own files.
-    if folder.mode() & STICKY != 0 {
-        return None;
+
+    /// The path by which the folder was opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
-    if folder.mode() & 0o002 != 0 {
-        return Some("every user".to_owned());
+
+    /// The identity of the folder, by which a later look at the path is compared.
+    pub(crate) fn identity(&self) -> FolderIdentity {
+        self.identity
     }
-    let is_of_others = ![0, getegid().as_raw()].contains(&folder.gid());
-    (folder.mode() & 0o020 != 0 && is_of_others).then(|| format!("group {}", folder.gid()))
+
+    /// The folder itself, opened for reading its entries.
+    pub(crate) fn readable(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(openat(&self.descriptor, ".", flags, Mode::empty())?)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let mut open = open_folders();
+        // The path can have an entry for another folder by now.
+        if open.get(&self.path).is_some_and(|folder| folder.strong_count() == 0) {
+            open.remove(&self.path);
+        }
+    }
+}
+
+/// A name in a folder that is held open. There need not be a file of this name.
+#[derive(Clone, Debug)]
+pub(crate) struct FileAt {
+    folder: Arc<Folder>,
+    name: OsString,
+}
+
+impl FileAt {
+    pub(crate) fn new(folder: &Arc<Folder>, name: impl Into<OsString>) -> FileAt {
+        FileAt { folder: Arc::clone(folder), name: name.into() }
+    }
+
+    pub(crate) fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    pub(crate) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// The path of the file, for people and commands.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path.join(&self.name)
+    }
+
+    /// `stat`: a link is followed.
+    pub(crate) fn stat(&self) -> io::Result<Stat> {
+        Ok(statat(&self.folder.descriptor, &self.name, AtFlags::empty())?)
+    }
+
+    /// `lstat`: a link is not followed.
+    pub(crate) fn lstat(&self) -> io::Result<Stat> {
+        Ok(statat(&self.folder.descriptor, &self.name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Whether something is mounted at this name. A link is not followed.
+    pub(crate) fn is_mount(&self) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        statx(&self.folder.descriptor, &self.name, flags, StatxFlags::empty())
+            .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    }
+
+    /// Opens the file. Opening a pipe does not wait for its other end.
+    pub(crate) fn open(&self, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(openat(&self.folder.descriptor, &self.name, flags, Mode::empty())?.into())
+    }
+
+    /// Creates the file for writing, with the permissions of `mode` less those of the umask. An
+    /// error if the name is taken, also by a link.
+    pub(crate) fn create(&self, mode: u32) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode & MODE_BITS);
+        Ok(openat(&self.folder.descriptor, &self.name, flags, mode)?.into())
+    }
+
+    /// Renames the file. `to` is in the same folder, or in another that is held open.
+    pub(crate) fn rename(&self, to: &FileAt) -> io::Result<()> {
+        Ok(renameat(&self.folder.descriptor, &self.name, &to.folder.descriptor, &to.name)?)
+    }
+
+    /// Makes `to` a second name of the file; a link is not followed.
+    pub(crate) fn link(&self, to: &FileAt) -> io::Result<()> {
+        let (from, flags) = (&self.folder.descriptor, AtFlags::empty());
+        Ok(linkat(from, &self.name, &to.folder.descriptor, &to.name, flags)?)
+    }
+
+    /// Makes a symbolic link that leads to `target`.
+    pub(crate) fn symlink(&self, target: &OsStr) -> io::Result<()> {
+        Ok(symlinkat(target, &self.folder.descriptor, &self.name)?)
+    }
+
+    /// The path to which a symbolic link leads.
+    pub(crate) fn read_link(&self) -> io::Result<OsString> {
+        use std::os::unix::ffi::OsStringExt;
+        let target = rustix::fs::readlinkat(&self.folder.descriptor, &self.name, Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()))
+    }
+
+    /// Removes the file.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        Ok(unlinkat(&self.folder.descriptor, &self.name, AtFlags::empty())?)
+    }
+}
+
+/// A destination whose folder is held open, and the files that belong to it.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenPlace {
+    place: Place,
+    dest: FileAt,
+}
+
+impl OpenPlace {
+    /// Opens the folder of the destination.
+    ///
+    /// # Errors
+    /// The folder cannot be opened. Nothing could be staged in it, so the error is that of the
+    /// stage file, in the words of confd.
+    pub(crate) fn of(dest: &Path) -> Result<OpenPlace, Error> {
+        let place = Place::of(dest)?;
+        let folder = Folder::open(place.folder()).map_err(|cause| {
+            let name = place.file_name(FileKind::Passing, fastrand::u64(..RANDOM_RANGE));
+            Error::file("open", &place.folder().join(name), cause)
+        })?;
+        let dest = FileAt::new(&folder, place.dest_name());
+        Ok(OpenPlace { place, dest })
+    }
+
+    pub(crate) fn folder(&self) -> &Arc<Folder> {
+        &self.dest.folder
+    }
+
+    /// The destination.
+    pub(crate) fn dest(&self) -> &FileAt {
+        &self.dest
+    }
+
+    /// The file of this kind with this random part (below [`WIDE_RANGE`](crate::place::WIDE_RANGE)).
+    pub(crate) fn file(&self, kind: FileKind, random: u64) -> FileAt {
+        FileAt::new(self.folder(), self.place.file_name(kind, random))
+    }
+
+    /// The marker of a pending reload.
+    pub(crate) fn marker(&self) -> FileAt {
+        FileAt::new(self.folder(), self.place.pending_name())
+    }
+}
+
+/// Whether `found` is a folder.
+pub(crate) fn is_folder(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode).is_dir()
+}
+
+/// Whether `found` is a regular file.
+pub(crate) fn is_file(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode).is_file()
+}
+
+/// Whether `found` is a symbolic link.
+pub(crate) fn is_link(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode).is_symlink()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn transactions_of_one_folder_share_its_descriptor_while_the_path_leads_there() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("a");
+        fs::create_dir(&path).expect("a folder");
+        let first = Folder::open(&path).expect("open");
+        assert!(Arc::ptr_eq(&first, &Folder::open(&path).expect("open")));
+        fs::rename(&path, root.path().join("b")).expect("renamed");
+        fs::create_dir(&path).expect("a folder");
+        let second = Folder::open(&path).expect("open");
+        assert_ne!(first.identity(), second.identity());
+        drop(first);
+        assert!(Arc::ptr_eq(&second, &Folder::open(&path).expect("open")));
+        drop(second);
+        assert!(!open_folders().contains_key(&path));
+    }
 }

@@ -16,19 +16,21 @@
 //! files.
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::process::geteuid;
+use rustix::fs::fstat;
 
+use crate::attributes::{MODE_BITS, our_user};
 use crate::create::{create_locked, lock};
 use crate::durable::{Durable, sync_file};
 use crate::error::Error;
 use crate::failpoint;
-use crate::place::journal_path;
+use crate::folder::{FileAt, Folder, OpenPlace, is_file};
+use crate::place::journal_name;
 use crate::step::{Observer, Step};
 use crate::undo::{Entry, Identity, Undo};
 
@@ -44,11 +46,12 @@ pub(crate) struct Journal {
     /// One journal for each folder of the set. The first has the entries, the others contain its
     /// path.
     files: Vec<Locked>,
-    entries: Vec<Entry>,
+    /// Each entry with its destination, whose folder stays open.
+    entries: Vec<(Entry, OpenPlace)>,
 }
 
 struct Locked {
-    path: PathBuf,
+    at: FileAt,
     file: File,
     /// `None` on a file system without locks.
     _lock: Option<File>,
@@ -57,14 +60,15 @@ struct Locked {
 impl Journal {
     /// Creates the journals of these folders (at least one), without entries. From now on a sweep
     /// does not touch the undo files in these folders.
-    pub(crate) fn begin<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<Journal, Error> {
+    pub(crate) fn begin<'a>(
+        folders: impl Iterator<Item = &'a Arc<Folder>>,
+    ) -> Result<Journal, Error> {
         let mut journal = Journal { files: Vec::new(), entries: Vec::new() };
-        let mut seen: Vec<&Path> = Vec::new();
         for folder in folders {
-            if seen.contains(&folder) {
+            let is_same = |locked: &Locked| locked.at.folder().identity() == folder.identity();
+            if journal.files.iter().any(is_same) {
                 continue;
             }
-            seen.push(folder);
             failpoint();
             let made = Locked::create(folder).and_then(|locked| {
                 journal.files.push(locked);
@@ -82,25 +86,25 @@ impl Journal {
     /// Writes the path of the first journal into the newest, unless they are the same.
     fn name_first(&mut self) -> Result<(), Error> {
         let [first, .., newest] = self.files.as_mut_slice() else { return Ok(()) };
-        let first = std::path::absolute(&first.path)
-            .map_err(|cause| Error::file("getwd", &first.path, cause))?;
+        let first = std::path::absolute(first.at.path())
+            .map_err(|cause| Error::file("getwd", &first.at.path(), cause))?;
         newest.write(&[POINTER, first.as_os_str().as_bytes()])
     }
 
     /// Adds an entry, whose undo file has just been made.
-    pub(crate) fn add(&mut self, entry: Entry) {
+    pub(crate) fn add(&mut self, entry: (Entry, OpenPlace)) {
         self.entries.push(entry);
     }
 
     /// Whether the nth entry can be put back although its destination was written in place.
     pub(crate) fn has_copy(&self, nth: usize) -> bool {
-        self.entries.get(nth).is_some_and(|entry| matches!(entry.undo, Undo::Copy { .. }))
+        self.entries.get(nth).is_some_and(|(entry, _)| matches!(entry.undo, Undo::Copy { .. }))
     }
 
     /// Writes the entries and syncs all folders. Only then may the first destination be replaced.
     pub(crate) fn write(&mut self) -> Result<(), Error> {
         let mut fields = vec![ENTRIES.to_vec()];
-        for entry in &self.entries {
+        for (entry, _) in &self.entries {
             encode(entry, &mut fields);
         }
         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
@@ -122,17 +126,15 @@ impl Journal {
 
     /// Adds all folders of the set to the folders that the caller will sync.
     pub(crate) fn dirty(&self, durable: &mut Durable) {
-        self.files.iter().filter_map(|locked| locked.path.parent()).for_each(|folder| {
-            durable.add(folder);
-        });
+        self.files.iter().for_each(|locked| durable.add(locked.at.folder()));
     }
 
     /// Ends a transaction whose destinations have all been replaced.
     pub(crate) fn commit(mut self) {
         self.remove();
-        for entry in &self.entries {
+        for (entry, place) in &self.entries {
             failpoint();
-            entry.discard_undo();
+            entry.discard_undo(place);
         }
     }
 
@@ -148,16 +150,16 @@ impl Journal {
         for locked in self.files.drain(..) {
             failpoint();
             // If the removal fails, the next run puts the old files back and replaces them again.
-            let _ = fs::remove_file(&locked.path);
+            let _ = locked.at.remove();
         }
     }
 }
 
 impl Locked {
     /// Creates an empty, locked journal that only its owner can open.
-    fn create(folder: &Path) -> Result<Locked, Error> {
-        let created = create_locked(0o600, |random| journal_path(folder, random))?;
-        Ok(Locked { path: created.path, file: created.file, _lock: created.lock })
+    fn create(folder: &Arc<Folder>) -> Result<Locked, Error> {
+        let created = create_locked(0o600, |random| FileAt::new(folder, journal_name(random)))?;
+        Ok(Locked { at: created.at, file: created.file, _lock: created.lock })
     }
 
     fn write(&mut self, fields: &[&[u8]]) -> Result<(), Error> {
@@ -170,7 +172,7 @@ impl Locked {
         self.file
             .write_all(&text)
             .and_then(|()| sync_file(&self.file))
-            .map_err(|cause| Error::file("write", &self.path, cause))
+            .map_err(|cause| Error::file("write", &self.at.path(), cause))
     }
 }
 
@@ -186,22 +188,20 @@ pub(crate) enum Found {
     Left,
 }
 
-/// Puts back the files that a killed transaction replaced, as recorded in the journal at `path`,
-/// and removes the journal.
-pub(crate) fn recover(path: &Path, observer: &dyn Observer) -> Found {
-    let mut file = match lock(path) {
+/// Puts back the files that a killed transaction replaced, as recorded in this journal, and removes
+/// the journal.
+pub(crate) fn recover(journal: &FileAt, observer: &dyn Observer) -> Found {
+    let mut file = match lock(journal) {
         Ok(file) => file,
         Err(TryLockError::WouldBlock) => return Found::Alive,
         Err(TryLockError::Error(_)) => return Found::Left,
     };
-    let (Ok(held), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
-        return Found::Left;
-    };
-    let is_ours = held.is_file()
-        && held.uid() == geteuid().as_raw()
-        && held.nlink() == 1
-        && held.mode() & 0o7777 == 0o600
-        && (held.dev(), held.ino()) == (named.dev(), named.ino());
+    let (Ok(held), Ok(named)) = (fstat(&file), journal.lstat()) else { return Found::Left };
+    let is_ours = is_file(&held)
+        && held.st_uid == our_user()
+        && held.st_nlink == 1
+        && held.st_mode & MODE_BITS == 0o600
+        && (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino);
     let mut text = Vec::new();
     if !is_ours || file.read_to_end(&mut text).is_err() {
         return Found::Left;
@@ -209,33 +209,55 @@ pub(crate) fn recover(path: &Path, observer: &dyn Observer) -> Found {
     match decode(&text) {
         // The process was killed before it replaced anything.
         None => {}
-        Some(Content::Pointer(first)) => match recover(&first, observer) {
+        Some(Content::Pointer(first)) => match recover_first(&first, observer) {
             Found::Alive => return Found::Alive,
             Found::Left if first.exists() => return Found::Left,
             // A first journal that does not exist was removed when its transaction ended.
             Found::Recovered | Found::Left => {}
         },
         Some(Content::Entries(entries)) => {
-            if entries.iter().any(Entry::is_complete) {
-                entries.iter().for_each(Entry::discard_undo);
+            let Ok(entries) = open_all(entries) else { return Found::Left };
+            if entries.iter().any(|(entry, place)| entry.is_complete(place)) {
+                entries.iter().for_each(|(entry, place)| entry.discard_undo(place));
             } else if put_all_back(&entries, observer).is_err() {
                 return Found::Left;
             }
         }
     }
     failpoint();
-    match fs::remove_file(path) {
+    match journal.remove() {
         Ok(()) => Found::Recovered,
         Err(_) => Found::Left,
     }
 }
 
+/// Recovers from the journal with the entries, to which another journal points.
+fn recover_first(first: &Path, observer: &dyn Observer) -> Found {
+    let (Some(folder), Some(name)) = (first.parent(), first.file_name()) else {
+        return Found::Left;
+    };
+    match Folder::open(folder) {
+        Ok(folder) => recover(&FileAt::new(&folder, name), observer),
+        Err(_) => Found::Left,
+    }
+}
+
+/// Opens the folders of all entries. An entry whose folder is gone has nothing to put back.
+fn open_all(entries: Vec<Entry>) -> Result<Vec<(Entry, OpenPlace)>, Error> {
+    let open = |entry: Entry| match OpenPlace::of(&entry.dest) {
+        Ok(place) => Some(Ok((entry, place))),
+        Err(Error::File(error)) if error.is_missing() => None,
+        Err(error) => Some(Err(error)),
+    };
+    entries.into_iter().filter_map(open).collect()
+}
+
 /// Puts all entries back, in reverse order, and reports a step for each. Returns the first error.
-fn put_all_back(entries: &[Entry], observer: &dyn Observer) -> Result<(), Error> {
+fn put_all_back(entries: &[(Entry, OpenPlace)], observer: &dyn Observer) -> Result<(), Error> {
     let mut result = Ok(());
-    for entry in entries.iter().rev() {
+    for (entry, place) in entries.iter().rev() {
         failpoint();
-        match entry.put_back() {
+        match entry.put_back(place) {
             Ok(true) => observer.observe(&Step::PutBack { dest: &entry.dest }),
             Ok(false) => {}
             Err(error) => {

@@ -33,6 +33,7 @@ mod pending;
 mod place;
 mod reload;
 mod run;
+mod shared;
 mod stage;
 mod step;
 mod sweep;

@@ -7,39 +7,45 @@
 //! The marker is not synced to the disk: after a power cut every service starts with the new file
 //! anyway.
 
-use std::fs::{self, OpenOptions};
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::place::Place;
+use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_folder};
 use crate::step::{Observer, Step};
 
 /// The existing marker of one destination.
 #[must_use = "a marker that is forgotten makes the next run reload"]
 pub(crate) struct Marker {
-    path: PathBuf,
+    /// The folder, which is not held open: many reloads can be due at the same time, and a command
+    /// can take long.
+    folder: PathBuf,
+    identity: FolderIdentity,
+    name: OsString,
     /// Whether it existed before this commit: a reload was already pending.
     stood: bool,
 }
 
 impl Marker {
-    /// Creates the marker, before the commit that makes the reload necessary.
-    pub(crate) fn set(dest: &Path) -> Result<Marker, Error> {
-        let path = Place::of(dest)?.pending_path();
-        // A link that another user made here must not be followed.
-        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let mut file = match opened {
+    /// Creates the marker of `dest`, before the commit that makes the reload necessary.
+    pub(crate) fn set(place: &OpenPlace, dest: &Path) -> Result<Marker, Error> {
+        let at = place.marker();
+        // A link that another user made here is not followed.
+        let mut file = match at.create(0o600) {
             Ok(file) => file,
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 // Such a marker could never be removed, and would make every run reload.
-                if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
-                    return Err(Error::file("open", &path, io::ErrorKind::IsADirectory.into()));
+                if at.lstat().is_ok_and(|found| is_folder(&found)) {
+                    return Err(Error::file(
+                        "open",
+                        &at.path(),
+                        io::ErrorKind::IsADirectory.into(),
+                    ));
                 }
-                return Ok(Marker { path, stood: true });
+                return Ok(Marker::new(&at, true));
             }
-            Err(cause) => return Err(Error::file("open", &path, cause)),
+            Err(cause) => return Err(Error::file("open", &at.path(), cause)),
         };
         // The text is for people who find the file. Only the file's existence counts, so a full
         // disk, where the text cannot be written, is not an error.
@@ -49,34 +55,52 @@ impl Marker {
              confd tries it again on its next run, unless this file is removed.",
             dest.display()
         );
-        Ok(Marker { path, stood: false })
+        Ok(Marker::new(&at, false))
     }
 
     /// Finds the marker of an earlier commit.
-    pub(crate) fn find(dest: &Path) -> Option<Marker> {
-        let path = Place::of(dest).ok()?.pending_path();
+    pub(crate) fn find(place: &OpenPlace) -> Option<Marker> {
+        let at = place.marker();
         // An error also means that there is no marker: no marker could be made in a folder that
         // cannot be searched.
-        let found = fs::symlink_metadata(&path).ok()?;
+        let found = at.lstat().ok()?;
         // This program never makes a folder of this name.
-        (!found.is_dir()).then_some(Marker { path, stood: true })
+        (!is_folder(&found)).then(|| Marker::new(&at, true))
+    }
+
+    fn new(at: &FileAt, stood: bool) -> Marker {
+        let folder = at.folder();
+        let (identity, name) = (folder.identity(), at.name().to_owned());
+        Marker { folder: folder.path().to_owned(), identity, name, stood }
     }
 
     /// Removes the marker because the commit did not happen. The marker of an earlier commit stays.
-    pub(crate) fn withdraw(self, observer: &dyn Observer) {
+    pub(crate) fn withdraw(self, place: &OpenPlace, observer: &dyn Observer) {
         if !self.stood {
-            self.clear(observer);
+            remove(&place.marker(), observer);
         }
     }
 
     /// Removes the marker: no reload is pending any more.
     pub(crate) fn clear(self, observer: &dyn Observer) {
-        match fs::remove_file(&self.path) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                let error = Error::file("remove", &self.path, cause);
-                observer.observe(&Step::MarkerStays { error: &error });
+        let error = match Folder::open(&self.folder) {
+            Ok(folder) if folder.identity() == self.identity => {
+                return remove(&FileAt::new(&folder, self.name), observer);
             }
-            Ok(()) | Err(_) => {}
+            Ok(_) => Error::FolderReplaced { folder: self.folder },
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return,
+            Err(cause) => Error::file("open", &self.folder, cause),
+        };
+        observer.observe(&Step::MarkerStays { error: &error });
+    }
+}
+
+fn remove(marker: &FileAt, observer: &dyn Observer) {
+    match marker.remove() {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            let error = Error::file("remove", &marker.path(), cause);
+            observer.observe(&Step::MarkerStays { error: &error });
         }
+        Ok(()) | Err(_) => {}
     }
 }

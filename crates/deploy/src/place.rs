@@ -55,11 +55,20 @@ pub(crate) enum FileKind {
     Undo,
 }
 
+/// How the path of a destination ends. Only a path with a name at its end can be a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum PathEnd {
+    Name,
+    Slash,
+    Empty,
+}
+
 /// A destination, split into its folder and its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     folder: PathBuf,
     name: OsString,
+    path_end: PathEnd,
     /// What stands for the name in the names of stage files, if the name is too long.
     stem: Option<OsString>,
 }
@@ -84,7 +93,12 @@ impl Place {
         // A name that no file can have fails with confd's words.
         let is_long = 1 + name.len() + DIGITS > LONGEST && name.len() <= LONGEST;
         let stem = is_long.then(|| hash_of(&name));
-        Ok(Place { folder, name, stem })
+        let path_end = match bytes {
+            [] => PathEnd::Empty,
+            [.., b'/'] => PathEnd::Slash,
+            _ => PathEnd::Name,
+        };
+        Ok(Place { folder, name, path_end, stem })
     }
 
     /// The folder, never empty: `.` for a destination without one.
@@ -92,28 +106,38 @@ impl Place {
         &self.folder
     }
 
-    /// The path of the file of this kind with this random part (below [`WIDE_RANGE`]).
+    /// The name in the folder that means the same as the path of the destination: `.` if the path
+    /// ends in a slash, and nothing if it is empty.
+    pub(crate) fn dest_name(&self) -> &OsStr {
+        match self.path_end {
+            PathEnd::Name => &self.name,
+            PathEnd::Slash => OsStr::new("."),
+            PathEnd::Empty => OsStr::new(""),
+        }
+    }
+
+    /// The name of the file of this kind with this random part (below [`WIDE_RANGE`]).
     ///
     /// The digits replace the last `*` of the name, or follow the name if it has none.
-    pub(crate) fn path(&self, kind: FileKind, random: u64) -> PathBuf {
+    pub(crate) fn file_name(&self, kind: FileKind, random: u64) -> OsString {
         let check = check_number(salt(kind), &self.name, random);
         let (before, after) = self.around_digits();
         let mut name = vec![b'.'];
         name.extend_from_slice(before);
         name.extend_from_slice(digits(random, check).as_bytes());
         name.extend_from_slice(after);
-        self.folder.join(OsString::from_vec(name))
+        OsString::from_vec(name)
     }
 
-    /// The path of the marker of a pending reload.
-    pub(crate) fn pending_path(&self) -> PathBuf {
+    /// The name of the marker of a pending reload.
+    pub(crate) fn pending_name(&self) -> OsString {
         let mut name = OsString::from(".");
         match 1 + self.name.len() + PENDING.len() > LONGEST {
             true => name.push(hash_of(&self.name)),
             false => name.push(&self.name),
         }
         name.push(PENDING);
-        self.folder.join(name)
+        name
     }
 
     /// The parts of the destination's name before and after a stage file's digits.
@@ -169,13 +193,13 @@ fn digits(random: u64, check: u64) -> String {
     }
 }
 
-/// The path of the journal in this folder with this random part (below [`WIDE_RANGE`]).
-pub(crate) fn journal_path(folder: &Path, random: u64) -> PathBuf {
+/// The name of the journal with this random part (below [`WIDE_RANGE`]).
+pub(crate) fn journal_name(random: u64) -> OsString {
     let check = check_number(JOURNAL, OsStr::new(""), random);
     let mut name = vec![b'.'];
     name.extend_from_slice(JOURNAL);
     name.extend_from_slice(digits(random, check).as_bytes());
-    folder.join(OsString::from_vec(name))
+    OsString::from_vec(name)
 }
 
 /// Whether a folder's entry has the name of a journal.
@@ -230,7 +254,8 @@ mod tests {
 
     /// The stage path with its ten digits shown as `#`.
     fn shape(dest: &str) -> String {
-        let path = place(dest).path(FileKind::Passing, 7);
+        let path = place(dest);
+        let path = path.folder().join(path.file_name(FileKind::Passing, 7));
         let text = path.to_str().expect("text");
         assert_eq!(text.bytes().filter(u8::is_ascii_digit).count(), DIGITS, "{text}");
         text.replace(|c: char| c.is_ascii_digit(), "#").replace("##########", "#")
@@ -273,8 +298,8 @@ mod tests {
     fn our_own_digits_are_recognised_and_others_are_not() {
         let place = place("/etc/app.conf");
         for random in [0, 1, 99_999] {
-            let path = place.path(FileKind::Passing, random);
-            let entry = path.file_name().expect("a name").as_bytes();
+            let name = place.file_name(FileKind::Passing, random);
+            let entry = name.as_bytes();
             let (before, digits, rest) =
                 Place::split_entry(entry, 0).next().expect("dot and digits");
             assert_eq!((before, rest), (&b"app.conf"[..], &b""[..]));
@@ -297,24 +322,24 @@ mod tests {
     #[test]
     fn a_kept_stage_file_is_not_recognised() {
         let place = place("/etc/app.conf");
-        let path = place.path(FileKind::Kept, 12_345);
-        let entry = path.file_name().expect("a name").as_bytes();
+        let name = place.file_name(FileKind::Kept, 12_345);
+        let entry = name.as_bytes();
         let (_, digits, _) = Place::split_entry(entry, 0).next().expect("dot and digits");
         assert!(!place.made(FileKind::Passing, digits));
     }
 
     #[test]
     fn the_check_digits_are_the_same_in_every_version() {
-        let path = place("/etc/nginx/nginx.conf").path(FileKind::Passing, 31_126);
-        assert_eq!(path, Path::new("/etc/nginx/.nginx.conf3112689105"));
+        let name = place("/etc/nginx/nginx.conf").file_name(FileKind::Passing, 31_126);
+        assert_eq!(name, ".nginx.conf3112689105");
     }
 
     #[test]
     fn each_kind_of_file_is_recognised_as_its_own_kind_only() {
         let place = place("/etc/app.conf");
         for made in [FileKind::Passing, FileKind::Kept, FileKind::Undo] {
-            let path = place.path(made, 4_711);
-            let entry = path.file_name().expect("a name").as_bytes();
+            let name = place.file_name(made, 4_711);
+            let entry = name.as_bytes();
             let (_, digits, _) = Place::split_entry(entry, 0).next().expect("dot and digits");
             for kind in [FileKind::Passing, FileKind::Kept, FileKind::Undo] {
                 assert_eq!(place.made(kind, digits), kind == made);
@@ -325,9 +350,9 @@ mod tests {
 
     #[test]
     fn a_journal_is_recognised_in_every_folder() {
-        let path = journal_path(Path::new("/etc"), 4_711);
-        assert_eq!(path, Path::new("/etc/.confd-transaction-0471149721"));
-        assert!(is_journal(path.file_name().expect("a name").as_bytes()));
+        let name = journal_name(4_711);
+        assert_eq!(name, ".confd-transaction-0471149721");
+        assert!(is_journal(name.as_bytes()));
         assert!(!is_journal(b".confd-transaction-0471149722"));
         assert!(!is_journal(b".confd-transaction-"));
     }

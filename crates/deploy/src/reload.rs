@@ -12,6 +12,7 @@ use command::Program;
 
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::folder::OpenPlace;
 use crate::pending::Marker;
 use crate::run;
 use crate::step::{Observer, Step};
@@ -105,9 +106,15 @@ impl Reloads {
     }
 
     /// Adds the reload of a member that was found in sync, if its reload is pending.
-    pub(crate) fn add_pending(&mut self, nth: usize, target: Arc<Target>, options: &Options) {
+    pub(crate) fn add_pending(
+        &mut self,
+        nth: usize,
+        target: Arc<Target>,
+        place: &OpenPlace,
+        options: &Options,
+    ) {
         if target.reload_cmd(options).is_some()
-            && let Some(marker) = Marker::find(&target.dest)
+            && let Some(marker) = Marker::find(place)
         {
             self.add_member(Member { nth, target, marker, pending: true }, options);
         }

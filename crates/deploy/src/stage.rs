@@ -4,22 +4,22 @@
 //! its descriptor, so neither the umask of the process nor other users of the folder can interfere.
 //! It is on the disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its file.
 
-use std::fs::{self, File, Metadata};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use report::Fingerprint;
-use rustix::process::geteuid;
+use rustix::fs::{Stat, fstat, lstat};
 
-use crate::attributes::{self, Attributes, give_mode, give_owner};
+use crate::attributes::{self, Attributes, give_mode, give_owner, our_user};
 use crate::compare;
 use crate::create::create_locked;
 use crate::durable::sync_file;
 use crate::error::Error;
-use crate::place::{FileKind, Place};
+use crate::folder::{FileAt, OpenPlace, is_file};
+use crate::place::FileKind;
 use crate::step::{Observer, Step};
 use crate::undo::Identity;
 use crate::{Options, Target};
@@ -33,6 +33,8 @@ const PRIVATE: u32 = 0o600;
 pub(crate) struct Staged {
     pub(crate) target: Arc<Target>,
     pub(crate) content: Bytes,
+    /// The destination, in its open folder.
+    pub(crate) place: OpenPlace,
     /// The stage file; `None` if the destination was found to be in sync.
     pub(crate) file: Option<StageFile>,
     /// The fingerprint of the destination when this member was staged.
@@ -60,10 +62,11 @@ impl Staged {
         content: Bytes,
         options: &Options,
     ) -> Result<Staged, Error> {
-        let found = fs::metadata(&target.dest);
+        let place = OpenPlace::of(&target.dest)?;
+        let found = place.dest().stat();
         let is_missing = found.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
         let found = found.ok();
-        let seen = found.as_ref().map(Fingerprint::of);
+        let seen = found.as_ref().map(Fingerprint::of_stat);
         let was_settled = seen.is_some_and(|seen| seen.is_settled());
         let wanted = Attributes::wanted(&target, found.as_ref());
         let mut difference = is_missing.then_some(Difference::Missing);
@@ -72,7 +75,7 @@ impl Staged {
             && let Some(found) = &found
             && wanted.are_those_of(found)
         {
-            match compare::has_content(&target.dest, found, &content) {
+            match compare::has_content(place.dest(), found, &content) {
                 Ok(true) => in_sync = true,
                 Ok(false) => difference = Some(Difference::Bytes),
                 // The comparison will report a destination that cannot be read.
@@ -81,9 +84,9 @@ impl Staged {
         }
         let file = match in_sync {
             true => None,
-            false => Some(StageFile::create(&target, &wanted, &content, options)?),
+            false => Some(StageFile::create(&place, &target, &wanted, &content, options)?),
         };
-        Ok(Staged { target, content, file, seen, was_settled, difference })
+        Ok(Staged { target, content, place, file, seen, was_settled, difference })
     }
 
     /// The fingerprint of a destination that was found in sync, if every later change is certain to
@@ -93,12 +96,13 @@ impl Staged {
     }
 
     /// The same content for the destination as it is now. It is staged again if the destination has
-    /// changed since.
+    /// changed since. The folder stays the same: the commit notices if its path leads to another
+    /// folder by now.
     ///
     /// So a destination of two resources ends as if they were deployed one after the other,
     /// although both were staged first.
     pub(crate) fn refreshed(self, options: &Options) -> Result<Staged, Error> {
-        if Fingerprint::at(&self.target.dest) == self.seen {
+        if self.place.dest().stat().ok().as_ref().map(Fingerprint::of_stat) == self.seen {
             return Ok(self);
         }
         let (target, content) = (Arc::clone(&self.target), self.content.clone());
@@ -110,6 +114,8 @@ impl Staged {
 /// A file beside the destination, removed on drop unless [`leave`](StageFile::leave) was called.
 #[derive(Debug)]
 pub(crate) struct StageFile {
+    pub(crate) at: FileAt,
+    /// The path of the file, for people and commands.
     pub(crate) path: PathBuf,
     /// The file's attributes. On some file systems they differ from those that were set.
     pub(crate) attributes: Attributes,
@@ -131,21 +137,21 @@ pub(crate) struct StageFile {
 
 impl StageFile {
     fn create(
+        place: &OpenPlace,
         target: &Target,
         wanted: &Attributes,
         content: &[u8],
         options: &Options,
     ) -> Result<StageFile, Error> {
-        let place = Place::of(&target.dest)?;
         let kind = if options.keep_stage_file { FileKind::Kept } else { FileKind::Passing };
-        let (mut stage, mut file) = StageFile::create_empty(&place, kind, PRIVATE)?;
+        let (mut stage, mut file) = StageFile::create_empty(place, kind, PRIVATE)?;
         // All of this happens while the file is empty, so that only permitted users ever read its
         // content. The mode is set first: only root can change the mode of a file that belongs to
         // another user.
         if let Err(cause) = give_mode(&file, &stage.attributes, wanted) {
             // A file system that refuses to change a mode may still create files with it.
             drop(stage);
-            (stage, file) = StageFile::create_empty(&place, kind, wanted.mode)?;
+            (stage, file) = StageFile::create_empty(place, kind, wanted.mode)?;
             if target.mode.is_some() && stage.attributes.mode != wanted.mode {
                 return Err(Error::file("chmod", &stage.path, cause));
             }
@@ -156,21 +162,26 @@ impl StageFile {
         if !options.noop {
             sync_file(&file).map_err(|cause| Error::file("fsync", &stage.path, cause))?;
         }
-        let given = file.metadata().map_err(|cause| Error::file("stat", &stage.path, cause))?;
+        let given = fstat(&file).map_err(|cause| Error::file("stat", &stage.path, cause.into()))?;
         attributes::record(&given, wanted);
         stage.wanted = *wanted;
         stage.attributes = Attributes::of(&given);
         stage.identity = Identity::of(&given);
-        stage.written = Some(Fingerprint::of(&given));
+        stage.written = Some(Fingerprint::of_stat(&given));
         Ok(stage)
     }
 
     /// Creates an empty, locked file under a free name, with the permissions of `mode`.
-    fn create_empty(place: &Place, kind: FileKind, mode: u32) -> Result<(StageFile, File), Error> {
-        let created = create_locked(mode, |random| place.path(kind, random))?;
+    fn create_empty(
+        place: &OpenPlace,
+        kind: FileKind,
+        mode: u32,
+    ) -> Result<(StageFile, File), Error> {
+        let created = create_locked(mode, |random| place.file(kind, random))?;
         let attributes = Attributes::of(&created.born);
         let stage = StageFile {
-            path: created.path,
+            path: created.at.path(),
+            at: created.at,
             attributes,
             wanted: attributes,
             identity: Identity::default(),
@@ -182,21 +193,30 @@ impl StageFile {
         Ok((stage, created.file))
     }
 
-    /// The metadata of the file at the stage file's path, which other users of the folder can swap
-    /// for a link to a file that only this process may read. `None` if there is no file.
+    /// The state of the file at the stage file's name, which other users of the folder can swap for
+    /// a link to a file that only this process may read. `None` if there is no file.
     ///
     /// A check command may replace the stage file by a new one, as `sed -i` does.
     ///
     /// # Errors
     /// The file is neither the stage file nor one that a check command may have made.
-    pub(crate) fn metadata_now(&self) -> Result<Option<Metadata>, Error> {
-        let Ok(found) = fs::symlink_metadata(&self.path) else { return Ok(None) };
-        let identity = Identity::of(&found);
+    pub(crate) fn state_now(&self) -> Result<Option<Stat>, Error> {
+        self.verified(self.at.lstat())
+    }
+
+    /// The same, for the file at the stage file's path, which is what a check command gets: the
+    /// folder can have been swapped too.
+    pub(crate) fn verify_path(&self) -> Result<(), Error> {
+        self.verified(lstat(&self.path).map_err(io::Error::from)).map(drop)
+    }
+
+    fn verified(&self, found: io::Result<Stat>) -> Result<Option<Stat>, Error> {
+        let Ok(found) = found else { return Ok(None) };
         let is_of_the_check = self.is_checked
-            && found.is_file()
-            && found.nlink() == 1
-            && [geteuid().as_raw(), self.attributes.uid].contains(&found.uid());
-        match self.identity.is_same_file(&identity) || is_of_the_check {
+            && is_file(&found)
+            && found.st_nlink == 1
+            && [our_user(), self.attributes.uid].contains(&found.st_uid);
+        match self.identity.is_same_file(&Identity::of(&found)) || is_of_the_check {
             true => Ok(Some(found)),
             false => Err(Error::Swapped { path: self.path.clone() }),
         }
@@ -217,14 +237,9 @@ impl StageFile {
         let device = self.identity.device;
         let kept = attributes::to_report(device, target, self.attributes, self.wanted);
         if let Some(kept) = kept {
-            let (folder, dest) = (self.folder(), target.dest.as_path());
+            let (folder, dest) = (self.at.folder().path(), target.dest.as_path());
             observer.observe(&Step::AttributesKept { folder, dest, kept });
         }
-    }
-
-    /// The folder of the file, and of its destination.
-    pub(crate) fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
     }
 }
 
@@ -234,14 +249,15 @@ impl Drop for StageFile {
             // File systems of a network or of FUSE rename a file that is removed while it is open.
             self.lock = None;
             // An error cannot be reported here. A later run sweeps the file.
-            let _ = fs::remove_file(&self.path);
+            let _ = self.at.remove();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::TryLockError;
+    use std::fs::{self, TryLockError};
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
     use crate::create::lock;
@@ -249,12 +265,12 @@ mod tests {
     #[test]
     fn a_new_stage_file_is_private_empty_and_locked() {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Place::of(&folder.path().join("a")).expect("a name");
+        let place = OpenPlace::of(&folder.path().join("a")).expect("a folder");
         let (stage, file) =
             StageFile::create_empty(&place, FileKind::Passing, PRIVATE).expect("created");
         let born = file.metadata().expect("metadata");
         assert_eq!((born.mode() & 0o7777, born.size()), (0o600, 0));
-        assert!(matches!(lock(&stage.path), Err(TryLockError::WouldBlock)));
+        assert!(matches!(lock(&stage.at), Err(TryLockError::WouldBlock)));
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Removes the leftovers of killed processes: stage files, and incomplete transactions.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Dir, fstat};
 
 use crate::Options;
 use crate::create::lock;
+use crate::folder::{FileAt, Folder, is_file};
 use crate::journal::{Found, recover};
 use crate::place::{FileKind, Place, is_journal};
 use crate::step::{Observer, Step};
@@ -35,8 +39,9 @@ pub fn sweep<'a>(
     folders.iter().map(|(folder, places)| sweep_folder(folder, places, observer)).sum()
 }
 
-fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer) -> usize {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+fn sweep_folder(path: &Path, places: &HashSet<Place>, observer: &dyn Observer) -> usize {
+    let Ok(folder) = Folder::open(path) else { return 0 };
+    let Ok(entries) = names(&folder) else { return 0 };
     // Grouped by the text around the digits. There are few distinct endings; nearly always there is
     // only the empty ending.
     let mut by_name: HashMap<&[u8], HashMap<&[u8], Vec<&Place>>> = HashMap::new();
@@ -56,52 +61,56 @@ fn sweep_folder(folder: &Path, places: &HashSet<Place>, observer: &dyn Observer)
     };
     let mut stages = Vec::new();
     let mut undos = Vec::new();
-    for entry in entries.filter_map(Result::ok) {
-        let name = entry.file_name();
+    for name in entries.filter_map(Result::ok) {
         if is_journal(name.as_bytes()) {
-            recover(&entry.path(), observer);
+            recover(&FileAt::new(&folder, name), observer);
         } else if is_ours(FileKind::Passing, name.as_bytes()) {
-            stages.push(entry.path());
+            stages.push(FileAt::new(&folder, name));
         } else if is_ours(FileKind::Undo, name.as_bytes()) {
-            undos.push(entry.path());
+            undos.push(FileAt::new(&folder, name));
         }
     }
-    if !undos.is_empty() && recover_all(folder, observer) {
+    if !undos.is_empty() && recover_all(&folder, observer) {
         // An undo file that cannot be removed does no harm.
-        undos.iter().for_each(|undo| drop(fs::remove_file(undo)));
+        undos.iter().for_each(|undo| drop(undo.remove()));
     }
     stages.iter().filter(|stage| remove(stage, observer)).count()
+}
+
+/// The names of the entries of a folder.
+fn names(folder: &Folder) -> io::Result<impl Iterator<Item = io::Result<OsString>>> {
+    let entries = Dir::new(folder.readable()?)?;
+    Ok(entries.map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec()))))
 }
 
 /// Whether no journal in the folder needs its undo files any more.
 ///
 /// The folder is read once more, because a transaction that began during the first reading has
 /// journals before it has undo files.
-fn recover_all(folder: &Path, observer: &dyn Observer) -> bool {
-    let Ok(entries) = fs::read_dir(folder) else { return false };
-    let mut journals = entries.map(|entry| match entry {
-        Ok(entry) if is_journal(entry.file_name().as_bytes()) => {
-            recover(&entry.path(), observer) == Found::Recovered
+fn recover_all(folder: &Arc<Folder>, observer: &dyn Observer) -> bool {
+    let Ok(mut entries) = names(folder) else { return false };
+    entries.all(|name| match name {
+        Ok(name) if is_journal(name.as_bytes()) => {
+            recover(&FileAt::new(folder, name), observer) == Found::Recovered
         }
         Ok(_) => true,
         Err(_) => false,
-    });
-    journals.all(|recovered| recovered)
+    })
 }
 
 /// Removes a leftover, unless a living process holds it or it is not a regular file.
-fn remove(path: &Path, observer: &dyn Observer) -> bool {
+fn remove(leftover: &FileAt, observer: &dyn Observer) -> bool {
     // Locked until it is removed. If another process is creating it now, that process notices.
-    let Ok(held) = lock(path) else { return false };
-    let same = match (held.metadata(), fs::symlink_metadata(path)) {
+    let Ok(held) = lock(leftover) else { return false };
+    let same = match (fstat(&held), leftover.lstat()) {
         (Ok(held), Ok(named)) => {
-            held.is_file() && (held.dev(), held.ino()) == (named.dev(), named.ino())
+            is_file(&held) && (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
         }
         _ => false,
     };
-    if !same || fs::remove_file(path).is_err() {
+    if !same || leftover.remove().is_err() {
         return false;
     }
-    observer.observe(&Step::Swept { stage: path });
+    observer.observe(&Step::Swept { stage: &leftover.path() });
     true
 }

@@ -11,10 +11,11 @@ use crate::disk::Disk;
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::failpoint;
-use crate::folder::report_shared;
+use crate::folder::OpenPlace;
 use crate::journal::Journal;
 use crate::pending::Marker;
 use crate::reload::{Reloader, Reloads};
+use crate::shared::report_shared;
 use crate::stage::{Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Placed, Step};
 use crate::undo::Entry;
@@ -32,7 +33,7 @@ pub struct Member {
 /// A set of staged members. Each has a stage file on the disk beside its destination, or is known
 /// to be in sync. One file is a set of one.
 ///
-/// It holds one open file descriptor for each stage file. Dropping it removes the stage files.
+/// It holds one open file descriptor for each stage file and one for each folder. Dropping it removes the stage files.
 #[derive(Debug)]
 pub struct Transaction {
     members: Vec<Staged>,
@@ -152,14 +153,14 @@ fn compare_all(
     let (mut changes, mut reloads) = (Vec::new(), Reloads::default());
     for (nth, member) in members.into_iter().enumerate() {
         if !options.noop {
-            forget_reload(&member.target, observer);
+            forget_reload(&member.target, &member.place, observer);
         }
-        let (target, change) = compare(nth, member, options, observer)?;
+        let (target, place, change) = compare(nth, member, options, observer)?;
         match change {
             Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
             Some(change) => changes.push(change),
             None if options.noop => {}
-            None => reloads.add_pending(nth, target, options),
+            None => reloads.add_pending(nth, target, &place, options),
         }
     }
     Ok(Compared { outcomes, changes, reloads })
@@ -167,9 +168,9 @@ fn compare_all(
 
 /// Removes the marker of a pending reload if the target has no reload command any more. Such a
 /// marker would stay for ever.
-fn forget_reload(target: &Target, observer: &dyn Observer) {
+fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
     if target.reload_cmd.as_deref().is_none_or(str::is_empty)
-        && let Some(marker) = Marker::find(&target.dest)
+        && let Some(marker) = Marker::find(place)
     {
         observer.observe(&Step::ReloadForgotten { dest: &target.dest });
         marker.clear(observer);
@@ -182,6 +183,7 @@ struct Change {
     nth: usize,
     target: Arc<Target>,
     content: Bytes,
+    place: OpenPlace,
     file: StageFile,
 }
 
@@ -192,8 +194,8 @@ fn compare(
     member: Staged,
     options: &Options,
     observer: &dyn Observer,
-) -> Result<(Arc<Target>, Option<Change>), Error> {
-    let Staged { target, content, mut file, difference, .. } = member.refreshed(options)?;
+) -> Result<(Arc<Target>, OpenPlace, Option<Change>), Error> {
+    let Staged { target, content, place, mut file, difference, .. } = member.refreshed(options)?;
     let dest = &target.dest;
     if let Some(file) = &mut file
         && options.keep_stage_file
@@ -209,19 +211,23 @@ fn compare(
         None => false,
     };
     let file = file.filter(|file| {
-        is_known || !compare::is_in_sync(&target, &file.attributes, &content, observer)
+        is_known
+            || !compare::is_in_sync(&target, place.dest(), &file.attributes, &content, observer)
     });
     if options.noop {
         observer.observe(&Step::Noop { dest });
     } else if let Some(file) = &file {
-        report_shared(file.folder(), observer);
+        report_shared(place.folder().path(), observer);
         file.report_attributes(&target, observer);
         observer.observe(&Step::OutOfSync { dest });
     } else {
         observer.observe(&Step::InSync { dest });
     }
-    let change = file.map(|file| Change { nth, target: Arc::clone(&target), content, file });
-    Ok((target, change))
+    let change = file.map(|file| {
+        let (target, place) = (Arc::clone(&target), place.clone());
+        Change { nth, target, content, place, file }
+    });
+    Ok((target, place, change))
 }
 
 /// Runs the member's check command, if it has one.
@@ -234,7 +240,7 @@ async fn check(
     let Some(check) = target.check_cmd.as_ref().filter(|_| !options.sync_only) else {
         return Ok(());
     };
-    file.metadata_now()?;
+    file.verify_path()?;
     check.run(&file.path, target.check_limit(options), observer).await.map_err(Error::Check)?;
     file.checked();
     Ok(())
@@ -275,11 +281,11 @@ fn commit(
     let marker = change.set_marker(options)?;
     if let Err(error) = change.replace(true, observer) {
         if let Some(marker) = marker {
-            marker.withdraw(observer);
+            marker.withdraw(&change.place, observer);
         }
         return Err(error);
     }
-    durable.add(change.file.folder());
+    durable.add(change.place.folder());
     Ok(vec![(change.nth, change.target, marker)])
 }
 
@@ -290,7 +296,7 @@ fn commit_together(
     observer: &dyn Observer,
     durable: &mut Durable,
 ) -> Result<Vec<Committed>, Error> {
-    let mut journal = Journal::begin(changes.iter().map(|change| change.file.folder()))?;
+    let mut journal = Journal::begin(changes.iter().map(|change| change.place.folder()))?;
     let mut committed = Vec::with_capacity(changes.len());
     match replace_all(&mut journal, &mut changes, &mut committed, options, observer) {
         Ok(()) => {
@@ -317,7 +323,7 @@ fn replace_all(
 ) -> Result<(), Error> {
     for change in &*changes {
         failpoint();
-        journal.add(Entry::prepare(&change.target, &change.file, options)?);
+        journal.add(change.entry(options)?);
     }
     journal.write()?;
     for (nth, change) in changes.iter_mut().enumerate() {
@@ -335,12 +341,19 @@ fn replace_all(
 
 impl Change {
     fn set_marker(&self, options: &Options) -> Result<Option<Marker>, Error> {
-        self.target.reload_cmd(options).map(|_| Marker::set(&self.target.dest)).transpose()
+        let dest = &self.target.dest;
+        self.target.reload_cmd(options).map(|_| Marker::set(&self.place, dest)).transpose()
+    }
+
+    /// The entry of the undo journal, whose undo file is made now.
+    fn entry(&self, options: &Options) -> Result<(Entry, OpenPlace), Error> {
+        let entry = Entry::prepare(&self.target, &self.place, &self.file, options)?;
+        Ok((entry, self.place.clone()))
     }
 
     fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<(), Error> {
-        let Change { target, file, content, .. } = self;
-        let how = commit::commit(target, file, content, may_write_in_place, observer)?;
+        let Change { target, place, file, content, .. } = self;
+        let how = commit::commit(target, place, file, content, may_write_in_place, observer)?;
         let placed = match how {
             // Between the rename and the look at the destination another program may have changed
             // the file: then it was as it was staged.

@@ -9,12 +9,12 @@
 //! crash at any instruction, and a file that another program has put there in the meantime is not
 //! touched.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, Stat, fstat};
 
 use crate::attributes::MODE_BITS;
 use crate::commit::write_back;
@@ -22,6 +22,7 @@ use crate::create::with_free_name;
 use crate::durable::sync_file;
 use crate::error::Error;
 use crate::failpoint;
+use crate::folder::{FileAt, OpenPlace, is_file, is_folder, is_link};
 use crate::pending::Marker;
 use crate::place::{FileKind, Place};
 use crate::stage::StageFile;
@@ -38,17 +39,17 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn of(metadata: &Metadata) -> Identity {
+    pub(crate) fn of(found: &Stat) -> Identity {
         Identity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            device: found.st_dev,
+            inode: found.st_ino,
+            modified: (found.st_mtime, found.st_mtime_nsec as i64),
         }
     }
 
-    /// The identity of the file at `path`; links are not followed.
-    pub(crate) fn at(path: &Path) -> Option<Identity> {
-        fs::symlink_metadata(path).ok().as_ref().map(Identity::of)
+    /// The identity of the file of this name; links are not followed.
+    pub(crate) fn at(file: &FileAt) -> Option<Identity> {
+        file.lstat().ok().as_ref().map(Identity::of)
     }
 
     /// Whether both are the same file, which may have been written to in between.
@@ -85,111 +86,113 @@ impl Entry {
     /// Makes the undo file of a destination that is about to be replaced by `file`.
     pub(crate) fn prepare(
         target: &Target,
+        place: &OpenPlace,
         file: &StageFile,
         options: &Options,
     ) -> Result<Entry, Error> {
         let dest = std::path::absolute(&target.dest)
             .map_err(|cause| Error::file("getwd", &target.dest, cause))?;
-        let place = Place::of(&dest)?;
-        let sets_marker =
-            target.reload_cmd(options).is_some() && Marker::find(&target.dest).is_none();
+        let folder = Place::of(&dest)?.folder().to_owned();
+        let sets_marker = target.reload_cmd(options).is_some() && Marker::find(place).is_none();
         Ok(Entry {
-            undo: Undo::prepare(&dest, &place)?,
+            undo: Undo::prepare(place, &folder, &dest)?,
             staged: file.identity,
-            marker: sets_marker.then(|| place.pending_path()),
+            marker: sets_marker.then(|| folder.join(place.marker().name())),
             dest,
         })
     }
 
-    /// Whether the destination is the new file and its undo file is gone. Undo files are removed
-    /// after the journal, so the transaction was complete.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.is_replaced()
-            && self.undo.file().is_some_and(|(path, old)| Identity::at(path) != Some(*old))
+    /// Whether the destination, in this open folder, is the new file and its undo file is gone. Undo
+    /// files are removed after the journal, so the transaction was complete.
+    pub(crate) fn is_complete(&self, place: &OpenPlace) -> bool {
+        let is_gone = |(file, old): (FileAt, &Identity)| Identity::at(&file) != Some(*old);
+        self.is_replaced(place) && self.undo.file(place).is_some_and(is_gone)
     }
 
-    fn is_replaced(&self) -> bool {
-        Identity::at(&self.dest) == Some(self.staged)
+    fn is_replaced(&self, place: &OpenPlace) -> bool {
+        Identity::at(place.dest()) == Some(self.staged)
     }
 
     /// Puts the destination back, and removes the undo file and the marker. Returns whether the
     /// destination had been replaced.
     ///
     /// It may be called again after a crash at any point of it.
-    pub(crate) fn put_back(&self) -> Result<bool, Error> {
+    pub(crate) fn put_back(&self, place: &OpenPlace) -> Result<bool, Error> {
         let failed = |cause| Error::PutBack { dest: self.dest.clone(), cause };
-        let replaced = match &self.undo {
-            Undo::Remove => {
-                let replaced = self.is_replaced();
+        let dest = place.dest();
+        let undo = self.undo.file(place).filter(|(file, of)| Identity::at(file) == Some(**of));
+        let replaced = match (&self.undo, undo) {
+            (Undo::Remove, _) => {
+                let replaced = self.is_replaced(place);
                 if replaced {
-                    fs::remove_file(&self.dest).map_err(failed)?;
+                    dest.remove().map_err(failed)?;
                 }
                 replaced
             }
-            Undo::Link { path, identity } | Undo::Copy { path, identity, .. }
-                if self.is_replaced() && Identity::at(path) == Some(*identity) =>
-            {
-                fs::rename(path, &self.dest).map_err(failed)?;
+            (_, Some((file, _))) if self.is_replaced(place) => {
+                file.rename(dest).map_err(failed)?;
                 true
             }
-            Undo::Copy { path, identity, old } if Identity::at(path) == Some(*identity) => {
-                let is_old = Identity::at(&self.dest).is_some_and(|now| now.is_same_file(old));
-                is_old && write_back(&self.dest, path).map_err(failed)?
+            (Undo::Copy { old, .. }, Some((file, _))) => {
+                let is_old = Identity::at(dest).is_some_and(|now| now.is_same_file(old));
+                is_old && write_back(dest, &file).map_err(failed)?
             }
-            Undo::Link { .. } | Undo::Copy { .. } => false,
+            (Undo::Link { .. } | Undo::Copy { .. }, _) => false,
         };
         failpoint();
-        self.discard_undo();
+        self.discard_undo(place);
         failpoint();
         // The marker is removed last: while the new file may be in place, its reload is pending.
-        if let Some(marker) = &self.marker {
+        if self.marker.is_some() {
             // A marker that is not removed makes the next run reload once more.
-            let _ = fs::remove_file(marker);
+            let _ = place.marker().remove();
         }
         Ok(replaced)
     }
 
     /// Removes the undo file.
-    pub(crate) fn discard_undo(&self) {
-        if let Some((path, identity)) = self.undo.file()
-            && Identity::at(path) == Some(*identity)
+    pub(crate) fn discard_undo(&self, place: &OpenPlace) {
+        if let Some((file, identity)) = self.undo.file(place)
+            && Identity::at(&file) == Some(*identity)
         {
             // An undo file that stays is removed by a sweep.
-            let _ = fs::remove_file(path);
+            let _ = file.remove();
         }
     }
 }
 
 impl Undo {
-    fn prepare(dest: &Path, place: &Place) -> Result<Undo, Error> {
-        let found = match fs::symlink_metadata(dest) {
+    /// Makes the undo file. `folder` is the absolute path of the open folder, and `dest` that of the
+    /// destination.
+    fn prepare(place: &OpenPlace, folder: &Path, dest: &Path) -> Result<Undo, Error> {
+        let found = match place.dest().lstat() {
             // A folder cannot be replaced: the commit reports it, and nothing needs to be put back.
-            Ok(found) if found.is_dir() => return Ok(Undo::Remove),
+            Ok(found) if is_folder(&found) => return Ok(Undo::Remove),
             Ok(found) => found,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Undo::Remove),
             Err(cause) => return Err(Error::file("lstat", dest, cause)),
         };
         let old = Identity::of(&found);
-        let undo_path = |random| place.path(FileKind::Undo, random);
-        let (path, linked) = with_free_name(undo_path, |path| fs::hard_link(dest, path));
+        let undo_file = |random| place.file(FileKind::Undo, random);
+        let (file, linked) = with_free_name(undo_file, |file| place.dest().link(file));
         failpoint();
         if linked.is_ok() {
-            return Ok(Undo::Link { path, identity: old });
+            return Ok(Undo::Link { path: folder.join(file.name()), identity: old });
         }
-        let (path, copied) = with_free_name(undo_path, |path| copy(dest, &found, path));
+        let (file, copied) = with_free_name(undo_file, |file| copy(place.dest(), &found, file));
         failpoint();
         match copied {
-            Ok(identity) => Ok(Undo::Copy { path, identity, old }),
+            Ok(identity) => Ok(Undo::Copy { path: folder.join(file.name()), identity, old }),
             Err(cause) => Err(Error::file("copy", dest, cause)),
         }
     }
 
-    /// The undo file and its identity.
-    fn file(&self) -> Option<(&Path, &Identity)> {
+    /// The undo file, in the open folder of its destination, and its identity.
+    fn file(&self, place: &OpenPlace) -> Option<(FileAt, &Identity)> {
         match self {
             Undo::Remove => None,
             Undo::Link { path, identity } | Undo::Copy { path, identity, .. } => {
-                Some((path, identity))
+                Some((FileAt::new(place.folder(), path.file_name()?), identity))
             }
         }
     }
@@ -197,31 +200,30 @@ impl Undo {
 
 /// Copies a regular file or a symbolic link. The owner and the mode are copied
 /// if possible.
-fn copy(from: &Path, found: &Metadata, to: &Path) -> io::Result<Identity> {
-    if found.is_symlink() {
-        symlink(fs::read_link(from)?, to)?;
-        return fs::symlink_metadata(to).map(|made| Identity::of(&made));
+fn copy(from: &FileAt, found: &Stat, to: &FileAt) -> io::Result<Identity> {
+    if is_link(found) {
+        to.symlink(&from.read_link()?)?;
+        return to.lstat().map(|made| Identity::of(&made));
     }
-    if !found.is_file() {
+    if !is_file(found) {
         return Err(io::Error::from(rustix::io::Errno::OPNOTSUPP));
     }
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let mut old = OpenOptions::new().read(true).custom_flags(flags).open(from)?;
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let mut old = from.open(OFlags::RDONLY | OFlags::NOFOLLOW)?;
+    let mut new = to.create(0o600)?;
     let written = fill(&mut old, &mut new, found);
     if written.is_err() {
         // The error to report is the one of writing.
-        let _ = fs::remove_file(to);
+        let _ = to.remove();
     }
     written
 }
 
-fn fill(old: &mut File, new: &mut File, found: &Metadata) -> io::Result<Identity> {
+fn fill(old: &mut File, new: &mut File, found: &Stat) -> io::Result<Identity> {
     // The mode comes last: changing the owner clears the setuid bit. A copy that cannot have the
     // old attributes is better than none.
-    let _ = fchown(&*new, Some(found.uid()), Some(found.gid()));
+    let _ = fchown(&*new, Some(found.st_uid), Some(found.st_gid));
     io::copy(old, new)?;
-    let _ = new.set_permissions(Permissions::from_mode(found.mode() & MODE_BITS));
+    let _ = new.set_permissions(Permissions::from_mode(found.st_mode & MODE_BITS));
     sync_file(new)?;
-    Ok(Identity::of(&new.metadata()?))
+    Ok(Identity::of(&fstat(&*new)?))
 }

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::fs::Stat;
+
 /// Longer than a step of any clock that gives the times of files.
 const CLOCK_STEP: Duration = Duration::from_millis(100);
 /// Longer than a step of the clock if the file system stores whole seconds only. FAT's clock has
@@ -45,6 +47,19 @@ impl Fingerprint {
             owner: (metadata.uid(), metadata.gid()),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The fingerprint of the file that `found` describes.
+    pub fn of_stat(found: &Stat) -> Fingerprint {
+        Fingerprint {
+            device: found.st_dev,
+            inode: found.st_ino,
+            size: found.st_size.cast_unsigned(),
+            mode: found.st_mode,
+            owner: (found.st_uid, found.st_gid),
+            modified: (found.st_mtime, found.st_mtime_nsec as i64),
+            changed: (found.st_ctime, found.st_ctime_nsec as i64),
         }
     }
 

@@ -92,12 +92,13 @@ fn a_folder_with_the_name_of_a_marker_is_no_pending_reload() {
 fn names_that_are_taken_stop_no_deployment() {
     let site = Site::with("old");
     let place = Place::of(&site.target.dest).expect("a place");
-    let first = place.path(FileKind::Passing, 0);
+    let named = |number| site.folder.path().join(place.file_name(FileKind::Passing, number));
+    let first = named(0);
     fs::write(&first, "").expect("a file");
     for taken in 1..100_000 {
-        fs::hard_link(&first, place.path(FileKind::Passing, taken))
+        fs::hard_link(&first, named(taken))
             // A file system has a limit of links to one file.
-            .or_else(|_| fs::write(place.path(FileKind::Passing, taken), ""))
+            .or_else(|_| fs::write(named(taken), ""))
             .expect("a file");
     }
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);

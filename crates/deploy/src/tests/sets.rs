@@ -428,17 +428,19 @@ fn a_set_killed_at_any_moment_is_whole_after_the_next_sweep() {
 
 #[test]
 fn a_sweep_leaves_a_living_transaction_alone() {
-    use crate::{journal::Journal, undo::Entry};
+    use crate::{folder::Folder, journal::Journal, undo::Entry};
     let set = Set::with("old");
     let staged = set.stage("new").expect("staged");
     let folders = [set.folder.path().to_owned(), set.path("sub")];
-    let mut journal = Journal::begin(folders.iter().map(PathBuf::as_path)).expect("begun");
+    let folders = folders.map(|path| Folder::open(&path).expect("open"));
+    let mut journal = Journal::begin(folders.iter()).expect("begun");
     let files: Vec<_> = staged.stage_files().map(|path| path.expect("a stage file")).collect();
     let count = set.names().len();
     assert_eq!(count, 2 * NAMES.len() + 3, "{files:?}");
     for member in staged.members() {
         let file = member.file.as_ref().expect("a stage file");
-        journal.add(Entry::prepare(&member.target, file, &set.options).expect("prepared"));
+        let entry = Entry::prepare(&member.target, &member.place, file, &set.options);
+        journal.add((entry.expect("prepared"), member.place.clone()));
     }
     journal.write().expect("written");
     assert_eq!(set.sweep(), 0);

@@ -106,12 +106,25 @@ fn a_folder_that_was_swapped_before_its_sync_is_an_error() {
     let site = site();
     let staged = site.stage("new").expect("staged");
     let mut durable = Durable::new();
-    run(staged.finish(&site.steps.observer(), &mut durable, Disk::Here)).expect("deployed");
+    run(staged.finish(&site.steps.observer(), &mut durable, Disk::Here, &AtOnce))
+        .expect("deployed");
     fs::rename(site.path("conf"), site.path("moved")).expect("moved");
     symlink("elsewhere", site.path("conf")).expect("a link");
     let errors = durable.sync(&|_: &Step<'_>| {});
-    let text = "DIR/conf: another program replaced this folder before its new files were synced";
-    assert_eq!(site.plain(&only(errors)), text);
+    let text = "DIR/conf: another program replaced this folder while confd worked in it";
+    assert_eq!(site.plain(only(errors)), text);
+}
+
+#[test]
+fn a_reload_command_keeps_no_folder_open() {
+    // Many transactions can wait for their reloads at the same time.
+    let mut site = site();
+    let ran = site.path("ran").display().to_string();
+    site.target.reload_cmd = Some(format!("ls -l /proc/$PPID/fd > {ran}"));
+    assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
+    let conf = site.path("conf").display().to_string();
+    assert!(site.notes().contains("->") && !site.notes().contains(&conf), "{}", site.notes());
+    assert_eq!(names_in(&site.path("conf")), ["app.conf"]);
 }
 
 #[test]

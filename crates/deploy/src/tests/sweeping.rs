@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::folder::{FileAt, Folder};
 use crate::sweep;
 use crate::testing::{end_with_the_input, variable, wait_until};
 
@@ -122,7 +123,9 @@ fn leftovers_of_a_killed_run_are_swept_and_files_of_a_living_run_are_not() {
 /// Whether a process holds the lock of the site's stage file.
 fn sweep_is_held(site: &Site) -> bool {
     let stage = site.names().into_iter().find(|name| name != "app.conf").expect("a stage file");
-    matches!(crate::create::lock(&site.path(&stage)), Err(std::fs::TryLockError::WouldBlock))
+    let folder = Folder::open(site.folder.path()).expect("open");
+    let locked = crate::create::lock(&FileAt::new(&folder, stage));
+    matches!(locked, Err(std::fs::TryLockError::WouldBlock))
 }
 
 /// Leaves a stage file as a killed process would.
