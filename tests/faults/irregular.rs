@@ -2,8 +2,10 @@
 
 use std::{fs::File, process::Command};
 
+use rustix::process::Signal;
+
 use super::says;
-use crate::support::{Daemon, Sandbox};
+use crate::support::{Daemon, Sandbox, eventually};
 
 fn make_pipe(sandbox: &Sandbox, name: &str) {
     let made = Command::new("mkfifo").arg(sandbox.path(name)).status();
@@ -54,6 +56,22 @@ fn a_pipe_as_data_file_is_an_error_in_each_mode() {
         let daemon = Daemon::start(run(mode), sandbox.path("log"));
         daemon.wait_for(error);
     }
+}
+
+#[test]
+fn a_configuration_that_comes_through_a_pipe_is_read_once_and_stays_at_a_hangup() {
+    let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
+    sandbox.write("data.yaml", "app: 1\n");
+    make_pipe(&sandbox, "pipe");
+    let run = sandbox.bare(&["-config-file", "pipe", "-confdir", ".", "-watch"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    sandbox.write("pipe", "backend = 'file'\nfile = ['data.yaml']\n");
+    eventually("the first pass", || sandbox.output() == "1");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("ERROR open pipe: not a regular file, but a named pipe");
+    daemon.wait_for("WARNING the configuration in use stays");
+    sandbox.write("data.yaml", "app: 2\n");
+    eventually("the change arrives", || sandbox.output() == "2");
 }
 
 #[test]

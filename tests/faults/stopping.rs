@@ -1,9 +1,11 @@
 //! Stop signals for a process that does not react, for the first process of a container, and under
 //! `nohup`.
 
+use std::{net::TcpListener, time::Duration};
+
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::support::{Daemon, Ended, Run, Sandbox, eventually, needs_root};
+use crate::support::{Daemon, Ended, Run, Sandbox, eventually, needs_root, within};
 
 /// A template that needs years.
 const ENDLESS: &str = "{{$n := seq 1 10000}}{{range $n}}{{range $n}}{{range $n}}{{range $n}}\
@@ -62,6 +64,125 @@ fn a_second_stop_signal_ends_a_daemon_whose_template_does_not_end() {
             running.has_ended()
         });
         assert_eq!(running.wait().signal, Some(15), "{arguments:?}");
+    }
+}
+
+/// A folder of a test on a file system that can stop answering, as a dead network mount does.
+struct Mount {
+    /// The process of the file system.
+    server: Pid,
+}
+
+impl Mount {
+    /// Mounts the folder `name` for `run` alone, and starts it after `more`, commands of the shell.
+    fn start(run: Run, sandbox: &Sandbox, name: &str, more: &str) -> (Daemon, Self) {
+        needs_root();
+        let script = format!(
+            "bindfs -f {name} {name} & echo $! > server
+             until grep -q \" $PWD/{name} \" /proc/self/mounts; do sleep 0.01; done
+             {more}; exec \"$@\""
+        );
+        let daemon = Daemon::start(run.unshared("-m", &script), sandbox.path("log"));
+        let read = || sandbox.read("server").trim().parse().ok();
+        eventually("bindfs is started", || read().is_some());
+        (daemon, Mount { server: read().and_then(Pid::from_raw).unwrap() })
+    }
+
+    /// From now on each access waits for ever.
+    fn hang(&self) {
+        kill_process(self.server, Signal::STOP).unwrap();
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = kill_process(self.server, Signal::KILL);
+    }
+}
+
+#[test]
+fn one_stop_signal_ends_a_daemon_whose_configuration_is_on_a_dead_mount() {
+    for folder in ["conf.d", "settings"] {
+        for arguments in DAEMONS {
+            let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
+            sandbox.write("data.yaml", "app: 1\n");
+            sandbox.write("settings/confd.toml", "");
+            let run = sandbox.bare(&["-config-file", "settings/confd.toml", "-confdir", "."]);
+            let run = run.arguments(&["-backend", "file", "-file", "data.yaml"]);
+            let (daemon, mount) = Mount::start(run.arguments(arguments), &sandbox, folder, ":");
+            eventually("the first pass", || sandbox.output() == "1");
+            mount.hang();
+            daemon.signal(Signal::HUP);
+            daemon.wait_for("Captured hangup");
+            daemon.signal(Signal::TERM);
+            within(Duration::from_secs(5), "it ends", || daemon.has_ended());
+            assert_eq!(daemon.wait().code, Some(0), "{folder} {arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_on_a_dead_mount_does_not_keep_changes_from_the_files() {
+    for folder in ["conf.d", "settings"] {
+        let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
+        sandbox.write("data.yaml", "app: 1\n");
+        sandbox.write("settings/confd.toml", "");
+        let run = sandbox.bare(&["-config-file", "settings/confd.toml", "-confdir", "."]);
+        let run = run.arguments(&["-watch", "-backend", "file", "-file", "data.yaml"]);
+        let (daemon, mount) = Mount::start(run, &sandbox, folder, ":");
+        eventually("the first pass", || sandbox.output() == "1");
+        mount.hang();
+        daemon.signal(Signal::HUP);
+        daemon.wait_for("Captured hangup");
+        sandbox.write("data.yaml", "app: 2\n");
+        eventually("the change arrives", || sandbox.output() == "2");
+        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+    }
+}
+
+#[test]
+fn a_stop_signal_ends_a_daemon_whose_working_thread_hangs() {
+    for signals in [1, 2] {
+        for arguments in DAEMONS {
+            let sandbox = Sandbox::new();
+            sandbox.resource("app", "{{getv \"/app\"}}", "reload_cmd = 'true'");
+            sandbox.write("data.yaml", "app: 1\n");
+            // The thread that starts a command waits until the shell is loaded.
+            std::fs::create_dir(sandbox.path("shell")).unwrap();
+            let own = "cp /bin/sh shell/sh; mount --bind shell/sh /bin/sh";
+            let limit = if signals == 1 { "300ms" } else { "1h" };
+            let run = sandbox.confd(&["-backend", "file", "-file", "data.yaml"]);
+            let run = run.arguments(&["-shutdown-timeout", limit]).arguments(arguments);
+            let (daemon, mount) = Mount::start(run, &sandbox, "shell", own);
+            eventually("the first pass", || sandbox.list("out") == ["app"]);
+            mount.hang();
+            sandbox.write("data.yaml", "app: 2\n");
+            eventually("the file is in place", || sandbox.output() == "2");
+            daemon.signal(Signal::TERM);
+            within(Duration::from_secs(8), "it ends", || {
+                if signals > 1 {
+                    daemon.signal(Signal::TERM);
+                }
+                daemon.has_ended()
+            });
+            let ended = daemon.wait();
+            assert_eq!(ended.signal, Some(15), "{signals} {arguments:?}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_stop_signal_ends_interval_mode_at_once_while_a_store_does_not_answer() {
+    for backend in ["etcd", "consul"] {
+        let sandbox = Sandbox::rendering("x");
+        let store = TcpListener::bind("127.0.0.1:0").unwrap();
+        let node = store.local_addr().unwrap().to_string();
+        let run = sandbox.confd(&["-backend", backend, "-node", &node, "-interval", "600"]);
+        let daemon = Daemon::start(run, sandbox.path("log"));
+        let _silent = store.accept().unwrap();
+        daemon.signal(Signal::TERM);
+        within(Duration::from_secs(2), "it ends", || daemon.has_ended());
+        assert_eq!(daemon.wait().code, Some(0), "{backend}");
     }
 }
 
