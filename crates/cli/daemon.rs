@@ -4,7 +4,7 @@ use std::{cell::Cell, sync::Arc};
 
 use agent::{Agent, Configuration, Ended, Order};
 use options::Layer;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_blocking};
 use tracing::{error, info, warn};
 use world::Host;
 
@@ -67,6 +67,7 @@ async fn give_orders(
                 info!("Captured hangup. Reading the configuration again");
                 tokio::select! {
                     configuration = reconfigured(&mut config, flags, host) => {
+                        signals.set_shutdown_timeout(config.schedule.shutdown_timeout);
                         Order::Reload(configuration.map(Box::new))
                     }
                     // This can wait for a name server, and signals must be received in the
@@ -93,9 +94,15 @@ async fn reconfigured(
     flags: &Layer,
     host: &Arc<dyn Host>,
 ) -> Option<Configuration> {
-    let mut notices = Vec::new();
-    let loaded = setup::load(flags, crate::environment, &mut notices);
-    notices.iter().for_each(logging::Notice::log);
+    let flags = flags.clone();
+    // The files can be on a disk that does not answer.
+    let load = spawn_blocking(move || {
+        let mut notices = Vec::new();
+        let loaded = setup::load_again(&flags, crate::environment, &mut notices);
+        notices.iter().for_each(logging::Notice::log);
+        loaded
+    });
+    let loaded = load.await.unwrap_or_else(|panic| Err(panic.into()));
     let discovered = match loaded {
         Ok(mut fresh) => {
             let before = config.source.nodes();

@@ -118,15 +118,19 @@ fn run(flags: Layer, ignored: Option<OsString>, program: &OsString) -> Exit {
     let ended = config.and_then(|config| {
         let runtime = runtime(config.mode)?;
         // Before the first line of the log, so that a reader of that line can send signals.
-        let signals = Signals::catch(config.mode).context("cannot listen for signals")?;
+        let (signals, receiver) = Signals::catch(config.mode, config.schedule.shutdown_timeout)
+            .context("cannot listen for signals")?;
         if config.mode != Mode::Onetime {
             logging::write_in_background();
         }
         notices.drain(..).for_each(|notice| notice.log());
-        let exit = runtime.block_on(start(config, flags, host, signals));
-        // A thread that still waits, for a name server for example, does not delay the exit.
-        runtime.shutdown_background();
-        exit
+        let work = move || {
+            let exit = runtime.block_on(start(config, flags, host, signals));
+            // A thread that still waits, for a name server for example, does not delay the exit.
+            runtime.shutdown_background();
+            exit
+        };
+        receiver.run(work).context("cannot start a thread")?
     });
     notices.iter().for_each(Notice::log);
     let exit = ended.unwrap_or_else(|error| {

@@ -4,7 +4,13 @@
 //! default, as confd's documentation has always said. In confd 0.16 the file wins over flags;
 //! `-config-precedence file` restores that order.
 
-use std::{ffi::OsString, fmt, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fmt,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use agent::{Pace, Schedule};
 use anyhow::{anyhow, bail};
@@ -64,7 +70,7 @@ pub(crate) fn load(
     env: impl Fn(&str) -> Option<OsString>,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
-    let path = Given::new(vec![flags.clone()]).get(&general::CONFIG_FILE)?;
+    let path = config_file(flags)?;
     if flags.get(&general::CONFIG_FILE.spec()).is_some() && is_missing(&path) {
         let path = path.display();
         notices.push(Notice::Warning(format!("-config-file {path} does not exist")));
@@ -152,9 +158,32 @@ fn wrong_level(name: &str) -> anyhow::Error {
 }
 
 /// Whether nothing is at a path that was given. An empty path is no path.
+/// Like [`load`], for a process that has read its configuration before.
+///
+/// # Errors
+/// As for [`load`]; also if the configuration file is not a regular file. The content of a pipe can
+/// be read only once, so that a pipe would look like an empty file.
+pub(crate) fn load_again(
+    flags: &Layer,
+    env: impl Fn(&str) -> Option<OsString>,
+    notices: &mut Vec<Notice>,
+) -> anyhow::Result<Config> {
+    let path = config_file(flags)?;
+    if let Err(error) = report::open_regular(&path)
+        && error.kind() != ErrorKind::NotFound
+    {
+        bail!(report::file_error_text("open", &path, &error));
+    }
+    load(flags, env, notices)
+}
+
+fn config_file(flags: &Layer) -> anyhow::Result<PathBuf> {
+    Ok(Given::new(vec![flags.clone()]).get(&general::CONFIG_FILE)?)
+}
+
 fn is_missing(path: &Path) -> bool {
     let found = path.metadata();
-    let is_missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let is_missing = found.is_err_and(|error| error.kind() == ErrorKind::NotFound);
     is_missing && !path.as_os_str().is_empty()
 }
 

@@ -1,31 +1,46 @@
 //! Signals that ask the process to stop, and signals that must not end it.
 //!
-//! A thread of its own receives the signals, so that they have an effect whatever the other threads
-//! wait for. It passes each signal to the runtime. If the process has not ended [`LAST_MOMENT`]
-//! after a signal that must end it, the thread ends it.
+//! The initial thread of the process receives the signals and does nothing else, so that they have
+//! an effect whatever the other threads wait for. All work is done on other threads: the kernel
+//! gives a signal to the initial thread if it can, and if that thread waited for a dead network
+//! mount, no other thread would see the signal.
+//!
+//! The initial thread passes each signal to the runtime. If the process has not ended
+//! [`LAST_MOMENT`] after the moment when it must end, that thread ends it: after the signal that
+//! ends it at once, or when the time for running passes is over.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Read as _},
+    os::unix::net::UnixStream,
+    panic::resume_unwind,
     process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
 
 use signal_hook::{
     consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
-    iterator,
+    iterator::{
+        backend::{Handle, SignalDelivery},
+        exfiltrator::SignalOnly,
+    },
 };
 use tokio::sync::mpsc;
+use tracing::warn;
 
-use crate::setup::Mode;
+use crate::{logging, setup::Mode};
 
 /// The time that the process has to end by itself: to kill its commands and to remove its stage
 /// files.
 const LAST_MOMENT: Duration = Duration::from_millis(800);
 
-/// The stack of the thread, in bytes.
-const STACK: usize = 256 * 1024;
+/// The longest time that the initial thread waits until its last line is written.
+const LAST_LINE: Duration = Duration::from_millis(100);
+
+/// The stack of the thread that works, in bytes: as much as the initial thread usually has.
+const STACK: usize = 8 << 20;
 
 /// A signal that was caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +54,64 @@ impl Signal {
 /// The stream of caught signals.
 pub(crate) struct Signals {
     received: mpsc::UnboundedReceiver<Signal>,
+    shutdown_timeout: Arc<Mutex<Duration>>,
+}
+
+/// Receives the signals on the initial thread.
+pub(crate) struct Receiver {
+    signals: SignalDelivery<UnixStream, SignalOnly>,
+    sender: mpsc::UnboundedSender<Signal>,
+    shutdown_timeout: Arc<Mutex<Duration>>,
+    countdown: Countdown,
+}
+
+/// Decides when the process must have ended.
+#[derive(Clone, Copy)]
+struct Countdown {
+    is_onetime: bool,
+    /// The number of stop signals so far.
+    stops: u32,
+    /// The signal that ends the process, and when. `None` for the moment means that the moment is
+    /// too far away.
+    end: Option<(Signal, Option<Instant>)>,
+}
+
+impl Countdown {
+    fn new(mode: Mode) -> Self {
+        Countdown { is_onetime: mode == Mode::Onetime, stops: 0, end: None }
+    }
+
+    /// Counts a signal that came at `now`. The first stop signal of a daemon leaves `limit` to the
+    /// running passes.
+    fn count(&mut self, signal: i32, now: Instant, limit: Duration) {
+        if signal == SIGHUP && !self.is_onetime {
+            return;
+        }
+        self.stops += 1;
+        let is_last = self.is_onetime || self.stops > 1;
+        let limit = if is_last { LAST_MOMENT } else { limit.saturating_add(LAST_MOMENT) };
+        if self.stops <= 1 + u32::from(!self.is_onetime) {
+            self.end = Some((Signal(signal), now.checked_add(limit)));
+        }
+    }
+
+    /// The time until the end; `None` if the process need not end.
+    fn rest(&self, now: Instant) -> Option<Duration> {
+        let (_, moment) = self.end?;
+        Some(moment?.saturating_duration_since(now))
+    }
 }
 
 impl Signals {
-    /// Catches the signals. From now on, none of them ends the process by itself.
+    /// Catches the signals. From now on, none of them ends the process by itself. The receiver
+    /// passes them on while it [runs](Receiver::run).
     ///
-    /// The first stop signal must end a onetime run, and the second one a daemon.
+    /// The first stop signal must end a onetime run, and the second one a daemon. After the first
+    /// one, a daemon must have ended within `shutdown_timeout`.
     ///
     /// # Errors
-    /// The handlers cannot be installed, or the thread cannot be started.
-    pub(crate) fn catch(mode: Mode) -> io::Result<Self> {
+    /// The handlers cannot be installed.
+    pub(crate) fn catch(mode: Mode, shutdown_timeout: Duration) -> io::Result<(Signals, Receiver)> {
         disregard()?;
         let is_onetime = mode == Mode::Onetime;
         let mut caught = vec![SIGTERM, SIGINT];
@@ -59,25 +122,22 @@ impl Signals {
         if is_first_process() {
             caught.push(SIGCHLD);
         }
-        let mut signals = iterator::Signals::new(caught)?;
+        let (woken, waker) = UnixStream::pair()?;
+        let signals = SignalDelivery::with_pipe(woken, waker, SignalOnly, caught)?;
         let (sender, received) = mpsc::unbounded_channel();
-        let thread = thread::Builder::new().name("signals".into()).stack_size(STACK);
-        thread.spawn(move || {
-            let mut stops = 0;
-            for signal in signals.forever() {
-                if signal == SIGCHLD {
-                    command::reap_orphans();
-                    continue;
-                }
-                // An error means that the runtime has ended, and the process ends soon.
-                let _ = sender.send(Signal(signal));
-                stops += u32::from(is_onetime || signal != SIGHUP);
-                if stops > u32::from(!is_onetime) {
-                    Signal(signal).end_process_after(LAST_MOMENT);
-                }
-            }
-        })?;
-        Ok(Self { received })
+        let shutdown_timeout = Arc::new(Mutex::new(shutdown_timeout));
+        let receiver = Receiver {
+            signals,
+            sender,
+            shutdown_timeout: Arc::clone(&shutdown_timeout),
+            countdown: Countdown::new(mode),
+        };
+        Ok((Self { received, shutdown_timeout }, receiver))
+    }
+
+    /// Changes the time that running passes have after the first stop signal that comes from now on.
+    pub(crate) fn set_shutdown_timeout(&self, limit: Duration) {
+        *self.shutdown_timeout.lock().unwrap_or_else(PoisonError::into_inner) = limit;
     }
 
     /// Waits for the next signal. Dropping the future loses no signal.
@@ -86,6 +146,69 @@ impl Signals {
             Some(signal) => signal,
             None => std::future::pending().await,
         }
+    }
+}
+
+impl Receiver {
+    /// Does `work` on another thread and returns its result. Signals are received meanwhile. A
+    /// panic of the work is a panic of the caller.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(crate) fn run<T: Send + 'static>(
+        mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let handle = self.signals.handle();
+        let worker = thread::Builder::new().name("worker".into()).stack_size(STACK);
+        let worker = worker.spawn(move || {
+            // Dropped at the end of the work, also by a panic.
+            let _end = Closing(handle);
+            work()
+        })?;
+        while !self.signals.handle().is_closed() {
+            self.receive();
+        }
+        worker.join().or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Waits for signals and passes them on. Ends the process if it must have ended by now.
+    fn receive(&mut self) {
+        let rest = self.countdown.rest(Instant::now());
+        if rest.is_none_or(|rest| !rest.is_zero()) {
+            let woken = self.signals.get_read_mut();
+            // An error shortens the wait: without a limit the wait begins again at once.
+            let _ = woken.set_read_timeout(rest).and_then(|()| woken.read(&mut [0]));
+        }
+        let limit = *self.shutdown_timeout.lock().unwrap_or_else(PoisonError::into_inner);
+        for signal in self.signals.pending() {
+            if signal == SIGCHLD {
+                command::reap_orphans();
+                continue;
+            }
+            // An error means that the runtime has ended, and the process ends soon.
+            let _ = self.sender.send(Signal(signal));
+            self.countdown.count(signal, Instant::now(), limit);
+        }
+        let Countdown { is_onetime, stops, end, .. } = self.countdown;
+        if let Some((signal, _)) = end
+            && self.countdown.rest(Instant::now()).is_some_and(|rest| rest.is_zero())
+        {
+            if !is_onetime && stops == 1 {
+                warn!("The process did not end within {limit:?} of the stop: ending it");
+                logging::flush(LAST_LINE);
+            }
+            signal.end_process();
+        }
+    }
+}
+
+/// Ends [`Receiver::run`] when it is dropped.
+struct Closing(Handle);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -126,15 +249,6 @@ impl Signal {
         let _ = signal_hook::low_level::emulate_default_handler(self.0);
         ExitCode::from(code)
     }
-
-    /// Waits for the process to end by itself, and ends it after `limit`.
-    fn end_process_after(self, limit: Duration) {
-        let end = Instant::now() + limit;
-        while let Some(rest) = end.checked_duration_since(Instant::now()) {
-            thread::park_timeout(rest);
-        }
-        self.end_process();
-    }
 }
 
 /// Go's names of the signals.
@@ -145,5 +259,51 @@ impl fmt::Display for Signal {
             SIGINT => "interrupt",
             _ => "terminated",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// The time that the process has after these signals, which come a second apart.
+    fn rest(mode: Mode, signals: &[i32]) -> Option<Duration> {
+        let (mut countdown, mut now) = (Countdown::new(mode), Instant::now());
+        for signal in signals {
+            now += Duration::from_secs(1);
+            countdown.count(*signal, now, LIMIT);
+        }
+        countdown.rest(now)
+    }
+
+    #[test]
+    fn the_first_stop_signal_leaves_the_shutdown_timeout_to_a_daemon_and_the_second_one_a_moment() {
+        for mode in [Mode::Watch, Mode::Interval] {
+            assert_eq!(rest(mode, &[]), None);
+            assert_eq!(rest(mode, &[SIGHUP, SIGHUP]), None);
+            assert_eq!(
+                rest(mode, &[SIGHUP, SIGTERM, SIGHUP]),
+                Some(LIMIT + LAST_MOMENT - Duration::from_secs(1))
+            );
+            assert_eq!(rest(mode, &[SIGTERM, SIGINT]), Some(LAST_MOMENT));
+            // More signals leave no more time.
+            assert_eq!(rest(mode, &[SIGTERM, SIGINT, SIGTERM]), Some(Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn each_signal_ends_a_onetime_run() {
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            assert_eq!(rest(Mode::Onetime, &[signal]), Some(LAST_MOMENT));
+        }
+    }
+
+    #[test]
+    fn a_shutdown_timeout_that_is_too_long_to_be_a_moment_is_no_limit() {
+        let mut countdown = Countdown::new(Mode::Watch);
+        countdown.count(SIGTERM, Instant::now(), Duration::MAX);
+        assert_eq!(countdown.rest(Instant::now()), None);
     }
 }

@@ -1,9 +1,13 @@
 //! The agent, and its three drivers: onetime, interval and watch mode.
 
-use std::{cell::Cell, future::Future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    cell::Cell, collections::HashSet, future::Future, path::PathBuf, pin::pin, sync::Arc,
+    time::Duration,
+};
 
+use deploy::Disk;
 use source::Source;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tracing::warn;
 use world::Host;
 
@@ -15,6 +19,7 @@ use crate::{
     log::{Log, Style},
     ordered::Ordered,
     pipeline::Pipeline,
+    resource::Resource,
     settings::{Configuration, Ended, Order, Schedule, Settings},
     status::{Board, Handle},
     tally::{Failed, Tally},
@@ -69,7 +74,7 @@ impl Agent {
         let readers = self.readers(Style::Onetime, Some(Arc::clone(&tally) as _));
         let pipeline = Arc::new(self.settings.pipeline(&self.host, false));
         let mut ordered = Ordered::new(readers.clone(), true);
-        self.pass(&mut ordered, &pipeline, &readers).await;
+        self.pass(&mut ordered, &pipeline, &readers, &Notify::new()).await;
         tally.result()
     }
 
@@ -88,9 +93,9 @@ impl Agent {
         let mut ordered = Ordered::new(readers.clone(), false);
         loop {
             let reload = {
-                let is_last = Cell::new(false);
+                let (is_last, stop) = (Cell::new(false), Notify::new());
                 let mut pass = pin!(async {
-                    self.pass(&mut ordered, &pipeline, &readers).await;
+                    self.pass(&mut ordered, &pipeline, &readers, &stop).await;
                     if is_last.get() {
                         ordered.settle().await;
                     }
@@ -105,6 +110,7 @@ impl Agent {
                             }
                             Some(Order::Stop) | None => {
                                 is_last.set(true);
+                                stop.notify_one();
                                 return end(pass, schedule.shutdown_timeout, orders).await;
                             }
                         },
@@ -152,38 +158,73 @@ impl Agent {
         orders: &mut mpsc::Receiver<Order>,
     ) -> Ended {
         let readers = self.readers(Style::Daemon, None);
-        let loaded = self.load(&readers, true).unwrap_or_default();
-        if loaded.resources.is_empty() {
-            warn!(
-                "There is no resource to follow; confd waits for one in {}",
-                self.conf_d().display()
-            );
-        }
         let mut watching = Watching::new(Arc::clone(&self.host), readers.clone(), &self.settings);
-        watching.configure(&self.settings, &schedule, true);
-        watching.assign(loaded, Assign::All, &self.source, &schedule);
         // Whether the source was replaced and has not been used yet.
-        let mut source_is_new = false;
+        let mut source_is_new = true;
+        let mut is_first = true;
+        // Reading `conf.d` can take long. The files of the known resources are kept up to date
+        // meanwhile, and only one thread reads at a time.
+        let mut due = Some(Assign::All);
+        let mut running = None;
         loop {
-            let which = tokio::select! {
-                followed = watching.follow() => match followed {
-                    Followed::Done => continue,
-                    Followed::Resources => Assign::Changed,
-                },
+            if running.is_none()
+                && let Some(which) = due.take()
+            {
+                let load = self.load(&readers, Some(watching.resource_files()));
+                running = Some((which, Box::pin(Disk::Elsewhere.run(load))));
+            }
+            let reading = async {
+                match &mut running {
+                    Some((_, load)) => load.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let (loading, loaded) = tokio::select! {
+                followed = watching.follow(), if !is_first => {
+                    if followed == Followed::Resources {
+                        due.get_or_insert(Assign::Changed);
+                    }
+                    continue;
+                }
                 order = orders.recv() => match order {
                     Some(Order::Reload(configuration)) => {
+                        due = Some(Assign::All);
                         if let Some(configuration) = configuration {
+                            let confdir = self.settings.confdir.clone();
                             source_is_new |= configuration.source.is_some();
                             schedule = self.configure(*configuration);
+                            if self.settings.confdir != confdir {
+                                // The old folder may never answer.
+                                running = None;
+                            }
                         }
-                        Assign::All
+                        continue;
                     }
                     Some(Order::Stop) | None => {
                         return end(watching.dismiss(), schedule.shutdown_timeout, orders).await;
                     }
                 },
+                read = reading => read,
             };
-            match self.load(&readers, true) {
+            self.loading = loading;
+            let Some((which, _)) = running.take() else { continue };
+            if due == Some(Assign::All) {
+                // The configuration is newer than what was read.
+                continue;
+            }
+            match loaded {
+                loaded if std::mem::take(&mut is_first) => {
+                    let loaded = loaded.unwrap_or_default();
+                    if loaded.resources.is_empty() {
+                        warn!(
+                            "There is no resource to follow; confd waits for one in {}",
+                            self.conf_d().display()
+                        );
+                    }
+                    watching.configure(&self.settings, &schedule, source_is_new);
+                    source_is_new = false;
+                    watching.assign(loaded, Assign::All, &self.source, &schedule);
+                }
                 Ok(loaded) if !loaded.without_confdir => {
                     if which == Assign::All {
                         watching.configure(&self.settings, &schedule, source_is_new);
@@ -211,27 +252,59 @@ impl Agent {
         config::conf_d(&self.settings.confdir)
     }
 
-    /// Loads the resources. `follows` says that they will follow the source.
-    fn load(&mut self, reader: &dyn Reader, follows: bool) -> Result<Loaded, Failure> {
+    /// The work of loading the resources, which blocks on the disk. It returns [`Self::loading`].
+    ///
+    /// In watch mode `followed` has the resource files that are followed already. What a killed run
+    /// has left beside the destinations of other resources is removed.
+    fn load(
+        &mut self,
+        readers: &Readers,
+        followed: Option<HashSet<PathBuf>>,
+    ) -> impl FnOnce() -> (Loading, Result<Loaded, Failure>) + Send + use<> {
+        let mut loading = std::mem::take(&mut self.loading);
         let Settings { confdir, prefix, .. } = &self.settings;
-        let followed = follows.then_some(&*self.source);
-        self.loading.load(confdir, prefix, followed, reader)
+        let (confdir, prefix, options) = (confdir.clone(), prefix.clone(), self.settings.options());
+        let (source, readers) = (Arc::clone(&self.source), readers.clone());
+        let is_swept = self.swept;
+        move || {
+            let source = followed.is_some().then_some(&*source);
+            let loaded = loading.load(&confdir, &prefix, source, &readers);
+            let is_known = |resource: &Resource| match &followed {
+                Some(files) => files.contains(&resource.path),
+                None => is_swept,
+            };
+            if let Ok(Loaded { resources, .. }) = &loaded {
+                let fresh = resources.iter().filter(|resource| !is_known(resource));
+                let dests = fresh.map(|resource| resource.target.dest.as_path());
+                deploy::sweep(dests, &options, &RunSteps(&readers));
+            }
+            (loading, loaded)
+        }
     }
 
-    /// Loads all resources and makes a pass over them.
-    async fn pass(&mut self, ordered: &mut Ordered, pipeline: &Arc<Pipeline>, readers: &Readers) {
-        let Ok(loaded) = self.load(readers, false) else { return };
+    /// Loads all resources and makes a pass over them. `stop` ends it while it waits for `conf.d` or
+    /// for the keys.
+    async fn pass(
+        &mut self,
+        ordered: &mut Ordered,
+        pipeline: &Arc<Pipeline>,
+        readers: &Readers,
+        stop: &Notify,
+    ) {
+        let (loading, loaded) = tokio::select! {
+            biased;
+            read = ordered.disk().run(self.load(readers, None)) => read,
+            () = stop.notified() => return,
+        };
+        self.loading = loading;
+        let Ok(loaded) = loaded else { return };
         let Loaded { resources, broken, .. } = loaded;
         let wake = if self.swept { Wake::Interval } else { Wake::Start };
-        if !self.swept {
-            self.swept = true;
-            let dests = resources.iter().map(|resource| resource.target.dest.as_path());
-            deploy::sweep(dests, &self.settings.options(), &RunSteps(readers));
-        }
+        self.swept = true;
         readers.read(&Event::Assigned(resources.clone()));
         let count = resources.len() + broken.len();
         let mut failed: Vec<PathBuf> = broken.into_iter().map(|broken| broken.path).collect();
-        failed.extend(ordered.pass(&resources, &*self.source, pipeline, wake).await);
+        failed.extend(ordered.pass(&resources, &*self.source, pipeline, wake, stop).await);
         // The order in which resources are processed.
         failed.sort_unstable();
         let conf_d = self.conf_d();

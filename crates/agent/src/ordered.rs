@@ -32,7 +32,10 @@ use deploy::{Disk, Durable, Outcome};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use source::{Interest, Refusal, Source};
 use store::{Scope, Snapshot};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::{
+    sync::Notify,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use crate::{
     backoff::rest,
@@ -132,13 +135,15 @@ impl Ordered {
     }
 
     /// Makes a pass of each of `resources`, except for those whose previous pass is still running.
-    /// Returns the files of the failed resources when each pass has ended or was left behind.
+    /// Returns the files of the failed resources when each pass has ended or was left behind. `stop`
+    /// ends the wait for the source; then no resource gets a pass.
     pub(crate) async fn pass(
         &mut self,
         resources: &[Arc<Resource>],
         source: &dyn Source,
         pipeline: &Arc<Pipeline>,
         wake: Wake,
+        stop: &Notify,
     ) -> Vec<PathBuf> {
         let (busy, idle): (Vec<_>, Vec<_>) =
             resources.iter().cloned().partition(|resource| self.is_busy(resource));
@@ -153,7 +158,7 @@ impl Ordered {
             wake,
             failed: Vec::new(),
         };
-        pass.run(&idle, source).await;
+        pass.run(&idle, source, stop).await;
         pass.failed
     }
 
@@ -169,8 +174,8 @@ impl Ordered {
         *self.has_threads.get_or_init(|| !self.is_patient || try_one())
     }
 
-    /// The thread that finishes passes. Onetime mode waits for each resource anyway.
-    fn disk(&self) -> Disk {
+    /// The thread that loads resources and finishes passes. Onetime mode waits for each resource anyway.
+    pub(crate) fn disk(&self) -> Disk {
         if self.is_patient { Disk::Here } else { Disk::Elsewhere }
     }
 
@@ -224,8 +229,13 @@ impl Ordered {
 }
 
 impl Pass<'_> {
-    async fn run(&mut self, resources: &[Arc<Resource>], source: &dyn Source) {
-        let Some(snapshots) = self.read(resources, source).await else { return };
+    async fn run(&mut self, resources: &[Arc<Resource>], source: &dyn Source, stop: &Notify) {
+        let snapshots = tokio::select! {
+            biased;
+            () = stop.notified() => return,
+            snapshots = self.read(resources, source) => snapshots,
+        };
+        let Some(snapshots) = snapshots else { return };
         for (resource, snapshot) in resources.iter().zip(snapshots) {
             if self.ordered.is_busy(resource) {
                 continue; // A pass that was left behind just now has this destination.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use deploy::{Disk, Options};
+use deploy::Disk;
 use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
@@ -22,7 +22,7 @@ use world::Host;
 
 use crate::{
     backoff::jittered,
-    event::{Event, Reader as _, Readers, RunSteps, Wake},
+    event::{Event, Reader as _, Readers, Wake},
     failure::Failure,
     feed::{Feed, State},
     files::Files,
@@ -40,7 +40,6 @@ pub(crate) struct Watching {
     host: Arc<dyn Host>,
     readers: Readers,
     pipeline: Arc<Pipeline>,
-    options: Options,
     pace: Pace,
     confdir: PathBuf,
     feed: Option<Feed>,
@@ -161,7 +160,6 @@ impl Watching {
             host,
             readers,
             pipeline,
-            options: settings.options(),
             pace: Pace::default(),
             confdir: settings.confdir.clone(),
             feed: None,
@@ -188,7 +186,6 @@ impl Watching {
         if source_is_new {
             self.feed = None;
         }
-        self.options = settings.options();
         self.pipeline = Arc::new(match settings.confdir == self.confdir {
             true => self.pipeline.with_settings(settings),
             false => settings.pipeline(&self.host, true),
@@ -219,14 +216,6 @@ impl Watching {
             .collect();
         let mut before: HashMap<PathBuf, Member> =
             self.members.drain(..).map(|member| (member.resource.path.clone(), member)).collect();
-        let fresh: Vec<&Resource> = loaded
-            .resources
-            .iter()
-            .map(|resource| &**resource)
-            .filter(|resource| !before.contains_key(&resource.path))
-            .collect();
-        let dests = fresh.iter().map(|resource| resource.target.dest.as_path());
-        deploy::sweep(dests, &self.options, &RunSteps(&self.readers));
         let mut woken = Vec::new();
         for resource in loaded.resources {
             let member = match before.remove(&resource.path) {
@@ -329,6 +318,11 @@ impl Watching {
             }
         }
         Followed::Done
+    }
+
+    /// The resource files that are followed.
+    pub(crate) fn resource_files(&self) -> HashSet<PathBuf> {
+        self.members.iter().map(|member| member.resource.path.clone()).collect()
     }
 
     /// Whether there is a resource to follow.

@@ -12,7 +12,7 @@ use std::{
 
 use deploy::{Options, Outcome};
 use store::{Coverage, Snapshot};
-use tokio::task::yield_now;
+use tokio::{sync::Notify, task::yield_now};
 
 use crate::{
     event::{Event, Reader, Readers, Step, Wake},
@@ -110,7 +110,9 @@ async fn a_disk_that_hangs_under_a_resource_with_commands_blocks_no_other_in_int
         let (resource, _, pipeline) = with_commands(&site);
         beside_a_hanging_disk(step, async |readers| {
             let mut ordered = Ordered::new(readers, false);
-            let failed = ordered.pass(&[resource], &site.store, &pipeline, Wake::Interval).await;
+            let failed = ordered
+                .pass(&[resource], &site.store, &pipeline, Wake::Interval, &Notify::new())
+                .await;
             ordered.settle().await;
             assert!(failed.is_empty(), "{failed:?}");
         })
