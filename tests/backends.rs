@@ -6,5 +6,6 @@ mod credentials;
 mod env;
 mod etcd;
 mod file;
+mod names;
 mod proxies;
 mod srv;

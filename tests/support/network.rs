@@ -45,9 +45,12 @@ impl Run {
     ) -> (Ended, T) {
         let mut child = self.waiting_in(sandbox, network).spawn();
         let world = World::open(&child, sandbox, network);
-        let prepared = world.within(|| prepare(&world));
-        World::release(&mut child);
-        (Ended::wait(child), prepared)
+        // Servers end with the thread that started them.
+        world.within(|| {
+            let prepared = prepare(&world);
+            World::release(&mut child);
+            (Ended::wait(child), prepared)
+        })
     }
 
     /// The command in a new network namespace. It starts when it gets a line on its standard input.

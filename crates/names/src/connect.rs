@@ -4,11 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
 
 use crate::Resolver;
+use crate::race::first_success;
 
 /// How long an address is tried before the next one is tried as well.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -20,29 +19,14 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// There is no timeout; drop the future to end the attempts.
 ///
 /// # Errors
-/// The host has no addresses (an [`Error`](crate::Error) is inside), or the first address cannot be
-/// connected to and neither can the others.
+/// The host has no addresses (an [`Error`](crate::Error) is inside), or none of them can be connected
+/// to. The error is that of the attempt that ended first.
 pub async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut remaining = Resolver::system().sockets(host, port).await?.into_iter();
-    let mut attempts = FuturesUnordered::new();
-    let mut first_error = None;
-    loop {
-        attempts.extend(remaining.next().map(open));
-        let ended = match remaining.len() {
-            0 => Some(attempts.next().await),
-            _ => timeout(HEAD_START, attempts.next()).await.ok(),
-        };
-        match ended {
-            Some(Some(Ok(stream))) => return Ok(stream),
-            Some(Some(Err(error))) => first_error = first_error.or(Some(error)),
-            Some(None) => {
-                let none = || io::Error::new(io::ErrorKind::NotFound, "no address");
-                return Err(first_error.unwrap_or_else(none));
-            }
-            // The head start is over.
-            None => {}
-        }
-    }
+    let addresses = Resolver::system().sockets(host, port).await?;
+    first_success(addresses.into_iter(), HEAD_START, open).await.map_err(|errors| {
+        let none = || io::Error::new(io::ErrorKind::NotFound, "no address");
+        errors.into_iter().next().unwrap_or_else(none)
+    })
 }
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {

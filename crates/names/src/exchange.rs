@@ -2,14 +2,17 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message, MessageType, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
+use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
 
 use crate::error::Reason;
+use crate::race::first_success;
 use crate::settings::Settings;
 
 /// The size of answers over UDP that are asked for. Networks seldom lose or split packets of this
@@ -18,6 +21,10 @@ const PAYLOAD: u16 = 1232;
 
 /// The size of answers over UDP that can be taken.
 const LARGEST: usize = 4096;
+
+/// How long a server is waited for before the next one is asked as well. Callers have a few seconds
+/// for a whole connection, and one server that is gone must not use them up.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// A question without an answer: the name server that was asked last, and what it said.
 #[derive(Debug)]
@@ -39,31 +46,30 @@ pub(crate) async fn ask(
 ) -> Result<Vec<RData>, Unanswered> {
     let unasked = |reason| Unanswered { server: None, reason };
     let name = Name::from_ascii(domain).map_err(|_| unasked(Reason::NotADomainName))?;
-    let mut last = unasked(Reason::Misbehaving);
     let servers = &settings.servers;
-    for nth in (0..servers.len()).cycle().take(settings.attempts * servers.len()) {
-        let server = servers[(first + nth) % servers.len()];
-        let failed = |reason| Unanswered { server: Some(server), reason };
-        let question = Question::new(&name, kind);
-        match question.put_to(server, settings).await.and_then(judged) {
-            Ok(message) => {
-                let answers = message.answers.into_iter().map(|record| record.data);
-                let records: Vec<_> =
-                    answers.filter(|record| record.record_type() == kind).collect();
-                return match records.is_empty() {
-                    true => Err(failed(Reason::NoSuchHost)),
-                    false => Ok(records),
-                };
+    let head_start = HEAD_START.min(settings.timeout);
+    let mut last = unasked(Reason::Misbehaving);
+    for _ in 0..settings.attempts {
+        let in_order = (0..servers.len()).map(|nth| servers[(first + nth) % servers.len()]);
+        let asked = first_success(in_order, head_start, async |server| {
+            let failed = |reason| Unanswered { server: Some(server), reason };
+            let question = Question::new(&name, kind).map_err(failed)?;
+            match question.put_to(server, settings).await.and_then(|answer| records(answer, kind)) {
+                Ok(records) => Ok(Ok(records)),
+                Err(Reason::NoSuchHost) => Ok(Err(failed(Reason::NoSuchHost))),
+                Err(reason) => Err(failed(reason)),
             }
-            Err(Reason::NoSuchHost) => return Err(failed(Reason::NoSuchHost)),
-            Err(reason) => last = failed(reason),
+        });
+        match asked.await {
+            Ok(answer) => return answer,
+            Err(failures) => last = failures.into_iter().next_back().unwrap_or(last),
         }
     }
     Err(last)
 }
 
-/// The message, if it is an answer, or what it says instead.
-fn judged(message: Message) -> Result<Message, Reason> {
+/// The records of this kind in a message, or what the message says instead.
+fn records(message: Message, kind: RecordType) -> Result<Vec<RData>, Reason> {
     let about = &message.metadata;
     // The server knows nothing and is not willing to ask others.
     let is_lame = message.answers.is_empty()
@@ -71,11 +77,14 @@ fn judged(message: Message) -> Result<Message, Reason> {
         && !about.authoritative
         && !about.recursion_available;
     match about.response_code {
-        ResponseCode::NoError if is_lame => Err(Reason::Misbehaving),
-        ResponseCode::NoError => Ok(message),
-        ResponseCode::NXDomain => Err(Reason::NoSuchHost),
-        _ => Err(Reason::Misbehaving),
+        ResponseCode::NoError if is_lame => return Err(Reason::Misbehaving),
+        ResponseCode::NoError => {}
+        ResponseCode::NXDomain => return Err(Reason::NoSuchHost),
+        _ => return Err(Reason::Misbehaving),
     }
+    let records = message.answers.into_iter().map(|record| record.data);
+    let records: Vec<_> = records.filter(|record| record.record_type() == kind).collect();
+    if records.is_empty() { Err(Reason::NoSuchHost) } else { Ok(records) }
 }
 
 /// A question for one server. Each has a random number, so that answers are hard to forge.
@@ -84,14 +93,19 @@ struct Question {
 }
 
 impl Question {
-    fn new(name: &Name, kind: RecordType) -> Self {
-        let mut message = Message::query();
+    fn new(name: &Name, kind: RecordType) -> Result<Self, Reason> {
+        // `Message::query` makes a number too, but in a static program the crate `rand` opens
+        // `/dev/urandom` for it, which an empty root does not have.
+        let mut number = [0; 2];
+        getrandom(&mut number, GetRandomFlags::empty()).map_err(io::Error::from)?;
+        let number = u16::from_ne_bytes(number);
+        let mut message = Message::new(number, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
         message.add_query(Query::query(name.clone(), kind));
         let mut edns = Edns::new();
         edns.set_max_payload(PAYLOAD);
         message.set_edns(edns);
-        Question { message }
+        Ok(Question { message })
     }
 
     /// Returns the server's answer. If it is too long for UDP, the server is asked over TCP.

@@ -14,16 +14,18 @@
 //! - `localhost` and names below it are the loopback interface, without asking the DNS.
 //! - `/etc/resolv.conf` has the name servers, search list and options. If the file is missing or
 //!   names no server, this machine is asked.
-//! - Each name server has `timeout` to answer, and the list of servers is asked `attempts` times.
-//!   A lookup that is dropped ends at once.
+//! - Each name server has `timeout` to answer, and the list of servers is asked `attempts` times. If
+//!   a server has not answered after a second, the next one is asked beside it. A lookup that is
+//!   dropped ends at once.
 //!
 //! The files are read for every lookup, and nothing is cached: a changed file and a changed record
 //! count at once, and a program that looks up nothing pays nothing. Lookups are rare: one for each
 //! new connection and for each call in a template.
 //!
-//! The exchange with name servers is made here, and not by `hickory-resolver`, because that crate
-//! asks the second name server only after it has got to know the first one as slow, and needs a
-//! runtime that outlives the lookup. `hickory-proto` reads and writes the messages.
+//! The exchange with name servers is made here, and not by `hickory-resolver`. There one timeout
+//! covers all servers: a new resolver that asks them in order never comes to the second one if the
+//! first is gone, and a resolver that is kept needs a runtime that outlives each lookup.
+//! `hickory-proto` reads and writes the messages.
 //!
 //! This crate does not know templates, stores or nodes.
 
@@ -33,6 +35,7 @@ mod exchange;
 mod hosts;
 mod name;
 mod order;
+mod race;
 mod resolver;
 mod settings;
 

@@ -190,7 +190,7 @@ enum Wanted {
 /// Looks `name` up in the DNS, with the search list. Returns the records of the first domain that
 /// has some.
 async fn search(name: &str, settings: &Settings, wanted: Wanted) -> Result<Vec<RData>, Error> {
-    let first = first(settings);
+    let mut first = first(settings);
     let mut failed: Option<Error> = None;
     for candidate in candidates(name, &settings.search, settings.ndots) {
         let of = |kind| ask(settings, first, &candidate, kind);
@@ -208,6 +208,9 @@ async fn search(name: &str, settings: &Settings, wanted: Wanted) -> Result<Vec<R
             Ok(records) => return Ok(records),
             Err(unanswered) => unanswered,
         };
+        // A server that has answered answers the next question, too.
+        let answered = settings.servers.iter().position(|known| Some(*known) == server);
+        first = answered.unwrap_or(first);
         // If no name server can be reached, the next candidate would take as long.
         let is_over = matches!(reason, Reason::Timeout | Reason::System(_));
         let error = Error::at(name, server, reason);

@@ -254,6 +254,19 @@ fn the_next_server_is_asked_if_one_is_silent_fails_or_is_not_there() {
 }
 
 #[test]
+fn a_server_that_is_gone_costs_a_second_of_a_lookup() {
+    let server = NameServer::start(ZONE);
+    let port = server.address().port();
+    let _silent = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), port)).unwrap();
+    let files = Files::new(&server, "");
+    let search = "search a.test b.test c.test example.test";
+    files.write("resolv.conf", &format!("nameserver 127.0.0.2\nnameserver 127.0.0.1\n{search}\n"));
+    let started = Instant::now();
+    assert_eq!(files.addresses("v4").unwrap(), ["192.0.2.1"]);
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
 fn a_server_that_fails_for_a_name_of_the_search_list_may_know_the_name() {
     let server = NameServer::start(ZONE);
     server.set_manner(Manner::FailsBelow("example.test"));

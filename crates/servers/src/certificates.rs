@@ -17,6 +17,11 @@ impl Certificates {
     /// Makes an authority (`ca.pem`), a server's certificate for `localhost` and `127.0.0.1`
     /// (`server.pem`, `server.key`) and a client's (`client.pem`, `client.key`).
     pub fn new() -> Self {
+        Self::for_names(&["localhost", "127.0.0.1"])
+    }
+
+    /// Like [`new`](Self::new), with a server's certificate for these names and addresses.
+    pub fn for_names(names: &[&str]) -> Self {
         use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 
         let made = Certificates { folder: crate::folder() };
@@ -26,7 +31,7 @@ impl Certificates {
         let key = KeyPair::generate().unwrap();
         made.write("ca.pem", &parameters.self_signed(&key).unwrap().pem());
         let ca = Issuer::new(parameters, key);
-        made.sign(&ca, "server", &[ServerAuth, ClientAuth], &["localhost", "127.0.0.1"]);
+        made.sign(&ca, "server", &[ServerAuth, ClientAuth], names);
         made.sign(&ca, "client", &[ClientAuth], &["client"]);
         made
     }

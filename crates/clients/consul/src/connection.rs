@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use names::Resolver;
 use nodes::body::{Body, Bounds};
 use nodes::proxy::Protocol;
 use nodes::{Cause, CauseKind, Error, NodeError};
 use report::{Fingerprint, read_regular};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Version};
@@ -133,6 +135,7 @@ impl NodeClient {
         };
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
+            .dns_resolver(Names)
             .connect_timeout(CONNECTING)
             .tcp_nodelay(true)
             .tcp_keepalive(KEEPALIVE)
@@ -184,6 +187,19 @@ impl NodeClient {
             true => cause.closed(tls::hung_up(error)).advised_if_closed(tls::CLOSED),
             false => cause,
         }
+    }
+}
+
+/// Looks up the names of nodes and proxies.
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // The HTTP client sets the port.
+            let found = Resolver::system().sockets(name.as_str(), 0).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 

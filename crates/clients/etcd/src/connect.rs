@@ -99,14 +99,14 @@ fn proxy(node: &Node, proxies: &Proxies) -> Result<Option<Proxy>, Error> {
 /// A TCP connection to a node, through the proxy if there is one.
 async fn connect(node: &Node, proxy: Option<&Proxy>) -> io::Result<TcpStream> {
     let Some(proxy) = proxy else {
-        return TcpStream::connect((node.host.as_str(), node.port)).await;
+        return names::connect(&node.host, node.port).await;
     };
     let uri = |authority: &str| format!("http://{authority}").parse::<Uri>();
     let at = uri(&proxy.authority).map_err(io::Error::other)?;
     let node = uri(&node.authority()).map_err(io::Error::other)?;
     let to_proxy = tower::service_fn(|proxy: Uri| async move {
-        let authority = proxy.authority().map_or("", |authority| authority.as_str());
-        TcpStream::connect(authority).await.map(TokioIo::new)
+        let host = proxy.host().unwrap_or_default().trim_matches(['[', ']']);
+        names::connect(host, proxy.port_u16().unwrap_or_default()).await.map(TokioIo::new)
     });
     let through = |error: &dyn std::fmt::Display| {
         io::Error::other(format!("through the proxy {}: {error}", proxy.authority))

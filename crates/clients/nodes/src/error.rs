@@ -195,7 +195,13 @@ fn list(attempts: &[Attempt]) -> String {
 
 fn chain(message: &str, source: Option<&(dyn std::error::Error + 'static)>) -> String {
     /// Texts that say only that an inner error happened.
-    const EMPTY: [&str; 3] = ["transport error", "client error (", "tcp connect error"];
+    const EMPTY: [&str; 5] = [
+        "transport error",
+        "client error (",
+        "tcp connect error",
+        "dns error",
+        "error resolving DNS",
+    ];
     let mut parts = Vec::new();
     if !message.is_empty() {
         parts.push(errno_text_in(message));
