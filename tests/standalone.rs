@@ -106,3 +106,23 @@ fn consul_is_reached_by_its_name_where_nothing_else_is() {
     let (ended, _server) = run.run_in_after(&sandbox, NETWORK, prepare);
     assert_eq!(sandbox.read("app.conf"), "1", "{}", ended.stderr);
 }
+
+#[test]
+fn a_time_zone_is_known_by_its_name_where_nothing_else_is() {
+    let sandbox = with_nothing_else("", "{{datetime.Format \"-0700 MST\"}}");
+    for (zone, local) in [
+        ("Asia/Tokyo", "+0900 JST"),
+        (":Asia/Kolkata", "+0530 IST"),
+        // Go takes these for zones that it does not know, which are UTC.
+        ("asia/tokyo", "+0000 UTC"),
+        ("JST-9", "+0000 UTC"),
+        ("", "+0000 UTC"),
+    ] {
+        let ended = alone(&sandbox, &["-backend", "env"]).env("TZ", zone).ok();
+        assert_eq!(sandbox.read("app.conf"), local, "{zone:?}");
+        let log = if zone == "Asia/Tokyo" { "+09:00" } else { "" };
+        assert!(ended.stderr.contains(log), "{}", ended.stderr);
+    }
+    alone(&sandbox, &["-backend", "env"]).ok();
+    assert_eq!(sandbox.read("app.conf"), "+0000 UTC");
+}
