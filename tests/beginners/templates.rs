@@ -1,0 +1,92 @@
+//! Mistakes in templates, in their keys, and in what happens to their result.
+
+use super::{DEST, run_of, says};
+use crate::support::Sandbox;
+
+const ALL: &str = "dest = 'out/app'\nkeys = ['/']\n";
+
+#[test]
+fn a_missing_key_names_the_environment_variable_that_would_be_it() {
+    let log = run_of(ALL, "{{getv \"/database/host\"}}");
+    says(&log, &["= the environment variable DATABASE_HOST would be this key\n"]);
+    let log = run_of(ALL, "{{getv \"/app/prt\"}}");
+    says(
+        &log,
+        &["= did you mean \"/app/port\"? The environment variable APP_PRT would be this key\n"],
+    );
+    let with_prefix = format!("{ALL}prefix = '/app'\n");
+    let log = run_of(&with_prefix, "{{getv \"/host\"}}");
+    says(&log, &["The environment variable APP_HOST would be this key\n"]);
+    let sandbox = Sandbox::rendering("{{getv \"/database/host\"}}");
+    let log = sandbox.onetime_with("a: b").run().stderr;
+    assert!(!log.contains("environment variable"), "{log}");
+}
+
+#[test]
+fn a_prefix_is_not_repeated() {
+    let with_prefix = format!("{ALL}prefix = '/app'\n");
+    let log = run_of(&with_prefix, "{{getv \"/app/port\"}}");
+    says(&log, &["= templates leave out the prefix /app: did you mean \"/port\"?\n"]);
+    let table = format!("{DEST}keys = ['/app/port']\nprefix = '/app'\n");
+    let log = run_of(&table, "{{getv \"/app/port\"}}");
+    says(
+        &log,
+        &["= the source has no key at /app/app/port: `keys` is relative to the prefix /app\n"],
+    );
+    let log = run_of(&format!("{DEST}keys = ['/nothing', '/none']\n"), "{{getv \"/nothing\"}}");
+    says(&log, &["= the source has no key at /nothing, /none; the environment variable NOTHING"]);
+}
+
+#[test]
+fn a_go_template_in_the_syntax_of_another_language_says_how_it_is_written() {
+    for (template, hint) in [
+        ("{{getv /app/port}}", "text stands in quotes: \"/app/port\""),
+        ("{{getv '/app/port'}}", "text stands in double quotes: \"/app/port\""),
+        ("{{getv “/app/port”}}", "text stands between straight quotes: \"/app/port\""),
+        (
+            "{{getv(\"/app/port\")}}",
+            "arguments follow a function without parentheses: getv \"/app/port\"",
+        ),
+        ("{{printf \"%s\", 1}}", "arguments are separated by spaces"),
+        ("{{if getv \"/app/port\" == \"80\"}}{{end}}", "comparisons are functions: eq a b"),
+        ("{{if 1 != 2}}{{end}}", "comparisons are functions: ne a b"),
+        ("{{if 1 > 2}}{{end}}", "comparisons are functions: gt a b"),
+        ("{{if true && true}}{{end}}", "conditions are joined by functions: and a b"),
+        ("{{if true || true}}{{end}}", "conditions are joined by functions: or a b"),
+        ("{{getv \"/app/port\" + 1}}", "arithmetic is done by functions: add a b"),
+        ("{{4 * 2}}", "arithmetic is done by functions: mul a b"),
+        ("{{for x in y}}", "a loop is {{range …}} … {{end}}"),
+        ("{{if true}}{{endif}}", "a block ends with {{end}}"),
+        ("{{if true}}{{elif false}}{{end}}", "another case is {{else if …}}"),
+        ("{{set x 1}}", "a variable is set by {{$name := …}}"),
+        ("{{include \"x\"}}", "a template has no other files, except for templates of engine tera"),
+        ("{{key \"/app/port\"}}", "did you mean \"getv\"?"),
+        ("{{env \"HOME\"}}", "did you mean \"getenv\"?"),
+        ("{{getv \"/app/port\" | upper}}", "did you mean \"toUpper\"?"),
+        ("{{add (getv \"/app/port\") 1}}", "values of keys are text: atoi makes a number of it"),
+        (
+            "{{if eq (getv \"/app/port\") 80}}{{end}}",
+            "values of keys are text: atoi makes a number",
+        ),
+    ] {
+        says(&run_of(ALL, template), &["ERROR ", &format!("= {hint}")]);
+    }
+}
+
+#[test]
+fn a_folder_is_no_destination() {
+    for dest in ["out", "out/"] {
+        let log = run_of(&format!("dest = '{dest}'\nkeys = ['/']"), "x");
+        says(
+            &log,
+            &["ERROR rename ", "= out is a folder: dest names the file in it, such as out/app\n"],
+        );
+    }
+}
+
+#[test]
+fn a_check_without_the_dot_says_where_it_belongs() {
+    let check = |command: &str| run_of(&format!("{ALL}check_cmd = 'test {command}'"), "x");
+    says(&check("{{src}}"), &["function \"src\" not defined", "= write {{.src}}, with a dot\n"]);
+    says(&check("{{dest}}"), &["= check_cmd knows only {{.src}}, the file to be checked\n"]);
+}
