@@ -73,7 +73,7 @@ fn keys_that_are_offered_are_those_the_template_sees() {
 
 #[test]
 fn an_excerpt_is_shown_where_its_error_is() {
-    for (level, shown) in [("panic", 0), ("fatal", 0), ("error", 4), ("info", 4), ("debug", 4)] {
+    for (level, shown) in [("panic", 0), ("fatal", 0), ("error", 5), ("info", 5), ("debug", 5)] {
         let sandbox = Sandbox::rendering("{{getv \"/a\"}}");
         let ended = sandbox.onetime().arguments(&["-log-level", level]).fails();
         assert_eq!(ended.excerpts().len(), shown, "{level}: {}", ended.stderr);
@@ -118,7 +118,7 @@ fn a_long_line_is_cut_around_the_fault() {
     let filler = "x".repeat(5000);
     let ended =
         Sandbox::rendering(format!("{filler}{{{{getv \"/a\"}}}}{filler}")).onetime().fails();
-    let [line, caret] = ended.excerpts()[2..] else { panic!("{}", ended.stderr) };
+    let [line, caret, _] = ended.excerpts()[2..] else { panic!("{}", ended.stderr) };
     assert!(line.chars().count() < 120, "{line}");
     let fault = caret.chars().position(|character| character == '^').unwrap();
     assert!(line.chars().skip(fault).collect::<String>().starts_with("getv \"/a\"}}xxx"), "{line}");
@@ -152,12 +152,13 @@ fn a_key_that_a_resource_does_not_have_is_shown_once() {
 
 #[test]
 fn confd_toml_is_never_shown() {
-    for toml in ["password = [\n", "password = 1234\n", "passwort = 'opensesame'\n"] {
+    for toml in ["password = [\n", "password = 12345678\n", "passwort = 'opensesame'\n"] {
         let sandbox = Sandbox::rendering("x");
         sandbox.write("confd.toml", toml);
         let ended = sandbox.onetime().run();
-        ended.expect_no("1234").expect_no("opensesame");
-        assert!(ended.excerpts().is_empty(), "{}", ended.stderr);
+        ended.expect_no("12345678").expect_no("opensesame");
+        // There can be a hint, and no line of the file.
+        assert!(ended.excerpts().iter().all(|line| line.starts_with("   = ")), "{}", ended.stderr);
         assert!(ended.stderr.contains("toml"), "{}", ended.stderr);
     }
 }

@@ -150,7 +150,25 @@ impl Error {
 
     /// What a person can do about it, if that is known.
     pub fn hint(&self) -> Option<String> {
-        let Error::File(error) = self else { return None };
+        let error = match self {
+            Error::File(error) => error,
+            Error::Rename { to, .. } if to.is_dir() => {
+                let folder = to.components().as_path();
+                let example = folder.join(to.file_name()?);
+                return Some(format!(
+                    "{} is a folder: dest names the file in it, such as {}",
+                    folder.display(),
+                    example.display()
+                ));
+            }
+            Error::Check(CheckError::Template(error)) => {
+                return Some(match error.unknown()?.name.as_str() {
+                    "src" => "write {{.src}}, with a dot".to_owned(),
+                    _ => "check_cmd knows only {{.src}}, the file to be checked".to_owned(),
+                });
+            }
+            _ => return None,
+        };
         let folder = error.path().parent().filter(|folder| !folder.as_os_str().is_empty())?;
         if !error.is_missing() || folder.exists() {
             return None;

@@ -5,6 +5,7 @@
 
 mod capacity;
 mod functions;
+mod mistakes;
 mod time;
 mod types;
 mod values;
@@ -14,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gotmpl::{Functions, Template, Value};
-use report::{Place, did_you_mean};
+use report::Place;
 use store::View;
 use world::Host;
 
@@ -43,7 +44,7 @@ impl GoTemplate {
         let name = src.file_name().unwrap_or(src.as_os_str()).to_string_lossy();
         let template = Template::parse(&name, Bytes::copy_from_slice(source), functions())
             .map_err(|error| {
-                let hint = near_name(&error).or_else(|| unclosed(&error));
+                let hint = mistakes::hint(&error, source);
                 // The line of a parse error can be behind the fault; the offset is exact.
                 Error::new(Stage::Compile, error.to_string())
                     .at(Place::at_offset(src, source, error.offset()))
@@ -90,8 +91,8 @@ impl GoTemplate {
                 is_constant || may_show(value) || shows_key && missing == Some(value)
             };
             let origin = secret::origin(error.message(), view, may_show);
-            let hint =
-                near_name(&error).or_else(|| why_missing(view, missing?, may_show(missing?)));
+            let hint = mistakes::hint(&error, source)
+                .or_else(|| why_missing(view, missing?, may_show(missing?)));
             Error::new(Stage::Render, error.without(may_show) + &origin)
                 .hiding(error.to_string())
                 .at(Place::at_offset(&self.src, source, error.offset()))
@@ -146,16 +147,6 @@ const PURE: [&str; 37] = [
 /// may return values of keys, or what the machine keeps secret.
 fn is_pure(name: &[u8]) -> bool {
     PURE.iter().any(|pure| pure.as_bytes() == name)
-}
-
-/// A hint for a block that has no `end`. The error points at its beginning.
-fn unclosed(error: &gotmpl::Error) -> Option<String> {
-    (error.message().exact() == b"unexpected EOF").then(|| "this block has no {{end}}".to_owned())
-}
-
-/// A hint with the names that come near to the unknown one.
-fn near_name(error: &gotmpl::Error) -> Option<String> {
-    error.unknown().and_then(|unknown| did_you_mean(&unknown.name, &unknown.known))
 }
 
 /// All functions. They are the same for every template, so that the process has one table.

@@ -5,17 +5,61 @@ use store::{View, path};
 
 use crate::funcs::NO_SUCH_KEY;
 
-/// Why the key `missing` is probably missing: the resource does not ask for it, or a similar key
-/// was meant, or the same key in the store's spelling. The hint contains the key only if `may_show`,
-/// because a key can be made of a value.
+/// The most keys that a hint lists.
+const LISTED: usize = 3;
+
+/// Why the key `missing` is probably missing: the resource does not ask for it, it repeats the
+/// prefix, a similar key was meant, or the same key in the store's spelling. A source with names of
+/// its own for keys is named too. The hint contains the key only if `may_show`, because a key can be
+/// made of a value.
 pub(crate) fn why_missing(view: &View, missing: &[u8], may_show: bool) -> Option<String> {
     if view.asks_for_nothing() {
         return Some("the resource has no `keys`, so it gets no key".to_owned());
     }
-    near_key(view, missing).or_else(|| {
-        let is_asked_for = view.asks_for(missing) || !missing.starts_with(b"/");
+    if let Some(key) = without_prefix(view, missing) {
+        let prefix = shown_prefix(view);
+        return Some(format!("templates leave out the prefix {prefix}: did you mean \"{key}\"?"));
+    }
+    if let Some(near) = near_key(view, missing) {
+        return Some(near);
+    }
+    let is_asked_for = view.asks_for(missing) || !missing.starts_with(b"/");
+    if !is_asked_for {
         let key = if may_show { gotmpl::quote(missing) } else { "this key".to_owned() };
-        (!is_asked_for).then(|| format!("`keys` does not ask for {key}"))
+        return Some(format!("`keys` does not ask for {key}"));
+    }
+    let named = may_show.then(|| view.name_of(missing)).flatten();
+    let named = named.map(|name| format!("{name} would be this key"));
+    match (nothing_found(view), named) {
+        (Some(reason), Some(named)) => Some(format!("{reason}; {named}")),
+        (reason, named) => reason.or(named),
+    }
+}
+
+/// The key `missing` without the prefix that it repeats, if there is such a key.
+fn without_prefix(view: &View, missing: &[u8]) -> Option<String> {
+    let prefix = view.prefix().as_bytes();
+    let rest = missing.strip_prefix(prefix.strip_suffix(b"/").unwrap_or(prefix))?;
+    let is_there = rest.starts_with(b"/") && rest.len() < missing.len() && view.exists(rest);
+    is_there.then(|| String::from_utf8_lossy(rest).into_owned())
+}
+
+/// The prefix as it is shown.
+fn shown_prefix(view: &View) -> String {
+    String::from_utf8_lossy(view.prefix().as_bytes()).into_owned()
+}
+
+/// That the source has none of the keys that the resource asks for, if that is so.
+fn nothing_found(view: &View) -> Option<String> {
+    if !view.is_empty() {
+        return None;
+    }
+    let keys = view.scope().iter().take(LISTED).map(ToString::to_string).collect::<Vec<_>>();
+    let more = if view.scope().len() > LISTED { ", …" } else { "" };
+    let text = format!("the source has no key at {}{more}", keys.join(", "));
+    Some(match shown_prefix(view).as_str() {
+        "/" => text,
+        prefix => format!("{text}: `keys` is relative to the prefix {prefix}"),
     })
 }
 

@@ -6,9 +6,9 @@ use std::ops::Bound;
 use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 
-use crate::Coverage;
 use crate::path;
 use crate::scope::{Scope, Span};
+use crate::{Coverage, Key};
 
 /// The pairs of a source at one revision, sorted by key.
 ///
@@ -25,12 +25,19 @@ pub struct Snapshot {
     unclean: OrdSet<Bytes>,
     revision: u64,
     coverage: Coverage,
+    names: Option<fn(&Key) -> String>,
 }
 
 impl Snapshot {
     /// An empty snapshot at revision 0.
     pub fn new(coverage: Coverage) -> Self {
-        Snapshot { pairs: OrdMap::new(), unclean: OrdSet::new(), revision: 0, coverage }
+        Snapshot {
+            pairs: OrdMap::new(),
+            unclean: OrdSet::new(),
+            revision: 0,
+            coverage,
+            names: None,
+        }
     }
 
     /// A snapshot of `pairs` at revision 0. If a key occurs several times, its last pair counts.
@@ -46,11 +53,33 @@ impl Snapshot {
         snapshot
     }
 
+    /// A snapshot of the same source at the same revision, with these pairs.
+    pub(crate) fn with_pairs<K: Into<Bytes>>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, Bytes)>,
+    ) -> Self {
+        let (revision, names) = (self.revision, self.names);
+        Snapshot { revision, names, ..Snapshot::from_pairs(self.coverage, pairs) }
+    }
+
     /// The same pairs at `revision`.
     #[must_use]
     pub fn at_revision(mut self, revision: u64) -> Self {
         self.revision = revision;
         self
+    }
+
+    /// The same pairs of a source that has names of its own for keys, such as variables of the
+    /// environment. `names` returns the name of a key, for people.
+    #[must_use]
+    pub fn naming(mut self, names: fn(&Key) -> String) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// The name that the source has for `key`, for people. `None` if its names are the keys.
+    pub fn name_of(&self, key: &Key) -> Option<String> {
+        self.names.map(|names| names(key))
     }
 
     /// The revision of the source at which the pairs were read, or 0 if the source has no

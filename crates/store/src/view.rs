@@ -30,6 +30,8 @@ pub struct View {
     base: Bytes,
     /// Whether `pairs` are the source's own pairs.
     is_window: bool,
+    /// The prefix of the resource.
+    prefix: Prefix,
     /// Records the questions that are asked, if [`View::recording`] turned that on.
     recorder: Option<Recorder>,
 }
@@ -58,18 +60,14 @@ impl View {
     /// If two source keys become one key, the value of the one that sorts last by its bytes counts.
     pub fn new(snapshot: Snapshot, scope: &Scope, prefix: &Prefix) -> Self {
         let spans = snapshot.coverage().spans(scope);
-        let (scope, recorder) = (scope.clone(), None);
-        match window_base(&snapshot, &spans, prefix) {
-            Some(base) => View { pairs: snapshot, scope, spans, base, is_window: true, recorder },
-            None => View {
-                scope,
-                pairs: stripped(&snapshot, &spans, prefix),
-                spans: Spans::everything(),
-                base: Bytes::new(),
-                is_window: false,
-                recorder,
-            },
-        }
+        let (scope, recorder, base) = (scope.clone(), None, window_base(&snapshot, &spans, prefix));
+        let is_window = base.is_some();
+        let (pairs, spans) = match is_window {
+            true => (snapshot, spans),
+            false => (stripped(&snapshot, &spans, prefix), Spans::everything()),
+        };
+        let (base, prefix) = (base.unwrap_or_default(), prefix.clone());
+        View { pairs, scope, spans, base, is_window, prefix, recorder }
     }
 
     /// The same view, which from now on records the questions asked of it and its clones.
@@ -122,6 +120,22 @@ impl View {
     /// Whether the resource asks for no key at all.
     pub fn asks_for_nothing(&self) -> bool {
         self.scope.is_empty()
+    }
+
+    /// The keys that the resource asks for, with the prefix.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The prefix that is stripped.
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
+    /// The name that the source has for this key of the template, for people. `None` if its names
+    /// are the keys.
+    pub fn name_of(&self, key: &[u8]) -> Option<String> {
+        self.pairs.name_of(&self.prefix.join(key))
     }
 
     /// Whether exactly this key exists. A folder of keys is not a key.
@@ -359,7 +373,7 @@ fn stripped(snapshot: &Snapshot, spans: &Spans, prefix: &Prefix) -> Snapshot {
     let visible = spans.within(Span::everything()).flat_map(|span| snapshot.range(&span));
     // In byte order of the source keys, so that of several with one stripped name the last counts.
     let pairs = visible.map(|(key, value)| (prefix.strip(key), value.clone()));
-    Snapshot::from_pairs(snapshot.coverage(), pairs).at_revision(snapshot.revision())
+    snapshot.with_pairs(pairs)
 }
 
 /// Whether `folder` is spelled as its cleaned form, with or without a slash at the end. Then all

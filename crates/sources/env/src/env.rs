@@ -43,7 +43,7 @@ impl Env {
             .iter()
             .filter(|variable| asked.iter().any(|name| variable.name.starts_with(name)))
             .map(|variable| (variable.key.clone(), variable.value.clone()));
-        Snapshot::from_pairs(Coverage::Exact, answers)
+        Snapshot::from_pairs(Coverage::Exact, answers).naming(name_of)
     }
 }
 
@@ -64,6 +64,11 @@ impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Env").field("variables", &self.variables.len()).finish_non_exhaustive()
     }
+}
+
+/// The variable of a key, for people.
+fn name_of(key: &Key) -> String {
+    format!("the environment variable {}", String::from_utf8_lossy(&variable_of(key)))
 }
 
 /// The beginning of the names of all variables that match a key.

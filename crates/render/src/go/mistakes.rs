@@ -1,0 +1,118 @@
+//! Hints for mistakes in Go templates: names that other languages have for something, and syntax of
+//! other languages.
+
+use gotmpl::{Error, ErrorKind};
+use report::{did_you_mean, did_you_mean_spelled};
+
+/// Words of other languages that are no functions here, each with what Go's language has.
+const WORDS: [(&str, &str); 17] = [
+    ("for", "a loop is {{range …}} … {{end}}"),
+    ("foreach", "a loop is {{range …}} … {{end}}"),
+    ("endfor", "a block ends with {{end}}"),
+    ("endif", "a block ends with {{end}}"),
+    ("endrange", "a block ends with {{end}}"),
+    ("endwith", "a block ends with {{end}}"),
+    ("fi", "a block ends with {{end}}"),
+    ("done", "a block ends with {{end}}"),
+    ("elif", "another case is {{else if …}}"),
+    ("elseif", "another case is {{else if …}}"),
+    ("elsif", "another case is {{else if …}}"),
+    ("set", "a variable is set by {{$name := …}}"),
+    ("let", "a variable is set by {{$name := …}}"),
+    ("var", "a variable is set by {{$name := …}}"),
+    ("include", "a template has no other files, except for templates of engine tera"),
+    ("import", "a template has no other files, except for templates of engine tera"),
+    ("default", "getv has a default as its second argument: getv \"/key\" \"value\""),
+];
+
+/// Names that other programs have for a function, each with the function.
+const SPELLINGS: [(&str, &str); 12] = [
+    ("key", "getv"),
+    ("keyOrDefault", "getv"),
+    ("keyExists", "exists"),
+    ("tree", "gets"),
+    ("env", "getenv"),
+    ("upper", "toUpper"),
+    ("lower", "toLower"),
+    ("int", "atoi"),
+    ("toInt", "atoi"),
+    ("fromJson", "json"),
+    ("parseJSON", "json"),
+    ("now", "datetime"),
+];
+
+/// What was probably meant in the template `source`, whose `error` this is.
+pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
+    if let Some(unknown) = error.unknown() {
+        let word = WORDS.iter().find(|(word, _)| *word == unknown.name);
+        return word.map(|(_, hint)| (*hint).to_owned()).or_else(|| {
+            let is_known = |name: &str| unknown.known.iter().any(|known| known == name);
+            let spelled = SPELLINGS.iter().find(|(spelling, _)| *spelling == unknown.name);
+            match spelled.filter(|(_, name)| is_known(name)) {
+                Some((spelling, name)) => did_you_mean_spelled(spelling, [(spelling, name)]),
+                None => did_you_mean(&unknown.name, &unknown.known),
+            }
+        });
+    }
+    match error.message().exact() {
+        b"unexpected EOF" => Some("this block has no {{end}}".to_owned()),
+        b"wrong type for value; expected int; got string"
+        | b"error calling eq: incompatible types for comparison: string and int"
+        | b"error calling eq: incompatible types for comparison: int and string" => {
+            Some("values of keys are text: atoi makes a number of it".to_owned())
+        }
+        _ if error.kind() == ErrorKind::Parse => syntax(source, error.offset()),
+        _ => None,
+    }
+}
+
+/// What was probably meant by the text of an action at byte `offset` of the template.
+fn syntax(source: &[u8], offset: usize) -> Option<String> {
+    let before = String::from_utf8_lossy(source.get(..offset)?);
+    let after = String::from_utf8_lossy(&source[offset..]);
+    let after = after.lines().next().unwrap_or_default();
+    let mut characters = after.chars();
+    let (first, second) = (characters.next()?, characters.next());
+    let is_operator = second.is_none_or(char::is_whitespace);
+    let function = |what: &str, name: &str| Some(format!("{what} functions: {name} a b"));
+    let compare = |name| function("comparisons are", name);
+    let calculate = |name| function("arithmetic is done by", name);
+    match (first, second) {
+        ('=', Some('=')) => compare("eq"),
+        ('!', Some('=')) => compare("ne"),
+        ('<', Some('=')) => compare("le"),
+        ('>', Some('=')) => compare("ge"),
+        ('<', _) => compare("lt"),
+        ('>', _) => compare("gt"),
+        ('&', Some('&')) => function("conditions are joined by", "and"),
+        ('|', _) if before.ends_with('|') || second == Some('|') => {
+            function("conditions are joined by", "or")
+        }
+        ('+', _) if is_operator => calculate("add"),
+        ('-', _) if is_operator => calculate("sub"),
+        ('*', _) if is_operator => calculate("mul"),
+        ('/', _) if is_operator => calculate("div"),
+        ('%', _) if is_operator => calculate("mod"),
+        ('/', _) => {
+            let word = after.split(|c: char| c.is_whitespace() || matches!(c, ')' | '}' | '|'));
+            Some(format!("text stands in quotes: \"{}\"", word.into_iter().next()?))
+        }
+        ('\'', _) => {
+            let text = after[1..].split('\'').next()?;
+            Some(format!("text stands in double quotes: \"{text}\""))
+        }
+        ('“' | '”' | '„' | '‘' | '’' | '«', _) => {
+            let text = after[first.len_utf8()..].split(['“', '”', '’', '»']).next()?;
+            Some(format!("text stands between straight quotes: \"{text}\""))
+        }
+        (',', _) => Some("arguments are separated by spaces".to_owned()),
+        ('(', _) => {
+            let name = before.rsplit(|c: char| !c.is_alphanumeric()).next()?;
+            let inner = after[1..].split(')').next()?;
+            let call = format!("{name} {}", inner.replace(',', ""));
+            let rule = "arguments follow a function without parentheses";
+            (!name.is_empty()).then(|| format!("{rule}: {call}"))
+        }
+        _ => None,
+    }
+}
