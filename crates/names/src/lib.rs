@@ -1,7 +1,7 @@
 //! Looks up names of hosts and services, by the rules of Go's own resolver.
 //!
-//! - [`Resolver::addresses`] and [`Resolver::services`] are lookups for async code. For other code
-//!   there are [`Resolver::wait_for_addresses`] and [`Resolver::wait_for_services`].
+//! - [`Resolver::wait_for_addresses`] and [`Resolver::wait_for_services`] are lookups for code that
+//!   is not async. [`Resolver::sockets`] is the lookup for a client that makes its own connections.
 //! - [`connect`] opens a TCP connection to a host.
 //!
 //! The C library's resolver (`getaddrinfo`) is not used: in a static program it loads plugins of

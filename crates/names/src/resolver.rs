@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use hickory_proto::rr::{RData, RecordType};
-use report::read_regular;
+use report::{FileError, read_regular};
 use rustix::system::uname;
 use tokio::runtime::{Builder, Handle};
+use tokio::time::timeout;
 
 use crate::Error;
 use crate::error::Reason;
@@ -18,6 +20,9 @@ use crate::exchange::{Unanswered, ask};
 use crate::name::{candidates, is_domain, is_localhost, literal};
 use crate::settings::{Order, Settings};
 use crate::{hosts, order};
+
+/// The time for the lookup of a host that is connected to. A connection has three seconds.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// An SRV record: a place where a service can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,43 +54,59 @@ impl Resolver {
 
     /// A resolver for the files `hosts`, `resolv.conf` and `nsswitch.conf` in `folder`. Each can be
     /// missing. Name servers are asked at `port`.
-    pub fn new(folder: &Path, port: u16) -> Self {
+    pub(crate) fn new(folder: &Path, port: u16) -> Self {
         Resolver { folder: folder.to_owned(), port }
     }
 
-    /// The addresses of a host, each once, in the order in which they are best tried. For an
-    /// address, that address; the zone of an IPv6 address is left out.
+    /// The addresses of a host for a connection, each once, in the order in which they are best
+    /// tried, with `port` and with the zone of an IPv6 address.
+    ///
+    /// The lookup has less time than a connection, so that a user reads that the name server is
+    /// slow, and not that the node is.
     ///
     /// # Errors
-    /// The host has no addresses, or no name server answers.
-    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
-        Ok(self.sockets(host, 0).await?.iter().map(SocketAddr::ip).collect())
-    }
-
-    /// The addresses of a host as those of sockets, with `port` and with the zone of an IPv6
-    /// address. Otherwise as [`addresses`](Self::addresses).
-    ///
-    /// # Errors
-    /// As for `addresses`.
+    /// The host has no addresses, or no name server answers within 2.5 seconds.
     pub async fn sockets(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
         let mut found = match self.without_dns(host) {
             Some(found) => found?,
-            None => self.by_dns(host).await?,
+            None => timeout(PATIENCE, self.by_dns(host)).await.unwrap_or_else(|_| {
+                let server = self.settings(host)?.servers.first().copied();
+                Err(Error::at(host, server, Reason::Timeout))
+            })?,
         };
         order::sort(&mut found);
         found.iter_mut().for_each(|address| address.set_port(port));
         Ok(found)
     }
 
-    /// The SRV records of `domain`, in the order of the answer.
+    /// The addresses of a host, each once. For an address, that address; the zone of an IPv6 address
+    /// is left out. The calling thread waits; it may be inside of a runtime.
     ///
     /// # Errors
-    /// The domain has no SRV records, or no name server answers.
-    pub async fn services(&self, domain: &str) -> Result<Vec<Service>, Error> {
+    /// The host has no addresses, or no name server answers; or a thread or a socket cannot be made.
+    pub fn wait_for_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
+        let found = match self.without_dns(host) {
+            Some(found) => found?,
+            None => wait(host, self.by_dns(host))?,
+        };
+        Ok(found.iter().map(SocketAddr::ip).collect())
+    }
+
+    /// The SRV records of `domain`, in the order of the answer. The calling thread waits; it may be
+    /// inside of a runtime.
+    ///
+    /// # Errors
+    /// The domain has no SRV records, or no name server answers; or a thread or a socket cannot be
+    /// made.
+    pub fn wait_for_services(&self, domain: &str) -> Result<Vec<Service>, Error> {
+        wait(domain, self.services(domain))
+    }
+
+    async fn services(&self, domain: &str) -> Result<Vec<Service>, Error> {
         if !is_domain(domain) {
             return Err(Error::new(domain, Reason::NotADomainName));
         }
-        let records = search(domain, &self.settings(), Wanted::Services).await?;
+        let records = search(domain, &self.settings(domain)?, Wanted::Services).await?;
         let services = records.into_iter().filter_map(|record| match record {
             RData::SRV(srv) => Some(Service {
                 target: srv.target.to_ascii(),
@@ -98,46 +119,36 @@ impl Resolver {
         Ok(services.collect())
     }
 
-    /// Like [`addresses`](Self::addresses), for code that is not async. It may be called in a
-    /// runtime; the calling thread waits.
-    ///
-    /// # Errors
-    /// As for `addresses`; or a thread or a socket cannot be made.
-    pub fn wait_for_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
-        let mut found = match self.without_dns(host) {
-            Some(found) => found?,
-            None => wait(host, self.by_dns(host))?,
-        };
-        order::sort(&mut found);
-        Ok(found.iter().map(SocketAddr::ip).collect())
+    /// The content of a file of the folder, for a lookup of `name`. A file that is missing or may not
+    /// be read counts as empty, as in Go.
+    fn file(&self, name: &str, file: &str) -> Result<Vec<u8>, Error> {
+        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+
+        let path = self.folder.join(file);
+        match read_regular(&path) {
+            Ok(content) => Ok(content),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) => {
+                Ok(Vec::new())
+            }
+            Err(error) => {
+                let text = FileError::new("open", &path, error).to_string();
+                Err(Error::new(name, Reason::System(text)))
+            }
+        }
     }
 
-    /// Like [`services`](Self::services), for code that is not async. It may be called in a
-    /// runtime; the calling thread waits.
-    ///
-    /// # Errors
-    /// As for `services`; or a thread or a socket cannot be made.
-    pub fn wait_for_services(&self, domain: &str) -> Result<Vec<Service>, Error> {
-        wait(domain, self.services(domain))
-    }
-
-    /// The content of a file of the folder. A file that cannot be read counts as empty.
-    fn file(&self, name: &str) -> Vec<u8> {
-        read_regular(&self.folder.join(name)).unwrap_or_default()
-    }
-
-    fn settings(&self) -> Settings {
+    fn settings(&self, name: &str) -> Result<Settings, Error> {
         let own_name = uname();
         let own_name = own_name.nodename().to_string_lossy();
-        Settings::parse(&self.file("resolv.conf"), self.port, &own_name)
+        Ok(Settings::parse(&self.file(name, "resolv.conf")?, self.port, &own_name))
     }
 
-    fn order(&self) -> Order {
-        Order::parse(&self.file("nsswitch.conf"))
+    fn order(&self, host: &str) -> Result<Order, Error> {
+        Ok(Order::parse(&self.file(host, "nsswitch.conf")?))
     }
 
-    fn in_hosts(&self, host: &str) -> Vec<SocketAddr> {
-        hosts::find(&self.file("hosts"), host)
+    fn in_hosts(&self, host: &str) -> Result<Vec<SocketAddr>, Error> {
+        Ok(hosts::find(&self.file(host, "hosts")?, host))
     }
 
     /// What is known about a host without asking a name server. `None` if one has to be asked.
@@ -145,36 +156,38 @@ impl Resolver {
         if let Some(address) = literal(host) {
             return Some(Ok(vec![address]));
         }
-        let no_such_host = Some(Err(Error::new(host, Reason::NoSuchHost)));
-        let order = self.order();
+        self.in_files(host).transpose()
+    }
+
+    fn in_files(&self, host: &str) -> Result<Option<Vec<SocketAddr>>, Error> {
+        let order = self.order(host)?;
         if matches!(order, Order::FilesThenDns | Order::Files) || is_localhost(host) {
-            let found = self.in_hosts(host);
+            let found = self.in_hosts(host)?;
             if !found.is_empty() {
-                return Some(Ok(found));
+                return Ok(Some(found));
             }
         }
         if is_localhost(host) {
             let here = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
-            return Some(Ok(here.map(|address| SocketAddr::new(address, 0)).into()));
+            return Ok(Some(here.map(|address| SocketAddr::new(address, 0)).into()));
         }
         match is_domain(host) && order != Order::Files {
-            true => None,
-            false => no_such_host,
+            true => Ok(None),
+            false => Err(Error::new(host, Reason::NoSuchHost)),
         }
     }
 
     /// The addresses of a host in the DNS, or in the hosts file if that comes last.
     async fn by_dns(&self, host: &str) -> Result<Vec<SocketAddr>, Error> {
-        let found = search(host, &self.settings(), Wanted::Addresses).await;
-        let in_hosts = match (&found, self.order()) {
-            (Err(_), Order::DnsThenFiles) => self.in_hosts(host),
+        let error = match search(host, &self.settings(host)?, Wanted::Addresses).await {
+            Ok(records) => return Ok(addresses(records)),
+            Err(error) => error,
+        };
+        let in_hosts = match self.order(host)? {
+            Order::DnsThenFiles => self.in_hosts(host)?,
             _ => Vec::new(),
         };
-        match found {
-            Ok(records) => Ok(addresses(records)),
-            Err(_) if !in_hosts.is_empty() => Ok(in_hosts),
-            Err(error) => Err(error),
-        }
+        if in_hosts.is_empty() { Err(error) } else { Ok(in_hosts) }
     }
 }
 

@@ -5,10 +5,14 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use servers::NameServer;
 use servers::names::Manner;
 use tempfile::TempDir;
 
+use super::hosts::find;
+use super::name::{candidates, is_domain, literal};
+use super::settings::{Order, Settings};
 use super::{Resolver, Service};
 
 const ZONE: &str = "web.example.test. A 10.0.0.9
@@ -328,6 +332,52 @@ async fn async_lookups_know_port_and_zone() {
     assert_eq!(of("v4.example.test").await, ["192.0.2.1:80"]);
     assert_eq!(of("near").await, ["[fe80::1%7]:80"]);
     assert_eq!(of("::1").await, ["[::1]:80"]);
+}
+
+#[tokio::test]
+async fn the_lookup_for_a_connection_ends_before_the_connection_does() {
+    let server = NameServer::start(ZONE);
+    server.set_manner(Manner::Silent);
+    let files = Files::new(&server, "");
+    let started = Instant::now();
+    let error = files.resolver.sockets("web", 80).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("lookup web on {}: i/o timeout", server.address()));
+    assert!(started.elapsed() < Duration::from_millis(2900), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_and_one_that_is_missing_is_not() {
+    let server = NameServer::start(ZONE);
+    for name in ["hosts", "resolv.conf", "nsswitch.conf"] {
+        let files = Files::new(&server, "");
+        let path = files.path().join(name);
+        let _ = fs::remove_file(&path);
+        fs::create_dir(&path).unwrap();
+        let error = files.addresses("v4.example.test").unwrap_err();
+        let reason = format!("open {}: is a directory", path.display());
+        assert_eq!(error, format!("lookup v4.example.test: {reason}"));
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(files.addresses("v4.example.test").unwrap(), ["192.0.2.1"]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_of_a_file_and_no_name_panics(
+        hosts in any::<Vec<u8>>(),
+        resolv in "((nameserver|search|domain|options|#)? ?([a-z0-9.:%-]{0,9} ?){0,4}\n?){0,9}",
+        nsswitch in "(hosts:)?(( |\t)?(files|dns|x|\\[[a-z=]{0,3}\\]?)){0,5}",
+        name in "[a-z0-9.%:_\\-ä]{0,20}",
+    ) {
+        let settings = Settings::parse(resolv.as_bytes(), 53, &name);
+        assert!((1..=3).contains(&settings.servers.len()) && settings.attempts > 0);
+        Order::parse(nsswitch.as_bytes());
+        find(&hosts, &name);
+        is_domain(&name);
+        literal(&name);
+        let candidates = candidates(&name, &settings.search, settings.ndots);
+        assert!(candidates.iter().all(|name| name.ends_with('.')));
+    }
 }
 
 #[tokio::test]
