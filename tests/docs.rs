@@ -56,6 +56,26 @@ fn every_recipe_of_the_cookbook_gives_what_it_says() {
     holds("docs/cookbook.md");
 }
 
+/// The recipes that check a file that another one includes: in nginx, in both languages, and in HAProxy.
+#[test]
+fn the_recipes_for_included_files_refuse_a_broken_one() {
+    let mut checked = 0;
+    for mut example in examples_of("docs/cookbook.md") {
+        let Some(resource) = example.resource.as_deref() else { continue };
+        let broken = match resource {
+            _ if resource.contains("upstreams.conf") => "upstream x { server; }",
+            _ if resource.contains("services.cfg") => "backend x\n  balance nonsense",
+            _ => continue,
+        };
+        checked += 1;
+        example.template = broken.to_owned();
+        let faults = trial::faults(&[example]);
+        let is_refused = |(_, fault): &(usize, String)| fault.contains("ERROR Config check failed");
+        assert!(faults.iter().any(is_refused), "{faults:?}");
+    }
+    assert_eq!(checked, 3);
+}
+
 /// The signatures in the entry of a function: in its first block, behind the name of a language or
 /// one below the other.
 fn signatures<'a>(reference: &'a str, function: &str) -> Vec<&'a str> {
