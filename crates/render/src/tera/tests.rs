@@ -6,6 +6,7 @@ mod shapes;
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
 use ::store::View;
 
@@ -371,4 +372,25 @@ fn the_output_before_an_error_is_given() {
     let template = templates.compile().expect("compiles");
     assert!(template.render_to(&store(), &host, &Warnings::default(), &mut out).is_err());
     assert_eq!(out, b"before");
+}
+
+#[test]
+fn loops_that_call_and_print_nothing_are_stopped_at_the_time_limit() {
+    const INNER: &str = "{% for b in all %}{% for c in all %}{% endfor %}{% endfor %}";
+    let outer = |body: &str| {
+        format!("{{% set_global all = range(end=3000) %}}{{% for a in all %}}{body}{{% endfor %}}")
+    };
+    for files in [
+        vec![("a.tera", outer(INNER))],
+        vec![("a.tera", outer("{% include 'b.tera' %}")), ("b.tera", INNER.to_owned())],
+    ] {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let template = Templates::new(&files).compile().expect("a template");
+        let (host, limit): (Arc<dyn Host>, _) = (Arc::new(World), Some(Duration::from_millis(50)));
+        let warnings = Warnings::default();
+        let rendered = template.render_within(limit, &store(), &host, &warnings, &mut Vec::new());
+        let error = rendered.expect_err("27,000,000,000 rounds");
+        assert!(error.is_out_of_time(), "{error}");
+        assert!(error.to_string().contains("rendering takes longer than 50ms"), "{error}");
+    }
 }
