@@ -133,8 +133,7 @@ impl Template {
     /// Like [`render_to`](Self::render_to), but stops after the time `limit`; `None` means without
     /// a limit.
     ///
-    /// The time is checked in loops and when functions are called. A single call can take longer,
-    /// and so can loops of Tera that neither call a function nor print anything.
+    /// The time is checked in loops and when functions are called. A single call can take longer.
     ///
     /// # Errors
     /// As for [`render`](Self::render); also when the time is over

@@ -1,17 +1,20 @@
-//! Adds checks to a template, so that rendering it cannot overflow the stack.
+//! Adds checks to a template, so that rendering it cannot overflow the stack, and can be stopped.
 //!
 //! Tera limits the nesting of tags and expressions, and nothing else. A loop can put a list into
 //! itself any number of times, and dropping it takes stack for each level. With `super()` two
-//! blocks can contain each other without end. Tera has no hook at either place. So calls of two
-//! functions are added to the text:
+//! blocks can contain each other without end. Loops in loops can run for years and call nothing.
+//! Tera has no hook at any of these places. So calls of three functions are added to the text:
 //!
 //! - [`NESTED`] around the expression of an assignment that can add levels to a value. The function
 //!   returns the value, unless it has too many levels.
 //! - [`STACK`] at the beginning of blocks and components, and before includes. The function fails
 //!   if the stack is nearly used up.
 //!
+//! - [`TIME`] at the beginning of the body of each loop. The function fails if the time is over.
+//!
 //! Most templates need no check, and get none: a template without loops and with few assignments
-//! cannot nest values deeply, and a few files without `super()` and components need little stack.
+//! cannot nest values deeply, a few files without `super()` and components need little stack, and
+//! loops that are not in other loops end soon.
 //!
 //! A call is added within a line. [`Inserted`] remembers where, so that errors have their place in
 //! the text of the user. The alternative, a process of its own for each template, would cost more
@@ -28,6 +31,9 @@ pub(super) const NESTED: &str = "__confd_nested";
 
 /// The name of the function that checks the stack.
 pub(super) const STACK: &str = "__confd_stack";
+
+/// The name of the function that checks the time.
+pub(super) const TIME: &str = "__confd_time";
 
 /// The most assignments outside of loops that need no check.
 const FEW_ASSIGNMENTS: usize = 8;
@@ -69,6 +75,8 @@ pub(super) struct Checks {
     pub(super) values: bool,
     /// Its blocks, includes and components can be nested deeply.
     pub(super) stack: bool,
+    /// Its loops can be in each other.
+    pub(super) time: bool,
 }
 
 impl Checks {
@@ -79,14 +87,26 @@ impl Checks {
             || mention("super")
             || mention("component")
             || texts.values().any(|text| text.matches("endblock").count() > FEW_BLOCKS);
-        if !mention("set") {
-            return Self { values: false, stack };
-        }
-        let all: Vec<_> = texts.values().flat_map(|text| tags(text)).collect();
+        let all: Vec<_> = match mention("set") || mention("endfor") {
+            true => texts.values().flat_map(|text| tags(text)).collect(),
+            false => Vec::new(),
+        };
+        // The loop around another loop can be in another file or block.
+        let is_split = texts.len() > 1 || mention("super") || mention("component");
+        let loops = all.iter().map(|tag| tag.split().0);
+        let nested = loops.scan(0_usize, |open, word| {
+            *open = match word {
+                "for" => *open + 1,
+                "endfor" => open.saturating_sub(1),
+                _ => *open,
+            };
+            Some(*open)
+        });
+        let time = nested.max().unwrap_or_default() > if is_split { 0 } else { 1 };
         let assignments = all.iter().filter(|tag| assignment(tag).is_some()).count();
         let repeats = mention("super") || all.iter().any(|tag| tag.split().0 == "for");
         let values = assignments > if repeats { 0 } else { FEW_ASSIGNMENTS };
-        Self { values, stack }
+        Self { values, stack, time }
     }
 
     /// Whether there is none.
@@ -121,12 +141,11 @@ fn guard(text: &str, checks: Checks, sites: &mut usize) -> (String, Inserted) {
             }
             *sites += 1;
         }
-        if !checks.stack {
-            continue;
-        }
+        let dash = if tag.trims_behind() { "-" } else { "" };
         match tag.split().0 {
+            "for" if checks.time => calls.push((tag.end, format!("{{{{{TIME}(){dash}}}}}"))),
+            _ if !checks.stack => {}
             "block" | "component" => {
-                let dash = if tag.trims_behind() { "-" } else { "" };
                 calls.push((tag.end, format!("{{{{{STACK}(){dash}}}}}")));
             }
             "include" => {
@@ -193,13 +212,13 @@ fn insert(text: &str, calls: &[(usize, String)]) -> (String, Inserted) {
 mod tests {
     use super::*;
 
-    const ALL: Checks = Checks { values: true, stack: true };
+    const ALL: Checks = Checks { values: true, stack: true, time: true };
 
     #[test]
     fn checks_are_added_without_touching_white_space() {
         let (text, _) = guard(
             " {%- set x = [1] -%} {% set y=x %}{% set z | f(a=x) %}{% endset %}\n\
-             {% block b -%} {%- include 'c' %}{% endblock %}",
+             {% block b -%} {%- include 'c' %}{% endblock %}{% for a in b -%} a{% endfor %}",
             ALL,
             &mut 0,
         );
@@ -207,7 +226,8 @@ mod tests {
             text,
             " {%- set x =__confd_nested(site=0,steps=1,value= [1] )-%} {% set y=x %}\
              {% set z | f(a=x) |__confd_nested(site=1,steps=2)%}{% endset %}\n\
-             {% block b -%}{{__confd_stack()-}} {{-__confd_stack()}}{%- include 'c' %}{% endblock %}"
+             {% block b -%}{{__confd_stack()-}} {{-__confd_stack()}}{%- include 'c' %}{% endblock %}\
+             {% for a in b -%}{{__confd_time()-}} a{% endfor %}"
         );
     }
 
@@ -237,5 +257,9 @@ mod tests {
         assert!(checks("{% for a in b %}{% set x = [x] %}{% endfor %}").values);
         assert!(checks(&"{% set x = [x] %}".repeat(9)).values);
         assert!(checks("{% block a %}{{ super() }}{% endblock %}").stack);
+        let one = "{% for a in b %}{% endfor %}";
+        assert!(!checks(&one.repeat(2)).time);
+        assert!(checks("{% for a in b %}{% for c in d %}{% endfor %}{% endfor %}").time);
+        assert!(checks(&format!("{one}{{{{ super() }}}}")).time);
     }
 }

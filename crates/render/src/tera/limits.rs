@@ -73,6 +73,15 @@ pub(super) fn register(engine: &mut Tera) {
         let too_deep = "blocks, includes and components are nested too deep";
         checked(|limits| (!limits.stack_is_used_up()).then_some(Value::from("")), too_deep)
     });
+    engine.register_function(guard::TIME, |_: Kwargs, _: &State| {
+        let checked = scope::with(|context| {
+            context.clock.check().map_err(|over| {
+                context.failure.replace(Some(Message::new(over.to_string())));
+                Error::message(over.to_string())
+            })
+        });
+        checked.transpose().map(|_| Value::from(""))
+    });
 }
 
 /// Returns `value`, the result of an assignment, unless it is nested too deeply.
