@@ -56,7 +56,7 @@ fn every_recipe_of_the_cookbook_gives_what_it_says() {
     holds("docs/cookbook.md");
 }
 
-/// The recipes that check a file that another one includes: in nginx, in both languages, and in HAProxy.
+/// The recipes that check a file that the main file includes: in nginx, in both languages, and in HAProxy.
 #[test]
 fn the_recipes_for_included_files_refuse_a_broken_one() {
     let mut checked = 0;
