@@ -91,6 +91,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("interval", " int", " (default 600)"),
     ("keep-stage-file", "", ""),
     ("log-level", " string", ""),
+    ("max-memory", " string", " (default \"1GiB\")"),
     ("max-stale", " string", " (default \"10s\")"),
     ("namespace", " string", ""),
     ("node", " value", ""),
@@ -144,6 +145,7 @@ fn every_flag_of_confd_is_accepted() {
             "check-cmd-timeout" | "debounce" | "reconcile" | "reload-cmd-timeout"
             | "render-timeout" | "shutdown-timeout" | "splay" => "1s",
             "log-level" => "info",
+            "max-memory" => "1GiB",
             "config-precedence" => "flags",
             _ => "v",
         };

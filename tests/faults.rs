@@ -6,6 +6,7 @@ mod filesystems;
 mod input;
 mod irregular;
 mod kills;
+mod memory;
 mod scarce;
 mod signals;
 mod stopping;
