@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use options::size::Size;
+
 options::options! {
     /// The options that no source reads.
     pub(crate) const OPTIONS;
@@ -31,6 +33,12 @@ options::options! {
     .key("debounce");
     pub(crate) const INTERVAL: Opt<i64> =
         number("interval", 600, "seconds between two passes").key("interval");
+    pub(crate) const MAX_MEMORY: Opt<Size> = text(
+        "max-memory",
+        "1GiB",
+        "most memory that rendering one template takes (0: no limit)",
+    )
+    .key("max_memory");
     pub(crate) const KEEP_STAGE_FILE: Opt<bool> =
         switch("keep-stage-file", "keep staged files").key("keepstagefile");
     pub(crate) const LOG_LEVEL: Opt<String> = text(

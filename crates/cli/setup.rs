@@ -15,7 +15,7 @@ use std::{
 use agent::{Pace, Schedule};
 use anyhow::{anyhow, bail};
 use config::confd_toml;
-use options::{Given, Layer, Opt, duration};
+use options::{Given, Layer, Opt, duration, size::Size};
 
 use source::Configured;
 
@@ -130,6 +130,10 @@ impl Config {
             check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode)?,
             reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode)?,
             render_timeout: limit(given, &general::RENDER_TIMEOUT, mode)?,
+            max_memory: match given.get(&general::MAX_MEMORY)? {
+                Size(0) => usize::MAX,
+                Size(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            },
         };
         let schedule = Schedule {
             interval: interval(given, mode, notices)?,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use deploy::{Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
-use render::{Template, Warning, Warnings};
+use render::{Limits, Template, Warning, Warnings};
 use report::Fingerprint;
 use store::{Snapshot, View};
 use world::Host;
@@ -39,6 +39,8 @@ pub(crate) struct Pipeline {
     show_values: bool,
     /// The time limit of rendering the template of a resource that sets none.
     render_timeout: Option<Duration>,
+    /// The most bytes that rendering one template may take.
+    max_memory: usize,
 }
 
 /// One pass to be made.
@@ -107,7 +109,8 @@ impl Applied {
 
 impl Pipeline {
     pub(crate) fn new(templates: Arc<Templates>, host: Arc<dyn Host>, options: Options) -> Self {
-        Self { templates, host, options, show_values: false, render_timeout: None }
+        let Limits { time: render_timeout, memory: max_memory } = Limits::default();
+        Self { templates, host, options, show_values: false, render_timeout, max_memory }
     }
 
     /// A pipeline with the same compiled templates, for a run with other settings.
@@ -119,6 +122,7 @@ impl Pipeline {
             options: settings.options(),
             show_values: settings.show_values,
             render_timeout: settings.render_timeout,
+            max_memory: settings.max_memory,
         }
     }
 
@@ -179,7 +183,8 @@ impl Pipeline {
         let asked = Arc::new(Asked::new(&self.host));
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
         let (warnings, mut content) = (Warnings::default(), Vec::new());
-        let rendered = template.render_within(limit, &view, &host, &warnings, &mut content);
+        let limits = Limits { time: limit, memory: self.max_memory };
+        let rendered = template.render_within(limits, &view, &host, &warnings, &mut content);
         for Warning { text, exact } in warnings.take() {
             say(Step::TemplateWarns(if self.show_values { exact } else { text }));
         }

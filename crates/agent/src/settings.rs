@@ -31,6 +31,9 @@ pub struct Settings {
     /// The time limit of rendering the template of a resource that sets none; `None` means no
     /// limit.
     pub render_timeout: Option<Duration>,
+    /// The most bytes that rendering one template may take. [`render::Limits::memory`] says what
+    /// counts.
+    pub max_memory: usize,
 }
 
 impl Settings {

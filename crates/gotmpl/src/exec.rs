@@ -19,6 +19,7 @@ use crate::node::{Content, Name, NodeId, Tree};
 use crate::program::{Label, Op, Program};
 use crate::types::Method;
 use crate::value::Value;
+use crate::value::memory::{self, Held};
 
 /// How deeply template calls may nest, as in Go.
 const MAX_DEPTH: usize = 100_000;
@@ -37,12 +38,14 @@ pub struct Limits {
     /// The most bytes that one call of `print`, `printf`, `println`, `html`, `js` or `urlquery` can
     /// return.
     pub value: usize,
+    /// The most bytes that the output and the values that the execution holds can take together.
+    pub memory: usize,
 }
 
 impl Default for Limits {
-    /// 1 GiB of output, 256 MiB for one text.
+    /// 1 GiB of output, 256 MiB for one text, 1 GiB for everything.
     fn default() -> Limits {
-        Limits { output: 1 << 30, value: 256 << 20 }
+        Limits { output: 1 << 30, value: 256 << 20, memory: 1 << 30 }
     }
 }
 
@@ -89,7 +92,9 @@ pub(crate) fn execute(
         arguments: Vec::new(),
         text: Vec::new(),
         work: WORK,
+        held: 0,
     };
+    memory::forget_made();
     executor.begin(*template, code.program.starts[entry], Operand::Value(dot));
     executor.run().map_err(|failure| executor.error(&failure))
 }
@@ -129,6 +134,8 @@ struct Executor<'a> {
     text: Vec<u8>,
     /// The work that is left until the library is asked whether the execution may go on.
     work: u32,
+    /// The bytes of the values that were held when they were last measured.
+    held: usize,
 }
 
 struct Variable {
@@ -371,6 +378,9 @@ impl Executor<'_> {
             value => fmt::print_value(out, value, room).map_err(|fmt::TooLarge| None),
         });
         self.drop_top();
+        if printed.is_ok() {
+            return self.check_memory();
+        }
         printed.map_err(|unprintable| {
             self.at = Some(node);
             match unprintable {
@@ -386,11 +396,47 @@ impl Executor<'_> {
 
     /// The number of bytes that can still be output.
     fn room(&self) -> usize {
-        self.limits.output.saturating_sub(self.out.len() - self.start)
+        let most = self.limits.output.min(self.limits.memory);
+        most.saturating_sub(self.out.len() - self.start)
     }
 
     fn too_large(&self) -> Failure {
-        format!("the output is larger than {} bytes", self.limits.output).into()
+        match self.limits.memory < self.limits.output {
+            true => self.out_of_memory(),
+            false => format!("the output is larger than {} bytes", self.limits.output).into(),
+        }
+    }
+
+    fn out_of_memory(&self) -> Failure {
+        format!("the template holds more than {} bytes, its memory limit", self.limits.memory)
+            .into()
+    }
+
+    /// Checks that the output and the values fit into the limit on memory.
+    fn check_memory(&mut self) -> Result<(), Failure> {
+        let output = self.out.len() - self.start;
+        let most = self.held.saturating_add(memory::made()).saturating_add(output);
+        if most <= self.limits.memory { Ok(()) } else { self.measure(output) }
+    }
+
+    /// Measures the values that are held: those that were made since the last time may be dropped.
+    #[cold]
+    fn measure(&mut self, output: usize) -> Result<(), Failure> {
+        let mut held = Held::default();
+        let variables = self.variables.iter().map(|variable| &variable.operand);
+        let dots = self.dots.iter().chain(self.frames.iter().map(|frame| &frame.dot));
+        for operand in self.operands.iter().chain(variables).chain(dots).chain([&self.dot]) {
+            operand.hold(&mut held);
+        }
+        self.loops.iter().for_each(|running| running.hold(&mut held));
+        self.arguments.iter().for_each(|value| held.add(value));
+        self.methods.iter().for_each(|pending| held.add(&pending.receiver));
+        self.held = held.bytes() + self.text.capacity();
+        memory::forget_made();
+        match self.held.saturating_add(output) <= self.limits.memory {
+            true => Ok(()),
+            false => Err(self.out_of_memory()),
+        }
     }
 
     /// Leaves that many blocks: drops the variables since their marks and restores the dot.

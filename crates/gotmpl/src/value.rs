@@ -8,6 +8,7 @@
 //! Strings are bytes and need not be UTF-8.
 
 mod map;
+pub(crate) mod memory;
 mod object;
 mod slice;
 

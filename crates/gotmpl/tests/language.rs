@@ -210,7 +210,7 @@ fn one_template_serves_many_threads() {
 #[test]
 fn output_and_values_are_limited() {
     let functions = support::functions();
-    let limits = Limits { output: 10, value: 20 };
+    let limits = Limits { output: 10, value: 20, ..Limits::default() };
     for (source, expect) in [
         ("{{range 5}}abc{{end}}", "the output is larger than 10 bytes"),
         ("{{range 5}}{{`abc`}}{{end}}", "the output is larger than 10 bytes"),

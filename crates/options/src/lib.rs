@@ -18,6 +18,7 @@
 pub mod duration;
 pub mod gobool;
 pub mod goint;
+pub mod size;
 
 mod given;
 mod types;

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf, time::Duration};
 
-use crate::{Spec, Text, Value, duration};
+use crate::{
+    Spec, Text, Value, duration,
+    size::{self, Size},
+};
 
 /// Why options cannot be used: the value of one is wrong, or one is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +148,19 @@ impl Read for Option<Duration> {
 
     fn is_nothing(&self) -> bool {
         self.is_none()
+    }
+}
+
+impl Text for Size {}
+
+/// A number of bytes, as [`size::parse`] reads it.
+impl Read for Size {
+    fn read(option: &Spec, given: Value) -> Result<Self, Invalid> {
+        let text = String::read(option, given)?;
+        size::parse(&text).map_err(|why| {
+            let text = gotmpl::quote(text.as_bytes());
+            Invalid(format!("invalid value {text} for -{}: {why}", option.name))
+        })
     }
 }
 

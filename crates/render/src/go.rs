@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use gotmpl::{Functions, Template, Value};
+use gotmpl::{Functions, Limits, Template, Value};
 use report::Place;
 use store::View;
 use world::Host;
 
 use crate::clock::Clock;
 use crate::hint::{missing_key, why_missing};
-use crate::{Error, Stage, Warnings, secret};
+use crate::{Error, MEMORY_HINT, Stage, Warnings, secret};
 
 /// What the functions of one rendering can use.
 struct Context {
@@ -63,6 +63,7 @@ impl GoTemplate {
     pub(crate) fn render(
         &self,
         clock: Clock,
+        memory: usize,
         view: &View,
         host: &Arc<dyn Host>,
         warnings: &Warnings,
@@ -74,7 +75,8 @@ impl GoTemplate {
             warnings: warnings.clone(),
             clock,
         };
-        let executed = self.template.execute(&context, Value::Nil, out);
+        let limits = Limits { memory, ..Limits::default() };
+        let executed = self.template.execute_within(limits, &context, Value::Nil, out);
         let may_show = |value: &[u8]| self.template.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
         executed.map_err(|error| {
@@ -92,7 +94,8 @@ impl GoTemplate {
             };
             let origin = secret::origin(error.message(), view, may_show);
             let hint = mistakes::hint(&error, source)
-                .or_else(|| why_missing(view, missing?, may_show(missing?)));
+                .or_else(|| why_missing(view, missing?, may_show(missing?)))
+                .or_else(|| out_of_memory(&error));
             Error::new(Stage::Render, error.without(may_show) + &origin)
                 .hiding(error.to_string())
                 .at(Place::at_offset(&self.src, source, error.offset()))
@@ -147,6 +150,12 @@ const PURE: [&str; 37] = [
 /// may return values of keys, or what the machine keeps secret.
 fn is_pure(name: &[u8]) -> bool {
     PURE.iter().any(|pure| pure.as_bytes() == name)
+}
+
+/// A hint at the option, if the template holds too much.
+fn out_of_memory(error: &gotmpl::Error) -> Option<String> {
+    let is_it = error.message().exact().ends_with(b", its memory limit");
+    is_it.then(|| MEMORY_HINT.to_owned())
 }
 
 /// All functions. They are the same for every template, so that the process has one table.

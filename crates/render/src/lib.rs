@@ -13,7 +13,7 @@
 //!   template. [`Error::exact`] and [`Warning::exact`] are the texts of confd, with all values.
 //! - Rendering needs no async runtime. It can block: on the disk for `fileExists`, on the network
 //!   for `lookupIP` and its relatives, and on nothing else.
-//! - A rendering can have a time limit.
+//! - A rendering can have a time limit, and a limit of its memory.
 //!
 //! This crate does not know sources, destinations or schedules.
 
@@ -50,6 +50,27 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
 
 /// The functions that can block: they ask the [`Host`] for files or names.
 const WAITING: [&str; 5] = ["fileExists", "lookupIP", "lookupIPV4", "lookupIPV6", "lookupSRV"];
+
+/// The limits of one rendering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest time; `None` means without a limit.
+    pub time: Option<Duration>,
+    /// The most bytes that the output and the values of the template can take together. For a Tera
+    /// template, whose variables this crate does not see, the values are all results of its
+    /// functions and filters, except for those of Tera itself.
+    pub memory: usize,
+}
+
+impl Default for Limits {
+    /// No limit of the time, and 1 GiB.
+    fn default() -> Self {
+        Limits { time: None, memory: 1 << 30 }
+    }
+}
+
+/// The hint below an error about the limit of the memory.
+const MEMORY_HINT: &str = "-max-memory sets this limit";
 
 /// A compiled template, which can be rendered any number of times and from any thread.
 #[derive(Debug)]
@@ -127,29 +148,28 @@ impl Template {
         warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        self.render_within(None, view, host, warnings, out)
+        self.render_within(Limits::default(), view, host, warnings, out)
     }
 
-    /// Like [`render_to`](Self::render_to), but stops after the time `limit`; `None` means without
-    /// a limit.
+    /// Like [`render_to`](Self::render_to), but with these limits.
     ///
     /// The time is checked in loops and when functions are called. A single call can take longer.
     ///
     /// # Errors
-    /// As for [`render`](Self::render); also when the time is over
+    /// As for [`render`](Self::render); also when a limit is exceeded
     /// ([`Error::is_out_of_time`]).
     pub fn render_within(
         &self,
-        limit: Option<Duration>,
+        limits: Limits,
         view: &View,
         host: &Arc<dyn Host>,
         warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let clock = Clock::start(limit);
+        let (clock, memory) = (Clock::start(limits.time), limits.memory);
         match &self.0 {
-            Compiled::Go(template) => template.render(clock, view, host, warnings, out),
-            Compiled::Tera(template) => template.render(clock, view, host, warnings, out),
+            Compiled::Go(template) => template.render(clock, memory, view, host, warnings, out),
+            Compiled::Tera(template) => template.render(clock, memory, view, host, warnings, out),
         }
     }
 }

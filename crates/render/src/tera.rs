@@ -16,8 +16,8 @@
 //! - No template overflows the stack. Tera itself limits the nesting of tags and expressions; for the
 //!   rest see `guard`.
 //!
-//! The output has the limit of Go templates. The memory of a template's own variables has no limit,
-//! such as the size of a `set` block.
+//! The output has the limit of Go templates, and the results of our functions count toward the limit
+//! on memory. What Tera makes by itself has no limit, such as the size of a `set` block.
 //!
 //! Nothing is set up before the first Tera template is compiled.
 
@@ -30,6 +30,7 @@ mod guard;
 mod hide;
 mod limits;
 mod load;
+mod meter;
 mod mistakes;
 mod nesting;
 mod output;
@@ -52,13 +53,14 @@ use world::Host;
 
 use crate::clock::{Clock, OutOfTime};
 use crate::hint::{missing_key, why_missing};
-use crate::{Error, Stage, Warnings, secret};
+use crate::{Error, MEMORY_HINT, Stage, Warnings, secret};
 use deep::on_a_deep_stack;
 use engine::{Engine, no_stack};
 use folder::Folder;
 use guard::{Checks, Inserted};
 use limits::Limits;
 use load::Files;
+use meter::Meter;
 use output::Output;
 use report::Fault;
 use scope::{Context, Scope};
@@ -104,6 +106,8 @@ struct Rendered {
     out_of_time: Option<OutOfTime>,
     /// Whether the output refused text because the time was over.
     is_cut_short: bool,
+    /// Why the rendering was stopped, if it took too much memory.
+    out_of_memory: Option<meter::Exceeded>,
 }
 
 impl TeraTemplate {
@@ -161,6 +165,7 @@ impl TeraTemplate {
     pub(crate) fn render(
         &self,
         clock: Clock,
+        memory: usize,
         view: &View,
         host: &Arc<dyn Host>,
         warnings: &Warnings,
@@ -168,20 +173,31 @@ impl TeraTemplate {
     ) -> Result<(), Error> {
         let files = &self.sources.files;
         let explain = |fault: &Fault| self.sources.explain(Stage::Render, fault);
+        let meter = Meter::new(memory);
         let mut variables = ::tera::Context::new();
         if self.wants_store {
             let store = store::object(view).map_err(|failure| {
                 explain(&Fault::of(&files.first, format!("{STORE}: {failure}")))
             })?;
+            meter.count_value(&store).map_err(|exceeded| {
+                explain(&Fault::of(&files.first, format!("{STORE}: {exceeded}")))
+                    .hinting(Some(MEMORY_HINT.to_owned()))
+            })?;
             variables.insert_value(STORE, store);
         }
         let render = |stack: usize| {
-            let clock = Rc::new(clock);
-            let mut output = Output::new(out, Rc::clone(&clock));
+            let (clock, meter) = (Rc::new(clock), Rc::new(meter));
+            let mut output = Output::new(out, Rc::clone(&clock), Rc::clone(&meter));
             let (view, host, warnings) = (view.clone(), Arc::clone(host), warnings.clone());
             let limits = Limits::begin(stack);
-            let _scope =
-                Scope::enter(Context::new(view, host, warnings, Rc::clone(&clock), limits));
+            let _scope = Scope::enter(Context::new(
+                view,
+                host,
+                warnings,
+                Rc::clone(&clock),
+                Rc::clone(&meter),
+                limits,
+            ));
             let result = self.engine.tera().render_to(&files.first, &variables, &mut output);
             Rendered {
                 result,
@@ -189,6 +205,7 @@ impl TeraTemplate {
                 exceeded: output.exceeded(),
                 out_of_time: clock.stopped(),
                 is_cut_short: output.is_out_of_time(),
+                out_of_memory: meter.exceeded(),
             }
         };
         let rendered = if self.is_deep {
@@ -198,7 +215,8 @@ impl TeraTemplate {
         } else {
             render(deep::SHALLOW)
         };
-        let Rendered { result, failure, exceeded, out_of_time, is_cut_short } = rendered;
+        let Rendered { result, failure, exceeded, out_of_time, is_cut_short, out_of_memory } =
+            rendered;
         let may_show = |value: &[u8]| files.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
         result.map_err(|error| {
@@ -206,7 +224,11 @@ impl TeraTemplate {
                 let text = format!("the output is larger than {limit} bytes");
                 return explain(&Fault::of(&files.first, text));
             }
+            let memory_hint = || out_of_memory.map(|_| MEMORY_HINT.to_owned());
             // An error of the output has no place of its own.
+            if let (Some(over), None) = (out_of_memory, &failure) {
+                return explain(&Fault::of(&files.first, over.to_string())).hinting(memory_hint());
+            }
             if let (Some(over), true) = (out_of_time, is_cut_short) {
                 return explain(&Fault::of(&files.first, over.to_string())).out_of_time(true);
             }
@@ -218,7 +240,7 @@ impl TeraTemplate {
             let hint = missing.and_then(|key| why_missing(view, key, is_shown));
             explain(&Fault { message, ..fault })
                 .hiding(exact)
-                .hinting(hint)
+                .hinting(hint.or_else(memory_hint))
                 .out_of_time(out_of_time.is_some())
         })
     }

@@ -69,6 +69,7 @@ impl Site {
             check_timeout: None,
             reload_timeout: None,
             render_timeout: None,
+            max_memory: usize::MAX,
         }
     }
 

@@ -18,6 +18,7 @@ use crate::node::{Content, Name, NodeId};
 use crate::program::Label;
 use crate::types::{Method, Type};
 use crate::value::Value;
+use crate::value::memory::make_text;
 
 /// The longest text that is copied out of the buffer, so that the buffer can be used again.
 const MOST_COPIED: usize = 4096;
@@ -180,11 +181,17 @@ impl Executor<'_> {
                 self.gather(arguments, piped);
                 match self.library.call(place, &mut self.arguments) {
                     Ok(value) => {
+                        if let Value::String(text) = &value {
+                            make_text(text.len());
+                        }
                         self.operands.push(match known.signature.result {
                             Type::Interface => Operand::Interface(value),
                             _ => Operand::Value(value),
                         });
-                        return Ok(());
+                        match self.check_memory() {
+                            Ok(()) => return Ok(()),
+                            Err(failure) => failure,
+                        }
                     }
                     Err(failure) => failure,
                 }
@@ -192,7 +199,10 @@ impl Executor<'_> {
             Some(builtin) => match self.builtin(builtin, node, arguments, piped) {
                 Ok(operand) => {
                     self.operands.push(operand);
-                    return Ok(());
+                    match self.check_memory() {
+                        Ok(()) => return Ok(()),
+                        Err(failure) => failure,
+                    }
                 }
                 Err(failure) => failure,
             },
@@ -247,6 +257,7 @@ impl Executor<'_> {
             }
             (builtin, arguments) => return builtins::run(builtin, arguments).map(Operand::Value),
         };
+        make_text(text.len());
         match made {
             // A long text is handed over with its buffer. A short one is copied to its exact
             // length.

@@ -2,6 +2,7 @@
 
 use crate::func::Failure;
 use crate::types::{Kind, StructType, Type};
+use crate::value::memory::Held;
 use crate::value::{Slice, Value};
 
 /// A value, and two facts that Go's `reflect` keeps with it: whether its static type is `interface
@@ -68,6 +69,14 @@ impl Operand {
         match self {
             Operand::Value(value) | Operand::Interface(value) => look(value),
             Operand::Element(element) => element.with(look),
+        }
+    }
+
+    /// Adds the value to those that are held; for a slot, its whole slice.
+    pub(super) fn hold(&self, held: &mut Held) {
+        match self {
+            Operand::Value(value) | Operand::Interface(value) => held.add(value),
+            Operand::Element(element) => held.add(&Value::Slice(element.slice.clone())),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::func::Failure;
 use crate::message::Message;
 use crate::program::{Bind, Label};
 use crate::types::{IntegerType, Type};
+use crate::value::memory::Held;
 use crate::value::{Map, Sequence, Slice, Value};
 
 /// A loop that is running.
@@ -18,6 +19,19 @@ pub(super) struct Loop {
     dot: Operand,
     /// The number of variables at the beginning of each step.
     variables: usize,
+}
+
+impl Loop {
+    /// Adds the values of the loop to those that are held.
+    pub(super) fn hold(&self, held: &mut Held) {
+        self.dot.hold(held);
+        match &self.items {
+            Items::Slice { slice, .. } => held.add(&Value::Slice(slice.clone())),
+            Items::Map { map, .. } => held.add(&Value::Map(map.clone())),
+            Items::Sequence { key, .. } => held.add(key),
+            Items::Integers { .. } => {}
+        }
+    }
 }
 
 /// The elements that are left.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::memory::make_map;
 use super::{Nested, Value, dismantle};
 use crate::types::{MapType, STRING_MAP, VALUE_MAP};
 
@@ -45,6 +46,7 @@ impl Map {
             entries.dedup_by(|(later, _), (earlier, _)| later == earlier);
             entries.reverse();
         }
+        make_map(&entries);
         Map { ty, content: Some(Rc::new(Content(entries))) }
     }
 
@@ -103,6 +105,11 @@ impl Map {
 
     fn entries(&self) -> &[(Bytes, Value)] {
         self.content.as_deref().map_or(&[], |content| &content.0)
+    }
+
+    /// An address that only clones of the map share.
+    pub(super) fn address(&self) -> usize {
+        self.content.as_ref().map_or(0, |content| Rc::as_ptr(content).addr())
     }
 
     /// Moves the values to `pending` if this is the only reference to them.

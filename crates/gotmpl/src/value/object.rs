@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::Value;
+use super::memory::make_struct;
 use crate::func::Failure;
 use crate::types::{FuncType, ObjectType, PointerType, StructType};
 
@@ -22,6 +23,7 @@ impl Struct {
     pub fn new(ty: &'static StructType, fields: impl Into<Rc<[Value]>>) -> Struct {
         let fields = fields.into();
         debug_assert_eq!(ty.fields.len(), fields.len(), "{} has other fields", ty.name);
+        make_struct(fields.len());
         Struct { ty, fields }
     }
 

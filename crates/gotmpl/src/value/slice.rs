@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::memory::{make_list, make_struct};
 use super::{Struct, Value, dismantle};
 use crate::types::{INTS, STRINGS, SliceType, StructType, Type};
 
@@ -132,6 +133,10 @@ impl Slice {
 
     fn holding(ty: &'static SliceType, elements: Elements) -> Slice {
         let len = elements.len();
+        match &elements {
+            Elements::Values(values) => make_list(values),
+            Elements::Fields { fields, .. } => make_struct(fields.len()),
+        }
         let storage = Rc::new(Storage(RefCell::new(elements)));
         Slice(Rc::new(Window { ty, storage, start: 0, len, capacity: len, nil: false }))
     }
@@ -182,7 +187,9 @@ impl Slice {
             return None;
         }
         let end = window.start + high;
-        if window.storage.0.borrow().len() < end {
+        let before = window.storage.0.borrow().len();
+        if before < end {
+            make_struct(end - before);
             window.storage.values().resize_with(end, || Value::zero(window.ty.elem));
         }
         Some(Slice(Rc::new(Window {
@@ -265,6 +272,19 @@ impl Slice {
         let window = &*self.0;
         let mut elements = window.storage.values();
         change(elements.get_mut(window.start..window.start + window.len).unwrap_or_default())
+    }
+
+    /// An address that only slices on the same elements share.
+    pub(super) fn storage_address(&self) -> usize {
+        Rc::as_ptr(&self.0.storage).addr()
+    }
+
+    /// Passes all values of the storage to `look`: elements, or the fields of all elements, also of
+    /// those outside of the window.
+    pub(super) fn show_all(&self, look: impl FnOnce(&[Value])) {
+        match &*self.0.storage.0.borrow() {
+            Elements::Values(content) | Elements::Fields { fields: content, .. } => look(content),
+        }
     }
 
     /// Moves the elements to `pending` if this is the only reference to them.

@@ -115,7 +115,10 @@ impl Function {
         let mut arguments = Arguments { parameters: self.parameters, piped, named, next: 0 };
         let call = |context: &Context| {
             let called = match context.clock.check() {
-                Ok(()) => (self.call)(context, &mut arguments),
+                Ok(()) => (self.call)(context, &mut arguments).and_then(|value| {
+                    let counted = context.meter.count_value(&value);
+                    counted.map(|()| value).map_err(|over| Failure::new(over.to_string()))
+                }),
                 Err(over) => Err(Failure::new(over.to_string())),
             };
             called.map_err(|Failure(message)| {

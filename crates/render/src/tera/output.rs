@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use gotmpl::Limits;
 
+use super::meter::Meter;
 use crate::clock::Clock;
 
 /// Appends to a vector, up to the limit that Go templates have.
@@ -14,6 +15,7 @@ pub(super) struct Output<'a> {
     left: usize,
     exceeded: bool,
     clock: Rc<Clock>,
+    meter: Rc<Meter>,
     is_out_of_time: bool,
     /// The number of writes.
     writes: u32,
@@ -23,13 +25,13 @@ pub(super) struct Output<'a> {
 const CHECK_EVERY: u32 = 64;
 
 impl<'a> Output<'a> {
-    pub(super) fn new(text: &'a mut Vec<u8>, clock: Rc<Clock>) -> Self {
-        Self::limited(text, clock, Limits::default().output)
+    pub(super) fn new(text: &'a mut Vec<u8>, clock: Rc<Clock>, meter: Rc<Meter>) -> Self {
+        Self::limited(text, clock, meter, Limits::default().output)
     }
 
-    fn limited(text: &'a mut Vec<u8>, clock: Rc<Clock>, limit: usize) -> Self {
+    fn limited(text: &'a mut Vec<u8>, clock: Rc<Clock>, meter: Rc<Meter>, limit: usize) -> Self {
         let (exceeded, is_out_of_time) = (false, false);
-        Self { text, limit, left: limit, exceeded, clock, is_out_of_time, writes: 0 }
+        Self { text, limit, left: limit, exceeded, clock, meter, is_out_of_time, writes: 0 }
     }
 
     /// Whether a write failed because the time of the rendering was over.
@@ -49,6 +51,9 @@ impl Write for Output<'_> {
         if self.writes.is_multiple_of(CHECK_EVERY) && self.clock.check().is_err() {
             self.is_out_of_time = true;
             return Err(io::ErrorKind::TimedOut.into());
+        }
+        if self.meter.count(bytes.len()).is_err() {
+            return Err(io::ErrorKind::OutOfMemory.into());
         }
         match self.left.checked_sub(bytes.len()) {
             Some(left) => {
@@ -76,7 +81,8 @@ mod tests {
     fn nothing_is_written_beyond_the_limit() {
         let mut text = b"before ".to_vec();
         let clock = Rc::new(Clock::start(None));
-        let mut output = Output::limited(&mut text, clock, 5);
+        let meter = Rc::new(Meter::new(usize::MAX));
+        let mut output = Output::limited(&mut text, clock, meter, 5);
         output.write_all(b"abc").expect("fits");
         assert_eq!(output.exceeded(), None);
         assert!(output.write_all(b"def").is_err());

@@ -15,6 +15,7 @@ use store::View;
 use world::Host;
 
 use super::limits::Limits;
+use super::meter::Meter;
 use crate::Warnings;
 use crate::clock::Clock;
 
@@ -28,6 +29,7 @@ pub(super) struct Context {
     pub(super) host: Arc<dyn Host>,
     pub(super) warnings: Warnings,
     pub(super) clock: Rc<Clock>,
+    pub(super) meter: Rc<Meter>,
     /// What the rendering may take, and what it has taken.
     pub(super) limits: Limits,
     /// The text of the last failure of a function.
@@ -40,9 +42,10 @@ impl Context {
         host: Arc<dyn Host>,
         warnings: Warnings,
         clock: Rc<Clock>,
+        meter: Rc<Meter>,
         limits: Limits,
     ) -> Self {
-        Self { view, host, warnings, clock, limits, failure: RefCell::default() }
+        Self { view, host, warnings, clock, meter, limits, failure: RefCell::default() }
     }
 }
 
@@ -79,8 +82,9 @@ mod tests {
     fn context() -> Context {
         let view = View::new(Snapshot::new(Coverage::Exact), &Keys::default(), &Prefix::new(b"/"));
         let clock = Rc::new(Clock::start(None));
+        let meter = Rc::new(Meter::new(usize::MAX));
         let limits = Limits::begin(1 << 20);
-        Context::new(view, Arc::new(System::new()), Warnings::default(), clock, limits)
+        Context::new(view, Arc::new(System::new()), Warnings::default(), clock, meter, limits)
     }
 
     #[test]

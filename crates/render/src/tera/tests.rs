@@ -388,7 +388,8 @@ fn loops_that_call_and_print_nothing_are_stopped_at_the_time_limit() {
         let template = Templates::new(&files).compile().expect("a template");
         let (host, limit): (Arc<dyn Host>, _) = (Arc::new(World), Some(Duration::from_millis(50)));
         let warnings = Warnings::default();
-        let rendered = template.render_within(limit, &store(), &host, &warnings, &mut Vec::new());
+        let limits = crate::Limits { time: limit, ..crate::Limits::default() };
+        let rendered = template.render_within(limits, &store(), &host, &warnings, &mut Vec::new());
         let error = rendered.expect_err("27,000,000,000 rounds");
         assert!(error.is_out_of_time(), "{error}");
         assert!(error.to_string().contains("rendering takes longer than 50ms"), "{error}");
