@@ -89,3 +89,35 @@ fn a_check_without_the_dot_says_where_it_belongs() {
     says(&check("{{src}}"), &["function \"src\" not defined", "= write {{.src}}, with a dot\n"]);
     says(&check("{{dest}}"), &["= check_cmd knows only {{.src}}, the file to be checked\n"]);
 }
+
+#[test]
+fn a_tera_template_in_the_syntax_of_another_language_says_how_it_is_written() {
+    const GO: &str = "this is Go's language, and a src that ends in .tera is Tera: engine = \"go\"";
+    for (template, hint) in [
+        ("{{ range gets \"/*\" }}{{ end }}", GO),
+        ("{{ end }}", GO),
+        ("{{ $x }}", GO),
+        ("{{ .Key }}", GO),
+        ("{{ getv \"/app/port\" }}", "arguments stand in parentheses and have names: getv(key=…)"),
+        ("{% if true && true %}{% endif %}", "conditions are joined by and, or, not"),
+        ("{% if true || true %}{% endif %}", "conditions are joined by and, or, not"),
+        ("{% if 1 = 2 %}{% endif %}", "values are compared by =="),
+        ("{{ “a” }}", "text stands between straight quotes"),
+        ("{% macro x() %}{% endmacro %}", "Tera 2 has components in place of macros"),
+        ("{{ store.app | default(\"5\") }}", "arguments have names: default(value=…)"),
+        ("{{ env(name=\"HOME\") }}", "did you mean \"getenv\"?"),
+        ("{{ \"5\" | toInt }}", "did you mean \"int\"?"),
+        ("{{ \"x\" | datetime }}", "datetime is a function and no filter"),
+        ("{{ capitalize(text=\"x\") }}", "capitalize is a filter and no function: … | capitalize"),
+        ("{{ app.port }}", "keys are below store: store.app"),
+        ("{{ store.app.port + 1 }}", "values of keys are text: | int makes a number of it"),
+        ("{{ \"a\" + \"b\" }}", "texts are joined by ~"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("templates/app.tera", template);
+        let table = "[template]\nsrc = 'app.tera'\ndest = 'out/app'\nkeys = ['/']\n";
+        sandbox.write("conf.d/app.toml", table);
+        let log = sandbox.onetime().env("APP_PORT", "80").run().stderr;
+        says(&log, &["ERROR ", &format!("= {hint}\n")]);
+    }
+}
