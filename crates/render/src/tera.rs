@@ -25,6 +25,7 @@ mod binding;
 mod deep;
 mod engine;
 mod folder;
+mod foreign;
 mod functions;
 mod guard;
 mod hide;
@@ -237,7 +238,10 @@ impl TeraTemplate {
             let exact = explain(&fault).to_string();
             let message = self.without_values(&fault, failure.as_ref(), view);
             let is_shown = missing_key(message.as_bytes()) == missing;
-            let hint = missing.and_then(|key| why_missing(view, key, is_shown));
+            let hint = match missing {
+                Some(key) => why_missing(view, key, is_shown),
+                None => foreign::rendering(&fault, view),
+            };
             explain(&Fault { message, ..fault })
                 .hiding(exact)
                 .hinting(hint.or_else(memory_hint))

@@ -8,7 +8,7 @@ use ::report::did_you_mean;
 
 use super::report::Fault;
 use super::tags::{Tag, is_word, tags};
-use super::{functions, names};
+use super::{foreign, names};
 
 /// The words that begin a tag.
 const WORDS: [&str; 16] = [
@@ -74,6 +74,19 @@ const FILTERS: [&str; 40] = [
     "upper",
 ];
 
+/// Names that other programs have for a function or filter, each with ours.
+const SPELLINGS: [(&str, &str); 9] = [
+    ("env", "getenv"),
+    ("get_env", "getenv"),
+    ("key", "getv"),
+    ("keyExists", "exists"),
+    ("toInt", "int"),
+    ("to_int", "int"),
+    ("now", "datetime"),
+    ("date", "datetime"),
+    ("from_json", "json"),
+];
+
 /// A block that is open.
 struct Open<'a> {
     word: &'a str,
@@ -98,20 +111,36 @@ pub(super) fn explained(fault: Fault, text: &str) -> Fault {
 
 fn hint(fault: &Fault, text: &str) -> Option<String> {
     if let Some(name) = fault.unknown_name() {
-        return did_you_mean(name, names().chain(FILTERS));
+        return unknown_name(name, fault.message.starts_with("Unknown filter"));
     }
     let at = offset(text, fault.position?)?;
     if fault.message == "Unknown tag" {
         return unknown_tag(text, at);
     }
-    // A function whose first argument has no name.
-    if fault.message.ends_with("but expected identifier.") {
-        let before = text[..at].trim_end().strip_suffix('(')?;
-        let name = &before[before.rfind(|c| !is_word(c)).map_or(0, |at| at + 1)..];
-        let known = functions::table().into_iter().find(|function| function.name == name)?;
-        return Some(format!("arguments have names: {name}({}=…)", known.parameters().first()?));
+    unnamed_argument(fault, &text[..at]).or_else(|| foreign::syntax(text, at))
+}
+
+/// The hint for a function whose first argument has no name. `before` is the text before the fault.
+fn unnamed_argument(fault: &Fault, before: &str) -> Option<String> {
+    fault.message.strip_suffix("but expected identifier.")?;
+    let before = before.trim_end().strip_suffix('(')?;
+    let name = &before[before.rfind(|c| !is_word(c)).map_or(0, |at| at + 1)..];
+    Some(format!("arguments have names: {name}({}=…)", foreign::argument_of(name)?))
+}
+
+/// The hint for a name that is no filter, or no function.
+fn unknown_name(name: &str, as_filter: bool) -> Option<String> {
+    let is_function = names().any(|function| function == name);
+    if as_filter && is_function {
+        return Some(format!("{name} is a function and no filter"));
     }
-    None
+    if !as_filter && FILTERS.contains(&name) {
+        return Some(format!("{name} is a filter and no function: … | {name}"));
+    }
+    match SPELLINGS.iter().find(|(spelling, _)| *spelling == name) {
+        Some((_, known)) => did_you_mean(known, [known]),
+        None => did_you_mean(name, names().chain(FILTERS)),
+    }
 }
 
 /// The hint for a tag of which Tera does not know the word, at the offset `at`.
@@ -119,6 +148,9 @@ fn unknown_tag(text: &str, at: usize) -> Option<String> {
     let tags = tags(text);
     let nth = tags.iter().position(|tag| (tag.start..tag.end).contains(&at))?;
     let (word, _) = tags[nth].split();
+    if matches!(word, "macro" | "import" | "endmacro") {
+        return Some("Tera 2 has components in place of macros".to_owned());
+    }
     if !word.starts_with("end") {
         return did_you_mean(word, WORDS);
     }
