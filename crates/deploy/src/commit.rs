@@ -2,8 +2,9 @@
 //!
 //! The usual way is a rename, so that readers see the old file or the new one and never a mixture.
 //! A rename is not possible if the destination is a mount of its own (a single file that is
-//! bind-mounted into a container), or if its file system refuses renames. Then the destination is written in place: readers can see a
-//! mixture for a moment, but if writing fails the destination gets its old content back.
+//! bind-mounted into a container), or if its file system refuses renames. Then the destination is
+//! written in place: readers can see a mixture for a moment, but if writing fails the destination
+//! gets its old content back.
 
 use std::fs::{File, Permissions};
 use std::io;
@@ -18,7 +19,7 @@ use crate::attributes::{Attributes, MODE_BITS, give_mode, give_owner, our_user};
 use crate::durable::sync_file;
 use crate::error::Error;
 use crate::folder::{FileAt, OpenPlace, is_file, is_folder};
-use crate::stage::StageFile;
+use crate::stage::{StageFile, State};
 use crate::step::{Observer, Step};
 use crate::undo::Identity;
 
@@ -50,7 +51,7 @@ pub(crate) fn commit(
     may_write_in_place: bool,
     observer: &dyn Observer,
 ) -> Result<How, Error> {
-    let staged = stage.state_now()?;
+    let staged = stage.state_to_place()?;
     let cause = match stage.at.rename(place.dest()) {
         Ok(()) => {
             stage.leave();
@@ -78,14 +79,13 @@ pub(crate) fn commit(
 /// Looks at the destination after the rename, by its path. It finds what two races can do: another
 /// user of the folder can have swapped the stage file just before the rename, and the path can lead
 /// to another folder than the one in which the file was renamed.
-fn verified(target: &Target, place: &OpenPlace, staged: Option<Stat>) -> Result<How, Error> {
-    let Some(staged) = staged else { return Ok(How::Gone) };
-    let is_staged = |found: &Stat| Identity::of(found).is_same_file(&Identity::of(&staged));
+fn verified(target: &Target, place: &OpenPlace, staged: Option<State>) -> Result<How, Error> {
+    let Some((identity, staged)) = staged else { return Ok(How::Gone) };
+    let is_staged = |found: &Stat| Identity::of(found).is_same_file(&identity);
     match lstat(&target.dest) {
-        Ok(placed) if is_staged(&placed) => Ok(How::Renamed {
-            staged: Fingerprint::of_stat(&staged),
-            placed: Fingerprint::of_stat(&placed),
-        }),
+        Ok(placed) if is_staged(&placed) => {
+            Ok(How::Renamed { staged, placed: Fingerprint::of_stat(&placed) })
+        }
         found => match (place.dest().lstat(), found) {
             (Ok(placed), _) if is_staged(&placed) => {
                 Err(Error::Moved { dest: target.dest.clone() })

@@ -7,13 +7,34 @@
 //! The marker is not synced to the disk: after a power cut every service starts with the new file
 //! anyway.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_folder};
 use crate::step::{Observer, Step};
+
+/// The markers of each swept folder: those that the sweep found, and those that this process has set
+/// since. See [`Marker::find_forgotten`].
+static SWEPT: LazyLock<Mutex<HashMap<PathBuf, Swept>>> = LazyLock::new(Mutex::default);
+
+struct Swept {
+    folder: FolderIdentity,
+    markers: HashSet<OsString>,
+}
+
+fn swept() -> MutexGuard<'static, HashMap<PathBuf, Swept>> {
+    SWEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Records the markers that a sweep found in a folder.
+pub(crate) fn record(folder: &Folder, markers: HashSet<OsString>) {
+    let found = Swept { folder: folder.identity(), markers };
+    swept().insert(folder.path().to_owned(), found);
+}
 
 /// The existing marker of one destination.
 #[must_use = "a marker that is forgotten makes the next run reload"]
@@ -33,7 +54,12 @@ impl Marker {
         let at = place.marker();
         // A link that another user made here is not followed.
         let mut file = match at.create(0o600) {
-            Ok(file) => file,
+            Ok(file) => {
+                if let Some(swept) = swept().get_mut(place.folder().path()) {
+                    swept.markers.insert(at.name().to_owned());
+                }
+                file
+            }
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 // Such a marker could never be removed, and would make every run reload.
                 if at.lstat().is_ok_and(|found| is_folder(&found)) {
@@ -66,6 +92,19 @@ impl Marker {
         let found = at.lstat().ok()?;
         // This program never makes a folder of this name.
         (!is_folder(&found)).then(|| Marker::new(&at, true))
+    }
+
+    /// Finds the marker of an earlier commit of a target that has no reload command any more.
+    ///
+    /// The sweep at the start of a run reads the whole folder. So there is no need to look for the
+    /// marker of each of a thousand targets without a reload command, if the sweep has not found it
+    /// and this process has not set it. If another process sets it later, it is that process' reload.
+    pub(crate) fn find_forgotten(place: &OpenPlace) -> Option<Marker> {
+        let folder = place.folder();
+        let is_unknown = swept().get(folder.path()).is_some_and(|swept| {
+            swept.folder == folder.identity() && !swept.markers.contains(place.marker().name())
+        });
+        if is_unknown { None } else { Marker::find(place) }
     }
 
     fn new(at: &FileAt, stood: bool) -> Marker {

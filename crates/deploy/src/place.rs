@@ -210,6 +210,11 @@ pub(crate) fn is_journal(entry: &[u8]) -> bool {
     })
 }
 
+/// Whether a folder's entry has the name of the marker of a pending reload, of any destination.
+pub(crate) fn is_marker(entry: &[u8]) -> bool {
+    entry.starts_with(b".") && entry.ends_with(PENDING.as_bytes())
+}
+
 /// Whether these are ten or twenty digits of which the last five are the check number of the others.
 fn is_checked(digits: &[u8], check_of: impl FnOnce(u64) -> u64) -> bool {
     let has_length = [DIGITS, MANY_DIGITS].contains(&digits.len());

@@ -5,7 +5,7 @@
 //! the folder. A swap is noticed right before the check and the rename, but a swap at exactly that
 //! moment is not: only the rights of the folder help.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,27 +14,32 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use crate::attributes::{our_group, our_user};
 use crate::step::{Observer, Step};
 
-/// The folders that were examined.
-static EXAMINED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+/// The folders that were examined, and whether another user can replace files in them.
+static EXAMINED: LazyLock<Mutex<HashMap<PathBuf, bool>>> = LazyLock::new(Mutex::default);
 
-/// Reports `folder` if another user can replace files in it, once in this process.
-pub(crate) fn report_shared(folder: &Path, observer: &dyn Observer) {
-    {
-        let mut examined = EXAMINED.lock().unwrap_or_else(PoisonError::into_inner);
-        if examined.contains(folder) {
-            return;
-        }
-        examined.insert(folder.to_owned());
+/// Returns whether another user can replace files in `folder`, which is examined and reported once
+/// in this process.
+pub(crate) fn report_shared(folder: &Path, observer: &dyn Observer) -> bool {
+    let examined = || EXAMINED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(is_shared) = examined().get(folder) {
+        return *is_shared;
     }
+    let found = examine(folder);
+    let is_known = examined().insert(folder.to_owned(), found.is_some()).is_some();
+    if let (Some((writable, by)), false) = (&found, is_known) {
+        observer.observe(&Step::SharedFolder { folder, writable, by });
+    }
+    found.is_some()
+}
+
+/// The folder that another user can write, the same or one above it, and who that is.
+fn examine(folder: &Path) -> Option<(PathBuf, String)> {
     // The commit reports a folder that is missing.
-    let Ok(path) = fs::canonicalize(folder) else { return };
-    let found = path.ancestors().find_map(|above| {
+    let path = fs::canonicalize(folder).ok()?;
+    path.ancestors().find_map(|above| {
         let by = writer(&fs::metadata(above).ok()?)?;
-        Some((if above == path { folder } else { above }, by))
-    });
-    if let Some((writable, by)) = found {
-        observer.observe(&Step::SharedFolder { folder, writable, by: &by });
-    }
+        Some((if above == path { folder.to_owned() } else { above.to_owned() }, by))
+    })
 }
 
 /// Who can replace files of this process in the folder, besides root.

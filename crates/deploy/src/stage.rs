@@ -111,6 +111,9 @@ impl Staged {
     }
 }
 
+/// The identity and the fingerprint of a stage file.
+pub(crate) type State = (Identity, Fingerprint);
+
 /// A file beside the destination, removed on drop unless [`leave`](StageFile::leave) was called.
 #[derive(Debug)]
 pub(crate) struct StageFile {
@@ -127,6 +130,9 @@ pub(crate) struct StageFile {
     pub(crate) written: Option<Fingerprint>,
     /// Whether a check command has run.
     is_checked: bool,
+    /// Whether the name of the file can lead to another file by now: a check command has run, or
+    /// another user can replace files in the folder.
+    pub(crate) is_at_risk: bool,
     /// Whether the file stays: it is to be kept, or has become the destination.
     stays: bool,
     /// Locked, so that a sweep does not remove the file as a leftover. It is opened for reading
@@ -187,25 +193,35 @@ impl StageFile {
             identity: Identity::default(),
             written: None,
             is_checked: false,
+            is_at_risk: false,
             stays: false,
             lock: created.lock,
         };
         Ok((stage, created.file))
     }
 
-    /// The state of the file at the stage file's name, which other users of the folder can swap for
-    /// a link to a file that only this process may read. `None` if there is no file.
+    /// The state of the stage file, which is about to be renamed. `None` if there is no file.
     ///
-    /// A check command may replace the stage file by a new one, as `sed -i` does.
+    /// Other users of the folder can swap it for a link to a file that only this process may read,
+    /// and a check command may replace it by a new one, as `sed -i` does. If neither can have
+    /// happened, the file is as it was staged, and the system is not asked again: only this
+    /// user and root could have changed it, and the look after the rename would notice.
     ///
     /// # Errors
     /// The file is neither the stage file nor one that a check command may have made.
-    pub(crate) fn state_now(&self) -> Result<Option<Stat>, Error> {
-        self.verified(self.at.lstat())
+    pub(crate) fn state_to_place(&self) -> Result<Option<State>, Error> {
+        if !self.is_at_risk {
+            return Ok(self.written.map(|written| (self.identity, written)));
+        }
+        let found = self.verified(self.at.lstat())?;
+        Ok(found.map(|found| (Identity::of(&found), Fingerprint::of_stat(&found))))
     }
 
-    /// The same, for the file at the stage file's path, which is what a check command gets: the
-    /// folder can have been swapped too.
+    /// Looks at the file at the stage file's path, which is what a check command gets: the folder can
+    /// have been swapped too.
+    ///
+    /// # Errors
+    /// It is not the stage file.
     pub(crate) fn verify_path(&self) -> Result<(), Error> {
         self.verified(lstat(&self.path).map_err(io::Error::from)).map(drop)
     }
@@ -225,6 +241,7 @@ impl StageFile {
     /// Says that a check command has run, which may have replaced the file.
     pub(crate) fn checked(&mut self) {
         self.is_checked = true;
+        self.is_at_risk = true;
     }
 
     /// Keeps the file: it is to stay, or has become the destination.

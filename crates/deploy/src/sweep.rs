@@ -13,7 +13,8 @@ use crate::Options;
 use crate::create::lock;
 use crate::folder::{FileAt, Folder, is_file};
 use crate::journal::{Found, recover};
-use crate::place::{FileKind, Place, is_journal};
+use crate::pending;
+use crate::place::{FileKind, Place, is_journal, is_marker};
 use crate::step::{Observer, Step};
 
 /// Cleans up after killed runs of this program in the folders of these destinations: puts back the
@@ -61,6 +62,7 @@ fn sweep_folder(path: &Path, places: &HashSet<Place>, observer: &dyn Observer) -
     };
     let mut stages = Vec::new();
     let mut undos = Vec::new();
+    let mut markers = HashSet::new();
     for name in entries.filter_map(Result::ok) {
         if is_journal(name.as_bytes()) {
             recover(&FileAt::new(&folder, name), observer);
@@ -68,8 +70,11 @@ fn sweep_folder(path: &Path, places: &HashSet<Place>, observer: &dyn Observer) -
             stages.push(FileAt::new(&folder, name));
         } else if is_ours(FileKind::Undo, name.as_bytes()) {
             undos.push(FileAt::new(&folder, name));
+        } else if is_marker(name.as_bytes()) {
+            markers.insert(name);
         }
     }
+    pending::record(&folder, markers);
     if !undos.is_empty() && recover_all(&folder, observer) {
         // An undo file that cannot be removed does no harm.
         undos.iter().for_each(|undo| drop(undo.remove()));

@@ -170,7 +170,7 @@ fn compare_all(
 /// marker would stay for ever.
 fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
     if target.reload_cmd.as_deref().is_none_or(str::is_empty)
-        && let Some(marker) = Marker::find(place)
+        && let Some(marker) = Marker::find_forgotten(place)
     {
         observer.observe(&Step::ReloadForgotten { dest: &target.dest });
         marker.clear(observer);
@@ -185,6 +185,8 @@ struct Change {
     content: Bytes,
     place: OpenPlace,
     file: StageFile,
+    /// Whether another user can replace files in the folder.
+    is_shared: bool,
 }
 
 /// Compares a member with its destination as it is now. Returns the change, if the destination must
@@ -214,10 +216,11 @@ fn compare(
         is_known
             || !compare::is_in_sync(&target, place.dest(), &file.attributes, &content, observer)
     });
+    let mut is_shared = false;
     if options.noop {
         observer.observe(&Step::Noop { dest });
     } else if let Some(file) = &file {
-        report_shared(place.folder().path(), observer);
+        is_shared = report_shared(place.folder().path(), observer);
         file.report_attributes(&target, observer);
         observer.observe(&Step::OutOfSync { dest });
     } else {
@@ -225,7 +228,7 @@ fn compare(
     }
     let change = file.map(|file| {
         let (target, place) = (Arc::clone(&target), place.clone());
-        Change { nth, target, content, place, file }
+        Change { nth, target, content, place, file, is_shared }
     });
     Ok((target, place, change))
 }
@@ -352,7 +355,8 @@ impl Change {
     }
 
     fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<(), Error> {
-        let Change { target, place, file, content, .. } = self;
+        let Change { target, place, file, content, is_shared, .. } = self;
+        file.is_at_risk |= *is_shared;
         let how = commit::commit(target, place, file, content, may_write_in_place, observer)?;
         let placed = match how {
             // Between the rename and the look at the destination another program may have changed

@@ -25,6 +25,7 @@ fn swap(path: &Path, target: &Path) {
 fn a_swapped_stage_file_is_not_checked_and_not_put_in_place() {
     for check in [true, false] {
         let (mut site, _other, secret) = beside_a_secret();
+        set_mode(site.folder.path(), 0o777);
         site.target.check_cmd = check.then(|| CheckCommand::new("cat {{.src}}"));
         let staged = site.stage("new").expect("staged");
         swap(&stage_file(&staged).expect("a stage file"), &secret);
@@ -35,6 +36,15 @@ fn a_swapped_stage_file_is_not_checked_and_not_put_in_place() {
         assert!(!steps.all().iter().any(|line| line.contains("secret")), "{:?}", steps.all());
         assert_eq!(site.content(), "old");
     }
+}
+
+#[test]
+fn a_stage_file_that_is_swapped_in_a_folder_of_ours_is_noticed() {
+    let (site, _other, secret) = beside_a_secret();
+    let staged = site.stage("new").expect("staged");
+    swap(&stage_file(&staged).expect("a stage file"), &secret);
+    let error = site.finish(staged).expect_err("swapped");
+    assert!(matches!(error, Error::Swapped { .. }), "{error}");
 }
 
 #[test]
