@@ -27,12 +27,48 @@ const FILE: [&str; 4] = ["-backend", "file", "-file", "data.yaml"];
 
 #[test]
 fn with_few_descriptors_resources_overlap_less_and_none_fails() {
-    for limit in ["20", "40"] {
+    for limit in ["13", "20", "40"] {
         let sandbox = with_resources(100);
-        let limited = ["sh", "-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"];
+        // Descriptors that the test was started with are not confd's.
+        let script = format!(
+            "for fd in /proc/self/fd/*; do fd=${{fd##*/}}; [ $fd -lt 3 ] || eval \"exec $fd>&-\"; done
+             ulimit -n {limit}; exec \"$@\""
+        );
+        let limited = ["bash", "-c", &script, "bash"];
         let ended = sandbox.confd(&FILE).arguments(&["-onetime"]).through(&limited).ok();
         ended.expect_no("too many open files");
         assert!(are_made(&sandbox, 100, "1"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn with_few_descriptors_the_commands_of_watch_mode_overlap_less_and_none_fails() {
+    for limit in ["20", "40"] {
+        let sandbox = Sandbox::new();
+        for name in names(100) {
+            // Equal reload commands would run only once.
+            let more = format!(
+                "check_cmd = 'test -s {{{{.src}}}}'\nreload_cmd = 'echo {name} >> reloads'"
+            );
+            sandbox.resource(&name, "{{getv \"/app\"}}", &more);
+        }
+        sandbox.write("data.yaml", "app: 1\n");
+        // Descriptors that the test was started with are not confd's.
+        let script = format!(
+            "for fd in /proc/self/fd/*; do fd=${{fd##*/}}; [ $fd -lt 3 ] || eval \"exec $fd>&-\"; done
+             ulimit -n {limit}; exec \"$@\""
+        );
+        let run = sandbox.confd(&FILE).arguments(&["-watch"]);
+        let daemon =
+            Daemon::start(run.through(&["bash", "-c", &script, "bash"]), sandbox.path("log"));
+        for (content, reloads) in [("1", 100), ("2", 200)] {
+            sandbox.write("data.yaml", format!("app: {content}\n"));
+            eventually("all are made", || are_made(&sandbox, 100, content));
+            eventually("all are reloaded", || sandbox.read("reloads").lines().count() == reloads);
+        }
+        let ended = daemon.stop(Signal::TERM);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.expect_no("too many open files");
     }
 }
 
