@@ -33,7 +33,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use source::{Interest, Refusal, Source};
 use store::{Scope, Snapshot};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::{JoinHandle, spawn_blocking},
 };
 
@@ -123,7 +123,7 @@ impl Ordered {
     pub(crate) fn new(readers: Readers, is_patient: bool) -> Self {
         Self {
             readers,
-            reloads: Reloads::default(),
+            reloads: Reloads::new(Semaphore::MAX_PERMITS),
             is_patient,
             behind: FuturesUnordered::new(),
             busy: HashSet::new(),

@@ -15,6 +15,9 @@
 //! further, and gets a run of its own later. Onetime and interval mode announce nothing: like Go
 //! confd, they reload after each file.
 //!
+//! A pass with commands needs descriptors, so that only as many run at the same time as the process
+//! can open files.
+//!
 //! A run that fails is a failure of each resource that it served. They all retry at the same moment,
 //! so that the retry is one run too.
 
@@ -28,7 +31,7 @@ use std::{
 
 use deploy::{CommandError, ReloadCommand, Reloader};
 use tokio::{
-    sync::{Mutex as AsyncMutex, Notify},
+    sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
 };
 
@@ -46,8 +49,12 @@ const UNUSED: usize = 64;
 pub(crate) type Key<'a> = (&'a str, Option<Duration>);
 
 /// The queues of all reload commands. A clone is the same set.
-#[derive(Clone, Default)]
-pub(crate) struct Reloads(Arc<Mutex<Queues>>);
+#[derive(Clone)]
+pub(crate) struct Reloads {
+    queues: Arc<Mutex<Queues>>,
+    /// A permit for each command that can run at the same time.
+    room: Arc<Semaphore>,
+}
 
 #[derive(Default)]
 struct Queues {
@@ -58,9 +65,14 @@ struct Queues {
 }
 
 impl Reloads {
+    /// No queues yet. At most `overlap` passes with commands, and reloads, run at the same time.
+    pub(crate) fn new(overlap: usize) -> Self {
+        Reloads { queues: Arc::default(), room: Arc::new(Semaphore::new(overlap)) }
+    }
+
     /// The queue of this command.
     fn queue(&self, command: &str, limit: Option<Duration>) -> Arc<Queue> {
-        let mut all = lock(&self.0);
+        let mut all = lock(&self.queues);
         let known = all.queues.get(command).map_or(&[][..], Vec::as_slice);
         if let Some(queue) = known.iter().find(|queue| queue.limit == limit) {
             return Arc::clone(queue);
@@ -194,7 +206,9 @@ impl Queue {
     }
 
     /// Runs the command for all requests so far.
-    async fn run(&self, reload: &ReloadCommand<'_>) -> Run {
+    async fn run(&self, reload: &ReloadCommand<'_>, room: &Semaphore) -> Run {
+        // An error would mean that the semaphore is closed, which it never is.
+        let _permit = room.acquire().await;
         let before = lock(&self.places).next;
         let result = reload.run().await;
         let mut places = lock(&self.places);
@@ -255,6 +269,8 @@ struct Passes {
     /// Whether the next pass waits for the pass of a resource with the same destination. That pass
     /// must not wait for this one.
     is_blocked: bool,
+    /// The room for the commands of the running pass, until it asks for its reload.
+    permit: Option<OwnedSemaphorePermit>,
     /// The time of the retry, if the last reload failed.
     retry: Option<Instant>,
 }
@@ -298,9 +314,15 @@ impl Requester {
         drop(passes.due.take());
     }
 
-    /// Announces that the pass begins.
-    pub(crate) fn begin(&self, key: Option<Key<'_>>) {
+    /// Waits until the commands of a pass have room beside those that run.
+    pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.reloads.room).acquire_owned().await.ok()
+    }
+
+    /// Announces that the pass begins. `permit` is the room for its commands.
+    pub(crate) fn begin(&self, key: Option<Key<'_>>, permit: Option<OwnedSemaphorePermit>) {
         let mut passes = lock(&self.passes);
+        passes.permit = permit;
         let now = Instant::now();
         let announced = Announced { since: Some(now), not_before: None };
         passes.announce(&self.reloads, key, announced);
@@ -316,6 +338,7 @@ impl Requester {
     pub(crate) fn end(&self) -> Option<Instant> {
         let mut passes = lock(&self.passes);
         drop(passes.running.take());
+        passes.permit = None;
         passes.is_running = false;
         passes.due_since(Some(Instant::now()));
         passes.retry.take()
@@ -386,7 +409,7 @@ impl Reloader for Asking<'_> {
                 if queue.wait_for_others(number).await == Waited::TooLong {
                     say(Notice::WaitsNoLonger);
                 }
-                queue.run(reload).await
+                queue.run(reload, &requester.reloads.room).await
             }
         };
         drop(turn);
@@ -406,6 +429,8 @@ impl<'a> Reloading<'a> {
         // The lock of the queue is taken by the drop.
         let asked = take(&mut passes.running);
         passes.since = None;
+        // All files are in place: the reload takes room of its own.
+        passes.permit = None;
         passes.due_since(None);
         drop(asked);
         Reloading(requester)

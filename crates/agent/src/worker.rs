@@ -248,9 +248,13 @@ async fn take(
                 Arc::clone(&assignment.lock).lock_owned().await
             }
         };
+        let permit = match assignment.pipeline.runs_commands(&assignment.resource) {
+            true => requester.room().await,
+            false => None,
+        };
         // A newer assignment may have a different destination.
         if !assignments.has_changed().ok()? {
-            requester.begin(assignment.pipeline.reload_of(&assignment.resource));
+            requester.begin(assignment.pipeline.reload_of(&assignment.resource), permit);
             let running = record.begin(assignment.number);
             return Some(Taken { assignment, guard, running });
         }

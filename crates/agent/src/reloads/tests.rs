@@ -14,7 +14,7 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        Site { folder: tempfile::tempdir().unwrap(), reloads: Reloads::default() }
+        Site { folder: tempfile::tempdir().unwrap(), reloads: Reloads::new(9) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -113,7 +113,7 @@ async fn a_reload_waits_for_announced_passes_until_they_end_ask_or_are_taken_bac
                 let other = site.requester();
                 other.announce(Some((&command, None)));
                 if nth == 0 {
-                    other.begin(Some((&command, None)));
+                    other.begin(Some((&command, None)), None);
                 }
                 let asked = site.ask(&site.requester(), None);
                 site.settle().await;

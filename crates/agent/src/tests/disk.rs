@@ -95,7 +95,7 @@ async fn a_disk_that_hangs_under_a_resource_with_commands_blocks_no_other_in_wat
             pace: Pace::default(),
         };
         beside_a_hanging_disk(step, async |readers| {
-            let requester = Arc::new(Requester::new(&Reloads::default()));
+            let requester = Arc::new(Requester::new(&Reloads::new(9)));
             let mut maker = Maker::new(readers, Record::default(), requester);
             assert_eq!(maker.pass(&assignment).await.unwrap().outcome, Outcome::Updated);
         })

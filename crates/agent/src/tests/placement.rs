@@ -56,7 +56,7 @@ impl Workshop {
             pipeline: Arc::new(Pipeline::new(templates, host, Options::default())),
             pace: Pace::default(),
         };
-        let requester = Arc::new(Requester::new(&Reloads::default()));
+        let requester = Arc::new(Requester::new(&Reloads::new(9)));
         let maker = Maker::new(Readers::new([]), Record::default(), requester);
         Workshop { folder, maker, assignment }
     }
