@@ -70,17 +70,20 @@ impl Balancer {
         names.collect()
     }
 
-    /// The processes of the container with this name.
-    fn processes(&self, name: &str) -> Vec<i32> {
+    /// The processes of the container with this name, each with its parent.
+    fn processes(&self, name: &str) -> Vec<(i32, i32)> {
         let group = self.daemon.pid();
         let entries = std::fs::read_dir("/proc").unwrap();
         let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let of_group = numbers.filter(|number: &i32| {
+        let of_group = numbers.filter_map(|number: i32| {
             // `PID (NAME) STATE PARENT GROUP …`
-            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-            let (before, after) = stat.rsplit_once(") ").unwrap_or_default();
+            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+            let (before, after) = stat.rsplit_once(") ")?;
             let in_group = after.split(' ').nth(2) == Some(&group.to_string());
-            in_group && !after.starts_with('Z') && before.ends_with(&format!("({name}"))
+            let is_it =
+                in_group && !after.starts_with('Z') && before.ends_with(&format!("({name}"));
+            let parent = after.split(' ').nth(1)?.parse().ok()?;
+            is_it.then_some((number, parent))
         });
         of_group.collect()
     }
@@ -98,11 +101,14 @@ impl Balancer {
         });
     }
 
-    /// Sends a signal to one process: of those with this name, the one that was started first.
+    /// Sends a signal to one process: of those with this name, the one that has started the others.
+    /// It need not have the smallest number, because the system begins again with small numbers.
     #[track_caller]
     pub(super) fn signal_one(&self, name: &str, signal: Signal) {
-        let first = self.processes(name).into_iter().min();
-        let first = first.and_then(rustix::process::Pid::from_raw);
+        let all = self.processes(name);
+        let is_child = |parent: i32| all.iter().any(|(number, _)| *number == parent);
+        let first = all.iter().find(|(_, parent)| !is_child(*parent));
+        let first = first.and_then(|(number, _)| rustix::process::Pid::from_raw(*number));
         let first = first.unwrap_or_else(|| panic!("no {name} runs:\n{}", self.log()));
         rustix::process::kill_process(first, signal).unwrap();
     }
