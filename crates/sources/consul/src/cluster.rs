@@ -1,10 +1,12 @@
 //! Chooses the node that lists a group.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use store::Key;
+use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use client_consul::{Client, Consistency, NAME, Options};
@@ -12,6 +14,10 @@ use nodes::{Cause, Error, NodeError};
 
 use super::group::Group;
 use super::query::{self, Failure, Listing};
+
+/// The most bytes of an answer that is decoded on the runtime's thread. It takes less than a
+/// millisecond; an answer can have hundreds of MiB.
+const SMALL: usize = 128 * 1024;
 
 pub(super) struct Cluster {
     client: Client,
@@ -171,7 +177,17 @@ impl Cluster {
         // Consul adds up to a sixteenth of the wait, so that not all queries end at the same time.
         let patience = if beyond.is_some() { wait + wait / 16 } else { Duration::ZERO };
         let (head, body) = self.client.get(node, &target, patience).await?;
-        Ok(query::read(&head, &body, consistency, group))
+        if body.len() <= SMALL {
+            return Ok(query::read(&head, &body, consistency, group));
+        }
+        let group = group.clone();
+        let read = spawn_blocking(move || query::read(&head, &body, consistency, &group));
+        match read.await {
+            Ok(read) => Ok(read),
+            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+            // The runtime is shut down, and this future is dropped soon.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Converts an answer to a listing or a refusal.

@@ -99,6 +99,18 @@ async fn a_missing_prefix_with_an_index_is_empty() {
 }
 
 #[tokio::test]
+async fn a_large_answer_is_read_completely_and_its_faults_are_reported() {
+    let pairs: Vec<_> =
+        (0..10_000).map(|nth| format!("{{\"Key\":\"app/k{nth}\",\"Value\":\"MQ==\"}}")).collect();
+    let listing = format!("[{}]", pairs.join(","));
+    let stub = telling(vec![answer("200 OK", 1, &listing), answer("200 OK", 2, &listing[1..])]);
+    let state = read(at(&[&stub.address()]), &["/app"]).await.unwrap();
+    assert_eq!((state.len(), state.get(b"/app/k9999")), (10_000, Some(&"1".into())));
+    let error = read(at(&[&stub.address()]), &["/app"]).await.unwrap_err();
+    assert!(error.to_string().contains("answered with no listing"), "{error}");
+}
+
+#[tokio::test]
 async fn a_missing_page_is_not_an_empty_store() {
     let page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope";
     let stub = Stub::answering(|_| page.to_vec());
