@@ -11,6 +11,7 @@ mod range;
 use self::field::Place;
 use self::operand::Operand;
 use self::range::Loop;
+use crate::dialect::MissingKey;
 use crate::error::{Error, Unknown};
 use crate::fmt;
 use crate::func::{Failure, Library, Table};
@@ -56,6 +57,7 @@ pub(crate) struct Code<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) program: &'a Program,
     pub(crate) functions: &'a Table,
+    pub(crate) missing_key: MissingKey,
 }
 
 /// Executes the template number `entry` of `code` with `dot` as its dot and appends the output to
@@ -226,17 +228,16 @@ impl Executor<'_> {
                 Op::Nil => self.operands.push(Operand::Value(Value::Nil)),
                 Op::Field { name, node } => {
                     let receiver = self.take();
-                    let place = field::find(&receiver, self.code.tree.name(name), false)?;
+                    let place = self.find_field(&receiver, name)?;
                     self.give(place, receiver, node)?;
                 }
                 Op::DotField { name, node } => {
-                    let name = self.code.tree.name(name);
                     // The usual case in a loop. Pushing directly avoids a copy of the operand
                     // through `Place`.
-                    if let Some(element) = field::slot_of(&self.dot, name) {
+                    if let Some(element) = field::slot_of(&self.dot, self.code.tree.name(name)) {
                         self.operands.push(Operand::Element(element));
                     } else {
-                        match field::find(&self.dot, name, false)? {
+                        match self.find_field(&self.dot, name)? {
                             Place::Operand(operand) => self.operands.push(operand),
                             place => self.give(place, self.dot.clone(), node)?,
                         }
@@ -245,7 +246,7 @@ impl Executor<'_> {
                 // Looks at the variable in place: a clone is only needed to call a method.
                 Op::VariableField { variable, name, node } => {
                     let receiver = self.variable(variable)?;
-                    match field::find(receiver, self.code.tree.name(name), false)? {
+                    match self.find_field(receiver, name)? {
                         Place::Operand(operand) => self.operands.push(operand),
                         place => {
                             let receiver = receiver.clone();
@@ -303,6 +304,12 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The field, method or map entry called `name` of `receiver`, without arguments.
+    #[inline]
+    fn find_field(&self, receiver: &Operand, name: Name) -> Result<Place, Failure> {
+        field::find(receiver, self.code.tree.name(name), false, self.code.missing_key)
     }
 
     /// Counts work, and from time to time asks whether the execution may go on.

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memmem};
 
+use crate::dialect::Dialect;
 use crate::quote::quote;
 use crate::unicode::{self, REPLACEMENT};
 
@@ -107,8 +108,6 @@ impl Extent {
     }
 }
 
-const LEFT: &[u8] = b"{{";
-const RIGHT: &[u8] = b"}}";
 /// The length of a trim marker: `- ` on the left side, ` -` on the right.
 const TRIM_MARKER: usize = 2;
 
@@ -129,9 +128,11 @@ pub(crate) struct Tokens<'s> {
 impl<'s> Tokens<'s> {
     /// The tokens of `source`. `not_keywords` holds those of `break` and `continue` that are names
     /// of registered functions; they become identifiers.
-    pub(crate) fn of(source: &'s [u8], not_keywords: &[Kind]) -> Tokens<'s> {
+    pub(crate) fn of(source: &'s [u8], not_keywords: &[Kind], dialect: &Dialect) -> Tokens<'s> {
         let mut lexer = Lexer {
             source,
+            left: &dialect.left,
+            right: &dialect.right,
             position: 0,
             parens: 0,
             tokens: Vec::with_capacity((source.len() / BYTES_PER_TOKEN).min(MOST_EXPECTED)),
@@ -177,6 +178,9 @@ impl<'s> Tokens<'s> {
 /// The source, and how far it has been read.
 struct Lexer<'l> {
     source: &'l [u8],
+    /// The delimiters of actions. Neither is empty.
+    left: &'l [u8],
+    right: &'l [u8],
     position: usize,
     /// The number of open parentheses in the current action.
     parens: usize,
@@ -197,14 +201,14 @@ impl Lexer<'_> {
     }
 
     fn texts_and_actions(&mut self) -> Result<(), String> {
-        while let Some(delim) = left_delim(&self.source[self.position..]) {
+        while let Some(delim) = left_delim(&self.source[self.position..], self.left) {
             let content = self.text_before(self.position + delim);
             // A comment gives no token, not even for its delimiters.
             if self.source[content..].starts_with(b"/*") {
                 self.position = content;
                 self.comment()?;
             } else {
-                self.push(Kind::LeftDelim, LEFT.len());
+                self.push(Kind::LeftDelim, self.left.len());
                 self.position = content;
                 self.action()?;
             }
@@ -220,7 +224,7 @@ impl Lexer<'_> {
     /// delimiter and its trim marker.
     fn text_before(&mut self, delim: usize) -> usize {
         let text = &self.source[self.position..delim];
-        let content = delim + LEFT.len();
+        let content = delim + self.left.len();
         let trimmed = matches!(&self.source[content..], [b'-', space, ..] if is_space(space));
         let length = if trimmed { text.trim_space_end().len() } else { text.len() };
         if length > 0 {
@@ -238,9 +242,9 @@ impl Lexer<'_> {
         };
         let end = inner + length + 2;
         match &self.source[end..] {
-            rest if rest.starts_with(RIGHT) => self.position = end + RIGHT.len(),
-            [space, b'-', rest @ ..] if is_space(space) && rest.starts_with(RIGHT) => {
-                self.position = end + TRIM_MARKER + RIGHT.len();
+            rest if rest.starts_with(self.right) => self.position = end + self.right.len(),
+            [space, b'-', rest @ ..] if is_space(space) && rest.starts_with(self.right) => {
+                self.position = end + TRIM_MARKER + self.right.len();
                 self.skip_space();
             }
             _ => return Err("comment ends before closing delimiter".to_owned()),
@@ -258,10 +262,11 @@ impl Lexer<'_> {
                 return Err("unclosed action".to_owned());
             };
             let (kind, length) = match first {
+                _ if rest.starts_with(self.right) => return self.close(0),
                 b' ' | b'\t' | b'\r' | b'\n' => {
                     let length = rest.leading_space();
-                    // The last blank can be the first byte of the trim marker ` -}}`.
-                    if !rest[length..].starts_with(b"-}}") {
+                    // The last blank can be the first byte of the trim marker.
+                    if !self.is_marked_end(&rest[length..]) {
                         (Kind::Space, length)
                     } else if length > 1 {
                         (Kind::Space, length - 1)
@@ -274,13 +279,12 @@ impl Lexer<'_> {
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.identifier(rest)?,
                 // A point before a digit begins a number: see below.
                 b'.' if rest.get(1).is_some_and(|byte| !byte.is_ascii_digit()) => {
-                    match 1 + name(&rest[1..])? {
+                    match 1 + self.name(&rest[1..])? {
                         1 => (Kind::Dot, 1),
                         length => (Kind::Field, length),
                     }
                 }
-                b'$' => (Kind::Variable, 1 + name(&rest[1..])?),
-                b'}' if rest.starts_with(RIGHT) => return self.close(0),
+                b'$' => (Kind::Variable, 1 + self.name(&rest[1..])?),
                 b'"' => quoted(rest, Kind::String)?,
                 b'|' => (Kind::Pipe, 1),
                 b'(' => {
@@ -321,18 +325,37 @@ impl Lexer<'_> {
             return Err("unclosed left paren".to_owned());
         }
         self.position += marker;
-        self.push(Kind::RightDelim, RIGHT.len());
+        self.push(Kind::RightDelim, self.right.len());
         Ok(())
     }
 
     /// Reads the word at the start of `rest`: a keyword, `true`, `false` or an identifier.
     fn identifier(&self, rest: &[u8]) -> Result<Piece, String> {
-        let length = name(rest)?;
+        let length = self.name(rest)?;
         let kind = match keyword(&rest[..length]) {
             kind if self.not_keywords.contains(&kind) => Kind::Identifier,
             kind => kind,
         };
         Ok((kind, length))
+    }
+
+    /// The length of the name at the start of `text`, which can be 0. The error is for a character
+    /// that may not follow a name.
+    #[inline]
+    fn name(&self, text: &[u8]) -> Result<usize, String> {
+        let length = name_length(text);
+        match &text[length..] {
+            [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => {
+                Ok(length)
+            }
+            rest if rest.starts_with(self.right) => Ok(length),
+            rest => Err(format!("bad character {}", code_point(character(rest)))),
+        }
+    }
+
+    /// Whether `text`, which follows a blank, is the rest of a trim marker and the right delimiter.
+    fn is_marked_end(&self, text: &[u8]) -> bool {
+        text.strip_prefix(b"-").is_some_and(|rest| rest.starts_with(self.right))
     }
 
     /// Adds a token of this kind and length at the current position.
@@ -345,20 +368,6 @@ impl Lexer<'_> {
 
     fn skip_space(&mut self) {
         self.position += self.source[self.position..].leading_space();
-    }
-}
-
-/// The length of the name at the start of `text`, which can be 0. The error is for a character that
-/// may not follow a name.
-#[inline]
-fn name(text: &[u8]) -> Result<usize, String> {
-    let length = name_length(text);
-    match &text[length..] {
-        [] | [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => {
-            Ok(length)
-        }
-        rest if rest.starts_with(RIGHT) => Ok(length),
-        rest => Err(format!("bad character {}", code_point(character(rest)))),
     }
 }
 
@@ -482,13 +491,14 @@ fn code_point(c: char) -> String {
 
 /// The place of the first left delimiter. A plain loop: text between delimiters is usually short,
 /// and braces are rare in it.
-fn left_delim(text: &[u8]) -> Option<usize> {
+fn left_delim(text: &[u8], delim: &[u8]) -> Option<usize> {
+    let (first, others) = delim.split_first()?;
     let mut from = 0;
     loop {
-        let brace = from + memchr(b'{', &text[from..])?;
-        from = brace + 1;
-        if text.get(from) == Some(&b'{') {
-            return Some(brace);
+        let place = from + memchr(*first, &text[from..])?;
+        from = place + 1;
+        if text[from..].starts_with(others) {
+            return Some(place);
         }
     }
 }

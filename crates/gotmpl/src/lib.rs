@@ -108,6 +108,11 @@
 //! A [`Template`] is immutable, `Send` and `Sync`, so that threads can share it. An execution and
 //! its values stay on one thread, because values share their storage by `Rc`.
 //!
+//! # Dialects
+//!
+//! A [`Dialect`] sets what a program can choose about the language: other delimiters, and what a
+//! missing map key gives. A map without the key gives `<no value>` by default.
+//!
 //! # Values
 //!
 //! A [`Value`] is what Go calls a value of type `interface {}`: a concrete type with its content,
@@ -160,8 +165,8 @@
 //!   differs from run to run.
 //! - A method or function that panics in Go gives the same text here as a [`Failure`]; Go's
 //!   `panic` and `error` cannot be distinguished in a template.
-//! - `missingkey` and other options, custom delimiters and adding a second source to a template
-//!   (`ParseFiles`) do not exist: confd uses none of them. A missing map key gives `<no value>`.
+//! - Adding a second source to a template (`ParseFiles`) does not exist: no program here does it.
+//! - Errors show actions with the delimiters `{{` and `}}`, as in Go, whatever the [`Dialect`] has.
 //! - The two limits on sizes above.
 //!
 //! # How it is tested
@@ -173,6 +178,7 @@
 
 mod builtins;
 mod compile;
+mod dialect;
 mod error;
 mod escape;
 mod exec;
@@ -193,6 +199,7 @@ pub mod types;
 mod unicode;
 mod value;
 
+pub use dialect::{Dialect, MissingKey};
 pub use error::{Error, ErrorKind, Unknown};
 pub use exec::Limits;
 pub use func::{

@@ -14,6 +14,7 @@ use std::mem;
 use bytes::Bytes;
 use foldhash::HashMap;
 
+use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::func::Table;
 use crate::lex::{Kind, Token, Tokens};
@@ -22,7 +23,12 @@ use crate::quote::{self, quote};
 
 /// Parses `source` as the template `name`; the source can define more templates. A function that is
 /// not in `functions` is an error.
-pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree, Error> {
+pub(crate) fn parse(
+    name: &str,
+    source: Bytes,
+    dialect: &Dialect,
+    functions: &Table,
+) -> Result<Tree, Error> {
     if u32::try_from(source.len()).is_err() {
         return Err(Error::parse(name, 1, 0, b"source of 4 GiB or more".to_vec()));
     }
@@ -32,7 +38,7 @@ pub(crate) fn parse(name: &str, source: Bytes, functions: &Table) -> Result<Tree
         .filter(|(_, word)| functions.find(word).is_some())
         .map(|(kind, _)| kind)
         .collect();
-    let tokens = Tokens::of(&source, &not_keywords);
+    let tokens = Tokens::of(&source, &not_keywords, dialect);
     // About half of the tokens are spaces or delimiters, which give no node.
     let mut tree = Tree::new(source.clone(), tokens.len() / 2);
     let root = tree.intern(b"$");

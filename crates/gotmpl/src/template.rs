@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::compile::compile;
+use crate::dialect::{Dialect, MissingKey};
 use crate::error::Error;
 use crate::exec::{Code, Limits, execute};
 use crate::func::{Bound, Functions};
@@ -22,6 +23,7 @@ pub struct Template<C: ?Sized> {
     tree: Tree,
     program: Program,
     functions: Arc<Functions<C>>,
+    missing_key: MissingKey,
 }
 
 impl<C: ?Sized> Template<C> {
@@ -35,10 +37,26 @@ impl<C: ?Sized> Template<C> {
         source: impl Into<Bytes>,
         functions: &Arc<Functions<C>>,
     ) -> Result<Template<C>, Error> {
-        let tree = parse(name, source.into(), functions.table())?;
+        Template::parse_dialect(name, source, &Dialect::default(), functions)
+    }
+
+    /// Like [`parse`](Template::parse), for a source in this dialect of the language.
+    ///
+    /// # Errors
+    ///
+    /// As for `parse`.
+    pub fn parse_dialect(
+        name: &str,
+        source: impl Into<Bytes>,
+        dialect: &Dialect,
+        functions: &Arc<Functions<C>>,
+    ) -> Result<Template<C>, Error> {
+        let tree = parse(name, source.into(), dialect, functions.table())?;
         let program = compile(&tree, functions.table());
         let functions = Arc::clone(functions);
-        Ok(Template { name: name.to_owned(), tree, program, functions })
+        let name = name.to_owned();
+        let missing_key = dialect.missing_key;
+        Ok(Template { name, tree, program, functions, missing_key })
     }
 
     /// Executes the template with `data` as its dot and appends the output to `out`.
@@ -63,16 +81,48 @@ impl<C: ?Sized> Template<C> {
         data: Value,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        // The parser defines the file's own template last. A template that the source defines under
+        // the same name takes its place.
+        let entry = self.tree.find(self.name.as_bytes()).unwrap_or_default();
+        self.execute_entry(entry, limits, context, data, out)
+    }
+
+    /// Like [`execute`](Template::execute), but executes the template that the source defines as
+    /// `name`. `None` if it defines none of that name; then nothing is output.
+    ///
+    /// A registered function can call this while the template is executed. Such calls nest on the
+    /// stack of the thread, so that their caller has to limit how deep they nest.
+    ///
+    /// # Errors
+    ///
+    /// As for `execute`.
+    pub fn execute_defined(
+        &self,
+        name: &[u8],
+        context: &C,
+        data: Value,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), Error>> {
+        let entry = self.tree.find(name)?;
+        Some(self.execute_entry(entry, Limits::default(), context, data, out))
+    }
+
+    fn execute_entry(
+        &self,
+        entry: usize,
+        limits: Limits,
+        context: &C,
+        data: Value,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let code = Code {
             name: &self.name,
             tree: &self.tree,
             program: &self.program,
             functions: self.functions.table(),
+            missing_key: self.missing_key,
         };
         let library = Bound { functions: &*self.functions, context };
-        // The parser defines the file's own template last. A template that the source defines under
-        // the same name takes its place.
-        let entry = self.tree.find(self.name.as_bytes()).unwrap_or_default();
         execute(code, entry, &library, data, limits, out)
     }
 

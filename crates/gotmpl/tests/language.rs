@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gotmpl::types::{FuncType, Type};
-use gotmpl::{ErrorKind, Func, Functions, Limits, Template, Value};
+use gotmpl::{
+    Dialect, ErrorKind, Failure, Func, Functions, Limits, Map, MissingKey, Template, Value,
+};
 
 #[track_caller]
 fn check(template: &str, expect: &str) {
@@ -236,4 +238,75 @@ fn appending_leaves_what_was_there() {
     let mut out = b"before ".to_vec();
     template.execute(&(), "x".into(), &mut out).unwrap();
     assert_eq!(out, b"before x");
+}
+
+/// The output of `source` in `dialect`, or the error.
+fn in_dialect(dialect: &Dialect, source: &str) -> String {
+    let functions = Arc::new(Functions::<()>::new());
+    let executed =
+        Template::parse_dialect("", source.to_owned(), dialect, &functions).and_then(|template| {
+            let entries =
+                vec![("a".into(), Value::from(1)), ("text".into(), Map::strings([]).into())];
+            let mut out = Vec::new();
+            template.execute(&(), Map::values(entries).into(), &mut out).map(|()| out)
+        });
+    executed
+        .map_or_else(|error| error.to_string(), |out| String::from_utf8_lossy(&out).into_owned())
+}
+
+#[test]
+fn delimiters_of_the_dialect_take_the_place_of_gos() {
+    let brackets = Dialect::new("[[", "]]");
+    assert_eq!(in_dialect(&brackets, "{{.a}} [[.a]] [[- .a -]] [[/* [[ */]]x"), "{{.a}} 11x");
+    assert_eq!(in_dialect(&Dialect::new("<", ">"), "<.a><(.a)|print>"), "11");
+    assert_eq!(in_dialect(&Dialect::new("<<", ""), "{{ << .a }}"), "{{ 1");
+    assert_eq!(in_dialect(&Dialect::new("(", ")"), "(if .a)yes(end)"), "yes");
+    assert_eq!(in_dialect(&brackets, "[[ .a }}"), "template: :1: unexpected \"}\" in operand");
+    assert_eq!(
+        in_dialect(&brackets, "[[template `x`]]"),
+        "template: :1:11: executing \"\" at <{{template \"x\"}}>: template \"x\" not defined"
+    );
+}
+
+#[test]
+fn the_dialect_says_what_a_missing_key_gives() {
+    let with = |missing_key| Dialect::default().missing_key(missing_key);
+    let zero = with(MissingKey::Zero);
+    assert_eq!(in_dialect(&zero, "[{{.b}}] [{{.text.b}}]"), "[<no value>] []");
+    assert_eq!(
+        in_dialect(&zero, "{{.b.c}}"),
+        "template: :1:4: executing \"\" at <.b.c>: nil pointer evaluating interface {}.c"
+    );
+    assert_eq!(
+        in_dialect(&with(MissingKey::NoValue), "{{.b.c}}{{.text.b}}"),
+        "<no value><no value>"
+    );
+    for key in ["{{.b}}", "{{if .b}}{{end}}"] {
+        let text = in_dialect(&with(MissingKey::Error), key);
+        assert!(text.ends_with("<.b>: map has no entry for key \"b\""), "{text}");
+    }
+}
+
+#[test]
+fn a_function_can_execute_a_template_that_the_source_defines() {
+    type Defining = std::cell::OnceCell<Template<Context>>;
+    struct Context(std::rc::Rc<Defining>);
+    let mut functions = Functions::<Context>::new();
+    functions.add("execute", |context: &Context, name: Bytes, dot: Value| {
+        let template = context.0.get().unwrap();
+        let mut out = Vec::new();
+        let executed = template.execute_defined(&name, context, dot, &mut out);
+        executed
+            .ok_or_else(|| Failure::new("no such template"))?
+            .map(|()| out)
+            .map_err(|error| error.to_string().into())
+    });
+    let source = "{{define `x`}}<{{.}}>{{end}}{{execute `x` 1 | len}} {{execute `y` 2}}";
+    let template = Template::parse("t", source, &Arc::new(functions)).unwrap();
+    let context = Context(std::rc::Rc::new(Defining::new()));
+    let template = context.0.get_or_init(|| template);
+    let mut out = Vec::new();
+    let error = template.execute(&context, Value::Nil, &mut out).unwrap_err();
+    assert_eq!(out, b"3 ");
+    assert!(error.to_string().ends_with("error calling execute: no such template"), "{error}");
 }

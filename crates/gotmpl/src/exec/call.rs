@@ -63,7 +63,7 @@ impl Executor<'_> {
         nil: Label,
     ) -> Result<(), Failure> {
         let receiver = self.take();
-        match field::find(&receiver, self.code.tree.name(name), true)? {
+        match field::find(&receiver, self.code.tree.name(name), true, self.code.missing_key)? {
             Place::Method(method) => {
                 let written = usize::from(arguments);
                 check_method(method, written, written + usize::from(piped))?;

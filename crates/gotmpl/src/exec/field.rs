@@ -1,8 +1,10 @@
 //! Finds what `.Name` means for a value.
 
 use super::operand::{Element, Operand};
+use crate::dialect::MissingKey;
 use crate::error::Unknown;
 use crate::func::Failure;
+use crate::quote::quote;
 use crate::types::{Method, Type};
 use crate::value::Value;
 
@@ -14,11 +16,17 @@ pub(super) enum Place {
 }
 
 /// The field, method or map entry called `name` of `receiver`. For nil the result is nil.
-pub(super) fn find(receiver: &Operand, name: &[u8], has_arguments: bool) -> Result<Place, Failure> {
+/// `missing` says what a map without that entry gives.
+pub(super) fn find(
+    receiver: &Operand,
+    name: &[u8],
+    has_arguments: bool,
+    missing: MissingKey,
+) -> Result<Place, Failure> {
     if !has_arguments && let Some(element) = slot_of(receiver, name) {
         return Ok(Place::Operand(Operand::Element(element)));
     }
-    receiver.with(|value| find_in(receiver, value, name, has_arguments))
+    receiver.with(|value| find_in(receiver, value, name, has_arguments, missing))
 }
 
 /// The slot of the field called `name`, if `receiver` is an element of a slice of structs without
@@ -37,6 +45,7 @@ fn find_in(
     value: &Value,
     name: &[u8],
     has_arguments: bool,
+    missing: MissingKey,
 ) -> Result<Place, Failure> {
     let fail = |message: &dyn Fn(&str, &str) -> String| {
         Err(message(&String::from_utf8_lossy(name), &receiver.type_text()).into())
@@ -48,6 +57,8 @@ fn find_in(
     let Some(ty) = value.ty() else {
         return if receiver.is_interface() {
             fail(&nil_pointer)
+        } else if missing == MissingKey::Error {
+            Err(no_entry("nil data; no entry for key ", name))
         } else {
             Ok(Place::Operand(Operand::default()))
         };
@@ -61,11 +72,15 @@ fn find_in(
             return fail(&|name, _| format!("{name} is not a method but has arguments"));
         }
         Value::Map(map) => {
+            let elem = map.ty().elem;
             return Ok(Place::Operand(match map.get(name) {
-                None => Operand::default(),
-                Some(value) if map.ty().elem == Type::Interface => {
-                    Operand::Interface(value.clone())
+                None if missing == MissingKey::NoValue => Operand::default(),
+                None if missing == MissingKey::Error => {
+                    return Err(no_entry("map has no entry for key ", name));
                 }
+                None if elem == Type::Interface => Operand::Interface(Value::Nil),
+                None => Operand::Value(Value::zero(elem)),
+                Some(value) if elem == Type::Interface => Operand::Interface(value.clone()),
                 Some(value) => Operand::Value(value.clone()),
             }));
         }
@@ -99,6 +114,11 @@ fn find_in(
     let (text, ty) = (String::from_utf8_lossy(name), receiver.type_text());
     let message = format!("can't evaluate field {text} in type {ty}");
     Err(Failure::unknown(message, Unknown::new(name, known)))
+}
+
+/// The failure about the key `name`, which stands in the template.
+fn no_entry(text: &str, name: &[u8]) -> Failure {
+    format!("{text}{}", quote(name)).into()
 }
 
 /// The field number `field` of the struct `value`, which `receiver` holds or points to. If the
