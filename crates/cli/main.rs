@@ -4,6 +4,8 @@
 //! Everything decided here is passed down; the other crates do not ask for it.
 
 mod accepted;
+#[cfg(feature = "consul-template")]
+mod consul_template;
 mod daemon;
 mod flags;
 mod general;
@@ -48,6 +50,9 @@ enum Exit {
     Failure,
     /// The command line has an error.
     Usage,
+    /// The exit code of another program of this binary.
+    #[cfg(feature = "consul-template")]
+    Code(u8),
     /// A signal ended a onetime run. The exit status is the same as without a handler.
     Signal(signals::Signal),
 }
@@ -58,6 +63,8 @@ impl Termination for Exit {
             Exit::Success => ExitCode::SUCCESS,
             Exit::Failure => ExitCode::from(1),
             Exit::Usage => ExitCode::from(2),
+            #[cfg(feature = "consul-template")]
+            Exit::Code(code) => ExitCode::from(code),
             Exit::Signal(signal) => signal.end_process(),
         }
     }
@@ -67,6 +74,12 @@ impl Termination for Exit {
 fn main() -> Exit {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_else(|| "confd".into());
+    #[cfg(feature = "consul-template")]
+    let mut words = words.peekable();
+    #[cfg(feature = "consul-template")]
+    if let Some(words) = consul_template::is_named(&program, &mut words) {
+        return consul_template::run(words);
+    }
     match flags::read(words) {
         Ok(Request::Run(flags, ignored)) => run(flags, ignored, &program),
         Ok(Request::Version) => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::LONGEST;
 
-/// A text is read as an object or as an array, or the error is one line. What serde_json accepts is
+/// A text is read as an object, an array or any value, or the error is one line. What serde_json accepts is
 /// accepted with the same value. What only our parser accepts must be something that serde_json
 /// does not support.
 pub fn json(data: &[u8]) {
@@ -15,12 +15,13 @@ pub fn json(data: &[u8]) {
     }
     let input = Bytes::copy_from_slice(data);
     let known: Option<Value> = serde_json::from_slice(data).ok();
-    for root in [Root::Object, Root::Array] {
+    for root in [Root::Object, Root::Array, Root::Any] {
         let found = decode(&input, root, &Tree);
         let fits = match (&known, root) {
             (Some(Value::Null), _) => true,
             (Some(known), Root::Object) => known.is_object(),
             (Some(known), Root::Array) => known.is_array(),
+            (Some(_), Root::Any) => true,
             (None, _) => false,
         };
         match (found, &known) {

@@ -5,12 +5,14 @@
 //! includes this file and runs each target with its seeds and some thousand changes of them.
 
 mod excerpt;
+mod hcl;
 mod json;
 mod pattern;
 mod resource;
 mod template;
 mod yaml;
 
+pub use hcl::hcl;
 pub use json::json;
 pub use pattern::pattern;
 pub use resource::resource;

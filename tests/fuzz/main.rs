@@ -59,6 +59,11 @@ fn any_yaml_becomes_pairs_or_an_error_with_a_line() {
     run("yaml", targets::yaml);
 }
 
+#[test]
+fn any_hcl_is_read_or_an_error_with_a_place() {
+    run("hcl", targets::hcl);
+}
+
 /// Runs `target` with the seeds in the folder `name` and with changes of them.
 fn run(name: &str, target: fn(&[u8])) {
     let seeds = seeds(name);

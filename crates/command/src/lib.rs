@@ -14,10 +14,14 @@
 //! - At most 64 KiB of the output are kept, and the command never has to wait until this process
 //!   reads its output.
 //!
+//! An [`Attached`] program is for callers whose users expect to see and to feed it: it has the
+//! standard streams of this process, and only the environment that it is given.
+//!
 //! The standard input of a command is empty; its working folder is that of this process. This crate
 //! writes nothing to the log: it returns values, and the caller decides what to log. It knows
 //! programs, not files or resources.
 
+mod attached;
 mod orphans;
 mod output;
 mod running;
@@ -30,6 +34,7 @@ use std::time::Duration;
 
 use report::{errno_text, signal_text};
 
+pub use attached::{Attached, Group};
 pub use orphans::reap_orphans;
 pub use output::Output;
 pub use running::{Running, Signal};

@@ -395,6 +395,8 @@ argument!(f64, Type::Float, Value::Float(value) => value);
 argument!(Bytes, Type::String, Value::String(text) => text);
 argument!(Strings, Type::Slice(&STRINGS), Value::Slice(slice) => Strings(slice));
 
+argument!(Map, Type::Map(&crate::types::VALUE_MAP), Value::Map(map) => map);
+
 impl Argument for Value {
     const TYPE: Type = Type::Interface;
 

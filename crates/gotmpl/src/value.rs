@@ -20,6 +20,7 @@ use bytes::Bytes;
 pub use self::map::Map;
 pub use self::object::{Func, Object, Pointer, Sequence, Struct};
 pub use self::slice::Slice;
+use crate::exec::Limits;
 use crate::types::{IntegerType, Type};
 
 /// A value of a template.
@@ -147,6 +148,14 @@ impl Value {
             Value::Map(map) => Some(map),
             _ => None,
         }
+    }
+
+    /// The text that `%v` gives: Go's `fmt.Sprint`. It is at most 256 MiB long, and is cut there.
+    pub fn text(&self) -> Bytes {
+        let mut text = Vec::new();
+        // A longer text stays cut.
+        let _ = crate::fmt::print(&mut text, std::slice::from_ref(self), Limits::default().value);
+        text.into()
     }
 
     /// Whether the value is nil, or a nil slice, map, pointer or function.

@@ -34,6 +34,8 @@ pub enum Root {
     Object,
     /// An array, for `jsonArray`.
     Array,
+    /// Any value.
+    Any,
 }
 
 /// Builds an engine's values.
@@ -61,12 +63,13 @@ impl Root {
         match self {
             Root::Object => "map[string]interface {}",
             Root::Array => "[]interface {}",
+            Root::Any => "interface {}",
         }
     }
 }
 
-/// Parses all of `input` as one value. `None` stands for `null`, which is accepted for both kinds
-/// of root.
+/// Parses all of `input` as one value. `None` stands for `null`, which is accepted for all kinds of
+/// root.
 ///
 /// # Errors
 /// The first syntax error. Otherwise, that the value is not of the kind `root`. Otherwise, the
@@ -94,7 +97,7 @@ pub fn decode<B: Build>(input: &Bytes, root: Root, build: &B) -> Result<Option<B
         _ => "number",
     };
     match (found, root) {
-        ("object", Root::Object) | ("array", Root::Array) => {
+        ("object", Root::Object) | ("array", Root::Array) | (_, Root::Any) => {
             decoder.beyond.map_or(Ok(Some(value)), Err)
         }
         _ => Err(Error::Kind { found, root }),

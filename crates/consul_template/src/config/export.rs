@@ -1,0 +1,66 @@
+//! The variables by which commands find the servers that the configuration names.
+
+use super::settings::Settings;
+
+/// The variables that commands see, and what the log says about connections without verification.
+/// `variable` gives the first of several variables of the process that is set.
+pub(super) fn exported(
+    settings: &Settings,
+    variable: impl Fn(&[&str]) -> Option<String>,
+) -> (Vec<(String, String)>, Vec<&'static str>) {
+    let mut exported = Vec::new();
+    let mut warnings = Vec::new();
+    let mut export = |name: &str, value: Option<String>| {
+        exported
+            .extend(value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), value)));
+    };
+    let setting = |block: &Settings, key: &str, names: &[&str]| match block.text(key) {
+        Some(text) => Some(text.to_owned()),
+        None => variable(names),
+    };
+
+    let consul = settings.block("consul");
+    export("CONSUL_HTTP_ADDR", setting(consul, "address", &["CONSUL_HTTP_ADDR"]));
+    let auth = consul.block("auth");
+    if auth.flag("enabled").unwrap_or(!auth.is_empty()) {
+        let user = auth.text("username").unwrap_or_default();
+        let password = auth.text("password").map(|password| format!(":{password}"));
+        export("CONSUL_HTTP_AUTH", Some(user.to_owned() + &password.unwrap_or_default()));
+    }
+    let names = ["CONSUL_TOKEN", "CONSUL_HTTP_TOKEN"];
+    export("CONSUL_HTTP_TOKEN", setting(consul, "token", &names));
+    let names = ["CONSUL_TOKEN_FILE", "CONSUL_HTTP_TOKEN_FILE"];
+    export("CONSUL_HTTP_TOKEN_FILE", setting(consul, "token_file", &names));
+    let ssl = consul.block("ssl");
+    let enabled = is_enabled(ssl).unwrap_or(false);
+    let verify = ssl.flag("verify").unwrap_or(true);
+    export("CONSUL_HTTP_SSL", Some(enabled.to_string()));
+    export("CONSUL_HTTP_SSL_VERIFY", Some(verify.to_string()));
+    if enabled && !verify {
+        warnings.push("(clients) disabling consul SSL verification");
+    }
+
+    let vault = settings.block("vault");
+    export("VAULT_ADDR", setting(vault, "address", &["VAULT_ADDR"]));
+    let ssl = vault.block("ssl");
+    if ssl.flag("verify") == Some(false) {
+        warnings.push("(clients) disabling vault SSL verification");
+        export("VAULT_SKIP_VERIFY", Some("true".to_owned()));
+    }
+    for (key, name) in [
+        ("cert", "VAULT_CLIENT_CERT"),
+        ("key", "VAULT_CLIENT_KEY"),
+        ("ca_path", "VAULT_CAPATH"),
+        ("ca_cert", "VAULT_CACERT"),
+        ("ca_cert_bytes", "VAULT_CACERT_BYTES"),
+        ("server_name", "VAULT_TLS_SERVER_NAME"),
+    ] {
+        export(name, setting(ssl, key, &[name]));
+    }
+    (exported, warnings)
+}
+
+/// Whether a block asks for TLS: by its switch, or by any other key.
+fn is_enabled(ssl: &Settings) -> Option<bool> {
+    ssl.flag("enabled").or_else(|| ssl.names().next().map(|_| true))
+}

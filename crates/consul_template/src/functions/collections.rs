@@ -1,0 +1,179 @@
+//! Functions of lists and maps.
+
+use bytes::Bytes;
+use gotmpl::types::VALUE_MAP;
+use gotmpl::{Failure, Functions, Map, Rest, Slice, Value};
+
+use super::Context;
+use super::values::{int64s, integer, lossy, type_of};
+
+/// The largest number of parts of a key that becomes nested maps.
+const DEEPEST: usize = 500;
+/// The largest number of elements that `loop` gives.
+const LONGEST: i64 = 10_000_000;
+
+pub(super) fn add(functions: &mut Functions<Context>) {
+    functions.add("loop", |_: &Context, bounds: Rest<Value>| counted(&bounds.0));
+    for (name, any, found) in [
+        ("containsAll", false, true),
+        ("containsAny", true, true),
+        ("containsNone", false, false),
+        ("containsNotAll", true, false),
+    ] {
+        functions.add(name, move |_: &Context, wanted: Wanted, list: Value| {
+            let mut wanted = wanted.0.into_iter().map(|value| contains(&list, &value) == found);
+            if any { wanted.any(|holds| holds) } else { wanted.all(|holds| holds) }
+        });
+    }
+    functions.add("explodeMap", |_: &Context, map: Map| explode(&map));
+    functions.add("mergeMap", |_: &Context, into: Map, from: Map| merge(&into, &from, false));
+    functions
+        .add("mergeMapWithOverride", |_: &Context, into: Map, from: Map| merge(&into, &from, true));
+}
+
+/// An `[]interface {}`.
+struct Wanted(Vec<Value>);
+
+impl gotmpl::Argument for Wanted {
+    const TYPE: gotmpl::types::Type = gotmpl::types::Type::Slice(&gotmpl::types::VALUES);
+
+    fn from_value(value: Value) -> Option<Wanted> {
+        Some(Wanted(value.as_slice()?.elements().to_vec()))
+    }
+}
+
+/// The numbers below the only bound, or between two bounds.
+fn counted(bounds: &[Value]) -> Result<Slice, Failure> {
+    let (from, to) = match bounds {
+        [to] => (0, bound(to)?),
+        [from, to] => (bound(from)?, bound(to)?),
+        more => {
+            let text = "loop: wrong number of arguments, expected 1 or 2, but got";
+            return Err(Failure::new(format!("{text} {}", more.len())));
+        }
+    };
+    if to.saturating_sub(from) > LONGEST {
+        return Err(Failure::new(format!("loop: more than {LONGEST} numbers")));
+    }
+    Ok(int64s(from..to))
+}
+
+fn bound(value: &Value) -> Result<i64, Failure> {
+    if let Some((signed, bits)) = integer(value) {
+        let number = if signed { Some(bits.cast_signed()) } else { i64::try_from(bits).ok() };
+        return number.ok_or_else(|| Failure::new("loop: number out of range"));
+    }
+    match value {
+        Value::String(text) => {
+            let text = lossy(text);
+            let syntax = || format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+            text.parse().map_err(|_| Failure::new(syntax()))
+        }
+        value => Err(Failure::new(format!("loop: bad argument type {}", type_of(value)))),
+    }
+}
+
+/// Whether `value` is an element of a list, or a part of a text.
+pub(super) fn contains(list: &Value, value: &Value) -> bool {
+    match (list, value) {
+        (Value::Slice(list), value) => {
+            list.elements().iter().any(|element| is_equal(element, value))
+        }
+        (Value::String(text), Value::String(part)) => {
+            part.is_empty() || text.windows(part.len()).any(|window| window == &**part)
+        }
+        _ => false,
+    }
+}
+
+/// Whether two values are equal. Integers of all types are compared by their numbers; an integer and
+/// a float are never equal.
+fn is_equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => a == b,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Float(a), Value::Float(b)) => a == b,
+        _ => a.as_i64().is_some_and(|a| b.as_i64() == Some(a)),
+    }
+}
+
+/// The nested maps that the slashes in the keys mean.
+fn explode(map: &Map) -> Result<Map, Failure> {
+    let pairs = map.iter().map(|(key, value)| (key.clone(), value.clone()));
+    exploded(pairs.collect())
+}
+
+/// The nested maps of keys with slashes.
+///
+/// # Errors
+/// A key has a value, and is the beginning of another key.
+pub(super) fn exploded(pairs: Vec<(Bytes, Value)>) -> Result<Map, Failure> {
+    let mut root = Node::default();
+    for (key, value) in pairs {
+        let text = lossy(&key);
+        let mut parts: Vec<_> = text.trim_matches('/').split('/').collect();
+        let Some(last) = parts.pop() else { continue };
+        if parts.len() > DEEPEST {
+            return Err(Failure::new(format!("a key has more than {DEEPEST} parts")));
+        }
+        let mut node = &mut root;
+        for part in parts {
+            let entry = node
+                .0
+                .entry(part.to_owned().into())
+                .or_insert_with(|| Child::Node(Node::default()));
+            node = match entry {
+                Child::Node(node) => node,
+                Child::Value(value) => {
+                    let text =
+                        format!("not a map: {part:?}: {} already has value {:?}", part, value);
+                    return Err(Failure::new(text));
+                }
+            };
+        }
+        if !last.is_empty() {
+            node.0.insert(last.to_owned().into(), Child::Value(value));
+        }
+    }
+    Ok(root.into_map())
+}
+
+/// A map that is being built.
+#[derive(Default)]
+struct Node(std::collections::BTreeMap<Bytes, Child>);
+
+enum Child {
+    Node(Node),
+    Value(Value),
+}
+
+impl Node {
+    fn into_map(self) -> Map {
+        let entries = self.0.into_iter().map(|(key, child)| match child {
+            Child::Node(node) => (key, Value::Map(node.into_map())),
+            Child::Value(value) => (key, value),
+        });
+        Map::values(entries.collect())
+    }
+}
+
+/// The map `into` with the entries of `from`. Without `replace` only those are taken whose entry in
+/// `into` is missing or empty.
+fn merge(into: &Map, from: &Map, replace: bool) -> Map {
+    let mut entries: Vec<(Bytes, Value)> =
+        into.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    for (key, value) in from.iter() {
+        let place = entries.iter().position(|(known, _)| known == key);
+        let Some(place) = place else {
+            entries.push((key.clone(), value.clone()));
+            continue;
+        };
+        let earlier = &mut entries[place].1;
+        match (&*earlier, value) {
+            (Value::Map(a), Value::Map(b)) => *earlier = Value::Map(merge(a, b, replace)),
+            (a, b) if replace && b.is_true() || !a.is_true() => *earlier = b.clone(),
+            _ => {}
+        }
+    }
+    Map::of(if into.is_nil() { &VALUE_MAP } else { into.ty() }, entries)
+}

@@ -1,0 +1,77 @@
+//! Functions of formats: JSON, YAML, TOML, and dumps of values.
+
+use bytes::Bytes;
+use gotmpl::{Failure, Functions, Rest, Value};
+
+use super::json::{self, Form};
+use super::{Context, toml, yaml};
+
+pub(super) fn add(functions: &mut Functions<Context>) {
+    functions.add("parseJSON", |_: &Context, text: Bytes| json::parse(&text));
+    for (name, for_html, pretty) in [
+        ("toJSON", true, false),
+        ("toJSONPretty", true, true),
+        ("toUnescapedJSON", false, false),
+        ("toUnescapedJSONPretty", false, true),
+    ] {
+        functions.add(name, move |_: &Context, value: Value| {
+            let text = json::text(&value, Form { for_html, pretty });
+            text.map_err(|failure| Failure::new(format!("{name}: {failure}")))
+        });
+    }
+    functions.add("toYAML", |_: &Context, value: Value| yaml::text(&value));
+    functions.add("toTOML", |_: &Context, value: Value| {
+        toml::text(&value).map_err(|failure| Failure::new(format!("toTOML: {failure}")))
+    });
+    functions.add("spew_sdump", |_: &Context, values: Rest<Value>| dump(&values.0));
+    functions.add("spew_dump", |context: &Context, values: Rest<Value>| {
+        context.machine.print(dump(&values.0).as_bytes());
+        Bytes::new()
+    });
+}
+
+/// The values with their types and lengths, each on lines of its own.
+fn dump(values: &[Value]) -> String {
+    let mut out = String::new();
+    for value in values {
+        dump_one(&mut out, value, 0);
+        out.push('\n');
+    }
+    out
+}
+
+fn dump_one(out: &mut String, value: &Value, depth: usize) {
+    let ty = super::values::type_of(value);
+    let indent = " ".repeat(depth);
+    match value {
+        Value::Nil => out.push_str("(interface {}) <nil>"),
+        Value::String(text) => {
+            out.push_str(&format!("(string) (len={}) {}", text.len(), gotmpl::quote(text)));
+        }
+        Value::Slice(slice) if slice.is_nil() => out.push_str(&format!("({ty}) <nil>")),
+        Value::Map(map) if map.is_nil() => out.push_str(&format!("({ty}) <nil>")),
+        Value::Slice(slice) => {
+            let elements = slice.elements().to_vec();
+            out.push_str(&format!("({ty}) (len={} cap={}) {{\n", elements.len(), slice.capacity()));
+            for (nth, element) in elements.iter().enumerate() {
+                out.push_str(&format!("{indent} "));
+                dump_one(out, element, depth + 1);
+                out.push_str(if nth + 1 < elements.len() { ",\n" } else { "\n" });
+            }
+            out.push_str(&format!("{indent}}}"));
+        }
+        Value::Map(map) => {
+            out.push_str(&format!("({ty}) (len={}) {{\n", map.len()));
+            for (nth, (key, value)) in map.iter().enumerate() {
+                let name = gotmpl::quote(key);
+                out.push_str(&format!("{indent} (string) (len={}) {name}: ", key.len()));
+                dump_one(out, value, depth + 1);
+                out.push_str(if nth + 1 < map.len() { ",\n" } else { "\n" });
+            }
+            out.push_str(&format!("{indent}}}"));
+        }
+        value => {
+            out.push_str(&format!("({ty}) {}", String::from_utf8_lossy(&value.text())));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Arithmetic. The second argument is the left operand, so that a piped value is.
+
+use gotmpl::types::UINT64;
+use gotmpl::{Failure, Functions, Value};
+
+use super::Context;
+use super::values::{int64, integer, type_of};
+
+/// The operation on two numbers of each type.
+struct Operation {
+    name: &'static str,
+    signed: fn(i64, i64) -> Option<i64>,
+    unsigned: fn(u64, u64) -> Option<u64>,
+    /// `None` if the operation has no meaning for floats.
+    float: Option<fn(f64, f64) -> f64>,
+}
+
+const OPERATIONS: [Operation; 7] = [
+    Operation {
+        name: "add",
+        signed: |a, b| Some(a.wrapping_add(b)),
+        unsigned: |a, b| Some(a.wrapping_add(b)),
+        float: Some(|a, b| a + b),
+    },
+    Operation {
+        name: "subtract",
+        signed: |a, b| Some(a.wrapping_sub(b)),
+        unsigned: |a, b| Some(a.wrapping_sub(b)),
+        float: Some(|a, b| a - b),
+    },
+    Operation {
+        name: "multiply",
+        signed: |a, b| Some(a.wrapping_mul(b)),
+        unsigned: |a, b| Some(a.wrapping_mul(b)),
+        float: Some(|a, b| a * b),
+    },
+    Operation {
+        name: "divide",
+        signed: |a, b| (b != 0).then(|| a.wrapping_div(b)),
+        unsigned: |a, b| a.checked_div(b),
+        float: Some(|a, b| a / b),
+    },
+    Operation {
+        name: "modulo",
+        signed: |a, b| (b != 0).then(|| a.wrapping_rem(b)),
+        unsigned: |a, b| a.checked_rem(b),
+        float: None,
+    },
+    Operation {
+        name: "minimum",
+        signed: |a, b| Some(a.min(b)),
+        unsigned: |a, b| Some(a.min(b)),
+        float: Some(f64::min),
+    },
+    Operation {
+        name: "maximum",
+        signed: |a, b| Some(a.max(b)),
+        unsigned: |a, b| Some(a.max(b)),
+        float: Some(f64::max),
+    },
+];
+
+pub(super) fn add(functions: &mut Functions<Context>) {
+    for operation in &OPERATIONS {
+        functions.add(operation.name, |_: &Context, b: Value, a: Value| apply(operation, &a, &b));
+    }
+}
+
+/// The result for two numbers: an integer if both are integers, and unsigned if both are unsigned.
+fn apply(operation: &Operation, a: &Value, b: &Value) -> Result<Value, Failure> {
+    let zero = || Failure::new("runtime error: integer divide by zero");
+    if let (Some((a_signed, a)), Some((b_signed, b))) = (integer(a), integer(b)) {
+        if a_signed || b_signed {
+            let result = (operation.signed)(a.cast_signed(), b.cast_signed());
+            return result.map(int64).ok_or_else(zero);
+        }
+        return (operation.unsigned)(a, b)
+            .map(|bits| Value::Integer(&UINT64, bits))
+            .ok_or_else(zero);
+    }
+    let unknown = |value: &Value| {
+        let text = format!("{}: unknown type for {}", operation.name, quoted(value));
+        Failure::new(text)
+    };
+    let a = float(a).ok_or_else(|| unknown(a))?;
+    let b_number = float(b).ok_or_else(|| unknown(b))?;
+    operation.float.map(|float| Value::Float(float(a, b_number))).ok_or_else(|| unknown(b))
+}
+
+fn float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(number) => Some(*number),
+        value => integer(value).map(|(signed, bits)| match signed {
+            true => bits.cast_signed() as f64,
+            false => bits as f64,
+        }),
+    }
+}
+
+/// A value and its type, as the errors of consul-template show them.
+fn quoted(value: &Value) -> String {
+    let shown = value.as_bytes().map(|text| String::from_utf8_lossy(text).into_owned());
+    let shown = shown.unwrap_or_else(|| format!("{value:?}"));
+    format!("{:?} ({})", shown, type_of(value))
+}

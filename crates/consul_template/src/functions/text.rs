@@ -1,0 +1,222 @@
+//! Functions of texts.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use gotmpl::{Failure, Functions, Map, Value};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+use super::Context;
+use super::regexp;
+use super::values::{Int64, Uint64, lossy};
+
+/// The largest number of bytes that a text can grow to.
+const LARGEST: usize = 256 << 20;
+
+/// Go's standard alphabet. Go ignores the bits that are left over at the end.
+const STANDARD: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+/// Go's alphabet for URLs.
+const URL: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
+pub(super) fn add(functions: &mut Functions<Context>) {
+    functions.add("base64Encode", |_: &Context, text: Bytes| STANDARD.encode(text));
+    functions
+        .add("base64Decode", |_: &Context, text: Bytes| decode(&STANDARD, &text, "base64Decode"));
+    functions.add("base64URLEncode", |_: &Context, text: Bytes| URL.encode(text));
+    functions
+        .add("base64URLDecode", |_: &Context, text: Bytes| decode(&URL, &text, "base64URLDecode"));
+    functions.add("sha256Hex", |_: &Context, text: Bytes| hex(&Sha256::digest(&text)));
+    functions.add("md5sum", |_: &Context, text: Bytes| hex(&Md5::digest(&text)));
+    functions
+        .add("hmacSHA256Hex", |_: &Context, message: Bytes, key: Bytes| hex(&hmac(&key, &message)));
+
+    functions.add("indent", |_: &Context, width: i64, text: Bytes| indent(width, &text));
+    functions
+        .add("join", |_: &Context, separator: Bytes, list: Vec<Bytes>| list.join(&separator[..]));
+    functions.add("split", |_: &Context, separator: Bytes, text: Bytes| {
+        let text = lossy(&text);
+        match text.trim() {
+            "" => Vec::new(),
+            text if separator.is_empty() => {
+                text.chars().map(|c| Bytes::from(c.to_string())).collect()
+            }
+            text => {
+                let separator = lossy(&separator);
+                text.split(&*separator)
+                    .map(|part| Bytes::copy_from_slice(part.as_bytes()))
+                    .collect()
+            }
+        }
+    });
+    functions.add("splitToMap", |_: &Context, outer: Bytes, inner: Bytes, text: Bytes| {
+        let (text, outer, inner) = (lossy(&text), lossy(&outer), lossy(&inner));
+        let items = text.trim().split(&*outer).map(str::to_owned).collect::<Vec<_>>();
+        let pairs = items.iter().filter_map(|item| item.split_once(&*inner));
+        let own = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        Value::Map(Map::strings(
+            pairs.map(|(key, value)| (own(key), own(value))).collect::<Vec<_>>(),
+        ))
+    });
+    functions.add("trim", |_: &Context, set: Bytes, text: Bytes| {
+        let set = lossy(&set);
+        lossy(&text).trim_matches(|c| set.contains(c)).to_owned()
+    });
+    functions.add("trimPrefix", |_: &Context, prefix: Bytes, text: Bytes| {
+        match text.strip_prefix(&*prefix) {
+            Some(rest) => text.slice_ref(rest),
+            None => text,
+        }
+    });
+    functions.add("trimSuffix", |_: &Context, suffix: Bytes, text: Bytes| {
+        match text.strip_suffix(&*suffix) {
+            Some(rest) => text.slice_ref(rest),
+            None => text,
+        }
+    });
+    functions.add("trimSpace", |_: &Context, text: Bytes| lossy(&text).trim().to_owned());
+    functions.add("toLower", |_: &Context, text: Bytes| render::funcs::text::to_lower(&text));
+    functions.add("toUpper", |_: &Context, text: Bytes| render::funcs::text::to_upper(&text));
+    functions.add("toTitle", |_: &Context, text: Bytes| title(&lossy(&text)));
+    functions.add("replaceAll", |_: &Context, from: Bytes, to: Bytes, text: Bytes| {
+        render::funcs::text::replace(&text, &from, &to, -1)
+            .map_err(|error| Failure::new(error.to_string()))
+    });
+    functions.add("regexMatch", |_: &Context, expression: Bytes, text: Bytes| {
+        Ok::<_, Failure>(regexp::compile(&expression)?.is_match(&text))
+    });
+    functions.add("regexReplaceAll", |_: &Context, expression: Bytes, with: Bytes, text: Bytes| {
+        Ok::<_, Failure>(regexp::compile(&expression)?.replace_all(&text, &*with).into_owned())
+    });
+
+    functions.add("parseBool", |_: &Context, text: Bytes| {
+        parse(&text, "ParseBool", options::gobool::parse)
+    });
+    functions.add("parseFloat", |_: &Context, text: Bytes| {
+        parse(&text, "ParseFloat", |text| text.parse::<f64>().ok())
+    });
+    functions.add("parseInt", |_: &Context, text: Bytes| {
+        parse(&text, "ParseInt", |text| text.parse().ok()).map(Int64)
+    });
+    functions.add("parseUint", |_: &Context, text: Bytes| {
+        let number = parse(&text, "ParseUint", |text| match text.starts_with('+') {
+            true => None,
+            false => text.parse().ok(),
+        });
+        number.map(Uint64)
+    });
+    functions.add("in", |_: &Context, list: Value, value: Value| {
+        super::collections::contains(&list, &value)
+    });
+    functions.add("contains", |_: &Context, value: Value, list: Value| {
+        super::collections::contains(&list, &value)
+    });
+}
+
+/// Digits of a hash.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// RFC 2104 with SHA-256.
+fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
+    /// The size of a block of SHA-256.
+    const BLOCK: usize = 64;
+    let mut block = [0; BLOCK];
+    match key.len() {
+        0..=BLOCK => block[..key.len()].copy_from_slice(key),
+        _ => block[..32].copy_from_slice(&Sha256::digest(key)),
+    }
+    let with = |pad: u8, content: &[u8]| {
+        let mut hash = Sha256::new();
+        hash.update(block.map(|byte| byte ^ pad));
+        hash.update(content);
+        hash.finalize()
+    };
+    with(0x5c, &with(0x36, message)).to_vec()
+}
+
+fn decode(engine: &GeneralPurpose, text: &[u8], name: &str) -> Result<Vec<u8>, Failure> {
+    engine.decode(text).map_err(|error| {
+        let at = match error {
+            base64::DecodeError::InvalidByte(at, _) => at,
+            _ => text.len().saturating_sub(text.len() % 4),
+        };
+        Failure::new(format!("{name}: illegal base64 data at input byte {at}"))
+    })
+}
+
+/// The lines of a text, each with `width` blanks before it unless it is empty.
+fn indent(width: i64, text: &[u8]) -> Result<Vec<u8>, Failure> {
+    let width = usize::try_from(width)
+        .map_err(|_| Failure::new("indent value must be a positive integer"))?;
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let count = lines.clone().count();
+    if count.saturating_mul(width) > LARGEST {
+        return Err(Failure::new(format!("the result is larger than {LARGEST} bytes")));
+    }
+    let mut out = Vec::with_capacity(text.len() + count * width);
+    for line in lines {
+        if line != b"\n" {
+            out.resize(out.len() + width, b' ');
+        }
+        out.extend_from_slice(line);
+    }
+    Ok(out)
+}
+
+/// The text with the first letter of each word in upper case. A word can contain an apostrophe or a
+/// point between letters, as in Unicode's rules about words.
+fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    let mut previous = ' ';
+    let mut is_titled = false;
+    while let Some(c) = characters.next() {
+        let next = characters.peek().copied().unwrap_or(' ');
+        let joins = match c {
+            '\'' | '.' | '\u{2019}' => {
+                previous.is_alphabetic() && next.is_alphabetic()
+                    || previous.is_numeric() && next.is_numeric()
+            }
+            ':' | '\u{b7}' => previous.is_alphabetic() && next.is_alphabetic(),
+            ',' | ';' => previous.is_numeric() && next.is_numeric(),
+            c => c.is_alphanumeric() || c == '_',
+        };
+        is_titled = is_titled && joins;
+        if !is_titled && (c.is_lowercase() || c.is_uppercase()) {
+            out.extend(c.to_uppercase());
+            is_titled = true;
+        } else {
+            out.push(c);
+        }
+        previous = c;
+    }
+    out
+}
+
+/// Reads a number or a boolean. An empty text is zero.
+fn parse<T: Default>(
+    text: &Bytes,
+    function: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<T, Failure> {
+    let text = lossy(text);
+    if text.is_empty() {
+        return Ok(T::default());
+    }
+    read(&text).ok_or_else(|| {
+        Failure::new(format!("strconv.{function}: parsing {text:?}: invalid syntax"))
+    })
+}

@@ -1,0 +1,59 @@
+//! Go types that functions take and return, and texts of values.
+
+use bytes::Bytes;
+use gotmpl::types::{INT64, IntegerType, SliceType, Type, UINT64};
+use gotmpl::{Failure, Returned, Slice, Value};
+
+/// The result type `int64`.
+pub(super) struct Int64(pub(super) i64);
+
+/// The result type `uint64`.
+pub(super) struct Uint64(pub(super) u64);
+
+/// `[]int64`.
+static INT64S: SliceType = SliceType { name: None, elem: Type::Integer(&INT64), methods: &[] };
+
+impl Returned for Int64 {
+    const TYPE: Type = Type::Integer(&INT64);
+
+    fn into_value(self) -> Result<Value, Failure> {
+        Ok(int64(self.0))
+    }
+}
+
+impl Returned for Uint64 {
+    const TYPE: Type = Type::Integer(&UINT64);
+
+    fn into_value(self) -> Result<Value, Failure> {
+        Ok(Value::Integer(&UINT64, self.0))
+    }
+}
+
+/// An `int64`.
+pub(super) fn int64(number: i64) -> Value {
+    Value::Integer(&INT64, number.cast_unsigned())
+}
+
+/// A list of `int64`.
+pub(super) fn int64s(numbers: impl Iterator<Item = i64>) -> Slice {
+    Slice::of(&INT64S, numbers.map(int64).collect())
+}
+
+/// Go's text of the type of a value.
+pub(super) fn type_of(value: &Value) -> String {
+    value.ty().map_or_else(|| "<nil>".to_owned(), |ty| ty.to_string())
+}
+
+/// The type of an integer value, `int` included, as (signed, bits).
+pub(super) fn integer(value: &Value) -> Option<(bool, u64)> {
+    match value {
+        Value::Int(number) => Some((true, number.cast_unsigned())),
+        Value::Integer(IntegerType { signed, .. }, bits) => Some((*signed, *bits)),
+        _ => None,
+    }
+}
+
+/// The text of bytes, where each byte that is no text becomes U+FFFD.
+pub(super) fn lossy(bytes: &Bytes) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,303 @@
+//! YAML, as version 2 of Go's library writes it.
+
+use bytes::Bytes;
+use gotmpl::{Failure, Map, Value};
+
+use super::values::type_of;
+
+/// How deeply values may nest.
+const DEEPEST: usize = 1000;
+
+/// The YAML text of a value, without the line end after it.
+///
+/// # Errors
+/// The value has no YAML form.
+pub(super) fn text(value: &Value) -> Result<String, Failure> {
+    let mut out = String::new();
+    node(&mut out, value, 0, false)?;
+    Ok(out.trim().to_owned())
+}
+
+/// Writes a value behind `key:` or `-` or at the beginning of the text, and ends the line.
+/// `is_element` is true behind `-`.
+fn node(out: &mut String, value: &Value, depth: usize, is_element: bool) -> Result<(), Failure> {
+    if depth > DEEPEST {
+        return Err(Failure::new(format!("toYAML: nested more than {DEEPEST} deep")));
+    }
+    match value {
+        Value::Map(map) if !map.is_empty() => {
+            for (nth, (key, value)) in sorted(map).into_iter().enumerate() {
+                if nth > 0 || !is_element {
+                    indent(out, depth);
+                }
+                out.push_str(&scalar_text(&lossy(key), depth));
+                out.push(':');
+                behind_key(out, value, depth)?;
+            }
+        }
+        Value::Slice(slice) if !slice.is_empty() => {
+            let elements = slice.elements().to_vec();
+            for (nth, element) in elements.iter().enumerate() {
+                if nth > 0 || !is_element {
+                    indent(out, depth);
+                }
+                out.push('-');
+                behind_dash(out, element, depth)?;
+            }
+        }
+        value => {
+            out.push_str(&scalar(value, depth)?);
+            end(out);
+        }
+    }
+    Ok(())
+}
+
+fn behind_key(out: &mut String, value: &Value, depth: usize) -> Result<(), Failure> {
+    match value {
+        Value::Map(map) if !map.is_empty() => {
+            out.push('\n');
+            node(out, value, depth + 1, false)
+        }
+        // A list is not indented below its key.
+        Value::Slice(slice) if !slice.is_empty() => {
+            out.push('\n');
+            node(out, value, depth, false)
+        }
+        value => {
+            out.push(' ');
+            out.push_str(&scalar(value, depth + 1)?);
+            end(out);
+            Ok(())
+        }
+    }
+}
+
+fn behind_dash(out: &mut String, value: &Value, depth: usize) -> Result<(), Failure> {
+    out.push(' ');
+    match value {
+        Value::Map(map) if !map.is_empty() => node(out, value, depth + 1, true),
+        Value::Slice(slice) if !slice.is_empty() => node(out, value, depth + 1, true),
+        value => {
+            out.push_str(&scalar(value, depth + 1)?);
+            end(out);
+            Ok(())
+        }
+    }
+}
+
+fn end(out: &mut String) {
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+}
+
+fn indent(out: &mut String, depth: usize) {
+    out.extend(std::iter::repeat_n("  ", depth));
+}
+
+fn lossy(text: &Bytes) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// The entries of a map in Go's order of keys: numbers in them are compared as numbers.
+fn sorted(map: &Map) -> Vec<(&Bytes, &Value)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    entries.sort_by(|(a, _), (b, _)| natural(&lossy(a), &lossy(b)));
+    entries
+}
+
+/// The order of two keys: digits as numbers, letters behind everything else.
+fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut place = 0;
+    while place < a.len() && place < b.len() {
+        let (x, y) = (a[place], b[place]);
+        if x == y {
+            place += 1;
+            continue;
+        }
+        let (x_letter, y_letter) = (x.is_alphabetic(), y.is_alphabetic());
+        if x_letter && y_letter {
+            return x.cmp(&y);
+        }
+        if x_letter || y_letter {
+            return x_letter.cmp(&y_letter);
+        }
+        let number = |text: &[char]| {
+            let mut from = place;
+            while from > 0 && text[from - 1].is_ascii_digit() {
+                from -= 1;
+            }
+            let digits = text[from..].iter().take_while(|c| c.is_ascii_digit()).collect::<String>();
+            (digits.len().max(1), digits.parse::<u128>().unwrap_or(0))
+        };
+        let ((a_len, a_number), (b_len, b_number)) = (number(&a), number(&b));
+        return a_number.cmp(&b_number).then(a_len.cmp(&b_len)).then(x.cmp(&y));
+    }
+    a.len().cmp(&b.len())
+}
+
+fn scalar(value: &Value, depth: usize) -> Result<String, Failure> {
+    Ok(match value {
+        Value::String(text) => scalar_text(&lossy(text), depth),
+        Value::Float(number) if number.is_nan() => ".nan".to_owned(),
+        Value::Float(number) if number.is_infinite() => {
+            if *number > 0.0 {
+                ".inf".to_owned()
+            } else {
+                "-.inf".to_owned()
+            }
+        }
+        Value::Bool(_) | Value::Int(_) | Value::Integer(..) | Value::Float(_) => {
+            lossy(&value.text())
+        }
+        Value::Map(_) => "{}".to_owned(),
+        Value::Slice(_) => "[]".to_owned(),
+        value if value.is_nil() => "null".to_owned(),
+        value => {
+            return Err(Failure::new(format!("toYAML: cannot marshal type: {}", type_of(value))));
+        }
+    })
+}
+
+/// A text as a scalar: plain if it means itself, in quotes, or as a block of lines.
+fn scalar_text(text: &str, depth: usize) -> String {
+    let is_printable = text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control());
+    if !is_printable {
+        return double_quoted(text);
+    }
+    if text.contains('\n') {
+        let is_block = !text.starts_with([' ', '\n']) && !text.contains(" \n");
+        if !is_block {
+            return double_quoted(text);
+        }
+        let chomp = match text.trim_end_matches('\n').len() + 1 {
+            length if length == text.len() => "|",
+            length if length < text.len() => "|+",
+            _ => "|-",
+        };
+        let indent = "  ".repeat(depth.max(1));
+        let mut out = chomp.to_owned();
+        for line in text.trim_end_matches('\n').split('\n') {
+            out.push('\n');
+            if !line.is_empty() {
+                out.push_str(&indent);
+                out.push_str(line);
+            }
+        }
+        out.extend(std::iter::repeat_n('\n', text.len() - text.trim_end_matches('\n').len()));
+        return out;
+    }
+    if means_something_else(text) {
+        return double_quoted(text);
+    }
+    if !is_plain(text) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    text.to_owned()
+}
+
+/// Whether a plain scalar with this text is no text: a number, a date, a boolean.
+fn means_something_else(text: &str) -> bool {
+    const WORDS: [&str; 27] = [
+        "", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off",
+        "Off", "OFF", "true", "True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL",
+        "~",
+    ];
+    if WORDS.contains(&text)
+        || matches!(text, "<<" | ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN")
+    {
+        return true;
+    }
+    let plain = text.replace('_', "");
+    let unsigned = plain.strip_prefix(['+', '-']).unwrap_or(&plain);
+    let digits = |prefix: &str, base: u32| {
+        unsigned
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_digit(base)))
+    };
+    if digits("0x", 16) || digits("0b", 2) || digits("0o", 8) || digits("", 10) {
+        return true;
+    }
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
+        return true;
+    }
+    let begins = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    if begins && unsigned.contains(|c: char| c.is_ascii_digit()) && plain.parse::<f64>().is_ok() {
+        return true;
+    }
+    is_base_60(unsigned) || is_date(text)
+}
+
+/// Whether a text is a number of base 60, such as `1:30`.
+fn is_base_60(text: &str) -> bool {
+    let mut parts = text.split(':');
+    let first = parts.next().unwrap_or_default();
+    let is_number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    text.contains(':')
+        && is_number(first)
+        && parts.all(|part| {
+            let part = part.split('.').next().unwrap_or_default();
+            is_number(part) && part.len() <= 2 && part.parse::<u8>().is_ok_and(|number| number < 60)
+        })
+}
+
+/// Whether a text begins with a date: four digits, and two parts of one or two digits.
+fn is_date(text: &str) -> bool {
+    let mut parts = text.splitn(3, '-');
+    let (year, month, rest) = (parts.next(), parts.next(), parts.next());
+    let (Some(year), Some(month), Some(rest)) = (year, month, rest) else { return false };
+    let is_number = |part: &str, longest: usize| {
+        !part.is_empty() && part.len() <= longest && part.chars().all(|c| c.is_ascii_digit())
+    };
+    let day: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let after = rest.chars().nth(day.len());
+    year.len() == 4
+        && is_number(year, 4)
+        && is_number(month, 2)
+        && is_number(&day, 2)
+        && matches!(after, None | Some('T' | 't' | ' '))
+}
+
+/// Whether a text of one line can stand without quotes.
+fn is_plain(text: &str) -> bool {
+    let Some(first) = text.chars().next() else { return false };
+    let second = text.chars().nth(1);
+    if text.starts_with("---") || text.starts_with("...") {
+        return false;
+    }
+    if ",[]{}#&*!|>'\"%@`".contains(first) {
+        return false;
+    }
+    if matches!(first, '-' | '?' | ':') && second.is_none_or(|c| c == ' ' || c == '\t') {
+        return false;
+    }
+    if first == ' ' || text.ends_with(' ') || text.contains(['\t', '\u{feff}']) {
+        return false;
+    }
+    !text.contains(": ") && !text.ends_with(':') && !text.contains(" #")
+}
+
+fn double_quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0' => out.push_str("\\0"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            '\u{1b}' => out.push_str("\\e"),
+            '\u{85}' => out.push_str("\\N"),
+            c if c.is_control() => out.push_str(&format!("\\x{:02X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}

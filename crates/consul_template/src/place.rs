@@ -1,0 +1,137 @@
+//! Puts a result in its place: decides whether the destination has to be written, and by whom it is
+//! to be owned. `deploy` writes it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deploy::{AtOnce, Disk, Durable, Level, Member, Observer, Step, Target, Transaction};
+use report::errno_text;
+
+use crate::config::Template;
+use crate::log::Log;
+use crate::owner;
+
+/// What became of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// The destination had it already.
+    Unchanged,
+    /// It is to be printed, because of `-dry`.
+    WouldWrite,
+    Written,
+}
+
+/// Writes `content` to the destination of `template`, unless it is there with the owner that the
+/// template asks for. Other permissions alone are no reason to write it, as in consul-template.
+///
+/// # Errors
+/// The destination cannot be read or written.
+pub(crate) async fn place(
+    template: &Template,
+    content: &Bytes,
+    dry: bool,
+    log: &Log,
+) -> Result<Placed, String> {
+    let path = Path::new(&template.destination);
+    let existing = match fs::read(path) {
+        Ok(existing) => Some(existing),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(cause) => {
+            let operation =
+                if cause.kind() == io::ErrorKind::IsADirectory { "read" } else { "open" };
+            return Err(format!(
+                "failed reading file: {operation} {}: {}",
+                template.destination,
+                errno_text(&cause)
+            ));
+        }
+    };
+    let uid = owner::user(template.user.as_deref())
+        .map_err(|error| format!("failed looking up user: {error}"))?;
+    let gid = owner::group(template.group.as_deref())
+        .map_err(|error| format!("failed looking up group: {error}"))?;
+    let found = fs::metadata(path).ok();
+    let has_owner = found.as_ref().is_none_or(|found| {
+        uid.is_none_or(|uid| uid == found.uid()) && gid.is_none_or(|gid| gid == found.gid())
+    });
+    if existing.as_deref() == Some(&**content) && has_owner {
+        return Ok(Placed::Unchanged);
+    }
+    if dry {
+        return Ok(Placed::WouldWrite);
+    }
+    let failed = |error: String| format!("failed writing file: {error}");
+    if template.destination.is_empty() {
+        return Err(failed("missing destination".to_owned()));
+    }
+    make_folder(path, template.create_dest_dirs).map_err(failed)?;
+    if template.backup {
+        back_up(&template.destination, log);
+    }
+    let mut target = Target::new(path);
+    target.mode = template.mode;
+    // A file of another owner keeps that owner, if this process may give it away.
+    let is_root = rustix::process::geteuid().is_root();
+    let kept = found.as_ref().filter(|_| is_root);
+    target.uid = uid.or(kept.map(MetadataExt::uid));
+    target.gid = gid.or(kept.map(MetadataExt::gid));
+    deploy(target, content.clone(), log).await.map_err(failed)?;
+    Ok(Placed::Written)
+}
+
+async fn deploy(target: Target, content: Bytes, log: &Log) -> Result<(), String> {
+    let options = deploy::Options::default();
+    let member = Member { target: Arc::new(target), content };
+    let log = log.clone();
+    let observer: Arc<dyn Observer> = Arc::new(move |step: &Step<'_>| match step.level() {
+        Level::Warning | Level::Error => log.warn(format!("(runner) {step}")),
+        Level::Debug | Level::Info => {}
+    });
+    let text = |error: deploy::Error| error.to_string();
+    let transaction = Disk::Elsewhere
+        .run(move || Transaction::stage(vec![member], &options))
+        .await
+        .map_err(text)?;
+    let mut durable = Durable::new();
+    transaction.finish(&observer, &mut durable, Disk::Elsewhere, &AtOnce).await.map_err(text)?;
+    let failed = Disk::Elsewhere.run(move || durable.sync(&*observer)).await;
+    failed.into_iter().next().map_or(Ok(()), |error| Err(text(error)))
+}
+
+/// Makes the folder of the destination, if it is missing and that is allowed.
+fn make_folder(path: &Path, may_create: bool) -> Result<(), String> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => return Ok(()),
+    };
+    match fs::metadata(folder) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+        _ => return Ok(()),
+    }
+    if !may_create {
+        return Err("parent directory is missing".to_owned());
+    }
+    fs::create_dir_all(folder)
+        .map_err(|cause| format!("mkdir {}: {}", folder.display(), errno_text(&cause)))
+}
+
+/// Keeps the destination as it is under another name.
+fn back_up(destination: &str, log: &Log) {
+    let (backup, former) = (format!("{destination}.bak"), format!("{destination}.old.bak"));
+    // There may be no earlier backup.
+    let _ = fs::rename(&backup, &former);
+    match fs::hard_link(destination, &backup) {
+        Ok(()) => {
+            // There may be no earlier backup.
+            let _ = fs::remove_file(&former);
+        }
+        Err(cause) => log.warn(format!(
+            "(runner) could not backup {destination:?}: link {destination} {backup}: {}",
+            errno_text(&cause)
+        )),
+    }
+}

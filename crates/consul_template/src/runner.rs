@@ -1,0 +1,403 @@
+//! The main loop: renders the templates, puts their results in place, runs their commands, and
+//! waits for changes.
+
+use std::future::Future;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::Edge;
+use crate::child::Child;
+use crate::config::Config;
+use crate::functions::Machine;
+use crate::log::Log;
+use crate::place::{Placed, place};
+use crate::program::Program;
+use crate::session::Query;
+use crate::template::Template;
+use crate::views::{News, Store, Views};
+
+/// The number of queries above which the log warns.
+const MANY: usize = 128;
+
+/// How a run ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything was rendered, or parsed.
+    Done,
+    /// The child ended with this code.
+    Child(i32),
+}
+
+/// The templates of a configuration, and what is known about them.
+pub(crate) struct Runner {
+    config: Rc<Config>,
+    dry: bool,
+    log: Log,
+    machine: Rc<Machine>,
+    templates: Vec<Task>,
+    store: Rc<Store>,
+    views: Views,
+    child: Option<Child>,
+    environment: Rc<[(std::ffi::OsString, std::ffi::OsString)]>,
+}
+
+/// A template, and how far it is.
+struct Task {
+    template: Template,
+    state: State,
+    /// What the template asked for when it was last executed.
+    used: Vec<Query>,
+    quiet: Option<Quiet>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Something is missing, or the template failed.
+    Waiting,
+    /// Its result waits for the end of its time of quiescence.
+    Quiet,
+    /// Its result is in place.
+    Rendered,
+}
+
+/// The time of quiescence of a template: it is rendered when nothing has changed for `min`, and at
+/// the latest `max` after the first change.
+struct Quiet {
+    min: Duration,
+    max: Duration,
+    /// When the template is rendered next, and the latest moment for it.
+    due: Option<(Instant, Instant)>,
+}
+
+impl Quiet {
+    /// Notes a change.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let (_, latest) = *self.due.get_or_insert((now + self.min, now + self.max));
+        self.due = Some(((now + self.min).min(latest), latest));
+    }
+}
+
+impl Runner {
+    /// Reads the templates of a configuration.
+    ///
+    /// # Errors
+    /// A template cannot be read, or the child has no command.
+    pub(crate) fn new(
+        config: Rc<Config>,
+        dry: bool,
+        log: &Log,
+        edge: &Edge,
+    ) -> Result<Runner, String> {
+        log.info(format!("(runner) creating new runner (dry: {dry}, once: {})", config.once));
+        let templates = config.templates.iter().map(|settings| {
+            let template = Template::load(settings.clone())?;
+            Ok(Task { template, state: State::Waiting, used: Vec::new(), quiet: None })
+        });
+        let templates = templates.collect::<Result<_, String>>()?;
+        for warning in &config.warnings {
+            log.warn(warning);
+        }
+        let child = config.child.clone().map(|exec| {
+            let program = Program::new(&exec, &edge.environment, &config.exported)?;
+            Ok::<_, String>(Child::new(program, exec, log.clone()))
+        });
+        let machine = Machine::new(&edge.environment, &config.exported, &edge.host, &edge.stdout);
+        Ok(Runner {
+            dry,
+            log: log.clone(),
+            machine: Rc::new(machine),
+            templates,
+            store: Rc::default(),
+            views: Views::new(),
+            child: child.transpose()?,
+            environment: Rc::clone(&edge.environment),
+            config,
+        })
+    }
+
+    /// The supervised child, which can be signalled while the runner works.
+    pub(crate) fn child(&self) -> Option<Child> {
+        self.child.clone()
+    }
+
+    /// Works until everything is done, the child ends, or something fails. Dropping the future
+    /// stops the work; commands that run are left running.
+    ///
+    /// # Errors
+    /// A template, a command or a query failed.
+    pub(crate) async fn run(&mut self) -> Result<Ended, String> {
+        self.log.info("(runner) starting");
+        self.log.debug("(runner) running initial templates");
+        self.pass(None).await?;
+        if self.config.parse_only {
+            self.log.info("(runner) ParseOnly mode and all templates parsed");
+            return Ok(Ended::Done);
+        }
+        loop {
+            let count = self.views.len();
+            match count > MANY {
+                true => self.log.warn(format!(
+                    "(runner) watching {count} dependencies - watching this many dependencies could \
+                     DDoS your servers"
+                )),
+                false => self.log.debug(format!("(runner) watching {count} dependencies")),
+            }
+            let done = self.templates.iter().all(|task| task.state != State::Waiting);
+            if done {
+                self.log.debug("(runner) all templates rendered");
+                self.begin_quiescence();
+                if let Some(child) = self.child.as_ref().filter(|child| !child.is_started()) {
+                    child.start()?;
+                }
+                if self.config.once {
+                    self.log.info("(runner) once mode and all templates rendered");
+                    let Some(child) = &self.child else { return Ok(Ended::Done) };
+                    self.log.info("(runner) waiting for child process to exit");
+                    let code = child.ended().await;
+                    self.log.info("(runner) child process exited");
+                    return Ok(Ended::Child(code));
+                }
+            }
+            let child = self.child.clone();
+            let due = self.next_due();
+            let quiet = tokio::select! {
+                news = self.views.next() => {
+                    self.receive(news)?;
+                    // Everything that is known already is rendered at once.
+                    while let Some(news) = self.views.try_next() {
+                        self.receive(news)?;
+                    }
+                    None
+                }
+                place = wait_for(due) => {
+                    let task = &mut self.templates[place];
+                    let id = &task.template.id;
+                    self.log.debug(format!("(runner) received template {id:?} from quiescence"));
+                    task.quiet = None;
+                    Some(place)
+                }
+                code = ended(child.as_ref()) => {
+                    self.log.info("(runner) child process exited");
+                    return Ok(Ended::Child(code));
+                }
+            };
+            self.pass(quiet).await?;
+        }
+    }
+
+    /// Gives each template that has a time of quiescence its timer.
+    fn begin_quiescence(&mut self) {
+        for task in &mut self.templates {
+            if task.quiet.is_some() {
+                continue;
+            }
+            let id = &task.template.id;
+            let own = task.template.settings.wait;
+            let global = self.config.wait.filter(|_| !self.config.once);
+            if own.is_some() {
+                self.log
+                    .debug(format!("(runner) enabling template-specific quiescence for {id:?}"));
+            } else if global.is_some() {
+                self.log.debug(format!("(runner) enabling global quiescence for {id:?}"));
+            }
+            task.quiet = own.or(global).map(|(min, max)| Quiet { min, max, due: None });
+        }
+    }
+
+    /// The template whose time of quiescence ends first, and when.
+    fn next_due(&self) -> Option<(Instant, usize)> {
+        let due = self
+            .templates
+            .iter()
+            .enumerate()
+            .filter_map(|(place, task)| Some((task.quiet.as_ref()?.due?.0, place)));
+        due.min()
+    }
+
+    /// Takes an answer.
+    fn receive(&self, (query, answer): News) -> Result<(), String> {
+        self.log.debug(format!("(runner) receiving dependency {query}"));
+        match answer {
+            Ok(data) => {
+                if self.views.follows(&query) {
+                    self.store.set(query, data);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.log.error(format!("(view) {error} (exceeded maximum retries)"));
+                self.log.error(format!("(runner) watcher reported error: {error}"));
+                self.log.error("(runner) sending server error back to caller");
+                Err(error)
+            }
+        }
+    }
+
+    /// Executes all templates, puts the results in place and runs the commands. If the time of
+    /// quiescence of one template ended, only that one is put in place.
+    async fn pass(&mut self, quiet: Option<usize>) -> Result<(), String> {
+        self.log.debug("(runner) initiating run");
+        let mut commands: Vec<usize> = Vec::new();
+        let mut rendered_any = false;
+        for place in 0..self.templates.len() {
+            let Some(rendered) = self.render(place, quiet).await? else { continue };
+            rendered_any |= rendered;
+            let command = &self.templates[place].template.settings.exec.command;
+            if !rendered || self.dry || command.is_empty() {
+                continue;
+            }
+            let is_known = commands
+                .iter()
+                .any(|known| self.templates[*known].template.settings.exec.command == *command);
+            if !is_known {
+                commands.push(place);
+            }
+        }
+        let used: Vec<_> = self.templates.iter().flat_map(|task| &task.used).collect();
+        self.views.keep(&used, &self.store);
+        let mut failures = Vec::new();
+        for place in commands {
+            failures.extend(self.command(place).await.err());
+        }
+        if rendered_any && let Some(child) = self.child.clone().filter(Child::is_started) {
+            failures.extend(child.reload().await.err());
+        }
+        match failures.len() {
+            0 => Ok(()),
+            count => {
+                let errors = if count == 1 { "error" } else { "errors" };
+                let list: Vec<_> = failures.iter().map(|failure| format!("* {failure}")).collect();
+                Err(format!("{count} {errors} occurred:\n\t{}\n\n", list.join("\n\t")))
+            }
+        }
+    }
+
+    /// Executes a template and puts its result in place. The result says whether the destination
+    /// was written; `None` if the template is not that far.
+    async fn render(
+        &mut self,
+        place_of: usize,
+        quiet: Option<usize>,
+    ) -> Result<Option<bool>, String> {
+        let log = self.log.clone();
+        let task = &mut self.templates[place_of];
+        log.debug(format!("(runner) checking template {}", task.template.id));
+        if self.config.once && task.state == State::Rendered {
+            log.debug("(runner) once mode and already rendered");
+            return Ok(None);
+        }
+        task.state = State::Waiting;
+        let fatal = task.template.settings.error_fatal;
+        let name = task.template.settings.name();
+        let answers = Rc::clone(&self.store);
+        let rendered = match task.template.execute(answers, &self.machine) {
+            Ok(rendered) => rendered,
+            Err(error) if fatal => return Err(format!("{name}: {error}")),
+            Err(error) => {
+                log.error(format!("(runner) {name}: {error}"));
+                return Ok(None);
+            }
+        };
+        task.used = rendered.used;
+        let missing = rendered.missing;
+        if !missing.is_empty() {
+            log.debug(format!("(runner) missing data for {} dependencies", missing.len()));
+            for query in &missing {
+                log.debug(format!("(runner) missing dependency: {query}"));
+            }
+            let unwatched = missing.iter().filter(|query| !self.views.follows(query));
+            let unwatched: Vec<_> = unwatched.cloned().collect();
+            if !self.config.parse_only {
+                for query in unwatched {
+                    self.views.follow(&query)?;
+                }
+            }
+            return Ok(None);
+        }
+        if quiet.is_some_and(|quiet| quiet != place_of) {
+            task.state = State::Quiet;
+            return Ok(None);
+        }
+        if let Some(timer) = &mut task.quiet {
+            timer.tick();
+            task.state = State::Quiet;
+            return Ok(None);
+        }
+        let settings = &task.template.settings;
+        let shown = settings.display();
+        log.debug(format!("(runner) rendering {shown}"));
+        let placed = match place(settings, &rendered.content, self.dry, &log).await {
+            Ok(placed) => placed,
+            Err(error) if fatal => return Err(format!("error rendering {shown}: {error}")),
+            Err(error) => {
+                log.error(format!("(runner) error rendering: {shown}: {error}"));
+                return Ok(None);
+            }
+        };
+        if placed == Placed::WouldWrite {
+            let heading = format!("> {}\n", settings.destination);
+            self.machine.print(&[heading.as_bytes(), &rendered.content].concat());
+        }
+        task.state = State::Rendered;
+        if placed != Placed::Unchanged {
+            log.info(format!("(runner) rendered {shown}"));
+        }
+        Ok(Some(placed != Placed::Unchanged))
+    }
+
+    /// Runs the command of a template.
+    async fn command(&self, place: usize) -> Result<(), String> {
+        let settings = &self.templates[place].template.settings;
+        let words: Vec<_> = settings.exec.command.iter().map(|word| go_quoted(word)).collect();
+        let shown = go_quoted(&format!("[{}]", words.join(" ")));
+        let from = format!("{shown} from {}", settings.display());
+        self.log.info(format!("(runner) executing command {from}"));
+        let program = Program::new(&settings.exec, &self.environment, &self.config.exported);
+        let ran = match program {
+            Ok(program) => program.run(settings.exec.timeout, &self.log).await,
+            Err(error) => Err(error),
+        };
+        ran.map_err(|error| format!("failed to execute command {from}: {error}"))
+    }
+
+    /// Ends the child.
+    pub(crate) async fn stop(&self, immediately: bool) {
+        self.log.info("(runner) stopping");
+        if let Some(child) = &self.child {
+            child.stop(immediately).await;
+        }
+    }
+}
+
+fn go_quoted(text: &str) -> String {
+    gotmpl::quote(text.as_bytes())
+}
+
+/// Waits until a moment, and returns what comes with it. Waits for ever without one.
+async fn wait_for(due: Option<(Instant, usize)>) -> usize {
+    match due {
+        Some((moment, place)) => {
+            sleep_until(moment).await;
+            place
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the child ends, if there is one.
+fn ended(child: Option<&Child>) -> impl Future<Output = i32> {
+    let child = child.cloned();
+    async move {
+        match child {
+            Some(child) => child.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The standard output, which template functions and `-dry` write to.
+pub type Output = Rc<std::cell::RefCell<Box<dyn Write>>>;

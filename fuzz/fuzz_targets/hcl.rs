@@ -1,0 +1,4 @@
+//! See `targets::hcl`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::hcl(data));
