@@ -251,9 +251,11 @@ fn noop_warns_of_every_resource_even_in_sync() {
         "WARNING Noop mode enabled. {} will not be modified",
         sandbox.path("out/app").display()
     );
+    let created =
+        format!("INFO {} does not exist and would be created", sandbox.path("out/app").display());
     assert_eq!(
         sandbox.onetime().arguments(&["-noop"]).ok().log(),
-        started(std::slice::from_ref(&warning))
+        started(&[created, warning.clone()])
     );
     assert_eq!(sandbox.list("out"), [""; 0]);
     sandbox.onetime().ok();

@@ -38,7 +38,8 @@ fn noop_is_reported_also_without_a_difference_or_a_destination() {
     sandbox.write("out/app", "new");
     assert_eq!(logged(&sandbox.onetime().arguments(&["-noop"]).ok()), [warning.as_str()]);
     std::fs::remove_file(sandbox.path("out/app")).unwrap();
-    assert_eq!(logged(&sandbox.onetime().arguments(&["-noop"]).ok()), [warning.as_str()]);
+    let created = format!("INFO {} does not exist and would be created", dest(&sandbox));
+    assert_eq!(logged(&sandbox.onetime().arguments(&["-noop"]).ok()), [created, warning]);
     assert_eq!(sandbox.list("out"), [""; 0]);
 }
 
