@@ -133,6 +133,11 @@ pub enum Step<'a> {
         /// The size that it should have, in bytes.
         wanted: u64,
     },
+    /// The destination does not exist, and is not created because of `-noop`.
+    WouldCreate {
+        /// The destination.
+        dest: &'a Path,
+    },
     /// The destination is not changed: `-noop`.
     Noop {
         /// The destination.
@@ -201,12 +206,13 @@ pub enum Step<'a> {
         /// The destination.
         dest: &'a Path,
     },
-    /// A reload that is pending from an earlier run is about to be tried again.
+    /// A pending reload is about to be tried again. The line about its result says enough, so this
+    /// step is logged only at DEBUG.
     ReloadRetried {
         /// The destination.
         dest: &'a Path,
     },
-    /// A reload that was pending from an earlier run has succeeded.
+    /// A reload that was pending before this transaction has succeeded.
     Reloaded {
         /// The destination.
         dest: &'a Path,
@@ -273,6 +279,7 @@ impl Step<'_> {
             Step::Comparing { .. }
             | Step::InSync { .. }
             | Step::Running { .. }
+            | Step::ReloadRetried { .. }
             | Step::Printed { succeeded: true, .. }
             | Step::Overwriting { .. }
             | Step::WritingInPlace { .. } => Level::Debug,
@@ -282,9 +289,9 @@ impl Step<'_> {
             | Step::Mode { .. }
             | Step::Content { .. }
             | Step::Size { .. }
+            | Step::WouldCreate { .. }
             | Step::OutOfSync { .. }
             | Step::Updated { .. }
-            | Step::ReloadRetried { .. }
             | Step::Reloaded { .. }
             | Step::ReloadForgotten { .. }
             | Step::Swept { .. } => Level::Info,
@@ -329,6 +336,9 @@ impl fmt::Display for Step<'_> {
             Step::Size { dest, found, wanted } => {
                 write!(f, "{} has {found} bytes should be {wanted} bytes", dest.display())
             }
+            Step::WouldCreate { dest } => {
+                write!(f, "{} does not exist and would be created", dest.display())
+            }
             Step::Noop { dest } => {
                 write!(f, "Noop mode enabled. {} will not be modified", dest.display())
             }
@@ -359,11 +369,9 @@ impl fmt::Display for Step<'_> {
                 "{} is in place but its reload is pending; it will be tried again",
                 dest.display()
             ),
-            Step::ReloadRetried { dest } => write!(
-                f,
-                "{} has a reload pending from an earlier run; trying it again",
-                dest.display()
-            ),
+            Step::ReloadRetried { dest } => {
+                write!(f, "{} has a pending reload; trying it again", dest.display())
+            }
             Step::Reloaded { dest } => write!(f, "{} has been reloaded", dest.display()),
             Step::ReloadForgotten { dest } => write!(
                 f,

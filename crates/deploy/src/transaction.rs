@@ -218,6 +218,9 @@ fn compare(
     });
     let mut is_shared = false;
     if options.noop {
+        if difference == Some(Difference::Missing) {
+            observer.observe(&Step::WouldCreate { dest });
+        }
         observer.observe(&Step::Noop { dest });
     } else if let Some(file) = &file {
         is_shared = report_shared(place.folder().path(), observer);
