@@ -2,6 +2,7 @@
 
 mod examples;
 mod moving;
+mod operations;
 mod stores;
 mod trial;
 

@@ -66,9 +66,9 @@ fn run(sandbox: &Sandbox, commands: &str) -> Ended {
         )
         .replace("-backend etcdv3 -node http://127.0.0.1:2379", "-backend file -file data.yaml")
         .replace("/etc/confd", &format!("{folder}/etc/confd"))
-        .replace("find /etc ", &format!("find {folder}/etc "))
-        .replace("/tmp/compare", &format!("{folder}/compare"));
-    Run::new("bash", sandbox.root()).arguments(&["-c", &script]).run()
+        .replace("find / ", &format!("find {folder} "));
+    let temporary = sandbox.path("tmp").display().to_string();
+    Run::new("bash", sandbox.root()).arguments(&["-c", &script]).env("TMPDIR", &temporary).run()
 }
 
 #[test]
@@ -88,28 +88,56 @@ fn the_guides_trial_changes_nothing_and_reports_each_file() {
 fn the_guides_comparison_makes_all_files_elsewhere_and_finds_differences() {
     needs_root();
     let sandbox = tree();
-    let commands = commands("Side by side");
-    let ended = run(&sandbox, &commands[1]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(ended.stdout.trim(), "the files are the same");
-    for version in ["old", "new"] {
-        let made = format!("compare/{version}/files{}/etc/app", sandbox.root().display());
-        let expected = ["foreign.conf", "mode.conf", "owned.conf", "plain.conf", "reload.conf"];
-        assert_eq!(sandbox.list(&made), expected, "{}", ended.stderr);
+    std::fs::create_dir(sandbox.path("tmp")).unwrap();
+    // A tree whose folder and whose files are links, as those of git, stow and Puppet.
+    std::fs::rename(sandbox.path("etc/confd"), sandbox.path("linked")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("linked"), sandbox.path("etc/confd")).unwrap();
+    let plain = sandbox.path("linked/conf.d/plain.toml");
+    std::fs::rename(&plain, sandbox.path("plain.toml")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("plain.toml"), &plain).unwrap();
+    let quoted = sandbox.read("plain.toml").replace("keys", "# was \"/old/plain.conf\"\nkeys");
+    let quoted = quoted.replacen(".conf\"\n", ".conf\"  # not \"/no/such/thing\"\n", 1);
+    sandbox.write("plain.toml", &quoted);
+    let commands = &commands("Side by side")[1];
+    let before = sandbox.read("linked/confd.toml");
+    // The second run finds nothing of the first one.
+    for _ in 0..2 {
+        let ended = run(&sandbox, commands);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.stdout.trim(), "the files are the same", "{}", ended.stderr);
+        assert_eq!(sandbox.list("tmp"), [""; 0], "the copies have passwords");
     }
     assert_eq!(sandbox.list("etc/app"), [""; 0]);
+    assert_eq!((sandbox.read("linked/confd.toml"), sandbox.read("plain.toml")), (before, quoted));
 
-    // A different version, which makes a different file.
-    let sandbox = tree();
+    // A different version, which makes a different file, and shows which files there are.
     let other = format!(
-        "#!/bin/sh\n{} \"$@\"\necho more >> compare/new/files$PWD/etc/app/plain.conf\n",
+        "#!/bin/sh\n{} \"$@\"\nlist=$PWD/list; cd tmp/*/new/files || exit\nfind . > $list\n\
+         echo more >> .$OLDPWD/etc/app/plain.conf\n",
         env!("CARGO_BIN_EXE_confd")
     );
     sandbox.write("other", other);
-    let commands = commands[1].replace("new=/usr/local/bin/confd\n", "new=./other\n");
+    let commands = commands.replace("new=/usr/local/bin/confd\n", "new=./other\n");
     let ended = run(&sandbox, &format!("chmod +x other\n{commands}"));
     assert!(ended.stdout.contains("> more"), "{ended:?}");
     assert!(!ended.stdout.contains("the files are the same"), "{ended:?}");
+    let list = sandbox.read("list");
+    let made: std::collections::BTreeSet<_> =
+        list.lines().filter(|path| path.ends_with(".conf")).collect();
+    let expected = ["foreign", "mode", "owned", "plain", "reload"]
+        .map(|name| format!(".{}/etc/app/{name}.conf", sandbox.root().display()));
+    assert_eq!(made, expected.iter().map(String::as_str).collect(), "{}", ended.stderr);
+    assert!(!list.contains("/such") && !list.contains("/old"), "{list}");
+}
+
+#[test]
+fn the_guides_comparison_changes_nothing_if_the_tree_cannot_be_copied() {
+    let sandbox = tree();
+    std::fs::create_dir(sandbox.path("tmp")).unwrap();
+    std::fs::remove_dir_all(sandbox.path("etc/confd")).unwrap();
+    let ended = run(&sandbox, &commands("Side by side")[1]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_eq!((ended.stdout.as_str(), sandbox.list("tmp")), ("", vec![]));
 }
 
 #[test]
@@ -117,9 +145,18 @@ fn the_guides_search_before_rolling_back_finds_pending_reloads() {
     let sandbox = tree();
     let arguments = ["-onetime", "-config-file", "etc/confd/confd.toml", "-confdir", "etc/confd"];
     sandbox.bare(&arguments).fails();
+    // A destination outside of `etc`.
+    let moved = sandbox.read("etc/confd/conf.d/reload.toml").replace("/etc/app/", "/srv/");
+    sandbox.write("etc/confd/conf.d/moved.toml", moved);
+    std::fs::create_dir(sandbox.path("srv")).unwrap();
+    sandbox.bare(&arguments).fails();
     let found = run(&sandbox, commands("Rolling back")[0].trim());
-    let mark = sandbox.path("etc/app/.reload.conf.reload-pending");
-    assert_eq!(found.stdout.trim(), mark.display().to_string(), "{}", found.stderr);
+    let markers = ["etc/app", "srv"].map(|folder| {
+        sandbox.path(folder).join(".reload.conf.reload-pending").display().to_string()
+    });
+    let mut found_markers: Vec<_> = found.stdout.lines().collect();
+    found_markers.sort_unstable();
+    assert_eq!(found_markers, markers, "{}", found.stderr);
 }
 
 #[test]
