@@ -57,24 +57,66 @@ fn every_recipe_of_the_cookbook_gives_what_it_says() {
     holds("docs/cookbook.md");
 }
 
-/// The recipes that check a file that the main file includes: in nginx, in both languages, and in HAProxy.
-#[test]
-fn the_recipes_for_included_files_refuse_a_broken_one() {
-    let mut checked = 0;
-    for mut example in examples_of("docs/cookbook.md") {
-        let Some(resource) = example.resource.as_deref() else { continue };
-        let broken = match resource {
-            _ if resource.contains("upstreams.conf") => "upstream x { server; }",
-            _ if resource.contains("services.cfg") => "backend x\n  balance nonsense",
-            _ => continue,
+/// The recipes whose resource contains this text, each with another template.
+fn with_template(resource: &str, template: &str) -> Vec<Example> {
+    let mut examples = examples_of("docs/cookbook.md");
+    let is_of =
+        |example: &Example| example.resource.as_deref().is_some_and(|is| is.contains(resource));
+    examples.retain(is_of);
+    examples.iter_mut().for_each(|example| example.template = template.to_owned());
+    assert!(!examples.is_empty(), "no recipe has {resource}");
+    examples
+}
+
+/// Expects that confd refuses each example and logs the reason.
+#[track_caller]
+fn is_refused(examples: &[Example], reason: &str) {
+    for example in examples {
+        let faults = trial::faults(std::slice::from_ref(example));
+        let refused = |(_, fault): &(usize, String)| {
+            fault.contains("ERROR Config check failed") && fault.contains(reason)
         };
-        checked += 1;
-        example.template = broken.to_owned();
-        let faults = trial::faults(&[example]);
-        let is_refused = |(_, fault): &(usize, String)| fault.contains("ERROR Config check failed");
-        assert!(faults.iter().any(is_refused), "{faults:?}");
+        assert!(faults.iter().any(refused), "{reason}: {faults:?}");
     }
-    assert_eq!(checked, 3);
+}
+
+#[test]
+fn the_recipes_for_haproxy_refuse_a_broken_file_and_the_log_has_the_reason() {
+    for file in ["services.cfg", "haproxy.cfg"] {
+        is_refused(
+            &with_template(file, "backend x\n  balance nonsense\n"),
+            "balance only supports",
+        );
+    }
+}
+
+#[test]
+fn the_recipe_for_an_included_file_checks_it_in_the_main_file() {
+    let recipes = |template: &str| with_template("/etc/nginx/upstreams.conf", template);
+    assert_eq!(recipes("").len(), 2, "one for each language");
+    is_refused(&recipes("upstream x { server; }"), "invalid number of arguments");
+    let conflict = "upstream static { server 10.0.0.1:80; }";
+    is_refused(&recipes(conflict), r#"duplicate upstream \"static\""#);
+
+    // The main file is not the one that includes the fragment.
+    let mut unrelated = recipes("upstream api { server 10.0.0.1:80; }");
+    for example in &mut unrelated {
+        example.world.files = [("/etc/nginx/nginx.conf".into(), "events {}\n".into())].into();
+    }
+    is_refused(&unrelated, "nginx.conf does not include");
+
+    // Paths in the main file are relative to its folder, and so is the include of the fragment.
+    let mut relative = recipes("upstream api { server 10.0.0.1:80; }");
+    for example in &mut relative {
+        example.result = Outcome::Text(example.template.clone());
+        let (path, main) = &example.world.files[0];
+        let main = main
+            .replace("http {", "http {\n  include mime.types;")
+            .replace("include /etc/nginx/upstreams.conf;", "include upstreams.conf;");
+        let types = ("/etc/nginx/mime.types".into(), "types { text/html html; }\n".into());
+        example.world.files = [(path.clone(), main), types].into();
+    }
+    assert_eq!(trial::faults(&relative), []);
 }
 
 /// The signatures in the entry of a function: in its first block, behind the name of a language or

@@ -14,8 +14,8 @@
 //!
 //! Fenced blocks before an example set up its world. `yaml` (the keys), `dotenv` (the environment),
 //! `hosts` (`/etc/hosts`) and `zone` (the DNS) are valid until the next block of their kind. `jinja
-//! NAME` (a file in `templates/`) and `toml` (the resource) are valid until the next heading; a
-//! resource is used only for the first example.
+//! NAME` (a file in `templates/`), `KIND /PATH` (a file of the machine) and `toml` (the resource) are
+//! valid until the next heading; a resource is used only for the first example.
 
 use std::{iter::Peekable, rc::Rc, str::Lines};
 
@@ -45,7 +45,8 @@ pub(super) struct World {
     pub(super) hosts: Rc<str>,
     /// Names in the DNS, as lines of a zone file.
     pub(super) zone: Rc<str>,
-    /// Files below `templates/` that are not templates of resources: names and texts.
+    /// Files that are not templates of resources: names below `templates/`, or absolute paths, and
+    /// texts.
     pub(super) files: Rc<[(String, String)]>,
 }
 
@@ -172,7 +173,10 @@ impl Reader {
             "zone" => self.world.zone = text.into(),
             "toml" => self.resource = Some(text.into()),
             _ => {
-                if let Some(name) = kind.strip_prefix("jinja ") {
+                let named = kind.split_once(' ');
+                if let Some((_, name)) =
+                    named.filter(|(kind, name)| *kind == "jinja" || name.starts_with('/'))
+                {
                     let file = (name.to_owned(), text);
                     self.world.files = self.world.files.iter().cloned().chain([file]).collect();
                 }

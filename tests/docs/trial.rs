@@ -1,10 +1,10 @@
 //! Runs the examples of a document.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::support::{Ended, Network, Sandbox, is_excerpt};
 
-use super::examples::{Example, Language, Outcome};
+use super::examples::{Example, Language, Outcome, World};
 
 /// Runs confd once for each world of the examples. Returns the line and the fault of each example
 /// whose result is wrong.
@@ -15,17 +15,18 @@ pub(super) fn faults(examples: &[Example]) -> Vec<(usize, String)> {
 
 fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
     let sandbox = Sandbox::new();
+    let world = &examples[0].world;
     for (nth, example) in examples.iter().enumerate() {
         let name = source(nth, example.language);
         sandbox.write(&format!("templates/{name}"), &example.template);
-        sandbox.write(
-            &format!("conf.d/{name}.toml"),
-            resource(example, &name, &sandbox.path(&format!("out/{name}"))),
-        );
+        let resource = resource(example, &name, &sandbox.path(&format!("out/{name}")));
+        sandbox.write(&format!("conf.d/{name}.toml"), inside(&sandbox, world, resource));
     }
-    let world = &examples[0].world;
     for (name, text) in world.files.iter() {
-        sandbox.write(&format!("templates/{name}"), text);
+        match name.strip_prefix('/') {
+            Some(path) => sandbox.write(path, inside(&sandbox, world, text.clone())),
+            None => sandbox.write(&format!("templates/{name}"), text),
+        };
     }
     let mut run = sandbox.onetime_with(&world.keys);
     for line in world.environment.lines() {
@@ -45,6 +46,17 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
         }
     }
     faults
+}
+
+/// A text in which the folders of the machine's files are those of the sandbox.
+fn inside(sandbox: &Sandbox, world: &World, text: String) -> String {
+    let files =
+        world.files.iter().filter_map(|(name, _)| Path::new(name.strip_prefix('/')?).parent());
+    let folders: BTreeSet<_> = files.collect();
+    folders.into_iter().fold(text, |text, folder| {
+        let ours = sandbox.path(&folder.display().to_string());
+        text.replace(&format!("/{}/", folder.display()), &format!("{}/", ours.display()))
+    })
 }
 
 /// The name of template number `nth`.
