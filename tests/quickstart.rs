@@ -137,10 +137,36 @@ fn nginx_haproxy_and_keepalived_accept_what_is_made() {
         ended.expect(&format!("INFO Target config quickstart/{name} has been updated"));
         assert!(ended.stderr.contains(check), "{check} did not run:\n{}", ended.stderr);
     }
-    // `nginx -t` creates its pid file and leaves it empty.
-    let names: Vec<_> =
-        sandbox.list("quickstart").into_iter().filter(|name| name != "nginx.pid").collect();
-    assert_eq!(names, ["haproxy.cfg", "keepalived.conf", "nginx.conf", "services.yaml"]);
+    // `nginx -t` creates its pid file and its folders in `nginx`, which as root it gives to the user
+    // of its workers.
+    assert_eq!(
+        sandbox.list("quickstart"),
+        ["haproxy.cfg", "keepalived.conf", "nginx", "nginx.conf", "services.yaml"]
+    );
+    let owner = sandbox.owner("quickstart");
+    assert_eq!(owner, sandbox.owner("conf.d"), "nginx changed the owner of the folder");
+    // So the second run finds nothing to warn about.
+    edit(&sandbox, "weight: 3", "weight: 4");
+    let ended = run_checked(&sandbox, |run| run);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.expect("INFO Target config quickstart/nginx.conf has been updated");
+    assert!(!ended.log().iter().any(|line| line.starts_with("WARNING")), "{}", ended.stderr);
+}
+
+#[test]
+fn the_readme_shows_lines_that_the_command_logs_and_says_how_many_there_are() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let section = readme.split("\n## Quick start").nth(1).unwrap();
+    let shown = section.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let shown: Vec<_> = shown.lines().map(|line| line.strip_prefix("… ").expect(line)).collect();
+    assert_eq!(shown.len(), MADE.len());
+    let no_servers = |command: &mut std::process::Command| {
+        command.env("PATH", "/usr/bin:/bin");
+    };
+    let ended = confd(&copy()).with(no_servers).ok();
+    shown.iter().for_each(|line| _ = ended.expect(line));
+    assert_eq!(ended.log().len(), 9, "{}", ended.stderr);
+    assert!(section.contains("logs nine lines"), "the number of lines");
 }
 
 #[test]
