@@ -29,8 +29,9 @@ const ASK_CONSUL: [&str; 8] = [
     "cli-retry-max-backoff",
 ];
 
-/// Functions that this release does not have yet: sprig's, `parseYAML` and `sockaddr`.
-const LATER_FUNCTIONS: [&str; 3] = ["sprig_", "parseYAML", "sockaddr"];
+/// Functions that this release does not have yet.
+const LATER_FUNCTIONS: [&str; 5] =
+    ["parseYAML", "sockaddr", "sprig_derivePassword", "sprig_mustToDate", "sprig_toDate"];
 
 fn main() {
     let arguments = Arguments::from_args();

@@ -11,6 +11,7 @@ mod math;
 mod queries;
 mod regexp;
 mod scratch;
+mod sprig;
 mod text;
 mod toml;
 mod values;
@@ -121,5 +122,6 @@ fn all() -> Functions<Context> {
     collections::add(&mut functions);
     data::add(&mut functions);
     math::add(&mut functions);
+    sprig::add(&mut functions);
     functions
 }

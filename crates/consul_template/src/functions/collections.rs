@@ -5,7 +5,7 @@ use gotmpl::types::VALUE_MAP;
 use gotmpl::{Failure, Functions, Map, Rest, Slice, Value};
 
 use super::Context;
-use super::values::{int64s, integer, lossy, type_of};
+use super::values::{int64s, integer, lossy, shallow, type_of};
 
 /// The largest number of parts of a key that becomes nested maps.
 const DEEPEST: usize = 500;
@@ -26,9 +26,10 @@ pub(super) fn add(functions: &mut Functions<Context>) {
         });
     }
     functions.add("explodeMap", |_: &Context, map: Map| explode(&map));
-    functions.add("mergeMap", |_: &Context, into: Map, from: Map| merge(&into, &from, false));
-    functions
-        .add("mergeMapWithOverride", |_: &Context, into: Map, from: Map| merge(&into, &from, true));
+    functions.add("mergeMap", |_: &Context, into: Map, from: Map| merge_maps(&into, &from, false));
+    functions.add("mergeMapWithOverride", |_: &Context, into: Map, from: Map| {
+        merge_maps(&into, &from, true)
+    });
 }
 
 /// An `[]interface {}`.
@@ -157,9 +158,15 @@ impl Node {
     }
 }
 
+fn merge_maps(into: &Map, from: &Map, replace: bool) -> Result<Map, Failure> {
+    shallow(&Value::Map(into.clone()))?;
+    shallow(&Value::Map(from.clone()))?;
+    Ok(merge(into, from, replace))
+}
+
 /// The map `into` with the entries of `from`. Without `replace` only those are taken whose entry in
 /// `into` is missing or empty.
-fn merge(into: &Map, from: &Map, replace: bool) -> Map {
+pub(super) fn merge(into: &Map, from: &Map, replace: bool) -> Map {
     let mut entries: Vec<(Bytes, Value)> =
         into.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     for (key, value) in from.iter() {

@@ -25,19 +25,20 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     });
     functions.add("spew_sdump", |_: &Context, values: Rest<Value>| dump(&values.0));
     functions.add("spew_dump", |context: &Context, values: Rest<Value>| {
-        context.machine.print(dump(&values.0).as_bytes());
-        Bytes::new()
+        context.machine.print(dump(&values.0)?.as_bytes());
+        Ok::<_, Failure>(Bytes::new())
     });
 }
 
 /// The values with their types and lengths, each on lines of its own.
-fn dump(values: &[Value]) -> String {
+fn dump(values: &[Value]) -> Result<String, Failure> {
     let mut out = String::new();
     for value in values {
+        super::values::shallow(value)?;
         dump_one(&mut out, value, 0);
         out.push('\n');
     }
-    out
+    Ok(out)
 }
 
 fn dump_one(out: &mut String, value: &Value, depth: usize) {

@@ -6,9 +6,6 @@ use bytes::Bytes;
 use gotmpl::{Failure, Map, Slice, Value};
 use render::json::{Build, Root, decode};
 
-/// How deeply values may nest where a text is made of them.
-const DEEPEST: usize = 1000;
-
 /// The value of a JSON text. An empty text is an empty map.
 ///
 /// # Errors
@@ -66,6 +63,7 @@ pub(super) struct Form {
 /// # Errors
 /// The value has no JSON form.
 pub(super) fn text(value: &Value, form: Form) -> Result<String, Failure> {
+    super::values::shallow(value)?;
     let mut writer = Writer { out: String::new(), form, depth: 0 };
     writer.value(value)?;
     Ok(writer.out)
@@ -139,9 +137,6 @@ impl Writer {
     ) -> Result<(), Failure> {
         self.out.push(open);
         self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(Failure::new(format!("json: nested more than {DEEPEST} deep")));
-        }
         for nth in 0..count {
             if nth > 0 {
                 self.out.push(',');

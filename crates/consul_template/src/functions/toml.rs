@@ -4,10 +4,7 @@
 use bytes::Bytes;
 use gotmpl::{Failure, Map, Value};
 
-use super::values::type_of;
-
-/// How deeply values may nest.
-const DEEPEST: usize = 500;
+use super::values::{shallow, type_of};
 
 /// The TOML text of a map.
 ///
@@ -17,15 +14,13 @@ pub(super) fn text(value: &Value) -> Result<String, Failure> {
     let Value::Map(map) = value else {
         return Err(Failure::new("toml: top-level values must be Go maps or structs"));
     };
+    shallow(value)?;
     let mut out = String::new();
     table(&mut out, map, &mut Vec::new())?;
     Ok(out.trim().to_owned())
 }
 
 fn table(out: &mut String, map: &Map, path: &mut Vec<String>) -> Result<(), Failure> {
-    if path.len() > DEEPEST {
-        return Err(Failure::new(format!("toml: nested more than {DEEPEST} deep")));
-    }
     let indent = "  ".repeat(path.len());
     for (key, value) in map.iter().filter(|(_, value)| !is_table(value) && !value.is_nil()) {
         out.push_str(&format!("{indent}{} = {}\n", quoted_key(key), inline(value)?));

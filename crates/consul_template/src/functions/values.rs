@@ -57,3 +57,31 @@ pub(super) fn integer(value: &Value) -> Option<(bool, u64)> {
 pub(super) fn lossy(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// How deeply values may nest where functions look into them, which uses the stack of the thread.
+const DEEPEST: usize = 500;
+
+/// Checks that a value does not nest too deeply to be looked into.
+///
+/// # Errors
+/// It does.
+pub(super) fn shallow(value: &Value) -> Result<(), Failure> {
+    let mut pending = vec![(value.clone(), 0)];
+    while let Some((value, depth)) = pending.pop() {
+        if depth > DEEPEST {
+            return Err(Failure::new(format!("a value nests more than {DEEPEST} deep")));
+        }
+        let mut add = |value: &Value| {
+            if matches!(value, Value::Slice(_) | Value::Map(_) | Value::Struct(_)) {
+                pending.push((value.clone(), depth + 1));
+            }
+        };
+        match &value {
+            Value::Slice(slice) => slice.elements().iter().for_each(&mut add),
+            Value::Map(map) => map.iter().for_each(|(_, value)| add(value)),
+            Value::Struct(value) => value.fields().iter().for_each(&mut add),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -3,16 +3,14 @@
 use bytes::Bytes;
 use gotmpl::{Failure, Map, Value};
 
-use super::values::type_of;
-
-/// How deeply values may nest.
-const DEEPEST: usize = 1000;
+use super::values::{shallow, type_of};
 
 /// The YAML text of a value, without the line end after it.
 ///
 /// # Errors
 /// The value has no YAML form.
 pub(super) fn text(value: &Value) -> Result<String, Failure> {
+    shallow(value)?;
     let mut out = String::new();
     node(&mut out, value, 0, false)?;
     Ok(out.trim().to_owned())
@@ -21,9 +19,6 @@ pub(super) fn text(value: &Value) -> Result<String, Failure> {
 /// Writes a value behind `key:` or `-` or at the beginning of the text, and ends the line.
 /// `is_element` is true behind `-`.
 fn node(out: &mut String, value: &Value, depth: usize, is_element: bool) -> Result<(), Failure> {
-    if depth > DEEPEST {
-        return Err(Failure::new(format!("toYAML: nested more than {DEEPEST} deep")));
-    }
     match value {
         Value::Map(map) if !map.is_empty() => {
             for (nth, (key, value)) in sorted(map).into_iter().enumerate() {

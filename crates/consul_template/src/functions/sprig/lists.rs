@@ -1,0 +1,191 @@
+//! Lists.
+
+use bytes::Bytes;
+use gotmpl::types::{STRING_MAP, SliceType, Type, VALUES};
+use gotmpl::{Failure, Map, Rest, Slice, Value};
+
+use super::super::Context;
+use super::super::values::{lossy, type_of};
+use super::{Library, text_of, texts_of, to_int};
+
+/// `[][]interface {}`.
+static CHUNKS: SliceType = SliceType { name: None, elem: Type::Slice(&VALUES), methods: &[] };
+
+pub(super) fn add(library: &mut Library<'_>) {
+    for name in ["list", "tuple"] {
+        library.add(name, |_: &Context, values: Rest<Value>| list(values.0));
+    }
+    library.add("split", |_: &Context, separator: Bytes, text: Bytes| {
+        parts(lossy(&text).split(&*lossy(&separator)))
+    });
+    library.add("splitn", |_: &Context, separator: Bytes, count: i64, text: Bytes| {
+        let (text, separator) = (lossy(&text), lossy(&separator));
+        match usize::try_from(count) {
+            Ok(count) => parts(text.splitn(count, &*separator)),
+            Err(_) => parts(text.split(&*separator)),
+        }
+    });
+    library.add("splitList", |_: &Context, separator: Bytes, text: Bytes| {
+        let (text, separator) = (lossy(&text), lossy(&separator));
+        text.split(&*separator)
+            .map(|part| Bytes::copy_from_slice(part.as_bytes()))
+            .collect::<Vec<_>>()
+    });
+    library.add("toStrings", |_: &Context, value: Value| texts_of(&value));
+    library.add("join", |_: &Context, separator: Bytes, value: Value| {
+        texts_of(&value).join(&separator[..])
+    });
+    library.add("sortAlpha", |_: &Context, value: Value| {
+        let mut texts = texts_of(&value);
+        texts.sort();
+        texts
+    });
+    for (names, function) in [
+        (
+            ["first", "mustFirst"],
+            (|elements| elements.into_iter().next().unwrap_or_default()) as fn(Vec<Value>) -> Value,
+        ),
+        (["last", "mustLast"], |elements| elements.into_iter().next_back().unwrap_or_default()),
+        (["rest", "mustRest"], |elements| some(elements.into_iter().skip(1).collect())),
+        (["initial", "mustInitial"], |mut elements| {
+            elements.pop();
+            some(elements)
+        }),
+        (["reverse", "mustReverse"], |mut elements| {
+            elements.reverse();
+            Value::Slice(list(elements))
+        }),
+        (["uniq", "mustUniq"], |elements| {
+            let mut distinct: Vec<Value> = Vec::new();
+            for element in elements {
+                if !distinct.iter().any(|known| is_equal(known, &element)) {
+                    distinct.push(element);
+                }
+            }
+            Value::Slice(list(distinct))
+        }),
+        (["compact", "mustCompact"], |mut elements| {
+            elements.retain(Value::is_true);
+            Value::Slice(list(elements))
+        }),
+    ] {
+        for name in names {
+            library.add(name, move |_: &Context, value: Value| {
+                Ok::<_, Failure>(function(elements(name, &value)?))
+            });
+        }
+    }
+    for name in ["append", "push", "mustAppend", "mustPush"] {
+        library.add(name, |_: &Context, value: Value, last: Value| {
+            let mut elements = elements("push", &value)?;
+            elements.push(last);
+            Ok::<_, Failure>(list(elements))
+        });
+    }
+    for name in ["prepend", "mustPrepend"] {
+        library.add(name, |_: &Context, value: Value, first: Value| {
+            let mut elements = elements("prepend", &value)?;
+            elements.insert(0, first);
+            Ok::<_, Failure>(list(elements))
+        });
+    }
+    for name in ["without", "mustWithout"] {
+        library.add(name, |_: &Context, value: Value, omitted: Rest<Value>| {
+            let mut elements = elements("without", &value)?;
+            elements.retain(|element| !omitted.0.iter().any(|omitted| is_equal(omitted, element)));
+            Ok::<_, Failure>(list(elements))
+        });
+    }
+    for name in ["has", "mustHas"] {
+        library.add(name, |_: &Context, wanted: Value, value: Value| match value.is_nil() {
+            true => Ok(false),
+            false => Ok::<_, Failure>(
+                elements("has", &value)?.iter().any(|element| is_equal(element, &wanted)),
+            ),
+        });
+    }
+    for name in ["slice", "mustSlice"] {
+        library.add(name, |_: &Context, value: Value, bounds: Rest<Value>| {
+            let elements = elements("slice", &value)?;
+            let bound = |nth: usize, default: usize| {
+                let bound = bounds
+                    .0
+                    .get(nth)
+                    .map_or(Some(default), |bound| usize::try_from(to_int(bound)).ok());
+                bound.ok_or_else(|| Failure::new("reflect.Value.Slice: slice index out of bounds"))
+            };
+            let (from, to) = (bound(0, 0)?, bound(1, elements.len())?);
+            let part = elements.get(from..to);
+            let part =
+                part.ok_or_else(|| Failure::new("reflect.Value.Slice: slice index out of bounds"))?;
+            Ok::<_, Failure>(list(part.to_vec()))
+        });
+    }
+    library.add("concat", |_: &Context, lists: Rest<Value>| {
+        let mut all = Vec::new();
+        for one in &lists.0 {
+            all.extend(elements("concat", one)?);
+        }
+        Ok::<_, Failure>(list(all))
+    });
+    for name in ["chunk", "mustChunk"] {
+        library.add(name, |_: &Context, size: i64, value: Value| {
+            let elements = elements("chunk", &value)?;
+            let size = usize::try_from(size).ok().filter(|size| *size > 0);
+            let size = size.ok_or_else(|| Failure::new("runtime error: integer divide by zero"))?;
+            let chunks = elements.chunks(size).map(|chunk| Value::Slice(list(chunk.to_vec())));
+            Ok::<_, Failure>(Slice::of(&CHUNKS, chunks.collect()))
+        });
+    }
+}
+
+/// An `[]interface {}`.
+pub(super) fn list(elements: Vec<Value>) -> Slice {
+    Slice::of(&VALUES, elements)
+}
+
+/// A list, or nil without elements.
+fn some(elements: Vec<Value>) -> Value {
+    match elements.is_empty() {
+        true => Value::Slice(Slice::nil(&VALUES)),
+        false => Value::Slice(list(elements)),
+    }
+}
+
+/// The elements of a list.
+fn elements(function: &str, value: &Value) -> Result<Vec<Value>, Failure> {
+    match value {
+        Value::Slice(slice) => Ok(slice.elements().to_vec()),
+        value => {
+            let name = function.trim_start_matches("must").to_lowercase();
+            Err(Failure::new(format!("Cannot {name} on type {}", type_of(value))))
+        }
+    }
+}
+
+/// The map `_0`, `_1`, … of the parts.
+fn parts<'p>(parts: impl Iterator<Item = &'p str>) -> Map {
+    let entries =
+        parts.enumerate().map(|(nth, part)| (format!("_{nth}").into(), Value::from(part)));
+    Map::of(&STRING_MAP, entries.collect())
+}
+
+/// Go's `reflect.DeepEqual`.
+pub(super) fn is_equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Slice(a), Value::Slice(b)) => {
+            let same_type = Type::Slice(a.ty()) == Type::Slice(b.ty());
+            same_type
+                && a.len() == b.len()
+                && a.elements().iter().zip(b.elements().iter()).all(|(a, b)| is_equal(a, b))
+        }
+        (Value::Map(a), Value::Map(b)) => {
+            let same_type = Type::Map(a.ty()) == Type::Map(b.ty());
+            same_type
+                && a.len() == b.len()
+                && a.iter().zip(b.iter()).all(|((k, a), (l, b))| k == l && is_equal(a, b))
+        }
+        (Value::Nil, Value::Nil) => true,
+        _ => a.ty().is_some() && a.ty() == b.ty() && text_of(a) == text_of(b),
+    }
+}

@@ -1,0 +1,255 @@
+//! Texts: cutting, wrapping, quoting, encoding and hashing.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use gotmpl::{Failure, Rest, Value};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+
+use super::super::Context;
+use super::super::text::hex;
+use super::super::values::lossy;
+use super::{Library, text_of, to_int};
+
+/// The largest number of bytes that a text can grow to.
+const LARGEST: usize = 256 << 20;
+/// The alphabet of base 32.
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+pub(super) fn add(library: &mut Library<'_>) {
+    library.add("abbrev", |_: &Context, width: i64, text: Bytes| abbreviated(&text, 0, width));
+    library.add("abbrevboth", |_: &Context, left: i64, right: i64, text: Bytes| {
+        match right < 4 || left > 0 && right < 7 {
+            true => text.to_vec(),
+            false => abbreviated(&text, left, right),
+        }
+    });
+    library.add("trunc", |_: &Context, count: i64, text: Bytes| {
+        let len = text.len() as i64;
+        match count {
+            ..0 if len + count > 0 => text.slice((len + count) as usize..),
+            0.. if len > count => text.slice(..count as usize),
+            _ => text,
+        }
+    });
+    library.add("substr", |_: &Context, start: i64, end: i64, text: Bytes| {
+        let len = text.len() as i64;
+        let range = match (start, end) {
+            (..0, end) => 0..end,
+            (start, ..0) => start..len,
+            (start, end) if end > len => start..len,
+            (start, end) => start..end,
+        };
+        let (Ok(from), Ok(to)) = (usize::try_from(range.start), usize::try_from(range.end)) else {
+            return Err(Failure::new("runtime error: slice bounds out of range"));
+        };
+        match from <= to && to <= text.len() {
+            true => Ok(text.slice(from..to)),
+            false => Err(Failure::new("runtime error: slice bounds out of range")),
+        }
+    });
+    library.add("trim", |_: &Context, text: Bytes| lossy(&text).trim().to_owned());
+    for name in ["trimall", "trimAll"] {
+        library.add(name, |_: &Context, set: Bytes, text: Bytes| {
+            let set = lossy(&set);
+            lossy(&text).trim_matches(|c| set.contains(c)).to_owned()
+        });
+    }
+    library.add("trimSuffix", |_: &Context, suffix: Bytes, text: Bytes| {
+        text.strip_suffix(&*suffix).unwrap_or(&text).to_vec()
+    });
+    library.add("trimPrefix", |_: &Context, prefix: Bytes, text: Bytes| {
+        text.strip_prefix(&*prefix).unwrap_or(&text).to_vec()
+    });
+    library.add("contains", |_: &Context, part: Bytes, text: Bytes| {
+        lossy(&text).contains(&*lossy(&part))
+    });
+    library.add("hasPrefix", |_: &Context, start: Bytes, text: Bytes| text.starts_with(&start));
+    library.add("hasSuffix", |_: &Context, end: Bytes, text: Bytes| text.ends_with(&end));
+    library.add("replace", |_: &Context, from: Bytes, to: Bytes, text: Bytes| {
+        render::funcs::text::replace(&text, &from, &to, -1)
+            .map_err(|error| Failure::new(error.to_string()))
+    });
+    library.add("repeat", |_: &Context, count: i64, text: Bytes| match usize::try_from(count) {
+        Err(_) => Err(Failure::new("strings: negative Repeat count")),
+        Ok(count) if count.saturating_mul(text.len()) > LARGEST => {
+            Err(Failure::new(format!("the result is larger than {LARGEST} bytes")))
+        }
+        Ok(count) => Ok(text.repeat(count)),
+    });
+    library.add("indent", |_: &Context, width: i64, text: Bytes| indent(width, &text));
+    library.add("nindent", |_: &Context, width: i64, text: Bytes| {
+        Ok::<_, Failure>([b"\n", &*indent(width, &text)?].concat())
+    });
+    library.add("wrap", |_: &Context, width: i64, text: Bytes| wrapped(&text, width, b"\n", false));
+    library.add("wrapWith", |_: &Context, width: i64, end: Bytes, text: Bytes| {
+        wrapped(&text, width, &end, true)
+    });
+    library.add("quote", |_: &Context, values: Rest<Value>| {
+        joined(&values.0, |text| gotmpl::quote(text))
+    });
+    library.add("squote", |_: &Context, values: Rest<Value>| {
+        joined(&values.0, |text| format!("'{}'", lossy(text)))
+    });
+    library.add("cat", |_: &Context, values: Rest<Value>| joined(&values.0, lossy));
+    library.add("toString", |_: &Context, value: Value| text_of(&value));
+    library.add(
+        "plural",
+        |_: &Context, one: Bytes, many: Bytes, count: i64| {
+            if count == 1 { one } else { many }
+        },
+    );
+    library.add("atoi", |_: &Context, text: Bytes| lossy(&text).parse::<i64>().unwrap_or(0));
+
+    library.add("b64enc", |_: &Context, text: Bytes| BASE64_STANDARD.encode(text));
+    library.add("b64dec", |_: &Context, text: Bytes| match BASE64_STANDARD.decode(&text) {
+        Ok(decoded) => decoded,
+        Err(_) => b"illegal base64 data".to_vec(),
+    });
+    library.add("b32enc", |_: &Context, text: Bytes| base32(&text));
+    library.add("b32dec", |_: &Context, text: Bytes| {
+        unbase32(&text).unwrap_or_else(|| b"illegal base32 data".to_vec())
+    });
+    library.add("sha1sum", |_: &Context, text: Bytes| hex(&Sha1::digest(&text)));
+    library.add("sha256sum", |_: &Context, text: Bytes| hex(&Sha256::digest(&text)));
+    library.add("sha512sum", |_: &Context, text: Bytes| hex(&Sha512::digest(&text)));
+    library.add("adler32sum", |_: &Context, text: Bytes| adler32(&text).to_string());
+    library.add("duration", |_: &Context, seconds: Value| {
+        let seconds = match &seconds {
+            Value::String(_) | Value::Integer(..) => to_int(&seconds),
+            _ => 0,
+        };
+        crate::config::duration::show(seconds.saturating_mul(1_000_000_000))
+    });
+    library.add("durationRound", |_: &Context, duration: Value| rounded(&duration));
+}
+
+/// The text without what exceeds the width, from the byte `offset` on.
+fn abbreviated(text: &[u8], offset: i64, width: i64) -> Vec<u8> {
+    let len = text.len() as i64;
+    if width < 4 || len <= width {
+        return text.to_vec();
+    }
+    let mut offset = offset.min(len);
+    if len - offset <= width - 3 {
+        offset = len - (width - 3);
+    }
+    if offset <= 4 {
+        return [&text[..(width - 3) as usize], b"..."].concat();
+    }
+    match offset + width - 3 < len {
+        true => [b"...", &*abbreviated(&text[offset as usize..], 0, width - 3)].concat(),
+        false => [b"...", &text[(len - (width - 3)) as usize..]].concat(),
+    }
+}
+
+fn indent(width: i64, text: &[u8]) -> Result<Vec<u8>, Failure> {
+    let width =
+        usize::try_from(width).map_err(|_| Failure::new("strings: negative Repeat count"))?;
+    let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+    if lines.saturating_mul(width) > LARGEST {
+        return Err(Failure::new(format!("the result is larger than {LARGEST} bytes")));
+    }
+    let mut out = vec![b' '; width];
+    for byte in text {
+        out.push(*byte);
+        if *byte == b'\n' {
+            out.resize(out.len() + width, b' ');
+        }
+    }
+    Ok(out)
+}
+
+/// The text in lines of at most `width` bytes. A longer word is cut if `cuts_words`.
+fn wrapped(text: &[u8], width: i64, end_of_line: &[u8], cuts_words: bool) -> Vec<u8> {
+    let end_of_line = if end_of_line.is_empty() { b"\n" } else { end_of_line };
+    let width = usize::try_from(width).unwrap_or(1).max(1);
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while rest.len() > width {
+        if rest[0] == b' ' {
+            rest = &rest[1..];
+            continue;
+        }
+        let blank = rest[..=width].iter().rposition(|byte| *byte == b' ');
+        let later =
+            || rest[width..].iter().position(|byte| *byte == b' ').map(|place| place + width);
+        let (line, next) = match blank {
+            Some(blank) => (blank, blank + 1),
+            None if cuts_words => (width, width),
+            None => match later() {
+                Some(blank) => (blank, blank + 1),
+                None => break,
+            },
+        };
+        out.extend_from_slice(&rest[..line]);
+        out.extend_from_slice(end_of_line);
+        rest = &rest[next..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// The values that are not nil, each in the form `show`, with blanks between them.
+fn joined(values: &[Value], show: impl Fn(&Bytes) -> String) -> String {
+    let values = values.iter().filter(|value| !value.is_nil());
+    values.map(|value| show(&text_of(value))).collect::<Vec<_>>().join(" ")
+}
+
+fn base32(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.chunks(5) {
+        let mut block = [0; 8];
+        block[3..3 + chunk.len()].copy_from_slice(chunk);
+        let bits = u64::from_be_bytes(block);
+        let digits = (chunk.len() * 8).div_ceil(5);
+        for nth in 0..8 {
+            let digit = BASE32[(bits >> (35 - 5 * nth)) as usize & 31];
+            out.push(if nth < digits { char::from(digit) } else { '=' });
+        }
+    }
+    out
+}
+
+fn unbase32(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for chunk in text.chunks(8) {
+        let digits = chunk.iter().take_while(|byte| **byte != b'=').count();
+        if chunk.len() != 8 || !matches!(digits, 2 | 4 | 5 | 7 | 8) {
+            return None;
+        }
+        let mut bits = 0_u64;
+        for byte in chunk {
+            let digit = BASE32.iter().position(|known| known == byte);
+            let digit = if *byte == b'=' { Some(0) } else { digit };
+            bits = bits << 5 | digit? as u64;
+        }
+        out.extend_from_slice(&bits.to_be_bytes()[3..3 + digits * 5 / 8]);
+    }
+    Some(out)
+}
+
+fn adler32(bytes: &[u8]) -> u32 {
+    /// The largest prime below 2^16.
+    const PRIME: u32 = 65_521;
+    let (mut a, mut b) = (1, 0);
+    for byte in bytes {
+        a = (a + u32::from(*byte)) % PRIME;
+        b = (b + a) % PRIME;
+    }
+    b << 16 | a
+}
+
+/// The largest unit of a duration, with its number.
+fn rounded(duration: &Value) -> String {
+    let nanos = match duration {
+        Value::String(text) => crate::config::duration::parse(&lossy(text)).unwrap_or(0),
+        value => value.as_i64().unwrap_or(0),
+    };
+    let seconds = nanos.unsigned_abs() / 1_000_000_000;
+    let units =
+        [(31_536_000, "y"), (2_592_000, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let unit = units.iter().find(|(length, _)| seconds >= *length);
+    unit.map_or_else(|| "0s".to_owned(), |(length, unit)| format!("{}{unit}", seconds / length))
+}
