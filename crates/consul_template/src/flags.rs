@@ -1,6 +1,7 @@
 //! The command line, as Go's package `flag` reads it.
 
 use std::ffi::OsString;
+use std::num::IntErrorKind;
 
 use crate::config::settings::{Setting, Settings, Wait};
 use crate::config::{duration, signal};
@@ -433,8 +434,12 @@ impl Flags {
         let setting = match flag.form {
             Form::Text => Setting::Text(value.to_owned()),
             Form::Bool => Setting::Bool(boolean()?),
-            Form::Int => Setting::Int(value.parse::<i32>().map(i64::from).map_err(|_| {
-                invalid(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))
+            Form::Int => Setting::Int(value.parse::<i32>().map(i64::from).map_err(|error| {
+                let why = match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                invalid(format!("strconv.ParseInt: parsing {value:?}: {why}"))
             })?),
             Form::Duration => Setting::Duration(duration::parse(value).map_err(invalid)?),
             Form::Signal => Setting::Signal(signal::parse(value).map_err(invalid)?),

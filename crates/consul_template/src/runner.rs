@@ -229,9 +229,7 @@ impl Runner {
                 Ok(())
             }
             Err(error) => {
-                self.log.error(format!("(view) {error} (exceeded maximum retries)"));
                 self.log.error(format!("(runner) watcher reported error: {error}"));
-                self.log.error("(runner) sending server error back to caller");
                 Err(error)
             }
         }

@@ -81,7 +81,6 @@ impl<'t> Parser<'t> {
                 self.value()?
             }
             Kind::LeftBrace => self.object()?,
-            Kind::Eof => return Err(Error::new(self.next.place, "EOF token found")),
             _ => {
                 let names: Vec<_> = keys.iter().map(|(key, _)| key.as_str()).collect();
                 let text = format!(
@@ -147,7 +146,7 @@ impl<'t> Parser<'t> {
                 break;
             }
             if self.next.kind == Kind::Eof {
-                let text = "object expected closing RBRACK got: EOF";
+                let text = "unexpected token while parsing list: EOF";
                 return Err(Error::new(self.next.place, text));
             }
             elements.push(self.value()?);
@@ -171,7 +170,8 @@ impl<'t> Parser<'t> {
 
     /// The error for a token that is no key.
     fn unexpected_key(&self) -> Error {
-        let text = format!("expected: IDENT | STRING got: {}", self.next.name());
+        let found = self.next.name();
+        let text = format!("expected: IDENT | STRING | ASSIGN | LBRACE got: {found}");
         Error::new(self.next.place, text)
     }
 }

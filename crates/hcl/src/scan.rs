@@ -139,7 +139,8 @@ impl<'t> Scanner<'t> {
                 self.accept_run(|c| c != '\n');
             } else if self.accept_text("/*") {
                 let Some(length) = self.rest().find("*/") else {
-                    return Err(Error::new(place, "comment not terminated"));
+                    while self.next_char().is_some() {}
+                    return Err(Error::new(self.place, "comment not terminated"));
                 };
                 let end = self.at + length + 2;
                 while self.at < end && self.next_char().is_some() {}
@@ -154,8 +155,12 @@ impl<'t> Scanner<'t> {
     /// The next token.
     pub(crate) fn token(&mut self) -> Result<Token<'t>, Error> {
         self.skip()?;
-        let (start, place) = (self.at, self.place);
+        let (start, mut place) = (self.at, self.place);
         let kind = self.kind(place)?;
+        // The library reports the end of a text one character behind it, unless a line ends there.
+        if kind == Kind::Eof && !self.text.is_empty() && !self.text.ends_with('\n') {
+            place.column += 1;
+        }
         Ok(Token { kind, place, text: &self.text[start..self.at] })
     }
 
@@ -193,7 +198,7 @@ impl<'t> Scanner<'t> {
             '+' => Kind::Plus,
             '-' => Kind::Minus,
             '.' => Kind::Period,
-            _ => return Err(Error::new(place, "illegal character")),
+            _ => return Err(Error::new(place, "illegal char")),
         })
     }
 
@@ -204,7 +209,7 @@ impl<'t> Scanner<'t> {
         let has_zero = self.accept(|c| c == '0');
         if has_zero && self.accept(|c| matches!(c, 'x' | 'X')) {
             if self.accept_run(|c| c.is_ascii_hexdigit()) == 0 {
-                return Err(Error::new(place, "illegal hexadecimal number"));
+                return Err(Error::new(self.place, "illegal hexadecimal number"));
             }
             return self.integer(place, start, &self.text[digits + 2..self.at], 16);
         }
@@ -225,7 +230,7 @@ impl<'t> Scanner<'t> {
             return number.map(Kind::Float).ok_or_else(|| Error::new(place, "illegal number"));
         }
         if has_zero && whole.contains(['8', '9']) {
-            return Err(Error::new(place, "illegal octal number"));
+            return Err(Error::new(self.place, "illegal octal number"));
         }
         self.integer(place, start, whole, if has_zero { 8 } else { 10 })
     }
@@ -270,6 +275,7 @@ impl<'t> Scanner<'t> {
 
     /// The character that an escape means. Its backslash, at `place`, has been taken.
     fn escape(&mut self, place: Place) -> Result<char, Error> {
+        let place = Place { column: place.column + 1, ..place };
         let wrong = || Error::new(place, "illegal char escape");
         let c = self.next_char().ok_or_else(wrong)?;
         let (base, digits) = match c {
@@ -328,7 +334,7 @@ impl<'t> Scanner<'t> {
                 });
             }
             if !self.accept(|c| c == '\n') {
-                return Err(Error::new(place, "heredoc not terminated"));
+                return Err(Error::new(self.place, "heredoc not terminated"));
             }
         }
     }

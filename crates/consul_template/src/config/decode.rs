@@ -84,6 +84,10 @@ impl Decoder {
             (Kind::Block(_), value) => {
                 self.fail(format!("'{path}' expected a map, got '{}'", shape(&value)))
             }
+            (Kind::Blocks(_), value @ (Value::Bool(_) | Value::Int(_) | Value::Float(_))) => {
+                let shape = shape(&value);
+                self.fail(format!("'{path}': source data must be an array or slice, got {shape}"))
+            }
             (Kind::Blocks(_), value) => {
                 let shape = match &value {
                     Value::List(elements) => elements.first().map_or("slice", shape),
@@ -96,6 +100,8 @@ impl Decoder {
             (_, value) => match scalar(value, kind) {
                 Ok(setting) => Some(setting),
                 Err(Wrong::Text(why)) => self.fail(format!("error decoding '{path}': {why}")),
+                Err(Wrong::Type("os.Signal", value)) => self
+                    .fail(format!("'{path}' expected type 'os.Signal', got '{}'", shape(&value))),
                 Err(Wrong::Type(expected, value)) => self.fail(format!(
                     "'{path}' expected type '{expected}', got unconvertible type '{}', value: '{}'",
                     shape(&value),

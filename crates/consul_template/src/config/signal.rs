@@ -3,12 +3,12 @@
 /// A signal; `None` for the empty name and `SIGNULL`, which mean that there is none.
 pub(crate) type Signal = Option<i32>;
 
-/// The names, and their numbers on Linux. `SIGURG` is not among consul-template's names.
+/// The names, and their numbers on Linux. `SIGCHLD` and `SIGURG` are not among
+/// consul-template's names.
 const NAMES: &[(&str, i32)] = &[
     ("SIGABRT", 6),
     ("SIGALRM", 14),
     ("SIGBUS", 7),
-    ("SIGCHLD", 17),
     ("SIGCONT", 18),
     ("SIGFPE", 8),
     ("SIGHUP", 1),
@@ -52,8 +52,8 @@ pub(crate) fn parse(name: &str) -> Result<Signal, String> {
     match NAMES.iter().find(|(known, _)| *known == upper) {
         Some((_, number)) => Ok(Some(*number)),
         None => {
-            let mut valid: Vec<_> =
-                NAMES.iter().map(|(name, _)| *name).chain(["SIGNULL"]).collect();
+            let names = NAMES.iter().map(|(name, _)| *name).chain(["SIGNULL"]);
+            let mut valid: Vec<_> = names.map(|name| format!("{name:?}")).collect();
             valid.sort_unstable();
             let valid = valid.join(" ");
             Err(format!("invalid signal {name:?} - valid signals are [{valid}]"))
@@ -72,7 +72,7 @@ mod tests {
         assert!(
             parse("SIGURG")
                 .unwrap_err()
-                .starts_with("invalid signal \"SIGURG\" - valid signals are [SIGABRT ")
+                .starts_with("invalid signal \"SIGURG\" - valid signals are [\"SIGABRT\" ")
         );
         assert!(parse("TERM").is_err());
         assert!(parse("").is_err());

@@ -70,7 +70,7 @@ fn bound(value: &Value) -> Result<i64, Failure> {
             let syntax = || format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
             text.parse().map_err(|_| Failure::new(syntax()))
         }
-        value => Err(Failure::new(format!("loop: bad argument type {}", type_of(value)))),
+        value => Err(Failure::new(format!("loop: bad argument type: {}", type_of(value)))),
     }
 }
 
@@ -87,12 +87,11 @@ pub(super) fn contains(list: &Value, value: &Value) -> bool {
     }
 }
 
-/// Whether two values are equal. Integers of all types are compared by their numbers; an integer and
+/// Whether two texts or numbers are equal; other values never are. Integers of all types are compared by their numbers; an integer and
 /// a float are never equal.
 fn is_equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => a == b,
-        (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Float(a), Value::Float(b)) => a == b,
         _ => a.as_i64().is_some_and(|a| b.as_i64() == Some(a)),
     }
@@ -101,7 +100,7 @@ fn is_equal(a: &Value, b: &Value) -> bool {
 /// The nested maps that the slashes in the keys mean.
 fn explode(map: &Map) -> Result<Map, Failure> {
     let pairs = map.iter().map(|(key, value)| (key.clone(), value.clone()));
-    exploded(pairs.collect())
+    exploded(pairs.collect()).map_err(|failure| Failure::new(format!("explodeMap: {failure}")))
 }
 
 /// The nested maps of keys with slashes.
@@ -112,13 +111,14 @@ pub(super) fn exploded(pairs: Vec<(Bytes, Value)>) -> Result<Map, Failure> {
     let mut root = Node::default();
     for (key, value) in pairs {
         let text = lossy(&key);
-        let mut parts: Vec<_> = text.trim_matches('/').split('/').collect();
+        let mut parts: Vec<_> = text.split('/').collect();
         let Some(last) = parts.pop() else { continue };
         if parts.len() > DEEPEST {
             return Err(Failure::new(format!("a key has more than {DEEPEST} parts")));
         }
         let mut node = &mut root;
-        for part in parts {
+        for (nth, part) in parts.iter().enumerate() {
+            let part = *part;
             let entry = node
                 .0
                 .entry(part.to_owned().into())
@@ -126,8 +126,10 @@ pub(super) fn exploded(pairs: Vec<(Bytes, Value)>) -> Result<Map, Failure> {
             node = match entry {
                 Child::Node(node) => node,
                 Child::Value(value) => {
+                    let known = parts[..=nth].join("/");
+                    let value = lossy(&value.text());
                     let text =
-                        format!("not a map: {part:?}: {} already has value {:?}", part, value);
+                        format!("not a map: {text:?}: {known:?} already has value {value:?}");
                     return Err(Failure::new(text));
                 }
             };
@@ -178,7 +180,7 @@ pub(super) fn merge(into: &Map, from: &Map, replace: bool) -> Map {
         let earlier = &mut entries[place].1;
         match (&*earlier, value) {
             (Value::Map(a), Value::Map(b)) => *earlier = Value::Map(merge(a, b, replace)),
-            (a, b) if replace && b.is_true() || !a.is_true() => *earlier = b.clone(),
+            (a, b) if replace || !a.is_true() => *earlier = b.clone(),
             _ => {}
         }
     }

@@ -53,7 +53,11 @@ fn dump_one(out: &mut String, value: &Value, depth: usize) {
         Value::Map(map) if map.is_nil() => out.push_str(&format!("({ty}) <nil>")),
         Value::Slice(slice) => {
             let elements = slice.elements().to_vec();
-            out.push_str(&format!("({ty}) (len={} cap={}) {{\n", elements.len(), slice.capacity()));
+            let sizes = match elements.len() {
+                0 => String::new(),
+                len => format!("(len={len} cap={}) ", slice.capacity()),
+            };
+            out.push_str(&format!("({ty}) {sizes}{{\n"));
             for (nth, element) in elements.iter().enumerate() {
                 out.push_str(&format!("{indent} "));
                 dump_one(out, element, depth + 1);
@@ -62,7 +66,11 @@ fn dump_one(out: &mut String, value: &Value, depth: usize) {
             out.push_str(&format!("{indent}}}"));
         }
         Value::Map(map) => {
-            out.push_str(&format!("({ty}) (len={}) {{\n", map.len()));
+            let len = match map.len() {
+                0 => String::new(),
+                len => format!("(len={len}) "),
+            };
+            out.push_str(&format!("({ty}) {len}{{\n"));
             for (nth, (key, value)) in map.iter().enumerate() {
                 let name = gotmpl::quote(key);
                 out.push_str(&format!("{indent} (string) (len={}) {name}: ", key.len()));

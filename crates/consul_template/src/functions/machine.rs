@@ -49,7 +49,7 @@ pub(super) fn add(functions: &mut Functions<Context>) {
         }
     });
     functions.add("executeTemplate", execute_template);
-    functions.add("plugin", |context: &Context, name: Bytes, arguments: Rest<Value>| {
+    functions.add("plugin", |context: &Context, name: Bytes, arguments: Rest<Bytes>| {
         plugin(context, &lossy(&name), &arguments.0)
     });
     functions.add(
@@ -72,12 +72,12 @@ fn variable(context: &Context, name: &Bytes) -> Option<Bytes> {
 }
 
 fn execute_template(context: &Context, name: Bytes, dots: Rest<Value>) -> Result<Bytes, Failure> {
-    let mut dots = dots.0.into_iter();
-    let dot = dots.next().unwrap_or_default();
-    if dots.next().is_some() {
-        let text = "executeTemplate: wrong number of arguments, expected 1 or 2, but got more";
-        return Err(Failure::new(text));
+    let count = dots.0.len();
+    if count > 1 {
+        let text = "executeTemplate: wrong number of arguments, expected 1 or 2, but got";
+        return Err(Failure::new(format!("{text} {}", count + 1)));
     }
+    let dot = dots.0.into_iter().next().unwrap_or_default();
     if context.depth.get() >= DEEPEST {
         return Err(Failure::new(format!("executeTemplate: nested more than {DEEPEST} deep")));
     }
@@ -100,11 +100,11 @@ fn execute_template(context: &Context, name: Bytes, dots: Rest<Value>) -> Result
     clippy::disallowed_methods,
     reason = "a template waits for the program; nothing else runs"
 )]
-fn plugin(context: &Context, name: &str, arguments: &[Value]) -> Result<String, Failure> {
+fn plugin(context: &Context, name: &str, arguments: &[Bytes]) -> Result<String, Failure> {
     if name.is_empty() {
         return Ok(String::new());
     }
-    let arguments = arguments.iter().map(text_of).map(|text| text.trim().to_owned());
+    let arguments = arguments.iter().map(lossy).map(|text| text.trim().to_owned());
     let arguments: Vec<_> = arguments.filter(|text| !text.is_empty()).collect();
     let failed = |why: String, out: &str, err: &str| {
         Failure::new(format!("exec {name:?}: {why}\n\nstdout:\n\n{out}\n\nstderr:\n\n{err}"))
@@ -160,19 +160,11 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<S
     })
 }
 
-/// The text of a value, as an action prints it.
-pub(super) fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => lossy(text),
-        value => lossy(&value.text()),
-    }
-}
-
 /// Writes a file. `rest` has the permissions, perhaps flags, and the content.
 fn write_to_file(path: &str, user: &str, group: &str, rest: &[Bytes]) -> Result<Bytes, Failure> {
     let (mode, flags, content) = match rest {
         [mode, content] => (lossy(mode), String::new(), content),
-        [mode, flags, content] => (lossy(mode), lossy(flags), content),
+        [mode, flags, .., content] => (lossy(mode), lossy(flags), content),
         _ => return Err(Failure::new("writeToFile: wrong number of arguments")),
     };
     let fail = |operation: &str, cause: io::Error| {

@@ -70,6 +70,18 @@ pub(super) fn add(functions: &mut Functions<Context>) {
 fn apply(operation: &Operation, a: &Value, b: &Value) -> Result<Value, Failure> {
     let zero = || Failure::new("runtime error: integer divide by zero");
     if let (Some((a_signed, a)), Some((b_signed, b))) = (integer(a), integer(b)) {
+        // The smaller and the larger of two numbers keep their type.
+        let chooses = matches!(operation.name, "minimum" | "maximum");
+        if chooses && a_signed != b_signed {
+            let chosen = (operation.signed)(a.cast_signed(), b.cast_signed());
+            let is_a = chosen == Some(a.cast_signed());
+            let (signed, bits) = if is_a { (a_signed, a) } else { (b_signed, b) };
+            return Ok(if signed {
+                int64(bits.cast_signed())
+            } else {
+                Value::Integer(&UINT64, bits)
+            });
+        }
         if a_signed || b_signed {
             let result = (operation.signed)(a.cast_signed(), b.cast_signed());
             return result.map(int64).ok_or_else(zero);
@@ -99,7 +111,11 @@ fn float(value: &Value) -> Option<f64> {
 
 /// A value and its type, as the errors of consul-template show them.
 fn quoted(value: &Value) -> String {
-    let shown = value.as_bytes().map(|text| String::from_utf8_lossy(text).into_owned());
-    let shown = shown.unwrap_or_else(|| format!("{value:?}"));
-    format!("{:?} ({})", shown, type_of(value))
+    let ty = type_of(value);
+    let text = String::from_utf8_lossy(&value.text()).into_owned();
+    match value {
+        Value::Nil => "<invalid reflect.Value> (<nil>)".to_owned(),
+        Value::String(_) => format!("{text:?} ({ty})"),
+        _ => format!("%!q({ty}={text}) ({ty})"),
+    }
 }

@@ -14,12 +14,27 @@ pub(super) fn compile(expression: &Bytes) -> Result<Regex, Failure> {
         let why = match error {
             regex::Error::Syntax(text) => {
                 let last = text.lines().next_back().unwrap_or_default();
-                last.trim_start_matches("error: ").to_owned()
+                in_words_of_go(last.trim_start_matches("error: ")).to_owned()
             }
             error => error.to_string(),
         };
         Failure::new(format!("error parsing regexp: {why}: `{text}`"))
     })
+}
+
+/// Go's words for an error of the crate `regex`.
+fn in_words_of_go(error: &str) -> &str {
+    match error {
+        "unclosed group" => "missing closing )",
+        "unopened group" => "unexpected )",
+        "unclosed character class" => "missing closing ]",
+        "repetition operator missing expression" => "missing argument to repetition operator",
+        "incomplete escape sequence, reached end of pattern prematurely" => {
+            "trailing backslash at end of expression"
+        }
+        "unrecognized escape sequence" => "invalid escape sequence",
+        error => error,
+    }
 }
 
 /// The expression in the syntax of the crate `regex`. There classes such as `\d` have characters

@@ -1,5 +1,8 @@
 //! Functions of texts.
 
+use std::num::{IntErrorKind, ParseIntError};
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -101,18 +104,15 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     });
 
     functions.add("parseBool", |_: &Context, text: Bytes| {
-        parse(&text, "ParseBool", options::gobool::parse)
+        parse(&text, "parseBool", |text| options::gobool::parse(text).ok_or(SYNTAX))
     });
-    functions.add("parseFloat", |_: &Context, text: Bytes| {
-        parse(&text, "ParseFloat", |text| text.parse::<f64>().ok())
-    });
-    functions.add("parseInt", |_: &Context, text: Bytes| {
-        parse(&text, "ParseInt", |text| text.parse().ok()).map(Int64)
-    });
+    functions.add("parseFloat", |_: &Context, text: Bytes| parse(&text, "parseFloat", float));
+    functions
+        .add("parseInt", |_: &Context, text: Bytes| parse(&text, "parseInt", integer).map(Int64));
     functions.add("parseUint", |_: &Context, text: Bytes| {
-        let number = parse(&text, "ParseUint", |text| match text.starts_with('+') {
-            true => None,
-            false => text.parse().ok(),
+        let number = parse(&text, "parseUint", |text| match text.starts_with('+') {
+            true => Err(SYNTAX),
+            false => integer(text),
         });
         number.map(Uint64)
     });
@@ -206,17 +206,51 @@ fn title(text: &str) -> String {
     out
 }
 
-/// Reads a number or a boolean. An empty text is zero.
+/// Reads a number or a boolean for the function `name`. An empty text is zero.
 fn parse<T: Default>(
     text: &Bytes,
-    function: &str,
-    read: impl Fn(&str) -> Option<T>,
+    name: &str,
+    read: impl Fn(&str) -> Result<T, &'static str>,
 ) -> Result<T, Failure> {
     let text = lossy(text);
     if text.is_empty() {
         return Ok(T::default());
     }
-    read(&text).ok_or_else(|| {
-        Failure::new(format!("strconv.{function}: parsing {text:?}: invalid syntax"))
+    read(&text).map_err(|why| {
+        let function = name.replacen('p', "P", 1);
+        Failure::new(format!("{name}: strconv.{function}: parsing {text:?}: {why}"))
     })
+}
+
+const SYNTAX: &str = "invalid syntax";
+
+/// An integer in decimal digits.
+fn integer<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => SYNTAX,
+    })
+}
+
+/// A number as Go reads it: also in hexadecimal, and with underscores between digits.
+fn float(text: &str) -> Result<f64, &'static str> {
+    let bare = text.replace('_', "");
+    let unsigned = bare.strip_prefix(['+', '-']).unwrap_or(&bare);
+    let sign = if bare.starts_with('-') { -1.0 } else { 1.0 };
+    if let Some(digits) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+        return hexadecimal(digits).map(|number| sign * number).ok_or(SYNTAX);
+    }
+    let number: f64 = bare.parse().map_err(|_| SYNTAX)?;
+    let is_written = unsigned.starts_with(|c: char| c.is_ascii_alphabetic());
+    if number.is_infinite() && !is_written { Err("value out of range") } else { Ok(number) }
+}
+
+/// A hexadecimal number with an exponent: `1.8p3`.
+fn hexadecimal(digits: &str) -> Option<f64> {
+    let (digits, exponent) = digits.split_once(['p', 'P'])?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mantissa = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
+    let places = i32::try_from(fraction.len()).ok()?;
+    let exponent: i32 = exponent.parse().ok()?;
+    Some(mantissa as f64 * 2_f64.powi(exponent.checked_sub(places.checked_mul(4)?)?))
 }

@@ -6,15 +6,13 @@ use gotmpl::{Failure, Map, Value};
 
 use super::values::{shallow, type_of};
 
-/// The TOML text of a map.
+/// The TOML text of a map. Any other value is written on one line.
 ///
 /// # Errors
 /// The value has no TOML form.
 pub(super) fn text(value: &Value) -> Result<String, Failure> {
-    let Value::Map(map) = value else {
-        return Err(Failure::new("toml: top-level values must be Go maps or structs"));
-    };
     shallow(value)?;
+    let Value::Map(map) = value else { return inline(value) };
     let mut out = String::new();
     table(&mut out, map, &mut Vec::new())?;
     Ok(out.trim().to_owned())
@@ -37,7 +35,7 @@ fn table(out: &mut String, map: &Map, path: &mut Vec<String>) -> Result<(), Fail
             _ => Vec::new(),
         };
         for one in tables {
-            if path.len() == 1 {
+            if path.len() == 1 || matches!(value, Value::Slice(_)) {
                 out.push('\n');
             }
             match value {

@@ -158,31 +158,15 @@ fn scalar(value: &Value, depth: usize) -> Result<String, Failure> {
 
 /// A text as a scalar: plain if it means itself, in quotes, or as a block of lines.
 fn scalar_text(text: &str, depth: usize) -> String {
-    let is_printable = text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control());
+    let is_printable = text.chars().all(|c| c == '\n' || !c.is_control());
     if !is_printable {
         return double_quoted(text);
     }
     if text.contains('\n') {
-        let is_block = !text.starts_with([' ', '\n']) && !text.contains(" \n");
-        if !is_block {
+        if text.contains(" \n") || text.ends_with(' ') {
             return double_quoted(text);
         }
-        let chomp = match text.trim_end_matches('\n').len() + 1 {
-            length if length == text.len() => "|",
-            length if length < text.len() => "|+",
-            _ => "|-",
-        };
-        let indent = "  ".repeat(depth.max(1));
-        let mut out = chomp.to_owned();
-        for line in text.trim_end_matches('\n').split('\n') {
-            out.push('\n');
-            if !line.is_empty() {
-                out.push_str(&indent);
-                out.push_str(line);
-            }
-        }
-        out.extend(std::iter::repeat_n('\n', text.len() - text.trim_end_matches('\n').len()));
-        return out;
+        return lines(text, depth);
     }
     if means_something_else(text) {
         return double_quoted(text);
@@ -193,6 +177,29 @@ fn scalar_text(text: &str, depth: usize) -> String {
     text.to_owned()
 }
 
+/// A text of several lines, as a block.
+fn lines(text: &str, depth: usize) -> String {
+    let content = text.trim_end_matches('\n');
+    let breaks = text.len() - content.len();
+    let hint = if text.starts_with([' ', '\n']) { "2" } else { "" };
+    let chomp = match breaks {
+        0 => "-",
+        1 if !content.is_empty() => "",
+        _ => "+",
+    };
+    let indent = "  ".repeat(depth.max(1));
+    let mut out = format!("|{hint}{chomp}");
+    for line in content.split('\n') {
+        out.push('\n');
+        if !line.is_empty() {
+            out.push_str(&indent);
+            out.push_str(line);
+        }
+    }
+    out.extend(std::iter::repeat_n('\n', breaks));
+    out
+}
+
 /// Whether a plain scalar with this text is no text: a number, a date, a boolean.
 fn means_something_else(text: &str) -> bool {
     const WORDS: [&str; 27] = [
@@ -200,8 +207,7 @@ fn means_something_else(text: &str) -> bool {
         "Off", "OFF", "true", "True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL",
         "~",
     ];
-    if WORDS.contains(&text)
-        || matches!(text, "<<" | ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN")
+    if WORDS.contains(&text) || matches!(text, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN")
     {
         return true;
     }

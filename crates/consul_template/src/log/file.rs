@@ -84,7 +84,11 @@ impl Rotating {
 fn create(folder: &Path, stem: &str, extension: &str) -> io::Result<File> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let path = folder.join(format!("{stem}-{now}{extension}"));
-    OpenOptions::new().create(true).append(true).mode(MODE).open(path)
+    let opened = OpenOptions::new().create(true).append(true).mode(MODE).open(&path);
+    opened.map_err(|cause| {
+        let why = report::errno_text(&cause);
+        io::Error::new(cause.kind(), format!("open {}: {why}", path.display()))
+    })
 }
 
 /// Removes the oldest of the former log files, except for the `kept` newest: 0 keeps all, and a

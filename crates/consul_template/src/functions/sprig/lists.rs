@@ -132,7 +132,8 @@ pub(super) fn add(library: &mut Library<'_>) {
         library.add(name, |_: &Context, size: i64, value: Value| {
             let elements = elements("chunk", &value)?;
             let size = usize::try_from(size).ok().filter(|size| *size > 0);
-            let size = size.ok_or_else(|| Failure::new("runtime error: integer divide by zero"))?;
+            let size =
+                size.ok_or_else(|| Failure::new("runtime error: makeslice: len out of range"))?;
             let chunks = elements.chunks(size).map(|chunk| Value::Slice(list(chunk.to_vec())));
             Ok::<_, Failure>(Slice::of(&CHUNKS, chunks.collect()))
         });
@@ -152,15 +153,23 @@ fn some(elements: Vec<Value>) -> Value {
     }
 }
 
-/// The elements of a list.
-fn elements(function: &str, value: &Value) -> Result<Vec<Value>, Failure> {
-    match value {
-        Value::Slice(slice) => Ok(slice.elements().to_vec()),
-        value => {
-            let name = function.trim_start_matches("must").to_lowercase();
-            Err(Failure::new(format!("Cannot {name} on type {}", type_of(value))))
-        }
-    }
+/// The elements of a list, for the function `name`.
+fn elements(name: &str, value: &Value) -> Result<Vec<Value>, Failure> {
+    let Value::Slice(slice) = value else {
+        let name = name.strip_prefix("must").map_or(name.to_owned(), str::to_lowercase);
+        let ty = type_of(value);
+        return Err(Failure::new(match &*name {
+            _ if value.is_nil() => {
+                "runtime error: invalid memory address or nil pointer dereference".to_owned()
+            }
+            "push" | "prepend" | "compact" => format!("Cannot {name} on type {ty}"),
+            "chunk" => format!("Cannot chunk type {ty}"),
+            "slice" => format!("list should be type of slice or array but {ty}"),
+            "concat" => format!("Cannot concat type {ty} as list"),
+            _ => format!("Cannot find {name} on type {ty}"),
+        }));
+    };
+    Ok(slice.elements().to_vec())
 }
 
 /// The map `_0`, `_1`, … of the parts.

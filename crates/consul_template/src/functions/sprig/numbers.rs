@@ -48,15 +48,16 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add("addf", |_: &Context, values: Rest<Value>| {
         decimal(values.0.iter().map(to_float).sum::<f64>())
     });
-    for (name, apply) in [
-        ("subf", (|a, b| a - b) as fn(f64, f64) -> f64),
-        ("mulf", |a, b| a * b),
-        ("divf", |a, b| a / b),
-    ] {
+    for (name, apply) in [("subf", (|a, b| a - b) as fn(f64, f64) -> f64), ("mulf", |a, b| a * b)] {
         library.add(name, move |_: &Context, first: Value, others: Rest<Value>| {
             others.0.iter().map(to_float).fold(to_float(&first), |a, b| decimal(apply(a, b)))
         });
     }
+    library.add("divf", |_: &Context, first: Value, others: Rest<Value>| {
+        // sprig divides to sixteen decimal places.
+        let divide = |a: f64, b: f64| format!("{:.16}", a / b).parse().unwrap_or(a / b);
+        others.0.iter().map(to_float).fold(to_float(&first), divide)
+    });
     library.add("ceil", |_: &Context, value: Value| to_float(&value).ceil());
     library.add("floor", |_: &Context, value: Value| to_float(&value).floor());
     library.add("round", |_: &Context, value: Value, digits: i64, limit: Rest<f64>| {

@@ -15,8 +15,12 @@ pub(super) fn add(library: &mut Library<'_>) {
             false => name.to_owned(),
             true => name.replacen("regex", "mustRegex", 1),
         };
-        library.add(&name("regexMatch"), |_: &Context, expression: Bytes, text: Bytes| {
-            Ok::<_, Failure>(compile(&expression)?.is_match(&text))
+        library.add(&name("regexMatch"), move |_: &Context, expression: Bytes, text: Bytes| {
+            match compile(&expression) {
+                Ok(expression) => Ok(expression.is_match(&text)),
+                Err(failure) if must => Err(failure),
+                Err(_) => Ok(false),
+            }
         });
         library.add(&name("regexFind"), |_: &Context, expression: Bytes, text: Bytes| {
             let found = compile(&expression)?.find(&text).map(|found| found.as_bytes().to_vec());

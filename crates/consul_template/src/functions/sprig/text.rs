@@ -105,11 +105,18 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add("b64enc", |_: &Context, text: Bytes| BASE64_STANDARD.encode(text));
     library.add("b64dec", |_: &Context, text: Bytes| match BASE64_STANDARD.decode(&text) {
         Ok(decoded) => decoded,
+        Err(base64::DecodeError::InvalidByte(at, _)) => {
+            format!("illegal base64 data at input byte {at}").into_bytes()
+        }
         Err(_) => b"illegal base64 data".to_vec(),
     });
     library.add("b32enc", |_: &Context, text: Bytes| base32(&text));
     library.add("b32dec", |_: &Context, text: Bytes| {
-        unbase32(&text).unwrap_or_else(|| b"illegal base32 data".to_vec())
+        unbase32(&text).unwrap_or_else(|| {
+            let is_digit = |byte: &u8| BASE32.contains(byte) || *byte == b'=';
+            let at = text.iter().position(|byte| !is_digit(byte)).unwrap_or(text.len());
+            format!("illegal base32 data at input byte {at}").into_bytes()
+        })
     });
     library.add("sha1sum", |_: &Context, text: Bytes| hex(&Sha1::digest(&text)));
     library.add("sha256sum", |_: &Context, text: Bytes| hex(&Sha256::digest(&text)));
