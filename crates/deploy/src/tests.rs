@@ -2,6 +2,7 @@
 
 mod failures;
 mod hostile;
+mod refusing;
 mod reloads;
 mod sets;
 mod steps;

@@ -7,7 +7,7 @@ use super::*;
 use crate::CheckCommand;
 use crate::testing::{World, in_world, variable};
 
-fn sh(command: &str) {
+pub(super) fn sh(command: &str) {
     let status = Command::new("/bin/sh").arg("-c").arg(command).status().expect("a shell");
     assert!(status.success(), "{command}");
 }
