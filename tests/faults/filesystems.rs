@@ -140,12 +140,14 @@ fn a_mode_that_is_asked_for_and_ignored_is_a_warning() {
 
 #[test]
 fn a_file_system_that_refuses_renames_is_written_in_place() {
-    for exists in [true, false] {
-        let sandbox = outdated("");
-        if !exists {
-            std::fs::remove_file(sandbox.path("real/app")).unwrap();
+    for limits in ["--rename-deny", "--rename-deny --chmod-deny"] {
+        for exists in [true, false] {
+            let sandbox = outdated("");
+            if !exists {
+                std::fs::remove_file(sandbox.path("real/app")).unwrap();
+            }
+            is_written_once(&sandbox, &run(&sandbox, limits, 3));
+            assert_eq!(sandbox.mode("real/app"), if exists { 0o664 } else { 0o644 });
         }
-        is_written_once(&sandbox, &run(&sandbox, "--rename-deny", 3));
-        assert_eq!(sandbox.mode("real/app"), if exists { 0o664 } else { 0o644 });
     }
 }

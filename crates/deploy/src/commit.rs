@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use crate::Target;
 use crate::attributes::{Attributes, MODE_BITS, give_mode, give_owner, our_user};
+use crate::create::remove_open;
 use crate::durable::sync_file;
 use crate::error::Error;
 use crate::folder::{FileAt, OpenPlace, is_file, is_folder};
@@ -66,7 +67,7 @@ pub(crate) fn commit(
     let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
     if may_write_in_place && !is_folder && needs_writing(errno, found.as_ref(), stage) {
         observer.observe(&Step::WritingInPlace { dest: &target.dest });
-        write_in_place(target, place.dest(), &stage.attributes, content)?;
+        write_in_place(target, place.dest(), &stage.attributes, stage.born_with, content)?;
         return Ok(How::WrittenInPlace);
     }
     Err(Error::Rename {
@@ -111,18 +112,20 @@ fn needs_writing(errno: Option<Errno>, found: Option<&Stat>, stage: &StageFile) 
     }
 }
 
-/// Writes the destination in place. If that fails, writes the old content back.
+/// Writes the destination in place. If that fails, writes the old content back. A missing destination
+/// is created with the permissions `born_with`.
 fn write_in_place(
     target: &Target,
     at: &FileAt,
     wanted: &Attributes,
+    born_with: u32,
     content: &[u8],
 ) -> Result<(), Error> {
     let dest = &target.dest;
     let file = match open_in_place(at) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            return create_in_place(target, at, wanted, content);
+            return create_in_place(target, at, wanted, born_with, content);
         }
         Err(cause) => return Err(Error::file("open", dest, cause)),
     };
@@ -153,15 +156,17 @@ fn open_in_place(at: &FileAt) -> io::Result<File> {
     }
 }
 
-/// Creates a destination that a rename cannot create. Removes it again if that fails.
+/// Creates a destination that a rename cannot create, with the permissions `born_with`, as its stage
+/// file was created. Removes it again if that fails.
 fn create_in_place(
     target: &Target,
     at: &FileAt,
     wanted: &Attributes,
+    born_with: u32,
     content: &[u8],
 ) -> Result<(), Error> {
     let dest = &target.dest;
-    let file = at.create(0o600).map_err(|cause| Error::file("open", dest, cause))?;
+    let file = at.create(born_with).map_err(|cause| Error::file("open", dest, cause))?;
     let written = fstat(&file)
         .map_err(|cause| Error::file("stat", dest, cause.into()))
         .and_then(|born| give_attributes(&file, target, &Attributes::of(&born), wanted))
@@ -171,7 +176,7 @@ fn create_in_place(
         });
     if written.is_err() {
         // The error to report is the one that stopped the writing.
-        let _ = at.remove();
+        let _ = remove_open(at, file);
     }
     written
 }
@@ -265,7 +270,8 @@ mod tests {
         let place = OpenPlace::of(&link).expect("a folder");
         target.mode = Some(0o600);
         let wanted = Attributes::regular(1000, 1000, 0o600);
-        let error = write_in_place(&target, place.dest(), &wanted, b"new").expect_err("a link");
+        let error =
+            write_in_place(&target, place.dest(), &wanted, 0o600, b"new").expect_err("a link");
         let text = format!("open {}: too many levels of symbolic links", link.display());
         assert_eq!(error.to_string(), text);
         assert_eq!(fs::read_to_string(&file).expect("a file"), "old");

@@ -67,6 +67,21 @@ pub(crate) fn with_free_name<T>(
     }
 }
 
+/// Removes a file that this process holds open by `held`.
+///
+/// A FUSE file system renames a file that is removed while it is open, which fails if the file system
+/// refuses renames. Then the file is closed first. It is not locked any more at that moment, so the
+/// usual way is tried before.
+pub(crate) fn remove_open<T>(at: &FileAt, held: T) -> io::Result<()> {
+    match at.remove() {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            drop(held);
+            at.remove()
+        }
+        removed => removed,
+    }
+}
+
 /// Opens a file of [`create_locked`] and locks it; an error if another process has the lock.
 pub(crate) fn lock(at: &FileAt) -> Result<File, TryLockError> {
     let file = at.open(OFlags::RDONLY | OFlags::NOFOLLOW).map_err(TryLockError::Error)?;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use rustix::fs::fstat;
 
 use crate::attributes::{MODE_BITS, our_user};
-use crate::create::{create_locked, lock};
+use crate::create::{create_locked, lock, remove_open};
 use crate::durable::{Durable, sync_file};
 use crate::error::Error;
 use crate::failpoint;
@@ -54,7 +54,7 @@ struct Locked {
     at: FileAt,
     file: File,
     /// `None` on a file system without locks.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Journal {
@@ -147,10 +147,10 @@ impl Journal {
 
     /// Removes the journals, the one with the entries first.
     fn remove(&mut self) {
-        for locked in self.files.drain(..) {
+        for Locked { at, file, lock } in self.files.drain(..) {
             failpoint();
             // If the removal fails, the next run puts the old files back and replaces them again.
-            let _ = locked.at.remove();
+            let _ = remove_open(&at, (file, lock));
         }
     }
 }
@@ -159,7 +159,7 @@ impl Locked {
     /// Creates an empty, locked journal that only its owner can open.
     fn create(folder: &Arc<Folder>) -> Result<Locked, Error> {
         let created = create_locked(0o600, |random| FileAt::new(folder, journal_name(random)))?;
-        Ok(Locked { at: created.at, file: created.file, _lock: created.lock })
+        Ok(Locked { at: created.at, file: created.file, lock: created.lock })
     }
 
     fn write(&mut self, fields: &[&[u8]]) -> Result<(), Error> {
@@ -225,7 +225,7 @@ pub(crate) fn recover(journal: &FileAt, observer: &dyn Observer) -> Found {
         }
     }
     failpoint();
-    match journal.remove() {
+    match remove_open(journal, file) {
         Ok(()) => Found::Recovered,
         Err(_) => Found::Left,
     }

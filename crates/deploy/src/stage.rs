@@ -124,6 +124,9 @@ pub(crate) struct StageFile {
     pub(crate) attributes: Attributes,
     /// The attributes that were to be set.
     wanted: Attributes,
+    /// The permissions with which the file was created: those that it should have, if its file system
+    /// refuses to change them, and otherwise [`PRIVATE`].
+    pub(crate) born_with: u32,
     /// The identity of the file.
     pub(crate) identity: Identity,
     /// The fingerprint of the file after its content was written.
@@ -156,6 +159,7 @@ impl StageFile {
         // another user.
         if let Err(cause) = give_mode(&file, &stage.attributes, wanted) {
             // A file system that refuses to change a mode may still create files with it.
+            drop(file);
             drop(stage);
             (stage, file) = StageFile::create_empty(place, kind, wanted.mode)?;
             if target.mode.is_some() && stage.attributes.mode != wanted.mode {
@@ -190,6 +194,7 @@ impl StageFile {
             at: created.at,
             attributes,
             wanted: attributes,
+            born_with: mode,
             identity: Identity::default(),
             written: None,
             is_checked: false,
@@ -263,7 +268,8 @@ impl StageFile {
 impl Drop for StageFile {
     fn drop(&mut self) {
         if !self.stays {
-            // File systems of a network or of FUSE rename a file that is removed while it is open.
+            // File systems of a network or of FUSE rename a file that is removed while it is open, or
+            // cannot remove it.
             self.lock = None;
             // An error cannot be reported here. A later run sweeps the file.
             let _ = self.at.remove();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::{Dir, fstat};
 
 use crate::Options;
-use crate::create::lock;
+use crate::create::{lock, remove_open};
 use crate::folder::{FileAt, Folder, is_file};
 use crate::journal::{Found, recover};
 use crate::pending;
@@ -105,7 +105,7 @@ fn recover_all(folder: &Arc<Folder>, observer: &dyn Observer) -> bool {
 
 /// Removes a leftover, unless a living process holds it or it is not a regular file.
 fn remove(leftover: &FileAt, observer: &dyn Observer) -> bool {
-    // Locked until it is removed. If another process is creating it now, that process notices.
+    // Locked until it is removed, where that is possible. If another process is creating it now, that process notices.
     let Ok(held) = lock(leftover) else { return false };
     let same = match (fstat(&held), leftover.lstat()) {
         (Ok(held), Ok(named)) => {
@@ -113,7 +113,7 @@ fn remove(leftover: &FileAt, observer: &dyn Observer) -> bool {
         }
         _ => false,
     };
-    if !same || leftover.remove().is_err() {
+    if !same || remove_open(leftover, held).is_err() {
         return false;
     }
     observer.observe(&Step::Swept { stage: &leftover.path() });

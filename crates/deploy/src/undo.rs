@@ -18,7 +18,7 @@ use rustix::fs::{OFlags, Stat, fstat};
 
 use crate::attributes::MODE_BITS;
 use crate::commit::write_back;
-use crate::create::with_free_name;
+use crate::create::{remove_open, with_free_name};
 use crate::durable::sync_file;
 use crate::error::Error;
 use crate::failpoint;
@@ -213,7 +213,7 @@ fn copy(from: &FileAt, found: &Stat, to: &FileAt) -> io::Result<Identity> {
     let written = fill(&mut old, &mut new, found);
     if written.is_err() {
         // The error to report is the one of writing.
-        let _ = to.remove();
+        let _ = remove_open(to, new);
     }
     written
 }
