@@ -159,3 +159,46 @@ fn a_dropped_transaction_leaves_its_reload_pending() {
     site.target.reload_cmd = Some("true".to_owned());
     assert_eq!(site.deploy("new").expect("reloaded"), Outcome::Reloaded);
 }
+
+/// A reloader that counts the open descriptors that lead into a folder.
+struct Counting {
+    folder: PathBuf,
+    open: std::sync::Mutex<Vec<PathBuf>>,
+}
+
+impl crate::Reloader for Counting {
+    async fn reload(&self, _: &crate::ReloadCommand<'_>) -> Result<(), Arc<crate::CommandError>> {
+        let all = fs::read_dir("/proc/self/fd").expect("descriptors");
+        let open = all
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+            .filter(|path| path.starts_with(&self.folder));
+        self.open.lock().expect("no panic while held").extend(open);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_transaction_that_waits_for_its_reload_holds_no_descriptor() {
+    let mut site = Site::with("old");
+    site.target.reload_cmd = Some("true".to_owned());
+    site.target.check_cmd = Some(crate::CheckCommand::new("true"));
+    let mut other = site.target.clone();
+    other.dest = site.path("other.conf");
+    let reloader = Counting { folder: site.folder.path().to_owned(), open: Default::default() };
+    let targets = [Arc::new(site.target.clone()), Arc::new(other)];
+    for (content, targets) in [("new", &targets[..1]), ("newer", &targets[..])] {
+        // The last time the destinations are in sync, and only their reload is pending.
+        for disk in [Disk::Here, Disk::Elsewhere, Disk::Here] {
+            let members = targets
+                .iter()
+                .map(|target| Member { target: Arc::clone(target), content: Bytes::from(content) });
+            let staged = Transaction::stage(members.collect(), &site.options).expect("staged");
+            let mut durable = Durable::new();
+            run(staged.finish(&site.steps.observer(), &mut durable, disk, &reloader))
+                .expect("deployed");
+            fs::write(site.path(MARKER), "").expect("write");
+        }
+    }
+    let open = reloader.open.into_inner().expect("no panic while held");
+    assert!(open.is_empty(), "{open:?}");
+}
