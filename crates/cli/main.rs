@@ -211,7 +211,7 @@ async fn start(
         keep_a_thread().await?;
         return Ok(daemon::run(agent, config, flags, host, signals).await);
     }
-    Ok(tokio::select! {
+    let exit = tokio::select! {
         done = agent.onetime() => match done {
             Ok(()) => Exit::Success,
             Err(failed) => {
@@ -220,5 +220,8 @@ async fn start(
             }
         },
         signal = signals.next() => Exit::Signal(signal),
-    })
+    };
+    // The process ends now. Freeing the memory of a thousand resources would take a millisecond.
+    std::mem::forget(agent);
+    Ok(exit)
 }

@@ -204,19 +204,26 @@ impl Ordered {
         }
     }
 
+    fn forget_applied(&mut self, resource: &Resource) {
+        // Hashing a path costs more than this question, whose answer is nearly always yes.
+        if !self.applied.is_empty() {
+            self.applied.remove(&resource.path);
+        }
+    }
+
     /// Reports the result of a pass. Returns the outcome; `None` if the pass failed.
     fn note(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) -> Option<Outcome> {
         match done {
             Ok(done) => {
                 match Applied::by(resource, &done) {
                     Some(applied) => _ = self.applied.insert(resource.path.clone(), applied),
-                    None => _ = self.applied.remove(&resource.path),
+                    None => self.forget_applied(resource),
                 }
                 Some(done.outcome)
             }
             Err(failure) => {
                 // What failed has to be done again, although the content may be the same.
-                self.applied.remove(&resource.path);
+                self.forget_applied(resource);
                 self.readers.read(&Event::Failed {
                     resource: Arc::clone(resource),
                     failure: Arc::new(failure),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -29,7 +30,8 @@ pub(crate) struct Templates {
     /// Whether a working version stays in use when the file becomes malformed. Onetime and interval
     /// mode fail instead, as Go confd does.
     keeps_working_version: bool,
-    slots: Mutex<HashMap<(PathBuf, Engine), Arc<Slot>>>,
+    /// By the path of the file, as text: equal files have equal texts, and a text is hashed faster.
+    slots: Mutex<HashMap<(OsString, Engine), Arc<Slot>>>,
 }
 
 type Slot = Mutex<Option<Compiled>>;
@@ -62,7 +64,7 @@ impl Templates {
     /// The template of `resource`, if all of its files are unchanged since it was compiled and no
     /// other pass is compiling it. Examines the files, but does not read them.
     pub(crate) fn known(&self, resource: &Resource) -> Option<Current> {
-        let name = (resource.src.clone(), resource.engine);
+        let name = (resource.src.clone().into_os_string(), resource.engine);
         let slot = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.get(&name)?)
@@ -78,7 +80,7 @@ impl Templates {
     /// The template of `resource`. It is compiled now, unless all of its files are unchanged.
     /// Blocks on the disk.
     pub(crate) fn get(&self, resource: &Resource, say: &Say<'_>) -> Result<Current, Failure> {
-        let name = (resource.src.clone(), resource.engine);
+        let name = (resource.src.clone().into_os_string(), resource.engine);
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(name).or_default())

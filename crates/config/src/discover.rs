@@ -46,7 +46,7 @@ pub(crate) fn resource_files(conf_d: &Path) -> io::Result<Found> {
 
 fn walk(folder: &Path, found: &mut Found, links: &mut bool) -> io::Result<()> {
     let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
+    entries.sort_by_cached_key(fs::DirEntry::file_name);
     for entry in entries {
         let (name, path) = (entry.file_name(), entry.path());
         if name.as_bytes().starts_with(b"..") {
