@@ -132,6 +132,26 @@ fn a_check_that_hangs_delays_the_reload_of_the_others_by_seconds_and_only_once()
 }
 
 #[test]
+fn a_change_during_a_check_does_not_delay_the_reload_after_the_check() {
+    let sandbox = reloading(&["b"]);
+    add(&sandbox, "a", "check_cmd = 'touch checks; until test ! -e bad; do sleep 0.01; done'");
+    set(&sandbox, &["a", "b"], "0");
+    let daemon = watching(&sandbox, &[]);
+    reloaded(&sandbox, &["00"]);
+    sandbox.write("bad", "");
+    std::fs::remove_file(sandbox.path("checks")).unwrap();
+    data(&sandbox, "{a: {v: 1}, b: {v: 0}}");
+    eventually("the check of a runs", || sandbox.path("checks").exists());
+    set(&sandbox, &["a", "b"], "2");
+    eventually("the second change has arrived", || sandbox.read("out/b") == "2");
+    std::fs::remove_file(sandbox.path("bad")).unwrap();
+    eventually("the last reload", || reloads(&sandbox).last().is_some_and(|all| all == "22"));
+    nothing_is_pending(&sandbox);
+    let ended = daemon.stop(Signal::TERM);
+    ended.expect_no("no longer waits");
+}
+
+#[test]
 fn reloads_of_different_changes_never_overlap_and_one_serves_all_that_wait() {
     let names = ["a", "b", "c"];
     let sandbox = reloading(&names);

@@ -148,6 +148,32 @@ async fn a_reload_does_not_wait_for_a_pass_that_begins_late_or_was_announced_lat
         .await;
 }
 
+#[tokio::test]
+async fn a_reload_does_not_wait_for_passes_that_can_begin_only_after_it() {
+    let tasks = LocalSet::new();
+    tasks
+        .run_until(async {
+            let site = Site::new();
+            let command = site.command();
+            let (own, other) = (site.requester(), site.requester());
+            // While both have a pass, another is due for each of them.
+            for requester in [&own, &other] {
+                requester.announce(Some((&command, None)));
+                requester.begin(Some((&command, None)), None);
+                requester.announce(Some((&command, None)));
+            }
+            let begun = Instant::now();
+            let waiting = site.ask(&other, None);
+            let asked = site.ask(&own, None);
+            site.until_ran(1).await;
+            assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+            fs::write(site.path("go"), "").unwrap();
+            assert!(asked.await.unwrap() && waiting.await.unwrap());
+            assert_eq!(site.ran(), 1);
+        })
+        .await;
+}
+
 #[test]
 fn the_wait_for_a_pass_is_limited_by_its_age_and_by_the_deadline() {
     let now = Instant::now();
