@@ -110,22 +110,36 @@ struct Places {
 /// A pass that is due or running, and may ask for the reload.
 #[derive(Clone, Copy)]
 struct Announced {
-    /// The time since which the pass is due or running; `None` while its resource is being reloaded,
-    /// so that the pass cannot begin.
-    since: Option<Instant>,
+    begins: Begins,
     /// The pass begins no earlier than this.
     not_before: Option<Instant>,
 }
 
+/// When an announced pass begins.
+#[derive(Clone, Copy)]
+enum Begins {
+    /// It runs, or can run, since this moment.
+    At(Instant),
+    /// After a run of the same command, for which its resource waits. That run must not wait for it.
+    AfterThisReload,
+    /// After a run of another command, for which its resource waits.
+    AfterOtherReload,
+}
+
 impl Announced {
     /// The time until which a reload waits for this pass; `None` if the pass begins after
-    /// `deadline`.
+    /// `deadline` or after the reload.
     fn end(&self, deadline: Instant) -> Option<Instant> {
-        let begins = self.since.max(self.not_before);
-        match begins {
-            Some(begins) if begins > deadline => None,
-            Some(begins) if self.since.is_some() => Some(deadline.min(begins + PATIENCE)),
-            _ => Some(deadline),
+        if self.not_before.is_some_and(|moment| moment > deadline) {
+            return None;
+        }
+        match self.begins {
+            Begins::At(since) => {
+                let begins = self.not_before.map_or(since, |moment| since.max(moment));
+                Some(deadline.min(begins + PATIENCE))
+            }
+            Begins::AfterOtherReload => Some(deadline),
+            Begins::AfterThisReload => None,
         }
     }
 }
@@ -263,9 +277,7 @@ struct Passes {
     running: Option<Place>,
     /// The pass that is due.
     due: Option<Place>,
-    /// The beginning of the running pass; `None` while it waits for its reload.
-    since: Option<Instant>,
-    is_running: bool,
+    state: State,
     /// Whether the next pass waits for the pass of a resource with the same destination. That pass
     /// must not wait for this one.
     is_blocked: bool,
@@ -273,6 +285,29 @@ struct Passes {
     permit: Option<OwnedSemaphorePermit>,
     /// The time of the retry, if the last reload failed.
     retry: Option<Instant>,
+}
+
+/// What a resource does.
+#[derive(Clone, Default)]
+enum State {
+    #[default]
+    Idle,
+    /// Its pass runs since this moment.
+    Running(Instant),
+    /// Its pass waits for the reload of this queue.
+    Reloading(Arc<Queue>),
+}
+
+impl State {
+    /// When the next pass can begin, which may ask for the reload of `queue`.
+    fn next_pass(&self, queue: &Queue) -> Begins {
+        match self {
+            State::Idle => Begins::At(Instant::now()),
+            State::Running(since) => Begins::At(*since),
+            State::Reloading(at) if Arc::ptr_eq(&at.turn, &queue.turn) => Begins::AfterThisReload,
+            State::Reloading(_) => Begins::AfterOtherReload,
+        }
+    }
 }
 
 impl Requester {
@@ -286,8 +321,7 @@ impl Requester {
         if passes.is_blocked {
             return;
         }
-        let since = if passes.is_running { passes.since } else { Some(Instant::now()) };
-        passes.announce(&self.reloads, key, Announced { since, not_before: None });
+        passes.announce(&self.reloads, key, None);
     }
 
     /// Announces that the pass that is due begins no earlier than `moment`.
@@ -301,8 +335,7 @@ impl Requester {
     pub(crate) fn announce_retry(&self, key: Option<Key<'_>>, moment: Instant) {
         let mut passes = lock(&self.passes);
         if passes.due.is_none() {
-            let announced = Announced { since: Some(Instant::now()), not_before: Some(moment) };
-            passes.announce(&self.reloads, key, announced);
+            passes.announce(&self.reloads, key, Some(moment));
         }
     }
 
@@ -324,14 +357,15 @@ impl Requester {
         let mut passes = lock(&self.passes);
         passes.permit = permit;
         let now = Instant::now();
-        let announced = Announced { since: Some(now), not_before: None };
-        passes.announce(&self.reloads, key, announced);
+        passes.announce(&self.reloads, key, None);
         passes.running = passes.due.take();
         if let Some(running) = &passes.running {
-            running.change(|running| *running = announced);
+            running.change(|running| {
+                *running = Announced { begins: Begins::At(now), not_before: None };
+            });
         }
-        (passes.is_running, passes.is_blocked) = (true, false);
-        (passes.since, passes.retry) = (Some(now), None);
+        (passes.state, passes.is_blocked) = (State::Running(now), false);
+        passes.retry = None;
     }
 
     /// Announces that the pass has ended. Returns the time of the retry, if its reload failed.
@@ -339,8 +373,7 @@ impl Requester {
         let mut passes = lock(&self.passes);
         drop(passes.running.take());
         passes.permit = None;
-        passes.is_running = false;
-        passes.due_since(Some(Instant::now()));
+        passes.enter(State::Idle);
         passes.retry.take()
     }
 
@@ -356,7 +389,7 @@ impl Requester {
 }
 
 impl Passes {
-    fn announce(&mut self, reloads: &Reloads, key: Option<Key<'_>>, announced: Announced) {
+    fn announce(&mut self, reloads: &Reloads, key: Option<Key<'_>>, not_before: Option<Instant>) {
         let Some((command, limit)) = key else {
             self.due = None;
             return;
@@ -365,15 +398,20 @@ impl Passes {
         match &self.due {
             // The earlier announcement keeps its number and its age.
             Some(due) if Arc::ptr_eq(&due.queue, &queue) => {
-                due.change(|due| due.not_before = announced.not_before);
+                due.change(|due| due.not_before = not_before);
             }
-            _ => self.due = Some(queue.announce(announced)),
+            _ => {
+                let begins = self.state.next_pass(&queue);
+                self.due = Some(queue.announce(Announced { begins, not_before }));
+            }
         }
     }
 
-    fn due_since(&mut self, since: Option<Instant>) {
+    fn enter(&mut self, state: State) {
+        self.state = state;
         if let Some(due) = &self.due {
-            due.change(|announced| announced.since = since);
+            let begins = self.state.next_pass(&due.queue);
+            due.change(|announced| announced.begins = begins);
         }
     }
 }
@@ -398,7 +436,7 @@ impl Reloader for Asking<'_> {
         let Asking { requester, say } = self;
         let queue = requester.reloads.queue(reload.command(), reload.limit());
         let number = queue.ask();
-        let _reloading = Reloading::begin(requester);
+        let _reloading = Reloading::begin(requester, &queue);
         let turn = queue.turn.lock().await;
         let run = match queue.served(number) {
             Some(run) => {
@@ -424,14 +462,13 @@ impl Reloader for Asking<'_> {
 struct Reloading<'a>(&'a Requester);
 
 impl<'a> Reloading<'a> {
-    fn begin(requester: &'a Requester) -> Self {
+    fn begin(requester: &'a Requester, queue: &Arc<Queue>) -> Self {
         let mut passes = lock(&requester.passes);
         // The lock of the queue is taken by the drop.
         let asked = take(&mut passes.running);
-        passes.since = None;
         // All files are in place: the reload takes room of its own.
         passes.permit = None;
-        passes.due_since(None);
+        passes.enter(State::Reloading(Arc::clone(queue)));
         drop(asked);
         Reloading(requester)
     }
@@ -439,10 +476,7 @@ impl<'a> Reloading<'a> {
 
 impl Drop for Reloading<'_> {
     fn drop(&mut self) {
-        let mut passes = lock(&self.0.passes);
-        let now = Some(Instant::now());
-        passes.since = now;
-        passes.due_since(now);
+        lock(&self.0.passes).enter(State::Running(Instant::now()));
     }
 }
 

@@ -178,11 +178,12 @@ async fn a_reload_does_not_wait_for_passes_that_can_begin_only_after_it() {
 fn the_wait_for_a_pass_is_limited_by_its_age_and_by_the_deadline() {
     let now = Instant::now();
     let (second, deadline) = (Duration::from_secs(1), now + PATIENCE);
-    let end = |since, not_before| Announced { since, not_before }.end(deadline);
-    assert_eq!(end(Some(now), None), Some(deadline));
-    assert_eq!(end(Some(now - second), None), Some(deadline - second));
-    assert_eq!(end(Some(now - second), Some(now + second)), Some(deadline));
-    assert_eq!(end(Some(now), Some(deadline + second)), None);
-    // Its resource is being reloaded.
-    assert_eq!(end(None, None), Some(deadline));
+    let end = |begins, not_before| Announced { begins, not_before }.end(deadline);
+    let at = Begins::At;
+    assert_eq!(end(at(now), None), Some(deadline));
+    assert_eq!(end(at(now - second), None), Some(deadline - second));
+    assert_eq!(end(at(now - second), Some(now + second)), Some(deadline));
+    assert_eq!(end(at(now), Some(deadline + second)), None);
+    assert_eq!(end(Begins::AfterOtherReload, None), Some(deadline));
+    assert_eq!(end(Begins::AfterThisReload, None), None);
 }
