@@ -201,8 +201,12 @@ async fn serve(config: &Rc<Config>, flags: &Flags, edge: &mut Edge, log: &Log) -
             runner.stop(true).await;
             Next::Exit(code)
         }
-        Ok(Ok(Ended::Done | Ended::Child(0))) => {
+        Ok(Ok(Ended::Done)) => {
             runner.stop(true).await;
+            Next::Exit(0)
+        }
+        Ok(Ok(Ended::Child(0))) => {
+            log.info("(cli) child process exited with code 0");
             Next::Exit(0)
         }
         Ok(Ok(Ended::Child(code))) => {

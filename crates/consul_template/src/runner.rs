@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::Edge;
 use crate::child::Child;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::functions::Machine;
 use crate::log::Log;
 use crate::place::{Placed, place};
@@ -105,6 +105,7 @@ impl Runner {
             let program = Program::new(&exec, &edge.environment, &config.exported)?;
             Ok::<_, String>(Child::new(program, exec, log.clone()))
         });
+        log.info("(runner) creating watcher");
         let machine = Machine::new(&edge.environment, &config.exported, &edge.host, &edge.stdout);
         Ok(Runner {
             dry,
@@ -244,17 +245,25 @@ impl Runner {
         for place in 0..self.templates.len() {
             let Some(rendered) = self.render(place, quiet).await? else { continue };
             rendered_any |= rendered;
-            let command = &self.templates[place].template.settings.exec.command;
+            let settings = &self.templates[place].template.settings;
+            let command = &settings.exec.command;
             if !rendered || self.dry || command.is_empty() {
                 continue;
             }
-            let is_known = commands
-                .iter()
-                .any(|known| self.templates[*known].template.settings.exec.command == *command);
-            if !is_known {
-                commands.push(place);
+            let same = commands.iter().map(|known| &self.templates[*known].template.settings);
+            let mut same = same.filter(|known| known.exec.command == *command);
+            let (shown, from) = (shown_words(command), settings.display());
+            match same.next().map(config::Template::display) {
+                Some(known) => self.log.debug(format!(
+                    "(runner) skipping command {shown} from {from} (already appended from {known})"
+                )),
+                None => {
+                    self.log.debug(format!("(runner) appending command {shown} from {from}"));
+                    commands.push(place);
+                }
             }
         }
+        self.log.debug("(runner) diffing and updating dependencies");
         let used: Vec<_> = self.templates.iter().flat_map(|task| &task.used).collect();
         self.views.keep(&used, &self.store);
         let mut failures = Vec::new();
@@ -350,8 +359,7 @@ impl Runner {
     /// Runs the command of a template.
     async fn command(&self, place: usize) -> Result<(), String> {
         let settings = &self.templates[place].template.settings;
-        let words: Vec<_> = settings.exec.command.iter().map(|word| go_quoted(word)).collect();
-        let shown = go_quoted(&format!("[{}]", words.join(" ")));
+        let shown = go_quoted(&shown_words(&settings.exec.command));
         let from = format!("{shown} from {}", settings.display());
         self.log.info(format!("(runner) executing command {from}"));
         let program = Program::new(&settings.exec, &self.environment, &self.config.exported);
@@ -369,6 +377,12 @@ impl Runner {
             child.stop(immediately).await;
         }
     }
+}
+
+/// The words of a command as the log shows them.
+fn shown_words(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| go_quoted(word)).collect();
+    format!("[{}]", words.join(" "))
 }
 
 fn go_quoted(text: &str) -> String {

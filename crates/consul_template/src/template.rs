@@ -49,7 +49,7 @@ impl Template {
                 format!("failed to read template: open {}: {why}", source.display())
             })?,
         };
-        let id = settings.id(if settings.source.is_none() { &text } else { &[] });
+        let id = settings.id(&text);
         Ok(Template { settings, id, text: text.into(), compiled: None })
     }
 
