@@ -80,3 +80,56 @@ fn a_sweep_removes_leftovers_where_open_files_cannot_be_removed() {
         assert_eq!((swept, names(&site)), (1, vec![]));
     });
 }
+
+const MARKER: &str = "real/.app.conf.reload-pending";
+
+#[test]
+fn a_reload_runs_once_where_its_marker_cannot_be_removed() {
+    let test = "tests::refusing::a_reload_runs_once_where_its_marker_cannot_be_removed";
+    in_world(World::Mounts, test, || {
+        let mut site = limited("--delete-deny");
+        let dir = site.folder.path().display().to_string();
+        let reload = format!("cat {dir}/{MARKER} > {dir}/marker; {}", site.note("reload"));
+        site.target.reload_cmd = Some(reload.clone());
+        for (content, count) in [("new", 1), ("newer", 2)] {
+            let steps = site.observe();
+            assert_eq!(site.deploy(content).expect("deployed"), Outcome::Updated);
+            // The first time the log says why the marker stays.
+            let warnings = steps.lines().iter().filter(|line| line.starts_with("WARN")).count();
+            assert_eq!(warnings, if count == 1 { 1 } else { 0 }, "{:?}", steps.lines());
+            // The reload is pending while it runs.
+            let text = fs::read_to_string(site.path("marker")).expect("a copy");
+            assert!(text.contains("has not succeeded"), "{text}");
+            let steps = site.observe();
+            assert_eq!(site.deploy(content).expect("in sync"), Outcome::Unchanged);
+            assert_eq!(steps.lines(), [""; 0]);
+            assert_eq!(site.notes(), "reload\n".repeat(count));
+        }
+        site.target.reload_cmd = Some("exit 1".to_owned());
+        site.deploy("newest").expect_err("the reload fails");
+        site.deploy("newest").expect_err("the reload is pending");
+        site.target.reload_cmd = Some(reload);
+        assert_eq!(site.deploy("newest").expect("reloaded"), Outcome::Reloaded);
+        assert_eq!(site.deploy("newest").expect("in sync"), Outcome::Unchanged);
+        unmount(&site);
+    });
+}
+
+#[test]
+fn a_failed_commit_sets_no_reload_pending_where_the_marker_cannot_be_removed() {
+    let test = "tests::refusing::\
+                a_failed_commit_sets_no_reload_pending_where_the_marker_cannot_be_removed";
+    in_world(World::Mounts, test, || {
+        let mut site = limited("--delete-deny");
+        site.target.reload_cmd = Some(site.note("reload"));
+        site.deploy("new").expect("deployed");
+        let done = fs::read_to_string(site.path(MARKER)).expect("a marker");
+        assert!(done.contains("No reload is pending"), "{done}");
+        fs::remove_file(site.path("real/app.conf")).expect("removed");
+        fs::create_dir(site.path("real/app.conf")).expect("a folder");
+        site.deploy("newer").expect_err("a folder");
+        let text = fs::read_to_string(site.path(MARKER)).expect("a marker");
+        unmount(&site);
+        assert_eq!((text, site.notes()), (done, "reload\n".to_owned()));
+    });
+}
