@@ -257,7 +257,7 @@ fn put_all_back(entries: &[(Entry, OpenPlace)], observer: &dyn Observer) -> Resu
     let mut result = Ok(());
     for (entry, place) in entries.iter().rev() {
         failpoint();
-        match entry.put_back(place) {
+        match entry.put_back(place, observer) {
             Ok(true) => observer.observe(&Step::PutBack { dest: &entry.dest }),
             Ok(false) => {}
             Err(error) => {

@@ -4,18 +4,32 @@
 //! command has succeeded. So the reload stays pending after a failed command, a stop and a crash:
 //! the next run finds the destination in sync *and* the marker, and reloads.
 //!
+//! A file system may refuse to remove the marker. Then the text [`DONE`] replaces the marker's text, and
+//! only a marker with exactly this text is not pending. The old text is removed before `DONE` is
+//! written, and `DONE` is removed before the next commit. So a marker of a killed process is pending if
+//! its reload may be: an empty text and a part of a text count as pending.
+//!
 //! The marker is not synced to the disk: after a power cut every service starts with the new file
 //! anyway.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::{OFlags, Stat, fstat};
+use rustix::io::Errno;
+
 use crate::error::Error;
-use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_folder};
+use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_file, is_folder};
 use crate::step::{Observer, Step};
+
+/// The whole text of a marker that cannot be removed and whose reload is not pending.
+const DONE: &[u8] =
+    b"No reload is pending. confd could not remove this file, and ignores it while it \
+                      has this text.\n";
 
 /// The markers of each swept folder: those that the sweep found, and those that this process has set
 /// since. See [`Marker::find_forgotten`].
@@ -44,7 +58,7 @@ pub(crate) struct Marker {
     folder: PathBuf,
     identity: FolderIdentity,
     name: OsString,
-    /// Whether it existed before this commit: a reload was already pending.
+    /// Whether a reload was already pending before this commit.
     stood: bool,
 }
 
@@ -69,11 +83,14 @@ impl Marker {
                         io::ErrorKind::IsADirectory.into(),
                     ));
                 }
-                return Ok(Marker::new(&at, true));
+                if !is_done(&at) {
+                    return Ok(Marker::new(&at, true));
+                }
+                emptied(&at).map_err(|cause| Error::file("truncate", &at.path(), cause))?
             }
             Err(cause) => return Err(Error::file("open", &at.path(), cause)),
         };
-        // The text is for people who find the file. Only the file's existence counts, so a full
+        // The text is for people who find the file. The marker is pending without it too, so a full
         // disk, where the text cannot be written, is not an error.
         let _ = writeln!(
             file,
@@ -91,7 +108,7 @@ impl Marker {
         // cannot be searched.
         let found = at.lstat().ok()?;
         // This program never makes a folder of this name.
-        (!is_folder(&found)).then(|| Marker::new(&at, true))
+        (!is_folder(&found) && !is_done(&at)).then(|| Marker::new(&at, true))
     }
 
     /// Finds the marker of an earlier commit of a target that has no reload command any more.
@@ -116,7 +133,7 @@ impl Marker {
     /// Removes the marker because the commit did not happen. The marker of an earlier commit stays.
     pub(crate) fn withdraw(self, place: &OpenPlace, observer: &dyn Observer) {
         if !self.stood {
-            remove(&place.marker(), observer);
+            end(&place.marker(), observer);
         }
     }
 
@@ -124,7 +141,7 @@ impl Marker {
     pub(crate) fn clear(self, observer: &dyn Observer) {
         let error = match Folder::open(&self.folder) {
             Ok(folder) if folder.identity() == self.identity => {
-                return remove(&FileAt::new(&folder, self.name), observer);
+                return end(&FileAt::new(&folder, self.name), observer);
             }
             Ok(_) => Error::FolderReplaced { folder: self.folder },
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return,
@@ -134,12 +151,46 @@ impl Marker {
     }
 }
 
-fn remove(marker: &FileAt, observer: &dyn Observer) {
-    match marker.remove() {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            let error = Error::file("remove", &marker.path(), cause);
-            observer.observe(&Step::MarkerStays { error: &error });
-        }
-        Ok(()) | Err(_) => {}
+/// Removes the marker, or writes into it that no reload is pending.
+pub(crate) fn end(marker: &FileAt, observer: &dyn Observer) {
+    /// The folders whose markers cannot be removed.
+    static REPORTED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+    let cause = match marker.remove() {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => cause,
+        Ok(()) | Err(_) => return,
+    };
+    let error = Error::file("remove", &marker.path(), cause);
+    if emptied(marker).and_then(|mut file| file.write_all(DONE)).is_err() {
+        return observer.observe(&Step::MarkerStays { error: &error });
     }
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if reported.insert(marker.folder().path().to_owned()) {
+        observer.observe(&Step::MarkerDone { error: &error });
+    }
+}
+
+/// Whether the marker says that no reload is pending.
+fn is_done(marker: &FileAt) -> bool {
+    let has_length = |found: &Stat| is_file(found) && found.st_size == DONE.len() as i64;
+    let mut text = Vec::new();
+    marker.lstat().is_ok_and(|found| has_length(&found))
+        && marker
+            .open(OFlags::RDONLY | OFlags::NOFOLLOW)
+            .and_then(|file| file.take(DONE.len() as u64).read_to_end(&mut text))
+            .is_ok()
+        && text == DONE
+}
+
+/// Opens a marker for writing, and removes its text.
+///
+/// Another user of the folder may have put a link there, or a second name of another file: these are
+/// not written.
+fn emptied(marker: &FileAt) -> io::Result<File> {
+    let file = marker.open(OFlags::WRONLY | OFlags::NOFOLLOW)?;
+    let found = fstat(&file)?;
+    if !is_file(&found) || found.st_nlink != 1 {
+        return Err(Errno::OPNOTSUPP.into());
+    }
+    file.set_len(0)?;
+    Ok(file)
 }

@@ -255,6 +255,12 @@ pub enum Step<'a> {
         /// The reason.
         error: &'a Error,
     },
+    /// The marker of a reload that is no longer pending cannot be removed, and says so in its text.
+    /// Reported once for each folder.
+    MarkerDone {
+        /// The reason.
+        error: &'a Error,
+    },
     /// The stage file of a killed run was removed.
     Swept {
         /// The stage file.
@@ -303,6 +309,7 @@ impl Step<'_> {
             | Step::SharedFolder { .. }
             | Step::AttributesKept { .. }
             | Step::MarkerStays { .. }
+            | Step::MarkerDone { .. }
             | Step::PutBack { .. } => Level::Warning,
             Step::Unreadable { .. }
             | Step::NotPutBack { .. }
@@ -399,6 +406,10 @@ impl fmt::Display for Step<'_> {
                 dest.display()
             ),
             Step::MarkerStays { error } => write!(f, "{error}; the next run will reload again"),
+            Step::MarkerDone { error } => write!(
+                f,
+                "{error}; the file stays, and its text says now that no reload is pending"
+            ),
             Step::Swept { stage } => {
                 write!(f, "Removed the stage file of a killed run: {}", stage.display())
             }

@@ -23,9 +23,10 @@ use crate::durable::sync_file;
 use crate::error::Error;
 use crate::failpoint;
 use crate::folder::{FileAt, OpenPlace, is_file, is_folder, is_link};
-use crate::pending::Marker;
+use crate::pending::{self, Marker};
 use crate::place::{FileKind, Place};
 use crate::stage::StageFile;
+use crate::step::Observer;
 use crate::{Options, Target};
 
 /// The identity of a file. It stays the same under another name, and differs for another file.
@@ -117,7 +118,11 @@ impl Entry {
     /// destination had been replaced.
     ///
     /// It may be called again after a crash at any point of it.
-    pub(crate) fn put_back(&self, place: &OpenPlace) -> Result<bool, Error> {
+    pub(crate) fn put_back(
+        &self,
+        place: &OpenPlace,
+        observer: &dyn Observer,
+    ) -> Result<bool, Error> {
         let failed = |cause| Error::PutBack { dest: self.dest.clone(), cause };
         let dest = place.dest();
         let undo = self.undo.file(place).filter(|(file, of)| Identity::at(file) == Some(**of));
@@ -144,8 +149,7 @@ impl Entry {
         failpoint();
         // The marker is removed last: while the new file may be in place, its reload is pending.
         if self.marker.is_some() {
-            // A marker that is not removed makes the next run reload once more.
-            let _ = place.marker().remove();
+            pending::end(&place.marker(), observer);
         }
         Ok(replaced)
     }
