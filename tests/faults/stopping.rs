@@ -124,19 +124,21 @@ fn one_stop_signal_ends_a_daemon_whose_configuration_is_on_a_dead_mount() {
 #[test]
 fn a_configuration_on_a_dead_mount_does_not_keep_changes_from_the_files() {
     for folder in ["conf.d", "settings"] {
-        let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
-        sandbox.write("data.yaml", "app: 1\n");
-        sandbox.write("settings/confd.toml", "");
-        let run = sandbox.bare(&["-config-file", "settings/confd.toml", "-confdir", "."]);
-        let run = run.arguments(&["-watch", "-backend", "file", "-file", "data.yaml"]);
-        let (daemon, mount) = Mount::start(run, &sandbox, folder, ":");
-        eventually("the first pass", || sandbox.output() == "1");
-        mount.hang();
-        daemon.signal(Signal::HUP);
-        daemon.wait_for("Captured hangup");
-        sandbox.write("data.yaml", "app: 2\n");
-        eventually("the change arrives", || sandbox.output() == "2");
-        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+        for arguments in DAEMONS {
+            let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
+            sandbox.write("data.yaml", "app: 1\n");
+            sandbox.write("settings/confd.toml", "");
+            let run = sandbox.bare(&["-config-file", "settings/confd.toml", "-confdir", "."]);
+            let run = run.arguments(&["-backend", "file", "-file", "data.yaml"]);
+            let (daemon, mount) = Mount::start(run.arguments(arguments), &sandbox, folder, ":");
+            eventually("the first pass", || sandbox.output() == "1");
+            mount.hang();
+            daemon.signal(Signal::HUP);
+            daemon.wait_for("Captured hangup");
+            sandbox.write("data.yaml", "app: 2\n");
+            eventually("the change arrives", || sandbox.output() == "2");
+            assert_eq!(daemon.stop(Signal::TERM).code, Some(0), "{folder} {arguments:?}");
+        }
     }
 }
 
