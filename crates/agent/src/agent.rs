@@ -1,7 +1,7 @@
 //! The agent, and its three drivers: onetime, interval and watch mode.
 
 use std::{
-    cell::Cell, collections::HashSet, future::Future, path::PathBuf, pin::pin, sync::Arc,
+    cell::Cell, collections::HashSet, future::Future, path::PathBuf, pin::Pin, pin::pin, sync::Arc,
     time::Duration,
 };
 
@@ -32,9 +32,19 @@ pub struct Agent {
     source: Arc<dyn Source>,
     host: Arc<dyn Host>,
     loading: Loading,
+    /// The loading of the resources that an earlier pass has left behind.
+    unread: Option<Reading>,
+    /// The resources of the last loading that ended.
+    known: Vec<Arc<Resource>>,
     board: Arc<Board>,
     swept: bool,
 }
+
+/// A loading of the resources on a thread of its own.
+type Reading = Pin<Box<dyn Future<Output = (Loading, Result<Loaded, Failure>)> + Send>>;
+
+/// The time that a pass of interval mode waits for `conf.d`, if it knows resources already.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// An agent that reads keys from `source`. Template functions that ask the machine use `host`.
@@ -44,6 +54,8 @@ impl Agent {
             source: Arc::from(source),
             host,
             loading: Loading::default(),
+            unread: None,
+            known: Vec::new(),
             board: Arc::default(),
             swept: false,
         }
@@ -241,6 +253,11 @@ impl Agent {
     }
 
     fn configure(&mut self, configuration: Configuration) -> Schedule {
+        if self.settings.confdir != configuration.settings.confdir {
+            // The old folder may never answer.
+            self.unread = None;
+            self.known.clear();
+        }
         self.settings = configuration.settings;
         if let Some(source) = configuration.source {
             self.source = Arc::from(source);
@@ -291,14 +308,34 @@ impl Agent {
         readers: &Readers,
         stop: &Notify,
     ) {
-        let (loading, loaded) = tokio::select! {
-            biased;
-            read = ordered.disk().run(self.load(readers, None)) => read,
-            () = stop.notified() => return,
+        let is_first_wait = self.unread.is_none();
+        let mut reading = match self.unread.take() {
+            Some(reading) => reading,
+            None => Box::pin(ordered.disk().run(self.load(readers, None))),
         };
-        self.loading = loading;
-        let Ok(loaded) = loaded else { return };
-        let Loaded { resources, broken, .. } = loaded;
+        let read = tokio::select! {
+            biased;
+            read = &mut reading => Some(read),
+            () = stop.notified() => return,
+            () = rest(PATIENCE), if !self.known.is_empty() => None,
+        };
+        let broken = match read {
+            Some((loading, loaded)) => {
+                self.loading = loading;
+                let Ok(Loaded { resources, broken, .. }) = loaded else { return };
+                self.known = resources;
+                broken
+            }
+            None => {
+                if is_first_wait {
+                    let conf_d = self.conf_d();
+                    warn!("{} does not answer: the resources in use stay", conf_d.display());
+                }
+                self.unread = Some(reading);
+                Vec::new()
+            }
+        };
+        let resources = self.known.clone();
         let wake = if self.swept { Wake::Interval } else { Wake::Start };
         self.swept = true;
         readers.read(&Event::Assigned(resources.clone()));
