@@ -2,6 +2,7 @@
 
 mod command_line;
 mod resource_files;
+mod stores;
 mod templates;
 
 use crate::support::{Run, Sandbox};

@@ -146,3 +146,42 @@ fn a_hint_for_confd_toml_shows_no_value() {
         assert!(!log.contains("hush") && !log.contains("12345678"), "{log}");
     }
 }
+
+#[test]
+fn a_resource_file_ends_in_toml() {
+    let sandbox = Sandbox::new();
+    sandbox.write("conf.d/.keep", "");
+    let conf_d = sandbox.path("conf.d").display().to_string();
+    let run = || sandbox.onetime().ok().stderr;
+    let rule = format!("a resource is a file in {conf_d} whose name ends in .toml");
+    says(&run(), &["WARNING Found no templates\n", &format!("  = {rule}\n")]);
+    sandbox.write("conf.d/r.conf", "[template]\n");
+    says(&run(), &[&format!("  = {rule}, and r.conf does not\n")]);
+}
+
+#[test]
+fn a_template_outside_of_the_templates_folder_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("conf.d/app.toml", "[template]\nsrc = 'app'\ndest = 'out/app'\n");
+    let (root, run) = (sandbox.root().display(), || sandbox.onetime().fails().stderr);
+    says(&run(), &[&format!("= the folder {root}/templates does not exist\n")]);
+    sandbox.write("templates/other", "x");
+    for place in ["conf.d/app", "app"] {
+        let beside = sandbox.write(place, "x");
+        let hint = format!("= templates are read in {root}/templates, and not {root}/{place}\n");
+        says(&run(), &["Missing template: ", &hint]);
+        fs::remove_file(beside).unwrap();
+    }
+}
+
+#[test]
+fn confd_toml_has_no_tables() {
+    for name in ["confd", "other"] {
+        let sandbox = Sandbox::rendering("x");
+        sandbox.write("confd.toml", format!("[{name}]\nbackend = 'env'\n"));
+        let log = sandbox.onetime().ok().stderr;
+        let line =
+            format!("unknown key \"{name}\": confd.toml has no tables, remove the line [{name}]");
+        says(&log, &[&line]);
+    }
+}

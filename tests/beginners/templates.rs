@@ -78,7 +78,7 @@ fn a_folder_is_no_destination() {
         let log = run_of(&format!("dest = '{dest}'\nkeys = ['/']"), "x");
         says(
             &log,
-            &["ERROR rename ", "= out is a folder: dest names the file in it, such as out/out\n"],
+            &["ERROR rename ", "= out is a folder: dest names the file in it, such as out/app\n"],
         );
     }
 }
@@ -120,4 +120,72 @@ fn a_tera_template_in_the_syntax_of_another_language_says_how_it_is_written() {
         let log = sandbox.onetime().env("APP_PORT", "80").run().stderr;
         says(&log, &["ERROR ", &format!("= {hint}\n")]);
     }
+}
+
+#[test]
+fn a_relative_destination_says_where_it_is() {
+    let log = run_of("dest = 'nofolder/app'\nkeys = ['/']", "x");
+    says(
+        &log,
+        &["= confd makes no folders: create nofolder, in the folder where confd was started\n"],
+    );
+    let log = run_of("dest = '/nonexistent/app'\nkeys = ['/']", "x");
+    says(&log, &["= confd makes no folders: create /nonexistent\n"]);
+}
+
+#[test]
+fn an_action_that_is_not_closed_is_shown_in_the_last_line_with_text() {
+    let log = run_of(ALL, "port = {{getv \"/app/port\"\n");
+    says(&log, &["app:1:", "\n  1 | port = {{getv \"/app/port\"\n"]);
+    let log = run_of(ALL, "a\n\n{{if true}}\n\n");
+    says(&log, &["  3 | {{if true}}\n", "= this block has no {{end}}\n"]);
+}
+
+#[test]
+fn names_have_no_key_and_no_value() {
+    for (template, field) in [
+        ("{{range ls \"/app\"}}{{.Value}}{{end}}", "Value"),
+        ("{{range getvs \"/app/*\"}}{{.Key}}{{end}}", "Key"),
+    ] {
+        let error = format!("can't evaluate field {field} in type string");
+        let hint = "= ls, lsdir and getvs give texts, each in {{.}}: gets gives .Key and .Value\n";
+        says(&run_of(ALL, template), &[&error, hint]);
+    }
+}
+
+#[test]
+fn a_template_in_the_syntax_of_tera_says_how_its_language_is_chosen() {
+    const TERA: &str = "{% … %} is Tera's: engine = \"tera\", or a src that ends in .tera";
+    let log = run_of(ALL, "{% if store %}\nyes\n{% endif %}\n");
+    says(&log, &["WARNING ", "templates/app: ", TERA]);
+    let log = run_of(ALL, "{% for x in store.app %}{{ store.app.port }}{% endfor %}");
+    says(&log, &["ERROR ", &format!("= {TERA}\n")]);
+    for template in ["{% other %}", "50{%", "{% if x %}{{getv \"/app/port\"}}{% endif %}"] {
+        let log = run_of(ALL, template);
+        assert!(!log.contains("Tera"), "{log}");
+    }
+}
+
+#[test]
+fn at_debug_the_keys_that_are_not_in_the_store_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "x", "keys = ['/app', '/nothing']");
+    let log = |level| {
+        let run = sandbox.onetime().arguments(&["-log-level", level]).env("APP_PORT", "80");
+        run.ok().stderr
+    };
+    says(&log("debug"), &["DEBUG The store has no key at /nothing\n"]);
+    assert!(!log("info").contains("/nothing"));
+}
+
+#[test]
+fn a_failed_reload_names_its_resource_and_its_command() {
+    let log = run_of(&format!("{ALL}reload_cmd = 'echo no; exit 3'"), "x");
+    says(
+        &log,
+        &[
+            "ERROR exit status 3\n  = the reload_cmd of the resource app failed: echo no; exit 3\n",
+            "FATAL exit status 3",
+        ],
+    );
 }

@@ -53,6 +53,21 @@ mod tests {
         assert_eq!(steps.lines(), [r#"ERROR "out\n""#]);
     }
 
+    #[test]
+    fn a_command_that_cannot_be_started_is_not_just_silent() {
+        let steps = Steps::default();
+        let program = Program::Argv(vec!["/nonexistent".into()]);
+        testing::run(run(program, None, &steps)).expect_err("failure");
+        let line = "ERROR the command cannot be started (fork/exec /nonexistent: no such file or \
+                    directory): /nonexistent";
+        assert_eq!(steps.lines(), [line]);
+        let command = Program::Shell("true".into());
+        let (file, cause) = ("/bin/sh".into(), std::io::ErrorKind::NotFound.into());
+        let error = command::Error::Start { file, cause };
+        let text = Step::Silent { command: &command, error: &error }.to_string();
+        assert!(text.ends_with("): true; there is no shell on this system"), "{text}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_slow_command_and_a_stopped_command_are_reported_with_their_text() {
         let steps = Steps::default();
