@@ -164,6 +164,7 @@ fn a_template_outside_of_the_templates_folder_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("conf.d/app.toml", "[template]\nsrc = 'app'\ndest = 'out/app'\n");
     let (root, run) = (sandbox.root().display(), || sandbox.onetime().fails().stderr);
+    fs::remove_dir(sandbox.path("templates")).unwrap();
     says(&run(), &[&format!("= the folder {root}/templates does not exist\n")]);
     sandbox.write("templates/other", "x");
     for place in ["conf.d/app", "app"] {
@@ -180,8 +181,9 @@ fn confd_toml_has_no_tables() {
         let sandbox = Sandbox::rendering("x");
         sandbox.write("confd.toml", format!("[{name}]\nbackend = 'env'\n"));
         let log = sandbox.onetime().ok().stderr;
-        let line =
-            format!("unknown key \"{name}\": confd.toml has no tables, remove the line [{name}]");
+        let line = format!(
+            "unknown key \"{name}\": confd.toml has no tables, its keys stand there without [{name}]"
+        );
         says(&log, &[&line]);
     }
 }

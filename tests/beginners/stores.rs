@@ -8,7 +8,9 @@ use crate::support::Sandbox;
 /// The log of a onetime run with these arguments, of a template that needs `/services/x`.
 fn log_of(arguments: &[&str]) -> String {
     let sandbox = Sandbox::new();
-    sandbox.resource("app", "{{getv \"/services/x\"}}", "keys = ['/services']");
+    sandbox.write("templates/app", "{{getv \"/services/x\"}}");
+    let table = "[template]\nsrc = 'app'\ndest = 'app'\nkeys = ['/services']\n";
+    sandbox.write("conf.d/app.toml", table);
     sandbox.confd(&["-onetime"]).arguments(arguments).run().stderr
 }
 
@@ -68,7 +70,7 @@ fn several_nodes_and_several_files_have_a_flag_each() {
     let log = run("a.yaml,b.yaml");
     says(
         &log,
-        &["stat a.yaml,b.yaml: no such file or directory\n  = each file has a -file of its own\n"],
+        &["stat a.yaml,b.yaml: no such file or directory\n   = each file has a -file of its own\n"],
     );
     assert!(!run("b.yaml").contains("-file of its own"));
 }

@@ -76,10 +76,7 @@ fn a_go_template_in_the_syntax_of_another_language_says_how_it_is_written() {
 fn a_folder_is_no_destination() {
     for dest in ["out", "out/"] {
         let log = run_of(&format!("dest = '{dest}'\nkeys = ['/']"), "x");
-        says(
-            &log,
-            &["ERROR rename ", "= out is a folder: dest names the file in it, such as out/app\n"],
-        );
+        says(&log, &["ERROR rename ", "= out is a folder: dest names a file, such as out/NAME\n"]);
     }
 }
 
@@ -169,9 +166,11 @@ fn a_template_in_the_syntax_of_tera_says_how_its_language_is_chosen() {
 #[test]
 fn at_debug_the_keys_that_are_not_in_the_store_are_named() {
     let sandbox = Sandbox::new();
-    sandbox.resource("app", "x", "keys = ['/app', '/nothing']");
+    sandbox.write("templates/app", "x");
+    let table = "[template]\nsrc = 'app'\ndest = 'app'\nkeys = ['/app', '/nothing']\n";
+    sandbox.write("conf.d/app.toml", table);
     let log = |level| {
-        let run = sandbox.onetime().arguments(&["-log-level", level]).env("APP_PORT", "80");
+        let run = sandbox.onetime_with("app: {port: 80}").arguments(&["-log-level", level]);
         run.ok().stderr
     };
     says(&log("debug"), &["DEBUG The store has no key at /nothing\n"]);
@@ -184,7 +183,7 @@ fn a_failed_reload_names_its_resource_and_its_command() {
     says(
         &log,
         &[
-            "ERROR exit status 3\n  = the reload_cmd of the resource app failed: echo no; exit 3\n",
+            "ERROR exit status 3\n   = the reload_cmd of the resource app failed: echo no; exit 3\n",
             "FATAL exit status 3",
         ],
     );

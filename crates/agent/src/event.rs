@@ -160,6 +160,8 @@ pub enum Step<'a> {
     Prefix(String),
     /// The names of the keys that the template sees. The values may be secrets and are not shown.
     Keys(String),
+    /// Keys that the resource asks for, and of which the store has none.
+    NothingFound(String),
     /// A warning of a template function, such as a name that cannot be resolved.
     TemplateWarns(String),
     /// The destination will be restored later, because another program changes it again and again.
@@ -198,6 +200,7 @@ impl Step<'_> {
             | Step::Compiling(_)
             | Step::Prefix(_)
             | Step::Keys(_)
+            | Step::NothingFound(_)
             | Step::ReloadServed { .. } => Level::Debug,
             Step::ReloadWaitsNoLonger { .. } => Level::Info,
             Step::TemplateStays { .. }
@@ -234,6 +237,7 @@ impl fmt::Display for Step<'_> {
             Step::TemplateWarns(text) => f.write_str(text),
             Step::Prefix(prefix) => write!(f, "Key prefix set to {prefix}"),
             Step::Keys(keys) => write!(f, "Got the following keys from store: {keys}"),
+            Step::NothingFound(keys) => write!(f, "The store has no key at {keys}"),
             Step::ReloadServed { dest } => write!(
                 f,
                 "{} was in place when another resource started the same reload_cmd; it does not run \

@@ -15,7 +15,8 @@ pub struct Failure(Arc<Cause>);
 
 #[derive(Debug)]
 enum Cause {
-    Source(SourceError),
+    /// With what a person can do about it.
+    Source(SourceError, Excerpt),
     Refused(Refusal),
     Load(Problem),
     Template(Problem),
@@ -79,7 +80,7 @@ impl Failure {
     /// The kind of the failure.
     pub fn kind(&self) -> Kind {
         match &*self.0 {
-            Cause::Source(_) => Kind::Source,
+            Cause::Source(..) => Kind::Source,
             Cause::Refused(_) => Kind::Refused,
             Cause::Load(_) => Kind::Load,
             Cause::Template(_) => Kind::Template,
@@ -104,8 +105,8 @@ impl Failure {
         match &*self.0 {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
             Cause::Render(error) => Some(error.excerpt()),
-            Cause::Deploy(_, excerpt) => Some(excerpt),
-            Cause::Source(_) | Cause::Refused(_) | Cause::Panic(_) => None,
+            Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => Some(excerpt),
+            Cause::Refused(_) | Cause::Panic(_) => None,
         }
     }
 }
@@ -113,7 +114,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Cause::Source(error) => error.fmt(f),
+            Cause::Source(error, _) => error.fmt(f),
             Cause::Refused(refusal) => refusal.fmt(f),
             Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
@@ -127,7 +128,8 @@ impl std::error::Error for Failure {}
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Failure::new(Cause::Source(error))
+        let hint = Excerpt::default().hinting(error.hint().map(str::to_owned));
+        Failure::new(Cause::Source(error, hint))
     }
 }
 

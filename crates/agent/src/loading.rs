@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use config::Problem;
+use report::Excerpt;
 use source::Source;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -95,7 +96,8 @@ impl Loading {
                 false => "Found no templates".to_owned(),
             };
             if is_news(&text) {
-                warn!("{text}");
+                let excerpt = Excerpt::default().hinting(found.hint);
+                warn!(excerpt = %excerpt, "{text}");
             }
         }
         for folder in found.closed.iter().filter(|folder| is_news(&folder.text)) {

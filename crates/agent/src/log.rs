@@ -87,6 +87,15 @@ impl Log {
             let whose = named(resource.name());
             return line(Level::Warning, excerpt, format_args!("{failure}{whose}"));
         }
+        let excerpt = match (failure.kind(), resource.target.reload_cmd.as_ref()) {
+            // Go confd's line names neither the resource nor the command.
+            (Kind::Reload, Some(command)) => {
+                let name = resource.name();
+                let hint = format!("the reload_cmd of the resource {name} failed: {command}");
+                &excerpt.clone().hinting(Some(hint))
+            }
+            _ => excerpt,
+        };
         line(Level::Error, excerpt, format_args!("{failure}{}", self.whose(resource.name())));
     }
 
@@ -105,7 +114,8 @@ impl Log {
         let mut logged = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         logged.retain(|(_, at)| now - *at < REMINDER);
         if logged.len() < TEXTS && logged.iter().all(|(before, _)| *before != text) {
-            error!("{text}");
+            let none = Excerpt::default();
+            line(Level::Error, failure.excerpt().unwrap_or(&none), format_args!("{text}"));
             logged.push((text, now));
         } else {
             debug!("{text}");

@@ -177,6 +177,9 @@ impl Pipeline {
         let view = View::new(snapshot.clone(), &resource.scope, &resource.prefix);
         if tracing::enabled!(tracing::Level::DEBUG) {
             say(Step::Keys(KeyNames(&view).to_string()));
+            if let Some(keys) = nothing_found(resource, snapshot) {
+                say(Step::NothingFound(keys));
+            }
         }
         // From here on, only the template reads keys from the view.
         let view = view.recording();
@@ -316,4 +319,15 @@ impl fmt::Display for KeyNames<'_> {
         }
         f.write_str("]")
     }
+}
+
+/// The keys that the resource asks for and of which the snapshot has none; `None` if there are no
+/// such keys.
+fn nothing_found(resource: &Resource, snapshot: &Snapshot) -> Option<String> {
+    let is_empty = |key: &&store::Key| {
+        let scope = [store::Key::clone(key)].into_iter().collect();
+        View::new(snapshot.clone(), &scope, &resource.prefix).is_empty()
+    };
+    let keys: Vec<_> = resource.scope.iter().filter(is_empty).map(ToString::to_string).collect();
+    (!keys.is_empty()).then(|| keys.join(", "))
 }

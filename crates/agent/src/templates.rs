@@ -141,6 +141,9 @@ impl Templates {
             return Ok(current(&known.template, found));
         }
         say(Step::Compiling(src.clone()));
+        if resource.engine == Engine::Go && render::is_probably_tera(&source) {
+            say(Step::TemplateWarns(format!("{}: {}", src.display(), render::WRITTEN_IN_TERA)));
+        }
         let template = match resource.engine {
             Engine::Go => Template::compile(src, &source),
             Engine::Tera => Template::compile_tera(src, &source, &self.folder),
@@ -166,6 +169,9 @@ fn where_it_is(folder: &Path, src: &Path) -> Option<String> {
     if let Some(hint) = name.strip_prefix("templates").ok().and_then(is_named) {
         return Some(hint);
     }
+    if !folder.is_dir() {
+        return Some(format!("the folder {} does not exist", folder.display()));
+    }
     let absolute = Path::new("/").join(name);
     let whole = fs::canonicalize(folder).ok()?;
     if let Some(hint) = absolute.strip_prefix(&whole).ok().and_then(is_named) {
@@ -173,6 +179,12 @@ fn where_it_is(folder: &Path, src: &Path) -> Option<String> {
     }
     if absolute.is_file() {
         return Some("src is relative to the templates folder, also with a leading /".to_owned());
+    }
+    let confdir = folder.parent()?;
+    let elsewhere = [confdir.join("conf.d").join(name), confdir.join(name)];
+    if let Some(found) = elsewhere.iter().find(|path| path.is_file()) {
+        let (folder, found) = (folder.display(), found.display());
+        return Some(format!("templates are read in {folder}, and not {found}"));
     }
     let beside = fs::read_dir(src.parent()?).ok()?.filter_map(Result::ok);
     let beside = beside.filter_map(|entry| {

@@ -59,8 +59,11 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
         );
         return Ok(read);
     }
-    let unknown = root.unknown().into_iter().map(|Unknown { key, line, .. }| {
-        let hint = near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}"));
+    let unknown = root.unknown().into_iter().map(|Unknown { key, line, is_table, .. }| {
+        let hint = match is_table {
+            true => format!(": confd.toml has no tables, its keys stand there without [{key}]"),
+            false => near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}")),
+        };
         let key = gotmpl::quote(key.as_bytes());
         format!("{}:{line}: unknown key {key}{hint}", path.display()).into()
     });

@@ -141,11 +141,12 @@ impl<'d, 't> Section<'d, 't> {
     /// The keys that no call on this section has asked for, in the order of the file.
     pub fn unknown(&self) -> Vec<Unknown<'d>> {
         let asked = self.asked.borrow();
-        let keys = self.table.keys().filter(|key| !asked.contains(&key.get_ref().as_ref()));
+        let keys = self.table.iter().filter(|(key, _)| !asked.contains(&key.get_ref().as_ref()));
         let mut unknown: Vec<Unknown<'d>> = keys
-            .map(|key| {
+            .map(|(key, value)| {
                 let offset = key.span().start;
-                Unknown { key: key.get_ref(), line: line_of(self.text, offset), offset }
+                let is_table = matches!(value.get_ref(), DeValue::Table(_));
+                Unknown { key: key.get_ref(), line: line_of(self.text, offset), offset, is_table }
             })
             .collect();
         unknown.sort_by_key(|unknown| unknown.offset);
@@ -205,6 +206,8 @@ pub struct Unknown<'d> {
     pub line: usize,
     /// Where it begins, in bytes from the beginning of the text.
     pub offset: usize,
+    /// Whether it is the name of a table.
+    pub is_table: bool,
 }
 
 /// Why a document cannot be read: one line, in the words of confd's TOML library.
@@ -288,7 +291,10 @@ mod tests {
         let document = Document::parse("log_level = 'debug'").unwrap();
         let root = document.root();
         assert_eq!(root.string("log-level").unwrap(), None);
-        assert_eq!(root.unknown(), [Unknown { key: "log_level", line: 1, offset: 0 }]);
+        assert_eq!(
+            root.unknown(),
+            [Unknown { key: "log_level", line: 1, offset: 0, is_table: false }]
+        );
     }
 
     #[test]

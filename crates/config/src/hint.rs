@@ -1,6 +1,6 @@
 //! Hints for resource files with the mistakes of a first try.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use report::did_you_mean_spelled;
 
@@ -14,6 +14,18 @@ pub(crate) fn without_conf_d(confdir: &Path) -> String {
     match above.into_iter().find(|folder| folder.join("conf.d").is_dir()) {
         Some(folder) => format!("-confdir is the folder that holds conf.d: {}", folder.display()),
         None => "-confdir is the folder that holds conf.d and templates".to_owned(),
+    }
+}
+
+/// The hint for a folder `conf_d` without resource files. It names the first other file.
+pub(crate) fn without_resources(conf_d: &Path) -> String {
+    let rule = format!("a resource is a file in {} whose name ends in .toml", conf_d.display());
+    let entries = fs::read_dir(conf_d).into_iter().flatten().filter_map(Result::ok);
+    let files = entries.filter(|entry| entry.path().is_file());
+    let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+    match names.filter(|name| !name.starts_with('.')).min() {
+        Some(name) => format!("{rule}, and {name} does not"),
+        None => rule,
     }
 }
 

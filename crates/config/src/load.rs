@@ -24,6 +24,8 @@ pub struct Loaded {
     pub closed: Vec<Problem>,
     /// Names of resource files behind which nothing can be read, such as dangling links.
     pub broken: Vec<(PathBuf, Problem)>,
+    /// If there is no resource file: what makes a file a resource, and which file is none.
+    pub hint: Option<String>,
     /// The resource files, in the order in which confd processes them.
     pub files: Vec<(PathBuf, Result<Resource, Problem>)>,
 }
@@ -60,7 +62,9 @@ pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
     let mut files: Vec<_> = files.collect();
     let valid = files.iter_mut().filter_map(|(_, resource)| resource.as_mut().ok());
     give_destinations_one_owner(&mut valid.collect::<Vec<_>>());
-    Ok(Loaded { without_confdir: false, closed: closed.collect(), broken: broken.collect(), files })
+    let hint = files.is_empty().then(|| hint::without_resources(&confdir.conf_d));
+    let (closed, broken) = (closed.collect(), broken.collect());
+    Ok(Loaded { without_confdir: false, closed, broken, hint, files })
 }
 
 /// Makes the last resource, in processing order, the owner of a destination that several resources

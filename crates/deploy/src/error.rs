@@ -154,11 +154,9 @@ impl Error {
             Error::File(error) => error,
             Error::Rename { to, .. } if to.is_dir() => {
                 let folder = to.components().as_path();
-                let example = folder.join(to.file_name()?);
+                let folder = folder.display();
                 return Some(format!(
-                    "{} is a folder: dest names the file in it, such as {}",
-                    folder.display(),
-                    example.display()
+                    "{folder} is a folder: dest names a file, such as {folder}/NAME"
                 ));
             }
             Error::Check(CheckError::Template(error)) => {
@@ -175,7 +173,13 @@ impl Error {
         }
         Some(match folder.as_os_str().as_encoded_bytes() {
             [b'~' | b'$', ..] => "dest is taken as it is: ~ and $NAME are not replaced".to_owned(),
-            _ => format!("confd makes no folders: create {}", folder.display()),
+            _ => {
+                let place = match folder.is_relative() {
+                    true => ", in the folder where confd was started",
+                    false => "",
+                };
+                format!("confd makes no folders: create {}{place}", folder.display())
+            }
         })
     }
 

@@ -359,6 +359,16 @@ impl fmt::Display for Step<'_> {
                 write!(f, "stopping after {limit:?}, its time limit: {command}")
             }
             Step::Printed { output, .. } => output.fmt(f),
+            Step::Silent { command, error: error @ command::Error::Start { cause, .. } } => {
+                write!(f, "the command cannot be started ({error}): {command}")?;
+                let has_shell = !matches!(command, Program::Shell(_));
+                match cause.kind() {
+                    io::ErrorKind::NotFound if !has_shell => {
+                        f.write_str("; there is no shell on this system")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Step::Silent { command, error } => {
                 write!(f, "the command printed nothing ({error}): {command}")
             }

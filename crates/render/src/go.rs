@@ -4,6 +4,7 @@
 //! arguments; the types of results; whether a list is nil or empty; and the capacity of a list.
 
 mod capacity;
+mod foreign;
 mod functions;
 mod mistakes;
 mod time;
@@ -18,6 +19,8 @@ use gotmpl::{Functions, Limits, Template, Value};
 use report::Place;
 use store::View;
 use world::Host;
+
+pub use foreign::{WRITTEN_IN_TERA, is_probably_tera};
 
 use crate::clock::Clock;
 use crate::hint::{missing_key, why_missing};

@@ -30,6 +30,7 @@ pub(crate) fn why_missing(view: &View, missing: &[u8], may_show: bool) -> Option
     }
     let named = may_show.then(|| view.name_of(missing)).flatten();
     let named = named.map(|name| format!("{name} would be this key"));
+    let named = named.or_else(|| view.advice().map(str::to_owned));
     match (nothing_found(view), named) {
         (Some(reason), Some(named)) => Some(format!("{reason}; {named}")),
         (reason, named) => reason.or(named),

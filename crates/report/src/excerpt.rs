@@ -49,6 +49,18 @@ impl<'a> Place<'a> {
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         Self { path, source, line, column: Some(before.len() - line_start) }
     }
+
+    /// Moves a place behind the last line with text to the end of that line, because an empty line
+    /// shows nothing.
+    fn leave_blank_end(&mut self) {
+        let lines = self.source.split(|byte| *byte == b'\n').take(self.line);
+        let text = self.source.trim_ascii_end();
+        let last = 1 + text.iter().filter(|byte| **byte == b'\n').count();
+        if !text.is_empty() && self.line > last && lines.count() == self.line {
+            let start = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            (self.line, self.column) = (last, Some(text.len() - start));
+        }
+    }
 }
 
 /// Help for a person who reads an error: the faulty line, and what was probably meant.
@@ -134,7 +146,8 @@ impl fmt::Display for Excerpt {
 }
 
 impl Line {
-    fn at(place: Place<'_>) -> Self {
+    fn at(mut place: Place<'_>) -> Self {
+        place.leave_blank_end();
         let number = place.line.max(1);
         let bytes = place.source.split(|byte| *byte == b'\n').nth(number - 1).unwrap_or_default();
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);

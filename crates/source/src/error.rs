@@ -46,6 +46,13 @@ impl Error {
         }
     }
 
+    /// What was probably meant, if that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        let Error::File(error) = self else { return None };
+        let is_list = error.is_missing() && error.path().to_string_lossy().contains(',');
+        is_list.then_some("each file has a -file of its own")
+    }
+
     /// Whether the source refused. It may still grant other requests: access may be denied to one
     /// scope and not to others.
     pub fn is_refusal(&self) -> bool {

@@ -26,6 +26,7 @@ pub struct Snapshot {
     revision: u64,
     coverage: Coverage,
     names: Option<fn(&Key) -> String>,
+    advice: Option<&'static str>,
 }
 
 impl Snapshot {
@@ -37,6 +38,7 @@ impl Snapshot {
             revision: 0,
             coverage,
             names: None,
+            advice: None,
         }
     }
 
@@ -58,8 +60,8 @@ impl Snapshot {
         &self,
         pairs: impl IntoIterator<Item = (K, Bytes)>,
     ) -> Self {
-        let (revision, names) = (self.revision, self.names);
-        Snapshot { revision, names, ..Snapshot::from_pairs(self.coverage, pairs) }
+        let Snapshot { revision, names, advice, .. } = *self;
+        Snapshot { revision, names, advice, ..Snapshot::from_pairs(self.coverage, pairs) }
     }
 
     /// The same pairs at `revision`.
@@ -80,6 +82,19 @@ impl Snapshot {
     /// The name that the source has for `key`, for people. `None` if its names are the keys.
     pub fn name_of(&self, key: &Key) -> Option<String> {
         self.names.map(|names| names(key))
+    }
+
+    /// The same pairs of a source that shows only some of its store's keys. `advice` says which, for
+    /// people who miss a key.
+    #[must_use]
+    pub fn advising(mut self, advice: &'static str) -> Self {
+        self.advice = Some(advice);
+        self
+    }
+
+    /// Which of its store's keys the source shows, for people. `None` if it shows all.
+    pub fn advice(&self) -> Option<&'static str> {
+        self.advice
     }
 
     /// The revision of the source at which the pairs were read, or 0 if the source has no

@@ -138,6 +138,11 @@ impl View {
         self.pairs.name_of(&self.prefix.join(key))
     }
 
+    /// Which of its store's keys the source shows, for people. `None` if it shows all.
+    pub fn advice(&self) -> Option<&'static str> {
+        self.pairs.advice()
+    }
+
     /// Whether exactly this key exists. A folder of keys is not a key.
     pub fn exists(&self, key: &[u8]) -> bool {
         self.find(key).is_some()

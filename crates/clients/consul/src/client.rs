@@ -12,8 +12,8 @@ use crate::{NAME, Options};
 /// The nodes of a datacenter, each with its connections.
 pub struct Client {
     options: Options,
-    /// `None` for an address that cannot be parsed.
-    members: Vec<Option<NodeClient>>,
+    /// For an address that cannot be parsed, the reason.
+    members: Vec<Result<NodeClient, Cause>>,
     nodes: Failover,
 }
 
@@ -24,10 +24,11 @@ impl Client {
         let member = |text: &String| {
             let node = Node::parse(text, options.https);
             let address = node.as_ref().map_or_else(|| address::shown(text), Node::to_string);
-            (node.map(NodeClient::new), address)
+            (node.map(NodeClient::new).ok_or_else(|| not_an_address(text)), address)
         };
         let (members, addresses) = options.nodes.iter().map(member).unzip();
-        Client { members, options, nodes: Failover::new(NAME, addresses) }
+        let nodes = Failover::new(NAME, addresses).of_default(options.nodes_are_default);
+        Client { members, options, nodes }
     }
 
     /// The options that the client was made with.
@@ -100,12 +101,17 @@ impl Client {
         body: Vec<u8>,
         patience: Duration,
     ) -> Result<(Head, Vec<u8>), NodeError> {
-        let Some(Some(member)) = self.members.get(node) else {
-            return Err(NodeError::Unreachable(Cause::new(
-                "not an address of the form HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
-                 unix:///PATH",
-            )));
-        };
-        member.send(&self.options, method, target, body, patience).await
+        match &self.members[node] {
+            Ok(member) => member.send(&self.options, method, target, body, patience).await,
+            Err(cause) => Err(NodeError::Unreachable(cause.clone())),
+        }
     }
+}
+
+/// Why nothing can be sent to the address `text`.
+fn not_an_address(text: &str) -> Cause {
+    let advice = text.contains(',').then_some(address::SEVERAL);
+    let forms = "not an address of the form HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
+                 unix:///PATH";
+    Cause::new(forms).advised(advice)
 }

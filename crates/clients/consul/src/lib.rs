@@ -51,6 +51,8 @@ pub struct Options {
     /// The nodes, servers or agents, one in each string: `HOST:PORT`, `http://HOST:PORT`,
     /// `https://HOST:PORT` or `unix:///PATH`. The default ports are 80 and 443.
     pub nodes: Vec<String>,
+    /// Whether the nodes are the default ones, because the user gave none. Errors then say so.
+    pub nodes_are_default: bool,
     /// Whether a node given as `HOST:PORT` is connected to by TLS.
     pub https: bool,
     /// The options of TLS, for the nodes that use it.
@@ -103,6 +105,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             nodes: Vec::new(),
+            nodes_are_default: false,
             https: false,
             tls: tls::Options::default(),
             token: None,
@@ -123,6 +126,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("nodes", &self.nodes)
+            .field("nodes_are_default", &self.nodes_are_default)
             .field("https", &self.https)
             .field("tls", &self.tls)
             .field("token", &self.token)

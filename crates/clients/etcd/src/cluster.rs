@@ -36,6 +36,8 @@ pub struct Answerer(usize);
 struct Member {
     /// `None` for an address that cannot be parsed.
     node: Option<Node>,
+    /// Whether the address has a comma.
+    is_list: bool,
     client: Mutex<Option<Client>>,
     /// Whether the node has ever answered.
     has_answered: AtomicBool,
@@ -50,13 +52,14 @@ impl Cluster {
             let node = Node::parse(text, tls);
             let address = node.as_ref().map_or_else(|| address::shown(text), Node::to_string);
             let (client, has_answered) = (Mutex::new(None), AtomicBool::new(false));
-            (Member { node, client, has_answered }, address)
+            let is_list = text.contains(',');
+            (Member { node, is_list, client, has_answered }, address)
         };
         let (members, addresses) = options.nodes.iter().map(member).unzip();
         Cluster {
             members,
+            failover: Failover::new(NAME, addresses).of_default(options.nodes_are_default),
             options,
-            failover: Failover::new(NAME, addresses),
             told_of_user: AtomicBool::new(false),
         }
     }
@@ -120,9 +123,10 @@ impl Cluster {
     /// The client of a node, signed in.
     async fn client(&self, member: &Member) -> Result<Client, Failure> {
         let Some(node) = &member.node else {
-            return Err(Failure::Unreachable(Cause::new(
-                "not an address of the form HOST:PORT, http://HOST:PORT or https://HOST:PORT",
-            )));
+            const FORMS: &str =
+                "not an address of the form HOST:PORT, http://HOST:PORT or https://HOST:PORT";
+            let advice = member.is_list.then_some(address::SEVERAL);
+            return Err(Failure::Unreachable(Cause::new(FORMS).advised(advice)));
         };
         if let Some(client) = member.slot().clone() {
             return Ok(client);
@@ -181,7 +185,7 @@ impl Member {
             Some(node) if node.tls => cause.advised_if_closed(tls::CLOSED),
             // A node that has answered is closing for another reason.
             Some(_) if !self.has_answered.load(Ordering::Relaxed) => {
-                cause.advised_if_closed("perhaps the server wants https")
+                cause.advised_if_closed("perhaps the server wants https, or is not etcd")
             }
             _ => cause,
         }

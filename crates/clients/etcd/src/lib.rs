@@ -34,6 +34,8 @@ pub struct Options {
     /// first form uses TLS if `https` is true, or if `tls` has a CA, or a certificate with its key.
     /// The default port is 2379.
     pub nodes: Vec<String>,
+    /// Whether the nodes are the default ones, because the user gave none. Errors then say so.
+    pub nodes_are_default: bool,
     /// Whether an address without a scheme uses TLS.
     pub https: bool,
     /// The options of TLS, for the nodes that use it.
@@ -49,6 +51,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("nodes", &self.nodes)
+            .field("nodes_are_default", &self.nodes_are_default)
             .field("https", &self.https)
             .field("tls", &self.tls)
             .field("proxies", &self.proxies)

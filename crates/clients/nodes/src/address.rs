@@ -1,5 +1,8 @@
 //! The host and port of a node, as people write them.
 
+/// The advice for several addresses in one text, separated by commas.
+pub const SEVERAL: &str = "each node has a -node of its own";
+
 /// Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT` or an IPv6 address. Returns the host without brackets,
 /// and the port, which is `default` if the text has none. Returns `None` for any other text, and
 /// for several addresses separated by commas.

@@ -106,6 +106,8 @@ pub struct Cause {
     advice: Option<&'static str>,
     /// Whether the node closed the connection.
     is_closed: bool,
+    /// Whether the node has the default address, because the user gave no address.
+    is_default: bool,
 }
 
 /// What a cause means for the next request.
@@ -127,7 +129,13 @@ pub enum CauseKind {
 impl Cause {
     /// A cause with this text.
     pub fn new(text: impl Into<String>) -> Self {
-        Cause { kind: CauseKind::Other, text: text.into(), advice: None, is_closed: false }
+        Cause {
+            kind: CauseKind::Other,
+            text: text.into(),
+            advice: None,
+            is_closed: false,
+            is_default: false,
+        }
     }
 
     /// A cause with `message` and the texts of all errors below it: often only the innermost error
@@ -157,6 +165,14 @@ impl Cause {
         self
     }
 
+    /// The same cause; `is_default` says whether the node has the default address, because the user
+    /// gave no address.
+    #[must_use]
+    pub fn at_default(mut self, is_default: bool) -> Self {
+        self.is_default = is_default;
+        self
+    }
+
     /// The same cause, with advice if the node closed the connection.
     #[must_use]
     pub fn advised_if_closed(self, advice: &'static str) -> Self {
@@ -177,9 +193,14 @@ impl Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.advice {
-            Some(advice) => write!(f, "{} ({advice})", self.text),
-            None => f.write_str(&self.text),
+        /// The advice about an address that the user did not choose.
+        const DEFAULT: &str = "this is the default address, because no -node is given";
+
+        let of_default = self.is_default.then_some(DEFAULT);
+        match (self.advice, of_default) {
+            (Some(advice), Some(default)) => write!(f, "{} ({advice}; {default})", self.text),
+            (Some(advice), None) | (None, Some(advice)) => write!(f, "{} ({advice})", self.text),
+            (None, None) => f.write_str(&self.text),
         }
     }
 }

@@ -4,6 +4,8 @@
 use gotmpl::{Error, ErrorKind};
 use report::{did_you_mean, did_you_mean_spelled};
 
+use super::foreign;
+
 /// Words of other languages that are no functions here, each with what Go's language has.
 const WORDS: [(&str, &str); 17] = [
     ("for", "a loop is {{range …}} … {{end}}"),
@@ -43,6 +45,19 @@ const SPELLINGS: [(&str, &str); 12] = [
 
 /// What was probably meant in the template `source`, whose `error` this is.
 pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
+    if error.kind() == ErrorKind::Parse && foreign::has_tags(source) {
+        return Some(foreign::WRITTEN_IN_TERA.to_owned());
+    }
+    let message = error.message().exact();
+    if [
+        &b"can't evaluate field Key in type string"[..],
+        b"can't evaluate field Value in type string",
+    ]
+    .contains(&message)
+    {
+        let hint = "ls, lsdir and getvs give texts, each in {{.}}: gets gives .Key and .Value";
+        return Some(hint.to_owned());
+    }
     if let Some(unknown) = error.unknown() {
         let word = WORDS.iter().find(|(word, _)| *word == unknown.name);
         return word.map(|(_, hint)| (*hint).to_owned()).or_else(|| {
@@ -54,7 +69,7 @@ pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
             }
         });
     }
-    match error.message().exact() {
+    match message {
         b"unexpected EOF" => Some("this block has no {{end}}".to_owned()),
         b"wrong type for value; expected int; got string"
         | b"error calling eq: incompatible types for comparison: string and int"

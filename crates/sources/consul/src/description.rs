@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use client_consul::{Consistency, Options, Token, WAIT};
 use nodes::access::{self, Discovery};
+use nodes::address;
 use nodes::body::Bounds;
 use nodes::proxy::Proxies;
 use options::{Given, Invalid, Opt, Variable, gobool};
@@ -97,13 +98,18 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
             )));
         }
     };
-    let nodes = access::nodes(given)?.unwrap_or_else(|| {
+    let discovery = access::discovery(given, "consul")?;
+    let chosen = access::nodes(given)?;
+    let nodes_are_default =
+        chosen.is_none() && discovery.is_none() && given.variable(HTTP_ADDR).is_none();
+    let nodes = chosen.unwrap_or_else(|| {
         https |= given.variable(HTTP_SSL).and_then(gobool::parse) == Some(true);
         vec![given.variable(HTTP_ADDR).unwrap_or("127.0.0.1:8500").to_owned()]
     });
     let tls = tls::Options::of(given, tls_of_client(given), setup.warnings)?;
     let options = Options {
         nodes,
+        nodes_are_default,
         https,
         tls,
         token: given.some(&access::AUTH_TOKEN)?.map(Token::Text).or_else(|| token_of_client(given)),
@@ -116,7 +122,7 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         wait: WAIT,
         bounds: Bounds::default(),
     };
-    let discovery = access::discovery(given, "consul")?;
+    setup.warnings.extend(options.nodes.iter().filter_map(|node| with_path_of_api(node)));
     if options.tls.ask_for_tls() {
         let token = options.token.as_ref().map(|_| "token");
         let secret = token.or_else(|| options.user.as_ref().map(|_| "password"));
@@ -124,6 +130,18 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         setup.warnings.extend(access::warning_of_plain_text(nodes, discovery, https, secret));
     }
     Ok(Box::new(Chosen { discovery, options }))
+}
+
+/// A warning about a node that ends with a path of Consul's API. The whole path of the API would
+/// follow it, and nothing would be found there.
+fn with_path_of_api(node: &str) -> Option<String> {
+    let whole = node.trim_end_matches('/');
+    let path = ["/v1/kv", "/v1"].into_iter().find(|path| whole.ends_with(path))?;
+    let node = address::shown(node);
+    Some(format!(
+        "the node {node} is followed by the paths of Consul's API, which begin with /v1: leave out \
+         {path}"
+    ))
 }
 
 /// The value of `option`, or of the variable of Consul's own client.

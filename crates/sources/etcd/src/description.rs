@@ -34,15 +34,18 @@ struct Chosen {
 fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
     let given = setup.given;
     // As in confd, each name has its own default, and the empty name has none.
+    let peers = given.variable(ETCDCTL_PEERS);
     let (name, default) = match setup.name {
         "etcdv3" => ("etcdv3", vec!["127.0.0.1:2379".to_owned()]),
         "" => ("etcd", Vec::new()),
         _ => {
-            let peers = given.variable(ETCDCTL_PEERS).unwrap_or("http://127.0.0.1:4001");
+            let peers = peers.unwrap_or("http://127.0.0.1:4001");
             ("etcd", peers.split(',').map(str::to_owned).collect())
         }
     };
-    let nodes = access::nodes(given)?.unwrap_or(default);
+    let chosen = access::nodes(given)?;
+    let nodes_are_default = chosen.is_none() && !(name == "etcd" && peers.is_some());
+    let nodes = chosen.unwrap_or(default);
     let mut discovery = access::discovery(given, name)?;
     if let Some(discovery) = discovery.as_mut().filter(|_| name == "etcd") {
         // As in confd, no other name puts the scheme before the nodes.
@@ -52,9 +55,21 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         return Err(Invalid::new("etcdclient: no available endpoints"));
     }
     let tls = tls::Options::of(given, tls::Options::default(), setup.warnings)?;
-    let https = given.get(&access::SCHEME)? == "https";
-    let options =
-        Options { nodes, https, tls, proxies: Proxies::of(given), user: access::user(given)? };
+    let scheme = given.get(&access::SCHEME)?;
+    if !matches!(&*scheme, "" | "http" | "https") {
+        // Go confd takes every scheme, and does not use it for most addresses.
+        let scheme = gotmpl::quote(scheme.as_bytes());
+        let text = format!("scheme is \"http\" or \"https\", not {scheme}: http is used");
+        setup.warnings.push(text);
+    }
+    let options = Options {
+        nodes,
+        nodes_are_default: nodes_are_default && discovery.is_none(),
+        https: scheme == "https",
+        tls,
+        proxies: Proxies::of(given),
+        user: access::user(given)?,
+    };
     if options.tls.ask_for_tls() {
         let secret = options.user.as_ref().map(|_| "password");
         let (nodes, discovery) = (&options.nodes, discovery.as_ref());

@@ -97,7 +97,7 @@ impl Source for Etcd {
     async fn read(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
         let scopes = &interest.scopes;
         let mut refusals = Refusals::default();
-        let mut snapshot = Snapshot::new(Coverage::Subtree);
+        let mut snapshot = no_pairs();
         let mut read: Vec<Range> = Vec::new();
         loop {
             let wanted = Range::of(refusals.allowed(scopes));
@@ -120,6 +120,11 @@ impl Source for Etcd {
         let store = Arc::clone(&self.store);
         Ok(Some(Box::new(watch::Following::new(store, interest))))
     }
+}
+
+/// A snapshot without pairs.
+fn no_pairs() -> Snapshot {
+    Snapshot::new(Coverage::Subtree).advising("confd reads only keys of etcd that begin with /")
 }
 
 impl fmt::Debug for Etcd {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use etcd_client::{Client, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
-use store::{Coverage, Snapshot};
+use store::Snapshot;
 
 use super::position::{Mark, Origin};
 use super::range::Range;
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
             ranges,
             revision,
             reading: Reading {
-                snapshot: Snapshot::new(Coverage::Subtree),
+                snapshot: crate::no_pairs(),
                 origin: Origin::default(),
                 marks: vec![Mark::default(); ranges.len()],
                 refused: Vec::new(),
@@ -254,7 +254,7 @@ mod tests {
         let pairs = values.iter().enumerate();
         let pairs = pairs.map(|(nth, &size)| (format!("/{nth}"), vec![b'x'; size]));
         let first_page = FirstPage::default();
-        first_page.was_read(&Snapshot::from_pairs(Coverage::Subtree, pairs));
+        first_page.was_read(&Snapshot::from_pairs(store::Coverage::Subtree, pairs));
         first_page.get()
     }
 

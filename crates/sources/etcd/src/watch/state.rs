@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use etcd_client::{EventType, KeyValue, WatchResponse};
-use store::{Coverage, Key, Scope, Snapshot};
+use store::{Key, Scope};
 
 use super::completeness::Completeness;
 use super::stream;
@@ -37,7 +37,7 @@ impl State {
     /// An empty state: no range is followed.
     pub(super) fn new() -> Self {
         State {
-            pairs: Tracked::new(Snapshot::new(Coverage::Subtree)),
+            pairs: Tracked::new(crate::no_pairs()),
             position: Position::default(),
             waiting: Vec::new(),
             newest: 0,
