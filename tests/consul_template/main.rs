@@ -30,8 +30,8 @@ const ASK_CONSUL: [&str; 8] = [
 ];
 
 /// Functions that this release does not have yet.
-const LATER_FUNCTIONS: [&str; 5] =
-    ["parseYAML", "sockaddr", "sprig_derivePassword", "sprig_mustToDate", "sprig_toDate"];
+const LATER_FUNCTIONS: [&str; 4] =
+    ["sockaddr", "sprig_derivePassword", "sprig_mustToDate", "sprig_toDate"];
 
 fn main() {
     let arguments = Arguments::from_args();

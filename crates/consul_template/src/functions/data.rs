@@ -19,6 +19,7 @@ pub(super) fn add(functions: &mut Functions<Context>) {
             text.map_err(|failure| Failure::new(format!("{name}: {failure}")))
         });
     }
+    functions.add("parseYAML", |_: &Context, text: Bytes| yaml::parse(&text));
     functions.add("toYAML", |_: &Context, value: Value| yaml::text(&value));
     functions.add("toTOML", |_: &Context, value: Value| {
         toml::text(&value).map_err(|failure| Failure::new(format!("toTOML: {failure}")))

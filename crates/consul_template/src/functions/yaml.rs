@@ -1,9 +1,54 @@
-//! YAML, as version 2 of Go's library writes it.
+//! YAML, as version 2 of Go's library reads and writes it.
 
+use ::yaml::{Node, NodeId, Scalar, Top, Tree};
 use bytes::Bytes;
-use gotmpl::{Failure, Map, Value};
+use gotmpl::types::UINT64;
+use gotmpl::{Failure, Map, Slice, Value};
 
 use super::values::{shallow, type_of};
+
+/// How deeply a document may nest where its nodes become values.
+const DEEPEST: usize = 500;
+/// The most values of a document, whose aliases can repeat the same nodes.
+const MOST: usize = 1_000_000;
+
+/// The value of a YAML text. An empty text is an empty map.
+///
+/// # Errors
+/// The text is no YAML.
+pub(super) fn parse(text: &Bytes) -> Result<Value, Failure> {
+    if text.is_empty() {
+        return Ok(Value::Map(Map::values(Vec::new())));
+    }
+    let tree = ::yaml::read(text, Top::Any).map_err(|error| Failure::new(error.to_string()))?;
+    let mut left = MOST;
+    tree.root().map_or(Ok(Value::Nil), |root| value_of(&tree, root, 0, &mut left))
+}
+
+fn value_of(tree: &Tree, id: NodeId, depth: usize, left: &mut usize) -> Result<Value, Failure> {
+    *left = left.checked_sub(1).ok_or_else(|| Failure::new("yaml: too many values"))?;
+    if depth > DEEPEST {
+        return Err(Failure::new(format!("yaml: nested more than {DEEPEST} deep")));
+    }
+    Ok(match tree.node(id) {
+        Node::Scalar(Scalar::Null) => Value::Nil,
+        Node::Scalar(Scalar::Bool(value)) => Value::Bool(*value),
+        Node::Scalar(Scalar::Int(number)) => Value::Int(*number),
+        Node::Scalar(Scalar::Unsigned(number)) => Value::Integer(&UINT64, *number),
+        Node::Scalar(Scalar::Float(number)) => Value::Float(*number),
+        Node::Scalar(Scalar::Text(text)) => Value::String(text.clone()),
+        Node::Sequence(items) => {
+            let items = items.iter().map(|item| value_of(tree, *item, depth + 1, left));
+            Value::Slice(Slice::of(&gotmpl::types::VALUES, items.collect::<Result<_, _>>()?))
+        }
+        Node::Mapping(entries) => {
+            let entries = entries.iter().map(|(key, value)| {
+                Ok::<_, Failure>((key.clone(), value_of(tree, *value, depth + 1, left)?))
+            });
+            Value::Map(Map::values(entries.collect::<Result<_, _>>()?))
+        }
+    })
+}
 
 /// The YAML text of a value, without the line end after it.
 ///

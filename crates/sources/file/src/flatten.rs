@@ -6,7 +6,7 @@ use bytes::Bytes;
 use store::path;
 
 use super::YamlError;
-use super::document::{COST_OF_A_NODE, Node, NodeId, Tree};
+use yaml::{COST_OF_A_NODE, Node, NodeId, Tree};
 
 /// The most bytes of paths that the aliases of a document may repeat.
 const MAX_REPEATED: usize = 64 << 20;
@@ -120,3 +120,6 @@ fn append_child(out: &mut Vec<u8>, folder: &[u8], name: &[u8]) {
         out.extend_from_slice(&path::join([folder, name]));
     }
 }
+
+#[cfg(test)]
+mod tests;

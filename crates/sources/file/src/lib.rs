@@ -8,22 +8,20 @@
 //! Later files win, key by key: a key of an earlier file stays if a later file does not have it,
 //! has a shorter list, or has null.
 //!
-//! The modules: `description` has the options, `walk` finds the files, `document` parses a file to a
-//! tree, `scalar` interprets values without quotes, `flatten` converts the tree to pairs, `watch`
+//! The modules: `description` has the options, `walk` finds the files, `flatten` converts a
+//! document, which the crate `yaml` reads, to pairs, `watch`
 //! follows the files, and `contents` reads only the files that may have changed.
 
 #[cfg(test)]
 mod conformance;
 mod contents;
 mod description;
-mod document;
 mod flatten;
-mod scalar;
 mod walk;
 mod watch;
 
 pub use description::DESCRIPTION;
-pub use document::YamlError;
+pub use yaml::YamlError;
 
 use std::fs;
 use std::io::Read;
@@ -136,7 +134,7 @@ fn parse(file: &mut fs::File, path: &Path, add: impl FnMut(Bytes, Bytes)) -> Res
 ///
 /// What is wrong with the document; `add` may have been called before.
 pub fn pairs(bytes: &Bytes, add: impl FnMut(Bytes, Bytes)) -> Result<(), YamlError> {
-    flatten::pairs(&document::read(bytes)?, add)
+    flatten::pairs(&yaml::read(bytes, yaml::Top::Mapping)?, add)
 }
 
 #[cfg(test)]

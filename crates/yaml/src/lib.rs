@@ -1,7 +1,7 @@
-//! Parses a YAML document to a tree.
+//! Reads a YAML document to a tree.
 //!
-//! The parser returns events. This module builds their meaning by the rules of YAML 1.1, as confd
-//! applies them: only the first document of a stream is used, the last of equal keys wins, `<<`
+//! [`read`] is the whole interface. A parser returns events; this crate builds their meaning by the
+//! rules of YAML 1.1, as Go's libraries apply them: only the first document of a stream is used, the last of equal keys wins, `<<`
 //! merges, and keys that are not strings become strings.
 //!
 //! Nothing here recurses, and hostile input is bounded: containers nest at most [`MAX_DEPTH`] deep,
@@ -10,13 +10,15 @@
 //!
 //! Texts that are in the document literally share its storage.
 
+mod scalar;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use super::scalar::Scalar;
+pub use scalar::{Mistyped, Scalar};
 
 /// The deepest nesting of containers. Deeper nesting is an error.
 const MAX_DEPTH: usize = 1_000;
@@ -25,7 +27,7 @@ const MAX_DEPTH: usize = 1_000;
 const MAX_COPIED: usize = 64 << 20;
 
 /// The cost of each copied or repeated node, in addition to its key.
-pub(super) const COST_OF_A_NODE: usize = 64;
+pub const COST_OF_A_NODE: usize = 64;
 
 /// Why a document cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,49 +58,71 @@ pub enum YamlError {
     ExcessiveAliasing,
 }
 
-/// A document whose top is a mapping, or an empty document.
+/// A document, or an empty one.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub struct Tree {
     nodes: Vec<Node>,
     root: Option<NodeId>,
 }
 
 /// The number of a node in its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NodeId(usize);
+pub struct NodeId(usize);
 
+/// A node of a tree.
 #[derive(Debug)]
-pub(super) enum Node {
+pub enum Node {
+    /// A single value.
     Scalar(Scalar),
+    /// A list.
     Sequence(Vec<NodeId>),
     /// Keys as strings, in byte order, after merging and removing duplicates.
     Mapping(Vec<(Bytes, NodeId)>),
 }
 
 impl Tree {
-    /// The mapping at the top; `None` for an empty document.
-    pub(super) fn root(&self) -> Option<NodeId> {
+    /// The node at the top; `None` for an empty document.
+    pub fn root(&self) -> Option<NodeId> {
         self.root
     }
 
-    pub(super) fn node(&self, id: NodeId) -> &Node {
+    /// The node of this tree with that number.
+    pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
 
     /// The number of nodes. Every [`NodeId::index`] is smaller.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Whether there are no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
     }
 }
 
 impl NodeId {
-    pub(super) fn index(self) -> usize {
+    /// The number, counted from 0. Nodes have smaller numbers than those that contain them.
+    pub fn index(self) -> usize {
         self.0
     }
 }
 
+/// What may be at the top of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Top {
+    /// A mapping.
+    Mapping,
+    /// Any node.
+    Any,
+}
+
 /// Reads the first document in `bytes`.
-pub(super) fn read(bytes: &Bytes) -> Result<Tree, YamlError> {
+///
+/// # Errors
+/// The text is not YAML, or has something else at its top than `top` says.
+pub fn read(bytes: &Bytes, top: Top) -> Result<Tree, YamlError> {
     let text = decode(bytes)?;
     let mut options = granit_parser::options! {
         flow_nesting_limit: MAX_DEPTH,
@@ -119,7 +143,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<Tree, YamlError> {
         };
         builder.take(event, span.start.line())?;
     }
-    builder.finish()
+    builder.finish(top)
 }
 
 /// The text of a document: UTF-8, or UTF-16 if it begins with a byte order mark.
@@ -318,10 +342,11 @@ impl Builder {
         }
     }
 
-    fn finish(self) -> Result<Tree, YamlError> {
+    fn finish(self, top: Top) -> Result<Tree, YamlError> {
         let found = |line, found| Err(YamlError::NotAMapping { line, found });
         let root = match self.root.map(|(id, line)| (id, line, &self.nodes[id.0])) {
             None | Some((_, _, Node::Scalar(Scalar::Null))) => None,
+            Some((id, _, _)) if top == Top::Any => Some(id),
             Some((id, _, Node::Mapping(_))) => Some(id),
             Some((_, line, Node::Sequence(_))) => return found(line, "!!seq"),
             Some((_, line, Node::Scalar(scalar))) => return found(line, scalar.tag()),
@@ -384,6 +409,3 @@ fn own_tag(tag: Option<&Tag>) -> Option<Cow<'_, str>> {
 fn invalid_key(line: usize) -> YamlError {
     syntax(line, "invalid map key: not a single value")
 }
-
-#[cfg(test)]
-mod tests;

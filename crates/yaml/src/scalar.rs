@@ -13,12 +13,16 @@ use bytes::Bytes;
 
 /// A value without structure.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Scalar {
+pub enum Scalar {
+    /// `null`, `~`, or nothing.
     Null,
+    /// `true`, `yes`, `on` and their opposites.
     Bool(bool),
+    /// An integer.
     Int(i64),
     /// An integer that is too large for a signed 64-bit number.
     Unsigned(u64),
+    /// Any other number.
     Float(f64),
     /// Text, or the bytes of a `!!binary`.
     Text(Bytes),
@@ -26,18 +30,28 @@ pub(super) enum Scalar {
 
 /// A value does not fit its tag. The text leaves out the value, which may be a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Mistyped {
+pub enum Mistyped {
+    /// The text of a `!!binary` is no base64.
     #[error("!!binary value contains invalid base64 data")]
     Binary,
+    /// A value has another type than its tag says.
     #[error("cannot decode {found} as a !!{wanted}")]
-    Tag { found: &'static str, wanted: String },
+    Tag {
+        /// The tag of the type that the value has.
+        found: &'static str,
+        /// The name of its tag.
+        wanted: String,
+    },
 }
 
 impl Scalar {
     /// The meaning of `text`. A plain text is interpreted by its form, a quoted text is itself, and
     /// one of YAML's own tags decides (`tag` is its name, `int` for `!!int`). Any other tag makes
     /// it text. `verbatim` returns the bytes of a text.
-    pub(super) fn new(
+    ///
+    /// # Errors
+    /// The text does not fit its tag.
+    pub fn new(
         text: &str,
         verbatim: impl Fn() -> Bytes,
         plain: bool,
@@ -100,7 +114,7 @@ impl Scalar {
 
     /// The value of a pair. `None` for null, and for an integer that is too large for a signed
     /// number, which confd drops.
-    pub(super) fn value(&self) -> Option<Bytes> {
+    pub fn value(&self) -> Option<Bytes> {
         match self {
             Scalar::Null | Scalar::Unsigned(_) => None,
             _ => Some(self.key()),
@@ -108,7 +122,7 @@ impl Scalar {
     }
 
     /// The text of this value as the key of a mapping.
-    pub(super) fn key(&self) -> Bytes {
+    pub fn key(&self) -> Bytes {
         match self {
             Scalar::Null => Bytes::from_static(b"null"),
             Scalar::Bool(true) => Bytes::from_static(b"true"),
@@ -124,7 +138,7 @@ impl Scalar {
     }
 
     /// The tag of the type, for messages.
-    pub(super) fn tag(&self) -> &'static str {
+    pub fn tag(&self) -> &'static str {
         match self {
             Scalar::Null => "!!null",
             Scalar::Bool(_) => "!!bool",

@@ -1,12 +1,16 @@
+//! The pairs of documents, one claim in each test.
+
 use std::collections::BTreeMap;
 
-use super::*;
+use bytes::Bytes;
+use yaml::{Top, read};
+
 use crate::flatten;
 
 /// The pairs of a document, one `path=value` a line.
 fn pairs(document: &str) -> String {
     let mut pairs = BTreeMap::new();
-    let tree = read(&Bytes::copy_from_slice(document.as_bytes())).unwrap();
+    let tree = read(&Bytes::copy_from_slice(document.as_bytes()), Top::Mapping).unwrap();
     flatten::pairs(&tree, |path, value| {
         pairs.insert(path, value);
     })
@@ -18,7 +22,7 @@ fn pairs(document: &str) -> String {
 }
 
 fn error(document: impl AsRef<[u8]>) -> String {
-    let tree = match read(&Bytes::copy_from_slice(document.as_ref())) {
+    let tree = match read(&Bytes::copy_from_slice(document.as_ref()), Top::Mapping) {
         Err(error) => return error.to_string(),
         Ok(tree) => tree,
     };
@@ -147,7 +151,7 @@ fn utf16_and_byte_order_marks_are_understood() {
     };
     assert_eq!(pairs("\u{feff}a: 1"), "/a=1");
     for document in [units("a: é", u16::to_le_bytes), units("a: é", u16::to_be_bytes)] {
-        let tree = read(&document.into()).unwrap();
+        let tree = read(&document.into(), Top::Mapping).unwrap();
         let mut found = Vec::new();
         flatten::pairs(&tree, |_, value| found.push(value)).unwrap();
         assert_eq!(found, ["é"]);
@@ -288,7 +292,7 @@ fn no_text_makes_it_panic() {
     let mut read_well = 0;
     for _ in 0..20_000 {
         let document: String = (0..1 + next(24)).map(|_| pieces[next(pieces.len())]).collect();
-        if let Ok(tree) = read(&Bytes::copy_from_slice(document.as_bytes())) {
+        if let Ok(tree) = read(&Bytes::copy_from_slice(document.as_bytes()), Top::Mapping) {
             read_well += usize::from(flatten::pairs(&tree, |_, _| {}).is_ok());
         }
     }
