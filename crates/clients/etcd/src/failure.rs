@@ -40,10 +40,19 @@ impl Failure {
             // An answer may have any size, so the code can only mean a revision out of range.
             Code::OutOfRange => Failure::OutOfHistory(cause),
             _ => Failure::Unreachable(
-                cause.advised(tls::advice(status)).closed(tls::hung_up(status)),
+                cause
+                    .advised(tls::advice(status))
+                    .closed(tls::hung_up(status) || is_no_http2(status)),
             ),
         }
     }
+}
+
+/// Whether what the node has sent is not HTTP/2. A node of another kind answers in its own protocol
+/// and closes the connection; which of both is seen first is chance.
+fn is_no_http2(status: &Status) -> bool {
+    let causes = std::iter::successors(status.source(), |&cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<h2::Error>()).any(h2::Error::is_library)
 }
 
 impl From<EtcdError> for Failure {
