@@ -10,7 +10,7 @@
 //!                                └─ views: what templates ask for ◄── answers
 //! ```
 //!
-//! - `flags` and `config` make one [`Config`](config::Config) of command line, files and variables.
+//! - `flags` and `config` make one `Config` of command line, files and variables.
 //! - `template` compiles a template once and executes it in a `session`, which notes what is missing.
 //! - `runner` repeats passes until nothing is missing, and again when an answer differs.
 //! - `functions` is the library of template functions.

@@ -2,7 +2,7 @@
 //!
 //! - [`Resolver::wait_for_addresses`] and [`Resolver::wait_for_services`] are lookups for code that
 //!   is not async. [`Resolver::sockets`] is the lookup for a client that makes its own connections.
-//! - [`connect`] opens a TCP connection to a host.
+//! - [`connect()`] opens a TCP connection to a host.
 //!
 //! The C library's resolver (`getaddrinfo`) is not used: in a static program it loads plugins of
 //! the machine's C library, which may be of another version, and in an empty root it finds none.

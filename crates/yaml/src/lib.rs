@@ -4,8 +4,8 @@
 //! rules of YAML 1.1, as Go's libraries apply them: only the first document of a stream is used, the last of equal keys wins, `<<`
 //! merges, and keys that are not strings become strings.
 //!
-//! Nothing here recurses, and hostile input is bounded: containers nest at most [`MAX_DEPTH`] deep,
-//! and all merges together copy at most [`MAX_COPIED`] bytes. The target of an alias is shared and
+//! Nothing here recurses, and hostile input is bounded: containers nest at most `MAX_DEPTH` deep,
+//! and all merges together copy at most `MAX_COPIED` bytes. The target of an alias is shared and
 //! never copied, and no node can contain itself.
 //!
 //! Texts that are in the document literally share its storage.
