@@ -100,20 +100,27 @@ impl Drop for Mount {
     }
 }
 
+/// A daemon that has made its first pass and a hangup, and whose `folder`, `conf.d` or that of
+/// confd.toml, does not answer since.
+fn with_a_dead_configuration(folder: &str, arguments: &[&str]) -> (Sandbox, Daemon, Mount) {
+    let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
+    sandbox.write("data.yaml", "app: 1\n");
+    sandbox.write("settings/confd.toml", "");
+    let run = sandbox.bare(&["-config-file", "settings/confd.toml", "-confdir", "."]);
+    let run = run.arguments(&["-backend", "file", "-file", "data.yaml"]);
+    let (daemon, mount) = Mount::start(run.arguments(arguments), &sandbox, folder, ":");
+    eventually("the first pass", || sandbox.output() == "1");
+    mount.hang();
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("Captured hangup");
+    (sandbox, daemon, mount)
+}
+
 #[test]
 fn one_stop_signal_ends_a_daemon_whose_configuration_is_on_a_dead_mount() {
     for folder in ["conf.d", "settings"] {
         for arguments in DAEMONS {
-            let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
-            sandbox.write("data.yaml", "app: 1\n");
-            sandbox.write("settings/confd.toml", "");
-            let run = sandbox.bare(&["-config-file", "settings/confd.toml", "-confdir", "."]);
-            let run = run.arguments(&["-backend", "file", "-file", "data.yaml"]);
-            let (daemon, mount) = Mount::start(run.arguments(arguments), &sandbox, folder, ":");
-            eventually("the first pass", || sandbox.output() == "1");
-            mount.hang();
-            daemon.signal(Signal::HUP);
-            daemon.wait_for("Captured hangup");
+            let (_sandbox, daemon, _mount) = with_a_dead_configuration(folder, arguments);
             daemon.signal(Signal::TERM);
             within(Duration::from_secs(5), "it ends", || daemon.has_ended());
             assert_eq!(daemon.wait().code, Some(0), "{folder} {arguments:?}");
@@ -125,16 +132,7 @@ fn one_stop_signal_ends_a_daemon_whose_configuration_is_on_a_dead_mount() {
 fn a_configuration_on_a_dead_mount_does_not_keep_changes_from_the_files() {
     for folder in ["conf.d", "settings"] {
         for arguments in DAEMONS {
-            let sandbox = Sandbox::rendering("{{getv \"/app\"}}");
-            sandbox.write("data.yaml", "app: 1\n");
-            sandbox.write("settings/confd.toml", "");
-            let run = sandbox.bare(&["-config-file", "settings/confd.toml", "-confdir", "."]);
-            let run = run.arguments(&["-backend", "file", "-file", "data.yaml"]);
-            let (daemon, mount) = Mount::start(run.arguments(arguments), &sandbox, folder, ":");
-            eventually("the first pass", || sandbox.output() == "1");
-            mount.hang();
-            daemon.signal(Signal::HUP);
-            daemon.wait_for("Captured hangup");
+            let (sandbox, daemon, _mount) = with_a_dead_configuration(folder, arguments);
             sandbox.write("data.yaml", "app: 2\n");
             eventually("the change arrives", || sandbox.output() == "2");
             assert_eq!(daemon.stop(Signal::TERM).code, Some(0), "{folder} {arguments:?}");

@@ -253,8 +253,9 @@ impl Agent {
     }
 
     fn configure(&mut self, configuration: Configuration) -> Schedule {
-        if self.settings.confdir != configuration.settings.confdir {
-            // The old folder may never answer.
+        let Settings { confdir, prefix, .. } = &configuration.settings;
+        if (&self.settings.confdir, &self.settings.prefix) != (confdir, prefix) {
+            // The old folder may never answer, and its resources have the old prefix.
             self.unread = None;
             self.known.clear();
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use deploy::{AtOnce, Disk, Durable, Level, Member, Observer, Step, Target, Transaction};
-use report::errno_text;
+use report::{errno_text, read_regular};
 
 use crate::config::Template;
 use crate::log::Log;
@@ -37,7 +37,7 @@ pub(crate) async fn place(
     log: &Log,
 ) -> Result<Placed, String> {
     let path = Path::new(&template.destination);
-    let existing = match fs::read(path) {
+    let existing = match read_regular(path) {
         Ok(existing) => Some(existing),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
         Err(cause) => {

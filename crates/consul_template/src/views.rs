@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
-use report::errno_text;
+use report::{Fingerprint, errno_text, read_with_fingerprint};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
@@ -104,11 +105,11 @@ impl Drop for Views {
     }
 }
 
-/// Reads a file, and reads it again when its size or its time of modification differs.
+/// Reads a file, and reads it again when its fingerprint differs.
 async fn file(path: String, query: Query, sender: mpsc::UnboundedSender<News>) {
     let mut timer = interval(POLL);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen: Option<(u64, SystemTime)> = None;
+    let mut seen: Option<Fingerprint> = None;
     loop {
         timer.tick().await;
         let read = path.clone();
@@ -129,17 +130,18 @@ async fn file(path: String, query: Query, sender: mpsc::UnboundedSender<News>) {
     }
 }
 
-type Changed = Option<((u64, SystemTime), Data)>;
-
-fn read_if_changed(path: &str, seen: Option<(u64, SystemTime)>) -> Result<Changed, String> {
+/// The content of the file, unless it still has the fingerprint `seen`.
+fn read_if_changed(
+    path: &str,
+    seen: Option<Fingerprint>,
+) -> Result<Option<(Fingerprint, Data)>, String> {
     let fail =
         |operation: &str, cause: io::Error| format!("{operation} {path}: {}", errno_text(&cause));
     let found = fs::metadata(path).map_err(|cause| fail("stat", cause))?;
-    let state = (found.len(), found.modified().map_err(|cause| fail("stat", cause))?);
-    if seen == Some(state) {
+    if seen == Some(Fingerprint::of(&found)) {
         return Ok(None);
     }
-    let content = fs::read(path).map_err(|cause| {
+    let (content, state) = read_with_fingerprint(Path::new(path)).map_err(|cause| {
         let is_folder = cause.kind() == io::ErrorKind::IsADirectory;
         fail(if is_folder { "read" } else { "open" }, cause)
     })?;
