@@ -9,6 +9,7 @@ use nodes::address;
 use options::{Given, Invalid, Spec, Variable};
 
 use crate::Source;
+use crate::queries::{self, Queries};
 
 /// A kind of source as its users see it: how they choose it, which options it has, and what these
 /// mean.
@@ -85,6 +86,13 @@ pub trait Configured: Comparable + fmt::Debug + Send + Sync {
 
     /// Opens the source. Connects to no node and reads no file yet.
     fn open(&self) -> Box<dyn Source>;
+
+    /// Opens the store for queries; `None` if it answers none. Connects to no node and reads no file
+    /// yet.
+    fn queries(&self, settings: queries::Settings) -> Option<Box<dyn Queries>> {
+        let _ = settings;
+        None
+    }
 }
 
 /// A type whose values can be compared with those of any type. Every type with an equality has

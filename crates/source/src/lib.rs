@@ -8,11 +8,14 @@
 //!
 //! A [`Description`] says how users choose a source, which options it has, and how it is opened.
 //!
+//! A source can also answer queries, which templates ask while they are rendered: see [`queries`].
+//!
 //! The promises of every source are the tests of `testing::conformance`. Every source runs all of
 //! them.
 
 mod description;
 mod error;
+pub mod queries;
 mod refusals;
 mod tracked;
 
