@@ -1,6 +1,9 @@
 //! Certificates for servers and clients.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -34,6 +37,11 @@ impl Certificates {
         made.sign(&ca, "server", &[ServerAuth, ClientAuth], names);
         made.sign(&ca, "client", &[ClientAuth], &["client"]);
         made
+    }
+
+    /// The folder of all files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A file in the folder: `ca.pem`, `server.pem`, …

@@ -26,6 +26,23 @@ pub struct Consul {
     folder: tempfile::TempDir,
     ports: Ports,
     storage: Storage,
+    /// The token of requests that this type sends.
+    token: String,
+}
+
+/// What is special about a server. By default it is a server of [`Consul::start`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Setup<'a> {
+    /// Additional settings, in HCL. They win over those that every server has.
+    pub settings: &'a str,
+    /// Whether its data survives a restart.
+    pub durable: bool,
+    /// The token of requests that [`Consul`] sends. If it is empty, they carry [`MASTER`].
+    pub token: &'a str,
+    /// The certificates with which it also speaks TLS, at [`Consul::secure_address`].
+    pub certificates: Option<&'a Certificates>,
+    /// Whether clients need no certificate to speak TLS.
+    pub anonymous: bool,
 }
 
 /// The storage of a server.
@@ -64,13 +81,26 @@ impl Consul {
     /// Starts a server with its data in memory and with additional settings, in HCL.
     #[track_caller]
     pub fn start_with(more: &str) -> Self {
-        Self::start_on(Storage::Memory, |_| more.to_owned())
+        Self::start_as(&Setup { settings: more, ..Setup::default() })
+    }
+
+    /// Starts a server with this setup.
+    #[track_caller]
+    pub fn start_as(setup: &Setup) -> Self {
+        let storage = if setup.durable { Storage::Folder { members: 1 } } else { Storage::Memory };
+        let token = if setup.token.is_empty() { MASTER } else { setup.token };
+        Self::start_on(storage, token, |ports| {
+            let tls = setup
+                .certificates
+                .map(|certificates| settings::tls(ports, certificates, !setup.anonymous));
+            tls.unwrap_or_default() + setup.settings
+        })
     }
 
     /// Starts a server whose data survives a restart.
     #[track_caller]
     pub fn durable() -> Self {
-        Self::start_on(Storage::Folder { members: 1 }, |_| String::new())
+        Self::start_as(&Setup { durable: true, ..Setup::default() })
     }
 
     /// Starts a server that denies everything to requests without a token. This type itself uses
@@ -84,16 +114,15 @@ impl Consul {
     /// accepts clients with a certificate of the same authority.
     #[track_caller]
     pub fn with_certificates(certificates: &Certificates) -> Self {
-        Self::start_on(Storage::Memory, |ports| settings::tls(ports, certificates))
+        Self::start_as(&Setup { certificates: Some(certificates), ..Setup::default() })
     }
 
     /// Starts a server that is both [`with_tokens`](Self::with_tokens) and
     /// [`with_certificates`](Self::with_certificates).
     #[track_caller]
     pub fn with_tokens_and_certificates(certificates: &Certificates) -> Self {
-        Self::start_on(Storage::Memory, |ports| {
-            settings::acl() + &settings::tls(ports, certificates)
-        })
+        let settings = &*settings::acl();
+        Self::start_as(&Setup { settings, certificates: Some(certificates), ..Setup::default() })
     }
 
     /// Starts several servers of one store. Returns when each of them can write.
@@ -102,7 +131,7 @@ impl Consul {
         let ports = [(); N].map(|()| Ports::free());
         let more = settings::joining(ports);
         let storage = Storage::Folder { members: N };
-        let mut members = ports.map(|ports| Self::member(ports, storage, &more));
+        let mut members = ports.map(|ports| Self::member(ports, storage, MASTER, &more));
         members.iter_mut().for_each(Self::spawn);
         for member in &mut members {
             assert!(member.becomes_ready(), "a member of the cluster does not start");
@@ -114,15 +143,15 @@ impl Consul {
     #[track_caller]
     pub fn agent_of(servers: &[Self]) -> Self {
         let more = settings::joining(servers.iter().map(|server| server.ports));
-        Self::start_on(Storage::Elsewhere, |_| more.clone())
+        Self::start_on(Storage::Elsewhere, MASTER, |_| more.clone())
     }
 
     #[track_caller]
-    fn start_on(storage: Storage, more: impl Fn(Ports) -> String) -> Self {
+    fn start_on(storage: Storage, token: &str, more: impl Fn(Ports) -> String) -> Self {
         // Another process can have taken a port since it was found free.
         for _ in 0..3 {
             let ports = Ports::free();
-            let mut server = Self::member(ports, storage, &more(ports));
+            let mut server = Self::member(ports, storage, token, &more(ports));
             server.spawn();
             if server.becomes_ready() {
                 return server;
@@ -132,9 +161,10 @@ impl Consul {
     }
 
     #[track_caller]
-    fn member(ports: Ports, storage: Storage, more: &str) -> Self {
+    fn member(ports: Ports, storage: Storage, token: &str, more: &str) -> Self {
         let (program, folder) = (installed("consul"), folder());
-        let server = Consul { program, folder, ports, storage, process: None };
+        let token = token.to_owned();
+        let server = Consul { program, folder, ports, storage, token, process: None };
         let (common, own) = (settings::common(ports), settings::own(storage, &server.data()));
         // Consul merges what several files say about one table.
         fs::create_dir(server.settings()).unwrap();
@@ -156,13 +186,13 @@ impl Consul {
 
     #[track_caller]
     fn becomes_ready(&mut self) -> bool {
-        let Consul { process, ports, .. } = self;
-        Process::becomes_ready(process, "Consul", || can_write(ports.http))
+        let Consul { process, ports, token, .. } = self;
+        Process::becomes_ready(process, "Consul", || can_write(ports.http, token))
     }
 
     /// Whether the server, and with it its store, can write.
     pub fn is_ready(&self) -> bool {
-        can_write(self.ports.http)
+        can_write(self.ports.http, &self.token)
     }
 
     /// Whether the server is the leader of its store, as far as it knows.
@@ -186,6 +216,18 @@ impl Consul {
         format!("127.0.0.1:{}", self.ports.https)
     }
 
+    /// The port of the service `consul`, by which servers find each other.
+    pub fn server_port(&self) -> u16 {
+        self.ports.server
+    }
+
+    /// Ends the server as a service manager does, and waits until it has ended.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.process.as_mut().expect("Consul is running").terminate();
+        self.process = None;
+    }
+
     /// Kills the server at once.
     pub fn kill(&mut self) {
         self.process = None;
@@ -199,8 +241,8 @@ impl Consul {
         }
     }
 
-    /// Starts the server after [`kill`](Self::kill), on the same ports. Does not wait until it is
-    /// ready.
+    /// Starts the server after [`stop`](Self::stop) or [`kill`](Self::kill), on the same ports. Does
+    /// not wait until it is ready.
     pub fn restart(&mut self) {
         self.spawn();
     }
@@ -236,13 +278,13 @@ impl Consul {
     }
 }
 
-fn ask(port: u16, request: &str, body: &[u8]) -> io::Result<Answer> {
-    exchange(&format!("127.0.0.1:{port}"), request, &[("X-Consul-Token", MASTER)], body)
+fn ask(port: u16, token: &str, request: &str, body: &[u8]) -> io::Result<Answer> {
+    exchange(&format!("127.0.0.1:{port}"), request, &[("X-Consul-Token", token)], body)
 }
 
 /// Whether a server can write. The request tried here writes nothing, because its key does not
 /// exist.
-fn can_write(port: u16) -> bool {
-    let answer = ask(port, "DELETE /v1/kv/confd-test-is-ready?cas=1", b"");
+fn can_write(port: u16, token: &str) -> bool {
+    let answer = ask(port, token, "DELETE /v1/kv/confd-test-is-ready?cas=1", b"");
     answer.is_ok_and(|answer| answer.status == 200)
 }

@@ -4,13 +4,16 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{LazyLock, Mutex};
+use std::{io, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually;
 
-/// A running server. It is killed when this is dropped; the kernel kills it if the thread that
-/// started it ends first.
+/// A running server. It is killed when this is dropped; the kernel kills it if the process of the
+/// tests ends first.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -25,9 +28,9 @@ impl Process {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        let child = spawn(command);
+        let child =
+            child.unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
         Process { child, log: log.to_owned() }
     }
 
@@ -83,6 +86,13 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
+    /// Asks the process to end, and waits until it has.
+    #[track_caller]
+    pub fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+        eventually("the process has ended", || self.has_ended());
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -94,4 +104,25 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts a process on a thread that never ends.
+///
+/// The kernel kills the server of `setpriv --pdeathsig` when the thread that started it ends. That
+/// thread must not be the one of a test, because servers can outlive the test that started them.
+fn spawn(command: Command) -> io::Result<Child> {
+    type Request = (Command, Sender<io::Result<Child>>);
+    static STARTER: LazyLock<Mutex<Sender<Request>>> = LazyLock::new(|| {
+        let (sender, requests) = mpsc::channel::<Request>();
+        thread::spawn(move || {
+            for (mut command, answer) in requests {
+                // The answer is lost only if the thread that waits for it has panicked.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(sender)
+    });
+    let (answer, child) = mpsc::channel();
+    STARTER.lock().unwrap().send((command, answer)).unwrap();
+    child.recv().unwrap()
 }

@@ -22,17 +22,18 @@ pub struct Token {
 }
 
 impl Consul {
-    /// Sends a request to the HTTP API (`PUT /v1/kv/a`) with the token [`MASTER`](super::MASTER).
+    /// Sends a request to the HTTP API (`PUT /v1/kv/a`) with the token of its
+    /// [setup](super::Setup).
     ///
     /// # Errors
     ///
     /// There is no answer.
     pub fn try_ask(&self, request: &str, body: &[u8]) -> io::Result<Answer> {
-        ask(self.ports.http, request, body)
+        ask(self.ports.http, &self.token, request, body)
     }
 
-    /// Sends a request to the HTTP API (`PUT /v1/kv/a`) with the token [`MASTER`](super::MASTER).
-    /// Panics if it fails.
+    /// Sends a request to the HTTP API (`PUT /v1/kv/a`) with the token of its
+    /// [setup](super::Setup). Panics if it fails.
     #[track_caller]
     pub fn ask(&self, request: &str, body: &[u8]) -> Answer {
         let answer = self.try_ask(request, body).unwrap_or_else(|why| panic!("{request}: {why}"));

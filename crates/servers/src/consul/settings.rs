@@ -68,8 +68,8 @@ pub(super) fn acl() -> String {
     )
 }
 
-/// The settings for TLS with these certificates. Clients must have one too.
-pub(super) fn tls(ports: Ports, certificates: &Certificates) -> String {
+/// The settings for TLS with these certificates. If it is `mutual`, clients need one too.
+pub(super) fn tls(ports: Ports, certificates: &Certificates, mutual: bool) -> String {
     let file = |name| certificates.path(name).display().to_string();
     let (ca, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
     format!(
@@ -80,7 +80,7 @@ pub(super) fn tls(ports: Ports, certificates: &Certificates) -> String {
             ca_file = "{ca}"
             cert_file = "{certificate}"
             key_file = "{key}"
-            verify_incoming = true
+            verify_incoming = {mutual}
           }}
         }}
         "#,
