@@ -1,6 +1,7 @@
 //! A run to its end, or one that does not end.
 
 use std::{
+    ffi::OsString,
     io::Read,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Child, Command, ExitStatus, Stdio},
@@ -12,12 +13,14 @@ use std::{
 use regex::Regex;
 use serde_json::Value;
 
-use crate::folder::Folder;
+use crate::{folder::Folder, world::World};
 
 /// The longest time until a run ends or shows what is expected, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The folders of programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The time after which a run counts as one that does not end.
+const ENDLESS: Duration = Duration::from_secs(1);
 /// The time between two looks.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -53,7 +56,8 @@ impl Stream {
 impl Program {
     /// Starts the program in the folder of a case.
     pub(crate) fn start(case: &Value, folder: &Folder) -> Program {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_confd"));
+        let program = real_program().unwrap_or_else(|| env!("CARGO_BIN_EXE_confd").into());
+        let mut command = Command::new(program);
         command.arg0("/usr/bin/consul-template").current_dir(folder.path()).env_clear();
         command.env("PATH", PATH).env("HOME", folder.path());
         command.env("TMPDIR", "/tmp").env("TZ", "UTC").env("LANG", "C");
@@ -88,6 +92,12 @@ impl Drop for Program {
     }
 }
 
+/// The program that the variable `CONSUL_TEMPLATE` names, to be run in place of ours.
+#[expect(clippy::disallowed_methods, reason = "the environment says which program is run")]
+pub(crate) fn real_program() -> Option<OsString> {
+    std::env::var_os("CONSUL_TEMPLATE").filter(|program| !program.is_empty())
+}
+
 /// Waits until `check` gives no reason to wait any more, and returns the last reason.
 pub(crate) fn eventually(
     within: Duration,
@@ -103,9 +113,9 @@ pub(crate) fn eventually(
     }
 }
 
-/// Runs a case.
-pub(crate) fn run(case: &Value) -> Result<(), String> {
-    let folder = Folder::new(case);
+/// Runs a case, beside the Consul of its world.
+pub(crate) fn run(case: &Value, world: Option<&World>) -> Result<(), String> {
+    let folder = Folder::new(case, world);
     let expect = &case["expect"];
     let before = folder.state();
     let mut program = Program::start(case, &folder);
@@ -115,6 +125,8 @@ pub(crate) fn run(case: &Value) -> Result<(), String> {
         texts.or_else(|| folder.difference(&before, &files, &case["ignore"]))
     };
     let wrong = if expect["finishes"] == false {
+        // A run that ends too early must have the time to end.
+        servers::pause(case["limit"].as_f64().map_or(ENDLESS, Duration::from_secs_f64));
         let wrong = eventually(PATIENCE, || match program.ended() {
             Some(status) => Some(format!("ended: {status}")),
             None => difference(&program),
@@ -142,13 +154,19 @@ pub(crate) fn run(case: &Value) -> Result<(), String> {
     }
 }
 
-fn wrong_code(want: &Value, status: ExitStatus) -> Option<String> {
+/// Why the code is not the one that is expected.
+pub(crate) fn wrong_code(want: &Value, status: ExitStatus) -> Option<String> {
     let code = status.code().map_or(-i64::from(status.signal().unwrap_or(0)), i64::from);
     (want.as_i64() != Some(code)).then(|| format!("want exit code {want}, got {code}"))
 }
 
 /// Why the printed texts are not what is expected.
-fn printed(expect: &Value, folder: &Folder, stdout: &str, stderr: &str) -> Option<String> {
+pub(crate) fn printed(
+    expect: &Value,
+    folder: &Folder,
+    stdout: &str,
+    stderr: &str,
+) -> Option<String> {
     let texts = |key: &str| {
         let list = expect[key].as_array().cloned().unwrap_or_default();
         list.into_iter().map(|text| folder.fill(text.as_str().unwrap())).collect::<Vec<_>>()

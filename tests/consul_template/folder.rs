@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::TcpListener,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
 };
@@ -11,11 +10,12 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
+use crate::world::World;
+
 /// A folder, and the texts that stand for placeholders.
 pub(crate) struct Folder {
     folder: tempfile::TempDir,
-    /// An address where nothing listens.
-    dead: String,
+    placeholders: Vec<(&'static str, String)>,
 }
 
 /// What is at a path.
@@ -27,12 +27,14 @@ pub(crate) enum Entry {
 }
 
 impl Folder {
-    /// A folder with the files of a case.
-    pub(crate) fn new(case: &Value) -> Folder {
+    /// A folder with the files of a case, which runs in this world.
+    pub(crate) fn new(case: &Value, world: Option<&World>) -> Folder {
         let folder = tempfile::Builder::new().prefix("consul-template-").tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let dead = listener.local_addr().unwrap().to_string();
-        let folder = Folder { folder, dead };
+        let [dead] = servers::free_ports();
+        let mut placeholders = world.map(World::placeholders).unwrap_or_default();
+        placeholders.push(("{{DIR}}", folder.path().to_str().unwrap().to_owned()));
+        placeholders.push(("{{DEAD}}", format!("127.0.0.1:{dead}")));
+        let folder = Folder { folder, placeholders };
         for (name, file) in case["files"].as_object().into_iter().flatten() {
             folder.create(name, file);
         }
@@ -45,8 +47,8 @@ impl Folder {
 
     /// The text with its placeholders replaced.
     pub(crate) fn fill(&self, text: &str) -> String {
-        let folder = self.path().to_str().unwrap();
-        text.replace("{{DIR}}", folder).replace("{{DEAD}}", &self.dead)
+        let replace = |text: String, (name, value): &(&str, String)| text.replace(name, value);
+        self.placeholders.iter().fold(text.to_owned(), replace)
     }
 
     fn create(&self, name: &str, file: &Value) {
