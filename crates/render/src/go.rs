@@ -21,6 +21,7 @@ use store::View;
 use world::Host;
 
 pub use foreign::{WRITTEN_IN_TERA, is_probably_tera};
+pub use values::json_value;
 
 use crate::clock::Clock;
 use crate::hint::{missing_key, why_missing};

@@ -39,7 +39,7 @@ use world::Host;
 use clock::Clock;
 pub use error::{Error, Stage};
 use go::GoTemplate;
-pub use go::{WRITTEN_IN_TERA, is_probably_tera};
+pub use go::{WRITTEN_IN_TERA, is_probably_tera, json_value};
 use tera::TeraTemplate;
 pub use warnings::{Warning, Warnings};
 

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use gotmpl::{Failure, Map, Slice, Value};
-use render::json::{Build, Root, decode};
+use gotmpl::{Failure, Map, Value};
 
 /// The value of a JSON text. An empty text is an empty map.
 ///
@@ -14,39 +13,7 @@ pub(super) fn parse(text: &Bytes) -> Result<Value, Failure> {
     if text.is_empty() {
         return Ok(Value::Map(Map::values(Vec::new())));
     }
-    let value =
-        decode(text, Root::Any, &Values).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(value.unwrap_or_default())
-}
-
-struct Values;
-
-impl Build for Values {
-    type Value = Value;
-
-    fn null(&self) -> Value {
-        Value::Nil
-    }
-
-    fn boolean(&self, value: bool) -> Value {
-        Value::Bool(value)
-    }
-
-    fn number(&self, _: &str, value: f64) -> Value {
-        Value::Float(value)
-    }
-
-    fn string(&self, value: Bytes) -> Value {
-        Value::String(value)
-    }
-
-    fn array(&self, elements: Vec<Value>) -> Value {
-        Value::Slice(Slice::of(&gotmpl::types::VALUES, elements))
-    }
-
-    fn object(&self, members: Vec<(Bytes, Value)>) -> Value {
-        Value::Map(Map::values(members))
-    }
+    render::json_value(text).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// The form of a JSON text.

@@ -23,6 +23,15 @@ pub(super) fn array(text: &Bytes) -> Result<Slice, Error> {
     }
 }
 
+/// Converts a JSON text of any kind to a Go value, as `json.Unmarshal` does into an
+/// `interface {}`. `null` is nil.
+///
+/// # Errors
+/// The text is no JSON, or has a number beyond `float64`.
+pub fn json_value(text: &Bytes) -> Result<Value, Error> {
+    Ok(decode(text, Root::Any, &GoValues)?.unwrap_or_default())
+}
+
 struct GoValues;
 
 impl Build for GoValues {
