@@ -39,7 +39,7 @@ pub(crate) struct Context {
     template: Arc<Template<Context>>,
     /// The folder that files must be in; `None` for any folder.
     sandbox: Option<PathBuf>,
-    scratch: scratch::Entries,
+    scratch: scratch::Space,
     /// The number of calls of `executeTemplate` that have not returned.
     depth: Cell<usize>,
 }
@@ -87,7 +87,7 @@ impl Context {
             machine,
             template,
             sandbox,
-            scratch: scratch::Entries::default(),
+            scratch: scratch::Space::default(),
             depth: Cell::new(0),
         }
     }
@@ -125,3 +125,6 @@ fn all() -> Functions<Context> {
     sprig::add(&mut functions);
     functions
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,7 +125,7 @@
 //! | `bool`, `int`, `float64`, `complex128`, `string` | variants of [`Value`] that hold the content; strings are any bytes |
 //! | other integer types (`uint8`, `time.Month`) | [`Value::Integer`], with a [`types::IntegerType`] |
 //! | slices | [`Slice`]: a window on shared storage. A change is seen through every slice of that storage, and `slice` reaches into spare capacity, as in Go |
-//! | maps with string keys | [`Map`]: immutable, ordered by the bytes of the keys |
+//! | maps with string keys | [`Map`]: ordered by the bytes of the keys. A change is seen through every clone, as in Go |
 //! | structs and pointers to them | [`Struct`] and [`Pointer`]: fields that templates read by name |
 //! | types with methods only (`time.Time`) | [`Object`], a trait that the caller implements |
 //! | functions as values, iterators | [`Func`], for `call` and `range` |
@@ -160,7 +160,8 @@
 //!
 //! - Map keys are strings. There are no channels, arrays or `float32`: no registered function can
 //!   return one.
-//! - A map is always in the order of its keys' bytes, also when it is printed.
+//! - A map is always in the order of its keys' bytes, also when it is printed. A map cannot become an
+//!   entry of itself: in Go, printing such a map ends the program.
 //! - The address that `%p`, or a pointer inside of another value, prints has no meaning. In Go it
 //!   differs from run to run.
 //! - A method or function that panics in Go gives the same text here as a [`Failure`]; Go's
@@ -207,6 +208,6 @@ pub use func::{
 };
 pub use message::{HIDDEN, Message};
 pub use template::Template;
-pub use value::{Func, Map, Object, Pointer, Sequence, Slice, Struct, Value};
+pub use value::{Entries, Func, Map, Object, Pointer, Sequence, Slice, Struct, Value};
 
 pub use quote::quote;

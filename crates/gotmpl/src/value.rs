@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-pub use self::map::Map;
+pub use self::map::{Entries, Map};
 pub use self::object::{Func, Object, Pointer, Sequence, Struct};
 pub use self::slice::Slice;
 use crate::exec::Limits;
@@ -173,6 +173,20 @@ impl Value {
     /// Whether the value can contain values that are dropped with it.
     fn is_container(&self) -> bool {
         matches!(self, Value::Slice(_) | Value::Map(_))
+    }
+
+    /// The address of the values in this value, which only values that share them have. `None` for
+    /// values without values in them.
+    fn content_address(&self) -> Option<usize> {
+        match self {
+            Value::Slice(slice) => Some(slice.storage_address()),
+            Value::Map(map) => Some(map.address()),
+            Value::Struct(value) => Some(value.fields().as_ptr().addr()),
+            Value::Pointer(pointer) => {
+                pointer.target().map(|target| target.fields().as_ptr().addr())
+            }
+            _ => None,
+        }
     }
 }
 

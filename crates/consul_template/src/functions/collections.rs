@@ -1,7 +1,6 @@
 //! Functions of lists and maps.
 
 use bytes::Bytes;
-use gotmpl::types::VALUE_MAP;
 use gotmpl::{Failure, Functions, Map, Rest, Slice, Value};
 
 use super::Context;
@@ -26,10 +25,11 @@ pub(super) fn add(functions: &mut Functions<Context>) {
         });
     }
     functions.add("explodeMap", |_: &Context, map: Map| explode(&map));
-    functions.add("mergeMap", |_: &Context, into: Map, from: Map| merge_maps(&into, &from, false));
-    functions.add("mergeMapWithOverride", |_: &Context, into: Map, from: Map| {
-        merge_maps(&into, &from, true)
-    });
+    for (name, replace) in [("mergeMap", false), ("mergeMapWithOverride", true)] {
+        functions.add(name, move |_: &Context, into: Map, from: Map| {
+            merge(&into, &from, replace).map(|()| into)
+        });
+    }
 }
 
 /// An `[]interface {}`.
@@ -99,8 +99,8 @@ fn is_equal(a: &Value, b: &Value) -> bool {
 
 /// The nested maps that the slashes in the keys mean.
 fn explode(map: &Map) -> Result<Map, Failure> {
-    let pairs = map.iter().map(|(key, value)| (key.clone(), value.clone()));
-    exploded(pairs.collect()).map_err(|failure| Failure::new(format!("explodeMap: {failure}")))
+    exploded(map.entries().to_vec())
+        .map_err(|failure| Failure::new(format!("explodeMap: {failure}")))
 }
 
 /// The nested maps of keys with slashes.
@@ -160,29 +160,39 @@ impl Node {
     }
 }
 
-fn merge_maps(into: &Map, from: &Map, replace: bool) -> Result<Map, Failure> {
+/// Adds the entries of `from` to the map `into`. Without `replace` only those are taken whose entry in
+/// `into` is missing or empty.
+///
+/// # Errors
+/// `into` is nil or would become a part of itself, or a map nests too deeply.
+pub(super) fn merge(into: &Map, from: &Map, replace: bool) -> Result<(), Failure> {
     shallow(&Value::Map(into.clone()))?;
     shallow(&Value::Map(from.clone()))?;
-    Ok(merge(into, from, replace))
+    merge_shallow(into, from, replace)
 }
 
-/// The map `into` with the entries of `from`. Without `replace` only those are taken whose entry in
-/// `into` is missing or empty.
-pub(super) fn merge(into: &Map, from: &Map, replace: bool) -> Map {
-    let mut entries: Vec<(Bytes, Value)> =
-        into.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    for (key, value) in from.iter() {
-        let place = entries.iter().position(|(known, _)| known == key);
-        let Some(place) = place else {
-            entries.push((key.clone(), value.clone()));
+fn merge_shallow(into: &Map, from: &Map, replace: bool) -> Result<(), Failure> {
+    for (key, value) in from.entries().iter() {
+        let known = into.get(key);
+        if value.is_nil() && !replace {
             continue;
-        };
-        let earlier = &mut entries[place].1;
-        match (&*earlier, value) {
-            (Value::Map(a), Value::Map(b)) => *earlier = Value::Map(merge(a, b, replace)),
-            (a, b) if replace || !a.is_true() => *earlier = b.clone(),
-            _ => {}
+        }
+        if let (Some(Value::Map(inner)), Value::Map(value)) = (&known, value) {
+            merge_shallow(inner, value, replace)?;
+            if !inner.is_empty() {
+                continue;
+            }
+        }
+        if replace || known.is_none_or(|known| !known.is_true()) {
+            let (theirs, ours) = (from.ty().elem, into.ty().elem);
+            if !theirs.is_assignable_to(ours) {
+                let text = "reflect.Value.SetMapIndex: value of type";
+                return Err(Failure::new(format!(
+                    "{text} {theirs} is not assignable to type {ours}"
+                )));
+            }
+            into.insert(key.clone(), value.clone())?;
         }
     }
-    Map::of(if into.is_nil() { &VALUE_MAP } else { into.ty() }, entries)
+    Ok(())
 }

@@ -72,7 +72,7 @@ fn dump_one(out: &mut String, value: &Value, depth: usize) {
                 len => format!("(len={len}) "),
             };
             out.push_str(&format!("({ty}) {len}{{\n"));
-            for (nth, (key, value)) in map.iter().enumerate() {
+            for (nth, (key, value)) in map.entries().iter().enumerate() {
                 let name = gotmpl::quote(key);
                 out.push_str(&format!("{indent} (string) (len={}) {name}: ", key.len()));
                 dump_one(out, value, depth + 1);

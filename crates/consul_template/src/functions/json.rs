@@ -60,8 +60,9 @@ impl Writer {
                 self.nested('[', ']', elements.len(), |writer, nth| writer.value(&elements[nth]))?;
             }
             Value::Map(map) if !map.is_nil() => {
-                self.nested('{', '}', map.len(), |writer, nth| {
-                    let Some((key, value)) = map.entry(nth) else { return Ok(()) };
+                let entries = map.entries();
+                self.nested('{', '}', entries.len(), |writer, nth| {
+                    let (key, value) = &entries[nth];
                     writer.member(key, value)
                 })?;
             }

@@ -35,12 +35,11 @@ static METHODS: [Method; 7] = [
     method("MapValues", &[STRING], |scratch, arguments| {
         let key = text(&arguments[0]);
         match entries(scratch, |entries| entries.get(&key).cloned())? {
-            None => Ok(Value::Slice(Slice::nil(&VALUES))),
             Some(Value::Map(map)) => {
-                let values = map.iter().map(|(_, value)| value.clone()).collect();
+                let values = map.entries().iter().map(|(_, value)| value.clone()).collect();
                 Ok(Value::Slice(Slice::of(&VALUES, values)))
             }
-            Some(_) => Err(no_map(&key)),
+            _ => Ok(Value::Slice(Slice::nil(&VALUES))),
         }
     }),
     method("Set", &[STRING, ANY], |scratch, arguments| {
@@ -57,9 +56,19 @@ static METHODS: [Method; 7] = [
     }),
 ];
 
-/// The entries of a scratch space. Maps in it are replaced and not changed, so that a map that a
-/// template took out stays as it was.
-pub(super) type Entries = Rc<RefCell<BTreeMap<Bytes, Value>>>;
+/// The entries of a scratch space.
+type Entries = Rc<RefCell<BTreeMap<Bytes, Value>>>;
+
+/// The scratch space of an execution.
+#[derive(Default)]
+pub(super) struct Space(Entries);
+
+impl Drop for Space {
+    /// Removes the entries: the scratch space can be an entry of itself, and would never be freed.
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}
 
 struct Scratch(Entries);
 
@@ -67,7 +76,7 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     let signature =
         Signature { params: Vec::new(), variadic: false, result: Type::Object(&SCRATCH) };
     functions.add_raw("scratch", signature, |context: &Context, _| {
-        Ok(Value::Object(Rc::new(Scratch(Rc::clone(&context.scratch)))))
+        Ok(Value::Object(Rc::new(Scratch(Rc::clone(&context.scratch.0)))))
     });
 }
 
@@ -101,14 +110,16 @@ fn set_in_map(
 ) -> Result<Value, Failure> {
     let (key, name) = (text(&arguments[0]), text(&arguments[1]));
     let map = match entries.get(&key) {
-        None => Map::nil(&VALUE_MAP),
-        Some(Value::Map(map)) => map.clone(),
+        None => {
+            let map = Map::values(Vec::new());
+            entries.insert(key, Value::Map(map.clone()));
+            map
+        }
+        Some(Value::Map(map)) if Type::Map(map.ty()) == Type::Map(&VALUE_MAP) => map.clone(),
         Some(_) => return Err(no_map(&key)),
     };
     if may_replace || map.get(&name).is_none() {
-        let others = map.iter().map(|(key, value)| (key.clone(), value.clone()));
-        let value = std::mem::take(&mut arguments[2]);
-        entries.insert(key, Value::Map(Map::values(others.chain([(name, value)]).collect())));
+        map.insert(name, std::mem::take(&mut arguments[2]))?;
     }
     Ok(Value::from(""))
 }

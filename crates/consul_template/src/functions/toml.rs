@@ -20,10 +20,12 @@ pub(super) fn text(value: &Value) -> Result<String, Failure> {
 
 fn table(out: &mut String, map: &Map, path: &mut Vec<String>) -> Result<(), Failure> {
     let indent = "  ".repeat(path.len());
-    for (key, value) in map.iter().filter(|(_, value)| !is_table(value) && !value.is_nil()) {
+    for (key, value) in
+        map.entries().iter().filter(|(_, value)| !is_table(value) && !value.is_nil())
+    {
         out.push_str(&format!("{indent}{} = {}\n", quoted_key(key), inline(value)?));
     }
-    for (key, value) in map.iter().filter(|(_, value)| is_table(value)) {
+    for (key, value) in map.entries().iter().filter(|(_, value)| is_table(value)) {
         path.push(quoted_key(key));
         let indent = "  ".repeat(path.len() - 1);
         let name = path.join(".");
@@ -87,7 +89,8 @@ fn inline(value: &Value) -> Result<String, Failure> {
             format!("[{}]", elements?.join(", "))
         }
         Value::Map(map) => {
-            let entries = map.iter().map(|(key, value)| {
+            let all = map.entries();
+            let entries = all.iter().map(|(key, value)| {
                 Ok::<_, Failure>(format!("{} = {}", quoted_key(key), inline(value)?))
             });
             format!("{{{}}}", entries.collect::<Result<Vec<_>, _>>()?.join(", "))

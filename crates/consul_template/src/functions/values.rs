@@ -44,6 +44,12 @@ pub(super) fn type_of(value: &Value) -> String {
     value.ty().map_or_else(|| "<nil>".to_owned(), |ty| ty.to_string())
 }
 
+/// Go's error for a value in an `interface {}` that has another type than `wanted`.
+pub(super) fn not_a(value: &Value, wanted: Type) -> Failure {
+    let found = value.ty().map_or_else(|| "nil".to_owned(), |ty| ty.to_string());
+    Failure::new(format!("interface conversion: interface {{}} is {found}, not {wanted}"))
+}
+
 /// The type of an integer value, `int` included, as (signed, bits).
 pub(super) fn integer(value: &Value) -> Option<(bool, u64)> {
     match value {
@@ -78,7 +84,7 @@ pub(super) fn shallow(value: &Value) -> Result<(), Failure> {
         };
         match &value {
             Value::Slice(slice) => slice.elements().iter().for_each(&mut add),
-            Value::Map(map) => map.iter().for_each(|(_, value)| add(value)),
+            Value::Map(map) => map.entries().iter().for_each(|(_, value)| add(value)),
             Value::Struct(value) => value.fields().iter().for_each(&mut add),
             _ => {}
         }

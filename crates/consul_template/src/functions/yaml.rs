@@ -70,9 +70,9 @@ fn node(out: &mut String, value: &Value, depth: usize, is_element: bool) -> Resu
                 if nth > 0 || !is_element {
                     indent(out, depth);
                 }
-                out.push_str(&scalar_text(&lossy(key), depth));
+                out.push_str(&scalar_text(&lossy(&key), depth));
                 out.push(':');
-                behind_key(out, value, depth)?;
+                behind_key(out, &value, depth)?;
             }
         }
         Value::Slice(slice) if !slice.is_empty() => {
@@ -141,8 +141,8 @@ fn lossy(text: &Bytes) -> String {
 }
 
 /// The entries of a map in Go's order of keys: numbers in them are compared as numbers.
-fn sorted(map: &Map) -> Vec<(&Bytes, &Value)> {
-    let mut entries: Vec<_> = map.iter().collect();
+fn sorted(map: &Map) -> Vec<(Bytes, Value)> {
+    let mut entries = map.entries().to_vec();
     entries.sort_by(|(a, _), (b, _)| natural(&lossy(a), &lossy(b)));
     entries
 }

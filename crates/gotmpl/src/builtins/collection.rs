@@ -26,9 +26,7 @@ pub(crate) fn position(index: &Value, end: usize) -> Result<usize, Failure> {
 /// The value of the key `index`, or the zero value of the map's element type.
 pub(crate) fn map_entry(map: &Map, index: &Value) -> Result<Value, Failure> {
     match index {
-        Value::String(key) => {
-            Ok(map.get(key).cloned().unwrap_or_else(|| Value::zero(map.ty().elem)))
-        }
+        Value::String(key) => Ok(map.get(key).unwrap_or_else(|| Value::zero(map.ty().elem))),
         _ => Err(match index.ty() {
             None => "value is nil; should be of type string".into(),
             Some(ty) => format!("value has type {ty}; should be string").into(),

@@ -80,8 +80,8 @@ fn find_in(
                 }
                 None if elem == Type::Interface => Operand::Interface(Value::Nil),
                 None => Operand::Value(Value::zero(elem)),
-                Some(value) if elem == Type::Interface => Operand::Interface(value.clone()),
-                Some(value) => Operand::Value(value.clone()),
+                Some(value) if elem == Type::Interface => Operand::Interface(value),
+                Some(value) => Operand::Value(value),
             }));
         }
         Value::Struct(value) => Some(value.ty()),

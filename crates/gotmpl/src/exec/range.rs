@@ -8,9 +8,9 @@ use crate::fmt;
 use crate::func::Failure;
 use crate::message::Message;
 use crate::program::{Bind, Label};
-use crate::types::{IntegerType, Type};
+use crate::types::{IntegerType, MapType, Type};
 use crate::value::memory::Held;
-use crate::value::{Map, Sequence, Slice, Value};
+use crate::value::{Entries, Map, Sequence, Slice, Value};
 
 /// A loop that is running.
 pub(super) struct Loop {
@@ -27,7 +27,7 @@ impl Loop {
         self.dot.hold(held);
         match &self.items {
             Items::Slice { slice, .. } => held.add(&Value::Slice(slice.clone())),
-            Items::Map { map, .. } => held.add(&Value::Map(map.clone())),
+            Items::Map { ty, entries, .. } => held.add(&Value::Map(Map::sharing(ty, entries))),
             Items::Sequence { key, .. } => held.add(key),
             Items::Integers { .. } => {}
         }
@@ -41,8 +41,10 @@ enum Items {
         next: usize,
         len: usize,
     },
+    /// The entries that the map had when the loop began.
     Map {
-        map: Map,
+        ty: &'static MapType,
+        entries: Entries,
         next: usize,
     },
     /// The integers from `next` up to `end`, of type `ty`, or `int` if that is `None`.
@@ -80,10 +82,10 @@ impl Items {
                     _ => Operand::Element(Element { slice: slice.clone(), index, field: None }),
                 }
             }
-            Items::Map { map, next } => {
-                let Some((_, value)) = map.entry(*next) else { return false };
+            Items::Map { ty, entries, next } => {
+                let Some((_, value)) = entries.get(*next) else { return false };
                 *next += 1;
-                match map.ty().elem {
+                match ty.elem {
                     Type::Interface => Operand::Interface(value.clone()),
                     _ => Operand::Value(value.clone()),
                 }
@@ -112,7 +114,7 @@ impl Items {
     fn key(&self) -> Value {
         match self {
             Items::Slice { next, .. } => Value::Int(*next as i64 - 1),
-            Items::Map { map, next } => match map.entry(*next - 1) {
+            Items::Map { entries, next, .. } => match entries.get(*next - 1) {
                 Some((key, _)) => Value::String(key.clone()),
                 None => Value::Nil,
             },
@@ -168,7 +170,10 @@ impl Executor<'_> {
                 let len = slice.len();
                 (len > 0).then_some(Items::Slice { slice, next: 0, len })
             }
-            Value::Map(map) => (!map.is_empty()).then_some(Items::Map { map, next: 0 }),
+            Value::Map(map) => {
+                let (ty, entries) = (map.ty(), map.entries());
+                (!entries.is_empty()).then_some(Items::Map { ty, entries, next: 0 })
+            }
             Value::Int(_) | Value::Integer(..) if two_variables => {
                 return failure("can't use ", value, too_many);
             }

@@ -10,7 +10,7 @@ use super::int::Int;
 use super::spec::Spec;
 use super::{TooLarge, float, int, text};
 use crate::types::{SliceType, Type};
-use crate::value::{Map, Object, Slice, Struct, Value};
+use crate::value::{Entries, Map, Object, Slice, Struct, Value};
 
 /// The text of a nil inside of another value, or of one that is printed on its own.
 const NIL: &[u8] = b"<nil>";
@@ -156,8 +156,8 @@ impl<'o> Printer<'o> {
                 }
                 self.push(if spec.sharp_v { b"}" } else { b"]" })?;
             }
-            Parts::Map(map) => {
-                while let Some((key, value)) = map.entry(frame.next) {
+            Parts::Map(entries) => {
+                while let Some((key, value)) = entries.get(frame.next) {
                     self.separate(spec, frame.next)?;
                     frame.next += 1;
                     self.text(spec, key, verb)?;
@@ -313,7 +313,7 @@ impl<'o> Printer<'o> {
             }
             self.push(b"{")?;
         }
-        Ok(Some(Frame { parts: Parts::Map(map.clone()), next: 0 }))
+        Ok(Some(Frame { parts: Parts::Map(map.entries()), next: 0 }))
     }
 
     fn open_struct(&mut self, spec: &Spec, value: &Struct) -> Result<Frame, TooLarge> {
@@ -409,7 +409,7 @@ struct Frame {
 
 enum Parts {
     List(Slice),
-    Map(Map),
+    Map(Entries),
     Struct(Struct),
 }
 
@@ -433,7 +433,7 @@ fn address(value: &Value) -> Option<u64> {
     }
     let address = match value {
         Value::Slice(slice) => slice.elements().as_ptr().addr(),
-        Value::Map(map) => map.entry(0).map_or(1, |(key, _): (&Bytes, _)| key.as_ptr().addr()),
+        Value::Map(map) => map.entries().first().map_or(1, |(key, _)| key.as_ptr().addr()),
         Value::Pointer(pointer) => pointer.target()?.fields().as_ptr().addr(),
         Value::Func(func) => std::ptr::from_ref(func).addr(),
         _ => return None,

@@ -52,6 +52,12 @@ pub(super) fn make_map(entries: &[(bytes::Bytes, Value)]) {
     MADE.set(MADE.get().saturating_add(CONTAINER + entries.len() * (KEY + VALUE) + all));
 }
 
+/// Counts one entry of a map.
+pub(super) fn make_entry(key: &[u8], value: &Value) {
+    let text = value.as_bytes().map_or(0, bytes::Bytes::len);
+    MADE.set(MADE.get().saturating_add(KEY + VALUE + key.len() + text));
+}
+
 fn texts<'a>(values: impl Iterator<Item = &'a Value>) -> usize {
     values.filter_map(Value::as_bytes).map(bytes::Bytes::len).sum()
 }
@@ -76,7 +82,7 @@ impl Held {
                 }),
                 Value::Map(map) => {
                     self.bytes += CONTAINER + map.len() * (KEY + VALUE);
-                    for (key, value) in map.iter() {
+                    for (key, value) in map.entries().iter() {
                         self.bytes += key.len();
                         self.look(value);
                     }
@@ -92,24 +98,18 @@ impl Held {
 
     /// Counts a value without elements, or plans to count one with elements, unless it was seen.
     fn look(&mut self, value: &Value) {
-        let place = match value {
-            Value::String(text) => {
-                self.bytes = self.bytes.saturating_add(text.len());
-                return;
-            }
-            Value::Slice(slice) => slice.storage_address(),
-            Value::Map(map) => map.address(),
-            Value::Struct(value) => value.fields().as_ptr().addr(),
+        match value {
+            Value::String(text) => self.bytes = self.bytes.saturating_add(text.len()),
             Value::Pointer(pointer) => {
                 if let Some(target) = pointer.target() {
                     self.look(&Value::Struct(target.clone()));
                 }
-                return;
             }
-            _ => return,
-        };
-        if self.seen.insert(place) {
-            self.pending.push(value.clone());
+            value => {
+                if value.content_address().is_some_and(|place| self.seen.insert(place)) {
+                    self.pending.push(value.clone());
+                }
+            }
         }
     }
 

@@ -192,7 +192,8 @@ pub(super) fn is_equal(a: &Value, b: &Value) -> bool {
             let same_type = Type::Map(a.ty()) == Type::Map(b.ty());
             same_type
                 && a.len() == b.len()
-                && a.iter().zip(b.iter()).all(|((k, a), (l, b))| k == l && is_equal(a, b))
+                && std::iter::zip(a.entries().iter(), b.entries().iter())
+                    .all(|((k, a), (l, b))| k == l && is_equal(a, b))
         }
         (Value::Nil, Value::Nil) => true,
         _ => a.ty().is_some() && a.ty() == b.ty() && text_of(a) == text_of(b),

@@ -1,0 +1,113 @@
+//! All functions, with answers that consul-template 0.42.1 gave.
+//!
+//! A line of a table in `tests/golden` is a template and its answer, with a tab between them. The
+//! answer is the output, or `error: ` and the text of the error. `\n`, `\t` and `\\` stand for a
+//! newline, a tab and a backslash. `#` begins a comment.
+//!
+//! `CONSUL_TEMPLATE=/path/to/consul-template cargo test -p consul-template recorded` also asks that
+//! program, and fails if the table has another answer than it gives.
+
+use std::cell::RefCell;
+use std::fs;
+use std::process::Command;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gotmpl::{Dialect, MissingKey, Value};
+
+use super::*;
+use crate::session::{Answers, Data, Query};
+
+struct Nothing;
+
+impl Answers for Nothing {
+    fn ask(&self, _: &Query) -> Option<Data> {
+        None
+    }
+}
+
+/// What a template gives.
+fn answer(source: &str) -> String {
+    let text = Bytes::copy_from_slice(source.as_bytes());
+    let dialect = Dialect::new("{{", "}}").missing_key(MissingKey::Zero);
+    let failed = |error: gotmpl::Error| format!("error: {error}");
+    let template = match Template::parse_dialect("", text, &dialect, &table(&[])) {
+        Ok(template) => Arc::new(template),
+        Err(error) => return failed(error),
+    };
+    let host: Arc<dyn Host> = Arc::new(world::System::new());
+    let stdout: Output = Rc::new(RefCell::new(Box::new(std::io::sink())));
+    let machine = Machine::new(&Rc::from([]), &[], &host, &stdout);
+    let session = Session::new(Rc::new(Nothing));
+    let context = Context::new(session, Rc::new(machine), Arc::clone(&template), None);
+    let mut out = Vec::new();
+    match template.execute(&context, Value::Nil, &mut out) {
+        Ok(()) => String::from_utf8_lossy(&out).into_owned(),
+        Err(error) => failed(error),
+    }
+}
+
+/// What consul-template itself gives.
+fn answer_of(program: &str, source: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("in"), source).unwrap();
+    let mut command = Command::new(program);
+    command.args(["-once", "-template", "in:out"]).current_dir(folder.path());
+    let ended = command.env_clear().env("TZ", "UTC").output().unwrap();
+    if ended.status.success() {
+        return String::from_utf8_lossy(&fs::read(folder.path().join("out")).unwrap()).into_owned();
+    }
+    let log = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let (_, error) = log.split_once("in: ").unwrap_or_default();
+    let error = ["parse: ", "execute: "].iter().find_map(|step| error.strip_prefix(step));
+    format!("error: {}", error.unwrap_or(&log).trim_end())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t")
+}
+
+fn unescaped(text: &str) -> String {
+    let mut out = String::new();
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        out.push(match c {
+            '\\' => match characters.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                other => other.unwrap_or('\\'),
+            },
+            c => c,
+        });
+    }
+    out
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tables are files, and a variable names a program"
+)]
+fn functions_answer_as_recorded() {
+    let program = std::env::var("CONSUL_TEMPLATE").ok();
+    let mut faults = Vec::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    for file in fs::read_dir(folder).unwrap() {
+        let table = fs::read_to_string(file.unwrap().path()).unwrap();
+        for line in table.lines().filter(|line| !line.starts_with('#')) {
+            let (template, recorded) = line.split_once('\t').unwrap_or((line, ""));
+            let source = unescaped(template);
+            if let Some(program) = &program {
+                let real = escaped(&answer_of(program, &source));
+                if real != recorded {
+                    faults.push(format!("{template}\n  recorded: {recorded}\n  it says:  {real}"));
+                }
+            }
+            let ours = escaped(&answer(&source));
+            if ours != recorded {
+                faults.push(format!("{template}\n  recorded: {recorded}\n  we say:   {ours}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} answers differ:\n{}", faults.len(), faults.join("\n"));
+}
