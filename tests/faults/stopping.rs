@@ -67,6 +67,40 @@ fn a_second_stop_signal_ends_a_daemon_whose_template_does_not_end() {
     }
 }
 
+#[test]
+fn one_stop_signal_ends_consul_template_whatever_its_template_waits_for() {
+    let endless = "{{ writeToFile \"runs\" \"\" \"\" \"0644\" \"\" }}{{ range loop 1 1000000000000 }}{{ end }}";
+    let plugin = "{{ plugin \"sh\" \"-c\" \"touch runs; sleep 60\" }}";
+    let pipe = "{{ plugin \"sh\" \"-c\" \"mkfifo pipe; touch runs\" }}\
+                {{ writeToFile \"pipe\" \"\" \"\" \"0644\" \"\" }}";
+    for template in [endless, plugin, pipe] {
+        for (arguments, signal) in [(&["-once"][..], Signal::INT), (&[], Signal::TERM)] {
+            let sandbox = Sandbox::new();
+            sandbox.write("in", template);
+            let run = sandbox.bare(&["consul-template", "-template", "in:out/out"]);
+            let running = Daemon::start(run.arguments(arguments), sandbox.path("log"));
+            eventually("the template is executed", || sandbox.path("runs").exists());
+            assert_eq!(running.stop(signal).code, Some(12), "{template} {arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn consul_template_reads_its_configuration_again_while_a_template_does_not_end() {
+    let sandbox = Sandbox::new();
+    let block = |contents: &str| {
+        format!("template {{\n contents = <<E\n{contents}\nE\n destination = \"out/out\"\n}}\n")
+    };
+    sandbox.write("a.hcl", block("{{ range loop 1 1000000000000 }}{{ end }}"));
+    let run = sandbox.bare(&["consul-template", "-config", "a.hcl", "-log-level", "debug"]);
+    let running = Daemon::start(run, sandbox.path("log"));
+    running.wait_for("checking template");
+    sandbox.write("a.hcl", block("new"));
+    running.signal(Signal::HUP);
+    eventually("the new template is rendered", || sandbox.path("out/out").exists());
+    assert_eq!(running.stop(Signal::INT).code, Some(12));
+}
+
 /// A folder of a test on a file system that can stop answering, as a dead network mount does.
 struct Mount {
     /// The process of the file system.
