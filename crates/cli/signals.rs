@@ -34,7 +34,7 @@ use crate::{logging, setup::Mode};
 
 /// The time that the process has to end by itself: to kill its commands and to remove its stage
 /// files.
-const LAST_MOMENT: Duration = Duration::from_millis(800);
+pub(crate) const LAST_MOMENT: Duration = Duration::from_millis(800);
 
 /// The longest time that the initial thread waits until its last line is written.
 const LAST_LINE: Duration = Duration::from_millis(100);
@@ -57,9 +57,12 @@ pub(crate) struct Signals {
     shutdown_timeout: Arc<Mutex<Duration>>,
 }
 
-/// Receives the signals on the initial thread.
+/// Receives signals on the initial thread while another thread works.
+pub(crate) struct Initial(SignalDelivery<UnixStream, SignalOnly>);
+
+/// Receives confd's signals.
 pub(crate) struct Receiver {
-    signals: SignalDelivery<UnixStream, SignalOnly>,
+    initial: Initial,
     sender: mpsc::UnboundedSender<Signal>,
     shutdown_timeout: Arc<Mutex<Duration>>,
     countdown: Countdown,
@@ -100,6 +103,18 @@ impl Countdown {
         let (_, moment) = self.end?;
         Some(moment?.saturating_duration_since(now))
     }
+
+    /// Ends the process if it must have ended by now.
+    fn end_if_due(&self, limit: Duration) {
+        let is_due = self.rest(Instant::now()).is_some_and(|rest| rest.is_zero());
+        if is_due && let Some((signal, _)) = self.end {
+            if !self.is_onetime && self.stops == 1 {
+                warn!("The process did not end within {limit:?} of the stop: ending it");
+                logging::flush(LAST_LINE);
+            }
+            signal.end_process();
+        }
+    }
 }
 
 impl Signals {
@@ -122,12 +137,11 @@ impl Signals {
         if is_first_process() {
             caught.push(SIGCHLD);
         }
-        let (woken, waker) = UnixStream::pair()?;
-        let signals = SignalDelivery::with_pipe(woken, waker, SignalOnly, caught)?;
+        let initial = Initial::catch(&caught)?;
         let (sender, received) = mpsc::unbounded_channel();
         let shutdown_timeout = Arc::new(Mutex::new(shutdown_timeout));
         let receiver = Receiver {
-            signals,
+            initial,
             sender,
             shutdown_timeout: Arc::clone(&shutdown_timeout),
             countdown: Countdown::new(mode),
@@ -149,6 +163,47 @@ impl Signals {
     }
 }
 
+impl Initial {
+    /// Catches these signals. From now on, none of them ends the process by itself.
+    ///
+    /// # Errors
+    /// The handlers cannot be installed.
+    pub(crate) fn catch(numbers: &[i32]) -> io::Result<Initial> {
+        let (woken, waker) = UnixStream::pair()?;
+        SignalDelivery::with_pipe(woken, waker, SignalOnly, numbers).map(Initial)
+    }
+
+    /// Does `work` on another thread and returns its result. Meanwhile passes the signals that come
+    /// to `receive`, and calls it without signals when the time that it has returned is over. A
+    /// panic of the work is a panic of the caller.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(crate) fn run<T: Send + 'static>(
+        mut self,
+        mut receive: impl FnMut(&mut dyn Iterator<Item = i32>) -> Option<Duration>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let handle = self.0.handle();
+        let worker = thread::Builder::new().name("worker".into()).stack_size(STACK);
+        let worker = worker.spawn(move || {
+            // Dropped at the end of the work, also by a panic.
+            let _end = Closing(handle);
+            work()
+        })?;
+        let mut rest: Option<Duration> = None;
+        while !self.0.handle().is_closed() {
+            if rest.is_none_or(|rest| !rest.is_zero()) {
+                let woken = self.0.get_read_mut();
+                // An error shortens the wait: without a limit the wait begins again at once.
+                let _ = woken.set_read_timeout(rest).and_then(|()| woken.read(&mut [0]));
+            }
+            rest = receive(&mut self.0.pending());
+        }
+        worker.join().or_else(|panic| resume_unwind(panic))
+    }
+}
+
 impl Receiver {
     /// Does `work` on another thread and returns its result. Signals are received meanwhile. A
     /// panic of the work is a panic of the caller.
@@ -156,54 +211,29 @@ impl Receiver {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn run<T: Send + 'static>(
-        mut self,
+        self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        let handle = self.signals.handle();
-        let worker = thread::Builder::new().name("worker".into()).stack_size(STACK);
-        let worker = worker.spawn(move || {
-            // Dropped at the end of the work, also by a panic.
-            let _end = Closing(handle);
-            work()
-        })?;
-        while !self.signals.handle().is_closed() {
-            self.receive();
-        }
-        worker.join().or_else(|panic| resume_unwind(panic))
-    }
-
-    /// Waits for signals and passes them on. Ends the process if it must have ended by now.
-    fn receive(&mut self) {
-        let rest = self.countdown.rest(Instant::now());
-        if rest.is_none_or(|rest| !rest.is_zero()) {
-            let woken = self.signals.get_read_mut();
-            // An error shortens the wait: without a limit the wait begins again at once.
-            let _ = woken.set_read_timeout(rest).and_then(|()| woken.read(&mut [0]));
-        }
-        let limit = *self.shutdown_timeout.lock().unwrap_or_else(PoisonError::into_inner);
-        for signal in self.signals.pending() {
-            if signal == SIGCHLD {
-                command::reap_orphans();
-                continue;
+        let Receiver { initial, sender, shutdown_timeout, mut countdown } = self;
+        let receive = move |signals: &mut dyn Iterator<Item = i32>| {
+            let limit = *shutdown_timeout.lock().unwrap_or_else(PoisonError::into_inner);
+            for signal in signals {
+                if signal == SIGCHLD {
+                    command::reap_orphans();
+                    continue;
+                }
+                // An error means that the runtime has ended, and the process ends soon.
+                let _ = sender.send(Signal(signal));
+                countdown.count(signal, Instant::now(), limit);
             }
-            // An error means that the runtime has ended, and the process ends soon.
-            let _ = self.sender.send(Signal(signal));
-            self.countdown.count(signal, Instant::now(), limit);
-        }
-        let Countdown { is_onetime, stops, end, .. } = self.countdown;
-        if let Some((signal, _)) = end
-            && self.countdown.rest(Instant::now()).is_some_and(|rest| rest.is_zero())
-        {
-            if !is_onetime && stops == 1 {
-                warn!("The process did not end within {limit:?} of the stop: ending it");
-                logging::flush(LAST_LINE);
-            }
-            signal.end_process();
-        }
+            countdown.end_if_due(limit);
+            countdown.rest(Instant::now())
+        };
+        initial.run(receive, work)
     }
 }
 
-/// Ends [`Receiver::run`] when it is dropped.
+/// Ends [`Initial::run`] when it is dropped.
 struct Closing(Handle);
 
 impl Drop for Closing {

@@ -28,9 +28,11 @@ use bytes::Bytes;
 use gotmpl::{Failure, Functions, Rest, Template};
 use world::Host;
 
+use crate::Edge;
 use crate::program::is_match;
 use crate::runner::Output;
 use crate::session::Session;
+use crate::signals::Pending;
 
 /// What the functions of one execution can use.
 pub(crate) struct Context {
@@ -51,20 +53,17 @@ pub(crate) struct Machine {
     exported: Vec<(String, String)>,
     host: Arc<dyn Host>,
     stdout: Output,
+    pub(crate) pending: Pending,
 }
 
 impl Machine {
-    pub(crate) fn new(
-        environment: &Rc<[(OsString, OsString)]>,
-        exported: &[(String, String)],
-        host: &Arc<dyn Host>,
-        stdout: &Output,
-    ) -> Machine {
+    pub(crate) fn new(edge: &Edge, exported: &[(String, String)]) -> Machine {
         Machine {
-            environment: Rc::clone(environment),
+            environment: Rc::clone(&edge.environment),
             exported: exported.to_vec(),
-            host: Arc::clone(host),
-            stdout: Rc::clone(stdout),
+            host: Arc::clone(&edge.host),
+            stdout: Rc::clone(&edge.stdout),
+            pending: edge.pending.clone(),
         }
     }
 
@@ -115,6 +114,10 @@ pub(crate) fn table(denied: &[String]) -> Arc<Functions<Context>> {
 
 fn all() -> Functions<Context> {
     let mut functions = Functions::new();
+    functions.set_interrupt(|context: &Context| match context.machine.pending.is_stopping() {
+        true => Err(Failure::new("a signal stops the template")),
+        false => Ok(()),
+    });
     queries::add(&mut functions);
     machine::add(&mut functions);
     scratch::add(&mut functions);

@@ -28,6 +28,7 @@ mod place;
 mod program;
 mod runner;
 mod session;
+mod signals;
 mod template;
 mod usage;
 mod views;
@@ -49,9 +50,10 @@ use flags::{Flags, Stop};
 use log::Log;
 pub use runner::Output;
 use runner::{Ended, Runner};
+pub use signals::Pending;
 
 /// The exit code after the kill signal.
-const INTERRUPTED: u8 = 12;
+pub const INTERRUPTED: u8 = 12;
 /// The exit code after an error of the command line.
 const BAD_FLAGS: u8 = 13;
 /// The exit code after an error of a template, a command or a query.
@@ -59,6 +61,8 @@ const FAILED: u8 = 14;
 /// The exit code after an error of the configuration.
 const BAD_CONFIG: u8 = 15;
 
+/// SIGINT, which ends the program before it has read its configuration.
+const INTERRUPT: i32 = 2;
 /// SIGTERM, by which service managers end a program.
 const TERMINATE: i32 = 15;
 
@@ -76,6 +80,8 @@ pub struct Edge {
     pub stderr: fn() -> Box<dyn Write + Send>,
     /// The numbers of the signals that the process receives.
     pub signals: mpsc::UnboundedReceiver<i32>,
+    /// The same signals, noted before they are sent to `signals`: they stop executions.
+    pub pending: Pending,
     /// The text of `-version`, without the program's name.
     pub version: String,
 }
@@ -84,6 +90,7 @@ pub struct Edge {
 /// with I/O and time enabled.
 pub async fn run(mut edge: Edge) -> u8 {
     let log = Log::new(Arc::clone(&edge.host), (edge.stderr)());
+    edge.pending.set(&[INTERRUPT, TERMINATE], None);
     let local = local_settings(&edge);
     let flags = match (local, flags::read(edge.words.clone())) {
         (Err(error), _) => {
@@ -159,6 +166,8 @@ enum Next {
 
 /// Runs with one configuration, until it ends or a signal ends it.
 async fn serve(config: &Rc<Config>, flags: &Flags, edge: &mut Edge, log: &Log) -> Next {
+    let ending: Vec<_> = config.kill_signal.into_iter().chain([TERMINATE]).collect();
+    edge.pending.set(&ending, config.reload_signal);
     let mut runner = match Runner::new(Rc::clone(config), flags.dry, log, edge) {
         Ok(runner) => runner,
         Err(error) => return Next::Exit(fail(log, &error, FAILED)),
@@ -178,6 +187,7 @@ async fn serve(config: &Rc<Config>, flags: &Flags, edge: &mut Edge, log: &Log) -
                 ended = &mut running => break Ok(ended),
                 Some(number) = edge.signals.recv() => number,
             };
+            edge.pending.take(number);
             log.debug(format!("(cli) receiving signal {:?}", report::signal_text(number)));
             if Some(number) == config.reload_signal {
                 break Err(Next::Reload);

@@ -22,6 +22,9 @@ use crate::views::{News, Store, Views};
 /// The number of queries above which the log warns.
 const MANY: usize = 128;
 
+/// The time between two looks whether the program has acted on a signal.
+const SIGNAL_CHECK: Duration = Duration::from_millis(10);
+
 /// How a run ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -106,7 +109,7 @@ impl Runner {
             Ok::<_, String>(Child::new(program, exec, log.clone()))
         });
         log.info("(runner) creating watcher");
-        let machine = Machine::new(&edge.environment, &config.exported, &edge.host, &edge.stdout);
+        let machine = Machine::new(edge, &config.exported);
         Ok(Runner {
             dry,
             log: log.clone(),
@@ -153,6 +156,9 @@ impl Runner {
                 self.begin_quiescence();
                 if let Some(child) = self.child.as_ref().filter(|child| !child.is_started()) {
                     child.start()?;
+                    // From now on SIGTERM is for the child.
+                    let ending: Vec<_> = self.config.kill_signal.into_iter().collect();
+                    self.machine.pending.set(&ending, self.config.reload_signal);
                 }
                 if self.config.once {
                     self.log.info("(runner) once mode and all templates rendered");
@@ -300,8 +306,16 @@ impl Runner {
         task.state = State::Waiting;
         let fatal = task.template.settings.error_fatal;
         let name = task.template.settings.name();
-        let answers = Rc::clone(&self.store);
-        let rendered = match task.template.execute(answers, &self.machine) {
+        let rendered = loop {
+            let answers = Rc::clone(&self.store);
+            let rendered = task.template.execute(answers, &self.machine);
+            if !self.machine.pending.is_stopping() {
+                break rendered;
+            }
+            // The signal stopped the execution. This future is dropped when the program acts on it.
+            sleep_until(Instant::now() + SIGNAL_CHECK).await;
+        };
+        let rendered = match rendered {
             Ok(rendered) => rendered,
             Err(error) if fatal => return Err(format!("{name}: {error}")),
             Err(error) => {

@@ -1,15 +1,17 @@
 //! Functions of lists and maps.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use bytes::Bytes;
-use gotmpl::{Failure, Functions, Map, Rest, Slice, Value};
+use gotmpl::types::{FuncType, Type};
+use gotmpl::{Failure, Func, Functions, Map, Rest, Returned, Sequence, Value};
 
 use super::Context;
-use super::values::{int64s, integer, lossy, shallow, type_of};
+use super::values::{int64, integer, lossy, shallow, type_of};
 
 /// The largest number of parts of a key that becomes nested maps.
 const DEEPEST: usize = 500;
-/// The largest number of elements that `loop` gives.
-const LONGEST: i64 = 10_000_000;
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("loop", |_: &Context, bounds: Rest<Value>| counted(&bounds.0));
@@ -43,8 +45,22 @@ impl gotmpl::Argument for Wanted {
     }
 }
 
+/// `<-chan int64`, as an iterator. Each number is received once, by the loop that asks next.
+static NUMBERS: FuncType = FuncType { name: "<-chan int64", params: &[], variadic: false };
+
+/// The result of `loop`.
+struct Numbers(Func);
+
+impl Returned for Numbers {
+    const TYPE: Type = Type::Func(&NUMBERS);
+
+    fn into_value(self) -> Result<Value, Failure> {
+        Ok(Value::Func(self.0))
+    }
+}
+
 /// The numbers below the only bound, or between two bounds.
-fn counted(bounds: &[Value]) -> Result<Slice, Failure> {
+fn counted(bounds: &[Value]) -> Result<Numbers, Failure> {
     let (from, to) = match bounds {
         [to] => (0, bound(to)?),
         [from, to] => (bound(from)?, bound(to)?),
@@ -53,10 +69,18 @@ fn counted(bounds: &[Value]) -> Result<Slice, Failure> {
             return Err(Failure::new(format!("{text} {}", more.len())));
         }
     };
-    if to.saturating_sub(from) > LONGEST {
-        return Err(Failure::new(format!("loop: more than {LONGEST} numbers")));
-    }
-    Ok(int64s(from..to))
+    let next = Rc::new(Cell::new(from));
+    let start = move || {
+        let next = Rc::clone(&next);
+        let numbers = std::iter::from_fn(move || {
+            let number = next.get();
+            (number < to).then(|| next.set(number + 1))?;
+            Some(int64(number))
+        });
+        let numbered = (0..).zip(numbers).map(|(nth, number)| (Value::Int(nth), number));
+        Box::new(numbered) as Sequence
+    };
+    Ok(Numbers(Func::iterator(&NUMBERS, 2, start)))
 }
 
 fn bound(value: &Value) -> Result<i64, Failure> {

@@ -130,12 +130,17 @@ fn plugin(context: &Context, name: &str, arguments: &[Bytes]) -> Result<String, 
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < end => std::thread::sleep(POLL),
             Ok(None) => {
+                let is_stopping = context.machine.pending.is_stopping();
+                if !is_stopping && Instant::now() < end {
+                    std::thread::sleep(POLL);
+                    continue;
+                }
                 // The program may have ended just now.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(failed("did not finish in 30s".to_owned(), "", ""));
+                let why = if is_stopping { "killed by a signal" } else { "did not finish in 30s" };
+                return Err(failed(why.to_owned(), "", ""));
             }
             Err(cause) => return Err(failed(errno_text(&cause), "", "")),
         }

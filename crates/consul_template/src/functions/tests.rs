@@ -36,8 +36,13 @@ fn answer(source: &str) -> String {
         Err(error) => return failed(error),
     };
     let host: Arc<dyn Host> = Arc::new(world::System::new());
-    let stdout: Output = Rc::new(RefCell::new(Box::new(std::io::sink())));
-    let machine = Machine::new(&Rc::from([]), &[], &host, &stdout);
+    let machine = Machine {
+        environment: Rc::from([]),
+        exported: Vec::new(),
+        host,
+        stdout: Rc::new(RefCell::new(Box::new(std::io::sink()))),
+        pending: Pending::default(),
+    };
     let session = Session::new(Rc::new(Nothing));
     let context = Context::new(session, Rc::new(machine), Arc::clone(&template), None);
     let mut out = Vec::new();

@@ -1,17 +1,14 @@
 //! Go types that functions take and return, and texts of values.
 
 use bytes::Bytes;
-use gotmpl::types::{INT64, IntegerType, SliceType, Type, UINT64};
-use gotmpl::{Failure, Returned, Slice, Value};
+use gotmpl::types::{INT64, IntegerType, Type, UINT64};
+use gotmpl::{Failure, Returned, Value};
 
 /// The result type `int64`.
 pub(super) struct Int64(pub(super) i64);
 
 /// The result type `uint64`.
 pub(super) struct Uint64(pub(super) u64);
-
-/// `[]int64`.
-static INT64S: SliceType = SliceType { name: None, elem: Type::Integer(&INT64), methods: &[] };
 
 impl Returned for Int64 {
     const TYPE: Type = Type::Integer(&INT64);
@@ -32,11 +29,6 @@ impl Returned for Uint64 {
 /// An `int64`.
 pub(super) fn int64(number: i64) -> Value {
     Value::Integer(&INT64, number.cast_unsigned())
-}
-
-/// A list of `int64`.
-pub(super) fn int64s(numbers: impl Iterator<Item = i64>) -> Slice {
-    Slice::of(&INT64S, numbers.map(int64).collect())
 }
 
 /// Go's text of the type of a value.

@@ -103,6 +103,7 @@ fn kind(value: &Value) -> String {
         Kind::Map => "map".to_owned(),
         Kind::Struct => "struct".to_owned(),
         Kind::Pointer => "ptr".to_owned(),
+        Kind::Func if type_of(value).starts_with("<-chan ") => "chan".to_owned(),
         Kind::Func => "func".to_owned(),
         Kind::Interface => "interface".to_owned(),
         _ => type_of(value),
