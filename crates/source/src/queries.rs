@@ -64,9 +64,23 @@ pub enum QueryError {
     /// No node answered.
     #[error(transparent)]
     Store(#[from] Error),
+    /// The request failed whose error is reported for another query: both are asked together.
+    #[error("{0}")]
+    Repeated(String),
     /// There was no such key, and [`Settings::fail_on_absent`] was set.
     #[error("lookup error")]
     Absent,
+}
+
+impl QueryError {
+    /// Whether the store does not accept that many connections.
+    pub fn is_too_many_connections(&self) -> bool {
+        match self {
+            QueryError::Status { code, .. } => *code == 429,
+            QueryError::Store(Error::Store(error)) => error.is_too_many_connections(),
+            _ => false,
+        }
+    }
 }
 
 /// How queries are asked.

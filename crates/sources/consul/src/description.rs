@@ -9,6 +9,7 @@ use nodes::address;
 use nodes::body::Bounds;
 use nodes::proxy::Proxies;
 use options::{Given, Invalid, Opt, Variable, gobool};
+use source::queries::{self, Queries};
 use source::{Changes, Configured, Description, Setup, Source};
 
 use crate::Consul;
@@ -205,5 +206,9 @@ impl Configured for Chosen {
 
     fn open(&self) -> Box<dyn Source> {
         Box::new(Consul::new(self.options.clone()))
+    }
+
+    fn queries(&self, settings: queries::Settings) -> Option<Box<dyn Queries>> {
+        Some(crate::queries(self.options.clone(), settings))
     }
 }

@@ -6,7 +6,7 @@
 //! below the prefix changes, with all pairs below the prefix.
 //!
 //! The modules: `description` has the options, `group` chooses the prefixes that are listed
-//! together, `query` makes requests and reads answers, `cluster` chooses the node, `watch` follows.
+//! together, `query` makes requests and reads answers, `cluster` chooses the node, `watch` follows keys, `queries` answers queries.
 //! The crate `client-consul` sends the requests.
 
 mod cluster;
@@ -14,6 +14,7 @@ mod cluster;
 mod conformance;
 mod description;
 mod group;
+mod queries;
 mod query;
 mod watch;
 
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use client_consul::Options;
 use futures_util::future::try_join_all;
+use source::queries::{Queries, Settings};
 use source::{Answer, Error, Interest, Refusals, Source, Watch};
 use store::{Coverage, Key, Snapshot};
 
@@ -49,6 +51,12 @@ impl Consul {
     pub fn new(options: Options) -> Self {
         Consul { cluster: Arc::new(Cluster::new(options)) }
     }
+}
+
+/// Opens a datacenter for queries. It connects to nothing and reads no file before the first
+/// request.
+pub fn queries(options: Options, settings: Settings) -> Box<dyn Queries> {
+    Box::new(queries::Engine::new(options, settings))
 }
 
 #[async_trait]

@@ -10,6 +10,7 @@ mod cost;
 mod counter;
 mod faults;
 mod members;
+mod queries;
 
 use servers::Proxy;
 use store::Snapshot;

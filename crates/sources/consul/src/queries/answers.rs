@@ -1,0 +1,287 @@
+//! What becomes of the answers and failures of requests.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use catalog::{Data, Place, Query};
+use client_consul::Consistency;
+use source::queries::{News, QueryError, Trouble};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::asker::Answered;
+use super::detection::{Changed, Seen};
+use super::entry::{Entry, State};
+use super::feed::{Feed, Got, Watched};
+use super::{Content, Engine, FEWEST, Outcome, plan};
+
+impl Engine {
+    /// Processes the end of a request.
+    pub(super) fn take(&mut self, Outcome { number, got }: Outcome) {
+        match got {
+            Ok(Content::Feed(answered)) => self.take_feed(number, answered),
+            Ok(Content::Answer(answered)) => self.take_answer(number, answered),
+            Ok(Content::Index(index)) => self.take_index(number, index),
+            Err(error) => {
+                if error.is_too_many_connections() && self.most > FEWEST {
+                    self.most = (self.most / 2).max(FEWEST);
+                    debug!("consul: {} connections have to do", self.most);
+                    self.fail(number, error);
+                    self.replan();
+                } else {
+                    self.fail(number, error);
+                }
+            }
+        }
+    }
+
+    fn take_feed(&mut self, number: u64, Answered { content, index }: Answered<Got>) {
+        let Some(feed) = self.feeds.get_mut(&number) else { return };
+        let before = feed.index;
+        let had_gap = feed.is_known && before.is_none();
+        let fell = feed.answered(index);
+        if fell {
+            debug!("consul: an index went backwards, so the answer is read again");
+        }
+        let watched = feed.watched.clone();
+        match (watched, content) {
+            (Watched::Query(query), Got::Answer(data)) => self.publish_of(&query, data),
+            (Watched::Keys { queries, .. }, Got::Pairs(listing)) => {
+                let mut hidden = Vec::new();
+                for query in queries {
+                    match plan::answer_of(&query, &listing.pairs) {
+                        // The token may hide what seems to be missing.
+                        data if plan::is_empty(&data) && listing.filtered => hidden.push(query),
+                        data => self.publish_of(&query, data),
+                    }
+                }
+                if !hidden.is_empty() {
+                    self.alone.extend(hidden);
+                    self.replan();
+                }
+            }
+            (Watched::Critical(place), Got::Checks(checks)) => {
+                self.take_seen(&place, Seen::Critical(checks), index, before, had_gap);
+            }
+            (Watched::Warning(place), Got::Checks(checks)) => {
+                self.take_seen(&place, Seen::Warning(checks), index, before, had_gap);
+            }
+            (Watched::Names(place), Got::Services(services)) => {
+                let seen = Seen::Names(Arc::clone(&services));
+                self.take_seen(&place, seen, index, before, had_gap);
+                self.publish_of(&Query::Services { place }, Data::Services(services));
+            }
+            (Watched::Nodes(place), _) => {
+                self.take_seen(&place, Seen::Nodes, index, before, had_gap);
+            }
+            _ => {}
+        }
+    }
+
+    /// Processes an answer about a place. After a gap, every query of the place is asked again.
+    fn take_seen(
+        &mut self,
+        place: &Place,
+        seen: Seen,
+        index: Option<u64>,
+        before: Option<u64>,
+        had_gap: bool,
+    ) {
+        let Some(detection) = self.places.get_mut(place) else { return };
+        let changed = detection.take(seen, index.unwrap_or(0), before, Instant::now());
+        if !had_gap && changed == Changed::default() {
+            return;
+        }
+        let is_concerned = |entry: &Entry| {
+            entry.place.as_ref() == Some(place) && (had_gap || concerns(&changed, entry))
+        };
+        let entries = self.entries.iter().filter(|(_, entry)| is_concerned(entry));
+        let concerned: Vec<u64> = entries.map(|(number, _)| *number).collect();
+        concerned.into_iter().for_each(|number| self.want(number));
+    }
+
+    fn take_answer(&mut self, number: u64, Answered { content, index }: Answered<Data>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        self.asking -= 1;
+        let is_same = entry.data.as_ref() == Some(&content);
+        let is_same_index = std::mem::replace(&mut entry.index, index) == index;
+        entry.running = None;
+        entry.failed = 0;
+        entry.state = State::Idle;
+        let was_reported = std::mem::take(&mut entry.is_reported);
+        if std::mem::take(&mut entry.again) {
+            entry.state = State::Ready;
+        } else if was_reported
+            && is_same
+            && is_same_index
+            && matches!(self.asker.options().consistency, Consistency::Stale(_))
+        {
+            // The server that answered may be behind the one that reported the change.
+            entry.from_leader = true;
+            entry.state = State::Ready;
+        }
+        if entry.state == State::Ready {
+            self.ready.push_back(number);
+        }
+        if !is_same
+            && let Some(index) = index
+            && let Some(detection) =
+                entry.place.as_ref().and_then(|place| self.places.get_mut(place))
+        {
+            detection.explain(index);
+        }
+        self.publish(number, content, index);
+    }
+
+    fn take_index(&mut self, number: u64, index: Option<u64>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if entry.state != State::Searched {
+            return;
+        }
+        self.searching -= 1;
+        entry.running = None;
+        entry.state = State::Idle;
+        if entry.index != index {
+            self.want(number);
+        }
+    }
+
+    /// Makes an answer news, if it differs from the last one.
+    fn publish_of(&mut self, query: &Query, data: Data) {
+        if let Some(number) = self.numbers.get(query).copied() {
+            self.publish(number, data, None);
+        }
+    }
+
+    fn publish(&mut self, number: u64, data: Data, index: Option<u64>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        let is_first = entry.answers == 0;
+        entry.answers += 1;
+        entry.failed = 0;
+        let must_exist = matches!(entry.query, Query::Key { must_exist: true, .. });
+        if must_exist && data == Data::Value(None) {
+            let query = entry.query.clone();
+            if self.settings.fail_on_absent && !is_first && entry.data.is_none() {
+                let trouble = Trouble { cause: QueryError::Absent, attempt: 1, again: None };
+                self.end(number);
+                self.report(number, query, Err(trouble));
+            } else if self.settings.once && !self.is_followed(&query) {
+                let mut feed = Feed::new(Watched::Query(query));
+                feed.answered(index);
+                let number = self.next_number();
+                self.feeds.insert(number, feed);
+            }
+            return;
+        }
+        if entry.data.as_ref() == Some(&data) {
+            return;
+        }
+        entry.data = Some(data.clone());
+        let query = entry.query.clone();
+        if self.settings.once {
+            self.end(number);
+        }
+        self.report(number, query, Ok(data));
+    }
+
+    fn is_followed(&self, query: &Query) -> bool {
+        let mut feeds = self.feeds.values();
+        feeds.any(|feed| matches!(&feed.watched, Watched::Query(followed) if followed == query))
+    }
+
+    /// Asks a query no more.
+    pub(super) fn end(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        entry.state = State::Over;
+        let query = &entry.query;
+        self.feeds.retain(
+            |_, feed| !matches!(&feed.watched, Watched::Query(followed) if followed == query),
+        );
+    }
+
+    /// Processes a failed attempt, and plans the next one.
+    fn fail(&mut self, number: u64, error: QueryError) {
+        if self.entries.contains_key(&number) {
+            self.fail_entry(number, error);
+            return;
+        }
+        let Some(feed) = self.feeds.get_mut(&number) else { return };
+        feed.failed += 1;
+        let attempt = feed.failed;
+        let again = self.settings.retry.after(attempt);
+        feed.failed(again);
+        let concerned: Vec<Query> = match &feed.watched {
+            Watched::Query(query) => vec![query.clone()],
+            Watched::Keys { queries, .. } => {
+                if matches!(error, QueryError::Status { code: 400..=428 | 430..=499, .. }) {
+                    // Perhaps only some of the keys are refused.
+                    self.alone.extend(queries.iter().cloned());
+                    self.replan();
+                    return;
+                }
+                queries.clone()
+            }
+            // One of the queries of the place stands for all.
+            watched => {
+                let place = watched.detects();
+                let mut entries = self.entries.values();
+                let first = entries.find(|entry| entry.place.as_ref() == place);
+                first.map(|entry| entry.query.clone()).into_iter().collect()
+            }
+        };
+        let mut error = Some(error);
+        let text = error.as_ref().map(ToString::to_string).unwrap_or_default();
+        for query in concerned {
+            let Some(number) = self.numbers.get(&query).copied() else { continue };
+            let cause = error.take().unwrap_or_else(|| QueryError::Repeated(text.clone()));
+            self.report(number, query, Err(Trouble { cause, attempt, again }));
+        }
+    }
+
+    fn fail_entry(&mut self, number: u64, error: QueryError) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        entry.running = None;
+        match entry.state {
+            State::Asking => self.asking -= 1,
+            State::Searched => {
+                // The request for its answer reports what is wrong.
+                self.searching -= 1;
+                entry.state = State::Ready;
+                self.ready.push_back(number);
+                return;
+            }
+            _ => {}
+        }
+        entry.failed += 1;
+        (entry.again, entry.is_reported) = (false, true);
+        let attempt = entry.failed;
+        let again = self.settings.retry.after(attempt);
+        entry.state = match again {
+            Some(delay) => {
+                self.delayed.push(Reverse((Instant::now() + delay, number)));
+                State::Ready
+            }
+            None => State::Over,
+        };
+        let query = entry.query.clone();
+        self.report(number, query, Err(Trouble { cause: error, attempt, again }));
+    }
+
+    fn report(&mut self, number: u64, query: Query, answer: Result<Data, Trouble>) {
+        self.since.get_or_insert_with(Instant::now);
+        self.news.insert(number, News { query, answer });
+    }
+}
+
+/// Whether a change of a place concerns the answer to an entry.
+fn concerns(changed: &Changed, entry: &Entry) -> bool {
+    match &entry.query {
+        Query::Instances(asked) => {
+            // The instances of a proxy are registered under a name of their own.
+            asked.mesh
+                || changed.services.contains(asked.service.as_bytes())
+                || !changed.nodes.is_empty() && entry.is_on(&changed.nodes)
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,448 @@
+//! Sends the requests of queries, and reads their answers.
+
+use std::fmt::Write;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use catalog::{Data, Filter, Pair, Place, Query, Service};
+use client_consul::{CROWDED, Client, Consistency, Head, NAME, Options, path_of, said};
+use nodes::{Attempt, Cause, CauseKind, Error, NodeError};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::StatusCode;
+use source::queries::QueryError;
+use tokio::task::spawn_blocking;
+use tracing::debug;
+
+use super::wire::{self, Listed};
+
+/// The most bytes of an answer that is decoded on the runtime's thread.
+const SMALL: usize = 128 * 1024;
+
+/// A filter that no instance fulfils. The answer is then only its index.
+const NOTHING: &str = "Node.Node == \"\"";
+
+/// A filter that no node fulfils.
+const NO_NODE: &str = "Node == \"\"";
+
+/// Asks the nodes of a datacenter.
+pub(super) struct Asker {
+    client: Client,
+}
+
+/// What a request waits for: a change beyond an index, for a limited time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beyond {
+    /// The known index.
+    pub(super) index: u64,
+    /// The longest time to wait.
+    pub(super) wait: Duration,
+}
+
+/// An answer and the index up to which it is true; `None` if the store gives no index.
+#[derive(Debug)]
+pub(super) struct Answered<T> {
+    pub(super) content: T,
+    pub(super) index: Option<u64>,
+}
+
+impl<T> Answered<T> {
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answered<U> {
+        Answered { content: change(self.content), index: self.index }
+    }
+}
+
+/// A response with a result.
+struct Fetched {
+    /// Whether what was asked for exists.
+    found: bool,
+    index: Option<u64>,
+    /// Whether the token hides a part of the answer.
+    filtered: bool,
+    body: Bytes,
+}
+
+/// The pairs of a listing.
+#[derive(Debug)]
+pub(super) struct Listing {
+    /// The pairs, in the order of their keys.
+    pub(super) pairs: Vec<Pair>,
+    /// Whether the token hides pairs.
+    pub(super) filtered: bool,
+}
+
+impl Asker {
+    pub(super) fn new(options: Options) -> Self {
+        Asker { client: Client::new(options) }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        self.client.options()
+    }
+
+    /// Asks a query. With `beyond`, the answer comes after a change or after the wait. If the
+    /// answer may be older than the last one, `from_leader` asks the leader.
+    pub(super) async fn ask(
+        &self,
+        query: &Query,
+        beyond: Option<Beyond>,
+        from_leader: bool,
+    ) -> Result<Answered<Data>, QueryError> {
+        let path = match query {
+            Query::Node { name: None, place } => {
+                let own = self.fetch("/v1/agent/self", "", None, false).await?;
+                let name =
+                    wire::name_of_agent(&own.body).map_err(|cause| self.malformed(&cause))?;
+                self.path(&Query::Node { name: Some(name), place: place.clone() })
+            }
+            query => self.path(query),
+        };
+        let (path, parameters) = path;
+        let fetched = self.fetch(&path, &parameters, beyond, from_leader).await?;
+        let index = fetched.index;
+        let content = match fetched.found {
+            true => {
+                let asked = query.clone();
+                self.read(fetched.body, move |body| wire::data(&asked, body)).await?
+            }
+            false => wire::nothing(query).unwrap_or(Data::Value(None)),
+        };
+        let content = match (query, content) {
+            (Query::Datacenters { only_reachable: true }, Data::Datacenters(names)) => {
+                self.reachable(&names).await
+            }
+            (_, content) => content,
+        };
+        Ok(Answered { content, index })
+    }
+
+    /// The index of a query's answer, without the answer.
+    pub(super) async fn index(&self, query: &Query) -> Result<Option<u64>, QueryError> {
+        let (path, mut parameters) = self.path(query);
+        parameters += &filter(NOTHING);
+        Ok(self.fetch(&path, &parameters, None, false).await?.index)
+    }
+
+    /// All pairs whose keys begin with `head`, which has no slash at its beginning.
+    pub(super) async fn list(
+        &self,
+        head: &[u8],
+        place: &Place,
+        beyond: Option<Beyond>,
+    ) -> Result<Answered<Listing>, QueryError> {
+        let path = format!("/v1/kv/{}", path_of(head));
+        let parameters = format!("&recurse={}", self.place(place));
+        let fetched = self.fetch(&path, &parameters, beyond, false).await?;
+        let pairs = match fetched.found {
+            true => self.read(fetched.body, wire::pairs).await?,
+            false => Vec::new(),
+        };
+        let content = Listing { pairs, filtered: fetched.filtered };
+        Ok(Answered { content, index: fetched.index })
+    }
+
+    /// All checks in a state, sorted.
+    pub(super) async fn checks(
+        &self,
+        state: &str,
+        place: &Place,
+        beyond: Option<Beyond>,
+    ) -> Result<Answered<Vec<Listed>>, QueryError> {
+        let path = format!("/v1/health/state/{state}");
+        let fetched = self.fetch(&path, &self.place(place), beyond, false).await?;
+        let content = self.read(fetched.body, wire::checks).await?;
+        Ok(Answered { content, index: fetched.index })
+    }
+
+    /// All services, sorted by name.
+    pub(super) async fn services(
+        &self,
+        place: &Place,
+        beyond: Option<Beyond>,
+    ) -> Result<Answered<std::sync::Arc<[Service]>>, QueryError> {
+        let fetched = self.fetch("/v1/catalog/services", &self.place(place), beyond, false).await?;
+        let content = self.read(fetched.body, wire::services).await?;
+        Ok(Answered { content, index: fetched.index })
+    }
+
+    /// The index of the list of nodes.
+    pub(super) async fn nodes(
+        &self,
+        place: &Place,
+        beyond: Option<Beyond>,
+    ) -> Result<Answered<()>, QueryError> {
+        let parameters = self.place(place) + &filter(NO_NODE);
+        let fetched = self.fetch("/v1/catalog/nodes", &parameters, beyond, false).await?;
+        Ok(Answered { content: (), index: fetched.index })
+    }
+
+    /// The datacenters whose catalogue can be read.
+    async fn reachable(&self, names: &[Bytes]) -> Data {
+        let mut reachable = Vec::new();
+        for name in names {
+            let place = Place {
+                datacenter: Some(String::from_utf8_lossy(name).into_owned()),
+                ..Place::default()
+            };
+            match self.fetch("/v1/catalog/services", &self.place(&place), None, false).await {
+                Ok(_) => reachable.push(name.clone()),
+                Err(error) => debug!("consul: a datacenter is left out: {error}"),
+            }
+        }
+        Data::Datacenters(reachable.into())
+    }
+
+    /// The path of a query's URL, and its parameters, each behind `&`.
+    fn path(&self, query: &Query) -> (String, String) {
+        let mut parameters = String::new();
+        let path = match query {
+            Query::Key { key, place, .. } => {
+                parameters += &self.place(place);
+                format!("/v1/kv/{}", path_of(key.trim_start_matches('/').as_bytes()))
+            }
+            Query::Pairs { prefix, place } => {
+                parameters += "&recurse=";
+                parameters += &self.place(place);
+                format!("/v1/kv/{}", path_of(prefix.trim_start_matches('/').as_bytes()))
+            }
+            Query::Instances(asked) => {
+                parameters += &self.place(&asked.place);
+                parameters += &named("near", asked.near.as_deref());
+                parameters += &named("tag", asked.tag.as_deref());
+                if asked.filters.iter().eq([&Filter::Passing]) {
+                    parameters += "&passing=1";
+                }
+                let kind = if asked.mesh { "connect" } else { "service" };
+                format!("/v1/health/{kind}/{}", path_of(asked.service.as_bytes()))
+            }
+            Query::Services { place } => {
+                parameters += &self.place(place);
+                "/v1/catalog/services".to_owned()
+            }
+            Query::Node { name, place } => {
+                parameters += &self.place(place);
+                let name = name.as_deref().unwrap_or_default();
+                format!("/v1/catalog/node/{}", path_of(name.as_bytes()))
+            }
+            Query::Nodes { place, near } => {
+                parameters += &self.place(place);
+                parameters += &named("near", near.as_deref());
+                "/v1/catalog/nodes".to_owned()
+            }
+            Query::Datacenters { .. } => "/v1/catalog/datacenters".to_owned(),
+            Query::CaRoots => "/v1/agent/connect/ca/roots".to_owned(),
+            Query::CaLeaf { service } => {
+                parameters += &self.place(&Place::default());
+                format!("/v1/agent/connect/ca/leaf/{}", path_of(service.as_bytes()))
+            }
+            Query::Partitions => "/v1/partitions".to_owned(),
+            Query::Peerings { partition } => {
+                parameters += &named("partition", partition.as_deref());
+                "/v1/peerings".to_owned()
+            }
+            Query::ExportedServices { partition } => {
+                let partition = Some(&**partition).filter(|partition| !partition.is_empty());
+                parameters += &named("partition", partition);
+                "/v1/exported-services".to_owned()
+            }
+            Query::ImportedServices { partition } => {
+                parameters += &named("partition", Some(partition));
+                "/v1/imported-services".to_owned()
+            }
+        };
+        (path, parameters)
+    }
+
+    /// A place as parameters. What it does not say is said by the options.
+    fn place(&self, place: &Place) -> String {
+        let options = self.options();
+        let mut parameters = String::new();
+        for (name, own, general) in [
+            ("dc", &place.datacenter, &options.datacenter),
+            ("partition", &place.partition, &options.partition),
+            ("ns", &place.namespace, &options.namespace),
+            ("peer", &place.peer, &None),
+            ("sameness-group", &place.sameness_group, &None),
+        ] {
+            parameters += &named(name, own.as_deref().or(general.as_deref()));
+        }
+        parameters
+    }
+
+    /// Gets a result from a node. A blocking query that fails is repeated at the other nodes
+    /// without its index: they may have another history.
+    async fn fetch(
+        &self,
+        path: &str,
+        parameters: &str,
+        beyond: Option<Beyond>,
+        from_leader: bool,
+    ) -> Result<Fetched, QueryError> {
+        let chosen = match self.options().consistency {
+            Consistency::Stale(_) if from_leader => Consistency::Default,
+            consistency => consistency,
+        };
+        // The status that the last node answered with, if all nodes fail.
+        let status = Mutex::new(None);
+        let nodes = self.client.nodes();
+        if let (Some(beyond), Some(node)) = (beyond, nodes.current()) {
+            let fetched =
+                self.fetch_at(node, path, parameters, Some(beyond), chosen, &status).await;
+            match fetched {
+                Ok(fetched) => return fetched,
+                Err(NodeError::Final(error)) => return Err(failed(error)),
+                Err(NodeError::Unreachable(cause)) => {
+                    debug!("consul: a blocking query at {} ended: {cause}", nodes.address(node));
+                    nodes.leave(node);
+                }
+            }
+        }
+        let ask = |node| self.fetch_at(node, path, parameters, None, chosen, &status);
+        match nodes.ask(ask).await {
+            Ok((_, fetched)) => fetched,
+            Err(error) => {
+                let status = status.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Err(status.unwrap_or_else(|| failed(error)))
+            }
+        }
+    }
+
+    async fn fetch_at(
+        &self,
+        node: usize,
+        path: &str,
+        parameters: &str,
+        beyond: Option<Beyond>,
+        consistency: Consistency,
+        status: &Mutex<Option<QueryError>>,
+    ) -> Result<Result<Fetched, QueryError>, NodeError> {
+        let target = target(path, parameters, beyond, consistency);
+        // Consul adds up to a sixteenth of the wait, so that not all queries end at the same time.
+        let patience = beyond.map_or(Duration::ZERO, |beyond| beyond.wait + beyond.wait / 16);
+        let (head, body) = self.client.get(node, &target, patience).await?;
+        if let Consistency::Stale(bound) = consistency
+            && head.status.is_success()
+            && is_older_than(&head, bound)
+        {
+            let target = self::target(path, parameters, None, Consistency::Default);
+            let (head, body) = self.client.get(node, &target, Duration::ZERO).await?;
+            return taken(path, &head, body, status);
+        }
+        taken(path, &head, body, status)
+    }
+
+    /// Decodes a body. A large one is decoded on a thread for blocking work.
+    async fn read<T: Send + 'static>(
+        &self,
+        body: Bytes,
+        decode: impl FnOnce(&Bytes) -> Result<T, serde_json::Error> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let decoded = match body.len() <= SMALL {
+            true => decode(&body),
+            false => match spawn_blocking(move || decode(&body)).await {
+                Ok(decoded) => decoded,
+                Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+                // The runtime is shut down, and this future is dropped soon.
+                Err(_) => std::future::pending().await,
+            },
+        };
+        decoded.map_err(|cause| self.malformed(&cause))
+    }
+
+    fn malformed(&self, cause: &serde_json::Error) -> QueryError {
+        let nodes = self.client.nodes();
+        let node = nodes.current().map_or("", |node| nodes.address(node)).to_owned();
+        let cause = Cause::new(format!("answered with something else: {cause}"));
+        failed(Error::Unreachable { store: NAME, attempts: vec![Attempt { node, cause }] })
+    }
+}
+
+fn failed(error: Error) -> QueryError {
+    QueryError::Store(error.into())
+}
+
+/// The path and query of a URL.
+fn target(
+    path: &str,
+    parameters: &str,
+    beyond: Option<Beyond>,
+    consistency: Consistency,
+) -> String {
+    let mut query = String::new();
+    query += match consistency {
+        Consistency::Default => "",
+        Consistency::Consistent => "&consistent=",
+        Consistency::Stale(_) => "&stale=",
+    };
+    query += parameters;
+    if let Some(Beyond { index, wait }) = beyond {
+        // Writing to a string cannot fail.
+        let _ = write!(query, "&index={index}&wait={}ms", wait.as_millis());
+    }
+    match query.strip_prefix('&') {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
+}
+
+/// A parameter behind `&`; nothing if it has no value.
+fn named(name: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)),
+        None => String::new(),
+    }
+}
+
+fn filter(expression: &str) -> String {
+    named("filter", Some(expression))
+}
+
+fn is_older_than(head: &Head, bound: Duration) -> bool {
+    let age = head.number("x-consul-lastcontact").map(Duration::from_millis);
+    head.text("x-consul-knownleader") == Some("false") || age.is_some_and(|age| age > bound)
+}
+
+/// The result in a response.
+///
+/// # Errors
+///
+/// The node cannot answer now. `status` then gets what it said.
+fn taken(
+    path: &str,
+    head: &Head,
+    body: Vec<u8>,
+    status: &Mutex<Option<QueryError>>,
+) -> Result<Result<Fetched, QueryError>, NodeError> {
+    let is_of_keys = path.starts_with("/v1/kv/");
+    let found = match head.status {
+        StatusCode::OK => true,
+        StatusCode::NOT_FOUND if is_of_keys => false,
+        refused => {
+            let body_text = String::from_utf8_lossy(&body);
+            let error =
+                QueryError::Status { code: refused.as_u16(), body: body_text.trim().to_owned() };
+            if refused.is_client_error() && refused != StatusCode::TOO_MANY_REQUESTS {
+                return Ok(Err(error));
+            }
+            let cause = match refused {
+                StatusCode::TOO_MANY_REQUESTS => {
+                    let said = said(refused, &body);
+                    Cause::new(format!("it {CROWDED}: {said}"))
+                        .of_kind(CauseKind::TooManyConnections)
+                }
+                _ => head.cause(&body),
+            };
+            *status.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            return Err(NodeError::Unreachable(cause));
+        }
+    };
+    let index = head.number("x-consul-index");
+    if index.is_none() && (is_of_keys || path.starts_with("/v1/health/")) {
+        let code = head.status.as_u16();
+        let cause = format!("answered {code} without an index, as Consul never does");
+        return Err(NodeError::Unreachable(Cause::new(cause)));
+    }
+    let filtered = head.text("x-consul-results-filtered-by-acls") == Some("true");
+    Ok(Ok(Fetched { found, index, filtered, body: body.into() }))
+}

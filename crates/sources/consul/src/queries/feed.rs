@@ -1,0 +1,245 @@
+//! Blocking queries: what each follows, and when it may be sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{Data, Place, Query, Service};
+use futures_util::future::AbortHandle;
+use source::queries::QueryError;
+use tokio::time::Instant;
+
+use super::asker::{Answered, Asker, Beyond, Listing};
+use super::wire::Listed;
+
+/// The pause between two questions to a part of Consul that reports no changes.
+const POLL: Duration = Duration::from_secs(15);
+
+/// The requests that may follow each other without a pause, and the pause that each costs after
+/// that. Checks that change their state all the time would otherwise keep everybody busy.
+const BURST: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a blocking query follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// The answer to a query.
+    Query(Query),
+    /// The answers to queries of keys, which are listed together.
+    Keys {
+        /// The common beginning of the keys, without a slash at its beginning.
+        head: Vec<u8>,
+        /// Where they are.
+        place: Place,
+        /// The queries.
+        queries: Vec<Query>,
+    },
+    /// The critical checks of a place.
+    Critical(Place),
+    /// The checks with a warning of a place.
+    Warning(Place),
+    /// The names and tags of the services of a place.
+    Names(Place),
+    /// Whether the nodes of a place have changed.
+    Nodes(Place),
+}
+
+/// What a feed was answered.
+#[derive(Debug)]
+pub(super) enum Got {
+    Answer(Data),
+    Pairs(Listing),
+    Checks(Vec<Listed>),
+    Services(Arc<[Service]>),
+    Nodes,
+}
+
+impl Watched {
+    /// Asks once.
+    pub(super) async fn ask(
+        &self,
+        asker: &Asker,
+        beyond: Option<Beyond>,
+    ) -> Result<Answered<Got>, QueryError> {
+        match self {
+            Watched::Query(query) => Ok(asker.ask(query, beyond, false).await?.map(Got::Answer)),
+            Watched::Keys { head, place, .. } => {
+                Ok(asker.list(head, place, beyond).await?.map(Got::Pairs))
+            }
+            Watched::Critical(place) => {
+                Ok(asker.checks("critical", place, beyond).await?.map(Got::Checks))
+            }
+            Watched::Warning(place) => {
+                Ok(asker.checks("warning", place, beyond).await?.map(Got::Checks))
+            }
+            Watched::Names(place) => Ok(asker.services(place, beyond).await?.map(Got::Services)),
+            Watched::Nodes(place) => Ok(asker.nodes(place, beyond).await?.map(|()| Got::Nodes)),
+        }
+    }
+
+    /// The place whose changes this detects; `None` if it follows answers.
+    pub(super) fn detects(&self) -> Option<&Place> {
+        match self {
+            Watched::Query(_) | Watched::Keys { .. } => None,
+            Watched::Critical(place)
+            | Watched::Warning(place)
+            | Watched::Names(place)
+            | Watched::Nodes(place) => Some(place),
+        }
+    }
+}
+
+/// A running request. Dropping this ends the request.
+#[derive(Debug)]
+pub(super) struct Running(pub(super) AbortHandle);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A blocking query and its position.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) watched: Watched,
+    /// The index beyond which the next query waits; `None` if it must be answered at once.
+    pub(super) index: Option<u64>,
+    /// Whether there was an answer since the feed exists.
+    pub(super) is_known: bool,
+    /// The attempts that have failed since the last answer.
+    pub(super) failed: u32,
+    /// Whether nothing is asked any more.
+    pub(super) is_over: bool,
+    /// The next query is not sent before this moment.
+    pub(super) due: Instant,
+    /// When the last query was sent.
+    pub(super) sent: Instant,
+    pub(super) running: Option<Running>,
+    /// Whether the running query waits for a change.
+    pub(super) is_waiting: bool,
+    pace: Pace,
+}
+
+impl Feed {
+    pub(super) fn new(watched: Watched) -> Self {
+        let now = Instant::now();
+        Feed {
+            watched,
+            index: None,
+            is_known: false,
+            failed: 0,
+            is_over: false,
+            due: now,
+            sent: now,
+            running: None,
+            is_waiting: false,
+            pace: Pace { tokens: BURST, since: now },
+        }
+    }
+
+    /// Whether a query may be sent now.
+    pub(super) fn may_start(&self, now: Instant) -> bool {
+        self.running.is_none() && !self.is_over && self.due <= now
+    }
+
+    /// Notes that a query is sent.
+    pub(super) fn start(&mut self, running: Running) {
+        let now = Instant::now();
+        self.is_waiting = self.index.is_some();
+        self.running = Some(running);
+        self.sent = now;
+        self.due = self.pace.next(now);
+    }
+
+    /// Notes an answer at `index`. Returns whether the index fell: then the store may have another
+    /// history, and the next query is answered at once.
+    pub(super) fn answered(&mut self, index: Option<u64>) -> bool {
+        let fell = match (self.index, index) {
+            (Some(before), Some(now)) => now < before,
+            _ => false,
+        };
+        self.interrupt();
+        self.failed = 0;
+        self.is_known = true;
+        // A query with the index zero would not wait.
+        self.index = index.filter(|index| *index > 0 && !fell);
+        if index.is_none() {
+            self.due = Instant::now() + POLL;
+        }
+        fell
+    }
+
+    /// Ends the running query. The next one begins where it began.
+    pub(super) fn interrupt(&mut self) {
+        self.running = None;
+        self.is_waiting = false;
+    }
+
+    /// Notes a failure. The next query is sent after `delay`, or never.
+    pub(super) fn failed(&mut self, delay: Option<Duration>) {
+        self.interrupt();
+        self.index = None;
+        match delay {
+            Some(delay) => self.due = Instant::now() + delay,
+            None => self.is_over = true,
+        }
+    }
+}
+
+/// Limits how often requests follow each other.
+#[derive(Debug)]
+struct Pace {
+    tokens: u32,
+    since: Instant,
+}
+
+impl Pace {
+    /// Notes a request at `now`, and returns when the next is allowed.
+    fn next(&mut self, now: Instant) -> Instant {
+        let earned = now.duration_since(self.since).as_millis() / PAUSE.as_millis();
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+        if earned > 0 {
+            self.tokens = self.tokens.saturating_add(earned).min(BURST);
+            self.since = now;
+        }
+        match self.tokens {
+            0 | 1 => {
+                self.tokens = 0;
+                self.since = now;
+                now + PAUSE
+            }
+            _ => {
+                self.tokens -= 1;
+                now
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_burst_there_is_a_pause_between_requests() {
+        let mut pace = Pace { tokens: BURST, since: Instant::now() };
+        let now = Instant::now();
+        let delays: Vec<_> = (0..4).map(|_| pace.next(now) - now).collect();
+        assert_eq!(delays, [Duration::ZERO, Duration::ZERO, Duration::ZERO, PAUSE]);
+        let later = now + PAUSE;
+        assert_eq!(pace.next(later) - later, PAUSE);
+        let much_later = later + Duration::from_secs(10);
+        assert_eq!(pace.next(much_later), much_later);
+    }
+
+    #[test]
+    fn a_feed_whose_index_falls_or_is_zero_reads_again() {
+        let mut feed = Feed::new(Watched::Query(Query::CaRoots));
+        assert!(!feed.answered(Some(7)));
+        assert_eq!(feed.index, Some(7));
+        assert!(feed.answered(Some(3)));
+        assert_eq!(feed.index, None);
+        assert!(!feed.answered(Some(0)));
+        assert_eq!(feed.index, None);
+    }
+}
