@@ -208,6 +208,6 @@ pub use func::{
 };
 pub use message::{HIDDEN, Message};
 pub use template::Template;
-pub use value::{Entries, Func, Map, Object, Pointer, Sequence, Slice, Struct, Value};
+pub use value::{Entries, Func, Map, Object, Pointer, Records, Sequence, Slice, Struct, Value};
 
 pub use quote::quote;

@@ -10,6 +10,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::func::Failure;
 use crate::value::Value;
 
@@ -34,7 +36,7 @@ pub enum Type {
     String,
     /// A slice type.
     Slice(&'static SliceType),
-    /// A map type; its keys are strings.
+    /// A map type; its keys are strings or integers.
     Map(&'static MapType),
     /// A struct type whose fields a template can read.
     Struct(&'static StructType),
@@ -91,11 +93,55 @@ pub struct SliceType {
     pub methods: &'static [Method],
 }
 
-/// A map type with `string` keys.
+/// A map type.
 #[derive(Debug)]
 pub struct MapType {
+    /// The type of the keys.
+    pub key: KeyType,
     /// The type of the values.
     pub elem: Type,
+}
+
+/// The type of the keys of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// `string`.
+    String,
+    /// `int`.
+    Int,
+}
+
+impl KeyType {
+    /// The bytes by which a map stores a key that is an integer. Their order is that of the numbers.
+    pub(crate) fn stored(number: i64) -> Bytes {
+        // With its sign bit, a negative number would be greater than all others.
+        Bytes::copy_from_slice(&(number ^ i64::MIN).to_be_bytes())
+    }
+
+    /// The value that a template sees for a key as the map stores it.
+    pub fn value(self, stored: &Bytes) -> Value {
+        match (self, <[u8; 8]>::try_from(&**stored)) {
+            (KeyType::Int, Ok(bytes)) => Value::Int(i64::from_be_bytes(bytes) ^ i64::MIN),
+            _ => Value::String(stored.clone()),
+        }
+    }
+
+    /// The text of a key as the map stores it.
+    pub fn text(self, stored: &Bytes) -> Bytes {
+        match self.value(stored) {
+            Value::Int(number) => number.to_string().into(),
+            _ => stored.clone(),
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            KeyType::String => "string",
+            KeyType::Int => "int",
+        })
+    }
 }
 
 /// A struct type, named, with fields.
@@ -215,9 +261,9 @@ pub static INTS: SliceType = SliceType { name: None, elem: Type::Int, methods: &
 /// `[]interface {}`.
 pub static VALUES: SliceType = SliceType { name: None, elem: Type::Interface, methods: &[] };
 /// `map[string]interface {}`.
-pub static VALUE_MAP: MapType = MapType { elem: Type::Interface };
+pub static VALUE_MAP: MapType = MapType { key: KeyType::String, elem: Type::Interface };
 /// `map[string]string`.
-pub static STRING_MAP: MapType = MapType { elem: Type::String };
+pub static STRING_MAP: MapType = MapType { key: KeyType::String, elem: Type::String };
 
 impl Type {
     /// The kind of the type.
@@ -297,7 +343,7 @@ impl PartialEq for Type {
             (Slice(a), Slice(b)) => {
                 std::ptr::eq(a, b) || a.name == b.name && (a.name.is_some() || a.elem == b.elem)
             }
-            (Map(a), Map(b)) => std::ptr::eq(a, b) || a.elem == b.elem,
+            (Map(a), Map(b)) => std::ptr::eq(a, b) || a.key == b.key && a.elem == b.elem,
             (Struct(a), Struct(b)) => std::ptr::eq(a, b) || a.name == b.name,
             (Pointer(a), Pointer(b)) => std::ptr::eq(a, b) || a.elem.name == b.elem.name,
             (Object(a), Object(b)) => std::ptr::eq(a, b) || a.name == b.name,
@@ -321,7 +367,7 @@ impl fmt::Display for Type {
             Type::String => f.write_str("string"),
             Type::Slice(SliceType { name: Some(name), .. }) => f.write_str(name),
             Type::Slice(ty) => write!(f, "[]{}", ty.elem),
-            Type::Map(ty) => write!(f, "map[string]{}", ty.elem),
+            Type::Map(ty) => write!(f, "map[{}]{}", ty.key, ty.elem),
             Type::Struct(ty) => f.write_str(ty.name),
             Type::Pointer(ty) => write!(f, "*{}", ty.elem.name),
             Type::Object(ty) => f.write_str(ty.name),

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 pub use self::map::{Entries, Map};
 pub use self::object::{Func, Object, Pointer, Sequence, Struct};
-pub use self::slice::Slice;
+pub use self::slice::{Records, Slice};
 use crate::exec::Limits;
 use crate::types::{IntegerType, Type};
 
@@ -43,7 +43,7 @@ pub enum Value {
     String(Bytes),
     /// A slice.
     Slice(Slice),
-    /// A map with string keys.
+    /// A map.
     Map(Map),
     /// A struct.
     Struct(Struct),

@@ -73,8 +73,13 @@ fn dump_one(out: &mut String, value: &Value, depth: usize) {
             };
             out.push_str(&format!("({ty}) {len}{{\n"));
             for (nth, (key, value)) in map.entries().iter().enumerate() {
-                let name = gotmpl::quote(key);
-                out.push_str(&format!("{indent} (string) (len={}) {name}: ", key.len()));
+                match map.ty().key.value(key) {
+                    Value::Int(number) => out.push_str(&format!("{indent} (int) {number}: ")),
+                    _ => {
+                        let name = gotmpl::quote(key);
+                        out.push_str(&format!("{indent} (string) (len={}) {name}: ", key.len()));
+                    }
+                }
                 dump_one(out, value, depth + 1);
                 out.push_str(if nth + 1 < map.len() { ",\n" } else { "\n" });
             }

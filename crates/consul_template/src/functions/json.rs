@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
+use gotmpl::types::KeyType;
 use gotmpl::{Failure, Map, Value};
 
 /// The value of a JSON text. An empty text is an empty map.
@@ -60,7 +61,13 @@ impl Writer {
                 self.nested('[', ']', elements.len(), |writer, nth| writer.value(&elements[nth]))?;
             }
             Value::Map(map) if !map.is_nil() => {
-                let entries = map.entries();
+                let (key, entries) = (map.ty().key, map.entries());
+                let mut entries: Vec<_> =
+                    entries.iter().map(|(name, value)| (key.text(name), value)).collect();
+                if key == KeyType::Int {
+                    // Go sorts the texts of numbers.
+                    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+                }
                 self.nested('{', '}', entries.len(), |writer, nth| {
                     let (key, value) = &entries[nth];
                     writer.member(key, value)

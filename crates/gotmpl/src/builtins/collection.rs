@@ -2,7 +2,7 @@
 
 use crate::func::Failure;
 use crate::message::Message;
-use crate::types::{Kind, Type, UINT8};
+use crate::types::{KeyType, Kind, Type, UINT8};
 use crate::value::{Map, Value};
 
 /// The index that the value `index` means. It may be at most `end`.
@@ -25,13 +25,20 @@ pub(crate) fn position(index: &Value, end: usize) -> Result<usize, Failure> {
 
 /// The value of the key `index`, or the zero value of the map's element type.
 pub(crate) fn map_entry(map: &Map, index: &Value) -> Result<Value, Failure> {
-    match index {
-        Value::String(key) => Ok(map.get(key).unwrap_or_else(|| Value::zero(map.ty().elem))),
-        _ => Err(match index.ty() {
-            None => "value is nil; should be of type string".into(),
-            Some(ty) => format!("value has type {ty}; should be string").into(),
-        }),
-    }
+    let key = map.ty().key;
+    let found = match (index, key) {
+        (Value::String(text), KeyType::String) => map.get(text),
+        (Value::Int(_) | Value::Integer(..), KeyType::Int) => {
+            index.as_i64().and_then(|number| map.get_integer(number))
+        }
+        _ => {
+            return Err(match index.ty() {
+                None => format!("value is nil; should be of type {key}").into(),
+                Some(ty) => format!("value has type {ty}; should be {key}").into(),
+            });
+        }
+    };
+    Ok(found.unwrap_or_else(|| Value::zero(map.ty().elem)))
 }
 
 /// One step of the builtin `index` into a value that is neither slice nor map.

@@ -5,7 +5,7 @@ use crate::dialect::MissingKey;
 use crate::error::Unknown;
 use crate::func::Failure;
 use crate::quote::quote;
-use crate::types::{Method, Type};
+use crate::types::{KeyType, Method, Type};
 use crate::value::Value;
 
 /// What a name means.
@@ -29,14 +29,14 @@ pub(super) fn find(
     receiver.with(|value| find_in(receiver, value, name, has_arguments, missing))
 }
 
-/// The slot of the field called `name`, if `receiver` is an element of a slice of structs without
-/// methods. The type of the slice decides that, so the element itself is not read.
+/// The slot of the field called `name`, if `receiver` is an element of a slice of structs, or of
+/// pointers that are not nil, without methods. The type of the slice decides that, so the element itself is not read.
 #[inline]
 pub(super) fn slot_of(receiver: &Operand, name: &[u8]) -> Option<Element> {
     let Operand::Element(element) = receiver else { return None };
     let ty = element.struct_type()?;
     let field = ty.field(name)?;
-    let plain = ty.methods.is_empty() && ty.fields[field].is_exported();
+    let plain = ty.methods.is_empty() && element.is_plain() && ty.fields[field].is_exported();
     plain.then(|| element.of_field(field))
 }
 
@@ -68,10 +68,10 @@ fn find_in(
         return Ok(Place::Method(method));
     }
     let fields = match value {
-        Value::Map(_) if has_arguments => {
+        Value::Map(map) if has_arguments && map.ty().key == KeyType::String => {
             return fail(&|name, _| format!("{name} is not a method but has arguments"));
         }
-        Value::Map(map) => {
+        Value::Map(map) if map.ty().key == KeyType::String => {
             let elem = map.ty().elem;
             return Ok(Place::Operand(match map.get(name) {
                 None if missing == MissingKey::NoValue => Operand::default(),

@@ -31,15 +31,20 @@ impl Element {
         self.slice.show(self.index, self.field.map(|field| field as usize), look)
     }
 
-    /// The type of the element, if this is a whole element and a struct.
+    /// The type of the struct, if this is a whole element that is a struct or points to one.
     pub(super) fn struct_type(&self) -> Option<&'static StructType> {
-        match (self.field, self.slice.ty().elem) {
-            (None, Type::Struct(ty)) => Some(ty),
-            _ => None,
+        match self.field {
+            None => self.slice.struct_type(),
+            Some(_) => None,
         }
     }
 
-    /// The slot of field number `field` of this element, which is a struct.
+    /// Whether the type of the elements has no methods.
+    pub(super) fn is_plain(&self) -> bool {
+        self.slice.ty().elem.methods().is_empty()
+    }
+
+    /// The slot of field number `field` of this element, which is a struct or points to one.
     pub(super) fn of_field(&self, field: usize) -> Element {
         // The cast cannot cut: no struct type has 2^32 fields.
         Element { slice: self.slice.clone(), index: self.index, field: Some(field as u32) }
@@ -47,11 +52,11 @@ impl Element {
 
     /// The static type of the slot.
     fn ty(&self) -> Type {
-        match (self.field, self.slice.ty().elem) {
-            (Some(field), Type::Struct(ty)) => {
+        match (self.field, self.slice.struct_type()) {
+            (Some(field), Some(ty)) => {
                 ty.fields.get(field as usize).map_or(Type::Interface, |field| field.ty)
             }
-            (_, ty) => ty,
+            _ => self.slice.ty().elem,
         }
     }
 }

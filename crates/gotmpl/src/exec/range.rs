@@ -114,8 +114,8 @@ impl Items {
     fn key(&self) -> Value {
         match self {
             Items::Slice { next, .. } => Value::Int(*next as i64 - 1),
-            Items::Map { entries, next, .. } => match entries.get(*next - 1) {
-                Some((key, _)) => Value::String(key.clone()),
+            Items::Map { ty, entries, next } => match entries.get(*next - 1) {
+                Some((key, _)) => ty.key.value(key),
                 None => Value::Nil,
             },
             Items::Integers { .. } => Value::Nil,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::int::Int;
 use super::spec::Spec;
 use super::{TooLarge, float, int, text};
-use crate::types::{SliceType, Type};
+use crate::types::{KeyType, SliceType, Type};
 use crate::value::{Entries, Map, Object, Slice, Struct, Value};
 
 /// The text of a nil inside of another value, or of one that is printed on its own.
@@ -156,11 +156,17 @@ impl<'o> Printer<'o> {
                 }
                 self.push(if spec.sharp_v { b"}" } else { b"]" })?;
             }
-            Parts::Map(entries) => {
+            Parts::Map(key_type, entries) => {
                 while let Some((key, value)) = entries.get(frame.next) {
                     self.separate(spec, frame.next)?;
                     frame.next += 1;
-                    self.text(spec, key, verb)?;
+                    match key_type {
+                        KeyType::String => self.text(spec, key, verb)?,
+                        // A number has no parts that could follow.
+                        KeyType::Int => {
+                            self.open_inner(spec, &key_type.value(key), verb)?;
+                        }
+                    }
                     self.push(b":")?;
                     if let Some(inner) = self.open_inner(spec, value, verb)? {
                         return Ok(Some(inner));
@@ -313,7 +319,7 @@ impl<'o> Printer<'o> {
             }
             self.push(b"{")?;
         }
-        Ok(Some(Frame { parts: Parts::Map(map.entries()), next: 0 }))
+        Ok(Some(Frame { parts: Parts::Map(map.ty().key, map.entries()), next: 0 }))
     }
 
     fn open_struct(&mut self, spec: &Spec, value: &Struct) -> Result<Frame, TooLarge> {
@@ -409,7 +415,7 @@ struct Frame {
 
 enum Parts {
     List(Slice),
-    Map(Entries),
+    Map(KeyType, Entries),
     Struct(Struct),
 }
 

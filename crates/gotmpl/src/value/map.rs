@@ -1,5 +1,7 @@
-//! Maps with string keys, in the order in which templates see them: sorted by the bytes of the
-//! keys.
+//! Maps, in the order in which templates see them: sorted by the bytes of the keys, or by number.
+//!
+//! A map with integers as keys stores each key as bytes, whose order is that of the numbers; see
+//! [`KeyType`].
 //!
 //! A map can be changed in place, and all clones of it see the change, as in Go. A reader never
 //! holds a borrow: it takes the [`Entries`] as they are at that moment, which costs one reference.
@@ -17,9 +19,9 @@ use bytes::Bytes;
 use super::memory::{make_entry, make_map};
 use super::{Nested, Value, dismantle};
 use crate::func::Failure;
-use crate::types::{MapType, STRING_MAP, VALUE_MAP};
+use crate::types::{KeyType, MapType, STRING_MAP, VALUE_MAP};
 
-/// A map from strings to values. A clone is the same map.
+/// A map from strings or integers to values. A clone is the same map.
 #[derive(Clone)]
 pub struct Map {
     ty: &'static MapType,
@@ -38,7 +40,8 @@ impl Drop for Sorted {
     }
 }
 
-/// The entries of a map at one moment, in the order of the keys' bytes. Later changes of the map do
+/// The entries of a map at one moment, in the order of the keys' bytes. [`KeyType::value`] is what a
+/// key stands for. Later changes of the map do
 /// not change them.
 #[derive(Clone, Default)]
 pub struct Entries(Option<Rc<Sorted>>);
@@ -73,6 +76,13 @@ impl Map {
         }
         make_map(&entries);
         Map::holding(ty, Rc::new(Sorted(entries)))
+    }
+
+    /// A map of type `ty`, whose keys are integers. If two entries have the same key, the later one
+    /// counts.
+    pub fn of_integers(ty: &'static MapType, entries: Vec<(i64, Value)>) -> Map {
+        debug_assert_eq!(ty.key, KeyType::Int);
+        Map::of(ty, entries.into_iter().map(|(key, value)| (KeyType::stored(key), value)).collect())
     }
 
     fn holding(ty: &'static MapType, sorted: Rc<Sorted>) -> Map {
@@ -129,7 +139,12 @@ impl Map {
         }
     }
 
-    /// The value of `key`, as it is at this moment.
+    /// The value of `key` in a map of integers, as it is at this moment.
+    pub fn get_integer(&self, key: i64) -> Option<Value> {
+        self.get(&KeyType::stored(key))
+    }
+
+    /// The value of `key` in a map of strings, as it is at this moment.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
         let sorted = self.content.as_ref()?.0.borrow();
         let place = sorted.find(key).ok()?;
@@ -267,6 +282,21 @@ mod tests {
         map.remove(b"no such key");
         assert_eq!(format!("{clone:?}"), r#"{b"aa": 4, b"b": 3}"#);
         assert_eq!(format!("{:?}", &*before), r#"[(b"a", 1), (b"b", 2)]"#);
+    }
+
+    #[test]
+    fn integers_as_keys_are_sorted_by_number() {
+        static MAP: MapType = MapType { key: KeyType::Int, elem: crate::types::Type::Int };
+        let numbers = [443, -1, 80, i64::MIN, i64::MAX];
+        let entries = numbers.map(|number| (number, Value::Int(number))).to_vec();
+        let map = Map::of_integers(&MAP, entries);
+        let text = String::from_utf8_lossy(&Value::Map(map.clone()).text()).into_owned();
+        let (least, most) = (i64::MIN, i64::MAX);
+        assert_eq!(text, format!("map[{least}:{least} -1:-1 80:80 443:443 {most}:{most}]"));
+        assert_eq!(map.get_integer(443).as_ref().and_then(Value::as_i64), Some(443));
+        assert!(map.get_integer(81).is_none());
+        let keys: Vec<_> = map.entries().iter().map(|(key, _)| KeyType::Int.text(key)).collect();
+        assert_eq!(keys[1..4], ["-1", "80", "443"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Slices: windows on shared storage, with Go's length, capacity and aliasing.
 
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::{OnceCell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::mem;
 use std::rc::Rc;
@@ -8,8 +8,19 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::memory::{make_list, make_struct};
-use super::{Struct, Value, dismantle};
+use super::{Pointer, Struct, Value, dismantle};
 use crate::types::{INTS, STRINGS, SliceType, StructType, Type};
+
+/// Structs of one type that are made when a template reads them.
+///
+/// Most templates read few fields of each struct, and many read only some of the structs.
+pub trait Records {
+    /// The number of structs.
+    fn count(&self) -> usize;
+
+    /// The field number `field` of the struct number `index`, both counted from 0.
+    fn field(&self, index: usize, field: usize) -> Value;
+}
 
 /// A Go slice: a window on storage that other slices can share.
 ///
@@ -25,6 +36,8 @@ struct Window {
     len: usize,
     capacity: usize,
     nil: bool,
+    /// The type of the structs, if the elements are pointers to structs and none of them is nil.
+    targets: Option<&'static StructType>,
 }
 
 /// The elements, up to the last one that was ever needed. The capacity of a window can reach
@@ -32,7 +45,7 @@ struct Window {
 #[derive(Default)]
 struct Storage(RefCell<Elements>);
 
-/// The elements of a storage, in one of two forms.
+/// The elements of a storage, in one of three forms.
 enum Elements {
     Values(Vec<Value>),
     /// Structs of one type, with the fields of all structs in one list. Most templates read one
@@ -41,6 +54,36 @@ enum Elements {
         ty: &'static StructType,
         fields: Vec<Value>,
     },
+    /// Structs, or pointers to structs, that are made when they are read.
+    Records(Rc<Lazy>),
+}
+
+/// Structs that are made when they are read.
+struct Lazy {
+    /// The type of the elements: a struct or a pointer to one.
+    elem: Type,
+    records: Box<dyn Records>,
+    /// The elements that were read as a whole. A pointer stays the same pointer.
+    made: OnceCell<Box<[OnceCell<Value>]>>,
+}
+
+impl Lazy {
+    fn element(&self, index: usize) -> &Value {
+        let made =
+            self.made.get_or_init(|| (0..self.records.count()).map(|_| OnceCell::new()).collect());
+        let Some(place) = made.get(index) else { return &Value::Nil };
+        place.get_or_init(|| {
+            let content = |ty: &'static StructType| {
+                let fields = (0..ty.fields.len()).map(|field| self.records.field(index, field));
+                Struct::new(ty, fields.collect::<Rc<[Value]>>())
+            };
+            match self.elem {
+                Type::Struct(ty) => Value::Struct(content(ty)),
+                Type::Pointer(ty) => Value::Pointer(Pointer::to(ty, content(ty.elem))),
+                _ => Value::Nil,
+            }
+        })
+    }
 }
 
 impl Default for Elements {
@@ -51,7 +94,9 @@ impl Default for Elements {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        dismantle(self.0.get_mut().content_mut());
+        if let Some(content) = self.0.get_mut().content_mut() {
+            dismantle(content);
+        }
     }
 }
 
@@ -69,6 +114,7 @@ impl Elements {
             Elements::Fields { ty, fields } => {
                 fields.len().checked_div(ty.fields.len()).unwrap_or_default()
             }
+            Elements::Records(lazy) => lazy.records.count(),
         }
     }
 
@@ -81,13 +127,21 @@ impl Elements {
             });
             *self = Elements::Values(structs.collect());
         }
-        self.content_mut()
+        if let Elements::Records(lazy) = self {
+            let elements = (0..lazy.records.count()).map(|index| lazy.element(index).clone());
+            *self = Elements::Values(elements.collect());
+        }
+        match self {
+            Elements::Values(values) => values,
+            Elements::Fields { .. } | Elements::Records(_) => unreachable!("both were converted"),
+        }
     }
 
-    /// All values of the list: elements, or fields.
-    fn content_mut(&mut self) -> &mut Vec<Value> {
+    /// All values that the list holds: elements, or fields.
+    fn content_mut(&mut self) -> Option<&mut Vec<Value>> {
         match self {
-            Elements::Values(content) | Elements::Fields { fields: content, .. } => content,
+            Elements::Values(content) | Elements::Fields { fields: content, .. } => Some(content),
+            Elements::Records(_) => None,
         }
     }
 
@@ -95,10 +149,17 @@ impl Elements {
     fn show<R>(&self, index: usize, field: Option<usize>, look: impl FnOnce(&Value) -> R) -> R {
         match (self, field) {
             (Elements::Values(values), None) => look(values.get(index).unwrap_or(&Value::Nil)),
-            (Elements::Values(values), Some(field)) => look(match values.get(index) {
-                Some(Value::Struct(value)) => value.fields().get(field).unwrap_or(&Value::Nil),
-                _ => &Value::Nil,
-            }),
+            (Elements::Values(values), Some(field)) => {
+                let target = match values.get(index) {
+                    Some(Value::Struct(value)) => Some(value),
+                    Some(Value::Pointer(pointer)) => pointer.target(),
+                    _ => None,
+                };
+                let content = target.and_then(|target| target.fields().get(field));
+                look(content.unwrap_or(&Value::Nil))
+            }
+            (Elements::Records(lazy), None) => look(lazy.element(index)),
+            (Elements::Records(lazy), Some(field)) => look(&lazy.records.field(index, field)),
             (Elements::Fields { ty, fields }, Some(field)) => {
                 look(fields.get(index * ty.fields.len() + field).unwrap_or(&Value::Nil))
             }
@@ -131,14 +192,30 @@ impl Slice {
         Slice::holding(slice, Elements::Fields { ty, fields })
     }
 
+    /// A slice of type `ty`, whose elements are structs or pointers to structs. They are made from
+    /// `records` when a template reads them.
+    pub fn of_records(ty: &'static SliceType, records: impl Records + 'static) -> Slice {
+        let (elem, records) = (ty.elem, Box::new(records));
+        debug_assert!(matches!(elem, Type::Struct(_) | Type::Pointer(_)), "{elem} has no fields");
+        Slice::holding(
+            ty,
+            Elements::Records(Rc::new(Lazy { elem, records, made: OnceCell::new() })),
+        )
+    }
+
     fn holding(ty: &'static SliceType, elements: Elements) -> Slice {
         let len = elements.len();
         match &elements {
             Elements::Values(values) => make_list(values),
             Elements::Fields { fields, .. } => make_struct(fields.len()),
+            Elements::Records(_) => {}
         }
+        let targets = match (&elements, ty.elem) {
+            (Elements::Records(_), Type::Pointer(pointer)) => Some(pointer.elem),
+            _ => None,
+        };
         let storage = Rc::new(Storage(RefCell::new(elements)));
-        Slice(Rc::new(Window { ty, storage, start: 0, len, capacity: len, nil: false }))
+        Slice(Rc::new(Window { ty, storage, start: 0, len, capacity: len, nil: false, targets }))
     }
 
     /// A `[]string`.
@@ -154,7 +231,8 @@ impl Slice {
     /// The nil slice of type `ty`.
     pub fn nil(ty: &'static SliceType) -> Slice {
         let storage = Rc::new(Storage::default());
-        Slice(Rc::new(Window { ty, storage, start: 0, len: 0, capacity: 0, nil: true }))
+        let targets = None;
+        Slice(Rc::new(Window { ty, storage, start: 0, len: 0, capacity: 0, nil: true, targets }))
     }
 
     /// The same elements with this capacity; the additional elements are zero values. A capacity
@@ -236,6 +314,12 @@ impl Slice {
         (index < self.len()).then(|| self.show(index, None, Value::clone))
     }
 
+    /// The field number `field` of the struct at `index`, or of the struct that the element points
+    /// to. Nil if there is no such field.
+    pub fn field(&self, index: usize, field: usize) -> Value {
+        self.show(index, Some(field), Value::clone)
+    }
+
     /// Passes the element at `index`, as it is at this moment, or its field of that number, to
     /// `look`. Passes nil if there is no such element. `look` must not read other elements of the
     /// slice.
@@ -256,14 +340,14 @@ impl Slice {
     /// the result is held.
     pub fn elements(&self) -> Ref<'_, [Value]> {
         let window = &*self.0;
-        if matches!(&*window.storage.0.borrow(), Elements::Fields { .. }) {
+        if !matches!(&*window.storage.0.borrow(), Elements::Values(_)) {
             window.storage.values();
         }
         Ref::map(window.storage.0.borrow(), |elements| match elements {
             Elements::Values(values) => {
                 values.get(window.start..window.start + window.len).unwrap_or_default()
             }
-            Elements::Fields { .. } => &[],
+            Elements::Fields { .. } | Elements::Records(_) => &[],
         })
     }
 
@@ -272,6 +356,14 @@ impl Slice {
         let window = &*self.0;
         let mut elements = window.storage.values();
         change(elements.get_mut(window.start..window.start + window.len).unwrap_or_default())
+    }
+
+    /// The type of the structs that the elements are, or point to without being nil.
+    pub(crate) fn struct_type(&self) -> Option<&'static StructType> {
+        match self.0.ty.elem {
+            Type::Struct(ty) => Some(ty),
+            _ => self.0.targets,
+        }
     }
 
     /// An address that only slices on the same elements share.
@@ -284,6 +376,8 @@ impl Slice {
     pub(super) fn show_all(&self, look: impl FnOnce(&[Value])) {
         match &*self.0.storage.0.borrow() {
             Elements::Values(content) | Elements::Fields { fields: content, .. } => look(content),
+            // What they are made from does not belong to the template.
+            Elements::Records(_) => {}
         }
     }
 
@@ -291,8 +385,9 @@ impl Slice {
     pub(super) fn dismantle_into(self, pending: &mut Vec<Value>) {
         if let Some(window) = Rc::into_inner(self.0)
             && let Some(storage) = Rc::into_inner(window.storage)
+            && let Some(content) = storage.0.borrow_mut().content_mut()
         {
-            pending.append(storage.0.borrow_mut().content_mut());
+            pending.append(content);
         }
     }
 }
@@ -306,7 +401,52 @@ impl fmt::Debug for Slice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Field;
+    use crate::types::{Field, PointerType};
+
+    static PAIR_POINTER: PointerType = PointerType { elem: &PAIR, methods: &[] };
+    static POINTERS: SliceType =
+        SliceType { name: None, elem: Type::Pointer(&PAIR_POINTER), methods: &[] };
+
+    /// Pairs of a letter and a number. Counts how many fields were made.
+    struct Counted(Rc<std::cell::Cell<usize>>);
+
+    impl Records for Counted {
+        fn count(&self) -> usize {
+            3
+        }
+
+        fn field(&self, index: usize, field: usize) -> Value {
+            self.0.set(self.0.get() + 1);
+            match field {
+                0 => Value::from(["a", "b", "c"][index]),
+                _ => Value::Int(index as i64),
+            }
+        }
+    }
+
+    #[test]
+    fn records_are_made_when_they_are_read_and_only_once() {
+        let made = Rc::new(std::cell::Cell::new(0));
+        let slice = Slice::of_records(&POINTERS, Counted(Rc::clone(&made)));
+        assert_eq!((slice.len(), made.get()), (3, 0));
+        assert_eq!(slice.field(2, 1).as_i64(), Some(2));
+        assert!(matches!(slice.field(3, 1), Value::Nil));
+        assert_eq!(made.get(), 1);
+        let pointer = |slice: &Slice| match slice.get(1) {
+            Some(Value::Pointer(pointer)) => pointer,
+            other => panic!("{other:?}"),
+        };
+        let before = pointer(&slice);
+        assert_eq!(
+            before.target().and_then(|pair| pair.field(b"Key")?.as_bytes()),
+            Some(&"b".into())
+        );
+        assert_eq!(made.get(), 3);
+        assert_eq!(slice.window(1, 3, 3).map(|tail| tail.field(0, 1).as_i64()), Some(Some(1)));
+        assert_eq!(slice.elements().len(), 3);
+        assert!(pointer(&slice).is_same(&before));
+        assert_eq!((slice.field(1, 1).as_i64(), made.get()), (Some(1), 8));
+    }
 
     fn numbers(slice: &Slice) -> Vec<i64> {
         slice.elements().iter().filter_map(Value::as_i64).collect()
