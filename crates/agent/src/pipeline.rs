@@ -13,7 +13,7 @@ use std::{
 };
 
 use deploy::{Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
-use render::{Limits, Template, Warning, Warnings};
+use render::{Limits, Template, Warning, Warnings, queries::Session};
 use report::Fingerprint;
 use store::{Snapshot, View};
 use world::Host;
@@ -187,7 +187,9 @@ impl Pipeline {
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
         let (warnings, mut content) = (Warnings::default(), Vec::new());
         let limits = Limits { time: limit, memory: self.max_memory };
-        let rendered = template.render_within(limits, &view, &host, &warnings, &mut content);
+        let session = Session::default();
+        let rendered =
+            template.render_within(limits, &view, &host, &warnings, &session, &mut content);
         for Warning { text, exact } in warnings.take() {
             say(Step::TemplateWarns(if self.show_values { exact } else { text }));
         }

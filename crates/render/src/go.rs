@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use catalog::{Data, Query};
 use gotmpl::{Functions, Limits, Template, Value};
 use report::Place;
 use store::View;
@@ -25,14 +26,26 @@ pub use values::json_value;
 
 use crate::clock::Clock;
 use crate::hint::{missing_key, why_missing};
-use crate::{Error, MEMORY_HINT, Stage, Warnings, secret};
+use crate::queries::{Asks, Session};
+use crate::{Error, Inputs, MEMORY_HINT, Stage, Warnings, secret};
 
 /// What the functions of one rendering can use.
 struct Context {
     view: View,
     host: Arc<dyn Host>,
     warnings: Warnings,
+    session: Session,
     clock: Clock,
+}
+
+impl Asks for Context {
+    fn ask(&self, query: &Query) -> Option<Data> {
+        self.session.ask(query)
+    }
+
+    fn miss(&self, query: &Query) {
+        self.session.miss(query);
+    }
 }
 
 /// A Go template, ready to be rendered any number of times.
@@ -62,21 +75,21 @@ impl GoTemplate {
         self.template.uses(name)
     }
 
-    /// Renders the template with `view` and appends the output to `out`. After an error, `out` has
+    /// Renders the template with `inputs` and appends the output to `out`. After an error, `out` has
     /// the output up to that point.
     pub(crate) fn render(
         &self,
         clock: Clock,
         memory: usize,
-        view: &View,
-        host: &Arc<dyn Host>,
-        warnings: &Warnings,
+        inputs: &Inputs<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let &Inputs { view, host, warnings, session } = inputs;
         let context = Context {
             view: view.clone(),
             host: Arc::clone(host),
             warnings: warnings.clone(),
+            session: session.clone(),
             clock,
         };
         let limits = Limits { memory, ..Limits::default() };

@@ -23,6 +23,7 @@ pub mod funcs;
 mod go;
 mod hint;
 pub mod json;
+pub mod queries;
 mod secret;
 mod tera;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use clock::Clock;
 pub use error::{Error, Stage};
 use go::GoTemplate;
 pub use go::{WRITTEN_IN_TERA, is_probably_tera, json_value};
+use queries::Session;
 use tera::TeraTemplate;
 pub use warnings::{Warning, Warnings};
 
@@ -117,6 +119,12 @@ impl Template {
         WAITING.iter().any(|name| self.uses(name))
     }
 
+    /// Whether the template calls a function that asks Consul, anywhere. For a Tera template this is
+    /// also true if the name of such a function is only mentioned.
+    pub fn asks(&self) -> bool {
+        queries::ASKING.iter().any(|name| self.uses(name))
+    }
+
     /// Whether everything that the template took from the templates folder is unchanged. The caller
     /// has to compare the template's own file.
     pub fn is_current(&self) -> bool {
@@ -149,10 +157,15 @@ impl Template {
         warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        self.render_within(Limits::default(), view, host, warnings, out)
+        let session = Session::default();
+        self.render_within(Limits::default(), view, host, warnings, &session, out)
     }
 
-    /// Like [`render_to`](Self::render_to), but with these limits.
+    /// Like [`render_to`](Self::render_to), but with these limits, and with the answers of
+    /// `session`, which notes what the template asks.
+    ///
+    /// If a query is missing, the output and also an error can come from that: the caller renders
+    /// again when there is an answer.
     ///
     /// The time is checked in loops and when functions are called. A single call can take longer.
     ///
@@ -165,12 +178,22 @@ impl Template {
         view: &View,
         host: &Arc<dyn Host>,
         warnings: &Warnings,
+        session: &Session,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let (clock, memory) = (Clock::start(limits.time), limits.memory);
+        let inputs = Inputs { view, host, warnings, session };
         match &self.0 {
-            Compiled::Go(template) => template.render(clock, memory, view, host, warnings, out),
-            Compiled::Tera(template) => template.render(clock, memory, view, host, warnings, out),
+            Compiled::Go(template) => template.render(clock, memory, &inputs, out),
+            Compiled::Tera(template) => template.render(clock, memory, &inputs, out),
         }
     }
+}
+
+/// What one rendering can use, and what it notes.
+struct Inputs<'a> {
+    view: &'a View,
+    host: &'a Arc<dyn Host>,
+    warnings: &'a Warnings,
+    session: &'a Session,
 }

@@ -44,17 +44,16 @@ mod values;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use ::report::Place;
 use ::store::View;
 use ::tera::Tera;
 use gotmpl::Message;
-use world::Host;
 
 use crate::clock::{Clock, OutOfTime};
 use crate::hint::{missing_key, why_missing};
-use crate::{Error, MEMORY_HINT, Stage, Warnings, secret};
+use crate::{Error, Inputs, MEMORY_HINT, Stage, secret};
 use deep::on_a_deep_stack;
 use engine::{Engine, no_stack};
 use folder::Folder;
@@ -161,17 +160,16 @@ impl TeraTemplate {
         self.sources.files.are_current(&Folder::new(&self.sources.folder))
     }
 
-    /// Renders the template with `view` and appends the output to `out`. After an error, `out` has
+    /// Renders the template with `inputs` and appends the output to `out`. After an error, `out` has
     /// the output up to that point.
     pub(crate) fn render(
         &self,
         clock: Clock,
         memory: usize,
-        view: &View,
-        host: &Arc<dyn Host>,
-        warnings: &Warnings,
+        inputs: &Inputs<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let &Inputs { view, warnings, .. } = inputs;
         let files = &self.sources.files;
         let explain = |fault: &Fault| self.sources.explain(Stage::Render, fault);
         let meter = Meter::new(memory);
@@ -189,16 +187,9 @@ impl TeraTemplate {
         let render = |stack: usize| {
             let (clock, meter) = (Rc::new(clock), Rc::new(meter));
             let mut output = Output::new(out, Rc::clone(&clock), Rc::clone(&meter));
-            let (view, host, warnings) = (view.clone(), Arc::clone(host), warnings.clone());
             let limits = Limits::begin(stack);
-            let _scope = Scope::enter(Context::new(
-                view,
-                host,
-                warnings,
-                Rc::clone(&clock),
-                Rc::clone(&meter),
-                limits,
-            ));
+            let _scope =
+                Scope::enter(Context::new(inputs, Rc::clone(&clock), Rc::clone(&meter), limits));
             let result = self.engine.tera().render_to(&files.first, &variables, &mut output);
             Rendered {
                 result,

@@ -3,15 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use gotmpl::types::{FuncType, Type};
 use gotmpl::{Failure, Func, Functions, Map, Rest, Returned, Sequence, Value};
 
 use super::Context;
 use super::values::{int64, integer, lossy, shallow, type_of};
-
-/// The largest number of parts of a key that becomes nested maps.
-const DEEPEST: usize = 500;
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("loop", |_: &Context, bounds: Rest<Value>| counted(&bounds.0));
@@ -123,65 +119,9 @@ fn is_equal(a: &Value, b: &Value) -> bool {
 
 /// The nested maps that the slashes in the keys mean.
 fn explode(map: &Map) -> Result<Map, Failure> {
-    exploded(map.entries().to_vec())
-        .map_err(|failure| Failure::new(format!("explodeMap: {failure}")))
-}
-
-/// The nested maps of keys with slashes.
-///
-/// # Errors
-/// A key has a value, and is the beginning of another key.
-pub(super) fn exploded(pairs: Vec<(Bytes, Value)>) -> Result<Map, Failure> {
-    let mut root = Node::default();
-    for (key, value) in pairs {
-        let text = lossy(&key);
-        let mut parts: Vec<_> = text.split('/').collect();
-        let Some(last) = parts.pop() else { continue };
-        if parts.len() > DEEPEST {
-            return Err(Failure::new(format!("a key has more than {DEEPEST} parts")));
-        }
-        let mut node = &mut root;
-        for (nth, part) in parts.iter().enumerate() {
-            let part = *part;
-            let entry = node
-                .0
-                .entry(part.to_owned().into())
-                .or_insert_with(|| Child::Node(Node::default()));
-            node = match entry {
-                Child::Node(node) => node,
-                Child::Value(value) => {
-                    let known = parts[..=nth].join("/");
-                    let value = lossy(&value.text());
-                    let text =
-                        format!("not a map: {text:?}: {known:?} already has value {value:?}");
-                    return Err(Failure::new(text));
-                }
-            };
-        }
-        if !last.is_empty() {
-            node.0.insert(last.to_owned().into(), Child::Value(value));
-        }
-    }
-    Ok(root.into_map())
-}
-
-/// A map that is being built.
-#[derive(Default)]
-struct Node(std::collections::BTreeMap<Bytes, Child>);
-
-enum Child {
-    Node(Node),
-    Value(Value),
-}
-
-impl Node {
-    fn into_map(self) -> Map {
-        let entries = self.0.into_iter().map(|(key, child)| match child {
-            Child::Node(node) => (key, Value::Map(node.into_map())),
-            Child::Value(value) => (key, value),
-        });
-        Map::values(entries.collect())
-    }
+    let (key, entries) = (map.ty().key, map.entries());
+    let pairs = entries.iter().map(|(name, value)| (key.text(name), value.clone()));
+    render::queries::explode("explodeMap", pairs)
 }
 
 /// Adds the entries of `from` to the map `into`. Without `replace` only those are taken whose entry in

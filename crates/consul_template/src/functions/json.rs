@@ -5,6 +5,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 use gotmpl::types::KeyType;
 use gotmpl::{Failure, Map, Value};
+use render::queries::json_name;
 
 /// The value of a JSON text. An empty text is an empty map.
 ///
@@ -74,9 +75,15 @@ impl Writer {
                 })?;
             }
             Value::Struct(value) => {
-                let fields = value.ty().fields;
-                self.nested('{', '}', fields.len(), |writer, nth| {
-                    writer.member(fields[nth].name.as_bytes(), &value.fields()[nth])
+                let fields = value.ty().fields.iter().zip(value.fields());
+                let members: Vec<_> = fields
+                    .filter_map(|(field, content)| {
+                        Some((json_name(value.ty(), field, content)?, content))
+                    })
+                    .collect();
+                self.nested('{', '}', members.len(), |writer, nth| {
+                    let (name, content) = members[nth];
+                    writer.member(name.as_bytes(), content)
                 })?;
             }
             Value::Pointer(pointer) if pointer.target().is_some() => {

@@ -16,8 +16,8 @@ use world::Host;
 
 use super::limits::Limits;
 use super::meter::Meter;
-use crate::Warnings;
 use crate::clock::Clock;
+use crate::{Inputs, Warnings};
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -38,13 +38,13 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(
-        view: View,
-        host: Arc<dyn Host>,
-        warnings: Warnings,
+        inputs: &Inputs<'_>,
         clock: Rc<Clock>,
         meter: Rc<Meter>,
         limits: Limits,
     ) -> Self {
+        let (view, host) = (inputs.view.clone(), Arc::clone(inputs.host));
+        let warnings = inputs.warnings.clone();
         Self { view, host, warnings, clock, meter, limits, failure: RefCell::default() }
     }
 }
@@ -84,7 +84,10 @@ mod tests {
         let clock = Rc::new(Clock::start(None));
         let meter = Rc::new(Meter::new(usize::MAX));
         let limits = Limits::begin(1 << 20);
-        Context::new(view, Arc::new(System::new()), Warnings::default(), clock, meter, limits)
+        let (host, warnings) = (Arc::new(System::new()) as Arc<dyn Host>, Warnings::default());
+        let session = crate::queries::Session::default();
+        let inputs = Inputs { view: &view, host: &host, warnings: &warnings, session: &session };
+        Context::new(&inputs, clock, meter, limits)
     }
 
     #[test]

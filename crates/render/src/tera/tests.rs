@@ -12,6 +12,12 @@ use ::store::View;
 
 use super::*;
 use crate::Template;
+use std::sync::Arc;
+
+use world::Host;
+
+use crate::Warnings;
+use crate::queries::Session;
 use crate::testing::{World, view};
 
 fn store() -> View {
@@ -389,7 +395,14 @@ fn loops_that_call_and_print_nothing_are_stopped_at_the_time_limit() {
         let (host, limit): (Arc<dyn Host>, _) = (Arc::new(World), Some(Duration::from_millis(50)));
         let warnings = Warnings::default();
         let limits = crate::Limits { time: limit, ..crate::Limits::default() };
-        let rendered = template.render_within(limits, &store(), &host, &warnings, &mut Vec::new());
+        let rendered = template.render_within(
+            limits,
+            &store(),
+            &host,
+            &warnings,
+            &Session::default(),
+            &mut Vec::new(),
+        );
         let error = rendered.expect_err("27,000,000,000 rounds");
         assert!(error.is_out_of_time(), "{error}");
         assert!(error.to_string().contains("rendering takes longer than 50ms"), "{error}");
