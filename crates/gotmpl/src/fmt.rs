@@ -19,6 +19,9 @@ mod walk;
 pub(crate) use self::directive::printf;
 use self::spec::Spec;
 use self::walk::Printer;
+use bytes::Bytes;
+
+use crate::exec::Limits;
 use crate::value::Value;
 
 /// The text would exceed the limit. A part of it may have been appended.
@@ -35,6 +38,15 @@ impl std::error::Error for TooLarge {}
 
 /// The text of nil in an action.
 const NO_VALUE: &[u8] = b"<no value>";
+
+/// What the builtin `printf` makes of a format and its arguments. At most 256 MiB long, and cut
+/// there.
+pub fn printf_text(format: &[u8], arguments: &[Value]) -> Bytes {
+    let mut text = Vec::new();
+    // A longer text stays cut.
+    let _ = printf(&mut text, format, arguments, Limits::default().value);
+    text.into()
+}
 
 /// Appends `value` as an action prints it: like `%v`, but nil is `<no value>` and a pointer is
 /// followed.

@@ -210,4 +210,5 @@ pub use message::{HIDDEN, Message};
 pub use template::Template;
 pub use value::{Entries, Func, Map, Object, Pointer, Records, Sequence, Slice, Struct, Value};
 
+pub use fmt::printf_text as printf;
 pub use quote::quote;

@@ -22,6 +22,7 @@ use store::View;
 use world::Host;
 
 pub use foreign::{WRITTEN_IN_TERA, is_probably_tera};
+pub use time::GoTime;
 pub use values::json_value;
 
 use crate::clock::Clock;

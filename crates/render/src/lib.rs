@@ -40,7 +40,7 @@ use world::Host;
 use clock::Clock;
 pub use error::{Error, Stage};
 use go::GoTemplate;
-pub use go::{WRITTEN_IN_TERA, is_probably_tera, json_value};
+pub use go::{GoTime, WRITTEN_IN_TERA, is_probably_tera, json_value};
 use queries::Session;
 use tera::TeraTemplate;
 pub use warnings::{Warning, Warnings};

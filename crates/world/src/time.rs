@@ -7,6 +7,7 @@
 
 mod duration;
 mod layout;
+mod parse;
 mod zone;
 
 use std::cmp::Ordering;
@@ -240,13 +241,11 @@ impl Time {
         let local = days
             .wrapping_mul(SECONDS_PER_DAY)
             .wrapping_add(civil.hour * 3_600 + civil.minute * 60 + civil.second);
-        let mut time = Self { seconds: local, ..self.at(self.location) };
-        // The offset depends on the moment, and the moment on the offset. The second guess is
-        // right, or, where clocks are changed, as good as the first.
-        let guess = time.offset();
-        time.seconds = local.wrapping_sub(guess);
-        time.seconds = local.wrapping_sub(time.offset());
-        time
+        let seconds = match self.location {
+            Location::Utc => local,
+            Location::Local => self.local.local_seconds(local),
+        };
+        Self { seconds, ..self.at(self.location) }
     }
 
     /// The duration from `other` to this moment; the greatest or smallest duration if it does not
@@ -274,6 +273,8 @@ impl Time {
     pub fn is_identical(&self, other: &Self) -> bool {
         (self.seconds, self.nanos, self.monotonic, self.location)
             == (other.seconds, other.nanos, other.monotonic, other.location)
+            // Go compares the pointers of two zones that texts have named.
+            && (self.location == Location::Utc || !self.local.is_fixed() && !other.local.is_fixed())
     }
 
     /// The last multiple of `step` since the zero time that is not after this moment, without the
@@ -314,6 +315,28 @@ impl Time {
     /// 15:04:05 -0700. Other parts of the layout are copied.
     pub fn format(&self, layout: &[u8]) -> Vec<u8> {
         layout::format(self, layout)
+    }
+
+    /// The moment that `value` stands for, if `layout` is its form: Go's reference time, as for
+    /// [`format`](Time::format). A text without a zone is a time of the zone of `self`'s machine.
+    ///
+    /// # Errors
+    /// The text does not have the form, or there is no such time: the text of Go's error.
+    pub fn parse_here(&self, layout: &[u8], value: &[u8]) -> Result<Self, String> {
+        parse::parse(layout, value, &self.local)
+    }
+
+    /// The moment this many seconds after the beginning of 1970, looked at from the same zone.
+    #[must_use]
+    pub fn with_unix(&self, seconds: i64) -> Self {
+        Self::new(seconds, 0, Arc::clone(&self.local))
+    }
+
+    /// Go's zero time: the beginning of year 1 in UTC.
+    #[must_use]
+    pub fn zero(&self) -> Self {
+        let zero = Self::new(-ZERO_TO_EPOCH, 0, Arc::clone(&self.local));
+        zero.at(Location::Utc)
     }
 
     /// The Go expression for this time, which `%#v` prints.

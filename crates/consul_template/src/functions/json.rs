@@ -5,6 +5,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 use gotmpl::types::KeyType;
 use gotmpl::{Failure, Map, Value};
+use render::GoTime;
 use render::queries::json_name;
 
 /// The value of a JSON text. An empty text is an empty map.
@@ -17,6 +18,9 @@ pub(super) fn parse(text: &Bytes) -> Result<Value, Failure> {
     }
     render::json_value(text).map_err(|error| Failure::new(error.to_string()))
 }
+
+/// The layout of times in data.
+pub(super) const RFC3339: &[u8] = b"2006-01-02T15:04:05.999999999Z07:00";
 
 /// The form of a JSON text.
 #[derive(Clone, Copy)]
@@ -91,6 +95,14 @@ impl Writer {
                 return target.map_or(Ok(()), |target| self.value(&Value::Struct(target)));
             }
             value if value.is_nil() => self.out.push_str("null"),
+            value if let Some(time) = GoTime::of(value) => match time.civil().year {
+                0..=9999 => self.string(&time.format(RFC3339)),
+                _ => {
+                    let text = "json: error calling MarshalJSON for type time.Time: \
+                                Time.MarshalJSON: year outside of range [0,9999]";
+                    return Err(Failure::new(text));
+                }
+            },
             value => {
                 let ty = super::values::type_of(value);
                 return Err(Failure::new(format!("json: unsupported type: {ty}")));

@@ -3,6 +3,7 @@
 //! They take values of any type where Go's take `interface {}`, and convert them as sprig does: what
 //! cannot be converted is zero.
 
+mod dates;
 mod lists;
 mod logic;
 mod maps;
@@ -10,6 +11,7 @@ mod numbers;
 mod regexps;
 mod semver;
 mod text;
+mod urls;
 mod words;
 
 use bytes::Bytes;
@@ -28,6 +30,8 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     logic::add(&mut library);
     regexps::add(&mut library);
     semver::add(&mut library);
+    dates::add(&mut library);
+    urls::add(&mut library);
 }
 
 /// Registers functions with the prefix.

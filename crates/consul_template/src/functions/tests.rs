@@ -9,11 +9,15 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io;
+use std::net::IpAddr;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use gotmpl::{Dialect, MissingKey, Value};
+use world::Service;
+use world::time::{Time, Zone};
 
 use super::*;
 use crate::session::{Answers, Data, Query};
@@ -26,6 +30,32 @@ impl Answers for Nothing {
     }
 }
 
+/// A machine whose zone is UTC.
+struct Utc(world::System);
+
+impl Host for Utc {
+    fn variable(&self, _: &[u8]) -> Option<Bytes> {
+        None
+    }
+
+    fn now(&self) -> Time {
+        let now = self.0.now();
+        Time::new(now.unix(), now.nanosecond(), Arc::new(Zone::utc()))
+    }
+
+    fn file_exists(&self, path: &[u8]) -> bool {
+        self.0.file_exists(path)
+    }
+
+    fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>> {
+        self.0.addresses(name)
+    }
+
+    fn services(&self, name: &[u8]) -> io::Result<Vec<Service>> {
+        self.0.services(name)
+    }
+}
+
 /// What a template gives.
 fn answer(source: &str) -> String {
     let text = Bytes::copy_from_slice(source.as_bytes());
@@ -35,7 +65,7 @@ fn answer(source: &str) -> String {
         Ok(template) => Arc::new(template),
         Err(error) => return failed(error),
     };
-    let host: Arc<dyn Host> = Arc::new(world::System::new());
+    let host: Arc<dyn Host> = Arc::new(Utc(world::System::new()));
     let machine = Machine {
         environment: Rc::from([]),
         exported: Vec::new(),

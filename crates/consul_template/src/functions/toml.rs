@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use gotmpl::{Failure, Map, Value};
+use render::GoTime;
 
+use super::json::RFC3339;
 use super::values::{shallow, type_of};
 
 /// The TOML text of a map. Any other value is written on one line.
@@ -94,6 +96,9 @@ fn inline(value: &Value) -> Result<String, Failure> {
                 Ok::<_, Failure>(format!("{} = {}", quoted_key(key), inline(value)?))
             });
             format!("{{{}}}", entries.collect::<Result<Vec<_>, _>>()?.join(", "))
+        }
+        value if let Some(time) = GoTime::of(value) => {
+            String::from_utf8_lossy(&time.format(RFC3339)).into_owned()
         }
         value => return Err(Failure::new(format!("unsupported type: {}", type_of(value)))),
     })

@@ -4,7 +4,9 @@ use ::yaml::{Node, NodeId, Scalar, Top, Tree};
 use bytes::Bytes;
 use gotmpl::types::UINT64;
 use gotmpl::{Failure, Map, Slice, Value};
+use render::GoTime;
 
+use super::json::RFC3339;
 use super::values::{shallow, type_of};
 
 /// How deeply a document may nest where its nodes become values.
@@ -195,6 +197,9 @@ fn scalar(value: &Value, depth: usize) -> Result<String, Failure> {
         Value::Map(_) => "{}".to_owned(),
         Value::Slice(_) => "[]".to_owned(),
         value if value.is_nil() => "null".to_owned(),
+        value if let Some(time) = GoTime::of(value) => {
+            String::from_utf8_lossy(&time.format(RFC3339)).into_owned()
+        }
         value => {
             return Err(Failure::new(format!("toYAML: cannot marshal type: {}", type_of(value))));
         }

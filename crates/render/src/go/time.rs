@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gotmpl::types::{
     Field, INT64, IntegerType, Method, ObjectType, PointerType, SliceType, StructType, Type, UINT64,
 };
-use gotmpl::{Failure, Object, Pointer, Returned, Struct, Value};
+use gotmpl::{Argument, Failure, Object, Pointer, Returned, Struct, Value};
 use world::time::{Duration, Location, Time, month_name, weekday_name};
 
 /// `time.Time`.
@@ -179,8 +179,23 @@ const fn method(name: &'static str, params: &'static [Type], call: Call) -> Meth
     Method { name, params, variadic: false, results: 1, call }
 }
 
-/// A [`Time`] as a value of a template.
-pub(super) struct GoTime(pub(super) Time);
+/// A [`Time`] as a value of a template: Go's `time.Time`, with its methods.
+pub struct GoTime(pub Time);
+
+impl GoTime {
+    /// The time that a value is.
+    pub fn of(value: &Value) -> Option<&Time> {
+        time(value).ok()
+    }
+}
+
+impl Argument for GoTime {
+    const TYPE: Type = Type::Object(&TIME);
+
+    fn from_value(value: Value) -> Option<GoTime> {
+        GoTime::of(&value).cloned().map(GoTime)
+    }
+}
 
 impl Object for GoTime {
     fn ty(&self) -> &'static ObjectType {

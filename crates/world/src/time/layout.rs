@@ -6,7 +6,7 @@ use super::{Civil, MONTHS, Time, WEEKDAYS};
 
 /// A part of the reference time that a layout can contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Element {
+pub(super) enum Element {
     LongMonth,
     Month,
     MonthNumber,
@@ -42,12 +42,12 @@ enum Element {
 
 /// The form of an offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct OffsetStyle {
+pub(super) struct OffsetStyle {
     /// Whether the offset 0 is written `Z`.
-    iso: bool,
-    colons: bool,
-    minutes: bool,
-    seconds: bool,
+    pub(super) iso: bool,
+    pub(super) colons: bool,
+    pub(super) minutes: bool,
+    pub(super) seconds: bool,
 }
 
 /// `time` in the form of `layout`.
@@ -77,7 +77,7 @@ pub(super) fn format(time: &Time, layout: &[u8]) -> Vec<u8> {
 }
 
 /// The element at the start of `layout`, and its length.
-fn element(layout: &[u8]) -> Option<(Element, usize)> {
+pub(super) fn element(layout: &[u8]) -> Option<(Element, usize)> {
     let offset = |iso| {
         // The longest form comes first.
         let styles = [

@@ -22,7 +22,14 @@ fn built_in(name: &str) -> Option<TimeZone> {
 #[derive(Clone, Debug)]
 pub struct Zone {
     name: String,
-    rules: TimeZone,
+    rules: Rules,
+}
+
+#[derive(Clone, Debug)]
+enum Rules {
+    Of(TimeZone),
+    /// The same number of seconds ahead of UTC at all times. The abbreviation is the zone's name.
+    Fixed(i64),
 }
 
 /// The clocks of a zone at a moment.
@@ -36,7 +43,36 @@ pub(super) struct Setting {
 impl Zone {
     /// A zone with these rules. `name` is what Go's `Location` prints.
     pub fn new(name: impl Into<String>, rules: TimeZone) -> Self {
-        Self { name: name.into(), rules }
+        Self { name: name.into(), rules: Rules::Of(rules) }
+    }
+
+    /// A zone whose clocks are always `offset` seconds ahead of UTC. The abbreviation may be empty.
+    pub(super) fn fixed(abbreviation: String, offset: i64) -> Self {
+        Self { name: abbreviation, rules: Rules::Fixed(offset) }
+    }
+
+    /// Whether the zone is one that a text has named, and not that of a machine.
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self.rules, Rules::Fixed(_))
+    }
+
+    /// The offset that the abbreviation means in this zone around a moment, given in seconds since
+    /// 1970 on the zone's clocks.
+    pub(super) fn offset_of(&self, abbreviation: &str, seconds: i64) -> Option<i64> {
+        const HALF_A_YEAR: i64 = 183 * super::SECONDS_PER_DAY;
+        let moments = [seconds, seconds - HALF_A_YEAR, seconds + HALF_A_YEAR];
+        let settings = moments.map(|moment| self.at(moment));
+        let found = settings.iter().find(|setting| setting.abbreviation == abbreviation);
+        found.map(|setting| setting.offset)
+    }
+
+    /// The seconds since 1970 of a moment that the clocks of the zone show as `shown`, in seconds
+    /// since 1970.
+    pub(super) fn local_seconds(&self, shown: i64) -> i64 {
+        // The offset depends on the moment, and the moment on the offset. The second guess is
+        // right, or, where clocks are changed, as good as the first.
+        let guess = shown.wrapping_sub(self.at(shown).offset);
+        shown.wrapping_sub(self.at(guess).offset)
     }
 
     /// UTC as the zone of a machine.
@@ -66,7 +102,7 @@ impl Zone {
             .iter()
             .find_map(|path| TimeZone::tzif(&name, &read_regular(path).ok()?).ok())
             .or_else(|| built_in(&name))
-            .map_or_else(Self::utc, |rules| Self { name, rules })
+            .map_or_else(Self::utc, |rules| Self::new(name, rules))
     }
 
     /// The name that Go's `Location` prints.
@@ -76,6 +112,13 @@ impl Zone {
 
     /// The clocks at a moment, given in seconds since 1970.
     pub(super) fn at(&self, seconds: i64) -> Setting {
+        let rules = match &self.rules {
+            Rules::Of(rules) => rules,
+            Rules::Fixed(offset) => {
+                let abbreviation = self.name.clone();
+                return Setting { offset: *offset, abbreviation, summer: false };
+            }
+        };
         // The calendar, with its weekdays, repeats every 400 years, and so do the rules once all
         // exceptions are past. So years after jiff's last year are like the years 2400 to 2799.
         const CYCLE: i64 = 146_097 * super::SECONDS_PER_DAY;
@@ -87,7 +130,7 @@ impl Zone {
                 _ => Timestamp::MIN,
             }
         });
-        let info = self.rules.to_offset_info(timestamp);
+        let info = rules.to_offset_info(timestamp);
         Setting {
             offset: i64::from(info.offset().seconds()),
             abbreviation: info.abbreviation().to_owned(),

@@ -96,7 +96,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// Go's name of the kind of a value.
-fn kind(value: &Value) -> String {
+pub(super) fn kind(value: &Value) -> String {
     let Some(ty) = value.ty() else { return "invalid".to_owned() };
     match ty.kind() {
         Kind::Slice => "slice".to_owned(),

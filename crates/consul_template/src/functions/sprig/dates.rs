@@ -1,0 +1,89 @@
+//! Times and durations.
+
+use bytes::Bytes;
+use gotmpl::types::{INT64, Type};
+use gotmpl::{Failure, Value};
+use render::GoTime;
+use world::time::{Duration, Time};
+
+use super::super::Context;
+use super::super::values::lossy;
+use super::Library;
+use crate::config::duration;
+
+const SECOND: u64 = 1_000_000_000;
+
+pub(super) fn add(library: &mut Library<'_>) {
+    library.add("toDate", |context: &Context, layout: Bytes, text: Bytes| {
+        let now = context.machine.host.now();
+        GoTime(now.parse_here(&layout, &text).unwrap_or_else(|_| now.zero()))
+    });
+    library.add("mustToDate", |context: &Context, layout: Bytes, text: Bytes| {
+        let parsed = context.machine.host.now().parse_here(&layout, &text);
+        parsed.map(GoTime).map_err(Failure::from)
+    });
+    for name in ["mustDateModify", "must_date_modify"] {
+        library.add(name, |_: &Context, text: Bytes, time: GoTime| {
+            let nanos = duration::parse(&lossy(&text))?;
+            Ok::<_, Failure>(GoTime(time.0.add(Duration(nanos))))
+        });
+    }
+    library.add("unixEpoch", |_: &Context, time: GoTime| time.0.unix().to_string());
+    library.add("ago", |context: &Context, value: Value| {
+        let now = context.machine.host.now();
+        let seconds = |seconds: i64| now.with_unix(seconds);
+        let then = match &value {
+            Value::Int(number) => seconds(*number),
+            value if is_int64(value) => seconds(value.as_i64().unwrap_or(0)),
+            value => GoTime::of(value).cloned().unwrap_or_else(|| now.clone()),
+        };
+        now.sub(&then).round(Duration(SECOND.cast_signed())).to_string()
+    });
+    library.add("duration", |_: &Context, value: Value| {
+        let seconds = match &value {
+            Value::String(text) => nearest(&lossy(text)),
+            value if is_int64(value) => value.as_i64().unwrap_or(0),
+            _ => 0,
+        };
+        Duration(seconds.wrapping_mul(SECOND.cast_signed())).to_string()
+    });
+    library.add("durationRound", |context: &Context, value: Value| {
+        let nanos = match &value {
+            Value::String(text) => duration::parse(&lossy(text)).unwrap_or(0),
+            value if is_int64(value) => value.as_i64().unwrap_or(0),
+            value => {
+                GoTime::of(value).map_or(0, |time: &Time| context.machine.host.now().sub(time).0)
+            }
+        };
+        rounded(nanos.unsigned_abs())
+    });
+}
+
+fn is_int64(value: &Value) -> bool {
+    value.ty() == Some(Type::Integer(&INT64))
+}
+
+/// The number that a text stands for; the nearest one if it is out of range, and 0 for other texts.
+fn nearest(text: &str) -> i64 {
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    text.parse().unwrap_or_else(|error: std::num::ParseIntError| match error.kind() {
+        PosOverflow => i64::MAX,
+        NegOverflow => i64::MIN,
+        _ => 0,
+    })
+}
+
+/// A duration in its largest unit.
+fn rounded(nanos: u64) -> String {
+    const HOUR: u64 = 3600 * SECOND;
+    const UNITS: [(u64, &str); 6] = [
+        (365 * 24 * HOUR, "y"),
+        (30 * 24 * HOUR, "mo"),
+        (24 * HOUR, "d"),
+        (HOUR, "h"),
+        (60 * SECOND, "m"),
+        (SECOND, "s"),
+    ];
+    let found = UNITS.iter().find(|(unit, _)| nanos > *unit);
+    found.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", nanos / unit))
+}
