@@ -8,8 +8,9 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     fs::{OFlags, makedev},
-    io::Errno,
+    io::{Errno, read, retry_on_intr},
 };
 
 use crate::Fingerprint;
@@ -42,12 +43,16 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
 /// As for [`open_regular`]; or the file cannot be read.
 pub fn read_with_fingerprint(path: &Path) -> io::Result<(Vec<u8>, Fingerprint)> {
     let (file, found) = open_examined(path)?;
-    // The buffer has room for the file and for the read that finds its end. `Take` hides that it is
-    // a file, whose size and position would be asked for again.
-    let room = usize::try_from(found.len()).unwrap_or_default().saturating_add(PROBE);
     let mut content = Vec::new();
+    // The buffer has room for more than the file.
+    let room = usize::try_from(found.len()).unwrap_or_default().saturating_add(PROBE);
     content.try_reserve_exact(room)?;
-    file.take(u64::MAX).read_to_end(&mut content)?;
+    retry_on_intr(|| read(&file, spare_capacity(&mut content)))?;
+    // If the read gave exactly the size of the file, although there was room for more, there is no
+    // more. `Take` hides that it is a file, whose size and position would be asked for again.
+    if content.len() as u64 != found.len() {
+        file.take(u64::MAX).read_to_end(&mut content)?;
+    }
     Ok((content, Fingerprint::of(&found)))
 }
 
@@ -109,6 +114,8 @@ mod tests {
         assert_eq!(read_regular(&path("file")).unwrap(), b"x");
         assert_eq!(read_regular(&path("link")).unwrap(), b"x");
         assert_eq!(read_regular(Path::new("/dev/null")).unwrap(), b"");
+        // The system says that this file is empty.
+        assert!(read_regular(Path::new("/proc/version")).unwrap().starts_with(b"Linux"));
 
         assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
         let _socket = UnixListener::bind(path("socket")).unwrap();
