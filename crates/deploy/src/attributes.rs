@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use rustix::fs::Stat;
@@ -97,7 +97,7 @@ pub(crate) fn give_mode(
 /// A failure is an error only for the user or group that the target asks for.
 pub(crate) fn give_owner(
     file: &File,
-    path: &Path,
+    path: impl FnOnce() -> PathBuf,
     target: &Target,
     has: &Attributes,
     wanted: &Attributes,
@@ -121,7 +121,7 @@ pub(crate) fn give_owner(
         return Ok(());
     }
     Err(Error::Owner {
-        path: path.to_owned(),
+        path: path(),
         dest: target.dest.clone(),
         uid: wanted.uid,
         gid: wanted.gid,

@@ -71,7 +71,7 @@ pub(crate) fn commit(
         return Ok(How::WrittenInPlace);
     }
     Err(Error::Rename {
-        from: stage.path.clone(),
+        from: stage.path(),
         to: target.dest.clone(),
         cause: errno.map_or(cause, io::Error::from),
     })
@@ -194,7 +194,7 @@ fn give_attributes(
         Err(cause) if target.mode.is_some() => return Err(Error::file("chmod", dest, cause)),
         Ok(()) | Err(_) => {}
     }
-    give_owner(file, dest, target, has, wanted)
+    give_owner(file, || dest.clone(), target, has, wanted)
 }
 
 /// Replaces the content of the file and syncs it to the disk.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use rustix::fs::fstat;
@@ -23,8 +24,16 @@ const OVERLAP: usize = 16;
 /// may bring an old file back, but never leaves a mixture of old and new.
 #[derive(Debug, Default)]
 pub struct Durable {
-    /// By their paths, and not held open: a pass can replace files in a thousand folders.
-    folders: BTreeMap<PathBuf, FolderIdentity>,
+    /// In the order in which files were put in place, without repetitions one after the other. The
+    /// folders are not held open: a pass can replace files in a thousand folders.
+    folders: Vec<Replaced>,
+}
+
+/// A folder in which a file was put in place.
+#[derive(Debug, PartialEq, Eq)]
+struct Replaced {
+    identity: FolderIdentity,
+    path: Arc<Path>,
 }
 
 impl Durable {
@@ -35,15 +44,18 @@ impl Durable {
 
     /// Records that a file in this folder was replaced.
     pub(crate) fn add(&mut self, folder: &Folder) {
-        match self.folders.get_mut(folder.path()) {
-            Some(identity) => *identity = folder.identity(),
-            None => drop(self.folders.insert(folder.path().to_owned(), folder.identity())),
+        self.push(Replaced { identity: folder.identity(), path: Arc::clone(folder.path()) });
+    }
+
+    fn push(&mut self, folder: Replaced) {
+        if self.folders.last() != Some(&folder) {
+            self.folders.push(folder);
         }
     }
 
     /// Takes over the folders of another set.
     pub fn absorb(&mut self, other: Durable) {
-        self.folders.extend(other.folders);
+        other.folders.into_iter().for_each(|folder| self.push(folder));
     }
 
     /// Whether there is nothing to sync.
@@ -61,9 +73,11 @@ impl Durable {
     /// One error for each folder that could not be synced. The other folders are synced.
     #[must_use = "a folder that was not synced may lose its newest files in a power cut"]
     pub fn sync(&mut self, observer: &dyn Observer) -> Vec<Error> {
-        let folders: Vec<(PathBuf, FolderIdentity)> =
-            std::mem::take(&mut self.folders).into_iter().collect();
-        let sync_all = |folders: &[(PathBuf, FolderIdentity)]| -> Vec<Error> {
+        // Of the folders that a path has led to, the last one counts.
+        let folders: BTreeMap<Arc<Path>, FolderIdentity> =
+            self.folders.drain(..).map(|Replaced { identity, path }| (path, identity)).collect();
+        let folders: Vec<(Arc<Path>, FolderIdentity)> = folders.into_iter().collect();
+        let sync_all = |folders: &[(Arc<Path>, FolderIdentity)]| -> Vec<Error> {
             folders
                 .iter()
                 .filter_map(|(folder, identity)| sync_folder(folder, *identity, observer).err())

@@ -28,7 +28,7 @@ use crate::place::{FileKind, Place, RANDOM_RANGE};
 /// A folder that is held open. Its descriptor needs no permission to read the folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    path: PathBuf,
+    path: Arc<Path>,
     descriptor: OwnedFd,
     identity: FolderIdentity,
 }
@@ -43,11 +43,12 @@ impl FolderIdentity {
     }
 }
 
-/// The folders that are open, by their paths. Transactions of the same time share one descriptor,
-/// so that a thousand resources with one folder do not need a thousand.
-static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Folder>>>> = LazyLock::new(Mutex::default);
+/// The folders that are open, by their paths as texts, which are hashed faster. Transactions of the
+/// same time share one descriptor, so that a thousand resources with one folder do not need a
+/// thousand.
+static OPEN: LazyLock<Mutex<HashMap<OsString, Weak<Folder>>>> = LazyLock::new(Mutex::default);
 
-fn open_folders() -> MutexGuard<'static, HashMap<PathBuf, Weak<Folder>>> {
+fn open_folders() -> MutexGuard<'static, HashMap<OsString, Weak<Folder>>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -55,7 +56,7 @@ impl Folder {
     /// Opens the folder at `path`, or shares the descriptor of a transaction that has it open, if
     /// the path still leads there.
     pub(crate) fn open(path: &Path) -> io::Result<Arc<Folder>> {
-        let open = open_folders().get(path).and_then(Weak::upgrade);
+        let open = open_folders().get(path.as_os_str()).and_then(Weak::upgrade);
         if let Some(folder) = open
             && FolderIdentity::of(&stat(path)?) == folder.identity
         {
@@ -64,13 +65,13 @@ impl Folder {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = openat(CWD, path, flags, Mode::empty())?;
         let identity = FolderIdentity::of(&fstat(&descriptor)?);
-        let folder = Arc::new(Folder { path: path.to_owned(), descriptor, identity });
-        open_folders().insert(path.to_owned(), Arc::downgrade(&folder));
+        let folder = Arc::new(Folder { path: path.into(), descriptor, identity });
+        open_folders().insert(path.as_os_str().to_owned(), Arc::downgrade(&folder));
         Ok(folder)
     }
 
     /// The path by which the folder was opened.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Arc<Path> {
         &self.path
     }
 
@@ -90,8 +91,9 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let mut open = open_folders();
         // The path can have an entry for another folder by now.
-        if open.get(&self.path).is_some_and(|folder| folder.strong_count() == 0) {
-            open.remove(&self.path);
+        let path = self.path.as_os_str();
+        if open.get(path).is_some_and(|folder| folder.strong_count() == 0) {
+            open.remove(path);
         }
     }
 }
@@ -259,6 +261,6 @@ mod tests {
         drop(first);
         assert!(Arc::ptr_eq(&second, &Folder::open(&path).expect("open")));
         drop(second);
-        assert!(!open_folders().contains_key(&path));
+        assert!(!open_folders().contains_key(path.as_os_str()));
     }
 }

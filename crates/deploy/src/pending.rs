@@ -17,7 +17,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{OFlags, Stat, fstat};
 use rustix::io::Errno;
@@ -31,23 +31,23 @@ const DONE: &[u8] =
     b"No reload is pending. confd could not remove this file, and ignores it while it \
                       has this text.\n";
 
-/// The markers of each swept folder: those that the sweep found, and those that this process has set
-/// since. See [`Marker::find_forgotten`].
-static SWEPT: LazyLock<Mutex<HashMap<PathBuf, Swept>>> = LazyLock::new(Mutex::default);
+/// The markers of each swept folder, by its path as text, which is hashed faster: those that the
+/// sweep found, and those that this process has set since. See [`Marker::find_forgotten`].
+static SWEPT: LazyLock<Mutex<HashMap<OsString, Swept>>> = LazyLock::new(Mutex::default);
 
 struct Swept {
     folder: FolderIdentity,
     markers: HashSet<OsString>,
 }
 
-fn swept() -> MutexGuard<'static, HashMap<PathBuf, Swept>> {
+fn swept() -> MutexGuard<'static, HashMap<OsString, Swept>> {
     SWEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Records the markers that a sweep found in a folder.
 pub(crate) fn record(folder: &Folder, markers: HashSet<OsString>) {
     let found = Swept { folder: folder.identity(), markers };
-    swept().insert(folder.path().to_owned(), found);
+    swept().insert(folder.path().as_os_str().to_owned(), found);
 }
 
 /// The existing marker of one destination.
@@ -55,7 +55,7 @@ pub(crate) fn record(folder: &Folder, markers: HashSet<OsString>) {
 pub(crate) struct Marker {
     /// The folder, which is not held open: many reloads can be due at the same time, and a command
     /// can take long.
-    folder: PathBuf,
+    folder: Arc<Path>,
     identity: FolderIdentity,
     name: OsString,
     /// Whether a reload was already pending before this commit.
@@ -69,7 +69,7 @@ impl Marker {
         // A link that another user made here is not followed.
         let mut file = match at.create(0o600) {
             Ok(file) => {
-                if let Some(swept) = swept().get_mut(place.folder().path()) {
+                if let Some(swept) = swept().get_mut(place.folder().path().as_os_str()) {
                     swept.markers.insert(at.name().to_owned());
                 }
                 file
@@ -118,8 +118,10 @@ impl Marker {
     /// and this process has not set it. If another process sets it later, it is that process' reload.
     pub(crate) fn find_forgotten(place: &OpenPlace) -> Option<Marker> {
         let folder = place.folder();
-        let is_unknown = swept().get(folder.path()).is_some_and(|swept| {
-            swept.folder == folder.identity() && !swept.markers.contains(place.marker().name())
+        let is_unknown = swept().get(folder.path().as_os_str()).is_some_and(|swept| {
+            let is_marked = |markers: &HashSet<_>| markers.contains(place.marker().name());
+            swept.folder == folder.identity()
+                && (swept.markers.is_empty() || !is_marked(&swept.markers))
         });
         if is_unknown { None } else { Marker::find(place) }
     }
@@ -127,7 +129,7 @@ impl Marker {
     fn new(at: &FileAt, stood: bool) -> Marker {
         let folder = at.folder();
         let (identity, name) = (folder.identity(), at.name().to_owned());
-        Marker { folder: folder.path().to_owned(), identity, name, stood }
+        Marker { folder: Arc::clone(folder.path()), identity, name, stood }
     }
 
     /// Removes the marker because the commit did not happen. The marker of an earlier commit stays.
@@ -143,7 +145,7 @@ impl Marker {
             Ok(folder) if folder.identity() == self.identity => {
                 return end(&FileAt::new(&folder, self.name), observer);
             }
-            Ok(_) => Error::FolderReplaced { folder: self.folder },
+            Ok(_) => Error::FolderReplaced { folder: self.folder.to_path_buf() },
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return,
             Err(cause) => Error::file("open", &self.folder, cause),
         };
@@ -164,7 +166,7 @@ pub(crate) fn end(marker: &FileAt, observer: &dyn Observer) {
         return observer.observe(&Step::MarkerStays { error: &error });
     }
     let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if reported.insert(marker.folder().path().to_owned()) {
+    if reported.insert(marker.folder().path().to_path_buf()) {
         observer.observe(&Step::MarkerDone { error: &error });
     }
 }

@@ -56,7 +56,7 @@ pub(crate) enum FileKind {
 }
 
 /// How the path of a destination ends. Only a path with a name at its end can be a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PathEnd {
     Name,
     Slash,
@@ -64,7 +64,7 @@ enum PathEnd {
 }
 
 /// A destination, split into its folder and its name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     folder: PathBuf,
     name: OsString,
@@ -82,7 +82,7 @@ impl Place {
     pub(crate) fn of(dest: &Path) -> Result<Place, Error> {
         let bytes = dest.as_os_str().as_bytes();
         let folder_end = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-        let folder = tidy(Path::new(OsStr::from_bytes(&bytes[..folder_end])));
+        let folder = tidy(&bytes[..folder_end]);
 
         let name = match bytes.iter().rposition(|&byte| byte != b'/') {
             Some(last) => bytes[..=last].rsplit(|&byte| byte == b'/').next().unwrap_or_default(),
@@ -106,6 +106,11 @@ impl Place {
         &self.folder
     }
 
+    /// The folder as text, which is compared faster than a path.
+    pub(crate) fn folder_text(&self) -> &OsStr {
+        self.folder.as_os_str()
+    }
+
     /// The name in the folder that means the same as the path of the destination: `.` if the path
     /// ends in a slash, and nothing if it is empty.
     pub(crate) fn dest_name(&self) -> &OsStr {
@@ -122,9 +127,10 @@ impl Place {
     pub(crate) fn file_name(&self, kind: FileKind, random: u64) -> OsString {
         let check = check_number(salt(kind), &self.name, random);
         let (before, after) = self.around_digits();
-        let mut name = vec![b'.'];
+        let mut name = Vec::with_capacity(1 + before.len() + MANY_DIGITS + after.len());
+        name.push(b'.');
         name.extend_from_slice(before);
-        name.extend_from_slice(digits(random, check).as_bytes());
+        push_digits(&mut name, random, check);
         name.extend_from_slice(after);
         OsString::from_vec(name)
     }
@@ -172,9 +178,18 @@ impl Place {
 
 /// Removes the parts of a path that have no meaning: double slashes, `.` elements, the trailing
 /// slash.
-fn tidy(folder: &Path) -> PathBuf {
-    let tidied: PathBuf =
-        folder.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+fn tidy(folder: &[u8]) -> PathBuf {
+    // Nearly every folder has no other such part than the slash at its end.
+    if let [folder @ .., b'/'] = folder
+        && let mut parts = folder.split(|&byte| byte == b'/')
+        && parts.next() != Some(b".")
+        && parts.all(|part| !matches!(part, b"" | b"."))
+        && !folder.is_empty()
+    {
+        return PathBuf::from(OsStr::from_bytes(folder));
+    }
+    let parts = Path::new(OsStr::from_bytes(folder)).components();
+    let tidied: PathBuf = parts.filter(|part| !matches!(part, Component::CurDir)).collect();
     if tidied.as_os_str().is_empty() { PathBuf::from(".") } else { tidied }
 }
 
@@ -185,11 +200,17 @@ fn hash_of(name: &OsStr) -> OsString {
     OsString::from(format!("confd-{hash}"))
 }
 
-/// The digits of a file's name.
-fn digits(random: u64, check: u64) -> String {
-    match random < RANDOM_RANGE {
-        true => format!("{random:05}{check:05}"),
-        false => format!("{random:015}{check:05}"),
+/// Adds the digits of a file's name. Formatting them as text takes much longer.
+fn push_digits(name: &mut Vec<u8>, random: u64, check: u64) {
+    let count = if random < RANDOM_RANGE { DIGITS } else { MANY_DIGITS } - CHECK_DIGITS;
+    for (number, count) in [(random, count), (check, CHECK_DIGITS)] {
+        let start = name.len();
+        name.resize(start + count, b'0');
+        let mut rest = number;
+        for digit in name[start..].iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
     }
 }
 
@@ -198,7 +219,7 @@ pub(crate) fn journal_name(random: u64) -> OsString {
     let check = check_number(JOURNAL, OsStr::new(""), random);
     let mut name = vec![b'.'];
     name.extend_from_slice(JOURNAL);
-    name.extend_from_slice(digits(random, check).as_bytes());
+    push_digits(&mut name, random, check);
     OsString::from_vec(name)
 }
 

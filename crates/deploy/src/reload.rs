@@ -152,7 +152,9 @@ impl Reloads {
         let is_pending = |error: &Error| matches!(error, Error::PendingReload { .. });
         let mut failure: Option<Error> = None;
         for reload in self.0 {
-            if let Err(error) = reload.run(observer, outcomes, disk, reloader).await
+            // Boxed, so that a pass without commands is not as large as one with commands.
+            let run = Box::pin(reload.run(observer, outcomes, disk, reloader));
+            if let Err(error) = run.await
                 && failure.as_ref().is_none_or(|first| is_pending(first) && !is_pending(&error))
             {
                 failure = Some(error);

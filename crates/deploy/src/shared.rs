@@ -6,6 +6,7 @@
 //! moment is not: only the rights of the folder help.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,18 +15,19 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use crate::attributes::{our_group, our_user};
 use crate::step::{Observer, Step};
 
-/// The folders that were examined, and whether another user can replace files in them.
-static EXAMINED: LazyLock<Mutex<HashMap<PathBuf, bool>>> = LazyLock::new(Mutex::default);
+/// The folders that were examined, by their paths as texts, which are hashed faster, and whether
+/// another user can replace files in them.
+static EXAMINED: LazyLock<Mutex<HashMap<OsString, bool>>> = LazyLock::new(Mutex::default);
 
 /// Returns whether another user can replace files in `folder`, which is examined and reported once
 /// in this process.
 pub(crate) fn report_shared(folder: &Path, observer: &dyn Observer) -> bool {
     let examined = || EXAMINED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(is_shared) = examined().get(folder) {
+    if let Some(is_shared) = examined().get(folder.as_os_str()) {
         return *is_shared;
     }
     let found = examine(folder);
-    let is_known = examined().insert(folder.to_owned(), found.is_some()).is_some();
+    let is_known = examined().insert(folder.as_os_str().to_owned(), found.is_some()).is_some();
     if let (Some((writable, by)), false) = (&found, is_known) {
         observer.observe(&Step::SharedFolder { folder, writable, by });
     }

@@ -118,8 +118,6 @@ pub(crate) type State = (Identity, Fingerprint);
 #[derive(Debug)]
 pub(crate) struct StageFile {
     pub(crate) at: FileAt,
-    /// The path of the file, for people and commands.
-    pub(crate) path: PathBuf,
     /// The file's attributes. On some file systems they differ from those that were set.
     pub(crate) attributes: Attributes,
     /// The attributes that were to be set.
@@ -163,16 +161,17 @@ impl StageFile {
             drop(stage);
             (stage, file) = StageFile::create_empty(place, kind, wanted.mode)?;
             if target.mode.is_some() && stage.attributes.mode != wanted.mode {
-                return Err(Error::file("chmod", &stage.path, cause));
+                return Err(Error::file("chmod", &stage.path(), cause));
             }
         }
-        give_owner(&file, &stage.path, target, &stage.attributes, wanted)?;
-        file.write_all(content).map_err(|cause| Error::file("write", &stage.path, cause))?;
+        give_owner(&file, || stage.path(), target, &stage.attributes, wanted)?;
+        file.write_all(content).map_err(|cause| Error::file("write", &stage.path(), cause))?;
         // A file that is never put in place need not survive a power cut.
         if !options.noop {
-            sync_file(&file).map_err(|cause| Error::file("fsync", &stage.path, cause))?;
+            sync_file(&file).map_err(|cause| Error::file("fsync", &stage.path(), cause))?;
         }
-        let given = fstat(&file).map_err(|cause| Error::file("stat", &stage.path, cause.into()))?;
+        let given =
+            fstat(&file).map_err(|cause| Error::file("stat", &stage.path(), cause.into()))?;
         attributes::record(&given, wanted);
         stage.wanted = *wanted;
         stage.attributes = Attributes::of(&given);
@@ -190,7 +189,6 @@ impl StageFile {
         let created = create_locked(mode, |random| place.file(kind, random))?;
         let attributes = Attributes::of(&created.born);
         let stage = StageFile {
-            path: created.at.path(),
             at: created.at,
             attributes,
             wanted: attributes,
@@ -203,6 +201,11 @@ impl StageFile {
             lock: created.lock,
         };
         Ok((stage, created.file))
+    }
+
+    /// The path of the file, for people and commands.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.at.path()
     }
 
     /// The state of the stage file, which is about to be renamed. `None` if there is no file.
@@ -228,7 +231,7 @@ impl StageFile {
     /// # Errors
     /// It is not the stage file.
     pub(crate) fn verify_path(&self) -> Result<(), Error> {
-        self.verified(lstat(&self.path).map_err(io::Error::from)).map(drop)
+        self.verified(lstat(self.path()).map_err(io::Error::from)).map(drop)
     }
 
     fn verified(&self, found: io::Result<Stat>) -> Result<Option<Stat>, Error> {
@@ -239,7 +242,7 @@ impl StageFile {
             && [our_user(), self.attributes.uid].contains(&found.st_uid);
         match self.identity.is_same_file(&Identity::of(&found)) || is_of_the_check {
             true => Ok(Some(found)),
-            false => Err(Error::Swapped { path: self.path.clone() }),
+            false => Err(Error::Swapped { path: self.path() }),
         }
     }
 

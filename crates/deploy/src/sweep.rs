@@ -1,5 +1,6 @@
 //! Removes the leftovers of killed processes: stage files, and incomplete transactions.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
@@ -33,23 +34,26 @@ pub fn sweep<'a>(
     if options.noop {
         return 0;
     }
-    let mut folders: HashMap<_, HashSet<Place>> = HashMap::new();
-    for place in dests.into_iter().filter_map(|dest| Place::of(dest).ok()) {
-        folders.entry(place.folder().to_owned()).or_default().insert(place);
-    }
-    folders.iter().map(|(folder, places)| sweep_folder(folder, places, observer)).sum()
+    let mut places: Vec<Place> =
+        dests.into_iter().filter_map(|dest| Place::of(dest).ok()).collect();
+    places.sort_unstable_by(|one, other| one.folder_text().cmp(other.folder_text()));
+    let by_folder = places.chunk_by(|one, other| one.folder_text() == other.folder_text());
+    by_folder.map(|places| sweep_folder(places[0].folder(), places, observer)).sum()
 }
 
-fn sweep_folder(path: &Path, places: &HashSet<Place>, observer: &dyn Observer) -> usize {
+fn sweep_folder(path: &Path, places: &[Place], observer: &dyn Observer) -> usize {
     let Ok(folder) = Folder::open(path) else { return 0 };
-    let Ok(entries) = names(&folder) else { return 0 };
-    // Grouped by the text around the digits. There are few distinct endings; nearly always there is
-    // only the empty ending.
-    let mut by_name: HashMap<&[u8], HashMap<&[u8], Vec<&Place>>> = HashMap::new();
-    for place in places {
-        let (before, after) = place.around_digits();
-        by_name.entry(after).or_default().entry(before).or_default().push(place);
-    }
+    let Ok(entries) = hidden_names(&folder) else { return 0 };
+    // Grouped by the text around the digits, if there is a hidden file at all. There are few distinct
+    // endings; nearly always there is only the empty ending.
+    let by_name = LazyCell::new(|| {
+        let mut by_name: HashMap<&[u8], HashMap<&[u8], Vec<&Place>>> = HashMap::new();
+        for place in places {
+            let (before, after) = place.around_digits();
+            by_name.entry(after).or_default().entry(before).or_default().push(place);
+        }
+        by_name
+    });
     let is_ours = |kind: FileKind, entry: &[u8]| {
         by_name.iter().any(|(&after, by_before)| {
             Place::split_entry(entry, after.len()).any(|(before, digits, rest)| {
@@ -82,10 +86,18 @@ fn sweep_folder(path: &Path, places: &HashSet<Place>, observer: &dyn Observer) -
     stages.iter().filter(|stage| remove(stage, observer)).count()
 }
 
-/// The names of the entries of a folder.
-fn names(folder: &Folder) -> io::Result<impl Iterator<Item = io::Result<OsString>>> {
+/// The names of the entries of a folder that begin with a dot, as the names of all leftovers do.
+fn hidden_names(folder: &Folder) -> io::Result<impl Iterator<Item = io::Result<OsString>>> {
     let entries = Dir::new(folder.readable()?)?;
-    Ok(entries.map(|entry| Ok(OsString::from_vec(entry?.file_name().to_bytes().to_vec()))))
+    Ok(entries.filter_map(|entry| {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(cause) => return Some(Err(cause.into())),
+        };
+        let name = entry.file_name().to_bytes();
+        let is_hidden = name.starts_with(b".") && !matches!(name, b"." | b"..");
+        is_hidden.then(|| Ok(OsString::from_vec(name.to_vec())))
+    }))
 }
 
 /// Whether no journal in the folder needs its undo files any more.
@@ -93,7 +105,7 @@ fn names(folder: &Folder) -> io::Result<impl Iterator<Item = io::Result<OsString
 /// The folder is read once more, because a transaction that began during the first reading has
 /// journals before it has undo files.
 fn recover_all(folder: &Arc<Folder>, observer: &dyn Observer) -> bool {
-    let Ok(mut entries) = names(folder) else { return false };
+    let Ok(mut entries) = hidden_names(folder) else { return false };
     entries.all(|name| match name {
         Ok(name) if is_journal(name.as_bytes()) => {
             recover(&FileAt::new(folder, name), observer) == Found::Recovered

@@ -138,7 +138,7 @@ fn only<T>(all: Vec<T>) -> T {
 
 /// The stage file of the only member.
 fn stage_file(staged: &Transaction) -> Option<PathBuf> {
-    only(staged.stage_files().map(|path| path.map(Path::to_owned)).collect())
+    only(staged.stage_files().collect())
 }
 
 fn names_in(folder: &Path) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Applying a set of files: stage all, compare all, check, commit, reload.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,10 +52,11 @@ impl Transaction {
     /// A folder is missing or not writable, the disk is full, or the owner that was asked for
     /// cannot be set. No stage file is left.
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
-        let staged = members
-            .into_iter()
-            .map(|Member { target, content }| Staged::new(target, content, options));
-        Ok(Transaction { members: staged.collect::<Result<_, _>>()?, options: *options })
+        let mut staged = Vec::with_capacity(members.len());
+        for Member { target, content } in members {
+            staged.push(Staged::new(target, content, options)?);
+        }
+        Ok(Transaction { members: staged, options: *options })
     }
 
     /// The members, for tests of the parts of a commit.
@@ -76,8 +77,8 @@ impl Transaction {
     }
 
     /// The stage file of each member, in their order; `None` for a member that was found in sync.
-    pub fn stage_files(&self) -> impl Iterator<Item = Option<&Path>> {
-        self.members.iter().map(|member| member.file.as_ref().map(|file| file.path.as_path()))
+    pub fn stage_files(&self) -> impl Iterator<Item = Option<PathBuf>> {
+        self.members.iter().map(|member| member.file.as_ref().map(StageFile::path))
     }
 
     /// Compares, checks, commits and reloads, with confd's steps. Returns the outcome of each
@@ -150,17 +151,15 @@ fn compare_all(
     observer: &dyn Observer,
 ) -> Result<Compared, Error> {
     let mut outcomes = vec![Outcome::Unchanged; members.len()];
-    let (mut changes, mut reloads) = (Vec::new(), Reloads::default());
+    let (mut changes, mut reloads) = (Vec::with_capacity(members.len()), Reloads::default());
     for (nth, member) in members.into_iter().enumerate() {
         if !options.noop {
             forget_reload(&member.target, &member.place, observer);
         }
-        let (target, place, change) = compare(nth, member, options, observer)?;
-        match change {
+        match compare(nth, member, &mut reloads, options, observer)? {
             Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
             Some(change) => changes.push(change),
-            None if options.noop => {}
-            None => reloads.add_pending(nth, target, &place, options),
+            None => {}
         }
     }
     Ok(Compared { outcomes, changes, reloads })
@@ -190,19 +189,20 @@ struct Change {
 }
 
 /// Compares a member with its destination as it is now. Returns the change, if the destination must
-/// be replaced.
+/// be replaced. If it is in sync, a pending reload of the member is added to `reloads`.
 fn compare(
     nth: usize,
     member: Staged,
+    reloads: &mut Reloads,
     options: &Options,
     observer: &dyn Observer,
-) -> Result<(Arc<Target>, OpenPlace, Option<Change>), Error> {
+) -> Result<Option<Change>, Error> {
     let Staged { target, content, place, mut file, difference, .. } = member.refreshed(options)?;
     let dest = &target.dest;
     if let Some(file) = &mut file
         && options.keep_stage_file
     {
-        observer.observe(&Step::Kept { stage: &file.path });
+        observer.observe(&Step::Kept { stage: &file.path() });
         file.leave();
     }
     observer.observe(&Step::Comparing { dest });
@@ -229,11 +229,10 @@ fn compare(
     } else {
         observer.observe(&Step::InSync { dest });
     }
-    let change = file.map(|file| {
-        let (target, place) = (Arc::clone(&target), place.clone());
-        Change { nth, target, content, place, file, is_shared }
-    });
-    Ok((target, place, change))
+    if file.is_none() && !options.noop {
+        reloads.add_pending(nth, Arc::clone(&target), &place, options);
+    }
+    Ok(file.map(|file| Change { nth, target, content, place, file, is_shared }))
 }
 
 /// Runs the member's check command, if it has one.
@@ -247,7 +246,10 @@ async fn check(
         return Ok(());
     };
     file.verify_path()?;
-    check.run(&file.path, target.check_limit(options), observer).await.map_err(Error::Check)?;
+    let path = file.path();
+    // Boxed, so that a pass without commands is not as large as one with commands.
+    let run = Box::pin(check.run(&path, target.check_limit(options), observer));
+    run.await.map_err(Error::Check)?;
     file.checked();
     Ok(())
 }
