@@ -138,8 +138,8 @@ impl Loading {
 fn not_read_by(
     followed: Option<&dyn Source>,
     path: &Path,
-    resource: config::Resource,
-) -> Result<config::Resource, Problem> {
+    resource: Box<config::Resource>,
+) -> Result<Box<config::Resource>, Problem> {
     if !followed.is_some_and(|source| source.reads_file(&resource.dest)) {
         return Ok(resource);
     }

@@ -7,13 +7,13 @@ use deploy::{CheckCommand, Target};
 /// A resource, and the [`Target`] that it describes.
 #[derive(Debug)]
 pub struct Resource {
-    asked: config::Resource,
+    asked: Box<config::Resource>,
     /// The destination, its attributes and its commands.
     pub target: Arc<Target>,
 }
 
-impl From<config::Resource> for Resource {
-    fn from(asked: config::Resource) -> Self {
+impl From<Box<config::Resource>> for Resource {
+    fn from(asked: Box<config::Resource>) -> Self {
         let target = Target {
             mode: asked.mode,
             uid: asked.uid,

@@ -108,7 +108,7 @@ impl Board {
     }
 
     fn update(&self, resource: &Resource, change: impl FnOnce(&mut Status)) {
-        if let Some(status) = self.lock().get_mut(resource.name()) {
+        if let Some(status) = self.lock().get_mut(&**resource.name()) {
             change(status);
         }
     }
@@ -151,7 +151,7 @@ impl Reader for Board {
             Event::Assigned(resources) => {
                 let mut board = self.lock();
                 let mut before = std::mem::take(&mut *board);
-                let names = resources.iter().map(|resource| resource.name().to_owned());
+                let names = resources.iter().map(|resource| resource.name().to_string());
                 board.extend(names.map(|name| {
                     let status = before.remove(&name).unwrap_or_else(Status::new);
                     (name, status)

@@ -45,13 +45,14 @@ pub(crate) fn resource_files(conf_d: &Path) -> io::Result<Found> {
 }
 
 fn walk(folder: &Path, found: &mut Found, links: &mut bool) -> io::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_cached_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (name, path) = (entry.file_name(), entry.path());
+    let named = |entry: io::Result<fs::DirEntry>| entry.map(|entry| (entry.file_name(), entry));
+    let mut entries = fs::read_dir(folder)?.map(named).collect::<io::Result<Vec<_>>>()?;
+    entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    for (name, entry) in entries {
         if name.as_bytes().starts_with(b"..") {
             continue;
         }
+        let path = folder.join(&name);
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => {
                 if let Err(error) = walk(&path, found, links) {

@@ -5,7 +5,7 @@
 //! resource files. It words its errors as confd does. It can also list the keys that the program
 //! did not ask for, so that a misspelt key is reported.
 
-use std::{borrow::Cow, cell::RefCell, fmt};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use toml::{
     Spanned,
@@ -39,7 +39,7 @@ impl<'t> Document<'t> {
 
     /// The document's top level.
     pub fn root(&self) -> Section<'_, 't> {
-        Section { text: self.text, path: "", table: &self.root, asked: RefCell::default() }
+        Section::new(self.text, "", &self.root)
     }
 }
 
@@ -47,11 +47,24 @@ impl<'t> Document<'t> {
 pub struct Section<'d, 't> {
     text: &'t str,
     path: &'static str,
-    table: &'d DeTable<'t>,
-    asked: RefCell<Vec<&'d str>>,
+    /// In the order of the table. A table has few keys, and most names that the program asks for
+    /// are absent: then each key is compared, which is quicker in a list than in a tree.
+    entries: Vec<Entry<'d, 't>>,
+}
+
+/// A key of a table, and its value.
+struct Entry<'d, 't> {
+    key: &'d Key<'t>,
+    value: &'d Spanned<DeValue<'t>>,
+    is_asked_for: Cell<bool>,
 }
 
 impl<'d, 't> Section<'d, 't> {
+    fn new(text: &'t str, path: &'static str, table: &'d DeTable<'t>) -> Self {
+        let entry = |(key, value)| Entry { key, value, is_asked_for: Cell::new(false) };
+        Section { text, path, entries: table.iter().map(entry).collect() }
+    }
+
     /// The string at `name`, or `None` where the key is absent.
     ///
     /// # Errors
@@ -114,9 +127,7 @@ impl<'d, 't> Section<'d, 't> {
     pub fn section(&self, name: &'static str) -> Result<Option<Section<'d, 't>>, Error> {
         let Some((key, value)) = self.find(name) else { return Ok(None) };
         match value.get_ref() {
-            DeValue::Table(table) => {
-                Ok(Some(Section { text: self.text, path: name, table, asked: RefCell::default() }))
-            }
+            DeValue::Table(table) => Ok(Some(Section::new(self.text, name, table))),
             other => {
                 let text = format!(
                     "toml: line {} (last key \"{name}\"): type mismatch for {name}: expected table but found {}",
@@ -140,10 +151,9 @@ impl<'d, 't> Section<'d, 't> {
 
     /// The keys that no call on this section has asked for, in the order of the file.
     pub fn unknown(&self) -> Vec<Unknown<'d>> {
-        let asked = self.asked.borrow();
-        let keys = self.table.iter().filter(|(key, _)| !asked.contains(&key.get_ref().as_ref()));
-        let mut unknown: Vec<Unknown<'d>> = keys
-            .map(|(key, value)| {
+        let entries = self.entries.iter().filter(|entry| !entry.is_asked_for.get());
+        let mut unknown: Vec<Unknown<'d>> = entries
+            .map(|&Entry { key, value, .. }| {
                 let offset = key.span().start;
                 let is_table = matches!(value.get_ref(), DeValue::Table(_));
                 Unknown { key: key.get_ref(), line: line_of(self.text, offset), offset, is_table }
@@ -166,10 +176,16 @@ impl<'d, 't> Section<'d, 't> {
 
     /// The key that is spelt exactly like `name`, or else the first that differs only in case.
     fn find(&self, name: &str) -> Option<(&'d Key<'t>, &'d Spanned<DeValue<'t>>)> {
-        let folded = || self.table.iter().find(|(key, _)| key.get_ref().eq_ignore_ascii_case(name));
-        let (key, value) = self.table.get_key_value(name).or_else(folded)?;
-        self.asked.borrow_mut().push(key.get_ref());
-        Some((key, value))
+        let mut same_but_for_case =
+            self.entries.iter().filter(|entry| entry.key.get_ref().eq_ignore_ascii_case(name));
+        let first = same_but_for_case.next()?;
+        let is_exact = |entry: &&Entry<'d, 't>| entry.key.get_ref() == name;
+        let found = match is_exact(&first) {
+            true => first,
+            false => same_but_for_case.find(is_exact).unwrap_or(first),
+        };
+        found.is_asked_for.set(true);
+        Some((found.key, found.value))
     }
 
     /// The error that `name` has the value `found`, whose type is not `wanted`. Its text names the

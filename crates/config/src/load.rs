@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
+    thread,
 };
 
 use report::{Excerpt, file_error_text};
@@ -27,7 +28,7 @@ pub struct Loaded {
     /// If there is no resource file: what makes a file a resource, and which file is none.
     pub hint: Option<String>,
     /// The resource files, in the order in which confd processes them.
-    pub files: Vec<(PathBuf, Result<Resource, Problem>)>,
+    pub files: Vec<(PathBuf, Result<Box<Resource>, Problem>)>,
 }
 
 /// Finds and parses the resource files in `confdir`.
@@ -55,29 +56,44 @@ pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
         let problem = resource::unreadable(&path, "stat", &error);
         (path, problem)
     });
-    let files = found.files.into_iter().map(|path| {
-        let resource = Resource::load(&path, &confdir);
-        (path, resource)
-    });
-    let mut files: Vec<_> = files.collect();
-    let valid = files.iter_mut().filter_map(|(_, resource)| resource.as_mut().ok());
+    let resources = load_all(&found.files, &confdir);
+    let mut files: Vec<_> = found.files.into_iter().zip(resources).collect();
+    let valid = files.iter_mut().filter_map(|(_, resource)| resource.as_deref_mut().ok());
     give_destinations_one_owner(&mut valid.collect::<Vec<_>>());
     let hint = files.is_empty().then(|| hint::without_resources(&confdir.conf_d));
     let (closed, broken) = (closed.collect(), broken.collect());
     Ok(Loaded { without_confdir: false, closed, broken, hint, files })
 }
 
+/// The fewest files of which a second thread loads a half. Starting a thread takes as long as loading
+/// a few files.
+const FILES_FOR_TWO: usize = 64;
+
+/// Loads the resource files and returns the results in their order. A second thread helps with many
+/// files, because a pass begins only when all of them are loaded.
+fn load_all(files: &[PathBuf], confdir: &Confdir<'_>) -> Vec<Result<Box<Resource>, Problem>> {
+    let load = |files: &[PathBuf]| -> Vec<_> {
+        files.iter().map(|path| Resource::load(path, confdir)).collect()
+    };
+    if files.len() < FILES_FOR_TWO {
+        return load(files);
+    }
+    let (first, second) = files.split_at(files.len() / 2);
+    thread::scope(|scope| {
+        let helper = thread::Builder::new().spawn_scoped(scope, || load(second));
+        let mut loaded = load(first);
+        // If no thread can be started, this thread does all of the work.
+        let helped = helper.ok().and_then(|helper| helper.join().ok());
+        loaded.extend(helped.unwrap_or_else(|| load(second)));
+        loaded
+    })
+}
+
 /// Makes the last resource, in processing order, the owner of a destination that several resources
 /// have. The other resources do not restore the file (see [`Resource::heal`]) and get a warning.
 /// Otherwise, in a daemon, each resource would replace the file of the other for ever.
 fn give_destinations_one_owner(resources: &mut [&mut Resource]) {
-    let mut names: HashMap<OsString, Vec<usize>> = HashMap::new();
-    for (nth, resource) in resources.iter().enumerate() {
-        if let Some(name) = resource.dest.file_name() {
-            names.entry(name.to_owned()).or_default().push(nth);
-        }
-    }
-    for same_name in names.into_values().filter(|same_name| same_name.len() > 1) {
+    for same_name in with_equal_names(resources) {
         let mut owners: HashMap<PathBuf, usize> = HashMap::new();
         for nth in same_name.into_iter().rev() {
             let owner = *owners.entry(folder(&resources[nth].dest)).or_insert(nth);
@@ -98,6 +114,19 @@ fn give_destinations_one_owner(resources: &mut [&mut Resource]) {
     }
 }
 
+/// The resources whose destinations have equal names in any folders, in processing order.
+fn with_equal_names(resources: &[&mut Resource]) -> Vec<Vec<usize>> {
+    let named = resources.iter().enumerate();
+    let named = named.filter_map(|(nth, resource)| Some((resource.dest.file_name()?, nth)));
+    let mut named: Vec<(&OsStr, usize)> = named.collect();
+    named.sort_unstable();
+    named
+        .chunk_by(|(one, _), (other, _)| one == other)
+        .filter(|same_name| same_name.len() > 1)
+        .map(|same_name| same_name.iter().map(|(_, nth)| *nth).collect())
+        .collect()
+}
+
 /// The folder of a destination, without links if the folder exists.
 fn folder(dest: &Path) -> PathBuf {
     let folder = match dest.parent() {
@@ -116,4 +145,37 @@ pub fn conf_d(confdir: &Path) -> PathBuf {
 /// The folder of the templates in `confdir`.
 pub fn templates_folder(confdir: &Path) -> PathBuf {
     resource::join(confdir, b"templates")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_files_are_loaded_in_their_order_and_a_malformed_one_stays_in_its_place() {
+        let confdir = tempfile::tempdir().unwrap();
+        let conf_d = confdir.path().join("conf.d");
+        fs::create_dir(&conf_d).unwrap();
+        let count = 3 * FILES_FOR_TWO;
+        let is_malformed = |nth: usize| nth % 50 == 7;
+        for nth in 0..count {
+            let text = match is_malformed(nth) {
+                true => "[template".to_owned(),
+                false => format!("[template]\nsrc = 'a'\ndest = '/d/{nth}'\n"),
+            };
+            fs::write(conf_d.join(format!("{nth:04}.toml")), text).unwrap();
+        }
+        let files = load(confdir.path(), b"").unwrap().files;
+        assert_eq!(files.len(), count);
+        for (nth, (path, resource)) in files.into_iter().enumerate() {
+            assert_eq!(path, conf_d.join(format!("{nth:04}.toml")));
+            match resource {
+                Ok(resource) => assert_eq!(resource.dest, Path::new(&format!("/d/{nth}"))),
+                Err(problem) => {
+                    assert!(is_malformed(nth), "{}", problem.text);
+                    assert!(problem.text.contains(&format!("{nth:04}.toml")), "{}", problem.text);
+                }
+            }
+        }
+    }
 }

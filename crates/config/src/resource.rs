@@ -1,10 +1,11 @@
 //! Reads one file `conf.d/*.toml` into a [`Resource`]: what to render, from which keys, to where.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -64,7 +65,7 @@ pub struct Resource {
     pub min_reload_interval: Option<Duration>,
     /// Probable mistakes in the file.
     pub warnings: Vec<Problem>,
-    name: String,
+    name: Arc<str>,
 }
 
 /// Where resource files are, and what holds for all of them.
@@ -131,7 +132,7 @@ impl Resource {
     /// # Errors
     /// The file cannot be read, is not TOML, has a key of a wrong type, no `src` or `dest`, a `mode` that is
     /// not a number, a `uid` or `gid` that is out of range, or an unknown `engine`.
-    pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Self, Problem> {
+    pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Box<Self>, Problem> {
         let source = read_regular(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
         let (mut resource, warnings) =
@@ -154,7 +155,7 @@ impl Resource {
         path: &Path,
         source: &[u8],
         confdir: &Confdir<'_>,
-    ) -> Result<(Self, Vec<Warning>), Reason> {
+    ) -> Result<(Box<Self>, Vec<Warning>), Reason> {
         let text = std::str::from_utf8(source).map_err(|error| {
             let offset = error.valid_up_to();
             let line = document::line_of(source, offset);
@@ -193,7 +194,11 @@ impl Resource {
         Ok((resource, warnings))
     }
 
-    fn read(path: &Path, confdir: &Confdir<'_>, table: &Section<'_, '_>) -> Result<Self, Reason> {
+    fn read(
+        path: &Path,
+        confdir: &Confdir<'_>,
+        table: &Section<'_, '_>,
+    ) -> Result<Box<Self>, Reason> {
         let text = |key| table.string(key).map(Option::unwrap_or_default);
         let src = text("src")?;
         let dest = text("dest")?;
@@ -233,7 +238,7 @@ impl Resource {
         let engine = engine
             .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
             .map_err(|text| Reason::new(text, table.offset("engine")))?;
-        Ok(Resource {
+        Ok(Box::new(Resource {
             path: path.to_path_buf(),
             src,
             engine,
@@ -252,15 +257,15 @@ impl Resource {
             debounce,
             min_reload_interval,
             warnings: Vec::new(),
-            name: name(path, &confdir.conf_d),
-        })
+            name: name(path, &confdir.conf_d).into(),
+        }))
     }
 }
 
 impl Resource {
     /// The resource's name for people: the path of its file below `conf.d`, without `.toml`, such
     /// as `nginx` or `web/site`. No two resources of one `conf.d` have the same name.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -277,9 +282,11 @@ impl Resource {
 
 /// The [`name`](Resource::name) of the resource in the file `path` of the folder `conf_d`.
 pub fn name(path: &Path, conf_d: &Path) -> String {
-    let below = path.strip_prefix(conf_d).ok().filter(|below| !below.as_os_str().is_empty());
+    // The walk of `conf.d` made the path of `conf_d`, a slash and this name.
+    let below = path.as_os_str().as_bytes().strip_prefix(conf_d.as_os_str().as_bytes());
+    let below = below.and_then(|below| below.strip_prefix(b"/")).map(OsStr::from_bytes);
     // `conf.d` may itself be the only resource file.
-    let below = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
+    let below = below.or_else(|| path.file_name()).unwrap_or(path.as_os_str());
     let whole = below.to_string_lossy();
     // A file may be called just `.toml`. Names that are cut never end in `toml` and uncut ones
     // always do, so no two names are the same.
@@ -378,11 +385,11 @@ mod tests {
 
     use super::*;
 
-    fn loaded(text: &str) -> Result<Resource, String> {
+    fn loaded(text: &str) -> Result<Box<Resource>, String> {
         loaded_with_prefix(text, "")
     }
 
-    fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Resource, String> {
+    fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Box<Resource>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.toml");
         // Every resource needs a destination.

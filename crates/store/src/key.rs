@@ -111,6 +111,7 @@ impl Prefix {
     /// The prefix `text`. A missing leading `/` is added; nothing else is changed.
     pub fn new(text: &[u8]) -> Self {
         match text {
+            b"" | b"/" => Prefix(Bytes::from_static(b"/")),
             [b'/', ..] => Prefix(Bytes::copy_from_slice(text)),
             _ => Prefix([b"/", text].concat().into()),
         }

@@ -60,13 +60,20 @@ pub fn is_clean_absolute(path: &[u8]) -> bool {
 /// ```
 /// assert_eq!(store::path::join([b"/app".as_slice(), b"../x/"]), b"/x");
 /// ```
-pub fn join<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut joined = Vec::new();
-    for element in elements.into_iter().filter(|element| !element.is_empty()) {
-        if !joined.is_empty() {
-            joined.push(b'/');
+pub fn join<'a>(elements: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Vec<u8> {
+    let elements = elements.into_iter().filter(|element| !element.is_empty());
+    let mut joined = Vec::with_capacity(elements.clone().map(|element| element.len() + 1).sum());
+    for element in elements {
+        // With one slash between them, most elements need no cleaning.
+        match (joined.last(), element) {
+            (None, _) => joined.extend_from_slice(element),
+            (Some(b'/'), [b'/', rest @ ..]) => joined.extend_from_slice(rest),
+            (Some(b'/'), _) | (Some(_), [b'/', ..]) => joined.extend_from_slice(element),
+            (Some(_), _) => {
+                joined.push(b'/');
+                joined.extend_from_slice(element);
+            }
         }
-        joined.extend_from_slice(element);
     }
     if joined.is_empty() || is_clean_absolute(&joined) {
         return joined;
