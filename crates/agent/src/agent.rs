@@ -37,6 +37,9 @@ pub struct Agent {
     /// The resources of the last loading that ended.
     known: Vec<Arc<Resource>>,
     board: Arc<Board>,
+    /// The pipeline of a onetime run that has ended. Its templates are freed with the agent, which a
+    /// process that ends need not do.
+    used: Option<Arc<Pipeline>>,
     swept: bool,
 }
 
@@ -57,6 +60,7 @@ impl Agent {
             unread: None,
             known: Vec::new(),
             board: Arc::default(),
+            used: None,
             swept: false,
         }
     }
@@ -87,6 +91,7 @@ impl Agent {
         let pipeline = Arc::new(self.settings.pipeline(&self.host, false));
         let mut ordered = Ordered::new(readers.clone(), true);
         self.pass(&mut ordered, &pipeline, &readers, &Notify::new()).await;
+        self.used = Some(pipeline);
         tally.result()
     }
 

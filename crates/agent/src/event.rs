@@ -9,6 +9,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use config::Problem;
 use deploy::{Level, Outcome};
+use store::Prefix;
 
 use crate::{failure::Failure, reloads::PATIENCE, resource::Resource};
 
@@ -157,7 +158,7 @@ pub enum Step<'a> {
         problem: Problem,
     },
     /// The prefix of the keys.
-    Prefix(String),
+    Prefix(Prefix),
     /// The names of the keys that the template sees. The values may be secrets and are not shown.
     Keys(String),
     /// Keys that the resource asks for, and of which the store has none.
@@ -260,6 +261,13 @@ pub trait Reader: Send + Sync {
     /// Receives an event. It is called on the thread where the event happens, in the order of the
     /// events of one resource. It must not block or fail.
     fn read(&self, event: &Event<'_>);
+
+    /// Whether the reader uses steps of this level. A step that no reader uses need not be made into
+    /// an event.
+    fn wants(&self, level: Level) -> bool {
+        let _ = level;
+        true
+    }
 }
 
 /// All readers of a run. A clone is cheap.
@@ -279,6 +287,10 @@ impl Reader for Readers {
             reader.read(event);
         }
     }
+
+    fn wants(&self, level: Level) -> bool {
+        self.0.iter().any(|reader| reader.wants(level))
+    }
 }
 
 /// Turns steps of `deploy` that belong to no single resource into events.
@@ -295,5 +307,9 @@ pub(crate) type Say<'a> = dyn Fn(Step<'static>) + 'a;
 
 /// Turns the steps of a pass of `resource` into events, immediately.
 pub(crate) fn say(reader: &dyn Reader, resource: &Arc<Resource>) -> impl Fn(Step<'static>) {
-    move |step| reader.read(&Event::Step { resource: Arc::clone(resource), step })
+    move |step| {
+        if reader.wants(step.level()) {
+            reader.read(&Event::Step { resource: Arc::clone(resource), step });
+        }
+    }
 }

@@ -162,6 +162,14 @@ impl Reader for Log {
             Event::Assigned(_) | Event::Woken { .. } | Event::Done { .. } => {}
         }
     }
+
+    fn wants(&self, level: Level) -> bool {
+        match level {
+            Level::Error | Level::Warning => true,
+            Level::Info => tracing::enabled!(tracing::Level::INFO),
+            Level::Debug => tracing::enabled!(tracing::Level::DEBUG),
+        }
+    }
 }
 
 /// The end of a line that names the resource.

@@ -95,14 +95,14 @@ enum FirstHalf {
     /// The first half has not begun.
     Due,
     /// The first half ran on this thread and has ended.
-    Here(Box<Result<Prepared, Failure>>),
+    Here(Result<Box<Prepared>, Failure>),
     /// The first half runs on another thread, which keeps its steps until they may be reported.
     /// `None` means that the first half must wait until all earlier resources are finished.
     Elsewhere(JoinHandle<Overlapped>),
 }
 
 /// The steps and the result of a first half on another thread.
-type Overlapped = (Vec<Step<'static>>, Option<Result<Prepared, Failure>>);
+type Overlapped = (Vec<Step<'static>>, Option<Result<Box<Prepared>, Failure>>);
 
 /// A running pass over all resources.
 struct Pass<'a> {
@@ -336,14 +336,19 @@ impl Pass<'_> {
             let say = say(&self.ordered.readers, &job.resource);
             let current = pipeline.template(&job.resource, &say);
             let prepared = current.and_then(|current| pipeline.prepare(&job, current, &say));
-            FirstHalf::Here(Box::new(prepared))
+            FirstHalf::Here(prepared)
         } else if is_here {
             FirstHalf::Due
         } else {
             let (job, is_first) = (job.clone(), self.in_flight.is_empty());
+            let readers = self.ordered.readers.clone();
             FirstHalf::Elsewhere(spawn_blocking(move || {
                 let held = RefCell::new(Vec::new());
-                let say = |step| held.borrow_mut().push(step);
+                let say = |step: Step<'static>| {
+                    if readers.wants(step.level()) {
+                        held.borrow_mut().push(step);
+                    }
+                };
                 let prepared = match pipeline.template(&job.resource, &say) {
                     Ok(current) if !is_first && current.template.may_wait() => None,
                     Ok(current) => Some(pipeline.prepare(&job, current, &say)),
@@ -433,7 +438,7 @@ async fn conclude(
     let InFlight { job, first, .. } = flight;
     let mut durable = Durable::new();
     let prepared = match first {
-        FirstHalf::Here(prepared) => Some(*prepared),
+        FirstHalf::Here(prepared) => Some(prepared),
         FirstHalf::Due => None,
         FirstHalf::Elsewhere(thread) => match thread.await {
             Ok((held, Some(prepared))) => {
@@ -479,10 +484,10 @@ async fn conclude(
 /// The result of a first half, if it would be the same after the files that were replaced in the
 /// meantime.
 async fn still_true(
-    prepared: Result<Prepared, Failure>,
+    prepared: Result<Box<Prepared>, Failure>,
     job: &Job,
     disk: Disk,
-) -> Option<Result<Prepared, Failure>> {
+) -> Option<Result<Box<Prepared>, Failure>> {
     let resource = Arc::clone(&job.resource);
     let look = move || prepared.ok().filter(|prepared| prepared.has_its_template(&resource));
     disk.run(look).await.map(Ok)

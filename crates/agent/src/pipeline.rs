@@ -63,7 +63,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) disk: Disk,
 }
 
-/// The first half of a pass.
+/// The first half of a pass. It is boxed, because threads and futures pass it on.
 pub(crate) struct Prepared {
     /// `None` if the destination must not be touched.
     staged: Option<Transaction>,
@@ -158,7 +158,7 @@ impl Pipeline {
         job: &Job,
         current: Current,
         say: &Say<'_>,
-    ) -> Result<Prepared, Failure> {
+    ) -> Result<Box<Prepared>, Failure> {
         self.prepare_within(self.render_limit(&job.resource), job, current, say)
     }
 
@@ -169,11 +169,11 @@ impl Pipeline {
         job: &Job,
         current: Current,
         say: &Say<'_>,
-    ) -> Result<Prepared, Failure> {
+    ) -> Result<Box<Prepared>, Failure> {
         let began = Instant::now();
         let Job { resource, snapshot, applied } = job;
         let Current { template, is_newest, src } = current;
-        say(Step::Prefix(resource.prefix.to_string()));
+        say(Step::Prefix(resource.prefix.clone()));
         let view = View::new(snapshot.clone(), &resource.scope, &resource.prefix);
         if tracing::enabled!(tracing::Level::DEBUG) {
             say(Step::Keys(KeyNames(&view).to_string()));
@@ -195,8 +195,15 @@ impl Pipeline {
         }
         rendered.map_err(|error| if self.show_values { error.with_values() } else { error })?;
         let digest = Digest::of(&content);
-        let mut prepared =
-            Prepared { staged: None, template, is_newest, src, origin: None, digest, began };
+        let mut prepared = Box::new(Prepared {
+            staged: None,
+            template,
+            is_newest,
+            src,
+            origin: None,
+            digest,
+            began,
+        });
         if !resource.heal && *applied == Some(digest) {
             return Ok(prepared);
         }
@@ -222,12 +229,12 @@ impl Pipeline {
     pub(crate) async fn finish(
         &self,
         job: &Job,
-        prepared: Prepared,
+        prepared: Box<Prepared>,
         durable: &mut Durable,
         replaced: impl Fn(&Placed) + Send + Sync + 'static,
         surroundings: Surroundings<'_>,
     ) -> Result<Done, Failure> {
-        let Prepared { staged, origin, digest, began, .. } = prepared;
+        let Prepared { staged, origin, digest, began, .. } = *prepared;
         let Surroundings { readers, requester, disk } = surroundings;
         let resource = &job.resource;
         let outcome = match staged {
@@ -289,8 +296,10 @@ struct Observing<F> {
 
 impl<F: Fn(&Placed) + Send + Sync> Observer for Observing<F> {
     fn observe(&self, step: &deploy::Step<'_>) {
-        let resource = Arc::clone(&self.resource);
-        self.readers.read(&Event::Step { resource, step: Step::Deploy(step) });
+        if self.readers.wants(step.level()) {
+            let resource = Arc::clone(&self.resource);
+            self.readers.read(&Event::Step { resource, step: Step::Deploy(step) });
+        }
     }
 
     fn replaced(&self, _: &Path, placed: &Placed) {

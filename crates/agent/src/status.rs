@@ -1,10 +1,12 @@
 //! The state of each resource, readable at any moment.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
+
+use deploy::Level;
 
 use crate::{
     event::{Event, Reader, Wake},
@@ -88,7 +90,8 @@ impl Handle {
 
     /// The states of all resources, by name.
     pub fn statuses(&self) -> BTreeMap<String, Status> {
-        self.board.lock().clone()
+        let board = self.board.lock();
+        board.iter().map(|(name, status)| (name.to_string(), status.clone())).collect()
     }
 
     /// The state of the resource `name`, which is the path of its file below `conf.d`, without
@@ -98,12 +101,15 @@ impl Handle {
     }
 }
 
+/// The states by the names of the resources.
+type States = HashMap<Arc<str>, Status, foldhash::fast::RandomState>;
+
 /// Keeps the states, as a reader of events.
 #[derive(Default)]
-pub(crate) struct Board(Mutex<BTreeMap<String, Status>>);
+pub(crate) struct Board(Mutex<States>);
 
 impl Board {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Status>> {
+    fn lock(&self) -> MutexGuard<'_, States> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,7 +157,7 @@ impl Reader for Board {
             Event::Assigned(resources) => {
                 let mut board = self.lock();
                 let mut before = std::mem::take(&mut *board);
-                let names = resources.iter().map(|resource| resource.name().to_string());
+                let names = resources.iter().map(|resource| Arc::clone(resource.name()));
                 board.extend(names.map(|name| {
                     let status = before.remove(&name).unwrap_or_else(Status::new);
                     (name, status)
@@ -201,5 +207,9 @@ impl Reader for Board {
             | Event::Step { .. }
             | Event::PassEnded { .. } => {}
         }
+    }
+
+    fn wants(&self, _: Level) -> bool {
+        false
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use deploy::Level;
+
 use crate::{
     event::{Event, Reader},
     failure::{Failure, Kind},
@@ -57,5 +59,9 @@ impl Reader for Tally {
             | Event::SourceRecovered
             | Event::PassEnded { .. } => {}
         }
+    }
+
+    fn wants(&self, _: Level) -> bool {
+        false
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Templates {
     /// mode fail instead, as Go confd does.
     keeps_working_version: bool,
     /// By the path of the file, as text: equal files have equal texts, and a text is hashed faster.
-    slots: Mutex<HashMap<(OsString, Engine), Arc<Slot>>>,
+    slots: Mutex<HashMap<(OsString, Engine), Arc<Slot>, foldhash::fast::RandomState>>,
 }
 
 type Slot = Mutex<Option<Compiled>>;

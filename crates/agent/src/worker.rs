@@ -273,8 +273,8 @@ pub(crate) struct Maker {
 
 /// The progress of a pass on another thread.
 enum Progress {
-    Prepared(Prepared),
-    Finished(Result<Done, Failure>),
+    Prepared(Box<Prepared>),
+    Finished(Box<Result<Done, Failure>>),
 }
 
 impl Maker {
@@ -340,7 +340,7 @@ impl Maker {
                         let (readers, requester, disk) = (&readers, &*requester, Disk::Here);
                         let surroundings = Surroundings { readers, requester, disk };
                         let finished = finish(&pipeline, &job, prepared, &record, surroundings);
-                        Progress::Finished(runtime.block_on(finished))
+                        Progress::Finished(Box::new(runtime.block_on(finished)))
                     }
                 };
                 Ok::<_, Failure>((progress, placement))
@@ -355,7 +355,7 @@ impl Maker {
                 let surroundings = self.surroundings(Disk::Elsewhere);
                 finish(&pipeline, &job, prepared, &self.record, surroundings).await?
             }
-            Progress::Finished(done) => done?,
+            Progress::Finished(done) => (*done)?,
         };
         self.placement = placement;
         Ok(done)
@@ -370,7 +370,7 @@ impl Maker {
 async fn finish(
     pipeline: &Pipeline,
     job: &Job,
-    prepared: Prepared,
+    prepared: Box<Prepared>,
     record: &Record,
     surroundings: Surroundings<'_>,
 ) -> Result<Done, Failure> {
