@@ -22,9 +22,6 @@ use tokio::time::timeout;
 use crate::node::Node;
 use crate::{CROWDED, Options, Token};
 
-/// The timeout of a new connection, its TLS handshake included.
-const CONNECTING: Duration = Duration::from_secs(3);
-
 /// The timeout of the head of an answer that the node can give at once.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -136,7 +133,7 @@ impl NodeClient {
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Names)
-            .connect_timeout(CONNECTING)
+            .connect_timeout(options.connecting)
             .tcp_nodelay(true)
             .tcp_keepalive(KEEPALIVE)
             .tcp_keepalive_interval(AGAIN)

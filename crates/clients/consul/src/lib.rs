@@ -45,6 +45,9 @@ pub fn path_of(key: &[u8]) -> impl fmt::Display + '_ {
 /// The default time that a blocking query waits for a change.
 pub const WAIT: Duration = Duration::from_secs(60);
 
+/// The default timeout of a new connection.
+pub const CONNECTING: Duration = Duration::from_secs(3);
+
 /// Where Consul is, and with which credentials it is asked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Options {
@@ -75,6 +78,8 @@ pub struct Options {
     /// The time that a blocking query waits for a change. A silent node is noticed after this time
     /// at the latest.
     pub wait: Duration,
+    /// The timeout of a new connection, its TLS handshake included.
+    pub connecting: Duration,
     /// The bounds on the body of each answer.
     pub bounds: Bounds,
 }
@@ -116,6 +121,7 @@ impl Default for Options {
             partition: None,
             consistency: Consistency::Default,
             wait: WAIT,
+            connecting: CONNECTING,
             bounds: Bounds::default(),
         }
     }
@@ -137,6 +143,7 @@ impl fmt::Debug for Options {
             .field("partition", &self.partition)
             .field("consistency", &self.consistency)
             .field("wait", &self.wait)
+            .field("connecting", &self.connecting)
             .field("bounds", &self.bounds)
             .finish()
     }

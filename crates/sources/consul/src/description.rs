@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use client_consul::{Consistency, Options, Token, WAIT};
+use client_consul::{CONNECTING, Consistency, Options, Token, WAIT};
 use nodes::access::{self, Discovery};
 use nodes::address;
 use nodes::body::Bounds;
@@ -121,6 +121,7 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         partition: text(given, &PARTITION, PARTITION_OF_CLIENT)?,
         consistency: consistency(given)?,
         wait: WAIT,
+        connecting: CONNECTING,
         bounds: Bounds::default(),
     };
     setup.warnings.extend(options.nodes.iter().filter_map(|node| with_path_of_api(node)));
