@@ -9,6 +9,7 @@ mod scenarios;
 mod service;
 mod store;
 mod tour;
+mod upstream;
 
 use std::path::{Path, PathBuf};
 

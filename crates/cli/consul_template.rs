@@ -86,6 +86,7 @@ async fn work(words: Vec<OsString>, relay: Relay) -> u8 {
         stderr: || Box::new(io::stderr()) as Box<dyn Write + Send>,
         signals: relay.start(),
         pending,
+        consul: crate::sources::queries_of_consul,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
     .await

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use anyhow::bail;
 use options::Given;
 use report::did_you_mean;
+#[cfg(feature = "consul-template")]
+use source::queries::{Queries, Settings};
 use source::{Configured, Description, Setup};
 
 use crate::general;
@@ -53,6 +55,15 @@ pub(crate) fn configured(
     let variables = source.variables.iter().copied().flatten();
     let given = &given.with_variables(variables, env);
     Ok((source.configure)(Setup { name, given, environment, warnings })?)
+}
+
+/// Opens Consul for the queries of consul-template. Nothing is connected to yet.
+#[cfg(feature = "consul-template")]
+pub(crate) fn queries_of_consul(
+    options: client_consul::Options,
+    settings: Settings,
+) -> Box<dyn Queries> {
+    source_consul::queries(options, settings)
 }
 
 /// The source that has the name `wanted`, and that name.

@@ -1,5 +1,6 @@
 //! The configuration: what files, `CT_LOCAL_CONFIG` and flags set, with the defaults filled in.
 
+mod consul;
 mod decode;
 pub(crate) mod duration;
 mod export;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+pub(crate) use consul::Consul;
 pub(crate) use decode::decode;
 pub(crate) use load::load;
 use settings::{Settings, Wait};
@@ -28,6 +30,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) templates: Vec<Template>,
+    pub(crate) consul: Consul,
     /// The supervised child; `None` if there is none.
     pub(crate) child: Option<Exec>,
     pub(crate) kill_signal: Signal,
@@ -126,12 +129,14 @@ impl Config {
         let fatal = settings.flag("template_error_fatal").unwrap_or(true);
         let templates = settings.blocks("template").iter();
         let (exported, warnings) = export::exported(settings, variable);
+        let once = settings.flag("once").unwrap_or(false);
         let child = Exec::new(settings.block("exec"), Duration::ZERO);
         let syslog = settings.block("syslog");
         let log_file = settings.block("log_file");
         let levels = ["CT_LOG", "CONSUL_TEMPLATE_LOG", "CONSUL_TEMPLATE_LOG_LEVEL"];
         Config {
             templates: templates.map(|one| Template::new(one, delimiters, fatal)).collect(),
+            consul: Consul::new(settings, once, &variable),
             child: (!child.command.is_empty()).then_some(child),
             kill_signal: settings.signal("kill_signal").unwrap_or(Some(signal::INTERRUPT)),
             reload_signal: settings.signal("reload_signal").unwrap_or(Some(signal::HANGUP)),
@@ -151,7 +156,7 @@ impl Config {
             }),
             pid_file: text("pid_file").map(PathBuf::from),
             wait: settings.wait("wait").and_then(quiescence),
-            once: settings.flag("once").unwrap_or(false),
+            once,
             parse_only: settings.flag("parseonly").unwrap_or(false),
             exported,
             warnings,

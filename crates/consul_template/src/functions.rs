@@ -27,6 +27,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gotmpl::{Failure, Functions, Rest, Template};
+use render::queries::Asks;
 use world::Host;
 
 use crate::Edge;
@@ -93,6 +94,16 @@ impl Context {
     }
 }
 
+impl Asks for Context {
+    fn ask(&self, query: &catalog::Query) -> Option<catalog::Data> {
+        self.session.consul(query)
+    }
+
+    fn miss(&self, query: &catalog::Query) {
+        self.session.miss(query);
+    }
+}
+
 /// All functions, except that those whose names match a pattern of `denied` fail.
 pub(crate) fn table(denied: &[String]) -> Arc<Functions<Context>> {
     static ALL: OnceLock<Arc<Functions<Context>>> = OnceLock::new();
@@ -120,6 +131,8 @@ fn all() -> Functions<Context> {
         false => Ok(()),
     });
     queries::add(&mut functions);
+    render::queries::add_services(&mut functions);
+    render::queries::add_pairs(&mut functions);
     machine::add(&mut functions);
     scratch::add(&mut functions);
     text::add(&mut functions);

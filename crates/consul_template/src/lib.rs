@@ -15,7 +15,7 @@
 //! - `runner` repeats passes until nothing is missing, and again when an answer differs.
 //! - `functions` is the library of template functions.
 //!
-//! This crate names no source of keys. It asks no store: the queries of Consul, Vault and Nomad are
+//! This crate names no source of keys: the edge opens Consul. The queries of Vault and Nomad are
 //! refused with a message.
 
 mod child;
@@ -41,6 +41,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use report::errno_text;
+use source::queries::{self, Queries};
 use tokio::sync::mpsc;
 use world::Host;
 
@@ -82,6 +83,8 @@ pub struct Edge {
     pub signals: mpsc::UnboundedReceiver<i32>,
     /// The same signals, noted before they are sent to `signals`: they stop executions.
     pub pending: Pending,
+    /// Opens Consul. Nothing is connected to yet.
+    pub consul: fn(client_consul::Options, queries::Settings) -> Box<dyn Queries>,
     /// The text of `-version`, without the program's name.
     pub version: String,
 }

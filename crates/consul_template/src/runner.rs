@@ -1,29 +1,36 @@
 //! The main loop: renders the templates, puts their results in place, runs their commands, and
 //! waits for changes.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::Data;
+use source::queries::{self, QueryError, Trouble};
 use tokio::time::{Instant, sleep_until};
 
 use crate::Edge;
 use crate::child::Child;
-use crate::config::{self, Config};
+use crate::config::{self, Config, duration};
 use crate::functions::Machine;
 use crate::log::Log;
 use crate::place::{Placed, place};
 use crate::program::Program;
-use crate::session::Query;
+use crate::session::{Query, Store};
 use crate::template::Template;
-use crate::views::{News, Store, Views};
+use crate::views::{News, Views};
 
 /// The number of queries above which the log warns.
 const MANY: usize = 128;
 
 /// The time between two looks whether the program has acted on a signal.
 const SIGNAL_CHECK: Duration = Duration::from_millis(10);
+
+/// The shortest time that a timer can measure.
+const MEASURABLE: Duration = Duration::from_millis(1);
 
 /// How a run ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +50,10 @@ pub(crate) struct Runner {
     templates: Vec<Task>,
     store: Rc<Store>,
     views: Views,
+    /// The queries without an answer that the last pass asked for.
+    missing: HashSet<Query>,
+    /// How long the last pass over the templates took, without their commands.
+    last_pass: Duration,
     child: Option<Child>,
     environment: Rc<[(std::ffi::OsString, std::ffi::OsString)]>,
 }
@@ -88,7 +99,7 @@ impl Runner {
     /// Reads the templates of a configuration.
     ///
     /// # Errors
-    /// A template cannot be read, or the child has no command.
+    /// A template or a file of the settings of Consul cannot be read, or the child has no command.
     pub(crate) fn new(
         config: Rc<Config>,
         dry: bool,
@@ -96,6 +107,7 @@ impl Runner {
         edge: &Edge,
     ) -> Result<Runner, String> {
         log.info(format!("(runner) creating new runner (dry: {dry}, once: {})", config.once));
+        config.consul.check_files()?;
         let templates = config.templates.iter().map(|settings| {
             let template = Template::load(settings.clone())?;
             Ok(Task { template, state: State::Waiting, used: Vec::new(), quiet: None })
@@ -109,6 +121,8 @@ impl Runner {
             Ok::<_, String>(Child::new(program, exec, log.clone()))
         });
         log.info("(runner) creating watcher");
+        let open = edge.consul;
+        let config::Consul { options, asking } = config.consul.clone();
         let machine = Machine::new(edge, &config.exported);
         Ok(Runner {
             dry,
@@ -116,7 +130,9 @@ impl Runner {
             machine: Rc::new(machine),
             templates,
             store: Rc::default(),
-            views: Views::new(),
+            views: Views::new(Box::new(move || open(options.clone(), asking.clone()))),
+            missing: HashSet::new(),
+            last_pass: Duration::ZERO,
             child: child.transpose()?,
             environment: Rc::clone(&edge.environment),
             config,
@@ -174,10 +190,7 @@ impl Runner {
             let quiet = tokio::select! {
                 news = self.views.next() => {
                     self.receive(news)?;
-                    // Everything that is known already is rendered at once.
-                    while let Some(news) = self.views.try_next() {
-                        self.receive(news)?;
-                    }
+                    self.gather().await?;
                     None
                 }
                 place = wait_for(due) => {
@@ -193,6 +206,27 @@ impl Runner {
                 }
             };
             self.pass(quiet).await?;
+        }
+    }
+
+    /// Takes everything that is known already, so that it is rendered at once.
+    ///
+    /// As long as answers are missing, more of them are awaited for the time that the last pass
+    /// took. Otherwise a template that asks for a thousand services would be executed a thousand
+    /// times.
+    async fn gather(&mut self) -> Result<(), String> {
+        let end = Instant::now() + self.last_pass;
+        loop {
+            while let Some(news) = self.views.try_next() {
+                self.receive(news)?;
+            }
+            if self.missing.is_empty() || self.last_pass < MEASURABLE {
+                return Ok(());
+            }
+            tokio::select! {
+                news = self.views.next() => self.receive(news)?,
+                () = sleep_until(end) => return Ok(()),
+            }
         }
     }
 
@@ -226,20 +260,72 @@ impl Runner {
     }
 
     /// Takes an answer.
-    fn receive(&self, (query, answer): News) -> Result<(), String> {
-        self.log.debug(format!("(runner) receiving dependency {query}"));
-        match answer {
-            Ok(data) => {
-                if self.views.follows(&query) {
-                    self.store.set(query, data);
+    fn receive(&mut self, news: News) -> Result<(), String> {
+        match news {
+            News::File(path, content) => {
+                let query = Query::File(Arc::clone(&path));
+                if self.receives(&query) {
+                    let content = content.map_err(|error| self.report(error))?;
+                    self.log.debug(format!("(runner) receiving dependency {query}"));
+                    self.store.set_file(path, content);
                 }
-                Ok(())
             }
-            Err(error) => {
-                self.log.error(format!("(runner) watcher reported error: {error}"));
-                Err(error)
+            News::Consul(news) => {
+                let queries::News { query: asked, answer } = *news;
+                let asked = Arc::new(asked);
+                let query = Query::Consul(Arc::clone(&asked));
+                if !self.receives(&query) {
+                    return Ok(());
+                }
+                let data = match answer {
+                    Ok(data) => data,
+                    Err(trouble) => return self.fail(&query, trouble),
+                };
+                self.log.debug(format!("(runner) receiving dependency {query}"));
+                if let (Data::Node(None), catalog::Query::Node { name: Some(name), .. }) =
+                    (&data, &*asked)
+                {
+                    let name = go_quoted(name);
+                    self.log.warn(format!("{query}: no node exists with the name {name}"));
+                }
+                self.store.set_consul(asked, data);
             }
         }
+        Ok(())
+    }
+
+    /// Whether the query is still followed. It is not missing any more.
+    fn receives(&mut self, query: &Query) -> bool {
+        self.missing.remove(query);
+        self.views.follows(query)
+    }
+
+    /// Logs a failed attempt to ask Consul.
+    ///
+    /// # Errors
+    /// It was the last one.
+    fn fail(&self, query: &Query, trouble: Trouble) -> Result<(), String> {
+        let Trouble { cause, attempt, again } = trouble;
+        if matches!(cause, QueryError::Absent) {
+            return Err(self.report(cause.to_string()));
+        }
+        let error = format!("{query}: {cause}");
+        match again {
+            Some(delay) => {
+                let delay = duration::show(i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX));
+                let next = format!("retry attempt {attempt} after {delay:?}");
+                self.log.warn(format!("(view) {error} ({next})"));
+            }
+            None => self.log.error(format!("(view) {error} (exceeded maximum retries)")),
+        }
+        self.log.error("(runner) sending server error back to caller");
+        if again.is_some() { Ok(()) } else { Err(self.report(error)) }
+    }
+
+    /// Logs the error of a query that is not asked again, and returns it.
+    fn report(&self, error: String) -> String {
+        self.log.error(format!("(runner) watcher reported error: {error}"));
+        error
     }
 
     /// Executes all templates, puts the results in place and runs the commands. If the time of
@@ -248,6 +334,8 @@ impl Runner {
         self.log.debug("(runner) initiating run");
         let mut commands: Vec<usize> = Vec::new();
         let mut rendered_any = false;
+        let begin = Instant::now();
+        self.missing.clear();
         for place in 0..self.templates.len() {
             let Some(rendered) = self.render(place, quiet).await? else { continue };
             rendered_any |= rendered;
@@ -270,8 +358,13 @@ impl Runner {
             }
         }
         self.log.debug("(runner) diffing and updating dependencies");
-        let used: Vec<_> = self.templates.iter().flat_map(|task| &task.used).collect();
-        self.views.keep(&used, &self.store);
+        if !self.config.parse_only {
+            let used = self.templates.iter().flat_map(|task| task.used.iter().cloned());
+            for dropped in self.views.follow(&used.collect::<Vec<_>>()) {
+                self.store.forget(&dropped);
+            }
+        }
+        self.last_pass = begin.elapsed();
         let mut failures = Vec::new();
         for place in commands {
             failures.extend(self.command(place).await.err());
@@ -330,13 +423,10 @@ impl Runner {
             for query in &missing {
                 log.debug(format!("(runner) missing dependency: {query}"));
             }
-            let unwatched = missing.iter().filter(|query| !self.views.follows(query));
-            let unwatched: Vec<_> = unwatched.cloned().collect();
-            if !self.config.parse_only {
-                for query in unwatched {
-                    self.views.follow(&query)?;
-                }
+            for query in missing.iter().filter(|query| !self.views.follows(query)) {
+                log.debug(format!("(watcher) adding {query}"));
             }
+            self.missing.extend(missing);
             return Ok(None);
         }
         if quiet.is_some_and(|quiet| quiet != place_of) {

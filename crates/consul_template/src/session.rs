@@ -5,72 +5,123 @@
 //! for more. The result counts when a session had no missing query.
 
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use catalog::Data;
 
-/// A question of a template. Two queries with the same text share one answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A question of a template. Equal queries share one answer. Clones are cheap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Query {
-    /// The content of a file.
-    File(String),
-    /// Something that Consul knows, by its name in the log: `kv.block(a)`.
-    Consul(String),
+    /// The content of the file with this path.
+    File(Arc<str>),
+    /// Something that Consul knows.
+    Consul(Arc<catalog::Query>),
 }
 
 impl Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Query::File(path) => write!(f, "file({path})"),
-            Query::Consul(name) => f.write_str(name),
+            Query::Consul(query) => query.fmt(f),
         }
     }
 }
 
-/// The answer to a query.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Data {
-    /// The content of a file.
-    Text(Bytes),
+/// The newest answers.
+#[derive(Default)]
+pub(crate) struct Store {
+    files: RefCell<HashMap<Arc<str>, Bytes>>,
+    consul: RefCell<HashMap<Arc<catalog::Query>, Data>>,
 }
 
-/// Where answers come from.
-pub(crate) trait Answers {
-    /// The newest answer to `query`; `None` if there is none yet.
-    fn ask(&self, query: &Query) -> Option<Data>;
+impl Store {
+    /// Sets the content of a file.
+    pub(crate) fn set_file(&self, path: Arc<str>, content: Bytes) {
+        self.files.borrow_mut().insert(path, content);
+    }
+
+    /// Sets the answer of Consul to a query.
+    pub(crate) fn set_consul(&self, query: Arc<catalog::Query>, data: Data) {
+        self.consul.borrow_mut().insert(query, data);
+    }
+
+    /// Forgets the answer to a query.
+    pub(crate) fn forget(&self, query: &Query) {
+        match query {
+            Query::File(path) => drop(self.files.borrow_mut().remove(path)),
+            Query::Consul(query) => drop(self.consul.borrow_mut().remove(query)),
+        }
+    }
 }
 
-/// The queries of one rendering.
+/// The queries of one execution of a template.
 pub(crate) struct Session {
-    answers: Rc<dyn Answers>,
-    used: RefCell<Vec<Query>>,
-    missing: RefCell<Vec<Query>>,
+    store: Rc<Store>,
+    used: RefCell<Asked>,
+    missing: RefCell<Asked>,
+}
+
+/// Queries in the order in which they were asked first.
+#[derive(Default)]
+struct Asked {
+    known: HashSet<Query>,
+    order: Vec<Query>,
+}
+
+impl Asked {
+    fn add(&mut self, query: Query) {
+        if self.known.insert(query.clone()) {
+            self.order.push(query);
+        }
+    }
 }
 
 impl Session {
-    pub(crate) fn new(answers: Rc<dyn Answers>) -> Session {
-        Session { answers, used: RefCell::default(), missing: RefCell::default() }
+    /// A session over the answers of `store`.
+    pub(crate) fn new(store: Rc<Store>) -> Session {
+        Session { store, used: RefCell::default(), missing: RefCell::default() }
     }
 
-    /// The answer to `query`; `None` if it is missing.
-    pub(crate) fn ask(&self, query: Query) -> Option<Data> {
-        let answer = self.answers.ask(&query);
-        let add = |list: &RefCell<Vec<Query>>| {
-            let mut list = list.borrow_mut();
-            if !list.contains(&query) {
-                list.push(query.clone());
-            }
+    /// The content of a file; `None` if it is missing.
+    pub(crate) fn file(&self, path: &str) -> Option<Bytes> {
+        let files = self.store.files.borrow();
+        let (path, content) = match files.get_key_value(path) {
+            Some((path, content)) => (Arc::clone(path), Some(content.clone())),
+            None => (path.into(), None),
         };
-        add(&self.used);
-        if answer.is_none() {
-            add(&self.missing);
+        self.note(Query::File(path), content.is_none());
+        content
+    }
+
+    /// The answer of Consul to a query; `None` if it is missing.
+    pub(crate) fn consul(&self, query: &catalog::Query) -> Option<Data> {
+        let answers = self.store.consul.borrow();
+        let (query, data) = match answers.get_key_value(query) {
+            Some((query, data)) => (Arc::clone(query), Some(data.clone())),
+            None => (Arc::new(query.clone()), None),
+        };
+        self.note(Query::Consul(query), data.is_none());
+        data
+    }
+
+    /// Counts a query as missing although it has an answer.
+    pub(crate) fn miss(&self, query: &catalog::Query) {
+        self.note(Query::Consul(Arc::new(query.clone())), true);
+    }
+
+    fn note(&self, query: Query, is_missing: bool) {
+        if is_missing {
+            self.missing.borrow_mut().add(query.clone());
         }
-        answer
+        self.used.borrow_mut().add(query);
     }
 
     /// All queries, and those without an answer.
     pub(crate) fn finish(self) -> (Vec<Query>, Vec<Query>) {
-        (self.used.into_inner(), self.missing.into_inner())
+        (self.used.into_inner().order, self.missing.into_inner().order)
     }
 }

@@ -10,7 +10,7 @@ use report::errno_text;
 
 use crate::config;
 use crate::functions::{self, Context, Machine};
-use crate::session::{Answers, Query, Session};
+use crate::session::{Query, Session, Store};
 
 /// A template with its text.
 pub(crate) struct Template {
@@ -59,7 +59,7 @@ impl Template {
     /// The text is no template, or its execution failed.
     pub(crate) fn execute(
         &mut self,
-        answers: Rc<dyn Answers>,
+        answers: Rc<Store>,
         machine: &Rc<Machine>,
     ) -> Result<Rendered, String> {
         let template = match &self.compiled {

@@ -61,6 +61,6 @@ pub(super) fn exported(
 }
 
 /// Whether a block asks for TLS: by its switch, or by any other key.
-fn is_enabled(ssl: &Settings) -> Option<bool> {
+pub(super) fn is_enabled(ssl: &Settings) -> Option<bool> {
     ssl.flag("enabled").or_else(|| ssl.names().next().map(|_| true))
 }

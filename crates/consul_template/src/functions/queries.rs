@@ -1,68 +1,21 @@
-//! Functions that ask for what changes: files, and what Consul, Vault and Nomad know.
-//!
-//! The queries of Consul are checked and named here, as the log shows them. Their answers come with
-//! a client of Consul; until then they stay missing.
+//! Functions that ask for what changes: files, and what Vault and Nomad know. Those that ask Consul
+//! are in `render`.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
-use gotmpl::types::VALUES;
 use gotmpl::{Failure, Functions, Rest, Slice, Value};
 use report::errno_text;
 
 use super::Context;
 use super::values::lossy;
-use crate::session::{Data, Query};
 
 /// The number of links of a path that are followed, as in Go.
 const LINKS: usize = 255;
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("file", file);
-    functions.add("key", |context: &Context, key: Bytes| {
-        single(context, &key, "kv.block", "kv.get", Value::from(""))
-    });
-    functions.add("keyExists", |context: &Context, key: Bytes| {
-        single(context, &key, "kv.get", "kv.get", Value::Bool(false))
-    });
-    functions.add("keyOrDefault", |context: &Context, key: Bytes, default: Bytes| {
-        single(context, &key, "kv.get", "kv.get", Value::String(default))
-    });
-    for name in ["ls", "tree", "safeLs", "safeTree"] {
-        functions.add(name, |context: &Context, prefix: Bytes| {
-            single(context, &prefix, "kv.list", "kv.list", list())
-        });
-    }
-    functions.add("service", |context: &Context, parts: Rest<Bytes>| {
-        health(context, &parts.0, "health.service")
-    });
-    functions.add("connect", |context: &Context, parts: Rest<Bytes>| {
-        health(context, &parts.0, "health.connect")
-    });
-    for (name, identity) in [
-        ("services", "catalog.services"),
-        ("nodes", "catalog.nodes"),
-        ("peerings", "list.peerings"),
-        ("partitions", "list.partitions"),
-        ("exportedServices", "list.exportedServices"),
-        ("importedServices", "list.importedServices"),
-    ] {
-        functions.add(name, move |context: &Context, parts: Rest<Bytes>| {
-            catalog(context, &parts.0, identity, list())
-        });
-    }
-    functions.add("datacenters", |context: &Context, _: Rest<bool>| {
-        ask(context, "catalog.datacenters".to_owned(), list())
-    });
-    functions.add("node", |context: &Context, parts: Rest<Bytes>| {
-        catalog(context, &parts.0, "catalog.node", Value::Nil)
-    });
-    functions
-        .add("caRoots", |context: &Context| ask(context, "connect.caroots".to_owned(), Value::Nil));
-    functions.add("caLeaf", |context: &Context, service: Bytes| {
-        ask(context, format!("connect.caleaf({})", lossy(&service)), Value::Nil)
-    });
     functions.add("secret", secret);
     functions.add("secrets", |_: &Context, path: Bytes| match path.is_empty() {
         true => Ok(Slice::strings([])),
@@ -83,85 +36,6 @@ pub(super) fn add(functions: &mut Functions<Context>) {
 
 fn not_here(store: &str) -> Failure {
     Failure::new(format!("this release cannot ask {store}"))
-}
-
-fn list() -> Value {
-    Value::Slice(Slice::nil(&VALUES))
-}
-
-/// Asks Consul. Without an answer the result is `neutral`.
-fn ask(context: &Context, name: String, neutral: Value) -> Result<Value, Failure> {
-    match context.session.ask(Query::Consul(name)) {
-        Some(Data::Text(text)) => Ok(Value::String(text)),
-        None => Ok(neutral),
-    }
-}
-
-/// Asks for a key or a prefix. The errors of both name the query `kind_of_errors`.
-fn single(
-    context: &Context,
-    key: &Bytes,
-    kind: &str,
-    kind_of_errors: &str,
-    neutral: Value,
-) -> Result<Value, Failure> {
-    if key.is_empty() {
-        return Ok(neutral);
-    }
-    let text = lossy(key);
-    let text = text.strip_prefix('/').unwrap_or(&text);
-    if text.matches('@').count() > 1 {
-        return Err(invalid(kind_of_errors, &lossy(key)));
-    }
-    ask(context, format!("{kind}({text})"), neutral)
-}
-
-/// Asks for the instances of a service.
-fn health(context: &Context, parts: &[Bytes], kind: &str) -> Result<Value, Failure> {
-    let text = parts.iter().map(lossy).collect::<Vec<_>>().join("|");
-    if text.is_empty() {
-        return Ok(list());
-    }
-    let (service, filters) = match text.split_once('|') {
-        Some((service, filters)) => (service, Some(filters)),
-        None => (&*text, None),
-    };
-    let is_part = |part: &str| {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.=:@~?&".contains(c);
-        !part.is_empty() && part.chars().all(allowed)
-    };
-    if !is_part(service) || filters.is_some_and(|filters| !is_filter_list(filters)) {
-        return Err(invalid("health.service", &text));
-    }
-    if let Some(filters) = filters {
-        for filter in filters.split(',') {
-            if !["passing", "warning", "critical", "maintenance", "any"].contains(&filter) {
-                let why = format!("health.service: invalid filter: {filter:?} in {text:?}");
-                return Err(Failure::new(why));
-            }
-        }
-    }
-    ask(context, format!("{kind}({text})"), list())
-}
-
-fn is_filter_list(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == ',' || c == '_')
-}
-
-/// Asks the catalogue.
-fn catalog(
-    context: &Context,
-    parts: &[Bytes],
-    kind: &str,
-    neutral: Value,
-) -> Result<Value, Failure> {
-    let text = parts.iter().map(lossy).collect::<String>();
-    let name = if text.is_empty() { kind.to_owned() } else { format!("{kind}({text})") };
-    ask(context, name, neutral)
-}
-
-fn invalid(kind: &str, text: &str) -> Failure {
-    Failure::new(format!("{kind}: invalid format: {text:?}"))
 }
 
 /// Reads or writes a secret of Vault.
@@ -189,10 +63,7 @@ fn file(context: &Context, path: Bytes) -> Result<Bytes, Failure> {
         stay_inside(sandbox, path)?;
     }
     let clean = clean(Path::new(path)).display().to_string();
-    match context.session.ask(Query::File(clean)) {
-        Some(Data::Text(text)) => Ok(text),
-        None => Ok(Bytes::new()),
-    }
+    Ok(context.session.file(&clean).unwrap_or_default())
 }
 
 /// Refuses a path that leads out of the sandbox.

@@ -20,15 +20,7 @@ use world::Service;
 use world::time::{Time, Zone};
 
 use super::*;
-use crate::session::{Answers, Data, Query};
-
-struct Nothing;
-
-impl Answers for Nothing {
-    fn ask(&self, _: &Query) -> Option<Data> {
-        None
-    }
-}
+use crate::session::Store;
 
 /// A machine whose zone is UTC.
 struct Utc(world::System);
@@ -73,7 +65,7 @@ fn answer(source: &str) -> String {
         stdout: Rc::new(RefCell::new(Box::new(std::io::sink()))),
         pending: Pending::default(),
     };
-    let session = Session::new(Rc::new(Nothing));
+    let session = Session::new(Rc::new(Store::default()));
     let context = Context::new(session, Rc::new(machine), Arc::clone(&template), None);
     let mut out = Vec::new();
     match template.execute(&context, Value::Nil, &mut out) {

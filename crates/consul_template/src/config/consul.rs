@@ -1,0 +1,287 @@
+//! Where Consul is and how it is asked: the block `consul`, and the variables of Consul's own client
+//! where the block leaves something open.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use client_consul::{CONNECTING, Consistency, Options, Token, WAIT};
+use nodes::proxy::{self, Proxies};
+use options::{Given, gobool};
+use report::errno_text;
+use source::queries::{Retry, Settings as Asking};
+
+use super::settings::Settings;
+use super::{export, time};
+
+/// The address, unless one is given.
+const ADDRESS: &str = "127.0.0.1:8500";
+/// The age that an answer may have, unless it is set.
+const MAX_STALE: Duration = Duration::from_secs(2);
+/// The number of attempts after the first one, unless it is set.
+const ATTEMPTS: u32 = 12;
+/// The delay before the second attempt, unless it is set.
+const BACKOFF: Duration = Duration::from_millis(250);
+/// The longest delay, unless it is set.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
+/// Where Consul is and how it is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Consul {
+    pub(crate) options: Options,
+    pub(crate) asking: Asking,
+}
+
+impl Consul {
+    /// What `settings` say. `variable` gives the first of several variables of the process that is
+    /// set.
+    pub(super) fn new(
+        settings: &Settings,
+        once: bool,
+        variable: &impl Fn(&[&str]) -> Option<String>,
+    ) -> Consul {
+        let consul = settings.block("consul");
+        let text = |key: &str, names: &[&str]| {
+            let own = consul.text(key).map(str::to_owned);
+            own.or_else(|| variable(names)).filter(|text| !text.is_empty())
+        };
+        let given = Given::default()
+            .with_variables(proxy::VARIABLES.iter().chain(tls::access::VARIABLES), |name| {
+                variable(&[name]).map(OsString::from)
+            });
+        let (https, tls) = secured(consul.block("ssl"), &given, variable);
+        let address = text("address", &[]).or_else(|| variable(&["CONSUL_HTTP_ADDR"]));
+        let address = address.as_deref().unwrap_or(ADDRESS);
+        let nodes = address.split(',').map(|node| {
+            let node = node.trim();
+            // As in Consul's own client, an address does not take away TLS that was asked for.
+            node.strip_prefix("http://").filter(|_| https).unwrap_or(node).to_owned()
+        });
+        let max_stale = settings.duration("max_stale").map_or(MAX_STALE, time);
+        let token = text("token", &["CONSUL_TOKEN", "CONSUL_HTTP_TOKEN"]).map(Token::Text);
+        let token_file = text("token_file", &["CONSUL_TOKEN_FILE", "CONSUL_HTTP_TOKEN_FILE"]);
+        let options = Options {
+            nodes: nodes.collect(),
+            https,
+            tls,
+            token: token_file.map(|path| Token::File(path.into())).or(token),
+            user: user(consul.block("auth"), variable),
+            proxies: Proxies::of(&given),
+            namespace: text("namespace", &["CONSUL_NAMESPACE"]),
+            partition: variable(&["CONSUL_PARTITION"]),
+            consistency: match max_stale.is_zero() {
+                true => Consistency::Default,
+                false => Consistency::Stale(max_stale),
+            },
+            wait: settings.duration("block_query_wait").map_or(WAIT, time),
+            connecting: connecting(consul.block("transport")),
+            ..Options::default()
+        };
+        let asking = Asking {
+            retry: retry(consul.block("retry")),
+            once,
+            fail_on_absent: settings.flag("err_on_failed_lookup").unwrap_or(false),
+        };
+        Consul { options, asking }
+    }
+
+    /// Makes sure that the files that the settings name can be read.
+    ///
+    /// # Errors
+    /// One cannot.
+    pub(crate) fn check_files(&self) -> Result<(), String> {
+        let check = |words: &str, path: &Path| match fs::metadata(path) {
+            Ok(_) => Ok(()),
+            Err(cause) => {
+                let (path, why) = (path.display(), errno_text(&cause));
+                Err(format!("runner: runner: client set: consul{words}open {path}: {why}"))
+            }
+        };
+        let tls = &self.options.tls;
+        if let Some(path) = &tls.ca {
+            check(" configuring TLS failed: Error loading CA File: ", path)?;
+        }
+        for path in tls.certificate.iter().chain(&tls.key) {
+            check(": ", path)?;
+        }
+        if let Some(Token::File(path)) = &self.options.token {
+            check(&format!(": Error loading token file {} : ", path.display()), path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether Consul is connected to by TLS, and how. The variables count only where the block does
+/// not ask for TLS.
+fn secured(
+    ssl: &Settings,
+    given: &Given,
+    variable: &impl Fn(&[&str]) -> Option<String>,
+) -> (bool, tls::Options) {
+    let is_own = export::is_enabled(ssl).unwrap_or(false);
+    let text = |key: &str, name: &str| match is_own {
+        true => ssl.text(key).map(str::to_owned).filter(|text| !text.is_empty()),
+        false => variable(&[name]),
+    };
+    let switch = |key: &str, name: &str| match is_own {
+        true => ssl.flag(key),
+        false => variable(&[name]).as_deref().and_then(gobool::parse),
+    };
+    // Nothing but the places of the system's certificates comes from the variables in `given`.
+    let system = tls::Options::of(given, tls::Options::default(), &mut Vec::new());
+    let mut tls = system.unwrap_or_default();
+    tls.ca = text("ca_cert", "CONSUL_CACERT").map(PathBuf::from);
+    if let Some(folder) = text("ca_path", "CONSUL_CAPATH") {
+        tls.roots = tls::Roots { file: None, folders: vec![folder.into()] };
+    }
+    tls.certificate = text("cert", "CONSUL_CLIENT_CERT").map(PathBuf::from);
+    let key = text("key", "CONSUL_CLIENT_KEY").map(PathBuf::from);
+    // The file of the certificate can have the key too.
+    tls.key = key.or_else(|| tls.certificate.clone()).filter(|_| tls.certificate.is_some());
+    tls.server_name = text("server_name", "CONSUL_TLS_SERVER_NAME");
+    tls.insecure = switch("verify", "CONSUL_HTTP_SSL_VERIFY") == Some(false);
+    let https = is_own || switch("enabled", "CONSUL_HTTP_SSL").unwrap_or(false);
+    (https, tls)
+}
+
+/// The timeout of a new connection. The other keys of the block count for nothing here: connections
+/// are few, and they are kept.
+fn connecting(transport: &Settings) -> Duration {
+    let dial = transport.duration("dial_timeout").map(time).filter(|dial| !dial.is_zero());
+    dial.unwrap_or(CONNECTING)
+}
+
+/// User name and password for HTTP's basic authentication.
+fn user(auth: &Settings, variable: impl Fn(&[&str]) -> Option<String>) -> Option<(String, String)> {
+    if auth.flag("enabled").unwrap_or(!auth.is_empty()) {
+        let text = |key: &str| auth.text(key).unwrap_or_default().to_owned();
+        return Some((text("username"), text("password")));
+    }
+    let text = variable(&["CONSUL_HTTP_AUTH"])?;
+    let (name, password) = text.split_once(':').unwrap_or((&text, ""));
+    Some((name.to_owned(), password.to_owned()))
+}
+
+/// What happens after a failed attempt.
+fn retry(settings: &Settings) -> Retry {
+    let attempts = match settings.int("attempts").map(u32::try_from) {
+        _ if settings.flag("enabled") == Some(false) => Some(0),
+        None => Some(ATTEMPTS),
+        // There is no limit.
+        Some(Ok(0)) | Some(Err(_)) => None,
+        Some(Ok(attempts)) => Some(attempts),
+    };
+    let max_backoff = settings.duration("max_backoff").map_or(MAX_BACKOFF, time);
+    Retry {
+        attempts,
+        backoff: settings.duration("backoff").map_or(BACKOFF, time),
+        max_backoff: (!max_backoff.is_zero()).then_some(max_backoff),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode;
+    use super::*;
+
+    /// What a file and variables of the process say.
+    fn consul(file: &str, variables: &[(&str, &str)]) -> Consul {
+        let (settings, _) = decode(file).unwrap();
+        let variable = |names: &[&str]| {
+            let mut found = names.iter().filter_map(|name| {
+                let (_, value) = variables.iter().find(|(known, _)| known == name)?;
+                Some((*value).to_owned())
+            });
+            found.next()
+        };
+        Consul::new(&settings, false, &variable)
+    }
+
+    #[test]
+    fn without_settings_the_defaults_of_consul_template_count() {
+        let Consul { options, asking } = consul("", &[]);
+        let expected = Options {
+            nodes: vec!["127.0.0.1:8500".to_owned()],
+            consistency: Consistency::Stale(Duration::from_secs(2)),
+            ..Options::default()
+        };
+        assert_eq!(options, expected);
+        let retry = Retry {
+            attempts: Some(12),
+            backoff: Duration::from_millis(250),
+            max_backoff: Some(Duration::from_secs(60)),
+        };
+        assert_eq!(asking, Asking { retry, once: false, fail_on_absent: false });
+    }
+
+    #[test]
+    fn the_block_wins_over_variables_and_a_token_file_over_a_token() {
+        let variables = [
+            ("CONSUL_HTTP_ADDR", "env:1"),
+            ("CONSUL_TOKEN", "first"),
+            ("CONSUL_HTTP_TOKEN", "second"),
+            ("CONSUL_HTTP_AUTH", "joe:pw:x"),
+            ("CONSUL_NAMESPACE", "team"),
+        ];
+        let options = consul("", &variables).options;
+        assert_eq!(options.nodes, ["env:1"]);
+        assert!(options.token == Some(Token::Text("first".to_owned())));
+        assert_eq!(options.user, Some(("joe".to_owned(), "pw:x".to_owned())));
+        assert_eq!(options.namespace.as_deref(), Some("team"));
+        let file = r#"
+            max_stale = "0s"
+            block_query_wait = "1s"
+            consul {
+              address = "a:1, b:2"
+              namespace = "own"
+              token = "own"
+              token_file = "/t"
+              auth { username = "u" password = "p" }
+              transport { dial_timeout = "9s" }
+              retry { attempts = 0 max_backoff = "0s" }
+            }
+        "#;
+        let Consul { options, asking } = consul(file, &variables);
+        assert_eq!(options.nodes, ["a:1", "b:2"]);
+        assert!(options.token == Some(Token::File("/t".into())));
+        assert_eq!(options.user, Some(("u".to_owned(), "p".to_owned())));
+        assert_eq!(options.namespace.as_deref(), Some("own"));
+        assert_eq!(options.consistency, Consistency::Default);
+        assert_eq!(options.wait, Duration::from_secs(1));
+        assert_eq!(options.connecting, Duration::from_secs(9));
+        assert_eq!((asking.retry.attempts, asking.retry.max_backoff), (None, None));
+        let off = consul("consul { retry { enabled = false attempts = 9 } }", &[]);
+        assert_eq!(off.asking.retry.attempts, Some(0));
+    }
+
+    #[test]
+    fn variables_say_how_tls_is_used_only_where_the_block_does_not_ask_for_it() {
+        let variables = [
+            ("CONSUL_HTTP_SSL", "true"),
+            ("CONSUL_HTTP_SSL_VERIFY", "false"),
+            ("CONSUL_CACERT", "env.pem"),
+        ];
+        let of_variables = consul("consul { ssl { enabled = false ca_cert = \"x\" } }", &variables);
+        assert!(of_variables.options.https && of_variables.options.tls.insecure);
+        assert_eq!(of_variables.options.tls.ca, Some("env.pem".into()));
+        let file = r#"consul { address = "http://a:1" ssl { cert = "c.pem" ca_path = "cas" } }"#;
+        let of_block = consul(file, &variables).options;
+        assert_eq!(of_block.nodes, ["a:1"]);
+        assert!(of_block.https && !of_block.tls.insecure);
+        assert_eq!(of_block.tls.ca, None);
+        assert_eq!(of_block.tls.roots.folders, [PathBuf::from("cas")]);
+        assert_eq!(of_block.tls.certificate, Some("c.pem".into()));
+        assert_eq!(of_block.tls.key, Some("c.pem".into()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_before_anything_is_asked() {
+        let missing = consul("consul { token_file = \"/nope\" }", &[]);
+        assert_eq!(
+            missing.check_files().unwrap_err(),
+            "runner: runner: client set: consul: Error loading token file /nope : open /nope: no \
+             such file or directory"
+        );
+    }
+}
