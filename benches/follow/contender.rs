@@ -75,7 +75,8 @@ impl Program {
 pub(crate) struct Daemon(Child);
 
 impl Daemon {
-    fn start(command: &mut Command) -> Self {
+    /// Starts a program. It is killed when the result is dropped.
+    pub(crate) fn start(command: &mut Command) -> Self {
         Daemon(command.spawn().expect("the program starts"))
     }
 

@@ -1,11 +1,11 @@
 //! confd with a real etcd and a real Consul: how fast a change gets into a file, and what following
 //! costs.
 //!
-//! `cargo bench --bench follow` runs all seven scenarios on both stores, in about ten minutes; `--
+//! `cargo bench --bench follow` runs all scenarios on both stores, in about ten minutes; `--
 //! consul 1 7` runs only those two, on Consul. The servers must be installed
 //! (`tests/install-servers`). `CONFD_GO=/path/to/confd` and `CONFD_FORK=/path/to/confd` add a Go
 //! confd and a fork of it; `CONSUL_TEMPLATE=/path/to/consul-template` adds consul-template to
-//! scenario 1 on Consul.
+//! scenarios 1 and 8 on Consul.
 //!
 //! - The contenders alternate (A B A B …) on the same server, so that a change of the machine's
 //!   speed concerns all of them. There are two exceptions. With the tree that many resources share,
@@ -35,6 +35,7 @@ mod contender;
 mod cost;
 mod latency;
 mod renames;
+mod services;
 mod site;
 mod store;
 mod table;
@@ -53,7 +54,7 @@ type Scenario = fn(&mut dyn Store);
 /// Starts a server.
 type Start = fn() -> Box<dyn Store>;
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     latency::one_resource,
     cost::shared_tree,
     latency::growth,
@@ -61,6 +62,7 @@ const SCENARIOS: [Scenario; 7] = [
     cost::idle,
     burst::changes,
     latency::pairs,
+    services::upstreams,
 ];
 
 fn main() {

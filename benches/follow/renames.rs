@@ -51,11 +51,21 @@ impl Renames {
     /// The moment from which the file had this content. `None` if it did not get it within
     /// `patience`.
     pub(crate) fn until(&self, content: &str, patience: Duration) -> Option<Instant> {
+        self.until_is(|found| found == content.as_bytes(), patience)
+    }
+
+    /// The moment from which the file had a content like this. `None` if it did not get it within
+    /// `patience`.
+    pub(crate) fn until_is(
+        &self,
+        is: impl Fn(&[u8]) -> bool,
+        patience: Duration,
+    ) -> Option<Instant> {
         let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let moment = self.moments.recv_timeout(left).ok()?;
-            if fs::read(&self.dest).is_ok_and(|found| found == content.as_bytes()) {
+            if fs::read(&self.dest).is_ok_and(|found| is(&found)) {
                 return Some(moment);
             }
         }

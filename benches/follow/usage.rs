@@ -57,6 +57,25 @@ impl Usage {
         self.threads.iter().map(since).sum()
     }
 
+    /// The number of connections of a process to a port of this machine.
+    pub(crate) fn connections(pid: u32, port: u16) -> usize {
+        let sockets = list(Path::new(&format!("/proc/{pid}/fd")));
+        let sockets: Vec<String> = sockets
+            .iter()
+            .filter_map(|path| Some(fs::read_link(path).ok()?.display().to_string()))
+            .filter_map(|link| Some(link.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+            .collect();
+        let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).expect("a running process");
+        let remote = format!(":{port:04X}");
+        let is_ours = |line: &&str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // The remote address, the state (established), and the number of the socket.
+            matches!(fields[..], [_, _, to, "01", _, _, _, _, _, number, ..]
+                if to.ends_with(&remote) && sockets.iter().any(|socket| socket == number))
+        };
+        table.lines().filter(is_ours).count()
+    }
+
     /// Waits until the process is idle, or nearly so.
     pub(crate) fn settled(pid: u32) -> Self {
         let begun = Instant::now();

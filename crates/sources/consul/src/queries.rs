@@ -29,6 +29,7 @@ use futures_util::future::{Abortable, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use source::queries::{News, Queries, QueryError, Settings};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use self::asker::{Answered, Asker, Beyond};
@@ -38,11 +39,11 @@ use self::feed::{Feed, Got, Running};
 
 /// The most requests at the same time, and therefore the most connections. Consul accepts 200 from
 /// one address.
-const CONNECTIONS: usize = 30;
+const CONNECTIONS: usize = 28;
 
 /// The requests among them that do not wait for changes, so that a waiting query never delays an
 /// answer.
-const SHORT: usize = 6;
+const SHORT: usize = 4;
 
 /// The longest time for which a blocking query waits while others wait for a connection.
 const ROUND: Duration = Duration::from_secs(1);
@@ -78,7 +79,8 @@ pub(crate) struct Engine {
     asking: usize,
     searching: usize,
     running: FuturesUnordered<Abortable<BoxFuture<'static, Outcome>>>,
-    news: BTreeMap<u64, News>,
+    /// By the number of the entry, and whether it is a failure.
+    news: BTreeMap<(u64, bool), News>,
     /// Since when there has been news.
     since: Option<Instant>,
 }
@@ -224,7 +226,7 @@ impl Engine {
                 let got = watched.ask(&asker, beyond).await.map(Content::Feed);
                 Outcome { number, got }
             };
-            feed.start(launch(&self.running, request));
+            feed.start(launch(&self.running, request), wait);
         }
     }
 
@@ -328,7 +330,8 @@ impl Queries for Engine {
         for query in gone {
             self.alone.remove(&query);
             let Some(number) = self.numbers.remove(&query) else { continue };
-            self.news.remove(&number);
+            self.news.remove(&(number, false));
+            self.news.remove(&(number, true));
             let state = self.entries.get(&number).map(|entry| entry.state);
             self.end(number);
             self.entries.remove(&number);
@@ -360,6 +363,9 @@ impl Queries for Engine {
                     self.take(outcome);
                 }
             }
+            // The HTTP client first takes back the connections of the requests that have ended.
+            yield_now().await;
+            yield_now().await;
             self.start();
             let is_late = self.since.is_some_and(|since| since.elapsed() >= GATHERED);
             if !self.news.is_empty() && (is_late || !self.is_gathering()) {

@@ -38,14 +38,28 @@ impl Engine {
     fn take_feed(&mut self, number: u64, Answered { content, index }: Answered<Got>) {
         let Some(feed) = self.feeds.get_mut(&number) else { return };
         let before = feed.index;
-        let had_gap = feed.is_known && before.is_none();
+        // A query that returns early at the known index was ended because the store was restored.
+        let is_early = feed.is_early();
+        let was_restored = is_early && index == before;
+        let had_gap = was_restored || feed.is_known && before.is_none();
         let fell = feed.answered(index);
-        if fell {
-            debug!("consul: an index went backwards, so the answer is read again");
+        if fell || was_restored {
+            debug!("consul: the store may have another history, so the answer is read again");
+            feed.index = None;
         }
         let watched = feed.watched.clone();
         match (watched, content) {
-            (Watched::Query(query), Got::Answer(data)) => self.publish_of(&query, data),
+            (Watched::Query(query), Got::Answer(data)) => {
+                let is_same = self.data_of(&query) == Some(&data);
+                self.publish_of(&query, data);
+                if let Some(feed) = self.feeds.get_mut(&number)
+                    && is_early
+                    && is_same
+                {
+                    // The answer may be older than a restored store.
+                    feed.index = None;
+                }
+            }
             (Watched::Keys { queries, .. }, Got::Pairs(listing)) => {
                 let mut hidden = Vec::new();
                 for query in queries {
@@ -144,6 +158,11 @@ impl Engine {
         if entry.index != index {
             self.want(number);
         }
+    }
+
+    /// The last answer to a query.
+    fn data_of(&self, query: &Query) -> Option<&Data> {
+        self.entries.get(self.numbers.get(query)?)?.data.as_ref()
     }
 
     /// Makes an answer news, if it differs from the last one.
@@ -269,7 +288,12 @@ impl Engine {
 
     fn report(&mut self, number: u64, query: Query, answer: Result<Data, Trouble>) {
         self.since.get_or_insert_with(Instant::now);
-        self.news.insert(number, News { query, answer });
+        // A failure does not replace an answer, but an answer ends a failure.
+        let is_failure = answer.is_err();
+        if !is_failure {
+            self.news.remove(&(number, true));
+        }
+        self.news.insert((number, is_failure), News { query, answer });
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{Data, Filter, Pair, Place, Query, Service};
+use catalog::{Data, Filter, Instances, Pair, Place, Query, Service};
 use client_consul::{CROWDED, Client, Consistency, Head, NAME, Options, path_of, said};
 use nodes::{Attempt, Cause, CauseKind, Error, NodeError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -98,7 +98,12 @@ impl Asker {
             }
             query => self.path(query),
         };
-        let (path, parameters) = path;
+        let (path, mut parameters) = path;
+        if let (Query::Instances(Instances { near: None, .. }), Some(_)) = (query, beyond) {
+            // With a distance, Consul does not answer from a stream of events, which stays silent
+            // when the store is restored. The order of the answer does not matter.
+            parameters += "&near=_agent";
+        }
         let fetched = self.fetch(&path, &parameters, beyond, from_leader).await?;
         let index = fetched.index;
         let content = match fetched.found {

@@ -117,6 +117,8 @@ pub(super) struct Feed {
     pub(super) running: Option<Running>,
     /// Whether the running query waits for a change.
     pub(super) is_waiting: bool,
+    /// The time for which it waits.
+    wait: Duration,
     pace: Pace,
 }
 
@@ -133,6 +135,7 @@ impl Feed {
             sent: now,
             running: None,
             is_waiting: false,
+            wait: Duration::ZERO,
             pace: Pace { tokens: BURST, since: now },
         }
     }
@@ -142,13 +145,19 @@ impl Feed {
         self.running.is_none() && !self.is_over && self.due <= now
     }
 
-    /// Notes that a query is sent.
-    pub(super) fn start(&mut self, running: Running) {
+    /// Notes that a query is sent. If it waits for a change, it does so for the time `wait`.
+    pub(super) fn start(&mut self, running: Running, wait: Duration) {
         let now = Instant::now();
+        self.wait = wait;
         self.is_waiting = self.index.is_some();
         self.running = Some(running);
         self.sent = now;
         self.due = self.pace.next(now);
+    }
+
+    /// Whether the running query waits, and less time has passed than it may wait.
+    pub(super) fn is_early(&self) -> bool {
+        self.is_waiting && self.sent.elapsed() < self.wait * 9 / 10
     }
 
     /// Notes an answer at `index`. Returns whether the index fell: then the store may have another

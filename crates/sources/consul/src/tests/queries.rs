@@ -1,9 +1,12 @@
 //! Queries at real servers: services, nodes and keys, few and many.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use catalog::{Data, Query, Status};
+use client_consul::Options;
 use serde_json::json;
 use servers::{Consul, Proxy};
 use source::queries::{Queries, QueryError, Retry, Settings};
@@ -36,13 +39,22 @@ struct Asked {
 
 impl Asked {
     fn at(nodes: &[&str], settings: Settings, wanted: &[Query]) -> Self {
-        let mut queries = crate::queries(at(nodes), settings);
+        Self::with(super::at(nodes), settings, wanted)
+    }
+
+    fn with(options: Options, settings: Settings, wanted: &[Query]) -> Self {
+        let mut queries = crate::queries(options, settings);
         queries.follow(wanted);
         Asked { queries, known: BTreeMap::new(), news: Vec::new(), troubles: Vec::new() }
     }
 
     /// Takes news until `is` holds.
     async fn until(&mut self, what: &str, is: impl Fn(&Self) -> bool) {
+        self.within(Duration::ZERO, what, is).await;
+    }
+
+    /// Takes news until `is` holds, which may take this much longer than usual.
+    async fn within(&mut self, more: Duration, what: &str, is: impl Fn(&Self) -> bool) {
         let waiting = async {
             while !is(self) {
                 for news in self.queries.next().await {
@@ -54,14 +66,26 @@ impl Asked {
                 }
             }
         };
-        let is_there = timeout(BOUND, waiting).await.is_ok();
-        let last = self.troubles.last();
-        assert!(is_there, "{what}: {} pieces of news, last trouble {last:?}", self.news.len());
+        let is_there = timeout(BOUND + more, waiting).await.is_ok();
+        assert!(is_there, "{what}: {}", self.description());
     }
 
     async fn all_known(&mut self, count: usize) {
         self.until("all answers", |asked| asked.known.len() == count).await;
         self.news.clear();
+    }
+
+    /// What is known, for a test that fails.
+    fn description(&self) -> String {
+        let last = self.troubles.last().map(|(query, why)| format!("{query}: {why}"));
+        let mut text =
+            format!("{} news, {} troubles, {last:?}", self.news.len(), self.troubles.len());
+        for query in self.known.keys() {
+            if let Query::Instances(_) = query {
+                text += &format!("\n{query}: {:?}", self.instances(query));
+            }
+        }
+        text
     }
 
     /// The ids and states of the instances of a service.
