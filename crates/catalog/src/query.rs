@@ -92,7 +92,7 @@ pub struct Instances {
     /// The node, or `_agent`, from which the distances are counted by which the instances are
     /// sorted. Without one they are sorted by node and id.
     pub near: Option<String>,
-    /// The states that an instance may have; never empty.
+    /// The states that an instance may have. Without one, no instance is chosen.
     pub filters: BTreeSet<Filter>,
 }
 

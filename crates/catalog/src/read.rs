@@ -71,7 +71,8 @@ impl Query {
                 filters.insert(Filter::Passing);
             }
             Some(listed) => {
-                for word in listed.split(',') {
+                // An empty word between two commas counts for nothing.
+                for word in listed.split(',').filter(|word| !word.is_empty()) {
                     let known = Filter::ALL.iter().find(|(name, _)| *name == word);
                     let Some((_, filter)) = known else {
                         let text = format!("{KIND}: invalid filter: {word:?} in {text:?}");
@@ -308,6 +309,8 @@ mod tests {
             ),
             ("web?sameness-group=a", "health.service(web@sameness-group=a|passing)"),
             ("web?ns=", "health.service(web|passing)"),
+            ("web|,passing,", "health.service(web|passing)"),
+            ("web|,", "health.service(web)"),
             ("web?ns", "health.service(web|passing)"),
         ] {
             assert_eq!(name(Query::instances(text, false)), expected, "{text}");
