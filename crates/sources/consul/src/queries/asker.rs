@@ -1,5 +1,6 @@
 //! Sends the requests of queries, and reads their answers.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
@@ -204,12 +205,12 @@ impl Asker {
         let path = match query {
             Query::Key { key, place, .. } => {
                 parameters += &self.place(place);
-                format!("/v1/kv/{}", path_of(key.trim_start_matches('/').as_bytes()))
+                format!("/v1/kv/{}", path_of(spelled(key).as_bytes()))
             }
             Query::Pairs { prefix, place } => {
                 parameters += "&recurse=";
                 parameters += &self.place(place);
-                format!("/v1/kv/{}", path_of(prefix.trim_start_matches('/').as_bytes()))
+                format!("/v1/kv/{}", path_of(spelled(prefix).as_bytes()))
             }
             Query::Instances(asked) => {
                 parameters += &self.place(&asked.place);
@@ -403,6 +404,26 @@ fn filter(expression: &str) -> String {
     named("filter", Some(expression))
 }
 
+/// A key as Consul spells it in the path of a URL: without empty names and dots. Consul redirects
+/// every other spelling to this one.
+fn spelled(key: &str) -> Cow<'_, str> {
+    let is_odd = |name: &str| matches!(name, "" | "." | "..");
+    let names = key.strip_suffix('/').unwrap_or(key);
+    if !names.split('/').any(is_odd) {
+        return Cow::Borrowed(key);
+    }
+    let mut kept = Vec::new();
+    for name in names.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            name => kept.push(name),
+        }
+    }
+    let end = if key.ends_with('/') && !kept.is_empty() { "/" } else { "" };
+    Cow::Owned(kept.join("/") + end)
+}
+
 fn is_older_than(head: &Head, bound: Duration) -> bool {
     let age = head.number("x-consul-lastcontact").map(Duration::from_millis);
     head.text("x-consul-knownleader") == Some("false") || age.is_some_and(|age| age > bound)
@@ -450,4 +471,24 @@ fn taken(
     }
     let filtered = head.text("x-consul-results-filtered-by-acls") == Some("true");
     Ok(Ok(Fetched { found, index, filtered, body: body.into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_spelled_as_consul_spells_it_in_paths() {
+        for (key, expected) in [
+            ("app/name", "app/name"),
+            ("app/", "app/"),
+            ("//app//name", "app/name"),
+            ("/app//", "app/"),
+            ("a/./b/../c", "a/c"),
+            ("/", ""),
+            ("a..b/.c", "a..b/.c"),
+        ] {
+            assert_eq!(spelled(key), expected, "{key}");
+        }
+    }
 }
