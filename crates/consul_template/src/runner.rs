@@ -309,7 +309,14 @@ impl Runner {
         if matches!(cause, QueryError::Absent) {
             return Err(self.report(cause.to_string()));
         }
-        let error = format!("{query}: {cause}");
+        let is_unknown = matches!(cause, QueryError::Status { code: 404, .. });
+        let words = match query {
+            Query::Consul(asked) if is_unknown && **asked == catalog::Query::Partitions => {
+                "Partitions are an enterprise feature: "
+            }
+            _ => "",
+        };
+        let error = format!("{query}: {words}{cause}");
         match again {
             Some(delay) => {
                 let delay = duration::show(i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX));

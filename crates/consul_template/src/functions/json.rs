@@ -155,7 +155,18 @@ impl Writer {
 
     fn string(&mut self, text: &[u8]) {
         self.out.push('"');
-        for c in String::from_utf8_lossy(text).chars() {
+        for chunk in text.utf8_chunks() {
+            self.characters(chunk.valid());
+            // Go writes this for each byte that is no part of a character.
+            for _ in chunk.invalid() {
+                self.out.push_str("\\ufffd");
+            }
+        }
+        self.out.push('"');
+    }
+
+    fn characters(&mut self, text: &str) {
+        for c in text.chars() {
             match c {
                 '"' => self.out.push_str("\\\""),
                 '\\' => self.out.push_str("\\\\"),
@@ -169,7 +180,6 @@ impl Writer {
                 c => self.out.push(c),
             }
         }
-        self.out.push('"');
     }
 
     fn escape(&mut self, c: char) {

@@ -50,6 +50,11 @@ impl Host for Utc {
 
 /// What a template gives.
 fn answer(source: &str) -> String {
+    answer_over(Store::default(), source)
+}
+
+/// What a template gives over the answers of `store`.
+fn answer_over(store: Store, source: &str) -> String {
     let text = Bytes::copy_from_slice(source.as_bytes());
     let dialect = Dialect::new("{{", "}}").missing_key(MissingKey::Zero);
     let failed = |error: gotmpl::Error| format!("error: {error}");
@@ -65,7 +70,7 @@ fn answer(source: &str) -> String {
         stdout: Rc::new(RefCell::new(Box::new(std::io::sink()))),
         pending: Pending::default(),
     };
-    let session = Session::new(Rc::new(Store::default()));
+    let session = Session::new(Rc::new(store));
     let context = Context::new(session, Rc::new(machine), Arc::clone(&template), None);
     let mut out = Vec::new();
     match template.execute(&context, Value::Nil, &mut out) {
@@ -137,4 +142,46 @@ fn functions_answer_as_recorded() {
         }
     }
     assert!(faults.is_empty(), "{} answers differ:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// The texts are those of consul-template 0.42.1.
+#[test]
+fn what_consul_answers_has_the_form_of_each_language() {
+    let service = |name: &'static str, tags: &[&'static str]| catalog::Service {
+        name: name.into(),
+        tags: tags.iter().map(|tag| Bytes::from(*tag)).collect(),
+    };
+    let services = || {
+        let store = Store::default();
+        let data = [service("db", &[]), service("web", &["a.b", "1"])];
+        let query = catalog::Query::services("").unwrap();
+        store.set_consul(Arc::new(query), catalog::Data::Services(data.into()));
+        store
+    };
+    for (source, expected) in [
+        (
+            "{{ services | toYAML }}",
+            "- name: db\n  tags: []\n- name: web\n  tags:\n  - a.b\n  - \"1\"",
+        ),
+        ("{{ index services 1 | toTOML }}", "Name = \"web\"\nTags = [\"a.b\", \"1\"]"),
+        (
+            "{{ services | byTag | toTOML }}",
+            "[[1]]\n  Name = \"web\"\n  Tags = [\"a.b\", \"1\"]\n\n\
+             [[\"a.b\"]]\n  Name = \"web\"\n  Tags = [\"a.b\", \"1\"]",
+        ),
+        (
+            "{{ services | toTOML }}",
+            "error: template: :1:14: executing \"\" at <toTOML>: error calling toTOML: toTOML: toml: \
+             top-level values must be Go maps or structs",
+        ),
+        ("{{ sprig_deepEqual services services }}", "true"),
+        (
+            "{{ services | toJSON }}",
+            r#"[{"Name":"db","Tags":[]},{"Name":"web","Tags":["a.b","1"]}]"#,
+        ),
+    ] {
+        assert_eq!(answer_over(services(), source), expected, "{source}");
+    }
+    let invalid = answer("{{ \"\\xff\\xe2\\x82\" | toJSON }}");
+    assert_eq!(invalid, r#""\ufffd\ufffd\ufffd""#);
 }

@@ -2,49 +2,71 @@
 //! indented.
 
 use bytes::Bytes;
-use gotmpl::{Failure, Map, Value};
+use gotmpl::types::KeyType;
+use gotmpl::{Failure, Value};
 use render::GoTime;
 
 use super::json::RFC3339;
 use super::values::{shallow, type_of};
 
-/// The TOML text of a map. Any other value is written on one line.
+/// The TOML text of a map or a struct. Any other value is written on one line.
 ///
 /// # Errors
 /// The value has no TOML form.
 pub(super) fn text(value: &Value) -> Result<String, Failure> {
     shallow(value)?;
-    let Value::Map(map) = value else { return inline(value) };
+    if value.as_map().is_some_and(|map| map.ty().key == KeyType::Int) {
+        return Err(Failure::new("toml: cannot encode a map with non-string key type"));
+    }
+    let Some(members) = members(value) else {
+        return match value {
+            value if is_table(value) => {
+                Err(Failure::new("toml: top-level values must be Go maps or structs"))
+            }
+            value => inline(value),
+        };
+    };
     let mut out = String::new();
-    table(&mut out, map, &mut Vec::new())?;
+    table(&mut out, &members, &mut Vec::new())?;
     Ok(out.trim().to_owned())
 }
 
-fn table(out: &mut String, map: &Map, path: &mut Vec<String>) -> Result<(), Failure> {
+/// The entries of a map, or the fields of a struct; `None` for any other value.
+fn members(value: &Value) -> Option<Vec<(Bytes, Value)>> {
+    let record = match value {
+        Value::Map(map) => return Some(map.entries().to_vec()),
+        Value::Struct(record) => record,
+        Value::Pointer(pointer) => pointer.target()?,
+        _ => return None,
+    };
+    let fields = record.ty().fields.iter().zip(record.fields());
+    Some(fields.map(|(field, value)| (field.name.into(), value.clone())).collect())
+}
+
+fn table(
+    out: &mut String,
+    content: &[(Bytes, Value)],
+    path: &mut Vec<String>,
+) -> Result<(), Failure> {
     let indent = "  ".repeat(path.len());
-    for (key, value) in
-        map.entries().iter().filter(|(_, value)| !is_table(value) && !value.is_nil())
-    {
+    for (key, value) in content.iter().filter(|(_, value)| !is_table(value) && !value.is_nil()) {
         out.push_str(&format!("{indent}{} = {}\n", quoted_key(key), inline(value)?));
     }
-    for (key, value) in map.entries().iter().filter(|(_, value)| is_table(value)) {
+    for (key, value) in content.iter().filter(|(_, value)| is_table(value)) {
         path.push(quoted_key(key));
         let indent = "  ".repeat(path.len() - 1);
         let name = path.join(".");
-        let tables: Vec<Map> = match value {
-            Value::Map(map) => vec![map.clone()],
-            Value::Slice(slice) => {
-                slice.elements().iter().filter_map(|one| one.as_map().cloned()).collect()
-            }
-            _ => Vec::new(),
+        let (tables, is_list): (Vec<_>, _) = match value {
+            Value::Slice(slice) => (slice.elements().iter().filter_map(members).collect(), true),
+            value => (members(value).into_iter().collect(), false),
         };
         for one in tables {
-            if path.len() == 1 || matches!(value, Value::Slice(_)) {
+            if path.len() == 1 || is_list {
                 out.push('\n');
             }
-            match value {
-                Value::Map(_) => out.push_str(&format!("{indent}[{name}]\n")),
-                _ => out.push_str(&format!("{indent}[[{name}]]\n")),
+            match is_list {
+                true => out.push_str(&format!("{indent}[[{name}]]\n")),
+                false => out.push_str(&format!("{indent}[{name}]\n")),
             }
             table(out, &one, path)?;
         }
@@ -55,13 +77,18 @@ fn table(out: &mut String, map: &Map, path: &mut Vec<String>) -> Result<(), Fail
 
 /// Whether a value is written as one table or several.
 fn is_table(value: &Value) -> bool {
-    match value {
+    let is_one = |value: &Value| match value {
         Value::Map(map) => !map.is_nil(),
+        Value::Struct(_) => true,
+        Value::Pointer(pointer) => pointer.target().is_some(),
+        _ => false,
+    };
+    match value {
         Value::Slice(slice) => {
             let elements = slice.elements();
-            !elements.is_empty() && elements.iter().all(|element| element.as_map().is_some())
+            !elements.is_empty() && elements.iter().all(is_one)
         }
-        _ => false,
+        value => is_one(value),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ::yaml::{Node, NodeId, Scalar, Top, Tree};
 use bytes::Bytes;
-use gotmpl::types::UINT64;
+use gotmpl::types::{KeyType, UINT64};
 use gotmpl::{Failure, Map, Slice, Value};
 use render::GoTime;
 
@@ -66,17 +66,18 @@ pub(super) fn text(value: &Value) -> Result<String, Failure> {
 /// Writes a value behind `key:` or `-` or at the beginning of the text, and ends the line.
 /// `is_element` is true behind `-`.
 fn node(out: &mut String, value: &Value, depth: usize, is_element: bool) -> Result<(), Failure> {
-    match value {
-        Value::Map(map) if !map.is_empty() => {
-            for (nth, (key, value)) in sorted(map).into_iter().enumerate() {
-                if nth > 0 || !is_element {
-                    indent(out, depth);
-                }
-                out.push_str(&scalar_text(&lossy(&key), depth));
-                out.push(':');
-                behind_key(out, &value, depth)?;
+    if let Some(members) = members(value) {
+        for (nth, (key, value)) in members.into_iter().enumerate() {
+            if nth > 0 || !is_element {
+                indent(out, depth);
             }
+            out.push_str(&key.shown(depth));
+            out.push(':');
+            behind_key(out, &value, depth)?;
         }
+        return Ok(());
+    }
+    match value {
         Value::Slice(slice) if !slice.is_empty() => {
             let elements = slice.elements().to_vec();
             for (nth, element) in elements.iter().enumerate() {
@@ -97,7 +98,7 @@ fn node(out: &mut String, value: &Value, depth: usize, is_element: bool) -> Resu
 
 fn behind_key(out: &mut String, value: &Value, depth: usize) -> Result<(), Failure> {
     match value {
-        Value::Map(map) if !map.is_empty() => {
+        value if is_block(value) => {
             out.push('\n');
             node(out, value, depth + 1, false)
         }
@@ -118,7 +119,7 @@ fn behind_key(out: &mut String, value: &Value, depth: usize) -> Result<(), Failu
 fn behind_dash(out: &mut String, value: &Value, depth: usize) -> Result<(), Failure> {
     out.push(' ');
     match value {
-        Value::Map(map) if !map.is_empty() => node(out, value, depth + 1, true),
+        value if is_block(value) => node(out, value, depth + 1, true),
         Value::Slice(slice) if !slice.is_empty() => node(out, value, depth + 1, true),
         value => {
             out.push_str(&scalar(value, depth + 1)?);
@@ -142,11 +143,58 @@ fn lossy(text: &Bytes) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// The entries of a map in Go's order of keys: numbers in them are compared as numbers.
-fn sorted(map: &Map) -> Vec<(Bytes, Value)> {
-    let mut entries = map.entries().to_vec();
-    entries.sort_by(|(a, _), (b, _)| natural(&lossy(a), &lossy(b)));
-    entries
+/// The key of an entry.
+enum Name {
+    Text(String),
+    Number(String),
+}
+
+impl Name {
+    fn shown(&self, depth: usize) -> String {
+        match self {
+            Name::Text(text) => scalar_text(text, depth),
+            Name::Number(digits) => digits.clone(),
+        }
+    }
+
+    fn text(&self) -> &str {
+        let (Name::Text(text) | Name::Number(text)) = self;
+        text
+    }
+}
+
+/// Whether a value is written as a line for each of its entries.
+fn is_block(value: &Value) -> bool {
+    match value {
+        Value::Map(map) => !map.is_empty(),
+        Value::Struct(_) => true,
+        Value::Pointer(pointer) => pointer.target().is_some(),
+        _ => false,
+    }
+}
+
+/// What is written for a value that [is a block](is_block): the entries of a map in Go's order of
+/// keys, which compares numbers in them as numbers, or the fields of a struct.
+fn members(value: &Value) -> Option<Vec<(Name, Value)>> {
+    let record = match value {
+        Value::Map(map) if !map.is_empty() => {
+            let key = map.ty().key;
+            let entries = map.entries();
+            let named = entries.iter().map(|(name, value)| {
+                let text = lossy(&key.text(name));
+                let name = if key == KeyType::Int { Name::Number(text) } else { Name::Text(text) };
+                (name, value.clone())
+            });
+            let mut members: Vec<_> = named.collect();
+            members.sort_by(|(a, _), (b, _)| natural(a.text(), b.text()));
+            return Some(members);
+        }
+        Value::Struct(record) => record,
+        Value::Pointer(pointer) => pointer.target()?,
+        _ => return None,
+    };
+    let fields = record.ty().fields.iter().zip(record.fields());
+    Some(fields.map(|(f, value)| (Name::Text(f.name.to_lowercase()), value.clone())).collect())
 }
 
 /// The order of two keys: digits as numbers, letters behind everything else.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gotmpl::types::{STRING_MAP, SliceType, Type, VALUES};
-use gotmpl::{Failure, Map, Rest, Slice, Value};
+use gotmpl::{Failure, Map, Rest, Slice, Struct, Value};
 
 use super::super::Context;
 use super::super::values::{lossy, type_of};
@@ -107,6 +107,9 @@ pub(super) fn add(library: &mut Library<'_>) {
     for name in ["slice", "mustSlice"] {
         library.add(name, |_: &Context, value: Value, bounds: Rest<Value>| {
             let elements = elements("slice", &value)?;
+            if elements.is_empty() {
+                return Ok(Value::Nil);
+            }
             let bound = |nth: usize, default: usize| {
                 let bound = bounds
                     .0
@@ -118,7 +121,7 @@ pub(super) fn add(library: &mut Library<'_>) {
             let part = elements.get(from..to);
             let part =
                 part.ok_or_else(|| Failure::new("reflect.Value.Slice: slice index out of bounds"))?;
-            Ok::<_, Failure>(list(part.to_vec()))
+            Ok::<_, Failure>(Value::Slice(list(part.to_vec())))
         });
     }
     library.add("concat", |_: &Context, lists: Rest<Value>| {
@@ -179,6 +182,11 @@ fn parts<'p>(parts: impl Iterator<Item = &'p str>) -> Map {
     Map::of(&STRING_MAP, entries.collect())
 }
 
+fn is_same_struct(a: &Struct, b: &Struct) -> bool {
+    std::ptr::eq(a.ty(), b.ty())
+        && std::iter::zip(a.fields(), b.fields()).all(|(a, b)| is_equal(a, b))
+}
+
 /// Go's `reflect.DeepEqual`.
 pub(super) fn is_equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
@@ -196,6 +204,12 @@ pub(super) fn is_equal(a: &Value, b: &Value) -> bool {
                     .all(|((k, a), (l, b))| k == l && is_equal(a, b))
         }
         (Value::Nil, Value::Nil) => true,
+        (Value::Struct(a), Value::Struct(b)) => is_same_struct(a, b),
+        (Value::Pointer(a), Value::Pointer(b)) => match (a.target(), b.target()) {
+            (Some(target), Some(other)) => is_same_struct(target, other),
+            (None, None) => std::ptr::eq(a.ty(), b.ty()),
+            _ => false,
+        },
         _ => a.ty().is_some() && a.ty() == b.ty() && text_of(a) == text_of(b),
     }
 }
