@@ -3,6 +3,7 @@
 //! They take values of any type where Go's take `interface {}`, and convert them as sprig does: what
 //! cannot be converted is zero.
 
+mod crypto;
 mod dates;
 mod lists;
 mod logic;
@@ -30,6 +31,7 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     logic::add(&mut library);
     regexps::add(&mut library);
     semver::add(&mut library);
+    crypto::add(&mut library);
     dates::add(&mut library);
     urls::add(&mut library);
 }

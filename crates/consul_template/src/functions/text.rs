@@ -19,7 +19,7 @@ use super::values::{Int64, Uint64, lossy};
 const LARGEST: usize = 256 << 20;
 
 /// Go's standard alphabet. Go ignores the bits that are left over at the end.
-const STANDARD: GeneralPurpose = GeneralPurpose::new(
+pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
@@ -35,11 +35,13 @@ const URL: GeneralPurpose = GeneralPurpose::new(
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("base64Encode", |_: &Context, text: Bytes| STANDARD.encode(text));
-    functions
-        .add("base64Decode", |_: &Context, text: Bytes| decode(&STANDARD, &text, "base64Decode"));
+    functions.add("base64Decode", |_: &Context, text: Bytes| {
+        named_decode(&STANDARD, &text, "base64Decode")
+    });
     functions.add("base64URLEncode", |_: &Context, text: Bytes| URL.encode(text));
-    functions
-        .add("base64URLDecode", |_: &Context, text: Bytes| decode(&URL, &text, "base64URLDecode"));
+    functions.add("base64URLDecode", |_: &Context, text: Bytes| {
+        named_decode(&URL, &text, "base64URLDecode")
+    });
     functions.add("sha256Hex", |_: &Context, text: Bytes| hex(&Sha256::digest(&text)));
     functions.add("md5sum", |_: &Context, text: Bytes| hex(&Md5::digest(&text)));
     functions
@@ -147,13 +149,21 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     with(0x5c, &with(0x36, message)).to_vec()
 }
 
-fn decode(engine: &GeneralPurpose, text: &[u8], name: &str) -> Result<Vec<u8>, Failure> {
+fn named_decode(engine: &GeneralPurpose, text: &[u8], name: &str) -> Result<Vec<u8>, Failure> {
+    decode(engine, text).map_err(|failure| Failure::new(format!("{name}: {failure}")))
+}
+
+/// Decodes base64.
+///
+/// # Errors
+/// The text of Go's error.
+pub(super) fn decode(engine: &GeneralPurpose, text: &[u8]) -> Result<Vec<u8>, Failure> {
     engine.decode(text).map_err(|error| {
         let at = match error {
             base64::DecodeError::InvalidByte(at, _) => at,
             _ => text.len().saturating_sub(text.len() % 4),
         };
-        Failure::new(format!("{name}: illegal base64 data at input byte {at}"))
+        Failure::new(format!("illegal base64 data at input byte {at}"))
     })
 }
 
