@@ -125,6 +125,15 @@ impl Mount {
     /// From now on each access waits for ever.
     fn hang(&self) {
         kill_process(self.server, Signal::STOP).unwrap();
+        // A thread that takes one more request and stops then would make confd unkillable.
+        let threads = format!("/proc/{}/task", self.server.as_raw_nonzero());
+        let is_stopped = |thread: std::fs::DirEntry| {
+            let status = std::fs::read_to_string(thread.path().join("status"));
+            status.is_ok_and(|status| status.contains("State:\tT"))
+        };
+        eventually("each thread of the file system is stopped", || {
+            std::fs::read_dir(&threads).unwrap().all(|thread| is_stopped(thread.unwrap()))
+        });
     }
 }
 
