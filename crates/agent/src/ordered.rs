@@ -2,8 +2,9 @@
 //!
 //! The keys of all resources are read together, so all resources see one revision. Most of the time
 //! of a pass is waiting for the disk, so up to [`overlap()`] resources are rendered and staged on
-//! other threads while earlier resources are finished. Everything that can be observed (comparison,
-//! commands, renames, log lines) happens for one resource after the other, in order.
+//! other threads while earlier resources are finished, and up to [`onetime_in_flight()`] in onetime
+//! mode. Everything that can be observed (comparison, commands, renames, log lines) happens for one
+//! resource after the other, in order.
 //!
 //! A later resource sees the effects of an earlier one, although it may have been rendered before:
 //!
@@ -41,7 +42,7 @@ use crate::{
     backoff::rest,
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
-    overlap::overlap,
+    overlap::{onetime_in_flight, overlap},
     pipeline::{Applied, Done, Job, Pipeline, Prepared, Surroundings},
     reloads::{Reloads, Requester},
     resource::Resource,
@@ -179,6 +180,11 @@ impl Ordered {
         if self.is_patient { Disk::Here } else { Disk::Elsewhere }
     }
 
+    /// The most resources whose passes have begun and are not finished.
+    fn most_in_flight(&self) -> usize {
+        if self.is_patient { onetime_in_flight() } else { overlap() }
+    }
+
     /// Waits for the end of a pass that was left behind; for ever if there is none. Returns whether
     /// its resource missed a pass in the meantime.
     pub(crate) async fn left_behind(&mut self) -> bool {
@@ -269,7 +275,7 @@ impl Pass<'_> {
             }
             let overlaps_no_other =
                 has_commands || !self.ordered.has_threads.get().unwrap_or(&true);
-            let room = if overlaps_no_other { 0 } else { overlap() - 1 };
+            let room = if overlaps_no_other { 0 } else { self.ordered.most_in_flight() - 1 };
             while self.in_flight.len() > room {
                 self.finish_first().await;
             }

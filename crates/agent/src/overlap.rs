@@ -36,6 +36,21 @@ pub fn overlap() -> usize {
     })
 }
 
+/// The number of threads on which a onetime run stages resources, at least one.
+pub fn onetime_threads() -> usize {
+    (overlap() / 2).max(1)
+}
+
+/// The number of resources that a onetime run begins before the first of them is finished: three
+/// times as many as it has threads. A thread that has staged a resource then finds the next one
+/// waiting. To wake a thread for each resource takes more time than to render a small template.
+///
+/// A resource that waits needs no descriptor, and one that is staged needs one, so all of them need
+/// fewer than [`overlap()`] resources that are staged at the same time.
+pub(crate) fn onetime_in_flight() -> usize {
+    overlap() + overlap() / 2
+}
+
 /// The number of passes with commands that this process can make at the same time, at least one.
 pub(crate) fn overlap_of_commands() -> usize {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
