@@ -16,6 +16,7 @@
 //! - `integration`: confd's own integration suite.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
+//! - `consul`: the program consul-template and a real Consul.
 //! - `interval`: interval mode: a hanging resource blocks no other.
 //! - `order`: the files of earlier resources that a resource sees, and the order of log lines.
 //! - `watch`: watch mode, SIGHUP, restored files, templates and resources that appear and
@@ -34,6 +35,7 @@ mod certificates;
 mod chains;
 mod cli;
 mod config;
+mod consul;
 mod deploy;
 mod docs;
 mod excerpts;
