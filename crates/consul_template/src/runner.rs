@@ -32,6 +32,13 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(10);
 /// The shortest time that a timer can measure.
 const MEASURABLE: Duration = Duration::from_millis(1);
 
+/// The time in which first answers are awaited before the next pass, in times of the last pass.
+const GATHERED: u32 = 4;
+
+/// The longest time in which first answers are expected. What is still missing then, such as a key
+/// that does not exist, delays no other answer.
+const FIRST_ANSWERS: Duration = Duration::from_secs(5);
+
 /// How a run ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -52,6 +59,8 @@ pub(crate) struct Runner {
     views: Views,
     /// The queries without an answer that the last pass asked for.
     missing: HashSet<Query>,
+    /// When something was asked for that nothing had asked for before.
+    asked: Option<Instant>,
     /// How long the last pass over the templates took, without their commands.
     last_pass: Duration,
     child: Option<Child>,
@@ -132,6 +141,7 @@ impl Runner {
             store: Rc::default(),
             views: Views::new(Box::new(move || open(options.clone(), asking.clone()))),
             missing: HashSet::new(),
+            asked: None,
             last_pass: Duration::ZERO,
             child: child.transpose()?,
             environment: Rc::clone(&edge.environment),
@@ -164,7 +174,7 @@ impl Runner {
                     "(runner) watching {count} dependencies - watching this many dependencies could \
                      DDoS your servers"
                 )),
-                false => self.log.debug(format!("(runner) watching {count} dependencies")),
+                false => self.log.debug(format_args!("(runner) watching {count} dependencies")),
             }
             let done = self.templates.iter().all(|task| task.state != State::Waiting);
             if done {
@@ -189,14 +199,16 @@ impl Runner {
             let due = self.next_due();
             let quiet = tokio::select! {
                 news = self.views.next() => {
-                    self.receive(news)?;
-                    self.gather().await?;
+                    let is_answered = self.receive(news)?;
+                    if !(self.gather().await? || is_answered) {
+                        continue;
+                    }
                     None
                 }
                 place = wait_for(due) => {
                     let task = &mut self.templates[place];
                     let id = &task.template.id;
-                    self.log.debug(format!("(runner) received template {id:?} from quiescence"));
+                    self.log.debug(format_args!("(runner) received template {id:?} from quiescence"));
                     task.quiet = None;
                     Some(place)
                 }
@@ -209,23 +221,27 @@ impl Runner {
         }
     }
 
-    /// Takes everything that is known already, so that it is rendered at once.
+    /// Takes everything that is known already, so that it is rendered at once. Returns whether there
+    /// was an answer.
     ///
-    /// As long as answers are missing, more of them are awaited for the time that the last pass
-    /// took. Otherwise a template that asks for a thousand services would be executed a thousand
-    /// times.
-    async fn gather(&mut self) -> Result<(), String> {
-        let end = Instant::now() + self.last_pass;
+    /// As long as first answers are on their way, more of them are awaited, so that passes that must
+    /// miss something take only a part of the time. Otherwise a template that asks for a thousand
+    /// services would be executed many times for nothing.
+    async fn gather(&mut self) -> Result<bool, String> {
+        let mut is_answered = false;
+        let now = Instant::now();
+        let end = now + GATHERED * self.last_pass;
+        let are_coming = self.asked.is_some_and(|asked| now < asked + FIRST_ANSWERS);
         loop {
             while let Some(news) = self.views.try_next() {
-                self.receive(news)?;
+                is_answered |= self.receive(news)?;
             }
-            if self.missing.is_empty() || self.last_pass < MEASURABLE {
-                return Ok(());
+            if !are_coming || self.missing.is_empty() || self.last_pass < MEASURABLE {
+                return Ok(is_answered);
             }
             tokio::select! {
-                news = self.views.next() => self.receive(news)?,
-                () = sleep_until(end) => return Ok(()),
+                news = self.views.next() => is_answered |= self.receive(news)?,
+                () = sleep_until(end) => return Ok(is_answered),
             }
         }
     }
@@ -240,10 +256,11 @@ impl Runner {
             let own = task.template.settings.wait;
             let global = self.config.wait.filter(|_| !self.config.once);
             if own.is_some() {
-                self.log
-                    .debug(format!("(runner) enabling template-specific quiescence for {id:?}"));
+                self.log.debug(format_args!(
+                    "(runner) enabling template-specific quiescence for {id:?}"
+                ));
             } else if global.is_some() {
-                self.log.debug(format!("(runner) enabling global quiescence for {id:?}"));
+                self.log.debug(format_args!("(runner) enabling global quiescence for {id:?}"));
             }
             task.quiet = own.or(global).map(|(min, max)| Quiet { min, max, due: None });
         }
@@ -259,29 +276,30 @@ impl Runner {
         due.min()
     }
 
-    /// Takes an answer.
-    fn receive(&mut self, news: News) -> Result<(), String> {
+    /// Takes news. Returns whether it is an answer that something asked for.
+    fn receive(&mut self, news: News) -> Result<bool, String> {
         match news {
             News::File(path, content) => {
                 let query = Query::File(Arc::clone(&path));
-                if self.receives(&query) {
-                    let content = content.map_err(|error| self.report(error))?;
-                    self.log.debug(format!("(runner) receiving dependency {query}"));
-                    self.store.set_file(path, content);
+                if !self.receives(&query) {
+                    return Ok(false);
                 }
+                let content = content.map_err(|error| self.report(error))?;
+                self.log.debug(format_args!("(runner) receiving dependency {query}"));
+                self.store.set_file(path, content);
             }
             News::Consul(news) => {
                 let queries::News { query: asked, answer } = *news;
                 let asked = Arc::new(asked);
                 let query = Query::Consul(Arc::clone(&asked));
                 if !self.receives(&query) {
-                    return Ok(());
+                    return Ok(false);
                 }
                 let data = match answer {
                     Ok(data) => data,
-                    Err(trouble) => return self.fail(&query, trouble),
+                    Err(trouble) => return self.fail(&query, trouble).map(|()| false),
                 };
-                self.log.debug(format!("(runner) receiving dependency {query}"));
+                self.log.debug(format_args!("(runner) receiving dependency {query}"));
                 if let (Data::Node(None), catalog::Query::Node { name: Some(name), .. }) =
                     (&data, &*asked)
                 {
@@ -291,7 +309,7 @@ impl Runner {
                 self.store.set_consul(asked, data);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the query is still followed. It is not missing any more.
@@ -355,11 +373,11 @@ impl Runner {
             let mut same = same.filter(|known| known.exec.command == *command);
             let (shown, from) = (shown_words(command), settings.display());
             match same.next().map(config::Template::display) {
-                Some(known) => self.log.debug(format!(
+                Some(known) => self.log.debug(format_args!(
                     "(runner) skipping command {shown} from {from} (already appended from {known})"
                 )),
                 None => {
-                    self.log.debug(format!("(runner) appending command {shown} from {from}"));
+                    self.log.debug(format_args!("(runner) appending command {shown} from {from}"));
                     commands.push(place);
                 }
             }
@@ -398,7 +416,7 @@ impl Runner {
     ) -> Result<Option<bool>, String> {
         let log = self.log.clone();
         let task = &mut self.templates[place_of];
-        log.debug(format!("(runner) checking template {}", task.template.id));
+        log.debug(format_args!("(runner) checking template {}", task.template.id));
         if self.config.once && task.state == State::Rendered {
             log.debug("(runner) once mode and already rendered");
             return Ok(None);
@@ -426,12 +444,17 @@ impl Runner {
         task.used = rendered.used;
         let missing = rendered.missing;
         if !missing.is_empty() {
-            log.debug(format!("(runner) missing data for {} dependencies", missing.len()));
+            log.debug(format_args!("(runner) missing data for {} dependencies", missing.len()));
             for query in &missing {
-                log.debug(format!("(runner) missing dependency: {query}"));
+                log.debug(format_args!("(runner) missing dependency: {query}"));
             }
-            for query in missing.iter().filter(|query| !self.views.follows(query)) {
-                log.debug(format!("(watcher) adding {query}"));
+            let new: Vec<_> = missing.iter().filter(|query| !self.views.follows(query)).collect();
+            if !new.is_empty() {
+                self.asked = Some(Instant::now());
+                log.debug(format_args!("(runner) was not watching {} dependencies", new.len()));
+            }
+            for query in new {
+                log.debug(format_args!("(watcher) adding {query}"));
             }
             self.missing.extend(missing);
             return Ok(None);
@@ -447,7 +470,7 @@ impl Runner {
         }
         let settings = &task.template.settings;
         let shown = settings.display();
-        log.debug(format!("(runner) rendering {shown}"));
+        log.debug(format_args!("(runner) rendering {shown}"));
         let placed = match place(settings, &rendered.content, self.dry, &log).await {
             Ok(placed) => placed,
             Err(error) if fatal => return Err(format!("error rendering {shown}: {error}")),
