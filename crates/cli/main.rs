@@ -174,11 +174,7 @@ fn runtime(mode: Mode) -> anyhow::Result<Runtime> {
     let cannot_start = |error| anyhow!("cannot start: {}", report::errno_text(&error));
     drop(probes.map_err(cannot_start)?);
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let threads = match mode {
-        Mode::Onetime => agent::onetime_threads(),
-        Mode::Interval | Mode::Watch => agent::overlap(),
-    };
-    builder.enable_all().max_blocking_threads(threads);
+    builder.enable_all().max_blocking_threads(agent::overlap());
     if mode != Mode::Onetime {
         builder.thread_keep_alive(KEEP);
     }

@@ -51,7 +51,7 @@ pub use crate::{
     agent::Agent,
     event::{Event, Reader, Step, Wake},
     failure::{Failure, Kind},
-    overlap::{onetime_threads, overlap},
+    overlap::overlap,
     resource::Resource,
     settings::{Configuration, Ended, Order, Pace, Schedule, Settings},
     status::{Applied, Handle, LastError, Pending, State, Status},

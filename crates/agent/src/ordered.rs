@@ -2,9 +2,9 @@
 //!
 //! The keys of all resources are read together, so all resources see one revision. Most of the time
 //! of a pass is waiting for the disk, so up to [`overlap()`] resources are rendered and staged on
-//! other threads while earlier resources are finished, and up to [`onetime_in_flight()`] in onetime
-//! mode. Everything that can be observed (comparison, commands, renames, log lines) happens for one
-//! resource after the other, in order.
+//! other threads while earlier resources are finished. In onetime mode up to [`onetime_in_flight()`]
+//! have begun. Everything that can be observed (comparison, commands, renames, log lines) happens
+//! for one resource after the other, in order.
 //!
 //! A later resource sees the effects of an earlier one, although it may have been rendered before:
 //!
@@ -59,6 +59,8 @@ pub(crate) struct Ordered {
     reloads: Reloads,
     /// Whether the driver waits for every resource, however long it takes (onetime mode).
     is_patient: bool,
+    /// The most resources whose passes have begun and are not finished.
+    most_in_flight: usize,
     /// The passes that were left behind and are still running.
     behind: FuturesUnordered<Conclusion>,
     /// The resource files and the destinations of the passes in `behind`.
@@ -126,6 +128,7 @@ impl Ordered {
             readers,
             reloads: Reloads::new(Semaphore::MAX_PERMITS),
             is_patient,
+            most_in_flight: if is_patient { onetime_in_flight() } else { overlap() },
             behind: FuturesUnordered::new(),
             busy: HashSet::new(),
             passed_over: HashSet::new(),
@@ -178,11 +181,6 @@ impl Ordered {
     /// The thread that loads resources and finishes passes. Onetime mode waits for each resource anyway.
     pub(crate) fn disk(&self) -> Disk {
         if self.is_patient { Disk::Here } else { Disk::Elsewhere }
-    }
-
-    /// The most resources whose passes have begun and are not finished.
-    fn most_in_flight(&self) -> usize {
-        if self.is_patient { onetime_in_flight() } else { overlap() }
     }
 
     /// Waits for the end of a pass that was left behind; for ever if there is none. Returns whether
@@ -275,7 +273,7 @@ impl Pass<'_> {
             }
             let overlaps_no_other =
                 has_commands || !self.ordered.has_threads.get().unwrap_or(&true);
-            let room = if overlaps_no_other { 0 } else { self.ordered.most_in_flight() - 1 };
+            let room = if overlaps_no_other { 0 } else { self.ordered.most_in_flight - 1 };
             while self.in_flight.len() > room {
                 self.finish_first().await;
             }

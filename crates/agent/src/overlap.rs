@@ -36,19 +36,16 @@ pub fn overlap() -> usize {
     })
 }
 
-/// The number of threads on which a onetime run stages resources, at least one.
-pub fn onetime_threads() -> usize {
-    (overlap() / 2).max(1)
-}
-
 /// The number of resources that a onetime run begins before the first of them is finished: three
-/// times as many as it has threads. A thread that has staged a resource then finds the next one
-/// waiting. To wake a thread for each resource takes more time than to render a small template.
+/// times as many as are staged at the same time. A thread that has staged a resource then finds the
+/// next one waiting, also if the first one takes long. To wake a thread for each resource takes more
+/// time than to render a small template.
 ///
-/// A resource that waits needs no descriptor, and one that is staged needs one, so all of them need
-/// fewer than [`overlap()`] resources that are staged at the same time.
+/// A resource that waits to be finished needs its stage file and its folder. With few descriptors
+/// none waits.
 pub(crate) fn onetime_in_flight() -> usize {
-    overlap() + overlap() / 2
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if most > 16 * OVERLAP as u64 { 3 * OVERLAP } else { overlap() }
 }
 
 /// The number of passes with commands that this process can make at the same time, at least one.
