@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
@@ -9,6 +11,7 @@ use std::sync::{LazyLock, Mutex};
 use std::{io, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::eventually;
 
@@ -106,16 +109,26 @@ impl Drop for Process {
     }
 }
 
+/// The network namespace of this thread.
+fn own_network() -> File {
+    File::open("/proc/thread-self/ns/net").unwrap()
+}
+
 /// Starts a process on a thread that never ends.
 ///
 /// The kernel kills the server of `setpriv --pdeathsig` when the thread that started it ends. That
-/// thread must not be the one of a test, because servers can outlive the test that started them.
+/// thread must not be the one of a test, because servers can outlive the test that started them. The
+/// process gets the network namespace of the thread that calls this.
 fn spawn(command: Command) -> io::Result<Child> {
-    type Request = (Command, Sender<io::Result<Child>>);
+    type Request = (Command, File, Sender<io::Result<Child>>);
     static STARTER: LazyLock<Mutex<Sender<Request>>> = LazyLock::new(|| {
         let (sender, requests) = mpsc::channel::<Request>();
         thread::spawn(move || {
-            for (mut command, answer) in requests {
+            for (mut command, network, answer) in requests {
+                if network.metadata().unwrap().ino() != own_network().metadata().unwrap().ino() {
+                    let kind = Some(LinkNameSpaceType::Network);
+                    move_into_link_name_space(network.as_fd(), kind).unwrap();
+                }
                 // The answer is lost only if the thread that waits for it has panicked.
                 let _ = answer.send(command.spawn());
             }
@@ -123,6 +136,6 @@ fn spawn(command: Command) -> io::Result<Child> {
         Mutex::new(sender)
     });
     let (answer, child) = mpsc::channel();
-    STARTER.lock().unwrap().send((command, answer)).unwrap();
+    STARTER.lock().unwrap().send((command, own_network(), answer)).unwrap();
     child.recv().unwrap()
 }
