@@ -162,7 +162,7 @@ fn an_unknown_key_sets_nothing_and_is_reported_with_its_line_and_the_nearest_kno
         (6, "keep-stage-file", ", did you mean \"keepstagefile\"?"),
         (7, "node", ", did you mean \"nodes\"?"),
         (8, "zzz", ""),
-        (10, "other", ": confd.toml has no tables, its keys stand there without [other]"),
+        (10, "other", ": confd.toml has no such table, its keys stand there without [other]"),
     ] {
         ended.expect(&format!("WARNING confd.toml:{line}: unknown key \"{key}\"{hint}"));
     }

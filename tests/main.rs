@@ -21,6 +21,7 @@
 //! - `order`: the files of earlier resources that a resource sees, and the order of log lines.
 //! - `watch`: watch mode, SIGHUP, restored files, templates and resources that appear and
 //!   disappear.
+//! - `services`: templates that ask Consul for services.
 //! - `soak`: changes and faults for a time that can be chosen.
 //! - `standalone`: what the program needs of the machine it runs on.
 //! - `tidy`: rules about the repository itself.
@@ -47,6 +48,7 @@ mod logs;
 mod order;
 mod quickstart;
 mod resources;
+mod services;
 mod soak;
 mod standalone;
 mod tera;

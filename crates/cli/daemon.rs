@@ -131,10 +131,13 @@ async fn reconfigured(
         info!("Backend source(s) set to {}", fresh.source.places().join(", "));
         fresh.source.open()
     });
+    let asks_elsewhere =
+        fresh.asked != config.asked || fresh.source.nodes() != config.source.nodes();
     let configuration = Configuration {
         settings: fresh.settings.clone(),
         schedule: fresh.schedule.clone(),
         source: backend,
+        queries: asks_elsewhere.then(|| fresh.queries()),
     };
     *config = fresh;
     Some(configuration)

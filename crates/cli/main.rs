@@ -4,6 +4,7 @@
 //! Everything decided here is passed down; the other crates do not ask for it.
 
 mod accepted;
+mod asked;
 #[cfg(feature = "consul-template")]
 mod consul_template;
 mod daemon;
@@ -206,7 +207,8 @@ async fn start(
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
     info!("Backend source(s) set to {}", config.source.places().join(", "));
-    let mut agent = Agent::new(config.settings.clone(), config.source.open(), Arc::clone(&host));
+    let agent = Agent::new(config.settings.clone(), config.source.open(), Arc::clone(&host));
+    let mut agent = agent.with_queries(config.queries());
     if config.mode != Mode::Onetime {
         keep_a_thread().await?;
         return Ok(daemon::run(agent, config, flags, host, signals).await);

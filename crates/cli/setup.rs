@@ -9,10 +9,11 @@ use std::{
     fmt,
     io::ErrorKind,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use agent::{Pace, Schedule};
+use agent::{OpenQueries, Pace, Schedule};
 use anyhow::{anyhow, bail};
 use config::confd_toml;
 use options::{Given, Layer, Opt, duration, size::Size};
@@ -20,6 +21,7 @@ use options::{Given, Layer, Opt, duration, size::Size};
 use source::Configured;
 
 use crate::{
+    asked::Asked,
     general,
     logging::{Level, Notice},
     sources, table,
@@ -31,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) level: Level,
     /// Where the keys come from.
     pub(crate) source: Box<dyn Configured>,
+    /// Where templates ask for services.
+    pub(crate) asked: Asked,
     /// What the agent does with the keys.
     pub(crate) settings: agent::Settings,
     /// The mode in which resources are processed.
@@ -75,9 +79,9 @@ pub(crate) fn load(
         let path = path.display();
         notices.push(Notice::Warning(format!("-config-file {path} does not exist")));
     }
-    let file = confd_toml::read(&path, table::all())?;
+    let file = confd_toml::read(&path, table::all(), &sources::tables())?;
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
-    let (flags, file) = (flags.clone(), file.values);
+    let (flags, file, tables) = (flags.clone(), file.values, file.tables);
     let precedence = Given::new(vec![flags.clone(), file.clone()]);
     let file_wins = match precedence.get(&general::CONFIG_PRECEDENCE)?.as_str() {
         "file" => true,
@@ -99,14 +103,22 @@ pub(crate) fn load(
     let mut given = Given::new(layers);
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
-    Config::new(given, env, notices)
+    let asked = Asked::new(&given, tables)?;
+    Config::new(given, asked, env, notices)
 }
 
 impl Config {
+    /// What opens the store of the answers to queries, when a template asks.
+    pub(crate) fn queries(&self) -> Arc<OpenQueries> {
+        let (asked, nodes) = (self.asked.clone(), self.source.nodes().to_vec());
+        Arc::new(move |settings| asked.open(&nodes, settings))
+    }
+
     /// Builds the configuration from the values of the options. `env` looks up the variables of the
     /// store's own client.
     fn new(
         values: Given,
+        asked: Asked,
         env: impl Fn(&str) -> Option<OsString>,
         notices: &mut Vec<Notice>,
     ) -> anyhow::Result<Self> {
@@ -148,7 +160,7 @@ impl Config {
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
-        Ok(Config { level, source, settings, mode, schedule })
+        Ok(Config { level, source, asked, settings, mode, schedule })
     }
 }
 

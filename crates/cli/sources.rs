@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 
 use anyhow::bail;
+use config::confd_toml::Table;
 use options::Given;
 use report::did_you_mean;
 #[cfg(feature = "consul-template")]
@@ -25,6 +26,23 @@ pub(crate) static SOURCES: &[&Description] = &[
     #[cfg(feature = "file")]
     &source_file::DESCRIPTION,
 ];
+
+/// The source that answers the queries of templates; `None` if this build has none.
+#[cfg(feature = "consul")]
+pub(crate) const ANSWERING: Option<&Description> = Some(&source_consul::DESCRIPTION);
+#[cfg(not(feature = "consul"))]
+pub(crate) const ANSWERING: Option<&Description> = None;
+
+/// The tables of confd.toml. Each has the name and the options of a source that answers queries.
+pub(crate) fn tables() -> Vec<Table> {
+    let table = |source: &Description| {
+        let options = source.options.iter().copied().flatten().copied();
+        // The nodes of an SRV record are looked up for the backend only.
+        let options = options.filter(|option| !option.name.starts_with("srv-"));
+        Table { name: source.names[0], options: options.collect() }
+    };
+    ANSWERING.map(table).into_iter().collect()
+}
 
 /// The names of Go confd's backends. The empty name means etcd.
 const OF_GO_CONFD: [&str; 12] = [
@@ -105,7 +123,7 @@ fn built() -> String {
 
 /// All variables of the environment.
 #[expect(clippy::disallowed_methods, reason = "the environment is a source")]
-fn environment() -> Vec<(OsString, OsString)> {
+pub(crate) fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }
 

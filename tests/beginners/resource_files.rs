@@ -182,7 +182,7 @@ fn confd_toml_has_no_tables() {
         sandbox.write("confd.toml", format!("[{name}]\nbackend = 'env'\n"));
         let log = sandbox.onetime().ok().stderr;
         let line = format!(
-            "unknown key \"{name}\": confd.toml has no tables, its keys stand there without [{name}]"
+            "unknown key \"{name}\": confd.toml has no such table, its keys stand there without [{name}]"
         );
         says(&log, &[&line]);
     }

@@ -13,7 +13,8 @@
 //! `` like `text` ``, in which each digit stands for any digit.
 //!
 //! Fenced blocks before an example set up its world. `yaml` (the keys), `dotenv` (the environment),
-//! `hosts` (`/etc/hosts`) and `zone` (the DNS) are valid until the next block of their kind. `jinja
+//! `hosts` (`/etc/hosts`) and `zone` (the DNS) are valid until the next block of their kind, and `json
+//! services` (what a Consul knows) also only until the next heading of the second level. `jinja
 //! NAME` (a file in `templates/`), `KIND /PATH` (a file of the machine) and `toml` (the resource) are
 //! valid until the next heading; a resource is used only for the first example.
 
@@ -45,6 +46,9 @@ pub(super) struct World {
     pub(super) hosts: Rc<str>,
     /// Names in the DNS, as lines of a zone file.
     pub(super) zone: Rc<str>,
+    /// Services of a Consul: on each line a body of `PUT /v1/catalog/register`. Empty if there is no
+    /// Consul.
+    pub(super) services: Rc<str>,
     /// Files that are not templates of resources: names below `templates/`, or absolute paths, and
     /// texts.
     pub(super) files: Rc<[(String, String)]>,
@@ -158,6 +162,9 @@ impl Reader {
         self.expect_no_template();
         self.world.files = Rc::default();
         self.resource = None;
+        if line.starts_with("## ") {
+            self.world.services = Rc::default();
+        }
         self.functions = code_spans(line).map(str::to_owned).collect();
     }
 
@@ -171,6 +178,7 @@ impl Reader {
             "dotenv" => self.world.environment = text.into(),
             "hosts" => self.world.hosts = text.into(),
             "zone" => self.world.zone = text.into(),
+            "json services" => self.world.services = text.into(),
             "toml" => self.resource = Some(text.into()),
             _ => {
                 let named = kind.split_once(' ');

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use crate::support::{Ended, Network, Sandbox, is_excerpt};
+use crate::support::{Ended, Network, Sandbox, consul_with, is_excerpt};
 
 use super::examples::{Example, Language, Outcome, World};
 
@@ -34,7 +34,11 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
         run = run.env(name, value);
     }
     let network = Network { hosts: &world.hosts, zone: &world.zone, is_bare: false };
-    let ended = run.run_in(&sandbox, network);
+    let services = world.services.to_string();
+    let consul = |_: &crate::support::World| {
+        (!services.is_empty()).then(|| consul_with(&sandbox, services.lines()))
+    };
+    let (ended, _) = run.run_in_after(&sandbox, network, consul);
     let mut faults = Vec::new();
     for (nth, example) in examples.iter().enumerate() {
         let name = source(nth, example.language);

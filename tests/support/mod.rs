@@ -3,6 +3,7 @@
 
 #![expect(unreachable_pub, reason = "what is shared is public within this one binary")]
 
+mod consul;
 mod daemon;
 mod network;
 mod run;
@@ -10,6 +11,7 @@ mod sandbox;
 mod time;
 mod world;
 
+pub use consul::consul_with;
 pub use daemon::Daemon;
 pub use network::{Network, World};
 pub use run::{Ended, Run, is_excerpt, search_path};

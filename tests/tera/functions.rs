@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::Network;
+use crate::support::{Network, World, consul_with};
 
 use super::tree;
 
@@ -88,6 +88,33 @@ const CALLS: &[(&str, &str)] = &[
         "web.test.:80 1 5",
     ),
     ("{{ 'test.' | lookupSRV(service='http', protocol='tcp') | length }}", "1"),
+    ("{% set all = explode(pairs=gets(pattern='/app/ports/*')) %}{{ all.app.ports.http }}", "80"),
+    ("{{ gets(pattern='/app/*') | byKey | length }} {{ [] | explode | length }}", "1 0"),
+    ("{% set m = byKey(pairs=gets(pattern='/app/*')) %}{{ m.app.name.value }}", "shop"),
+    ("{{ service(name='web')[0]['Port'] }} {{ 'web' | service(filter='any') | length }}", "80 1"),
+    ("{{ connect(name='web') | length }} {{ 'web' | connect | length }}", "0 0"),
+    ("{{ services()[1]['Name'] }} {{ '@dc1' | services | length }}", "web 2"),
+    ("{{ nodes()[0]['Node'] }} {{ '@dc1' | nodes | length }}", "alpha 2"),
+    (
+        "{% set n = node(name='alpha') %}{{ n.Node.Address }} {% set n = 'x' | node %}{{ n.Node }}",
+        "10.0.0.1 ",
+    ),
+    ("{{ datacenters() }} {{ datacenters(reachable=true) }}", r#"["dc1"] ["dc1"]"#),
+    (
+        "{{ caRoots()[0]['Name'] }} {% set leaf = 'web' | caLeaf %}{{ leaf.Service }}",
+        "Consul CA Primary Cert web",
+    ),
+    ("{{ peerings() | length }} {{ exportedServices() | length }}", "0 0"),
+    ("{% if false %}{{ partitions() }}{{ importedServices(partition='a') }}{% endif %}", ""),
+    ("{% for t, l in service(name='web') | byTag %}{{ t }}{{ l | length }}{% endfor %}", "v11"),
+    (
+        "{% for p, l in byPort(list=service(name='web')) %}{{ p }} {{ l | length }}{% endfor %}",
+        "80 1",
+    ),
+    (
+        "{% for m, l in 'web' | service | byMeta(keys='zone') %}{{ m }} {{ l | length }}{% endfor %}",
+        "a 1",
+    ),
 ];
 
 #[test]
@@ -102,7 +129,10 @@ fn every_function_of_go_templates_is_a_function_and_a_filter() {
         hosts: "127.0.0.1 localhost\n",
         zone: "web.test. A 10.0.0.9\nweb.test. A 10.0.0.10\n_http._tcp.test. SRV 1 5 80 web.test.\n",
     };
-    let ended = run.run_in(&sandbox, network);
+    let service = r#"{"Node": "alpha", "Address": "10.0.0.1",
+        "Service": {"Service": "web", "Port": 80, "Tags": ["v1"], "Meta": {"zone": "a"}}}"#;
+    let consul = |_: &World| consul_with(&sandbox, [service]);
+    let (ended, _consul) = run.run_in_after(&sandbox, network, consul);
     for (name, (template, want)) in names.iter().zip(CALLS) {
         let out = sandbox.read(&format!("out/{name}"));
         assert_eq!(out, *want, "{template}\n{}", ended.stderr);

@@ -6,12 +6,16 @@ use std::{
 };
 
 use deploy::Disk;
-use source::Source;
+use source::{
+    Source,
+    queries::{self, Retry},
+};
 use tokio::sync::{Notify, mpsc};
 use tracing::warn;
 use world::Host;
 
 use crate::{
+    answers::{Answers, OpenQueries},
     backoff::rest,
     event::{Event, Reader, Readers, RunSteps, Wake},
     failure::Failure,
@@ -31,6 +35,8 @@ pub struct Agent {
     settings: Settings,
     source: Arc<dyn Source>,
     host: Arc<dyn Host>,
+    /// Opens the store that answers the queries of templates.
+    queries: Option<Arc<OpenQueries>>,
     loading: Loading,
     /// The loading of the resources that an earlier pass has left behind.
     unread: Option<Reading>,
@@ -46,6 +52,24 @@ pub struct Agent {
 /// A loading of the resources on a thread of its own.
 type Reading = Pin<Box<dyn Future<Output = (Loading, Result<Loaded, Failure>)> + Send>>;
 
+/// How queries are asked in a onetime run: until their first answers, and one attempt at each node.
+const ONCE: queries::Settings = queries::Settings {
+    retry: Retry { attempts: Some(0), backoff: Duration::ZERO, max_backoff: None },
+    once: true,
+    fail_on_absent: false,
+};
+
+/// How queries are asked by a daemon: for ever.
+const FOLLOWED: queries::Settings = queries::Settings {
+    retry: Retry {
+        attempts: None,
+        backoff: Duration::from_millis(100),
+        max_backoff: Some(Duration::from_secs(5)),
+    },
+    once: false,
+    fail_on_absent: false,
+};
+
 /// The time that a pass of interval mode waits for `conf.d`, if it knows resources already.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -56,6 +80,7 @@ impl Agent {
             settings,
             source: Arc::from(source),
             host,
+            queries: None,
             loading: Loading::default(),
             unread: None,
             known: Vec::new(),
@@ -63,6 +88,18 @@ impl Agent {
             used: None,
             swept: false,
         }
+    }
+
+    /// The same agent, whose templates can ask the store that `open` opens.
+    #[must_use]
+    pub fn with_queries(mut self, open: Arc<OpenQueries>) -> Self {
+        self.queries = Some(open);
+        self
+    }
+
+    /// The answers to the queries of templates.
+    fn answers(&self, settings: queries::Settings, readers: &Readers) -> Arc<Answers> {
+        Answers::new(self.queries.clone(), settings, readers.clone())
     }
 
     /// A handle that reads the states of the resources, from any thread and at any time.
@@ -88,7 +125,8 @@ impl Agent {
     pub async fn onetime(&mut self) -> Result<(), Failed> {
         let tally = Arc::new(Tally::default());
         let readers = self.readers(Style::Onetime, Some(Arc::clone(&tally) as _));
-        let pipeline = Arc::new(self.settings.pipeline(&self.host, false));
+        let answers = self.answers(ONCE, &readers);
+        let pipeline = Arc::new(self.settings.pipeline(&self.host, &answers, false));
         let mut ordered = Ordered::new(readers.clone(), true);
         self.pass(&mut ordered, &pipeline, &readers, &Notify::new()).await;
         self.used = Some(pipeline);
@@ -106,7 +144,9 @@ impl Agent {
         orders: &mut mpsc::Receiver<Order>,
     ) -> Ended {
         let readers = self.readers(Style::Daemon, None);
-        let mut pipeline = Arc::new(self.settings.pipeline(&self.host, false));
+        // The queries are followed between two passes, so that a pass asks nothing.
+        let answers = self.answers(FOLLOWED, &readers);
+        let mut pipeline = Arc::new(self.settings.pipeline(&self.host, &answers, false));
         let mut ordered = Ordered::new(readers.clone(), false);
         loop {
             let reload = {
@@ -158,8 +198,8 @@ impl Agent {
                 }
             };
             if let Some(configuration) = reload {
-                schedule = self.configure(*configuration);
-                pipeline = Arc::new(self.settings.pipeline(&self.host, false));
+                schedule = self.configure(*configuration, &answers);
+                pipeline = Arc::new(self.settings.pipeline(&self.host, &answers, false));
             }
         }
     }
@@ -175,7 +215,9 @@ impl Agent {
         orders: &mut mpsc::Receiver<Order>,
     ) -> Ended {
         let readers = self.readers(Style::Daemon, None);
-        let mut watching = Watching::new(Arc::clone(&self.host), readers.clone(), &self.settings);
+        let answers = self.answers(FOLLOWED, &readers);
+        let (host, answered) = (Arc::clone(&self.host), Arc::clone(&answers));
+        let mut watching = Watching::new(host, answered, readers.clone(), &self.settings);
         // Whether the source was replaced and has not been used yet.
         let mut source_is_new = true;
         let mut is_first = true;
@@ -209,7 +251,7 @@ impl Agent {
                         if let Some(configuration) = configuration {
                             let confdir = self.settings.confdir.clone();
                             source_is_new |= configuration.source.is_some();
-                            schedule = self.configure(*configuration);
+                            schedule = self.configure(*configuration, &answers);
                             if self.settings.confdir != confdir {
                                 // The old folder may never answer.
                                 running = None;
@@ -257,7 +299,7 @@ impl Agent {
         }
     }
 
-    fn configure(&mut self, configuration: Configuration) -> Schedule {
+    fn configure(&mut self, configuration: Configuration, answers: &Answers) -> Schedule {
         let Settings { confdir, prefix, .. } = &configuration.settings;
         if (&self.settings.confdir, &self.settings.prefix) != (confdir, prefix) {
             // The old folder may never answer, and its resources have the old prefix.
@@ -267,6 +309,9 @@ impl Agent {
         self.settings = configuration.settings;
         if let Some(source) = configuration.source {
             self.source = Arc::from(source);
+        }
+        if let Some(open) = configuration.queries {
+            answers.reopen(open);
         }
         configuration.schedule
     }
@@ -344,6 +389,7 @@ impl Agent {
         let resources = self.known.clone();
         let wake = if self.swept { Wake::Interval } else { Wake::Start };
         self.swept = true;
+        pipeline.answers().keep_only(&resources);
         readers.read(&Event::Assigned(resources.clone()));
         let count = resources.len() + broken.len();
         let mut failed: Vec<PathBuf> = broken.into_iter().map(|broken| broken.path).collect();
@@ -364,9 +410,9 @@ fn newer(
 ) -> Option<Box<Configuration>> {
     match (before, after) {
         (Some(before), Some(after)) => {
-            let Configuration { settings, schedule, source } = *after;
-            let source = source.or(before.source);
-            Some(Box::new(Configuration { settings, schedule, source }))
+            let Configuration { settings, schedule, source, queries } = *after;
+            let (source, queries) = (source.or(before.source), queries.or(before.queries));
+            Some(Box::new(Configuration { settings, schedule, source, queries }))
         }
         (before, after) => after.or(before),
     }

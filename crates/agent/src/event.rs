@@ -81,6 +81,24 @@ pub enum Event<'a> {
     },
     /// The source answers again after a failure.
     SourceRecovered,
+    /// A pass has no result yet, because the template asks something that has no answer yet. The
+    /// answer wakes the resource.
+    Waits {
+        /// The resource.
+        resource: Arc<Resource>,
+        /// The names of the queries that are missing.
+        queries: Vec<String>,
+    },
+    /// A query of templates has failed. It keeps its last answer, if there is one, and is asked
+    /// again.
+    QueryFailed {
+        /// The resources whose templates ask it.
+        resources: Vec<Arc<Resource>>,
+        /// The reason.
+        failure: Arc<Failure>,
+    },
+    /// All queries are answered again after a failure.
+    QueriesRecovered,
     /// A pass over all resources ended.
     PassEnded {
         /// The number of resources, including those that could not be loaded.
@@ -106,6 +124,11 @@ pub enum Wake {
         /// The revision of the new state.
         revision: u64,
     },
+    /// Answers that the template uses have changed, or have come.
+    Answers(
+        /// The names of the queries.
+        Vec<String>,
+    ),
     /// The previous pass failed.
     Retry,
     /// The configuration was read again, or the resource file has changed.
@@ -136,7 +159,14 @@ impl Wake {
                 changed.dedup();
                 Wake::Keys { changed, revision }
             }
+            (Wake::Answers(mut names), Wake::Answers(more)) => {
+                names.extend(more);
+                names.sort_unstable();
+                names.dedup();
+                Wake::Answers(names)
+            }
             (keys @ Wake::Keys { .. }, _) => keys,
+            (answers @ Wake::Answers(_), later) if !matches!(later, Wake::Keys { .. }) => answers,
             (_, later) => later,
         }
     }

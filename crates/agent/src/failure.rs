@@ -2,9 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
+use catalog::Query;
 use config::Problem;
 use report::Excerpt;
-use source::{Error as SourceError, Refusal};
+use source::{Error as SourceError, Refusal, queries::QueryError};
 
 /// Why a resource cannot be loaded, or why its pass failed.
 ///
@@ -23,6 +24,10 @@ enum Cause {
     Render(render::Error),
     /// With what a person can do about it.
     Deploy(deploy::Error, Excerpt),
+    /// The queries that have no answer yet.
+    Waiting(Vec<Query>),
+    /// A query that cannot be answered: the text.
+    Query(String),
     Panic(String),
 }
 
@@ -48,6 +53,10 @@ pub enum Kind {
     Reload,
     /// The file is in sync, but the pending reload of an earlier run failed again.
     PendingReload,
+    /// The template asks something that has no answer yet.
+    Waiting,
+    /// What the template asks cannot be answered, or the store of the answers cannot be reached.
+    Query,
     /// A thread of this program panicked, which is a bug.
     Panic,
 }
@@ -72,6 +81,29 @@ impl Failure {
         Failure::new(Cause::Template(problem))
     }
 
+    /// These queries of the template have no answer yet.
+    pub(crate) fn waiting(missing: Vec<Query>) -> Self {
+        Failure::new(Cause::Waiting(missing))
+    }
+
+    /// This query has failed.
+    pub(crate) fn query(query: &Query, error: QueryError) -> Self {
+        Failure::new(Cause::Query(format!("{query}: {error}")))
+    }
+
+    /// No query can be asked, for the reason in `text`.
+    pub(crate) fn query_text(text: &str) -> Self {
+        Failure::new(Cause::Query(text.to_owned()))
+    }
+
+    /// The queries that the pass waits for; empty if it does not wait.
+    pub(crate) fn missing(&self) -> &[Query] {
+        match &*self.0 {
+            Cause::Waiting(missing) => missing,
+            _ => &[],
+        }
+    }
+
     /// A thread of this program panicked.
     pub(crate) fn panic(what: fmt::Arguments<'_>, panic: &tokio::task::JoinError) -> Self {
         Failure::new(Cause::Panic(format!("{what} ended early: {panic}")))
@@ -91,6 +123,8 @@ impl Failure {
                 deploy::Error::PendingReload { .. } => Kind::PendingReload,
                 _ => Kind::Write,
             },
+            Cause::Waiting(_) => Kind::Waiting,
+            Cause::Query(_) => Kind::Query,
             Cause::Panic(_) => Kind::Panic,
         }
     }
@@ -106,7 +140,7 @@ impl Failure {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
             Cause::Render(error) => Some(error.excerpt()),
             Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => Some(excerpt),
-            Cause::Refused(_) | Cause::Panic(_) => None,
+            Cause::Refused(_) | Cause::Waiting(_) | Cause::Query(_) | Cause::Panic(_) => None,
         }
     }
 }
@@ -116,7 +150,11 @@ impl fmt::Display for Failure {
         match &*self.0 {
             Cause::Source(error, _) => error.fmt(f),
             Cause::Refused(refusal) => refusal.fmt(f),
-            Cause::Panic(text) => f.write_str(text),
+            Cause::Waiting(missing) => {
+                let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+                write!(f, "waiting for {}", names.join(", "))
+            }
+            Cause::Query(text) | Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
             Cause::Render(error) => error.fmt(f),
             Cause::Deploy(error, _) => error.fmt(f),

@@ -21,6 +21,7 @@
 //! flags and does not print.
 
 mod agent;
+mod answers;
 mod asked;
 mod backoff;
 mod digest;
@@ -49,6 +50,7 @@ mod tests;
 
 pub use crate::{
     agent::Agent,
+    answers::OpenQueries,
     event::{Event, Reader, Step, Wake},
     failure::{Failure, Kind},
     overlap::overlap,

@@ -38,18 +38,28 @@ pub(crate) enum Style {
     Daemon,
 }
 
+/// Texts of failures, and when they were logged.
+type Logged = Vec<(String, Instant)>;
+
 /// The reader that writes log lines.
 pub(crate) struct Log {
     style: Style,
     /// The failures of the source that were logged in the last minute, until the source recovers.
-    source: Mutex<Vec<(String, Instant)>>,
+    source: Mutex<Logged>,
+    /// The same for the queries of templates.
+    queries: Mutex<Logged>,
     /// The folders of which a line said that they cannot be synced. Each gets one line.
     not_synced: Mutex<HashSet<PathBuf>>,
 }
 
 impl Log {
     pub(crate) fn new(style: Style) -> Self {
-        Log { style, source: Mutex::default(), not_synced: Mutex::default() }
+        Log {
+            style,
+            source: Mutex::default(),
+            queries: Mutex::default(),
+            not_synced: Mutex::default(),
+        }
     }
 
     /// The end of a line about a problem of the resource `name`.
@@ -96,7 +106,12 @@ impl Log {
             }
             _ => excerpt,
         };
-        line(Level::Error, excerpt, format_args!("{failure}{}", self.whose(resource.name())));
+        let whose = match failure.kind() {
+            // No line before this one shows which resource asks.
+            Kind::Query | Kind::Waiting => named(resource.name()),
+            _ => self.whose(resource.name()),
+        };
+        line(Level::Error, excerpt, format_args!("{failure}{whose}"));
     }
 
     /// Whether no line was written yet about this folder, which cannot be synced.
@@ -105,13 +120,14 @@ impl Log {
         folders.insert(folder.to_owned())
     }
 
-    fn source_failed(&self, resources: usize, failure: &Failure) {
+    /// Writes the failure of a source or of a query. `logged` has those that were written.
+    fn source_failed(&self, logged: &Mutex<Logged>, resources: usize, failure: &Failure) {
         let text = match resources {
             0 | 1 => failure.to_string(),
             many => format!("{failure} ({many} resources)"),
         };
         let now = Instant::now();
-        let mut logged = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
         logged.retain(|(_, at)| now - *at < REMINDER);
         if logged.len() < TEXTS && logged.iter().all(|(before, _)| *before != text) {
             let none = Excerpt::default();
@@ -119,6 +135,15 @@ impl Log {
             logged.push((text, now));
         } else {
             debug!("{text}");
+        }
+    }
+}
+
+impl Log {
+    fn recovered(&self, logged: &Mutex<Logged>, text: &str) {
+        let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::take(&mut *logged).is_empty() && self.style == Style::Daemon {
+            info!("{text}");
         }
     }
 }
@@ -145,13 +170,20 @@ impl Reader for Log {
                 line(Level::Error, &problem.excerpt, format_args!("{text}{whose}"));
             }
             Event::SourceFailed { resources, failure } => {
-                self.source_failed(resources.len(), failure);
+                self.source_failed(&self.source, resources.len(), failure);
             }
-            Event::SourceRecovered => {
-                let mut logged = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-                if !std::mem::take(&mut *logged).is_empty() && self.style == Style::Daemon {
-                    info!("The backend answers again");
-                }
+            Event::SourceRecovered => self.recovered(&self.source, "The backend answers again"),
+            // In onetime mode the failure of each resource is logged.
+            Event::QueryFailed { resources, failure } if self.style == Style::Daemon => {
+                self.source_failed(&self.queries, resources.len(), failure);
+            }
+            Event::QueryFailed { .. } => {}
+            Event::QueriesRecovered => {
+                self.recovered(&self.queries, "The queries of templates are answered again");
+            }
+            Event::Waits { resource, queries } => {
+                let whose = self.whose(resource.name());
+                info!("waiting for {}{whose}", Names(queries));
             }
             Event::PassEnded { resources, failed } => {
                 if self.style == Style::Onetime && failed.len() > 1 {

@@ -53,6 +53,9 @@ use crate::{
 /// delays the others by at most twice this time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often a template is rendered in one pass because it asks for more each time.
+const ROUNDS: usize = 100;
+
 /// Makes the passes of onetime and interval mode.
 pub(crate) struct Ordered {
     readers: Readers,
@@ -475,6 +478,7 @@ async fn conclude(
             again.await.unwrap_or_else(|panic| Err(ended_early(&job, &panic)))
         }
     };
+    let prepared = complete(prepared, &job, &pipeline, &readers, disk).await;
     let done = match prepared {
         Ok(prepared) => {
             let surroundings = Surroundings { readers: &readers, requester: &requester, disk };
@@ -483,6 +487,32 @@ async fn conclude(
         Err(failure) => Err(failure),
     };
     Ended { resource: job.resource, durable, done }
+}
+
+/// The result of a first half in which nothing is missing: waits for the missing answers, and
+/// repeats the first half. A template can ask for more each time, because of the answers.
+async fn complete(
+    mut prepared: Result<Box<Prepared>, Failure>,
+    job: &Job,
+    pipeline: &Arc<Pipeline>,
+    readers: &Readers,
+    disk: Disk,
+) -> Result<Box<Prepared>, Failure> {
+    for _ in 0..ROUNDS {
+        let missing = match &prepared {
+            Err(failure) if failure.kind() == Kind::Waiting => failure.missing(),
+            _ => break,
+        };
+        pipeline.answers().settled(missing).await?;
+        let (pipeline, readers, job) = (Arc::clone(pipeline), readers.clone(), job.clone());
+        let again = move || {
+            let say = say(&readers, &job.resource);
+            let current = pipeline.template(&job.resource, &say)?;
+            pipeline.prepare(&job, current, &say)
+        };
+        prepared = disk.run(again).await;
+    }
+    prepared
 }
 
 /// The result of a first half, if it would be the same after the files that were replaced in the

@@ -13,12 +13,13 @@ use std::{
 };
 
 use deploy::{Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
-use render::{Limits, Template, Warning, Warnings, queries::Session};
+use render::{Limits, Template, Warning, Warnings};
 use report::Fingerprint;
 use store::{Snapshot, View};
 use world::Host;
 
 use crate::{
+    answers::Answers,
     asked::Asked,
     digest::Digest,
     event::{Event, Reader as _, Readers, Say, Step},
@@ -34,6 +35,7 @@ use crate::{
 pub(crate) struct Pipeline {
     templates: Arc<Templates>,
     host: Arc<dyn Host>,
+    answers: Arc<Answers>,
     options: Options,
     /// Whether errors and warnings of templates show the values of keys.
     show_values: bool,
@@ -108,9 +110,19 @@ impl Applied {
 }
 
 impl Pipeline {
-    pub(crate) fn new(templates: Arc<Templates>, host: Arc<dyn Host>, options: Options) -> Self {
+    pub(crate) fn new(
+        templates: Arc<Templates>,
+        host: Arc<dyn Host>,
+        answers: Arc<Answers>,
+        options: Options,
+    ) -> Self {
         let Limits { time: render_timeout, memory: max_memory } = Limits::default();
-        Self { templates, host, options, show_values: false, render_timeout, max_memory }
+        Self { templates, host, answers, options, show_values: false, render_timeout, max_memory }
+    }
+
+    /// The answers to the queries of templates.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// A pipeline with the same compiled templates, for a run with other settings.
@@ -119,6 +131,7 @@ impl Pipeline {
         Self {
             templates,
             host,
+            answers: Arc::clone(&self.answers),
             options: settings.options(),
             show_values: settings.show_values,
             render_timeout: settings.render_timeout,
@@ -187,9 +200,14 @@ impl Pipeline {
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
         let (warnings, mut content) = (Warnings::default(), Vec::new());
         let limits = Limits { time: limit, memory: self.max_memory };
-        let session = Session::default();
+        let asking = self.answers.session();
         let rendered =
-            template.render_within(limits, &view, &host, &warnings, &session, &mut content);
+            template.render_within(limits, &view, &host, &warnings, &asking.session, &mut content);
+        let missing = self.answers.note(resource, &asking, rendered.is_err());
+        if !missing.is_empty() {
+            // An error of the template can come from the missing answers.
+            return Err(Failure::waiting(missing));
+        }
         for Warning { text, exact } in warnings.take() {
             say(Step::TemplateWarns(if self.show_values { exact } else { text }));
         }

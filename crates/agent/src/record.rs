@@ -256,6 +256,7 @@ mod tests {
     use store::Coverage;
 
     use super::*;
+    use crate::answers::Answers;
     use crate::{
         pipeline::{Job, Pipeline},
         templates::Templates,
@@ -271,7 +272,8 @@ mod tests {
         let resource = Arc::new(Resource::load(&path, folder).unwrap());
         let templates = Arc::new(Templates::new(folder.to_owned(), true));
         let host = Arc::new(world::System::new());
-        let pipeline = Pipeline::new(templates, host, deploy::Options::default());
+        let pipeline =
+            Pipeline::new(templates, host, Answers::nothing(), deploy::Options::default());
         let snapshot = store::Snapshot::new(Coverage::Subtree);
         let job = Job { resource: Arc::clone(&resource), snapshot, applied: None };
         let current = pipeline.template(&resource, &|_| {}).unwrap();

@@ -7,7 +7,11 @@ use deploy::Options;
 use source::Source;
 use world::Host;
 
-use crate::{pipeline::Pipeline, templates::Templates};
+use crate::{
+    answers::{Answers, OpenQueries},
+    pipeline::Pipeline,
+    templates::Templates,
+};
 
 /// What an agent processes, and how.
 #[derive(Debug, Clone)]
@@ -41,10 +45,16 @@ impl Settings {
     ///
     /// With `keeps_working_template`, a template that becomes malformed does not fail its
     /// resources: the version in use stays in use.
-    pub(crate) fn pipeline(&self, host: &Arc<dyn Host>, keeps_working_template: bool) -> Pipeline {
+    pub(crate) fn pipeline(
+        &self,
+        host: &Arc<dyn Host>,
+        answers: &Arc<Answers>,
+        keeps_working_template: bool,
+    ) -> Pipeline {
         let folder = config::templates_folder(&self.confdir);
         let templates = Arc::new(Templates::new(folder, keeps_working_template));
-        Pipeline::new(templates, Arc::clone(host), self.options()).with_settings(self)
+        let (host, answers) = (Arc::clone(host), Arc::clone(answers));
+        Pipeline::new(templates, host, answers, self.options()).with_settings(self)
     }
 
     /// The options of the transactions.
@@ -101,6 +111,8 @@ pub struct Configuration {
     pub schedule: Schedule,
     /// The new source; `None` keeps the current source.
     pub source: Option<Box<dyn Source>>,
+    /// What opens the new store of the answers to queries; `None` keeps the current store.
+    pub queries: Option<Arc<OpenQueries>>,
 }
 
 /// How a running agent ended after an order to stop.

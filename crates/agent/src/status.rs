@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -37,12 +38,27 @@ pub struct Status {
 pub enum State {
     /// Its first keys: the source has not answered, or refuses to show them.
     WaitingForKeys,
+    /// Answers to what its template asks: the names of the queries that are missing.
+    WaitingForAnswers(Vec<String>),
     /// The end of a pass, which is due or running.
     Working,
     /// The next change: everything is applied.
     InSync,
     /// The next try or a correction: the last pass failed.
     Failed,
+}
+
+impl fmt::Display for State {
+    /// A text for people: `waiting for health.service(web|passing)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::WaitingForKeys => f.write_str("waiting for keys"),
+            State::WaitingForAnswers(queries) => write!(f, "waiting for {}", queries.join(", ")),
+            State::Working => f.write_str("working"),
+            State::InSync => f.write_str("in sync"),
+            State::Failed => f.write_str("failed"),
+        }
+    }
 }
 
 /// Data that was applied.
@@ -120,6 +136,15 @@ impl Board {
     }
 }
 
+impl Board {
+    /// Removes the last errors of this kind.
+    fn forget_errors(&self, kind: Kind) {
+        for status in self.lock().values_mut() {
+            status.error.take_if(|last| last.failure.kind() == kind);
+        }
+    }
+}
+
 impl Status {
     fn new() -> Self {
         Status {
@@ -180,7 +205,14 @@ impl Reader for Board {
             Event::Failed { resource, failure, retry } => {
                 self.update(resource, |status| status.failed(failure, *retry));
             }
-            Event::SourceFailed { resources, failure } => {
+            Event::Waits { resource, queries } => self.update(resource, |status| {
+                status.enter(State::WaitingForAnswers(queries.clone()));
+                // The failure of a query says why the resource still waits.
+                status.error.take_if(|last| last.failure.kind() != Kind::Query);
+                status.pending = None;
+            }),
+            Event::SourceFailed { resources, failure }
+            | Event::QueryFailed { resources, failure } => {
                 for resource in resources {
                     self.update(resource, |status| {
                         let (state, pending) = (status.state.clone(), status.pending.clone());
@@ -191,15 +223,8 @@ impl Reader for Board {
                     });
                 }
             }
-            Event::SourceRecovered => {
-                for status in self.lock().values_mut() {
-                    let is_of_source =
-                        |last: &LastError| matches!(last.failure.kind(), Kind::Source);
-                    if status.error.as_ref().is_some_and(is_of_source) {
-                        status.error = None;
-                    }
-                }
-            }
+            Event::SourceRecovered => self.forget_errors(Kind::Source),
+            Event::QueriesRecovered => self.forget_errors(Kind::Query),
             Event::Reading
             | Event::NotLoaded { .. }
             | Event::RunStep { .. }

@@ -57,6 +57,9 @@ impl Reader for Tally {
             | Event::RunStep { .. }
             | Event::Done { .. }
             | Event::SourceRecovered
+            | Event::Waits { .. }
+            | Event::QueryFailed { .. }
+            | Event::QueriesRecovered
             | Event::PassEnded { .. } => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Tests of the agent with a store in memory.
 
+mod answers;
 mod disk;
 mod placement;
 pub(crate) mod site;

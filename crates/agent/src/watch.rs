@@ -21,6 +21,7 @@ use tracing::{debug, error, info, warn};
 use world::Host;
 
 use crate::{
+    answers::Answers,
     backoff::jittered,
     event::{Event, Reader as _, Readers, Wake},
     failure::Failure,
@@ -39,6 +40,7 @@ use crate::{
 /// The resources of watch mode and their workers.
 pub(crate) struct Watching {
     host: Arc<dyn Host>,
+    answers: Arc<Answers>,
     readers: Readers,
     pipeline: Arc<Pipeline>,
     pace: Pace,
@@ -155,10 +157,16 @@ impl Member {
 
 impl Watching {
     /// A set without resources. [`assign`](Self::assign) replaces `pipeline`.
-    pub(crate) fn new(host: Arc<dyn Host>, readers: Readers, settings: &Settings) -> Self {
-        let pipeline = Arc::new(settings.pipeline(&host, true));
+    pub(crate) fn new(
+        host: Arc<dyn Host>,
+        answers: Arc<Answers>,
+        readers: Readers,
+        settings: &Settings,
+    ) -> Self {
+        let pipeline = Arc::new(settings.pipeline(&host, &answers, true));
         Self {
             host,
+            answers,
             readers,
             pipeline,
             pace: Pace::default(),
@@ -189,7 +197,7 @@ impl Watching {
         }
         self.pipeline = Arc::new(match settings.confdir == self.confdir {
             true => self.pipeline.with_settings(settings),
-            false => settings.pipeline(&self.host, true),
+            false => settings.pipeline(&self.host, &self.answers, true),
         });
         self.confdir = settings.confdir.clone();
         self.pace = schedule.pace;
@@ -258,7 +266,9 @@ impl Watching {
         // A lock that a worker holds is kept, even if that worker was dismissed.
         self.locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
-        self.readers.read(&Event::Assigned(resources.collect()));
+        let resources: Vec<_> = resources.collect();
+        self.answers.keep_only(&resources);
+        self.readers.read(&Event::Assigned(resources));
         self.wake_each(woken);
         let scopes = self.scopes();
         match &mut self.feed {
@@ -298,6 +308,12 @@ impl Watching {
                     self.readers.read(&Event::SourceFailed { resources, failure });
                 }
             },
+            woken = self.answers.woken() => {
+                let wake_of = |member: &Member| woken.get(&member.resource.path).cloned();
+                let members = self.members.iter().enumerate();
+                let woken = members.filter_map(|(nth, member)| Some((nth, wake_of(member)?)));
+                self.wake_each(woken.collect());
+            }
             paths = self.files.changed() => return self.look_at(&paths),
             Some(looked) = self.looks.join_next() => match looked {
                 Ok(found) => self.wake_found(&found),

@@ -107,6 +107,14 @@ pub(crate) async fn work(
                 has_failed = false;
                 None
             }
+            Err(failure) if failure.kind() == Kind::Waiting => {
+                // The answers wake the resource.
+                record.set_left(None);
+                has_failed = false;
+                let queries = failure.missing().iter().map(ToString::to_string).collect();
+                readers.read(&Event::Waits { resource: Arc::clone(resource), queries });
+                None
+            }
             Err(failure) => {
                 if wake.is_by_files() {
                     healing.count();
@@ -450,6 +458,7 @@ mod tests {
     use store::Coverage;
 
     use super::*;
+    use crate::answers::Answers;
     use crate::templates::Templates;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -470,7 +479,12 @@ mod tests {
             lock: DestinationLock::default(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
-            pipeline: Arc::new(Pipeline::new(templates, host, Options::default())),
+            pipeline: Arc::new(Pipeline::new(
+                templates,
+                host,
+                Answers::nothing(),
+                Options::default(),
+            )),
             pace,
         }
     }

@@ -15,17 +15,28 @@ use crate::{
 pub struct ConfdToml {
     /// The values that the file gives.
     pub values: Layer,
+    /// The values that the tables of the file give, by the names of the tables.
+    pub tables: Vec<(&'static str, Layer)>,
     /// Probable mistakes. The texts repeat no line of the file, because a line can hold a
     /// password.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads the file `path`, which can set the options in `options`. A file that does not exist gives
-/// no values.
+/// A table that `confd.toml` can have, such as `[consul]`.
+#[derive(Debug)]
+pub struct Table {
+    /// The name.
+    pub name: &'static str,
+    /// The options that can be set in it.
+    pub options: Vec<Spec>,
+}
+
+/// Reads the file `path`, which can set the options in `options`, and those of `tables` in tables of
+/// their own. A file that does not exist gives no values.
 ///
 /// # Errors
 /// The file cannot be read, is not TOML, or has a value whose type is not that of its option.
-pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
+pub fn read(path: &Path, options: &[Spec], tables: &[Table]) -> Result<ConfdToml, Problem> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ConfdToml::default()),
@@ -41,12 +52,16 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
     let mut read = ConfdToml::default();
     let document = Document::parse(text).map_err(malformed)?;
     let root = document.root();
-    for option in options {
-        let Some(key) = option.key else { continue };
-        let value = value(&root, key, option.kind).map_err(malformed)?;
-        if let Some(value) = value {
-            read.values.set(option, value);
-        }
+    read.values = layer(&root, options).map_err(malformed)?;
+    for Table { name, options } in tables {
+        let Some(section) = root.section(name).map_err(malformed)? else { continue };
+        read.tables.push((name, layer(&section, options).map_err(malformed)?));
+        let unknown = section.unknown().into_iter().map(|Unknown { key, line, .. }| {
+            let hint = near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}"));
+            let key = gotmpl::quote(key.as_bytes());
+            format!("{}:{line}: unknown key {key} in [{name}]{hint}", path.display()).into()
+        });
+        read.warnings.extend(unknown);
     }
     if root.line("template").is_some() {
         read.warnings.push(
@@ -61,7 +76,7 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
     }
     let unknown = root.unknown().into_iter().map(|Unknown { key, line, is_table, .. }| {
         let hint = match is_table {
-            true => format!(": confd.toml has no tables, its keys stand there without [{key}]"),
+            true => format!(": confd.toml has no such table, its keys stand there without [{key}]"),
             false => near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}")),
         };
         let key = gotmpl::quote(key.as_bytes());
@@ -75,6 +90,18 @@ pub fn read(path: &Path, options: &[Spec]) -> Result<ConfdToml, Problem> {
 fn malformed(error: document::Error) -> Problem {
     let excerpt = Excerpt::default().hinting(error.hint_without_value());
     Problem { text: error.to_string(), excerpt }
+}
+
+/// The values that a section gives.
+fn layer(section: &Section<'_, '_>, options: &[Spec]) -> Result<Layer, document::Error> {
+    let mut layer = Layer::default();
+    for option in options {
+        let Some(key) = option.key else { continue };
+        if let Some(value) = value(section, key, option.kind)? {
+            layer.set(option, value);
+        }
+    }
+    Ok(layer)
 }
 
 fn value(root: &Section<'_, '_>, key: &str, kind: Kind) -> Result<Option<Value>, document::Error> {
@@ -115,7 +142,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("confd.toml");
         fs::write(&path, text).unwrap();
-        let read = read(&path, OPTIONS).map_err(|problem| problem.text)?;
+        let read = read(&path, OPTIONS, &[]).map_err(|problem| problem.text)?;
         let without_folder = |problem: Problem| {
             assert!(problem.excerpt.is_empty());
             problem.text.replace(&format!("{}/", folder.path().display()), "")
@@ -152,6 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn a_table_sets_options_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("confd.toml");
+        fs::write(&path, "nodes = ['a']\n[consul]\nnodes = ['b', 'c']\nnode = 1\n").unwrap();
+        let tables = [Table { name: "consul", options: OPTIONS.to_vec() }];
+        let read = read(&path, OPTIONS, &tables).unwrap();
+        let (name, layer) = read.tables[0].clone();
+        assert_eq!(
+            (name, get(&Given::new(vec![layer]), &NODE)),
+            ("consul", vec!["b".into(), "c".into()])
+        );
+        assert_eq!(get(&Given::new(vec![read.values]), &NODE), ["a"]);
+        let [warning] = &read.warnings[..] else { panic!("{:?}", read.warnings) };
+        let text = ":4: unknown key \"node\" in [consul], did you mean \"nodes\"?";
+        assert!(warning.text.ends_with(text), "{}", warning.text);
+    }
+
+    #[test]
     fn a_resource_as_configuration_file_is_reported_once() {
         let (_, warnings) = read_text("[template]\nsrc = 'a'\n[other]\nx = 1\n").unwrap();
         assert!(matches!(&warnings[..], [line] if line.contains("is a template resource")));
@@ -167,7 +212,9 @@ mod tests {
     #[test]
     fn a_missing_file_sets_nothing_and_a_folder_is_an_error() {
         let read = |path: &str| {
-            read(Path::new(path), OPTIONS).map(|read| read.values).map_err(|problem| problem.text)
+            read(Path::new(path), OPTIONS, &[])
+                .map(|read| read.values)
+                .map_err(|problem| problem.text)
         };
         assert_eq!(read("/nonexistent/confd.toml"), Ok(Layer::default()));
         assert_eq!(read("/tmp"), Err("read /tmp: is a directory".into()));

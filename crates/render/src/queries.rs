@@ -19,6 +19,7 @@ use gotmpl::types::{Field, StructType};
 use gotmpl::{Failure, Functions, Message, Rest, Slice, Value};
 
 pub use groups::explode;
+pub(crate) use groups::meta_name;
 pub use session::{Answers, Session};
 use values::Below;
 
@@ -283,5 +284,7 @@ pub fn json_name(ty: &StructType, field: &Field, value: &Value) -> Option<&'stat
     }
 }
 
+#[cfg(test)]
+mod own;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,7 @@ mod meter;
 mod mistakes;
 mod nesting;
 mod output;
+mod queries;
 mod report;
 mod scope;
 mod store;

@@ -15,6 +15,7 @@ use store::{Coverage, Snapshot};
 use tokio::{sync::Notify, task::yield_now};
 
 use crate::{
+    answers::Answers,
     event::{Event, Reader, Readers, Step, Wake},
     ordered::Ordered,
     pipeline::Pipeline,
@@ -76,7 +77,11 @@ fn with_commands(site: &Site) -> (Arc<Resource>, Snapshot, Arc<Pipeline>) {
     let snapshot = Snapshot::from_pairs(Coverage::Subtree, [("/app".to_owned(), "1".to_owned())]);
     let templates = Arc::new(Templates::new(site.path("templates"), true));
     let host = Arc::new(world::System::new());
-    (resource, snapshot, Arc::new(Pipeline::new(templates, host, Options::default())))
+    (
+        resource,
+        snapshot,
+        Arc::new(Pipeline::new(templates, host, Answers::nothing(), Options::default())),
+    )
 }
 
 #[tokio::test]

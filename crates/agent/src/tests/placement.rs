@@ -16,6 +16,7 @@ use store::{Coverage, Snapshot};
 use tokio::task::spawn_blocking;
 
 use crate::{
+    answers::Answers,
     event::{Readers, Wake},
     pipeline::Pipeline,
     record::Record,
@@ -53,7 +54,12 @@ impl Workshop {
             lock: DestinationLock::default(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
-            pipeline: Arc::new(Pipeline::new(templates, host, Options::default())),
+            pipeline: Arc::new(Pipeline::new(
+                templates,
+                host,
+                Answers::nothing(),
+                Options::default(),
+            )),
             pace: Pace::default(),
         };
         let requester = Arc::new(Requester::new(&Reloads::new(9)));

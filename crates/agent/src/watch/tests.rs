@@ -43,7 +43,8 @@ async fn passes(site: &Site, event: impl FnOnce(), ends: impl Fn() -> bool) -> u
     let source: Arc<dyn Source> = Arc::new(site.store.clone());
     let Settings { confdir, prefix, .. } = &settings;
     let loaded = Loading::default().load(confdir, prefix, Some(&*source), &readers);
-    let mut watching = Watching::new(Arc::new(world::System::new()), readers, &settings);
+    let mut watching =
+        Watching::new(Arc::new(world::System::new()), Answers::nothing(), readers, &settings);
     watching.configure(&settings, &schedule, true);
     watching.assign(loaded.unwrap(), Assign::All, &source, &schedule);
     while begins.try_recv().is_err() {

@@ -6,10 +6,12 @@ use gotmpl::{Failure, Functions, Map, Rest, Slice, Strings, Struct, Value};
 
 use super::time::GoTime;
 use super::types::{
-    FoundPairs, PLAIN_PAIRS, Pairs, appended_ints, appended_strings, pair, services, strings_or_nil,
+    FoundPairs, PLAIN_PAIRS, Pairs, appended_ints, appended_strings, key_and_value, pair,
+    pairs_by_key, services, strings_or_nil,
 };
 use super::{Context, values};
 use crate::funcs::{self, data, env, kv, math, net, path, text};
+use crate::queries;
 
 impl From<funcs::Error> for Failure {
     fn from(error: funcs::Error) -> Self {
@@ -27,6 +29,8 @@ pub(super) fn table() -> Functions<Context> {
     add_data(&mut functions);
     add_order(&mut functions);
     add_world(&mut functions);
+    queries::add_services(&mut functions);
+    add_groups(&mut functions);
     functions
 }
 
@@ -138,6 +142,15 @@ fn key_length(pair: &Value) -> usize {
     }
 }
 
+/// Pairs of the store as maps. consul-template has these functions for pairs of Consul.
+fn add_groups(functions: &mut Functions<Context>) {
+    functions.add("byKey", |_: &Context, pairs: Pairs| pairs_by_key(&pairs));
+    functions.add("explode", |_: &Context, pairs: Pairs| {
+        let pairs = pairs.0.elements().iter().filter_map(key_and_value).collect::<Vec<_>>();
+        queries::explode("explode", pairs)
+    });
+}
+
 /// Environment, clock, files and names.
 fn add_world(functions: &mut Functions<Context>) {
     functions.add("getenv", |cx: &Context, name: Bytes, default: Rest<Bytes>| {
@@ -225,6 +238,7 @@ mod tests {
             // Only `reverse` has a result of static type `interface {}`.
             assert_eq!(signature.result == Type::Interface, name == "reverse", "{name}");
         }
-        assert_eq!(functions.names().count(), 39 + Functions::<()>::new().names().count());
+        // 17 more are consul-template's.
+        assert_eq!(functions.names().count(), 39 + 17 + Functions::<()>::new().names().count());
     }
 }

@@ -1,10 +1,13 @@
 //! The Go types of the values that confd's functions take and return.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use gotmpl::types::{
-    Field, INTS, Method, PointerType, STRINGS, SliceType, StructType, Type, UINT16, VALUES,
+    Field, INTS, KeyType, MapType, Method, PointerType, STRINGS, SliceType, StructType, Type,
+    UINT16, VALUES,
 };
-use gotmpl::{Failure, Message, Pointer, Returned, Slice, Struct, Value};
+use gotmpl::{Failure, Map, Message, Pointer, Returned, Slice, Struct, Value};
 use store::Pair;
 use world::Service;
 
@@ -45,6 +48,12 @@ static PAIRS: SliceType = SliceType {
 /// `[]memkv.KVPair`, which `sortKVByLength` takes and returns.
 pub(super) static PLAIN_PAIRS: SliceType =
     SliceType { name: None, elem: Type::Struct(&PAIR), methods: &[] };
+
+/// `map[string]memkv.KVPair`.
+static PAIRS_BY_NAME: MapType = MapType { key: KeyType::String, elem: Type::Struct(&PAIR) };
+
+/// `map[string]map[string]memkv.KVPair`, the result of `byKey`.
+static PAIRS_BY_KEY: MapType = MapType { key: KeyType::String, elem: Type::Map(&PAIRS_BY_NAME) };
 
 /// `net.SRV`.
 static SRV: StructType = StructType {
@@ -95,6 +104,30 @@ fn less(pairs: &Value, indexes: &mut [Value]) -> Result<Value, Failure> {
 /// A `memkv.KVPair`.
 pub(super) fn pair(key: Bytes, value: Bytes) -> Struct {
     Struct::new(&PAIR, [Value::String(key), Value::String(value)])
+}
+
+/// The key of a pair, without the slash at its beginning, and its value.
+pub(super) fn key_and_value(pair: &Value) -> Option<(Bytes, Value)> {
+    let Value::Struct(pair) = pair else { return None };
+    let key = pair.field(b"Key")?.as_bytes()?;
+    let key = key.slice(usize::from(key.starts_with(b"/"))..);
+    Some((key, pair.field(b"Value")?.clone()))
+}
+
+/// The pairs by the first part of their keys, then by the rest.
+pub(super) fn pairs_by_key(pairs: &Pairs) -> Map {
+    let mut folders: BTreeMap<Bytes, Vec<(Bytes, Value)>> = BTreeMap::new();
+    for (key, value) in pairs.0.elements().iter().filter_map(key_and_value) {
+        let Some(slash) = key.iter().position(|byte| *byte == b'/') else { continue };
+        let rest = key.slice(slash + 1..);
+        if !rest.is_empty() {
+            let pair = Struct::new(&PAIR, [Value::String(rest.clone()), value]);
+            folders.entry(key.slice(..slash)).or_default().push((rest, Value::Struct(pair)));
+        }
+    }
+    let folders = folders.into_iter();
+    let map = |pairs| Value::Map(Map::of(&PAIRS_BY_NAME, pairs));
+    Map::of(&PAIRS_BY_KEY, folders.map(|(folder, pairs)| (folder, map(pairs))).collect())
 }
 
 /// A `memkv.KVPairs` that is being built, as `gets` builds it.

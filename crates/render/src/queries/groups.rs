@@ -128,7 +128,10 @@ fn by_meta(keys: &Bytes, list: &Slice) -> Result<Map, Failure> {
 ///
 /// # Errors
 /// A value that must be a number is none.
-fn meta_name(keys: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, Failure> {
+pub(crate) fn meta_name(
+    keys: &str,
+    value: impl Fn(&str) -> Option<String>,
+) -> Result<String, Failure> {
     let parts = keys.split(',').map(|key| meta_part(key, &value));
     Ok(parts.collect::<Result<Vec<_>, _>>()?.join("_"))
 }

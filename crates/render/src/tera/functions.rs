@@ -35,6 +35,18 @@
 //! | `fileExists` | `path` | true or false |
 //! | `lookupIP`, `lookupIPV4`, `lookupIPV6` | `name` | a list of strings |
 //! | `lookupSRV` | `name`, `service`, `protocol` | a list of maps: `target`, `port`, `priority`, `weight` |
+//! | `service`, `connect` | `name`, (`filter`) | a list of maps |
+//! | `services`, `nodes`, `peerings` | (`query`) | a list of maps |
+//! | `node` | (`name`) | a map: `Node`, `Services` |
+//! | `datacenters` | (`reachable`) | a list of strings |
+//! | `caRoots`, `partitions` | | a list of maps |
+//! | `caLeaf` | `service` | a map |
+//! | `exportedServices` | (`partition`) | a list of maps |
+//! | `importedServices` | `partition` | a list of maps |
+//! | `byTag`, `byPort` | `list` | a map of lists |
+//! | `byMeta` | `list`, `keys` | a map of lists |
+//! | `byKey` | `pairs`, as of `gets` | a map of maps |
+//! | `explode` | `pairs`, as of `gets` | a map |
 //!
 //! Tera has filters with some of these names:
 //!
@@ -54,6 +66,7 @@ use store::Pair;
 use world::time::{Location, Time};
 
 use super::binding::{Answer, Failure, Function};
+use super::queries;
 use super::scope::Context;
 use super::values::{self, Keyed};
 use crate::funcs::{self, data, env, kv, math, net, path, text};
@@ -63,7 +76,8 @@ const EVERYWHERE: i64 = -1;
 
 /// Every function of confd, without Tera's own.
 pub(super) fn table() -> Vec<Function> {
-    [store(), strings(), numbers(), structures(), order(), world()].into_iter().flatten().collect()
+    let own = [store(), strings(), numbers(), structures(), order(), world()];
+    own.into_iter().flatten().chain(queries::table()).collect()
 }
 
 /// The keys and values of the store.

@@ -17,6 +17,7 @@ use world::Host;
 use super::limits::Limits;
 use super::meter::Meter;
 use crate::clock::Clock;
+use crate::queries::Session;
 use crate::{Inputs, Warnings};
 
 thread_local! {
@@ -28,6 +29,7 @@ pub(super) struct Context {
     pub(super) view: View,
     pub(super) host: Arc<dyn Host>,
     pub(super) warnings: Warnings,
+    pub(super) session: Session,
     pub(super) clock: Rc<Clock>,
     pub(super) meter: Rc<Meter>,
     /// What the rendering may take, and what it has taken.
@@ -44,8 +46,8 @@ impl Context {
         limits: Limits,
     ) -> Self {
         let (view, host) = (inputs.view.clone(), Arc::clone(inputs.host));
-        let warnings = inputs.warnings.clone();
-        Self { view, host, warnings, clock, meter, limits, failure: RefCell::default() }
+        let (warnings, session) = (inputs.warnings.clone(), inputs.session.clone());
+        Self { view, host, warnings, session, clock, meter, limits, failure: RefCell::default() }
     }
 }
 
@@ -85,7 +87,7 @@ mod tests {
         let meter = Rc::new(Meter::new(usize::MAX));
         let limits = Limits::begin(1 << 20);
         let (host, warnings) = (Arc::new(System::new()) as Arc<dyn Host>, Warnings::default());
-        let session = crate::queries::Session::default();
+        let session = Session::default();
         let inputs = Inputs { view: &view, host: &host, warnings: &warnings, session: &session };
         Context::new(&inputs, clock, meter, limits)
     }

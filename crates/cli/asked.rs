@@ -1,0 +1,59 @@
+//! Where the queries of templates are asked.
+
+use options::{Given, Layer};
+use source::{
+    Description, Setup,
+    queries::{Queries, Settings},
+};
+use tracing::{info, warn};
+
+use crate::{environment, general, sources};
+
+/// What is given for the store that answers queries. Nothing of it is read before a template asks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Asked {
+    /// What the table of confd.toml gives.
+    table: Layer,
+    /// What is given for the backend, if the backend is the source that answers.
+    backend: Option<Vec<Layer>>,
+    fill_empty: bool,
+}
+
+impl Asked {
+    /// Where queries are asked if this is given, and these tables of confd.toml.
+    pub(crate) fn new(given: &Given, tables: Vec<(&'static str, Layer)>) -> anyhow::Result<Self> {
+        let backend = given.get(&general::BACKEND)?;
+        let is_named = |source: &Description| source.names.contains(&backend.as_str());
+        let backend = sources::ANSWERING.is_some_and(is_named).then(|| given.layers.clone());
+        let table = tables.into_iter().next().map(|(_, layer)| layer).unwrap_or_default();
+        Ok(Asked { table, backend, fill_empty: given.fill_empty })
+    }
+
+    /// Opens the store. `nodes` are those of the backend, for the case that a record names them.
+    ///
+    /// # Errors
+    /// This build cannot ask, or an option cannot be used: a text for people.
+    pub(crate) fn open(
+        &self,
+        nodes: &[String],
+        settings: Settings,
+    ) -> Result<Box<dyn Queries>, String> {
+        let source = sources::ANSWERING.ok_or("this build cannot ask Consul")?;
+        let name = source.names[0];
+        let mut layers = vec![self.table.clone()];
+        layers.extend(self.backend.iter().flatten().cloned());
+        let mut given = Given::new(layers);
+        given.fill_empty = self.fill_empty;
+        let variables = source.variables.iter().copied().flatten();
+        let given = &given.with_variables(variables, environment);
+        let (environment, warnings) = (sources::environment as fn() -> _, &mut Vec::new());
+        let configured = (source.configure)(Setup { name, given, environment, warnings });
+        warnings.iter().for_each(|warning| warn!("{warning}"));
+        let mut configured = configured.map_err(|error| format!("{name}: {error}"))?;
+        if let Some((_, discovered)) = configured.discovery() {
+            *discovered = nodes.to_vec();
+        }
+        info!("Templates ask {name} at {}", configured.places().join(", "));
+        configured.queries(settings).ok_or_else(|| format!("{name} answers no queries"))
+    }
+}
