@@ -7,7 +7,7 @@ use gotmpl::types::{FuncType, Type};
 use gotmpl::{Failure, Func, Functions, Map, Rest, Returned, Sequence, Value};
 
 use super::Context;
-use super::values::{int64, integer, lossy, shallow, type_of};
+use super::values::{int64, integer, shallow, type_of};
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("loop", |_: &Context, bounds: Rest<Value>| counted(&bounds.0));
@@ -18,15 +18,17 @@ pub(super) fn add(functions: &mut Functions<Context>) {
         ("containsNotAll", true, false),
     ] {
         functions.add(name, move |_: &Context, wanted: Wanted, list: Value| {
-            let mut wanted = wanted.0.into_iter().map(|value| contains(&list, &value) == found);
-            if any { wanted.any(|holds| holds) } else { wanted.all(|holds| holds) }
+            for value in &wanted.0 {
+                if (in_list(&list, value)? == found) == any {
+                    return Ok(any);
+                }
+            }
+            Ok::<_, Failure>(!any)
         });
     }
     functions.add("explodeMap", |_: &Context, map: Map| explode(&map));
     for (name, replace) in [("mergeMap", false), ("mergeMapWithOverride", true)] {
-        functions.add(name, move |_: &Context, into: Map, from: Map| {
-            merge(&into, &from, replace).map(|()| into)
-        });
+        functions.add(name, move |_: &Context, into: Map, from: Map| merge(into, &from, replace));
     }
 }
 
@@ -85,17 +87,27 @@ fn bound(value: &Value) -> Result<i64, Failure> {
         return number.ok_or_else(|| Failure::new("loop: number out of range"));
     }
     match value {
-        Value::String(text) => {
-            let text = lossy(text);
-            let syntax = || format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
-            text.parse().map_err(|_| Failure::new(syntax()))
-        }
+        Value::String(text) => super::text::parse(text, "parseInt", super::text::integer),
         value => Err(Failure::new(format!("loop: bad argument type: {}", type_of(value)))),
     }
 }
 
 /// Whether `value` is an element of a list, or a part of a text.
-pub(super) fn contains(list: &Value, value: &Value) -> bool {
+///
+/// # Errors
+/// The value is nil, and is compared with a text.
+pub(super) fn in_list(list: &Value, value: &Value) -> Result<bool, Failure> {
+    let compares_text = match list {
+        Value::Slice(list) => list.elements().iter().any(|one| one.as_bytes().is_some()),
+        list => list.as_bytes().is_some(),
+    };
+    if compares_text && matches!(value, Value::Nil) {
+        return Err(Failure::new("reflect: call of reflect.Value.Type on zero Value"));
+    }
+    Ok(contains(list, value))
+}
+
+fn contains(list: &Value, value: &Value) -> bool {
     match (list, value) {
         (Value::Slice(list), value) => {
             list.elements().iter().any(|element| is_equal(element, value))
@@ -124,15 +136,17 @@ fn explode(map: &Map) -> Result<Map, Failure> {
     render::queries::explode("explodeMap", pairs)
 }
 
-/// Adds the entries of `from` to the map `into`. Without `replace` only those are taken whose entry in
+/// Adds the entries of `from` to the map `into`, or to a new map if that is nil. Without `replace` only those are taken whose entry in
 /// `into` is missing or empty.
 ///
 /// # Errors
-/// `into` is nil or would become a part of itself, or a map nests too deeply.
-pub(super) fn merge(into: &Map, from: &Map, replace: bool) -> Result<(), Failure> {
+/// `into` would become a part of itself, or a map nests too deeply.
+pub(super) fn merge(into: Map, from: &Map, replace: bool) -> Result<Map, Failure> {
+    let into = if into.is_nil() { Map::of(into.ty(), Vec::new()) } else { into };
     shallow(&Value::Map(into.clone()))?;
     shallow(&Value::Map(from.clone()))?;
-    merge_shallow(into, from, replace)
+    merge_shallow(&into, from, replace)?;
+    Ok(into)
 }
 
 fn merge_shallow(into: &Map, from: &Map, replace: bool) -> Result<(), Failure> {

@@ -22,6 +22,9 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("parseYAML", |_: &Context, text: Bytes| yaml::parse(&text));
     functions.add("toYAML", |_: &Context, value: Value| yaml::text(&value));
     functions.add("toTOML", |_: &Context, value: Value| {
+        if matches!(value, Value::Nil) {
+            return Err(Failure::new("reflect: call of reflect.Value.Type on zero Value"));
+        }
         toml::text(&value).map_err(|failure| Failure::new(format!("toTOML: {failure}")))
     });
 }

@@ -94,8 +94,20 @@ fn apply(operation: &Operation, a: &Value, b: &Value) -> Result<Value, Failure> 
         let text = format!("{}: unknown type for {}", operation.name, quoted(value));
         Failure::new(text)
     };
-    let a = float(a).ok_or_else(|| unknown(a))?;
+    if operation.float.is_none() && matches!(a, Value::Float(_)) {
+        return Err(unknown(a));
+    }
+    let a_number = float(a).ok_or_else(|| unknown(a))?;
     let b_number = float(b).ok_or_else(|| unknown(b))?;
+    // The smaller and the larger of two numbers keep their type.
+    if matches!(operation.name, "minimum" | "maximum") {
+        let is_a = operation.float.is_some_and(|float| float(a_number, b_number) == a_number);
+        return Ok(match if is_a { a } else { b } {
+            Value::Int(number) => int64(*number),
+            chosen => chosen.clone(),
+        });
+    }
+    let a = a_number;
     operation.float.map(|float| Value::Float(float(a, b_number))).ok_or_else(|| unknown(b))
 }
 
@@ -111,11 +123,9 @@ fn float(value: &Value) -> Option<f64> {
 
 /// A value and its type, as the errors of consul-template show them.
 fn quoted(value: &Value) -> String {
-    let ty = type_of(value);
-    let text = String::from_utf8_lossy(&value.text()).into_owned();
-    match value {
-        Value::Nil => "<invalid reflect.Value> (<nil>)".to_owned(),
-        Value::String(_) => format!("{text:?} ({ty})"),
-        _ => format!("%!q({ty}={text}) ({ty})"),
-    }
+    let text = match value {
+        Value::Nil => return "<invalid reflect.Value> (<nil>)".to_owned(),
+        value => gotmpl::printf(b"%q", std::slice::from_ref(value)),
+    };
+    format!("{} ({})", String::from_utf8_lossy(&text), type_of(value))
 }

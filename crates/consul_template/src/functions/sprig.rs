@@ -5,6 +5,7 @@
 
 mod crypto;
 mod dates;
+mod decimal;
 mod lists;
 mod logic;
 mod maps;
@@ -69,7 +70,8 @@ fn texts_of(value: &Value) -> Vec<Bytes> {
 fn to_int(value: &Value) -> i64 {
     match value {
         Value::Bool(value) => i64::from(*value),
-        Value::Float(number) => *number as i64,
+        Value::Float(number) => truncated(*number),
+        Value::Integer(_, bits) => bits.cast_signed(),
         Value::String(text) => {
             let text = lossy(text);
             let whole = match text.split_once('.') {
@@ -82,8 +84,17 @@ fn to_int(value: &Value) -> i64 {
     }
 }
 
-/// An integer with the prefixes of Go's literals.
+/// The whole part of a number, as amd64 has it: numbers that do not fit are the smallest integer.
+fn truncated(number: f64) -> i64 {
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    if (-END..END).contains(&number) { number as i64 } else { i64::MIN }
+}
+
+/// An integer with the prefixes and the underscores of Go's literals.
 fn int_literal(text: &str) -> Option<i64> {
+    let bare = text.replace('_', "");
+    let is_between = !text.starts_with('_') && !text.ends_with('_') && !text.contains("__");
+    let text = if is_between { &bare } else { text };
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
@@ -103,7 +114,8 @@ fn to_float(value: &Value) -> f64 {
     match value {
         Value::Bool(value) => f64::from(u8::from(*value)),
         Value::Float(number) => *number,
-        Value::String(text) => lossy(text).parse().unwrap_or(0.0),
+        Value::String(text) => super::text::float(&lossy(text)).unwrap_or(0.0),
+        Value::Integer(ty, bits) if !ty.signed => *bits as f64,
         value => value.as_i64().map_or(0.0, |number| number as f64),
     }
 }

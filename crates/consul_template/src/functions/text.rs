@@ -102,7 +102,7 @@ pub(super) fn add(functions: &mut Functions<Context>) {
         Ok::<_, Failure>(regexp::compile(&expression)?.is_match(&text))
     });
     functions.add("regexReplaceAll", |_: &Context, expression: Bytes, with: Bytes, text: Bytes| {
-        Ok::<_, Failure>(regexp::compile(&expression)?.replace_all(&text, &*with).into_owned())
+        Ok::<_, Failure>(regexp::replace(&regexp::compile(&expression)?, &text, &with))
     });
 
     functions.add("parseBool", |_: &Context, text: Bytes| {
@@ -119,10 +119,10 @@ pub(super) fn add(functions: &mut Functions<Context>) {
         number.map(Uint64)
     });
     functions.add("in", |_: &Context, list: Value, value: Value| {
-        super::collections::contains(&list, &value)
+        super::collections::in_list(&list, &value)
     });
     functions.add("contains", |_: &Context, value: Value, list: Value| {
-        super::collections::contains(&list, &value)
+        super::collections::in_list(&list, &value)
     });
 }
 
@@ -206,7 +206,10 @@ fn title(text: &str) -> String {
         };
         is_titled = is_titled && joins;
         if !is_titled && (c.is_lowercase() || c.is_uppercase()) {
-            out.extend(c.to_uppercase());
+            // A ligature has several letters; only the first becomes large.
+            let mut upper = c.to_uppercase();
+            out.extend(upper.next());
+            out.extend(upper.flat_map(char::to_lowercase));
             is_titled = true;
         } else {
             out.push(c);
@@ -217,7 +220,7 @@ fn title(text: &str) -> String {
 }
 
 /// Reads a number or a boolean for the function `name`. An empty text is zero.
-fn parse<T: Default>(
+pub(super) fn parse<T: Default>(
     text: &Bytes,
     name: &str,
     read: impl Fn(&str) -> Result<T, &'static str>,
@@ -235,7 +238,7 @@ fn parse<T: Default>(
 const SYNTAX: &str = "invalid syntax";
 
 /// An integer in decimal digits.
-fn integer<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, &'static str> {
+pub(super) fn integer<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, &'static str> {
     text.parse().map_err(|error: ParseIntError| match error.kind() {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => SYNTAX,
@@ -243,7 +246,7 @@ fn integer<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, &'static st
 }
 
 /// A number as Go reads it: also in hexadecimal, and with underscores between digits.
-fn float(text: &str) -> Result<f64, &'static str> {
+pub(super) fn float(text: &str) -> Result<f64, &'static str> {
     let bare = text.replace('_', "");
     let unsigned = bare.strip_prefix(['+', '-']).unwrap_or(&bare);
     let sign = if bare.starts_with('-') { -1.0 } else { 1.0 };

@@ -114,6 +114,9 @@ fn inline(value: &Value) -> Result<String, Failure> {
         Value::String(text) => quoted(text),
         Value::Slice(slice) => {
             let elements = slice.elements();
+            if elements.iter().any(|element| matches!(element, Value::Nil)) {
+                return Err(Failure::new("toml: cannot encode array with nil element"));
+            }
             let elements: Result<Vec<_>, _> = elements.iter().map(inline).collect();
             format!("[{}]", elements?.join(", "))
         }

@@ -19,12 +19,12 @@ const fn run(first: u32, last: u32, step: u32, delta: i32) -> Run {
 }
 
 /// The upper-case form of `c`, or `c`.
-pub(super) fn to_upper(c: char) -> char {
+pub fn to_upper(c: char) -> char {
     if c.is_ascii() { c.to_ascii_uppercase() } else { map(&tables::UPPER, c) }
 }
 
 /// The lower-case form of `c`, or `c`.
-pub(super) fn to_lower(c: char) -> char {
+pub fn to_lower(c: char) -> char {
     if c.is_ascii() { c.to_ascii_lowercase() } else { map(&tables::LOWER, c) }
 }
 

@@ -6,7 +6,7 @@
 //! What callers may rely on: no function panics, and no result has more than [`MAX_TEXT`] bytes or
 //! [`MAX_LIST`] elements in addition to those of its arguments.
 
-mod case;
+pub mod case;
 
 pub mod data;
 pub mod env;

@@ -64,7 +64,7 @@ fn is_int64(value: &Value) -> bool {
 }
 
 /// The number that a text stands for; the nearest one if it is out of range, and 0 for other texts.
-fn nearest(text: &str) -> i64 {
+pub(super) fn nearest(text: &str) -> i64 {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     text.parse().unwrap_or_else(|error: std::num::ParseIntError| match error.kind() {
         PosOverflow => i64::MAX,

@@ -5,7 +5,8 @@ use gotmpl::types::{STRING_MAP, SliceType, Type, VALUES};
 use gotmpl::{Failure, Map, Rest, Slice, Struct, Value};
 
 use super::super::Context;
-use super::super::values::{lossy, type_of};
+use super::super::values::lossy;
+use super::logic::kind;
 use super::{Library, text_of, texts_of, to_int};
 
 /// `[][]interface {}`.
@@ -16,27 +17,25 @@ pub(super) fn add(library: &mut Library<'_>) {
         library.add(name, |_: &Context, values: Rest<Value>| list(values.0));
     }
     library.add("split", |_: &Context, separator: Bytes, text: Bytes| {
-        parts(lossy(&text).split(&*lossy(&separator)))
+        parts(split_n(&lossy(&text), &lossy(&separator), -1).into_iter())
     });
     library.add("splitn", |_: &Context, separator: Bytes, count: i64, text: Bytes| {
-        let (text, separator) = (lossy(&text), lossy(&separator));
-        match usize::try_from(count) {
-            Ok(count) => parts(text.splitn(count, &*separator)),
-            Err(_) => parts(text.split(&*separator)),
-        }
+        parts(split_n(&lossy(&text), &lossy(&separator), count).into_iter())
     });
     library.add("splitList", |_: &Context, separator: Bytes, text: Bytes| {
         let (text, separator) = (lossy(&text), lossy(&separator));
-        text.split(&*separator)
-            .map(|part| Bytes::copy_from_slice(part.as_bytes()))
-            .collect::<Vec<_>>()
+        let parts = split_n(&text, &separator, -1).into_iter();
+        parts.map(|part| Bytes::copy_from_slice(part.as_bytes())).collect::<Vec<_>>()
     });
     library.add("toStrings", |_: &Context, value: Value| texts_of(&value));
     library.add("join", |_: &Context, separator: Bytes, value: Value| {
         texts_of(&value).join(&separator[..])
     });
     library.add("sortAlpha", |_: &Context, value: Value| {
-        let mut texts = texts_of(&value);
+        let mut texts = match value {
+            Value::Slice(_) => texts_of(&value),
+            value => vec![text_of(&value)],
+        };
         texts.sort();
         texts
     });
@@ -134,13 +133,37 @@ pub(super) fn add(library: &mut Library<'_>) {
     for name in ["chunk", "mustChunk"] {
         library.add(name, |_: &Context, size: i64, value: Value| {
             let elements = elements("chunk", &value)?;
-            let size = usize::try_from(size).ok().filter(|size| *size > 0);
-            let size =
-                size.ok_or_else(|| Failure::new("runtime error: makeslice: len out of range"))?;
-            let chunks = elements.chunks(size).map(|chunk| Value::Slice(list(chunk.to_vec())));
-            Ok::<_, Failure>(Slice::of(&CHUNKS, chunks.collect()))
+            // The number of chunks as sprig calculates it: a negative size can give none.
+            let count = ((elements.len() as f64 - 1.0) / size as f64).floor() + 1.0;
+            let chunks: Vec<_> = match usize::try_from(size) {
+                Ok(size) if size > 0 => {
+                    let chunks = elements.chunks(size);
+                    chunks.map(|chunk| Value::Slice(list(chunk.to_vec()))).collect()
+                }
+                _ if size < 0 && count == 0.0 => Vec::new(),
+                _ => return Err(Failure::new("runtime error: makeslice: len out of range")),
+            };
+            Ok(Slice::of(&CHUNKS, chunks))
         });
     }
+}
+
+/// Go's `strings.SplitN`: all parts if `count` is negative, and characters without a separator.
+fn split_n<'t>(text: &'t str, separator: &str, count: i64) -> Vec<&'t str> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if !separator.is_empty() {
+        return text.splitn(count, separator).collect();
+    }
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() && parts.len() < count {
+        let length = rest.chars().next().map_or(0, char::len_utf8);
+        let length = if parts.len() + 1 == count { rest.len() } else { length };
+        let (part, behind) = rest.split_at(length);
+        parts.push(part);
+        rest = behind;
+    }
+    parts
 }
 
 /// An `[]interface {}`.
@@ -160,7 +183,7 @@ fn some(elements: Vec<Value>) -> Value {
 fn elements(name: &str, value: &Value) -> Result<Vec<Value>, Failure> {
     let Value::Slice(slice) = value else {
         let name = name.strip_prefix("must").map_or(name.to_owned(), str::to_lowercase);
-        let ty = type_of(value);
+        let ty = kind(value);
         return Err(Failure::new(match &*name {
             _ if value.is_nil() => {
                 "runtime error: invalid memory address or nil pointer dereference".to_owned()

@@ -50,9 +50,9 @@ pub(super) fn add(library: &mut Library<'_>) {
         ("mergeOverwrite", true),
         ("mustMergeOverwrite", true),
     ] {
-        library.add(name, move |_: &Context, into: Map, others: Rest<Map>| {
+        library.add(name, move |_: &Context, mut into: Map, others: Rest<Map>| {
             for from in &others.0 {
-                merge(&into, from, replace)?;
+                into = merge(into, from, replace)?;
             }
             Ok::<_, Failure>(Value::Map(into))
         });

@@ -4,7 +4,13 @@ use gotmpl::{Failure, Rest, Slice, Value};
 
 use super::super::Context;
 use super::super::values::{Int64, lossy};
+use super::decimal::Decimal;
 use super::{Library, text_of, to_float, to_int};
+
+/// One of two numbers.
+type Choice = fn(f64, f64) -> f64;
+/// The result for two numbers, if there is one.
+type Operation = fn(&Decimal, &Decimal) -> Option<Decimal>;
 
 /// The most numbers of a list.
 const LONGEST: usize = 10_000_000;
@@ -39,30 +45,62 @@ pub(super) fn add(library: &mut Library<'_>) {
             Int64(others.0.iter().map(to_int).fold(to_int(&first), choose))
         });
     }
-    for (name, choose) in [("maxf", f64::max as fn(f64, f64) -> f64), ("minf", f64::min)] {
+    // As in Go, what is no number wins.
+    let choices: [(_, Choice); 2] = [
+        ("maxf", |a, b| {
+            if a.is_nan() {
+                a
+            } else if b.is_nan() {
+                b
+            } else {
+                a.max(b)
+            }
+        }),
+        ("minf", |a, b| {
+            if a.is_nan() {
+                a
+            } else if b.is_nan() {
+                b
+            } else {
+                a.min(b)
+            }
+        }),
+    ];
+    for (name, choose) in choices {
         library.add(name, move |_: &Context, first: Value, others: Rest<Value>| {
             others.0.iter().map(to_float).fold(to_float(&first), choose)
         });
     }
-    library.add("add1f", |_: &Context, value: Value| decimal(to_float(&value) + 1.0));
-    library.add("addf", |_: &Context, values: Rest<Value>| {
-        decimal(values.0.iter().map(to_float).sum::<f64>())
+    library.add("add1f", |_: &Context, value: Value| {
+        Ok::<_, Failure>(Decimal::of(&value)?.add(&Decimal::ONE).float())
     });
-    for (name, apply) in [("subf", (|a, b| a - b) as fn(f64, f64) -> f64), ("mulf", |a, b| a * b)] {
+    library.add("addf", |_: &Context, values: Rest<Value>| {
+        let mut sum = Decimal::ZERO;
+        for value in &values.0 {
+            sum = sum.add(&Decimal::of(value)?);
+        }
+        Ok::<_, Failure>(sum.float())
+    });
+    let operations: [(_, Operation); 3] = [
+        ("subf", |a, b| Some(a.subtract(b))),
+        ("mulf", |a, b| Some(a.multiply(b))),
+        ("divf", Decimal::divide),
+    ];
+    for (name, apply) in operations {
         library.add(name, move |_: &Context, first: Value, others: Rest<Value>| {
-            others.0.iter().map(to_float).fold(to_float(&first), |a, b| decimal(apply(a, b)))
+            let mut result = Decimal::of(&first)?;
+            for other in &others.0 {
+                result = apply(&result, &Decimal::of(other)?)
+                    .ok_or_else(|| Failure::new("decimal division by 0"))?;
+            }
+            Ok::<_, Failure>(result.float())
         });
     }
-    library.add("divf", |_: &Context, first: Value, others: Rest<Value>| {
-        // sprig divides to sixteen decimal places.
-        let divide = |a: f64, b: f64| format!("{:.16}", a / b).parse().unwrap_or(a / b);
-        others.0.iter().map(to_float).fold(to_float(&first), divide)
-    });
     library.add("ceil", |_: &Context, value: Value| to_float(&value).ceil());
     library.add("floor", |_: &Context, value: Value| to_float(&value).floor());
     library.add("round", |_: &Context, value: Value, digits: i64, limit: Rest<f64>| {
         let limit = limit.0.first().copied().unwrap_or(0.5);
-        let scale = 10_f64.powi(i32::try_from(digits).unwrap_or(0));
+        let scale = 10_f64.powf(digits as f64);
         let scaled = to_float(&value) * scale;
         let rounded = if scaled.fract() >= limit { scaled.ceil() } else { scaled.floor() };
         rounded / scale
@@ -77,13 +115,13 @@ pub(super) fn add(library: &mut Library<'_>) {
         let direction = |from: i64, to: i64| if to < from { -1 } else { 1 };
         let numbers = match *bounds.0 {
             [] => return Ok(String::new()),
-            [to] => steps(1, to.saturating_add(direction(1, to)), direction(1, to)),
-            [from, to] => steps(from, to.saturating_add(direction(from, to)), direction(from, to)),
+            [to] => steps(1, to.wrapping_add(direction(1, to)), direction(1, to)),
+            [from, to] => steps(from, to.wrapping_add(direction(from, to)), direction(from, to)),
             [from, step, to] if to < from && step > 0 => {
                 let _ = (from, step, to);
                 return Ok(String::new());
             }
-            [from, step, to] => steps(from, to.saturating_add(direction(from, to)), step),
+            [from, step, to] => steps(from, to.wrapping_add(direction(from, to)), step),
             _ => return Ok(String::new()),
         };
         let numbers = numbers?;
@@ -102,13 +140,6 @@ fn divide(a: &Value, b: &Value, apply: fn(i64, i64) -> i64) -> Result<Int64, Fai
         0 => Err(Failure::new("runtime error: integer divide by zero")),
         b => Ok(Int64(apply(to_int(a), b))),
     }
-}
-
-/// The number without the error of binary fractions: sprig computes with decimal digits.
-fn decimal(number: f64) -> f64 {
-    /// The decimal digits that every `f64` holds exactly.
-    const DIGITS: usize = 14;
-    format!("{number:.DIGITS$e}").parse().unwrap_or(number)
 }
 
 /// The numbers from `from` up to `to`, which is not reached.

@@ -1,11 +1,12 @@
 //! Regular expressions.
 
 use bytes::Bytes;
-use gotmpl::Failure;
-use regex::bytes::NoExpand;
+use gotmpl::types::STRINGS;
+use gotmpl::{Failure, Slice};
+use regex::bytes::Regex;
 
 use super::super::Context;
-use super::super::regexp::compile;
+use super::super::regexp::{compile, matches, replace};
 use super::Library;
 
 pub(super) fn add(library: &mut Library<'_>) {
@@ -31,36 +32,40 @@ pub(super) fn add(library: &mut Library<'_>) {
             |_: &Context, expression: Bytes, text: Bytes, count: i64| {
                 let expression = compile(&expression)?;
                 let count = usize::try_from(count).unwrap_or(usize::MAX);
-                let found = expression.find_iter(&text).take(count);
-                Ok::<_, Failure>(
-                    found.map(|found| text.slice_ref(found.as_bytes())).collect::<Vec<_>>(),
-                )
+                let found = matches(&expression, &text).take(count);
+                let found: Vec<_> = found.map(|range| text.slice(range)).collect();
+                Ok::<_, Failure>(match found.is_empty() {
+                    true => Slice::nil(&STRINGS),
+                    false => Slice::strings(found),
+                })
             },
         );
         library.add(
             &name("regexReplaceAll"),
             |_: &Context, expression: Bytes, text: Bytes, with: Bytes| {
-                Ok::<_, Failure>(compile(&expression)?.replace_all(&text, &*with).into_owned())
+                Ok::<_, Failure>(replace(&compile(&expression)?, &text, &with))
             },
         );
         library.add(
             &name("regexReplaceAllLiteral"),
             |_: &Context, expression: Bytes, text: Bytes, with: Bytes| {
-                Ok::<_, Failure>(
-                    compile(&expression)?.replace_all(&text, NoExpand(&with)).into_owned(),
-                )
+                let expression = compile(&expression)?;
+                let mut out = Vec::with_capacity(text.len());
+                let mut place = 0;
+                for range in matches(&expression, &text) {
+                    out.extend_from_slice(&text[place..range.start]);
+                    out.extend_from_slice(&with);
+                    place = range.end;
+                }
+                out.extend_from_slice(&text[place..]);
+                Ok::<_, Failure>(out)
             },
         );
         library.add(
             &name("regexSplit"),
             |_: &Context, expression: Bytes, text: Bytes, count: i64| {
-                let expression = compile(&expression)?;
-                let parts: Vec<_> = match usize::try_from(count) {
-                    Ok(count) => {
-                        expression.splitn(&text, count).map(|part| text.slice_ref(part)).collect()
-                    }
-                    Err(_) => expression.split(&text).map(|part| text.slice_ref(part)).collect(),
-                };
+                let compiled = compile(&expression)?;
+                let parts = split(&compiled, &text, count, !expression.is_empty());
                 Ok::<_, Failure>(parts)
             },
         );
@@ -75,4 +80,32 @@ pub(super) fn add(library: &mut Library<'_>) {
         }
         out
     });
+}
+
+/// The parts of a text between matches, at most `count` of them if that is not negative.
+fn split(expression: &Regex, text: &Bytes, count: i64, has_expression: bool) -> Vec<Bytes> {
+    if count == 0 {
+        return Vec::new();
+    }
+    if has_expression && text.is_empty() {
+        return vec![Bytes::new()];
+    }
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    let mut parts = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for range in matches(expression, text) {
+        if parts.len() + 1 >= most {
+            break;
+        }
+        end = range.start;
+        // An empty match at the beginning separates nothing.
+        if range.end != 0 {
+            parts.push(text.slice(begin..end));
+        }
+        begin = range.end;
+    }
+    if end != text.len() {
+        parts.push(text.slice(begin..));
+    }
+    parts
 }

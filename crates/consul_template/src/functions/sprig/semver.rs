@@ -27,21 +27,38 @@ static METHODS: [Method; 7] = [
 
 pub(super) fn add(library: &mut Library<'_>) {
     library.add("semver", |_: &Context, text: Bytes| {
-        let version = Version::parse(&lossy(&text)).ok_or_else(|| invalid("Semantic Version"))?;
-        Ok::<_, Failure>(Value::Object(Rc::new(version)))
+        Ok::<_, Failure>(Value::Object(Rc::new(read(&text)?)))
     });
     library.add("semverCompare", |_: &Context, condition: Bytes, text: Bytes| {
         let condition = lossy(&condition);
-        let version = Version::parse(&lossy(&text)).ok_or_else(|| invalid("Semantic Version"))?;
+        let improper = || Failure::new(format!("improper constraint: {condition}"));
+        let zero = Version::parse("0").ok_or_else(improper)?;
+        if condition.is_empty() || !condition.split("||").all(|all| fits_all(all, &zero).is_some())
+        {
+            return Err(improper());
+        }
+        let version = read(&text)?;
         let fits = condition.split("||").map(|all| fits_all(all, &version));
         let fits: Option<Vec<bool>> = fits.collect();
-        let fits = fits.ok_or_else(|| Failure::new(format!("improper constraint: {condition}")))?;
+        let fits = fits.ok_or_else(improper)?;
         Ok(fits.contains(&true))
     });
 }
 
-fn invalid(what: &str) -> Failure {
-    Failure::new(format!("Invalid {what}"))
+/// Reads a version.
+///
+/// # Errors
+/// The text is none.
+fn read(text: &Bytes) -> Result<Version, Failure> {
+    let version = Version::parse(&lossy(text));
+    let version = version.ok_or_else(|| Failure::new("Invalid Semantic Version"))?;
+    let begins_with_zero = |part: &str| {
+        part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match version.prerelease.split('.').any(begins_with_zero) {
+        true => Err(Failure::new("Version segment starts with 0")),
+        false => Ok(version),
+    }
 }
 
 fn number(number: u64) -> Value {

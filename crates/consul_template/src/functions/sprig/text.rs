@@ -1,15 +1,15 @@
 //! Texts: cutting, wrapping, quoting, encoding and hashing.
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use gotmpl::{Failure, Rest, Value};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::super::Context;
-use super::super::text::hex;
+use super::super::text::{STANDARD, decode, hex};
 use super::super::values::lossy;
+use super::dates::nearest;
 use super::{Library, text_of, to_int};
 
 /// The largest number of bytes that a text can grow to.
@@ -44,9 +44,18 @@ pub(super) fn add(library: &mut Library<'_>) {
         let (Ok(from), Ok(to)) = (usize::try_from(range.start), usize::try_from(range.end)) else {
             return Err(Failure::new("runtime error: slice bounds out of range"));
         };
-        match from <= to && to <= text.len() {
+        match from <= to {
+            _ if to > text.len() => {
+                let len = text.len();
+                let text =
+                    format!("runtime error: slice bounds out of range [:{to}] with length {len}");
+                Err(Failure::new(text))
+            }
             true => Ok(text.slice(from..to)),
-            false => Err(Failure::new("runtime error: slice bounds out of range")),
+            false => {
+                let text = format!("runtime error: slice bounds out of range [{from}:{to}]");
+                Err(Failure::new(text))
+            }
         }
     });
     library.add("trim", |_: &Context, text: Bytes| lossy(&text).trim().to_owned());
@@ -100,15 +109,11 @@ pub(super) fn add(library: &mut Library<'_>) {
             if count == 1 { one } else { many }
         },
     );
-    library.add("atoi", |_: &Context, text: Bytes| lossy(&text).parse::<i64>().unwrap_or(0));
+    library.add("atoi", |_: &Context, text: Bytes| nearest(&lossy(&text)));
 
-    library.add("b64enc", |_: &Context, text: Bytes| BASE64_STANDARD.encode(text));
-    library.add("b64dec", |_: &Context, text: Bytes| match BASE64_STANDARD.decode(&text) {
-        Ok(decoded) => decoded,
-        Err(base64::DecodeError::InvalidByte(at, _)) => {
-            format!("illegal base64 data at input byte {at}").into_bytes()
-        }
-        Err(_) => b"illegal base64 data".to_vec(),
+    library.add("b64enc", |_: &Context, text: Bytes| STANDARD.encode(text));
+    library.add("b64dec", |_: &Context, text: Bytes| {
+        decode(&STANDARD, &text).unwrap_or_else(|failure| failure.text().to_vec())
     });
     library.add("b32enc", |_: &Context, text: Bytes| base32(&text));
     library.add("b32dec", |_: &Context, text: Bytes| {

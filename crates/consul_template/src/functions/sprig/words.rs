@@ -1,6 +1,7 @@
 //! Words: upper and lower case, and the cases of identifiers.
 
 use bytes::Bytes;
+use render::funcs::case::{to_lower, to_upper};
 
 use super::super::Context;
 use super::super::values::lossy;
@@ -10,27 +11,30 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add("upper", |_: &Context, text: Bytes| render::funcs::text::to_upper(&text));
     library.add("lower", |_: &Context, text: Bytes| render::funcs::text::to_lower(&text));
     library.add("title", |_: &Context, text: Bytes| {
-        by_word(
-            &lossy(&text),
-            |c| c.to_uppercase().next().unwrap_or(c),
-            |c| !(c.is_alphanumeric() || c == '_'),
-        )
+        by_word(&lossy(&text), to_upper, |c| !(c.is_alphanumeric() || c == '_'))
     });
     library.add("untitle", |_: &Context, text: Bytes| {
-        by_word(&lossy(&text), |c| c.to_lowercase().next().unwrap_or(c), char::is_whitespace)
+        by_word(&lossy(&text), to_lower, char::is_whitespace)
     });
     library.add("swapcase", |_: &Context, text: Bytes| {
         let swap = |c: char| match c.is_uppercase() {
-            true => c.to_lowercase().next().unwrap_or(c),
-            false => c.to_uppercase().next().unwrap_or(c),
+            true => to_lower(c),
+            false => to_upper(c),
         };
         lossy(&text).chars().map(swap).collect::<String>()
     });
+    // These two take each byte for a character, where there are blanks.
     library.add("nospace", |_: &Context, text: Bytes| {
-        lossy(&text).chars().filter(|c| !c.is_whitespace()).collect::<String>()
+        match text.iter().any(|byte| char::from(*byte).is_whitespace()) {
+            false => text,
+            true => {
+                let characters = text.iter().map(|byte| char::from(*byte));
+                characters.filter(|c| !c.is_whitespace()).collect::<String>().into()
+            }
+        }
     });
     library.add("initials", |_: &Context, text: Bytes| {
-        let text = lossy(&text);
+        let text: String = text.iter().map(|byte| char::from(*byte)).collect();
         text.split_whitespace().filter_map(|word| word.chars().next()).collect::<String>()
     });
     library.add("shuffle", |_: &Context, text: Bytes| {
@@ -38,20 +42,10 @@ pub(super) fn add(library: &mut Library<'_>) {
         fastrand::shuffle(&mut characters);
         characters.into_iter().collect::<String>()
     });
-    library
-        .add("snakecase", |_: &Context, text: Bytes| parts(&lossy(&text)).join("_").to_lowercase());
-    library
-        .add("kebabcase", |_: &Context, text: Bytes| parts(&lossy(&text)).join("-").to_lowercase());
-    library.add("camelcase", |_: &Context, text: Bytes| {
-        let text = lossy(&text);
-        let words = text.split(['_', '-', ' ']).filter(|word| !word.is_empty());
-        let capital = |word: &str| {
-            let mut characters = word.chars();
-            let first = characters.next().into_iter().flat_map(char::to_uppercase);
-            first.chain(characters).collect::<String>()
-        };
-        words.map(capital).collect::<String>()
-    });
+    for (name, separator) in [("snakecase", '_'), ("kebabcase", '-')] {
+        library.add(name, move |_: &Context, text: Bytes| joined(&lossy(&text), separator));
+    }
+    library.add("camelcase", |_: &Context, text: Bytes| camel(&lossy(&text)));
 }
 
 /// The text with the first character of each word changed.
@@ -65,30 +59,169 @@ fn by_word(text: &str, change: impl Fn(char) -> char, is_between: impl Fn(char) 
     changed.collect()
 }
 
-/// The words of an identifier: between separators, and from each capital letter on.
-fn parts(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = vec![String::new()];
+/// A word of an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Blanks, `-` and `_`, which separate words.
+    Separator,
+    Punctuation,
+    /// A word that begins with a capital letter, or has only capital letters.
+    Upper,
+    Lower,
+    Number,
+    Other,
+}
+
+fn kind(c: char) -> Kind {
+    match c {
+        c if is_separator(c) => Kind::Separator,
+        c if is_punctuation(c) => Kind::Punctuation,
+        c if c.is_uppercase() => Kind::Upper,
+        c if is_letter(c) => Kind::Lower,
+        c if c.is_numeric() => Kind::Number,
+        _ => Kind::Other,
+    }
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '-' | '_') || c.is_whitespace()
+}
+
+fn is_punctuation(c: char) -> bool {
+    // Symbols of ASCII such as `$` and `+` are none.
+    match c {
+        '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~' => false,
+        c if c.is_ascii() => c.is_ascii_punctuation(),
+        c => matches!(c, '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}'
+            | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}'),
+    }
+}
+
+/// Whether a character is a letter of a script with words. Chinese characters are none.
+fn is_letter(c: char) -> bool {
+    let is_chinese =
+        matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}');
+    c.is_alphabetic() && !is_chinese
+}
+
+/// The words of an identifier. A capital letter begins a word; of several capital letters before a
+/// small one, only the last.
+fn words(text: &str) -> Vec<(Kind, String)> {
     let characters: Vec<char> = text.chars().collect();
-    for (place, c) in characters.iter().copied().enumerate() {
-        if matches!(c, '_' | '-' | ' ') {
-            words.push(String::new());
-            continue;
+    let mut words = Vec::new();
+    let mut place = 0;
+    while let Some(first) = characters.get(place) {
+        let first_kind = kind(*first);
+        let run = |from: usize, fits: &dyn Fn(char) -> bool| {
+            from + characters[from..].iter().take_while(|c| fits(**c)).count()
+        };
+        let is_small = |c: char| is_letter(c) && !c.is_uppercase();
+        let end = match first_kind {
+            Kind::Upper => {
+                let capitals = run(place, &char::is_uppercase);
+                let is_word = characters.get(capitals).is_some_and(|c| is_letter(*c));
+                match capitals - place {
+                    1 => run(place + 1, &is_small),
+                    _ if is_word => capitals - 1,
+                    _ => capitals,
+                }
+            }
+            Kind::Lower => run(place, &is_small),
+            same => run(place, &|c| kind(c) == same),
+        };
+        words.push((first_kind, characters[place..end].iter().collect()));
+        place = end;
+    }
+    words
+}
+
+/// The words of an identifier in small letters, with a separator between them. A number belongs to the
+/// word before it, unless small letters follow.
+fn joined(text: &str, separator: char) -> String {
+    let words = words(text);
+    let mut out = String::new();
+    let push = |out: &mut String, (kind, word): &(Kind, String)| match kind {
+        Kind::Upper | Kind::Separator => out.extend(word.chars().map(|c| match c {
+            c if is_separator(c) => separator,
+            c => to_lower(c),
+        })),
+        _ => out.push_str(word),
+    };
+    let separates = |place: usize| {
+        words
+            .get(place)
+            .is_some_and(|(kind, _)| !matches!(kind, Kind::Separator | Kind::Punctuation))
+    };
+    let is_tail = |place: usize| {
+        words.get(place).is_some_and(|(kind, _)| matches!(kind, Kind::Lower | Kind::Number))
+    };
+    let mut place = 0;
+    while place + 1 < words.len() {
+        let (kind, _) = words[place];
+        push(&mut out, &words[place]);
+        place += 1;
+        match kind {
+            Kind::Separator | Kind::Punctuation => continue,
+            Kind::Number => {}
+            _ if words[place].0 != Kind::Number => {}
+            _ if place + 1 == words.len() => continue,
+            _ => {
+                if words[place + 1].0 == Kind::Lower {
+                    out.push(separator);
+                }
+                push(&mut out, &words[place]);
+                place += 1;
+            }
         }
-        let before = place.checked_sub(1).and_then(|place| characters.get(place));
-        let after = characters.get(place + 1);
-        let begins = c.is_uppercase()
-            && before.is_some_and(|before| {
-                before.is_lowercase()
-                    || before.is_numeric()
-                    || before.is_uppercase() && after.is_some_and(|after| after.is_lowercase())
-            });
-        if begins {
-            words.push(String::new());
+        let follows_number = kind == Kind::Number || words[place - 1].0 == Kind::Number;
+        while follows_number && is_tail(place) {
+            push(&mut out, &words[place]);
+            place += 1;
         }
-        if let Some(word) = words.last_mut() {
-            word.push(c);
+        if separates(place) {
+            out.push(separator);
         }
     }
-    words.retain(|word| !word.is_empty());
-    words
+    if let Some(last) = words.get(place) {
+        push(&mut out, last);
+    }
+    out
+}
+
+/// The words of an identifier, each with a capital letter, without separators between them.
+fn camel(text: &str) -> String {
+    let mut out = String::new();
+    let mut characters = text.chars();
+    let first = loop {
+        match characters.next() {
+            // Separators at the beginning stay. The last one is doubled if nothing follows.
+            None => return out.chars().last().map_or(String::new(), |last| format!("{out}{last}")),
+            Some(c) if is_separator(c) => out.push(c),
+            Some(c) => break c,
+        }
+    };
+    let mut was_upper = first.is_uppercase();
+    let mut last = to_upper(first);
+    for c in characters {
+        let mut next = c;
+        if is_separator(c) && is_separator(last) {
+            out.push(last);
+            last = c;
+            continue;
+        }
+        if is_separator(last) {
+            was_upper = c.is_uppercase();
+            next = to_upper(c);
+        } else {
+            if was_upper && c.is_uppercase() {
+                next = to_lower(c);
+            } else {
+                was_upper = false;
+            }
+            out.push(last);
+        }
+        last = next;
+    }
+    out.push(last);
+    out
 }
