@@ -1,17 +1,23 @@
 //! The program consul-template and a real Consul: what the recorded cases do not show.
 
 use std::os::unix::process::CommandExt as _;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use servers::{Consul, free_ports};
 
-use crate::support::{Run, Sandbox};
+use crate::support::{Daemon, Run, Sandbox, eventually, pause};
 
 /// consul-template, run once with a template whose result is the file `result`.
 fn once(folder: &Sandbox, address: &str, template: &str) -> Run {
     folder.write("in.tpl", template);
+    program(folder).arguments(&["-once", "-consul-addr", address, "-template", "in.tpl:result"])
+}
+
+/// consul-template.
+fn program(folder: &Sandbox) -> Run {
     let run = Run::new(env!("CARGO_BIN_EXE_confd"), folder.root());
-    let run = run.with(|command| _ = command.arg0("consul-template"));
-    run.arguments(&["-once", "-consul-addr", address, "-template", "in.tpl:result"])
+    run.with(|command| _ = command.arg0("consul-template"))
 }
 
 /// An address at which nothing listens.
@@ -58,4 +64,71 @@ fn files_of_the_settings_that_cannot_be_read_end_the_program_before_consul_is_as
         assert_eq!(ended.code, Some(14), "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_result_that_fails_its_check_is_not_put_in_place() {
+    let folder = Sandbox::new();
+    folder.write(
+        "ct.hcl",
+        r#"template {
+            source = "in.tpl"
+            destination = "result"
+            check = "grep -q good {{.src}}"
+            command = "echo run >> runs"
+        }"#,
+    );
+    folder.write("in.tpl", "good\n");
+    program(&folder).arguments(&["-once", "-config", "ct.hcl"]).ok();
+    folder.write("in.tpl", "bad\n");
+    let ended = program(&folder).arguments(&["-once", "-config", "ct.hcl"]).run();
+    assert_eq!(ended.code, Some(14), "{}", ended.stderr);
+    assert!(ended.stderr.contains("error rendering \"in.tpl\" => \"result\""), "{}", ended.stderr);
+    assert_eq!((folder.read("result"), folder.read("runs")), ("good\n".into(), "run\n".into()));
+}
+
+#[test]
+fn a_failed_command_is_tried_again_where_errors_are_not_fatal() {
+    let folder = Sandbox::new();
+    folder.write(
+        "ct.hcl",
+        r#"template {
+            contents = "x"
+            destination = "result"
+            error_fatal = false
+            command = "test -e ready && echo run >> runs"
+        }"#,
+    );
+    let run = program(&folder).arguments(&["-config", "ct.hcl"]);
+    let daemon = Daemon::start(run, folder.path("log"));
+    daemon.wait_for("(tried again after \"1s\")");
+    assert_eq!(folder.read("result"), "x");
+    folder.write("ready", "");
+    eventually("the command has succeeded", || folder.path("runs").exists());
+    assert_eq!(daemon.stop(Signal::INT).code, Some(12));
+    assert_eq!(folder.read("runs"), "run\n");
+}
+
+#[test]
+fn a_command_of_several_templates_runs_once_when_their_quiescence_ends() {
+    let consul = Consul::start();
+    consul.put("app/a", "1");
+    let folder = Sandbox::new();
+    for name in ["a", "b", "c"] {
+        folder.write(&format!("{name}.tpl"), "{{ key \"app/a\" }}");
+    }
+    let run = program(&folder).arguments(&["-consul-addr", &consul.address(), "-wait", "300ms"]);
+    let run = ["a", "b", "c"].iter().fold(run, |run, name| {
+        run.arguments(&["-template", &format!("{name}.tpl:{name}:echo run >> runs")])
+    });
+    let daemon = Daemon::start(run, folder.path("log"));
+    let runs = || std::fs::read_to_string(folder.path("runs")).unwrap_or_default();
+    eventually("the command has run", || runs() == "run\n");
+    consul.put("app/a", "2");
+    eventually("every file is new", || ["a", "b", "c"].iter().all(|name| folder.read(name) == "2"));
+    eventually("the command has run", || runs().lines().count() >= 2);
+    // The command would run again for each of the other templates.
+    pause(Duration::from_millis(500));
+    assert_eq!(runs().lines().count(), 2);
+    daemon.stop(Signal::INT);
 }

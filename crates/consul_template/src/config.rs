@@ -56,6 +56,11 @@ pub(crate) struct Template {
     pub(crate) contents: Option<String>,
     pub(crate) destination: String,
     pub(crate) create_dest_dirs: bool,
+    /// The command that checks the result before it is put in place: a Go template in which
+    /// `{{.src}}` is the path of the file to check.
+    pub(crate) check: Option<String>,
+    /// The time that the check may take. Zero: as long as it takes.
+    pub(crate) check_timeout: Duration,
     pub(crate) exec: Exec,
     /// The permissions; `None` keeps those of the file.
     pub(crate) mode: Option<u32>,
@@ -182,6 +187,8 @@ impl Template {
             contents: text("contents").filter(|text| !text.is_empty()),
             destination: text("destination").unwrap_or_default(),
             create_dest_dirs: settings.flag("create_dest_dirs").unwrap_or(true),
+            check: text("check").filter(|command| !command.trim().is_empty()),
+            check_timeout: settings.duration("check_timeout").map_or(COMMAND_TIMEOUT, time),
             exec,
             mode: settings.mode("perms").filter(|mode| *mode != 0),
             user: text("user").or_else(|| id("uid")).filter(|name| !name.is_empty()),

@@ -26,6 +26,8 @@ mod log;
 mod owner;
 mod place;
 mod program;
+mod quiet;
+mod retries;
 mod runner;
 mod session;
 mod signals;

@@ -82,9 +82,7 @@ impl Log {
             let text = format!(
                 "(logging) enabling log_file logging to {} with rotation every {}",
                 file::shown_path(file).display(),
-                crate::config::duration::show(
-                    i64::try_from(file.age.as_nanos()).unwrap_or(i64::MAX)
-                ),
+                crate::config::duration::shown(file.age),
             );
             places.line(Level::Debug, &text);
             places.file = Some(

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use deploy::{AtOnce, Disk, Durable, Level, Member, Observer, Step, Target, Transaction};
+use deploy::{
+    AtOnce, CheckCommand, Disk, Durable, Level, Member, Observer, Step, Target, Transaction,
+};
 use report::{errno_text, read_regular};
 
 use crate::config::Template;
@@ -79,6 +81,8 @@ pub(crate) async fn place(
     let kept = found.as_ref().filter(|_| is_root);
     target.uid = uid.or(kept.map(MetadataExt::uid));
     target.gid = gid.or(kept.map(MetadataExt::gid));
+    target.check_cmd = template.check.as_deref().map(CheckCommand::new);
+    target.check_timeout = Some(template.check_timeout);
     deploy(target, content.clone(), log).await.map_err(failed)?;
     Ok(Placed::Written)
 }

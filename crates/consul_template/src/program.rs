@@ -115,7 +115,7 @@ impl Program {
                 running.signal(Signal::KILL);
                 // The process must not stay as a zombie.
                 tokio::spawn(async move { running.wait().await });
-                let limit = duration::show(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
+                let limit = duration::shown(timeout);
                 Err(format!(
                     "child: command did not exit within time limit ({limit:?}):\n    {}",
                     self.shown()

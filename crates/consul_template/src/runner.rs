@@ -19,6 +19,8 @@ use crate::functions::Machine;
 use crate::log::Log;
 use crate::place::{Placed, place};
 use crate::program::Program;
+use crate::quiet::Quiet;
+use crate::retries::Retries;
 use crate::session::{Query, Store};
 use crate::template::Template;
 use crate::views::{News, Views};
@@ -63,6 +65,7 @@ pub(crate) struct Runner {
     asked: Option<Instant>,
     /// How long the last pass over the templates took, without their commands.
     last_pass: Duration,
+    retries: Retries,
     child: Option<Child>,
     environment: Rc<[(std::ffi::OsString, std::ffi::OsString)]>,
 }
@@ -84,24 +87,6 @@ enum State {
     Quiet,
     /// Its result is in place.
     Rendered,
-}
-
-/// The time of quiescence of a template: it is rendered when nothing has changed for `min`, and at
-/// the latest `max` after the first change.
-struct Quiet {
-    min: Duration,
-    max: Duration,
-    /// When the template is rendered next, and the latest moment for it.
-    due: Option<(Instant, Instant)>,
-}
-
-impl Quiet {
-    /// Notes a change.
-    fn tick(&mut self) {
-        let now = Instant::now();
-        let (_, latest) = *self.due.get_or_insert((now + self.min, now + self.max));
-        self.due = Some(((now + self.min).min(latest), latest));
-    }
 }
 
 impl Runner {
@@ -143,6 +128,7 @@ impl Runner {
             missing: HashSet::new(),
             asked: None,
             last_pass: Duration::ZERO,
+            retries: Retries::default(),
             child: child.transpose()?,
             environment: Rc::clone(&edge.environment),
             config,
@@ -162,7 +148,7 @@ impl Runner {
     pub(crate) async fn run(&mut self) -> Result<Ended, String> {
         self.log.info("(runner) starting");
         self.log.debug("(runner) running initial templates");
-        self.pass(None).await?;
+        self.pass(&[]).await?;
         if self.config.parse_only {
             self.log.info("(runner) ParseOnly mode and all templates parsed");
             return Ok(Ended::Done);
@@ -196,28 +182,28 @@ impl Runner {
                 }
             }
             let child = self.child.clone();
-            let due = self.next_due();
+            let (due, retry) = (self.next_due(), self.retries.next());
             let quiet = tokio::select! {
                 news = self.views.next() => {
                     let is_answered = self.receive(news)?;
                     if !(self.gather().await? || is_answered) {
                         continue;
                     }
-                    None
+                    Vec::new()
                 }
-                place = wait_for(due) => {
-                    let task = &mut self.templates[place];
-                    let id = &task.template.id;
-                    self.log.debug(format_args!("(runner) received template {id:?} from quiescence"));
-                    task.quiet = None;
-                    Some(place)
+                _ = wait_for(due) => self.end_quiescence(),
+                place = wait_for(retry) => {
+                    match self.try_command(place).await {
+                        Some(error) => return Err(error),
+                        None => continue,
+                    }
                 }
                 code = ended(child.as_ref()) => {
                     self.log.info("(runner) child process exited");
                     return Ok(Ended::Child(code));
                 }
             };
-            self.pass(quiet).await?;
+            self.pass(&quiet).await?;
         }
     }
 
@@ -262,8 +248,22 @@ impl Runner {
             } else if global.is_some() {
                 self.log.debug(format_args!("(runner) enabling global quiescence for {id:?}"));
             }
-            task.quiet = own.or(global).map(|(min, max)| Quiet { min, max, due: None });
+            task.quiet = own.or(global).map(|(min, max)| Quiet::new(min, max));
         }
+    }
+
+    /// Takes the timers of the templates whose times of quiescence end now. Returns the places of
+    /// these templates.
+    fn end_quiescence(&mut self) -> Vec<usize> {
+        let mut places = Vec::new();
+        for (place, task) in self.templates.iter_mut().enumerate() {
+            if task.quiet.take_if(|quiet| quiet.is_due()).is_some() {
+                let id = &task.template.id;
+                self.log.debug(format_args!("(runner) received template {id:?} from quiescence"));
+                places.push(place);
+            }
+        }
+        places
     }
 
     /// The template whose time of quiescence ends first, and when.
@@ -272,7 +272,7 @@ impl Runner {
             .templates
             .iter()
             .enumerate()
-            .filter_map(|(place, task)| Some((task.quiet.as_ref()?.due?.0, place)));
+            .filter_map(|(place, task)| Some((task.quiet.as_ref()?.due()?, place)));
         due.min()
     }
 
@@ -337,7 +337,7 @@ impl Runner {
         let error = format!("{query}: {words}{cause}");
         match again {
             Some(delay) => {
-                let delay = duration::show(i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX));
+                let delay = duration::shown(delay);
                 let next = format!("retry attempt {attempt} after {delay:?}");
                 self.log.warn(format!("(view) {error} ({next})"));
             }
@@ -353,9 +353,9 @@ impl Runner {
         error
     }
 
-    /// Executes all templates, puts the results in place and runs the commands. If the time of
-    /// quiescence of one template ended, only that one is put in place.
-    async fn pass(&mut self, quiet: Option<usize>) -> Result<(), String> {
+    /// Executes all templates, puts the results in place and runs the commands. If the times of
+    /// quiescence of some templates ended, only these are put in place.
+    async fn pass(&mut self, quiet: &[usize]) -> Result<(), String> {
         self.log.debug("(runner) initiating run");
         let mut commands: Vec<usize> = Vec::new();
         let mut rendered_any = false;
@@ -392,7 +392,7 @@ impl Runner {
         self.last_pass = begin.elapsed();
         let mut failures = Vec::new();
         for place in commands {
-            failures.extend(self.command(place).await.err());
+            failures.extend(self.try_command(place).await);
         }
         if rendered_any && let Some(child) = self.child.clone().filter(Child::is_started) {
             failures.extend(child.reload().await.err());
@@ -409,11 +409,7 @@ impl Runner {
 
     /// Executes a template and puts its result in place. The result says whether the destination
     /// was written; `None` if the template is not that far.
-    async fn render(
-        &mut self,
-        place_of: usize,
-        quiet: Option<usize>,
-    ) -> Result<Option<bool>, String> {
+    async fn render(&mut self, place_of: usize, quiet: &[usize]) -> Result<Option<bool>, String> {
         let log = self.log.clone();
         let task = &mut self.templates[place_of];
         log.debug(format_args!("(runner) checking template {}", task.template.id));
@@ -459,7 +455,7 @@ impl Runner {
             self.missing.extend(missing);
             return Ok(None);
         }
-        if quiet.is_some_and(|quiet| quiet != place_of) {
+        if !quiet.is_empty() && !quiet.contains(&place_of) {
             task.state = State::Quiet;
             return Ok(None);
         }
@@ -488,6 +484,21 @@ impl Runner {
             log.info(format!("(runner) rendered {shown}"));
         }
         Ok(Some(placed != Placed::Unchanged))
+    }
+
+    /// Runs the command of a template. Returns the error, unless the template has
+    /// `error_fatal = false`: then the command is tried again later.
+    async fn try_command(&mut self, place: usize) -> Option<String> {
+        let Err(error) = self.command(place).await else {
+            self.retries.succeeded(place);
+            return None;
+        };
+        if self.config.once || self.templates[place].template.settings.error_fatal {
+            return Some(error);
+        }
+        let delay = duration::shown(self.retries.failed(place));
+        self.log.error(format_args!("(runner) {error} (tried again after {delay:?})"));
+        None
     }
 
     /// Runs the command of a template.

@@ -44,6 +44,11 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
     Ok(if negative { -nanos } else { nanos })
 }
 
+/// The duration as Go prints it.
+pub(crate) fn shown(duration: std::time::Duration) -> String {
+    show(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+}
+
 /// The duration as Go prints it: `1m30s`, `250ms`.
 pub(crate) fn show(nanos: i64) -> String {
     let (sign, nanos) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());

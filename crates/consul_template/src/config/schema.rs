@@ -149,6 +149,8 @@ const TEMPLATE: &[Key] = &[
     key("create_dest_dirs", Bool),
     key("command", Command),
     key("command_timeout", Duration),
+    key("check", Text),
+    key("check_timeout", Duration),
     key("exec", Block(EXEC)),
     key("perms", Mode),
     key("user", Text),
