@@ -189,6 +189,23 @@ async fn without_a_store_of_answers_a_query_is_an_error() {
 }
 
 #[tokio::test]
+async fn where_nothing_can_be_asked_each_resource_that_asks_fails() {
+    let site = Site::new();
+    resource(&site, "one", r#"{{range services "@dc1"}}{{.Name}} {{end}}"#);
+    resource(&site, "two", r#"{{range services "@dc2"}}{{.Name}} {{end}}"#);
+    site.resource("three", "reload_cmd = 'true'");
+    site.store.put("/three", "1");
+    let mut agent = site.agent().with_queries(Arc::new(|_| Err("no such scheme".to_owned())));
+    let handle = agent.handle();
+    let run = tokio::time::timeout(Duration::from_secs(30), agent.onetime()).await;
+    assert_eq!(run.unwrap().unwrap_err().to_string(), "no such scheme");
+    for name in ["one", "two"] {
+        assert_eq!(handle.status(name).unwrap().state, State::Failed, "{name}");
+    }
+    assert_eq!(site.written("three").as_deref(), Some("1"));
+}
+
+#[tokio::test]
 async fn an_error_of_a_template_counts_only_when_nothing_is_missing() {
     let (site, services) = (Site::new(), Services::new());
     resource(&site, "app", r#"{{(index (services "@dc1") 0).Name}}"#);
