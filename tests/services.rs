@@ -94,6 +94,22 @@ fn watch_mode_follows_instances_and_their_health() {
 }
 
 #[test]
+fn a_new_table_counts_after_a_sighup() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", INSTANCES, "");
+    let _consul = consul_with(&sandbox, [&*instance("a", 80, "passing")]);
+    let right = sandbox.read("confd.toml");
+    sandbox.write("confd.toml", "[consul]\nscheme = 'ftp'\n");
+    let run = sandbox.confd(&["-watch", "-backend", "env"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    daemon.wait_for("ERROR consul: scheme is \"http\" or \"https\", not \"ftp\"");
+    daemon.wait_for("waiting for health.service(web|passing) (resource app)");
+    sandbox.write("confd.toml", right);
+    daemon.signal(Signal::HUP);
+    becomes(&sandbox, "out/app", "a:80 ");
+}
+
+#[test]
 fn an_outage_of_consul_keeps_the_file_and_is_reported() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", INSTANCES, "");

@@ -69,6 +69,8 @@ struct State {
     version: u64,
     /// The version of each answer.
     changed: HashMap<Query, u64>,
+    /// Why nothing can be asked: the store cannot be opened.
+    unable: Option<Failure>,
     /// The queries that failed last, each until its recovery is certain.
     failed: HashMap<Query, Failed>,
     /// What each resource asks, by its file.
@@ -133,12 +135,11 @@ impl Answers {
     /// others.
     pub(crate) fn reopen(&self, open: Arc<OpenQueries>) {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if !task.is_empty() {
-            task.abort_all();
-            *task = JoinSet::new();
-            drop(task);
-            self.shared.state().failed.clear();
+        if self.shared.is_used.load(Ordering::Relaxed) {
+            *self.task.lock().unwrap_or_else(PoisonError::into_inner) = JoinSet::new();
+            let mut state = self.shared.state();
+            (state.unable, state.failed) = (None, HashMap::new());
+            drop(state);
             self.begin();
         }
     }
@@ -189,6 +190,12 @@ impl Answers {
         } else if interest_changed {
             self.shared.interest.notify_one();
         }
+        if !missing.is_empty()
+            && let Some(failure) = self.shared.state().unable.clone()
+        {
+            let (resources, failure) = (vec![Arc::clone(resource)], Arc::new(failure));
+            self.shared.readers.read(&Event::QueryFailed { resources, failure });
+        }
         missing
     }
 
@@ -228,6 +235,9 @@ impl Answers {
                 if missing.peek().is_none() {
                     return Ok(());
                 }
+                if let Some(failure) = &state.unable {
+                    return Err(failure.clone());
+                }
                 if let Some(failed) = missing.find_map(|query| state.failed.get(query)) {
                     return Err(failed.failure.clone());
                 }
@@ -263,7 +273,10 @@ impl Answers {
                 let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
                 task.spawn(async move { shared.follow(queries).await });
             }
-            Err(text) => self.shared.cannot_ask(&text),
+            Err(text) => {
+                self.shared.state().unable = Some(Failure::query_text(&text));
+                self.shared.news.notify_waiters();
+            }
         }
     }
 }
@@ -397,22 +410,5 @@ impl Shared {
         }
         self.news.notify_waiters();
         self.wakes.notify_one();
-    }
-
-    /// Reports that the store cannot be opened.
-    fn cannot_ask(&self, text: &str) {
-        let news = {
-            let state = self.state();
-            let queries = state.users.keys().cloned();
-            let failed = || Failed { failure: Failure::query_text(text), until: None };
-            queries.map(|query| (query, failed())).collect::<Vec<_>>()
-        };
-        let mut state = self.state();
-        let resources = state.users_of(news.iter().map(|(query, _)| query));
-        state.failed.extend(news);
-        drop(state);
-        let failure = Arc::new(Failure::query_text(text));
-        self.readers.read(&Event::QueryFailed { resources, failure });
-        self.news.notify_waiters();
     }
 }
