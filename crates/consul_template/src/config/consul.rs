@@ -276,6 +276,15 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_text_switches_nothing_on() {
+        let file = r#"consul { ssl { ca_cert = "" } auth { username = "" } }"#;
+        let options = consul(file, &[]).options;
+        assert!(!options.https);
+        assert_eq!(options.user, None);
+        assert!(consul("consul { ssl { verify = true } }", &[]).options.https);
+    }
+
+    #[test]
     fn a_file_that_cannot_be_read_is_named_before_anything_is_asked() {
         let missing = consul("consul { token_file = \"/nope\" }", &[]);
         assert_eq!(
