@@ -119,7 +119,7 @@ fn secured(
     given: &Given,
     variable: &impl Fn(&[&str]) -> Option<String>,
 ) -> (bool, tls::Options) {
-    let is_own = export::is_enabled(ssl).unwrap_or(false);
+    let is_own = export::is_enabled(ssl);
     let text = |key: &str, name: &str| match is_own {
         true => ssl.text(key).map(str::to_owned).filter(|text| !text.is_empty()),
         false => variable(&[name]),
@@ -154,7 +154,7 @@ fn connecting(transport: &Settings) -> Duration {
 
 /// User name and password for HTTP's basic authentication.
 fn user(auth: &Settings, variable: impl Fn(&[&str]) -> Option<String>) -> Option<(String, String)> {
-    if auth.flag("enabled").unwrap_or(!auth.is_empty()) {
+    if export::is_authenticated(auth) {
         let text = |key: &str| auth.text(key).unwrap_or_default().to_owned();
         return Some((text("username"), text("password")));
     }

@@ -22,7 +22,7 @@ pub(super) fn exported(
     let consul = settings.block("consul");
     export("CONSUL_HTTP_ADDR", setting(consul, "address", &["CONSUL_HTTP_ADDR"]));
     let auth = consul.block("auth");
-    if auth.flag("enabled").unwrap_or(!auth.is_empty()) {
+    if is_authenticated(auth) {
         let user = auth.text("username").unwrap_or_default();
         let password = auth.text("password").map(|password| format!(":{password}"));
         export("CONSUL_HTTP_AUTH", Some(user.to_owned() + &password.unwrap_or_default()));
@@ -32,7 +32,7 @@ pub(super) fn exported(
     let names = ["CONSUL_TOKEN_FILE", "CONSUL_HTTP_TOKEN_FILE"];
     export("CONSUL_HTTP_TOKEN_FILE", setting(consul, "token_file", &names));
     let ssl = consul.block("ssl");
-    let enabled = is_enabled(ssl).unwrap_or(false);
+    let enabled = is_enabled(ssl);
     let verify = ssl.flag("verify").unwrap_or(true);
     export("CONSUL_HTTP_SSL", Some(enabled.to_string()));
     export("CONSUL_HTTP_SSL_VERIFY", Some(verify.to_string()));
@@ -60,7 +60,13 @@ pub(super) fn exported(
     (exported, warnings)
 }
 
-/// Whether a block asks for TLS: by its switch, or by any other key.
-pub(super) fn is_enabled(ssl: &Settings) -> Option<bool> {
-    ssl.flag("enabled").or_else(|| ssl.names().next().map(|_| true))
+/// Whether a block asks for TLS: by its switch, or by any other key. A text counts only if it is not
+/// empty.
+pub(super) fn is_enabled(ssl: &Settings) -> bool {
+    ssl.flag("enabled").unwrap_or_else(|| ssl.flag("verify").is_some() || ssl.has_text())
+}
+
+/// Whether a block asks for basic authentication: by its switch, or by a name or a password.
+pub(super) fn is_authenticated(auth: &Settings) -> bool {
+    auth.flag("enabled").unwrap_or_else(|| auth.has_text())
 }

@@ -79,8 +79,15 @@ impl Settings {
     }
 
     /// The names of the keys that are set.
+    #[cfg(test)]
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.keys().copied()
+    }
+
+    /// Whether a key has a text that is not empty.
+    pub(crate) fn has_text(&self) -> bool {
+        let text = |value: &Setting| matches!(value, Setting::Text(text) if !text.is_empty());
+        self.0.values().any(text)
     }
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
