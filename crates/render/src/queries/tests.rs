@@ -148,6 +148,10 @@ fn instances_have_the_fields_of_consul_template() {
         "alpha 10.0.0.1 10.1.0.1:8001 web-1 web passing r1 a 9 10/2 1 c1 8 [prod v1];\
          alpha 10.0.0.1 10.1.0.1:443 web-2 web passing r1 b c 9 10/2 1 c1 8 [prod];",
     );
+    gives(
+        r#"{{range service "web"}}{{range .Checks}}[{{.Definition.HTTP}}{{.Definition.Interval}}]{{end}}{{end}}"#,
+        "[0s][0s]",
+    );
     gives(r#"{{range service "none"}}x{{else}}nothing{{end}}"#, "nothing");
     gives(r#"{{service ""}}{{connect}}"#, "[][]");
     gives(

@@ -43,7 +43,7 @@ structs! {
         "Node" TEXT, "CheckID" TEXT, "Name" TEXT, "Status" TEXT, "Notes" TEXT, "Output" TEXT,
         "ServiceID" TEXT, "ServiceName" TEXT, "ServiceTags" LIST, "Type" TEXT,
         "Namespace" TEXT, "Partition" TEXT, "ExposedPort" INT, "PeerName" TEXT,
-        "CreateIndex" INDEX, "ModifyIndex" INDEX;
+        "Definition" Type::Struct(&DEFINITION), "CreateIndex" INDEX, "ModifyIndex" INDEX;
     /// The name of a service, and its tags.
     SERVICE, SERVICE_POINTER, SERVICES, "dependency.CatalogSnippet":
         "Name" TEXT, "Tags" TAG_LIST;
@@ -79,6 +79,33 @@ structs! {
         "Path" TEXT, "Key" TEXT, "Value" TEXT, "CreateIndex" INDEX, "ModifyIndex" INDEX,
         "LockIndex" INDEX, "Flags" INDEX, "Session" TEXT;
 }
+
+/// How a check is made, in the order of its JSON. Consul leaves it empty for the checks that its agents
+/// make, and so do we for all checks.
+pub(super) static DEFINITION: StructType = StructType {
+    name: "api.HealthCheckDefinition",
+    fields: &[
+        Field { name: "Interval", ty: TEXT },
+        Field { name: "Timeout", ty: TEXT },
+        Field { name: "DeregisterCriticalServiceAfter", ty: TEXT },
+        Field { name: "HTTP", ty: TEXT },
+        Field { name: "Header", ty: Type::Map(&HEADER) },
+        Field { name: "Method", ty: TEXT },
+        Field { name: "Body", ty: TEXT },
+        Field { name: "TLSServerName", ty: TEXT },
+        Field { name: "TLSSkipVerify", ty: Type::Bool },
+        Field { name: "TCP", ty: TEXT },
+        Field { name: "TCPUseTLS", ty: Type::Bool },
+        Field { name: "UDP", ty: TEXT },
+        Field { name: "GRPC", ty: TEXT },
+        Field { name: "OSService", ty: TEXT },
+        Field { name: "GRPCUseTLS", ty: Type::Bool },
+    ],
+    methods: &[],
+};
+
+/// `map[string][]string`.
+static HEADER: MapType = MapType { key: KeyType::String, elem: LIST };
 
 /// The weights of an instance.
 pub(super) static WEIGHTS: StructType = StructType {

@@ -106,6 +106,17 @@ impl Record for Instance {
     }
 }
 
+/// The empty definition of a check.
+fn definition() -> Value {
+    const DURATIONS: usize = 3;
+    let fields = types::DEFINITION.fields.iter().enumerate();
+    let fields = fields.map(|(nth, field)| match nth < DURATIONS {
+        true => Value::String(Bytes::from_static(b"0s")),
+        false => Value::zero(field.ty),
+    });
+    Value::Struct(Struct::new(&types::DEFINITION, fields.collect::<Vec<_>>()))
+}
+
 impl Record for Check {
     const LIST: &'static SliceType = &types::CHECKS;
 
@@ -125,7 +136,8 @@ impl Record for Check {
             11 => text(&self.partition),
             12 => Value::Int(self.exposed_port),
             13 => text(&self.peer),
-            14 => index(self.create_index),
+            14 => definition(),
+            15 => index(self.create_index),
             _ => index(self.modify_index),
         }
     }

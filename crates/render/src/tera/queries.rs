@@ -149,8 +149,10 @@ fn converted(value: &GoValue) -> Result<Value, Failure> {
     })
 }
 
+/// The fields of a struct as a map. The definition of a check, which is always empty, is left out.
 fn fields(value: &gotmpl::Struct) -> Result<Value, Failure> {
     let fields = value.ty().fields.iter().zip(value.fields());
+    let fields = fields.filter(|(field, _)| field.name != "Definition");
     let entries = fields.map(|(field, value)| Ok((Key::from(field.name), converted(value)?)));
     Ok(entries.collect::<Result<Map, Failure>>()?.into())
 }
