@@ -23,6 +23,7 @@ mod config;
 mod flags;
 mod functions;
 mod log;
+mod notify;
 mod owner;
 mod place;
 mod program;

@@ -17,6 +17,7 @@ use crate::child::Child;
 use crate::config::{self, Config, duration};
 use crate::functions::Machine;
 use crate::log::Log;
+use crate::notify;
 use crate::place::{Placed, place};
 use crate::program::Program;
 use crate::quiet::Quiet;
@@ -66,6 +67,8 @@ pub(crate) struct Runner {
     /// How long the last pass over the templates took, without their commands.
     last_pass: Duration,
     retries: Retries,
+    /// Whether systemd knows that all templates are in place.
+    is_ready: bool,
     child: Option<Child>,
     environment: Rc<[(std::ffi::OsString, std::ffi::OsString)]>,
 }
@@ -129,6 +132,7 @@ impl Runner {
             asked: None,
             last_pass: Duration::ZERO,
             retries: Retries::default(),
+            is_ready: false,
             child: child.transpose()?,
             environment: Rc::clone(&edge.environment),
             config,
@@ -165,6 +169,7 @@ impl Runner {
             let done = self.templates.iter().all(|task| task.state != State::Waiting);
             if done {
                 self.log.debug("(runner) all templates rendered");
+                self.report_ready();
                 self.begin_quiescence();
                 if let Some(child) = self.child.as_ref().filter(|child| !child.is_started()) {
                     child.start()?;
@@ -229,6 +234,17 @@ impl Runner {
                 news = self.views.next() => is_answered |= self.receive(news)?,
                 () = sleep_until(end) => return Ok(is_answered),
             }
+        }
+    }
+
+    /// Reports once to systemd that all templates are in place.
+    fn report_ready(&mut self) {
+        if std::mem::replace(&mut self.is_ready, true) {
+            return;
+        }
+        if let Err(cause) = notify::ready(&self.environment) {
+            let why = report::errno_text(&cause);
+            self.log.warn(format_args!("(runner) could not report to systemd: {why}"));
         }
     }
 
