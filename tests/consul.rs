@@ -132,3 +132,20 @@ fn a_command_of_several_templates_runs_once_when_their_quiescence_ends() {
     assert_eq!(runs().lines().count(), 2);
     daemon.stop(Signal::INT);
 }
+
+#[test]
+fn a_dry_run_beside_consul_template_prints_only_what_differs_and_runs_nothing() {
+    let folder = Sandbox::new();
+    folder.write(
+        "ct.hcl",
+        r#"pid_file = "pid"
+        template { contents = "x" destination = "same" command = "touch ran" }
+        template { contents = "y" destination = "other" command = "touch ran" }
+        exec { command = "touch ran" }"#,
+    );
+    folder.write("same", "x");
+    let flags = ["-once", "-dry", "-pid-file", "", "-exec", "", "-config", "ct.hcl"];
+    let ended = program(&folder).arguments(&flags).ok();
+    assert_eq!(ended.stdout, "> other\ny");
+    assert!(["pid", "ran", "other"].iter().all(|name| !folder.path(name).exists()));
+}
