@@ -248,6 +248,10 @@ fn a_write_to_other_keys_wakes_no_resource_and_causes_no_request() {
     // The change of a key is seen after everything that was asked for before it.
     server.put("b/v", "2");
     becomes("out/b", "2");
+    // The log is written beside the work, and can be behind the files.
+    eventually("the log has both passes of b", || {
+        daemon.stderr().matches("out/b has been updated").count() == 2
+    });
     let passes = |log: &str| log.matches("Comparing candidate config to").count();
     let before = (passes(&daemon.stderr()), proxy.requests().len());
     for number in 0..200 {
