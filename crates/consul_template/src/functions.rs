@@ -11,6 +11,7 @@ mod math;
 mod queries;
 mod regexp;
 mod scratch;
+mod sockaddr;
 mod spew;
 mod sprig;
 mod text;
@@ -139,6 +140,7 @@ fn all() -> Functions<Context> {
     collections::add(&mut functions);
     data::add(&mut functions);
     math::add(&mut functions);
+    sockaddr::add(&mut functions);
     spew::add(&mut functions);
     sprig::add(&mut functions);
     functions

@@ -11,6 +11,7 @@
 //! This crate does not know templates, keys or destinations. Everything that the program reads from
 //! its environment goes through it, except what the command line itself reads.
 
+pub mod interfaces;
 pub mod time;
 
 use std::ffi::OsStr;
