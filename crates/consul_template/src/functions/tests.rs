@@ -144,6 +144,57 @@ fn functions_answer_as_recorded() {
     assert!(faults.is_empty(), "{} answers differ:\n{}", faults.len(), faults.join("\n"));
 }
 
+/// The functions of consul-template 0.42.1, and those of sprig that need nothing of the
+/// machine, without their prefix.
+const NAMES: &str = "\
+        add base64Decode base64Encode base64URLDecode base64URLEncode byKey byMeta byPort \
+        byTag caLeaf caRoots connect contains containsAll containsAny containsNone \
+        containsNotAll datacenters divide env envOrDefault executeTemplate explode \
+        explodeMap exportedServices file hmacSHA256Hex importedServices in indent join key \
+        keyExists keyOrDefault loop ls maximum md5sum mergeMap mergeMapWithOverride minimum \
+        modulo multiply mustEnv node nodes nomadService nomadServices nomadVar \
+        nomadVarExists nomadVarList nomadVarListSafe parseBool parseFloat parseInt parseJSON \
+        parseUint parseYAML partitions peerings pkiCert plugin regexMatch regexReplaceAll \
+        replaceAll safeLs safeTree scratch secret secrets service services sha256Hex \
+        sockaddr spew_dump spew_printf spew_sdump spew_sprintf split splitToMap subtract \
+        timestamp toJSON toJSONPretty toLower toTOML toTitle toUnescapedJSON \
+        toUnescapedJSONPretty toUpper toYAML tree trim trimPrefix trimSpace trimSuffix \
+        writeToFile";
+const SPRIG: &str = "\
+        abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec \
+        b32enc b64dec b64enc base bcrypt biggest buildCustomCert camelcase cat ceil chunk \
+        clean coalesce compact concat contains \
+        decryptAES deepCopy deepEqual default derivePassword dict dig dir div \
+        divf duration durationRound empty encryptAES ext fail first float64 \
+        floor fromJson genCA genCAWithKey genPrivateKey genSelfSignedCert \
+        genSelfSignedCertWithKey genSignedCert genSignedCertWithKey get \
+        has hasKey hasPrefix hasSuffix hello htpasswd indent initial \
+        initials int int64 isAbs join kebabcase keys kindIs kindOf last list lower \
+        max maxf merge mergeOverwrite min minf mod mul mulf mustAppend mustChunk mustCompact \
+        mustDateModify mustDeepCopy mustFirst mustFromJson mustHas mustInitial mustLast \
+        mustMerge mustMergeOverwrite mustPrepend mustPush mustRegexFind mustRegexFindAll \
+        mustRegexMatch mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit \
+        mustRest mustReverse mustSlice mustToDate mustToJson mustToPrettyJson mustToRawJson \
+        mustUniq mustWithout must_date_modify nindent nospace omit osBase osClean osDir \
+        osExt osIsAbs pick pluck plural prepend push quote \
+        randInt regexFind regexFindAll regexMatch regexQuoteMeta \
+        regexReplaceAll regexReplaceAllLiteral regexSplit repeat replace rest reverse round \
+        semver semverCompare seq set sha1sum sha256sum sha512sum shuffle slice snakecase \
+        sortAlpha split splitList splitn squote sub subf substr swapcase ternary title \
+        toDate toDecimal toJson toPrettyJson toRawJson toString toStrings trim trimAll \
+        trimPrefix trimSuffix trimall trunc tuple typeIs typeIsLike typeOf uniq unixEpoch \
+        unset until untilStep untitle upper urlJoin urlParse values without wrap \
+        wrapWith";
+
+#[test]
+fn every_function_of_consul_template_is_there() {
+    let functions = table(&[]);
+    let sprig = SPRIG.split_whitespace().map(|name| format!("sprig_{name}"));
+    let all = NAMES.split_whitespace().map(str::to_owned).chain(sprig);
+    let missing: Vec<_> = all.filter(|name| functions.signature(name).is_none()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// The texts are those of consul-template 0.42.1.
 #[test]
 fn what_consul_answers_has_the_form_of_each_language() {
