@@ -149,3 +149,16 @@ fn a_dry_run_beside_consul_template_prints_only_what_differs_and_runs_nothing() 
     assert_eq!(ended.stdout, "> other\ny");
     assert!(["pid", "ran", "other"].iter().all(|name| !folder.path(name).exists()));
 }
+
+#[test]
+fn many_queries_cause_one_warning() {
+    let consul = Consul::start();
+    let keys: Vec<_> = (0..200).map(|number| format!("k/{number}")).collect();
+    consul.put_all(keys.iter().map(|key| (&**key, "1")));
+    let folder = Sandbox::new();
+    let template = "{{ range loop 200 }}{{ key (printf \"k/%d\" .) }}{{ end }}{{ key \"k/0\" }}";
+    let ended = once(&folder, &consul.address(), template).ok();
+    assert_eq!(folder.read("result"), "1".repeat(201));
+    let warnings = ended.stderr.matches("watching 200 dependencies").count();
+    assert_eq!((warnings, ended.stderr.lines().count()), (1, 1), "{}", ended.stderr);
+}

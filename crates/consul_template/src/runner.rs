@@ -26,7 +26,7 @@ use crate::session::{Query, Store};
 use crate::template::Template;
 use crate::views::{News, Views};
 
-/// The number of queries above which the log warns.
+/// The number of queries above which the log warns, once.
 const MANY: usize = 128;
 
 /// The time between two looks whether the program has acted on a signal.
@@ -67,6 +67,8 @@ pub(crate) struct Runner {
     /// How long the last pass over the templates took, without their commands.
     last_pass: Duration,
     retries: Retries,
+    /// Whether the log has warned of many queries.
+    has_warned: bool,
     /// Whether systemd knows that all templates are in place.
     is_ready: bool,
     child: Option<Child>,
@@ -132,6 +134,7 @@ impl Runner {
             asked: None,
             last_pass: Duration::ZERO,
             retries: Retries::default(),
+            has_warned: false,
             is_ready: false,
             child: child.transpose()?,
             environment: Rc::clone(&edge.environment),
@@ -159,7 +162,7 @@ impl Runner {
         }
         loop {
             let count = self.views.len();
-            match count > MANY {
+            match count > MANY && !std::mem::replace(&mut self.has_warned, true) {
                 true => self.log.warn(format!(
                     "(runner) watching {count} dependencies - watching this many dependencies could \
                      DDoS your servers"
