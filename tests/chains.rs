@@ -4,6 +4,7 @@
 //! and die. [`scenarios`] has what must be true for every chain.
 
 mod balancer;
+mod kept;
 mod load;
 mod scenarios;
 mod service;

@@ -1,5 +1,7 @@
 //! Templates that ask Consul for services, whatever the backend.
 
+mod faults;
+
 use std::{fs, path::Path};
 
 use rustix::process::Signal;

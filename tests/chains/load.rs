@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use super::kept::Kept;
 use crate::support::{eventually, pause};
 
 /// The number of clients that send requests at the same time.
@@ -39,7 +40,7 @@ pub(super) fn get(address: &str) -> Result<String, String> {
     }
 }
 
-/// Clients that send requests all the time, each on a new connection.
+/// Clients that send requests all the time.
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
@@ -51,21 +52,38 @@ pub(super) struct Load {
 pub(super) struct Tally {
     /// The number of answers of each service.
     pub(super) answers: BTreeMap<String, usize>,
+    /// The number of requests on a connection that had carried a request before.
+    pub(super) kept: usize,
     /// The errors in place of answers.
     pub(super) lost: Vec<String>,
 }
 
 impl Load {
-    /// Starts sending requests.
+    /// Starts sending requests, each on a new connection.
     pub(super) fn on(address: &str) -> Self {
+        Self::start(address, 0)
+    }
+
+    /// Starts sending requests. Half of the clients keep their connections.
+    pub(super) fn with_kept_connections(address: &str) -> Self {
+        Self::start(address, CLIENTS / 2)
+    }
+
+    /// Starts all clients. So many of them keep their connections.
+    fn start(address: &str, keeping: usize) -> Self {
         let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let clients = (0..CLIENTS).map(|_| {
+        let clients = (0..CLIENTS).map(|client| {
+            let mut kept = (client < keeping).then(|| Kept::new(address));
             let (address, stop, count) =
                 (address.to_owned(), Arc::clone(&stop), Arc::clone(&answers));
             thread::spawn(move || {
                 let mut tally = Tally::default();
                 while !stop.load(Ordering::Relaxed) {
-                    match get(&address) {
+                    let answer = match &mut kept {
+                        Some(kept) => kept.get(),
+                        None => get(&address),
+                    };
+                    match answer {
                         Ok(name) => *tally.answers.entry(name).or_default() += 1,
                         Err(instead) => tally.lost.push(instead),
                     }
@@ -73,6 +91,7 @@ impl Load {
                     // A pause, because other tests run on the machine at the same time.
                     pause(Duration::from_millis(1));
                 }
+                tally.kept = kept.map_or(0, |kept| kept.reused());
                 tally
             })
         });
@@ -94,6 +113,7 @@ impl Load {
         for client in self.clients {
             let tally = client.join().unwrap();
             whole.lost.extend(tally.lost);
+            whole.kept += tally.kept;
             for (name, count) in tally.answers {
                 *whole.answers.entry(name).or_default() += count;
             }

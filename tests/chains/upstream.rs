@@ -1,12 +1,11 @@
-//! The chain of many tutorials: services in Consul's catalogue, consul-template, and nginx, which
-//! was started before.
-//!
-//! If the variable `CONSUL_TEMPLATE` names a program, it runs in place of ours.
+//! The chain of many tutorials: services in Consul's catalogue, a program that follows them, and
+//! nginx, which was started before.
 
-use std::fs;
-use std::os::unix::process::CommandExt as _;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use rustix::process::Signal;
 use serde_json::json;
 use servers::{Consul, free_ports};
 
@@ -14,7 +13,7 @@ use super::{
     load::{Load, get},
     service::Service,
 };
-use crate::support::{Daemon, Run, Sandbox, eventually, search_path};
+use crate::support::{Daemon, Follower, Rendered, Run, Sandbox, eventually, search_path};
 
 /// The template of the tutorials, which listen at port 80.
 const TEMPLATE: &str = r#"upstream app {
@@ -39,21 +38,22 @@ http {
 }
 ";
 
-/// nginx and consul-template, which run in one folder.
+const RELOAD: &str = "nginx -p . -c nginx.conf -e stderr -s reload && echo done >> reloads";
+
+/// nginx and the program that follows the services, in one folder.
 struct Balancer {
     address: String,
     folder: Sandbox,
     _nginx: Daemon,
-    template: Daemon,
+    follower: Daemon,
 }
 
 impl Balancer {
-    fn start(consul: &Consul) -> Self {
+    fn start(follower: Follower, consul: &Consul) -> Self {
         let folder = Sandbox::new();
         let [port] = free_ports();
         let address = format!("127.0.0.1:{port}");
         folder.write("nginx.conf", NGINX);
-        folder.write("app.ctmpl", TEMPLATE.replace("LISTEN", &address));
         fs::create_dir(folder.path("http.d")).unwrap();
         let path = format!("{}:/usr/sbin:/sbin", search_path());
         let nginx = Run::new("nginx", folder.root()).env("PATH", &path);
@@ -62,25 +62,24 @@ impl Balancer {
         eventually("nginx runs", || {
             fs::read(folder.path("nginx.pid")).is_ok_and(|id| id.len() > 1)
         });
-        let reload = "nginx -p . -c nginx.conf -e stderr -s reload && echo done >> reloads";
-        let template = format!("app.ctmpl:http.d/app.conf:{reload}");
-        let run = Run::new(program(), folder.root()).env("PATH", &path);
-        let run = run.with(|command| _ = command.arg0("consul-template"));
-        let run = run.arguments(&["-consul-addr", &consul.address(), "-template", &template]);
-        let template = Daemon::start(run, folder.path("log"));
-        Self { address, folder, _nginx: nginx, template }
+        let template = TEMPLATE.replace("LISTEN", &address);
+        let file = Rendered { template: &template, dest: "http.d/app.conf", reload: RELOAD };
+        let follower = follower.start(&folder, &[consul.address()], file);
+        Self { address, folder, _nginx: nginx, follower }
+    }
+
+    /// Whether nginx's configuration has exactly these services. nginx may not have read it yet.
+    fn has(&self, expected: &[(&str, &Service)]) -> bool {
+        let servers = self.folder.read("http.d/app.conf");
+        servers.matches("server 127.0.0.1:").count() == expected.len()
+            && expected.iter().all(|(_, service)| servers.contains(&service.address))
     }
 
     /// Waits until requests reach exactly these services, and nginx has nothing else in its
     /// configuration.
     #[track_caller]
     fn reaches(&self, expected: &[(&str, &Service)]) {
-        eventually("the configuration has the services", || {
-            let servers = fs::read_to_string(self.folder.path("http.d/app.conf"));
-            let servers = servers.unwrap_or_default();
-            servers.matches("server 127.0.0.1:").count() == expected.len()
-                && expected.iter().all(|(_, service)| servers.contains(&service.address))
-        });
+        eventually("the configuration has the services", || self.has(expected));
         let mut names: Vec<_> = expected.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         eventually(&format!("requests reach {names:?}"), || {
@@ -91,34 +90,35 @@ impl Balancer {
             answers == names
         });
     }
+
+    /// The number of reloads that have succeeded.
+    fn reloads(&self) -> usize {
+        self.folder.read("reloads").lines().count()
+    }
 }
 
-/// The program consul-template.
-#[expect(clippy::disallowed_methods, reason = "the environment says which program is run")]
-fn program() -> std::ffi::OsString {
-    let given = std::env::var_os("CONSUL_TEMPLATE").filter(|program| !program.is_empty());
-    given.unwrap_or_else(|| env!("CARGO_BIN_EXE_confd").into())
+/// Registers an instance of the service `web` at the agent. It has no check.
+fn register(consul: &Consul, name: &str, service: &Service) {
+    let port: u16 = service.address.rsplit(':').next().unwrap().parse().unwrap();
+    let body = json!({"ID": name, "Name": "web", "Address": "127.0.0.1", "Port": port});
+    consul.ask("PUT /v1/agent/service/register", body.to_string().as_bytes());
 }
 
-#[test]
-fn an_upstream_of_consul_template_grows_to_five_servers_and_shrinks_without_a_lost_request() {
+/// The service grows from one instance to five and shrinks to one. An instance that is deregistered
+/// answers until nginx does not use it any more, as with every load balancer.
+fn scale(follower: Follower) {
     let consul = Consul::start();
     let names = ["one", "two", "three", "four", "five"];
     let services = names.map(|name| (name, Service::unregistered(name)));
-    let register = |(name, service): &(&str, Service)| {
-        let port: u16 = service.address.rsplit(':').next().unwrap().parse().unwrap();
-        let body = json!({"ID": name, "Name": "web", "Address": "127.0.0.1", "Port": port});
-        consul.ask("PUT /v1/agent/service/register", body.to_string().as_bytes());
-    };
     let mut present = Vec::new();
-    register(&services[0]);
+    register(&consul, services[0].0, &services[0].1);
     present.push((services[0].0, &services[0].1));
-    let balancer = Balancer::start(&consul);
+    let balancer = Balancer::start(follower, &consul);
     balancer.reaches(&present);
-    let load = Load::on(&balancer.address);
-    for service in &services[1..] {
-        register(service);
-        present.push((service.0, &service.1));
+    let load = Load::with_kept_connections(&balancer.address);
+    for (name, service) in &services[1..] {
+        register(&consul, name, service);
+        present.push((name, service));
         balancer.reaches(&present);
         load.goes_on(20);
     }
@@ -131,11 +131,61 @@ fn an_upstream_of_consul_template_grows_to_five_servers_and_shrinks_without_a_lo
     let tally = load.end();
     tally.lost_nothing();
     assert_eq!(tally.answers.len(), names.len(), "{tally:?}");
-    assert_eq!(balancer.folder.read("reloads").lines().count(), 9, "one reload for each change");
-    let ended = balancer.template.stop(Signal::INT);
-    assert_eq!(
-        (ended.code, ended.stderr.contains("Cleaning up...")),
-        (Some(12), true),
-        "{ended:?}"
-    );
+    assert!(tally.kept > 0, "requests were sent on kept connections");
+    eventually("the last reload has ended", || balancer.reloads() >= 9);
+    let ended = follower.stop(balancer.follower);
+    let reloads = balancer.folder.read("reloads").lines().count();
+    assert_eq!(reloads, 9, "one reload for each change: {}", ended.stderr);
 }
+
+/// The check of an instance fails while the instance answers requests, and passes again.
+fn turn_critical(follower: Follower) {
+    let consul = Consul::start();
+    let (one, two) = (Service::unregistered("one"), Service::unregistered("two"));
+    for (name, service) in [("one", &one), ("two", &two)] {
+        register(&consul, name, service);
+        let check = json!({"ID": format!("up-{name}"), "Name": "up", "ServiceID": name,
+            "TTL": "1h", "Status": "passing"});
+        consul.ask("PUT /v1/agent/check/register", check.to_string().as_bytes());
+    }
+    let both = [("one", &one), ("two", &two)];
+    let balancer = Balancer::start(follower, &consul);
+    balancer.reaches(&both);
+    let load = Load::with_kept_connections(&balancer.address);
+    let times = [(); 3].map(|()| {
+        let begun = Instant::now();
+        consul.ask("PUT /v1/agent/check/fail/up-one", b"");
+        eventually("the critical instance is not in the file", || balancer.has(&both[1..]));
+        let time = begun.elapsed();
+        balancer.reaches(&both[1..]);
+        consul.ask("PUT /v1/agent/check/pass/up-one", b"");
+        balancer.reaches(&both);
+        time
+    });
+    // A busy machine can delay one of them.
+    assert!(times.iter().any(|time| *time < Duration::from_secs(1)), "{times:?}");
+    load.end().lost_nothing();
+    follower.stop(balancer.follower);
+}
+
+/// The tests of a program.
+macro_rules! tests {
+    ($module:ident, $follower:expr) => {
+        mod $module {
+            use super::*;
+
+            #[test]
+            fn an_upstream_grows_to_five_servers_and_shrinks_without_a_lost_request() {
+                scale($follower);
+            }
+
+            #[test]
+            fn an_instance_that_turns_critical_leaves_within_a_second() {
+                turn_critical($follower);
+            }
+        }
+    };
+}
+
+tests!(confd, Follower::Confd);
+tests!(consul_template, Follower::ConsulTemplate);

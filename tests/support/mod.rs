@@ -5,6 +5,7 @@
 
 mod consul;
 mod daemon;
+mod follower;
 mod network;
 mod run;
 mod sandbox;
@@ -13,6 +14,7 @@ mod world;
 
 pub use consul::consul_with;
 pub use daemon::Daemon;
+pub use follower::{Follower, Rendered};
 pub use network::{Network, World};
 pub use run::{Ended, Run, is_excerpt, search_path};
 pub use sandbox::Sandbox;
