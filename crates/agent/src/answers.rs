@@ -17,17 +17,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use catalog::Query;
 use render::queries::{Answers as Known, Session};
 use source::queries::{News, Queries, Settings};
-use tokio::{
-    sync::Notify,
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
     event::{Event, Reader as _, Readers, Wake},
@@ -71,8 +66,8 @@ struct State {
     changed: HashMap<Query, u64>,
     /// Why nothing can be asked: the store cannot be opened.
     unable: Option<Failure>,
-    /// The queries that failed last, each until its recovery is certain.
-    failed: HashMap<Query, Failed>,
+    /// The queries whose last attempt failed, and why.
+    failed: HashMap<Query, Failure>,
     /// What each resource asks, by its file.
     asked: HashMap<PathBuf, (Arc<Resource>, BTreeSet<Query>)>,
     /// The files of the resources that ask a query.
@@ -80,17 +75,6 @@ struct State {
     /// The names of the queries that have changed for a resource.
     woken: BTreeMap<PathBuf, BTreeSet<String>>,
 }
-
-/// A query that failed.
-struct Failed {
-    failure: Failure,
-    /// The time after which it is no longer failing, unless it fails again before; `None` if it is not
-    /// asked again. An answer that stays the same is no news, so that a recovery can be silent.
-    until: Option<Instant>,
-}
-
-/// The time that an attempt may take before it counts as successful.
-const ATTEMPT: Duration = Duration::from_secs(30);
 
 /// A session, and the state that its answers are of.
 pub(crate) struct Asking {
@@ -125,7 +109,7 @@ impl Answers {
     #[cfg(test)]
     pub(crate) fn nothing() -> Arc<Self> {
         use source::queries::Retry;
-        let backoff = Duration::ZERO;
+        let backoff = std::time::Duration::ZERO;
         let retry = Retry { attempts: None, backoff, max_backoff: None };
         let settings = Settings { retry, once: false, fail_on_absent: false };
         Self::new(None, settings, Readers::new([]))
@@ -238,8 +222,8 @@ impl Answers {
                 if let Some(failure) = &state.unable {
                     return Err(failure.clone());
                 }
-                if let Some(failed) = missing.find_map(|query| state.failed.get(query)) {
-                    return Err(failed.failure.clone());
+                if let Some(failure) = missing.find_map(|query| state.failed.get(query)) {
+                    return Err(failure.clone());
                 }
             }
             news.await;
@@ -347,25 +331,7 @@ impl Shared {
                     queries.follow(&wanted);
                 }
                 news = queries.next() => self.take(news),
-                () = self.recovery() => {}
             }
-        }
-    }
-
-    /// Waits until a query counts as recovered.
-    async fn recovery(&self) {
-        let next = self.state().failed.values().filter_map(|failed| failed.until).min();
-        match next {
-            Some(moment) => sleep_until(moment).await,
-            None => std::future::pending().await,
-        }
-        let mut state = self.state();
-        let now = Instant::now();
-        state.failed.retain(|_, failed| failed.until.is_none_or(|until| until > now));
-        let has_recovered = state.failed.is_empty();
-        drop(state);
-        if has_recovered {
-            self.readers.read(&Event::QueriesRecovered);
         }
     }
 
@@ -380,9 +346,13 @@ impl Shared {
                 let Some(users) = state.users.get(&query) else { continue };
                 match answer {
                     Ok(data) => {
+                        state.failed.remove(&query);
+                        if state.known.get(&query) == Some(&data) {
+                            // It is the end of a failure.
+                            continue;
+                        }
                         state.version += 1;
                         state.changed.insert(query.clone(), state.version);
-                        state.failed.remove(&query);
                         for file in users {
                             let names = state.woken.entry(file.clone()).or_default();
                             names.insert(query.to_string());
@@ -396,8 +366,7 @@ impl Shared {
                             resources,
                             failure: Arc::new(failure.clone()),
                         });
-                        let until = trouble.again.map(|again| Instant::now() + again + ATTEMPT);
-                        state.failed.insert(query, Failed { failure, until });
+                        state.failed.insert(query, failure);
                     }
                 }
             }

@@ -23,7 +23,8 @@ pub trait Queries: Send {
 
     /// Waits for news, and returns everything that is new. Each query has one piece of news for its
     /// first answer, and one each time its answer has changed or an attempt to ask has failed. A
-    /// query that fails keeps its last answer.
+    /// query that fails keeps its last answer; when it is answered again, its answer is news, even
+    /// if it has not changed.
     ///
     /// Dropping the future before it resolves loses nothing. The requests make progress only while
     /// the future is polled.

@@ -88,13 +88,13 @@ impl Following {
                 }
                 (None, None) => continue,
                 (None, Some(names)) => {
-                    before.failure = None;
+                    let had_failed = before.failure.take().is_some();
                     let service = |name: &&'static str| Service {
                         name: (*name).into(),
                         tags: Arc::default(),
                     };
                     let data = Data::Services(names.iter().map(service).collect());
-                    if before.answer.as_ref() == Some(&data) {
+                    if before.answer.as_ref() == Some(&data) && !had_failed {
                         continue;
                     }
                     before.answer = Some(data.clone());
@@ -305,6 +305,11 @@ async fn a_query_that_fails_keeps_its_last_answer_and_is_reported() {
                 status.error.as_ref().is_some_and(|error| error.failure.kind() == Kind::Query)
             };
             if matches!(mode, Mode::Watch) {
+                until(&handle, "app", is_reported).await;
+                // The same answer ends the failure.
+                services.break_down(None);
+                until(&handle, "app", |status| is_in_sync(status) && status.error.is_none()).await;
+                services.break_down(Some("down again"));
                 until(&handle, "app", is_reported).await;
             }
             assert_eq!(site.written("app").as_deref(), Some("a "), "{mode:?}");

@@ -192,10 +192,13 @@ impl Engine {
             }
             return;
         }
-        if entry.data.as_ref() == Some(&data) {
+        let is_same = entry.data.as_ref() == Some(&data);
+        if is_same && !entry.is_failing {
             return;
         }
-        entry.data = Some(data.clone());
+        if !is_same {
+            entry.data = Some(data.clone());
+        }
         let query = entry.query.clone();
         if self.settings.once {
             self.end(number);
@@ -290,6 +293,9 @@ impl Engine {
         self.since.get_or_insert_with(Instant::now);
         // A failure does not replace an answer, but an answer ends a failure.
         let is_failure = answer.is_err();
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.is_failing = is_failure;
+        }
         if !is_failure {
             self.news.remove(&(number, true));
         }

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) again: bool,
     /// Whether a change was reported that the last answer may not contain.
     pub(super) is_reported: bool,
+    /// Whether a failure was reported since the last answer.
+    pub(super) is_failing: bool,
     /// Whether the leader is asked next.
     pub(super) from_leader: bool,
     pub(super) running: Option<Running>,
@@ -58,6 +60,7 @@ impl Entry {
             state: State::Idle,
             again: false,
             is_reported: false,
+            is_failing: false,
             from_leader: false,
             running: None,
         }

@@ -2,7 +2,7 @@
 
 mod faults;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use catalog::{Data, Query, Status};
@@ -35,6 +35,8 @@ struct Asked {
     /// The queries that had news since the last look, in their order.
     news: Vec<Query>,
     troubles: Vec<(Query, QueryError)>,
+    /// The queries whose last news is a failure.
+    failing: BTreeSet<Query>,
 }
 
 impl Asked {
@@ -45,7 +47,13 @@ impl Asked {
     fn with(options: Options, settings: Settings, wanted: &[Query]) -> Self {
         let mut queries = crate::queries(options, settings);
         queries.follow(wanted);
-        Asked { queries, known: BTreeMap::new(), news: Vec::new(), troubles: Vec::new() }
+        Asked {
+            queries,
+            known: BTreeMap::new(),
+            news: Vec::new(),
+            troubles: Vec::new(),
+            failing: BTreeSet::new(),
+        }
     }
 
     /// Takes news until `is` holds.
@@ -60,8 +68,14 @@ impl Asked {
                 for news in self.queries.next().await {
                     self.news.push(news.query.clone());
                     match news.answer {
-                        Ok(data) => _ = self.known.insert(news.query, data),
-                        Err(trouble) => self.troubles.push((news.query, trouble.cause)),
+                        Ok(data) => {
+                            self.failing.remove(&news.query);
+                            self.known.insert(news.query, data);
+                        }
+                        Err(trouble) => {
+                            self.failing.insert(news.query.clone());
+                            self.troubles.push((news.query, trouble.cause));
+                        }
                     }
                 }
             }

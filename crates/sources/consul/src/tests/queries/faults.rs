@@ -74,6 +74,20 @@ async fn a_server_that_lost_its_data_is_read_again() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_outage_is_news_although_no_answer_has_changed() {
+    for count in SIZES {
+        let (server, proxy) = behind_a_proxy();
+        let wanted = register_all(&server, count);
+        let mut asked = all(at(&[&proxy.address()]), &wanted).await;
+        proxy.set(Traffic::Refused);
+        proxy.cut();
+        asked.until("a failed attempt", |asked| !asked.failing.is_empty()).await;
+        proxy.set(Traffic::Flows);
+        asked.until("answers to all queries", |asked| asked.failing.is_empty()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_store_restored_from_a_snapshot_is_read_again() {
     for count in SIZES {
         let server = Consul::start();
