@@ -12,6 +12,7 @@ use deploy::{
     AtOnce, CheckCommand, Disk, Durable, Level, Member, Observer, Step, Target, Transaction,
 };
 use report::{errno_text, read_regular};
+use tokio::runtime::Handle;
 
 use crate::config::Template;
 use crate::log::Log;
@@ -30,9 +31,24 @@ pub(crate) enum Placed {
 /// Writes `content` to the destination of `template`, unless it is there with the owner that the
 /// template asks for. Other permissions alone are no reason to write it, as in consul-template.
 ///
+/// One thread for blocking work does everything: waking a thread costs about as much as the rest.
+///
 /// # Errors
 /// The destination cannot be read or written.
 pub(crate) async fn place(
+    template: &Template,
+    content: &Bytes,
+    dry: bool,
+    log: &Log,
+) -> Result<Placed, String> {
+    let (template, content, log) = (template.clone(), content.clone(), log.clone());
+    let runtime = Handle::current();
+    let work = move || runtime.block_on(place_here(&template, &content, dry, &log));
+    Disk::Elsewhere.run(work).await
+}
+
+/// Does what [`place`] promises, on the thread of the caller.
+async fn place_here(
     template: &Template,
     content: &Bytes,
     dry: bool,
@@ -96,13 +112,10 @@ async fn deploy(target: Target, content: Bytes, log: &Log) -> Result<(), String>
         Level::Debug | Level::Info => {}
     });
     let text = |error: deploy::Error| error.to_string();
-    let transaction = Disk::Elsewhere
-        .run(move || Transaction::stage(vec![member], &options))
-        .await
-        .map_err(text)?;
+    let transaction = Transaction::stage(vec![member], &options).map_err(text)?;
     let mut durable = Durable::new();
-    transaction.finish(&observer, &mut durable, Disk::Elsewhere, &AtOnce).await.map_err(text)?;
-    let failed = Disk::Elsewhere.run(move || durable.sync(&*observer)).await;
+    transaction.finish(&observer, &mut durable, Disk::Here, &AtOnce).await.map_err(text)?;
+    let failed = durable.sync(&*observer);
     failed.into_iter().next().map_or(Ok(()), |error| Err(text(error)))
 }
 
