@@ -37,13 +37,13 @@ fn found(value: &str, index: u64) -> Vec<u8> {
 }
 
 /// The index in a blocking query.
-fn waits_for(head: &str) -> Option<u64> {
+pub(super) fn waits_for(head: &str) -> Option<u64> {
     let (_, rest) = head.lines().next()?.split_once("index=")?;
     rest.split(['&', ' ']).next()?.parse().ok()
 }
 
 /// The answer to a query that waits longer than the test.
-fn nothing_happens() -> Vec<u8> {
+pub(super) fn nothing_happens() -> Vec<u8> {
     servers::pause(Duration::from_secs(60));
     Vec::new()
 }

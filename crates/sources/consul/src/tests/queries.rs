@@ -1,5 +1,6 @@
 //! Queries at real servers: services, nodes and keys, few and many.
 
+mod behind;
 mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};

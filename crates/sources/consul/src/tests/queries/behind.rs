@@ -1,0 +1,52 @@
+//! Answers that may be stale, of servers that know less than the last answer said.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use client_consul::{Consistency, Options};
+use servers::Stub;
+
+use super::{Asked, at, service, settings};
+use crate::tests::answers::{answer, nothing_happens, waits_for};
+
+/// The service `web-0` with one instance.
+fn one(id: &str, index: u64) -> Vec<u8> {
+    let body = serde_json::json!([{
+        "Node": {"Node": "n", "Address": "10.0.0.1"},
+        "Service": {"ID": id, "Service": "web-0", "Port": 80},
+        "Checks": [],
+    }]);
+    answer("200 OK", index, &body.to_string())
+}
+
+/// A server answers, goes away for some requests, and comes back as a server that has seen less.
+/// Only an answer of the leader may take instances away.
+#[tokio::test]
+async fn a_server_that_is_behind_takes_no_instance_away() {
+    for failures in [1, 2, 5] {
+        let nth = AtomicUsize::new(0);
+        let server = Stub::answering(move |head| {
+            let is_stale = head.lines().next().is_some_and(|line| line.contains("stale"));
+            match nth.fetch_add(1, Ordering::SeqCst) {
+                0 => one("a", 10),
+                // The connection is closed.
+                nth if nth <= failures => Vec::new(),
+                _ if waits_for(head).is_some() => nothing_happens(),
+                _ if is_stale => answer("200 OK", 5, "[]"),
+                _ => one("b", 12),
+            }
+        });
+        let consistency = Consistency::Stale(Duration::from_secs(2));
+        let options = Options { consistency, ..at(&[&server.address()]) };
+        let wanted = service(0);
+        let mut asked = Asked::with(options, settings(), std::slice::from_ref(&wanted));
+        asked.all_known(1).await;
+        asked
+            .until("the answer of the leader", |asked| {
+                let found = asked.instances(&wanted);
+                assert!(!found.is_empty(), "the stale answer counts, after {failures} failures");
+                found[0].0 == "b"
+            })
+            .await;
+    }
+}
