@@ -32,7 +32,7 @@ use source::queries::{News, Queries, QueryError, Settings};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use self::asker::{Answered, Asker, Beyond};
+use self::asker::{Answered, Asker, Beyond, Since};
 use self::detection::Detection;
 use self::entry::{Entry, State};
 use self::feed::{Feed, Got, Running};
@@ -221,9 +221,10 @@ impl Engine {
             }
             let Some(feed) = self.feeds.get_mut(&number) else { continue };
             let beyond = feed.index.map(|index| Beyond { index, wait });
+            let since = Since { beyond, known: feed.known, from_leader: false };
             let (asker, watched) = (Arc::clone(&self.asker), feed.watched.clone());
             let request = async move {
-                let got = watched.ask(&asker, beyond).await.map(Content::Feed);
+                let got = watched.ask(&asker, since).await.map(Content::Feed);
                 Outcome { number, got }
             };
             feed.start(launch(&self.running, request), wait);
@@ -253,9 +254,10 @@ impl Engine {
                 continue;
             }
             let from_leader = std::mem::take(&mut entry.from_leader);
+            let since = Since { beyond: None, known: entry.index, from_leader };
             let (asker, query) = (Arc::clone(&self.asker), entry.query.clone());
             let request = async move {
-                let got = asker.ask(&query, None, from_leader).await.map(Content::Answer);
+                let got = asker.ask(&query, since).await.map(Content::Answer);
                 Outcome { number, got }
             };
             entry.state = State::Asking;

@@ -41,6 +41,18 @@ pub(super) struct Beyond {
     pub(super) wait: Duration,
 }
 
+/// What is known before a request is sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Since {
+    /// What the request waits for; `None` if it is answered at once.
+    pub(super) beyond: Option<Beyond>,
+    /// The index of the last answer. A stale answer with a lower index does not count: the server
+    /// is behind, or the store has another history, and only the leader knows which.
+    pub(super) known: Option<u64>,
+    /// Whether the leader is asked, because the answer may be older than the last one.
+    pub(super) from_leader: bool,
+}
+
 /// An answer and the index up to which it is true; `None` if the store gives no index.
 #[derive(Debug)]
 pub(super) struct Answered<T> {
@@ -82,17 +94,15 @@ impl Asker {
         self.client.options()
     }
 
-    /// Asks a query. With `beyond`, the answer comes after a change or after the wait. If the
-    /// answer may be older than the last one, `from_leader` asks the leader.
+    /// Asks a query.
     pub(super) async fn ask(
         &self,
         query: &Query,
-        beyond: Option<Beyond>,
-        from_leader: bool,
+        since: Since,
     ) -> Result<Answered<Data>, QueryError> {
         let path = match query {
             Query::Node { name: None, place } => {
-                let own = self.fetch("/v1/agent/self", "", None, false).await?;
+                let own = self.fetch("/v1/agent/self", "", Since::default()).await?;
                 let name =
                     wire::name_of_agent(&own.body).map_err(|cause| self.malformed(&cause))?;
                 self.path(&Query::Node { name: Some(name), place: place.clone() })
@@ -100,12 +110,12 @@ impl Asker {
             query => self.path(query),
         };
         let (path, mut parameters) = path;
-        if let (Query::Instances(Instances { near: None, .. }), Some(_)) = (query, beyond) {
+        if let (Query::Instances(Instances { near: None, .. }), Some(_)) = (query, since.beyond) {
             // With a distance, Consul does not answer from a stream of events, which stays silent
             // when the store is restored. The order of the answer does not matter.
             parameters += "&near=_agent";
         }
-        let fetched = self.fetch(&path, &parameters, beyond, from_leader).await?;
+        let fetched = self.fetch(&path, &parameters, since).await?;
         let index = fetched.index;
         let content = match fetched.found {
             true => {
@@ -127,7 +137,7 @@ impl Asker {
     pub(super) async fn index(&self, query: &Query) -> Result<Option<u64>, QueryError> {
         let (path, mut parameters) = self.path(query);
         parameters += &filter(NOTHING);
-        Ok(self.fetch(&path, &parameters, None, false).await?.index)
+        Ok(self.fetch(&path, &parameters, Since::default()).await?.index)
     }
 
     /// All pairs whose keys begin with `head`, which has no slash at its beginning.
@@ -135,11 +145,11 @@ impl Asker {
         &self,
         head: &[u8],
         place: &Place,
-        beyond: Option<Beyond>,
+        since: Since,
     ) -> Result<Answered<Listing>, QueryError> {
         let path = format!("/v1/kv/{}", path_of(head));
         let parameters = format!("&recurse={}", self.place(place));
-        let fetched = self.fetch(&path, &parameters, beyond, false).await?;
+        let fetched = self.fetch(&path, &parameters, since).await?;
         let pairs = match fetched.found {
             true => self.read(fetched.body, wire::pairs).await?,
             false => Vec::new(),
@@ -153,10 +163,10 @@ impl Asker {
         &self,
         state: &str,
         place: &Place,
-        beyond: Option<Beyond>,
+        since: Since,
     ) -> Result<Answered<Vec<Listed>>, QueryError> {
         let path = format!("/v1/health/state/{state}");
-        let fetched = self.fetch(&path, &self.place(place), beyond, false).await?;
+        let fetched = self.fetch(&path, &self.place(place), since).await?;
         let content = self.read(fetched.body, wire::checks).await?;
         Ok(Answered { content, index: fetched.index })
     }
@@ -165,9 +175,9 @@ impl Asker {
     pub(super) async fn services(
         &self,
         place: &Place,
-        beyond: Option<Beyond>,
+        since: Since,
     ) -> Result<Answered<std::sync::Arc<[Service]>>, QueryError> {
-        let fetched = self.fetch("/v1/catalog/services", &self.place(place), beyond, false).await?;
+        let fetched = self.fetch("/v1/catalog/services", &self.place(place), since).await?;
         let content = self.read(fetched.body, wire::services).await?;
         Ok(Answered { content, index: fetched.index })
     }
@@ -176,10 +186,10 @@ impl Asker {
     pub(super) async fn nodes(
         &self,
         place: &Place,
-        beyond: Option<Beyond>,
+        since: Since,
     ) -> Result<Answered<()>, QueryError> {
         let parameters = self.place(place) + &filter(NO_NODE);
-        let fetched = self.fetch("/v1/catalog/nodes", &parameters, beyond, false).await?;
+        let fetched = self.fetch("/v1/catalog/nodes", &parameters, since).await?;
         Ok(Answered { content: (), index: fetched.index })
     }
 
@@ -191,7 +201,7 @@ impl Asker {
                 datacenter: Some(String::from_utf8_lossy(name).into_owned()),
                 ..Place::default()
             };
-            match self.fetch("/v1/catalog/services", &self.place(&place), None, false).await {
+            match self.fetch("/v1/catalog/services", &self.place(&place), Since::default()).await {
                 Ok(_) => reachable.push(name.clone()),
                 Err(error) => debug!("consul: a datacenter is left out: {error}"),
             }
@@ -282,19 +292,17 @@ impl Asker {
         &self,
         path: &str,
         parameters: &str,
-        beyond: Option<Beyond>,
-        from_leader: bool,
+        since: Since,
     ) -> Result<Fetched, QueryError> {
         let chosen = match self.options().consistency {
-            Consistency::Stale(_) if from_leader => Consistency::Default,
+            Consistency::Stale(_) if since.from_leader => Consistency::Default,
             consistency => consistency,
         };
         // The status that the last node answered with, if all nodes fail.
         let status = Mutex::new(None);
         let nodes = self.client.nodes();
-        if let (Some(beyond), Some(node)) = (beyond, nodes.current()) {
-            let fetched =
-                self.fetch_at(node, path, parameters, Some(beyond), chosen, &status).await;
+        if let (Some(_), Some(node)) = (since.beyond, nodes.current()) {
+            let fetched = self.fetch_at(node, path, parameters, since, chosen, &status).await;
             match fetched {
                 Ok(fetched) => return fetched,
                 Err(NodeError::Final(error)) => return Err(failed(error)),
@@ -304,7 +312,8 @@ impl Asker {
                 }
             }
         }
-        let ask = |node| self.fetch_at(node, path, parameters, None, chosen, &status);
+        let since = Since { beyond: None, ..since };
+        let ask = |node| self.fetch_at(node, path, parameters, since, chosen, &status);
         match nodes.ask(ask).await {
             Ok((_, fetched)) => fetched,
             Err(error) => {
@@ -319,17 +328,18 @@ impl Asker {
         node: usize,
         path: &str,
         parameters: &str,
-        beyond: Option<Beyond>,
+        since: Since,
         consistency: Consistency,
         status: &Mutex<Option<QueryError>>,
     ) -> Result<Result<Fetched, QueryError>, NodeError> {
+        let Since { beyond, known, .. } = since;
         let target = target(path, parameters, beyond, consistency);
         // Consul adds up to a sixteenth of the wait, so that not all queries end at the same time.
         let patience = beyond.map_or(Duration::ZERO, |beyond| beyond.wait + beyond.wait / 16);
         let (head, body) = self.client.get(node, &target, patience).await?;
         if let Consistency::Stale(bound) = consistency
-            && head.status.is_success()
-            && is_older_than(&head, bound)
+            && (head.status.is_success() || head.status == StatusCode::NOT_FOUND)
+            && (is_older_than(&head, bound) || is_before(&head, known))
         {
             let target = self::target(path, parameters, None, Consistency::Default);
             let (head, body) = self.client.get(node, &target, Duration::ZERO).await?;
@@ -427,6 +437,12 @@ fn spelled(key: &str) -> Cow<'_, str> {
 fn is_older_than(head: &Head, bound: Duration) -> bool {
     let age = head.number("x-consul-lastcontact").map(Duration::from_millis);
     head.text("x-consul-knownleader") == Some("false") || age.is_some_and(|age| age > bound)
+}
+
+/// Whether an answer has a lower index than the known one.
+fn is_before(head: &Head, known: Option<u64>) -> bool {
+    let index = head.number("x-consul-index");
+    known.zip(index).is_some_and(|(known, index)| index < known)
 }
 
 /// The result in a response.

@@ -8,7 +8,7 @@ use futures_util::future::AbortHandle;
 use source::queries::QueryError;
 use tokio::time::Instant;
 
-use super::asker::{Answered, Asker, Beyond, Listing};
+use super::asker::{Answered, Asker, Listing, Since};
 use super::wire::Listed;
 
 /// The pause between two questions to a part of Consul that reports no changes.
@@ -58,21 +58,21 @@ impl Watched {
     pub(super) async fn ask(
         &self,
         asker: &Asker,
-        beyond: Option<Beyond>,
+        since: Since,
     ) -> Result<Answered<Got>, QueryError> {
         match self {
-            Watched::Query(query) => Ok(asker.ask(query, beyond, false).await?.map(Got::Answer)),
+            Watched::Query(query) => Ok(asker.ask(query, since).await?.map(Got::Answer)),
             Watched::Keys { head, place, .. } => {
-                Ok(asker.list(head, place, beyond).await?.map(Got::Pairs))
+                Ok(asker.list(head, place, since).await?.map(Got::Pairs))
             }
             Watched::Critical(place) => {
-                Ok(asker.checks("critical", place, beyond).await?.map(Got::Checks))
+                Ok(asker.checks("critical", place, since).await?.map(Got::Checks))
             }
             Watched::Warning(place) => {
-                Ok(asker.checks("warning", place, beyond).await?.map(Got::Checks))
+                Ok(asker.checks("warning", place, since).await?.map(Got::Checks))
             }
-            Watched::Names(place) => Ok(asker.services(place, beyond).await?.map(Got::Services)),
-            Watched::Nodes(place) => Ok(asker.nodes(place, beyond).await?.map(|()| Got::Nodes)),
+            Watched::Names(place) => Ok(asker.services(place, since).await?.map(Got::Services)),
+            Watched::Nodes(place) => Ok(asker.nodes(place, since).await?.map(|()| Got::Nodes)),
         }
     }
 
@@ -104,6 +104,8 @@ pub(super) struct Feed {
     pub(super) watched: Watched,
     /// The index beyond which the next query waits; `None` if it must be answered at once.
     pub(super) index: Option<u64>,
+    /// The index of the last answer.
+    pub(super) known: Option<u64>,
     /// Whether there was an answer since the feed exists.
     pub(super) is_known: bool,
     /// The attempts that have failed since the last answer.
@@ -128,6 +130,7 @@ impl Feed {
         Feed {
             watched,
             index: None,
+            known: None,
             is_known: false,
             failed: 0,
             is_over: false,
@@ -172,6 +175,7 @@ impl Feed {
         self.is_known = true;
         // A query with the index zero would not wait.
         self.index = index.filter(|index| *index > 0 && !fell);
+        self.known = index;
         if index.is_none() {
             self.due = Instant::now() + POLL;
         }

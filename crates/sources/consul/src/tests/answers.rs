@@ -32,7 +32,7 @@ fn pair(value: &str, index: u64) -> String {
 }
 
 /// An answer with a value at this index.
-fn found(value: &str, index: u64) -> Vec<u8> {
+pub(super) fn found(value: &str, index: u64) -> Vec<u8> {
     answer("200 OK", index, &pair(value, index))
 }
 

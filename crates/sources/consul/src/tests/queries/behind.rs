@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use catalog::{Data, Query};
 use client_consul::{Consistency, Options};
 use servers::Stub;
 
 use super::{Asked, at, service, settings};
-use crate::tests::answers::{answer, nothing_happens, waits_for};
+use crate::tests::answers::{answer, found, nothing_happens, waits_for};
 
 /// The service `web-0` with one instance.
 fn one(id: &str, index: u64) -> Vec<u8> {
@@ -49,4 +50,32 @@ async fn a_server_that_is_behind_takes_no_instance_away() {
             })
             .await;
     }
+}
+
+/// Such a server also answers that a key does not exist.
+#[tokio::test]
+async fn a_server_that_is_behind_takes_no_key_away() {
+    let nth = AtomicUsize::new(0);
+    let server = Stub::answering(move |head| {
+        let is_stale = head.lines().next().is_some_and(|line| line.contains("stale"));
+        match nth.fetch_add(1, Ordering::SeqCst) {
+            0 => found("1", 10),
+            1 => Vec::new(),
+            _ if waits_for(head).is_some() => nothing_happens(),
+            _ if is_stale => answer("404 Not Found", 5, ""),
+            _ => found("2", 12),
+        }
+    });
+    let consistency = Consistency::Stale(Duration::from_secs(2));
+    let options = Options { consistency, ..at(&[&server.address()]) };
+    let wanted = Query::key("app/a", false).unwrap();
+    let mut asked = Asked::with(options, settings(), std::slice::from_ref(&wanted));
+    asked.all_known(1).await;
+    asked
+        .until("the answer of the leader", |asked| {
+            let value = &asked.known[&wanted];
+            assert_ne!(*value, Data::Value(None), "the stale answer counts");
+            *value == Data::Value(Some("2".into()))
+        })
+        .await;
 }
