@@ -106,17 +106,28 @@ async fn place_here(
 async fn deploy(target: Target, content: Bytes, log: &Log) -> Result<(), String> {
     let options = deploy::Options::default();
     let member = Member { target: Arc::new(target), content };
-    let log = log.clone();
-    let observer: Arc<dyn Observer> = Arc::new(move |step: &Step<'_>| match step.level() {
-        Level::Warning | Level::Error => log.warn(format!("(runner) {step}")),
-        Level::Debug | Level::Info => {}
-    });
+    let observer: Arc<dyn Observer> = Arc::new(Warnings(log.clone()));
     let text = |error: deploy::Error| error.to_string();
     let transaction = Transaction::stage(vec![member], &options).map_err(text)?;
     let mut durable = Durable::new();
     transaction.finish(&observer, &mut durable, Disk::Here, &AtOnce).await.map_err(text)?;
     let failed = durable.sync(&*observer);
     failed.into_iter().next().map_or(Ok(()), |error| Err(text(error)))
+}
+
+/// Logs the steps of a deployment that are problems.
+struct Warnings(Log);
+
+impl Observer for Warnings {
+    fn observe(&self, step: &Step<'_>) {
+        if self.wants(step.level()) {
+            self.0.warn(format!("(runner) {step}"));
+        }
+    }
+
+    fn wants(&self, level: Level) -> bool {
+        matches!(level, Level::Warning | Level::Error)
+    }
 }
 
 /// Makes the folder of the destination, if it is missing and that is allowed.

@@ -1,7 +1,6 @@
 //! The main loop: renders the templates, puts their results in place, runs their commands, and
 //! waits for changes.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write;
 use std::rc::Rc;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::Data;
+use foldhash::HashSet;
 use source::queries::{self, QueryError, Trouble};
 use tokio::time::{Instant, sleep_until};
 
@@ -130,7 +130,7 @@ impl Runner {
             templates,
             store: Rc::default(),
             views: Views::new(Box::new(move || open(options.clone(), asking.clone()))),
-            missing: HashSet::new(),
+            missing: HashSet::default(),
             asked: None,
             last_pass: Duration::ZERO,
             retries: Retries::default(),

@@ -5,13 +5,13 @@
 //! for more. The result counts when a session had no missing query.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use catalog::Data;
+use foldhash::{HashMap, HashSet};
 
 /// A question of a template. Equal queries share one answer. Clones are cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,6 @@
 //! Follows what templates ask for: one task for each file, and one for everything that Consul is
 //! asked.
 
-use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::{HashMap, HashSet};
 use report::{Fingerprint, errno_text, read_with_fingerprint};
 use source::queries::{self, Queries};
 use tokio::sync::mpsc;
@@ -53,7 +53,14 @@ impl Views {
     /// Follows nothing yet. `open` opens Consul when it is asked for the first time.
     pub(crate) fn new(open: Open) -> Views {
         let (sender, receiver) = mpsc::unbounded_channel();
-        Views { files: HashMap::new(), consul: HashSet::new(), open, link: None, sender, receiver }
+        Views {
+            files: HashMap::default(),
+            consul: HashSet::default(),
+            open,
+            link: None,
+            sender,
+            receiver,
+        }
     }
 
     /// The number of queries that are followed.
