@@ -11,6 +11,7 @@ use std::{
 };
 
 use regex::Regex;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
 use crate::{folder::Folder, world::World};
@@ -68,6 +69,7 @@ impl Program {
             command.arg(folder.fill(argument.as_str().unwrap()));
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0);
         let mut child = command.spawn().unwrap();
         let stdout = Stream::of(child.stdout.take().unwrap());
         let stderr = Stream::of(child.stderr.take().unwrap());
@@ -86,8 +88,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // The program may have ended.
-        let _ = self.child.kill();
+        // The program may have ended, and its child with it.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
