@@ -190,8 +190,7 @@ fn by_key(pairs: &Slice) -> Map {
 /// The nested maps that the slashes in keys mean. `function` is the name in error texts.
 ///
 /// # Errors
-/// A key has a value, and is the beginning of another key; or a key has more parts than
-/// [`DEEPEST`].
+/// A key has a value, and is the beginning of another key; or a key has more than 500 parts.
 pub fn explode(
     function: &str,
     pairs: impl IntoIterator<Item = (Bytes, Value)>,
