@@ -4,11 +4,15 @@ use std::{collections::HashMap, fs, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use catalog::{Data, Query, Service};
-use source::queries::{News, Queries, QueryError, Settings, Trouble};
-use tokio::sync::watch;
+use render::queries::Asks;
+use source::queries::{News, Queries, QueryError, Retry, Settings, Trouble};
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     Agent, Kind, OpenQueries, State, Status,
+    answers::Answers,
+    event::Readers,
+    resource::Resource,
     tests::site::{Mode, Site, beside, until},
 };
 
@@ -320,6 +324,42 @@ async fn a_query_that_fails_keeps_its_last_answer_and_is_reported() {
         })
         .await;
     }
+}
+
+/// A pass can stop asking, and the next can ask again, before the store hears of either.
+#[tokio::test]
+async fn a_query_that_is_dropped_and_asked_again_at_once_has_its_answer() {
+    let (site, services) = (Site::new(), Services::new());
+    resource(&site, "app", "");
+    let file = site.path("conf.d").join("app.toml");
+    let resource = Arc::new(Resource::load(&file, &site.path("templates")).unwrap());
+    services.set("dc1", &["a"]);
+    let retry = Retry { attempts: None, backoff: Duration::ZERO, max_backoff: None };
+    let settings = Settings { retry, once: false, fail_on_absent: false };
+    let answers = Answers::new(Some(services.opener()), settings, Readers::new([]));
+    let query = Query::services("@dc1").unwrap();
+    let pass = |asks: bool| {
+        let asking = answers.session();
+        if asks {
+            asking.session.ask(&query);
+        }
+        answers.note(&resource, &asking, false)
+    };
+    let settled = async || {
+        let wanted = std::slice::from_ref(&query);
+        let settled = timeout(Duration::from_secs(5), answers.settled(wanted)).await;
+        settled.expect("an answer").unwrap();
+    };
+    assert_eq!(pass(true), std::slice::from_ref(&query));
+    settled().await;
+    assert_eq!(pass(true), []);
+    pass(false);
+    pass(true);
+    settled().await;
+    // What no template asks for is forgotten.
+    pass(false);
+    follows(&services, &[]).await;
+    assert_eq!(pass(true), std::slice::from_ref(&query));
 }
 
 #[tokio::test]

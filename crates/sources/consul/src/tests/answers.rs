@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use client_consul::{Consistency, Options};
 use servers::Stub;
 use tokio::time::Instant;
 
@@ -201,5 +202,34 @@ async fn queries_that_return_without_a_change_become_slower() {
         assert!(asked < 50, "{asked} requests in {:?}", begun.elapsed());
         follower.wait("one state", BOUND, |known| known.states == 1).await;
         follower.has_no_errors();
+    }
+}
+
+/// A server answers, goes away for some requests, and comes back as a server that has seen less.
+/// Only an answer of the leader may take keys away.
+#[tokio::test]
+async fn a_server_that_is_behind_takes_no_key_away() {
+    for failures in [1, 2, 3] {
+        let nth = AtomicUsize::new(0);
+        let server = Stub::answering(move |head| {
+            let is_stale = head.lines().next().is_some_and(|line| line.contains("stale"));
+            match nth.fetch_add(1, Ordering::SeqCst) {
+                0 => found("1", 10),
+                // The connection is closed.
+                nth if nth <= failures => Vec::new(),
+                _ if waits_for(head).is_some() => nothing_happens(),
+                _ if is_stale => answer("404 Not Found", 5, ""),
+                _ => found("2", 12),
+            }
+        });
+        let consistency = Consistency::Stale(Duration::from_secs(2));
+        let mut follower = follow(Options { consistency, ..at(&[&server.address()]) }).await;
+        let value = |known: &Known| {
+            let snapshot = known.snapshot.as_ref()?;
+            let value = snapshot.get(b"/app/a").map(|value| value.to_vec());
+            Some(value.unwrap_or_else(|| panic!("the stale answer counts, after {failures}")))
+        };
+        let is_new = |known: &Known| value(known).is_some_and(|value| value == b"2");
+        follower.wait("the answer of the leader", BOUND, is_new).await;
     }
 }

@@ -4,16 +4,18 @@ mod behind;
 mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use catalog::{Data, Query, Status};
 use client_consul::Options;
 use serde_json::json;
-use servers::{Consul, Proxy};
+use servers::{Consul, Proxy, Stub};
 use source::queries::{Queries, QueryError, Retry, Settings};
 use source::testing::BOUND;
 use tokio::time::timeout;
 
+use super::answers::answer;
 use super::{at, behind_a_proxy};
 
 /// More queries than blocking queries.
@@ -380,4 +382,22 @@ async fn each_query_of_a_single_run_is_asked_once() {
     let mut asked = Asked::at(&[&proxy.address()], once, &wanted);
     asked.all_known(wanted.len()).await;
     assert_eq!(proxy.requests().len(), wanted.len());
+}
+
+#[tokio::test]
+async fn a_single_run_that_gets_too_few_connections_asks_each_query_once_more_at_most() {
+    let nth = AtomicUsize::new(0);
+    let server = Stub::answering(move |_| match nth.fetch_add(1, Ordering::SeqCst) {
+        0 => answer("429 Too Many Requests", 0, "slower"),
+        _ => {
+            // The refusal arrives while the other queries are asked.
+            servers::pause(Duration::from_millis(200));
+            answer("200 OK", 7, "[]")
+        }
+    });
+    let wanted: Vec<Query> = (0..3).map(service).collect();
+    let once = Settings { once: true, ..settings() };
+    let mut asked = Asked::at(&[&server.address()], once, &wanted);
+    asked.all_known(wanted.len()).await;
+    assert_eq!(server.heads().len(), wanted.len() + 1);
 }

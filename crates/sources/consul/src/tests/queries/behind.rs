@@ -7,7 +7,7 @@ use catalog::{Data, Query};
 use client_consul::{Consistency, Options};
 use servers::Stub;
 
-use super::{Asked, at, service, settings};
+use super::{Asked, at, many_services, remove, service, settings};
 use crate::tests::answers::{answer, found, nothing_happens, waits_for};
 
 /// The service `web-0` with one instance.
@@ -78,4 +78,24 @@ async fn a_server_that_is_behind_takes_no_key_away() {
             *value == Data::Value(Some("2".into()))
         })
         .await;
+}
+
+/// A change without a difference is searched for by indexes, and a server that is behind does not
+/// know the new ones.
+#[tokio::test]
+async fn a_change_that_is_searched_for_is_searched_at_the_leader() {
+    let (server, proxy, wanted) = many_services();
+    let consistency = Consistency::Stale(Duration::from_secs(2));
+    let options = Options { consistency, ..at(&[&proxy.address()]) };
+    let mut asked = Asked::with(options, settings(), &wanted);
+    asked.all_known(wanted.len()).await;
+    remove(&server, 10, 0);
+    asked.until("the removed instance", |asked| asked.instances(&service(10)).len() == 1).await;
+    let requests = proxy.requests();
+    let of_search = requests.iter().filter(|request| request.contains("/health/service/"));
+    let of_search: Vec<_> = of_search.filter(|request| request.contains("filter=")).collect();
+    assert!(!of_search.is_empty());
+    for request in of_search {
+        assert!(!request.contains("stale"), "{request}");
+    }
 }
