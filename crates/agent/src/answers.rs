@@ -285,7 +285,7 @@ impl State {
                 users.remove(file);
                 if users.is_empty() {
                     has_changed = true;
-                    self.forget(query);
+                    self.users.remove(query);
                 }
             }
         }
@@ -300,12 +300,20 @@ impl State {
         has_changed
     }
 
-    /// Forgets a query that no resource asks.
-    fn forget(&mut self, query: &Query) {
-        self.users.remove(query);
-        self.changed.remove(query);
-        self.failed.remove(query);
-        Arc::make_mut(&mut self.known).remove(query);
+    /// The queries that are to be followed. Forgets everything about others.
+    ///
+    /// Only the task that follows does this: a query that is dropped and asked again before the task
+    /// runs is followed all the time, so there is no other news of its answer.
+    fn interest(&mut self) -> Vec<Query> {
+        let users = &self.users;
+        self.changed.retain(|query, _| users.contains_key(query));
+        self.failed.retain(|query, _| users.contains_key(query));
+        if self.known.keys().any(|query| !users.contains_key(query)) {
+            Arc::make_mut(&mut self.known).retain(|query, _| users.contains_key(query));
+        }
+        let mut wanted: Vec<_> = users.keys().cloned().collect();
+        wanted.sort_unstable();
+        wanted
     }
 
     /// The resources that ask one of these queries.
@@ -326,8 +334,7 @@ impl Shared {
             tokio::select! {
                 biased;
                 () = self.interest.notified() => {
-                    let mut wanted: Vec<_> = self.state().users.keys().cloned().collect();
-                    wanted.sort_unstable();
+                    let wanted = self.state().interest();
                     queries.follow(&wanted);
                 }
                 news = queries.next() => self.take(news),
@@ -343,7 +350,6 @@ impl Shared {
             let state = &mut *state;
             let has_failed = !state.failed.is_empty();
             for News { query, answer } in news {
-                let Some(users) = state.users.get(&query) else { continue };
                 match answer {
                     Ok(data) => {
                         state.failed.remove(&query);
@@ -353,7 +359,7 @@ impl Shared {
                         }
                         state.version += 1;
                         state.changed.insert(query.clone(), state.version);
-                        for file in users {
+                        for file in state.users.get(&query).into_iter().flatten() {
                             let names = state.woken.entry(file.clone()).or_default();
                             names.insert(query.to_string());
                         }

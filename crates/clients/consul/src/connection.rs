@@ -276,19 +276,28 @@ impl Head {
 
     /// The node's explanation of an answer without a result.
     pub fn cause(&self, body: &[u8]) -> Cause {
+        let said = said(self.status, body);
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            let text = format!("it {CROWDED}: {said}");
+            return Cause::new(text).of_kind(CauseKind::TooManyConnections);
+        }
         let advice = self.wants_tls.then_some("give it as https://HOST:PORT");
-        Cause::new(said(self.status, body)).advised(advice)
+        Cause::new(said).advised(advice)
     }
 }
 
 /// The text of a status and of the body that came with it.
-pub fn said(status: StatusCode, body: &[u8]) -> String {
-    /// A longer body is a web page, not a message.
+fn said(status: StatusCode, body: &[u8]) -> String {
+    match words(body) {
+        words if words.is_empty() => format!("{}", status.as_u16()),
+        words => format!("{words} ({})", status.as_u16()),
+    }
+}
+
+/// The words of a message in a body, in one line. A longer body is a web page, and only its beginning
+/// is returned.
+pub fn words(body: &[u8]) -> String {
     const MOST: usize = 300;
     let words = String::from_utf8_lossy(&body[..body.len().min(MOST)]);
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.is_empty() {
-        true => format!("{}", status.as_u16()),
-        false => format!("{words} ({})", status.as_u16()),
-    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -25,13 +25,13 @@ use nodes::proxy::Proxies;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
 pub use client::Client;
-pub use connection::{Head, said};
+pub use connection::{Head, words};
 
 /// The name in errors and log lines.
 pub const NAME: &str = "consul";
 
 /// The text in messages for a node that takes no more requests.
-pub const CROWDED: &str = "takes no more requests from this address";
+const CROWDED: &str = "takes no more requests from this address";
 
 /// The bytes that are escaped in the path of a URL.
 const PATH: &AsciiSet =

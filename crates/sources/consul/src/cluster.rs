@@ -1,23 +1,18 @@
 //! Chooses the node that lists a group.
 
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use store::Key;
-use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use client_consul::{Client, Consistency, NAME, Options};
 use nodes::{Cause, Error, NodeError};
 
+use super::decode::decoded;
 use super::group::Group;
 use super::query::{self, Failure, Listing};
-
-/// The most bytes of an answer that is decoded on the runtime's thread. It takes less than a
-/// millisecond; an answer can have hundreds of MiB.
-const SMALL: usize = 128 * 1024;
 
 pub(super) struct Cluster {
     client: Client,
@@ -56,13 +51,13 @@ impl Cluster {
         self.client.options()
     }
 
-    /// Returns the present content of a group.
+    /// Returns the present content of a group. `known` is the index of its last answer.
     ///
     /// # Errors
     ///
     /// No node answers.
-    pub(super) async fn list(&self, group: &Group) -> Result<Listed, Error> {
-        let list = |node| self.list_at(node, group, None);
+    pub(super) async fn list(&self, group: &Group, known: Option<u64>) -> Result<Listed, Error> {
+        let list = |node| self.list_at(node, group, known, None);
         let (_, listed) = self.client.nodes().ask(list).await?;
         Ok(listed)
     }
@@ -77,7 +72,7 @@ impl Cluster {
     /// No node answers.
     pub(super) async fn list_beyond(&self, group: &Group, index: u64) -> Result<Listed, Error> {
         if let Some(node) = self.client.nodes().current() {
-            match self.list_at(node, group, Some(index)).await {
+            match self.list_at(node, group, Some(index), Some(index)).await {
                 Ok(listed) => return Ok(listed),
                 Err(NodeError::Final(error)) => return Err(error),
                 Err(NodeError::Unreachable(cause)) => {
@@ -87,20 +82,21 @@ impl Cluster {
                 }
             }
         }
-        self.list(group).await
+        self.list(group, Some(index)).await
     }
 
     async fn list_at(
         &self,
         node: usize,
         group: &Group,
+        known: Option<u64>,
         beyond: Option<u64>,
     ) -> Result<Listed, NodeError> {
         let chosen = self.client.options().consistency;
         let answer = self.ask(node, group, chosen, beyond).await?;
         let is_behind = match &answer {
-            // In this mode a lower index only means that the server is behind.
-            Ok(listing) => may_fall_behind(chosen) && beyond > Some(listing.index),
+            // In this mode a lower index may only mean that the server is behind. The leader knows.
+            Ok(listing) => may_fall_behind(chosen) && known > Some(listing.index),
             Err(failure) => *failure == Failure::TooStale,
         };
         let taken = match is_behind {
@@ -177,17 +173,9 @@ impl Cluster {
         // Consul adds up to a sixteenth of the wait, so that not all queries end at the same time.
         let patience = if beyond.is_some() { wait + wait / 16 } else { Duration::ZERO };
         let (head, body) = self.client.get(node, &target, patience).await?;
-        if body.len() <= SMALL {
-            return Ok(query::read(&head, &body, consistency, group));
-        }
         let group = group.clone();
-        let read = spawn_blocking(move || query::read(&head, &body, consistency, &group));
-        match read.await {
-            Ok(read) => Ok(read),
-            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-            // The runtime is shut down, and this future is dropped soon.
-            Err(_) => std::future::pending().await,
-        }
+        let size = body.len();
+        Ok(decoded(size, move || query::read(&head, &body, consistency, &group)).await)
     }
 
     /// Converts an answer to a listing or a refusal.

@@ -12,6 +12,7 @@
 mod cluster;
 #[cfg(test)]
 mod conformance;
+mod decode;
 mod description;
 mod group;
 mod queries;
@@ -78,7 +79,7 @@ impl Source for Consul {
             }
             read.extend(asked.iter().cloned());
             for groups in Group::of(asked, group::MOST).chunks(AT_ONCE) {
-                let lists = groups.iter().map(|group| self.cluster.list(group));
+                let lists = groups.iter().map(|group| self.cluster.list(group, None));
                 for listed in try_join_all(lists).await? {
                     index = listed.index.max(index);
                     pairs.extend(listed.pairs);

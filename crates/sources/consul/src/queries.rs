@@ -136,7 +136,11 @@ impl Engine {
     }
 
     /// Chooses the blocking queries for the entries there are. Those that stay keep their position.
+    /// A single run follows nothing.
     fn replan(&mut self) {
+        if self.settings.once {
+            return;
+        }
         let entries = self.entries.values().filter(|entry| entry.state != State::Over);
         let queries = entries.map(|entry| &entry.query);
         let plan = plan::plan(queries, &self.alone, self.most_blocking());
@@ -151,9 +155,9 @@ impl Engine {
                 },
                 None => (self.next_number(), Feed::new(watched)),
             };
-            if is_crowded && feed.is_waiting {
-                // It waits for too long to share its connection.
-                feed.interrupt();
+            if is_crowded {
+                // A query that waits for long would not share its connection.
+                feed.interrupt_longer(ROUND);
             }
             self.feeds.insert(number, feed);
         }
@@ -351,9 +355,7 @@ impl Queries for Engine {
                 self.want(number);
             }
         }
-        if !self.settings.once {
-            self.replan();
-        }
+        self.replan();
     }
 
     async fn next(&mut self) -> Vec<News> {

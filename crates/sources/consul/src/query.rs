@@ -10,8 +10,8 @@ use bytes::Bytes;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use client_consul::{CROWDED, Consistency, Head, Options, path_of, said};
-use nodes::{Cause, CauseKind};
+use client_consul::{Consistency, Head, Options, path_of};
+use nodes::Cause;
 
 use super::group::Group;
 
@@ -74,12 +74,7 @@ pub(super) fn read(
         StatusCode::OK => true,
         // There is no key below the prefix.
         StatusCode::NOT_FOUND => false,
-        StatusCode::TOO_MANY_REQUESTS => {
-            let said = said(head.status, body);
-            let cause = Cause::new(format!("it {CROWDED}: {said}"));
-            return Err(Failure::Unavailable(cause.of_kind(CauseKind::TooManyConnections)));
-        }
-        StatusCode::REQUEST_TIMEOUT => return Err(unavailable()),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => return Err(unavailable()),
         status if status.is_client_error() => return Err(refused()),
         // Since 1.21.5 Consul has rules for keys, and answers a violation with a server error.
         _ if body.starts_with(b"invalid key name") => return Err(refused()),
@@ -232,7 +227,7 @@ mod tests {
             assert_eq!(answer, Err(Failure::Unavailable(Cause::new(expected))));
         }
         let expected = "it takes no more requests from this address: slower! (429)".to_owned();
-        let expected = Cause::new(expected).of_kind(CauseKind::TooManyConnections);
+        let expected = Cause::new(expected).of_kind(nodes::CauseKind::TooManyConnections);
         assert_eq!(answer(429, &[INDEX], "slower!"), Err(Failure::Unavailable(expected)));
         let expected = "invalid key name, leading/trailing spaces are not allowed";
         let expected_with_status = format!("{expected} (500)");

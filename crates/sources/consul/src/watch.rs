@@ -68,6 +68,8 @@ struct Followed {
     group: Arc<Group>,
     /// The index for the next query; `None` if the next query must read again.
     index: Option<u64>,
+    /// The index of the last answer, with which a stale answer is compared.
+    answered: Option<u64>,
     /// Whether its content is known.
     known: bool,
     /// The running query.
@@ -228,6 +230,7 @@ impl Following {
         } else {
             followed.index = Some(listed.index).filter(|index| *index > 0);
         }
+        followed.answered = Some(listed.index);
         (followed.known, followed.failed) = (true, false);
         Ok(())
     }
@@ -360,6 +363,7 @@ impl Followed {
         Followed {
             id,
             index: sources.iter().map(|followed| followed.index).min().flatten(),
+            answered: sources.iter().map(|followed| followed.answered).min().flatten(),
             failed: sources.iter().any(|followed| followed.failed),
             known,
             group: Arc::new(group),
@@ -372,7 +376,7 @@ impl Followed {
 
     fn query(&self, cluster: &Arc<Cluster>) -> BoxFuture<'static, Outcome> {
         let (id, cluster, group) = (self.id, Arc::clone(cluster), Arc::clone(&self.group));
-        let (index, rest) = (self.index, self.rest);
+        let (index, answered, rest) = (self.index, self.answered, self.rest);
         Box::pin(async move {
             match rest.is_zero() {
                 false => sleep_until(Instant::now() + rest).await,
@@ -383,7 +387,7 @@ impl Followed {
             let sent = Instant::now();
             let listed = match index {
                 Some(index) => cluster.list_beyond(&group, index).await,
-                None => cluster.list(&group).await,
+                None => cluster.list(&group, answered).await,
             };
             Outcome { group: id, is_reread: false, sent, listed }
         })
@@ -392,9 +396,10 @@ impl Followed {
     /// Lists the group, beside its query.
     fn reread(&self, cluster: &Arc<Cluster>) -> BoxFuture<'static, Outcome> {
         let (id, cluster, group) = (self.id, Arc::clone(cluster), Arc::clone(&self.group));
+        let answered = self.answered;
         Box::pin(async move {
             let sent = Instant::now();
-            let listed = cluster.list(&group).await;
+            let listed = cluster.list(&group, answered).await;
             Outcome { group: id, is_reread: true, sent, listed }
         })
     }

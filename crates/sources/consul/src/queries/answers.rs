@@ -23,13 +23,12 @@ impl Engine {
             Ok(Content::Answer(answered)) => self.take_answer(number, answered),
             Ok(Content::Index(index)) => self.take_index(number, index),
             Err(error) => {
-                if error.is_too_many_connections() && self.most > FEWEST {
+                let is_crowded = error.is_too_many_connections() && self.most > FEWEST;
+                self.fail(number, error);
+                if is_crowded {
                     self.most = (self.most / 2).max(FEWEST);
                     debug!("consul: {} connections have to do", self.most);
-                    self.fail(number, error);
                     self.replan();
-                } else {
-                    self.fail(number, error);
                 }
             }
         }

@@ -2,24 +2,20 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::{Data, Filter, Instances, Pair, Place, Query, Service};
-use client_consul::{CROWDED, Client, Consistency, Head, NAME, Options, path_of, said};
-use nodes::{Attempt, Cause, CauseKind, Error, NodeError};
+use client_consul::{Client, Consistency, Head, NAME, Options, path_of, words};
+use nodes::{Attempt, Cause, Error, NodeError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 use source::queries::QueryError;
-use tokio::task::spawn_blocking;
 use tracing::debug;
 
 use super::wire::{self, Listed};
-
-/// The most bytes of an answer that is decoded on the runtime's thread.
-const SMALL: usize = 128 * 1024;
+use crate::decode::decoded;
 
 /// A filter that no instance fulfils. The answer is then only its index.
 const NOTHING: &str = "Node.Node == \"\"";
@@ -133,11 +129,13 @@ impl Asker {
         Ok(Answered { content, index })
     }
 
-    /// The index of a query's answer, without the answer.
+    /// The index of a query's answer, without the answer. The leader is asked: another server may not
+    /// know the change yet that is searched for.
     pub(super) async fn index(&self, query: &Query) -> Result<Option<u64>, QueryError> {
         let (path, mut parameters) = self.path(query);
         parameters += &filter(NOTHING);
-        Ok(self.fetch(&path, &parameters, Since::default()).await?.index)
+        let since = Since { from_leader: true, ..Since::default() };
+        Ok(self.fetch(&path, &parameters, since).await?.index)
     }
 
     /// All pairs whose keys begin with `head`, which has no slash at its beginning.
@@ -348,21 +346,13 @@ impl Asker {
         taken(path, &head, body, status)
     }
 
-    /// Decodes a body. A large one is decoded on a thread for blocking work.
+    /// Decodes a body.
     async fn read<T: Send + 'static>(
         &self,
         body: Bytes,
         decode: impl FnOnce(&Bytes) -> Result<T, serde_json::Error> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let decoded = match body.len() <= SMALL {
-            true => decode(&body),
-            false => match spawn_blocking(move || decode(&body)).await {
-                Ok(decoded) => decoded,
-                Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-                // The runtime is shut down, and this future is dropped soon.
-                Err(_) => std::future::pending().await,
-            },
-        };
+        let decoded = decoded(body.len(), move || decode(&body)).await;
         decoded.map_err(|cause| self.malformed(&cause))
     }
 
@@ -461,22 +451,12 @@ fn taken(
         StatusCode::OK => true,
         StatusCode::NOT_FOUND if is_of_keys => false,
         refused => {
-            let body_text = String::from_utf8_lossy(&body);
-            let error =
-                QueryError::Status { code: refused.as_u16(), body: body_text.trim().to_owned() };
+            let error = QueryError::Status { code: refused.as_u16(), body: words(&body) };
             if refused.is_client_error() && refused != StatusCode::TOO_MANY_REQUESTS {
                 return Ok(Err(error));
             }
-            let cause = match refused {
-                StatusCode::TOO_MANY_REQUESTS => {
-                    let said = said(refused, &body);
-                    Cause::new(format!("it {CROWDED}: {said}"))
-                        .of_kind(CauseKind::TooManyConnections)
-                }
-                _ => head.cause(&body),
-            };
             *status.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            return Err(NodeError::Unreachable(cause));
+            return Err(NodeError::Unreachable(head.cause(&body)));
         }
     };
     let index = head.number("x-consul-index");

@@ -183,9 +183,16 @@ impl Feed {
     }
 
     /// Ends the running query. The next one begins where it began.
-    pub(super) fn interrupt(&mut self) {
+    fn interrupt(&mut self) {
         self.running = None;
         self.is_waiting = false;
+    }
+
+    /// Ends the running query if it waits for a longer time than this.
+    pub(super) fn interrupt_longer(&mut self, limit: Duration) {
+        if self.is_waiting && self.wait > limit {
+            self.interrupt();
+        }
     }
 
     /// Notes a failure. The next query is sent after `delay`, or never.
