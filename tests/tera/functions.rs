@@ -93,6 +93,10 @@ const CALLS: &[(&str, &str)] = &[
     ("{% set m = byKey(pairs=gets(pattern='/app/*')) %}{{ m.app.name.value }}", "shop"),
     ("{{ service(name='web')[0]['Port'] }} {{ 'web' | service(filter='any') | length }}", "80 1"),
     ("{{ connect(name='web') | length }} {{ 'web' | connect | length }}", "0 0"),
+    (
+        "{{ preparedQuery(name='front')[0]['NodeDatacenter'] }} {{ 'front' | preparedQuery | length }}",
+        "dc1 1",
+    ),
     ("{{ services()[1]['Name'] }} {{ '@dc1' | services | length }}", "web 2"),
     ("{{ nodes()[0]['Node'] }} {{ '@dc1' | nodes | length }}", "alpha 2"),
     (
@@ -131,7 +135,8 @@ fn every_function_of_go_templates_is_a_function_and_a_filter() {
     };
     let service = r#"{"Node": "alpha", "Address": "10.0.0.1",
         "Service": {"Service": "web", "Port": 80, "Tags": ["v1"], "Meta": {"zone": "a"}}}"#;
-    let consul = |_: &World| consul_with(&sandbox, [service]);
+    let query = r#"{"Name": "front", "Service": {"Service": "web"}}"#;
+    let consul = |_: &World| consul_with(&sandbox, [service, query]);
     let (ended, _consul) = run.run_in_after(&sandbox, network, consul);
     for (name, (template, want)) in names.iter().zip(CALLS) {
         let out = sandbox.read(&format!("out/{name}"));

@@ -18,7 +18,7 @@ pub enum Data {
     Value(Option<Bytes>),
     /// Pairs, in the order of their keys.
     Pairs(Arc<[Pair]>),
-    /// The instances of a service.
+    /// The instances of a service, or those that a prepared query has chosen.
     Instances(Arc<[Instance]>),
     /// Services, sorted by name.
     Services(Arc<[Service]>),
@@ -68,6 +68,8 @@ pub struct Instance {
     pub node: Text,
     /// The id of its node.
     pub node_id: Text,
+    /// The datacenter of its node.
+    pub datacenter: Text,
     /// The address of its node.
     pub node_address: Text,
     /// More addresses of its node, by tag.

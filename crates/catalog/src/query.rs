@@ -26,6 +26,16 @@ pub enum Query {
     },
     /// The instances of a service.
     Instances(Instances),
+    /// The instances that a prepared query chooses: a question that is stored in Consul.
+    Prepared {
+        /// Its name or id.
+        name: String,
+        /// Where it is stored. It can choose instances of other datacenters too.
+        place: Place,
+        /// The node, or `_agent`, from which the distances are counted by which the instances are
+        /// sorted. Without one they are sorted by node and id.
+        near: Option<String>,
+    },
     /// The names of all services, with their tags.
     Services {
         /// Where the services are.
@@ -204,6 +214,9 @@ impl Display for Query {
                     write!(f, "{separator}{}", filter.name())?;
                 }
                 f.write_str(")")
+            }
+            Query::Prepared { name, place, near } => {
+                write!(f, "query.execute({name}{place}{})", distance(near))
             }
             Query::Services { place } => optional(f, "catalog.services", place.to_string()),
             Query::Node { name, place } => {

@@ -92,6 +92,23 @@ impl Query {
         }))
     }
 
+    /// The instances that a prepared query chooses, as `preparedQuery` asks for them:
+    /// `name[?query][@dc][~near]`. The name may have spaces and dots.
+    ///
+    /// # Errors
+    ///
+    /// The text has another form, or a parameter that Consul does not have.
+    pub fn prepared(text: &str) -> Result<Query, Malformed> {
+        let mut parts = Parts::of("query.execute", text);
+        let name = parts.take(|c| !"?@~|".contains(c));
+        if name.is_empty() {
+            return Err(parts.malformed());
+        }
+        parts.place()?;
+        let near = parts.after('~', is_name_of_node)?.map(str::to_owned);
+        Ok(Query::Prepared { name: name.to_owned(), place: parts.end()?.without_peer(), near })
+    }
+
     /// The names of all services, as `services` asks for them: `[?query][@dc]`.
     ///
     /// # Errors
@@ -371,6 +388,14 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_asked_by_place_and_distance() {
+        for (text, expected) in [
+            ("front", "query.execute(front)"),
+            ("geo front.v1?ns=a@dc2~_agent", "query.execute(geo front.v1@dc2@ns=a~_agent)"),
+            ("@dc2", r#"query.execute: invalid format: "@dc2""#),
+            ("front|any", r#"query.execute: invalid format: "front|any""#),
+        ] {
+            assert_eq!(name(Query::prepared(text)), expected, "{text}");
+        }
         assert_eq!(name(Query::services("")), "catalog.services");
         assert_eq!(name(Query::services("?ns=x@dc")), "catalog.services(@dc@ns=x)");
         assert_eq!(name(Query::services("?peer=x")), "catalog.services");
@@ -396,6 +421,7 @@ mod tests {
         fn any_text_is_a_query_or_an_error(text in "[a-z?=&@~|.,/ é-]{0,20}") {
             let _ = (Query::instances(&text, true), Query::key(&text, true), Query::node(&text));
             let _ = (Query::nodes(&text), Query::services(&text), Query::peerings(&text));
+            let _ = Query::prepared(&text);
         }
     }
 }

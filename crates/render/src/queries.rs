@@ -24,9 +24,10 @@ pub use session::{Answers, Session};
 use values::Below;
 
 /// The names of the functions of [`add_services`] that ask something.
-pub(crate) const ASKING: [&str; 12] = [
+pub(crate) const ASKING: [&str; 13] = [
     "service",
     "connect",
+    "preparedQuery",
     "services",
     "node",
     "nodes",
@@ -87,6 +88,19 @@ pub(crate) fn instances<C: Asks + ?Sized>(
     let text = parts.iter().map(utf8).collect::<Vec<_>>().join("|");
     let query = Query::instances(&text, mesh).map_err(|error| malformed(&error))?;
     Ok(list!(context, query, Instances, catalog::Instance))
+}
+
+/// The instances that a prepared query chooses. An empty name asks nothing.
+pub(crate) fn prepared<C: Asks + ?Sized>(context: &C, text: &Bytes) -> Result<Slice, Failure> {
+    let none = values::instances_of_datacenters(&Arc::default());
+    if text.is_empty() {
+        return Ok(none);
+    }
+    let query = Query::prepared(&utf8(text)).map_err(|error| malformed(&error))?;
+    Ok(match context.ask(&query) {
+        Some(Data::Instances(instances)) => values::instances_of_datacenters(&instances),
+        _ => none,
+    })
 }
 
 /// All services.
@@ -170,11 +184,12 @@ fn whole(parts: &[Bytes]) -> String {
 }
 
 /// Adds the functions that ask for services and nodes, and those that group them: `service`,
-/// `connect`, `services`, `node`, `nodes`, `datacenters`, `caRoots`, `caLeaf`, `partitions`,
+/// `connect`, `preparedQuery`, `services`, `node`, `nodes`, `datacenters`, `caRoots`, `caLeaf`, `partitions`,
 /// `peerings`, `exportedServices`, `importedServices`, `byTag`, `byMeta` and `byPort`.
 pub fn add_services<C: Asks + ?Sized>(functions: &mut Functions<C>) {
     functions.add("service", |cx: &C, parts: Rest<Bytes>| instances(cx, &parts.0, false));
     functions.add("connect", |cx: &C, parts: Rest<Bytes>| instances(cx, &parts.0, true));
+    functions.add("preparedQuery", |cx: &C, text: Bytes| prepared(cx, &text));
     functions.add("services", |cx: &C, parts: Rest<Bytes>| services(cx, &parts.0));
     functions.add("nodes", |cx: &C, parts: Rest<Bytes>| nodes(cx, &parts.0));
     functions.add("node", |cx: &C, parts: Rest<Bytes>| node(cx, &parts.0));

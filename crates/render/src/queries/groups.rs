@@ -117,9 +117,9 @@ fn by_meta(keys: &Bytes, list: &Slice) -> Result<Map, Failure> {
         })?;
         groups.entry(name).or_default().extend(list.get(index));
     }
-    let groups = groups.into_iter().map(|(key, elements)| {
-        (Bytes::from(key), Value::Slice(Slice::of(&types::INSTANCES, elements)))
-    });
+    let groups = groups
+        .into_iter()
+        .map(|(key, elements)| (Bytes::from(key), Value::Slice(Slice::of(list.ty(), elements))));
     Ok(Map::of(&types::BY_META, groups.collect()))
 }
 

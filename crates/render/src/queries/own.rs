@@ -63,6 +63,10 @@ fn tera_has_the_same_functions_with_the_same_fields() {
         r#"{% for i in service(name="web") %}{{ i.ID }} {{ i.Address }}:{{ i.Port }} {{ i.Tags | join(sep=",") }} {{ i.NodeMeta.rack }} {{ i.Weights.Passing }} {{ i.ServiceTaggedAddresses.lan.Port }} {{ i.Checks[0].CheckID }};{% endfor %}"#,
         "web-1 10.1.0.1:8001 prod,v1 r1 10 9 c1;web-2 10.1.0.1:443 prod r1 10 9 c1;",
     );
+    tera_gives(
+        r#"{% for i in "front" | preparedQuery %}{{ i.ID }} {{ i.NodeDatacenter }}{% endfor %}"#,
+        "web-1 dc2",
+    );
     tera_gives(r#"{{ "web" | service | length }}"#, "2");
     tera_gives(r#"{% for s in services() %}{{ s.Name }} {% endfor %}"#, "api web ");
     tera_gives(

@@ -48,6 +48,7 @@ fn instance(id: &'static str, port: i64, tags: Arc<[Text]>, zone: &'static str) 
     Instance {
         node: "alpha".into(),
         node_id: "".into(),
+        datacenter: "dc2".into(),
         node_address: "10.0.0.1".into(),
         node_tagged_addresses: by_name([]),
         node_meta: by_name([("rack", "r1")]),
@@ -95,6 +96,7 @@ pub(crate) fn answers() -> Arc<Answers> {
     ];
     let place = catalog::Place::default();
     let query = |text| Query::instances(text, false).expect(text);
+    let chosen: Arc<[Instance]> = instances[..1].to_vec().into();
     let pairs = [
         pair("app/", ""),
         pair("app/db/host", "db"),
@@ -111,6 +113,7 @@ pub(crate) fn answers() -> Arc<Answers> {
         (key("app/empty", false), Data::Value(Some("".into()))),
         (key("app/none", false), Data::Value(None)),
         (query("web"), Data::Instances(instances.into_iter().collect())),
+        (Query::prepared("front").expect("a query"), Data::Instances(chosen)),
         (query("none"), Data::Instances(Arc::default())),
         (Query::services("").expect("a query"), Data::Services(services.into_iter().collect())),
         (Query::nodes("").expect("a query"), Data::Nodes([node].into_iter().collect())),
@@ -258,4 +261,30 @@ fn a_key_is_waited_for_only_where_it_must_exist() {
     gives(r#"{{keyOrDefault "app/none" "a"}} {{keyOrDefault "app/empty" "b"}}"#, "a b");
     gives(r#"{{key ""}}"#, "");
     assert_eq!(go(r#"{{key "app/none"}}"#).1, ["kv.block(app/none)"]);
+}
+
+#[test]
+fn a_prepared_query_gives_instances_with_their_datacenter() {
+    gives(
+        r#"{{range preparedQuery "front"}}{{.ID}} {{.Address}}:{{.Port}} {{.Weights.Passing}} {{.NodeDatacenter}}{{end}}"#,
+        "web-1 10.1.0.1:8001 10 dc2",
+    );
+    gives(r#"{{len (preparedQuery "")}}"#, "0");
+    gives(
+        r#"{{range $zone, $list := preparedQuery "front" | byMeta "zone"}}{{$zone}}{{range $list}} {{.NodeDatacenter}}{{end}}{{end}}"#,
+        "a dc2",
+    );
+    gives(
+        r#"{{range $tag, $list := preparedQuery "front" | byTag}}{{$tag}}{{range $list}} {{.NodeDatacenter}};{{end}}{{end}}"#,
+        "prod dc2;v1 dc2;",
+    );
+    gives(r#"{{range $port, $list := preparedQuery "front" | byPort}}{{$port}}{{end}}"#, "8001");
+    let (error, missing) = go(r#"{{range service "web"}}{{.NodeDatacenter}}{{end}}"#);
+    assert!(error.contains("can't evaluate field NodeDatacenter"), "{error} {missing:?}");
+    assert_eq!(
+        go(r#"{{preparedQuery "back"}}"#),
+        ("[]".to_owned(), vec!["query.execute(back)".to_owned()])
+    );
+    let (error, _) = go(r#"{{preparedQuery "a|any"}}"#);
+    assert!(error.contains(r#"query.execute: invalid format: "a|any""#), "{error}");
 }

@@ -38,6 +38,15 @@ structs! {
         "ServiceTaggedAddresses" Type::Map(&ADDRESS_MAP), "ID" TEXT, "Name" TEXT,
         "Tags" TAG_LIST, "Checks" Type::Slice(&CHECKS), "Status" TEXT, "Port" INT,
         "Weights" Type::Struct(&WEIGHTS);
+    /// An instance with its datacenter. Its name is that of an instance, so that it is accepted where
+    /// an instance is.
+    INSTANCE_OF_DATACENTER, INSTANCE_OF_DATACENTER_POINTER, INSTANCES_OF_DATACENTERS,
+        "dependency.HealthService":
+        "Node" TEXT, "NodeID" TEXT, "NodeAddress" TEXT, "NodeTaggedAddresses" TEXTS,
+        "NodeMeta" TEXTS, "ServiceMeta" TEXTS, "Address" TEXT,
+        "ServiceTaggedAddresses" Type::Map(&ADDRESS_MAP), "ID" TEXT, "Name" TEXT,
+        "Tags" TAG_LIST, "Checks" Type::Slice(&CHECKS), "Status" TEXT, "Port" INT,
+        "Weights" Type::Struct(&WEIGHTS), "NodeDatacenter" TEXT;
     /// A health check.
     CHECK, CHECK_POINTER, "api.HealthCheck":
         "Node" TEXT, "CheckID" TEXT, "Name" TEXT, "Status" TEXT, "Notes" TEXT, "Output" TEXT,

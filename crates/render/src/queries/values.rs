@@ -106,6 +106,28 @@ impl Record for Instance {
     }
 }
 
+/// Instances of several datacenters: with one field more, the datacenter.
+struct OfDatacenters(Arc<[Instance]>);
+
+impl Records for OfDatacenters {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn field(&self, index: usize, field: usize) -> Value {
+        let Some(instance) = self.0.get(index) else { return Value::default() };
+        match types::INSTANCE.fields.get(field) {
+            Some(_) => instance.field(field),
+            None => text(&instance.datacenter),
+        }
+    }
+}
+
+/// The list of these instances, each with its datacenter.
+pub(super) fn instances_of_datacenters(instances: &Arc<[Instance]>) -> Slice {
+    Slice::of_records(&types::INSTANCES_OF_DATACENTERS, OfDatacenters(Arc::clone(instances)))
+}
+
 /// The empty definition of a check.
 fn definition() -> Value {
     const DURATIONS: usize = 3;

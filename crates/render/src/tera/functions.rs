@@ -36,6 +36,7 @@
 //! | `lookupIP`, `lookupIPV4`, `lookupIPV6` | `name` | a list of strings |
 //! | `lookupSRV` | `name`, `service`, `protocol` | a list of maps: `target`, `port`, `priority`, `weight` |
 //! | `service`, `connect` | `name`, (`filter`) | a list of maps |
+//! | `preparedQuery` | `name` | a list of maps |
 //! | `services`, `nodes`, `peerings` | (`query`) | a list of maps |
 //! | `node` | (`name`) | a map: `Node`, `Services` |
 //! | `datacenters` | (`reachable`) | a list of strings |

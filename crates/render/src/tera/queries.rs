@@ -63,6 +63,9 @@ pub(super) fn table() -> Vec<Function> {
                 answered(asked::instances(&cx.session, &given([Some(name), filter]), true))
             },
         ),
+        Function::with_filter("preparedQuery", &["name"], |cx: &Context, name: Bytes| {
+            answered(asked::prepared(&cx.session, &name))
+        }),
         Function::with_filter("services", &["query"], |cx: &Context, query: Option<Bytes>| {
             answered(asked::services(&cx.session, &given([query])))
         }),

@@ -144,7 +144,8 @@ impl Engine {
         let entries = self.entries.values().filter(|entry| entry.state != State::Over);
         let queries = entries.map(|entry| &entry.query);
         let plan = plan::plan(queries, &self.alone, self.most_blocking());
-        let is_crowded = plan.feeds.len() > self.most_blocking();
+        let blocking = plan.feeds.iter().filter(|watched| !watched.is_polled());
+        let is_crowded = blocking.count() > self.most_blocking();
         let mut before = std::mem::take(&mut self.feeds);
         for watched in plan.feeds {
             let same = before.iter().find(|(_, feed)| feed.watched == watched);
@@ -218,7 +219,8 @@ impl Engine {
         let most = if waiting { self.most_blocking() } else { self.most };
         let open = self.feeds.values().filter(|feed| waiting && feed.is_waiting).count();
         let longest = self.asker.options().wait;
-        let wait = if self.feeds.len() > most { longest.min(ROUND) } else { longest };
+        let blocking = self.feeds.values().filter(|feed| !feed.watched.is_polled()).count();
+        let wait = if blocking > most { longest.min(ROUND) } else { longest };
         for (_, number) in due.into_iter().take(most.saturating_sub(open)) {
             if self.running.len() >= self.most {
                 return;

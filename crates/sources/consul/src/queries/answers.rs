@@ -13,6 +13,7 @@ use super::asker::Answered;
 use super::detection::{Changed, Seen};
 use super::entry::{Entry, State};
 use super::feed::{Feed, Got, Watched};
+use super::wire::is_same;
 use super::{Content, Engine, FEWEST, Outcome, plan};
 
 impl Engine {
@@ -35,13 +36,14 @@ impl Engine {
     }
 
     fn take_feed(&mut self, number: u64, Answered { content, index }: Answered<Got>) {
+        let wait = self.asker.options().wait;
         let Some(feed) = self.feeds.get_mut(&number) else { return };
         let before = feed.index;
         // A query that returns early at the known index was ended because the store was restored.
         let is_early = feed.is_early();
         let was_restored = is_early && index == before;
         let had_gap = was_restored || feed.is_known && before.is_none();
-        let fell = feed.answered(index);
+        let fell = feed.answered(index, wait);
         if fell || was_restored {
             debug!("consul: the store may have another history, so the answer is read again");
             feed.index = None;
@@ -49,7 +51,8 @@ impl Engine {
         let watched = feed.watched.clone();
         match (watched, content) {
             (Watched::Query(query), Got::Answer(data)) => {
-                let is_same = self.data_of(&query) == Some(&data);
+                let is_same =
+                    self.data_of(&query).is_some_and(|known| is_same(&query, known, &data));
                 self.publish_of(&query, data);
                 if let Some(feed) = self.feeds.get_mut(&number)
                     && is_early
@@ -185,13 +188,13 @@ impl Engine {
                 self.report(number, query, Err(trouble));
             } else if self.settings.once && !self.is_followed(&query) {
                 let mut feed = Feed::new(Watched::Query(query));
-                feed.answered(index);
+                feed.answered(index, self.asker.options().wait);
                 let number = self.next_number();
                 self.feeds.insert(number, feed);
             }
             return;
         }
-        let is_same = entry.data.as_ref() == Some(&data);
+        let is_same = entry.data.as_ref().is_some_and(|known| is_same(&entry.query, known, &data));
         if is_same && !entry.is_failing {
             return;
         }

@@ -112,7 +112,9 @@ impl Asker {
             parameters += "&near=_agent";
         }
         let fetched = self.fetch(&path, &parameters, since).await?;
-        let index = fetched.index;
+        // The index of a prepared query is always 1, because it does not wait for changes.
+        let is_polled = matches!(query, Query::Prepared { .. });
+        let index = fetched.index.filter(|_| !is_polled);
         let content = match fetched.found {
             true => {
                 let asked = query.clone();
@@ -229,6 +231,11 @@ impl Asker {
                 }
                 let kind = if asked.mesh { "connect" } else { "service" };
                 format!("/v1/health/{kind}/{}", path_of(asked.service.as_bytes()))
+            }
+            Query::Prepared { name, place, near } => {
+                parameters += &self.place(place);
+                parameters += &named("near", near.as_deref());
+                format!("/v1/query/{}/execute", path_of(name.as_bytes()))
             }
             Query::Services { place } => {
                 parameters += &self.place(place);

@@ -14,6 +14,9 @@ use super::wire::Listed;
 /// The pause between two questions to a part of Consul that reports no changes.
 const POLL: Duration = Duration::from_secs(15);
 
+/// The longest pause between two executions of a prepared query, which reports no changes either.
+const EXECUTION: Duration = Duration::from_secs(10);
+
 /// The requests that may follow each other without a pause, and the pause that each costs after
 /// that. Checks that change their state all the time would otherwise keep everybody busy.
 const BURST: u32 = 4;
@@ -74,6 +77,24 @@ impl Watched {
             Watched::Names(place) => Ok(asker.services(place, since).await?.map(Got::Services)),
             Watched::Nodes(place) => Ok(asker.nodes(place, since).await?.map(|()| Got::Nodes)),
         }
+    }
+
+    /// Whether Consul reports no changes of it, so that it is asked again and again.
+    pub(super) fn is_polled(&self) -> bool {
+        use Query::{Datacenters, Partitions, Prepared};
+        matches!(self, Watched::Query(Datacenters { .. } | Partitions | Prepared { .. }))
+    }
+
+    /// The pause before the next question, if Consul reports no changes. `wait` is the time for which
+    /// a blocking query waits.
+    ///
+    /// A random part is added, so that not all machines ask at the same time.
+    fn pause(&self, wait: Duration) -> Duration {
+        let pause = match self {
+            Watched::Query(Query::Prepared { .. }) => EXECUTION.min(wait),
+            _ => POLL,
+        };
+        pause.mul_f64(1.0 + fastrand::f64() / 16.0)
     }
 
     /// The place whose changes this detects; `None` if it follows answers.
@@ -164,8 +185,9 @@ impl Feed {
     }
 
     /// Notes an answer at `index`. Returns whether the index fell: then the store may have another
-    /// history, and the next query is answered at once.
-    pub(super) fn answered(&mut self, index: Option<u64>) -> bool {
+    /// history, and the next query is answered at once. Without an index, the next query is sent
+    /// after a pause, which depends on the time `wait` of a blocking query.
+    pub(super) fn answered(&mut self, index: Option<u64>, wait: Duration) -> bool {
         let fell = match (self.index, index) {
             (Some(before), Some(now)) => now < before,
             _ => false,
@@ -177,7 +199,7 @@ impl Feed {
         self.index = index.filter(|index| *index > 0 && !fell);
         self.known = index;
         if index.is_none() {
-            self.due = Instant::now() + POLL;
+            self.due = Instant::now() + self.watched.pause(wait);
         }
         fell
     }
@@ -253,13 +275,23 @@ mod tests {
     }
 
     #[test]
+    fn a_prepared_query_is_asked_again_after_a_pause_with_a_random_part() {
+        let watched = Watched::Query(Query::prepared("front").unwrap());
+        for (wait, least) in [(60, 10), (2, 2)] {
+            let least = Duration::from_secs(least);
+            let pause = watched.pause(Duration::from_secs(wait));
+            assert!(pause >= least && pause <= least + least / 16, "{pause:?}");
+        }
+    }
+
+    #[test]
     fn a_feed_whose_index_falls_or_is_zero_reads_again() {
         let mut feed = Feed::new(Watched::Query(Query::CaRoots));
-        assert!(!feed.answered(Some(7)));
+        assert!(!feed.answered(Some(7), POLL));
         assert_eq!(feed.index, Some(7));
-        assert!(feed.answered(Some(3)));
+        assert!(feed.answered(Some(3), POLL));
         assert_eq!(feed.index, None);
-        assert!(!feed.answered(Some(0)));
+        assert!(!feed.answered(Some(0), POLL));
         assert_eq!(feed.index, None);
     }
 }

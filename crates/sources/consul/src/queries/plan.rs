@@ -43,9 +43,9 @@ pub(super) fn plan<'a>(
     most: usize,
 ) -> Plan {
     let queries: Vec<&Query> = queries.collect();
-    if queries.len() <= most {
-        let feeds = queries.into_iter().cloned().map(Watched::Query).collect();
-        return Plan { feeds, places: BTreeSet::new() };
+    let own: Vec<Watched> = queries.iter().copied().cloned().map(Watched::Query).collect();
+    if own.iter().filter(|watched| !watched.is_polled()).count() <= most {
+        return Plan { feeds: own, places: BTreeSet::new() };
     }
     let mut count: BTreeMap<Place, usize> = BTreeMap::new();
     for place in queries.iter().filter_map(|query| place_of(query)) {
@@ -72,7 +72,8 @@ pub(super) fn plan<'a>(
         }
     }
     let all: usize = keys.values().map(Vec::len).sum();
-    let left = most.saturating_sub(feeds.len()).max(keys.len());
+    let blocking = feeds.iter().filter(|watched| !watched.is_polled()).count();
+    let left = most.saturating_sub(blocking).max(keys.len());
     for (place, queries) in keys {
         let share = if all <= left { queries.len() } else { (left * queries.len() / all).max(1) };
         feeds.extend(listed_together(place, queries, share));
@@ -163,6 +164,15 @@ mod tests {
         let queries: Vec<Query> = (0..24).map(service).collect();
         let plan = planned(&queries);
         assert_eq!(plan.feeds.len(), 24);
+        assert!(plan.places.is_empty());
+    }
+
+    #[test]
+    fn polled_queries_do_not_count_because_they_hold_no_connection() {
+        let mut queries: Vec<Query> = (0..24).map(service).collect();
+        queries.extend((0..9).map(|nth| Query::prepared(&format!("front-{nth}")).unwrap()));
+        let plan = planned(&queries);
+        assert_eq!(plan.feeds.len(), 33);
         assert!(plan.places.is_empty());
     }
 

@@ -20,8 +20,9 @@ use catalog::{
 use serde::de::Deserialize;
 
 use self::shapes::{
-    CheckWire, EntryWire, ExportedWire, ImportedWire, LeafWire, List, Map, NodeServicesWire,
-    NodeWire, PairWire, PartitionWire, PeeringWire, RootWire, RootsWire, ServiceWire, Str,
+    CheckWire, ChosenWire, EntryWire, ExportedWire, ImportedWire, LeafWire, List, Map,
+    NodeServicesWire, NodeWire, PairWire, PartitionWire, PeeringWire, RootWire, RootsWire,
+    ServiceWire, Str,
 };
 
 /// The answer to `query` in the body of a successful response.
@@ -47,8 +48,17 @@ pub(super) fn data(query: &Query, body: &Bytes) -> Result<Data, serde_json::Erro
                 instances.retain(|instance| is_of(instance.status, filters));
             }
             if asked.near.is_none() {
-                let order = |instance: &Instance| (instance.node.clone(), instance.id.clone());
-                instances.sort_by_cached_key(order);
+                sort(&mut instances);
+            }
+            Data::Instances(instances.into())
+        }
+        Query::Prepared { near, .. } => {
+            let chosen: ChosenWire<'_> = parsed(body)?;
+            let entries = chosen.nodes.0.into_iter();
+            let mut instances: Vec<Instance> = entries.map(|entry| taken.instance(entry)).collect();
+            // Consul gives the instances in a random order, unless they are sorted by distance.
+            if near.is_none() {
+                sort(&mut instances);
             }
             Data::Instances(instances.into())
         }
@@ -229,6 +239,27 @@ pub(super) fn name_of_agent(body: &Bytes) -> Result<String, serde_json::Error> {
     Ok(agent.config.node_name)
 }
 
+/// Sorts instances by node and id.
+fn sort(instances: &mut [Instance]) {
+    instances.sort_by_cached_key(|instance| (instance.node.clone(), instance.id.clone()));
+}
+
+/// Whether two answers to `query` are the same. Where a prepared query sorts by distance, Consul
+/// gives instances of the same distance in a random order. So another order alone is no difference.
+pub(super) fn is_same(query: &Query, before: &Data, now: &Data) -> bool {
+    match (query, before, now) {
+        (Query::Prepared { near: Some(_), .. }, Data::Instances(before), Data::Instances(now)) => {
+            let sorted = |instances: &[Instance]| {
+                let mut instances = instances.to_vec();
+                sort(&mut instances);
+                instances
+            };
+            before.len() == now.len() && sorted(before) == sorted(now)
+        }
+        _ => before == now,
+    }
+}
+
 fn is_of(status: Status, filters: &std::collections::BTreeSet<Filter>) -> bool {
     let filter = match status {
         Status::Passing => Filter::Passing,
@@ -304,6 +335,7 @@ impl Taken<'_> {
         Instance {
             node: self.text(node.node),
             node_id: self.text(node.id),
+            datacenter: self.text(node.datacenter),
             node_address,
             node_tagged_addresses: self.map(node.tagged_addresses),
             node_meta: self.map(node.meta),
@@ -457,6 +489,21 @@ mod tests {
             panic!("no instances")
         };
         assert_eq!(found[0].node, "n2");
+    }
+
+    #[test]
+    fn the_random_order_of_a_prepared_query_is_no_difference() {
+        let (near, plain) = (Query::prepared("q~n").unwrap(), Query::prepared("q").unwrap());
+        let body = |first: &str, second: &str| {
+            let entry = |id| format!(r#"{{"Node":{{"Node":"n"}},"Service":{{"ID":"{id}"}}}}"#);
+            Bytes::from(format!(r#"{{"Nodes":[{},{}]}}"#, entry(first), entry(second)))
+        };
+        let read = |query, first, second| data(query, &body(first, second)).unwrap();
+        assert_eq!(read(&plain, "b", "a"), read(&plain, "a", "b"));
+        let (before, now) = (read(&near, "b", "a"), read(&near, "a", "b"));
+        assert_ne!(before, now);
+        assert!(is_same(&near, &before, &now));
+        assert!(!is_same(&near, &before, &read(&near, "a", "c")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod behind;
 mod faults;
+mod prepared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

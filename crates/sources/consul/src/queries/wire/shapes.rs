@@ -107,6 +107,14 @@ pub(super) struct EntryWire<'a> {
     pub(super) checks: List<CheckWire<'a>>,
 }
 
+/// The instances that a prepared query has chosen.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct ChosenWire<'a> {
+    #[serde(borrow)]
+    pub(super) nodes: List<EntryWire<'a>>,
+}
+
 /// A node.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
