@@ -79,6 +79,7 @@ impl World {
                 Folder::Certificates(certificates) => Some(certificates),
             },
             anonymous: description["tls"] == "server",
+            port: None,
         });
         let world = World { consul, folder };
         world.fill(description);

@@ -43,6 +43,9 @@ pub struct Setup<'a> {
     pub certificates: Option<&'a Certificates>,
     /// Whether clients need no certificate to speak TLS.
     pub anonymous: bool,
+    /// The port for clients, in a network where this port is known to be free. By default it is any
+    /// free port.
+    pub port: Option<u16>,
 }
 
 /// The storage of a server.
@@ -89,7 +92,7 @@ impl Consul {
     pub fn start_as(setup: &Setup) -> Self {
         let storage = if setup.durable { Storage::Folder { members: 1 } } else { Storage::Memory };
         let token = if setup.token.is_empty() { MASTER } else { setup.token };
-        Self::start_on(storage, token, |ports| {
+        Self::start_on(storage, token, setup.port, |ports| {
             let tls = setup
                 .certificates
                 .map(|certificates| settings::tls(ports, certificates, !setup.anonymous));
@@ -143,14 +146,20 @@ impl Consul {
     #[track_caller]
     pub fn agent_of(servers: &[Self]) -> Self {
         let more = settings::joining(servers.iter().map(|server| server.ports));
-        Self::start_on(Storage::Elsewhere, MASTER, |_| more.clone())
+        Self::start_on(Storage::Elsewhere, MASTER, None, |_| more.clone())
     }
 
     #[track_caller]
-    fn start_on(storage: Storage, token: &str, more: impl Fn(Ports) -> String) -> Self {
+    fn start_on(
+        storage: Storage,
+        token: &str,
+        port: Option<u16>,
+        more: impl Fn(Ports) -> String,
+    ) -> Self {
         // Another process can have taken a port since it was found free.
         for _ in 0..3 {
-            let ports = Ports::free();
+            let mut ports = Ports::free();
+            ports.http = port.unwrap_or(ports.http);
             let mut server = Self::member(ports, storage, token, &more(ports));
             server.spawn();
             if server.becomes_ready() {

@@ -63,9 +63,22 @@ impl Etcd {
     /// the server speaks TLS.
     #[track_caller]
     pub fn start_with(release: Release, more: &[&str]) -> Self {
+        Self::start_on(release, None, more)
+    }
+
+    /// Like [`start_with`](Self::start_with), with this port for clients, in a network where the
+    /// port is known to be free.
+    #[track_caller]
+    pub fn start_at(release: Release, port: u16, more: &[&str]) -> Self {
+        Self::start_on(release, Some(port), more)
+    }
+
+    #[track_caller]
+    fn start_on(release: Release, port: Option<u16>, more: &[&str]) -> Self {
         // Another process can have taken a port since it was found free.
         for _ in 0..3 {
-            let ports = Ports::free();
+            let mut ports = Ports::free();
+            ports.client = port.unwrap_or(ports.client);
             let cluster = format!("n0=http://127.0.0.1:{}", ports.peer);
             let mut server = Self::member(release, 0, ports, &cluster, more);
             server.spawn();

@@ -11,10 +11,12 @@
 
 pub mod certificates;
 pub mod consul;
+pub mod docker;
 pub mod etcd;
 pub mod forward;
 pub mod http;
 pub mod names;
+pub mod namespaces;
 pub mod openssl;
 pub mod process;
 pub mod proxy;
@@ -22,9 +24,11 @@ pub mod stub;
 
 pub use certificates::Certificates;
 pub use consul::{Consul, Token};
+pub use docker::Engine;
 pub use etcd::{Etcd, Release};
 pub use forward::ForwardProxy;
 pub use names::NameServer;
+pub use namespaces::Namespaces;
 pub use openssl::OpenSsl;
 pub use process::Process;
 pub use proxy::{Proxy, Traffic};
