@@ -17,6 +17,7 @@ fn once(folder: &Sandbox, address: &str, template: &str) -> Run {
 /// consul-template.
 fn program(folder: &Sandbox) -> Run {
     let run = Run::new(env!("CARGO_BIN_EXE_confd"), folder.root());
+    let run = run.env("STATE_DIRECTORY", folder.path("state"));
     run.with(|command| _ = command.arg0("consul-template"))
 }
 

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["store", "gotmpl", "hcl", "yaml", "catalog"],
     &["report", "options"],
     &["names"],
-    &["config", "filewatch", "world", "command", "nodes"],
+    &["config", "filewatch", "state-folder", "world", "command", "nodes"],
     &["tls"],
     &["client-etcd", "client-consul"],
     &["source", "render", "deploy"],

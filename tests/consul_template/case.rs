@@ -62,6 +62,7 @@ impl Program {
         command.arg0("/usr/bin/consul-template").current_dir(folder.path()).env_clear();
         command.env("PATH", PATH).env("HOME", folder.path());
         command.env("TMPDIR", "/tmp").env("TZ", "UTC").env("LANG", "C");
+        command.env("STATE_DIRECTORY", folder.state_folder());
         for (name, value) in case["env"].as_object().into_iter().flatten() {
             command.env(name, folder.fill(value.as_str().unwrap()));
         }

@@ -15,6 +15,8 @@ use crate::world::World;
 /// A folder, and the texts that stand for placeholders.
 pub(crate) struct Folder {
     folder: tempfile::TempDir,
+    /// The state folder of the program, so that no run knows what another run has left.
+    state: tempfile::TempDir,
     placeholders: Vec<(&'static str, String)>,
 }
 
@@ -29,12 +31,13 @@ pub(crate) enum Entry {
 impl Folder {
     /// A folder with the files of a case, which runs in this world.
     pub(crate) fn new(case: &Value, world: Option<&World>) -> Folder {
-        let folder = tempfile::Builder::new().prefix("consul-template-").tempdir().unwrap();
+        let [folder, state] = ["consul-template-", "consul-template-state-"]
+            .map(|prefix| tempfile::Builder::new().prefix(prefix).tempdir().unwrap());
         let [dead] = servers::free_ports();
         let mut placeholders = world.map(World::placeholders).unwrap_or_default();
         placeholders.push(("{{DIR}}", folder.path().to_str().unwrap().to_owned()));
         placeholders.push(("{{DEAD}}", format!("127.0.0.1:{dead}")));
-        let folder = Folder { folder, placeholders };
+        let folder = Folder { folder, state, placeholders };
         for (name, file) in case["files"].as_object().into_iter().flatten() {
             folder.create(name, file);
         }
@@ -43,6 +46,11 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The state folder of the program.
+    pub(crate) fn state_folder(&self) -> &Path {
+        self.state.path()
     }
 
     /// The text with its placeholders replaced.

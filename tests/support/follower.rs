@@ -46,6 +46,7 @@ impl Follower {
             Self::ConsulTemplate => {
                 let template = format!("templates/followed.tmpl:{dest}:{reload}");
                 let run = Run::new(consul_template(), sandbox.root());
+                let run = run.env("STATE_DIRECTORY", sandbox.path("state"));
                 let run = run.with(|command| _ = command.arg0("consul-template"));
                 run.arguments(&["-consul-addr", &nodes.join(","), "-template", &template])
             }

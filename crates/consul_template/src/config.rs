@@ -9,11 +9,12 @@ mod schema;
 pub(crate) mod settings;
 pub(crate) mod signal;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use state_folder::StateFolder;
 
 pub(crate) use consul::Consul;
 pub(crate) use decode::decode;
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) log_file: Option<LogFile>,
     pub(crate) syslog: Option<Syslog>,
     pub(crate) pid_file: Option<PathBuf>,
+    /// The folder that remembers pending commands; `None` if there is none.
+    pub(crate) state_folder: Option<StateFolder>,
     /// The times of quiescence of templates that have none of their own.
     pub(crate) wait: Option<(Duration, Duration)>,
     pub(crate) once: bool,
@@ -122,12 +125,13 @@ pub(crate) struct Syslog {
 impl Config {
     /// The configuration that `settings` make. `environment` gives the process's variables.
     pub(crate) fn new(settings: &Settings, environment: &[(OsString, OsString)]) -> Config {
+        let value = |name: &str| {
+            let found = environment.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| &**value)
+        };
         let variable = |names: &[&str]| {
-            let values = names.iter().filter_map(|name| {
-                let found = environment.iter().find(|(known, _)| known == name);
-                found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty())
-            });
-            values.map(str::to_owned).next()
+            let values = names.iter().filter_map(|name| value(name)?.to_str());
+            values.filter(|value| !value.is_empty()).map(str::to_owned).next()
         };
         let text = |key: &str| settings.text(key).filter(|text| !text.is_empty());
         let delimiters = settings.block("default_delimiters");
@@ -160,6 +164,11 @@ impl Config {
                 name: syslog.text("name").unwrap_or("consul-template").to_owned(),
             }),
             pid_file: text("pid_file").map(PathBuf::from),
+            state_folder: StateFolder::choose(
+                settings.text("state_dir"),
+                |name| value(name).map(OsStr::to_owned),
+                rustix::process::geteuid().is_root(),
+            ),
             wait: settings.wait("wait").and_then(quiescence),
             once,
             parse_only: settings.flag("parseonly").unwrap_or(false),

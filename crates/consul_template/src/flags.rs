@@ -185,6 +185,12 @@ pub(crate) const FLAGS: &[Flag] = &[
         "Whether the error of a template ends the process",
     ),
     flag("pid-file", Form::Text, &["pid_file"], "A file for the id of this process"),
+    flag(
+        "state-dir",
+        Form::Text,
+        &["state_dir"],
+        "A folder for what must be known at the next start; empty for none",
+    ),
     flag("max-stale", Form::Duration, &["max_stale"], "The largest age of answers of Consul"),
     flag("dedup", Form::Bool, &["deduplicate", "enabled"], "Accepted, and has no effect"),
     flag("consul-addr", Form::Text, &["consul", "address"], "The address of Consul"),

@@ -13,6 +13,7 @@
 //! - `flags` and `config` make one `Config` of command line, files and variables.
 //! - `template` compiles a template once and executes it in a `session`, which notes what is missing.
 //! - `runner` repeats passes until nothing is missing, and again when an answer differs.
+//! - `markers` remember the commands that have not succeeded, also for the next start.
 //! - `functions` is the library of template functions.
 //!
 //! This crate names no source of keys: the edge opens Consul. The queries of Vault and Nomad are
@@ -23,6 +24,7 @@ mod config;
 mod flags;
 mod functions;
 mod log;
+mod markers;
 mod notify;
 mod owner;
 mod place;
@@ -52,6 +54,7 @@ use config::Config;
 use config::settings::Settings;
 use flags::{Flags, Stop};
 use log::Log;
+use markers::Memory;
 pub use runner::Output;
 use runner::{Ended, Runner};
 pub use signals::Pending;
@@ -117,6 +120,7 @@ pub async fn run(mut edge: Edge) -> u8 {
             return BAD_FLAGS;
         }
     };
+    let memory = Memory::default();
     loop {
         let config = match configure(&flags, &edge, &log) {
             Ok(config) => Rc::new(config),
@@ -127,7 +131,7 @@ pub async fn run(mut edge: Edge) -> u8 {
             print(&edge.stdout, &format!("consul-template v{}\n", edge.version));
             return 0;
         }
-        match serve(&config, &flags, &mut edge, &log).await {
+        match serve(&config, &flags, &mut edge, &memory, &log).await {
             Next::Exit(code) => return code,
             Next::Reload => log.print("Reloading configuration...\n"),
         }
@@ -171,10 +175,16 @@ enum Next {
 }
 
 /// Runs with one configuration, until it ends or a signal ends it.
-async fn serve(config: &Rc<Config>, flags: &Flags, edge: &mut Edge, log: &Log) -> Next {
+async fn serve(
+    config: &Rc<Config>,
+    flags: &Flags,
+    edge: &mut Edge,
+    memory: &Memory,
+    log: &Log,
+) -> Next {
     let ending: Vec<_> = config.kill_signal.into_iter().chain([TERMINATE]).collect();
     edge.pending.set(&ending, config.reload_signal);
-    let mut runner = match Runner::new(Rc::clone(config), flags.dry, log, edge) {
+    let mut runner = match Runner::new(Rc::clone(config), flags.dry, log, edge, memory) {
         Ok(runner) => runner,
         Err(error) => return Next::Exit(fail(log, &error, FAILED)),
     };

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::config::Template;
 use crate::log::Log;
+use crate::markers::{self, Markers};
 use crate::owner;
 
 /// What became of a result.
@@ -23,6 +24,8 @@ use crate::owner;
 pub(crate) enum Placed {
     /// The destination had it already.
     Unchanged,
+    /// As [`Unchanged`](Self::Unchanged), and the command has not succeeded since it was written.
+    Pending,
     /// It is to be printed, because of `-dry`.
     WouldWrite,
     Written,
@@ -31,6 +34,9 @@ pub(crate) enum Placed {
 /// Writes `content` to the destination of `template`, unless it is there with the owner that the
 /// template asks for. Other permissions alone are no reason to write it, as in consul-template.
 ///
+/// `markers` are those of the template's command, if it has one: the command is marked as pending
+/// before the destination is written.
+///
 /// One thread for blocking work does everything: waking a thread costs about as much as the rest.
 ///
 /// # Errors
@@ -38,12 +44,14 @@ pub(crate) enum Placed {
 pub(crate) async fn place(
     template: &Template,
     content: &Bytes,
+    markers: Option<&Markers>,
     dry: bool,
     log: &Log,
 ) -> Result<Placed, String> {
     let (template, content, log) = (template.clone(), content.clone(), log.clone());
-    let runtime = Handle::current();
-    let work = move || runtime.block_on(place_here(&template, &content, dry, &log));
+    let (runtime, markers) = (Handle::current(), markers.cloned());
+    let work =
+        move || runtime.block_on(place_here(&template, &content, markers.as_ref(), dry, &log));
     Disk::Elsewhere.run(work).await
 }
 
@@ -51,6 +59,7 @@ pub(crate) async fn place(
 async fn place_here(
     template: &Template,
     content: &Bytes,
+    markers: Option<&Markers>,
     dry: bool,
     log: &Log,
 ) -> Result<Placed, String> {
@@ -77,7 +86,8 @@ async fn place_here(
         uid.is_none_or(|uid| uid == found.uid()) && gid.is_none_or(|gid| gid == found.gid())
     });
     if existing.as_deref() == Some(&**content) && has_owner {
-        return Ok(Placed::Unchanged);
+        let is_pending = markers.is_some_and(|markers| markers.is_pending(content));
+        return Ok(if is_pending { Placed::Pending } else { Placed::Unchanged });
     }
     if dry {
         return Ok(Placed::WouldWrite);
@@ -99,7 +109,16 @@ async fn place_here(
     target.gid = gid.or(kept.map(MetadataExt::gid));
     target.check_cmd = template.check.as_deref().map(CheckCommand::new);
     target.check_timeout = Some(template.check_timeout);
-    deploy(target, content.clone(), log).await.map_err(failed)?;
+    if let Some(markers) = markers {
+        markers.before_writing(content);
+    }
+    let written = deploy(target, content.clone(), log).await;
+    if let Some(markers) = markers {
+        // A folder that cannot be synced is an error, and the destination is written.
+        let is_written = written.is_ok() || markers::has_content(path, content);
+        markers.after_writing(content, is_written);
+    }
+    written.map_err(failed)?;
     Ok(Placed::Written)
 }
 

@@ -32,6 +32,11 @@ impl Retries {
         self.0.remove(&place);
     }
 
+    /// The templates whose commands are tried again.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        self.0.keys().copied()
+    }
+
     /// The template whose command is tried again first, and when.
     pub(crate) fn next(&self) -> Option<(Instant, usize)> {
         self.0.iter().map(|(place, retry)| (retry.due, *place)).min()

@@ -1,6 +1,8 @@
 //! The main loop: renders the templates, puts their results in place, runs their commands, and
 //! waits for changes.
 
+mod commands;
+
 use std::future::Future;
 use std::io::Write;
 use std::rc::Rc;
@@ -17,6 +19,7 @@ use crate::child::Child;
 use crate::config::{self, Config, duration};
 use crate::functions::Machine;
 use crate::log::Log;
+use crate::markers::{self, Markers, Memory};
 use crate::notify;
 use crate::place::{Placed, place};
 use crate::program::Program;
@@ -82,6 +85,8 @@ struct Task {
     /// What the template asked for when it was last executed.
     used: Vec<Query>,
     quiet: Option<Quiet>,
+    /// The markers of its command; `None` if there is none.
+    markers: Option<Markers>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,14 +109,20 @@ impl Runner {
         dry: bool,
         log: &Log,
         edge: &Edge,
+        memory: &Memory,
     ) -> Result<Runner, String> {
         log.info(format!("(runner) creating new runner (dry: {dry}, once: {})", config.once));
         config.consul.check_files()?;
         let templates = config.templates.iter().map(|settings| {
             let template = Template::load(settings.clone())?;
-            Ok(Task { template, state: State::Waiting, used: Vec::new(), quiet: None })
+            let (state, used) = (State::Waiting, Vec::new());
+            Ok(Task { template, state, used, quiet: None, markers: None })
         });
-        let templates = templates.collect::<Result<_, String>>()?;
+        let mut templates = templates.collect::<Result<Vec<_>, String>>()?;
+        if !dry {
+            let all = Markers::find(&config, markers::owner(edge), memory, log);
+            templates.iter_mut().zip(all).for_each(|(task, markers)| task.markers = markers);
+        }
         for warning in &config.warnings {
             log.warn(warning);
         }
@@ -381,24 +392,10 @@ impl Runner {
         let begin = Instant::now();
         self.missing.clear();
         for place in 0..self.templates.len() {
-            let Some(rendered) = self.render(place, quiet).await? else { continue };
-            rendered_any |= rendered;
-            let settings = &self.templates[place].template.settings;
-            let command = &settings.exec.command;
-            if !rendered || self.dry || command.is_empty() {
-                continue;
-            }
-            let same = commands.iter().map(|known| &self.templates[*known].template.settings);
-            let mut same = same.filter(|known| known.exec.command == *command);
-            let (shown, from) = (shown_words(command), settings.display());
-            match same.next().map(config::Template::display) {
-                Some(known) => self.log.debug(format_args!(
-                    "(runner) skipping command {shown} from {from} (already appended from {known})"
-                )),
-                None => {
-                    self.log.debug(format_args!("(runner) appending command {shown} from {from}"));
-                    commands.push(place);
-                }
+            let Some(placed) = self.render(place, quiet).await? else { continue };
+            rendered_any |= matches!(placed, Placed::WouldWrite | Placed::Written);
+            if self.is_due(place, placed) {
+                self.append(&mut commands, place);
             }
         }
         self.log.debug("(runner) diffing and updating dependencies");
@@ -426,9 +423,8 @@ impl Runner {
         }
     }
 
-    /// Executes a template and puts its result in place. The result says whether the destination
-    /// was written; `None` if the template is not that far.
-    async fn render(&mut self, place_of: usize, quiet: &[usize]) -> Result<Option<bool>, String> {
+    /// Executes a template and puts its result in place; `None` if the template is not that far.
+    async fn render(&mut self, place_of: usize, quiet: &[usize]) -> Result<Option<Placed>, String> {
         let log = self.log.clone();
         let task = &mut self.templates[place_of];
         log.debug(format_args!("(runner) checking template {}", task.template.id));
@@ -486,7 +482,8 @@ impl Runner {
         let settings = &task.template.settings;
         let shown = settings.display();
         log.debug(format_args!("(runner) rendering {shown}"));
-        let placed = match place(settings, &rendered.content, self.dry, &log).await {
+        let markers = task.markers.as_ref();
+        let placed = match place(settings, &rendered.content, markers, self.dry, &log).await {
             Ok(placed) => placed,
             Err(error) if fatal => return Err(format!("error rendering {shown}: {error}")),
             Err(error) => {
@@ -499,39 +496,10 @@ impl Runner {
             self.machine.print(&[heading.as_bytes(), &rendered.content].concat());
         }
         task.state = State::Rendered;
-        if placed != Placed::Unchanged {
+        if matches!(placed, Placed::WouldWrite | Placed::Written) {
             log.info(format!("(runner) rendered {shown}"));
         }
-        Ok(Some(placed != Placed::Unchanged))
-    }
-
-    /// Runs the command of a template. Returns the error, unless the template has
-    /// `error_fatal = false`: then the command is tried again later.
-    async fn try_command(&mut self, place: usize) -> Option<String> {
-        let Err(error) = self.command(place).await else {
-            self.retries.succeeded(place);
-            return None;
-        };
-        if self.config.once || self.templates[place].template.settings.error_fatal {
-            return Some(error);
-        }
-        let delay = duration::shown(self.retries.failed(place));
-        self.log.error(format_args!("(runner) {error} (tried again after {delay:?})"));
-        None
-    }
-
-    /// Runs the command of a template.
-    async fn command(&self, place: usize) -> Result<(), String> {
-        let settings = &self.templates[place].template.settings;
-        let shown = go_quoted(&shown_words(&settings.exec.command));
-        let from = format!("{shown} from {}", settings.display());
-        self.log.info(format!("(runner) executing command {from}"));
-        let program = Program::new(&settings.exec, &self.environment, &self.config.exported);
-        let ran = match program {
-            Ok(program) => program.run(settings.exec.timeout, &self.log).await,
-            Err(error) => Err(error),
-        };
-        ran.map_err(|error| format!("failed to execute command {from}: {error}"))
+        Ok(Some(placed))
     }
 
     /// Ends the child.
@@ -541,12 +509,6 @@ impl Runner {
             child.stop(immediately).await;
         }
     }
-}
-
-/// The words of a command as the log shows them.
-fn shown_words(words: &[String]) -> String {
-    let words: Vec<_> = words.iter().map(|word| go_quoted(word)).collect();
-    format!("[{}]", words.join(" "))
 }
 
 fn go_quoted(text: &str) -> String {

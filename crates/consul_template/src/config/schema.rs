@@ -61,6 +61,7 @@ pub(crate) const ROOT: &[Key] = &[
     key("max_stale", Duration),
     key("block_query_wait", Duration),
     key("pid_file", Text),
+    key("state_dir", Text),
     key("wait", Wait),
     key("template_error_fatal", Bool),
     key("err_on_failed_lookup", Bool),
