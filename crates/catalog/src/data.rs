@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -134,11 +135,17 @@ pub enum Status {
 impl Status {
     /// The worst state of an instance with these checks.
     pub fn of(checks: &[Check]) -> Status {
+        Status::worst(checks.iter().map(|check| (&check.id, &check.status)))
+    }
+
+    /// The worst state of an instance whose checks have these ids and states.
+    pub fn worst<T: AsRef<[u8]>>(checks: impl IntoIterator<Item = (T, T)>) -> Status {
         let mut worst = Status::Passing;
-        for check in checks {
+        for (id, status) in checks {
+            let id = id.as_ref();
             let is_maintenance =
-                check.id == "_node_maintenance" || check.id.starts_with(b"_service_maintenance:");
-            match &*check.status {
+                id == b"_node_maintenance" || id.starts_with(b"_service_maintenance:");
+            match status.as_ref() {
                 _ if is_maintenance => return Status::Maintenance,
                 b"critical" => worst = Status::Critical,
                 b"warning" if worst == Status::Passing => worst = Status::Warning,
@@ -192,10 +199,49 @@ pub struct Check {
     pub exposed_port: i64,
     /// The peer that the service was imported from.
     pub peer: Text,
+    /// How the check is made, if Consul says so. It does not for the checks that its agents make.
+    pub definition: Option<Arc<Definition>>,
     /// The index at which the check was registered.
     pub create_index: u64,
     /// The index at which it was last changed.
     pub modify_index: u64,
+}
+
+/// How a check is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Definition {
+    /// The URL that is asked.
+    pub http: Text,
+    /// The headers of the request, sorted by name.
+    pub header: Arc<[(Text, Arc<[Text]>)]>,
+    /// The method of the request.
+    pub method: Text,
+    /// The body of the request.
+    pub body: Text,
+    /// The name that the certificate must be for.
+    pub tls_server_name: Text,
+    /// Whether any certificate is accepted.
+    pub tls_skip_verify: bool,
+    /// The address that is connected to.
+    pub tcp: Text,
+    /// Whether that connection uses TLS.
+    pub tcp_use_tls: bool,
+    /// The address that gets a datagram.
+    pub udp: Text,
+    /// The address of a service that is asked by gRPC.
+    pub grpc: Text,
+    /// The name of a service of the operating system.
+    pub os_service: Text,
+    /// Whether gRPC uses TLS.
+    pub grpc_use_tls: bool,
+    /// The name of the session whose health is meant.
+    pub session_name: Text,
+    /// The pause between two checks.
+    pub interval: Duration,
+    /// The longest time that a check may take.
+    pub timeout: Duration,
+    /// The time after which a critical service is removed.
+    pub deregister_after: Duration,
 }
 
 /// A service and its tags.
@@ -263,6 +309,10 @@ pub struct CaRoot {
     pub root_cert: Text,
     /// Whether new certificates are signed by it.
     pub active: bool,
+    /// When the certificate begins to be valid, in RFC 3339. May be empty.
+    pub not_before: Text,
+    /// When it ends to be valid, in RFC 3339. May be empty.
+    pub not_after: Text,
     /// The index at which it was created.
     pub create_index: u64,
     /// The index at which it was last changed.
@@ -323,8 +373,24 @@ pub struct Peering {
     pub state: Text,
     /// The id of this cluster at the peer.
     pub peer_id: Text,
+    /// The name that the certificates of the peer's servers are for.
+    pub peer_server_name: Text,
     /// The addresses of the peer's servers.
     pub peer_server_addresses: Arc<[Text]>,
+    /// The services that are imported from the peer.
+    pub imported_services: Arc<[Text]>,
+    /// The services that are exported to the peer.
+    pub exported_services: Arc<[Text]>,
+    /// When the peer was last heard of, in RFC 3339. May be empty.
+    pub last_heartbeat: Text,
+    /// When the peer last sent something, in RFC 3339. May be empty.
+    pub last_receive: Text,
+    /// When something was last sent to the peer, in RFC 3339. May be empty.
+    pub last_send: Text,
+    /// The partition of the peer, in Consul Enterprise.
+    pub remote_partition: Text,
+    /// The datacenter of the peer.
+    pub remote_datacenter: Text,
 }
 
 /// A service that peers and partitions may use.

@@ -12,9 +12,9 @@ mod query;
 mod read;
 
 pub use data::{
-    CaRoot, Check, Data, ExportedService, ImportedService, Instance, Leaf, Node, NodeService,
-    NodeWithServices, Pair, Partition, Peering, Service, Status, TaggedAddress, Text, Texts,
-    Weights,
+    CaRoot, Check, Data, Definition, ExportedService, ImportedService, Instance, Leaf, Node,
+    NodeService, NodeWithServices, Pair, Partition, Peering, Service, Status, TaggedAddress, Text,
+    Texts, Weights,
 };
 pub use query::{Filter, Instances, Place, Query};
 pub use read::Malformed;

@@ -382,6 +382,15 @@ impl Executor<'_> {
         let printed = operand.with(|value| match value {
             // Go cannot print a function; the type is for the error.
             Value::Func(func) => Err(Some(func.ty())),
+            // The method of a pointer: Go takes the address of the value, and only here.
+            Value::Integer(ty, _)
+                if ty.stringer.is_none()
+                    && let Some(method) =
+                        ty.methods.iter().find(|method| method.name == "String")
+                    && let Ok(text) = (method.call)(value, &mut []) =>
+            {
+                fmt::print_value(out, &text, room).map_err(|fmt::TooLarge| None)
+            }
             value => fmt::print_value(out, value, room).map_err(|fmt::TooLarge| None),
         });
         self.drop_top();

@@ -78,7 +78,8 @@ pub struct IntegerType {
     /// The type's `String` method, if it has one: what `%v` and `%s` print. Takes the value
     /// reinterpreted as an `i64`.
     pub stringer: Option<fn(i64) -> String>,
-    /// The methods a template can call.
+    /// The methods a template can call. Without a `stringer`, a method `String` is one of a pointer
+    /// to the type: it makes the text that an action prints, but not what `%v` and `%s` print.
     pub methods: &'static [Method],
 }
 

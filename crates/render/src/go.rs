@@ -7,7 +7,7 @@ mod capacity;
 mod foreign;
 mod functions;
 mod mistakes;
-mod time;
+pub(crate) mod time;
 mod types;
 mod values;
 

@@ -15,8 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use catalog::{Data, Malformed, Query};
-use gotmpl::types::{Field, StructType};
-use gotmpl::{Failure, Functions, Message, Rest, Slice, Value};
+use gotmpl::{Failure, Functions, Message, Rest, Slice, Struct, Value};
 
 pub use groups::explode;
 pub(crate) use groups::meta_name;
@@ -288,15 +287,9 @@ fn pairs<C: Asks + ?Sized>(
     })
 }
 
-/// The name of a field in JSON; `None` if it is left out.
-pub fn json_name(ty: &StructType, field: &Field, value: &Value) -> Option<&'static str> {
-    let is_optional = std::ptr::eq(ty, &types::CHECK)
-        && matches!(field.name, "Namespace" | "Partition" | "PeerName");
-    match field.name {
-        _ if is_optional && !value.is_true() => None,
-        "RootCertPEM" => Some("RootCert"),
-        name => Some(name),
-    }
+/// The fields of a struct in JSON, with their names.
+pub fn json_fields(record: &Struct) -> Vec<(&'static str, Value)> {
+    values::json_fields(record)
 }
 
 #[cfg(test)]

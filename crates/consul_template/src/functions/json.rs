@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gotmpl::types::KeyType;
 use gotmpl::{Failure, Map, Value};
 use render::GoTime;
-use render::queries::json_name;
+use render::queries::json_fields;
 
 /// The value of a JSON text. An empty text is an empty map.
 ///
@@ -79,14 +79,9 @@ impl Writer {
                 })?;
             }
             Value::Struct(value) => {
-                let fields = value.ty().fields.iter().zip(value.fields());
-                let members: Vec<_> = fields
-                    .filter_map(|(field, content)| {
-                        Some((json_name(value.ty(), field, content)?, content))
-                    })
-                    .collect();
+                let members = json_fields(value);
                 self.nested('{', '}', members.len(), |writer, nth| {
-                    let (name, content) = members[nth];
+                    let (name, content) = &members[nth];
                     writer.member(name.as_bytes(), content)
                 })?;
             }

@@ -45,6 +45,9 @@ fn dump_one(out: &mut String, value: &Value, depth: usize) {
     };
     match value {
         Value::Nil => out.push_str("(interface {}) <nil>"),
+        Value::Pointer(pointer) if pointer.target().is_none() => {
+            out.push_str(&format!("({ty})(<nil>)"));
+        }
         value if value.is_nil() => out.push_str(&format!("({ty}) <nil>")),
         Value::String(text) => {
             out.push_str(&format!("(string) {}{}", len(text.len()), gotmpl::quote(text)));
@@ -111,6 +114,12 @@ fn is_pointer(value: &Value) -> bool {
 fn plain(value: &Value) -> String {
     match value {
         Value::Float(number) => float(*number),
+        Value::Integer(ty, _)
+            if let Some(method) = ty.methods.iter().find(|method| method.name == "String")
+                && let Ok(text) = (method.call)(value, &mut []) =>
+        {
+            plain(&text)
+        }
         value => String::from_utf8_lossy(&value.text()).into_owned(),
     }
 }
@@ -198,8 +207,7 @@ struct Form {
 /// Appends a value, with its type if that is not known from what contains it.
 fn show(out: &mut Vec<u8>, value: &Value, form: Form, shows_type: bool) {
     let ty = value.ty().map_or_else(|| "interface {}".to_owned(), |ty| ty.to_string());
-    let is_pointer = matches!(value, Value::Pointer(_)) || is_pointer(value);
-    if shows_type && !(is_pointer && form.types && value.is_nil()) {
+    if shows_type {
         out.extend_from_slice(format!("({ty})").as_bytes());
     }
     let inner = |elem: Type| form.types && elem == Type::Interface;
@@ -242,13 +250,18 @@ fn show(out: &mut Vec<u8>, value: &Value, form: Form, shows_type: bool) {
             out.push(b'}');
         }
         Value::Pointer(pointer) => {
-            if !form.types {
+            if !shows_type {
                 out.extend_from_slice(b"<*>");
             }
             if let Some(target) = pointer.target() {
                 show(out, &Value::Struct(target.clone()), form, false);
             }
         }
-        value => out.extend_from_slice(plain(value).as_bytes()),
+        value => {
+            if is_pointer(value) && !shows_type {
+                out.extend_from_slice(b"<*>");
+            }
+            out.extend_from_slice(plain(value).as_bytes());
+        }
     }
 }

@@ -97,6 +97,7 @@ fn inline(value: &Value) -> Result<String, Failure> {
     Ok(match value {
         Value::Bool(value) => value.to_string(),
         Value::Int(number) => number.to_string(),
+        Value::Integer(ty, _) if ty.name == "time.Duration" => quoted(&value.text()),
         Value::Integer(ty, bits) if ty.signed => bits.cast_signed().to_string(),
         Value::Integer(_, bits) => bits.to_string(),
         Value::Float(number) if number.is_nan() => "nan".to_owned(),

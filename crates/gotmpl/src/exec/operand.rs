@@ -161,7 +161,10 @@ impl Operand {
                     None => Err(format!("dereference of nil pointer of type {target}").into()),
                 }
             }
-            _ => Err(mismatch(target, ty)),
+            _ => match self.with(pointed) {
+                Some(content) if content.ty() == Some(target) => Ok(Operand::Value(content)),
+                _ => Err(mismatch(target, ty)),
+            },
         }
     }
 
@@ -172,6 +175,14 @@ impl Operand {
             Value::Nil => interface,
             value => value.ty().is_some_and(|ty| ty.kind() == Kind::Pointer) && value.is_nil(),
         })
+    }
+}
+
+/// What an object points to, if it is a pointer.
+fn pointed(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(object) => object.target(),
+        _ => None,
     }
 }
 

@@ -104,6 +104,11 @@ pub trait Object: Any {
     /// not be an object.
     fn inside(&self) -> Value;
 
+    /// What the value points to, if its type is a pointer and templates can use the target.
+    fn target(&self) -> Option<Value> {
+        None
+    }
+
     /// Go's `==` with another object of the same type.
     fn equals(&self, other: &dyn Object) -> bool;
 }

@@ -2,17 +2,22 @@
 
 use std::any::Any;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gotmpl::types::{
     Field, INT64, IntegerType, Method, ObjectType, PointerType, SliceType, StructType, Type, UINT64,
 };
 use gotmpl::{Argument, Failure, Object, Pointer, Returned, Struct, Value};
-use world::time::{Duration, Location, Time, month_name, weekday_name};
+use world::time::{Duration, Location, Time, Zone, month_name, weekday_name};
 
 /// `time.Time`.
-static TIME: ObjectType =
+pub(crate) static TIME: ObjectType =
     ObjectType { name: "time.Time", fields: &["wall", "ext", "loc"], methods: &TIME_METHODS };
+
+/// `*time.Time`.
+pub(crate) static TIME_POINTER: ObjectType =
+    ObjectType { name: "*time.Time", fields: &["wall", "ext", "loc"], methods: &TIME_METHODS };
 
 /// `*time.Location`.
 static LOCATION: ObjectType = ObjectType {
@@ -40,7 +45,7 @@ static WEEKDAY: IntegerType = IntegerType {
 };
 
 /// `time.Duration`.
-static DURATION: IntegerType = IntegerType {
+pub(crate) static DURATION: IntegerType = IntegerType {
     name: "time.Duration",
     signed: true,
     bits: 64,
@@ -74,6 +79,8 @@ static LOCATION_FIELDS: StructType = StructType {
     ],
     methods: &[],
 };
+
+static TIME_FIELDS_POINTER: PointerType = PointerType { elem: &TIME_FIELDS, methods: &[] };
 
 static LOCATION_POINTER: PointerType = PointerType { elem: &LOCATION_FIELDS, methods: &[] };
 
@@ -259,6 +266,58 @@ impl Object for GoLocation {
     }
 }
 
+/// A pointer to a time.
+struct TimePointer(GoTime);
+
+impl Object for TimePointer {
+    fn ty(&self) -> &'static ObjectType {
+        &TIME_POINTER
+    }
+
+    fn text(&self) -> Option<Bytes> {
+        self.0.text()
+    }
+
+    fn go_text(&self) -> Option<Bytes> {
+        self.0.go_text()
+    }
+
+    fn inside(&self) -> Value {
+        match self.0.inside() {
+            Value::Struct(fields) => Value::Pointer(Pointer::to(&TIME_FIELDS_POINTER, fields)),
+            value => value,
+        }
+    }
+
+    fn target(&self) -> Option<Value> {
+        Some(object(self.0.0.clone()))
+    }
+
+    fn equals(&self, other: &dyn Object) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<TimePointer>().is_some_and(|other| self.0.equals(&other.0))
+    }
+}
+
+/// The time that a text in RFC 3339 stands for.
+fn of_text(text: &[u8]) -> Option<Time> {
+    const LAYOUT: &[u8] = b"2006-01-02T15:04:05Z07:00";
+    Time::new(0, 0, Arc::new(Zone::utc())).parse_here(LAYOUT, text).ok()
+}
+
+/// A `time.Time` from a text in RFC 3339; Go's zero time if it is none.
+pub(crate) fn time_of(text: &[u8]) -> Value {
+    object(of_text(text).unwrap_or_else(|| Time::new(0, 0, Arc::new(Zone::utc())).zero()))
+}
+
+/// A `*time.Time` from a text in RFC 3339; nil if it is none.
+pub(crate) fn pointer_to_time(text: &[u8]) -> Value {
+    match of_text(text) {
+        Some(time) => Value::Object(Rc::new(TimePointer(GoTime(time)))),
+        None => Value::Pointer(Pointer::nil(&TIME_FIELDS_POINTER)),
+    }
+}
+
 fn object(time: Time) -> Value {
     Value::Object(Rc::new(GoTime(time)))
 }
@@ -282,7 +341,8 @@ fn first(arguments: &[Value]) -> Result<&Value, Failure> {
 }
 
 fn time(value: &Value) -> Result<&Time, Failure> {
-    downcast::<GoTime>(value).map(|time| &time.0)
+    let pointed = downcast::<TimePointer>(value).map(|pointer| &pointer.0);
+    pointed.or_else(|_| downcast(value)).map(|time| &time.0)
 }
 
 fn location(value: &Value) -> Result<&GoLocation, Failure> {
@@ -305,10 +365,7 @@ fn duration(value: &Value) -> Result<Duration, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use world::time::Zone;
 
     /// 2026-02-03 04:05:06.070080900 UTC, with a monotonic reading.
     fn sample() -> Value {

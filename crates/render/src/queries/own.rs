@@ -67,6 +67,14 @@ fn tera_has_the_same_functions_with_the_same_fields() {
         r#"{% for i in "front" | preparedQuery %}{{ i.ID }} {{ i.NodeDatacenter }}{% endfor %}"#,
         "web-1 dc2",
     );
+    tera_gives(
+        r#"{% for i in preparedQuery(name="front") %}{% for c in i.Checks %}{{ c.Definition.HTTP }} {{ c.Definition.Interval }}{% endfor %}{% endfor %}"#,
+        "http://x/ 1m30s",
+    );
+    tera_gives(
+        r#"{% set leaf = caLeaf(service="web") %}{{ leaf.ValidAfter }} {{ caRoots()[0]["NotAfter"] }}"#,
+        "2026-11-29T22:07:04Z 2036-11-26T22:07:43Z",
+    );
     tera_gives(r#"{{ "web" | service | length }}"#, "2");
     tera_gives(r#"{% for s in services() %}{{ s.Name }} {% endfor %}"#, "api web ");
     tera_gives(

@@ -1,9 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::{
-    Check, Data, Instance, Node, NodeService, NodeWithServices, Pair, Query, Service, Status,
-    TaggedAddress, Text, Weights,
+    CaRoot, Check, Data, Definition, Instance, Leaf, Node, NodeService, NodeWithServices, Pair,
+    Query, Service, Status, TaggedAddress, Text, Weights,
 };
 use gotmpl::{Functions, Template, Value};
 
@@ -33,6 +34,7 @@ fn check(id: &'static str) -> Check {
         partition: "".into(),
         exposed_port: 0,
         peer: "".into(),
+        definition: None,
         create_index: 7,
         modify_index: 8,
     }
@@ -96,7 +98,35 @@ pub(crate) fn answers() -> Arc<Answers> {
     ];
     let place = catalog::Place::default();
     let query = |text| Query::instances(text, false).expect(text);
-    let chosen: Arc<[Instance]> = instances[..1].to_vec().into();
+    let definition = Definition {
+        http: "http://x/".into(),
+        header: [("A".into(), texts(["1"]))].into_iter().collect(),
+        interval: Duration::from_secs(90),
+        ..Definition::default()
+    };
+    let defined = Check { definition: Some(Arc::new(definition)), ..check("c1") };
+    let chosen = Instance { checks: [defined].into_iter().collect(), ..instances[0].clone() };
+    let root = CaRoot {
+        id: "r".into(),
+        name: "root".into(),
+        root_cert: "".into(),
+        active: true,
+        not_before: "2026-11-29T22:07:43Z".into(),
+        not_after: "2036-11-26T22:07:43Z".into(),
+        create_index: 9,
+        modify_index: 9,
+    };
+    let leaf = Leaf {
+        serial_number: "09".into(),
+        cert_pem: "".into(),
+        private_key_pem: "".into(),
+        service: "web".into(),
+        service_uri: "".into(),
+        valid_after: "2026-11-29T22:07:04Z".into(),
+        valid_before: "2026-12-02T22:07:04Z".into(),
+        create_index: 28,
+        modify_index: 28,
+    };
     let pairs = [
         pair("app/", ""),
         pair("app/db/host", "db"),
@@ -113,7 +143,12 @@ pub(crate) fn answers() -> Arc<Answers> {
         (key("app/empty", false), Data::Value(Some("".into()))),
         (key("app/none", false), Data::Value(None)),
         (query("web"), Data::Instances(instances.into_iter().collect())),
-        (Query::prepared("front").expect("a query"), Data::Instances(chosen)),
+        (
+            Query::prepared("front").expect("a query"),
+            Data::Instances([chosen].into_iter().collect()),
+        ),
+        (Query::CaRoots, Data::CaRoots([root].into_iter().collect())),
+        (Query::CaLeaf { service: "web".to_owned() }, Data::CaLeaf(Arc::new(leaf))),
         (query("none"), Data::Instances(Arc::default())),
         (Query::services("").expect("a query"), Data::Services(services.into_iter().collect())),
         (Query::nodes("").expect("a query"), Data::Nodes([node].into_iter().collect())),
@@ -215,7 +250,7 @@ fn a_query_without_an_answer_is_missing_and_gives_a_neutral_value() {
             vec!["health.service(db|any)".to_owned(), "catalog.node(beta)".to_owned()]
         )
     );
-    assert_eq!(missing("{{caRoots}}{{caLeaf \"web\"}}{{peerings}}").len(), 3);
+    assert_eq!(missing("{{exportedServices}}{{caLeaf \"db\"}}{{peerings}}").len(), 3);
     assert_eq!(missing("{{range service \"db\"}}{{service .Name}}{{end}}").len(), 1);
 }
 
@@ -287,4 +322,45 @@ fn a_prepared_query_gives_instances_with_their_datacenter() {
     );
     let (error, _) = go(r#"{{preparedQuery "a|any"}}"#);
     assert!(error.contains(r#"query.execute: invalid format: "a|any""#), "{error}");
+}
+
+/// The texts are those of consul-template 0.42.1.
+#[test]
+fn the_definition_of_a_check_has_durations_that_print_as_texts() {
+    let gives_for_check = |action: &str, want: &str| {
+        let source = format!(
+            r#"{{{{range preparedQuery "front"}}}}{{{{range .Checks}}}}{action}{{{{end}}}}{{{{end}}}}"#
+        );
+        gives(&source, want);
+    };
+    gives_for_check("{{.Definition.HTTP}} {{.Definition.Header.A}}", "http://x/ [1]");
+    gives_for_check("{{.Definition.Interval}} {{.Definition.IntervalDuration}}", "1m30s 1m30s");
+    gives_for_check(
+        r#"{{printf "%v %T" .Definition.Interval .Definition.Interval}}"#,
+        "90000000000 api.ReadableDuration",
+    );
+    gives_for_check(r#"{{.Definition.IntervalDuration.Minutes}}"#, "1.5");
+    gives_for_check(
+        "{{.Definition}}",
+        "{http://x/ map[A:[1]]    false  false    false 1m30s 0s 0s  90000000000 0 0}",
+    );
+}
+
+#[test]
+fn the_checks_of_an_instance_have_a_common_status() {
+    gives(r#"{{range service "web"}}{{.Checks.AggregatedStatus}} {{end}}"#, "passing passing ");
+    let (error, _) = go(r#"{{range service "web"}}{{.Checks.AggregatedStatus 1}}{{end}}"#);
+    assert!(error.contains("wrong number of args for AggregatedStatus: want 0 got 1"), "{error}");
+}
+
+#[test]
+fn certificates_have_times() {
+    gives(
+        r#"{{range caRoots}}{{.NotBefore}} {{.NotAfter.Year}} {{printf "%T" .NotAfter}} {{.NotAfter.After .NotBefore}} {{.DaysRemaining}}{{end}}"#,
+        "2026-11-29 22:07:43 +0000 UTC 2036 *time.Time true <nil>",
+    );
+    gives(
+        r#"{{with caLeaf "web"}}{{.ValidAfter}} {{.ValidBefore.After .ValidAfter}} {{.ValidBefore.Format "2006"}}{{end}}"#,
+        "2026-11-29 22:07:04 +0000 UTC true 2026",
+    );
 }

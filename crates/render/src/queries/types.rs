@@ -1,9 +1,15 @@
 //! The Go types of the answers, with consul-template's names and the order of its fields.
 
+use bytes::Bytes;
+use catalog::Status;
 use gotmpl::types::{
-    Field, KeyType, MapType, PointerType, STRING_MAP, STRINGS, SliceType, StructType, Type, UINT64,
-    VALUES,
+    Field, IntegerType, KeyType, MapType, Method, PointerType, STRING_MAP, STRINGS, SliceType,
+    StructType, Type, UINT64, VALUES,
 };
+use gotmpl::{Failure, Value};
+use world::time::Duration;
+
+use crate::go::time::{DURATION, TIME, TIME_POINTER};
 
 /// A struct type with fields, the pointer to it, and the list of such pointers.
 macro_rules! structs {
@@ -69,12 +75,13 @@ structs! {
         "EnableTagOverride" Type::Bool;
     /// A root certificate.
     CA_ROOT, CA_ROOT_POINTER, CA_ROOTS, "api.CARoot":
-        "ID" TEXT, "Name" TEXT, "RootCertPEM" TEXT, "Active" Type::Bool, "CreateIndex" INDEX,
-        "ModifyIndex" INDEX;
+        "ID" TEXT, "Name" TEXT, "RootCertPEM" TEXT, "Active" Type::Bool,
+        "NotBefore" Type::Object(&TIME_POINTER), "NotAfter" Type::Object(&TIME_POINTER),
+        "DaysRemaining" Type::Pointer(&INT_POINTER), "CreateIndex" INDEX, "ModifyIndex" INDEX;
     /// The certificate of a service.
     LEAF, LEAF_POINTER, "api.LeafCert":
         "SerialNumber" TEXT, "CertPEM" TEXT, "PrivateKeyPEM" TEXT, "Service" TEXT,
-        "ServiceURI" TEXT, "ValidAfter" TEXT, "ValidBefore" TEXT, "CreateIndex" INDEX,
+        "ServiceURI" TEXT, "ValidAfter" Type::Object(&TIME), "ValidBefore" Type::Object(&TIME), "CreateIndex" INDEX,
         "ModifyIndex" INDEX;
     /// A partition.
     PARTITION, PARTITION_POINTER, PARTITIONS, "dependency.Partition":
@@ -82,39 +89,103 @@ structs! {
     /// A peer of the cluster.
     PEERING, PEERING_POINTER, PEERINGS, "dependency.Peering":
         "ID" TEXT, "Name" TEXT, "Partition" TEXT, "Meta" TEXTS, "PeeringState" TEXT,
-        "PeerID" TEXT, "PeerServerAddresses" LIST;
+        "PeerID" TEXT, "PeerServerName" TEXT, "PeerServerAddresses" LIST,
+        "StreamStatus" Type::Struct(&STREAM_STATUS), "Remote" Type::Struct(&REMOTE);
     /// A key with its value.
     PAIR, PAIR_POINTER, PAIRS, "dependency.KeyPair":
         "Path" TEXT, "Key" TEXT, "Value" TEXT, "CreateIndex" INDEX, "ModifyIndex" INDEX,
         "LockIndex" INDEX, "Flags" INDEX, "Session" TEXT;
 }
 
-/// How a check is made, in the order of its JSON. Consul leaves it empty for the checks that its agents
-/// make, and so do we for all checks.
+/// Fields of a struct type.
+macro_rules! fields {
+    ($($name:literal $ty:expr),+ $(,)?) => { &[$(Field { name: $name, ty: $ty }),+] };
+}
+
+const DURATION_TYPE: Type = Type::Integer(&DURATION);
+const READABLE: Type = Type::Integer(&READABLE_DURATION);
+
+/// How a check is made.
 pub(super) static DEFINITION: StructType = StructType {
     name: "api.HealthCheckDefinition",
-    fields: &[
-        Field { name: "Interval", ty: TEXT },
-        Field { name: "Timeout", ty: TEXT },
-        Field { name: "DeregisterCriticalServiceAfter", ty: TEXT },
-        Field { name: "HTTP", ty: TEXT },
-        Field { name: "Header", ty: Type::Map(&HEADER) },
-        Field { name: "Method", ty: TEXT },
-        Field { name: "Body", ty: TEXT },
-        Field { name: "TLSServerName", ty: TEXT },
-        Field { name: "TLSSkipVerify", ty: Type::Bool },
-        Field { name: "TCP", ty: TEXT },
-        Field { name: "TCPUseTLS", ty: Type::Bool },
-        Field { name: "UDP", ty: TEXT },
-        Field { name: "GRPC", ty: TEXT },
-        Field { name: "OSService", ty: TEXT },
-        Field { name: "GRPCUseTLS", ty: Type::Bool },
-    ],
+    fields: fields!(
+        "HTTP" TEXT, "Header" Type::Map(&HEADER), "Method" TEXT, "Body" TEXT,
+        "TLSServerName" TEXT, "TLSSkipVerify" Type::Bool, "TCP" TEXT, "TCPUseTLS" Type::Bool,
+        "UDP" TEXT, "GRPC" TEXT, "OSService" TEXT, "GRPCUseTLS" Type::Bool,
+        "IntervalDuration" DURATION_TYPE, "TimeoutDuration" DURATION_TYPE,
+        "DeregisterCriticalServiceAfterDuration" DURATION_TYPE, "SessionName" TEXT,
+        "Interval" READABLE, "Timeout" READABLE, "DeregisterCriticalServiceAfter" READABLE,
+    ),
     methods: &[],
 };
 
+/// How a check is made, in the JSON of the check.
+pub(super) static MARSHALLED: StructType = StructType {
+    name: "api.HealthCheckDefinition",
+    fields: fields!(
+        "Interval" TEXT, "Timeout" TEXT, "DeregisterCriticalServiceAfter" TEXT,
+        "HTTP" TEXT, "Header" Type::Map(&HEADER), "Method" TEXT, "Body" TEXT,
+        "TLSServerName" TEXT, "TLSSkipVerify" Type::Bool, "TCP" TEXT, "TCPUseTLS" Type::Bool,
+        "UDP" TEXT, "GRPC" TEXT, "OSService" TEXT, "GRPCUseTLS" Type::Bool,
+        "SessionName" TEXT,
+    ),
+    methods: &[],
+};
+
+/// A duration that is a text in JSON. Its method is one of pointers.
+pub(super) static READABLE_DURATION: IntegerType = IntegerType {
+    name: "api.ReadableDuration",
+    signed: true,
+    bits: 64,
+    stringer: None,
+    methods: &[method("String", |nanoseconds, _| {
+        Ok(Duration(nanoseconds.as_i64().unwrap_or_default()).to_string().into())
+    })],
+};
+
+/// What a peer and this cluster exchange.
+pub(super) static STREAM_STATUS: StructType = StructType {
+    name: "dependency.PeeringStreamStatus",
+    fields: fields!(
+        "ImportedServices" LIST, "ExportedServices" LIST,
+        "LastHeartbeat" Type::Object(&TIME_POINTER), "LastReceive" Type::Object(&TIME_POINTER),
+        "LastSend" Type::Object(&TIME_POINTER),
+    ),
+    methods: &[],
+};
+
+/// Where a peer is.
+pub(super) static REMOTE: StructType = StructType {
+    name: "dependency.PeeringRemoteInfo",
+    fields: fields!("Partition" TEXT, "Datacenter" TEXT),
+    methods: &[],
+};
+
+/// `*int`, which is always nil.
+pub(super) static INT_POINTER: PointerType =
+    PointerType { elem: &StructType { name: "int", fields: &[], methods: &[] }, methods: &[] };
+
+/// A method without arguments.
+const fn method(
+    name: &'static str,
+    call: fn(&Value, &mut [Value]) -> Result<Value, Failure>,
+) -> Method {
+    Method { name, params: &[], variadic: false, results: 1, call }
+}
+
+/// The worst state of the checks in a list.
+fn aggregated(checks: &Value) -> Value {
+    let Some(checks) = checks.as_slice() else { return Value::String(Bytes::new()) };
+    let text = |nth, field: &[u8]| {
+        let field = CHECK.field(field).map(|field| checks.field(nth, field));
+        field.as_ref().and_then(Value::as_bytes).cloned().unwrap_or_default()
+    };
+    let states = (0..checks.len()).map(|nth| (text(nth, b"CheckID"), text(nth, b"Status")));
+    Status::worst(states).name().into()
+}
+
 /// `map[string][]string`.
-static HEADER: MapType = MapType { key: KeyType::String, elem: LIST };
+pub(super) static HEADER: MapType = MapType { key: KeyType::String, elem: LIST };
 
 /// The weights of an instance.
 pub(super) static WEIGHTS: StructType = StructType {
@@ -173,8 +244,11 @@ pub(super) static TAGS: SliceType =
     SliceType { name: Some("dependency.ServiceTags"), elem: Type::String, methods: &[] };
 
 /// The checks of an instance.
-pub(super) static CHECKS: SliceType =
-    SliceType { name: Some("api.HealthChecks"), elem: Type::Pointer(&CHECK_POINTER), methods: &[] };
+pub(super) static CHECKS: SliceType = SliceType {
+    name: Some("api.HealthChecks"),
+    elem: Type::Pointer(&CHECK_POINTER),
+    methods: &[method("AggregatedStatus", |checks, _| Ok(aggregated(checks)))],
+};
 
 /// `map[string]api.ServiceAddress`.
 pub(super) static ADDRESS_MAP: MapType =

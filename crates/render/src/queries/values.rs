@@ -4,16 +4,18 @@
 //! of the answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::{
-    CaRoot, Check, ExportedService, ImportedService, Instance, Leaf, Node, NodeService,
+    CaRoot, Check, Definition, ExportedService, ImportedService, Instance, Leaf, Node, NodeService,
     NodeWithServices, Pair, Partition, Peering, Service, Text, Texts,
 };
-use gotmpl::types::{SliceType, UINT64};
+use gotmpl::types::{STRINGS, SliceType, StructType, UINT64};
 use gotmpl::{Map, Pointer, Records, Slice, Struct, Value};
 
 use super::types;
+use crate::go::time::{DURATION, pointer_to_time, time_of};
 
 /// A struct whose fields can be read by number.
 pub(super) trait Record: 'static {
@@ -64,6 +66,14 @@ fn texts(texts: &Texts) -> Value {
 
 fn strings(list: &Arc<[Text]>) -> Value {
     Value::Slice(Slice::strings(list.iter().cloned()))
+}
+
+/// Consul gives `null` for these lists if they are empty.
+fn strings_or_nil(list: &Arc<[Text]>) -> Value {
+    match list.is_empty() {
+        true => Value::Slice(Slice::nil(&STRINGS)),
+        false => strings(list),
+    }
 }
 
 fn tags(tags: &Arc<[Text]>) -> Value {
@@ -128,15 +138,42 @@ pub(super) fn instances_of_datacenters(instances: &Arc<[Instance]>) -> Slice {
     Slice::of_records(&types::INSTANCES_OF_DATACENTERS, OfDatacenters(Arc::clone(instances)))
 }
 
-/// The empty definition of a check.
-fn definition() -> Value {
-    const DURATIONS: usize = 3;
-    let fields = types::DEFINITION.fields.iter().enumerate();
-    let fields = fields.map(|(nth, field)| match nth < DURATIONS {
-        true => Value::String(Bytes::from_static(b"0s")),
-        false => Value::zero(field.ty),
-    });
-    Value::Struct(Struct::new(&types::DEFINITION, fields.collect::<Vec<_>>()))
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How a check is made.
+fn definition(found: &Definition) -> Value {
+    let header = found.header.iter().map(|(name, values)| (name.clone(), strings(values)));
+    let durations = [found.interval, found.timeout, found.deregister_after].map(nanoseconds);
+    let [interval, timeout, after] = durations.map(|nanos| Value::Integer(&DURATION, nanos));
+    let readable = durations.map(|nanos| Value::Integer(&types::READABLE_DURATION, nanos));
+    let [readable_interval, readable_timeout, readable_after] = readable;
+    let fields = [
+        text(&found.http),
+        Value::Map(match found.header.is_empty() {
+            true => Map::nil(&types::HEADER),
+            false => Map::of(&types::HEADER, header.collect()),
+        }),
+        text(&found.method),
+        text(&found.body),
+        text(&found.tls_server_name),
+        Value::Bool(found.tls_skip_verify),
+        text(&found.tcp),
+        Value::Bool(found.tcp_use_tls),
+        text(&found.udp),
+        text(&found.grpc),
+        text(&found.os_service),
+        Value::Bool(found.grpc_use_tls),
+        interval,
+        timeout,
+        after,
+        text(&found.session_name),
+        readable_interval,
+        readable_timeout,
+        readable_after,
+    ];
+    Value::Struct(Struct::new(&types::DEFINITION, fields))
 }
 
 impl Record for Check {
@@ -158,7 +195,7 @@ impl Record for Check {
             11 => text(&self.partition),
             12 => Value::Int(self.exposed_port),
             13 => text(&self.peer),
-            14 => definition(),
+            14 => definition(self.definition.as_deref().unwrap_or(&Definition::default())),
             15 => index(self.create_index),
             _ => index(self.modify_index),
         }
@@ -216,7 +253,10 @@ impl Record for CaRoot {
             1 => text(&self.name),
             2 => text(&self.root_cert),
             3 => Value::Bool(self.active),
-            4 => index(self.create_index),
+            4 => pointer_to_time(&self.not_before),
+            5 => pointer_to_time(&self.not_after),
+            6 => Value::Pointer(Pointer::nil(&types::INT_POINTER)),
+            7 => index(self.create_index),
             _ => index(self.modify_index),
         }
     }
@@ -244,7 +284,22 @@ impl Record for Peering {
             3 => texts(&self.meta),
             4 => text(&self.state),
             5 => text(&self.peer_id),
-            _ => strings(&self.peer_server_addresses),
+            6 => text(&self.peer_server_name),
+            7 => strings(&self.peer_server_addresses),
+            8 => {
+                let fields = [
+                    strings_or_nil(&self.imported_services),
+                    strings_or_nil(&self.exported_services),
+                    pointer_to_time(&self.last_heartbeat),
+                    pointer_to_time(&self.last_receive),
+                    pointer_to_time(&self.last_send),
+                ];
+                Value::Struct(Struct::new(&types::STREAM_STATUS, fields))
+            }
+            _ => {
+                let fields = [text(&self.remote_partition), text(&self.remote_datacenter)];
+                Value::Struct(Struct::new(&types::REMOTE, fields))
+            }
         }
     }
 }
@@ -324,10 +379,52 @@ pub(super) fn leaf(leaf: &Leaf) -> Value {
         text(&leaf.private_key_pem),
         text(&leaf.service),
         text(&leaf.service_uri),
-        text(&leaf.valid_after),
-        text(&leaf.valid_before),
+        time_of(&leaf.valid_after),
+        time_of(&leaf.valid_before),
         index(leaf.create_index),
         index(leaf.modify_index),
     ];
     Value::Pointer(Pointer::to(&types::LEAF_POINTER, Struct::new(&types::LEAF, fields)))
+}
+
+/// The fields of a struct in JSON, with their names: as Go's `encoding/json` finds them by the tags
+/// and methods of these types.
+pub(super) fn json_fields(record: &Struct) -> Vec<(&'static str, Value)> {
+    let is = |ty: &'static StructType| std::ptr::eq(record.ty(), ty);
+    let fields = record.ty().fields.iter().zip(record.fields());
+    let fields = fields.filter_map(|(field, value)| {
+        let is_optional = match field.name {
+            "Namespace" | "Partition" | "PeerName" => is(&types::CHECK),
+            "NotBefore" | "NotAfter" | "DaysRemaining" => is(&types::CA_ROOT),
+            "SessionName" => is(&types::DEFINITION) || is(&types::MARSHALLED),
+            _ => false,
+        };
+        match (field.name, value) {
+            _ if is_optional && !value.is_true() => None,
+            (name, _) if is(&types::DEFINITION) && name.ends_with("Duration") => None,
+            ("RootCertPEM", value) if is(&types::CA_ROOT) => Some(("RootCert", value.clone())),
+            ("Definition", Value::Struct(definition)) if is(&types::CHECK) => {
+                Some(("Definition", Value::Struct(marshalled(definition))))
+            }
+            (name, value) => Some((name, value.clone())),
+        }
+    });
+    fields.collect()
+}
+
+/// The definition of a check as its own method `MarshalJSON` writes it, which counts in a check: the
+/// durations are texts, and come first.
+fn marshalled(definition: &Struct) -> Struct {
+    let fields = definition.ty().fields.iter().zip(definition.fields());
+    let content = |wanted: &str| {
+        let mut fields = fields.clone();
+        fields.find(|(field, _)| field.name == wanted).map(|(_, value)| value.clone())
+    };
+    let texts = types::MARSHALLED.fields.iter().map(|field| match content(field.name) {
+        Some(value @ Value::Integer(..)) => {
+            world::time::Duration(value.as_i64().unwrap_or_default()).to_string().into()
+        }
+        value => value.unwrap_or_default(),
+    });
+    Struct::new(&types::MARSHALLED, texts.collect::<Vec<_>>())
 }

@@ -9,10 +9,12 @@ use ::tera::Value;
 use ::tera::value::{Key, Map};
 use bytes::Bytes;
 use gotmpl::Value as GoValue;
+use world::time::Duration;
 
 use super::binding::{Answer, Failure, Function};
 use super::scope::Context;
 use super::values;
+use crate::go::GoTime;
 use crate::queries as asked;
 
 /// A result in the form of Go templates.
@@ -123,6 +125,9 @@ fn converted(value: &GoValue) -> Result<Value, Failure> {
     Ok(match value {
         GoValue::Bool(value) => (*value).into(),
         GoValue::Int(number) => (*number).into(),
+        GoValue::Integer(ty, bits) if ty.methods.iter().any(|method| method.name == "String") => {
+            Duration(bits.cast_signed()).to_string().into()
+        }
         GoValue::Integer(ty, bits) if ty.signed => bits.cast_signed().into(),
         GoValue::Integer(_, bits) => (*bits).into(),
         GoValue::Float(number) => (*number).into(),
@@ -148,14 +153,19 @@ fn converted(value: &GoValue) -> Result<Value, Failure> {
             Some(target) => fields(target)?,
             None => Value::none(),
         },
-        _ => Value::none(),
+        value => match GoTime::of(value) {
+            Some(time) => String::from_utf8_lossy(&time.format(RFC3339)).into_owned().into(),
+            None => Value::none(),
+        },
     })
 }
 
-/// The fields of a struct as a map. The definition of a check, which is always empty, is left out.
+/// The layout of times.
+const RFC3339: &[u8] = b"2006-01-02T15:04:05.999999999Z07:00";
+
+/// The fields of a struct as a map.
 fn fields(value: &gotmpl::Struct) -> Result<Value, Failure> {
     let fields = value.ty().fields.iter().zip(value.fields());
-    let fields = fields.filter(|(field, _)| field.name != "Definition");
     let entries = fields.map(|(field, value)| Ok((Key::from(field.name), converted(value)?)));
     Ok(entries.collect::<Result<Map, Failure>>()?.into())
 }

@@ -13,15 +13,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalog::{
-    CaRoot, Check, Data, ExportedService, Filter, ImportedService, Instance, Leaf, Node,
-    NodeService, NodeWithServices, Pair, Partition, Peering, Query, Service, Status, TaggedAddress,
-    Text, Texts, Weights,
+    CaRoot, Check, Data, Definition, ExportedService, Filter, ImportedService, Instance, Leaf,
+    Node, NodeService, NodeWithServices, Pair, Partition, Peering, Query, Service, Status,
+    TaggedAddress, Text, Texts, Weights,
 };
 use serde::de::Deserialize;
 
 use self::shapes::{
-    CheckWire, ChosenWire, EntryWire, ExportedWire, ImportedWire, LeafWire, List, Map,
-    NodeServicesWire, NodeWire, PairWire, PartitionWire, PeeringWire, RootWire, RootsWire,
+    CheckWire, ChosenWire, DefinitionWire, EntryWire, ExportedWire, ImportedWire, LeafWire, List,
+    Map, NodeServicesWire, NodeWire, PairWire, PartitionWire, PeeringWire, RootWire, RootsWire,
     ServiceWire, Str,
 };
 
@@ -371,9 +371,33 @@ impl Taken<'_> {
             partition: self.text(check.partition),
             exposed_port: check.exposed_port,
             peer: self.text(check.peer),
+            definition: check.definition.and_then(|definition| self.definition(definition)),
             create_index: check.create_index,
             modify_index: check.modify_index,
         }
+    }
+
+    /// How a check is made; `None` if Consul does not say it.
+    fn definition(&self, wire: DefinitionWire<'_>) -> Option<Arc<Definition>> {
+        let definition = Definition {
+            http: self.text(wire.http),
+            header: self.map_of(wire.header, |values| self.texts(values)),
+            method: self.text(wire.method),
+            body: self.text(wire.body),
+            tls_server_name: self.text(wire.tls_server_name),
+            tls_skip_verify: wire.tls_skip_verify,
+            tcp: self.text(wire.tcp),
+            tcp_use_tls: wire.tcp_use_tls,
+            udp: self.text(wire.udp),
+            grpc: self.text(wire.grpc),
+            os_service: self.text(wire.os_service),
+            grpc_use_tls: wire.grpc_use_tls,
+            session_name: self.text(wire.session_name),
+            interval: wire.interval.0,
+            timeout: wire.timeout.0,
+            deregister_after: wire.deregister_critical_service_after.0,
+        };
+        (definition != Definition::default()).then(|| Arc::new(definition))
     }
 
     fn node_services(
@@ -404,6 +428,8 @@ impl Taken<'_> {
             name: self.text(root.name),
             root_cert: self.text(root.root_cert),
             active: root.active,
+            not_before: self.text(root.not_before),
+            not_after: self.text(root.not_after),
             create_index: root.create_index,
             modify_index: root.modify_index,
         }
@@ -431,7 +457,15 @@ impl Taken<'_> {
             meta: self.map(peer.meta),
             state: self.text(peer.state),
             peer_id: self.text(peer.peer_id),
+            peer_server_name: self.text(peer.peer_server_name),
             peer_server_addresses: self.texts(peer.peer_server_addresses),
+            imported_services: self.texts(peer.stream_status.imported_services),
+            exported_services: self.texts(peer.stream_status.exported_services),
+            last_heartbeat: self.text(peer.stream_status.last_heartbeat),
+            last_receive: self.text(peer.stream_status.last_receive),
+            last_send: self.text(peer.stream_status.last_send),
+            remote_partition: self.text(peer.remote.partition),
+            remote_datacenter: self.text(peer.remote.datacenter),
         }
     }
 }
@@ -449,7 +483,9 @@ mod tests {
          "Service":{"ID":"web-2","Service":"web","Tags":["b","a"],"Address":"","Meta":{"z":"1","k":"v"},
                     "TaggedAddresses":{"lan":{"Address":"10.1.0.2","Port":81}},"Port":80,
                     "Weights":{"Passing":10,"Warning":2},"Proxy":{"Mode":""}},
-         "Checks":[{"Node":"n2","CheckID":"c","Status":"critical","ModifyIndex":18446744073709551615}]},
+         "Checks":[{"Node":"n2","CheckID":"c","Status":"critical","ModifyIndex":18446744073709551615,
+                    "Definition":{"HTTP":"http://x/","Header":{"B":["1"],"A":null},"Interval":"1m30s","Timeout":5,
+                                  "DeregisterCriticalServiceAfter":null}}]},
         {"Node":{"Node":"n1","Address":"10.0.0.1"},
          "Service":{"ID":"web\u0022-1","Service":"web","Tags":null,"Address":"10.9.9.9","Port":0},
          "Checks":null}]"#;
@@ -470,6 +506,10 @@ mod tests {
         assert_eq!(found[1].meta[0], (Text::from("k"), Text::from("v")));
         assert_eq!(found[1].tagged_addresses[0].1.port, 81);
         assert_eq!(found[1].checks[0].modify_index, u64::MAX);
+        let definition = found[1].checks[0].definition.as_deref().unwrap();
+        assert_eq!((&definition.http[..], definition.header.len()), (&b"http://x/"[..], 2));
+        let durations = [definition.interval, definition.timeout, definition.deregister_after];
+        assert_eq!(durations.map(|duration| duration.as_nanos()), [90_000_000_000, 5, 0]);
         assert_eq!(found[1].weights, Weights { passing: 10, warning: 2 });
     }
 

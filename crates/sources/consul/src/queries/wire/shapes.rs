@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
@@ -194,8 +195,68 @@ pub(super) struct CheckWire<'a> {
     pub(super) exposed_port: i64,
     #[serde(rename = "PeerName", borrow)]
     pub(super) peer: Str<'a>,
+    #[serde(borrow)]
+    pub(super) definition: Option<DefinitionWire<'a>>,
     pub(super) create_index: u64,
     pub(super) modify_index: u64,
+}
+
+/// How a check is made.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct DefinitionWire<'a> {
+    #[serde(rename = "HTTP", borrow)]
+    pub(super) http: Str<'a>,
+    #[serde(borrow)]
+    pub(super) header: Map<'a, List<Str<'a>>>,
+    #[serde(borrow)]
+    pub(super) method: Str<'a>,
+    #[serde(borrow)]
+    pub(super) body: Str<'a>,
+    #[serde(rename = "TLSServerName", borrow)]
+    pub(super) tls_server_name: Str<'a>,
+    #[serde(rename = "TLSSkipVerify")]
+    pub(super) tls_skip_verify: bool,
+    #[serde(rename = "TCP", borrow)]
+    pub(super) tcp: Str<'a>,
+    #[serde(rename = "TCPUseTLS")]
+    pub(super) tcp_use_tls: bool,
+    #[serde(rename = "UDP", borrow)]
+    pub(super) udp: Str<'a>,
+    #[serde(rename = "GRPC", borrow)]
+    pub(super) grpc: Str<'a>,
+    #[serde(rename = "OSService", borrow)]
+    pub(super) os_service: Str<'a>,
+    #[serde(rename = "GRPCUseTLS")]
+    pub(super) grpc_use_tls: bool,
+    #[serde(borrow)]
+    pub(super) session_name: Str<'a>,
+    pub(super) interval: Span,
+    pub(super) timeout: Span,
+    pub(super) deregister_critical_service_after: Span,
+}
+
+/// A duration: a text such as `1m30s`, or a number of nanoseconds. What is neither is zero, as no
+/// answer should be refused because of it.
+#[derive(Default)]
+pub(super) struct Span(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Form<'a> {
+            Nanoseconds(u64),
+            #[serde(borrow)]
+            Text(Cow<'a, str>),
+            Other(serde::de::IgnoredAny),
+        }
+        Ok(Span(match Form::deserialize(deserializer)? {
+            Form::Nanoseconds(nanoseconds) => Duration::from_nanos(nanoseconds),
+            Form::Text(text) => options::duration::parse(&text).unwrap_or_default(),
+            Form::Other(_) => Duration::ZERO,
+        }))
+    }
 }
 
 /// A node and its services.
@@ -227,6 +288,10 @@ pub(super) struct RootWire<'a> {
     #[serde(borrow)]
     pub(super) root_cert: Str<'a>,
     pub(super) active: bool,
+    #[serde(borrow)]
+    pub(super) not_before: Str<'a>,
+    #[serde(borrow)]
+    pub(super) not_after: Str<'a>,
     pub(super) create_index: u64,
     pub(super) modify_index: u64,
 }
@@ -280,7 +345,39 @@ pub(super) struct PeeringWire<'a> {
     #[serde(rename = "PeerID", borrow)]
     pub(super) peer_id: Str<'a>,
     #[serde(borrow)]
+    pub(super) peer_server_name: Str<'a>,
+    #[serde(borrow)]
     pub(super) peer_server_addresses: List<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) stream_status: StreamWire<'a>,
+    #[serde(borrow)]
+    pub(super) remote: RemoteWire<'a>,
+}
+
+/// What a peer and this cluster exchange.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct StreamWire<'a> {
+    #[serde(borrow)]
+    pub(super) imported_services: List<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) exported_services: List<Str<'a>>,
+    #[serde(borrow)]
+    pub(super) last_heartbeat: Str<'a>,
+    #[serde(borrow)]
+    pub(super) last_receive: Str<'a>,
+    #[serde(borrow)]
+    pub(super) last_send: Str<'a>,
+}
+
+/// Where a peer is.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RemoteWire<'a> {
+    #[serde(borrow)]
+    pub(super) partition: Str<'a>,
+    #[serde(borrow)]
+    pub(super) datacenter: Str<'a>,
 }
 
 /// An exported service.
