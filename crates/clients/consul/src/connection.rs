@@ -69,7 +69,8 @@ impl NodeClient {
         if let Some((name, password)) = &options.user {
             request = request.basic_auth(name, Some(password));
         }
-        let response = self.within(patience + SILENCE, request.send()).await?;
+        let patience = patience + SILENCE.max(self.connecting(options));
+        let response = self.within(patience, request.send()).await?;
         let head = Head {
             status: response.status(),
             headers: response.headers().clone(),
@@ -124,25 +125,44 @@ impl NodeClient {
         }
     }
 
+    /// The timeout of a new connection.
+    fn connecting(&self, options: &Options) -> Duration {
+        match self.node.tls() {
+            true => options.connecting.saturating_add(options.transport.handshake),
+            false => options.connecting,
+        }
+    }
+
     fn build(&self, options: &Options) -> Result<Client, Error> {
         let tls = match self.node.tls() {
             true => options.tls.client_config(b"http/1.1")?,
             // Without a configuration, reqwest would load the certificates of the system.
             false => tls::Options::none()?,
         };
+        let transport = &options.transport;
+        let probes = match transport.keep_alive {
+            None => Some((KEEPALIVE, AGAIN)),
+            Some(pause) => Some((pause, pause)).filter(|_| !pause.is_zero()),
+        };
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Names)
-            .connect_timeout(options.connecting)
+            .connect_timeout(self.connecting(options))
             .tcp_nodelay(true)
-            .tcp_keepalive(KEEPALIVE)
-            .tcp_keepalive_interval(AGAIN)
+            .tcp_keepalive(probes.map(|(first, _)| first))
+            .tcp_keepalive_interval(probes.map(|(_, again)| again))
             .tcp_user_timeout(DEAD)
             // The token is meant for the configured node, and not for the target of a redirect.
             .redirect(Policy::none())
             // On the loopback interface compression costs more time than it saves.
             .gzip(!self.node.is_here())
             .user_agent(concat!("confd/", env!("CARGO_PKG_VERSION")));
+        if let Some(idle) = transport.idle {
+            builder = builder.pool_idle_timeout(Some(idle).filter(|idle| !idle.is_zero()));
+        }
+        if let Some(most) = transport.most_idle {
+            builder = builder.pool_max_idle_per_host(most);
+        }
         // Without this, reqwest would read the environment itself.
         builder = builder.no_proxy();
         if let Some(proxy) = self.proxy(options)? {

@@ -80,8 +80,28 @@ pub struct Options {
     pub wait: Duration,
     /// The timeout of a new connection, its TLS handshake included.
     pub connecting: Duration,
+    /// How connections are kept.
+    pub transport: Transport,
     /// The bounds on the body of each answer.
     pub bounds: Bounds,
+}
+
+/// How connections are kept. What is `None` is chosen here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// The additional time that the TLS handshake of a new connection has.
+    pub handshake: Duration,
+    /// The idle time after which TCP probes a connection, and the pause between two probes. Zero
+    /// means no probes.
+    pub keep_alive: Option<Duration>,
+    /// The time after which an unused connection is closed. Zero means never.
+    pub idle: Option<Duration>,
+    /// The most unused connections that are kept to each node. With 0, each request has a connection
+    /// of its own.
+    pub most_idle: Option<usize>,
+    /// The most connections. Queries need at least a few, so a very small number counts as a greater
+    /// one.
+    pub most: Option<usize>,
 }
 
 /// An ACL token.
@@ -122,6 +142,7 @@ impl Default for Options {
             consistency: Consistency::Default,
             wait: WAIT,
             connecting: CONNECTING,
+            transport: Transport::default(),
             bounds: Bounds::default(),
         }
     }
@@ -144,6 +165,7 @@ impl fmt::Debug for Options {
             .field("consistency", &self.consistency)
             .field("wait", &self.wait)
             .field("connecting", &self.connecting)
+            .field("transport", &self.transport)
             .field("bounds", &self.bounds)
             .finish()
     }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use nodes::body::Bounds;
 use nodes::{CauseKind, NodeError};
-use servers::{Consul, Stub};
+use servers::{Consul, Proxy, Stub};
 
 use crate::write::{AtEnd, Change, Service};
-use crate::{Client, Options};
+use crate::{Client, Options, Transport};
 
 fn client(server: &Consul) -> Client {
     // Nothing listens at the first node.
@@ -139,4 +139,21 @@ async fn a_body_that_comes_byte_by_byte_is_refused() {
     let (kind, text) = refused(stub.address(), SMALL).await;
     assert_eq!(kind, CauseKind::TooSlow, "{text}");
     assert!(text.starts_with("its answer is too slow: "), "{text}");
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_unless_the_options_say_otherwise() {
+    let server = Consul::start();
+    for (most_idle, connections) in [(None, 1), (Some(1), 1), (Some(0), 3)] {
+        let proxy = Proxy::before(&server.address());
+        let transport = Transport { most_idle, ..Transport::default() };
+        let nodes = vec![proxy.address()];
+        let client = Client::new(Options { nodes, transport, ..Options::default() });
+        for _ in 0..3 {
+            get(&client, "/v1/status/leader").await;
+            // The HTTP client takes the connection back in a task of its own.
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(proxy.connections(), connections, "{most_idle:?}");
+    }
 }

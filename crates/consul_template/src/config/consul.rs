@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use client_consul::{CONNECTING, Consistency, Options, Token, WAIT};
+use client_consul::{CONNECTING, Consistency, Options, Token, Transport, WAIT};
 use nodes::proxy::{self, Proxies};
 use options::{Given, gobool};
 use report::errno_text;
@@ -76,6 +76,7 @@ impl Consul {
             },
             wait: settings.duration("block_query_wait").map_or(WAIT, time),
             connecting: connecting(consul.block("transport")),
+            transport: transport(consul.block("transport")),
             ..Options::default()
         };
         let asking = Asking {
@@ -145,11 +146,30 @@ fn secured(
     (https, tls)
 }
 
-/// The timeout of a new connection. The other keys of the block count for nothing here: connections
-/// are few, and they are kept.
+/// The timeout of a new connection.
 fn connecting(transport: &Settings) -> Duration {
     let dial = transport.duration("dial_timeout").map(time).filter(|dial| !dial.is_zero());
     dial.unwrap_or(CONNECTING)
+}
+
+/// How connections are kept, by the rules of Go's HTTP client.
+fn transport(settings: &Settings) -> Transport {
+    let most = |key: &str| {
+        let number = settings.int(key).filter(|number| *number != 0)?;
+        Some(usize::try_from(number).unwrap_or(0))
+    };
+    let most_idle = match settings.flag("disable_keep_alives") {
+        Some(true) => Some(0),
+        _ => most("max_idle_conns").into_iter().chain(most("max_idle_conns_per_host")).min(),
+    };
+    Transport {
+        handshake: settings.duration("tls_handshake_timeout").map_or(Duration::ZERO, time),
+        // Zero means Go's default, and a negative duration no probes.
+        keep_alive: settings.duration("dial_keep_alive").filter(|pause| *pause != 0).map(time),
+        idle: settings.duration("idle_conn_timeout").map(time),
+        most_idle,
+        most: most("max_conns_per_host").filter(|most| *most > 0),
+    }
 }
 
 /// User name and password for HTTP's basic authentication.
@@ -253,6 +273,32 @@ mod tests {
         assert_eq!((asking.retry.attempts, asking.retry.max_backoff), (None, None));
         let off = consul("consul { retry { enabled = false attempts = 9 } }", &[]);
         assert_eq!(off.asking.retry.attempts, Some(0));
+    }
+
+    #[test]
+    fn the_block_transport_says_how_connections_are_kept() {
+        let transport = |keys: &str| {
+            let file = format!("consul {{ transport {{ {keys} }} }}");
+            consul(&file, &[]).options.transport
+        };
+        assert_eq!(transport(""), Transport::default());
+        let seconds = Duration::from_secs;
+        let all = transport(
+            r#"dial_keep_alive = "20s" idle_conn_timeout = "7s" max_idle_conns = 9
+               max_idle_conns_per_host = 5 max_conns_per_host = 12 tls_handshake_timeout = "4s""#,
+        );
+        let expected = Transport {
+            handshake: seconds(4),
+            keep_alive: Some(seconds(20)),
+            idle: Some(seconds(7)),
+            most_idle: Some(5),
+            most: Some(12),
+        };
+        assert_eq!(all, expected);
+        let none = transport(r#"dial_keep_alive = "-1s" disable_keep_alives = true"#);
+        assert_eq!((none.keep_alive, none.most_idle), (Some(Duration::ZERO), Some(0)));
+        assert_eq!(transport("max_idle_conns_per_host = -1").most_idle, Some(0));
+        assert_eq!(transport("max_idle_conns = 0 max_conns_per_host = 0"), Transport::default());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use client_consul::{CONNECTING, Consistency, Options, Token, WAIT};
+use client_consul::{CONNECTING, Consistency, Options, Token, Transport, WAIT};
 use nodes::access::{self, Discovery};
 use nodes::address;
 use nodes::body::Bounds;
@@ -122,6 +122,7 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
         consistency: consistency(given)?,
         wait: WAIT,
         connecting: CONNECTING,
+        transport: Transport::default(),
         bounds: Bounds::default(),
     };
     setup.warnings.extend(options.nodes.iter().filter_map(|node| with_path_of_api(node)));

@@ -104,10 +104,11 @@ enum Content {
 impl Engine {
     /// Makes an engine. It connects to nothing before there is a query.
     pub(crate) fn new(options: Options, settings: Settings) -> Self {
+        let most = options.transport.most.unwrap_or(CONNECTIONS).clamp(FEWEST, CONNECTIONS);
         Engine {
             asker: Arc::new(Asker::new(options)),
             settings,
-            most: CONNECTIONS,
+            most,
             numbers: BTreeMap::new(),
             entries: BTreeMap::new(),
             feeds: BTreeMap::new(),

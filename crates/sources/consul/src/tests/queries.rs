@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use catalog::{Data, Query, Status};
-use client_consul::Options;
+use client_consul::{Options, Transport};
 use serde_json::json;
 use servers::{Consul, Proxy, Stub};
 use source::queries::{Queries, QueryError, Retry, Settings};
@@ -240,6 +240,20 @@ async fn many_services_are_followed_by_few_connections_and_only_changed_ones_are
     assert!(asked.troubles.is_empty(), "{:?}", asked.troubles);
     let most = proxy.most_connections();
     assert!(most <= 32, "{most} connections");
+}
+
+#[tokio::test]
+async fn fewer_connections_do_if_the_options_allow_no_more() {
+    let (server, proxy, wanted) = many_services();
+    let transport = Transport { most: Some(8), ..Transport::default() };
+    let options = Options { transport, ..at(&[&proxy.address()]) };
+    let mut asked = Asked::with(options, settings(), &wanted);
+    asked.all_known(wanted.len()).await;
+    register(&server, 7, 1, "critical");
+    let state = |asked: &Asked| asked.instances(&service(7))[1].1;
+    asked.until("the change", |asked| state(asked) == Status::Critical).await;
+    let most = proxy.most_connections();
+    assert!(most <= 8, "{most} connections");
 }
 
 #[tokio::test]
