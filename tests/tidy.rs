@@ -17,9 +17,18 @@ const LAYERS: &[&[&str]] = &[
     &["names"],
     &["config", "filewatch", "state-folder", "world", "command", "nodes"],
     &["tls"],
-    &["client-etcd", "client-consul"],
+    &["client-http"],
+    &["client-etcd", "client-consul", "client-docker"],
     &["source", "render", "deploy"],
-    &["agent", "consul-template", "source-env", "source-file", "source-etcd", "source-consul"],
+    &[
+        "agent",
+        "consul-template",
+        "register",
+        "source-env",
+        "source-file",
+        "source-etcd",
+        "source-consul",
+    ],
     &["confd"],
 ];
 

@@ -5,10 +5,8 @@
 
 use std::{
     cell::RefCell,
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     io::{self, Write},
-    iter::Peekable,
-    path::Path,
     rc::Rc,
     sync::{
         Arc,
@@ -31,7 +29,7 @@ use crate::{
 };
 
 /// The name of the program.
-const NAME: &str = "consul-template";
+pub(crate) const NAME: &str = "consul-template";
 
 /// The exit code if the program cannot start.
 const CANNOT_START: u8 = 14;
@@ -42,19 +40,6 @@ const RECEIVED: [i32; 17] = [
     SIGABRT, SIGALRM, SIGBUS, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP,
     SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ,
 ];
-
-/// The words of consul-template's command line, if the process was started as consul-template: by
-/// the name of its file, or as `confd consul-template`.
-pub(crate) fn is_named(
-    program: &OsStr,
-    words: &mut Peekable<impl Iterator<Item = OsString>>,
-) -> Option<Vec<OsString>> {
-    let by_file = Path::new(program).file_name() == Some(OsStr::new(NAME));
-    if !by_file && words.peek().is_none_or(|word| word != NAME) {
-        return None;
-    }
-    Some(words.by_ref().skip(usize::from(!by_file)).collect())
-}
 
 /// Runs consul-template with the words of its command line. The initial thread receives the signals.
 pub(crate) fn run(words: Vec<OsString>) -> Exit {

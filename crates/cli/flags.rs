@@ -1,16 +1,11 @@
-//! The command line, in the syntax of Go's `flag` package.
-//!
-//! Go accepts `-x`, `--x`, `-x=v` and `-x v`. It gives a switch a value only after `=`, and stops
-//! at the first word that is not a flag. clap and similar libraries cannot do that, so [`read`]
-//! walks over the words itself, guided by the table of options. Error texts and exit codes are
-//! Go's, because scripts depend on them.
+//! The command line of confd: its flags, and hints for words that are none.
 
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
+use std::ffi::{OsStr, OsString};
+
+use options::{
+    Layer, Value,
+    flags::{self, Stop},
 };
-
-use options::{Kind, Layer, Spec, Value, gobool, goint};
 use report::did_you_mean_spelled;
 
 use crate::{general::VERSION, logging::harmless, table};
@@ -51,39 +46,21 @@ impl From<String> for Mistake {
     }
 }
 
-fn requested(mut words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> {
-    let (mut given, mut ignored) = (Layer::default(), None);
-    while let Some(word) = words.next() {
-        let Some(body) = body(&word)? else {
-            let is_word = !word.is_empty() && word != "--";
-            ignored = is_word.then_some(word).or_else(|| words.next());
-            break;
-        };
-        let (name, value) = match body.iter().position(|&byte| byte == b'=') {
-            Some(at) => (&body[..at], Some(OsStr::from_bytes(&body[at + 1..]).to_os_string())),
-            None => (body, None),
-        };
-        let Some(option) = std::str::from_utf8(name).ok().and_then(table::find) else {
-            if matches!(name, b"h" | b"help") {
-                return Ok(Request::Help);
-            }
-            let name = String::from_utf8_lossy(name);
-            let line = format!("flag provided but not defined: -{name}");
-            return Err(Mistake { line, hint: near_flags(&name) });
-        };
-        let value = match (option.kind, value) {
-            (Kind::Switch, None) => Value::Switch(true),
-            (_, Some(value)) => typed(option, value)?,
-            (_, None) => {
-                let missing = || format!("flag needs an argument: -{}", option.name);
-                typed(option, words.next().ok_or_else(missing)?)?
-            }
-        };
-        given.set(option, value);
-    }
+fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> {
+    let line = match flags::read(words, table::find) {
+        Ok(line) => line,
+        Err(stop) => {
+            let hint = if let Stop::Unknown(name) = &stop { near_flags(name) } else { None };
+            let Some(line) = stop.line() else { return Ok(Request::Help) };
+            return Err(Mistake { line, hint });
+        }
+    };
+    let given = line.given;
     if given.get(&VERSION.spec()) == Some(&Value::Switch(true)) {
         return Ok(Request::Version);
     }
+    let mut rest = line.rest.into_iter();
+    let ignored = rest.next().filter(|word| !word.is_empty()).or_else(|| rest.next());
     match ignored.as_ref().and_then(|word| word.to_str()) {
         Some(word) if word == "help" || table::find(word).is_some() => {
             Err(format!("confd has no commands: did you mean -{word}?").into())
@@ -131,66 +108,10 @@ fn behind_long_dash(word: &str) -> Option<&'static str> {
     table::find(name).filter(|_| word.starts_with(DASHES)).map(|option| option.name)
 }
 
-/// The text behind the dashes of a flag. `None` means that the flags end here.
-fn body(word: &OsStr) -> Result<Option<&[u8]>, String> {
-    let bytes = word.as_bytes();
-    let body = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"));
-    match body {
-        // A word that is no flag, a lone `-`, or the `--` that ends the flags.
-        None | Some([]) => Ok(None),
-        Some([b'-' | b'=', ..]) => Err(format!("bad flag syntax: {}", word.display())),
-        body => Ok(body),
-    }
-}
-
-/// Reads `text` as the value of the flag `option`.
-fn typed(option: &Spec, text: OsString) -> Result<Value, String> {
-    let quoted = || gotmpl::quote(text.as_bytes());
-    let name = option.name;
-    match option.kind {
-        Kind::Switch => {
-            text.to_str().and_then(gobool::parse).map(Value::Switch).ok_or_else(|| {
-                format!("invalid boolean value {} for -{name}: parse error", quoted())
-            })
-        }
-        Kind::Number(_) => {
-            let number = text.to_str().map_or(Err(goint::Fault::Syntax), goint::signed);
-            number.map(Value::Number).map_err(|fault| {
-                let fault = match fault {
-                    goint::Fault::Syntax if has_unit(&text) => {
-                        "parse error (a number without a unit, such as 600)"
-                    }
-                    goint::Fault::Syntax => "parse error",
-                    goint::Fault::Range => "value out of range",
-                };
-                format!("invalid value {} for flag -{name}: {fault}", quoted())
-            })
-        }
-        Kind::Text(_) => Ok(Value::Text(text)),
-        Kind::List => Ok(Value::List(vec![text])),
-    }
-}
-
-/// Whether a text is probably a number with a unit, such as `10s`.
-fn has_unit(text: &OsStr) -> bool {
-    let (first, last) = (text.as_bytes().first(), text.as_bytes().last());
-    first.is_some_and(u8::is_ascii_digit) && last.is_some_and(u8::is_ascii_alphabetic)
-}
-
 /// The usage text, in the layout of Go's package `flag`, for a program that was started as `name`.
 pub(crate) fn usage(name: &OsStr) -> String {
-    let mut text = format!("Usage of {}:\n", harmless(&name.to_string_lossy()));
-    for Spec { name, kind, help, .. } in table::all() {
-        let (word, default) = match kind {
-            Kind::Switch => ("", String::new()),
-            Kind::Number(number) => (" int", format!(" (default {number})")),
-            Kind::Text("") => (" string", String::new()),
-            Kind::Text(default) => (" string", format!(" (default {default:?})")),
-            Kind::List => (" value", String::new()),
-        };
-        text += &format!("  -{name}{word}\n    \t{help}{default}\n");
-    }
-    text
+    let name = harmless(&name.to_string_lossy());
+    format!("Usage of {name}:\n{}", flags::described(table::all()))
 }
 
 #[cfg(test)]

@@ -11,12 +11,16 @@ mod daemon;
 mod flags;
 mod general;
 mod logging;
+#[cfg(feature = "registrator")]
+mod register;
 mod setup;
 mod signals;
 mod sources;
 mod srv;
 mod table;
 
+#[cfg(any(feature = "consul-template", feature = "registrator"))]
+use std::{ffi::OsStr, iter::Peekable, path::Path};
 use std::{
     ffi::OsString,
     os::fd::AsFd as _,
@@ -52,7 +56,7 @@ enum Exit {
     /// The command line has an error.
     Usage,
     /// The exit code of another program of this binary.
-    #[cfg(feature = "consul-template")]
+    #[cfg(any(feature = "consul-template", feature = "registrator"))]
     Code(u8),
     /// A signal ended a onetime run. The exit status is the same as without a handler.
     Signal(signals::Signal),
@@ -64,7 +68,7 @@ impl Termination for Exit {
             Exit::Success => ExitCode::SUCCESS,
             Exit::Failure => ExitCode::from(1),
             Exit::Usage => ExitCode::from(2),
-            #[cfg(feature = "consul-template")]
+            #[cfg(any(feature = "consul-template", feature = "registrator"))]
             Exit::Code(code) => ExitCode::from(code),
             Exit::Signal(signal) => signal.end_process(),
         }
@@ -75,10 +79,14 @@ impl Termination for Exit {
 fn main() -> Exit {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_else(|| "confd".into());
-    #[cfg(feature = "consul-template")]
+    #[cfg(any(feature = "consul-template", feature = "registrator"))]
     let mut words = words.peekable();
+    #[cfg(feature = "registrator")]
+    if let Some(words) = named(register::NAME, &program, &mut words) {
+        return register::run(words);
+    }
     #[cfg(feature = "consul-template")]
-    if let Some(words) = consul_template::is_named(&program, &mut words) {
+    if let Some(words) = named(consul_template::NAME, &program, &mut words) {
         return consul_template::run(words);
     }
     match flags::read(words) {
@@ -96,6 +104,21 @@ fn main() -> Exit {
             Exit::Usage
         }
     }
+}
+
+/// The words of the command line of another program of this binary, if the process was started as
+/// that program: by the name of its file, or as `confd NAME`.
+#[cfg(any(feature = "consul-template", feature = "registrator"))]
+fn named(
+    name: &str,
+    program: &OsStr,
+    words: &mut Peekable<impl Iterator<Item = OsString>>,
+) -> Option<Vec<OsString>> {
+    let by_file = Path::new(program).file_name() == Some(OsStr::new(name));
+    if !by_file && words.peek().is_none_or(|word| word != name) {
+        return None;
+    }
+    Some(words.by_ref().skip(usize::from(!by_file)).collect())
 }
 
 /// Prints a text that the user asked for. A closed pipe is not an error.

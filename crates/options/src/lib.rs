@@ -11,11 +11,13 @@
 //! the flags puts the tables together.
 //!
 //! [`duration`], [`goint`] and [`mod@gobool`] read durations, integers and booleans by confd's rules.
+//! [`flags`] reads a command line by such a table.
 //!
 //! Nothing here reads arguments, files or the environment: the caller puts what it read into a
 //! [`Layer`].
 
 pub mod duration;
+pub mod flags;
 pub mod gobool;
 pub mod goint;
 pub mod size;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nodes::{Cause, Error, Failover, NodeError, address};
-use reqwest::Method;
+use nodes::{Cause, CauseKind, Error, Failover, NodeError, address};
+use reqwest::{Method, StatusCode};
 
 use crate::connection::{Head, NodeClient};
 use crate::node::Node;
@@ -56,6 +56,23 @@ impl Client {
         self.send(node, Method::GET, target, Vec::new(), patience).await
     }
 
+    /// Sends a GET request to one node after the other until a node answers with a result. A node
+    /// has `patience` more time than usual to begin its answer.
+    ///
+    /// # Errors
+    ///
+    /// No node answers, or a node refuses.
+    pub async fn read(&self, target: &str, patience: Duration) -> Result<(Head, Vec<u8>), Error> {
+        let ask = async |node: usize| {
+            let (head, answer) = self.get(node, target, patience).await?;
+            match head.status.is_success() {
+                true => Ok((head, answer)),
+                false => Err(self.failed(node, &head, &answer)),
+            }
+        };
+        self.nodes.ask(ask).await.map(|(_, answer)| answer)
+    }
+
     /// Sends a PUT request to one node after the other until a node answers with a result.
     ///
     /// # Errors
@@ -76,21 +93,27 @@ impl Client {
             let body = body.to_vec();
             let (head, answer) =
                 self.send(node, method.clone(), target, body, Duration::ZERO).await?;
-            let status = head.status;
-            match status.is_success() {
+            // A transaction answers with the status 409 if a condition does not hold.
+            match head.status.is_success() || head.status == StatusCode::CONFLICT {
                 true => Ok(answer),
-                // A transaction answers with the status 409 if a condition does not hold.
-                false if status.as_u16() == 409 => Ok(answer),
-                false if status.is_client_error() => Err(NodeError::Final(Error::Refused {
-                    store: NAME,
-                    node: self.nodes.address(node).to_owned(),
-                    reason: head.cause(&answer),
-                })),
-                false => Err(NodeError::Unreachable(head.cause(&answer))),
+                false => Err(self.failed(node, &head, &answer)),
             }
         };
         let (_, answer) = self.nodes.ask(ask).await?;
         Ok(answer)
+    }
+
+    /// The error for an answer without a result.
+    fn failed(&self, node: usize, head: &Head, answer: &[u8]) -> NodeError {
+        let reason = match head.status {
+            StatusCode::NOT_FOUND => head.cause(answer).of_kind(CauseKind::Missing),
+            _ => head.cause(answer),
+        };
+        if !head.status.is_client_error() {
+            return NodeError::Unreachable(reason);
+        }
+        let node = self.nodes.address(node).to_owned();
+        NodeError::Final(Error::Refused { store: NAME, node, reason })
     }
 
     async fn send(

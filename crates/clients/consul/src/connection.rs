@@ -7,16 +7,13 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use names::Resolver;
-use nodes::body::{Body, Bounds};
+use client_http::{chain, words};
+use nodes::body::Bounds;
 use nodes::proxy::Protocol;
 use nodes::{Cause, CauseKind, Error, NodeError};
 use report::{Fingerprint, read_regular};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode, Version};
-use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::node::Node;
@@ -24,14 +21,6 @@ use crate::{CROWDED, Options, Token};
 
 /// The timeout of the head of an answer that the node can give at once.
 const SILENCE: Duration = Duration::from_secs(10);
-
-/// The idle time after which TCP probes a connection, and again every [`AGAIN`]. A blocking query
-/// is idle for as long as no key changes.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-const AGAIN: Duration = Duration::from_secs(5);
-
-/// The time without an answer to a probe after which a connection counts as dead.
-const DEAD: Duration = Duration::from_secs(30);
 
 /// A client of one node.
 pub(crate) struct NodeClient {
@@ -82,18 +71,9 @@ impl NodeClient {
         Ok((head, self.body(response, options.bounds).await?))
     }
 
-    async fn body(&self, mut response: Response, bounds: Bounds) -> Result<Vec<u8>, NodeError> {
-        let mut body = Body::begin(bounds);
-        loop {
-            match timeout(body.patience(), response.chunk()).await {
-                Ok(Ok(Some(part))) => body.push(&part).map_err(NodeError::Unreachable)?,
-                Ok(Ok(None)) => return Ok(body.into_bytes()),
-                Ok(Err(error)) => return Err(NodeError::Unreachable(self.cause(&error))),
-                Err(_) => return Err(NodeError::Unreachable(body.too_slow())),
-            }
-            // Decompression never has to wait, and other tasks want to work too.
-            yield_now().await;
-        }
+    async fn body(&self, response: Response, bounds: Bounds) -> Result<Vec<u8>, NodeError> {
+        let body = client_http::body(response, bounds, |error| self.cause(error)).await;
+        body.map_err(NodeError::Unreachable)
     }
 
     async fn within<T>(
@@ -134,37 +114,21 @@ impl NodeClient {
     }
 
     fn build(&self, options: &Options) -> Result<Client, Error> {
-        let tls = match self.node.tls() {
-            true => options.tls.client_config(b"http/1.1")?,
-            // Without a configuration, reqwest would load the certificates of the system.
-            false => tls::Options::none()?,
-        };
         let transport = &options.transport;
-        let probes = match transport.keep_alive {
-            None => Some((KEEPALIVE, AGAIN)),
-            Some(pause) => Some((pause, pause)).filter(|_| !pause.is_zero()),
-        };
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Names)
+        let mut builder = client_http::builder(self.node.tls().then_some(&options.tls))?
             .connect_timeout(self.connecting(options))
-            .tcp_nodelay(true)
-            .tcp_keepalive(probes.map(|(first, _)| first))
-            .tcp_keepalive_interval(probes.map(|(_, again)| again))
-            .tcp_user_timeout(DEAD)
-            // The token is meant for the configured node, and not for the target of a redirect.
-            .redirect(Policy::none())
             // On the loopback interface compression costs more time than it saves.
-            .gzip(!self.node.is_here())
-            .user_agent(concat!("confd/", env!("CARGO_PKG_VERSION")));
+            .gzip(!self.node.is_here());
+        if let Some(pause) = transport.keep_alive {
+            let pause = Some(pause).filter(|pause| !pause.is_zero());
+            builder = builder.tcp_keepalive(pause).tcp_keepalive_interval(pause);
+        }
         if let Some(idle) = transport.idle {
             builder = builder.pool_idle_timeout(Some(idle).filter(|idle| !idle.is_zero()));
         }
         if let Some(most) = transport.most_idle {
             builder = builder.pool_max_idle_per_host(most);
         }
-        // Without this, reqwest would read the environment itself.
-        builder = builder.no_proxy();
         if let Some(proxy) = self.proxy(options)? {
             builder = builder.proxy(proxy);
         }
@@ -207,19 +171,6 @@ impl NodeClient {
     }
 }
 
-/// Looks up the names of nodes and proxies.
-struct Names;
-
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            // The HTTP client sets the port.
-            let found = Resolver::system().sockets(name.as_str(), 0).await?;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
-}
-
 fn files(options: &Options) -> Files {
     let tls = &options.tls;
     let files = [&tls.ca, &tls.certificate, &tls.key].into_iter().flatten();
@@ -244,12 +195,6 @@ fn token(options: &Options) -> Result<Option<HeaderValue>, Error> {
     let mut header = HeaderValue::from_str(&text).map_err(|_| Error::Token)?;
     header.set_sensitive(true);
     Ok(Some(header))
-}
-
-/// The text of all causes, because reqwest's own text says only that something failed.
-fn chain(error: &reqwest::Error) -> Cause {
-    let cause = Cause::chain("", error.source());
-    if cause.is_empty() { Cause::new(error.to_string()) } else { cause }
 }
 
 /// Whether Consul answered before it got a request. It does so when this address has too many
@@ -312,12 +257,4 @@ fn said(status: StatusCode, body: &[u8]) -> String {
         words if words.is_empty() => format!("{}", status.as_u16()),
         words => format!("{words} ({})", status.as_u16()),
     }
-}
-
-/// The words of a message in a body, in one line. A longer body is a web page, and only its beginning
-/// is returned.
-pub fn words(body: &[u8]) -> String {
-    const MOST: usize = 300;
-    let words = String::from_utf8_lossy(&body[..body.len().min(MOST)]);
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -5,11 +5,12 @@
 //! an agent: keys, transactions, sessions and services.
 //!
 //! The modules: `node` parses addresses, `connection` sends a request to a node, `client` chooses
-//! the node, `write` makes changes.
+//! the node, `write` makes changes. [`variables`] reads those of Consul's own client.
 
 mod client;
 mod connection;
 mod node;
+pub mod variables;
 pub mod write;
 
 #[cfg(test)]
@@ -25,7 +26,8 @@ use nodes::proxy::Proxies;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
 pub use client::Client;
-pub use connection::{Head, words};
+pub use client_http::words;
+pub use connection::Head;
 
 /// The name in errors and log lines.
 pub const NAME: &str = "consul";

@@ -81,6 +81,7 @@ async fn services_are_registered_at_the_agent() {
         address: "10.0.0.1".into(),
         port: 80,
         tags: vec!["v1".into()],
+        ..Service::default()
     };
     client.register(&service).await.unwrap();
     let listed = get(&client, "/v1/catalog/service/web").await;

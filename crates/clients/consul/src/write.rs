@@ -4,6 +4,7 @@
 //! so a change may happen twice when an answer was lost. Services belong to one agent, so a client
 //! for them has one node.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine;
@@ -55,7 +56,7 @@ pub enum Change<'a> {
 }
 
 /// A service, as an agent knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Service {
     /// The id, which is unique at the agent.
@@ -70,6 +71,59 @@ pub struct Service {
     pub port: u16,
     /// Its tags.
     pub tags: Vec<String>,
+    /// What else is known of it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
+    /// Its check. A service that is replaced by one without a check keeps the check that it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
+}
+
+/// How the agent checks a service. Durations have Go's form: `10s`. An empty text and `false` count
+/// as not given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The URL to ask.
+    #[serde(rename = "HTTP", skip_serializing_if = "String::is_empty")]
+    pub http: String,
+    /// The method to ask it with; GET if empty.
+    #[serde(rename = "Method", skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    /// The program to run, with its arguments.
+    #[serde(rename = "ScriptArgs", skip_serializing_if = "Vec::is_empty")]
+    pub script: Vec<String>,
+    /// The time within which the service has to announce itself.
+    #[serde(rename = "TTL", skip_serializing_if = "String::is_empty")]
+    pub ttl: String,
+    /// The address to connect to.
+    #[serde(rename = "TCP", skip_serializing_if = "String::is_empty")]
+    pub tcp: String,
+    /// The address to ask by gRPC.
+    #[serde(rename = "GRPC", skip_serializing_if = "String::is_empty")]
+    pub grpc: String,
+    /// Whether gRPC uses TLS.
+    #[serde(rename = "GRPCUseTLS", skip_serializing_if = "is_no")]
+    pub grpc_uses_tls: bool,
+    /// Whether any certificate is accepted.
+    #[serde(rename = "TLSSkipVerify", skip_serializing_if = "is_no")]
+    pub tls_skip_verify: bool,
+    /// The time between two checks.
+    #[serde(rename = "Interval", skip_serializing_if = "String::is_empty")]
+    pub interval: String,
+    /// The time that a check may take.
+    #[serde(rename = "Timeout", skip_serializing_if = "String::is_empty")]
+    pub timeout: String,
+    /// The status before the first check; critical if empty.
+    #[serde(rename = "Status", skip_serializing_if = "String::is_empty")]
+    pub status: String,
+    /// The time after which a critical service is removed.
+    #[serde(rename = "DeregisterCriticalServiceAfter", skip_serializing_if = "String::is_empty")]
+    pub deregister_after: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_no(flag: &bool) -> bool {
+    !flag
 }
 
 impl Client {

@@ -6,11 +6,12 @@
 //! itself. [`mod@write`] contains the changes of a store: puts, deletes, transactions and leases.
 //!
 //! The modules: `node` parses addresses, `connect` connects to a node, `failure` classifies failed
-//! requests, `cluster` chooses the node, `write` makes changes.
+//! requests, `cluster` chooses the node, `list` lists keys, `write` makes changes.
 
 mod cluster;
 mod connect;
 mod failure;
+mod list;
 mod node;
 pub mod write;
 

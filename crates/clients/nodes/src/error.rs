@@ -82,6 +82,11 @@ impl Error {
         matches!(self, Error::Refused { .. })
     }
 
+    /// Whether a node answered that it does not have what was asked for.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Error::Refused { reason, .. } if reason.kind == CauseKind::Missing)
+    }
+
     /// Whether a node refused because of too many connections from this machine.
     pub fn is_too_many_connections(&self) -> bool {
         let Error::Unreachable { attempts, .. } = self else { return false };
@@ -124,6 +129,8 @@ pub enum CauseKind {
     TooLarge,
     /// The body of the node's answer arrives more slowly than its bound.
     TooSlow,
+    /// The node does not have what is asked for.
+    Missing,
 }
 
 impl Cause {

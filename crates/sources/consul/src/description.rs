@@ -1,14 +1,13 @@
 //! How users choose this source, and the meaning of its options.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use client_consul::{CONNECTING, Consistency, Options, Token, Transport, WAIT};
+use client_consul::{CONNECTING, Consistency, Options, Token, Transport, WAIT, variables};
 use nodes::access::{self, Discovery};
 use nodes::address;
 use nodes::body::Bounds;
 use nodes::proxy::Proxies;
-use options::{Given, Invalid, Opt, Variable, gobool};
+use options::{Given, Invalid, Opt, Variable};
 use source::queries::{self, Queries};
 use source::{Changes, Configured, Description, Setup, Source};
 
@@ -19,7 +18,7 @@ pub static DESCRIPTION: Description = Description {
     names: &["consul"],
     summary: "Consul's key/value store",
     options: &[access::PLACES, access::USER, access::TOKEN, tls::access::OPTIONS, OPTIONS],
-    variables: &[VARIABLES, tls::access::VARIABLES, nodes::proxy::VARIABLES],
+    variables: &[variables::ALL, tls::access::VARIABLES, nodes::proxy::VARIABLES],
     changes: Changes::Reported,
     configure,
 };
@@ -51,35 +50,6 @@ options::options! {
         text("partition", "", "partition of the keys (Consul Enterprise)").key("partition");
 }
 
-const CACERT: Variable = Variable("CONSUL_CACERT");
-const CLIENT_CERT: Variable = Variable("CONSUL_CLIENT_CERT");
-const CLIENT_KEY: Variable = Variable("CONSUL_CLIENT_KEY");
-const HTTP_ADDR: Variable = Variable("CONSUL_HTTP_ADDR");
-const HTTP_AUTH: Variable = Variable("CONSUL_HTTP_AUTH");
-const HTTP_SSL: Variable = Variable("CONSUL_HTTP_SSL");
-const HTTP_SSL_VERIFY: Variable = Variable("CONSUL_HTTP_SSL_VERIFY");
-const HTTP_TOKEN: Variable = Variable("CONSUL_HTTP_TOKEN");
-const HTTP_TOKEN_FILE: Variable = Variable("CONSUL_HTTP_TOKEN_FILE");
-const NAMESPACE_OF_CLIENT: Variable = Variable("CONSUL_NAMESPACE");
-const PARTITION_OF_CLIENT: Variable = Variable("CONSUL_PARTITION");
-const SERVER_NAME: Variable = Variable("CONSUL_TLS_SERVER_NAME");
-
-/// The variables of Consul's own client.
-const VARIABLES: &[Variable] = &[
-    CACERT,
-    CLIENT_CERT,
-    CLIENT_KEY,
-    HTTP_ADDR,
-    HTTP_AUTH,
-    HTTP_SSL,
-    HTTP_SSL_VERIFY,
-    HTTP_TOKEN,
-    HTTP_TOKEN_FILE,
-    NAMESPACE_OF_CLIENT,
-    PARTITION_OF_CLIENT,
-    SERVER_NAME,
-];
-
 /// The datacenter that the user chose.
 #[derive(Debug, PartialEq)]
 struct Chosen {
@@ -102,23 +72,26 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
     let discovery = access::discovery(given, "consul")?;
     let chosen = access::nodes(given)?;
     let nodes_are_default =
-        chosen.is_none() && discovery.is_none() && given.variable(HTTP_ADDR).is_none();
+        chosen.is_none() && discovery.is_none() && given.variable(variables::HTTP_ADDR).is_none();
     let nodes = chosen.unwrap_or_else(|| {
-        https |= given.variable(HTTP_SSL).and_then(gobool::parse) == Some(true);
-        vec![given.variable(HTTP_ADDR).unwrap_or("127.0.0.1:8500").to_owned()]
+        https |= variables::is_https(given);
+        vec![given.variable(variables::HTTP_ADDR).unwrap_or("127.0.0.1:8500").to_owned()]
     });
-    let tls = tls::Options::of(given, tls_of_client(given), setup.warnings)?;
+    let tls = tls::Options::of(given, variables::tls(given), setup.warnings)?;
     let options = Options {
         nodes,
         nodes_are_default,
         https,
         tls,
-        token: given.some(&access::AUTH_TOKEN)?.map(Token::Text).or_else(|| token_of_client(given)),
-        user: access::user(given)?.or_else(|| user_of_client(given)),
+        token: given
+            .some(&access::AUTH_TOKEN)?
+            .map(Token::Text)
+            .or_else(|| variables::token(given)),
+        user: access::user(given)?.or_else(|| variables::user(given)),
         proxies: Proxies::of(given),
         datacenter: given.some(&DATACENTER)?,
-        namespace: text(given, &NAMESPACE, NAMESPACE_OF_CLIENT)?,
-        partition: text(given, &PARTITION, PARTITION_OF_CLIENT)?,
+        namespace: text(given, &NAMESPACE, variables::NAMESPACE)?,
+        partition: text(given, &PARTITION, variables::PARTITION)?,
         consistency: consistency(given)?,
         wait: WAIT,
         connecting: CONNECTING,
@@ -155,30 +128,6 @@ fn text(
 ) -> Result<Option<String>, Invalid> {
     let of_client = || given.variable(variable).map(str::to_owned);
     Ok(given.some(option)?.or_else(of_client))
-}
-
-fn tls_of_client(given: &Given) -> tls::Options {
-    let file = |variable| given.variable(variable).map(PathBuf::from);
-    tls::Options {
-        ca: file(CACERT),
-        certificate: file(CLIENT_CERT),
-        key: file(CLIENT_KEY),
-        server_name: given.variable(SERVER_NAME).map(str::to_owned),
-        insecure: given.variable(HTTP_SSL_VERIFY).and_then(gobool::parse) == Some(false),
-        ..tls::Options::default()
-    }
-}
-
-/// As in Consul's own client, a file with the token wins over the variable.
-fn token_of_client(given: &Given) -> Option<Token> {
-    let file = given.variable(HTTP_TOKEN_FILE).map(|path| Token::File(path.into()));
-    file.or_else(|| Some(Token::Text(given.variable(HTTP_TOKEN)?.to_owned())))
-}
-
-fn user_of_client(given: &Given) -> Option<(String, String)> {
-    let text = given.variable(HTTP_AUTH)?;
-    let (name, password) = text.split_once(':').unwrap_or((text, ""));
-    Some((name.to_owned(), password.to_owned()))
 }
 
 fn consistency(given: &Given) -> Result<Consistency, Invalid> {

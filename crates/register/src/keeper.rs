@@ -1,0 +1,581 @@
+//! Keeps the registry true to the containers of the engine.
+
+mod cleanup;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use client_docker::{Action, Engine, Event, Listed, State};
+use names::Resolver;
+use nodes::Error;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+
+use crate::container::{Container, short};
+use crate::flags::Flags;
+use crate::follower::Report;
+use crate::log::Log;
+use crate::pending::{Change, Pending};
+use crate::registry::Registry;
+use crate::service::{Linked, Service, Surroundings, linked_to, reachable, service};
+use crate::tags::Tags;
+
+/// The pause before everything is compared again, after a container could not be inspected.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Why the program ends: a line of the log.
+#[derive(Debug)]
+pub(crate) struct Fatal(pub(crate) String);
+
+/// Keeps the registry true to the containers of the engine.
+pub(crate) struct Keeper {
+    flags: Flags,
+    engine: Rc<Engine>,
+    registry: Rc<dyn Registry>,
+    log: Log,
+    /// The name of this host.
+    host: String,
+    tags: Tags,
+    /// The containers with services, by their ids.
+    known: BTreeMap<String, Known>,
+    /// The containers that have failed, and whose entries end by themselves.
+    dead: BTreeMap<String, Dead>,
+    pending: Pending,
+    /// Why the registry does not answer. It is asked again when the next change is due.
+    away: Option<String>,
+    /// Why the engine does not answer.
+    engine_away: Option<String>,
+    /// When everything is to be compared.
+    compare_at: Option<Instant>,
+}
+
+/// A container with services.
+struct Known {
+    name: String,
+    services: Vec<Service>,
+    /// The moment of its start, as the engine writes it.
+    started_at: String,
+    /// Its addresses by its networks.
+    addresses: BTreeMap<String, String>,
+}
+
+/// A container that has failed.
+struct Dead {
+    known: Known,
+    /// How long its entries live at most.
+    left: Duration,
+}
+
+/// How services are compared with those of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// At the start: nothing is known yet.
+    First,
+    /// At the interval of `-resync`.
+    Regular,
+    /// After events may have been missed.
+    Blind,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        flags: Flags,
+        engine: Engine,
+        registry: Rc<dyn Registry>,
+        host: String,
+        log: Log,
+    ) -> Keeper {
+        Keeper {
+            tags: Tags::new(&flags.tags, log.clone()),
+            flags,
+            engine: Rc::new(engine),
+            registry,
+            log,
+            host,
+            known: BTreeMap::new(),
+            dead: BTreeMap::new(),
+            pending: Pending::default(),
+            away: None,
+            engine_away: None,
+            compare_at: None,
+        }
+    }
+
+    /// The engine, to follow its events.
+    pub(crate) fn engine(&self) -> Rc<Engine> {
+        Rc::clone(&self.engine)
+    }
+
+    /// Works until something is wrong that no later attempt can mend.
+    pub(crate) async fn run(&mut self, mut reports: mpsc::UnboundedReceiver<Report>) -> Fatal {
+        match self.work(&mut reports).await {
+            Ok(()) => Fatal("the engine is followed no more".to_owned()),
+            Err(fatal) => fatal,
+        }
+    }
+
+    async fn work(&mut self, reports: &mut mpsc::UnboundedReceiver<Report>) -> Result<(), Fatal> {
+        let registry = Rc::clone(&self.registry);
+        let mut lost = registry.lost();
+        let (mut refresh, mut resync) = (every(self.flags.refresh), every(self.flags.resync));
+        let mut sync = Sync::First;
+        loop {
+            let (due, compare) = (self.pending.next(), self.compare_at);
+            tokio::select! {
+                report = reports.recv() => match report {
+                    None => return Ok(()),
+                    Some(Report::Happened(event)) => self.happened(event).await?,
+                    Some(Report::Away(error)) => self.engine_is_away(&error),
+                    Some(Report::Following) => {
+                        if self.engine_away.take().is_some() {
+                            self.log.line("docker: the engine answers again");
+                        }
+                        self.sync(sync).await?;
+                        sync = Sync::Blind;
+                    }
+                },
+                () = &mut lost => {
+                    self.restore().await;
+                    lost = registry.lost();
+                }
+                () = tick(&mut refresh) => self.refresh().await,
+                () = tick(&mut resync) => self.sync(Sync::Regular).await?,
+                () = until(due) => self.retry().await,
+                () = until(compare) => {
+                    self.compare_at = None;
+                    self.sync(Sync::Blind).await?;
+                }
+            }
+        }
+    }
+
+    fn engine_is_away(&mut self, error: &Error) {
+        let text = error.to_string();
+        if self.engine_away.as_ref() != Some(&text) {
+            self.log.line(format_args!("{text}; trying again"));
+            self.engine_away = Some(text);
+        }
+    }
+
+    async fn happened(&mut self, event: Event) -> Result<(), Fatal> {
+        match event.action {
+            Action::Start => self.add(&event.container, Sync::First).await,
+            Action::Die(code) => {
+                self.died(&event.container, code).await;
+                Ok(())
+            }
+            Action::Health(_) | Action::Other => Ok(()),
+        }
+    }
+
+    /// Compares what is registered with what runs.
+    async fn sync(&mut self, sync: Sync) -> Result<(), Fatal> {
+        let running = match self.engine.list(State::Running).await {
+            Ok(running) => running,
+            Err(error) if sync == Sync::Regular => {
+                self.log.line(format_args!("error listing containers, skipping sync: {error}"));
+                return Ok(());
+            }
+            Err(error) => {
+                // The engine ends just now, or it is only beginning.
+                self.engine_is_away(&error);
+                self.compare_at = Some(Instant::now() + AGAIN);
+                return Ok(());
+            }
+        };
+        self.log.line(format_args!("Syncing services on {} containers", running.len()));
+        for listed in &running {
+            match self.known.contains_key(&listed.id) {
+                true => self.again(listed, sync).await?,
+                false => self.add(&listed.id, sync).await?,
+            }
+        }
+        if sync == Sync::Blind {
+            let running: BTreeSet<_> = running.iter().map(|listed| &listed.id[..]).collect();
+            let ended = self.known.keys().filter(|id| !running.contains(&id[..]));
+            for id in ended.cloned().collect::<Vec<_>>() {
+                self.died(&id, None).await;
+            }
+        }
+        if self.flags.cleanup || self.flags.prune {
+            self.clean_up().await;
+        }
+        Ok(())
+    }
+
+    /// Registers the services of a known container again. If its start or its networks have
+    /// changed, they are found again.
+    async fn again(&mut self, listed: &Listed, sync: Sync) -> Result<(), Fatal> {
+        let of_list = serde_json::json!({ "NetworkSettings": listed.network_settings });
+        let now = addresses(&Container::new(of_list));
+        let is_as_before = self.known.get(&listed.id).is_some_and(|known| known.addresses == now);
+        if sync == Sync::Blind || !is_as_before {
+            let inspected = self.inspect(&listed.id).await;
+            let known = self.known.get(&listed.id);
+            let changed = inspected
+                .filter(|container| known.is_some_and(|known| !known.is_as_before(container)));
+            if let Some(container) = changed {
+                return self.replace(container, sync).await;
+            }
+        }
+        let services = self.known.get(&listed.id).map(|known| known.services.clone());
+        for service in services.unwrap_or_default() {
+            self.register(service, "sync register failed:", false).await;
+        }
+        Ok(())
+    }
+
+    /// Finds the services of a known container again, and removes those that it no longer has.
+    async fn replace(&mut self, container: Container, sync: Sync) -> Result<(), Fatal> {
+        let id = container.id().to_owned();
+        let services = self.services(&container, sync).await?;
+        let old = self.known.remove(&id).map(|known| known.services).unwrap_or_default();
+        let is_gone =
+            |old: &Service| services.iter().all(|new| (&new.id, &new.name) != (&old.id, &old.name));
+        for old in old.into_iter().filter(is_gone).collect::<Vec<_>>() {
+            self.deregister(old).await;
+        }
+        self.remember(&container, services).await;
+        Ok(())
+    }
+
+    /// Registers the services of a container that has started.
+    async fn add(&mut self, id: &str, sync: Sync) -> Result<(), Fatal> {
+        if self.known.contains_key(id) {
+            let short = short(id);
+            self.log.line(format_args!("container,  {short} , already exists, ignoring"));
+            return Ok(());
+        }
+        let Some(container) = self.inspect(id).await else { return Ok(()) };
+        if !container.is_running() {
+            // It has ended already, and starts again before anything reaches it.
+            return Ok(());
+        }
+        let services = self.services(&container, sync).await?;
+        match self.dead.remove(id) {
+            // It is back before its entries have ended.
+            Some(dead) if dead.known.services == services => {
+                let short = short(id);
+                self.log.line(format_args!("container,  {short} , already exists, ignoring"));
+                self.known.insert(id.to_owned(), Known::new(&container, services));
+            }
+            Some(dead) => {
+                self.known.insert(id.to_owned(), dead.known);
+                self.replace(container, sync).await?;
+            }
+            None => self.remember(&container, services).await,
+        }
+        Ok(())
+    }
+
+    async fn remember(&mut self, container: &Container, services: Vec<Service>) {
+        if services.is_empty() {
+            return;
+        }
+        let known = Known::new(container, services.clone());
+        self.known.insert(container.id().to_owned(), known);
+        for service in services {
+            self.register(service, "register failed:", true).await;
+        }
+    }
+
+    /// A container, if the engine has it. Otherwise the log says why not.
+    async fn inspect(&mut self, id: &str) -> Option<Container> {
+        let why = match self.engine.inspect(id).await {
+            Ok(Some(document)) => return Some(Container::new(document)),
+            Ok(None) => format!("No such container: {id}"),
+            Err(error) => {
+                self.compare_at = Some(Instant::now() + AGAIN);
+                error.to_string()
+            }
+        };
+        self.log.line(format_args!("unable to inspect container: {} {why}", short(id)));
+        None
+    }
+
+    /// The services of a container.
+    async fn services(&mut self, container: &Container, sync: Sync) -> Result<Vec<Service>, Fatal> {
+        let found = reachable(container, &self.flags.rules);
+        if sync == Sync::First {
+            found.notes.iter().for_each(|note| self.log.line(note));
+        }
+        if found.ports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let surroundings = Surroundings {
+            host: self.host.clone(),
+            host_address: self.host_address().await,
+            linked: self.linked(container).await,
+            tags: self.tags.of(container).await.map_err(Fatal)?,
+        };
+        let (is_group, mut services) = (found.ports.len() > 1, Vec::new());
+        for port in &found.ports {
+            let (rules, mut notes) = (&self.flags.rules, Vec::new());
+            let made = service(container, port, is_group, rules, &surroundings, &mut notes);
+            notes.iter().for_each(|note| self.log.line(note));
+            match made {
+                Some(service) => services.push(service),
+                None if sync == Sync::First => {
+                    let (short, port) = (short(container.id()), &port.0.text);
+                    self.log.line(format_args!("ignored: {short} service on port {port}"));
+                }
+                None => {}
+            }
+        }
+        Ok(services)
+    }
+
+    /// The address of this host: an IPv4 address, if its name has one.
+    async fn host_address(&self) -> Option<String> {
+        let found = Resolver::system().sockets(&self.host, 0).await.ok()?;
+        let first = found.iter().find(|address| address.is_ipv4()).or(found.first())?;
+        Some(first.ip().to_string())
+    }
+
+    /// The container whose network this one shares.
+    async fn linked(&self, container: &Container) -> Option<Linked> {
+        let id = linked_to(container)?.to_owned();
+        let address = match self.engine.inspect(&id).await {
+            Ok(Some(document)) => Ok(Container::new(document).address().to_owned()),
+            Ok(None) => Err(format!("No such container: {id}")),
+            Err(error) => Err(error.to_string()),
+        };
+        Some(Linked { id, address })
+    }
+
+    /// A container has ended, with this exit code if it is known.
+    async fn died(&mut self, id: &str, code: Option<i64>) {
+        if self.flags.only_on_success && !self.is_success(id, code).await {
+            if let Some(known) = self.known.remove(id)
+                && !self.flags.ttl.is_zero()
+            {
+                self.dead.insert(id.to_owned(), Dead { known, left: self.flags.ttl });
+            }
+            return;
+        }
+        self.forget(id).await;
+    }
+
+    /// Removes the services of a container.
+    async fn forget(&mut self, id: &str) {
+        let dead = self.dead.remove(id).map(|dead| dead.known);
+        let known = self.known.remove(id).into_iter().chain(dead);
+        for service in known.flat_map(|known| known.services).collect::<Vec<_>>() {
+            self.deregister(service).await;
+        }
+    }
+
+    /// Whether the services of a container that has ended are to be removed.
+    async fn is_success(&self, id: &str, code: Option<i64>) -> bool {
+        /// The bit of exit codes that stand for a signal.
+        const SIGNAL: i64 = 128;
+
+        let short = short(id);
+        let code = match code {
+            Some(code) => code,
+            None => match self.engine.inspect(id).await.map(|found| found.map(Container::new)) {
+                Ok(None) => {
+                    let text = "was removed, could not fetch exit code";
+                    self.log.line(format_args!("registrator: container {short} {text}"));
+                    return true;
+                }
+                Ok(Some(container)) if container.is_running() => {
+                    let text = format!("not removing container {short}, still running");
+                    self.log.line(format_args!("registrator: {text}"));
+                    return false;
+                }
+                Ok(Some(container)) => container.exit_code(),
+                Err(error) => {
+                    let text = "error fetching status for container";
+                    self.log.line(format_args!(
+                        "registrator: {text} {short} on \"die\" event: {error}"
+                    ));
+                    return false;
+                }
+            },
+        };
+        code == 0 || code & SIGNAL != 0
+    }
+
+    /// Registers a service, now or as soon as the registry takes it.
+    async fn register(&mut self, service: Service, failed: &str, is_told: bool) {
+        let (id, container) = (service.id.clone(), service.container.clone());
+        match self.change(Change::Register(service)).await {
+            Ok(()) if is_told => self.log.line(format_args!("added: {} {id}", short(&container))),
+            Ok(()) => {}
+            Err(Failed { error, .. }) => self.log.line(format_args!("{failed} {id} {error}")),
+        }
+    }
+
+    /// Removes a service, now or as soon as the registry lets it.
+    async fn deregister(&mut self, service: Service) {
+        if self.pending.is_unregistered(&service) {
+            self.pending.settle(&service.id);
+            return;
+        }
+        let (id, container) = (service.id.clone(), service.container.clone());
+        match self.change(Change::Deregister(service)).await {
+            Ok(()) => self.log.line(format_args!("removed: {} {id}", short(&container))),
+            Err(Failed { error, .. }) => {
+                self.log.line(format_args!("deregister failed: {id} {error}"));
+            }
+        }
+    }
+
+    /// Makes a change of the registry. A change that fails is pending.
+    async fn change(&mut self, change: Change) -> Result<(), Failed> {
+        let done = match (&self.away, &change) {
+            (Some(error), _) => Err((error.clone(), false)),
+            (None, Change::Register(service)) => self.registry.register(service).await.map_err(of),
+            (None, Change::Deregister(service)) => {
+                self.registry.deregister(service).await.map_err(of)
+            }
+        };
+        match done {
+            Ok(()) => {
+                self.pending.settle(&change.service().id);
+                Ok(())
+            }
+            Err((error, is_away)) => {
+                if is_away {
+                    self.away = Some(error.clone());
+                }
+                let is_new = self.pending.note(change, error.clone(), is_away);
+                Err(Failed { error, is_new })
+            }
+        }
+    }
+
+    /// Makes the changes that are due.
+    async fn retry(&mut self) {
+        self.away = None;
+        for change in self.pending.due() {
+            let (is_addition, id) =
+                (matches!(change, Change::Register(_)), change.service().id.clone());
+            let container = short(&change.service().container).to_owned();
+            let (done, failed) = match is_addition {
+                true => ("added:", "register failed:"),
+                false => ("removed:", "deregister failed:"),
+            };
+            match self.change(change).await {
+                Ok(()) => self.log.line(format_args!("{done} {container} {id}")),
+                Err(Failed { error, is_new: true }) => {
+                    self.log.line(format_args!("{failed} {id} {error}"));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Registers what the registry has lost.
+    async fn restore(&mut self) {
+        self.away = None;
+        self.pending.hurry();
+        let entries = match self.registry.entries().await {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.log.line(format_args!("cannot compare with the registry: {error}"));
+                self.compare_at = Some(Instant::now() + AGAIN);
+                return;
+            }
+        };
+        let known: BTreeSet<_> = entries.iter().map(|entry| (&entry.name, &entry.id)).collect();
+        let services = self.known.values().flat_map(|known| &known.services);
+        let missing = services.filter(|service| {
+            !known.contains(&(&service.name, &service.id)) && !self.pending.has(&service.id)
+        });
+        for service in missing.cloned().collect::<Vec<_>>() {
+            self.register(service, "register failed:", true).await;
+        }
+    }
+
+    /// Keeps all entries alive.
+    async fn refresh(&mut self) {
+        let period = self.flags.refresh;
+        self.dead.retain(|_, dead| {
+            dead.left = dead.left.saturating_sub(period);
+            !dead.left.is_zero()
+        });
+        let services = self.known.values().flat_map(|known| &known.services);
+        for service in services.filter(|service| !self.pending.has(&service.id)) {
+            let (short, id) = (short(&service.container), &service.id);
+            match self.registry.refresh(service).await {
+                Ok(()) => self.log.line(format_args!("refreshed: {short} {id}")),
+                Err(error) => {
+                    self.log.line(format_args!("refresh failed: {id} {error}"));
+                    if !error.is_refusal() {
+                        // The others would wait for the same.
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes everything that this process has registered.
+    pub(crate) async fn remove_all(&mut self) {
+        self.away = None;
+        for id in self.known.keys().cloned().collect::<Vec<_>>() {
+            self.forget(&id).await;
+        }
+    }
+}
+
+/// A change of the registry that was not made.
+struct Failed {
+    error: String,
+    /// Whether the error differs from that of the last time.
+    is_new: bool,
+}
+
+/// The text of an error, and whether the registry did not answer.
+fn of(error: Error) -> (String, bool) {
+    (error.to_string(), !error.is_refusal())
+}
+
+impl Known {
+    fn new(container: &Container, services: Vec<Service>) -> Known {
+        Known {
+            name: container.name().to_owned(),
+            services,
+            started_at: container.started_at().to_owned(),
+            addresses: addresses(container),
+        }
+    }
+
+    /// Whether the container was neither started again nor has other addresses since.
+    fn is_as_before(&self, container: &Container) -> bool {
+        self.started_at == container.started_at() && self.addresses == addresses(container)
+    }
+}
+
+fn addresses(container: &Container) -> BTreeMap<String, String> {
+    container.networks().map(|(name, address)| (name.to_owned(), address.to_owned())).collect()
+}
+
+/// A timer; `None` for a period of zero.
+fn every(period: Duration) -> Option<Interval> {
+    (!period.is_zero()).then(|| {
+        let mut interval = interval_at(Instant::now() + period, period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    })
+}
+
+async fn tick(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => future::pending().await,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => future::pending().await,
+    }
+}

@@ -1,0 +1,45 @@
+//! The log: lines on standard error, in the form of Go's standard logger.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use world::Host;
+
+/// The time of a line, in Go's form of layouts.
+const LAYOUT: &[u8] = b"2006/01/02 15:04:05 ";
+
+/// The log of a run. Clones write to the same place.
+#[derive(Clone)]
+pub(crate) struct Log {
+    host: Arc<dyn Host>,
+    stderr: Rc<RefCell<Box<dyn Write>>>,
+}
+
+impl Log {
+    pub(crate) fn new(host: Arc<dyn Host>, stderr: Box<dyn Write>) -> Log {
+        Log { host, stderr: Rc::new(RefCell::new(stderr)) }
+    }
+
+    /// Writes a line. Line breaks and other control characters of its text are escaped: what a
+    /// container says must not forge lines.
+    pub(crate) fn line(&self, text: impl Display) {
+        let mut line = self.host.now().format(LAYOUT);
+        for letter in text.to_string().chars() {
+            match letter.is_control() && letter != '\t' {
+                true => line.extend(letter.escape_default().map(|letter| letter as u8)),
+                false => line.extend(letter.encode_utf8(&mut [0; 4]).bytes()),
+            }
+        }
+        line.push(b'\n');
+        self.print(&line);
+    }
+
+    /// Writes a text that is no line of the log.
+    pub(crate) fn print(&self, text: &[u8]) {
+        // Nothing can be done if standard error is closed.
+        let _ = self.stderr.borrow_mut().write_all(text);
+    }
+}

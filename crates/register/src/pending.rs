@@ -1,0 +1,105 @@
+//! Changes of the registry that failed, and are tried again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
+
+use crate::service::Service;
+
+/// The pauses before a change is tried again.
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// A change of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The entry of the service is missing.
+    Register(Service),
+    /// The entry of the service is one too many.
+    Deregister(Service),
+}
+
+/// The pending changes: the last one that each id needs.
+#[derive(Default)]
+pub(crate) struct Pending {
+    changes: BTreeMap<String, Due>,
+}
+
+struct Due {
+    change: Change,
+    /// The last error, so that the same one is reported once.
+    error: String,
+    /// Whether the change may have been made although it failed.
+    may_be_done: bool,
+    pauses: ExponentialBackoff,
+    next: Instant,
+}
+
+impl Change {
+    pub(crate) fn service(&self) -> &Service {
+        match self {
+            Change::Register(service) | Change::Deregister(service) => service,
+        }
+    }
+}
+
+impl Pending {
+    /// Notes that a change failed; `may_be_done` if it may have been made all the same. Returns
+    /// whether the error differs from that of the last time.
+    pub(crate) fn note(&mut self, change: Change, error: String, may_be_done: bool) -> bool {
+        let id = change.service().id.clone();
+        let known = self.changes.remove(&id).filter(|due| due.change == change);
+        let is_new = known.as_ref().is_none_or(|due| due.error != error);
+        let known_done = known.as_ref().is_some_and(|due| due.may_be_done);
+        let mut pauses = known.map_or_else(backoff, |due| due.pauses);
+        let next = Instant::now() + pauses.next().unwrap_or(LONGEST);
+        let may_be_done = may_be_done || known_done;
+        self.changes.insert(id, Due { change, error, may_be_done, pauses, next });
+        is_new
+    }
+
+    /// Forgets the pending change of an id: a change of it was made.
+    pub(crate) fn settle(&mut self, id: &str) {
+        self.changes.remove(id);
+    }
+
+    /// Whether the registry certainly has no entry of the service yet.
+    pub(crate) fn is_unregistered(&self, service: &Service) -> bool {
+        let due = self.changes.get(&service.id).filter(|due| !due.may_be_done);
+        due.is_some_and(|due| matches!(&due.change, Change::Register(due) if due == service))
+    }
+
+    /// Whether a change of an id is pending.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.changes.contains_key(id)
+    }
+
+    /// When the first change is due; `None` if nothing is pending.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.changes.values().map(|due| due.next).min()
+    }
+
+    /// The changes that are due now.
+    pub(crate) fn due(&self) -> Vec<Change> {
+        let now = Instant::now();
+        let due = self.changes.values().filter(|due| due.next <= now);
+        due.map(|due| due.change.clone()).collect()
+    }
+
+    /// Makes all changes due now: the registry answers again.
+    pub(crate) fn hurry(&mut self) {
+        let now = Instant::now();
+        self.changes.values_mut().for_each(|due| due.next = now);
+    }
+}
+
+fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST)
+        .with_max_delay(LONGEST)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

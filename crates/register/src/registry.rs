@@ -1,0 +1,230 @@
+//! The store in which services are registered.
+
+mod consul;
+mod etcd;
+mod kv;
+mod noop;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use client_consul::variables;
+use nodes::Error;
+use nodes::proxy::Proxies;
+use options::Given;
+
+use crate::log::Log;
+use crate::service::Service;
+use crate::uri::{Uri, clean};
+
+/// A store in which services are registered.
+#[async_trait(?Send)]
+pub(crate) trait Registry {
+    /// Asks whether the registry answers. Returns a line for the log, if there is one.
+    async fn ping(&self) -> Result<Option<String>, Error>;
+
+    /// Makes or replaces the entry of a service.
+    async fn register(&self, service: &Service) -> Result<(), Error>;
+
+    /// Makes sure that the entry of a service does not end, where entries end by themselves.
+    async fn refresh(&self, service: &Service) -> Result<(), Error>;
+
+    /// Removes the entry of a service. An entry that does not exist is no error.
+    async fn deregister(&self, service: &Service) -> Result<(), Error>;
+
+    /// All entries. Entries of other hosts and of other programs can be among them.
+    async fn entries(&self) -> Result<Vec<Entry>, Error>;
+
+    /// Removes an entry.
+    async fn remove(&self, entry: &Entry) -> Result<(), Error>;
+
+    /// Waits until the registry may have lost entries: until it has not answered, and answers again.
+    async fn lost(&self);
+
+    /// Whether `-cleanup` looks for entries without a container here. In registrator only Consul's
+    /// catalogue can be listed.
+    fn is_cleaned(&self) -> bool {
+        false
+    }
+}
+
+/// An entry of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The id of the service.
+    pub(crate) id: String,
+    /// The name of the service.
+    pub(crate) name: String,
+}
+
+/// Why a registry cannot be opened.
+pub(crate) struct Unusable(pub(crate) String);
+
+/// The schemes that are known.
+const SCHEMES: [&str; 10] = [
+    "consul",
+    "consul-unix",
+    "consul-tls",
+    "consulkv",
+    "consulkv-unix",
+    "consulkv-tls",
+    "etcd",
+    "etcd-tls",
+    "skydns2",
+    "skydns2-tls",
+];
+
+/// Opens the registry at `text`. Nothing is connected to yet. `given` has the variables of
+/// [`VARIABLES`]. Entries live for `ttl` after they were last refreshed; zero for no end.
+///
+/// # Errors
+/// There is no such registry, or a file that it needs cannot be used.
+pub(crate) fn open(
+    text: &str,
+    ttl: Duration,
+    noop: bool,
+    given: &Given,
+    log: &Log,
+) -> Result<Rc<dyn Registry>, Unusable> {
+    let uri = Uri::parse(text).ok_or_else(|| Unusable(format!("bad adapter uri: {text}")))?;
+    let scheme = &uri.scheme[..];
+    if !SCHEMES.contains(&scheme) {
+        let known = SCHEMES.join(", ");
+        return Err(Unusable(format!("unrecognized adapter: {text} (known are {known})")));
+    }
+    let registry: Rc<dyn Registry> = match scheme.split('-').next() {
+        Some("consul") => Rc::new(consul::Consul::new(consul_options(&uri, &uri.path, given)?)),
+        Some("consulkv") => {
+            let (socket, prefix) = match scheme {
+                "consulkv-unix" => uri.path.split_once(':').ok_or_else(|| {
+                    let form = "consulkv-unix:///SOCKET:/PREFIX";
+                    Unusable(format!("bad adapter uri: {text} (it has the form {form})"))
+                })?,
+                _ => ("", &uri.path[..]),
+            };
+            let options = consul_options(&uri, socket, given)?;
+            Rc::new(kv::Kv::new(options, clean(prefix), log.clone()))
+        }
+        Some("skydns2") => {
+            if uri.path.len() < 2 {
+                let form = "skydns2://<host>/<domain>";
+                return Err(Unusable(format!("skydns2: dns domain required e.g.: {form}")));
+            }
+            let labels: Vec<_> = uri.path[1..].split('.').rev().collect();
+            let prefix = format!("/skydns/{}", clean(&labels.join("/")));
+            Rc::new(etcd::Etcd::new(etcd_options(&uri, given)?, prefix, etcd::Form::Skydns, ttl))
+        }
+        _ => {
+            let prefix = match clean(&uri.path) {
+                prefix if prefix.is_empty() => prefix,
+                prefix => format!("/{prefix}"),
+            };
+            Rc::new(etcd::Etcd::new(etcd_options(&uri, given)?, prefix, etcd::Form::Address, ttl))
+        }
+    };
+    log.line(format_args!("Using {scheme} adapter: {text}"));
+    Ok(if noop { Rc::new(noop::Noop::new(registry, log.clone())) } else { registry })
+}
+
+/// Where Consul is. `socket` is the path of a socket, for the schemes that have one.
+fn consul_options(
+    uri: &Uri,
+    socket: &str,
+    given: &Given,
+) -> Result<client_consul::Options, Unusable> {
+    let is_tls = uri.scheme.ends_with("-tls");
+    let node = match uri.scheme.ends_with("-unix") {
+        true => format!("unix://{socket}"),
+        false if uri.host.is_empty() => {
+            given.variable(variables::HTTP_ADDR).unwrap_or("127.0.0.1:8500").to_owned()
+        }
+        false => uri.host.clone(),
+    };
+    let mut tls = variables::tls(given);
+    if tls.roots == tls::Roots::default() {
+        tls.roots = system_tls(given).roots;
+    }
+    if is_tls {
+        // As in registrator, a certificate is always verified.
+        tls.insecure = false;
+        if tls.certificate.is_some() != tls.key.is_some() {
+            let text = "both client certificate and key must be provided";
+            return Err(Unusable(format!("Cannot set up Consul TLSConfig{text}")));
+        }
+        if let Err(error) = tls.client_config(b"http/1.1") {
+            return Err(Unusable(format!("Cannot set up Consul TLSConfig{error}")));
+        }
+    }
+    Ok(client_consul::Options {
+        nodes: vec![node],
+        https: is_tls || variables::is_https(given),
+        tls,
+        token: variables::token(given),
+        user: variables::user(given),
+        proxies: Proxies::of(given),
+        namespace: given.variable(variables::NAMESPACE).map(str::to_owned),
+        partition: given.variable(variables::PARTITION).map(str::to_owned),
+        ..client_consul::Options::default()
+    })
+}
+
+/// Where etcd is. The variables are those of etcdctl.
+fn etcd_options(uri: &Uri, given: &Given) -> Result<client_etcd::Options, Unusable> {
+    let host = if uri.host.is_empty() { "127.0.0.1:2379" } else { &uri.host };
+    let file = |variable| given.variable(variable).map(Into::into);
+    let https = uri.scheme.ends_with("-tls");
+    let tls = match https {
+        true => tls::Options {
+            ca: file(ETCD_CACERT),
+            certificate: file(ETCD_CERT),
+            key: file(ETCD_KEY),
+            ..system_tls(given)
+        },
+        false => tls::Options::default(),
+    };
+    if https && let Err(error) = tls.client_config(b"h2") {
+        return Err(Unusable(format!("etcd: {error}")));
+    }
+    let user = given.variable(ETCD_USER).map(|text| {
+        let (name, password) = text.split_once(':').unwrap_or((text, ""));
+        let password = given.variable(ETCD_PASSWORD).unwrap_or(password);
+        (name.to_owned(), password.to_owned())
+    });
+    Ok(client_etcd::Options {
+        nodes: host.split(',').map(str::to_owned).collect(),
+        nodes_are_default: uri.host.is_empty(),
+        https,
+        tls,
+        proxies: Proxies::of(given),
+        user,
+    })
+}
+
+/// The options that trust the system's certificates.
+fn system_tls(given: &Given) -> tls::Options {
+    tls::Options::of(given, tls::Options::default(), &mut Vec::new()).unwrap_or_default()
+}
+
+const ETCD_CACERT: options::Variable = options::Variable("ETCDCTL_CACERT");
+const ETCD_CERT: options::Variable = options::Variable("ETCDCTL_CERT");
+const ETCD_KEY: options::Variable = options::Variable("ETCDCTL_KEY");
+const ETCD_PASSWORD: options::Variable = options::Variable("ETCDCTL_PASSWORD");
+const ETCD_USER: options::Variable = options::Variable("ETCDCTL_USER");
+
+/// The variables that say how a registry is reached.
+pub(crate) const VARIABLES: &[&[options::Variable]] = &[
+    variables::ALL,
+    tls::access::VARIABLES,
+    nodes::proxy::VARIABLES,
+    &[ETCD_CACERT, ETCD_CERT, ETCD_KEY, ETCD_PASSWORD, ETCD_USER],
+];
+
+/// Host and port, as a value in a store has them.
+fn host_and_port(service: &Service) -> String {
+    let address = &service.address;
+    match address.contains(':') {
+        true => format!("[{address}]:{}", service.port),
+        false => format!("{address}:{}", service.port),
+    }
+}

@@ -1,0 +1,155 @@
+//! Keys of etcd, which end with their leases.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use client_etcd::write::{Condition, Lease};
+use client_etcd::{Cluster, Options};
+use nodes::Error;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Entry, Registry, host_and_port};
+use crate::service::Service;
+use crate::uri::clean;
+
+/// The time between two questions for the revision of the store.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The form of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `ADDRESS:PORT`.
+    Address,
+    /// SkyDNS's JSON.
+    Skydns,
+}
+
+/// Services as keys: `PREFIX/NAME/ID`.
+pub(super) struct Etcd {
+    cluster: Cluster,
+    /// With a slash before it; empty for none.
+    prefix: String,
+    form: Form,
+    ttl: Duration,
+    /// The keys that were put with a lease.
+    leased: RefCell<HashMap<String, Leased>>,
+}
+
+/// What is known of a key that was put with a lease.
+#[derive(Debug, Clone, Copy)]
+struct Leased {
+    lease: Lease,
+    /// The revision of the put.
+    revision: i64,
+}
+
+impl Etcd {
+    pub(super) fn new(options: Options, prefix: String, form: Form, ttl: Duration) -> Etcd {
+        Etcd { cluster: Cluster::new(options), prefix, form, ttl, leased: RefCell::default() }
+    }
+
+    fn key(&self, name: &str, id: &str) -> String {
+        format!("/{}", clean(&format!("{}/{name}/{id}", self.prefix)))
+    }
+
+    fn value(&self, service: &Service) -> String {
+        match self.form {
+            Form::Address => host_and_port(service),
+            Form::Skydns => {
+                let Service { address, port, .. } = service;
+                format!("{{\"host\":\"{address}\",\"port\":{port}}}")
+            }
+        }
+    }
+
+    fn leased(&self, key: &str) -> Option<Leased> {
+        self.leased.borrow().get(key).copied()
+    }
+
+    /// Keeps the lease of a key alive. `None` if the key has none, or if the lease has ended.
+    async fn kept(&self, key: &str) -> Result<Option<Leased>, Error> {
+        let Some(leased) = self.leased(key) else { return Ok(None) };
+        let is_alive = self.cluster.keep_alive(leased.lease).await?.is_some();
+        Ok(is_alive.then_some(leased))
+    }
+
+    async fn put(&self, key: String, value: String) -> Result<(), Error> {
+        if self.ttl.is_zero() {
+            return self.cluster.put(key, value, None).await.map(|_| ());
+        }
+        let lease = match self.kept(&key).await? {
+            Some(leased) => leased.lease,
+            None => self.cluster.grant_lease(self.ttl).await?,
+        };
+        let revision = self.cluster.put(key.clone(), value, Some(lease)).await?;
+        self.leased.borrow_mut().insert(key, Leased { lease, revision });
+        Ok(())
+    }
+
+    async fn delete(&self, key: String) -> Result<(), Error> {
+        let leased = self.leased.borrow_mut().remove(&key);
+        self.cluster.delete(key).await?;
+        if let Some(leased) = leased {
+            // A lease that is not kept alive ends by itself.
+            let _ = self.cluster.revoke(leased.lease).await;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait(?Send)]
+impl Registry for Etcd {
+    async fn ping(&self) -> Result<Option<String>, Error> {
+        self.cluster.revision(b"/").await.map(|_| None)
+    }
+
+    async fn register(&self, service: &Service) -> Result<(), Error> {
+        self.put(self.key(&service.name, &service.id), self.value(service)).await
+    }
+
+    async fn refresh(&self, service: &Service) -> Result<(), Error> {
+        let key = self.key(&service.name, &service.id);
+        if let Some(leased) = self.kept(&key).await? {
+            // Readers are woken only if there is something new for them.
+            let revision = leased.revision;
+            let unchanged = Condition::ChangedAt { key: key.clone().into(), revision };
+            if self.cluster.transaction(&[unchanged], &[]).await?.is_some() {
+                return Ok(());
+            }
+        }
+        self.put(key, self.value(service)).await
+    }
+
+    async fn deregister(&self, service: &Service) -> Result<(), Error> {
+        self.delete(self.key(&service.name, &service.id)).await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>, Error> {
+        let prefix = format!("{}/", self.prefix);
+        let keys = self.cluster.keys(prefix.as_bytes()).await?;
+        let entry = |key: &bytes::Bytes| {
+            let below = std::str::from_utf8(key.strip_prefix(prefix.as_bytes())?).ok()?;
+            let (name, id) = below.rsplit_once('/')?;
+            Some(Entry { id: id.to_owned(), name: name.to_owned() })
+        };
+        Ok(keys.iter().filter_map(entry).collect())
+    }
+
+    async fn remove(&self, entry: &Entry) -> Result<(), Error> {
+        self.delete(self.key(&entry.name, &entry.id)).await
+    }
+
+    async fn lost(&self) {
+        let (mut last, mut was_away) = (0, false);
+        loop {
+            match self.cluster.revision(b"/").await {
+                Ok(revision) if was_away || revision < last => return,
+                Ok(revision) => last = revision,
+                Err(_) => was_away = true,
+            }
+            sleep_until(Instant::now() + PAUSE).await;
+        }
+    }
+}
