@@ -339,4 +339,52 @@ mod tests {
              such file or directory"
         );
     }
+
+    /// The texts are those of consul-template 0.42.1, except that it does not name the file of the
+    /// client's certificate.
+    #[test]
+    fn a_malformed_certificate_is_named_before_anything_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let junk = folder.path().join("junk.pem");
+        fs::write(&junk, "no PEM").unwrap();
+        let (junk, folder) = (junk.display(), folder.path().display());
+        let prefix = "runner: runner: client set: consul";
+        for (keys, expected) in [
+            (
+                format!("ca_cert = \"{junk}\""),
+                format!(
+                    "{prefix} configuring TLS failed: Error loading CA File: Couldn't parse PEM in: \
+                     {junk}"
+                ),
+            ),
+            (
+                format!("ca_cert = \"{folder}\""),
+                format!(
+                    "{prefix} configuring TLS failed: Error loading CA File: read {folder}: is a \
+                     directory"
+                ),
+            ),
+            (
+                format!("ca_path = \"{folder}\""),
+                format!(
+                    "{prefix} configuring TLS failed: Error loading CA Path: Couldn't parse PEM in: \
+                     {junk}"
+                ),
+            ),
+            (
+                "ca_path = \"/nope\"".to_owned(),
+                format!("{prefix} configuring TLS failed: lstat /nope: no such file or directory"),
+            ),
+            (
+                format!("cert = \"{junk}\""),
+                format!("{prefix}: {junk}: no certificate in PEM is in it"),
+            ),
+        ] {
+            let consul = consul(&format!("consul {{ ssl {{ {keys} }} }}"), &[]);
+            assert_eq!(consul.check_files().unwrap_err(), expected, "{keys}");
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let of_empty = format!("consul {{ ssl {{ ca_path = \"{}\" }} }}", empty.path().display());
+        assert_eq!(consul(&of_empty, &[]).check_files(), Ok(()));
+    }
 }
