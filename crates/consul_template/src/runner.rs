@@ -132,7 +132,7 @@ impl Runner {
         });
         log.info("(runner) creating watcher");
         let open = edge.consul;
-        let config::Consul { options, asking } = config.consul.clone();
+        let config::Consul { options, asking, .. } = config.consul.clone();
         let machine = Machine::new(edge, &config.exported);
         Ok(Runner {
             dry,

@@ -14,6 +14,6 @@ mod roots;
 mod verifier;
 mod x509;
 
-pub use self::options::Options;
+pub use self::options::{Options, check_authorities};
 pub use advice::{CLOSED, advice, hung_up};
 pub use roots::Roots;

@@ -77,6 +77,17 @@ impl Options {
         Ok(config)
     }
 
+    /// Makes sure that the client's certificate and key can be used, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or contains no certificate or usable key, or the key belongs to another
+    /// certificate.
+    pub fn check_identity(&self) -> Result<(), Error> {
+        let Some((certificate, key)) = self.identity() else { return Ok(()) };
+        identity(certificate, key, &aws_lc_rs::default_provider()).map(drop)
+    }
+
     /// The paths of all files that the configuration is made from.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         [&self.ca, &self.certificate, &self.key].into_iter().flatten().map(PathBuf::as_path)
@@ -115,6 +126,19 @@ impl Options {
         }
         Ok((roots, certificates))
     }
+}
+
+/// Makes sure that a file has certificates of CAs that can be trusted.
+///
+/// # Errors
+///
+/// The file cannot be read, or contains no certificate, or one that cannot be used.
+pub fn check_authorities(path: &Path) -> Result<(), Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|cause| Error::tls(path, cause))?;
+    }
+    Ok(())
 }
 
 fn builder(

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Consul {
     pub(crate) options: Options,
+    /// The folder of the CA certificates to trust.
+    ca_folder: Option<PathBuf>,
     pub(crate) asking: Asking,
 }
 
@@ -50,7 +53,7 @@ impl Consul {
             .with_variables(proxy::VARIABLES.iter().chain(tls::access::VARIABLES), |name| {
                 variable(&[name]).map(OsString::from)
             });
-        let (https, tls) = secured(consul.block("ssl"), &given, variable);
+        let (https, tls, ca_folder) = secured(consul.block("ssl"), &given, variable);
         let address = text("address", &[]).or_else(|| variable(&["CONSUL_HTTP_ADDR"]));
         let address = address.as_deref().unwrap_or(ADDRESS);
         let nodes = address.split(',').map(|node| {
@@ -84,33 +87,73 @@ impl Consul {
             once,
             fail_on_absent: settings.flag("err_on_failed_lookup").unwrap_or(false),
         };
-        Consul { options, asking }
+        Consul { options, ca_folder, asking }
     }
 
-    /// Makes sure that the files that the settings name can be read.
+    /// Makes sure that the files that the settings name can be used.
     ///
     /// # Errors
     /// One cannot.
     pub(crate) fn check_files(&self) -> Result<(), String> {
-        let check = |words: &str, path: &Path| match fs::metadata(path) {
+        let failed = |words: String| Err(format!("runner: runner: client set: consul{words}"));
+        let is_there = |words: &str, path: &Path| match fs::metadata(path) {
             Ok(_) => Ok(()),
-            Err(cause) => {
-                let (path, why) = (path.display(), errno_text(&cause));
-                Err(format!("runner: runner: client set: consul{words}open {path}: {why}"))
-            }
+            Err(cause) => failed(format!("{words}open {}: {}", path.display(), errno_text(&cause))),
         };
         let tls = &self.options.tls;
         if let Some(path) = &tls.ca {
-            check(" configuring TLS failed: Error loading CA File: ", path)?;
+            is_there(" configuring TLS failed: Error loading CA File: ", path)?;
         }
         for path in tls.certificate.iter().chain(&tls.key) {
-            check(": ", path)?;
+            is_there(": ", path)?;
+        }
+        let authorities = match &self.ca_folder {
+            _ if tls.ca.is_some() => tls.ca.as_deref().map_or(Ok(()), usable_file),
+            Some(folder) => usable_folder(folder),
+            None => Ok(()),
+        };
+        if let Err(why) = authorities {
+            return failed(format!(" configuring TLS failed: {why}"));
+        }
+        if let Err(error) = tls.check_identity() {
+            return failed(format!(": {error}"));
         }
         if let Some(Token::File(path)) = &self.options.token {
-            check(&format!(": Error loading token file {} : ", path.display()), path)?;
+            is_there(&format!(": Error loading token file {} : ", path.display()), path)?;
         }
         Ok(())
     }
+}
+
+/// Makes sure that a file has certificates of CAs.
+fn usable_file(path: &Path) -> Result<(), String> {
+    let why = match path.is_dir() {
+        true => format!("read {}: is a directory", path.display()),
+        false if tls::check_authorities(path).is_err() => unparsed(path),
+        false => return Ok(()),
+    };
+    Err(format!("Error loading CA File: {why}"))
+}
+
+/// Makes sure that each file in a folder and its folders has certificates of CAs.
+fn usable_folder(folder: &Path) -> Result<(), String> {
+    let unread =
+        |path: &Path, cause: &io::Error| format!("lstat {}: {}", path.display(), errno_text(cause));
+    let mut pending = vec![folder.to_owned()];
+    while let Some(path) = pending.pop() {
+        let kind = fs::symlink_metadata(&path).map_err(|cause| unread(&path, &cause))?;
+        if kind.is_dir() {
+            let entries = fs::read_dir(&path).map_err(|cause| unread(&path, &cause))?;
+            pending.extend(entries.flatten().map(|entry| entry.path()));
+        } else if tls::check_authorities(&path).is_err() {
+            return Err(format!("Error loading CA Path: {}", unparsed(&path)));
+        }
+    }
+    Ok(())
+}
+
+fn unparsed(path: &Path) -> String {
+    format!("Couldn't parse PEM in: {}", path.display())
 }
 
 /// Whether Consul is connected to by TLS, and how. The variables count only where the block does
@@ -119,7 +162,7 @@ fn secured(
     ssl: &Settings,
     given: &Given,
     variable: &impl Fn(&[&str]) -> Option<String>,
-) -> (bool, tls::Options) {
+) -> (bool, tls::Options, Option<PathBuf>) {
     let is_own = export::is_enabled(ssl);
     let text = |key: &str, name: &str| match is_own {
         true => ssl.text(key).map(str::to_owned).filter(|text| !text.is_empty()),
@@ -133,8 +176,9 @@ fn secured(
     let system = tls::Options::of(given, tls::Options::default(), &mut Vec::new());
     let mut tls = system.unwrap_or_default();
     tls.ca = text("ca_cert", "CONSUL_CACERT").map(PathBuf::from);
-    if let Some(folder) = text("ca_path", "CONSUL_CAPATH") {
-        tls.roots = tls::Roots { file: None, folders: vec![folder.into()] };
+    let ca_folder = text("ca_path", "CONSUL_CAPATH").map(PathBuf::from);
+    if let Some(folder) = &ca_folder {
+        tls.roots = tls::Roots { file: None, folders: vec![folder.clone()] };
     }
     tls.certificate = text("cert", "CONSUL_CLIENT_CERT").map(PathBuf::from);
     let key = text("key", "CONSUL_CLIENT_KEY").map(PathBuf::from);
@@ -143,7 +187,7 @@ fn secured(
     tls.server_name = text("server_name", "CONSUL_TLS_SERVER_NAME");
     tls.insecure = switch("verify", "CONSUL_HTTP_SSL_VERIFY") == Some(false);
     let https = is_own || switch("enabled", "CONSUL_HTTP_SSL").unwrap_or(false);
-    (https, tls)
+    (https, tls, ca_folder)
 }
 
 /// The timeout of a new connection.
@@ -220,7 +264,7 @@ mod tests {
 
     #[test]
     fn without_settings_the_defaults_of_consul_template_count() {
-        let Consul { options, asking } = consul("", &[]);
+        let Consul { options, asking, .. } = consul("", &[]);
         let expected = Options {
             nodes: vec!["127.0.0.1:8500".to_owned()],
             consistency: Consistency::Stale(Duration::from_secs(2)),
@@ -262,7 +306,7 @@ mod tests {
               retry { attempts = 0 max_backoff = "0s" }
             }
         "#;
-        let Consul { options, asking } = consul(file, &variables);
+        let Consul { options, asking, .. } = consul(file, &variables);
         assert_eq!(options.nodes, ["a:1", "b:2"]);
         assert!(options.token == Some(Token::File("/t".into())));
         assert_eq!(options.user, Some(("u".to_owned(), "p".to_owned())));
