@@ -72,6 +72,37 @@ fn a_record_that_is_not_there_ends_the_start() {
     );
 }
 
+/// Runs a pass of a template that asks for services of a Consul that does not answer.
+fn asking_for_services(table: &str, flags: &[&str]) -> Ended {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app", r#"{{len (service "web")}}"#);
+    let resource = format!("[template]\nsrc='app'\ndest='{}'\n", sandbox.path("out").display());
+    sandbox.write("conf.d/app.toml", resource);
+    sandbox.write("confd.toml", format!("[consul]\n{table}\n"));
+    let ended = sandbox.confd(&["-onetime"]).arguments(flags).run_in(&sandbox, NETWORK);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    ended
+}
+
+/// The error of a query at a node at which nothing listens.
+fn refused(node: &str) -> String {
+    format!(
+        "ERROR health.service(web|passing): cannot reach consul: {node}: connection refused (nothing \
+         listens there) (resource app)"
+    )
+}
+
+#[test]
+fn the_record_of_the_backend_does_not_replace_the_nodes_of_the_table() {
+    let backend = ["-backend", "consul", "-srv-domain", "example.test"];
+    for (table, node) in [
+        ("nodes = ['b.example.test:1006']", "http://b.example.test:1006"),
+        ("datacenter = 'dc2'", "http://a.example.test:1005"),
+    ] {
+        asking_for_services(table, &backend).expect(&refused(node));
+    }
+}
+
 #[test]
 fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
