@@ -1,13 +1,13 @@
 //! Where the queries of templates are asked.
 
-use options::{Given, Layer};
+use options::{Given, Layer, Spec};
 use source::{
-    Description, Setup,
+    Configured, Description, Setup,
     queries::{Queries, Settings},
 };
 use tracing::{info, warn};
 
-use crate::{environment, general, sources};
+use crate::{discovered::Discovered, environment, general, sources};
 
 /// What is given for the store that answers queries. Nothing of it is read before a template asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,17 @@ impl Asked {
         let backend = sources::ANSWERING.is_some_and(is_named).then(|| given.layers.clone());
         let table = tables.into_iter().next().map(|(_, layer)| layer).unwrap_or_default();
         Ok(Asked { table, backend, fill_empty: given.fill_empty })
+    }
+
+    /// Whether the table names its nodes by an SRV record.
+    pub(crate) fn is_discovered(&self) -> bool {
+        self.has(|option| option.name.starts_with("srv-"))
+    }
+
+    /// Whether the table gives one of the options for which `is` holds.
+    fn has(&self, is: impl Fn(&Spec) -> bool) -> bool {
+        let options = sources::ANSWERING.into_iter().flat_map(|source| source.options);
+        options.copied().flatten().any(|option| is(option) && self.table.get(option).is_some())
     }
 
     /// Opens the store. `nodes` are those of the backend, for the case that a record names them.
@@ -50,10 +61,25 @@ impl Asked {
         let configured = (source.configure)(Setup { name, given, environment, warnings });
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let mut configured = configured.map_err(|error| format!("{name}: {error}"))?;
-        if let Some((_, discovered)) = configured.discovery() {
+        if self.is_discovered() {
+            return Ok(Box::new(Discovered::new(configured, settings)));
+        }
+        // Nodes of the table win over the record of the backend.
+        if !self.has(|option| option.name == "node")
+            && let Some((_, discovered)) = configured.discovery()
+        {
             *discovered = nodes.to_vec();
         }
-        info!("Templates ask {name} at {}", configured.places().join(", "));
-        configured.queries(settings).ok_or_else(|| format!("{name} answers no queries"))
+        opened(&*configured, settings)
     }
+}
+
+/// Opens a store whose nodes are known.
+pub(crate) fn opened(
+    configured: &dyn Configured,
+    settings: Settings,
+) -> Result<Box<dyn Queries>, String> {
+    let name = configured.name();
+    info!("Templates ask {name} at {}", configured.places().join(", "));
+    configured.queries(settings).ok_or_else(|| format!("{name} answers no queries"))
 }

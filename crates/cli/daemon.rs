@@ -131,8 +131,10 @@ async fn reconfigured(
         info!("Backend source(s) set to {}", fresh.source.places().join(", "));
         fresh.source.open()
     });
-    let asks_elsewhere =
-        fresh.asked != config.asked || fresh.source.nodes() != config.source.nodes();
+    // A record of nodes is looked up again.
+    let asks_elsewhere = fresh.asked != config.asked
+        || fresh.asked.is_discovered()
+        || fresh.source.nodes() != config.source.nodes();
     let configuration = Configuration {
         settings: fresh.settings.clone(),
         schedule: fresh.schedule.clone(),

@@ -8,6 +8,7 @@ mod asked;
 #[cfg(feature = "consul-template")]
 mod consul_template;
 mod daemon;
+mod discovered;
 mod flags;
 mod general;
 mod logging;

@@ -37,8 +37,6 @@ pub(crate) const ANSWERING: Option<&Description> = None;
 pub(crate) fn tables() -> Vec<Table> {
     let table = |source: &Description| {
         let options = source.options.iter().copied().flatten().copied();
-        // The nodes of an SRV record are looked up for the backend only.
-        let options = options.filter(|option| !option.name.starts_with("srv-"));
         Table { name: source.names[0], options: options.collect() }
     };
     ANSWERING.map(table).into_iter().collect()

@@ -26,7 +26,7 @@ pub(crate) async fn discover(
 
 /// The nodes that the record names, in the order in which they are tried: by priority and, within
 /// one priority, at random by weight.
-async fn lookup(
+pub(crate) async fn lookup(
     discovery: &Discovery,
     host: &Arc<dyn Host>,
     before: &[String],

@@ -104,6 +104,37 @@ fn the_record_of_the_backend_does_not_replace_the_nodes_of_the_table() {
 }
 
 #[test]
+fn the_table_of_services_can_name_its_nodes_by_a_record() {
+    let backend = ["-backend", "consul", "-node", "127.0.0.1:1"];
+    for (table, record, scheme, node) in [
+        (
+            "srv_domain = 'example.test'",
+            "_consul._tcp.example.test.",
+            "http",
+            "a.example.test:1005",
+        ),
+        (
+            "scheme = 'https'\nnodes = ['x:1']\nsrv_record = 'other.example.test.'",
+            "other.example.test.",
+            "https",
+            "b.example.test:1004",
+        ),
+    ] {
+        for backend in [&backend[..], &["-backend", "env"]] {
+            let ended = asking_for_services(table, backend);
+            ended.expect(&format!("INFO SRV record set to {record}"));
+            ended.expect(&format!("INFO Templates ask consul at {node}"));
+            ended.expect(&refused(&format!("{scheme}://{node}")));
+        }
+    }
+    let ended = asking_for_services("srv_domain = 'nosuch.test'", &["-backend", "env"]);
+    ended.expect(
+        "ERROR health.service(web|passing): Cannot get nodes from SRV records lookup \
+         _consul._tcp.nosuch.test. on 127.0.0.1:53: no such host (resource app)",
+    );
+}
+
+#[test]
 fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
     let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
     let run = sandbox.confd(&["-watch", "-backend", "etcdv3", "-srv-domain", "example.test"]);
