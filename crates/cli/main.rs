@@ -31,6 +31,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "registrator")]
+use ::register::Program;
 use agent::Agent;
 use anyhow::{Context as _, anyhow};
 use options::Layer;
@@ -83,8 +85,12 @@ fn main() -> Exit {
     #[cfg(any(feature = "consul-template", feature = "registrator"))]
     let mut words = words.peekable();
     #[cfg(feature = "registrator")]
-    if let Some(words) = named(register::NAME, &program, &mut words) {
-        return register::run(words);
+    for (name, program_of_name) in
+        [(register::NAME, Program::Registrator), (register::WORD, Program::Register)]
+    {
+        if let Some(words) = named(name, &program, &mut words) {
+            return register::run(program_of_name, words);
+        }
     }
     #[cfg(feature = "consul-template")]
     if let Some(words) = named(consul_template::NAME, &program, &mut words) {

@@ -1,6 +1,7 @@
-//! The edge of the program registrator: its name, its streams, its signals and its exit code.
+//! The edge of the programs registrator and `confd register`: their names, streams, signals and exit
+//! codes.
 //!
-//! Nothing here is done unless the program is called by that name.
+//! Nothing here is done unless the process is called by one of these names.
 
 use std::{
     ffi::OsString,
@@ -9,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use register::Edge;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use register::{Edge, Grace, Program};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use tokio::{sync::mpsc, task::LocalSet};
 
 use crate::{
@@ -19,27 +20,37 @@ use crate::{
     signals::{Initial, LAST_MOMENT},
 };
 
-/// The name of the program.
+/// The name of the program registrator.
 pub(crate) const NAME: &str = "registrator";
 
-/// The time that the process has to end by itself after the first signal: what it registered may
-/// have to be removed.
-const GRACE: Duration = Duration::from_secs(6);
+/// The word for services with the defaults that a user expects.
+pub(crate) const WORD: &str = "register";
 
-/// Runs registrator with the words of its command line. The initial thread receives the signals.
-pub(crate) fn run(words: Vec<OsString>) -> Exit {
-    let started = Initial::catch(&[SIGINT, SIGTERM]).and_then(|initial| {
+/// The signals that end registrator. A command gets the other ones too.
+const STOPPING: [i32; 2] = [SIGINT, SIGTERM];
+const OF_COMMAND: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
+
+/// Runs a program with the words of its command line. The initial thread receives the signals.
+pub(crate) fn run(program: Program, words: Vec<OsString>) -> Exit {
+    let received = match program {
+        Program::Registrator => &STOPPING[..],
+        Program::Register => &OF_COMMAND,
+    };
+    let started = Initial::catch(received).and_then(|initial| {
         let runtime = crate::runtime(Mode::Watch).map_err(io::Error::other)?;
-        let (sender, stop) = mpsc::unbounded_channel();
-        initial.run(receiver(sender), move || {
+        let (sender, signals) = mpsc::unbounded_channel();
+        let grace = Grace::default();
+        initial.run(receiver(sender, grace.clone()), move || {
             let edge = Edge {
+                program,
                 words,
                 environment: environment(),
                 host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
                 host: Arc::new(world::System::new()),
                 stdout: Box::new(io::stdout()),
                 stderr: Box::new(io::stderr()),
-                stop,
+                signals,
+                grace,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             };
             let code = LocalSet::new().block_on(&runtime, register::run(edge));
@@ -56,17 +67,19 @@ pub(crate) fn run(words: Vec<OsString>) -> Exit {
     }
 }
 
-/// Passes signals on. Ends the process if it has not ended in time: a second signal leaves less.
+/// Passes signals on. Ends the process if it has not ended in time after a signal that ends it.
 fn receiver(
-    sender: mpsc::UnboundedSender<()>,
+    sender: mpsc::UnboundedSender<i32>,
+    grace: Grace,
 ) -> impl FnMut(&mut dyn Iterator<Item = i32>) -> Option<Duration> {
     let mut end: Option<Instant> = None;
     move |numbers| {
-        for _ in numbers {
+        for number in numbers {
             // An error means that the runtime has ended, and the process ends soon.
-            let _ = sender.send(());
-            let grace = if end.is_some() { LAST_MOMENT } else { GRACE };
-            end = Some(Instant::now() + grace);
+            let _ = sender.send(number);
+            if STOPPING.contains(&number) {
+                end = end.or_else(|| Instant::now().checked_add(grace.get() + LAST_MOMENT));
+            }
         }
         let rest = end?.saturating_duration_since(Instant::now());
         if rest.is_zero() {
@@ -76,10 +89,8 @@ fn receiver(
     }
 }
 
-/// The variables of the process. One whose name is no text has no meaning here.
+/// The variables of the process.
 #[expect(clippy::disallowed_methods, reason = "cli reads the environment")]
-fn environment() -> std::collections::BTreeMap<String, OsString> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .collect()
+fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
 }

@@ -1,11 +1,15 @@
-//! The command line of registrator.
+//! The command lines of registrator and of `confd register`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use options::flags::{self, Stop};
-use options::{Given, Invalid, Value};
+use options::{Given, Invalid, Spec, Value};
 
+use crate::announce::Times;
+use crate::announce::file::Described;
+use crate::metadata::plain_list;
 use crate::service::Rules;
 
 options::options! {
@@ -51,6 +55,49 @@ options::options! {
     const USE_IP_FROM_LABEL: Opt<String> =
         text("useIpFromLabel", "", "label of a container that has the address of its services");
     const VERSION: Opt<bool> = switch("version", "print the version");
+}
+
+options::options! {
+    /// The flags that only `confd register` has.
+    const OWN;
+    const ADDRESS: Opt<String> = text("address", "", "address of the service; that of this host");
+    const CHECK: Opt<Vec<OsString>> = list(
+        "check",
+        "what has to hold: tcp (the default), http:/PATH, https:/PATH, cmd:COMMAND or none",
+    );
+    const DRAIN: Opt<Duration> =
+        text("drain", "2s", "time between removing the service and stopping the command");
+    const FILE: Opt<PathBuf> = text("file", "", "file with services, in tables [[register]]");
+    const ID: Opt<String> = text("id", "", "id of the service; HOST:NAME:PORT");
+    const INTERVAL: Opt<Duration> = text("interval", "2s", "time between two checks");
+    const KILL_TIMEOUT: Opt<Duration> =
+        text("kill-timeout", "10s", "time that the command has to end before it is killed");
+    const META: Opt<Vec<OsString>> = list("meta", "NAME=VALUE that is registered with the service");
+    const NAME: Opt<String> = text("name", "", "name of the service");
+    const PORT: Opt<i64> = number("port", 0, "port of the service");
+}
+
+/// The life of an entry of a process, where `-ttl` is not given.
+const LIFE: Duration = Duration::from_secs(10);
+
+/// The program whose command line is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// registrator.
+    Original,
+    /// `confd register`.
+    Own,
+}
+
+/// Services of processes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Processes {
+    /// The service that flags describe.
+    pub(crate) described: Option<Described>,
+    pub(crate) file: Option<PathBuf>,
+    /// The command that is the service; empty for none.
+    pub(crate) command: Vec<OsString>,
+    pub(crate) times: Times,
 }
 
 /// What the command line asks for.
@@ -100,64 +147,83 @@ pub(crate) struct Flags {
     pub(crate) uri: String,
     /// Words that stand behind the URI, although flags belong before it.
     pub(crate) misplaced: Vec<String>,
+    /// What is registered in place of containers.
+    pub(crate) processes: Option<Processes>,
 }
 
 /// Reads the words after the program's name.
-pub(crate) fn read(words: Vec<OsString>) -> Result<Request, Refusal> {
+pub(crate) fn read(mut words: Vec<OsString>, program: Program) -> Result<Request, Refusal> {
     if words.len() == 1 && words[0] == "--version" {
         return Ok(Request::Version);
     }
+    let mut command = Vec::new();
+    if program == Program::Own
+        && let Some(end) = words.iter().position(|word| word == "--")
+    {
+        command = words.split_off(end).into_iter().skip(1).collect();
+    }
     let read = |words: Vec<OsString>| {
-        let find = |name: &str| OPTIONS.iter().find(|option| option.name == name);
+        let find = |name: &str| options(program).find(|option| option.name == name);
         flags::read(words, find).map_err(|stop| match stop {
             Stop::Help => Refusal::Help,
             stop => Refusal::Usage(stop.line().unwrap_or_default()),
         })
     };
     let line = read(words)?;
-    let mut rest = line.rest.into_iter().map(|word| word.to_string_lossy().into_owned());
+    let mut rest = line.rest.into_iter();
     let Some(uri) = rest.next() else {
-        return Err(match line.given.get(&VERSION.spec()) {
-            Some(Value::Switch(true)) => return Ok(Request::Version),
-            _ => Refusal::Usage("Missing required argument for registry URI.\n".to_owned()),
-        });
+        return match line.given.get(&VERSION.spec()) {
+            Some(Value::Switch(true)) => Ok(Request::Version),
+            _ => Err(Refusal::Usage("Missing required argument for registry URI.\n".to_owned())),
+        };
     };
-    let behind: Vec<String> = rest.collect();
+    let behind: Vec<OsString> = rest.collect();
     let mut given = vec![line.given];
     // Flags count also behind the URI. A word that is no flag does not.
-    if behind.first().is_some_and(|word| word.starts_with('-')) {
-        let more = read(behind.iter().map(OsString::from).collect())?;
+    if behind.first().is_some_and(|word| word.as_encoded_bytes().starts_with(b"-")) {
+        let more = read(behind.clone())?;
         if !more.rest.is_empty() {
-            return Err(extra(
-                &more.rest.iter().map(|word| word.to_string_lossy().into()).collect::<Vec<_>>(),
-            ));
+            return Err(extra(&more.rest));
         }
         given.insert(0, more.given);
     } else if !behind.is_empty() {
         return Err(extra(&behind));
     }
-    let is_limited = given.iter().any(|layer| layer.get(&RETRY_ATTEMPTS.spec()).is_some());
-    let given = Given::new(given);
-    let values = values(&given, is_limited, uri, behind);
+    let values = values(&Given::new(given), program, command, &uri, &behind);
     values
-        .map_err(|invalid| Refusal::Value(invalid.to_string()))
         .map(|flags| Request::Run(Box::new(flags)))
+        .map_err(|invalid| Refusal::Value(invalid.to_string()))
 }
 
-fn extra(words: &[String]) -> Refusal {
-    let words = words.join(" ");
+/// The options of a program.
+fn options(program: Program) -> impl Iterator<Item = &'static Spec> {
+    let own = if program == Program::Own { OWN } else { &[] };
+    OPTIONS.iter().chain(own)
+}
+
+fn extra(words: &[OsString]) -> Refusal {
+    let words = text(words).join(" ");
     Refusal::Usage(format!(
         "Extra unparsed arguments:\n{words}\nOptions should come before the registry URI argument.\n"
     ))
 }
 
+fn text(words: &[OsString]) -> Vec<String> {
+    words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 fn values(
     given: &Given,
-    is_limited: bool,
-    uri: String,
-    misplaced: Vec<String>,
+    program: Program,
+    command: Vec<OsString>,
+    uri: &OsString,
+    behind: &[OsString],
 ) -> Result<Flags, Invalid> {
-    let (ttl, refresh) = (given.get(&TTL)?, given.get(&TTL_REFRESH)?);
+    let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0));
+    let (ttl, mut refresh) = (given.get(&TTL)?, given.get(&TTL_REFRESH)?);
+    if program == Program::Own && refresh == 0 {
+        refresh = ttl / 3;
+    }
     if (ttl == 0) != (refresh == 0) {
         let text = "-ttl and -ttl-refresh must be specified together or not at all";
         return Err(Invalid::new(text));
@@ -175,36 +241,94 @@ fn values(
         _ => return Err(Invalid::new("-deregister must be \"always\" or \"on-success\"")),
     };
     let attempts = given.get(&RETRY_ATTEMPTS)?;
-    let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0));
+    // Without the flag, a registry that is not there is waited for.
+    let is_limited = given.layers.iter().any(|layer| layer.get(&RETRY_ATTEMPTS.spec()).is_some());
+    let (ttl, refresh) = (seconds(ttl), seconds(refresh));
+    let processes = match program {
+        Program::Original => None,
+        Program::Own => processes(given, command, ttl)?,
+    };
     Ok(Flags {
         rules: Rules {
             address: given.get(&IP)?,
             is_internal: given.get(&INTERNAL)?,
             is_explicit: given.get(&EXPLICIT)?,
             address_label: given.get(&USE_IP_FROM_LABEL)?,
+            is_plain: program == Program::Own,
         },
         tags: given.get(&TAGS)?,
-        ttl: seconds(ttl),
-        refresh: seconds(refresh),
+        ttl: if processes.is_some() && ttl.is_zero() { LIFE } else { ttl },
+        refresh,
         resync: seconds(given.get(&RESYNC)?),
         only_on_success,
         cleanup: given.get(&CLEANUP)?,
-        prune: given.get(&PRUNE)?,
+        prune: given.get(&PRUNE)? || program == Program::Own,
         deregister_on_exit: given.get(&DEREGISTER_ON_EXIT)?,
         noop: given.get(&NOOP)?,
         retry_interval: Duration::from_millis(retry_interval),
-        // Without the flag, a registry that is not there is waited for.
         retry_attempts: u64::try_from(attempts).ok().filter(|_| is_limited),
         shown_attempts: attempts,
-        uri,
-        misplaced,
+        uri: uri.to_string_lossy().into_owned(),
+        misplaced: if program == Program::Own { Vec::new() } else { text(behind) },
+        processes,
     })
 }
 
+/// The services of processes, if the command line asks for some.
+fn processes(
+    given: &Given,
+    command: Vec<OsString>,
+    ttl: Duration,
+) -> Result<Option<Processes>, Invalid> {
+    let (name, port, file) = (given.get(&NAME)?, given.get(&PORT)?, given.some(&FILE)?);
+    if name.is_empty() && file.is_none() && command.is_empty() {
+        return Ok(None);
+    }
+    let described = match name.is_empty() {
+        true if file.is_none() => {
+            return Err(Invalid::new("a command needs -name and -port, or a -file"));
+        }
+        true => None,
+        false => {
+            let pair = |word: &String| {
+                let pair = word.split_once('=');
+                pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .ok_or_else(|| Invalid::new("-meta has the form NAME=VALUE"))
+            };
+            let port = u16::try_from(port).ok().filter(|&port| port > 0);
+            Some(Described {
+                name,
+                id: given.get(&ID)?,
+                address: given.get(&ADDRESS)?,
+                port: port.ok_or_else(|| Invalid::new("-port is from 1 to 65535"))?,
+                tags: plain_list(&given.get(&TAGS)?),
+                meta: text(&given.get(&META)?).iter().map(pair).collect::<Result<_, _>>()?,
+                checks: text(&given.get(&CHECK)?),
+            })
+        }
+    };
+    let times = Times {
+        ttl: if ttl.is_zero() { LIFE } else { ttl },
+        interval: given.get(&INTERVAL)?,
+        drain: given.get(&DRAIN)?,
+        kill: given.get(&KILL_TIMEOUT)?,
+    };
+    Ok(Some(Processes { described, file, command, times }))
+}
+
 /// The usage text.
-pub(crate) fn usage(program: &str) -> String {
-    let options = flags::described(OPTIONS);
-    format!("Usage of {program}:\n  {program} [options] <registry URI>\n\n{options}")
+pub(crate) fn usage(program: Program) -> String {
+    let described = flags::described(options(program));
+    match program {
+        Program::Original => {
+            let line = "registrator [options] <registry URI>";
+            format!("Usage of registrator:\n  {line}\n\n{described}")
+        }
+        Program::Own => {
+            let line = "confd register [options] <registry URI> [-- <command> [<argument>...]]";
+            format!("Usage of confd register:\n  {line}\n\n{described}")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -212,7 +336,11 @@ mod tests {
     use super::*;
 
     fn run(words: &[&str]) -> Result<Flags, Refusal> {
-        match read(words.iter().map(OsString::from).collect())? {
+        run_as(Program::Original, words)
+    }
+
+    fn run_as(program: Program, words: &[&str]) -> Result<Flags, Refusal> {
+        match read(words.iter().map(OsString::from).collect(), program)? {
             Request::Run(flags) => Ok(*flags),
             Request::Version => panic!("the version"),
         }
@@ -247,7 +375,7 @@ mod tests {
         ] {
             assert_eq!(line(words), error, "{words:?}");
         }
-        assert_eq!(read(vec!["--version".into()]), Ok(Request::Version));
+        assert_eq!(read(vec!["--version".into()], Program::Original), Ok(Request::Version));
     }
 
     #[test]
@@ -265,5 +393,19 @@ mod tests {
         assert_eq!(attempts(&["consul:"]), None);
         assert_eq!(attempts(&["-retry-attempts", "0", "consul:"]), Some(0));
         assert_eq!(attempts(&["-retry-attempts", "-1", "consul:"]), None);
+    }
+
+    #[test]
+    fn a_command_is_a_service_with_a_name_and_a_port() {
+        let words = ["-name", "web", "-port", "80", "-tags", "a,b", "etcd:///s", "--", "x", "-y"];
+        let flags = run_as(Program::Own, &words).unwrap();
+        assert_eq!((flags.ttl, &flags.uri[..]), (LIFE, "etcd:///s"));
+        let processes = flags.processes.unwrap();
+        assert_eq!(processes.command, ["x", "-y"]);
+        assert_eq!(processes.described.unwrap().tags, ["a", "b"]);
+        for words in [&["etcd:", "--", "x"][..], &["-name", "web", "etcd:", "--", "x"]] {
+            assert!(matches!(run_as(Program::Own, words), Err(Refusal::Value(_))), "{words:?}");
+        }
+        assert_eq!(run_as(Program::Own, &["etcd:", "-internal"]).unwrap().processes, None);
     }
 }

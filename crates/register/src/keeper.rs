@@ -306,9 +306,9 @@ impl Keeper {
         }
         let surroundings = Surroundings {
             host: self.host.clone(),
-            host_address: self.host_address().await,
+            host_address: address_of(&self.host).await,
             linked: self.linked(container).await,
-            tags: self.tags.of(container).await.map_err(Fatal)?,
+            tags: self.tags.of(container, &self.flags.rules).await.map_err(Fatal)?,
         };
         let (is_group, mut services) = (found.ports.len() > 1, Vec::new());
         for port in &found.ports {
@@ -325,13 +325,6 @@ impl Keeper {
             }
         }
         Ok(services)
-    }
-
-    /// The address of this host: an IPv4 address, if its name has one.
-    async fn host_address(&self) -> Option<String> {
-        let found = Resolver::system().sockets(&self.host, 0).await.ok()?;
-        let first = found.iter().find(|address| address.is_ipv4()).or(found.first())?;
-        Some(first.ip().to_string())
     }
 
     /// The container whose network this one shares.
@@ -521,6 +514,13 @@ impl Keeper {
             self.forget(&id).await;
         }
     }
+}
+
+/// The address of a host: an IPv4 address, if its name has one.
+pub(crate) async fn address_of(host: &str) -> Option<String> {
+    let found = Resolver::system().sockets(host, 0).await.ok()?;
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first())?;
+    Some(first.ip().to_string())
 }
 
 /// A change of the registry that was not made.

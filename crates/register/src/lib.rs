@@ -1,4 +1,5 @@
-//! The program registrator: it announces the services of containers in a store.
+//! The program registrator, and `confd register`: the services of containers and of processes are
+//! announced in a store.
 //!
 //! [`run`] is the whole interface. It takes what the edge of the program knows, an [`Edge`], works
 //! until a signal ends it, and returns the exit code.
@@ -13,11 +14,13 @@
 //!   services of both, and `tags` executes the template of `-tags`.
 //! - `follower` follows the engine's events, and outlives the engine.
 //! - `keeper` decides what is registered; `pending` has what is to be tried again.
+//! - `announce` is for processes: it runs a command, checks its services, and keeps their entries alive.
 //! - `registry` is the store, one module for each kind.
 //!
 //! What a reader of the registry sees is the original's, quirks included: existing installations
 //! must not notice.
 
+mod announce;
 mod container;
 mod flags;
 mod follower;
@@ -30,12 +33,12 @@ mod service;
 mod tags;
 mod uri;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use client_docker::{Address, DEFAULT, Engine};
@@ -44,29 +47,40 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use world::Host;
 
-use flags::{Flags, Refusal, Request};
-use keeper::{Fatal, Keeper};
+use flags::{Flags, Processes, Refusal, Request};
+use keeper::{Fatal, Keeper, address_of};
 use log::Log;
-use registry::Registry;
+use registry::{Manner, Registry};
 
 /// The exit code after an error.
 const FAILED: u8 = 1;
 /// The exit code after an error of the command line.
 const USAGE: u8 = 2;
 
-/// The longest time that `-deregister-on-exit` takes.
+/// The longest time that removing services takes at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The sockets of engines that are looked for where the default one is missing, the first one
 /// first: Docker's, and Podman's.
 const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/podman/podman.sock"];
 
+/// The program that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// registrator, with all its surprises.
+    Registrator,
+    /// `confd register`, for containers and for processes.
+    Register,
+}
+
 /// What only the edge of the program knows.
 pub struct Edge {
+    /// The program that runs.
+    pub program: Program,
     /// The words of the command line after the program's name.
     pub words: Vec<OsString>,
     /// The variables of the process.
-    pub environment: BTreeMap<String, OsString>,
+    pub environment: Vec<(OsString, OsString)>,
     /// The name of this host.
     pub host_name: String,
     /// The machine, for the clock.
@@ -75,32 +89,58 @@ pub struct Edge {
     pub stdout: Box<dyn Write>,
     /// The standard error.
     pub stderr: Box<dyn Write>,
-    /// Receives something when the process is to end.
-    pub stop: mpsc::UnboundedReceiver<()>,
+    /// Receives the numbers of signals.
+    pub signals: mpsc::UnboundedReceiver<i32>,
+    /// How long the process may need after a signal to end.
+    pub grace: Grace,
     /// The version.
     pub version: String,
 }
 
+/// How long the process may need after a signal to end by itself. Clones are the same time.
+#[derive(Debug, Clone, Default)]
+pub struct Grace(Arc<AtomicU64>);
+
+impl Grace {
+    /// The time.
+    pub fn get(&self) -> Duration {
+        FAREWELL + Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Adds what a command needs to end.
+    fn extend(&self, more: Duration) {
+        let milliseconds = u64::try_from(more.as_millis()).unwrap_or(u64::MAX / 2);
+        self.0.store(milliseconds, Ordering::Relaxed);
+    }
+}
+
 /// Runs the program and returns its exit code. It must be called on a Tokio runtime of one thread
 /// with I/O and time enabled, inside of a `LocalSet`.
-pub async fn run(mut edge: Edge) -> u8 {
-    let log = Log::new(Arc::clone(&edge.host), edge.stderr);
-    let request = flags::read(edge.words);
+pub async fn run(edge: Edge) -> u8 {
+    let Edge { mut stdout, stderr, mut signals, version, .. } = edge;
+    let log = Log::new(Arc::clone(&edge.host), stderr);
+    let program = match edge.program {
+        Program::Registrator => flags::Program::Original,
+        Program::Register => flags::Program::Own,
+    };
+    let request = flags::read(edge.words, program);
     if request == Ok(Request::Version) {
         // Nothing can be done if standard output is closed.
-        let _ = writeln!(edge.stdout, "{}", edge.version);
+        let _ = writeln!(stdout, "{version}");
         return 0;
     }
-    log.line(format_args!("Starting registrator {} ...", edge.version));
-    let flags = match request {
+    if program == flags::Program::Original {
+        log.line(format_args!("Starting registrator {version} ..."));
+    }
+    let mut flags = match request {
         Ok(Request::Version) => return 0,
         Ok(Request::Run(flags)) => *flags,
         Err(Refusal::Help) => {
-            log.print(flags::usage("registrator").as_bytes());
+            log.print(flags::usage(program).as_bytes());
             return 0;
         }
         Err(Refusal::Usage(text)) => {
-            log.print(format!("{text}\n{}", flags::usage("registrator")).as_bytes());
+            log.print(format!("{text}\n{}", flags::usage(program)).as_bytes());
             return USAGE;
         }
         Err(Refusal::Value(text)) => {
@@ -108,56 +148,106 @@ pub async fn run(mut edge: Edge) -> u8 {
             return FAILED;
         }
     };
-    let opened = open(&flags, &edge.environment, &log);
-    let (engine, registry) = match opened {
-        Ok(opened) => opened,
-        Err(text) => {
-            log.line(text);
-            return FAILED;
+    let done = match flags.processes.take() {
+        Some(processes) => {
+            edge.grace.extend(processes.times.drain + processes.times.kill);
+            let machine = Machine { host: edge.host_name, environment: edge.environment };
+            of_processes(&flags, processes, machine, &mut signals, &log).await
         }
+        None => of_containers(flags, edge.host_name, &edge.environment, &mut signals, &log).await,
     };
+    done.unwrap_or_else(|text| {
+        log.line(text);
+        FAILED
+    })
+}
+
+/// What is known of the machine.
+struct Machine {
+    host: String,
+    environment: Vec<(OsString, OsString)>,
+}
+
+/// Registers services of processes until a signal, or the end of the command. Returns the exit code.
+async fn of_processes(
+    flags: &Flags,
+    processes: Processes,
+    machine: Machine,
+    signals: &mut mpsc::UnboundedReceiver<i32>,
+    log: &Log,
+) -> Result<u8, String> {
+    let given = given(&machine.environment);
+    let registry = registry::open(&flags.uri, Manner::Living, flags.ttl, flags.noop, &given, log);
+    let registry = registry.map_err(|registry::Unusable(text)| text)?;
+    let mut described: Vec<_> = processes.described.into_iter().collect();
+    if let Some(path) = &processes.file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| format!("open {}: {}", path.display(), report::errno_text(&cause)))?;
+        described.extend(announce::file::read(&path.to_string_lossy(), &text)?);
+    }
+    let address = match &flags.rules.address[..] {
+        "" => address_of(&machine.host).await.unwrap_or_else(|| "127.0.0.1".to_owned()),
+        given => given.to_owned(),
+    };
+    let announced = described.into_iter().map(|one| one.announced(&machine.host, &address));
+    let announced = announced.collect::<Result<Vec<_>, _>>()?;
+    let (command, environment) = (&processes.command, &machine.environment);
+    let times = processes.times;
+    Ok(announce::announce(announced, command, environment, registry, times, signals, log).await)
+}
+
+/// Registers services of containers until a signal. Returns the exit code.
+async fn of_containers(
+    flags: Flags,
+    host: String,
+    environment: &[(OsString, OsString)],
+    signals: &mut mpsc::UnboundedReceiver<i32>,
+    log: &Log,
+) -> Result<u8, String> {
+    let (engine, registry) = open(&flags, environment, log)?;
     tokio::select! {
-        connected = connect(&flags, &*registry, &log) => {
-            if let Err(text) = connected {
-                log.line(text);
-                return FAILED;
-            }
-        }
-        _ = edge.stop.recv() => return 0,
+        connected = connect(&flags, &*registry, log) => connected?,
+        _ = signals.recv() => return Ok(0),
     }
     let on_exit = flags.deregister_on_exit;
-    let mut keeper = Keeper::new(flags, engine, registry, edge.host_name, log.clone());
+    let mut keeper = Keeper::new(flags, engine, registry, host, log.clone());
     let (sender, reports) = mpsc::unbounded_channel();
     log.line("Listening for Docker events ...");
     let following = tokio::task::spawn_local(follower::follow(keeper.engine(), sender));
-    let code = tokio::select! {
-        Fatal(text) = keeper.run(reports) => {
-            log.line(text);
-            FAILED
-        }
-        _ = edge.stop.recv() => 0,
+    let ended = tokio::select! {
+        Fatal(text) = keeper.run(reports) => Err(text),
+        _ = signals.recv() => Ok(0),
     };
     following.abort();
-    if code == 0 && on_exit {
+    if ended.is_ok() && on_exit {
         tokio::select! {
             done = timeout(FAREWELL, keeper.remove_all()) => {
                 if done.is_err() {
                     log.line("not everything was removed from the registry in time");
                 }
             }
-            _ = edge.stop.recv() => {}
+            _ = signals.recv() => {}
         }
     }
-    code
+    ended
+}
+
+/// What the variables say about registries.
+fn given(environment: &[(OsString, OsString)]) -> Given {
+    let variables = registry::VARIABLES.iter().copied().flatten();
+    Given::default().with_variables(variables, |name| variable(environment, name))
+}
+
+fn variable(environment: &[(OsString, OsString)], name: &str) -> Option<OsString> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
 }
 
 /// Opens the engine and the registry. Nothing is connected to yet.
 fn open(
     flags: &Flags,
-    environment: &BTreeMap<String, OsString>,
+    environment: &[(OsString, OsString)],
     log: &Log,
 ) -> Result<(Engine, Rc<dyn Registry>), String> {
-    let variable = |name: &str| environment.get(name).cloned();
     if !flags.misplaced.is_empty() {
         let words = flags.misplaced.join(" ");
         log.line(format_args!("options belong before the registry URI: {words} (they count)"));
@@ -165,10 +255,11 @@ fn open(
     if !flags.rules.address.is_empty() {
         log.line(format_args!("Forcing host IP to {}", flags.rules.address));
     }
-    let variables = registry::VARIABLES.iter().copied().flatten();
-    let given = Given::default().with_variables(variables, variable);
-    let engine = Engine::new(engine(&given, variable)?).map_err(|error| error.to_string())?;
-    let registry = registry::open(&flags.uri, flags.ttl, flags.noop, &given, log);
+    let given = given(environment);
+    let engine = engine(&given, |name| variable(environment, name))?;
+    let engine = Engine::new(engine).map_err(|error| error.to_string())?;
+    let manner = if flags.rules.is_plain { Manner::Plain } else { Manner::Original };
+    let registry = registry::open(&flags.uri, manner, flags.ttl, flags.noop, &given, log);
     Ok((engine, registry.map_err(|registry::Unusable(text)| text)?))
 }
 

@@ -58,9 +58,15 @@ impl Metadata {
     }
 }
 
-/// The items of a list with commas. `\,` is a comma inside of an item. Empty items do not count. As
-/// in registrator, the last item comes first.
+/// The items of a list with commas. As in registrator, the last item comes first.
 pub(crate) fn reversed_list(text: &str) -> Vec<String> {
+    let mut items = plain_list(text);
+    items.reverse();
+    items
+}
+
+/// The items of a list with commas. `\,` is a comma inside of an item. Empty items do not count.
+pub(crate) fn plain_list(text: &str) -> Vec<String> {
     let (mut items, mut item) = (Vec::new(), String::new());
     for letter in text.chars() {
         match letter {
@@ -74,7 +80,6 @@ pub(crate) fn reversed_list(text: &str) -> Vec<String> {
     }
     items.push(item);
     items.retain(|item| !item.is_empty());
-    items.reverse();
     items
 }
 

@@ -30,6 +30,15 @@ pub(crate) trait Registry {
     /// Makes sure that the entry of a service does not end, where entries end by themselves.
     async fn refresh(&self, service: &Service) -> Result<(), Error>;
 
+    /// Says how a service is whose entry was made by [`register`](Self::register). An unhealthy
+    /// service has no entry where entries have no state.
+    async fn report(&self, service: &Service, health: &Health) -> Result<(), Error> {
+        match health {
+            Health::Passing(_) => self.refresh(service).await,
+            Health::Failing(_) => self.deregister(service).await,
+        }
+    }
+
     /// Removes the entry of a service. An entry that does not exist is no error.
     async fn deregister(&self, service: &Service) -> Result<(), Error>;
 
@@ -47,6 +56,32 @@ pub(crate) trait Registry {
     fn is_cleaned(&self) -> bool {
         false
     }
+}
+
+/// How a service is, with an explanation for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It answers its checks.
+    Passing(String),
+    /// It does not.
+    Failing(String),
+}
+
+impl Health {
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Health::Passing(_))
+    }
+}
+
+/// What stands in the registry, where there is a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// What registrator registers.
+    Original,
+    /// For containers: Consul gets all checks that a service asks for, and they are no attributes.
+    Plain,
+    /// For processes: an entry ends unless the process is there, and is healthy, to refresh it.
+    Living,
 }
 
 /// An entry of a registry.
@@ -82,6 +117,7 @@ const SCHEMES: [&str; 10] = [
 /// There is no such registry, or a file that it needs cannot be used.
 pub(crate) fn open(
     text: &str,
+    manner: Manner,
     ttl: Duration,
     noop: bool,
     given: &Given,
@@ -94,7 +130,10 @@ pub(crate) fn open(
         return Err(Unusable(format!("unrecognized adapter: {text} (known are {known})")));
     }
     let registry: Rc<dyn Registry> = match scheme.split('-').next() {
-        Some("consul") => Rc::new(consul::Consul::new(consul_options(&uri, &uri.path, given)?)),
+        Some("consul") => {
+            let options = consul_options(&uri, &uri.path, given)?;
+            Rc::new(consul::Consul::new(options, manner, ttl))
+        }
         Some("consulkv") => {
             let (socket, prefix) = match scheme {
                 "consulkv-unix" => uri.path.split_once(':').ok_or_else(|| {
@@ -104,7 +143,8 @@ pub(crate) fn open(
                 _ => ("", &uri.path[..]),
             };
             let options = consul_options(&uri, socket, given)?;
-            Rc::new(kv::Kv::new(options, clean(prefix), log.clone()))
+            let ttl = Some(ttl).filter(|_| manner == Manner::Living);
+            Rc::new(kv::Kv::new(options, clean(prefix), ttl, log.clone()))
         }
         Some("skydns2") => {
             if uri.path.len() < 2 {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use options::gobool;
+
 use crate::container::{Binding, Container, Exposed, short};
-use crate::metadata::{Metadata, reversed_list};
+use crate::metadata::{Metadata, plain_list, reversed_list};
 
 /// A service: a port of a container that can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,21 @@ pub(crate) struct Rules {
     pub(crate) is_explicit: bool,
     /// The label that has the address of a service; empty for none.
     pub(crate) address_label: String,
+    /// Whether the surprises of registrator are left out: tags keep their order, `SERVICE_IGNORE` can
+    /// say no, and no service has an empty address.
+    pub(crate) is_plain: bool,
+}
+
+impl Rules {
+    /// The items of a list of tags.
+    pub(crate) fn tags(&self, text: &str) -> Vec<String> {
+        if self.is_plain { plain_list(text) } else { reversed_list(text) }
+    }
+
+    /// Whether a value of `SERVICE_IGNORE` leaves the service out.
+    fn ignores(&self, value: &str) -> bool {
+        !self.is_plain || gobool::parse(value) != Some(false)
+    }
 }
 
 /// What has to be known about the machine and other containers.
@@ -98,7 +115,7 @@ pub(crate) fn service(
     notes: &mut Vec<String>,
 ) -> Option<Service> {
     let metadata = Metadata::of(container, port);
-    if metadata.get("ignore").is_some() {
+    if metadata.get("ignore").is_some_and(|value| rules.ignores(value)) {
         return None;
     }
     let name = match metadata.get("name") {
@@ -110,7 +127,15 @@ pub(crate) fn service(
         true => format!("{name}-{}", port.text),
         false => name.to_owned(),
     };
-    let address = address(container, binding, &name, rules, surroundings, notes);
+    let mut address = address(container, binding, &name, rules, surroundings, notes);
+    if rules.is_plain && matches!(&address[..], "" | "0.0.0.0") {
+        internal_address(container).clone_into(&mut address);
+        if address.is_empty() {
+            let short = short(container.id());
+            notes.push(format!("no address is known for {short} {name}: it is not registered"));
+            return None;
+        }
+    }
     let is_udp = port.protocol == "udp";
     let id = metadata.get("id").map_or_else(
         || {
@@ -124,7 +149,7 @@ pub(crate) fn service(
         },
         str::to_owned,
     );
-    let mut tags = reversed_list(metadata.get("tags").unwrap_or_default());
+    let mut tags = rules.tags(metadata.get("tags").unwrap_or_default());
     tags.extend(surroundings.tags.iter().cloned());
     tags.extend(is_udp.then(|| "udp".to_owned()));
     let registered = if rules.is_internal { &port.text } else { &binding.port };

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use crate::container::Container;
 use crate::log::Log;
-use crate::metadata::reversed_list;
+use crate::service::Rules;
 use functions::Context;
 
 /// The name of the template in Go's errors.
@@ -33,9 +33,13 @@ impl Tags {
     /// # Errors
     /// The text is no template, or its execution failed. As in registrator, this is seen only when
     /// there is a container.
-    pub(crate) async fn of(&self, container: &Container) -> Result<Vec<String>, String> {
+    pub(crate) async fn of(
+        &self,
+        container: &Container,
+        rules: &Rules,
+    ) -> Result<Vec<String>, String> {
         if !self.text.contains("{{") {
-            return Ok(reversed_list(&self.text));
+            return Ok(rules.tags(&self.text));
         }
         let (text, document) = (self.text.clone(), container.document().clone());
         let runtime = Handle::current();
@@ -43,7 +47,7 @@ impl Tags {
         let executed = spawn_blocking(move || execute(&text, &document, runtime)).await;
         let (expanded, problems) = executed.map_err(|panic| panic.to_string())??;
         problems.iter().for_each(|problem| self.log.line(problem));
-        Ok(reversed_list(&expanded))
+        Ok(rules.tags(&expanded))
     }
 }
 

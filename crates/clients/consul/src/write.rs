@@ -77,6 +77,9 @@ pub struct Service {
     /// Its check. A service that is replaced by one without a check keeps the check that it had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
+    /// More checks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 /// How the agent checks a service. Durations have Go's form: `10s`. An empty text and `false` count
@@ -194,7 +197,8 @@ impl Client {
     }
 
     /// Creates a session that lives for `ttl` (10 seconds to a day) after it was created or last
-    /// renewed. Consul may let it live up to twice as long.
+    /// renewed. Consul may let it live up to twice as long. Its keys can be acquired again at once
+    /// when it has ended.
     ///
     /// # Errors
     ///
@@ -210,7 +214,8 @@ impl Client {
             AtEnd::Delete => "delete",
         };
         let ttl = format!("{}s", ttl.as_secs());
-        let body = serde_json::json!({ "TTL": ttl, "Behavior": behavior }).to_string();
+        let body =
+            serde_json::json!({ "TTL": ttl, "Behavior": behavior, "LockDelay": "0s" }).to_string();
         let target = format!("/v1/session/create?{}", self.options().place());
         let answer: Answer = self.parsed(&self.put(&target, body.as_bytes()).await?)?;
         Ok(Session(answer.id))
@@ -255,6 +260,19 @@ impl Client {
     pub async fn deregister(&self, id: &str) -> Result<(), Error> {
         let (id, place) = (path_of(id.as_bytes()), self.options().place());
         self.put(&format!("/v1/agent/service/deregister/{id}?{place}"), b"").await.map(|_| ())
+    }
+
+    /// Sets the status of a check with a TTL, `passing`, `warning` or `critical`, with an output for
+    /// people.
+    ///
+    /// # Errors
+    ///
+    /// The agent does not answer, or there is no such check.
+    pub async fn update_check(&self, id: &str, status: &str, output: &str) -> Result<(), Error> {
+        let (id, place) = (path_of(id.as_bytes()), self.options().place());
+        let body = serde_json::json!({ "Status": status, "Output": output }).to_string();
+        let target = format!("/v1/agent/check/update/{id}?{place}");
+        self.put(&target, body.as_bytes()).await.map(|_| ())
     }
 
     /// The path and query of a key's URL.

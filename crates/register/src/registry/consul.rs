@@ -9,7 +9,7 @@ use client_consul::{Client, Options};
 use nodes::Error;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Entry, Registry};
+use super::{Entry, Health, Manner, Registry};
 use crate::container::short;
 use crate::service::Service;
 
@@ -27,16 +27,62 @@ const INTERVAL: &str = "10s";
 /// when the agent ends. Their index is no number that grows.
 const EVENTS: &str = "/v1/event/list?";
 
+/// The time after which Consul removes a service whose process is gone for good.
+const GONE: Duration = Duration::from_secs(24 * 3600);
+
 /// Services of an agent of Consul.
 pub(super) struct Consul {
     client: Client,
+    manner: Manner,
+    /// For [`Manner::Living`].
+    ttl: Duration,
 }
 
 impl Consul {
-    pub(super) fn new(options: Options) -> Consul {
-        Consul { client: Client::new(options) }
+    pub(super) fn new(options: Options, manner: Manner, ttl: Duration) -> Consul {
+        Consul { client: Client::new(options), manner, ttl }
+    }
+
+    /// The service as the agent gets it.
+    fn wanted(&self, service: &Service) -> write::Service {
+        let (mut meta, mut check, mut checks) = (service.attributes.clone(), None, Vec::new());
+        match self.manner {
+            Manner::Original => check = asked(service).into_iter().next(),
+            Manner::Plain => {
+                meta.retain(|name, _| !name.starts_with("check_") && name != "ignore");
+                checks = asked(service);
+                // A shell understands the arguments of a script.
+                for script in checks.iter_mut().map(|check| &mut check.script) {
+                    if let [text] = &script[..] {
+                        *script = vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()];
+                    }
+                }
+            }
+            Manner::Living => {
+                check = Some(Check {
+                    ttl: format!("{}ms", self.ttl.as_millis()),
+                    status: PASSING.to_owned(),
+                    deregister_after: format!("{}s", GONE.as_secs()),
+                    ..Check::default()
+                });
+            }
+        }
+        write::Service {
+            id: service.id.clone(),
+            name: service.name.clone(),
+            address: service.address.clone(),
+            port: service.port,
+            tags: service.tags.clone(),
+            meta,
+            check,
+            checks,
+        }
     }
 }
+
+/// The states of checks.
+const PASSING: &str = "passing";
+const CRITICAL: &str = "critical";
 
 /// Asks whether Consul answers, and returns the line of the log. `name` is that of the registry.
 pub(super) async fn leader(client: &Client, name: &str) -> Result<Option<String>, Error> {
@@ -72,20 +118,27 @@ impl Registry for Consul {
     }
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
-        let service = write::Service {
-            id: service.id.clone(),
-            name: service.name.clone(),
-            address: service.address.clone(),
-            port: service.port,
-            tags: service.tags.clone(),
-            meta: service.attributes.clone(),
-            check: check(service),
-        };
-        self.client.register(&service).await
+        self.client.register(&self.wanted(service)).await
     }
 
     async fn refresh(&self, _: &Service) -> Result<(), Error> {
         Ok(())
+    }
+
+    async fn report(&self, service: &Service, health: &Health) -> Result<(), Error> {
+        let (status, output) = match health {
+            Health::Passing(output) => (PASSING, output),
+            Health::Failing(output) => (CRITICAL, output),
+        };
+        let check = format!("service:{}", service.id);
+        match self.client.update_check(&check, status, output).await {
+            // The agent has lost its services.
+            Err(error) if error.is_missing() => {
+                self.register(service).await?;
+                self.client.update_check(&check, status, output).await
+            }
+            done => done,
+        }
     }
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
@@ -123,45 +176,57 @@ async fn deregister(client: &Client, id: &str) -> Result<(), Error> {
     }
 }
 
-/// The check that the container asks for. Consul gets at most one: the first of these kinds.
-fn check(service: &Service) -> Option<Check> {
+/// The checks that the container asks for, in the order in which registrator looks for them.
+fn asked(service: &Service) -> Vec<Check> {
     let Service { address, port, .. } = service;
     let get = |name: &str| service.attributes.get(name).filter(|value| !value.is_empty()).cloned();
     let text = |name: &str| get(name).unwrap_or_default();
     let url = |scheme: &str, path: &str| format!("{scheme}://{address}:{port}{path}");
-    let timeout = text("check_timeout");
-    let mut check = if let Some(path) = get("check_http") {
-        let method = text("check_http_method");
-        Check { http: url("http", &path), method, timeout, ..Check::default() }
-    } else if let Some(path) = get("check_https") {
-        let method = text("check_https_method");
-        Check { http: url("https", &path), method, timeout, ..Check::default() }
-    } else if let Some(command) = get("check_cmd") {
-        let container = short(&service.container).to_owned();
-        let script = vec!["check-cmd".to_owned(), container, service.exposed.clone(), command];
-        Check { script, ..Check::default() }
-    } else if let Some(script) = get("check_script") {
-        let script = script.replace("$SERVICE_IP", address);
-        let script = vec![script.replace("$SERVICE_PORT", &port.to_string())];
-        Check { script, ..Check::default() }
-    } else if let Some(ttl) = get("check_ttl") {
-        Check { ttl, ..Check::default() }
-    } else if get("check_tcp").is_some() {
-        Check { tcp: format!("{address}:{port}"), timeout, ..Check::default() }
-    } else if get("check_grpc").is_some() {
-        let grpc_uses_tls = get("check_grpc_use_tls").is_some();
-        let tls_skip_verify = grpc_uses_tls && get("check_tls_skip_verify").is_some();
-        let grpc = format!("{address}:{port}");
-        Check { grpc, grpc_uses_tls, tls_skip_verify, timeout, ..Check::default() }
-    } else {
-        return None;
-    };
-    if check.ttl.is_empty() {
-        check.interval = get("check_interval").unwrap_or_else(|| INTERVAL.to_owned());
+    let place = || format!("{address}:{port}");
+    let timeout = || text("check_timeout");
+    let uses_tls = get("check_grpc_use_tls").is_some();
+    let kinds = [
+        get("check_http").map(|path| Check {
+            http: url("http", &path),
+            method: text("check_http_method"),
+            timeout: timeout(),
+            ..Check::default()
+        }),
+        get("check_https").map(|path| Check {
+            http: url("https", &path),
+            method: text("check_https_method"),
+            timeout: timeout(),
+            ..Check::default()
+        }),
+        get("check_cmd").map(|command| {
+            let container = short(&service.container).to_owned();
+            let script = vec!["check-cmd".to_owned(), container, service.exposed.clone(), command];
+            Check { script, ..Check::default() }
+        }),
+        get("check_script").map(|script| {
+            let script = script.replace("$SERVICE_IP", address);
+            let script = vec![script.replace("$SERVICE_PORT", &port.to_string())];
+            Check { script, ..Check::default() }
+        }),
+        get("check_ttl").map(|ttl| Check { ttl, ..Check::default() }),
+        get("check_tcp").map(|_| Check { tcp: place(), timeout: timeout(), ..Check::default() }),
+        get("check_grpc").map(|_| Check {
+            grpc: place(),
+            grpc_uses_tls: uses_tls,
+            tls_skip_verify: uses_tls && get("check_tls_skip_verify").is_some(),
+            timeout: timeout(),
+            ..Check::default()
+        }),
+    ];
+    let mut checks: Vec<_> = kinds.into_iter().flatten().collect();
+    for check in &mut checks {
+        if check.ttl.is_empty() {
+            check.interval = get("check_interval").unwrap_or_else(|| INTERVAL.to_owned());
+        }
+        check.status = text("check_initial_status");
+        check.deregister_after = text("check_deregister_after");
     }
-    check.status = text("check_initial_status");
-    check.deregister_after = text("check_deregister_after");
-    Some(check)
+    checks
 }
 
 #[cfg(test)]
@@ -182,7 +247,7 @@ mod tests {
             exposed: "80".into(),
             container: "0123456789abcdef".into(),
         };
-        check(&service).map(|check| json!(check))
+        asked(&service).first().map(|check| json!(check))
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Keys of Consul's key/value store.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use client_consul::{Client, Options, path_of};
-use nodes::Error;
+use client_consul::write::{AtEnd, Session};
+use client_consul::{Client, NAME, Options, path_of};
+use nodes::{Cause, Error};
 
 use super::consul::{leader, outage};
 use super::{Entry, Registry, host_and_port};
@@ -17,12 +20,33 @@ pub(super) struct Kv {
     client: Client,
     /// Without slashes at its ends; empty for none.
     prefix: String,
+    /// How long a key outlives its process; `None` for keys that stay.
+    ttl: Option<Duration>,
+    /// The sessions that hold keys.
+    sessions: RefCell<HashMap<String, Session>>,
     log: Log,
 }
 
 impl Kv {
-    pub(super) fn new(options: Options, prefix: String, log: Log) -> Kv {
-        Kv { client: Client::new(options), prefix, log }
+    pub(super) fn new(options: Options, prefix: String, ttl: Option<Duration>, log: Log) -> Kv {
+        Kv { client: Client::new(options), prefix, ttl, sessions: RefCell::default(), log }
+    }
+
+    /// Sets a key that ends with its session.
+    async fn hold(&self, key: String, value: String, ttl: Duration) -> Result<(), Error> {
+        /// The shortest life of a session that Consul accepts by default.
+        const SHORTEST: Duration = Duration::from_secs(10);
+
+        let session = self.client.create_session(ttl.max(SHORTEST), AtEnd::Delete).await?;
+        if self.client.acquire(&key, value.as_bytes(), &session).await? {
+            self.sessions.borrow_mut().insert(key, session);
+            return Ok(());
+        }
+        self.client.destroy_session(&session).await?;
+        let reason =
+            format!("another session holds the key {key}, until the process behind it ends");
+        let node = self.client.options().nodes.join(",");
+        Err(Error::Refused { store: NAME, node, reason: Cause::new(reason) })
     }
 
     fn key(&self, name: &str, id: &str) -> String {
@@ -47,17 +71,41 @@ impl Registry for Kv {
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
         let key = self.key(&service.name, &service.id);
+        let value = host_and_port(service);
+        if let Some(ttl) = self.ttl {
+            return self.hold(key, value, ttl).await;
+        }
         self.log.line("Register");
         self.log.line(format_args!("path: {key}"));
-        self.client.set(&key, host_and_port(service).as_bytes()).await
+        self.client.set(&key, value.as_bytes()).await
     }
 
-    async fn refresh(&self, _: &Service) -> Result<(), Error> {
-        Ok(())
+    async fn refresh(&self, service: &Service) -> Result<(), Error> {
+        let key = self.key(&service.name, &service.id);
+        let session = self.sessions.borrow().get(&key).cloned();
+        match session {
+            None if self.ttl.is_none() => Ok(()),
+            None => self.register(service).await,
+            Some(session) => match self.client.renew_session(&session).await {
+                // Consul has forgotten the session, and the key with it.
+                Err(error) if error.is_missing() => {
+                    self.sessions.borrow_mut().remove(&key);
+                    self.register(service).await
+                }
+                done => done,
+            },
+        }
     }
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
-        self.client.delete(&self.key(&service.name, &service.id)).await
+        let key = self.key(&service.name, &service.id);
+        let session = self.sessions.borrow_mut().remove(&key);
+        match session {
+            // The key ends with its session.
+            Some(session) => self.client.destroy_session(&session).await,
+            None if self.ttl.is_some() => Ok(()),
+            None => self.client.delete(&key).await,
+        }
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Error> {

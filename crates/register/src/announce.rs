@@ -1,0 +1,226 @@
+//! Services of processes: announced for as long as the processes live and answer their checks.
+
+pub(crate) mod file;
+pub(crate) mod probe;
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::rc::Rc;
+use std::time::Duration;
+
+use command::{Attached, Group, Signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use crate::log::Log;
+use crate::registry::{Health, Registry};
+use crate::service::Service;
+use probe::Probe;
+
+/// The longest time that removing one service takes at the end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The shortest time between two attempts to reach the registry.
+const SHORTEST: Duration = Duration::from_millis(200);
+
+/// The exit code if the command cannot be started, as in shells.
+const NOT_STARTED: u8 = 127;
+
+/// SIGINT, SIGTERM, SIGHUP: the signals that end the announcement.
+const STOPPING: [i32; 2] = [2, 15];
+
+/// A service of a process.
+#[derive(Debug, Clone)]
+pub(crate) struct Announced {
+    pub(crate) service: Service,
+    /// What has to hold for the service to count as healthy. It is announced when it does for the
+    /// first time.
+    pub(crate) probes: Vec<Probe>,
+}
+
+/// The times of an announcement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// How long an entry outlives a sudden death.
+    pub(crate) ttl: Duration,
+    /// The time between two checks.
+    pub(crate) interval: Duration,
+    /// The time between removing the service and stopping the command.
+    pub(crate) drain: Duration,
+    /// The time that the command has to end before it is killed.
+    pub(crate) kill: Duration,
+}
+
+/// Announces the services until the command ends or a signal comes. Without a command, only a
+/// signal ends it. Returns the exit code: that of the command, or 0 after a signal that ended it.
+pub(crate) async fn announce(
+    services: Vec<Announced>,
+    command: &[OsString],
+    environment: &[(OsString, OsString)],
+    registry: Rc<dyn Registry>,
+    times: Times,
+    signals: &mut mpsc::UnboundedReceiver<i32>,
+    log: &Log,
+) -> u8 {
+    let mut child = match command.is_empty() {
+        true => None,
+        false => match Attached::start(command, environment, Group::Shared) {
+            Ok(child) => Some(child),
+            Err(error) => {
+                let file = command[0].to_string_lossy();
+                log.line(format_args!("cannot start {file}: {error}"));
+                return NOT_STARTED;
+            }
+        },
+    };
+    let (end, ended) = watch::channel(false);
+    let mut announcing = JoinSet::new();
+    for announced in services {
+        let (registry, ended, log) = (Rc::clone(&registry), ended.clone(), log.clone());
+        announcing.spawn_local(keep(announced, registry, times, ended, log));
+    }
+    let status = loop {
+        tokio::select! {
+            status = wait(&mut child) => break Some(status),
+            signal = signals.recv() => match signal {
+                Some(number) if !STOPPING.contains(&number) => pass_on(child.as_ref(), number),
+                _ => break None,
+            },
+        }
+    };
+    // First the readers of the registry learn of it, then the service ends.
+    let _ = end.send(true);
+    while announcing.join_next().await.is_some() {}
+    match (status, child) {
+        (Some(status), _) => code(status),
+        (None, None) => 0,
+        (None, Some(child)) => stop(child, times, signals).await,
+    }
+}
+
+async fn wait(child: &mut Option<Attached>) -> ExitStatus {
+    match child {
+        Some(child) => child.wait().await.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
+}
+
+fn pass_on(child: Option<&Attached>, number: i32) {
+    if let (Some(child), Some(signal)) = (child, Signal::from_named_raw(number)) {
+        child.signal(signal);
+    }
+}
+
+/// Lets the requests that are on their way end, and then ends the command. A second signal leaves
+/// out the first step.
+async fn stop(mut child: Attached, times: Times, signals: &mut mpsc::UnboundedReceiver<i32>) -> u8 {
+    let drained = Instant::now() + times.drain;
+    tokio::select! {
+        () = sleep_until(drained) => {}
+        _ = signals.recv() => {}
+        status = child.wait() => return code(status.unwrap_or_default()),
+    }
+    child.signal(Signal::TERM);
+    let status = match timeout(times.kill, child.wait()).await {
+        Ok(status) => status,
+        Err(_) => {
+            child.signal(Signal::KILL);
+            child.wait().await
+        }
+    };
+    match status.unwrap_or_default() {
+        // It ended as it was asked to.
+        status if status.signal() == Some(Signal::TERM.as_raw()) => 0,
+        status => code(status),
+    }
+}
+
+/// The exit code of a process, as shells show it.
+fn code(status: ExitStatus) -> u8 {
+    let signal = status.signal().map_or(0, |number| 128 + number);
+    u8::try_from(status.code().unwrap_or(signal)).unwrap_or(u8::MAX)
+}
+
+/// Keeps one service announced until the end, and removes it then.
+async fn keep(
+    announced: Announced,
+    registry: Rc<dyn Registry>,
+    times: Times,
+    mut ended: watch::Receiver<bool>,
+    log: Log,
+) {
+    let service = &announced.service;
+    let id = &service.id;
+    let (mut is_announced, mut told) = (false, String::new());
+    let mut health = Health::Failing("not checked yet".to_owned());
+    while !*ended.borrow() {
+        let begun = Instant::now();
+        let now = tokio::select! {
+            now = probe::all(&announced.probes, times.interval.max(SHORTEST)) => now,
+            _ = ended.changed() => break,
+        };
+        if now.is_passing() != health.is_passing() && is_announced {
+            match &now {
+                Health::Passing(_) => log.line(format_args!("healthy again: {id}")),
+                Health::Failing(why) => log.line(format_args!("unhealthy: {id}: {why}")),
+            }
+        }
+        health = now;
+        if is_announced || health.is_passing() {
+            let done = tokio::select! {
+                done = tell(&*registry, service, &health, is_announced) => done,
+                _ = ended.changed() => break,
+            };
+            match done {
+                Ok(()) => {
+                    if !is_announced || !told.is_empty() {
+                        log.line(format_args!(
+                            "registered: {id} at {}:{}",
+                            service.address, service.port
+                        ));
+                    }
+                    (is_announced, told) = (true, String::new());
+                }
+                Err(error) if error == told => {}
+                Err(error) => {
+                    log.line(format_args!("register failed: {id} {error}; trying again"));
+                    // It may have been registered all the same.
+                    (is_announced, told) = (true, error);
+                }
+            }
+        }
+        let pause = match told.is_empty() {
+            true => times.interval.min(times.ttl / 3).max(SHORTEST),
+            false => SHORTEST.max(times.ttl / 10),
+        };
+        tokio::select! {
+            () = sleep_until(begun + pause) => {}
+            _ = ended.changed() => {}
+        }
+        yield_now().await;
+    }
+    if is_announced {
+        match timeout_at(Instant::now() + FAREWELL, registry.deregister(service)).await {
+            Ok(Ok(())) => log.line(format_args!("removed: {id}")),
+            Ok(Err(error)) => log.line(format_args!("deregister failed: {id} {error}")),
+            Err(_) => {
+                log.line(format_args!("deregister failed: {id} the registry does not answer"))
+            }
+        }
+    }
+}
+
+async fn tell(
+    registry: &dyn Registry,
+    service: &Service,
+    health: &Health,
+    is_announced: bool,
+) -> Result<(), String> {
+    let done = match is_announced {
+        true => registry.report(service, health).await,
+        false => registry.register(service).await,
+    };
+    done.map_err(|error| error.to_string())
+}
