@@ -13,6 +13,7 @@
 
 mod case;
 mod containers;
+mod faults;
 mod placeholders;
 mod program;
 mod registry;
@@ -50,7 +51,13 @@ fn main() {
             result.map_err(Failed::from)
         })
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let faults = faults::TESTS.into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.chain(faults).collect());
     idle.lock().unwrap().clear();
     conclusion.exit();
 }
