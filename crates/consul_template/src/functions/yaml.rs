@@ -1,6 +1,8 @@
 //! YAML, as version 2 of Go's library reads and writes it.
 
 use ::yaml::{Node, NodeId, Scalar, Top, Tree};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gotmpl::types::{KeyType, UINT64};
 use gotmpl::{Failure, Map, Slice, Value};
@@ -71,7 +73,23 @@ fn node(out: &mut String, value: &Value, depth: usize, is_element: bool) -> Resu
             if nth > 0 || !is_element {
                 indent(out, depth);
             }
-            out.push_str(&key.shown(depth));
+            match key {
+                Name::Text(text) if text.len() > LONGEST_KEY || text.contains('\n') => {
+                    out.push_str("? ");
+                    let place = Place::behind(out, depth + 1);
+                    out.push_str(&scalar_text(&text, &place));
+                    end(out);
+                    indent(out, depth);
+                    out.push(':');
+                    behind_dash(out, &value, depth)?;
+                    continue;
+                }
+                Name::Text(text) => {
+                    let place = Place { may_break: false, ..Place::behind(out, depth) };
+                    out.push_str(&scalar_text(&text, &place));
+                }
+                Name::Number(digits) => out.push_str(&digits),
+            }
             out.push(':');
             behind_key(out, &value, depth)?;
         }
@@ -89,7 +107,7 @@ fn node(out: &mut String, value: &Value, depth: usize, is_element: bool) -> Resu
             }
         }
         value => {
-            out.push_str(&scalar(value, depth)?);
+            out.push_str(&scalar(value, &Place::behind(out, depth))?);
             end(out);
         }
     }
@@ -109,7 +127,7 @@ fn behind_key(out: &mut String, value: &Value, depth: usize) -> Result<(), Failu
         }
         value => {
             out.push(' ');
-            out.push_str(&scalar(value, depth + 1)?);
+            out.push_str(&scalar(value, &Place::behind(out, depth + 1))?);
             end(out);
             Ok(())
         }
@@ -122,7 +140,7 @@ fn behind_dash(out: &mut String, value: &Value, depth: usize) -> Result<(), Fail
         value if is_block(value) => node(out, value, depth + 1, true),
         Value::Slice(slice) if !slice.is_empty() => node(out, value, depth + 1, true),
         value => {
-            out.push_str(&scalar(value, depth + 1)?);
+            out.push_str(&scalar(value, &Place::behind(out, depth + 1))?);
             end(out);
             Ok(())
         }
@@ -150,13 +168,6 @@ enum Name {
 }
 
 impl Name {
-    fn shown(&self, depth: usize) -> String {
-        match self {
-            Name::Text(text) => scalar_text(text, depth),
-            Name::Number(digits) => digits.clone(),
-        }
-    }
-
     fn text(&self) -> &str {
         let (Name::Text(text) | Name::Number(text)) = self;
         text
@@ -228,9 +239,12 @@ fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     a.len().cmp(&b.len())
 }
 
-fn scalar(value: &Value, depth: usize) -> Result<String, Failure> {
+fn scalar(value: &Value, place: &Place) -> Result<String, Failure> {
     Ok(match value {
-        Value::String(text) => scalar_text(&lossy(text), depth),
+        Value::String(text) => match std::str::from_utf8(text) {
+            Ok(text) => scalar_text(text, place),
+            Err(_) => format!("!!binary {}", STANDARD.encode(text)),
+        },
         Value::Float(number) if number.is_nan() => ".nan".to_owned(),
         Value::Float(number) if number.is_infinite() => {
             if *number > 0.0 {
@@ -255,24 +269,26 @@ fn scalar(value: &Value, depth: usize) -> Result<String, Failure> {
 }
 
 /// A text as a scalar: plain if it means itself, in quotes, or as a block of lines.
-fn scalar_text(text: &str, depth: usize) -> String {
-    let is_printable = text.chars().all(|c| c == '\n' || !c.is_control());
-    if !is_printable {
-        return double_quoted(text);
+fn scalar_text(text: &str, place: &Place) -> String {
+    if !text.chars().all(is_printable) {
+        return folded(text, Style::Double, place);
     }
     if text.contains('\n') {
         if text.contains(" \n") || text.ends_with(' ') {
-            return double_quoted(text);
+            return folded(text, Style::Double, place);
         }
-        return lines(text, depth);
+        return lines(text, place.depth);
     }
     if means_something_else(text) {
-        return double_quoted(text);
+        return folded(text, Style::Double, place);
     }
-    if !is_plain(text) {
-        return format!("'{}'", text.replace('\'', "''"));
-    }
-    text.to_owned()
+    let style = if is_plain(text) { Style::Plain } else { Style::Single };
+    folded(text, style, place)
+}
+
+/// Whether the library of consul-template writes a character as it is.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{fffd}') && c != '\u{feff}'
 }
 
 /// A text of several lines, as a block.
@@ -372,31 +388,117 @@ fn is_plain(text: &str) -> bool {
     if matches!(first, '-' | '?' | ':') && second.is_none_or(|c| c == ' ' || c == '\t') {
         return false;
     }
-    if first == ' ' || text.ends_with(' ') || text.contains(['\t', '\u{feff}']) {
+    if first == ' ' || text.ends_with(' ') || text.contains(['\u{2028}', '\u{2029}']) {
         return false;
     }
     !text.contains(": ") && !text.ends_with(':') && !text.contains(" #")
 }
 
-fn double_quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0' => out.push_str("\\0"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            '\u{1b}' => out.push_str("\\e"),
-            '\u{85}' => out.push_str("\\N"),
-            c if c.is_control() => out.push_str(&format!("\\x{:02X}", u32::from(c))),
-            c => out.push(c),
-        }
+/// How a text of one line is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Single,
+    Double,
+}
+
+/// Where a scalar is written.
+struct Place {
+    /// The characters before it in its line.
+    column: usize,
+    /// The depth of its further lines.
+    depth: usize,
+    /// Whether it may have several lines.
+    may_break: bool,
+}
+
+impl Place {
+    /// The place at the end of `out`.
+    fn behind(out: &str, depth: usize) -> Place {
+        let line = out.rsplit('\n').next().unwrap_or_default();
+        Place { column: line.chars().count(), depth, may_break: true }
     }
-    out + "\""
+}
+
+/// The column behind which a line ends at the next blank.
+const WIDTH: usize = 80;
+
+/// The longest key that stands before its colon, in bytes. A longer one, or one with several lines,
+/// stands behind a question mark.
+const LONGEST_KEY: usize = 128;
+
+/// A text in a style. A line that is longer than [`WIDTH`] ends at a single blank, where a reader
+/// joins the lines again.
+fn folded(text: &str, style: Style, place: &Place) -> String {
+    let quote = match style {
+        Style::Plain => "",
+        Style::Single => "'",
+        Style::Double => "\"",
+    };
+    let mut out = String::from(quote);
+    let mut column = place.column + quote.len();
+    let indent = "  ".repeat(place.depth.max(1));
+    let mut characters = text.chars().enumerate().peekable();
+    let last = text.chars().count().saturating_sub(1);
+    let mut is_behind_blank = false;
+    while let Some((nth, c)) = characters.next() {
+        if c != ' ' {
+            let written = match style {
+                Style::Double => escaped(c),
+                Style::Single if c == '\'' => "''".to_owned(),
+                _ => c.to_string(),
+            };
+            column += written.chars().count();
+            out.push_str(&written);
+            is_behind_blank = false;
+            continue;
+        }
+        let is_before_blank = characters.peek().is_some_and(|(_, next)| *next == ' ');
+        let is_inside = style == Style::Plain || nth > 0 && nth < last;
+        if place.may_break
+            && column > WIDTH
+            && !is_behind_blank
+            && is_inside
+            && (style == Style::Double || !is_before_blank)
+        {
+            out.push('\n');
+            out.push_str(&indent);
+            column = indent.len();
+            if is_before_blank {
+                out.push('\\');
+                column += 1;
+            }
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        is_behind_blank = true;
+    }
+    out + quote
+}
+
+/// A character in double quotes.
+fn escaped(c: char) -> String {
+    match c {
+        '"' => "\\\"".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\0' => "\\0".to_owned(),
+        '\u{7}' => "\\a".to_owned(),
+        '\u{8}' => "\\b".to_owned(),
+        '\u{b}' => "\\v".to_owned(),
+        '\u{c}' => "\\f".to_owned(),
+        '\u{1b}' => "\\e".to_owned(),
+        '\u{85}' => "\\N".to_owned(),
+        '\u{2028}' => "\\L".to_owned(),
+        '\u{2029}' => "\\P".to_owned(),
+        c if is_printable(c) => c.to_string(),
+        c => match u32::from(c) {
+            number @ ..=0xff => format!("\\x{number:02X}"),
+            number @ ..=0xffff => format!("\\u{number:04X}"),
+            number => format!("\\U{number:08X}"),
+        },
+    }
 }
