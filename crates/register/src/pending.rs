@@ -103,3 +103,32 @@ fn backoff() -> ExponentialBackoff {
         .with_jitter()
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_change_is_tried_again_later_than_one_without_an_answer() {
+        let service = Service {
+            id: "node:web:80".to_owned(),
+            name: "web".to_owned(),
+            address: "10.0.0.1".to_owned(),
+            port: 80,
+            tags: Vec::new(),
+            attributes: BTreeMap::new(),
+            exposed: "80".to_owned(),
+            container: "0123456789ab".to_owned(),
+        };
+        let begins = Instant::now();
+        let pause = |may_be_done| {
+            let mut pending = Pending::default();
+            pending.note(Change::Register(service.clone()), "error".to_owned(), may_be_done);
+            pending.next().unwrap() - begins
+        };
+        assert!(pause(true) < Duration::from_secs(2));
+        assert!(pause(false) > Duration::from_secs(3));
+    }
+}

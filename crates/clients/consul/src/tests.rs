@@ -6,7 +6,7 @@ use nodes::body::Bounds;
 use nodes::{CauseKind, NodeError};
 use servers::{Consul, Proxy, Stub};
 
-use crate::write::{AtEnd, Change, Service};
+use crate::write::{AtEnd, Change, Check, Service};
 use crate::{Client, Options, Transport};
 
 fn client(server: &Consul) -> Client {
@@ -89,6 +89,23 @@ async fn services_are_registered_at_the_agent() {
     client.deregister("web/1").await.unwrap();
     assert_eq!(get(&client, "/v1/agent/services").await.trim(), "{}");
     assert!(client.deregister("web/1").await.unwrap_err().is_refusal());
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_run_scripts_refuses_a_service_with_one() {
+    let server = Consul::start();
+    let client = client(&server);
+    let script = vec!["/bin/true".into()];
+    let check = Check { script, interval: "10s".into(), ..Check::default() };
+    let service = Service {
+        id: "web".into(),
+        name: "web".into(),
+        port: 80,
+        check: Some(check),
+        ..Service::default()
+    };
+    let error = client.register(&service).await.unwrap_err();
+    assert!(error.is_refusal(), "{error}");
 }
 
 /// Bounds that a test can reach.
