@@ -17,7 +17,7 @@ use crate::container::{Container, short};
 use crate::flags::Flags;
 use crate::follower::Report;
 use crate::log::Log;
-use crate::pending::{Change, Pending};
+use crate::pending::{Change, Pending, Why};
 use crate::registry::Registry;
 use crate::service::{Linked, Service, Surroundings, linked_to, reachable, service};
 use crate::tags::Tags;
@@ -420,7 +420,7 @@ impl Keeper {
     /// Makes a change of the registry. A change that fails is pending.
     async fn change(&mut self, change: Change) -> Result<(), Failed> {
         let done = match (&self.away, &change) {
-            (Some(error), _) => Err((error.clone(), false)),
+            (Some(error), _) => Err((error.clone(), Why::NotSent)),
             (None, Change::Register(service)) => self.registry.register(service).await.map_err(of),
             (None, Change::Deregister(service)) => {
                 self.registry.deregister(service).await.map_err(of)
@@ -431,11 +431,11 @@ impl Keeper {
                 self.pending.settle(&change.service().id);
                 Ok(())
             }
-            Err((error, is_away)) => {
-                if is_away {
+            Err((error, why)) => {
+                if why == Why::NoAnswer {
                     self.away = Some(error.clone());
                 }
-                let is_new = self.pending.note(change, error.clone(), is_away);
+                let is_new = self.pending.note(change, error.clone(), why);
                 Err(Failed { error, is_new })
             }
         }
@@ -530,9 +530,9 @@ struct Failed {
     is_new: bool,
 }
 
-/// The text of an error, and whether the registry did not answer.
-fn of(error: Error) -> (String, bool) {
-    (error.to_string(), !error.is_refusal())
+/// The text of an error, and what it says about the change.
+fn of(error: Error) -> (String, Why) {
+    (error.to_string(), if error.is_refusal() { Why::Refused } else { Why::NoAnswer })
 }
 
 impl Known {

@@ -8,8 +8,12 @@ use tokio::time::Instant;
 
 use crate::service::Service;
 
-/// The pauses before a change is tried again.
+/// The first pause before a change without an answer is tried again.
 const FIRST: Duration = Duration::from_millis(500);
+/// The first pause before a refused change is tried again: seldom is it granted soon. Consul lists the
+/// check of a service for a moment even if it refuses the service.
+const FIRST_REFUSED: Duration = Duration::from_secs(5);
+/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A change of the registry.
@@ -19,6 +23,17 @@ pub(crate) enum Change {
     Register(Service),
     /// The entry of the service is one too many.
     Deregister(Service),
+}
+
+/// Why a change was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The registry did not answer. The change may have been made all the same.
+    NoAnswer,
+    /// The registry refused.
+    Refused,
+    /// The change was not sent, because an earlier one had no answer.
+    NotSent,
 }
 
 /// The pending changes: the last one that each id needs.
@@ -33,6 +48,7 @@ struct Due {
     error: String,
     /// Whether the change may have been made although it failed.
     may_be_done: bool,
+    is_refused: bool,
     pauses: ExponentialBackoff,
     next: Instant,
 }
@@ -46,17 +62,18 @@ impl Change {
 }
 
 impl Pending {
-    /// Notes that a change failed; `may_be_done` if it may have been made all the same. Returns
-    /// whether the error differs from that of the last time.
-    pub(crate) fn note(&mut self, change: Change, error: String, may_be_done: bool) -> bool {
+    /// Notes that a change failed. Returns whether the error differs from that of the last time.
+    pub(crate) fn note(&mut self, change: Change, error: String, why: Why) -> bool {
         let id = change.service().id.clone();
         let known = self.changes.remove(&id).filter(|due| due.change == change);
         let is_new = known.as_ref().is_none_or(|due| due.error != error);
         let known_done = known.as_ref().is_some_and(|due| due.may_be_done);
-        let mut pauses = known.map_or_else(backoff, |due| due.pauses);
+        let (is_refused, may_be_done) = (why == Why::Refused, why == Why::NoAnswer || known_done);
+        let known = known.filter(|due| due.is_refused == is_refused);
+        let first = if is_refused { FIRST_REFUSED } else { FIRST };
+        let mut pauses = known.map_or_else(|| backoff(first), |due| due.pauses);
         let next = Instant::now() + pauses.next().unwrap_or(LONGEST);
-        let may_be_done = may_be_done || known_done;
-        self.changes.insert(id, Due { change, error, may_be_done, pauses, next });
+        self.changes.insert(id, Due { change, error, may_be_done, is_refused, pauses, next });
         is_new
     }
 
@@ -95,9 +112,9 @@ impl Pending {
     }
 }
 
-fn backoff() -> ExponentialBackoff {
+fn backoff(first: Duration) -> ExponentialBackoff {
     ExponentialBuilder::default()
-        .with_min_delay(FIRST)
+        .with_min_delay(first)
         .with_max_delay(LONGEST)
         .without_max_times()
         .with_jitter()
@@ -123,12 +140,13 @@ mod tests {
             container: "0123456789ab".to_owned(),
         };
         let begins = Instant::now();
-        let pause = |may_be_done| {
+        let pause = |why| {
             let mut pending = Pending::default();
-            pending.note(Change::Register(service.clone()), "error".to_owned(), may_be_done);
+            pending.note(Change::Register(service.clone()), "error".to_owned(), why);
             pending.next().unwrap() - begins
         };
-        assert!(pause(true) < Duration::from_secs(2));
-        assert!(pause(false) > Duration::from_secs(3));
+        assert!(pause(Why::NoAnswer) < Duration::from_secs(2));
+        assert!(pause(Why::NotSent) < Duration::from_secs(2));
+        assert!(pause(Why::Refused) > Duration::from_secs(3));
     }
 }

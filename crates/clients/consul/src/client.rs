@@ -67,7 +67,7 @@ impl Client {
             let (head, answer) = self.get(node, target, patience).await?;
             match head.status.is_success() {
                 true => Ok((head, answer)),
-                false => Err(self.failed(node, &head, &answer)),
+                false => Err(self.failed(node, &head, &answer, head.status.is_client_error())),
             }
         };
         self.nodes.ask(ask).await.map(|(_, answer)| answer)
@@ -82,9 +82,34 @@ impl Client {
         self.change(Method::PUT, target, body).await
     }
 
-    /// Sends a request that changes the store or the agent.
+    /// Sends a PUT request about the agent itself. An agent refuses with the status 500, too, for
+    /// example a service whose check it does not run.
+    ///
+    /// # Errors
+    ///
+    /// The agent does not answer, or refuses.
+    pub(crate) async fn put_to_agent(&self, target: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let refuses = |status: StatusCode| {
+            status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR
+        };
+        self.change_unless(refuses, Method::PUT, target, body).await
+    }
+
+    /// Sends a request that changes the store.
     pub(crate) async fn change(
         &self,
+        method: Method,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        self.change_unless(|status| status.is_client_error(), method, target, body).await
+    }
+
+    /// Sends a request that changes something, unless the node answers with a status that is a
+    /// refusal.
+    async fn change_unless(
+        &self,
+        is_refusal: impl Fn(StatusCode) -> bool,
         method: Method,
         target: &str,
         body: &[u8],
@@ -96,20 +121,20 @@ impl Client {
             // A transaction answers with the status 409 if a condition does not hold.
             match head.status.is_success() || head.status == StatusCode::CONFLICT {
                 true => Ok(answer),
-                false => Err(self.failed(node, &head, &answer)),
+                false => Err(self.failed(node, &head, &answer, is_refusal(head.status))),
             }
         };
         let (_, answer) = self.nodes.ask(ask).await?;
         Ok(answer)
     }
 
-    /// The error for an answer without a result.
-    fn failed(&self, node: usize, head: &Head, answer: &[u8]) -> NodeError {
+    /// The error for an answer without a result, which is a refusal or a fault of the node.
+    fn failed(&self, node: usize, head: &Head, answer: &[u8], is_refusal: bool) -> NodeError {
         let reason = match head.status {
             StatusCode::NOT_FOUND => head.cause(answer).of_kind(CauseKind::Missing),
             _ => head.cause(answer),
         };
-        if !head.status.is_client_error() {
+        if !is_refusal {
             return NodeError::Unreachable(reason);
         }
         let node = self.nodes.address(node).to_owned();
