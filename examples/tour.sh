@@ -88,8 +88,9 @@ EOF
 # register NAME ADDRESS: starts a service that registers itself.
 register() {
   configure "$1" "$2"
-  echo "\$ register/etcd.sh $1 $2 nginx … &"
-  start "$examples/register/etcd.sh" "$1" "$2" nginx -p "$1" -c service.conf -e stderr 2>>services.log
+  echo "\$ confd register -name app -id $1 -port ${2#*:} etcd://… -- nginx … &"
+  start confd register -name app -id "$1" -address 127.0.0.1 -port "${2#*:}" "etcd://${ETCD#http://}/services" -- \
+    nginx -p "$1" -c service.conf -e stderr 2>>services.log
 }
 
 title "The container starts while etcd is down: it waits"

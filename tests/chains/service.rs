@@ -3,11 +3,11 @@
 use rustix::process::Signal;
 use servers::free_ports;
 
-use super::{script, store::Store};
-use crate::support::{Daemon, Ended, Sandbox, eventually, search_path};
+use super::store::Store;
+use crate::support::{Daemon, Ended, Run, Sandbox, eventually, search_path};
 
 /// A service that answers every request with its name. Dropping it kills the service and its
-/// registration script, so that its registration expires.
+/// `confd register`, so that its registration expires.
 pub(super) struct Service {
     /// The address where it listens.
     pub(super) address: String,
@@ -18,23 +18,27 @@ pub(super) struct Service {
 impl Service {
     /// Starts a service that registers itself for `ttl` seconds at a time.
     pub(super) fn start(store: &Store, name: &str, ttl: u32) -> Self {
-        let (variable, url) = store.variable();
-        Self::run(name, |arguments, folder| {
-            let run = script(store.register(), folder.root()).env(variable, url);
-            run.env("TTL", ttl.to_string()).env("DRAIN", "1").arguments(arguments)
+        let (registry, ttl) = (store.registry(), ttl.to_string());
+        Self::run(name, |[host, port], command, folder| {
+            let path = search_path();
+            let run = Run::new(env!("CARGO_BIN_EXE_confd"), folder.root())
+                .env("PATH", format!("{path}:/usr/sbin:/sbin"));
+            run.arguments(&["register", "-name", "app", "-id", name, "-address", host])
+                .arguments(&["-port", port, "-ttl", &ttl, "-drain", "1s", &registry, "--"])
+                .arguments(command)
         })
     }
 
     /// Starts a service that does not register itself.
     pub(super) fn unregistered(name: &str) -> Self {
-        Self::run(name, |arguments, folder| {
+        Self::run(name, |_, command, folder| {
             let path = search_path();
-            let nginx = crate::support::Run::new("nginx", folder.root()).arguments(&arguments[3..]);
+            let nginx = Run::new(command[0], folder.root()).arguments(&command[1..]);
             nginx.env("PATH", format!("{path}:/usr/sbin:/sbin"))
         })
     }
 
-    fn run(name: &str, of: impl FnOnce(&[&str], &Sandbox) -> crate::support::Run) -> Self {
+    fn run(name: &str, of: impl FnOnce([&str; 2], &[&str], &Sandbox) -> Run) -> Self {
         let folder = Sandbox::new();
         let [port] = free_ports();
         let address = format!("127.0.0.1:{port}");
@@ -48,8 +52,9 @@ impl Service {
                  http {{ access_log off; {temporary} {page} }}\n"
             ),
         );
-        let command = [name, &address, "nginx", "-p", ".", "-c", "service.conf", "-e", "stderr"];
-        let daemon = Daemon::start(of(&command, &folder), folder.path("log"));
+        let command = ["nginx", "-p", ".", "-c", "service.conf", "-e", "stderr"];
+        let place = ["127.0.0.1", &port.to_string()];
+        let daemon = Daemon::start(of(place, &command, &folder), folder.path("log"));
         let service = Self { address, daemon, _folder: folder };
         eventually(&format!("{name} answers"), || super::load::get(&service.address).is_ok());
         service

@@ -40,11 +40,13 @@ impl Store {
         }
     }
 
-    /// The script that registers a service.
-    pub(super) fn register(&self) -> &'static str {
+    /// The URI of the registry of services.
+    pub(super) fn registry(&self) -> String {
         match self {
-            Self::Etcd(_) => "register/etcd.sh",
-            Self::Consul(_) => "register/consul.sh",
+            Self::Etcd(server) => {
+                format!("etcd://{}/services", server.url().trim_start_matches("http://"))
+            }
+            Self::Consul(server) => format!("consulkv://{}/services", server.address()),
         }
     }
 

@@ -220,15 +220,14 @@ fn values(
     behind: &[OsString],
 ) -> Result<Flags, Invalid> {
     let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0));
-    let (ttl, mut refresh) = (given.get(&TTL)?, given.get(&TTL_REFRESH)?);
-    if program == Program::Own && refresh == 0 {
-        refresh = ttl / 3;
-    }
-    if (ttl == 0) != (refresh == 0) {
+    let (ttl, refresh) = (given.get(&TTL)?, given.get(&TTL_REFRESH)?);
+    // Entries can be refreshed three times before they end.
+    let is_derived = program == Program::Own && refresh == 0;
+    if (ttl == 0) != (refresh == 0) && !is_derived {
         let text = "-ttl and -ttl-refresh must be specified together or not at all";
         return Err(Invalid::new(text));
     }
-    if ttl > 0 && ttl <= refresh {
+    if ttl > 0 && ttl <= refresh && !is_derived {
         return Err(Invalid::new("-ttl must be greater than -ttl-refresh"));
     }
     let retry_interval = given.get(&RETRY_INTERVAL)?;
@@ -243,7 +242,8 @@ fn values(
     let attempts = given.get(&RETRY_ATTEMPTS)?;
     // Without the flag, a registry that is not there is waited for.
     let is_limited = given.layers.iter().any(|layer| layer.get(&RETRY_ATTEMPTS.spec()).is_some());
-    let (ttl, refresh) = (seconds(ttl), seconds(refresh));
+    let ttl = seconds(ttl);
+    let refresh = if is_derived { ttl / 3 } else { seconds(refresh) };
     let processes = match program {
         Program::Original => None,
         Program::Own => processes(given, command, ttl)?,
@@ -400,6 +400,8 @@ mod tests {
         let words = ["-name", "web", "-port", "80", "-tags", "a,b", "etcd:///s", "--", "x", "-y"];
         let flags = run_as(Program::Own, &words).unwrap();
         assert_eq!((flags.ttl, &flags.uri[..]), (LIFE, "etcd:///s"));
+        let refresh = run_as(Program::Own, &["-ttl", "1", "etcd:"]).unwrap().refresh;
+        assert!(refresh > Duration::ZERO && refresh < Duration::from_secs(1));
         let processes = flags.processes.unwrap();
         assert_eq!(processes.command, ["x", "-y"]);
         assert_eq!(processes.described.unwrap().tags, ["a", "b"]);

@@ -34,10 +34,7 @@ impl Kv {
 
     /// Sets a key that ends with its session.
     async fn hold(&self, key: String, value: String, ttl: Duration) -> Result<(), Error> {
-        /// The shortest life of a session that Consul accepts by default.
-        const SHORTEST: Duration = Duration::from_secs(10);
-
-        let session = self.client.create_session(ttl.max(SHORTEST), AtEnd::Delete).await?;
+        let session = self.client.create_session(ttl, AtEnd::Delete).await?;
         if self.client.acquire(&key, value.as_bytes(), &session).await? {
             self.sessions.borrow_mut().insert(key, session);
             return Ok(());
