@@ -18,11 +18,13 @@ use crate::world::{CONSUL, ETCD, HOST_ADDRESS};
 const HOST: &str = "h1";
 
 /// The tests, with their names.
-pub(crate) const TESTS: [(&str, fn()); 6] = [
+pub(crate) const TESTS: [(&str, fn()); 8] = [
     ("faults::an_engine_that_ends_and_begins_again_loses_nothing", engine_restarts),
     ("faults::a_consul_that_loses_its_data_gets_its_services_again", consul_is_wiped),
     ("faults::an_etcd_that_loses_its_data_gets_its_keys_again", etcd_is_wiped),
     ("faults::what_happens_while_consul_is_away_is_made_up_for", consul_is_away),
+    ("faults::a_service_is_as_healthy_as_its_container_in_consul", health_in_consul),
+    ("faults::a_service_is_as_healthy_as_its_container_in_etcd", health_in_etcd),
     ("faults::killed_100_times_with_consul_only_the_living_ones_are_left", killed_with_consul),
     ("faults::killed_100_times_with_etcd_only_the_living_ones_are_left", killed_with_etcd),
 ];
@@ -286,4 +288,56 @@ fn killed_with_consul() {
 
 fn killed_with_etcd() {
     killed(etcd, &["-prune"]);
+}
+
+/// The health check of a container succeeds, and fails again. `is_passing` says whether readers of
+/// the registry see a healthy service.
+fn health(store: fn() -> Store, is_passing: fn() -> bool) {
+    const INTERVAL: u64 = 200_000_000;
+
+    let mut rig = Rig::start(store);
+    rig.run(&["-health"]);
+    let check =
+        json!({"Test": ["CMD", "test", "-e", "/healthy"], "Interval": INTERVAL, "Retries": 1});
+    let body = json!({
+        "Image": "nginx",
+        "Cmd": ["0", "-", "-"],
+        "Healthcheck": check,
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": ""}]}},
+    });
+    let engine = &rig.engine;
+    engine.ask("POST /containers/create?name=web", &body);
+    engine.ask("POST /containers/web/start", &Value::Null);
+    let execute = |command: &[&str]| {
+        let made = engine.ask("POST /containers/web/exec", &json!({"Cmd": command}));
+        engine.ask(&format!("POST /exec/{}/start", made["Id"].as_str().unwrap()), &json!({}));
+    };
+    let has_status = |status: &str| {
+        eventually("the health check has its result", || {
+            let inspected = engine.ask("GET /containers/web/json", &Value::Null);
+            inspected["State"]["Health"]["Status"] == status
+        });
+    };
+    has_status("unhealthy");
+    assert!(!engine.within(is_passing));
+    execute(&["touch", "/healthy"]);
+    engine.within(|| eventually("the service is healthy", is_passing));
+    execute(&["mv", "/healthy", "/sick"]);
+    has_status("unhealthy");
+    engine.within(|| eventually("the service is unhealthy", || !is_passing()));
+}
+
+fn health_in_consul() {
+    health(consul, || {
+        let answer =
+            servers::http::exchange(CONSUL, "GET /v1/health/service/nginx?passing", &[], b"");
+        answer.is_ok_and(|answer| answer.text().contains("h1:web:80"))
+    });
+}
+
+fn health_in_etcd() {
+    health(etcd, || {
+        let registry = Registry::Etcd { address: ETCD.to_owned() };
+        registered(&registry.state()).contains_key("h1:web:80")
+    });
 }

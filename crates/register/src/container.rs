@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// What engines call a container whose health check succeeds.
+pub(crate) const HEALTHY: &str = "healthy";
+
 /// An inspected container: the engine's JSON document.
 #[derive(Debug, Clone)]
 pub(crate) struct Container(Value);
@@ -72,6 +75,14 @@ impl Container {
 
     pub(crate) fn is_running(&self) -> bool {
         self.0.pointer("/State/Running").and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Whether its own health check says that it is healthy; `None` if it has no such check.
+    pub(crate) fn is_healthy(&self) -> Option<bool> {
+        match self.text("/State/Health/Status") {
+            "" | "none" => None,
+            status => Some(status == HEALTHY),
+        }
     }
 
     pub(crate) fn exit_code(&self) -> i64 {

@@ -30,6 +30,8 @@ options::options! {
     );
     const EXPLICIT: Opt<bool> =
         switch("explicit", "only register services that have a name of their own");
+    const HEALTH: Opt<bool> =
+        switch("health", "a service is as healthy as its container's own health check says");
     const INTERNAL: Opt<bool> =
         switch("internal", "register the addresses and ports of the containers");
     const IP: Opt<String> = text("ip", "", "address of every service");
@@ -255,6 +257,7 @@ fn values(
             is_explicit: given.get(&EXPLICIT)?,
             address_label: given.get(&USE_IP_FROM_LABEL)?,
             is_plain: program == Program::Own,
+            follows_health: given.get(&HEALTH)? || program == Program::Own,
         },
         tags: given.get(&TAGS)?,
         ttl: if processes.is_some() && ttl.is_zero() { LIFE } else { ttl },

@@ -1,6 +1,7 @@
 //! Keeps the registry true to the containers of the engine.
 
 mod cleanup;
+mod health;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future;
@@ -13,7 +14,7 @@ use nodes::Error;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-use crate::container::{Container, short};
+use crate::container::{Container, HEALTHY, short};
 use crate::flags::Flags;
 use crate::follower::Report;
 use crate::log::Log;
@@ -166,7 +167,11 @@ impl Keeper {
                 self.died(&event.container, code).await;
                 Ok(())
             }
-            Action::Health(_) | Action::Other => Ok(()),
+            Action::Health(status) => {
+                self.is_healthy_now(&event.container, status == HEALTHY).await;
+                Ok(())
+            }
+            Action::Other => Ok(()),
         }
     }
 

@@ -137,6 +137,7 @@ mod tests {
             tags: Vec::new(),
             attributes: BTreeMap::new(),
             exposed: "80".to_owned(),
+            is_healthy: None,
             container: "0123456789ab".to_owned(),
         };
         let begins = Instant::now();

@@ -24,7 +24,8 @@ pub(crate) trait Registry {
     /// Asks whether the registry answers. Returns a line for the log, if there is one.
     async fn ping(&self) -> Result<Option<String>, Error>;
 
-    /// Makes or replaces the entry of a service.
+    /// Makes or replaces the entry of a service. An unhealthy service has no entry where entries have
+    /// no state.
     async fn register(&self, service: &Service) -> Result<(), Error>;
 
     /// Makes sure that the entry of a service does not end, where entries end by themselves.

@@ -23,6 +23,9 @@ pub(crate) struct Service {
     pub(crate) exposed: String,
     /// The id of the container.
     pub(crate) container: String,
+    /// Whether the container's own health check says that it is healthy; `None` if that does not
+    /// count.
+    pub(crate) is_healthy: Option<bool>,
 }
 
 /// How services are made of containers.
@@ -39,6 +42,8 @@ pub(crate) struct Rules {
     /// Whether the surprises of registrator are left out: tags keep their order, `SERVICE_IGNORE` can
     /// say no, and no service has an empty address.
     pub(crate) is_plain: bool,
+    /// Whether the health of a service is that of its container's own health check.
+    pub(crate) follows_health: bool,
 }
 
 impl Rules {
@@ -152,6 +157,9 @@ pub(crate) fn service(
     let mut tags = rules.tags(metadata.get("tags").unwrap_or_default());
     tags.extend(surroundings.tags.iter().cloned());
     tags.extend(is_udp.then(|| "udp".to_owned()));
+    let attributes = metadata.into_attributes();
+    // A check that the service asks for counts more.
+    let has_check = attributes.keys().any(|name| name.starts_with("check_"));
     let registered = if rules.is_internal { &port.text } else { &binding.port };
     Some(Service {
         id,
@@ -159,9 +167,10 @@ pub(crate) fn service(
         address,
         port: registered.parse().unwrap_or(0),
         tags,
-        attributes: metadata.into_attributes(),
+        attributes,
         exposed: port.text.clone(),
         container: container.id().to_owned(),
+        is_healthy: container.is_healthy().filter(|_| rules.follows_health && !has_check),
     })
 }
 

@@ -18,9 +18,9 @@ use crate::namespaces::end;
 use crate::{Namespaces, PATIENCE, Process, folder, pause, present};
 
 /// The programs that [`busybox`] puts into an image.
-const APPLETS: [&str; 16] = [
+const APPLETS: [&str; 18] = [
     "cat", "echo", "false", "grep", "hostname", "httpd", "kill", "ls", "nc", "nslookup", "ps",
-    "sh", "sleep", "touch", "true", "wget",
+    "mv", "sh", "sleep", "test", "touch", "true", "wget",
 ];
 
 /// An engine. It ends when this is dropped, and everything that it made ends with it.

@@ -133,9 +133,15 @@ fn parse(line: &[u8]) -> Option<Event> {
         let code = sent.actor.attributes.get(name)?;
         code.as_i64().or_else(|| code.as_str()?.parse().ok())
     };
+    let text = |name| {
+        let value = sent.actor.attributes.get(name).and_then(|value| value.as_str());
+        value.unwrap_or_default().to_owned()
+    };
     let action = match &either(sent.action, sent.status)[..] {
         "start" => Action::Start,
         "die" | "died" => Action::Die(code("exitCode").or_else(|| code("containerExitCode"))),
+        // Podman has the result in an attribute.
+        "health_status" => Action::Health(text("health_status")),
         action => match action.strip_prefix("health_status: ") {
             Some(health) => Action::Health(health.to_owned()),
             None => Action::Other,

@@ -59,6 +59,7 @@ impl Described {
             attributes: self.meta,
             exposed: self.port.to_string(),
             container: String::new(),
+            is_healthy: None,
         };
         Ok(Announced { service, probes })
     }

@@ -30,6 +30,9 @@ const EVENTS: &str = "/v1/event/list?";
 /// The time after which Consul removes a service whose process is gone for good.
 const GONE: Duration = Duration::from_secs(24 * 3600);
 
+/// The life of a check whose result comes from the container's own health check.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// Services of an agent of Consul.
 pub(super) struct Consul {
     client: Client,
@@ -47,6 +50,13 @@ impl Consul {
     fn wanted(&self, service: &Service) -> write::Service {
         let (mut meta, mut check, mut checks) = (service.attributes.clone(), None, Vec::new());
         match self.manner {
+            _ if service.is_healthy.is_some() => {
+                check = Some(Check {
+                    ttl: format!("{}s", FOREVER.as_secs()),
+                    status: CRITICAL.to_owned(),
+                    ..Check::default()
+                });
+            }
             Manner::Original => check = asked(service).into_iter().next(),
             Manner::Plain => {
                 meta.retain(|name, _| !name.starts_with("check_") && name != "ignore");
@@ -118,7 +128,16 @@ impl Registry for Consul {
     }
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
-        self.client.register(&self.wanted(service)).await
+        self.client.register(&self.wanted(service)).await?;
+        match service.is_healthy {
+            None => Ok(()),
+            Some(is_healthy) => {
+                let output = "the health check of the container";
+                let status = if is_healthy { PASSING } else { CRITICAL };
+                let check = format!("service:{}", service.id);
+                self.client.update_check(&check, status, output).await
+            }
+        }
     }
 
     async fn refresh(&self, _: &Service) -> Result<(), Error> {
@@ -246,6 +265,7 @@ mod tests {
             attributes: attributes.iter().map(named).collect(),
             exposed: "80".into(),
             container: "0123456789abcdef".into(),
+            is_healthy: None,
         };
         asked(&service).first().map(|check| json!(check))
     }

@@ -106,10 +106,16 @@ impl Registry for Etcd {
     }
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
+        if service.is_healthy == Some(false) {
+            return self.deregister(service).await;
+        }
         self.put(self.key(&service.name, &service.id), self.value(service)).await
     }
 
     async fn refresh(&self, service: &Service) -> Result<(), Error> {
+        if service.is_healthy == Some(false) {
+            return Ok(());
+        }
         let key = self.key(&service.name, &service.id);
         if let Some(leased) = self.kept(&key).await? {
             // Readers are woken only if there is something new for them.

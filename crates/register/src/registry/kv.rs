@@ -67,6 +67,9 @@ impl Registry for Kv {
     }
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
+        if service.is_healthy == Some(false) {
+            return self.deregister(service).await;
+        }
         let key = self.key(&service.name, &service.id);
         let value = host_and_port(service);
         if let Some(ttl) = self.ttl {
