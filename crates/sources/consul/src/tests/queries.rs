@@ -3,6 +3,8 @@
 mod behind;
 mod faults;
 mod prepared;
+mod renames;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
