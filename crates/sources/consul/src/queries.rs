@@ -33,9 +33,9 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use self::asker::{Answered, Asker, Beyond, Since};
-use self::detection::Detection;
+use self::detection::{Detection, Search};
 use self::entry::{Entry, State};
-use self::feed::{Feed, Got, Running};
+use self::feed::{Feed, Got, Running, Watched};
 
 /// The most requests at the same time, and therefore the most connections. Consul accepts 200 from
 /// one address.
@@ -51,6 +51,9 @@ const ROUND: Duration = Duration::from_secs(1);
 /// The longest time for which news is kept back because other answers are on their way. A template
 /// that asks for many things is then rendered once for all of them.
 const GATHERED: Duration = Duration::from_millis(50);
+
+/// The time after which a search counts as ended although answers that it asked for are missing.
+const LONGEST_SEARCH: Duration = Duration::from_secs(5);
 
 /// The connections below which it is not tried to do with fewer.
 const FEWEST: usize = SHORT + 2;
@@ -200,7 +203,13 @@ impl Engine {
             self.ready.push_back(number);
         }
         if self.searching == 0 {
-            self.places.values_mut().for_each(|place| place.end_search(now));
+            let is_asking = self.asking > 0 || !self.ready.is_empty();
+            for place in self.places.values_mut() {
+                let is_long = |since: Instant| now.duration_since(since) > LONGEST_SEARCH;
+                if !is_asking || place.searches_since().is_some_and(is_long) {
+                    place.end_search(now);
+                }
+            }
         }
         self.begin_searches(now);
         self.start_feeds(now, false);
@@ -210,6 +219,7 @@ impl Engine {
 
     /// Starts feeds: those that are answered at once, or those that wait for changes.
     fn start_feeds(&mut self, now: Instant, waiting: bool) {
+        self.feeds.values_mut().for_each(|feed| feed.end_settling(now));
         let due = self
             .feeds
             .iter()
@@ -227,7 +237,10 @@ impl Engine {
                 return;
             }
             let Some(feed) = self.feeds.get_mut(&number) else { continue };
-            let beyond = feed.index.map(|index| Beyond { index, wait });
+            let settles = feed.settles(now);
+            let wait = settles.map_or(wait, |longest| wait.min(longest));
+            let from_events = settles.is_none();
+            let beyond = feed.beyond().map(|index| Beyond { index, wait, from_events });
             let since = Since { beyond, known: feed.known, from_leader: false };
             let (asker, watched) = (Arc::clone(&self.asker), feed.watched.clone());
             let request = async move {
@@ -295,12 +308,29 @@ impl Engine {
             if detection.due().is_none_or(|due| due > now) {
                 continue;
             }
-            detection.begin_search(now);
+            let search = detection.begin_search(now);
             for (number, entry) in &mut self.entries {
-                if entry.place.as_ref() == Some(place) && entry.state == State::Idle {
-                    entry.state = State::Searched;
-                    self.searching += 1;
-                    self.searched.push_back(*number);
+                if entry.place.as_ref() != Some(place) {
+                    continue;
+                }
+                // The agent's own node is asked for its name first.
+                let has_index = !matches!(entry.query, Query::Node { name: None, .. });
+                match (entry.state, search) {
+                    (State::Idle, Search::Indexes) if has_index => {
+                        entry.state = State::Searched;
+                        self.searching += 1;
+                        self.searched.push_back(*number);
+                    }
+                    (State::Idle, _) => {
+                        if entry.want() {
+                            self.ready.push_back(*number);
+                        }
+                        // The leader knows what is searched for.
+                        (entry.from_leader, entry.is_reported) = (true, false);
+                    }
+                    // The running request may have been answered before the change.
+                    (State::Asking, _) => entry.again = true,
+                    _ => {}
                 }
             }
         }
@@ -320,7 +350,10 @@ impl Engine {
 
     /// Whether answers are on their way, for which news is kept back.
     fn is_gathering(&self) -> bool {
-        let is_first = |feed: &Feed| !feed.is_known && feed.failed == 0 && feed.running.is_some();
+        let gives_answers = |feed: &Feed| !matches!(feed.watched, Watched::History(_));
+        let is_first = |feed: &Feed| {
+            !feed.is_known && feed.failed == 0 && feed.running.is_some() && gives_answers(feed)
+        };
         !self.ready.is_empty() || self.asking > 0 || self.feeds.values().any(is_first)
     }
 }

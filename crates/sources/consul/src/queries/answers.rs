@@ -1,9 +1,10 @@
 //! What becomes of the answers and failures of requests.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use catalog::{Data, Place, Query};
+use catalog::{Data, Place, Query, Text};
 use client_consul::Consistency;
 use source::queries::{News, QueryError, Trouble};
 use tokio::time::Instant;
@@ -35,15 +36,25 @@ impl Engine {
         }
     }
 
-    fn take_feed(&mut self, number: u64, Answered { content, index }: Answered<Got>) {
+    fn take_feed(&mut self, number: u64, answered: Answered<Got>) {
+        let Answered { content, index, is_of_events } = answered;
         let wait = self.asker.options().wait;
         let Some(feed) = self.feeds.get_mut(&number) else { return };
+        if feed.is_joining() && is_of_events {
+            let is_older = feed.joined(index);
+            if let (Watched::Query(query), Got::Answer(data)) = (feed.watched.clone(), content)
+                && !is_older
+            {
+                self.publish_of(&query, data);
+            }
+            return;
+        }
         let before = feed.index;
         // A query that returns early at the known index was ended because the store was restored.
         let is_early = feed.is_early();
         let was_restored = is_early && index == before;
         let had_gap = was_restored || feed.is_known && before.is_none();
-        let fell = feed.answered(index, wait);
+        let fell = feed.answered(index, is_of_events, wait);
         if fell || was_restored {
             debug!("consul: the store may have another history, so the answer is read again");
             feed.index = None;
@@ -57,6 +68,7 @@ impl Engine {
                 if let Some(feed) = self.feeds.get_mut(&number)
                     && is_early
                     && is_same
+                    && !is_of_events
                 {
                     // The answer may be older than a restored store.
                     feed.index = None;
@@ -90,7 +102,19 @@ impl Engine {
             (Watched::Nodes(place), _) => {
                 self.take_seen(&place, Seen::Nodes, index, before, had_gap);
             }
+            (Watched::History(place), _) if had_gap => self.settle(&place),
             _ => {}
+        }
+    }
+
+    /// Reads the instances at a place again that have a blocking query each, because the store may
+    /// have been restored.
+    fn settle(&mut self, place: &Place) {
+        let now = Instant::now();
+        for feed in self.feeds.values_mut() {
+            if feed.watched.is_of_events() == Some(place) {
+                feed.settle(now);
+            }
         }
     }
 
@@ -116,7 +140,8 @@ impl Engine {
         concerned.into_iter().for_each(|number| self.want(number));
     }
 
-    fn take_answer(&mut self, number: u64, Answered { content, index }: Answered<Data>) {
+    fn take_answer(&mut self, number: u64, answered: Answered<Data>) {
+        let Answered { content, index, .. } = answered;
         let Some(entry) = self.entries.get_mut(&number) else { return };
         self.asking -= 1;
         let is_same = entry.data.as_ref() == Some(&content);
@@ -139,14 +164,39 @@ impl Engine {
         if entry.state == State::Ready {
             self.ready.push_back(number);
         }
-        if !is_same
+        // The first answer may contain changes that concern other queries as well.
+        let is_changed = entry.data.is_some() && !(is_same && is_same_index);
+        let came = match &entry.data {
+            Some(before) if !is_same => instances_that_came(before, &content),
+            _ => BTreeMap::new(),
+        };
+        let place = entry.place.clone();
+        if is_changed
             && let Some(index) = index
-            && let Some(detection) =
-                entry.place.as_ref().and_then(|place| self.places.get_mut(place))
+            && let Some(detection) = place.as_ref().and_then(|place| self.places.get_mut(place))
         {
             detection.explain(index);
         }
         self.publish(number, content, index);
+        if !came.is_empty() {
+            self.ask_old_names(place.as_ref(), &came);
+        }
+    }
+
+    /// Asks the services again that these instances had the names of. Consul does not raise the
+    /// index of a service when an instance of it gets another name.
+    fn ask_old_names(&mut self, place: Option<&Place>, came: &BTreeMap<(Text, Text), Text>) {
+        let has_old_name = |entry: &Entry| {
+            let Some(Data::Instances(known)) = &entry.data else { return false };
+            entry.place.as_ref() == place
+                && known.iter().any(|known| {
+                    let name = came.get(&(known.node.clone(), known.id.clone()));
+                    name.is_some_and(|name| *name != known.name)
+                })
+        };
+        let entries = self.entries.iter().filter(|(_, entry)| has_old_name(entry));
+        let concerned: Vec<u64> = entries.map(|(number, _)| *number).collect();
+        concerned.into_iter().for_each(|number| self.want(number));
     }
 
     fn take_index(&mut self, number: u64, index: Option<u64>) {
@@ -188,7 +238,7 @@ impl Engine {
                 self.report(number, query, Err(trouble));
             } else if self.settings.once && !self.is_followed(&query) {
                 let mut feed = Feed::new(Watched::Query(query));
-                feed.answered(index, self.asker.options().wait);
+                feed.answered(index, false, self.asker.options().wait);
                 let number = self.next_number();
                 self.feeds.insert(number, feed);
             }
@@ -245,6 +295,8 @@ impl Engine {
                 }
                 queries.clone()
             }
+            // The queries fail as well, and report it.
+            Watched::History(_) => Vec::new(),
             // One of the queries of the place stands for all.
             watched => {
                 let place = watched.detects();
@@ -303,6 +355,18 @@ impl Engine {
         }
         self.news.insert((number, is_failure), News { query, answer });
     }
+}
+
+/// The nodes, ids and names of the instances that are only in the second of two answers.
+fn instances_that_came(before: &Data, now: &Data) -> BTreeMap<(Text, Text), Text> {
+    let (Data::Instances(before), Data::Instances(now)) = (before, now) else {
+        return BTreeMap::new();
+    };
+    let known: BTreeSet<(&Text, &Text)> =
+        before.iter().map(|instance| (&instance.node, &instance.id)).collect();
+    let came = now.iter().filter(|instance| !known.contains(&(&instance.node, &instance.id)));
+    came.map(|instance| ((instance.node.clone(), instance.id.clone()), instance.name.clone()))
+        .collect()
 }
 
 /// Whether a change of a place concerns the answer to an entry.

@@ -20,6 +20,12 @@ use crate::decode::decoded;
 /// A filter that no instance fulfils. The answer is then only its index.
 const NOTHING: &str = "Node.Node == \"\"";
 
+/// A filter that no service of a node fulfils.
+const NO_SERVICE: &str = "ID == \"\"";
+
+/// A filter that only checks with a warning fulfil.
+const WARNING: &str = "Status == \"warning\"";
+
 /// A filter that no node fulfils.
 const NO_NODE: &str = "Node == \"\"";
 
@@ -35,6 +41,8 @@ pub(super) struct Beyond {
     pub(super) index: u64,
     /// The longest time to wait.
     pub(super) wait: Duration,
+    /// Whether an agent may answer from the events that its servers send.
+    pub(super) from_events: bool,
 }
 
 /// What is known before a request is sent.
@@ -54,11 +62,15 @@ pub(super) struct Since {
 pub(super) struct Answered<T> {
     pub(super) content: T,
     pub(super) index: Option<u64>,
+    /// Whether the agent answered from the events that its servers send. Such an answer always has
+    /// a greater index than the one that the request waited to pass.
+    pub(super) is_of_events: bool,
 }
 
 impl<T> Answered<T> {
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answered<U> {
-        Answered { content: change(self.content), index: self.index }
+        let Answered { content, index, is_of_events } = self;
+        Answered { content: change(content), index, is_of_events }
     }
 }
 
@@ -69,7 +81,14 @@ struct Fetched {
     index: Option<u64>,
     /// Whether the token hides a part of the answer.
     filtered: bool,
+    is_of_events: bool,
     body: Bytes,
+}
+
+impl Fetched {
+    fn answered<T>(&self, content: T) -> Answered<T> {
+        Answered { content, index: self.index, is_of_events: self.is_of_events }
+    }
 }
 
 /// The pairs of a listing.
@@ -106,12 +125,15 @@ impl Asker {
             query => self.path(query),
         };
         let (path, mut parameters) = path;
-        if let (Query::Instances(Instances { near: None, .. }), Some(_)) = (query, since.beyond) {
-            // With a distance, Consul does not answer from a stream of events, which stays silent
-            // when the store is restored. The order of the answer does not matter.
+        if let Query::Instances(Instances { near: None, .. }) = query
+            && since.beyond.is_some_and(|beyond| !beyond.from_events)
+        {
+            // With a distance, the servers answer and not the agent. The order of the answer does
+            // not matter.
             parameters += "&near=_agent";
         }
         let fetched = self.fetch(&path, &parameters, since).await?;
+        let is_of_events = fetched.is_of_events;
         // The index of a prepared query is always 1, because it does not wait for changes.
         let is_polled = matches!(query, Query::Prepared { .. });
         let index = fetched.index.filter(|_| !is_polled);
@@ -128,14 +150,17 @@ impl Asker {
             }
             (_, content) => content,
         };
-        Ok(Answered { content, index })
+        Ok(Answered { content, index, is_of_events })
     }
 
     /// The index of a query's answer, without the answer. The leader is asked: another server may not
     /// know the change yet that is searched for.
     pub(super) async fn index(&self, query: &Query) -> Result<Option<u64>, QueryError> {
         let (path, mut parameters) = self.path(query);
-        parameters += &filter(NOTHING);
+        parameters += &filter(match query {
+            Query::Node { .. } => NO_SERVICE,
+            _ => NOTHING,
+        });
         let since = Since { from_leader: true, ..Since::default() };
         Ok(self.fetch(&path, &parameters, since).await?.index)
     }
@@ -151,24 +176,41 @@ impl Asker {
         let parameters = format!("&recurse={}", self.place(place));
         let fetched = self.fetch(&path, &parameters, since).await?;
         let pairs = match fetched.found {
-            true => self.read(fetched.body, wire::pairs).await?,
+            true => self.read(fetched.body.clone(), wire::pairs).await?,
             false => Vec::new(),
         };
-        let content = Listing { pairs, filtered: fetched.filtered };
-        Ok(Answered { content, index: fetched.index })
+        Ok(fetched.answered(Listing { pairs, filtered: fetched.filtered }))
     }
 
-    /// All checks in a state, sorted.
-    pub(super) async fn checks(
+    /// All critical checks, sorted.
+    pub(super) async fn critical(
         &self,
-        state: &str,
         place: &Place,
         since: Since,
     ) -> Result<Answered<Vec<Listed>>, QueryError> {
-        let path = format!("/v1/health/state/{state}");
-        let fetched = self.fetch(&path, &self.place(place), since).await?;
-        let content = self.read(fetched.body, wire::checks).await?;
-        Ok(Answered { content, index: fetched.index })
+        self.checks("/v1/health/state/critical", self.place(place), since).await
+    }
+
+    /// All checks with a warning, sorted. A blocking query ends at each change of any check: that
+    /// for one state alone ends only at changes of checks that have or get this state.
+    pub(super) async fn warning(
+        &self,
+        place: &Place,
+        since: Since,
+    ) -> Result<Answered<Vec<Listed>>, QueryError> {
+        let parameters = self.place(place) + &filter(WARNING);
+        self.checks("/v1/health/state/any", parameters, since).await
+    }
+
+    async fn checks(
+        &self,
+        path: &str,
+        parameters: String,
+        since: Since,
+    ) -> Result<Answered<Vec<Listed>>, QueryError> {
+        let fetched = self.fetch(path, &parameters, since).await?;
+        let content = self.read(fetched.body.clone(), wire::checks).await?;
+        Ok(fetched.answered(content))
     }
 
     /// All services, sorted by name.
@@ -178,8 +220,8 @@ impl Asker {
         since: Since,
     ) -> Result<Answered<std::sync::Arc<[Service]>>, QueryError> {
         let fetched = self.fetch("/v1/catalog/services", &self.place(place), since).await?;
-        let content = self.read(fetched.body, wire::services).await?;
-        Ok(Answered { content, index: fetched.index })
+        let content = self.read(fetched.body.clone(), wire::services).await?;
+        Ok(fetched.answered(content))
     }
 
     /// The index of the list of nodes.
@@ -190,7 +232,7 @@ impl Asker {
     ) -> Result<Answered<()>, QueryError> {
         let parameters = self.place(place) + &filter(NO_NODE);
         let fetched = self.fetch("/v1/catalog/nodes", &parameters, since).await?;
-        Ok(Answered { content: (), index: fetched.index })
+        Ok(fetched.answered(()))
     }
 
     /// The datacenters whose catalogue can be read.
@@ -342,10 +384,19 @@ impl Asker {
         // Consul adds up to a sixteenth of the wait, so that not all queries end at the same time.
         let patience = beyond.map_or(Duration::ZERO, |beyond| beyond.wait + beyond.wait / 16);
         let (head, body) = self.client.get(node, &target, patience).await?;
-        if let Consistency::Stale(bound) = consistency
-            && (head.status.is_success() || head.status == StatusCode::NOT_FOUND)
-            && (is_older_than(&head, bound) || is_before(&head, known))
-        {
+        let is_answer = head.status.is_success() || head.status == StatusCode::NOT_FOUND;
+        let must_be_asked_again = match (consistency, beyond) {
+            // The agent has seen no event for the whole time. If its servers have another history
+            // by now, it stays silent until they have passed the known index.
+            (_, Some(Beyond { index, .. })) if is_of_events(&head) => {
+                head.number("x-consul-index").is_none_or(|now| now <= index)
+            }
+            (Consistency::Stale(bound), _) => {
+                is_older_than(&head, bound) || is_before(&head, known)
+            }
+            _ => false,
+        };
+        if is_answer && must_be_asked_again {
             let target = self::target(path, parameters, None, Consistency::Default);
             let (head, body) = self.client.get(node, &target, Duration::ZERO).await?;
             return taken(path, &head, body, status);
@@ -389,7 +440,7 @@ fn target(
         Consistency::Stale(_) => "&stale=",
     };
     query += parameters;
-    if let Some(Beyond { index, wait }) = beyond {
+    if let Some(Beyond { index, wait, .. }) = beyond {
         // Writing to a string cannot fail.
         let _ = write!(query, "&index={index}&wait={}ms", wait.as_millis());
     }
@@ -429,6 +480,11 @@ fn spelled(key: &str) -> Cow<'_, str> {
     }
     let end = if key.ends_with('/') && !kept.is_empty() { "/" } else { "" };
     Cow::Owned(kept.join("/") + end)
+}
+
+/// Whether an agent answered from the events that its servers send.
+fn is_of_events(head: &Head) -> bool {
+    head.text("x-consul-query-backend") == Some("streaming")
 }
 
 fn is_older_than(head: &Head, bound: Duration) -> bool {
@@ -473,7 +529,8 @@ fn taken(
         return Err(NodeError::Unreachable(Cause::new(cause)));
     }
     let filtered = head.text("x-consul-results-filtered-by-acls") == Some("true");
-    Ok(Ok(Fetched { found, index, filtered, body: body.into() }))
+    let is_of_events = is_of_events(head);
+    Ok(Ok(Fetched { found, index, filtered, is_of_events, body: body.into() }))
 }
 
 #[cfg(test)]

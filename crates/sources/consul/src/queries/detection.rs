@@ -7,9 +7,13 @@
 //! output) is searched for: each query is asked for its index alone, and again if that has changed.
 //! Because several changes may be reported together, all queries are also asked for their index
 //! some time after the last change.
+//!
+//! Consul raises no index of a service when an instance of it gets another name. So if a search
+//! finds no query that a registration has changed, and some time after each registration, all
+//! queries are asked for their answers.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +22,12 @@ use tokio::time::Instant;
 
 use super::wire::Listed;
 
-/// The time after a change in which every query is compared with its index.
+/// The time after a change in which every query is compared with its index, or asked again.
 const VERIFIED_AFTER: Duration = Duration::from_secs(10);
 
 /// The time after a change of checks without a difference in which it is searched for. It is no
 /// change of the state of an instance.
-const CHECKS_AFTER: Duration = Duration::from_secs(1);
+const CHECKS_AFTER: Duration = Duration::from_millis(300);
 
 /// The time in which the answers about one change arrive.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -32,6 +36,13 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// the next.
 const REST: u32 = 9;
 
+/// The same for a search in which all queries are asked for their answers, which are longer.
+const LONG_REST: u32 = 19;
+
+/// The indexes of changes whose services are known that are remembered, because the report of a
+/// change may arrive after the answer.
+const REMEMBERED: usize = 256;
+
 /// What is known about a place.
 #[derive(Debug, Default)]
 pub(super) struct Detection {
@@ -39,16 +50,49 @@ pub(super) struct Detection {
     warning: Option<Vec<Listed>>,
     names: Option<Arc<[Service]>>,
     nodes: bool,
-    /// The greatest index of a change whose services are known.
-    explained: u64,
-    /// The index of a change whose services are not known, and when it is searched for.
-    unexplained: Option<(u64, Instant)>,
+    /// The indexes of registrations and of changes of checks whose services are known.
+    explained: Explained,
+    /// The indexes of registrations whose services are not known, and when they are searched for.
+    registrations: BTreeMap<u64, Instant>,
+    /// The same of changes of checks.
+    changes: BTreeMap<u64, Instant>,
+    /// The registrations that the last search was to find, without those that were found.
+    searched: BTreeSet<u64>,
     /// When a search must begin, whatever is known by then.
     verify: Option<Instant>,
-    /// Since when a search is running.
-    search: Option<Instant>,
+    /// When all queries must be asked again.
+    reread: Option<Instant>,
+    /// When the last change of checks was reported.
+    reported: Option<Instant>,
+    /// The running search.
+    search: Option<Running>,
     /// No search begins before this moment.
     rested: Option<Instant>,
+    /// No search of this kind begins before this moment.
+    long_rested: Option<Instant>,
+}
+
+/// The latest indexes of changes whose services are known.
+#[derive(Debug, Default)]
+struct Explained {
+    registrations: BTreeSet<u64>,
+    changes: BTreeSet<u64>,
+}
+
+/// How a search asks the queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Search {
+    /// For their indexes.
+    Indexes,
+    /// For their answers.
+    Answers,
+}
+
+/// A running search.
+#[derive(Debug)]
+struct Running {
+    search: Search,
+    since: Instant,
 }
 
 /// What has changed, as far as it is known.
@@ -97,12 +141,17 @@ impl Detection {
             }
             Seen::Nodes => {
                 self.nodes = true;
-                self.note_registration(index, before, now);
+                // A node has the instances of many services.
+                if before.is_some_and(|before| before < index) {
+                    self.verify_at(now + TOGETHER);
+                }
                 return changed;
             }
         };
+        let mut listed = Vec::new();
         if let Some(last) = known {
             for check in differing(last, &after) {
+                listed.push(check.modify_index);
                 match check.service.is_empty() {
                     true => changed.nodes.insert(check.node.clone()),
                     false => changed.services.insert(check.service.clone()),
@@ -110,38 +159,63 @@ impl Detection {
             }
         }
         *known = Some(after);
-        if before.is_some_and(|before| before < index) {
-            self.verify.get_or_insert(now + VERIFIED_AFTER);
+        listed.into_iter().for_each(|index| self.explain_checks(index));
+        if let Some(before) = before.filter(|before| *before < index) {
+            self.note_change(index, before, now);
             match changed == Changed::default() {
-                true => self.doubt(index, now + CHECKS_AFTER),
-                false => self.explain(index),
+                true => self.doubt_checks(index, now + CHECKS_AFTER),
+                false => self.explain_checks(index),
             }
         }
         changed
     }
 
+    /// Notes that checks have changed up to `index`.
+    fn note_change(&mut self, index: u64, before: u64, now: Instant) {
+        // After a change that was reported shortly before, several may be reported together.
+        let is_burst = self.reported.is_some_and(|last| now.duration_since(last) < CHECKS_AFTER);
+        self.reported = Some(now);
+        let after = if is_burst && index - before > 1 { CHECKS_AFTER } else { VERIFIED_AFTER };
+        self.verify_at(now + after);
+    }
+
     /// Notes that services or nodes were registered or removed up to `index`.
     fn note_registration(&mut self, index: u64, before: Option<u64>, now: Instant) {
         let Some(before) = before.filter(|before| *before < index) else { return };
-        match index - before {
-            // There was one change, and an answer with a difference and this index explains it.
-            1 => self.doubt(index, now + TOGETHER),
-            _ => self.verify = Some(now + TOGETHER),
+        self.reread.get_or_insert(now + VERIFIED_AFTER);
+        let due = now + TOGETHER;
+        if !self.explained.registrations.contains(&index) {
+            self.registrations.entry(index).or_insert(due);
+        }
+        if index - before > 1 {
+            // There may have been several.
+            self.verify_at(due);
         }
     }
 
-    /// Notes a change whose services are not known.
-    fn doubt(&mut self, index: u64, due: Instant) {
-        if index > self.explained {
-            let due = self.unexplained.map_or(due, |(_, before)| before.min(due));
-            self.unexplained = Some((index, due));
+    fn verify_at(&mut self, due: Instant) {
+        self.verify = Some(self.verify.map_or(due, |before| before.min(due)));
+    }
+
+    /// Notes a change of checks whose services are not known.
+    fn doubt_checks(&mut self, index: u64, due: Instant) {
+        if !self.explained.changes.contains(&index) {
+            self.changes.entry(index).or_insert(due);
         }
+    }
+
+    /// Notes that the services are known whose checks have changed at `index`.
+    fn explain_checks(&mut self, index: u64) {
+        remember(&mut self.explained.changes, index);
+        self.changes.remove(&index);
     }
 
     /// Notes that an answer has changed, and is as of `index`.
     pub(super) fn explain(&mut self, index: u64) {
-        self.explained = self.explained.max(index);
-        self.unexplained.take_if(|(unexplained, _)| *unexplained <= index);
+        self.explain_checks(index);
+        remember(&mut self.explained.registrations, index);
+        self.registrations.remove(&index);
+        self.searched.remove(&index);
     }
 
     /// When a search is due; `None` if nothing is to be searched for, or a search is running.
@@ -149,22 +223,59 @@ impl Detection {
         if self.search.is_some() {
             return None;
         }
-        let unexplained = self.unexplained.map(|(_, due)| due);
-        let due = unexplained.into_iter().chain(self.verify).min()?;
-        Some(self.rested.map_or(due, |rested| due.max(rested)))
+        let unexplained = self.registrations.values().chain(self.changes.values()).copied();
+        let due = unexplained.chain(self.verify).min();
+        let due = due.map(|due| self.rested.map_or(due, |rested| due.max(rested)));
+        due.into_iter().chain(self.reread_due()).min()
     }
 
-    /// Begins a search: from now on every query is asked for its index.
-    pub(super) fn begin_search(&mut self, now: Instant) {
-        (self.unexplained, self.verify) = (None, None);
-        self.search = Some(now);
+    fn reread_due(&self) -> Option<Instant> {
+        self.reread.map(|due| self.long_rested.map_or(due, |rested| due.max(rested)))
     }
 
-    /// Ends the search, if one is running.
-    pub(super) fn end_search(&mut self, now: Instant) {
-        if let Some(since) = self.search.take() {
-            self.rested = Some(now + (now - since) * REST);
+    /// Begins a search: from now on every query is asked.
+    pub(super) fn begin_search(&mut self, now: Instant) -> Search {
+        let search = match self.reread_due() {
+            Some(due) if due <= now => Search::Answers,
+            _ => Search::Indexes,
+        };
+        self.changes.clear();
+        self.verify = None;
+        let registrations = std::mem::take(&mut self.registrations);
+        match search {
+            Search::Indexes => self.searched.extend(registrations.into_keys()),
+            Search::Answers => {
+                self.searched.clear();
+                self.reread = None;
+            }
         }
+        self.search = Some(Running { search, since: now });
+        search
+    }
+
+    /// Since when a search is running.
+    pub(super) fn searches_since(&self) -> Option<Instant> {
+        self.search.as_ref().map(|running| running.since)
+    }
+
+    /// Ends the search, if one is running. If it has not found the service of a registration, all
+    /// queries are asked again: an instance may have got another name.
+    pub(super) fn end_search(&mut self, now: Instant) {
+        let Some(Running { search, since }) = self.search.take() else { return };
+        match search {
+            Search::Indexes => self.rested = Some(now + (now - since) * REST),
+            Search::Answers => self.long_rested = Some(now + (now - since) * LONG_REST),
+        }
+        if !std::mem::take(&mut self.searched).is_empty() {
+            self.reread = Some(now);
+        }
+    }
+}
+
+fn remember(indexes: &mut BTreeSet<u64>, index: u64) {
+    indexes.insert(index);
+    if indexes.len() > REMEMBERED {
+        indexes.pop_first();
     }
 }
 
@@ -277,7 +388,7 @@ mod tests {
         let changed = detection.take(Seen::Names(services.into()), 11, Some(10), now);
         assert_eq!(names(&changed.services), [&b"db"[..], b"new", b"web"]);
         detection.explain(11);
-        assert_eq!(detection.due(), None);
+        assert_eq!(detection.due(), Some(now + VERIFIED_AFTER));
     }
 
     #[test]
@@ -286,13 +397,42 @@ mod tests {
         let changed = detection.take(Seen::Names(registered()), 11, Some(10), now);
         assert_eq!(changed, Changed::default());
         assert_eq!(detection.due(), Some(now + TOGETHER));
-        detection.begin_search(now + TOGETHER);
+        assert_eq!(detection.begin_search(now + TOGETHER), Search::Indexes);
         assert_eq!(detection.due(), None);
         let lasts = Duration::from_millis(40);
         let end = now + TOGETHER + lasts;
+        detection.explain(11);
         detection.end_search(end);
         detection.take(Seen::Names(registered()), 12, Some(11), now);
         assert_eq!(detection.due(), Some(end + lasts * REST));
+    }
+
+    #[test]
+    fn a_registration_that_a_search_does_not_find_makes_all_queries_be_asked_again() {
+        let (mut detection, now) = armed();
+        detection.take(Seen::Names(registered()), 11, Some(10), now);
+        assert_eq!(detection.begin_search(now + TOGETHER), Search::Indexes);
+        let end = now + 2 * TOGETHER;
+        detection.end_search(end);
+        assert_eq!(detection.due(), Some(end));
+        assert_eq!(detection.begin_search(end), Search::Answers);
+        detection.end_search(end + TOGETHER);
+        assert_eq!(detection.due(), None);
+        // A search of the same kind comes after a pause, and one for indexes does not wait for it.
+        detection.take(Seen::Names(registered()), 12, Some(11), end);
+        assert_eq!(detection.due(), Some(end + TOGETHER * REST));
+    }
+
+    #[test]
+    fn an_answer_explains_no_other_change_than_its_own() {
+        let (mut detection, now) = armed();
+        detection.take(Seen::Names(registered()), 11, Some(10), now);
+        let failing = vec![check("n1", "db", 5), check("n2", "web", 12)];
+        detection.take(Seen::Critical(failing), 12, Some(10), now);
+        detection.explain(12);
+        assert_eq!(detection.due(), Some(now + TOGETHER));
+        detection.explain(11);
+        assert_eq!(detection.due(), Some(now + VERIFIED_AFTER));
     }
 
     #[test]

@@ -22,6 +22,10 @@ const EXECUTION: Duration = Duration::from_secs(10);
 const BURST: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The time after a restoration of the store in which the servers answer and not the agent, whose
+/// events may still be those of the former history.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// What a blocking query follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Watched {
@@ -44,6 +48,8 @@ pub(super) enum Watched {
     Names(Place),
     /// Whether the nodes of a place have changed.
     Nodes(Place),
+    /// Whether the store of a place was restored. The nodes are asked for: they seldom change.
+    History(Place),
 }
 
 /// What a feed was answered.
@@ -68,14 +74,12 @@ impl Watched {
             Watched::Keys { head, place, .. } => {
                 Ok(asker.list(head, place, since).await?.map(Got::Pairs))
             }
-            Watched::Critical(place) => {
-                Ok(asker.checks("critical", place, since).await?.map(Got::Checks))
-            }
-            Watched::Warning(place) => {
-                Ok(asker.checks("warning", place, since).await?.map(Got::Checks))
-            }
+            Watched::Critical(place) => Ok(asker.critical(place, since).await?.map(Got::Checks)),
+            Watched::Warning(place) => Ok(asker.warning(place, since).await?.map(Got::Checks)),
             Watched::Names(place) => Ok(asker.services(place, since).await?.map(Got::Services)),
-            Watched::Nodes(place) => Ok(asker.nodes(place, since).await?.map(|()| Got::Nodes)),
+            Watched::Nodes(place) | Watched::History(place) => {
+                Ok(asker.nodes(place, since).await?.map(|()| Got::Nodes))
+            }
         }
     }
 
@@ -97,10 +101,18 @@ impl Watched {
         pause.mul_f64(1.0 + fastrand::f64() / 16.0)
     }
 
-    /// The place whose changes this detects; `None` if it follows answers.
+    /// The place of the instances that are followed, if the agent may answer from events.
+    pub(super) fn is_of_events(&self) -> Option<&Place> {
+        match self {
+            Watched::Query(Query::Instances(asked)) if asked.near.is_none() => Some(&asked.place),
+            _ => None,
+        }
+    }
+
+    /// The place whose changes this detects; `None` if it detects none.
     pub(super) fn detects(&self) -> Option<&Place> {
         match self {
-            Watched::Query(_) | Watched::Keys { .. } => None,
+            Watched::Query(_) | Watched::Keys { .. } | Watched::History(_) => None,
             Watched::Critical(place)
             | Watched::Warning(place)
             | Watched::Names(place)
@@ -117,6 +129,23 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// How a blocking query uses the events that an agent gets from its servers.
+///
+/// The servers give the first answer. An instance that gets another name after that and before the
+/// agent asks for events raises no index. So the next answer is that of the agent, as it is then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Events {
+    /// The next query asks the agent for what it knows.
+    #[default]
+    Join,
+    /// That query is running.
+    Joining,
+    /// The agent has answered from events.
+    Joined,
+    /// The agent has no events.
+    Missing,
 }
 
 /// A blocking query and its position.
@@ -142,6 +171,10 @@ pub(super) struct Feed {
     pub(super) is_waiting: bool,
     /// The time for which it waits.
     wait: Duration,
+    /// Until when an agent may not answer from the events that its servers send.
+    settled: Option<Instant>,
+    /// How the agent's events are used.
+    events: Events,
     pace: Pace,
 }
 
@@ -160,6 +193,8 @@ impl Feed {
             running: None,
             is_waiting: false,
             wait: Duration::ZERO,
+            settled: None,
+            events: Events::default(),
             pace: Pace { tokens: BURST, since: now },
         }
     }
@@ -169,14 +204,69 @@ impl Feed {
         self.running.is_none() && !self.is_over && self.due <= now
     }
 
+    /// The index beyond which the next query waits. An agent that is asked for what it knows from
+    /// events is given an index that it has passed.
+    pub(super) fn beyond(&self) -> Option<u64> {
+        self.index.map(|index| if self.joins() { 1 } else { index })
+    }
+
+    /// Whether the next query asks the agent for what it knows from events.
+    fn joins(&self) -> bool {
+        self.events == Events::Join
+            && self.index.is_some()
+            && self.settled.is_none()
+            && self.watched.is_of_events().is_some()
+    }
+
+    /// Whether the running query asks the agent for what it knows from events.
+    pub(super) fn is_joining(&self) -> bool {
+        self.events == Events::Joining
+    }
+
+    /// Notes what the agent knows from events. Returns whether it may be older than the last answer.
+    pub(super) fn joined(&mut self, index: Option<u64>) -> bool {
+        self.interrupt();
+        self.failed = 0;
+        self.events = Events::Joined;
+        let is_older = index < self.known;
+        self.index = index.filter(|index| *index > 0);
+        self.known = self.known.max(index);
+        is_older
+    }
+
     /// Notes that a query is sent. If it waits for a change, it does so for the time `wait`.
     pub(super) fn start(&mut self, running: Running, wait: Duration) {
         let now = Instant::now();
+        if self.joins() {
+            self.events = Events::Joining;
+        }
         self.wait = wait;
         self.is_waiting = self.index.is_some();
         self.running = Some(running);
         self.sent = now;
         self.due = self.pace.next(now);
+    }
+
+    /// Notes that the store was restored. The next query is answered at once, and for some time by
+    /// the servers.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.interrupt();
+        self.index = None;
+        self.events = Events::Join;
+        self.settled = Some(now + SETTLING);
+    }
+
+    /// How long the next query may wait at most, if the servers must answer it and not the agent.
+    pub(super) fn settles(&self, now: Instant) -> Option<Duration> {
+        self.settled.map(|until| until.saturating_duration_since(now).max(PAUSE))
+    }
+
+    /// Lets the agent answer again when the time for that has come. The next query is answered at
+    /// once.
+    pub(super) fn end_settling(&mut self, now: Instant) {
+        if self.running.is_none() && self.settled.take_if(|until| *until <= now).is_some() {
+            self.index = None;
+        }
     }
 
     /// Whether the running query waits, and less time has passed than it may wait.
@@ -187,10 +277,21 @@ impl Feed {
     /// Notes an answer at `index`. Returns whether the index fell: then the store may have another
     /// history, and the next query is answered at once. Without an index, the next query is sent
     /// after a pause, which depends on the time `wait` of a blocking query.
-    pub(super) fn answered(&mut self, index: Option<u64>, wait: Duration) -> bool {
+    pub(super) fn answered(
+        &mut self,
+        index: Option<u64>,
+        is_of_events: bool,
+        wait: Duration,
+    ) -> bool {
         let fell = match (self.index, index) {
             (Some(before), Some(now)) => now < before,
             _ => false,
+        };
+        self.events = match (self.events, is_of_events) {
+            (Events::Joining, false) => Events::Missing,
+            (Events::Joined, false) => Events::Join,
+            (Events::Missing, true) => Events::Joined,
+            (events, _) => events,
         };
         self.interrupt();
         self.failed = 0;
@@ -206,6 +307,9 @@ impl Feed {
 
     /// Ends the running query. The next one begins where it began.
     fn interrupt(&mut self) {
+        if self.events == Events::Joining {
+            self.events = Events::Join;
+        }
         self.running = None;
         self.is_waiting = false;
     }
@@ -221,6 +325,8 @@ impl Feed {
     pub(super) fn failed(&mut self, delay: Option<Duration>) {
         self.interrupt();
         self.index = None;
+        // The next answer may be that of another agent.
+        self.events = Events::Join;
         match delay {
             Some(delay) => self.due = Instant::now() + delay,
             None => self.is_over = true,
@@ -287,11 +393,11 @@ mod tests {
     #[test]
     fn a_feed_whose_index_falls_or_is_zero_reads_again() {
         let mut feed = Feed::new(Watched::Query(Query::CaRoots));
-        assert!(!feed.answered(Some(7), POLL));
+        assert!(!feed.answered(Some(7), false, POLL));
         assert_eq!(feed.index, Some(7));
-        assert!(feed.answered(Some(3), POLL));
+        assert!(feed.answered(Some(3), false, POLL));
         assert_eq!(feed.index, None);
-        assert!(!feed.answered(Some(0), POLL));
+        assert!(!feed.answered(Some(0), false, POLL));
         assert_eq!(feed.index, None);
     }
 }

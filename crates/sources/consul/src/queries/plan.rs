@@ -1,7 +1,10 @@
 //! Decides which blocking queries follow the queries.
 //!
 //! A blocking query needs a connection, and Consul accepts a limited number from one address. A few
-//! queries have a blocking query each. If there are more:
+//! queries have a blocking query each. The agent answers those for instances from the events that
+//! its servers send, because Consul raises no index of a service when an instance of it gets another
+//! name. These events show no restored store, so a blocking query for the nodes of the place does.
+//! If there are more queries:
 //!
 //! - The instances of services and the nodes of a place are followed by four blocking queries on
 //!   the whole place. They say that something has changed, and mostly which services it concerns.
@@ -35,6 +38,13 @@ pub(super) fn place_of(query: &Query) -> Option<Place> {
     }
 }
 
+/// Adds the blocking queries that show a restored store to those that do not show it.
+fn with_history(mut feeds: Vec<Watched>) -> Vec<Watched> {
+    let places: BTreeSet<Place> = feeds.iter().filter_map(Watched::is_of_events).cloned().collect();
+    feeds.extend(places.into_iter().map(Watched::History));
+    feeds
+}
+
 /// Plans the blocking queries for these queries: at most `most`, if that is possible. Keys in
 /// `alone` are not listed together with others.
 pub(super) fn plan<'a>(
@@ -43,7 +53,7 @@ pub(super) fn plan<'a>(
     most: usize,
 ) -> Plan {
     let queries: Vec<&Query> = queries.collect();
-    let own: Vec<Watched> = queries.iter().copied().cloned().map(Watched::Query).collect();
+    let own = with_history(queries.iter().copied().cloned().map(Watched::Query).collect());
     if own.iter().filter(|watched| !watched.is_polled()).count() <= most {
         return Plan { feeds: own, places: BTreeSet::new() };
     }
@@ -51,7 +61,7 @@ pub(super) fn plan<'a>(
     for place in queries.iter().filter_map(|query| place_of(query)) {
         *count.entry(place).or_default() += 1;
     }
-    count.retain(|_, count| *count > OF_A_PLACE);
+    count.retain(|_, count| *count >= OF_A_PLACE);
     let places: BTreeSet<Place> = count.into_keys().collect();
     let mut feeds = Vec::new();
     for place in &places {
@@ -71,6 +81,7 @@ pub(super) fn plan<'a>(
             query => feeds.push(Watched::Query(query.clone())),
         }
     }
+    let mut feeds = with_history(feeds);
     let all: usize = keys.values().map(Vec::len).sum();
     let blocking = feeds.iter().filter(|watched| !watched.is_polled()).count();
     let left = most.saturating_sub(blocking).max(keys.len());
@@ -161,15 +172,19 @@ mod tests {
 
     #[test]
     fn a_few_queries_have_a_blocking_query_each() {
-        let queries: Vec<Query> = (0..24).map(service).collect();
+        let mut queries: Vec<Query> = (0..23).map(service).collect();
         let plan = planned(&queries);
+        let history = Watched::History(Place::default());
+        assert_eq!(plan.feeds.iter().filter(|watched| **watched == history).count(), 1);
         assert_eq!(plan.feeds.len(), 24);
         assert!(plan.places.is_empty());
+        queries.push(service(23));
+        assert_eq!(planned(&queries).feeds.len(), 4);
     }
 
     #[test]
     fn polled_queries_do_not_count_because_they_hold_no_connection() {
-        let mut queries: Vec<Query> = (0..24).map(service).collect();
+        let mut queries: Vec<Query> = (0..23).map(service).collect();
         queries.extend((0..9).map(|nth| Query::prepared(&format!("front-{nth}")).unwrap()));
         let plan = planned(&queries);
         assert_eq!(plan.feeds.len(), 33);

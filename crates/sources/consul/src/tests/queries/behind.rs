@@ -20,6 +20,11 @@ fn one(id: &str, index: u64) -> Vec<u8> {
     answer("200 OK", index, &body.to_string())
 }
 
+/// The answer about the nodes.
+fn nodes(index: u64) -> Vec<u8> {
+    answer("200 OK", index, "[]")
+}
+
 /// A server answers, goes away for some requests, and comes back as a server that has seen less.
 /// Only an answer of the leader may take instances away.
 #[tokio::test]
@@ -27,7 +32,11 @@ async fn a_server_that_is_behind_takes_no_instance_away() {
     for failures in [1, 2, 5] {
         let nth = AtomicUsize::new(0);
         let server = Stub::answering(move |head| {
-            let is_stale = head.lines().next().is_some_and(|line| line.contains("stale"));
+            let line = head.lines().next().unwrap_or_default();
+            if line.contains("/v1/catalog/nodes") {
+                return if waits_for(head).is_some() { nothing_happens() } else { nodes(10) };
+            }
+            let is_stale = line.contains("stale");
             match nth.fetch_add(1, Ordering::SeqCst) {
                 0 => one("a", 10),
                 // The connection is closed.
