@@ -133,11 +133,24 @@ mod tests {
         for _ in 0..5 {
             log.write(b"line\n").unwrap();
         }
-        assert_eq!(names(folder.path()), 2);
-        drop(log);
-        Rotating::open(&LogFile { files: 0, ..settings.clone() }).unwrap();
+        // Two former files, and the current one.
         assert_eq!(names(folder.path()), 3);
-        Rotating::open(&LogFile { files: -1, ..settings }).unwrap();
-        assert_eq!(names(folder.path()), 1);
+        drop(log);
+        Rotating::open(&LogFile { files: 0, ..settings }).unwrap();
+        assert_eq!(names(folder.path()), 4);
+    }
+
+    #[test]
+    fn the_current_file_stays_although_no_former_one_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ct.log").display().to_string();
+        let settings = LogFile { path, bytes: 4, age: Duration::from_secs(3600), files: -1 };
+        let mut log = Rotating::open(&settings).unwrap();
+        for line in [b"one__\n", b"two__\n", b"three\n"] {
+            log.write(line).unwrap();
+            assert_eq!(names(folder.path()), 1);
+            let current = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+            assert_eq!(fs::read(current.path()).unwrap(), line);
+        }
     }
 }

@@ -418,3 +418,35 @@ async fn a_single_run_that_gets_too_few_connections_asks_each_query_once_more_at
     asked.all_known(wanted.len()).await;
     assert_eq!(server.heads().len(), wanted.len() + 1);
 }
+
+/// A proxy that answers for Consul may know nothing of it.
+#[tokio::test]
+async fn an_answer_without_an_index_takes_no_service_and_no_node_away() {
+    for body in ["{}", "[]", "null"] {
+        let nth = AtomicUsize::new(0);
+        let server = Stub::answering(move |head| {
+            let without_index = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let line = head.lines().next().unwrap_or_default();
+            let first = match line {
+                _ if line.contains("/catalog/services") => r#"{"web":[]}"#,
+                _ if line.contains("/catalog/nodes") => r#"[{"Node":"n","Address":"10.0.0.1"}]"#,
+                _ => r#"{"Node":{"Node":"n","Address":"10.0.0.1"},"Services":{}}"#,
+            };
+            match nth.fetch_add(1, Ordering::SeqCst) {
+                0..3 => answer("200 OK", 7, first),
+                _ => without_index.into_bytes(),
+            }
+        });
+        let wanted =
+            [Query::services("").unwrap(), Query::nodes("").unwrap(), Query::node("n").unwrap()];
+        let mut asked = Asked::at(&[&server.address()], settings(), &wanted);
+        asked.all_known(wanted.len()).await;
+        let known = asked.known.clone();
+        let failed = |asked: &Asked| asked.failing.len() == wanted.len();
+        asked.until("failed attempts", failed).await;
+        assert_eq!(asked.known, known, "{body}");
+    }
+}
