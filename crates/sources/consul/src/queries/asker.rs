@@ -523,7 +523,9 @@ fn taken(
         }
     };
     let index = head.number("x-consul-index");
-    if index.is_none() && (is_of_keys || path.starts_with("/v1/health/")) {
+    let is_of_catalog = path.starts_with("/v1/health/")
+        || path.starts_with("/v1/catalog/") && path != "/v1/catalog/datacenters";
+    if index.is_none() && (is_of_keys || is_of_catalog) {
         let code = head.status.as_u16();
         let cause = format!("answered {code} without an index, as Consul never does");
         return Err(NodeError::Unreachable(Cause::new(cause)));
