@@ -70,10 +70,11 @@ impl Rotating {
         let is_large = self.largest > 0 && self.written >= self.largest;
         let is_old = !self.longest.is_zero() && self.opened.elapsed() >= self.longest;
         if is_large || is_old {
+            // The current file is a former one from here on.
+            remove_former(&self.folder, &self.stem, &self.extension, self.kept)?;
             self.file = create(&self.folder, &self.stem, &self.extension)?;
             self.written = 0;
             self.opened = Instant::now();
-            remove_former(&self.folder, &self.stem, &self.extension, self.kept)?;
         }
         self.written += line.len() as u64;
         self.file.write_all(line)
@@ -109,7 +110,6 @@ fn remove_former(folder: &Path, stem: &str, extension: &str, kept: i64) -> io::R
     former.sort();
     let kept = usize::try_from(kept).unwrap_or(0);
     let surplus = former.len().saturating_sub(kept);
-    // With none to keep, only the current file stays.
     for (_, path) in former.into_iter().take(surplus) {
         fs::remove_file(path)?;
     }
