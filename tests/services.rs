@@ -1,6 +1,7 @@
 //! Templates that ask Consul for services, whatever the backend.
 
 mod faults;
+mod rights;
 
 use std::{fs, path::Path};
 
