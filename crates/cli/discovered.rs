@@ -80,7 +80,7 @@ impl Queries for Discovered {
                 let news = |query: &Query| {
                     let cause = QueryError::Repeated(text.clone());
                     let answer = Err(Trouble { cause, attempt, again });
-                    News { query: query.clone(), answer }
+                    News { query: query.clone(), answer, warning: None }
                 };
                 self.wanted.iter().map(news).collect()
             }

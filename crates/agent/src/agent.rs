@@ -57,6 +57,7 @@ const ONCE: queries::Settings = queries::Settings {
     retry: Retry { attempts: Some(0), backoff: Duration::ZERO, max_backoff: None },
     once: true,
     fail_on_absent: false,
+    refuse_hidden: true,
 };
 
 /// How queries are asked by a daemon: for ever.
@@ -68,6 +69,7 @@ const FOLLOWED: queries::Settings = queries::Settings {
     },
     once: false,
     fail_on_absent: false,
+    refuse_hidden: true,
 };
 
 /// The time that a pass of interval mode waits for `conf.d`, if it knows resources already.

@@ -111,7 +111,7 @@ impl Answers {
         use source::queries::Retry;
         let backoff = std::time::Duration::ZERO;
         let retry = Retry { attempts: None, backoff, max_backoff: None };
-        let settings = Settings { retry, once: false, fail_on_absent: false };
+        let settings = Settings { retry, once: false, fail_on_absent: false, refuse_hidden: true };
         Self::new(None, settings, Readers::new([]))
     }
 
@@ -349,7 +349,13 @@ impl Shared {
             let mut state = self.state();
             let state = &mut *state;
             let has_failed = !state.failed.is_empty();
-            for News { query, answer } in news {
+            for News { query, answer, warning } in news {
+                if let Some(warning) = warning {
+                    let resources = state.users_of(std::iter::once(&query));
+                    let text = format!("{query}: {warning}");
+                    events.push(Event::QueryWarning { resources, text });
+                }
+
                 match answer {
                     Ok(data) => {
                         state.failed.remove(&query);

@@ -97,6 +97,13 @@ pub enum Event<'a> {
         /// The reason.
         failure: Arc<Failure>,
     },
+    /// The store hides a part of the answer to a query of templates.
+    QueryWarning {
+        /// The resources whose templates ask it.
+        resources: Vec<Arc<Resource>>,
+        /// The query, and what is hidden.
+        text: String,
+    },
     /// All queries are answered again after a failure.
     QueriesRecovered,
     /// A pass over all resources ended.

@@ -178,6 +178,10 @@ impl Reader for Log {
                 self.source_failed(&self.queries, resources.len(), failure);
             }
             Event::QueryFailed { .. } => {}
+            Event::QueryWarning { resources, text } => match &resources[..] {
+                [resource] => warn!("{text}{}", named(resource.name())),
+                resources => warn!("{text} ({} resources)", resources.len()),
+            },
             Event::QueriesRecovered => {
                 self.recovered(&self.queries, "The queries of templates are answered again");
             }

@@ -227,6 +227,7 @@ impl Reader for Board {
             Event::QueriesRecovered => self.forget_errors(Kind::Query),
             Event::Reading
             | Event::NotLoaded { .. }
+            | Event::QueryWarning { .. }
             | Event::RunStep { .. }
             | Event::RunFailed { .. }
             | Event::Step { .. }

@@ -59,6 +59,7 @@ impl Reader for Tally {
             | Event::SourceRecovered
             | Event::Waits { .. }
             | Event::QueryFailed { .. }
+            | Event::QueryWarning { .. }
             | Event::QueriesRecovered
             | Event::PassEnded { .. } => {}
         }

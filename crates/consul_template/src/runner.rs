@@ -319,11 +319,14 @@ impl Runner {
                 self.store.set_file(path, content);
             }
             News::Consul(news) => {
-                let queries::News { query: asked, answer } = *news;
+                let queries::News { query: asked, answer, warning } = *news;
                 let asked = Arc::new(asked);
                 let query = Query::Consul(Arc::clone(&asked));
                 if !self.receives(&query) {
                     return Ok(false);
+                }
+                if let Some(warning) = warning {
+                    self.log.warn(format_args!("(view) {query}: {warning}"));
                 }
                 let data = match answer {
                     Ok(data) => data,

@@ -244,7 +244,8 @@ mod tests {
             if self.pending.is_empty() {
                 future::pending::<()>().await;
             }
-            let answer = |query| queries::News { query, answer: Ok(Data::Value(None)) };
+            let answer =
+                |query| queries::News { query, answer: Ok(Data::Value(None)), warning: None };
             self.pending.drain(..).map(answer).collect()
         }
     }

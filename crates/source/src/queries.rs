@@ -38,6 +38,9 @@ pub struct News {
     pub query: Query,
     /// Its answer, or why it could not be asked.
     pub answer: Result<Data, Trouble>,
+    /// What a person should know about the answer: that the store hides a part of it. It is given
+    /// once, until an answer hides nothing. A new warning is news, even if the answer has not changed.
+    pub warning: Option<String>,
 }
 
 /// Why a query has no new answer.
@@ -94,6 +97,9 @@ pub struct Settings {
     /// Whether a key that must exist and is still absent when it is asked for the second time is an
     /// error that ends its query.
     pub fail_on_absent: bool,
+    /// Whether an answer is a failure if it is empty and the store says that it hides something.
+    /// Otherwise it is an empty answer with a warning.
+    pub refuse_hidden: bool,
 }
 
 /// What happens after a failed attempt.

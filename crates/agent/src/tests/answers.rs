@@ -105,7 +105,7 @@ impl Following {
                     Ok(data)
                 }
             };
-            news.push(News { query: query.clone(), answer });
+            news.push(News { query: query.clone(), answer, warning: None });
         }
         news
     }
@@ -335,7 +335,7 @@ async fn a_query_that_is_dropped_and_asked_again_at_once_has_its_answer() {
     let resource = Arc::new(Resource::load(&file, &site.path("templates")).unwrap());
     services.set("dc1", &["a"]);
     let retry = Retry { attempts: None, backoff: Duration::ZERO, max_backoff: None };
-    let settings = Settings { retry, once: false, fail_on_absent: false };
+    let settings = Settings { retry, once: false, fail_on_absent: false, refuse_hidden: true };
     let answers = Answers::new(Some(services.opener()), settings, Readers::new([]));
     let query = Query::services("@dc1").unwrap();
     let pass = |asks: bool| {

@@ -86,6 +86,8 @@ impl Consul {
             retry: retry(consul.block("retry")),
             once,
             fail_on_absent: settings.flag("err_on_failed_lookup").unwrap_or(false),
+            // The files stay as consul-template writes them.
+            refuse_hidden: false,
         };
         Consul { options, ca_folder, asking }
     }
@@ -276,7 +278,10 @@ mod tests {
             backoff: Duration::from_millis(250),
             max_backoff: Some(Duration::from_secs(60)),
         };
-        assert_eq!(asking, Asking { retry, once: false, fail_on_absent: false });
+        assert_eq!(
+            asking,
+            Asking { retry, once: false, fail_on_absent: false, refuse_hidden: false }
+        );
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Engine {
     pub(crate) fn new(options: Options, settings: Settings) -> Self {
         let most = options.transport.most.unwrap_or(CONNECTIONS).clamp(FEWEST, CONNECTIONS);
         Engine {
-            asker: Arc::new(Asker::new(options)),
+            asker: Arc::new(Asker::new(options, settings.refuse_hidden)),
             settings,
             most,
             numbers: BTreeMap::new(),

@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog::{Data, Place, Query, Text};
 use client_consul::Consistency;
-use source::queries::{News, QueryError, Trouble};
+use source::Error;
+use source::queries::{News, QueryError, Retry, Trouble};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -16,6 +18,9 @@ use super::entry::{Entry, State};
 use super::feed::{Feed, Got, Watched};
 use super::wire::is_same;
 use super::{Content, Engine, FEWEST, Outcome, plan};
+
+/// The longest delay after a refusal.
+const REFUSED: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Processes the end of a request.
@@ -37,7 +42,7 @@ impl Engine {
     }
 
     fn take_feed(&mut self, number: u64, answered: Answered<Got>) {
-        let Answered { content, index, is_of_events } = answered;
+        let Answered { content, index, is_of_events, warning } = answered;
         let wait = self.asker.options().wait;
         let Some(feed) = self.feeds.get_mut(&number) else { return };
         if feed.is_joining() && is_of_events {
@@ -45,7 +50,7 @@ impl Engine {
             if let (Watched::Query(query), Got::Answer(data)) = (feed.watched.clone(), content)
                 && !is_older
             {
-                self.publish_of(&query, data);
+                self.publish_of(&query, data, warning);
             }
             return;
         }
@@ -64,7 +69,7 @@ impl Engine {
             (Watched::Query(query), Got::Answer(data)) => {
                 let is_same =
                     self.data_of(&query).is_some_and(|known| is_same(&query, known, &data));
-                self.publish_of(&query, data);
+                self.publish_of(&query, data, warning);
                 if let Some(feed) = self.feeds.get_mut(&number)
                     && is_early
                     && is_same
@@ -80,7 +85,7 @@ impl Engine {
                     match plan::answer_of(&query, &listing.pairs) {
                         // The token may hide what seems to be missing.
                         data if plan::is_empty(&data) && listing.filtered => hidden.push(query),
-                        data => self.publish_of(&query, data),
+                        data => self.publish_of(&query, data, None),
                     }
                 }
                 if !hidden.is_empty() {
@@ -97,7 +102,12 @@ impl Engine {
             (Watched::Names(place), Got::Services(services)) => {
                 let seen = Seen::Names(Arc::clone(&services));
                 self.take_seen(&place, seen, index, before, had_gap);
-                self.publish_of(&Query::Services { place }, Data::Services(services));
+                let query = Query::Services { place };
+                match self.numbers.get(&query).copied() {
+                    // Its own request says what the token lacks.
+                    Some(number) if warning.is_some() => self.want(number),
+                    _ => self.publish_of(&query, Data::Services(services), None),
+                }
             }
             (Watched::Nodes(place), _) => {
                 self.take_seen(&place, Seen::Nodes, index, before, had_gap);
@@ -141,7 +151,7 @@ impl Engine {
     }
 
     fn take_answer(&mut self, number: u64, answered: Answered<Data>) {
-        let Answered { content, index, .. } = answered;
+        let Answered { content, index, warning, .. } = answered;
         let Some(entry) = self.entries.get_mut(&number) else { return };
         self.asking -= 1;
         let is_same = entry.data.as_ref() == Some(&content);
@@ -177,7 +187,7 @@ impl Engine {
         {
             detection.explain(index);
         }
-        self.publish(number, content, index);
+        self.publish(number, content, index, warning);
         if !came.is_empty() {
             self.ask_old_names(place.as_ref(), &came);
         }
@@ -218,13 +228,13 @@ impl Engine {
     }
 
     /// Makes an answer news, if it differs from the last one.
-    fn publish_of(&mut self, query: &Query, data: Data) {
+    fn publish_of(&mut self, query: &Query, data: Data, warning: Option<String>) {
         if let Some(number) = self.numbers.get(query).copied() {
-            self.publish(number, data, None);
+            self.publish(number, data, None, warning);
         }
     }
 
-    fn publish(&mut self, number: u64, data: Data, index: Option<u64>) {
+    fn publish(&mut self, number: u64, data: Data, index: Option<u64>, warning: Option<String>) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         let is_first = entry.answers == 0;
         entry.answers += 1;
@@ -235,7 +245,7 @@ impl Engine {
             if self.settings.fail_on_absent && !is_first && entry.data.is_none() {
                 let trouble = Trouble { cause: QueryError::Absent, attempt: 1, again: None };
                 self.end(number);
-                self.report(number, query, Err(trouble));
+                self.report(number, query, Err(trouble), None);
             } else if self.settings.once && !self.is_followed(&query) {
                 let mut feed = Feed::new(Watched::Query(query));
                 feed.answered(index, false, self.asker.options().wait);
@@ -245,7 +255,9 @@ impl Engine {
             return;
         }
         let is_same = entry.data.as_ref().is_some_and(|known| is_same(&entry.query, known, &data));
-        if is_same && !entry.is_failing {
+        let was_warned = std::mem::replace(&mut entry.is_warned, warning.is_some());
+        let warning = warning.filter(|_| !was_warned);
+        if is_same && !entry.is_failing && warning.is_none() {
             return;
         }
         if !is_same {
@@ -255,7 +267,7 @@ impl Engine {
         if self.settings.once {
             self.end(number);
         }
-        self.report(number, query, Ok(data));
+        self.report(number, query, Ok(data), warning);
     }
 
     fn is_followed(&self, query: &Query) -> bool {
@@ -282,7 +294,7 @@ impl Engine {
         let Some(feed) = self.feeds.get_mut(&number) else { return };
         feed.failed += 1;
         let attempt = feed.failed;
-        let again = self.settings.retry.after(attempt);
+        let again = again(&self.settings.retry, attempt, &error);
         feed.failed(again);
         let concerned: Vec<Query> = match &feed.watched {
             Watched::Query(query) => vec![query.clone()],
@@ -310,7 +322,7 @@ impl Engine {
         for query in concerned {
             let Some(number) = self.numbers.get(&query).copied() else { continue };
             let cause = error.take().unwrap_or_else(|| QueryError::Repeated(text.clone()));
-            self.report(number, query, Err(Trouble { cause, attempt, again }));
+            self.report(number, query, Err(Trouble { cause, attempt, again }), None);
         }
     }
 
@@ -331,7 +343,7 @@ impl Engine {
         entry.failed += 1;
         (entry.again, entry.is_reported) = (false, true);
         let attempt = entry.failed;
-        let again = self.settings.retry.after(attempt);
+        let again = again(&self.settings.retry, attempt, &error);
         entry.state = match again {
             Some(delay) => {
                 self.delayed.push(Reverse((Instant::now() + delay, number)));
@@ -340,10 +352,16 @@ impl Engine {
             None => State::Over,
         };
         let query = entry.query.clone();
-        self.report(number, query, Err(Trouble { cause: error, attempt, again }));
+        self.report(number, query, Err(Trouble { cause: error, attempt, again }), None);
     }
 
-    fn report(&mut self, number: u64, query: Query, answer: Result<Data, Trouble>) {
+    fn report(
+        &mut self,
+        number: u64,
+        query: Query,
+        answer: Result<Data, Trouble>,
+        warning: Option<String>,
+    ) {
         self.since.get_or_insert_with(Instant::now);
         // A failure does not replace an answer, but an answer ends a failure.
         let is_failure = answer.is_err();
@@ -353,7 +371,22 @@ impl Engine {
         if !is_failure {
             self.news.remove(&(number, true));
         }
-        self.news.insert((number, is_failure), News { query, answer });
+        // A warning that was not taken yet is given with the newest answer.
+        let before = self.news.remove(&(number, is_failure)).and_then(|news| news.warning);
+        let warning = warning.or(before);
+        self.news.insert((number, is_failure), News { query, answer, warning });
+    }
+}
+
+/// The delay after an attempt that failed with this error. A thousand queries that Consul refuses must
+/// not keep it busy.
+fn again(retry: &Retry, attempt: u32, error: &QueryError) -> Option<Duration> {
+    match error {
+        QueryError::Store(Error::Store(error)) if error.is_refusal() => {
+            Retry { max_backoff: retry.max_backoff.map(|most| most.max(REFUSED)), ..retry.clone() }
+                .after(attempt)
+        }
+        _ => retry.after(attempt),
     }
 }
 

@@ -1,7 +1,10 @@
 //! Sends the requests of queries, and reads their answers.
 
+mod rights;
+
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use reqwest::StatusCode;
 use source::queries::QueryError;
 use tracing::debug;
 
+use super::plan;
 use super::wire::{self, Listed};
 use crate::decode::decoded;
 
@@ -32,6 +36,10 @@ const NO_NODE: &str = "Node == \"\"";
 /// Asks the nodes of a datacenter.
 pub(super) struct Asker {
     client: Client,
+    /// Whether an empty answer is a failure if the token hides something.
+    refuse_hidden: bool,
+    /// Whether there was a warning that Consul may want a token.
+    warned_of_missing_token: AtomicBool,
 }
 
 /// What a request waits for: a change beyond an index, for a limited time.
@@ -65,12 +73,14 @@ pub(super) struct Answered<T> {
     /// Whether the agent answered from the events that its servers send. Such an answer always has
     /// a greater index than the one that the request waited to pass.
     pub(super) is_of_events: bool,
+    /// A warning for people: the token hides a part of the answer.
+    pub(super) warning: Option<String>,
 }
 
 impl<T> Answered<T> {
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answered<U> {
-        let Answered { content, index, is_of_events } = self;
-        Answered { content: change(content), index, is_of_events }
+        let Answered { content, index, is_of_events, warning } = self;
+        Answered { content: change(content), index, is_of_events, warning }
     }
 }
 
@@ -82,12 +92,15 @@ struct Fetched {
     /// Whether the token hides a part of the answer.
     filtered: bool,
     is_of_events: bool,
+    /// Whether Consul may hide everything from requests without a token, which it does not report.
+    wants_token: bool,
     body: Bytes,
 }
 
 impl Fetched {
     fn answered<T>(&self, content: T) -> Answered<T> {
-        Answered { content, index: self.index, is_of_events: self.is_of_events }
+        let Fetched { index, is_of_events, .. } = *self;
+        Answered { content, index, is_of_events, warning: None }
     }
 }
 
@@ -101,8 +114,11 @@ pub(super) struct Listing {
 }
 
 impl Asker {
-    pub(super) fn new(options: Options) -> Self {
-        Asker { client: Client::new(options) }
+    /// Asks the nodes of these options. With `refuse_hidden`, an empty answer is a failure if the token
+    /// hides something.
+    pub(super) fn new(options: Options, refuse_hidden: bool) -> Self {
+        let warned_of_missing_token = AtomicBool::new(false);
+        Asker { client: Client::new(options), refuse_hidden, warned_of_missing_token }
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -137,6 +153,7 @@ impl Asker {
         // The index of a prepared query is always 1, because it does not wait for changes.
         let is_polled = matches!(query, Query::Prepared { .. });
         let index = fetched.index.filter(|_| !is_polled);
+        let Fetched { filtered, wants_token, .. } = fetched;
         let content = match fetched.found {
             true => {
                 let asked = query.clone();
@@ -150,7 +167,8 @@ impl Asker {
             }
             (_, content) => content,
         };
-        Ok(Answered { content, index, is_of_events })
+        let warning = self.hidden(query, plan::is_empty(&content), filtered, wants_token)?;
+        Ok(Answered { content, index, is_of_events, warning })
     }
 
     /// The index of a query's answer, without the answer. The leader is asked: another server may not
@@ -213,7 +231,7 @@ impl Asker {
         Ok(fetched.answered(content))
     }
 
-    /// All services, sorted by name.
+    /// All services, sorted by name. An answer with a warning may hide some.
     pub(super) async fn services(
         &self,
         place: &Place,
@@ -221,7 +239,8 @@ impl Asker {
     ) -> Result<Answered<std::sync::Arc<[Service]>>, QueryError> {
         let fetched = self.fetch("/v1/catalog/services", &self.place(place), since).await?;
         let content = self.read(fetched.body.clone(), wire::services).await?;
-        Ok(fetched.answered(content))
+        let warning = fetched.filtered.then(String::new);
+        Ok(Answered { warning, ..fetched.answered(content) })
     }
 
     /// The index of the list of nodes.
@@ -414,9 +433,14 @@ impl Asker {
         decoded.map_err(|cause| self.malformed(&cause))
     }
 
-    fn malformed(&self, cause: &serde_json::Error) -> QueryError {
+    /// The address of the node that is asked now.
+    fn node(&self) -> String {
         let nodes = self.client.nodes();
-        let node = nodes.current().map_or("", |node| nodes.address(node)).to_owned();
+        nodes.current().map_or("", |node| nodes.address(node)).to_owned()
+    }
+
+    fn malformed(&self, cause: &serde_json::Error) -> QueryError {
+        let node = self.node();
         let cause = Cause::new(format!("answered with something else: {cause}"));
         failed(Error::Unreachable { store: NAME, attempts: vec![Attempt { node, cause }] })
     }
@@ -532,7 +556,9 @@ fn taken(
     }
     let filtered = head.text("x-consul-results-filtered-by-acls") == Some("true");
     let is_of_events = is_of_events(head);
-    Ok(Ok(Fetched { found, index, filtered, is_of_events, body: body.into() }))
+    let wants_token = head.text("x-consul-default-acl-policy") == Some("deny");
+    let body = body.into();
+    Ok(Ok(Fetched { found, index, filtered, is_of_events, wants_token, body }))
 }
 
 #[cfg(test)]

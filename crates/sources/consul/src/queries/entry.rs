@@ -28,6 +28,8 @@ pub(super) struct Entry {
     pub(super) is_reported: bool,
     /// Whether a failure was reported since the last answer.
     pub(super) is_failing: bool,
+    /// Whether there was a warning about the last answer.
+    pub(super) is_warned: bool,
     /// Whether the leader is asked next.
     pub(super) from_leader: bool,
     pub(super) running: Option<Running>,
@@ -61,6 +63,7 @@ impl Entry {
             again: false,
             is_reported: false,
             is_failing: false,
+            is_warned: false,
             from_leader: false,
             running: None,
         }

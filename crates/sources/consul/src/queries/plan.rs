@@ -154,6 +154,10 @@ pub(super) fn is_empty(data: &Data) -> bool {
     match data {
         Data::Value(value) => value.is_none(),
         Data::Pairs(pairs) => pairs.is_empty(),
+        Data::Instances(instances) => instances.is_empty(),
+        Data::Services(services) => services.is_empty(),
+        Data::Node(node) => node.is_none(),
+        Data::Nodes(nodes) => nodes.is_empty(),
         _ => false,
     }
 }

@@ -31,6 +31,7 @@ fn settings() -> Settings {
         retry: Retry { attempts: None, backoff, max_backoff },
         once: false,
         fail_on_absent: false,
+        refuse_hidden: true,
     }
 }
 
