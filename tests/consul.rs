@@ -89,6 +89,56 @@ fn a_result_that_fails_its_check_is_not_put_in_place() {
 }
 
 #[test]
+fn a_result_that_fails_its_check_ends_neither_the_process_nor_its_child() {
+    let consul = Consul::start();
+    consul.put("app/a", "good");
+    let folder = Sandbox::new();
+    folder.write(
+        "ct.hcl",
+        r#"template {
+            source = "in.tpl"
+            destination = "result"
+            check = "! grep -q bad {{.src}}"
+        }
+        exec { command = "echo start >> child && exec sleep 60" }"#,
+    );
+    folder.write("in.tpl", "{{ key \"app/a\" }}");
+    let run = program(&folder).arguments(&["-config", "ct.hcl", "-consul-addr", &consul.address()]);
+    let daemon = Daemon::start(run, folder.path("log"));
+    eventually("the child has started", || folder.path("child").exists());
+    consul.put("app/a", "bad");
+    daemon.wait_for("[ERR] (runner) error rendering \"in.tpl\" => \"result\": failed writing file: Config check failed: ");
+    daemon.wait_for("(tried again after \"1s\")");
+    assert_eq!(folder.read("result"), "good");
+    assert!(!daemon.has_ended());
+    assert_eq!(folder.read("child"), "start\n");
+    consul.put("app/a", "better");
+    eventually("the better result", || folder.read("result") == "better");
+    assert_eq!(daemon.stop(Signal::INT).code, Some(12));
+}
+
+#[test]
+fn a_check_that_fails_is_tried_again_and_the_child_starts_when_it_has_succeeded() {
+    let folder = Sandbox::new();
+    folder.write(
+        "ct.hcl",
+        r#"template {
+            contents = "x"
+            destination = "result"
+            check = "test -e ready"
+        }
+        exec { command = "cat result > child && exec sleep 60" }"#,
+    );
+    let run = program(&folder).arguments(&["-config", "ct.hcl"]);
+    let daemon = Daemon::start(run, folder.path("log"));
+    daemon.wait_for("(tried again after \"1s\")");
+    assert!(!folder.path("result").exists() && !folder.path("child").exists());
+    folder.write("ready", "");
+    eventually("the child has started", || folder.read("child") == "x");
+    assert_eq!(daemon.stop(Signal::INT).code, Some(12));
+}
+
+#[test]
 fn a_failed_command_is_tried_again_where_errors_are_not_fatal() {
     let folder = Sandbox::new();
     folder.write(
