@@ -31,6 +31,20 @@ pub(crate) enum Placed {
     Written,
 }
 
+/// Why a result is not in its place.
+pub(crate) struct Failed {
+    /// The reason.
+    pub(crate) text: String,
+    /// Whether the check of the template has refused the result.
+    pub(crate) is_check: bool,
+}
+
+impl From<String> for Failed {
+    fn from(text: String) -> Failed {
+        Failed { text, is_check: false }
+    }
+}
+
 /// Writes `content` to the destination of `template`, unless it is there with the owner that the
 /// template asks for. Other permissions alone are no reason to write it, as in consul-template.
 ///
@@ -40,14 +54,14 @@ pub(crate) enum Placed {
 /// One thread for blocking work does everything: waking a thread costs about as much as the rest.
 ///
 /// # Errors
-/// The destination cannot be read or written.
+/// The destination cannot be read or written, or the check has failed.
 pub(crate) async fn place(
     template: &Template,
     content: &Bytes,
     markers: Option<&Markers>,
     dry: bool,
     log: &Log,
-) -> Result<Placed, String> {
+) -> Result<Placed, Failed> {
     let (template, content, log) = (template.clone(), content.clone(), log.clone());
     let (runtime, markers) = (Handle::current(), markers.cloned());
     let work =
@@ -62,7 +76,7 @@ async fn place_here(
     markers: Option<&Markers>,
     dry: bool,
     log: &Log,
-) -> Result<Placed, String> {
+) -> Result<Placed, Failed> {
     let path = Path::new(&template.destination);
     let existing = match read_regular(path) {
         Ok(existing) => Some(existing),
@@ -74,7 +88,8 @@ async fn place_here(
                 "failed reading file: {operation} {}: {}",
                 template.destination,
                 errno_text(&cause)
-            ));
+            )
+            .into());
         }
     };
     let uid = owner::user(template.user.as_deref())
@@ -94,7 +109,7 @@ async fn place_here(
     }
     let failed = |error: String| format!("failed writing file: {error}");
     if template.destination.is_empty() {
-        return Err(failed("missing destination".to_owned()));
+        return Err(failed("missing destination".to_owned()).into());
     }
     make_folder(path, template.create_dest_dirs).map_err(failed)?;
     if template.backup {
@@ -118,15 +133,18 @@ async fn place_here(
         let is_written = written.is_ok() || markers::has_content(path, content);
         markers.after_writing(content, is_written);
     }
-    written.map_err(failed)?;
+    written.map_err(|error| Failed { text: failed(error.text), ..error })?;
     Ok(Placed::Written)
 }
 
-async fn deploy(target: Target, content: Bytes, log: &Log) -> Result<(), String> {
+async fn deploy(target: Target, content: Bytes, log: &Log) -> Result<(), Failed> {
     let options = deploy::Options::default();
     let member = Member { target: Arc::new(target), content };
     let observer: Arc<dyn Observer> = Arc::new(Warnings(log.clone()));
-    let text = |error: deploy::Error| error.to_string();
+    let text = |error: deploy::Error| Failed {
+        text: error.to_string(),
+        is_check: matches!(error, deploy::Error::Check(_)),
+    };
     let transaction = Transaction::stage(vec![member], &options).map_err(text)?;
     let mut durable = Durable::new();
     transaction.finish(&observer, &mut durable, Disk::Here, &AtOnce).await.map_err(text)?;

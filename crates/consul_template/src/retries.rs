@@ -1,4 +1,4 @@
-//! Commands of templates that failed and are tried again.
+//! Commands and checks of templates that failed and are tried again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest delay.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The templates, by their places, whose commands are tried again.
+/// The templates, by their places, whose commands, or whose checks, are tried again.
 #[derive(Default)]
 pub(crate) struct Retries(BTreeMap<usize, Retry>);
 
@@ -20,24 +20,29 @@ struct Retry {
 }
 
 impl Retries {
-    /// Notes that a command failed. Returns the delay before it is tried again.
+    /// Notes a failure. Returns the delay before the next try.
     pub(crate) fn failed(&mut self, place: usize) -> Duration {
         let delay = self.0.get(&place).map_or(FIRST, |last| (last.delay * 2).min(LONGEST));
         self.0.insert(place, Retry { due: Instant::now() + delay, delay });
         delay
     }
 
-    /// Notes that a command succeeded.
+    /// Notes a success.
     pub(crate) fn succeeded(&mut self, place: usize) {
         self.0.remove(&place);
     }
 
-    /// The templates whose commands are tried again.
+    /// Whether the next try at this place is not due yet.
+    pub(crate) fn is_waiting(&self, place: usize) -> bool {
+        self.0.get(&place).is_some_and(|retry| retry.due > Instant::now())
+    }
+
+    /// The templates that are tried again.
     pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
         self.0.keys().copied()
     }
 
-    /// The template whose command is tried again first, and when.
+    /// The template that is tried again first, and when.
     pub(crate) fn next(&self) -> Option<(Instant, usize)> {
         self.0.iter().map(|(place, retry)| (retry.due, *place)).min()
     }

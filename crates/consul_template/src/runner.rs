@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use catalog::Data;
 use foldhash::HashSet;
 use source::queries::{self, QueryError, Trouble};
@@ -69,7 +70,10 @@ pub(crate) struct Runner {
     asked: Option<Instant>,
     /// How long the last pass over the templates took, without their commands.
     last_pass: Duration,
+    /// Commands that are tried again.
     retries: Retries,
+    /// Checks that are tried again.
+    checks: Retries,
     /// Whether the log has warned of many queries.
     has_warned: bool,
     /// Whether systemd knows that all templates are in place.
@@ -87,6 +91,10 @@ struct Task {
     quiet: Option<Quiet>,
     /// The markers of its command; `None` if there is none.
     markers: Option<Markers>,
+    /// Whether a result of it has been put in place.
+    is_in_place: bool,
+    /// The last result, if its check has failed.
+    refused: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +124,15 @@ impl Runner {
         let templates = config.templates.iter().map(|settings| {
             let template = Template::load(settings.clone())?;
             let (state, used) = (State::Waiting, Vec::new());
-            Ok(Task { template, state, used, quiet: None, markers: None })
+            Ok(Task {
+                template,
+                state,
+                used,
+                quiet: None,
+                markers: None,
+                is_in_place: false,
+                refused: None,
+            })
         });
         let mut templates = templates.collect::<Result<Vec<_>, String>>()?;
         if !dry {
@@ -145,6 +161,7 @@ impl Runner {
             asked: None,
             last_pass: Duration::ZERO,
             retries: Retries::default(),
+            checks: Retries::default(),
             has_warned: false,
             is_ready: false,
             child: child.transpose()?,
@@ -201,7 +218,7 @@ impl Runner {
                 }
             }
             let child = self.child.clone();
-            let (due, retry) = (self.next_due(), self.retries.next());
+            let (due, retry, check) = (self.next_due(), self.retries.next(), self.checks.next());
             let quiet = tokio::select! {
                 news = self.views.next() => {
                     let is_answered = self.receive(news)?;
@@ -211,6 +228,7 @@ impl Runner {
                     Vec::new()
                 }
                 _ = wait_for(due) => self.end_quiescence(),
+                _ = wait_for(check) => Vec::new(),
                 place = wait_for(retry) => {
                     match self.try_command(place).await {
                         Some(error) => return Err(error),
@@ -482,20 +500,32 @@ impl Runner {
             task.state = State::Quiet;
             return Ok(None);
         }
+        if task.refused.as_ref() == Some(&rendered.content) && self.checks.is_waiting(place_of) {
+            task.end_unchanged();
+            return Ok(None);
+        }
         let settings = &task.template.settings;
         let shown = settings.display();
         log.debug(format_args!("(runner) rendering {shown}"));
         let markers = task.markers.as_ref();
         let placed = match place(settings, &rendered.content, markers, self.dry, &log).await {
             Ok(placed) => placed,
-            Err(error) if fatal => return Err(format!("error rendering {shown}: {error}")),
+            Err(error) if error.is_check && !self.config.once => {
+                self.refuse(place_of, rendered.content, &error.text);
+                return Ok(None);
+            }
+            Err(error) if fatal || error.is_check => {
+                return Err(format!("error rendering {shown}: {}", error.text));
+            }
             Err(error) => {
-                log.error(format!("(runner) error rendering: {shown}: {error}"));
+                log.error(format!("(runner) error rendering: {shown}: {}", error.text));
                 return Ok(None);
             }
         };
+        self.checks.succeeded(place_of);
+        (task.refused, task.is_in_place) = (None, true);
         if placed == Placed::WouldWrite {
-            let heading = format!("> {}\n", settings.destination);
+            let heading = format!("> {}\n", task.template.settings.destination);
             self.machine.print(&[heading.as_bytes(), &rendered.content].concat());
         }
         task.state = State::Rendered;

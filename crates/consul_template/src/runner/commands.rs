@@ -1,8 +1,10 @@
-//! The commands of templates: which are due in a pass, and what follows from their success or failure.
+//! The commands and checks of templates: which are due in a pass, and what follows from their success
+//! or failure.
 
+use bytes::Bytes;
 use deploy::Disk;
 
-use super::{Runner, go_quoted};
+use super::{Runner, State, Task, go_quoted};
 use crate::config::{Template, duration};
 use crate::markers::Markers;
 use crate::place::Placed;
@@ -71,6 +73,21 @@ impl Runner {
         None
     }
 
+    /// Notes that the check of a template has refused this result. The check is tried again later.
+    pub(super) fn refuse(&mut self, place: usize, content: Bytes, error: &str) {
+        let task = &mut self.templates[place];
+        if task.refused.as_ref() != Some(&content) {
+            self.checks.succeeded(place);
+        }
+        let delay = duration::shown(self.checks.failed(place));
+        let shown = task.template.settings.display();
+        self.log.error(format_args!(
+            "(runner) error rendering {shown}: {error} (tried again after {delay:?})"
+        ));
+        task.refused = Some(content);
+        task.end_unchanged();
+    }
+
     /// Runs the command of a template.
     async fn command(&self, place: usize) -> Result<(), String> {
         let settings = self.settings(place);
@@ -97,6 +114,13 @@ impl Runner {
 
     fn settings(&self, place: usize) -> &Template {
         &self.templates[place].template.settings
+    }
+}
+
+impl Task {
+    /// Ends a pass that puts nothing in place. An earlier result counts.
+    pub(super) fn end_unchanged(&mut self) {
+        self.state = if self.is_in_place { State::Rendered } else { State::Waiting };
     }
 }
 
