@@ -125,7 +125,11 @@ const FLAGS: &[(&str, &str, &str)] = &[
 #[test]
 fn the_usage_text_lists_every_flag_with_its_type_and_default() {
     let usage = confd(&["-h"]).stderr;
-    let lines: Vec<_> = usage.lines().skip(1).collect();
+    let (flags, others) = usage.split_once("Other programs of this binary:\n").unwrap();
+    for name in ["consul-template", "registrator"] {
+        assert!(others.lines().any(|line| line.ends_with(&format!(" {name} -h"))), "{others}");
+    }
+    let lines: Vec<_> = flags.lines().skip(1).collect();
     assert_eq!(lines.len(), 2 * FLAGS.len());
     for (pair, (flag, word, default)) in lines.chunks(2).zip(FLAGS) {
         assert_eq!(pair[0], format!("  -{flag}{word}"));
@@ -242,6 +246,25 @@ fn a_switch_takes_a_value_only_after_an_equals_sign() {
 fn words_after_the_flags_are_ignored() {
     for end in ["x", "-", "--", ""] {
         assert!(writes(&[end, "-noop", "-nosuch"]), "{end:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_program_is_an_error_with_a_hint_and_does_not_start_confd() {
+    for (words, text) in [
+        (
+            &["consul-templates", "-once"][..],
+            "unknown command \"consul-templates\"\n  = did you mean \"consul-template\"?\n",
+        ),
+        (
+            &["-onetime", "consul-template", "-once"],
+            "consul-template must be the first word of the command line\n",
+        ),
+        (&["registrater"], "unknown command \"registrater\"\n  = did you mean \"registrator\"?\n"),
+    ] {
+        let ended = Sandbox::rendering("x").bare(words).run();
+        assert_eq!(ended.code, Some(2), "{words:?}");
+        assert!(ended.stderr.starts_with(text), "{}", ended.stderr);
     }
 }
 

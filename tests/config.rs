@@ -38,6 +38,17 @@ fn a_missing_configuration_file_that_was_asked_for_is_reported_and_skipped() {
 }
 
 #[test]
+fn a_configuration_file_in_confdir_that_is_not_read_is_reported() {
+    let sandbox = configured("backend = 'nosuch'\n");
+    let ended = sandbox.bare(&["-confdir", ".", "-onetime", "-backend", "env"]).ok();
+    ended.expect(
+        "WARNING ./confd.toml is not read, because -confdir is about resources: the configuration file \
+         is /etc/confd/confd.toml, or that of -config-file",
+    );
+    sandbox.onetime().arguments(&["-config-file", "./other.toml"]).ok().expect_no("is not read");
+}
+
+#[test]
 fn a_configuration_file_that_cannot_be_read_is_fatal() {
     let sandbox = Sandbox::rendering("x");
     for (path, line) in [

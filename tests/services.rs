@@ -62,6 +62,22 @@ fn a_consul_that_does_not_answer_fails_the_resource_that_asks_and_no_other() {
 }
 
 #[test]
+fn the_default_address_names_the_table_that_is_missing() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", INSTANCES, "");
+    for more in [&[][..], &["-node", "127.0.0.1:1"]] {
+        // A network of its own, in which nothing listens.
+        let run = sandbox.onetime().arguments(more);
+        let ended = run.unshared("-n", "ip link set lo up; exec \"$@\"").run();
+        ended.expect(
+            "ERROR health.service(web|passing): cannot reach consul: http://127.0.0.1:8500: connection \
+             refused (nothing listens there; this is the default address, because no [consul] nodes in \
+             confd.toml is given) (resource app)",
+        );
+    }
+}
+
+#[test]
 fn a_wrong_table_is_an_error_of_the_resource_that_asks() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", INSTANCES, "");

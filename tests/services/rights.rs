@@ -1,7 +1,7 @@
 //! Tokens that lack a right. Consul leaves out what such a token may not see, and says so in a header.
 
 use rustix::process::Signal;
-use servers::{Consul, Token};
+use servers::{Consul, Stub, Token};
 
 use super::{INSTANCES, becomes, instance, register};
 use crate::support::{Daemon, Run, Sandbox};
@@ -94,6 +94,49 @@ fn without_a_token_an_empty_answer_of_a_consul_with_tokens_causes_a_warning() {
         "WARNING health.service(web|passing): consul at http://{address} shows nothing: it may want \
          a token, and none is given (resource app)"
     ));
+    assert_eq!(sandbox.read("out/app"), "");
+}
+
+#[test]
+fn the_token_of_the_backend_goes_to_no_other_node() {
+    let (sandbox, consul, token) = asking(RIGHTS);
+    let address = consul.address();
+    let seen = Stub::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\nContent-Length: 2\r\n\r\n[]".to_vec()
+    });
+    let other = seen.address();
+    let top =
+        format!("backend = 'consul'\nnodes = ['{address}']\nauth_token = '{}'\n", token.secret);
+    let warning = "WARNING templates ask consul without the token or password that is given for the \
+                   backend: the table [consul] of confd.toml needs its own";
+    for (table, is_sent) in [
+        (format!("[consul]\nnodes = ['{other}']\n"), false),
+        (format!("[consul]\nnodes = ['{other}']\nauth_token = '{}'\n", token.secret), true),
+    ] {
+        let before = seen.heads().len();
+        sandbox.write("confd.toml", format!("{top}{table}"));
+        let ended = sandbox.bare(&["-onetime", "-confdir", ".", "-config-file", "confd.toml"]).ok();
+        let heads = seen.heads();
+        assert!(heads.len() > before);
+        let has_token = |head: &String| head.to_lowercase().contains("x-consul-token");
+        assert!(heads[before..].iter().all(|head| has_token(head) == is_sent), "{heads:?}");
+        assert_eq!(ended.logged(warning), !is_sent, "{}", ended.stderr);
+    }
+    // Without nodes of its own, the table means the backend.
+    sandbox.write("confd.toml", top);
+    sandbox.bare(&["-onetime", "-confdir", ".", "-config-file", "confd.toml"]).ok();
+    assert_eq!(sandbox.read("out/app"), "a:80 b:81 ");
+}
+
+#[test]
+fn a_token_of_another_backend_is_not_sent_and_a_warning_says_so() {
+    let (sandbox, consul, token) = asking(RIGHTS);
+    sandbox.write("confd.toml", format!("[consul]\nnodes = ['{}']\n", consul.address()));
+    let ended = sandbox.onetime().arguments(&["-auth-token", &token.secret]).ok();
+    ended.expect(
+        "WARNING templates ask consul without the token or password that is given for the backend: \
+         the table [consul] of confd.toml needs its own",
+    );
     assert_eq!(sandbox.read("out/app"), "");
 }
 

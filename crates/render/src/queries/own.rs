@@ -100,6 +100,63 @@ fn tera_has_the_same_functions_with_the_same_fields() {
     );
 }
 
+/// The error that a Go template causes, as the log shows it, and its hint.
+fn fails(source: &str) -> (String, String) {
+    let host: Arc<dyn Host> = Arc::new(World);
+    let view = view([("/app/filter", "secret")]);
+    let (session, warnings) = (Session::new(answers()), Warnings::default());
+    let run = || {
+        let template = Template::compile(Path::new("a"), source.as_bytes())?;
+        let limits = Limits::default();
+        template.render_within(limits, &view, &host, &warnings, &session, &mut Vec::new())
+    };
+    let error = run().expect_err(source);
+    (error.to_string(), error.excerpt().hint().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_malformed_query_shows_what_stands_in_the_template_and_hides_values() {
+    for (source, text) in [
+        (r#"{{service "web" "passin"}}"#, r#"invalid filter: "passin" in "web|passin""#),
+        (r#"{{service "web|passin"}}"#, r#"invalid filter: "passin" in "web|passin""#),
+        (r#"{{service "web" "passing" "warning"}}"#, r#"invalid format: "web|passing|warning""#),
+        (r#"{{service "web|any" "passing"}}"#, r#"invalid format: "web|any|passing""#),
+        (r#"{{service "web?dc=x"}}"#, r#"key "dc" in query "dc=x": supported keys: ns,"#),
+        (r#"{{service "web" (getv "/app/filter")}}"#, r#"invalid filter: "…" in "web|…""#),
+    ] {
+        let (error, hint) = fails(source);
+        assert!(error.contains(text), "{source}: {error}");
+        let is_state = text.contains("invalid f");
+        assert_eq!(
+            hint.starts_with("the states are passing, warning,"),
+            is_state,
+            "{source}: {hint}"
+        );
+    }
+}
+
+#[test]
+fn mistakes_with_answers_have_hints() {
+    for (source, hint) in [
+        (r#"{{range service "web"}}{{.Meta}}{{end}}"#, "did you mean .ServiceMeta or .NodeMeta?"),
+        (r#"{{range service "web"}}{{.Addr}}{{end}}"#, "did you mean .Address?"),
+        (r#"{{range nodes}}{{.Name}}{{end}}"#, "did you mean .Node?"),
+        (r#"{{(node "alpha").Address}}"#, "did you mean .Node.Address?"),
+        (
+            r#"{{range service "web"}}{{if contains .Tags "x"}}{{end}}{{end}}"#,
+            "no function searches in",
+        ),
+        (
+            r#"{{range service "web"}}{{if in .Tags "x"}}{{end}}{{end}}"#,
+            "no function searches in a list",
+        ),
+        (r#"{{range service "web"}}{{.Tags | join ","}}{{end}}"#, "the list is the first argument"),
+    ] {
+        let (error, found) = fails(source);
+        assert!(found.starts_with(hint), "{source}: {error}: {found}");
+    }
+}
+
 #[test]
 fn what_is_missing_is_noted_in_both_languages() {
     assert_eq!(go(r#"{{len (service "db")}}"#).1, ["health.service(db|passing)"]);
