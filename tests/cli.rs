@@ -260,7 +260,7 @@ fn a_mistyped_program_is_an_error_with_a_hint_and_does_not_start_confd() {
             &["-onetime", "consul-template", "-once"],
             "consul-template must be the first word of the command line\n",
         ),
-        (&["registrater"], "unknown command \"registrater\"\n  = did you mean \"registrator\"?\n"),
+        (&["registratr"], "unknown command \"registratr\"\n  = did you mean \"registrator\"?\n"),
     ] {
         let ended = Sandbox::rendering("x").bare(words).run();
         assert_eq!(ended.code, Some(2), "{words:?}");

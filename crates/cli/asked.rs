@@ -9,6 +9,12 @@ use tracing::{info, warn};
 
 use crate::{discovered::Discovered, environment, general, sources};
 
+/// The names of the options that say where the nodes are.
+const NODES: [&str; 3] = ["node", "srv-domain", "srv-record"];
+
+/// The names of the options that are secrets of the store of the backend.
+const SECRETS: [&str; 3] = ["auth-token", "username", "password"];
+
 /// What is given for the store that answers queries. Nothing of it is read before a template asks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Asked {
@@ -17,6 +23,8 @@ pub(crate) struct Asked {
     /// What is given for the backend, if the backend is the source that answers.
     backend: Option<Vec<Layer>>,
     fill_empty: bool,
+    /// Whether the user gives a secret for the backend that is not sent to the store.
+    keeps_secret: bool,
 }
 
 impl Asked {
@@ -24,9 +32,20 @@ impl Asked {
     pub(crate) fn new(given: &Given, tables: Vec<(&'static str, Layer)>) -> anyhow::Result<Self> {
         let backend = given.get(&general::BACKEND)?;
         let is_named = |source: &Description| source.names.contains(&backend.as_str());
-        let backend = sources::ANSWERING.is_some_and(is_named).then(|| given.layers.clone());
+        let is_backend = sources::ANSWERING.is_some_and(is_named);
         let table = tables.into_iter().next().map(|(_, layer)| layer).unwrap_or_default();
-        Ok(Asked { table, backend, fill_empty: given.fill_empty })
+        let mut layers = given.layers.clone();
+        // A secret is for the nodes with which it is given.
+        let mut keeps_secret = false;
+        if !is_backend || NODES.iter().any(|name| table.has(name)) {
+            for layer in &mut layers {
+                let names = if is_backend { &SECRETS[..] } else { &SECRETS[..1] };
+                keeps_secret |= layer.remove(names);
+            }
+        }
+        keeps_secret &= !SECRETS.iter().any(|name| table.has(name));
+        let backend = is_backend.then_some(layers);
+        Ok(Asked { table, backend, fill_empty: given.fill_empty, keeps_secret })
     }
 
     /// Whether the table names its nodes by an SRV record.
@@ -60,6 +79,12 @@ impl Asked {
         let (environment, warnings) = (sources::environment as fn() -> _, &mut Vec::new());
         let configured = (source.configure)(Setup { name, given, environment, warnings });
         warnings.iter().for_each(|warning| warn!("{warning}"));
+        if self.keeps_secret {
+            warn!(
+                "templates ask {name} without the token or password that is given for the backend: \
+                 the table [{name}] of confd.toml needs its own"
+            );
+        }
         let mut configured = configured.map_err(|error| format!("{name}: {error}"))?;
         if self.is_discovered() {
             return Ok(Box::new(Discovered::new(configured, settings)));

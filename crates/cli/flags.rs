@@ -6,7 +6,7 @@ use options::{
     Layer, Value,
     flags::{self, Stop},
 };
-use report::did_you_mean_spelled;
+use report::{did_you_mean, did_you_mean_spelled};
 
 use crate::{general::VERSION, logging::harmless, table};
 
@@ -65,12 +65,29 @@ fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> 
         Some(word) if word == "help" || table::find(word).is_some() => {
             Err(format!("confd has no commands: did you mean -{word}?").into())
         }
+        Some(word) if PROGRAMS.contains(&word) => {
+            Err(format!("{word} must be the first word of the command line").into())
+        }
+        Some(word) if let Some(hint) = did_you_mean(word, PROGRAMS) => {
+            let line = format!("unknown command {}", gotmpl::quote(word.as_bytes()));
+            Err(Mistake { line, hint: Some(hint) })
+        }
         Some(word) if let Some(flag) = behind_long_dash(word) => {
             Err(format!("{word} does not begin with the - of a flag: did you mean -{flag}?").into())
         }
         _ => Ok(Request::Run(given, ignored)),
     }
 }
+
+/// The other programs of this binary. Such a name is the first word of their command line.
+const PROGRAMS: &[&str] = &[
+    #[cfg(feature = "consul-template")]
+    crate::consul_template::NAME,
+    #[cfg(feature = "registrator")]
+    crate::register::NAME,
+    #[cfg(feature = "registrator")]
+    crate::register::WORD,
+];
 
 /// Names that other programs have for a flag, each with the flag.
 const SPELLINGS: [(&str, &str); 12] = [
@@ -111,7 +128,13 @@ fn behind_long_dash(word: &str) -> Option<&'static str> {
 /// The usage text, in the layout of Go's package `flag`, for a program that was started as `name`.
 pub(crate) fn usage(name: &OsStr) -> String {
     let name = harmless(&name.to_string_lossy());
-    format!("Usage of {name}:\n{}", flags::described(table::all()))
+    let others = PROGRAMS.iter().map(|other| format!("  {name} {other} -h\n"));
+    let others: String = others.collect();
+    let flags = flags::described(table::all());
+    match others.is_empty() {
+        true => format!("Usage of {name}:\n{flags}"),
+        false => format!("Usage of {name}:\n{flags}Other programs of this binary:\n{others}"),
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::{
 use agent::{OpenQueries, Pace, Schedule};
 use anyhow::{anyhow, bail};
 use config::confd_toml;
-use options::{Given, Layer, Opt, duration, size::Size};
+use options::{Given, Layer, Opt, Value, duration, size::Size};
 
 use source::Configured;
 
@@ -78,6 +78,18 @@ pub(crate) fn load(
     if flags.get(&general::CONFIG_FILE.spec()).is_some() && is_missing(&path) {
         let path = path.display();
         notices.push(Notice::Warning(format!("-config-file {path} does not exist")));
+    }
+    if flags.get(&general::CONFIG_FILE.spec()).is_none()
+        && let Some(Value::Text(folder)) = flags.get(&general::CONFDIR.spec())
+        && let beside = Path::new(folder).join("confd.toml")
+        && beside != path
+        && beside.is_file()
+    {
+        let (beside, path) = (beside.display(), path.display());
+        notices.push(Notice::Warning(format!(
+            "{beside} is not read, because -confdir is about resources: the configuration file is \
+             {path}, or that of -config-file"
+        )));
     }
     let file = confd_toml::read(&path, table::all(), &sources::tables())?;
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
@@ -251,8 +263,6 @@ fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<No
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use options::Value;
 
     use super::*;
     use crate::flags::{self, Request};

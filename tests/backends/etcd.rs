@@ -87,7 +87,7 @@ fn a_comma_does_not_separate_nodes() {
     let ended = onetime(&asking(), "etcdv3", "127.0.0.1:1,127.0.0.1:2").fails();
     ended.expect(
         "ERROR cannot reach etcd: 127.0.0.1:1,127.0.0.1:2: not an address of the form HOST:PORT, \
-         http://HOST:PORT or https://HOST:PORT (each node has a -node of its own)",
+         http://HOST:PORT or https://HOST:PORT (each node has a -node, or an element of the list nodes, of its own)",
     );
 }
 

@@ -62,7 +62,13 @@ fn the_path_of_consuls_keys_is_no_part_of_a_node() {
 fn several_nodes_and_several_files_have_a_flag_each() {
     for backend in ["etcd", "consul"] {
         let log = log_of(&["-backend", backend, "-node", "127.0.0.1:1,127.0.0.1:2"]);
-        says(&log, &["not an address of the form HOST:PORT", "each node has a -node of its own"]);
+        says(
+            &log,
+            &[
+                "not an address of the form HOST:PORT",
+                "each node has a -node, or an element of the list nodes, of its own",
+            ],
+        );
     }
     let sandbox = Sandbox::rendering("x");
     sandbox.write("a.yaml", "a: b");

@@ -53,11 +53,12 @@ pub fn read(path: &Path, options: &[Spec], tables: &[Table]) -> Result<ConfdToml
     let document = Document::parse(text).map_err(malformed)?;
     let root = document.root();
     read.values = layer(&root, options).map_err(malformed)?;
+    let of_file = options;
     for Table { name, options } in tables {
         let Some(section) = root.section(name).map_err(malformed)? else { continue };
         read.tables.push((name, layer(&section, options).map_err(malformed)?));
         let unknown = section.unknown().into_iter().map(|Unknown { key, line, .. }| {
-            let hint = near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}"));
+            let hint = hint_in_table(key, options, of_file);
             let key = gotmpl::quote(key.as_bytes());
             format!("{}:{line}: unknown key {key} in [{name}]{hint}", path.display()).into()
         });
@@ -113,6 +114,31 @@ fn value(root: &Section<'_, '_>, key: &str, kind: Kind) -> Result<Option<Value>,
             .strings(key)?
             .map(|list| Value::List(list.into_iter().map(OsString::from).collect())),
     })
+}
+
+/// Words that people write for a key of a table although their letters are far from it, each with the
+/// key.
+const SPELLINGS: [(&str, &str); 6] = [
+    ("address", "nodes"),
+    ("addr", "nodes"),
+    ("host", "nodes"),
+    ("url", "nodes"),
+    ("token", "auth_token"),
+    ("acltoken", "auth_token"),
+];
+
+/// The hint for the unknown key `key` of a table, whose options are `options`. `of_file` are the options
+/// that stand above all tables.
+fn hint_in_table(key: &str, options: &[Spec], of_file: &[Spec]) -> String {
+    let folded = key.to_lowercase().replace(['-', '_'], "");
+    let is_key = |option: &Spec| option.key.is_some_and(|known| known.eq_ignore_ascii_case(key));
+    if let Some((_, meant)) = SPELLINGS.iter().find(|(spelling, _)| *spelling == folded) {
+        format!(", did you mean \"{meant}\"?")
+    } else if of_file.iter().any(is_key) {
+        ": it is a key of the whole file, and stands above all tables".to_owned()
+    } else {
+        near_keys(key, options).map_or(String::new(), |hint| format!(", {hint}"))
+    }
 }
 
 /// The keys of confd.toml that the unknown key `key` probably means. The name of a flag counts as a
@@ -194,6 +220,15 @@ mod tests {
         let [warning] = &read.warnings[..] else { panic!("{:?}", read.warnings) };
         let text = ":4: unknown key \"node\" in [consul], did you mean \"nodes\"?";
         assert!(warning.text.ends_with(text), "{}", warning.text);
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_table_has_a_hint() {
+        let hint = |key: &str| hint_in_table(key, &OPTIONS[3..], OPTIONS);
+        assert_eq!(hint("address"), ", did you mean \"nodes\"?");
+        assert_eq!(hint("ACL_Token"), ", did you mean \"auth_token\"?");
+        assert_eq!(hint("noop"), ": it is a key of the whole file, and stands above all tables");
+        assert_eq!(hint("zzz"), "");
     }
 
     #[test]

@@ -65,6 +65,19 @@ impl Layer {
         }
     }
 
+    /// Whether this layer gives a value for the option with this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| *known == name)
+    }
+
+    /// Removes the values of the options with these names. Returns whether there was one that is not
+    /// empty.
+    pub fn remove(&mut self, names: &[&str]) -> bool {
+        let is_empty = |value: &Value| matches!(value, Value::Text(text) if text.is_empty());
+        let removed = self.0.extract_if(.., |(name, _)| names.contains(&*name));
+        removed.filter(|(_, value)| !is_empty(value)).count() > 0
+    }
+
     /// The value of `option`, if this layer gives one.
     pub fn get(&self, option: &Spec) -> Option<&Value> {
         self.0.iter().find(|(name, _)| *name == option.name).map(|(_, value)| value)

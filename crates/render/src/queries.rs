@@ -11,6 +11,7 @@ mod session;
 mod types;
 mod values;
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -49,15 +50,45 @@ pub trait Asks {
     fn miss(&self, query: &Query);
 }
 
-/// The failure of a text that is no query. The text may be a value of a key.
-fn malformed(error: &Malformed) -> Failure {
+/// The failure of a text that is no query. The text is made of the `arguments` of a function, which may
+/// be values of keys.
+fn malformed(error: &Malformed, arguments: &[Bytes]) -> Failure {
     let error = error.to_string();
     let (kind, quoted) = error.split_at(error.find('"').unwrap_or(error.len()));
     if quoted.is_empty() {
         return Failure::new(error);
     }
-    let value = quoted.trim_matches('"').to_owned();
-    Failure::quoting(Message::new(kind).value(quoted, value))
+    if quoted.contains('\\') {
+        // A quotation mark in a value must not end it.
+        let value = quoted.trim_matches('"').to_owned();
+        return Failure::quoting(Message::new(kind).value(quoted, value));
+    }
+    let mut message = Message::new(kind);
+    for (nth, part) in quoted.split('"').skip(1).enumerate() {
+        if nth % 2 == 1 {
+            message = message.text(part);
+            continue;
+        }
+        message = match argument_of(part, arguments) {
+            Some(argument) => message.value(format!("\"{part}\""), argument),
+            // The arguments were joined.
+            None => {
+                let pieces = part.split('|').enumerate();
+                let message = pieces.fold(message.text("\""), |message, (nth, piece)| {
+                    let message = if nth == 0 { message } else { message.text("|") };
+                    let argument = argument_of(piece, arguments);
+                    message.value(piece, argument.unwrap_or_else(|| Bytes::from(piece.to_owned())))
+                });
+                message.text("\"")
+            }
+        };
+    }
+    Failure::quoting(message)
+}
+
+/// The first of the arguments that contains this part.
+fn argument_of(part: &str, arguments: &[Bytes]) -> Option<Bytes> {
+    arguments.iter().find(|argument| utf8(argument).contains(part)).cloned()
 }
 
 fn utf8(text: &Bytes) -> String {
@@ -85,7 +116,7 @@ pub(crate) fn instances<C: Asks + ?Sized>(
         return Ok(values::none::<catalog::Instance>());
     }
     let text = parts.iter().map(utf8).collect::<Vec<_>>().join("|");
-    let query = Query::instances(&text, mesh).map_err(|error| malformed(&error))?;
+    let query = Query::instances(&text, mesh).map_err(|error| malformed(&error, parts))?;
     Ok(list!(context, query, Instances, catalog::Instance))
 }
 
@@ -95,7 +126,7 @@ pub(crate) fn prepared<C: Asks + ?Sized>(context: &C, text: &Bytes) -> Result<Sl
     if text.is_empty() {
         return Ok(none);
     }
-    let query = Query::prepared(&utf8(text)).map_err(|error| malformed(&error))?;
+    let query = Query::prepared(&utf8(text)).map_err(|error| malformed(&error, from_ref(text)))?;
     Ok(match context.ask(&query) {
         Some(Data::Instances(instances)) => values::instances_of_datacenters(&instances),
         _ => none,
@@ -104,19 +135,19 @@ pub(crate) fn prepared<C: Asks + ?Sized>(context: &C, text: &Bytes) -> Result<Sl
 
 /// All services.
 pub(crate) fn services<C: Asks + ?Sized>(context: &C, parts: &[Bytes]) -> Result<Slice, Failure> {
-    let query = Query::services(&whole(parts)).map_err(|error| malformed(&error))?;
+    let query = Query::services(&whole(parts)).map_err(|error| malformed(&error, parts))?;
     Ok(list!(context, query, Services, catalog::Service))
 }
 
 /// All nodes.
 pub(crate) fn nodes<C: Asks + ?Sized>(context: &C, parts: &[Bytes]) -> Result<Slice, Failure> {
-    let query = Query::nodes(&whole(parts)).map_err(|error| malformed(&error))?;
+    let query = Query::nodes(&whole(parts)).map_err(|error| malformed(&error, parts))?;
     Ok(list!(context, query, Nodes, catalog::Node))
 }
 
 /// One node with its services.
 pub(crate) fn node<C: Asks + ?Sized>(context: &C, parts: &[Bytes]) -> Result<Value, Failure> {
-    let query = Query::node(&whole(parts)).map_err(|error| malformed(&error))?;
+    let query = Query::node(&whole(parts)).map_err(|error| malformed(&error, parts))?;
     Ok(match context.ask(&query) {
         Some(Data::Node(found)) => values::node(found.as_deref()),
         _ => Value::Nil,
@@ -157,7 +188,7 @@ pub(crate) fn partitions<C: Asks + ?Sized>(context: &C) -> Slice {
 
 /// The peers.
 pub(crate) fn peerings<C: Asks + ?Sized>(context: &C, parts: &[Bytes]) -> Result<Slice, Failure> {
-    let query = Query::peerings(&whole(parts)).map_err(|error| malformed(&error))?;
+    let query = Query::peerings(&whole(parts)).map_err(|error| malformed(&error, parts))?;
     Ok(list!(context, query, Peerings, catalog::Peering))
 }
 
@@ -173,7 +204,8 @@ pub(crate) fn exported<C: Asks + ?Sized>(context: &C, parts: &[Bytes]) -> Result
 
 /// The services of peers.
 pub(crate) fn imported<C: Asks + ?Sized>(context: &C, part: &Bytes) -> Result<Slice, Failure> {
-    let query = Query::imported_services(&utf8(part)).map_err(|error| malformed(&error))?;
+    let query =
+        Query::imported_services(&utf8(part)).map_err(|error| malformed(&error, from_ref(part)))?;
     Ok(list!(context, query, ImportedServices, catalog::ImportedService))
 }
 
@@ -246,7 +278,8 @@ fn value<C: Asks + ?Sized>(
     if key.is_empty() {
         return Ok(None);
     }
-    let query = Query::key(&utf8(key), must_exist).map_err(|error| malformed(&error))?;
+    let query =
+        Query::key(&utf8(key), must_exist).map_err(|error| malformed(&error, from_ref(key)))?;
     Ok(match context.ask(&query) {
         Some(Data::Value(value)) => value,
         _ => None,
@@ -263,7 +296,7 @@ fn pairs<C: Asks + ?Sized>(
     if prefix.is_empty() {
         return Ok(values::none::<Below>());
     }
-    let query = Query::pairs(&utf8(prefix)).map_err(|error| malformed(&error))?;
+    let query = Query::pairs(&utf8(prefix)).map_err(|error| malformed(&error, from_ref(prefix)))?;
     let Query::Pairs { prefix, .. } = &query else { return Ok(values::none::<Below>()) };
     let Some(Data::Pairs(pairs)) = context.ask(&query) else {
         return Ok(values::none::<Below>());

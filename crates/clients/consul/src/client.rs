@@ -27,7 +27,7 @@ impl Client {
             (node.map(NodeClient::new).ok_or_else(|| not_an_address(text)), address)
         };
         let (members, addresses) = options.nodes.iter().map(member).unzip();
-        let nodes = Failover::new(NAME, addresses).of_default(options.nodes_are_default);
+        let nodes = Failover::new(NAME, addresses).of_default(options.not_given);
         Client { members, options, nodes }
     }
 

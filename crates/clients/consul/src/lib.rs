@@ -56,8 +56,9 @@ pub struct Options {
     /// The nodes, servers or agents, one in each string: `HOST:PORT`, `http://HOST:PORT`,
     /// `https://HOST:PORT` or `unix:///PATH`. The default ports are 80 and 443.
     pub nodes: Vec<String>,
-    /// Whether the nodes are the default ones, because the user gave none. Errors then say so.
-    pub nodes_are_default: bool,
+    /// What the user has not given, such as `-node`, so that the nodes are the default ones. Errors
+    /// then say so. `None` if the user has chosen the nodes.
+    pub not_given: Option<&'static str>,
     /// Whether a node given as `HOST:PORT` is connected to by TLS.
     pub https: bool,
     /// The options of TLS, for the nodes that use it.
@@ -132,7 +133,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             nodes: Vec::new(),
-            nodes_are_default: false,
+            not_given: None,
             https: false,
             tls: tls::Options::default(),
             token: None,
@@ -155,7 +156,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("nodes", &self.nodes)
-            .field("nodes_are_default", &self.nodes_are_default)
+            .field("not_given", &self.not_given)
             .field("https", &self.https)
             .field("tls", &self.tls)
             .field("token", &self.token)

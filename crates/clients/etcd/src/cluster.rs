@@ -58,7 +58,8 @@ impl Cluster {
         let (members, addresses) = options.nodes.iter().map(member).unzip();
         Cluster {
             members,
-            failover: Failover::new(NAME, addresses).of_default(options.nodes_are_default),
+            failover: Failover::new(NAME, addresses)
+                .of_default(options.nodes_are_default.then_some("-node")),
             options,
             told_of_user: AtomicBool::new(false),
         }

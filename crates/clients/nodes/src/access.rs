@@ -123,7 +123,7 @@ pub fn warning_of_plain_text(
     };
     Some(format!(
         "{scheme}{node} is asked without TLS, although certificates are given: {consequence}. \
-         Write https:// before the address, or -scheme https, to use TLS"
+         Write https:// before the address, or set scheme to https, to use TLS"
     ))
 }
 

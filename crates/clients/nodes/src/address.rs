@@ -1,7 +1,7 @@
 //! The host and port of a node, as people write them.
 
 /// The advice for several addresses in one text, separated by commas.
-pub const SEVERAL: &str = "each node has a -node of its own";
+pub const SEVERAL: &str = "each node has a -node, or an element of the list nodes, of its own";
 
 /// Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT` or an IPv6 address. Returns the host without brackets,
 /// and the port, which is `default` if the text has none. Returns `None` for any other text, and

@@ -111,8 +111,9 @@ pub struct Cause {
     advice: Option<&'static str>,
     /// Whether the node closed the connection.
     is_closed: bool,
-    /// Whether the node has the default address, because the user gave no address.
-    is_default: bool,
+    /// What the user has not given, so that the node has the default address; `None` if the user has
+    /// chosen it.
+    not_given: Option<&'static str>,
 }
 
 /// What a cause means for the next request.
@@ -141,7 +142,7 @@ impl Cause {
             text: text.into(),
             advice: None,
             is_closed: false,
-            is_default: false,
+            not_given: None,
         }
     }
 
@@ -172,11 +173,11 @@ impl Cause {
         self
     }
 
-    /// The same cause; `is_default` says whether the node has the default address, because the user
-    /// gave no address.
+    /// The same cause, of a node that has the default address because the user has not given
+    /// `not_given`, such as `-node`; `None` if the user has chosen the node.
     #[must_use]
-    pub fn at_default(mut self, is_default: bool) -> Self {
-        self.is_default = is_default;
+    pub fn at_default(mut self, not_given: Option<&'static str>) -> Self {
+        self.not_given = not_given;
         self
     }
 
@@ -200,14 +201,13 @@ impl Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// The advice about an address that the user did not choose.
-        const DEFAULT: &str = "this is the default address, because no -node is given";
-
-        let of_default = self.is_default.then_some(DEFAULT);
-        match (self.advice, of_default) {
-            (Some(advice), Some(default)) => write!(f, "{} ({advice}; {default})", self.text),
-            (Some(advice), None) | (None, Some(advice)) => write!(f, "{} ({advice})", self.text),
-            (None, None) => f.write_str(&self.text),
+        let default = self.not_given.map(|not_given| {
+            format!("this is the default address, because no {not_given} is given")
+        });
+        let advice = self.advice.map(str::to_owned);
+        match advice.into_iter().chain(default).reduce(|one, next| format!("{one}; {next}")) {
+            Some(advice) => write!(f, "{} ({advice})", self.text),
+            None => f.write_str(&self.text),
         }
     }
 }

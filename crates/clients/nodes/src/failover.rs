@@ -16,8 +16,8 @@ pub struct Failover {
     store: &'static str,
     /// The addresses of the nodes.
     nodes: Vec<String>,
-    /// Whether the user gave no addresses, so that these are the default ones.
-    is_default: bool,
+    /// What the user has not given, if these are the default nodes.
+    not_given: Option<&'static str>,
     /// The number of the current node.
     current: AtomicUsize,
 }
@@ -34,14 +34,14 @@ pub enum NodeError {
 impl Failover {
     /// The nodes of a store of this kind. The first node is asked first.
     pub fn new(store: &'static str, nodes: Vec<String>) -> Self {
-        Failover { store, nodes, is_default: false, current: AtomicUsize::new(0) }
+        Failover { store, nodes, not_given: None, current: AtomicUsize::new(0) }
     }
 
-    /// The same nodes; `is_default` says whether they are the default ones, because the user gave no
-    /// addresses. Errors then say so.
+    /// The same nodes. They are the default ones because the user has not given `not_given`, such as
+    /// `-node`, and errors say so; `None` if the user has chosen them.
     #[must_use]
-    pub fn of_default(mut self, is_default: bool) -> Self {
-        self.is_default = is_default;
+    pub fn of_default(mut self, not_given: Option<&'static str>) -> Self {
+        self.not_given = not_given;
         self
     }
 
@@ -82,7 +82,7 @@ impl Failover {
                 Err(NodeError::Final(error)) => return Err(error),
                 Err(NodeError::Unreachable(cause)) => {
                     debug!("{}: {} does not answer: {cause}", self.store, self.address(node));
-                    let cause = cause.at_default(self.is_default);
+                    let cause = cause.at_default(self.not_given);
                     attempts.push(Attempt { node: self.address(node).to_owned(), cause });
                 }
             }

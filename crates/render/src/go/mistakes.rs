@@ -7,7 +7,7 @@ use report::{did_you_mean, did_you_mean_spelled};
 use super::foreign;
 
 /// Words of other languages that are no functions here, each with what Go's language has.
-const WORDS: [(&str, &str); 17] = [
+const WORDS: [(&str, &str); 18] = [
     ("for", "a loop is {{range …}} … {{end}}"),
     ("foreach", "a loop is {{range …}} … {{end}}"),
     ("endfor", "a block ends with {{end}}"),
@@ -24,8 +24,49 @@ const WORDS: [(&str, &str); 17] = [
     ("var", "a variable is set by {{$name := …}}"),
     ("include", "a template has no other files, except for templates of engine tera"),
     ("import", "a template has no other files, except for templates of engine tera"),
+    ("in", ONE_OF_A_LIST),
     ("default", "getv has a default as its second argument: getv \"/key\" \"value\""),
 ];
+
+const ONE_OF_A_LIST: &str =
+    "no function searches in a list: {{range .Tags}}{{if eq . \"http\"}} … {{end}}{{end}}";
+
+/// Fields that answers of Consul do not have, by the type: each with the field that has the value.
+const FIELDS: [(&str, &str, &str); 8] = [
+    ("dependency.HealthService", "Meta", ".ServiceMeta or .NodeMeta"),
+    ("dependency.HealthService", "Addr", ".Address"),
+    ("dependency.HealthService", "ServiceAddress", ".Address"),
+    ("dependency.HealthService", "ServicePort", ".Port"),
+    ("dependency.Node", "Name", ".Node"),
+    ("dependency.CatalogNode", "Address", ".Node.Address"),
+    ("dependency.CatalogNode", "Name", ".Node.Node"),
+    ("dependency.CatalogNode", "Meta", ".Node.Meta"),
+];
+
+/// What was probably meant by a field that an answer of Consul does not have.
+fn field_of_an_answer(message: &[u8]) -> Option<String> {
+    let message = std::str::from_utf8(message).ok()?;
+    let rest = message.strip_prefix("can't evaluate field ")?;
+    let (field, of) = rest.split_once(" in type ")?;
+    let is =
+        |known: &&(&str, &str, &str)| known.0 == of.trim_start_matches('*') && known.1 == field;
+    let (_, _, meant) = FIELDS.iter().find(is)?;
+    Some(format!("did you mean {meant}?"))
+}
+
+/// What is wrong with the text of a query.
+fn query(message: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(message);
+    let is_of_service = text.contains("health.service: ") || text.contains("health.connect: ");
+    if is_of_service && text.contains("invalid f") {
+        let hint = "the states are passing, warning, critical, maintenance and any, with commas between \
+                    them: service \"web\" \"passing,warning\"";
+        return Some(hint.to_owned());
+    }
+    text.contains("nil pointer evaluating *dependency.Node.").then(|| {
+        "there is no such node: {{with node \"NAME\"}}{{with .Node}} … {{end}}{{end}}".to_owned()
+    })
+}
 
 /// Names that other programs have for a function, each with the function.
 const SPELLINGS: [(&str, &str); 12] = [
@@ -58,6 +99,9 @@ pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
         let hint = "ls, lsdir and getvs give texts, each in {{.}}: gets gives .Key and .Value";
         return Some(hint.to_owned());
     }
+    if let Some(hint) = field_of_an_answer(message).or_else(|| query(message)) {
+        return Some(hint);
+    }
     if let Some(unknown) = error.unknown() {
         let word = WORDS.iter().find(|(word, _)| *word == unknown.name);
         return word.map(|(_, hint)| (*hint).to_owned()).or_else(|| {
@@ -70,6 +114,12 @@ pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
         });
     }
     match message {
+        b"wrong type for value; expected string; got dependency.ServiceTags" => {
+            Some(ONE_OF_A_LIST.to_owned())
+        }
+        _ if message.ends_with(b"for arg of type []string") => {
+            Some("the list is the first argument: join .Tags \",\"".to_owned())
+        }
         b"unexpected EOF" => Some("this block has no {{end}}".to_owned()),
         b"wrong type for value; expected int; got string"
         | b"error calling eq: incompatible types for comparison: string and int"

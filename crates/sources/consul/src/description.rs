@@ -80,7 +80,7 @@ fn configure(setup: Setup<'_>) -> Result<Box<dyn Configured>, Invalid> {
     let tls = tls::Options::of(given, variables::tls(given), setup.warnings)?;
     let options = Options {
         nodes,
-        nodes_are_default,
+        not_given: nodes_are_default.then_some("-node"),
         https,
         tls,
         token: given
@@ -160,6 +160,8 @@ impl Configured for Chosen {
     }
 
     fn queries(&self, settings: queries::Settings) -> Option<Box<dyn Queries>> {
-        Some(crate::queries(self.options.clone(), settings))
+        let mut options = self.options.clone();
+        options.not_given = options.not_given.map(|_| "[consul] nodes in confd.toml");
+        Some(crate::queries(options, settings))
     }
 }

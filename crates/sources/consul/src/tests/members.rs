@@ -91,7 +91,7 @@ async fn each_node_is_tried_before_an_error_is_reported() {
         "cannot reach consul: http://127.0.0.1:1: connection refused (nothing listens there); \
          unix:///nope: no such file or directory; \
          a:1,b:1: not an address of the form HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
-         unix:///PATH (each node has a -node of its own)"
+         unix:///PATH (each node has a -node, or an element of the list nodes, of its own)"
     );
     let error = read(at(&[]), &["/app"]).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot reach consul: no node is given");
