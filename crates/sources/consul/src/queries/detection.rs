@@ -39,6 +39,9 @@ const REST: u32 = 9;
 /// The same for a search in which all queries are asked for their answers, which are longer.
 const LONG_REST: u32 = 19;
 
+/// The most indexes up to that of a report of which each may be another change.
+const TELLING: u64 = 32;
+
 /// The indexes of changes whose services are known that are remembered, because the report of a
 /// change may arrive after the answer.
 const REMEMBERED: usize = 256;
@@ -170,13 +173,20 @@ impl Detection {
         changed
     }
 
-    /// Notes that checks have changed up to `index`.
+    /// Notes that checks have changed up to `index`, and perhaps at indexes behind `before` as well.
     fn note_change(&mut self, index: u64, before: u64, now: Instant) {
+        self.verify_at(now + VERIFIED_AFTER);
         // After a change that was reported shortly before, several may be reported together.
         let is_burst = self.reported.is_some_and(|last| now.duration_since(last) < CHECKS_AFTER);
         self.reported = Some(now);
-        let after = if is_burst && index - before > 1 { CHECKS_AFTER } else { VERIFIED_AFTER };
-        self.verify_at(now + after);
+        if !is_burst {
+            return;
+        }
+        let due = now + CHECKS_AFTER;
+        match index - before {
+            0..=TELLING => (before + 1..index).for_each(|between| self.doubt_checks(between, due)),
+            _ => self.verify_at(due),
+        }
     }
 
     /// Notes that services or nodes were registered or removed up to `index`.
@@ -432,6 +442,18 @@ mod tests {
         detection.explain(12);
         assert_eq!(detection.due(), Some(now + TOGETHER));
         detection.explain(11);
+        assert_eq!(detection.due(), Some(now + VERIFIED_AFTER));
+    }
+
+    #[test]
+    fn a_change_of_checks_that_may_be_one_of_several_is_searched_for_unless_it_is_known() {
+        let (mut detection, now) = armed();
+        let failing = vec![check("n1", "db", 5), check("n2", "web", 11)];
+        detection.take(Seen::Critical(failing), 11, Some(10), now);
+        let failing = vec![check("n1", "db", 13), check("n2", "web", 11)];
+        detection.take(Seen::Critical(failing), 13, Some(11), now);
+        assert_eq!(detection.due(), Some(now + CHECKS_AFTER));
+        detection.explain(12);
         assert_eq!(detection.due(), Some(now + VERIFIED_AFTER));
     }
 
