@@ -3,6 +3,7 @@
 mod behind;
 mod faults;
 mod prepared;
+mod random;
 mod renames;
 mod together;
 
