@@ -205,6 +205,7 @@ impl Engine {
         if self.searching == 0 {
             let is_asking = self.asking > 0 || !self.ready.is_empty();
             for place in self.places.values_mut() {
+                place.note_indexes(now);
                 let is_long = |since: Instant| now.duration_since(since) > LONGEST_SEARCH;
                 if !is_asking || place.searches_since().is_some_and(is_long) {
                     place.end_search(now);

@@ -36,7 +36,10 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// the next.
 const REST: u32 = 9;
 
-/// The same for a search in which all queries are asked for their answers, which are longer.
+/// The longest of these pauses. A change that is searched for is not seen later than that.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
+/// The same as [`REST`] for a search in which all queries are asked for their answers, which are longer.
 const LONG_REST: u32 = 19;
 
 /// The most indexes up to that of a report of which each may be another change.
@@ -96,6 +99,8 @@ pub(super) enum Search {
 struct Running {
     search: Search,
     since: Instant,
+    /// The time until all indexes were known.
+    took: Option<Duration>,
 }
 
 /// What has changed, as far as it is known.
@@ -259,7 +264,7 @@ impl Detection {
                 self.reread = None;
             }
         }
-        self.search = Some(Running { search, since: now });
+        self.search = Some(Running { search, since: now, took: None });
         search
     }
 
@@ -268,12 +273,22 @@ impl Detection {
         self.search.as_ref().map(|running| running.since)
     }
 
+    /// Notes that no request for an index is running.
+    pub(super) fn note_indexes(&mut self, now: Instant) {
+        if let Some(running) = &mut self.search {
+            running.took.get_or_insert(now - running.since);
+        }
+    }
+
     /// Ends the search, if one is running. If it has not found the service of a registration, all
     /// queries are asked again: an instance may have got another name.
     pub(super) fn end_search(&mut self, now: Instant) {
-        let Some(Running { search, since }) = self.search.take() else { return };
+        let Some(Running { search, since, took }) = self.search.take() else { return };
         match search {
-            Search::Indexes => self.rested = Some(now + (now - since) * REST),
+            Search::Indexes => {
+                let rest = took.unwrap_or(now - since) * REST;
+                self.rested = Some(now + rest.min(LONGEST_REST));
+            }
             Search::Answers => self.long_rested = Some(now + (now - since) * LONG_REST),
         }
         if !std::mem::take(&mut self.searched).is_empty() {
