@@ -5,7 +5,7 @@ use catalog::{Data, Query};
 use serde_json::json;
 use servers::Consul;
 
-use super::{Asked, put, settings};
+use super::{Asked, settings};
 
 /// Fewer services than there are blocking queries, and more.
 const SIZES: [usize; 2] = [6, 40];
