@@ -8,7 +8,7 @@ mod renames;
 mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use catalog::{Data, Query, Status};
@@ -425,21 +425,24 @@ async fn a_single_run_that_gets_too_few_connections_asks_each_query_once_more_at
 #[tokio::test]
 async fn an_answer_without_an_index_takes_no_service_and_no_node_away() {
     for body in ["{}", "[]", "null"] {
-        let nth = AtomicUsize::new(0);
+        // The first request of each query, whichever comes first.
+        let asked = [false; 3].map(AtomicBool::new);
         let server = Stub::answering(move |head| {
             let without_index = format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
             );
             let line = head.lines().next().unwrap_or_default();
-            let first = match line {
-                _ if line.contains("/catalog/services") => r#"{"web":[]}"#,
-                _ if line.contains("/catalog/nodes") => r#"[{"Node":"n","Address":"10.0.0.1"}]"#,
-                _ => r#"{"Node":{"Node":"n","Address":"10.0.0.1"},"Services":{}}"#,
+            let (was_asked, good) = match line {
+                _ if line.contains("/catalog/services") => (&asked[0], r#"{"web":[]}"#),
+                _ if line.contains("/catalog/nodes") => {
+                    (&asked[1], r#"[{"Node":"n","Address":"10.0.0.1"}]"#)
+                }
+                _ => (&asked[2], r#"{"Node":{"Node":"n","Address":"10.0.0.1"},"Services":{}}"#),
             };
-            match nth.fetch_add(1, Ordering::SeqCst) {
-                0..3 => answer("200 OK", 7, first),
-                _ => without_index.into_bytes(),
+            match was_asked.swap(true, Ordering::SeqCst) {
+                false => answer("200 OK", 7, good),
+                true => without_index.into_bytes(),
             }
         });
         let wanted =
