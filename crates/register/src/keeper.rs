@@ -119,7 +119,7 @@ impl Keeper {
 
     async fn work(&mut self, reports: &mut mpsc::UnboundedReceiver<Report>) -> Result<(), Fatal> {
         let registry = Rc::clone(&self.registry);
-        let mut lost = registry.lost();
+        let mut lost = Box::pin(lost_by(&*registry));
         let (mut refresh, mut resync) = (every(self.flags.refresh), every(self.flags.resync));
         let mut sync = Sync::First;
         loop {
@@ -139,7 +139,7 @@ impl Keeper {
                 },
                 () = &mut lost => {
                     self.restore().await;
-                    lost = registry.lost();
+                    lost = Box::pin(lost_by(&*registry));
                 }
                 () = tick(&mut refresh) => self.refresh().await,
                 () = tick(&mut resync) => self.sync(Sync::Regular).await?,
@@ -558,6 +558,16 @@ impl Known {
 
 fn addresses(container: &Container) -> BTreeMap<String, String> {
     container.networks().map(|(name, address)| (name.to_owned(), address.to_owned())).collect()
+}
+
+/// Waits until the registry may have lost entries. One that seems to do so all the time is compared
+/// now and then.
+async fn lost_by(registry: &dyn Registry) {
+    let next = Instant::now() + AGAIN;
+    registry.lost().await;
+    if next.saturating_duration_since(Instant::now()) > AGAIN / 2 {
+        sleep_until(next).await;
+    }
 }
 
 /// A timer; `None` for a period of zero.

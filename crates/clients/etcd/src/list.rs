@@ -1,4 +1,4 @@
-//! The keys of a store, without their values.
+//! The keys of a store, without their values, and whether it answers.
 
 use bytes::Bytes;
 use etcd_client::GetOptions;
@@ -21,17 +21,31 @@ impl Cluster {
         Ok(answer.take_kvs().into_iter().map(|pair| pair.into_key_value().0.into()).collect())
     }
 
-    /// The revision of the store. It does not read any key but this one.
+    /// Asks whether the store answers. It counts this key and reads nothing.
     ///
     /// # Errors
     ///
     /// No node answers, or a node refuses.
-    pub async fn revision(&self, key: &[u8]) -> Result<i64, Error> {
+    pub async fn ping(&self, key: &[u8]) -> Result<(), Error> {
         let count = |client: etcd_client::Client| async move {
             let options = GetOptions::new().with_count_only();
             within(client.kv_client().get(key, Some(options))).await
         };
-        let (_, answer) = self.ask(count).await?;
-        Ok(answer.header().map_or(0, |header| header.revision()))
+        self.ask(count).await.map(|_| ())
+    }
+
+    /// Waits until the node that answers ends, or cannot be reached: it follows this key until the
+    /// stream of its events ends. A node that ends and begins again between two questions is seen
+    /// so, and one that has lost its data.
+    pub async fn outage(&self, key: &[u8]) {
+        let follow = |client: etcd_client::Client| async move {
+            within(client.watch_client().watch(key, None)).await
+        };
+        let Ok((_, mut events)) = self.ask(follow).await else { return };
+        while let Ok(Some(event)) = events.message().await {
+            if event.canceled() {
+                return;
+            }
+        }
     }
 }

@@ -14,8 +14,8 @@ use super::{Entry, Registry, host_and_port};
 use crate::service::Service;
 use crate::uri::clean;
 
-/// The time between two questions for the revision of the store.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The time between two questions whether the store answers again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The form of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,11 @@ impl Etcd {
 
     fn key(&self, name: &str, id: &str) -> String {
         format!("/{}", clean(&format!("{}/{name}/{id}", self.prefix)))
+    }
+
+    /// What all keys begin with.
+    fn place(&self) -> String {
+        format!("{}/", self.prefix)
     }
 
     fn value(&self, service: &Service) -> String {
@@ -102,7 +107,11 @@ impl Etcd {
 #[async_trait(?Send)]
 impl Registry for Etcd {
     async fn ping(&self) -> Result<Option<String>, Error> {
-        self.cluster.revision(b"/").await.map(|_| None)
+        match self.cluster.ping(self.place().as_bytes()).await {
+            // It answers. A user that may only write is enough for most.
+            Err(error) if error.is_refusal() => Ok(Some(format!("etcd: {error}"))),
+            done => done.map(|()| None),
+        }
     }
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
@@ -133,7 +142,7 @@ impl Registry for Etcd {
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
-        let prefix = format!("{}/", self.prefix);
+        let prefix = self.place();
         let keys = self.cluster.keys(prefix.as_bytes()).await?;
         let entry = |key: &bytes::Bytes| {
             let below = std::str::from_utf8(key.strip_prefix(prefix.as_bytes())?).ok()?;
@@ -148,13 +157,9 @@ impl Registry for Etcd {
     }
 
     async fn lost(&self) {
-        let (mut last, mut was_away) = (0, false);
-        loop {
-            match self.cluster.revision(b"/").await {
-                Ok(revision) if was_away || revision < last => return,
-                Ok(revision) => last = revision,
-                Err(_) => was_away = true,
-            }
+        let place = self.place();
+        self.cluster.outage(place.as_bytes()).await;
+        while self.cluster.ping(place.as_bytes()).await.is_err() {
             sleep_until(Instant::now() + PAUSE).await;
         }
     }
