@@ -28,7 +28,7 @@ const SHORTEST: Duration = Duration::from_millis(200);
 /// The exit code if the command cannot be started, as in shells.
 const NOT_STARTED: u8 = 127;
 
-/// SIGINT, SIGTERM, SIGHUP: the signals that end the announcement.
+/// SIGINT and SIGTERM: the signals that end the announcement.
 const STOPPING: [i32; 2] = [2, 15];
 
 /// A service of a process.
@@ -169,25 +169,26 @@ async fn keep(
         }
         health = now;
         if is_announced || health.is_passing() {
+            // A request that is dropped on its way may have made the entry all the same.
+            let is_first = !std::mem::replace(&mut is_announced, true);
             let done = tokio::select! {
-                done = tell(&*registry, service, &health, is_announced) => done,
+                done = tell(&*registry, service, &health, is_first) => done,
                 _ = ended.changed() => break,
             };
             match done {
                 Ok(()) => {
-                    if !is_announced || !told.is_empty() {
+                    if is_first || !told.is_empty() {
                         log.line(format_args!(
                             "registered: {id} at {}:{}",
                             service.address, service.port
                         ));
                     }
-                    (is_announced, told) = (true, String::new());
+                    told = String::new();
                 }
                 Err(error) if error == told => {}
                 Err(error) => {
                     log.line(format_args!("register failed: {id} {error}; trying again"));
-                    // It may have been registered all the same.
-                    (is_announced, told) = (true, error);
+                    told = error;
                 }
             }
         }
@@ -216,11 +217,11 @@ async fn tell(
     registry: &dyn Registry,
     service: &Service,
     health: &Health,
-    is_announced: bool,
+    is_first: bool,
 ) -> Result<(), String> {
-    let done = match is_announced {
-        true => registry.report(service, health).await,
-        false => registry.register(service).await,
+    let done = match is_first {
+        true => registry.register(service).await,
+        false => registry.report(service, health).await,
     };
     done.map_err(|error| error.to_string())
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use client_consul::variables;
-use nodes::Error;
 use nodes::proxy::Proxies;
+use nodes::{Error, address};
 use options::Given;
 
 use crate::log::Log;
@@ -124,11 +124,15 @@ pub(crate) fn open(
     given: &Given,
     log: &Log,
 ) -> Result<Rc<dyn Registry>, Unusable> {
-    let uri = Uri::parse(text).ok_or_else(|| Unusable(format!("bad adapter uri: {text}")))?;
+    let uri = Uri::parse(text)
+        .ok_or_else(|| Unusable(format!("bad adapter uri: {}", address::shown(text))))?;
     let scheme = &uri.scheme[..];
     if !SCHEMES.contains(&scheme) {
         let known = SCHEMES.join(", ");
-        return Err(Unusable(format!("unrecognized adapter: {text} (known are {known})")));
+        return Err(Unusable(format!(
+            "unrecognized adapter: {} (known are {known})",
+            address::shown(text)
+        )));
     }
     let registry: Rc<dyn Registry> = match scheme.split('-').next() {
         Some("consul") => {
@@ -139,7 +143,10 @@ pub(crate) fn open(
             let (socket, prefix) = match scheme {
                 "consulkv-unix" => uri.path.split_once(':').ok_or_else(|| {
                     let form = "consulkv-unix:///SOCKET:/PREFIX";
-                    Unusable(format!("bad adapter uri: {text} (it has the form {form})"))
+                    Unusable(format!(
+                        "bad adapter uri: {} (it has the form {form})",
+                        address::shown(text)
+                    ))
                 })?,
                 _ => ("", &uri.path[..]),
             };
@@ -164,7 +171,7 @@ pub(crate) fn open(
             Rc::new(etcd::Etcd::new(etcd_options(&uri, given)?, prefix, etcd::Form::Address, ttl))
         }
     };
-    log.line(format_args!("Using {scheme} adapter: {text}"));
+    log.line(format_args!("Using {scheme} adapter: {}", address::shown(text)));
     Ok(if noop { Rc::new(noop::Noop::new(registry, log.clone())) } else { registry })
 }
 
@@ -267,5 +274,25 @@ fn host_and_port(service: &Service) -> String {
     match address.contains(':') {
         true => format!("[{address}]:{}", service.port),
         false => format!("{address}:{}", service.port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_uri_is_not_shown() {
+        let log = Log::new(Arc::new(world::System::new()), Box::new(std::io::sink()));
+        let given = Given::default();
+        for uri in
+            ["nosuch://joe:secret@h", "consul://joe:secret@[::1", "consulkv-unix://joe:secret@h"]
+        {
+            let opened = open(uri, Manner::Original, Duration::ZERO, false, &given, &log);
+            let Err(Unusable(text)) = opened else { panic!("{uri} was opened") };
+            assert!(text.contains("joe:…@") && !text.contains("secret"), "{text}");
+        }
     }
 }

@@ -50,10 +50,10 @@ impl Consul {
     fn wanted(&self, service: &Service) -> write::Service {
         let (mut meta, mut check, mut checks) = (service.attributes.clone(), None, Vec::new());
         match self.manner {
-            _ if service.is_healthy.is_some() => {
+            _ if let Some(is_healthy) = service.is_healthy => {
                 check = Some(Check {
                     ttl: format!("{}s", FOREVER.as_secs()),
-                    status: CRITICAL.to_owned(),
+                    status: (if is_healthy { PASSING } else { CRITICAL }).to_owned(),
                     ..Check::default()
                 });
             }

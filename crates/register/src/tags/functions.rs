@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gotmpl::{Failure, Functions, Rest, Slice, Value};
-use nodes::Error;
 use nodes::body::Bounds;
+use nodes::{Error, address};
 use regex::bytes::Regex;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ impl Context {
             Ok(Err(problem)) => problem,
             Err(_) => format!("no answer within {} seconds", PATIENCE.as_secs()),
         };
-        self.problems.borrow_mut().push(format!("httpGet {url}: {problem}"));
+        self.problems.borrow_mut().push(format!("httpGet {}: {problem}", address::shown(url)));
         Bytes::new()
     }
 }
