@@ -129,6 +129,29 @@ fn a_new_table_counts_after_a_sighup() {
 }
 
 #[test]
+fn a_table_with_a_mistyped_key_does_not_move_a_running_daemon() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", INSTANCES, "");
+    let consul = consul_with(&sandbox, [&*instance("a", 80, "passing")]);
+    let right = sandbox.read("confd.toml");
+    let run = sandbox.confd(&["-watch", "-backend", "env"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    becomes(&sandbox, "out/app", "a:80 ");
+    sandbox.write("confd.toml", right.replace("nodes", "node"));
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("unknown key \"node\" in [consul], did you mean \"nodes\"?");
+    daemon.wait_for("WARNING the configuration in use stays");
+    register(&consul, "b", 81, "passing");
+    becomes(&sandbox, "out/app", "a:80 b:81 ");
+    // A key that is merely unknown changes nothing, and does not stop other changes.
+    sandbox.write("confd.toml", format!("log-level = 'debug'\n{right}later = 1\n"));
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("unknown key \"later\" in [consul]");
+    daemon.wait_for(" DEBUG ");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
 fn an_outage_of_consul_keeps_the_file_and_is_reported() {
     let sandbox = Sandbox::new();
     sandbox.resource("app", INSTANCES, "");

@@ -133,7 +133,7 @@ fn confdir_is_the_folder_that_holds_conf_d() {
 fn a_hint_for_confd_toml_shows_no_value() {
     for (text, hint) in [
         ("interval = '10s'", "interval is a number, without quotes"),
-        ("nodes = 'a'", "nodes is a list"),
+        ("nodes = 'a'", "nodes is a list: nodes = [\"…\"]"),
         ("watch = 'true'", "watch is true or false, without quotes"),
         ("password = 12345678", "password is text"),
         ("password = hush4321", "text stands in quotes"),
@@ -142,7 +142,8 @@ fn a_hint_for_confd_toml_shows_no_value() {
         let sandbox = Sandbox::new();
         sandbox.write("confd.toml", text);
         let log = sandbox.onetime().fails().stderr;
-        says(&log, &["FATAL toml: line 1", &format!("= {hint}\n")]);
+        let place = format!("--> {}:1\n", sandbox.path("confd.toml").display());
+        says(&log, &["FATAL toml: line 1", &place, &format!("= {hint}\n")]);
         assert!(!log.contains("hush") && !log.contains("12345678"), "{log}");
     }
 }
