@@ -16,7 +16,7 @@ const NODES: [&str; 3] = ["node", "srv-domain", "srv-record"];
 const SECRETS: [&str; 3] = ["auth-token", "username", "password"];
 
 /// What is given for the store that answers queries. Nothing of it is read before a template asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
     /// What the table of confd.toml gives.
     table: Layer,
@@ -25,11 +25,28 @@ pub(crate) struct Asked {
     fill_empty: bool,
     /// Whether the user gives a secret for the backend that is not sent to the store.
     keeps_secret: bool,
+    /// Whether the table has unknown keys, so that it may not say what the user means.
+    is_doubtful: bool,
+}
+
+/// Whether the same store is asked in the same way.
+impl PartialEq for Asked {
+    fn eq(&self, other: &Self) -> bool {
+        self.table == other.table
+            && self.backend == other.backend
+            && self.fill_empty == other.fill_empty
+            && self.keeps_secret == other.keeps_secret
+    }
 }
 
 impl Asked {
-    /// Where queries are asked if this is given, and these tables of confd.toml.
-    pub(crate) fn new(given: &Given, tables: Vec<(&'static str, Layer)>) -> anyhow::Result<Self> {
+    /// Where queries are asked if this is given, and these tables of confd.toml. The tables are
+    /// doubtful if they have unknown keys.
+    pub(crate) fn new(
+        given: &Given,
+        tables: Vec<(&'static str, Layer)>,
+        is_doubtful: bool,
+    ) -> anyhow::Result<Self> {
         let backend = given.get(&general::BACKEND)?;
         let is_named = |source: &Description| source.names.contains(&backend.as_str());
         let is_backend = sources::ANSWERING.is_some_and(is_named);
@@ -45,7 +62,21 @@ impl Asked {
         }
         keeps_secret &= !SECRETS.iter().any(|name| table.has(name));
         let backend = is_backend.then_some(layers);
-        Ok(Asked { table, backend, fill_empty: given.fill_empty, keeps_secret })
+        let fill_empty = given.fill_empty;
+        Ok(Asked { table, backend, fill_empty, keeps_secret, is_doubtful })
+    }
+
+    /// Whether these settings may replace `before` in a running process. A mistyped key must not move
+    /// it to another store.
+    ///
+    /// # Errors
+    /// The table has unknown keys and differs from the one before: a text for people.
+    pub(crate) fn check_change_from(&self, before: &Self) -> anyhow::Result<()> {
+        if self.is_doubtful && self != before {
+            let name = sources::ANSWERING.map_or("consul", |source| source.names[0]);
+            anyhow::bail!("the table [{name}] of confd.toml has changed, and has unknown keys");
+        }
+        Ok(())
     }
 
     /// Whether the table names its nodes by an SRV record.

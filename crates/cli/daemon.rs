@@ -103,7 +103,11 @@ async fn reconfigured(
         loaded
     });
     let loaded = load.await.unwrap_or_else(|panic| Err(panic.into()));
-    let discovered = match loaded {
+    let checked = loaded.and_then(|fresh| {
+        fresh.asked.check_change_from(&config.asked)?;
+        Ok(fresh)
+    });
+    let discovered = match checked {
         Ok(mut fresh) => {
             let before = config.source.nodes();
             srv::discover(&mut *fresh.source, host, before).await.map(|()| fresh)

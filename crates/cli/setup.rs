@@ -93,6 +93,7 @@ pub(crate) fn load(
     }
     let file = confd_toml::read(&path, table::all(), &sources::tables())?;
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
+    let is_doubtful = file.has_unknown_in_tables;
     let (flags, file, tables) = (flags.clone(), file.values, file.tables);
     let precedence = Given::new(vec![flags.clone(), file.clone()]);
     let file_wins = match precedence.get(&general::CONFIG_PRECEDENCE)?.as_str() {
@@ -115,7 +116,7 @@ pub(crate) fn load(
     let mut given = Given::new(layers);
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
-    let asked = Asked::new(&given, tables)?;
+    let asked = Asked::new(&given, tables, is_doubtful)?;
     Config::new(given, asked, env, notices)
 }
 

@@ -17,6 +17,8 @@ pub struct ConfdToml {
     pub values: Layer,
     /// The values that the tables of the file give, by the names of the tables.
     pub tables: Vec<(&'static str, Layer)>,
+    /// Whether one of these tables has a key that none of its options has.
+    pub has_unknown_in_tables: bool,
     /// Probable mistakes. The texts repeat no line of the file, because a line can hold a
     /// password.
     pub warnings: Vec<Problem>,
@@ -49,6 +51,7 @@ pub fn read(path: &Path, options: &[Spec], tables: &[Table]) -> Result<ConfdToml
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         format!("{}: not a TOML file, which has to be UTF-8: {error}", path.display())
     })?;
+    let malformed = |error| malformed(path, text, &error);
     let mut read = ConfdToml::default();
     let document = Document::parse(text).map_err(malformed)?;
     let root = document.root();
@@ -62,7 +65,9 @@ pub fn read(path: &Path, options: &[Spec], tables: &[Table]) -> Result<ConfdToml
             let key = gotmpl::quote(key.as_bytes());
             format!("{}:{line}: unknown key {key} in [{name}]{hint}", path.display()).into()
         });
+        let known = read.warnings.len();
         read.warnings.extend(unknown);
+        read.has_unknown_in_tables |= read.warnings.len() > known;
     }
     if root.line("template").is_some() {
         read.warnings.push(
@@ -87,9 +92,12 @@ pub fn read(path: &Path, options: &[Spec], tables: &[Table]) -> Result<ConfdToml
     Ok(read)
 }
 
-/// What is wrong with the file. The hint shows no value, because a value can be a password.
-fn malformed(error: document::Error) -> Problem {
-    let excerpt = Excerpt::default().hinting(error.hint_without_value());
+/// What is wrong with the file. Neither the excerpt nor the hint shows a value, because a value can be
+/// a password.
+fn malformed(path: &Path, text: &str, error: &document::Error) -> Problem {
+    let excerpt = Excerpt::default()
+        .within(path, document::line_of(text, error.offset()))
+        .hinting(error.hint_without_value());
     Problem { text: error.to_string(), excerpt }
 }
 

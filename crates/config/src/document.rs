@@ -256,7 +256,7 @@ impl Error {
 
     /// How it is written, if that is known, without values of the document.
     pub fn hint_without_value(&self) -> Option<String> {
-        self.form.as_ref().map(|form| form.without_value().to_owned())
+        self.form.as_ref().map(Form::without_value)
     }
 }
 

@@ -12,11 +12,13 @@ pub(crate) struct Form {
     rule: String,
     /// The user's own text, written in the right way.
     example: Option<String>,
+    /// An example in which nothing of the user's text stands.
+    blank: Option<String>,
 }
 
 impl Form {
     fn new(rule: impl Into<String>) -> Self {
-        Form { rule: rule.into(), example: None }
+        Form { rule: rule.into(), example: None, blank: None }
     }
 
     fn such_as(self, example: impl Into<String>) -> Self {
@@ -31,9 +33,12 @@ impl Form {
         }
     }
 
-    /// The rule alone, for files that can contain passwords.
-    pub(crate) fn without_value(&self) -> &str {
-        &self.rule
+    /// The rule and an example without the user's text, for files that can contain passwords.
+    pub(crate) fn without_value(&self) -> String {
+        match &self.blank {
+            Some(blank) => format!("{}: {blank}", self.rule),
+            None => self.rule.clone(),
+        }
     }
 }
 
@@ -82,7 +87,9 @@ pub(crate) fn of_type(key: &str, wanted: &str, found: &DeValue<'_>) -> Option<Fo
             }
         }
         ("slice", DeValue::String(text)) => {
-            Form::new(format!("{key} is a list")).such_as(format!("{key} = [{}]", quoted(text)))
+            let form = Form::new(format!("{key} is a list"));
+            let blank = Some(format!("{key} = [\"…\"]"));
+            Form { blank, ..form.such_as(format!("{key} = [{}]", quoted(text))) }
         }
         ("slice", _) => Form::new(format!("{key} is a list of texts, each in quotes")),
         _ => return None,

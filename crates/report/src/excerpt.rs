@@ -78,7 +78,8 @@ pub struct Excerpt {
 struct Line {
     path: String,
     number: usize,
-    text: String,
+    /// Its content; `None` if it is not shown.
+    text: Option<String>,
     fault: Option<Fault>,
 }
 
@@ -101,6 +102,15 @@ impl Excerpt {
     #[must_use]
     pub fn at(mut self, place: Place<'_>) -> Self {
         self.line = Some(Box::new(Line::at(place)));
+        self
+    }
+
+    /// The same excerpt, with the place of line `number` of the file `path`. The line itself is not
+    /// shown: it can hold a password.
+    #[must_use]
+    pub fn within(mut self, path: &Path, number: usize) -> Self {
+        let line = Line { path: shown_path(path), number, text: None, fault: None };
+        self.line = Some(Box::new(line));
         self
     }
 
@@ -131,7 +141,9 @@ impl fmt::Display for Excerpt {
             if let Some(Fault { characters, .. }) = fault {
                 write!(f, ":{}", characters + 1)?;
             }
-            write!(f, "\n  {:gutter$} |\n  {number} | {text}", "")?;
+            if let Some(text) = text {
+                write!(f, "\n  {:gutter$} |\n  {number} | {text}", "")?;
+            }
             if let Some(Fault { columns, .. }) = fault {
                 write!(f, "\n  {:gutter$} | {:columns$}^", "", "")?;
             }
@@ -159,9 +171,13 @@ impl Line {
             characters: cells(before).count(),
             columns: columns - cut.start + usize::from(cut.start > 0),
         });
-        let path = place.path.to_string_lossy().chars().map(visible).collect();
-        Self { path, number, text: cut.shown(bytes), fault }
+        Self { path: shown_path(place.path), number, text: Some(cut.shown(bytes)), fault }
     }
+}
+
+/// A path in the form in which it is shown.
+fn shown_path(path: &Path) -> String {
+    path.to_string_lossy().chars().map(visible).collect()
 }
 
 /// The columns of a line that are shown.
@@ -283,6 +299,12 @@ mod tests {
     fn a_place_without_a_column_has_no_caret() {
         let place = Place { path: Path::new("a"), source: b"x\ny", line: 2, column: None };
         assert_eq!(Excerpt::of(place).to_string(), "   --> a:2\n    |\n  2 | y");
+    }
+
+    #[test]
+    fn a_line_that_is_not_shown_has_a_place() {
+        let excerpt = Excerpt::default().within(Path::new("a"), 12).hinting(Some("try y".into()));
+        assert_eq!(excerpt.to_string(), "    --> a:12\n     = try y");
     }
 
     #[test]
