@@ -2,6 +2,8 @@
 
 mod cleanup;
 mod health;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future;

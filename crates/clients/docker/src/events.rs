@@ -54,6 +54,15 @@ pub struct Event {
     pub at: Moment,
 }
 
+impl Moment {
+    /// Parses a time in the form of inspected containers: `2026-01-31T12:00:00.123456789Z`. `None` for
+    /// another form, and for times before 1970: the engine writes the year 1 for "never".
+    pub fn parse(text: &str) -> Option<Moment> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        u64::try_from(time.as_nanosecond()).ok().map(Moment)
+    }
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NANOSECONDS: u64 = 1_000_000_000;

@@ -251,8 +251,23 @@ fn asked(service: &Service) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use servers::Stub;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_no_list_of_services_is_an_error() {
+        for body in ["<html>welcome</html>", "[]", ""] {
+            let stub = Stub::answering(move |_| {
+                let length = body.len();
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+            });
+            let nodes = vec![stub.address()];
+            let options = Options { nodes, ..Options::default() };
+            let consul = Consul::new(options, Manner::Original, Duration::ZERO);
+            assert!(consul.entries().await.is_err(), "{body}");
+        }
+    }
 
     fn of(attributes: &[(&str, &str)]) -> Option<serde_json::Value> {
         let named = |&(name, value): &(&str, &str)| (format!("check_{name}"), value.to_owned());

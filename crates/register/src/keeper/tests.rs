@@ -1,0 +1,175 @@
+//! What the registry gets, with an engine made by the test.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use client_docker::{Address, Moment, Options};
+use nodes::Cause;
+use serde_json::{Value, json};
+use servers::Stub;
+use world::System;
+
+use super::*;
+use crate::flags::{Program, Request, read};
+use crate::registry::Entry;
+
+/// A registry with a key for each entry, as a store of keys has it.
+#[derive(Default)]
+struct Keys {
+    is_away: Cell<bool>,
+    entries: RefCell<BTreeSet<String>>,
+}
+
+impl Keys {
+    fn changed(&self, change: impl FnOnce(&mut BTreeSet<String>)) -> Result<(), Error> {
+        if self.is_away.get() {
+            let attempt = nodes::Attempt { node: "node".to_owned(), cause: Cause::new("away") };
+            return Err(Error::Unreachable { store: "keys", attempts: vec![attempt] });
+        }
+        change(&mut self.entries.borrow_mut());
+        Ok(())
+    }
+
+    fn shown(&self) -> Vec<String> {
+        self.entries.borrow().iter().cloned().collect()
+    }
+}
+
+fn key(service: &Service) -> String {
+    format!("{}/{}", service.name, service.id)
+}
+
+#[async_trait(?Send)]
+impl Registry for Keys {
+    async fn ping(&self) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    async fn register(&self, service: &Service) -> Result<(), Error> {
+        self.changed(|entries| {
+            entries.insert(key(service));
+        })
+    }
+
+    async fn refresh(&self, _: &Service) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn deregister(&self, service: &Service) -> Result<(), Error> {
+        self.changed(|entries| {
+            entries.remove(&key(service));
+        })
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn remove(&self, _: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn lost(&self) {
+        future::pending().await
+    }
+}
+
+/// The running containers of an engine.
+#[derive(Clone, Default)]
+struct Containers(Arc<Mutex<Vec<Value>>>);
+
+impl Containers {
+    fn run(&self, containers: &[Value]) {
+        *self.0.lock().unwrap() = containers.to_vec();
+    }
+
+    fn answer(&self, head: &str) -> Vec<u8> {
+        let containers = self.0.lock().unwrap();
+        let body = match head.split('/').nth(2) {
+            Some(id) if !id.starts_with("json") => {
+                containers.iter().find(|one| one["Id"] == id).cloned()
+            }
+            _ => Some(Value::from(containers.clone())),
+        };
+        let (status, body) = match body {
+            Some(body) => ("200 OK", body.to_string()),
+            None => ("404 Not Found", "{}".to_owned()),
+        };
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+            .into_bytes()
+    }
+}
+
+/// A container that publishes one port, with this name of its service, since this moment.
+fn container(id: &str, name: &str, service: &str, started_at: &str) -> Value {
+    let binding = json!({ "HostIp": "10.0.0.1", "HostPort": "8080" });
+    json!({
+        "Id": id,
+        "Name": format!("/{name}"),
+        "State": { "Running": true, "StartedAt": started_at },
+        "Config": { "Image": "web", "Env": [format!("SERVICE_NAME={service}")] },
+        "HostConfig": { "NetworkMode": "bridge", "PortBindings": { "80/tcp": [binding] } },
+        "NetworkSettings": { "Ports": { "80/tcp": [binding] } },
+    })
+}
+
+fn died(id: &str, at: &str) -> Event {
+    Event { container: id.to_owned(), action: Action::Die(None), at: Moment::parse(at).unwrap() }
+}
+
+fn keeper(stub: &Stub, registry: &Rc<Keys>) -> Keeper {
+    let address = Address::parse(&stub.address()).unwrap();
+    let engine = Engine::new(Options { address, tls: None }).unwrap();
+    let words = ["-ip", "10.0.0.1", "consulkv://127.0.0.1:1/x"].map(Into::into).to_vec();
+    let Ok(Request::Run(flags)) = read(words, Program::Original) else { panic!("flags") };
+    let log = Log::new(Arc::new(System::new()), Box::new(io::sink()));
+    Keeper::new(*flags, engine, Rc::clone(registry) as Rc<dyn Registry>, "host".to_owned(), log)
+}
+
+const BEFORE: &str = "2026-01-01T00:00:00Z";
+const START: &str = "2026-01-01T00:00:10.5Z";
+const AFTER: &str = "2026-01-01T00:00:20Z";
+
+#[tokio::test]
+async fn the_end_of_a_former_run_removes_nothing() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let of_stub = containers.clone();
+    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let mut keeper = keeper(&stub, &registry);
+    containers.run(&[container("0123456789abcdef", "web", "web", START)]);
+    keeper.sync(Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    // Read from the engine's history, after everything was compared.
+    keeper.happened(died("0123456789abcdef", BEFORE)).await.unwrap();
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    keeper.happened(died("0123456789abcdef", AFTER)).await.unwrap();
+    assert!(registry.shown().is_empty());
+    // The clock of the machine was put back, and the container has ended.
+    keeper.add("0123456789abcdef", Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    containers.run(&[]);
+    keeper.happened(died("0123456789abcdef", BEFORE)).await.unwrap();
+    assert!(registry.shown().is_empty());
+}
+
+#[tokio::test]
+async fn another_service_of_the_same_id_does_not_replace_a_pending_removal() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let of_stub = containers.clone();
+    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let mut keeper = keeper(&stub, &registry);
+    containers.run(&[container("0123456789abcdef", "web", "old", START)]);
+    keeper.sync(Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["old/host:web:80"]);
+    registry.is_away.set(true);
+    containers.run(&[container("fedcba9876543210", "web", "new", AFTER)]);
+    keeper.happened(died("0123456789abcdef", AFTER)).await.unwrap();
+    keeper.add("fedcba9876543210", Sync::First).await.unwrap();
+    registry.is_away.set(false);
+    keeper.pending.hurry();
+    keeper.retry().await;
+    assert_eq!(registry.shown(), ["new/host:web:80"]);
+}
