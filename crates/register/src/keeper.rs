@@ -1,6 +1,7 @@
 //! Keeps the registry true to the containers of the engine.
 
 mod cleanup;
+mod ended;
 mod health;
 #[cfg(test)]
 mod tests;
@@ -165,6 +166,7 @@ impl Keeper {
     async fn happened(&mut self, event: Event) -> Result<(), Fatal> {
         match event.action {
             Action::Start => self.add(&event.container, Sync::First).await,
+            Action::Die(_) if self.is_of_former_run(&event).await => Ok(()),
             Action::Die(code) => {
                 self.died(&event.container, code).await;
                 Ok(())
@@ -345,60 +347,6 @@ impl Keeper {
         Some(Linked { id, address })
     }
 
-    /// A container has ended, with this exit code if it is known.
-    async fn died(&mut self, id: &str, code: Option<i64>) {
-        if self.flags.only_on_success && !self.is_success(id, code).await {
-            if let Some(known) = self.known.remove(id)
-                && !self.flags.ttl.is_zero()
-            {
-                self.dead.insert(id.to_owned(), Dead { known, left: self.flags.ttl });
-            }
-            return;
-        }
-        self.forget(id).await;
-    }
-
-    /// Removes the services of a container.
-    async fn forget(&mut self, id: &str) {
-        let dead = self.dead.remove(id).map(|dead| dead.known);
-        let known = self.known.remove(id).into_iter().chain(dead);
-        for service in known.flat_map(|known| known.services).collect::<Vec<_>>() {
-            self.deregister(service).await;
-        }
-    }
-
-    /// Whether the services of a container that has ended are to be removed.
-    async fn is_success(&self, id: &str, code: Option<i64>) -> bool {
-        /// The bit of exit codes that stand for a signal.
-        const SIGNAL: i64 = 128;
-
-        let short = short(id);
-        let code = match code {
-            Some(code) => code,
-            None => match self.engine.inspect(id).await.map(|found| found.map(Container::new)) {
-                Ok(None) => {
-                    let text = "was removed, could not fetch exit code";
-                    self.log.line(format_args!("registrator: container {short} {text}"));
-                    return true;
-                }
-                Ok(Some(container)) if container.is_running() => {
-                    let text = format!("not removing container {short}, still running");
-                    self.log.line(format_args!("registrator: {text}"));
-                    return false;
-                }
-                Ok(Some(container)) => container.exit_code(),
-                Err(error) => {
-                    let text = "error fetching status for container";
-                    self.log.line(format_args!(
-                        "registrator: {text} {short} on \"die\" event: {error}"
-                    ));
-                    return false;
-                }
-            },
-        };
-        code == 0 || code & SIGNAL != 0
-    }
-
     /// Registers a service, now or as soon as the registry takes it.
     async fn register(&mut self, service: Service, failed: &str, is_told: bool) {
         let (id, container) = (service.id.clone(), service.container.clone());
@@ -411,8 +359,9 @@ impl Keeper {
 
     /// Removes a service, now or as soon as the registry lets it.
     async fn deregister(&mut self, service: Service) {
-        if self.pending.is_unregistered(&service) {
-            self.pending.settle(&service.id);
+        let key = self.registry.key(&service);
+        if self.pending.is_unregistered(&key, &service) {
+            self.pending.settle(&key);
             return;
         }
         let (id, container) = (service.id.clone(), service.container.clone());
@@ -426,6 +375,7 @@ impl Keeper {
 
     /// Makes a change of the registry. A change that fails is pending.
     async fn change(&mut self, change: Change) -> Result<(), Failed> {
+        let key = self.registry.key(change.service());
         let done = match (&self.away, &change) {
             (Some(error), _) => Err((error.clone(), Why::NotSent)),
             (None, Change::Register(service)) => self.registry.register(service).await.map_err(of),
@@ -435,14 +385,14 @@ impl Keeper {
         };
         match done {
             Ok(()) => {
-                self.pending.settle(&change.service().id);
+                self.pending.settle(&key);
                 Ok(())
             }
             Err((error, why)) => {
                 if why == Why::NoAnswer {
                     self.away = Some(error.clone());
                 }
-                let is_new = self.pending.note(change, error.clone(), why);
+                let is_new = self.pending.note(key, change, error.clone(), why);
                 Err(Failed { error, is_new })
             }
         }
@@ -484,7 +434,8 @@ impl Keeper {
         let known: BTreeSet<_> = entries.iter().map(|entry| (&entry.name, &entry.id)).collect();
         let services = self.known.values().flat_map(|known| &known.services);
         let missing = services.filter(|service| {
-            !known.contains(&(&service.name, &service.id)) && !self.pending.has(&service.id)
+            !known.contains(&(&service.name, &service.id))
+                && !self.pending.has(&self.registry.key(service))
         });
         for service in missing.cloned().collect::<Vec<_>>() {
             self.register(service, "register failed:", true).await;
@@ -499,7 +450,7 @@ impl Keeper {
             !dead.left.is_zero()
         });
         let services = self.known.values().flat_map(|known| &known.services);
-        for service in services.filter(|service| !self.pending.has(&service.id)) {
+        for service in services.filter(|service| !self.pending.has(&self.registry.key(service))) {
             let (short, id) = (short(&service.container), &service.id);
             match self.registry.refresh(service).await {
                 Ok(()) => self.log.line(format_args!("refreshed: {short} {id}")),

@@ -36,7 +36,7 @@ pub(crate) enum Why {
     NotSent,
 }
 
-/// The pending changes: the last one that each id needs.
+/// The pending changes: the last one that each key of the registry needs.
 #[derive(Default)]
 pub(crate) struct Pending {
     changes: BTreeMap<String, Due>,
@@ -62,10 +62,9 @@ impl Change {
 }
 
 impl Pending {
-    /// Notes that a change failed. Returns whether the error differs from that of the last time.
-    pub(crate) fn note(&mut self, change: Change, error: String, why: Why) -> bool {
-        let id = change.service().id.clone();
-        let known = self.changes.remove(&id).filter(|due| due.change == change);
+    /// Notes that a change of a key failed. Returns whether the error differs from that of the last time.
+    pub(crate) fn note(&mut self, key: String, change: Change, error: String, why: Why) -> bool {
+        let known = self.changes.remove(&key).filter(|due| due.change == change);
         let is_new = known.as_ref().is_none_or(|due| due.error != error);
         let known_done = known.as_ref().is_some_and(|due| due.may_be_done);
         let (is_refused, may_be_done) = (why == Why::Refused, why == Why::NoAnswer || known_done);
@@ -73,24 +72,24 @@ impl Pending {
         let first = if is_refused { FIRST_REFUSED } else { FIRST };
         let mut pauses = known.map_or_else(|| backoff(first), |due| due.pauses);
         let next = Instant::now() + pauses.next().unwrap_or(LONGEST);
-        self.changes.insert(id, Due { change, error, may_be_done, is_refused, pauses, next });
+        self.changes.insert(key, Due { change, error, may_be_done, is_refused, pauses, next });
         is_new
     }
 
-    /// Forgets the pending change of an id: a change of it was made.
-    pub(crate) fn settle(&mut self, id: &str) {
-        self.changes.remove(id);
+    /// Forgets the pending change of a key: a change of it was made.
+    pub(crate) fn settle(&mut self, key: &str) {
+        self.changes.remove(key);
     }
 
-    /// Whether the registry certainly has no entry of the service yet.
-    pub(crate) fn is_unregistered(&self, service: &Service) -> bool {
-        let due = self.changes.get(&service.id).filter(|due| !due.may_be_done);
+    /// Whether the registry certainly has no entry of the service with this key yet.
+    pub(crate) fn is_unregistered(&self, key: &str, service: &Service) -> bool {
+        let due = self.changes.get(key).filter(|due| !due.may_be_done);
         due.is_some_and(|due| matches!(&due.change, Change::Register(due) if due == service))
     }
 
-    /// Whether a change of an id is pending.
-    pub(crate) fn has(&self, id: &str) -> bool {
-        self.changes.contains_key(id)
+    /// Whether a change of a key is pending.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.changes.contains_key(key)
     }
 
     /// When the first change is due; `None` if nothing is pending.
@@ -143,7 +142,12 @@ mod tests {
         let begins = Instant::now();
         let pause = |why| {
             let mut pending = Pending::default();
-            pending.note(Change::Register(service.clone()), "error".to_owned(), why);
+            pending.note(
+                "web".to_owned(),
+                Change::Register(service.clone()),
+                "error".to_owned(),
+                why,
+            );
             pending.next().unwrap() - begins
         };
         assert!(pause(Why::NoAnswer) < Duration::from_secs(2));

@@ -43,6 +43,10 @@ pub(crate) trait Registry {
     /// Removes the entry of a service. An entry that does not exist is no error.
     async fn deregister(&self, service: &Service) -> Result<(), Error>;
 
+    /// What the entry of a service has alone in this registry: two services with the same key replace
+    /// each other.
+    fn key(&self, service: &Service) -> String;
+
     /// All entries. Entries of other hosts and of other programs can be among them.
     async fn entries(&self) -> Result<Vec<Entry>, Error>;
 

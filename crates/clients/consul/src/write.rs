@@ -281,10 +281,15 @@ impl Client {
         format!("/v1/kv/{}?{}{query}", path_of(key.as_bytes()), self.options().place())
     }
 
-    fn parsed<T: serde::de::DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Error> {
+    /// Parses the JSON of an answer.
+    ///
+    /// # Errors
+    ///
+    /// The answer is something else, as from a proxy that is no Consul.
+    pub fn parsed<T: serde::de::DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Error> {
         serde_json::from_slice(answer).map_err(|cause| {
             let node = self.nodes().current().map_or("", |node| self.nodes().address(node));
-            let cause = Cause::new(format!("answered with no result: {cause}"));
+            let cause = Cause::new(format!("answered with something unexpected: {cause}"));
             Error::Unreachable {
                 store: NAME,
                 attempts: vec![Attempt { node: node.to_owned(), cause }],

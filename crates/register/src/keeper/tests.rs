@@ -37,10 +37,6 @@ impl Keys {
     }
 }
 
-fn key(service: &Service) -> String {
-    format!("{}/{}", service.name, service.id)
-}
-
 #[async_trait(?Send)]
 impl Registry for Keys {
     async fn ping(&self) -> Result<Option<String>, Error> {
@@ -49,7 +45,7 @@ impl Registry for Keys {
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
         self.changed(|entries| {
-            entries.insert(key(service));
+            entries.insert(self.key(service));
         })
     }
 
@@ -59,8 +55,12 @@ impl Registry for Keys {
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
         self.changed(|entries| {
-            entries.remove(&key(service));
+            entries.remove(&self.key(service));
         })
+    }
+
+    fn key(&self, service: &Service) -> String {
+        format!("{}/{}", service.name, service.id)
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Error> {

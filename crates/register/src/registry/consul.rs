@@ -164,10 +164,13 @@ impl Registry for Consul {
         deregister(&self.client, &service.id).await
     }
 
+    fn key(&self, service: &Service) -> String {
+        service.id.clone()
+    }
+
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
         let (_, body) = self.client.read("/v1/agent/services", Duration::ZERO).await?;
-        let services: BTreeMap<String, serde_json::Value> =
-            serde_json::from_slice(&body).unwrap_or_default();
+        let services: BTreeMap<String, serde_json::Value> = self.client.parsed(&body)?;
         let entry = |(id, service): (String, serde_json::Value)| {
             let name = service.get("Service").and_then(|name| name.as_str()).unwrap_or_default();
             Entry { name: name.to_owned(), id }

@@ -50,7 +50,7 @@ impl Etcd {
         Etcd { cluster: Cluster::new(options), prefix, form, ttl, leased: RefCell::default() }
     }
 
-    fn key(&self, name: &str, id: &str) -> String {
+    fn path(&self, name: &str, id: &str) -> String {
         format!("/{}", clean(&format!("{}/{name}/{id}", self.prefix)))
     }
 
@@ -118,14 +118,14 @@ impl Registry for Etcd {
         if service.is_healthy == Some(false) {
             return self.deregister(service).await;
         }
-        self.put(self.key(&service.name, &service.id), self.value(service)).await
+        self.put(self.key(service), self.value(service)).await
     }
 
     async fn refresh(&self, service: &Service) -> Result<(), Error> {
         if service.is_healthy == Some(false) {
             return Ok(());
         }
-        let key = self.key(&service.name, &service.id);
+        let key = self.key(service);
         if let Some(leased) = self.kept(&key).await? {
             // Readers are woken only if there is something new for them.
             let revision = leased.revision;
@@ -138,7 +138,11 @@ impl Registry for Etcd {
     }
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
-        self.delete(self.key(&service.name, &service.id)).await
+        self.delete(self.key(service)).await
+    }
+
+    fn key(&self, service: &Service) -> String {
+        self.path(&service.name, &service.id)
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
@@ -153,7 +157,7 @@ impl Registry for Etcd {
     }
 
     async fn remove(&self, entry: &Entry) -> Result<(), Error> {
-        self.delete(self.key(&entry.name, &entry.id)).await
+        self.delete(self.path(&entry.name, &entry.id)).await
     }
 
     async fn lost(&self) {

@@ -46,7 +46,7 @@ impl Kv {
         Err(Error::Refused { store: NAME, node, reason: Cause::new(reason) })
     }
 
-    fn key(&self, name: &str, id: &str) -> String {
+    fn path(&self, name: &str, id: &str) -> String {
         clean(&format!("{}/{name}/{id}", self.prefix))
     }
 
@@ -70,7 +70,7 @@ impl Registry for Kv {
         if service.is_healthy == Some(false) {
             return self.deregister(service).await;
         }
-        let key = self.key(&service.name, &service.id);
+        let key = self.key(service);
         let value = host_and_port(service);
         if let Some(ttl) = self.ttl {
             return self.hold(key, value, ttl).await;
@@ -81,7 +81,7 @@ impl Registry for Kv {
     }
 
     async fn refresh(&self, service: &Service) -> Result<(), Error> {
-        let key = self.key(&service.name, &service.id);
+        let key = self.key(service);
         let session = self.sessions.borrow().get(&key).cloned();
         match session {
             None if self.ttl.is_none() => Ok(()),
@@ -98,7 +98,7 @@ impl Registry for Kv {
     }
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
-        let key = self.key(&service.name, &service.id);
+        let key = self.key(service);
         let session = self.sessions.borrow_mut().remove(&key);
         match session {
             // The key ends with its session.
@@ -108,9 +108,13 @@ impl Registry for Kv {
         }
     }
 
+    fn key(&self, service: &Service) -> String {
+        self.path(&service.name, &service.id)
+    }
+
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
         let keys = match self.client.read(&self.keys(), Duration::ZERO).await {
-            Ok((_, body)) => serde_json::from_slice::<Vec<String>>(&body).unwrap_or_default(),
+            Ok((_, body)) => self.client.parsed::<Vec<String>>(&body)?,
             Err(error) if error.is_missing() => Vec::new(),
             Err(error) => return Err(error),
         };
@@ -123,7 +127,7 @@ impl Registry for Kv {
     }
 
     async fn remove(&self, entry: &Entry) -> Result<(), Error> {
-        self.client.delete(&self.key(&entry.name, &entry.id)).await
+        self.client.delete(&self.path(&entry.name, &entry.id)).await
     }
 
     async fn lost(&self) {

@@ -43,6 +43,10 @@ impl Registry for Noop {
         Ok(())
     }
 
+    fn key(&self, service: &Service) -> String {
+        self.registry.key(service)
+    }
+
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
         self.registry.entries().await
     }
