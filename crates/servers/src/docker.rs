@@ -15,12 +15,13 @@ use serde_json::Value;
 
 use crate::http::{Answer, escape, exchange_at};
 use crate::namespaces::end;
-use crate::{Namespaces, PATIENCE, Process, folder, pause, present};
+use crate::{Namespaces, PATIENCE, Process, eventually, folder, pause, present};
 
 /// The programs that [`busybox`] puts into an image.
-const APPLETS: [&str; 18] = [
-    "cat", "echo", "false", "grep", "hostname", "httpd", "kill", "ls", "nc", "nslookup", "ps",
-    "mv", "sh", "sleep", "test", "touch", "true", "wget",
+const APPLETS: [&str; 24] = [
+    "cat", "chmod", "cp", "echo", "false", "grep", "hostname", "httpd", "kill", "ln", "ls",
+    "mkdir", "mv", "nc", "nslookup", "pidof", "ps", "rm", "sh", "sleep", "test", "touch", "true",
+    "wget",
 ];
 
 /// An engine. It ends when this is dropped, and everything that it made ends with it.
@@ -171,6 +172,19 @@ impl Engine {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    /// Kills the first process of a container from outside, as a crash would end it: the restart
+    /// policy of the container counts, which it does not after a request to kill it.
+    #[track_caller]
+    pub fn crash(&self, container: &str) {
+        let container = self.ask(&format!("GET /containers/{container}/json"), &Value::Null);
+        let number = container["State"]["Pid"].to_string();
+        let log = self.folder.path().join("crash.log");
+        let arguments = ["-c".to_owned(), format!("kill -KILL {number}")];
+        let mut kill = self.namespaces.spawn("sh", &arguments, &log);
+        eventually("the signal is sent", || kill.has_ended());
+        assert!(kill.ended().is_some_and(|status| status.success()), "{}", kill.output());
     }
 
     /// Gives an image, named by its id, a further name.

@@ -115,7 +115,7 @@ pub fn installed(name: &str) -> PathBuf {
 
 /// The program. Panics with an instruction if it does not exist.
 #[track_caller]
-fn present(program: PathBuf) -> PathBuf {
+pub fn present(program: PathBuf) -> PathBuf {
     let path = program.display();
     assert!(program.exists(), "there is no {path}: tests/install-servers installs it");
     program
