@@ -1,4 +1,4 @@
-//! Answers that may be stale, of servers that know less than the last answer said.
+//! Answers that may be stale, of servers and agents that know less than the last answer said.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,6 +18,12 @@ fn one(id: &str, index: u64) -> Vec<u8> {
         "Checks": [],
     }]);
     answer("200 OK", index, &body.to_string())
+}
+
+/// The same answer, as an agent gives it from the events that its servers send.
+fn of_events(answer: Vec<u8>) -> Vec<u8> {
+    let answer = String::from_utf8(answer).expect("text");
+    answer.replacen("\r\n", "\r\nX-Consul-Query-Backend: streaming\r\n", 1).into_bytes()
 }
 
 /// The answer about the nodes.
@@ -59,6 +65,34 @@ async fn a_server_that_is_behind_takes_no_instance_away() {
             })
             .await;
     }
+}
+
+/// An agent knows from the events of its servers what was true some time ago.
+#[tokio::test]
+async fn an_agent_that_is_behind_its_servers_takes_no_instance_away() {
+    let server = Stub::answering(|head| {
+        let line = head.lines().next().unwrap_or_default();
+        match waits_for(head) {
+            None if line.contains("/v1/catalog/nodes") => nodes(10),
+            None => one("a", 25),
+            Some(1) => of_events(answer("200 OK", 20, "[]")),
+            Some(20) => of_events(answer("200 OK", 22, "[]")),
+            Some(22) => of_events(one("a", 25)),
+            Some(25) => of_events(one("b", 30)),
+            Some(_) => nothing_happens(),
+        }
+    });
+    let wanted = service(0);
+    let mut asked = Asked::at(&[&server.address()], settings(), std::slice::from_ref(&wanted));
+    asked.all_known(1).await;
+    asked
+        .until("the next change", |asked| {
+            let found = asked.instances(&wanted);
+            assert!(!found.is_empty(), "the answer from events counts");
+            found[0].0 == "b"
+        })
+        .await;
+    assert_eq!(asked.news.len(), 1);
 }
 
 /// Such a server also answers that a key does not exist.

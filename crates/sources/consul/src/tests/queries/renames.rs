@@ -1,8 +1,11 @@
 //! Services that keep their ids and get other names. Consul does not raise the index of the old name.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use catalog::{Query, Status};
 use serde_json::json;
-use servers::Consul;
+use servers::{Consul, Stub};
 
 use super::{Asked, put, service, settings};
 
@@ -59,4 +62,34 @@ async fn an_instance_that_gets_another_name_leaves_the_answer_of_the_old_name() 
     for count in SIZES {
         renamed(count, count).await;
     }
+}
+
+/// Such an instance leaves an index behind that is lower than the one of the last answer: the index
+/// at which the last service vanished.
+#[tokio::test]
+async fn an_instance_that_gets_another_name_before_the_agent_is_asked_for_events_leaves_the_answer()
+{
+    let server = Arc::new(Consul::start());
+    register_at_agent(&server, "gone", "other");
+    put(&server, "/v1/agent/service/deregister/gone", &json!({}));
+    register_at_agent(&server, "moved", "web-0");
+    let (behind, is_renamed) = (Arc::clone(&server), AtomicBool::new(false));
+    let stub = Stub::answering(move |head| {
+        let line = head.lines().next().unwrap_or_default();
+        if line.contains("/web-0?index=1&") && !is_renamed.swap(true, Ordering::SeqCst) {
+            register_at_agent(&behind, "moved", "web-1");
+        }
+        let request = line.strip_suffix(" HTTP/1.1").unwrap_or(line);
+        // A query that waits for too long ends without an answer.
+        let answer = behind.try_ask(request, b"").map(|answer| {
+            let end: &[u8] = b"\r\n\r\n";
+            [answer.head.as_bytes(), end, &answer.body].concat()
+        });
+        answer.unwrap_or_default()
+    });
+    let wanted = service(0);
+    let mut asked = Asked::at(&[&stub.address()], settings(), std::slice::from_ref(&wanted));
+    asked.all_known(1).await;
+    assert_eq!(asked.instances(&wanted), named(&["moved"]));
+    asked.until("no instance", |asked| asked.instances(&wanted).is_empty()).await;
 }
