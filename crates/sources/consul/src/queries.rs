@@ -242,7 +242,7 @@ impl Engine {
             let wait = settles.map_or(wait, |longest| wait.min(longest));
             let from_events = settles.is_none();
             let beyond = feed.beyond().map(|index| Beyond { index, wait, from_events });
-            let since = Since { beyond, known: feed.known, from_leader: false };
+            let since = Since { beyond, known: feed.known, from_leader: feed.asks_leader() };
             let (asker, watched) = (Arc::clone(&self.asker), feed.watched.clone());
             let request = async move {
                 let got = watched.ask(&asker, since).await.map(Content::Feed);

@@ -45,11 +45,12 @@ impl Engine {
         let Answered { content, index, is_of_events, warning } = answered;
         let wait = self.asker.options().wait;
         let Some(feed) = self.feeds.get_mut(&number) else { return };
+        if is_of_events && feed.doubts(index) {
+            return;
+        }
         if feed.is_joining() && is_of_events {
-            let is_older = feed.joined(index);
-            if let (Watched::Query(query), Got::Answer(data)) = (feed.watched.clone(), content)
-                && !is_older
-            {
+            feed.joined(index);
+            if let (Watched::Query(query), Got::Answer(data)) = (feed.watched.clone(), content) {
                 self.publish_of(&query, data, warning);
             }
             return;

@@ -135,6 +135,11 @@ impl Drop for Running {
 ///
 /// The servers give the first answer. An instance that gets another name after that and before the
 /// agent asks for events raises no index. So the next answer is that of the agent, as it is then.
+///
+/// An answer from events whose index is lower than that of the last answer may be older, if the agent
+/// is behind its servers, or newer: Consul gives a lower index if the last instance of a service gets
+/// another name. So the leader is asked. The agent learns of each later change by an event with an
+/// index higher than that of its answer, and the next query waits for such an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Events {
     /// The next query asks the agent for what it knows.
@@ -144,6 +149,9 @@ enum Events {
     Joining,
     /// The agent has answered from events.
     Joined,
+    /// The agent has answered from events at this index, which is lower than that of the last answer.
+    /// The next query asks the leader.
+    Doubted(u64),
     /// The agent has no events.
     Missing,
 }
@@ -223,15 +231,32 @@ impl Feed {
         self.events == Events::Joining
     }
 
-    /// Notes what the agent knows from events. Returns whether it may be older than the last answer.
-    pub(super) fn joined(&mut self, index: Option<u64>) -> bool {
+    /// Notes what the agent knows from events.
+    pub(super) fn joined(&mut self, index: Option<u64>) {
         self.interrupt();
         self.failed = 0;
         self.events = Events::Joined;
-        let is_older = index < self.known;
         self.index = index.filter(|index| *index > 0);
-        self.known = self.known.max(index);
-        is_older
+        self.known = index;
+    }
+
+    /// Notes an answer from events at `index`. Returns whether it may be older than the last answer.
+    /// Then it does not count, and the leader is asked next.
+    pub(super) fn doubts(&mut self, index: Option<u64>) -> bool {
+        match (index, self.known) {
+            (Some(index), Some(known)) if index < known => {
+                self.interrupt();
+                self.events = Events::Doubted(index);
+                self.index = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the next query asks the leader.
+    pub(super) fn asks_leader(&self) -> bool {
+        matches!(self.events, Events::Doubted(_))
     }
 
     /// Notes that a query is sent. If it waits for a change, it does so for the time `wait`.
@@ -287,7 +312,12 @@ impl Feed {
             (Some(before), Some(now)) => now < before,
             _ => false,
         };
+        let doubted = match self.events {
+            Events::Doubted(index) => Some(index),
+            _ => None,
+        };
         self.events = match (self.events, is_of_events) {
+            (Events::Doubted(_), _) => Events::Joined,
             (Events::Joining, false) => Events::Missing,
             (Events::Joined, false) => Events::Join,
             (Events::Missing, true) => Events::Joined,
@@ -297,7 +327,7 @@ impl Feed {
         self.failed = 0;
         self.is_known = true;
         // A query with the index zero would not wait.
-        self.index = index.filter(|index| *index > 0 && !fell);
+        self.index = doubted.or(index).filter(|index| *index > 0 && !fell);
         self.known = index;
         if index.is_none() {
             self.due = Instant::now() + self.watched.pause(wait);
