@@ -71,6 +71,12 @@ impl Asked {
 
     /// Takes news until `is` holds, which may take this much longer than usual.
     async fn within(&mut self, more: Duration, what: &str, is: impl Fn(&Self) -> bool) {
+        let is_there = self.waits(BOUND + more, is).await;
+        assert!(is_there, "{what}: {}", self.description());
+    }
+
+    /// Takes news for this time at most, until `is` holds. Returns whether it holds.
+    async fn waits(&mut self, limit: Duration, is: impl Fn(&Self) -> bool) -> bool {
         let waiting = async {
             while !is(self) {
                 for news in self.queries.next().await {
@@ -88,8 +94,7 @@ impl Asked {
                 }
             }
         };
-        let is_there = timeout(BOUND + more, waiting).await.is_ok();
-        assert!(is_there, "{what}: {}", self.description());
+        timeout(limit, waiting).await.is_ok()
     }
 
     async fn all_known(&mut self, count: usize) {
