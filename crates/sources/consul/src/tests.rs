@@ -8,6 +8,7 @@ mod access;
 mod answers;
 mod cost;
 mod counter;
+mod deletions;
 mod faults;
 mod members;
 mod queries;

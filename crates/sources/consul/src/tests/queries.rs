@@ -1,6 +1,7 @@
 //! Queries at real servers: services, nodes and keys, few and many.
 
 mod behind;
+mod deletions;
 mod faults;
 mod prepared;
 mod random;
