@@ -8,10 +8,12 @@ use store::Key;
 use tracing::{debug, warn};
 
 use client_consul::{Client, Consistency, NAME, Options};
-use nodes::{Cause, Error, NodeError};
+use nodes::{Attempt, Cause, Error, NodeError};
+use reqwest::StatusCode;
 
 use super::decode::decoded;
 use super::group::Group;
+use super::guard::State;
 use super::query::{self, Failure, Listing};
 
 pub(super) struct Cluster {
@@ -83,6 +85,32 @@ impl Cluster {
             }
         }
         self.list(group, Some(index)).await
+    }
+
+    /// Waits until a key has changed after `index`, or the wait is over. Returns what is known of the
+    /// key then.
+    ///
+    /// # Errors
+    ///
+    /// The node that is asked now does not answer, or refuses.
+    pub(super) async fn wait_for_key(&self, key: &[u8], index: u64) -> Result<State, Error> {
+        let (options, nodes) = (self.client.options(), self.client.nodes());
+        let Some(node) = nodes.current() else {
+            return Err(Error::Unreachable { store: NAME, attempts: Vec::new() });
+        };
+        let wait = options.wait;
+        let target = query::target_of_key(options, options.consistency, key, (index, wait));
+        let cause = match self.client.get(node, &target, wait + wait / 16).await {
+            Ok((head, body)) => match (head.status, head.number("x-consul-index")) {
+                (StatusCode::OK, Some(index)) => return Ok(State::Exists(index)),
+                (StatusCode::NOT_FOUND, Some(_)) => return Ok(State::Missing),
+                _ => head.cause(&body),
+            },
+            Err(NodeError::Unreachable(cause)) => cause,
+            Err(NodeError::Final(error)) => return Err(error),
+        };
+        let node = nodes.address(node).to_owned();
+        Err(Error::Unreachable { store: NAME, attempts: vec![Attempt { node, cause }] })
     }
 
     async fn list_at(

@@ -1,8 +1,8 @@
 //! Chooses the listings that answer the scopes.
 //!
 //! A blocking query needs a connection, and Consul accepts a limited number from one address (200
-//! by default). So there are at most [`MOST`] listings, and fewer if Consul accepts fewer. If the
-//! scopes ask for more prefixes, neighbouring prefixes are listed together by their common
+//! by default). So there are at most [`MOST`] listings, or [`FOLLOWED`] that are followed, and fewer if
+//! Consul accepts fewer. If the scopes ask for more prefixes, neighbouring prefixes are listed together by their common
 //! beginning.
 
 use std::cmp::Reverse;
@@ -13,6 +13,9 @@ use store::{Coverage, Key, Scope};
 
 /// The most listings at the same time, if Consul accepts that many.
 pub(super) const MOST: usize = 32;
+
+/// The most listings that are followed. Each has two blocking queries, so these are as many.
+pub(super) const FOLLOWED: usize = MOST / 2;
 
 /// The prefixes that the scopes ask for: sorted, and no prefix begins with another prefix.
 pub(super) fn asked<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Vec<Key> {

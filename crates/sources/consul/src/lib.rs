@@ -6,7 +6,8 @@
 //! below the prefix changes, with all pairs below the prefix.
 //!
 //! The modules: `description` has the options, `group` chooses the prefixes that are listed
-//! together, `query` makes requests and reads answers, `cluster` chooses the node, `watch` follows keys, `queries` answers queries.
+//! together, `guard` chooses a key by which deletions are noticed, `query` makes requests and reads
+//! answers, `cluster` chooses the node, `watch` follows keys, `queries` answers queries.
 //! The crate `client-consul` sends the requests.
 
 mod cluster;
@@ -15,6 +16,7 @@ mod conformance;
 mod decode;
 mod description;
 mod group;
+mod guard;
 mod queries;
 mod query;
 mod watch;

@@ -6,7 +6,7 @@
 //! fails keeps its answer and is asked again, with growing delays.
 //!
 //! The modules: `entry` holds the state of a query, `plan` chooses the blocking queries, `feed`
-//! holds the state of each of these, `answers` processes what they are answered, `detection` finds
+//! holds the state of each of these, `guards` notices deletions of keys, `answers` processes what they are answered, `detection` finds
 //! the answers that have changed in a place, `asker` sends requests, `wire` reads answers.
 
 mod answers;
@@ -14,6 +14,7 @@ mod asker;
 mod detection;
 mod entry;
 mod feed;
+mod guards;
 mod plan;
 mod wire;
 
@@ -31,6 +32,8 @@ use futures_util::{FutureExt, StreamExt};
 use source::queries::{News, Queries, QueryError, Settings};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
+
+use crate::guard::State as GuardState;
 
 use self::asker::{Answered, Asker, Beyond, Since};
 use self::detection::{Detection, Search};
@@ -102,6 +105,8 @@ enum Content {
     Answer(Answered<Data>),
     /// The index of an entry's answer.
     Index(Option<u64>),
+    /// What is known of a key that guards a listing.
+    Guard(GuardState),
 }
 
 impl Engine {
@@ -148,8 +153,8 @@ impl Engine {
         let entries = self.entries.values().filter(|entry| entry.state != State::Over);
         let queries = entries.map(|entry| &entry.query);
         let plan = plan::plan(queries, &self.alone, self.most_blocking());
-        let blocking = plan.feeds.iter().filter(|watched| !watched.is_polled());
-        let is_crowded = blocking.count() > self.most_blocking();
+        let connections: usize = plan.feeds.iter().map(Watched::connections).sum();
+        let is_crowded = connections > self.most_blocking();
         let mut before = std::mem::take(&mut self.feeds);
         for watched in plan.feeds {
             let same = before.iter().find(|(_, feed)| feed.watched == watched);
@@ -216,6 +221,7 @@ impl Engine {
         self.start_feeds(now, false);
         self.start_entries();
         self.start_feeds(now, true);
+        self.start_guards();
     }
 
     /// Starts feeds: those that are answered at once, or those that wait for changes.
@@ -231,8 +237,7 @@ impl Engine {
         let most = if waiting { self.most_blocking() } else { self.most };
         let open = self.feeds.values().filter(|feed| waiting && feed.is_waiting).count();
         let longest = self.asker.options().wait;
-        let blocking = self.feeds.values().filter(|feed| !feed.watched.is_polled()).count();
-        let wait = if blocking > most { longest.min(ROUND) } else { longest };
+        let wait = if self.connections() > most { longest.min(ROUND) } else { longest };
         for (_, number) in due.into_iter().take(most.saturating_sub(open)) {
             if self.running.len() >= self.most {
                 return;

@@ -49,16 +49,33 @@ pub(super) fn target(
 ) -> String {
     let head = group.head.strip_prefix(b"/").unwrap_or(&group.head);
     let mut target = format!("/v1/kv/{}?recurse=", path_of(head));
-    match consistency {
-        Consistency::Default => {}
-        Consistency::Consistent => target += "&consistent=",
-        Consistency::Stale(_) => target += "&stale=",
-    }
+    target += mode(consistency);
     target += &options.place();
     if let Some((index, wait)) = beyond {
         let _ = write!(target, "&index={index}&wait={}ms", wait.as_millis());
     }
     target
+}
+
+/// The path and query of the URL that waits for a change of a key beyond an index.
+pub(super) fn target_of_key(
+    options: &Options,
+    consistency: Consistency,
+    key: &[u8],
+    (index, wait): (u64, Duration),
+) -> String {
+    let (path, wait) = (path_of(key), wait.as_millis());
+    let (mode, place) = (mode(consistency), options.place());
+    format!("/v1/kv/{path}?index={index}&wait={wait}ms{mode}{place}")
+}
+
+/// The parameter that asks for this consistency.
+fn mode(consistency: Consistency) -> &'static str {
+    match consistency {
+        Consistency::Default => "",
+        Consistency::Consistent => "&consistent=",
+        Consistency::Stale(_) => "&stale=",
+    }
 }
 
 /// Reads an answer about a group.

@@ -1,4 +1,5 @@
-//! Follows an interest, with one blocking query for each group of prefixes.
+//! Follows an interest, with one blocking query for each group of prefixes, and one for a key of
+//! the group that guards it (see `guard`).
 //!
 //! Each answer has all pairs of a group. It is compared with the known pairs, and the differences
 //! are the change. The next query waits for a change after the index of the answer. A query without
@@ -27,6 +28,7 @@ use tracing::debug;
 
 use super::cluster::{Cluster, Listed};
 use super::group::{self, Group};
+use super::guard::{Guard, State};
 
 /// The delay of a query after a query that returned early without a difference: at first, and at
 /// most. Consul also answers after changes of neighbours of an empty prefix, and of listed keys
@@ -74,9 +76,11 @@ struct Followed {
     known: bool,
     /// The running query.
     query: Option<Query>,
+    /// The key that guards the group, and its running query; `None` as long as the group has no key.
+    guard: Option<(Guard, Option<Query>)>,
     /// Whether the last query failed.
     failed: bool,
-    /// Whether the last query failed immediately.
+    /// Whether the last query, or the last one for the guard, failed immediately.
     turned_away: bool,
     /// The delay before the next query.
     rest: Duration,
@@ -100,9 +104,15 @@ impl Drop for Query {
 struct Outcome {
     /// The number of its group.
     group: u64,
-    is_reread: bool,
     sent: Instant,
-    listed: Result<Listed, nodes::Error>,
+    end: End,
+}
+
+/// What a query was for, and its result.
+enum End {
+    Listed(Result<Listed, nodes::Error>),
+    Reread(Result<Listed, nodes::Error>),
+    Guard(Result<State, nodes::Error>),
 }
 
 impl Following {
@@ -112,7 +122,7 @@ impl Following {
             interest: interest.clone(),
             refusals: Refusals::default(),
             wanted: Vec::new(),
-            most: group::MOST,
+            most: group::FOLLOWED,
             groups: Vec::new(),
             last_id: 0,
             pairs: Tracked::new(Snapshot::new(Coverage::Text)),
@@ -171,6 +181,9 @@ impl Following {
                 self.queries.push(query);
             }
         }
+        if is_complete {
+            self.guard_groups();
+        }
         let mut rereads = self.groups.iter().filter(|followed| followed.is_to_be_reread);
         if is_complete
             && self.rereading.is_none()
@@ -182,41 +195,73 @@ impl Following {
         }
     }
 
+    /// Starts a query for the guard of each group that has pairs and waits for a change.
+    fn guard_groups(&mut self) {
+        for followed in &mut self.groups {
+            let Some(index) = followed.index.filter(|_| followed.query.is_some()) else { continue };
+            if followed.guard.is_none() {
+                let keys = self.pairs.snapshot().beginning_with(&followed.group.head);
+                let keys = keys.map(|(key, _)| key).filter(|key| followed.group.covers(key));
+                let guard = Guard::of(keys.map(|key| key.strip_prefix(b"/").unwrap_or(key)));
+                followed.guard = guard.map(|guard| (guard, None));
+            }
+            if let Some((guard, running @ None)) = &mut followed.guard {
+                let (id, cluster) = (followed.id, Arc::clone(&self.cluster));
+                let (key, index, pause) = (guard.key().clone(), guard.index(index), guard.pause());
+                let query = async move {
+                    sleep_until(Instant::now() + pause).await;
+                    let sent = Instant::now();
+                    let end = End::Guard(cluster.wait_for_key(&key, index).await);
+                    Outcome { group: id, sent, end }
+                };
+                let (query, handle) = abortable(query.boxed());
+                *running = Some(Query { since: Instant::now(), handle });
+                self.queries.push(query);
+            }
+        }
+    }
+
     /// Processes the result of a query.
-    fn take(&mut self, outcome: Outcome) -> Result<(), Error> {
-        if outcome.is_reread {
-            self.rereading = None;
+    fn take(&mut self, Outcome { group, sent, end }: Outcome) -> Result<(), Error> {
+        match end {
+            End::Listed(listed) => self.take_listed(group, sent, listed),
+            End::Reread(listed) => {
+                self.rereading = None;
+                self.take_reread(group, listed)
+            }
+            End::Guard(state) => {
+                self.take_guard(group, sent, state);
+                Ok(())
+            }
         }
-        let is_its = |followed: &&mut Followed| followed.id == outcome.group;
+    }
+
+    fn take_listed(
+        &mut self,
+        group: u64,
+        sent: Instant,
+        listed: Result<Listed, nodes::Error>,
+    ) -> Result<(), Error> {
+        let is_its = |followed: &&mut Followed| followed.id == group;
         let Some(followed) = self.groups.iter_mut().find(is_its) else { return Ok(()) };
-        if outcome.is_reread {
-            return self.take_reread(outcome);
-        }
         followed.query = None;
-        let listed = match outcome.listed {
+        let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
-                (followed.index, followed.failed) = (None, true);
-                let turned_away_before = followed.turned_away;
-                followed.turned_away = outcome.sent.elapsed() < AT_ONCE;
-                let again = turned_away_before && followed.turned_away;
-                // Consul often closes a connection over the limit without a reason. It is the
-                // limit, not an outage, if our other queries stay open.
-                let mut others = self.groups.iter().filter_map(|other| other.query.as_ref());
-                let others_wait = others.any(|query| query.since + AT_ONCE < outcome.sent);
-                if error.is_too_many_connections() || again && others_wait {
-                    self.make_do();
-                }
+                followed.read_again();
+                followed.failed = true;
+                self.note_failure(group, sent, &error);
                 return Err(error.into());
             }
         };
         followed.turned_away = false;
         if !listed.refused.is_empty() {
-            return self.take_refused(outcome.group, listed);
+            return self.take_refused(group, listed);
         }
         let differs = replace(&mut self.pairs, &followed.group, &listed.pairs);
         self.pairs.at_revision(listed.index.max(self.pairs.snapshot().revision()));
-        let early = followed.known && outcome.sent.elapsed() < self.cluster.options().wait / 2;
+        followed.guard.take_if(|(guard, _)| !is_listed(&listed.pairs, guard.key()));
+        let early = followed.known && sent.elapsed() < self.cluster.options().wait / 2;
         followed.rest = match (early, differs) {
             (true, false) => (followed.rest * 2).clamp(FIRST_REST, LONGEST_REST),
             _ => Duration::ZERO,
@@ -226,7 +271,7 @@ impl Following {
                 "consul: the index of {} went backwards: it is read anew",
                 followed.group.name()
             );
-            followed.index = None;
+            followed.read_again();
         } else {
             followed.index = Some(listed.index).filter(|index| *index > 0);
         }
@@ -235,22 +280,66 @@ impl Following {
         Ok(())
     }
 
+    /// Notes that a query failed, and makes do with fewer queries if Consul accepts no more.
+    fn note_failure(&mut self, group: u64, sent: Instant, error: &nodes::Error) {
+        let is_its = |followed: &&mut Followed| followed.id == group;
+        let Some(followed) = self.groups.iter_mut().find(is_its) else { return };
+        let turned_away_before = followed.turned_away;
+        followed.turned_away = sent.elapsed() < AT_ONCE;
+        let again = turned_away_before && followed.turned_away;
+        // Consul often closes a connection over the limit without a reason. It is the limit, not an
+        // outage, if our other queries stay open.
+        let mut others = self.groups.iter().filter_map(|other| other.query.as_ref());
+        let others_wait = others.any(|query| query.since + AT_ONCE < sent);
+        if error.is_too_many_connections() || again && others_wait {
+            self.make_do();
+        }
+    }
+
+    /// Processes what is known of a guard.
+    fn take_guard(&mut self, group: u64, sent: Instant, state: Result<State, nodes::Error>) {
+        let is_its = |followed: &&mut Followed| followed.id == group;
+        let Some(followed) = self.groups.iter_mut().find(is_its) else { return };
+        let Some((guard, running)) = &mut followed.guard else { return };
+        *running = None;
+        match state {
+            Ok(state) => {
+                guard.answered(&state);
+                if let State::Missing = state {
+                    (followed.index, followed.query) = (None, None);
+                    followed.rest = Duration::ZERO;
+                }
+            }
+            // If the node has failed, the group's query reports that.
+            Err(error) => {
+                guard.failed();
+                debug!("consul: a key of {} did not answer: {error}", followed.group.name());
+                self.note_failure(group, sent, &error);
+            }
+        }
+    }
+
     /// Processes the result of a reread.
-    fn take_reread(&mut self, outcome: Outcome) -> Result<(), Error> {
-        let is_its = |followed: &&mut Followed| followed.id == outcome.group;
+    fn take_reread(
+        &mut self,
+        group: u64,
+        listed: Result<Listed, nodes::Error>,
+    ) -> Result<(), Error> {
+        let is_its = |followed: &&mut Followed| followed.id == group;
         let Some(followed) = self.groups.iter_mut().find(is_its) else { return Ok(()) };
         followed.is_to_be_reread = false;
-        match outcome.listed {
+        match listed {
             // If the node has failed, the group's query reports that.
             Err(error) => debug!("consul: {} could not be reread: {error}", followed.group.name()),
             Ok(listed) if !listed.refused.is_empty() => {
                 followed.query = None;
-                return self.take_refused(outcome.group, listed);
+                return self.take_refused(group, listed);
             }
             // Either the store has a different history, or the group's query was answered after the
             // reread. The next query shows which.
             Ok(listed) if followed.index.is_none_or(|index| listed.index < index) => {
-                (followed.index, followed.query) = (None, None);
+                followed.read_again();
+                followed.query = None;
             }
             Ok(listed) => {
                 replace(&mut self.pairs, &followed.group, &listed.pairs);
@@ -273,7 +362,8 @@ impl Following {
         let checked = self.refusals.check_any_allowed(&self.interest.scopes);
         if let Some(followed) = self.groups.iter_mut().find(|followed| followed.id == group) {
             // The rest of the group is asked for again.
-            (followed.index, followed.failed) = (None, true);
+            followed.read_again();
+            followed.failed = true;
         }
         self.want();
         // If every prefix is refused, the error is the report.
@@ -368,10 +458,16 @@ impl Followed {
             known,
             group: Arc::new(group),
             query: None,
+            guard: None,
             turned_away: false,
             rest: Duration::ZERO,
             is_to_be_reread: sources.iter().any(|followed| followed.is_to_be_reread),
         }
+    }
+
+    /// Makes the next query read again, because the history may be different.
+    fn read_again(&mut self) {
+        (self.index, self.guard) = (None, None);
     }
 
     fn query(&self, cluster: &Arc<Cluster>) -> BoxFuture<'static, Outcome> {
@@ -389,7 +485,7 @@ impl Followed {
                 Some(index) => cluster.list_beyond(&group, index).await,
                 None => cluster.list(&group, answered).await,
             };
-            Outcome { group: id, is_reread: false, sent, listed }
+            Outcome { group: id, sent, end: End::Listed(listed) }
         })
     }
 
@@ -400,9 +496,16 @@ impl Followed {
         Box::pin(async move {
             let sent = Instant::now();
             let listed = cluster.list(&group, answered).await;
-            Outcome { group: id, is_reread: true, sent, listed }
+            Outcome { group: id, sent, end: End::Reread(listed) }
         })
     }
+}
+
+/// Whether a key, without the slash at its beginning, is in a list that is sorted by key.
+fn is_listed(pairs: &[(Bytes, Bytes)], key: &[u8]) -> bool {
+    pairs
+        .binary_search_by(|(listed, _)| listed.strip_prefix(b"/").unwrap_or(listed).cmp(key))
+        .is_ok()
 }
 
 /// Replaces the known pairs of a group; both lists are sorted by key. Returns whether a pair

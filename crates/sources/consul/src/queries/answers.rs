@@ -29,9 +29,12 @@ impl Engine {
             Ok(Content::Feed(answered)) => self.take_feed(number, answered),
             Ok(Content::Answer(answered)) => self.take_answer(number, answered),
             Ok(Content::Index(index)) => self.take_index(number, index),
+            Ok(Content::Guard(state)) => self.take_guard(number, &state),
             Err(error) => {
                 let is_crowded = error.is_too_many_connections() && self.most > FEWEST;
-                self.fail(number, error);
+                if !self.fail_guard(number) {
+                    self.fail(number, error);
+                }
                 if is_crowded {
                     self.most = (self.most / 2).max(FEWEST);
                     debug!("consul: {} connections have to do", self.most);
@@ -68,6 +71,9 @@ impl Engine {
         let watched = feed.watched.clone();
         match (watched, content) {
             (Watched::Query(query), Got::Answer(data)) => {
+                if let Data::Pairs(pairs) = &data {
+                    self.choose_guard(number, pairs);
+                }
                 let is_same =
                     self.data_of(&query).is_some_and(|known| is_same(&query, known, &data));
                 self.publish_of(&query, data, warning);
@@ -81,6 +87,7 @@ impl Engine {
                 }
             }
             (Watched::Keys { queries, .. }, Got::Pairs(listing)) => {
+                self.choose_guard(number, &listing.pairs);
                 let mut hidden = Vec::new();
                 for query in queries {
                     match plan::answer_of(&query, &listing.pairs) {

@@ -20,6 +20,7 @@ use tracing::debug;
 use super::plan;
 use super::wire::{self, Listed};
 use crate::decode::decoded;
+use crate::guard::State;
 
 /// A filter that no instance fulfils. The answer is then only its index.
 const NOTHING: &str = "Node.Node == \"\"";
@@ -198,6 +199,21 @@ impl Asker {
             false => Vec::new(),
         };
         Ok(fetched.answered(Listing { pairs, filtered: fetched.filtered }))
+    }
+
+    /// Whether a key exists, and the index of its last change.
+    pub(super) async fn existence(
+        &self,
+        key: &[u8],
+        place: &Place,
+        since: Since,
+    ) -> Result<State, QueryError> {
+        let path = format!("/v1/kv/{}", path_of(key));
+        let fetched = self.fetch(&path, &self.place(place), since).await?;
+        Ok(match fetched.found {
+            true => State::Exists(fetched.index.unwrap_or(0)),
+            false => State::Missing,
+        })
     }
 
     /// All critical checks, sorted.

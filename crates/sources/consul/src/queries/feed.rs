@@ -9,6 +9,7 @@ use source::queries::QueryError;
 use tokio::time::Instant;
 
 use super::asker::{Answered, Asker, Listing, Since};
+use super::guards::Guarded;
 use super::wire::Listed;
 
 /// The pause between two questions to a part of Consul that reports no changes.
@@ -181,6 +182,8 @@ pub(super) struct Feed {
     wait: Duration,
     /// Until when an agent may not answer from the events that its servers send.
     settled: Option<Instant>,
+    /// A listed key whose deletion is noticed; `None` if nothing is listed.
+    pub(super) guard: Option<Guarded>,
     /// How the agent's events are used.
     events: Events,
     pace: Pace,
@@ -202,6 +205,7 @@ impl Feed {
             is_waiting: false,
             wait: Duration::ZERO,
             settled: None,
+            guard: None,
             events: Events::default(),
             pace: Pace { tokens: BURST, since: now },
         }
@@ -275,8 +279,7 @@ impl Feed {
     /// Notes that the store was restored. The next query is answered at once, and for some time by
     /// the servers.
     pub(super) fn settle(&mut self, now: Instant) {
-        self.interrupt();
-        self.index = None;
+        self.read_again();
         self.events = Events::Join;
         self.settled = Some(now + SETTLING);
     }
@@ -344,6 +347,12 @@ impl Feed {
         self.is_waiting = false;
     }
 
+    /// Ends the running query. The next one is answered at once.
+    pub(super) fn read_again(&mut self) {
+        self.interrupt();
+        self.index = None;
+    }
+
     /// Ends the running query if it waits for a longer time than this.
     pub(super) fn interrupt_longer(&mut self, limit: Duration) {
         if self.is_waiting && self.wait > limit {
@@ -353,8 +362,8 @@ impl Feed {
 
     /// Notes a failure. The next query is sent after `delay`, or never.
     pub(super) fn failed(&mut self, delay: Option<Duration>) {
-        self.interrupt();
-        self.index = None;
+        self.read_again();
+        self.guard = None;
         // The next answer may be that of another agent.
         self.events = Events::Join;
         match delay {

@@ -8,7 +8,8 @@
 //!
 //! - The instances of services and the nodes of a place are followed by four blocking queries on
 //!   the whole place. They say that something has changed, and mostly which services it concerns.
-//! - Keys are listed together by their common beginning.
+//! - Keys are listed together by their common beginning. Each listing has a guard, which is one more
+//!   blocking query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,10 @@ use crate::group::{self, Group};
 
 /// The number of blocking queries that follow a place.
 const OF_A_PLACE: usize = 4;
+
+/// This part of the connections is enough for listings of keys: the other queries then have blocking
+/// queries of their own, if these have enough of the other connections.
+const FOR_KEYS: usize = 3;
 
 /// The blocking queries that follow the queries.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,8 +59,16 @@ pub(super) fn plan<'a>(
 ) -> Plan {
     let queries: Vec<&Query> = queries.collect();
     let own = with_history(queries.iter().copied().cloned().map(Watched::Query).collect());
-    if own.iter().filter(|watched| !watched.is_polled()).count() <= most {
+    if connections(&own) <= most {
         return Plan { feeds: own, places: BTreeSet::new() };
+    }
+    let (listed, other): (Vec<&Query>, Vec<&Query>) =
+        queries.iter().copied().partition(|query| is_of_keys(query) && !alone.contains(*query));
+    let other = with_history(other.into_iter().cloned().map(Watched::Query).collect());
+    if !listed.is_empty() && connections(&other) + most / FOR_KEYS <= most {
+        let mut feeds = other;
+        add_listings(&mut feeds, &listed, most);
+        return Plan { feeds, places: BTreeSet::new() };
     }
     let mut count: BTreeMap<Place, usize> = BTreeMap::new();
     for place in queries.iter().filter_map(|query| place_of(query)) {
@@ -70,26 +83,45 @@ pub(super) fn plan<'a>(
         feeds.push(Watched::Warning(place.clone()));
         feeds.push(Watched::Nodes(place.clone()));
     }
-    let mut keys: BTreeMap<&Place, Vec<&Query>> = BTreeMap::new();
+    let mut listed = Vec::new();
     for query in queries {
         match query {
             Query::Services { place } if places.contains(place) => {}
             query if place_of(query).is_some_and(|place| places.contains(&place)) => {}
-            Query::Key { place, .. } | Query::Pairs { place, .. } if !alone.contains(query) => {
-                keys.entry(place).or_default().push(query);
-            }
+            query if is_of_keys(query) && !alone.contains(query) => listed.push(query),
             query => feeds.push(Watched::Query(query.clone())),
         }
     }
     let mut feeds = with_history(feeds);
-    let all: usize = keys.values().map(Vec::len).sum();
-    let blocking = feeds.iter().filter(|watched| !watched.is_polled()).count();
-    let left = most.saturating_sub(blocking).max(keys.len());
+    add_listings(&mut feeds, &listed, most);
+    Plan { feeds, places }
+}
+
+fn connections(feeds: &[Watched]) -> usize {
+    feeds.iter().map(Watched::connections).sum()
+}
+
+fn is_of_keys(query: &Query) -> bool {
+    matches!(query, Query::Key { .. } | Query::Pairs { .. })
+}
+
+/// Adds the listings for these queries of keys. All feeds have at most `most` connections, if that
+/// is possible.
+fn add_listings(feeds: &mut Vec<Watched>, listed: &[&Query], most: usize) {
+    let mut keys: BTreeMap<&Place, Vec<&Query>> = BTreeMap::new();
+    for query in listed {
+        if let Query::Key { place, .. } | Query::Pairs { place, .. } = query {
+            keys.entry(place).or_default().push(query);
+        }
+    }
+    let left = most.saturating_sub(connections(feeds));
+    let each = listed.iter().map(|query| Watched::Query((*query).clone()).connections());
+    // Listings of several keys have two connections each.
+    let listings = if each.sum::<usize>() <= left { listed.len() } else { left / 2 };
     for (place, queries) in keys {
-        let share = if all <= left { queries.len() } else { (left * queries.len() / all).max(1) };
+        let share = (listings * queries.len() / listed.len()).max(1);
         feeds.extend(listed_together(place, queries, share));
     }
-    Plan { feeds, places }
 }
 
 /// At most `most` listings that answer queries of keys, apart from odd keys.
@@ -227,6 +259,17 @@ mod tests {
         let mut expected: Vec<&Query> = queries.iter().collect();
         expected.sort();
         assert_eq!(answered, expected);
+    }
+
+    #[test]
+    fn many_keys_leave_few_services_their_blocking_queries() {
+        let mut queries: Vec<Query> = (0..10).map(service).collect();
+        queries.extend((0..60).map(|nth| Query::key(&format!("{nth}/a"), true).unwrap()));
+        let plan = planned(&queries);
+        assert!(plan.places.is_empty());
+        assert!(connections(&plan.feeds) <= 24, "{}", connections(&plan.feeds));
+        let own = |query: &Query| plan.feeds.contains(&Watched::Query(query.clone()));
+        assert!((0..10).map(service).all(|query| own(&query)));
     }
 
     #[test]

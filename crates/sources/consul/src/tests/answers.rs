@@ -49,12 +49,20 @@ pub(super) fn nothing_happens() -> Vec<u8> {
     Vec::new()
 }
 
-/// A server with these answers, one for each request. Further queries wait.
+/// Whether the keys below a prefix are asked for, and not a single key.
+fn lists(head: &str) -> bool {
+    head.lines().next().is_some_and(|line| line.contains("recurse"))
+}
+
+/// A server with these answers, one for each request of a listing. Further queries wait.
 fn telling(answers: Vec<Vec<u8>>) -> Stub {
     let nth = AtomicUsize::new(0);
-    Stub::answering(move |_| match answers.get(nth.fetch_add(1, Ordering::SeqCst)) {
-        Some(answer) => answer.clone(),
-        None => nothing_happens(),
+    Stub::answering(move |head| match lists(head) {
+        true => match answers.get(nth.fetch_add(1, Ordering::SeqCst)) {
+            Some(answer) => answer.clone(),
+            None => nothing_happens(),
+        },
+        false => nothing_happens(),
     })
 }
 
@@ -64,9 +72,9 @@ async fn following(answers: Vec<Vec<u8>>) -> (Stub, Follower) {
     (stub, follower)
 }
 
-/// The indexes in the queries, one for each request.
+/// The indexes in the queries, one for each request of a listing.
 fn waited_for(stub: &Stub) -> Vec<Option<u64>> {
-    stub.heads().iter().map(|head| waits_for(head)).collect()
+    stub.heads().iter().filter(|head| lists(head)).map(|head| waits_for(head)).collect()
 }
 
 #[tokio::test]
