@@ -48,6 +48,7 @@ mod interval;
 mod logs;
 mod order;
 mod quickstart;
+mod register;
 mod resources;
 mod restart;
 mod services;

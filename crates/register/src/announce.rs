@@ -153,7 +153,7 @@ async fn keep(
 ) {
     let service = &announced.service;
     let id = &service.id;
-    let (mut is_announced, mut told) = (false, String::new());
+    let (mut is_announced, mut is_waiting, mut told) = (false, false, String::new());
     let mut health = Health::Failing("not checked yet".to_owned());
     while !*ended.borrow() {
         let begun = Instant::now();
@@ -166,6 +166,12 @@ async fn keep(
                 Health::Passing(_) => log.line(format_args!("healthy again: {id}")),
                 Health::Failing(why) => log.line(format_args!("unhealthy: {id}: {why}")),
             }
+        }
+        if let Health::Failing(why) = &now
+            && !is_announced
+            && !std::mem::replace(&mut is_waiting, true)
+        {
+            log.line(format_args!("not registered before its check holds: {id}: {why}"));
         }
         health = now;
         if is_announced || health.is_passing() {

@@ -1,0 +1,192 @@
+//! `confd register`: a process or the services of a file announce themselves.
+
+use rustix::process::Signal;
+use serde_json::Value;
+use servers::{Certificates, Consul, Etcd, Release};
+
+use crate::support::{Daemon, Run, Sandbox, eventually, search_path};
+
+/// `confd register` with these words.
+fn register(sandbox: &Sandbox, words: &[&str]) -> Run {
+    let run = Run::new(env!("CARGO_BIN_EXE_confd"), sandbox.root());
+    run.env("PATH", search_path()).arguments(&["register"]).arguments(words)
+}
+
+/// The status of the service `id`, and how it is reached; `None` if Consul has no such service.
+fn seen(consul: &Consul, id: &str) -> Option<(String, String)> {
+    let answer = consul.ask("GET /v1/health/service/web", b"");
+    let entries: Vec<Value> = serde_json::from_slice(&answer.body).unwrap();
+    let entry = entries.iter().find(|entry| entry["Service"]["ID"] == id)?;
+    let checks = entry["Checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["ServiceID"] == id)?;
+    let (address, port) = (&entry["Service"]["Address"], &entry["Service"]["Port"]);
+    Some((check["Status"].as_str()?.to_owned(), format!("{}:{port}", address.as_str()?)))
+}
+
+fn is(consul: &Consul, status: &str) -> bool {
+    seen(consul, "w1").is_some_and(|(is, _)| is == status)
+}
+
+const WEB: [&str; 8] = ["-name", "web", "-id", "w1", "-address", "10.0.0.1", "-port", "8080"];
+
+#[test]
+fn a_command_is_a_service_of_consul_that_is_as_healthy_as_its_check() {
+    let (sandbox, consul) = (Sandbox::new(), Consul::start());
+    let registry = consul.url().replace("http:", "consul:");
+    let check = ["-check", "cmd:test -e up", "-interval", "100ms", "-ttl", "3", "-drain", "0s"];
+    let words = [&WEB[..], &check, &[&registry, "--", "sleep", "1000"]].concat();
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    // It is announced when its check holds for the first time.
+    daemon.wait_for("not registered before its check holds: w1: exit status 1");
+    assert_eq!(seen(&consul, "w1"), None);
+    sandbox.write("up", "");
+    eventually("it is passing", || is(&consul, "passing"));
+    assert_eq!(seen(&consul, "w1").unwrap().1, "10.0.0.1:8080");
+    std::fs::remove_file(sandbox.path("up")).unwrap();
+    eventually("it is critical", || is(&consul, "critical"));
+    daemon.wait_for("unhealthy: w1");
+    sandbox.write("up", "");
+    eventually("it is passing again", || is(&consul, "passing"));
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(seen(&consul, "w1"), None);
+}
+
+#[test]
+fn a_service_that_is_killed_is_not_healthy_for_longer_than_its_ttl() {
+    let (sandbox, consul) = (Sandbox::new(), Consul::start());
+    let registry = consul.url().replace("http:", "consul:");
+    let words = [&WEB[..], &["-check", "none", "-ttl", "1", &registry, "--", "sleep", "1000"]];
+    let daemon = Daemon::start(register(&sandbox, &words.concat()), sandbox.path("log"));
+    eventually("it is passing", || is(&consul, "passing"));
+    daemon.signal(Signal::KILL);
+    eventually("it is critical", || is(&consul, "critical"));
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_command_and_the_entry_ends_with_it() {
+    let (sandbox, consul) = (Sandbox::new(), Consul::start());
+    let registry = consul.url().replace("http:", "consul:");
+    let code = |command: &[&str]| {
+        let words = [&WEB[..], &["-check", "none", "-drain", "0s", &registry, "--"], command];
+        let ended = register(&sandbox, &words.concat()).run();
+        assert_eq!(seen(&consul, "w1"), None, "{command:?}: {}", ended.stderr);
+        ended.code
+    };
+    let (answer, host) = ("until grep -q registered log; do sleep 0.01; done; exit 7", "sh");
+    let words =
+        [&WEB[..], &["-check", "none", "-drain", "0s", &registry, "--", host, "-c", answer]];
+    let daemon = Daemon::start(register(&sandbox, &words.concat()), sandbox.path("log"));
+    let ended = daemon.wait();
+    assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+    assert_eq!(seen(&consul, "w1"), None);
+    assert_eq!(code(&["sh", "-c", "kill -KILL $$"]), Some(137));
+    assert_eq!(code(&["no-such-program"]), Some(127));
+    assert_eq!(code(&["true"]), Some(0));
+}
+
+#[test]
+fn services_of_a_file_are_announced_until_a_signal() {
+    let (sandbox, etcd) = (Sandbox::new(), Etcd::start(Release::Debian));
+    sandbox.write(
+        "services.toml",
+        "[[register]]\nname = 'web'\nport = 8080\ncheck = ['none']\n\n\
+         [[register]]\nname = 'db'\nid = 'db-1'\naddress = '10.0.0.5'\nport = 5432\ncheck = ['none']\n",
+    );
+    let registry = format!("etcd://{}/s", etcd.address());
+    let words =
+        ["-file", "services.toml", "-ip", "10.0.0.1", "-ttl", "2", "-drain", "0s", &registry];
+    let keys = || etcd.ctl(&["get", "--prefix", "/s/"]);
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    eventually("both are there", || {
+        let keys = keys();
+        keys.contains("/s/db/db-1\n10.0.0.5:5432") && keys.contains("\n10.0.0.1:8080")
+    });
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!((ended.code, &*keys()), (Some(0), ""), "{}", ended.stderr);
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    eventually("both are there", || keys().lines().count() == 4);
+    daemon.signal(Signal::KILL);
+    eventually("both have ended", || keys().is_empty());
+}
+
+#[test]
+fn a_mistake_in_the_file_names_its_line_and_nothing_is_announced() {
+    let sandbox = Sandbox::new();
+    for (text, error) in [
+        ("[[register]]\nname = 'web'\nprot = 80\n", "services.toml:3: "),
+        ("[[register]]\nname = 'web'\nport = 'x'\n", "services.toml:3: "),
+        ("[[register]]\nname = \n", "services.toml:2: "),
+    ] {
+        sandbox.write("services.toml", text);
+        let ended = register(&sandbox, &["-file", "services.toml", "consul://127.0.0.1:1"]).fails();
+        assert!(ended.stderr.contains(error), "{}", ended.stderr);
+    }
+    let ended = register(&sandbox, &["-file", "none.toml", "consul://127.0.0.1:1"]).fails();
+    assert!(ended.stderr.contains("open none.toml: no such file or directory"), "{}", ended.stderr);
+}
+
+#[test]
+fn consul_is_reached_with_a_token_and_certificates() {
+    let (sandbox, files) = (Sandbox::new(), Certificates::new());
+    let consul = Consul::with_tokens_and_certificates(&files);
+    let rules = "service_prefix \"\" { policy = \"write\" } node_prefix \"\" { policy = \"read\" }";
+    let token = consul.token(rules).secret;
+    let port = consul.secure_address();
+    let port = port.rsplit_once(':').unwrap().1;
+    let registry = format!("consul-tls://localhost:{port}");
+    let words = [&WEB[..], &["-check", "none", "-drain", "0s", &registry, "--", "sleep", "1000"]];
+    let with = |token: &str| {
+        register(&sandbox, &words.concat())
+            .env("CONSUL_CACERT", files.path("ca.pem"))
+            .env("CONSUL_CLIENT_CERT", files.path("client.pem"))
+            .env("CONSUL_CLIENT_KEY", files.path("client.key"))
+            .env("CONSUL_HTTP_TOKEN", token)
+    };
+    let daemon = Daemon::start(with(&token), sandbox.path("log"));
+    eventually("it is passing", || is(&consul, "passing"));
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!((ended.code, seen(&consul, "w1")), (Some(0), None), "{}", ended.stderr);
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    let refused = Daemon::start(with(unknown), sandbox.path("refused"));
+    refused.wait_for("ACL not found");
+    assert!(!refused.stderr().contains(unknown), "{}", refused.stderr());
+    assert_eq!(seen(&consul, "w1"), None);
+}
+
+#[test]
+fn etcd_is_reached_with_a_password_and_certificates() {
+    let (sandbox, files) = (Sandbox::new(), Certificates::new());
+    let path = |name| files.path(name).display().to_string();
+    let tls = ["--cert-file", &path("server.pem"), "--key-file", &path("server.key")];
+    let etcd = Etcd::start_with(Release::Debian, &tls);
+    let ca = path("ca.pem");
+    let ctl = |words: &[&str]| etcd.ctl(&[&["--cacert", &ca], words].concat());
+    for command in [
+        &["user", "add", "root:rootpw"][..],
+        &["user", "grant-role", "root", "root"],
+        &["user", "add", "reg:hush4321"],
+        &["role", "add", "reg"],
+        &["role", "grant-permission", "--prefix=true", "reg", "readwrite", "/s/"],
+        &["user", "grant-role", "reg", "reg"],
+        &["auth", "enable"],
+    ] {
+        ctl(command);
+    }
+    let registry = format!("etcd-tls://{}/s", etcd.address());
+    let words = [&WEB[..], &["-check", "none", "-drain", "0s", &registry, "--", "sleep", "1000"]];
+    let with = |user: &str| {
+        register(&sandbox, &words.concat())
+            .env("ETCDCTL_CACERT", files.path("ca.pem"))
+            .env("ETCDCTL_USER", user)
+    };
+    let keys = || ctl(&["--user", "root:rootpw", "get", "--prefix", "/s/"]);
+    let daemon = Daemon::start(with("reg:hush4321"), sandbox.path("log"));
+    eventually("it is there", || keys() == "/s/web/w1\n10.0.0.1:8080\n");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!((ended.code, &*keys()), (Some(0), ""), "{}", ended.stderr);
+    let refused = Daemon::start(with("reg:wrong-pw"), sandbox.path("refused"));
+    refused.wait_for("authentication failed");
+    assert!(!refused.stderr().contains("wrong-pw"), "{}", refused.stderr());
+    assert_eq!(keys(), "");
+}
