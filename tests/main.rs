@@ -19,6 +19,7 @@
 //! - `consul`: the program consul-template and a real Consul.
 //! - `interval`: interval mode: a hanging resource blocks no other.
 //! - `order`: the files of earlier resources that a resource sees, and the order of log lines.
+//! - `register`: processes and the services of a file announce themselves.
 //! - `restart`: commands of consul-template that did not run before it was killed or ended.
 //! - `watch`: watch mode, SIGHUP, restored files, templates and resources that appear and
 //!   disappear.
