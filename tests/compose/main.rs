@@ -21,34 +21,93 @@ mod support {
     pub(crate) use servers::{eventually, pause};
 }
 
-use support::eventually;
+use std::time::{Duration, Instant};
 
+use servers::PATIENCE;
+use support::{eventually, pause};
+
+use kept::Kept;
 use leader::Store;
 use load::Load;
 use project::{Balancer, HOST_ADDRESS, Project};
 
+/// The address of the pair of HAProxys, and where it listens.
+const PAIR_ADDRESS: &str = "172.30.77.100";
+const PAIR: &str = "172.30.77.100:80";
+
 #[test]
 fn with_consul_and_nginx_no_request_is_lost_and_what_dies_heals() {
-    let project = Project::start("consul", &["test/nginx", "test/consul"]);
+    let mut project = Project::start("consul", &["test/nginx", "test/consul"]);
     let balancers = ["balancer", "balancer-consul-template"].map(nginx);
-    lives(project, Store::Consul, &balancers, &[8080, 8081]);
+    let addresses = [8080, 8081].map(|port| format!("{HOST_ADDRESS}:{port}"));
+    scales_and_heals(&project, Store::Consul, &balancers, &addresses);
+    survives_the_engine(&mut project, &balancers, &addresses);
 }
 
 #[test]
 fn with_etcd_and_nginx_no_request_is_lost_and_what_dies_heals() {
-    let project = Project::start("etcd", &["test/nginx", "test/etcd"]);
-    lives(project, Store::Etcd, &["balancer"].map(nginx), &[8080]);
+    let mut project = Project::start("etcd", &["test/nginx", "test/etcd"]);
+    let balancers = ["balancer"].map(nginx);
+    let addresses = [format!("{HOST_ADDRESS}:8080")];
+    scales_and_heals(&project, Store::Etcd, &balancers, &addresses);
+    survives_the_engine(&mut project, &balancers, &addresses);
+}
+
+#[test]
+fn with_a_pair_of_haproxys_no_request_is_lost_and_the_address_moves_to_the_living_one() {
+    let images = ["test/nginx", "test/haproxy", "test/etcd"];
+    let mut project = Project::start("haproxy", &images);
+    let balancers = ["balancer1", "balancer2"];
+    let balancers = balancers.map(|service| Balancer { service, file: "/etc/haproxy.cfg" });
+    let addresses = [PAIR.to_owned()];
+    scales_and_heals(&project, Store::Etcd, &balancers, &addresses);
+
+    // The first one is killed, and the second one is stopped.
+    for stop in [false, true] {
+        let before = holder(&project);
+        if stop {
+            project.compose(&["stop", before]);
+            assert_eq!(project.exit_code(before), 0, "{}", project.log());
+        } else {
+            project.crash(before);
+        }
+        eventually("the other balancer has the address", || holder(&project) != before);
+        answers(&project, PAIR);
+        project.compose(&["start", before]);
+        balancers.iter().for_each(|balancer| project.settles(balancer));
+    }
+    survives_the_engine(&mut project, &balancers, &addresses);
+}
+
+/// The one of the pair that has the address.
+#[track_caller]
+fn holder(project: &Project) -> &'static str {
+    let mut holder = None;
+    eventually("one of the pair has the address", || {
+        let holders =
+            ["balancer1", "balancer2"].map(|service| project.holds(service, PAIR_ADDRESS));
+        holder = match holders {
+            [true, false] => Some("balancer1"),
+            [false, true] => Some("balancer2"),
+            _ => None,
+        };
+        holder.is_some()
+    });
+    holder.unwrap()
 }
 
 fn nginx(service: &'static str) -> Balancer {
     Balancer { service, file: "/etc/nginx/balancer.conf" }
 }
 
-/// Scales, kills and expects. The first balancer is confd's.
-fn lives(mut project: Project, store: Store, balancers: &[Balancer], ports: &[u16]) {
-    let settles = |project: &Project| balancers.iter().for_each(|each| project.settles(each));
-    let addresses: Vec<_> = ports.iter().map(|port| format!("{HOST_ADDRESS}:{port}")).collect();
-    settles(&project);
+/// Scales from one container to five, to one and to three, then kills the leader of the store and
+/// the confd of the first balancer, all under load: no request is lost.
+#[track_caller]
+fn scales_and_heals(project: &Project, store: Store, balancers: &[Balancer], addresses: &[String]) {
+    let settles = || balancers.iter().for_each(|balancer| project.settles(balancer));
+    settles();
+    addresses.iter().for_each(|address| answers(project, address));
+    // A balancer at the second address serves clients that open a connection for each request.
     let load = |(nth, address): (usize, &String)| match nth {
         0 => Load::with_kept_connections(address),
         _ => Load::on(address),
@@ -57,30 +116,43 @@ fn lives(mut project: Project, store: Store, balancers: &[Balancer], ports: &[u1
     let goes_on = || loads.iter().for_each(|load| load.goes_on(200));
     for number in [5, 1, 3] {
         project.scale(number);
-        settles(&project);
+        settles();
         goes_on();
     }
 
-    store.loses_its_leader(&project);
+    store.loses_its_leader(project);
     project.kill_confd(&balancers[0]);
     project.scale(2);
-    settles(&project);
+    settles();
     goes_on();
     for load in loads {
         let tally = load.end();
         assert!(tally.lost.is_empty(), "{:#?}\n{}", tally.lost, project.log());
         assert!(tally.answers.len() >= 5, "{:?}", tally.answers);
     }
+}
 
+/// Kills the engine and starts it again: the balancers serve what runs then, and follow changes.
+#[track_caller]
+fn survives_the_engine(project: &mut Project, balancers: &[Balancer], addresses: &[String]) {
     project.engine.kill();
     project.engine.restart();
     project.engine.wait();
-    settles(&project);
+    balancers.iter().for_each(|balancer| project.settles(balancer));
     project.scale(3);
-    settles(&project);
-    for address in &addresses {
-        project
-            .engine
-            .within(|| eventually("requests are answered", || load::get(address).is_ok()));
+    balancers.iter().for_each(|balancer| project.settles(balancer));
+    addresses.iter().for_each(|address| answers(project, address));
+}
+
+/// Waits until a request to this address is answered.
+#[track_caller]
+fn answers(project: &Project, address: &str) {
+    let end = Instant::now() + PATIENCE;
+    let get = || project.engine.within(|| Kept::new(address).get());
+    let mut answer = get();
+    while answer.is_err() && Instant::now() < end {
+        pause(Duration::from_millis(20));
+        answer = get();
     }
+    assert!(answer.is_ok(), "{answer:?}\n{}", project.log());
 }

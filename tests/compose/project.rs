@@ -105,7 +105,7 @@ impl Project {
 
     /// The addresses of the running containers of a service.
     pub(crate) fn addresses(&self, service: &str) -> BTreeSet<String> {
-        let listed = self.list(service);
+        let listed = self.list(service, "running");
         let addresses = listed.iter().filter_map(|container| {
             let networks = container["NetworkSettings"]["Networks"].as_object()?;
             let address = networks.values().next()?["IPAddress"].as_str()?;
@@ -117,14 +117,32 @@ impl Project {
     /// The ids of the running containers of a service.
     pub(crate) fn ids(&self, service: &str) -> Vec<String> {
         let id = |container: &Value| container["Id"].as_str().unwrap().to_owned();
-        self.list(service).iter().map(id).collect()
+        self.list(service, "running").iter().map(id).collect()
     }
 
-    fn list(&self, service: &str) -> Vec<Value> {
-        let filters =
-            format!(r#"{{"label":["com.docker.compose.service={service}"],"status":["running"]}}"#);
+    /// The exit code of the only container of a service, which has ended.
+    #[track_caller]
+    pub(crate) fn exit_code(&self, service: &str) -> i64 {
+        let listed = self.list(service, "exited");
+        let request = format!("GET /containers/{}/json", listed[0]["Id"].as_str().unwrap());
+        self.engine.ask(&request, &Value::Null)["State"]["ExitCode"].as_i64().unwrap()
+    }
+
+    /// The containers of a service with this status.
+    fn list(&self, service: &str, status: &str) -> Vec<Value> {
+        let filters = json!({
+            "label": [format!("com.docker.compose.service={service}")],
+            "status": [status],
+        })
+        .to_string();
         let request = format!("GET /containers/json?filters={}", servers::http::escape(&filters));
         self.engine.ask(&request, &Value::Null).as_array().unwrap().clone()
+    }
+
+    /// Whether the interface of a container has this address too.
+    pub(crate) fn holds(&self, service: &str, address: &str) -> bool {
+        let id = self.ids(service).pop();
+        id.is_some_and(|id| self.execute(&id, &["ip", "address"]).contains(address))
     }
 
     /// The addresses behind the word `server` in the file of a balancer.

@@ -18,8 +18,8 @@ use crate::namespaces::end;
 use crate::{Namespaces, PATIENCE, Process, eventually, folder, pause, present};
 
 /// The programs that [`busybox`] puts into an image.
-const APPLETS: [&str; 24] = [
-    "cat", "chmod", "cp", "echo", "false", "grep", "hostname", "httpd", "kill", "ln", "ls",
+const APPLETS: [&str; 25] = [
+    "cat", "chmod", "cp", "echo", "false", "grep", "hostname", "httpd", "ip", "kill", "ln", "ls",
     "mkdir", "mv", "nc", "nslookup", "pidof", "ps", "rm", "sh", "sleep", "test", "touch", "true",
     "wget",
 ];

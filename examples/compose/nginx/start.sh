@@ -7,9 +7,7 @@ set -eu
 conf=/etc/nginx/balancer.conf
 
 # nginx starts with the services of now. If the store is away, those of the last time are better than nothing.
-#
-# The first reload fails, because there is no nginx yet, and stays pending: the confd below makes it.
-until confd -onetime || [ -s "$conf" ]; do sleep 1; done
+until STARTING=yes confd -onetime || [ -s "$conf" ]; do sleep 1; done
 
 while :; do
   confd -watch || true
