@@ -1,5 +1,6 @@
 //! Answers that may be stale, of servers and agents that know less than the last answer said.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -141,4 +142,68 @@ async fn a_change_that_is_searched_for_is_searched_at_the_leader() {
     for request in of_search {
         assert!(!request.contains("stale"), "{request}");
     }
+}
+
+/// A query that was followed with others gets a blocking query of its own while its answer is on the
+/// way. That answer may be older than the first one of the blocking query.
+#[tokio::test]
+async fn a_late_answer_to_a_query_that_was_followed_with_others_does_not_count() {
+    let [asked_for, is_late, is_sent] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+    let until_set = |flag: &AtomicUsize| {
+        while flag.load(Ordering::SeqCst) == 0 {
+            servers::pause(Duration::from_millis(5));
+        }
+    };
+    let flags = [&asked_for, &is_late, &is_sent].map(Arc::clone);
+    let server = Stub::answering(move |head| {
+        let [asked_for, is_late, is_sent] = &flags;
+        let line = head.lines().next().unwrap_or_default();
+        let is_of_it = line.contains("/v1/health/service/web-0?") || line.contains("/web-0 ");
+        let is_critical = line.contains("/critical");
+        match waits_for(head) {
+            Some(1) if is_of_it => of_events(one("b", 20)),
+            Some(20) if is_of_it => {
+                until_set(is_sent);
+                of_events(one("c", 30))
+            }
+            Some(10) if is_critical => {
+                let check = serde_json::json!([{
+                    "Node": "n", "CheckID": "c", "ServiceName": "web-0", "ServiceID": "a",
+                    "Status": "critical", "ModifyIndex": 11,
+                }]);
+                answer("200 OK", 11, &check.to_string())
+            }
+            Some(_) => nothing_happens(),
+            None if is_of_it => match asked_for.fetch_add(1, Ordering::SeqCst) {
+                0 => one("a", 10),
+                1 => {
+                    until_set(is_late);
+                    is_sent.store(1, Ordering::SeqCst);
+                    one("a", 11)
+                }
+                _ => one("b", 20),
+            },
+            None if line.contains("/catalog/services") => answer("200 OK", 10, "{}"),
+            None => answer("200 OK", 10, "[]"),
+        }
+    });
+    let wanted: Vec<Query> = (0..40).map(service).collect();
+    let mut asked = Asked::at(&[&server.address()], settings(), &wanted);
+    asked.all_known(wanted.len()).await;
+    for _ in 0..400 {
+        if asked_for.load(Ordering::SeqCst) > 1 {
+            break;
+        }
+        asked.waits(Duration::from_millis(20), |_| false).await;
+    }
+    asked.queries.follow(&wanted[..1]);
+    let has = |asked: &Asked, id: &str| asked.instances(&wanted[0])[0].0 == id;
+    asked.until("the answer of the blocking query", |asked| has(asked, "b")).await;
+    is_late.store(1, Ordering::SeqCst);
+    asked
+        .until("the next change", |asked| {
+            assert!(!has(asked, "a"), "the late answer counts");
+            has(asked, "c")
+        })
+        .await;
 }
