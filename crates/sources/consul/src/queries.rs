@@ -185,6 +185,22 @@ impl Engine {
         }
         // Between its own blocking query and those of the place, a change may have happened.
         joining.into_iter().for_each(|number| self.want(number));
+        self.rest_followed();
+    }
+
+    /// Ends the requests for the entries that have a blocking query each: their answers might be older
+    /// than the one of the blocking query, and arrive later.
+    fn rest_followed(&mut self) {
+        for feed in self.feeds.values() {
+            let Watched::Query(query) = &feed.watched else { continue };
+            let entry = self.numbers.get(query).and_then(|number| self.entries.get_mut(number));
+            let Some(entry) = entry else { continue };
+            match entry.rest() {
+                Some(State::Asking) => self.asking -= 1,
+                Some(State::Searched) => self.searching -= 1,
+                _ => {}
+            }
+        }
     }
 
     /// Asks for the answer to an entry.

@@ -87,6 +87,15 @@ impl Entry {
         }
     }
 
+    /// Ends what is asked for it. Returns the state that it had, if it was not idle or over.
+    pub(super) fn rest(&mut self) -> Option<State> {
+        if matches!(self.state, State::Idle | State::Over) {
+            return None;
+        }
+        (self.running, self.again) = (None, false);
+        Some(std::mem::replace(&mut self.state, State::Idle))
+    }
+
     /// Whether its answer has an instance on one of these nodes.
     pub(super) fn is_on(&self, nodes: &BTreeSet<Text>) -> bool {
         match &self.data {
