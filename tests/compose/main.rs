@@ -23,6 +23,7 @@ mod support {
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use servers::PATIENCE;
 use support::{eventually, pause};
 
@@ -47,6 +48,7 @@ fn with_consul_and_nginx_no_request_is_lost_and_what_dies_heals() {
 #[test]
 fn with_etcd_and_nginx_no_request_is_lost_and_what_dies_heals() {
     let mut project = Project::start("etcd", &["test/nginx", "test/etcd"]);
+    has_three_names(&project);
     let balancers = ["balancer"].map(nginx);
     let addresses = [format!("{HOST_ADDRESS}:8080")];
     scales_and_heals(&project, Store::Etcd, &balancers, &addresses);
@@ -98,6 +100,22 @@ fn holder(project: &Project) -> &'static str {
 
 fn nginx(service: &'static str) -> Balancer {
     Balancer { service, file: "/etc/nginx/balancer.conf" }
+}
+
+/// The image of the program starts confd, and the other programs by their names.
+#[track_caller]
+fn has_three_names(project: &Project) {
+    let image = project.engine.ask("GET /images/confd/json", &Value::Null);
+    assert_eq!(image["Config"]["Entrypoint"], json!(["confd"]));
+    for (name, flag, printed) in [
+        ("confd", "-version", "confd 0."),
+        ("consul-template", "-v", "consul-template v0."),
+        ("registrator", "--version", "0."),
+    ] {
+        let run = ["run", "--rm", "--no-deps", "-T", "--entrypoint", name, "registrator", flag];
+        let output = project.compose(&run);
+        assert!(output.starts_with(printed), "{name}: {output:?}");
+    }
 }
 
 /// Scales from one container to five, to one and to three, then kills the leader of the store and
