@@ -88,6 +88,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("debounce", " string", " (default \"0s\")"),
     ("file", " value", ""),
     ("filter", " string", " (default \"*\")"),
+    ("force", "", ""),
     ("interval", " int", " (default 600)"),
     ("keep-stage-file", "", ""),
     ("log-level", " string", ""),

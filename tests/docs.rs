@@ -53,6 +53,11 @@ fn the_example_of_the_readme_gives_what_it_says() {
 }
 
 #[test]
+fn every_example_of_the_resource_reference_gives_what_it_says() {
+    holds("docs/resources.md");
+}
+
+#[test]
 fn every_recipe_of_the_cookbook_gives_what_it_says() {
     holds("docs/cookbook.md");
 }

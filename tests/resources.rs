@@ -2,6 +2,7 @@
 //! for.
 
 mod discovery;
+mod guards;
 mod keys;
 mod modes;
 mod table;

@@ -31,6 +31,8 @@ options::options! {
         "watch: before a pass, wait until nothing has changed for this time, and at most four times this time (such as 500ms)",
     )
     .key("debounce");
+    pub(crate) const FORCE: Opt<bool> =
+        switch("force", "onetime: replace files although guards trip");
     pub(crate) const INTERVAL: Opt<i64> =
         number("interval", 600, "seconds between two passes").key("interval");
     pub(crate) const MAX_MEMORY: Opt<Size> = text(

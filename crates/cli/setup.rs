@@ -150,6 +150,7 @@ impl Config {
             prefix: given.get(&general::PREFIX)?.into(),
             noop: given.get(&general::NOOP)?,
             sync_only: given.get(&general::SYNC_ONLY)?,
+            force: force(given, mode)?,
             show_values: given.get(&general::SHOW_VALUES)?,
             keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
             check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode)?,
@@ -175,6 +176,15 @@ impl Config {
         let source = source?;
         Ok(Config { level, source, asked, settings, mode, schedule })
     }
+}
+
+/// Whether guards are overridden. A running confd would not do that once, but for ever.
+fn force(given: &Given, mode: Mode) -> anyhow::Result<bool> {
+    let force = given.get(&general::FORCE)?;
+    if force && mode != Mode::Onetime {
+        bail!("-force is for -onetime: run confd -onetime -force beside the confd that runs");
+    }
+    Ok(force)
 }
 
 /// The error that there is no level `name`.

@@ -44,7 +44,7 @@ fn faults_in_one_world(examples: &[Example]) -> Vec<(usize, String)> {
         let name = source(nth, example.language);
         let given = std::fs::read(sandbox.path(&format!("out/{name}")))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .map_err(|_| error(&ended, &sandbox, &name));
+            .map_err(|_| error(&ended, &sandbox, &name, example));
         if let Some(fault) = fault(&example.result, given) {
             faults.push((example.line, format!("{}{fault}", example.template)));
         }
@@ -87,8 +87,8 @@ fn resource(example: &Example, name: &str, destination: &Path) -> String {
 }
 
 /// What the log says about a template, as documents write it: the error and the excerpt below it,
-/// with `example` as the template's name and the usual folder.
-fn error(ended: &Ended, sandbox: &Sandbox, name: &str) -> String {
+/// with `example` as the template's name, the usual folder, and the destination that the resource names.
+fn error(ended: &Ended, sandbox: &Sandbox, name: &str, example: &Example) -> String {
     let mut lines = ended.stderr.lines().skip_while(|line| !line.contains(name));
     let Some((_, event)) = lines.next().and_then(|line| line.split_once("]: ERROR ")) else {
         return ended.stderr.clone();
@@ -96,8 +96,16 @@ fn error(ended: &Ended, sandbox: &Sandbox, name: &str) -> String {
     let excerpt = lines.take_while(|line| is_excerpt(line));
     let report: Vec<_> = std::iter::once(event).chain(excerpt).collect();
     let folder = sandbox.path("templates").display().to_string();
+    let ours = sandbox.path(&format!("out/{name}")).display().to_string();
+    let lines = example.resource.iter().flat_map(|resource| resource.lines());
+    let mut values = lines.filter_map(|line| line.strip_prefix("dest = \"")?.strip_suffix('"'));
+    let dest = values.next().unwrap_or(&ours);
     let stem = name.split('.').next().unwrap_or(name);
-    report.join("\n").replace(&folder, "/etc/confd/templates").replace(stem, "example")
+    report
+        .join("\n")
+        .replace(&ours, dest)
+        .replace(&folder, "/etc/confd/templates")
+        .replace(stem, "example")
 }
 
 /// What is wrong with a result: a text, or an error in its place.

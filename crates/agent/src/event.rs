@@ -202,6 +202,13 @@ pub enum Step<'a> {
     NothingFound(String),
     /// A warning of a template function, such as a name that cannot be resolved.
     TemplateWarns(String),
+    /// The destination is replaced although guards trip.
+    Forced {
+        /// The destination.
+        dest: PathBuf,
+        /// The guards.
+        tripped: String,
+    },
     /// The destination will be restored later, because another program changes it again and again.
     RestoringLater {
         /// The destination.
@@ -243,6 +250,7 @@ impl Step<'_> {
             Step::ReloadWaitsNoLonger { .. } => Level::Info,
             Step::TemplateStays { .. }
             | Step::TemplateWarns(_)
+            | Step::Forced { .. }
             | Step::RestoringLater { .. }
             | Step::PassLater { .. } => Level::Warning,
             Step::Deploy(step) => step.level(),
@@ -258,6 +266,9 @@ impl fmt::Display for Step<'_> {
             Step::Compiling(src) => write!(f, "Compiling source template {}", src.display()),
             Step::TemplateStays { src, .. } => {
                 write!(f, "{}: the version in use stays", src.display())
+            }
+            Step::Forced { dest, tripped } => {
+                write!(f, "{} is replaced by -force: {tripped}", dest.display())
             }
             Step::RestoringLater { dest, delay } => write!(
                 f,

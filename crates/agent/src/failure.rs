@@ -1,6 +1,6 @@
 //! Why a pass of a resource failed: a kind, a text and the cause.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use catalog::Query;
 use config::Problem;
@@ -22,6 +22,8 @@ enum Cause {
     Load(Problem),
     Template(Problem),
     Render(render::Error),
+    /// The guards that tripped, with what a person can do about it.
+    Guard(String, Excerpt),
     /// With what a person can do about it.
     Deploy(deploy::Error, Excerpt),
     /// The queries that have no answer yet.
@@ -45,6 +47,8 @@ pub enum Kind {
     Template,
     /// The execution of the template failed: a key is missing, or a function failed.
     Render,
+    /// A guard of the resource does not let the file be replaced.
+    Guard,
     /// The file could not be staged or committed.
     Write,
     /// The check command failed.
@@ -79,6 +83,13 @@ impl Failure {
     /// The template is missing or malformed.
     pub(crate) fn template(problem: Problem) -> Self {
         Failure::new(Cause::Template(problem))
+    }
+
+    /// These guards do not let the file `dest` be replaced.
+    pub(crate) fn guard(dest: &Path, tripped: &str) -> Self {
+        let text = format!("{} stays as it is: {tripped}", dest.display());
+        let hint = "confd -onetime -force replaces it all the same".to_owned();
+        Failure::new(Cause::Guard(text, Excerpt::default().hinting(Some(hint))))
     }
 
     /// These queries of the template have no answer yet.
@@ -117,6 +128,7 @@ impl Failure {
             Cause::Load(_) => Kind::Load,
             Cause::Template(_) => Kind::Template,
             Cause::Render(_) => Kind::Render,
+            Cause::Guard(..) => Kind::Guard,
             Cause::Deploy(error, _) => match error {
                 deploy::Error::Check(_) => Kind::Check,
                 deploy::Error::Reload(_) => Kind::Reload,
@@ -139,7 +151,9 @@ impl Failure {
         match &*self.0 {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
             Cause::Render(error) => Some(error.excerpt()),
-            Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => Some(excerpt),
+            Cause::Guard(_, excerpt) | Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => {
+                Some(excerpt)
+            }
             Cause::Refused(_) | Cause::Waiting(_) | Cause::Query(_) | Cause::Panic(_) => None,
         }
     }
@@ -154,7 +168,7 @@ impl fmt::Display for Failure {
                 let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
                 write!(f, "waiting for {}", names.join(", "))
             }
-            Cause::Query(text) | Cause::Panic(text) => f.write_str(text),
+            Cause::Guard(text, _) | Cause::Query(text) | Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
             Cause::Render(error) => error.fmt(f),
             Cause::Deploy(error, _) => error.fmt(f),

@@ -29,6 +29,7 @@ mod event;
 mod failure;
 mod feed;
 mod files;
+mod guards;
 mod loading;
 mod log;
 mod ordered;

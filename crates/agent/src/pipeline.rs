@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deploy::{Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction};
+use bytes::Bytes;
+use deploy::{
+    Before, Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction,
+};
 use render::{Limits, Template, Warning, Warnings};
 use report::Fingerprint;
 use store::{Snapshot, View};
@@ -24,6 +27,7 @@ use crate::{
     digest::Digest,
     event::{Event, Reader as _, Readers, Say, Step},
     failure::Failure,
+    guards::{self, AppliedKeys, Change},
     record::Origin,
     reloads::{Key, Notice, Requester},
     resource::Resource,
@@ -43,6 +47,9 @@ pub(crate) struct Pipeline {
     render_timeout: Option<Duration>,
     /// The most bytes that rendering one template may take.
     max_memory: usize,
+    /// Whether files are replaced although guards trip.
+    force: bool,
+    applied_keys: Arc<AppliedKeys>,
 }
 
 /// One pass to be made.
@@ -77,6 +84,8 @@ pub(crate) struct Prepared {
     origin: Option<Origin>,
     /// Of the content that was rendered.
     pub(crate) digest: Digest,
+    /// The number of keys that the resource saw, if it has guards.
+    keys: Option<usize>,
     began: Instant,
 }
 
@@ -117,7 +126,17 @@ impl Pipeline {
         options: Options,
     ) -> Self {
         let Limits { time: render_timeout, memory: max_memory } = Limits::default();
-        Self { templates, host, answers, options, show_values: false, render_timeout, max_memory }
+        Self {
+            templates,
+            host,
+            answers,
+            options,
+            show_values: false,
+            render_timeout,
+            max_memory,
+            force: false,
+            applied_keys: Arc::default(),
+        }
     }
 
     /// The answers to the queries of templates.
@@ -136,6 +155,8 @@ impl Pipeline {
             show_values: settings.show_values,
             render_timeout: settings.render_timeout,
             max_memory: settings.max_memory,
+            force: settings.force,
+            applied_keys: Arc::clone(&self.applied_keys),
         }
     }
 
@@ -194,6 +215,7 @@ impl Pipeline {
                 say(Step::NothingFound(keys));
             }
         }
+        let seen = view.clone();
         // From here on, only the template reads keys from the view.
         let view = view.recording();
         let asked = Arc::new(Asked::new(&self.host));
@@ -211,7 +233,11 @@ impl Pipeline {
         for Warning { text, exact } in warnings.take() {
             say(Step::TemplateWarns(if self.show_values { exact } else { text }));
         }
-        rendered.map_err(|error| if self.show_values { error.with_values() } else { error })?;
+        if let Err(error) = rendered {
+            // A guard says better than the template what is missing.
+            self.guard(resource, &seen, Before::Nothing, None, say)?;
+            return Err(if self.show_values { error.with_values() } else { error }.into());
+        }
         let digest = Digest::of(&content);
         let mut prepared = Box::new(Prepared {
             staged: None,
@@ -220,13 +246,20 @@ impl Pipeline {
             src,
             origin: None,
             digest,
+            keys: None,
             began,
         });
         if !resource.heal && *applied == Some(digest) {
             return Ok(prepared);
         }
-        let member = Member { target: Arc::clone(&resource.target), content: content.into() };
+        let content = Bytes::from(content);
+        let member = Member { target: Arc::clone(&resource.target), content: content.clone() };
         let staged = Transaction::stage(vec![member], &self.options)?;
+        if resource.guards.is_some() {
+            let before = staged.before().next().unwrap_or(Before::Nothing);
+            self.guard(resource, &seen, before, Some(&content), say)?;
+            prepared.keys = Some(seen.iter().count());
+        }
         if is_newest
             && !asked.anything()
             && let Some(src) = src.filter(Fingerprint::is_settled)
@@ -237,6 +270,28 @@ impl Pipeline {
         }
         prepared.staged = Some(staged);
         Ok(prepared)
+    }
+
+    /// Checks the guards of a resource.
+    fn guard(
+        &self,
+        resource: &Resource,
+        view: &View,
+        before: Before,
+        content: Option<&[u8]>,
+        say: &Say<'_>,
+    ) -> Result<(), Failure> {
+        let Some(guards) = &resource.guards else { return Ok(()) };
+        let keys_before = self.applied_keys.of(&resource.path);
+        let Some(tripped) = guards::tripped(guards, &Change { view, before, keys_before, content })
+        else {
+            return Ok(());
+        };
+        if !self.force {
+            return Err(Failure::guard(&resource.target.dest, &tripped));
+        }
+        say(Step::Forced { dest: resource.target.dest.clone(), tripped });
+        Ok(())
     }
 
     /// Compares, checks, commits and reloads. Adds the folders of replaced files to `durable`, and
@@ -252,7 +307,7 @@ impl Pipeline {
         replaced: impl Fn(&Placed) + Send + Sync + 'static,
         surroundings: Surroundings<'_>,
     ) -> Result<Done, Failure> {
-        let Prepared { staged, origin, digest, began, .. } = *prepared;
+        let Prepared { staged, origin, digest, keys, began, .. } = *prepared;
         let Surroundings { readers, requester, disk } = surroundings;
         let resource = &job.resource;
         let outcome = match staged {
@@ -278,6 +333,9 @@ impl Pipeline {
             }
             None => Outcome::Unchanged,
         };
+        if let Some(keys) = keys.filter(|_| outcome != Outcome::WouldUpdate) {
+            self.applied_keys.note(&resource.path, keys);
+        }
         readers.read(&Event::Done {
             resource: Arc::clone(resource),
             outcome,

@@ -24,6 +24,8 @@ pub struct Settings {
     pub noop: bool,
     /// Run neither `check_cmd` nor `reload_cmd`.
     pub sync_only: bool,
+    /// Replace files although guards trip.
+    pub force: bool,
     /// Show the values of keys in errors and warnings of templates. They may be secrets.
     pub show_values: bool,
     /// Keep stage files.

@@ -105,7 +105,7 @@ pub(crate) fn for_identity(key: &str, name: &str) -> String {
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 21] = [
     "src",
     "dest",
     "keys",
@@ -122,6 +122,11 @@ const KEYS: [&str; 16] = [
     "heal",
     "debounce",
     "min_reload_interval",
+    "required_keys",
+    "min_keys",
+    "max_shrink",
+    "min_bytes",
+    "output_format",
 ];
 
 /// Words that people write for a key although their letters are far from it, each with the key.

@@ -15,6 +15,7 @@ pub mod document;
 mod discover;
 mod engine;
 mod form;
+mod guards;
 mod hint;
 mod load;
 mod problem;
@@ -22,6 +23,7 @@ mod resource;
 
 pub use crate::{
     engine::Engine,
+    guards::{Guards, OutputFormat},
     load::{Loaded, conf_d, load, templates_folder},
     problem::Problem,
     resource::{Confdir, Resource, name},

@@ -16,6 +16,7 @@ use store::{Prefix, Scope};
 use crate::{
     document::{self, Document, Section, Unknown},
     engine::Engine,
+    guards::Guards,
     hint, load,
     problem::Problem,
 };
@@ -63,6 +64,8 @@ pub struct Resource {
     pub debounce: Option<Duration>,
     /// Watch mode: the least time between two passes that reload.
     pub min_reload_interval: Option<Duration>,
+    /// What must hold before `dest` is replaced; `None` if that is nothing.
+    pub guards: Option<Box<Guards>>,
     /// Probable mistakes in the file.
     pub warnings: Vec<Problem>,
     name: Arc<str>,
@@ -87,7 +90,7 @@ impl<'a> Confdir<'a> {
 }
 
 /// Why a file is not a valid resource, and where in the file the mistake is.
-struct Reason {
+pub(crate) struct Reason {
     text: String,
     offset: Option<usize>,
     /// What was probably meant.
@@ -95,11 +98,11 @@ struct Reason {
 }
 
 impl Reason {
-    fn new(text: impl Into<String>, offset: Option<usize>) -> Self {
+    pub(crate) fn new(text: impl Into<String>, offset: Option<usize>) -> Self {
         Reason { text: text.into(), offset, hint: None }
     }
 
-    fn hinting(self, hint: Option<String>) -> Self {
+    pub(crate) fn hinting(self, hint: Option<String>) -> Self {
         Reason { hint, ..self }
     }
 }
@@ -214,6 +217,7 @@ impl Resource {
         let heal = table.boolean("heal")?.unwrap_or(true);
         let debounce = time(table, "debounce")?;
         let min_reload_interval = time(table, "min_reload_interval")?;
+        let guards = Guards::read(table)?;
         // confd's decoder accepts these keys, because they are names of its internals. Nothing
         // reads them.
         table.integer("filemode")?;
@@ -256,6 +260,7 @@ impl Resource {
             heal,
             debounce,
             min_reload_interval,
+            guards,
             warnings: Vec::new(),
             name: name(path, &confdir.conf_d).into(),
         }))

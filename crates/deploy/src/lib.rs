@@ -58,6 +58,7 @@ pub use durable::Durable;
 pub use error::Error;
 pub use local::is_local;
 pub use reload::{AtOnce, ReloadCommand, Reloader};
+pub use stage::Before;
 pub use step::{Level, Observer, Placed, Step};
 pub use sweep::sweep;
 pub use transaction::{Member, Transaction};

@@ -54,6 +54,20 @@ pub(crate) enum Difference {
     Bytes,
 }
 
+/// What a destination held before a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// No file.
+    Nothing,
+    /// The content that it is to get. Its owner or its mode can differ.
+    Same,
+    /// Another content.
+    Other {
+        /// Its size.
+        bytes: u64,
+    },
+}
+
 impl Staged {
     /// Stages `content` for the target, with its final owner and mode, safe on the disk. Writes
     /// nothing if the destination is found to be in sync, unless the stage file is to be kept.
@@ -93,6 +107,21 @@ impl Staged {
     /// change the fingerprint.
     pub(crate) fn found_in_sync(&self) -> Option<Fingerprint> {
         self.seen.filter(|_| self.file.is_none() && self.was_settled)
+    }
+
+    /// What the destination held when this member was staged.
+    pub(crate) fn before(&self) -> Before {
+        if self.file.is_none() {
+            return Before::Same;
+        }
+        let found = match self.place.dest().stat() {
+            Ok(found) if is_file(&found) => found,
+            _ => return Before::Nothing,
+        };
+        match compare::has_content(self.place.dest(), &found, &self.content) {
+            Ok(true) => Before::Same,
+            _ => Before::Other { bytes: found.st_size.cast_unsigned() },
+        }
     }
 
     /// The same content for the destination as it is now. It is staged again if the destination has

@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::pending::Marker;
 use crate::reload::{Reloader, Reloads};
 use crate::shared::report_shared;
-use crate::stage::{Difference, StageFile, Staged};
+use crate::stage::{Before, Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Placed, Step};
 use crate::undo::Entry;
 use crate::{Options, Outcome, Target, commit, compare};
@@ -69,6 +69,11 @@ impl Transaction {
     /// sync and if every later change is certain to change the fingerprint.
     pub fn found_in_sync(&self) -> Option<Vec<Fingerprint>> {
         self.members.iter().map(Staged::found_in_sync).collect()
+    }
+
+    /// What each destination holds now, in the order of the members.
+    pub fn before(&self) -> impl Iterator<Item = Before> {
+        self.members.iter().map(Staged::before)
     }
 
     /// Whether all destinations were in sync when they were staged.

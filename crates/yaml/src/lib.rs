@@ -146,6 +146,19 @@ pub fn read(bytes: &Bytes, top: Top) -> Result<Tree, YamlError> {
     builder.finish(top)
 }
 
+/// Checks the syntax of all documents of a text.
+///
+/// # Errors
+/// The line, counted from 1, of the first mistake.
+pub fn check(text: &str) -> Result<(), usize> {
+    let options = granit_parser::options! {
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    let mut events = Parser::new_from_str_with_options(text, options);
+    events.try_for_each(|next| next.map(|_| ()).map_err(|error| error.marker().line().max(1)))
+}
+
 /// The text of a document: UTF-8, or UTF-16 if it begins with a byte order mark.
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, YamlError> {
     let utf16 = |units: &[u8], unit: fn([u8; 2]) -> u16| {

@@ -60,6 +60,7 @@ impl Site {
 
     pub(crate) fn settings(&self) -> Settings {
         Settings {
+            force: false,
             show_values: false,
             confdir: self.folder.path().to_owned(),
             prefix: "".into(),
