@@ -207,3 +207,42 @@ async fn a_late_answer_to_a_query_that_was_followed_with_others_does_not_count()
         })
         .await;
 }
+
+/// An agent that loses its server gets the state of another server without events about the changes
+/// in between. If that has a lower index, the queries that wait are not answered. Only some fail.
+#[tokio::test]
+async fn after_a_failed_query_that_waited_all_answers_from_events_are_read_again() {
+    let [is_waiting, is_changed] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let server = Stub::answering(move |head| {
+        let line = head.lines().next().unwrap_or_default();
+        let now = || match is_changed.load(Ordering::SeqCst) {
+            0 => one("a", 20),
+            _ => one("b", 15),
+        };
+        match waits_for(head) {
+            None if line.contains("/v1/catalog/nodes") => nodes(10),
+            None => now(),
+            Some(1) => of_events(now()),
+            Some(20) if line.contains("/web-1?") => {
+                while is_waiting.load(Ordering::SeqCst) == 0 {
+                    servers::pause(Duration::from_millis(5));
+                }
+                is_changed.store(1, Ordering::SeqCst);
+                Vec::new()
+            }
+            Some(20) if line.contains("/web-0?") => {
+                is_waiting.store(1, Ordering::SeqCst);
+                nothing_happens()
+            }
+            Some(_) => nothing_happens(),
+        }
+    });
+    let wanted = [service(0), service(1)];
+    let mut asked = Asked::at(&[&server.address()], settings(), &wanted);
+    asked.all_known(2).await;
+    asked
+        .until("both changes", |asked| {
+            wanted.iter().all(|query| asked.instances(query)[0].0 == "b")
+        })
+        .await;
+}
