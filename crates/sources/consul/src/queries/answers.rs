@@ -45,7 +45,7 @@ impl Engine {
     }
 
     fn take_feed(&mut self, number: u64, answered: Answered<Got>) {
-        let Answered { content, index, is_of_events, warning } = answered;
+        let Answered { content, index, is_of_events, is_instead, warning } = answered;
         let wait = self.asker.options().wait;
         let Some(feed) = self.feeds.get_mut(&number) else { return };
         if is_of_events && feed.doubts(index) {
@@ -63,12 +63,22 @@ impl Engine {
         let is_early = feed.is_early();
         let was_restored = is_early && index == before;
         let had_gap = was_restored || feed.is_known && before.is_none();
+        let had_failed = is_instead || feed.is_known && feed.failed > 0;
         let fell = feed.answered(index, is_of_events, wait);
+        if had_failed {
+            feed.leave_events(Instant::now());
+        }
         if fell || was_restored {
             debug!("consul: the store may have another history, so the answer is read again");
             feed.index = None;
         }
         let watched = feed.watched.clone();
+        if had_failed {
+            // The agent may have lost its server. Then it begins its events again, and the queries
+            // that wait do not end.
+            let now = Instant::now();
+            self.feeds.values_mut().for_each(|feed| feed.settle_unless_settling(now));
+        }
         match (watched, content) {
             (Watched::Query(query), Got::Answer(data)) => {
                 if let Data::Pairs(pairs) = &data {

@@ -1,9 +1,8 @@
 //! Sends the requests of queries, and reads their answers.
 
 mod rights;
+mod target;
 
-use std::borrow::Cow;
-use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,11 +11,11 @@ use bytes::Bytes;
 use catalog::{Data, Filter, Instances, Pair, Place, Query, Service};
 use client_consul::{Client, Consistency, Head, NAME, Options, path_of, words};
 use nodes::{Attempt, Cause, Error, NodeError};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 use source::queries::QueryError;
 use tracing::debug;
 
+use self::target::{filter, named, spelled, target};
 use super::plan;
 use super::wire::{self, Listed};
 use crate::decode::decoded;
@@ -74,14 +73,16 @@ pub(super) struct Answered<T> {
     /// Whether the agent answered from the events that its servers send. Such an answer always has
     /// a greater index than the one that the request waited to pass.
     pub(super) is_of_events: bool,
+    /// Whether a blocking query failed, and this answer was given at once instead.
+    pub(super) is_instead: bool,
     /// A warning for people: the token hides a part of the answer.
     pub(super) warning: Option<String>,
 }
 
 impl<T> Answered<T> {
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answered<U> {
-        let Answered { content, index, is_of_events, warning } = self;
-        Answered { content: change(content), index, is_of_events, warning }
+        let Answered { content, index, is_of_events, is_instead, warning } = self;
+        Answered { content: change(content), index, is_of_events, is_instead, warning }
     }
 }
 
@@ -93,6 +94,7 @@ struct Fetched {
     /// Whether the token hides a part of the answer.
     filtered: bool,
     is_of_events: bool,
+    is_instead: bool,
     /// Whether Consul may hide everything from requests without a token, which it does not report.
     wants_token: bool,
     body: Bytes,
@@ -100,8 +102,8 @@ struct Fetched {
 
 impl Fetched {
     fn answered<T>(&self, content: T) -> Answered<T> {
-        let Fetched { index, is_of_events, .. } = *self;
-        Answered { content, index, is_of_events, warning: None }
+        let Fetched { index, is_of_events, is_instead, .. } = *self;
+        Answered { content, index, is_of_events, is_instead, warning: None }
     }
 }
 
@@ -150,7 +152,7 @@ impl Asker {
             parameters += "&near=_agent";
         }
         let fetched = self.fetch(&path, &parameters, since).await?;
-        let is_of_events = fetched.is_of_events;
+        let Fetched { is_of_events, is_instead, .. } = fetched;
         // The index of a prepared query is always 1, because it does not wait for changes.
         let is_polled = matches!(query, Query::Prepared { .. });
         let index = fetched.index.filter(|_| !is_polled);
@@ -169,7 +171,7 @@ impl Asker {
             (_, content) => content,
         };
         let warning = self.hidden(query, plan::is_empty(&content), filtered, wants_token)?;
-        Ok(Answered { content, index, is_of_events, warning })
+        Ok(Answered { content, index, is_of_events, is_instead, warning })
     }
 
     /// The index of a query's answer, without the answer. The leader is asked: another server may not
@@ -394,10 +396,11 @@ impl Asker {
                 }
             }
         }
+        let is_instead = since.beyond.is_some();
         let since = Since { beyond: None, ..since };
         let ask = |node| self.fetch_at(node, path, parameters, since, chosen, &status);
         match nodes.ask(ask).await {
-            Ok((_, fetched)) => fetched,
+            Ok((_, fetched)) => fetched.map(|fetched| Fetched { is_instead, ..fetched }),
             Err(error) => {
                 let status = status.lock().unwrap_or_else(PoisonError::into_inner).take();
                 Err(status.unwrap_or_else(|| failed(error)))
@@ -432,7 +435,7 @@ impl Asker {
             _ => false,
         };
         if is_answer && must_be_asked_again {
-            let target = self::target(path, parameters, None, Consistency::Default);
+            let target = self::target::target(path, parameters, None, Consistency::Default);
             let (head, body) = self.client.get(node, &target, Duration::ZERO).await?;
             return taken(path, &head, body, status);
         }
@@ -464,62 +467,6 @@ impl Asker {
 
 fn failed(error: Error) -> QueryError {
     QueryError::Store(error.into())
-}
-
-/// The path and query of a URL.
-fn target(
-    path: &str,
-    parameters: &str,
-    beyond: Option<Beyond>,
-    consistency: Consistency,
-) -> String {
-    let mut query = String::new();
-    query += match consistency {
-        Consistency::Default => "",
-        Consistency::Consistent => "&consistent=",
-        Consistency::Stale(_) => "&stale=",
-    };
-    query += parameters;
-    if let Some(Beyond { index, wait, .. }) = beyond {
-        // Writing to a string cannot fail.
-        let _ = write!(query, "&index={index}&wait={}ms", wait.as_millis());
-    }
-    match query.strip_prefix('&') {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    }
-}
-
-/// A parameter behind `&`; nothing if it has no value.
-fn named(name: &str, value: Option<&str>) -> String {
-    match value {
-        Some(value) => format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)),
-        None => String::new(),
-    }
-}
-
-fn filter(expression: &str) -> String {
-    named("filter", Some(expression))
-}
-
-/// A key as Consul spells it in the path of a URL: without empty names and dots. Consul redirects
-/// every other spelling to this one.
-fn spelled(key: &str) -> Cow<'_, str> {
-    let is_odd = |name: &str| matches!(name, "" | "." | "..");
-    let names = key.strip_suffix('/').unwrap_or(key);
-    if !names.split('/').any(is_odd) {
-        return Cow::Borrowed(key);
-    }
-    let mut kept = Vec::new();
-    for name in names.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => drop(kept.pop()),
-            name => kept.push(name),
-        }
-    }
-    let end = if key.ends_with('/') && !kept.is_empty() { "/" } else { "" };
-    Cow::Owned(kept.join("/") + end)
 }
 
 /// Whether an agent answered from the events that its servers send.
@@ -574,25 +521,7 @@ fn taken(
     let is_of_events = is_of_events(head);
     let wants_token = head.text("x-consul-default-acl-policy") == Some("deny");
     let body = body.into();
-    Ok(Ok(Fetched { found, index, filtered, is_of_events, wants_token, body }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_spelled_as_consul_spells_it_in_paths() {
-        for (key, expected) in [
-            ("app/name", "app/name"),
-            ("app/", "app/"),
-            ("//app//name", "app/name"),
-            ("/app//", "app/"),
-            ("a/./b/../c", "a/c"),
-            ("/", ""),
-            ("a..b/.c", "a..b/.c"),
-        ] {
-            assert_eq!(spelled(key), expected, "{key}");
-        }
-    }
+    let fetched =
+        Fetched { found, index, filtered, is_of_events, is_instead: false, wants_token, body };
+    Ok(Ok(fetched))
 }

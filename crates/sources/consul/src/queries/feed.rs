@@ -23,8 +23,8 @@ const EXECUTION: Duration = Duration::from_secs(10);
 const BURST: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The time after a restoration of the store in which the servers answer and not the agent, whose
-/// events may still be those of the former history.
+/// The time after a restoration of the store, or after a failure, in which the servers answer and not
+/// the agent, whose events may still be those of the former history.
 const SETTLING: Duration = Duration::from_secs(5);
 
 /// What a blocking query follows.
@@ -282,6 +282,24 @@ impl Feed {
         self.read_again();
         self.events = Events::Join;
         self.settled = Some(now + SETTLING);
+    }
+
+    /// Lets the servers answer for some time after a failure. The next query waits for a change.
+    pub(super) fn leave_events(&mut self, now: Instant) {
+        if self.watched.is_of_events().is_some() {
+            self.events = Events::Join;
+            self.settled = Some(now + SETTLING);
+        }
+    }
+
+    /// Like [`settle`](Self::settle), if the agent answers from events. If the servers answer already,
+    /// they do so for longer.
+    pub(super) fn settle_unless_settling(&mut self, now: Instant) {
+        if self.settled.is_some() {
+            self.settled = Some(now + SETTLING);
+        } else if self.watched.is_of_events().is_some() {
+            self.settle(now);
+        }
     }
 
     /// How long the next query may wait at most, if the servers must answer it and not the agent.
