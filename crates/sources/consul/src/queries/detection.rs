@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_without_a_difference_is_searched_for_with_pauses() {
+    fn a_registration_without_a_difference_is_searched_for_at_once() {
         let (mut detection, now) = armed();
         let changed = detection.take(Seen::Names(registered()), 11, Some(10), now);
         assert_eq!(changed, Changed::default());
@@ -428,8 +428,8 @@ mod tests {
         let end = now + TOGETHER + lasts;
         detection.explain(11);
         detection.end_search(end);
-        detection.take(Seen::Names(registered()), 12, Some(11), now);
-        assert_eq!(detection.due(), Some(end + lasts * REST));
+        detection.take(Seen::Names(registered()), 12, Some(11), end);
+        assert_eq!(detection.due(), Some(end + TOGETHER));
     }
 
     #[test]
