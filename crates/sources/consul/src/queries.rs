@@ -6,11 +6,12 @@
 //! fails keeps its answer and is asked again, with growing delays.
 //!
 //! The modules: `entry` holds the state of a query, `plan` chooses the blocking queries, `feed`
-//! holds the state of each of these, `guards` notices deletions of keys, `answers` processes what they are answered, `detection` finds
+//! holds the state of each of these, `budget` limits searches, `guards` notices deletions of keys, `answers` processes what they are answered, `detection` finds
 //! the answers that have changed in a place, `asker` sends requests, `wire` reads answers.
 
 mod answers;
 mod asker;
+mod budget;
 mod detection;
 mod entry;
 mod feed;
@@ -331,6 +332,7 @@ impl Engine {
                 continue;
             }
             let search = detection.begin_search(now);
+            let mut searched = Vec::new();
             for (number, entry) in &mut self.entries {
                 if entry.place.as_ref() != Some(place) {
                     continue;
@@ -341,7 +343,7 @@ impl Engine {
                     (State::Idle, Search::Indexes) if has_index => {
                         entry.state = State::Searched;
                         self.searching += 1;
-                        self.searched.push_back(*number);
+                        searched.push((Reverse(entry.index), *number));
                     }
                     (State::Idle, _) => {
                         if entry.want() {
@@ -355,6 +357,9 @@ impl Engine {
                     _ => {}
                 }
             }
+            // What has changed last is the most likely to change again.
+            searched.sort_unstable();
+            self.searched.extend(searched.into_iter().map(|(_, number)| number));
         }
     }
 

@@ -5,7 +5,8 @@
 //! to one of them says which services have changed, and these are asked again. A change that shows
 //! no difference (an instance whose checks pass was removed, a check that passes has another
 //! output) is searched for: each query is asked for its index alone, and again if that has changed.
-//! Because several changes may be reported together, all queries are also asked for their index
+//! Registrations are searched for at once (see `budget`), and changes of checks that are no changes of
+//! states with pauses, because some checks have another output each time. Because several changes may be reported together, all queries are also asked for their index
 //! some time after the last change.
 //!
 //! Consul raises no index of a service when an instance of it gets another name. So if a search
@@ -20,6 +21,7 @@ use std::time::Duration;
 use catalog::{Service, Text};
 use tokio::time::Instant;
 
+use super::budget::{self, Budget};
 use super::wire::Listed;
 
 /// The time after a change in which every query is compared with its index, or asked again.
@@ -32,14 +34,8 @@ const CHECKS_AFTER: Duration = Duration::from_millis(300);
 /// The time in which the answers about one change arrive.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// A search costs a request for each query. After one, this many times its duration passes before
-/// the next.
-const REST: u32 = 9;
-
-/// The longest of these pauses. A change that is searched for is not seen later than that.
-const LONGEST_REST: Duration = Duration::from_secs(2);
-
-/// The same as [`REST`] for a search in which all queries are asked for their answers, which are longer.
+/// After a search in which all queries are asked for their answers, this many times its duration passes
+/// before the next.
 const LONG_REST: u32 = 19;
 
 /// The most indexes up to that of a report of which each may be another change.
@@ -64,7 +60,9 @@ pub(super) struct Detection {
     changes: BTreeMap<u64, Instant>,
     /// The registrations that the last search was to find, without those that were found.
     searched: BTreeSet<u64>,
-    /// When a search must begin, whatever is known by then.
+    /// When a search must begin, because there may have been several registrations.
+    several: Option<Instant>,
+    /// When a search must begin, whatever is known of the checks by then.
     verify: Option<Instant>,
     /// When all queries must be asked again.
     reread: Option<Instant>,
@@ -72,8 +70,12 @@ pub(super) struct Detection {
     reported: Option<Instant>,
     /// The running search.
     search: Option<Running>,
-    /// No search begins before this moment.
+    /// The time that searches for registrations may take.
+    budget: Budget,
+    /// No search for registrations begins before this moment.
     rested: Option<Instant>,
+    /// No search for changes of checks begins before this moment.
+    checks_rested: Option<Instant>,
     /// No search of this kind begins before this moment.
     long_rested: Option<Instant>,
 }
@@ -99,6 +101,8 @@ pub(super) enum Search {
 struct Running {
     search: Search,
     since: Instant,
+    /// Whether it was begun because of a registration.
+    is_urgent: bool,
     /// The time until all indexes were known.
     took: Option<Duration>,
 }
@@ -151,7 +155,7 @@ impl Detection {
                 self.nodes = true;
                 // A node has the instances of many services.
                 if before.is_some_and(|before| before < index) {
-                    self.verify_at(now + TOGETHER);
+                    self.note_several(now + TOGETHER);
                 }
                 return changed;
             }
@@ -203,9 +207,12 @@ impl Detection {
             self.registrations.entry(index).or_insert(due);
         }
         if index - before > 1 {
-            // There may have been several.
-            self.verify_at(due);
+            self.note_several(due);
         }
+    }
+
+    fn note_several(&mut self, due: Instant) {
+        self.several = Some(self.several.map_or(due, |before| before.min(due)));
     }
 
     fn verify_at(&mut self, due: Instant) {
@@ -238,14 +245,19 @@ impl Detection {
         if self.search.is_some() {
             return None;
         }
-        let unexplained = self.registrations.values().chain(self.changes.values()).copied();
-        let due = unexplained.chain(self.verify).min();
-        let due = due.map(|due| self.rested.map_or(due, |rested| due.max(rested)));
-        due.into_iter().chain(self.reread_due()).min()
+        let checks = self.changes.values().copied().chain(self.verify).min();
+        let checks = checks.map(|due| after(due, self.checks_rested));
+        self.registrations_due().into_iter().chain(checks).chain(self.reread_due()).min()
+    }
+
+    /// When a search for registrations is due.
+    fn registrations_due(&self) -> Option<Instant> {
+        let due = self.registrations.values().copied().chain(self.several).min();
+        due.map(|due| after(due, self.rested))
     }
 
     fn reread_due(&self) -> Option<Instant> {
-        self.reread.map(|due| self.long_rested.map_or(due, |rested| due.max(rested)))
+        self.reread.map(|due| after(due, self.long_rested))
     }
 
     /// Begins a search: from now on every query is asked.
@@ -254,8 +266,9 @@ impl Detection {
             Some(due) if due <= now => Search::Answers,
             _ => Search::Indexes,
         };
+        let is_urgent = self.registrations_due().is_some_and(|due| due <= now);
         self.changes.clear();
-        self.verify = None;
+        (self.several, self.verify) = (None, None);
         let registrations = std::mem::take(&mut self.registrations);
         match search {
             Search::Indexes => self.searched.extend(registrations.into_keys()),
@@ -264,7 +277,7 @@ impl Detection {
                 self.reread = None;
             }
         }
-        self.search = Some(Running { search, since: now, took: None });
+        self.search = Some(Running { search, since: now, is_urgent, took: None });
         search
     }
 
@@ -283,11 +296,14 @@ impl Detection {
     /// Ends the search, if one is running. If it has not found the service of a registration, all
     /// queries are asked again: an instance may have got another name.
     pub(super) fn end_search(&mut self, now: Instant) {
-        let Some(Running { search, since, took }) = self.search.take() else { return };
+        let Some(Running { search, since, is_urgent, took }) = self.search.take() else { return };
         match search {
             Search::Indexes => {
-                let rest = took.unwrap_or(now - since) * REST;
-                self.rested = Some(now + rest.min(LONGEST_REST));
+                let took = took.unwrap_or(now - since);
+                self.checks_rested = Some(now + budget::rest(took));
+                if is_urgent {
+                    self.rested = Some(now + self.budget.spend(took, now));
+                }
             }
             Search::Answers => self.long_rested = Some(now + (now - since) * LONG_REST),
         }
@@ -295,6 +311,11 @@ impl Detection {
             self.reread = Some(now);
         }
     }
+}
+
+/// The later of a moment and the end of a pause.
+fn after(due: Instant, rested: Option<Instant>) -> Instant {
+    rested.map_or(due, |rested| due.max(rested))
 }
 
 fn remember(indexes: &mut BTreeSet<u64>, index: u64) {
@@ -433,6 +454,20 @@ mod tests {
     }
 
     #[test]
+    fn changes_of_checks_without_a_difference_are_searched_for_with_pauses() {
+        let (mut detection, now) = armed();
+        detection.take(Seen::Warning(vec![]), 11, Some(10), now);
+        assert_eq!(detection.begin_search(now + CHECKS_AFTER), Search::Indexes);
+        let (end, lasts) = (now + 2 * CHECKS_AFTER, CHECKS_AFTER);
+        detection.end_search(end);
+        detection.take(Seen::Warning(vec![]), 12, Some(11), end);
+        assert_eq!(detection.due(), Some(end + budget::rest(lasts)));
+        // A registration does not wait for the end of this pause.
+        detection.take(Seen::Names(registered()), 13, Some(12), end);
+        assert_eq!(detection.due(), Some(end + TOGETHER));
+    }
+
+    #[test]
     fn a_registration_that_a_search_does_not_find_makes_all_queries_be_asked_again() {
         let (mut detection, now) = armed();
         detection.take(Seen::Names(registered()), 11, Some(10), now);
@@ -445,7 +480,7 @@ mod tests {
         assert_eq!(detection.due(), None);
         // A search of the same kind comes after a pause, and one for indexes does not wait for it.
         detection.take(Seen::Names(registered()), 12, Some(11), end);
-        assert_eq!(detection.due(), Some(end + TOGETHER * REST));
+        assert_eq!(detection.due(), Some(end + TOGETHER));
     }
 
     #[test]
