@@ -112,8 +112,7 @@ fn has_three_names(project: &Project) {
         ("consul-template", "-v", "consul-template v0."),
         ("registrator", "--version", "0."),
     ] {
-        let run = ["run", "--rm", "--no-deps", "-T", "--entrypoint", name, "registrator", flag];
-        let output = project.compose(&run);
+        let output = project.run("confd", name, flag);
         assert!(output.starts_with(printed), "{name}: {output:?}");
     }
 }

@@ -158,6 +158,19 @@ impl Project {
         addresses.collect()
     }
 
+    /// Runs a program of an image with one argument, in a container of its own. Returns what it
+    /// prints.
+    #[track_caller]
+    pub(crate) fn run(&self, image: &str, program: &str, argument: &str) -> String {
+        let body = json!({"Image": image, "Entrypoint": [program], "Cmd": [argument], "Tty": true});
+        let made = self.engine.ask("POST /containers/create", &body);
+        let container = format!("/containers/{}", made["Id"].as_str().unwrap());
+        self.engine.ask(&format!("POST {container}/start"), &Value::Null);
+        self.engine.ask(&format!("POST {container}/wait"), &Value::Null);
+        let logs = format!("GET {container}/logs?stdout=1&stderr=1");
+        self.engine.try_ask(&logs, &Value::Null).unwrap().text()
+    }
+
     /// Runs a command in a container. Returns what it prints.
     pub(crate) fn execute(&self, id: &str, command: &[&str]) -> String {
         let body = json!({"Cmd": command, "AttachStdout": true, "AttachStderr": true, "Tty": true});
