@@ -163,3 +163,35 @@ pub(crate) fn unreachable(address: &Address, cause: Cause) -> Error {
 fn escaped(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use servers::Stub;
+
+    use super::*;
+
+    /// As Podman 4.3: the word `restarting` in a filter is an error.
+    #[tokio::test]
+    async fn an_engine_without_restarting_containers_lists_those_that_have_not_exited() {
+        let stub = Stub::answering(|head| {
+            let target = head.split(' ').nth(1).unwrap();
+            let (status, body) = match target.contains("restarting") {
+                true => ("500 Internal Server Error", r#"{"message":"unknown container state"}"#),
+                false => (
+                    "200 OK",
+                    r#"[{"Id":"a","State":"running"},{"Id":"b","State":"exited"},
+                        {"Id":"c","State":"created"},{"Id":"d"},{"Id":"e","State":"dead"}]"#,
+                ),
+            };
+            let length = body.len();
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+        });
+        let address = Address::parse(&stub.address()).unwrap();
+        let engine = Engine::new(Options { address, tls: None }).unwrap();
+        let listed = engine.list(State::NotExited).await.unwrap();
+        let ids: Vec<_> = listed.iter().map(|listed| listed.id.as_str()).collect();
+        assert_eq!(ids, ["a", "c", "d"]);
+    }
+}
