@@ -190,3 +190,78 @@ fn etcd_is_reached_with_a_password_and_certificates() {
     assert!(!refused.stderr().contains("wrong-pw"), "{}", refused.stderr());
     assert_eq!(keys(), "");
 }
+
+#[test]
+fn a_check_that_takes_long_does_not_let_the_entry_end() {
+    let (sandbox, etcd) = (Sandbox::new(), Etcd::start(Release::Debian));
+    let registry = format!("etcd://{}/s", etcd.address());
+    // The second check takes longer than the entry lives without a refresh.
+    let check = "cmd:test -e first || { touch first; exit 0; }; echo again >> checks; sleep 4";
+    let times = ["-ttl", "2", "-interval", "100ms", "-drain", "0s"];
+    let words = [&WEB[..], &times, &["-check", check, &registry, "--", "sleep", "1000"]].concat();
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    let keys = || etcd.ctl(&["get", "--prefix", "--keys-only", "/s/"]);
+    eventually("it is there", || keys().contains("w1"));
+    eventually("the third check begins", || {
+        assert!(keys().contains("w1"), "the entry has ended: {}", daemon.stderr());
+        let checks = sandbox.path("checks");
+        checks.exists() && sandbox.read("checks").lines().count() > 1
+    });
+}
+
+#[test]
+fn a_service_cannot_leave_the_prefix_of_its_registry() {
+    let sandbox = Sandbox::new();
+    for registry in ["etcd://127.0.0.1:1/s", "consulkv://127.0.0.1:1/s"] {
+        for (name, id) in [("..", "x"), ("a/../../..", "b"), (".", "."), ("a\nb", "x")] {
+            let words = ["-name", name, "-id", id, "-port", "80", registry, "--", "true"];
+            let ended = register(&sandbox, &words).fails();
+            assert!(ended.stderr.contains("cannot be a key below s/"), "{}", ended.stderr);
+        }
+    }
+    for id in ["..", "a/../b", "a\nb"] {
+        let words =
+            ["-name", "web", "-id", id, "-port", "80", "consul://127.0.0.1:1", "--", "true"];
+        let ended = register(&sandbox, &words).fails();
+        assert!(ended.stderr.contains("Consul could not remove it again"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_says_what_to_write() {
+    let sandbox = Sandbox::new();
+    for (words, text) in [
+        (
+            &["-name", "web", "-port", "80", "consul://h", "sleep", "1"][..],
+            "A command stands behind --: consul://h -- sleep 1",
+        ),
+        (&["-name", "web", "consul://h", "--", "true"], "-port is missing"),
+        (&["-port", "80", "consul://h", "--", "true"], "a command needs -name and -port"),
+        (
+            &["-name", "web", "-port", "80", "-ttl", "5", "consulkv://h", "--", "true"],
+            "-ttl is at least 10 with consulkv",
+        ),
+        (&["127.0.0.1:8500"], "write consul://127.0.0.1:8500 or etcd://127.0.0.1:8500"),
+        (&["http://127.0.0.1:8500"], "write consul://127.0.0.1:8500 or etcd://127.0.0.1:8500"),
+        (&["etcdv3://127.0.0.1:2379/s"], "write etcd://127.0.0.1:2379/s"),
+        (&["consul://a:8500,b:8500"], "one agent"),
+    ] {
+        let ended = register(&sandbox, words).fails();
+        assert!(ended.stderr.contains(text), "{words:?}: {}", ended.stderr);
+    }
+    let confd = Run::new(env!("CARGO_BIN_EXE_confd"), sandbox.root());
+    let ended = confd.arguments(&["consul://127.0.0.1:8500"]).fails();
+    let hint = "confd registrator consul://127.0.0.1:8500";
+    assert!(ended.stderr.contains(hint), "{}", ended.stderr);
+}
+
+#[test]
+fn a_number_without_end_is_a_long_time() {
+    let sandbox = Sandbox::new();
+    for flag in ["-resync=9223372036854775807", "-ttl=9223372036854775807"] {
+        let words = [flag, "-retry-attempts=0", "-retry-interval=1", "etcd://127.0.0.1:1/s"];
+        let ended = register(&sandbox, &words).run();
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    }
+}
