@@ -72,6 +72,14 @@ fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> 
             let line = format!("unknown command {}", gotmpl::quote(word.as_bytes()));
             Err(Mistake { line, hint: Some(hint) })
         }
+        #[cfg(feature = "registrator")]
+        Some(word) if is_registry(word) => {
+            // What follows can contain a password.
+            let scheme = word.split(':').next().unwrap_or_default();
+            let line = format!("{scheme}://… is the address of a registry");
+            let hint = format!("to register containers, write confd registrator {scheme}://…");
+            Err(Mistake { line, hint: Some(hint) })
+        }
         Some(word) if let Some(flag) = behind_long_dash(word) => {
             Err(format!("{word} does not begin with the - of a flag: did you mean -{flag}?").into())
         }
@@ -88,6 +96,14 @@ const PROGRAMS: &[&str] = &[
     #[cfg(feature = "registrator")]
     crate::register::WORD,
 ];
+
+/// Whether a word is the address of a registry, as registrator has it in its command line.
+#[cfg(feature = "registrator")]
+fn is_registry(word: &str) -> bool {
+    let scheme = word.split_once(':').filter(|(_, rest)| rest.starts_with("//"));
+    let kinds = ["consul", "consulkv", "etcd", "skydns2"];
+    scheme.is_some_and(|(scheme, _)| kinds.contains(&scheme.split('-').next().unwrap_or_default()))
+}
 
 /// Names that other programs have for a flag, each with the flag.
 const SPELLINGS: [(&str, &str); 12] = [

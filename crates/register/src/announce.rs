@@ -25,6 +25,12 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// The shortest time between two attempts to reach the registry.
 const SHORTEST: Duration = Duration::from_millis(200);
 
+/// The pause after the first check, while the service has not been announced. It grows.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the first checks can fail before the log says so.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The exit code if the command cannot be started, as in shells.
 const NOT_STARTED: u8 = 127;
 
@@ -70,7 +76,8 @@ pub(crate) async fn announce(
             Ok(child) => Some(child),
             Err(error) => {
                 let file = command[0].to_string_lossy();
-                log.line(format_args!("cannot start {file}: {error}"));
+                let why = report::errno_text(&error);
+                log.line(format_args!("cannot start {file}: {why}"));
                 return NOT_STARTED;
             }
         },
@@ -94,7 +101,10 @@ pub(crate) async fn announce(
     let _ = end.send(true);
     while announcing.join_next().await.is_some() {}
     match (status, child) {
-        (Some(status), _) => code(status),
+        (Some(status), _) => {
+            log.line(format_args!("the command has ended: {status}"));
+            code(status)
+        }
         (None, None) => 0,
         (None, Some(child)) => stop(child, times, signals).await,
     }
@@ -153,59 +163,69 @@ async fn keep(
 ) {
     let service = &announced.service;
     let id = &service.id;
-    let (mut is_announced, mut is_waiting, mut told) = (false, false, String::new());
+    let begun = Instant::now();
+    let (mut is_announced, mut is_waiting, mut failure) = (false, false, String::new());
     let mut health = Health::Failing("not checked yet".to_owned());
+    let limit = times.interval.max(SHORTEST);
+    // The first checks follow each other quickly: most programs are ready soon.
+    let mut pause = FIRST_PAUSE;
+    let mut checking = Some(Box::pin(probe::all(&announced.probes, limit)));
+    let (mut check_at, mut report_at) = (begun, None);
     while !*ended.borrow() {
-        let begun = Instant::now();
-        let now = tokio::select! {
-            now = probe::all(&announced.probes, times.interval.max(SHORTEST)) => now,
+        tokio::select! {
+            _ = ended.changed() => break,
+            now = result(&mut checking) => {
+                if now.is_passing() != health.is_passing() && is_announced {
+                    match &now {
+                        Health::Passing(_) => log.line(format_args!("healthy again: {id}")),
+                        Health::Failing(why) => log.line(format_args!("unhealthy: {id}: {why}")),
+                    }
+                }
+                if let Health::Failing(why) = &now
+                    && !is_announced
+                    && begun.elapsed() > PATIENCE
+                    && !std::mem::replace(&mut is_waiting, true)
+                {
+                    log.line(format_args!("not registered before its check holds: {id}: {why}"));
+                }
+                let is_news = now.is_passing() != health.is_passing();
+                health = now;
+                pause = if is_announced || is_news { limit } else { (pause * 2).min(limit) };
+                check_at = Instant::now() + pause;
+                if is_news && (is_announced || health.is_passing()) {
+                    report_at = Some(Instant::now());
+                }
+                continue;
+            }
+            () = sleep_until(check_at), if checking.is_none() => {
+                checking = Some(Box::pin(probe::all(&announced.probes, limit)));
+                continue;
+            }
+            () = until(report_at) => {}
+        }
+        // A request that is dropped on its way may have made the entry all the same.
+        let is_first = !std::mem::replace(&mut is_announced, true);
+        let done = tokio::select! {
+            done = tell(&*registry, service, &health, is_first) => done,
             _ = ended.changed() => break,
         };
-        if now.is_passing() != health.is_passing() && is_announced {
-            match &now {
-                Health::Passing(_) => log.line(format_args!("healthy again: {id}")),
-                Health::Failing(why) => log.line(format_args!("unhealthy: {id}: {why}")),
+        match done {
+            Ok(()) => {
+                if is_first || !failure.is_empty() {
+                    let Service { address, port, .. } = service;
+                    log.line(format_args!("registered: {id} at {address}:{port}"));
+                }
+                failure = String::new();
+            }
+            Err(error) if error == failure => {}
+            Err(error) => {
+                log.line(format_args!("register failed: {id} {error}; trying again"));
+                failure = error;
             }
         }
-        if let Health::Failing(why) = &now
-            && !is_announced
-            && !std::mem::replace(&mut is_waiting, true)
-        {
-            log.line(format_args!("not registered before its check holds: {id}: {why}"));
-        }
-        health = now;
-        if is_announced || health.is_passing() {
-            // A request that is dropped on its way may have made the entry all the same.
-            let is_first = !std::mem::replace(&mut is_announced, true);
-            let done = tokio::select! {
-                done = tell(&*registry, service, &health, is_first) => done,
-                _ = ended.changed() => break,
-            };
-            match done {
-                Ok(()) => {
-                    if is_first || !told.is_empty() {
-                        log.line(format_args!(
-                            "registered: {id} at {}:{}",
-                            service.address, service.port
-                        ));
-                    }
-                    told = String::new();
-                }
-                Err(error) if error == told => {}
-                Err(error) => {
-                    log.line(format_args!("register failed: {id} {error}; trying again"));
-                    told = error;
-                }
-            }
-        }
-        let pause = match told.is_empty() {
-            true => times.interval.min(times.ttl / 3).max(SHORTEST),
-            false => SHORTEST.max(times.ttl / 10),
-        };
-        tokio::select! {
-            () = sleep_until(begun + pause) => {}
-            _ = ended.changed() => {}
-        }
+        // An entry is kept alive beside a check that takes long.
+        let next = if failure.is_empty() { times.ttl / 3 } else { times.ttl / 10 };
+        report_at = Some(Instant::now() + next.max(SHORTEST));
         yield_now().await;
     }
     if is_announced {
@@ -216,6 +236,25 @@ async fn keep(
                 log.line(format_args!("deregister failed: {id} the registry does not answer"))
             }
         }
+    }
+}
+
+/// Waits for the result of a check that runs, and takes the check away.
+async fn result(checking: &mut Option<impl Future<Output = Health> + Unpin>) -> Health {
+    match checking {
+        Some(check) => {
+            let health = check.await;
+            *checking = None;
+            health
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

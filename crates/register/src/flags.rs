@@ -185,11 +185,11 @@ pub(crate) fn read(mut words: Vec<OsString>, program: Program) -> Result<Request
     if behind.first().is_some_and(|word| word.as_encoded_bytes().starts_with(b"-")) {
         let more = read(behind.clone())?;
         if !more.rest.is_empty() {
-            return Err(extra(&more.rest));
+            return Err(extra(&more.rest, program, &uri));
         }
         given.insert(0, more.given);
     } else if !behind.is_empty() {
-        return Err(extra(&behind));
+        return Err(extra(&behind, program, &uri));
     }
     let values = values(&Given::new(given), program, command, &uri, &behind);
     values
@@ -203,11 +203,15 @@ fn options(program: Program) -> impl Iterator<Item = &'static Spec> {
     OPTIONS.iter().chain(own)
 }
 
-fn extra(words: &[OsString]) -> Refusal {
+fn extra(words: &[OsString], program: Program, uri: &OsString) -> Refusal {
     let words = text(words).join(" ");
-    Refusal::Usage(format!(
-        "Extra unparsed arguments:\n{words}\nOptions should come before the registry URI argument.\n"
-    ))
+    let advice = match program {
+        Program::Original => "Options should come before the registry URI argument.\n".to_owned(),
+        Program::Own => {
+            format!("A command stands behind --: {} -- {words}\n", uri.to_string_lossy())
+        }
+    };
+    Refusal::Usage(format!("Extra unparsed arguments:\n{words}\n{advice}"))
 }
 
 fn text(words: &[OsString]) -> Vec<String> {
@@ -221,7 +225,10 @@ fn values(
     uri: &OsString,
     behind: &[OsString],
 ) -> Result<Flags, Invalid> {
-    let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0));
+    /// A hundred years.
+    const LONGEST: i64 = 100 * 365 * 24 * 3600;
+    let seconds =
+        |number: i64| Duration::from_secs(u64::try_from(number.min(LONGEST)).unwrap_or(0));
     let (ttl, refresh) = (given.get(&TTL)?, given.get(&TTL_REFRESH)?);
     // Entries can be refreshed three times before they end.
     let is_derived = program == Program::Own && refresh == 0;
@@ -298,12 +305,18 @@ fn processes(
                 pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .ok_or_else(|| Invalid::new("-meta has the form NAME=VALUE"))
             };
-            let port = u16::try_from(port).ok().filter(|&port| port > 0);
+            let port = match u16::try_from(port) {
+                Ok(0) if !given.layers.iter().any(|layer| layer.has("port")) => {
+                    return Err(Invalid::new("-port is missing"));
+                }
+                Ok(port) if port > 0 => port,
+                _ => return Err(Invalid::new("-port is from 1 to 65535")),
+            };
             Some(Described {
                 name,
                 id: given.get(&ID)?,
                 address: given.get(&ADDRESS)?,
-                port: port.ok_or_else(|| Invalid::new("-port is from 1 to 65535"))?,
+                port,
                 tags: plain_list(&given.get(&TAGS)?),
                 meta: text(&given.get(&META)?).iter().map(pair).collect::<Result<_, _>>()?,
                 checks: text(&given.get(&CHECK)?),

@@ -325,7 +325,14 @@ impl Keeper {
             let made = service(container, port, is_group, rules, &surroundings, &mut notes);
             notes.iter().for_each(|note| self.log.line(note));
             match made {
-                Some(service) => services.push(service),
+                Some(service) => match self.registry.refuses(&service) {
+                    None => services.push(service),
+                    Some(why) if sync == Sync::First => {
+                        let short = short(container.id());
+                        self.log.line(format_args!("ignored: {short} {}: {why}", service.id));
+                    }
+                    Some(_) => {}
+                },
                 None if sync == Sync::First => {
                     let (short, port) = (short(container.id()), &port.0.text);
                     self.log.line(format_args!("ignored: {short} service on port {port}"));

@@ -191,6 +191,12 @@ async fn of_processes(
     };
     let announced = described.into_iter().map(|one| one.announced(&machine.host, &address));
     let announced = announced.collect::<Result<Vec<_>, _>>()?;
+    for announced in &announced {
+        let service = &announced.service;
+        if let Some(why) = registry.refuses(service) {
+            return Err(format!("service {}: {why}", service.name));
+        }
+    }
     let (command, environment) = (&processes.command, &machine.environment);
     let times = processes.times;
     Ok(announce::announce(announced, command, environment, registry, times, signals, log).await)

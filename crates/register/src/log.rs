@@ -11,6 +11,9 @@ use world::Host;
 /// The time of a line, in Go's form of layouts.
 const LAYOUT: &[u8] = b"2006/01/02 15:04:05 ";
 
+/// The longest text of a line, in bytes. What a container says can be much longer.
+const LONGEST: usize = 4096;
+
 /// The log of a run. Clones write to the same place.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -27,7 +30,9 @@ impl Log {
     /// container says must not forge lines.
     pub(crate) fn line(&self, text: impl Display) {
         let mut line = self.host.now().format(LAYOUT);
-        for letter in text.to_string().chars() {
+        let text = text.to_string();
+        let end = text.floor_char_boundary(LONGEST);
+        for letter in text[..end].chars().chain((end < text.len()).then_some('…')) {
             match letter.is_control() && letter != '\t' {
                 true => line.extend(letter.escape_default().map(|letter| letter as u8)),
                 false => line.extend(letter.encode_utf8(&mut [0; 4]).bytes()),

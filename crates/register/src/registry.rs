@@ -43,6 +43,9 @@ pub(crate) trait Registry {
     /// Removes the entry of a service. An entry that does not exist is no error.
     async fn deregister(&self, service: &Service) -> Result<(), Error>;
 
+    /// Why the service can have no entry here: a text for people. `None` if it can.
+    fn refuses(&self, service: &Service) -> Option<String>;
+
     /// What the entry of a service has alone in this registry: two services with the same key replace
     /// each other.
     fn key(&self, service: &Service) -> String;
@@ -101,6 +104,12 @@ pub(crate) struct Entry {
 /// Why a registry cannot be opened.
 pub(crate) struct Unusable(pub(crate) String);
 
+/// The shortest life of a session of Consul.
+const SHORTEST_SESSION: Duration = Duration::from_secs(10);
+
+/// The longest name of an entry, in bytes.
+const LONGEST_NAME: usize = 4096;
+
 /// The schemes that are known.
 const SCHEMES: [&str; 10] = [
     "consul",
@@ -128,14 +137,25 @@ pub(crate) fn open(
     given: &Given,
     log: &Log,
 ) -> Result<Rc<dyn Registry>, Unusable> {
+    let hint = if manner == Manner::Original { String::new() } else { meant(text) };
     let uri = Uri::parse(text)
-        .ok_or_else(|| Unusable(format!("bad adapter uri: {}", address::shown(text))))?;
+        .ok_or_else(|| Unusable(format!("bad adapter uri: {}{hint}", address::shown(text))))?;
     let scheme = &uri.scheme[..];
     if !SCHEMES.contains(&scheme) {
         let known = SCHEMES.join(", ");
         return Err(Unusable(format!(
-            "unrecognized adapter: {} (known are {known})",
+            "unrecognized adapter: {} (known are {known}){hint}",
             address::shown(text)
+        )));
+    }
+    if scheme.starts_with("consul") && uri.host.contains(',') {
+        let text = format!("{scheme}:// names one agent: services are registered at an agent");
+        return Err(Unusable(text));
+    }
+    if scheme.starts_with("consulkv") && manner == Manner::Living && ttl < SHORTEST_SESSION {
+        let least = SHORTEST_SESSION.as_secs();
+        return Err(Unusable(format!(
+            "-ttl is at least {least} with {scheme}: a session of Consul lives no shorter"
         )));
     }
     let registry: Rc<dyn Registry> = match scheme.split('-').next() {
@@ -177,6 +197,39 @@ pub(crate) fn open(
     };
     log.line(format_args!("Using {scheme} adapter: {}", address::shown(text)));
     Ok(if noop { Rc::new(noop::Noop::new(registry, log.clone())) } else { registry })
+}
+
+/// What was probably meant by a text that is no URI of a registry.
+fn meant(text: &str) -> String {
+    let shown = |uri: &str| address::shown(uri).to_string();
+    match text.split_once("://") {
+        Some(("etcdv3" | "etcd3", rest)) => format!("; write {}", shown(&format!("etcd://{rest}"))),
+        Some(("http" | "https", rest)) => of_host(rest),
+        Some(_) => String::new(),
+        None => of_host(text),
+    }
+}
+
+fn of_host(host: &str) -> String {
+    match host.contains([':', '.']) {
+        true => {
+            let of = |scheme: &str| address::shown(&format!("{scheme}://{host}")).to_string();
+            format!("; write {} or {}", of("consul"), of("etcd"))
+        }
+        false => "; a registry is written as consul://HOST:PORT or etcd://HOST:PORT/PREFIX".into(),
+    }
+}
+
+/// Why a key of this form cannot be below `prefix`, which has no slashes at its ends.
+fn key_outside(prefix: &str, key: &str) -> Option<String> {
+    let below = match prefix {
+        "" => Some(key),
+        prefix => key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')),
+    };
+    let is_inside = below.is_some_and(|below| below.contains('/') && !below.starts_with('/'));
+    let is_text = key.len() <= LONGEST_NAME && !key.chars().any(char::is_control);
+    (!is_inside || !is_text)
+        .then(|| format!("the name and the id of the service cannot be a key below {prefix}/"))
 }
 
 /// Where Consul is. `socket` is the path of a socket, for the schemes that have one.

@@ -34,7 +34,10 @@ impl Described {
     /// The name or the port is missing, or a check has a wrong form.
     pub(crate) fn announced(self, host: &str, host_address: &str) -> Result<Announced, String> {
         if self.name.is_empty() || self.port == 0 {
-            return Err("a service needs a name and a port".to_owned());
+            return Err(match &self.name[..] {
+                "" => "a service has no name".to_owned(),
+                name => format!("the service {name} has no port"),
+            });
         }
         let address = match &self.address[..] {
             "" => host_address.to_owned(),

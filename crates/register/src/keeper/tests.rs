@@ -59,6 +59,10 @@ impl Registry for Keys {
         })
     }
 
+    fn refuses(&self, _: &Service) -> Option<String> {
+        None
+    }
+
     fn key(&self, service: &Service) -> String {
         format!("{}/{}", service.name, service.id)
     }

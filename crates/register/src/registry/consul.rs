@@ -9,7 +9,7 @@ use client_consul::{Client, Options};
 use nodes::Error;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Entry, Health, Manner, Registry};
+use super::{Entry, Health, LONGEST_NAME, Manner, Registry};
 use crate::container::short;
 use crate::service::Service;
 
@@ -162,6 +162,15 @@ impl Registry for Consul {
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
         deregister(&self.client, &service.id).await
+    }
+
+    fn refuses(&self, service: &Service) -> Option<String> {
+        let is_step = |part: &str| matches!(part, "." | "..");
+        let id = &service.id;
+        let is_wrong = id.len() > LONGEST_NAME
+            || id.chars().any(char::is_control)
+            || id.split('/').any(is_step);
+        is_wrong.then(|| "it has an id by which Consul could not remove it again".to_owned())
     }
 
     fn key(&self, service: &Service) -> String {

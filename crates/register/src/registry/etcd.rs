@@ -10,7 +10,7 @@ use client_etcd::{Cluster, Options};
 use nodes::Error;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Entry, Registry, host_and_port};
+use super::{Entry, Registry, host_and_port, key_outside};
 use crate::service::Service;
 use crate::uri::clean;
 
@@ -139,6 +139,11 @@ impl Registry for Etcd {
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
         self.delete(self.key(service)).await
+    }
+
+    fn refuses(&self, service: &Service) -> Option<String> {
+        let key = self.path(&service.name, &service.id);
+        key_outside(self.prefix.trim_start_matches('/'), key.trim_start_matches('/'))
     }
 
     fn key(&self, service: &Service) -> String {

@@ -10,7 +10,7 @@ use client_consul::{Client, NAME, Options, path_of};
 use nodes::{Cause, Error};
 
 use super::consul::{leader, outage};
-use super::{Entry, Registry, host_and_port};
+use super::{Entry, Registry, host_and_port, key_outside};
 use crate::log::Log;
 use crate::service::Service;
 use crate::uri::clean;
@@ -106,6 +106,11 @@ impl Registry for Kv {
             None if self.ttl.is_some() => Ok(()),
             None => self.client.delete(&key).await,
         }
+    }
+
+    fn refuses(&self, service: &Service) -> Option<String> {
+        let key = self.path(&service.name, &service.id);
+        key_outside(&self.prefix, key.trim_start_matches('/'))
     }
 
     fn key(&self, service: &Service) -> String {

@@ -43,6 +43,10 @@ impl Registry for Noop {
         Ok(())
     }
 
+    fn refuses(&self, service: &Service) -> Option<String> {
+        self.registry.refuses(service)
+    }
+
     fn key(&self, service: &Service) -> String {
         self.registry.key(service)
     }
