@@ -2,7 +2,8 @@
 #
 #   docker build -t confd .
 #   docker run --rm confd -version
-#   docker run -v /var/run/docker.sock:/var/run/docker.sock confd registrator consul://10.0.0.5:8500
+#   docker run --net host -v /var/run/docker.sock:/var/run/docker.sock --entrypoint registrator \
+#     confd consul://127.0.0.1:8500
 #
 # On top of another image, for the commands of resources (check_cmd, reload_cmd):
 #
