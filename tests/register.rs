@@ -37,7 +37,7 @@ fn a_command_is_a_service_of_consul_that_is_as_healthy_as_its_check() {
     let words = [&WEB[..], &check, &[&registry, "--", "sleep", "1000"]].concat();
     let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
     // It is announced when its check holds for the first time.
-    daemon.wait_for("not registered before its check holds: w1: exit status 1");
+    daemon.wait_for("not registered before its check holds: w1: cmd:test -e up: exit status 1");
     assert_eq!(seen(&consul, "w1"), None);
     sandbox.write("up", "");
     eventually("it is passing", || is(&consul, "passing"));
@@ -117,6 +117,11 @@ fn a_mistake_in_the_file_names_its_line_and_nothing_is_announced() {
         ("[[register]]\nname = 'web'\nprot = 80\n", "services.toml:3: "),
         ("[[register]]\nname = 'web'\nport = 'x'\n", "services.toml:3: "),
         ("[[register]]\nname = \n", "services.toml:2: "),
+        ("\n[[register]]\nname = 'web'\n", "services.toml:2: the service web has no port"),
+        (
+            "[[register]]\nname = 'a'\nport = 1\n[[register]]\nname = 'a'\nport = 1\naddress = 'h'\n",
+            "two services a have the id ",
+        ),
     ] {
         sandbox.write("services.toml", text);
         let ended = register(&sandbox, &["-file", "services.toml", "consul://127.0.0.1:1"]).fails();

@@ -31,6 +31,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// How long the first checks can fail before the log says so.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The shortest time between two lines about checks that fail before the service is announced.
+const REMINDER: Duration = Duration::from_secs(10);
+
 /// The exit code if the command cannot be started, as in shells.
 const NOT_STARTED: u8 = 127;
 
@@ -164,7 +167,7 @@ async fn keep(
     let service = &announced.service;
     let id = &service.id;
     let begun = Instant::now();
-    let (mut is_announced, mut is_waiting, mut failure) = (false, false, String::new());
+    let (mut is_announced, mut waits, mut failure) = (false, None, String::new());
     let mut health = Health::Failing("not checked yet".to_owned());
     let limit = times.interval.max(SHORTEST);
     // The first checks follow each other quickly: most programs are ready soon.
@@ -184,9 +187,12 @@ async fn keep(
                 if let Health::Failing(why) = &now
                     && !is_announced
                     && begun.elapsed() > PATIENCE
-                    && !std::mem::replace(&mut is_waiting, true)
+                    && waits.as_ref().is_none_or(|(reason, at): &(String, Instant)| {
+                        reason != why && at.elapsed() > REMINDER
+                    })
                 {
                     log.line(format_args!("not registered before its check holds: {id}: {why}"));
+                    waits = Some((why.clone(), Instant::now()));
                 }
                 let is_news = now.is_passing() != health.is_passing();
                 health = now;

@@ -313,6 +313,7 @@ fn processes(
                 _ => return Err(Invalid::new("-port is from 1 to 65535")),
             };
             Some(Described {
+                place: String::new(),
                 name,
                 id: given.get(&ID)?,
                 address: given.get(&ADDRESS)?,

@@ -33,6 +33,7 @@ mod service;
 mod tags;
 mod uri;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -191,8 +192,13 @@ async fn of_processes(
     };
     let announced = described.into_iter().map(|one| one.announced(&machine.host, &address));
     let announced = announced.collect::<Result<Vec<_>, _>>()?;
+    let mut ids = BTreeSet::new();
     for announced in &announced {
         let service = &announced.service;
+        if !ids.insert(registry.key(service)) {
+            let (name, id) = (&service.name, &service.id);
+            return Err(format!("two services {name} have the id {id}: give one of them an id"));
+        }
         if let Some(why) = registry.refuses(service) {
             return Err(format!("service {}: {why}", service.name));
         }

@@ -15,6 +15,8 @@ const KEYS: [&str; 7] = ["name", "id", "address", "port", "tags", "meta", "check
 /// What describes a service of a process, by flags or in a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Described {
+    /// Where it stands in a file, with a colon and a blank; empty for flags.
+    pub(crate) place: String,
     pub(crate) name: String,
     /// Empty for `HOST:NAME:PORT`.
     pub(crate) id: String,
@@ -34,9 +36,10 @@ impl Described {
     /// The name or the port is missing, or a check has a wrong form.
     pub(crate) fn announced(self, host: &str, host_address: &str) -> Result<Announced, String> {
         if self.name.is_empty() || self.port == 0 {
+            let place = &self.place;
             return Err(match &self.name[..] {
-                "" => "a service has no name".to_owned(),
-                name => format!("the service {name} has no port"),
+                "" => format!("{place}the service has no name"),
+                name => format!("{place}the service {name} has no port"),
             });
         }
         let address = match &self.address[..] {
@@ -47,7 +50,8 @@ impl Described {
         let mut probes = Vec::new();
         for text in texts {
             let probe = Probe::parse(&text, &address, self.port);
-            probes.extend(probe.map_err(|why| format!("service {}: {why}", self.name))?);
+            let place = &self.place;
+            probes.extend(probe.map_err(|why| format!("{place}service {}: {why}", self.name))?);
         }
         let id = match &self.id[..] {
             "" => format!("{host}:{}:{}", self.name, self.port),
@@ -90,11 +94,12 @@ pub(crate) fn read(path: &str, text: &str) -> Result<Vec<Described>, String> {
             return Err(at(key.span().start, &why));
         }
         for table in tables.iter() {
+            let begins = table.span().start;
             let DeValue::Table(table) = table.get_ref() else {
-                return Err(at(table.span().start, "register is a table: [[register]]"));
+                return Err(at(begins, "register is a table: [[register]]"));
             };
-            let described = described(table);
-            services.push(described.map_err(|(offset, why)| at(offset, &why))?);
+            let described = described(table).map_err(|(offset, why)| at(offset, &why))?;
+            services.push(Described { place: at(begins, ""), ..described });
         }
     }
     match services.is_empty() {

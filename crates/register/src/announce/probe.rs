@@ -54,12 +54,22 @@ impl Probe {
         }))
     }
 
+    /// What it looks at, for people.
+    fn shown(&self) -> String {
+        match self {
+            Probe::Tcp { host, port } if host.contains(':') => format!("tcp [{host}]:{port}"),
+            Probe::Tcp { host, port } => format!("tcp {host}:{port}"),
+            Probe::Http(url) => url.clone(),
+            Probe::Command(text) => format!("cmd:{text}"),
+        }
+    }
+
     async fn run(&self, limit: Duration) -> Result<(), String> {
         let late = |_| format!("no answer within {limit:?}");
         match self {
             Probe::Tcp { host, port } => {
                 let connected = timeout(limit, names::connect(host, *port)).await.map_err(late)?;
-                connected.map(|_| ()).map_err(|error| error.to_string())
+                connected.map(|_| ()).map_err(|error| report::errno_text(&error))
             }
             Probe::Http(url) => timeout(limit, get(url)).await.map_err(late)?,
             Probe::Command(text) => {
@@ -79,7 +89,7 @@ impl Probe {
 pub(crate) async fn all(probes: &[Probe], limit: Duration) -> Health {
     for probe in probes {
         if let Err(why) = probe.run(limit).await {
-            return Health::Failing(why);
+            return Health::Failing(format!("{}: {why}", probe.shown()));
         }
     }
     Health::Passing("the process answers".to_owned())
@@ -95,7 +105,7 @@ async fn get(url: &str) -> Result<(), String> {
     let answer = answer.map_err(|error| client_http::chain(&error).to_string())?;
     match answer.status().as_u16() {
         200..=399 => Ok(()),
-        status => Err(format!("{url} answers with status {status}")),
+        status => Err(format!("the answer has status {status}")),
     }
 }
 
