@@ -2,13 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use async_trait::async_trait;
 use client_docker::{Address, Moment, Options};
 use nodes::Cause;
 use serde_json::{Value, json};
 use servers::Stub;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use world::System;
 
 use super::*;
@@ -19,11 +23,13 @@ use crate::registry::Entry;
 #[derive(Default)]
 struct Keys {
     is_away: Cell<bool>,
-    entries: RefCell<BTreeSet<String>>,
+    /// The containers of the entries, by their keys.
+    entries: RefCell<BTreeMap<String, String>>,
+    refreshed: Notify,
 }
 
 impl Keys {
-    fn changed(&self, change: impl FnOnce(&mut BTreeSet<String>)) -> Result<(), Error> {
+    fn changed(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<(), Error> {
         if self.is_away.get() {
             let attempt = nodes::Attempt { node: "node".to_owned(), cause: Cause::new("away") };
             return Err(Error::Unreachable { store: "keys", attempts: vec![attempt] });
@@ -33,7 +39,7 @@ impl Keys {
     }
 
     fn shown(&self) -> Vec<String> {
-        self.entries.borrow().iter().cloned().collect()
+        self.entries.borrow().keys().cloned().collect()
     }
 }
 
@@ -44,12 +50,16 @@ impl Registry for Keys {
     }
 
     async fn register(&self, service: &Service) -> Result<(), Error> {
+        if service.is_healthy == Some(false) {
+            return self.deregister(service).await;
+        }
         self.changed(|entries| {
-            entries.insert(self.key(service));
+            entries.insert(self.key(service), service.container.clone());
         })
     }
 
     async fn refresh(&self, _: &Service) -> Result<(), Error> {
+        self.refreshed.notify_one();
         Ok(())
     }
 
@@ -82,15 +92,22 @@ impl Registry for Keys {
 
 /// The running containers of an engine.
 #[derive(Clone, Default)]
-struct Containers(Arc<Mutex<Vec<Value>>>);
+struct Containers {
+    running: Arc<Mutex<Vec<Value>>>,
+    /// Whether the engine answers no request.
+    is_silent: Arc<AtomicBool>,
+}
 
 impl Containers {
     fn run(&self, containers: &[Value]) {
-        *self.0.lock().unwrap() = containers.to_vec();
+        *self.running.lock().unwrap() = containers.to_vec();
     }
 
     fn answer(&self, head: &str) -> Vec<u8> {
-        let containers = self.0.lock().unwrap();
+        while self.is_silent.load(Ordering::Relaxed) {
+            thread::park();
+        }
+        let containers = self.running.lock().unwrap();
         let body = match head.split('/').nth(2) {
             Some(id) if !id.starts_with("json") => {
                 containers.iter().find(|one| one["Id"] == id).cloned()
@@ -105,6 +122,12 @@ impl Containers {
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
             .into_bytes()
     }
+}
+
+/// An engine with these containers.
+fn engine(containers: &Containers) -> Stub {
+    let containers = containers.clone();
+    Stub::answering(move |head| containers.answer(head))
 }
 
 /// A container that publishes one port, with this name of its service, since this moment.
@@ -133,6 +156,9 @@ fn keeper(stub: &Stub, registry: &Rc<Keys>) -> Keeper {
     Keeper::new(*flags, engine, Rc::clone(registry) as Rc<dyn Registry>, "host".to_owned(), log)
 }
 
+const FIRST: &str = "0123456789abcdef";
+const SECOND: &str = "fedcba9876543210";
+
 const BEFORE: &str = "2026-01-01T00:00:00Z";
 const START: &str = "2026-01-01T00:00:10.5Z";
 const AFTER: &str = "2026-01-01T00:00:20Z";
@@ -140,40 +166,60 @@ const AFTER: &str = "2026-01-01T00:00:20Z";
 #[tokio::test]
 async fn the_end_of_a_former_run_removes_nothing() {
     let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
-    let of_stub = containers.clone();
-    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let stub = engine(&containers);
     let mut keeper = keeper(&stub, &registry);
-    containers.run(&[container("0123456789abcdef", "web", "web", START)]);
+    containers.run(&[container(FIRST, "web", "web", START)]);
     keeper.sync(Sync::First).await.unwrap();
     assert_eq!(registry.shown(), ["web/host:web:80"]);
     // Read from the engine's history, after everything was compared.
-    keeper.happened(died("0123456789abcdef", BEFORE)).await.unwrap();
+    keeper.happened(died(FIRST, BEFORE)).await.unwrap();
     assert_eq!(registry.shown(), ["web/host:web:80"]);
-    keeper.happened(died("0123456789abcdef", AFTER)).await.unwrap();
+    keeper.happened(died(FIRST, AFTER)).await.unwrap();
     assert!(registry.shown().is_empty());
     // The clock of the machine was put back, and the container has ended.
-    keeper.add("0123456789abcdef", Sync::First).await.unwrap();
+    keeper.add(FIRST, Sync::First).await.unwrap();
     assert_eq!(registry.shown(), ["web/host:web:80"]);
     containers.run(&[]);
-    keeper.happened(died("0123456789abcdef", BEFORE)).await.unwrap();
+    keeper.happened(died(FIRST, BEFORE)).await.unwrap();
     assert!(registry.shown().is_empty());
 }
 
 #[tokio::test]
 async fn another_service_of_the_same_id_does_not_replace_a_pending_removal() {
     let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
-    let of_stub = containers.clone();
-    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let stub = engine(&containers);
     let mut keeper = keeper(&stub, &registry);
-    containers.run(&[container("0123456789abcdef", "web", "old", START)]);
+    containers.run(&[container(FIRST, "web", "old", START)]);
     keeper.sync(Sync::First).await.unwrap();
     assert_eq!(registry.shown(), ["old/host:web:80"]);
     registry.is_away.set(true);
-    containers.run(&[container("fedcba9876543210", "web", "new", AFTER)]);
-    keeper.happened(died("0123456789abcdef", AFTER)).await.unwrap();
-    keeper.add("fedcba9876543210", Sync::First).await.unwrap();
+    containers.run(&[container(SECOND, "web", "new", AFTER)]);
+    keeper.happened(died(FIRST, AFTER)).await.unwrap();
+    keeper.add(SECOND, Sync::First).await.unwrap();
     registry.is_away.set(false);
     keeper.pending.hurry();
     keeper.retry().await;
     assert_eq!(registry.shown(), ["new/host:web:80"]);
+}
+
+#[tokio::test]
+async fn entries_are_refreshed_while_the_engine_gives_no_answer() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let stub = engine(&containers);
+    let mut keeper = keeper(&stub, &registry);
+    containers.run(&[container(FIRST, "web", "web", START)]);
+    keeper.sync(Sync::First).await.unwrap();
+    containers.is_silent.store(true, Ordering::Relaxed);
+    keeper.flags.refresh = Duration::from_millis(20);
+    let (sender, reports) = mpsc::unbounded_channel();
+    sender.send(Report::Following).unwrap();
+    let refreshed = timeout(Duration::from_secs(5), async {
+        for _ in 0..5 {
+            registry.refreshed.notified().await;
+        }
+    });
+    tokio::select! {
+        Fatal(text) = keeper.run(reports) => panic!("{text}"),
+        refreshed = refreshed => refreshed.unwrap(),
+    }
 }
