@@ -3,6 +3,7 @@
 mod cleanup;
 mod ended;
 mod health;
+mod refresh;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +42,7 @@ pub(crate) struct Keeper {
     log: Log,
     /// The name of this host.
     host: String,
-    tags: Tags,
+    tags: Rc<Tags>,
     /// The containers with services, by their ids.
     known: BTreeMap<String, Known>,
     /// The containers that have failed, and whose entries end by themselves.
@@ -53,6 +54,8 @@ pub(crate) struct Keeper {
     engine_away: Option<String>,
     /// When everything is to be compared.
     compare_at: Option<Instant>,
+    /// When entries are refreshed; `None` for never.
+    refreshes: Option<Interval>,
 }
 
 /// A container with services.
@@ -92,7 +95,7 @@ impl Keeper {
         log: Log,
     ) -> Keeper {
         Keeper {
-            tags: Tags::new(&flags.tags, log.clone()),
+            tags: Rc::new(Tags::new(&flags.tags, log.clone())),
             flags,
             engine: Rc::new(engine),
             registry,
@@ -104,6 +107,7 @@ impl Keeper {
             away: None,
             engine_away: None,
             compare_at: None,
+            refreshes: None,
         }
     }
 
@@ -123,7 +127,8 @@ impl Keeper {
     async fn work(&mut self, reports: &mut mpsc::UnboundedReceiver<Report>) -> Result<(), Fatal> {
         let registry = Rc::clone(&self.registry);
         let mut lost = Box::pin(lost_by(&*registry));
-        let (mut refresh, mut resync) = (every(self.flags.refresh), every(self.flags.resync));
+        self.refreshes = every(self.flags.refresh);
+        let mut resync = every(self.flags.resync);
         let mut sync = Sync::First;
         loop {
             let (due, compare) = (self.pending.next(), self.compare_at);
@@ -144,7 +149,7 @@ impl Keeper {
                     self.restore().await;
                     lost = Box::pin(lost_by(&*registry));
                 }
-                () = tick(&mut refresh) => self.refresh().await,
+                () = tick(&mut self.refreshes) => self.refresh().await,
                 () = tick(&mut resync) => self.sync(Sync::Regular).await?,
                 () = until(due) => self.retry().await,
                 () = until(compare) => {
@@ -181,7 +186,8 @@ impl Keeper {
 
     /// Compares what is registered with what runs.
     async fn sync(&mut self, sync: Sync) -> Result<(), Fatal> {
-        let running = match self.engine.list(State::Running).await {
+        let engine = self.engine();
+        let running = match self.waits(engine.list(State::Running)).await {
             Ok(running) => running,
             Err(error) if sync == Sync::Regular => {
                 self.log.line(format_args!("error listing containers, skipping sync: {error}"));
@@ -292,7 +298,8 @@ impl Keeper {
 
     /// A container, if the engine has it. Otherwise the log says why not.
     async fn inspect(&mut self, id: &str) -> Option<Container> {
-        let why = match self.engine.inspect(id).await {
+        let engine = self.engine();
+        let why = match self.waits(engine.inspect(id)).await {
             Ok(Some(document)) => return Some(Container::new(document)),
             Ok(None) => format!("No such container: {id}"),
             Err(error) => {
@@ -313,16 +320,18 @@ impl Keeper {
         if found.ports.is_empty() {
             return Ok(Vec::new());
         }
+        let (host, rules) = (self.host.clone(), self.flags.rules.clone());
+        let tags = Rc::clone(&self.tags);
         let surroundings = Surroundings {
-            host: self.host.clone(),
-            host_address: address_of(&self.host).await,
+            host_address: self.waits(address_of(&host)).await,
             linked: self.linked(container).await,
-            tags: self.tags.of(container, &self.flags.rules).await.map_err(Fatal)?,
+            tags: self.waits(tags.of(container, &rules)).await.map_err(Fatal)?,
+            host,
         };
         let (is_group, mut services) = (found.ports.len() > 1, Vec::new());
         for port in &found.ports {
-            let (rules, mut notes) = (&self.flags.rules, Vec::new());
-            let made = service(container, port, is_group, rules, &surroundings, &mut notes);
+            let mut notes = Vec::new();
+            let made = service(container, port, is_group, &rules, &surroundings, &mut notes);
             notes.iter().for_each(|note| self.log.line(note));
             match made {
                 Some(service) => match self.registry.refuses(&service) {
@@ -344,9 +353,10 @@ impl Keeper {
     }
 
     /// The container whose network this one shares.
-    async fn linked(&self, container: &Container) -> Option<Linked> {
+    async fn linked(&mut self, container: &Container) -> Option<Linked> {
         let id = linked_to(container)?.to_owned();
-        let address = match self.engine.inspect(&id).await {
+        let engine = self.engine();
+        let address = match self.waits(engine.inspect(&id)).await {
             Ok(Some(document)) => Ok(Container::new(document).address().to_owned()),
             Ok(None) => Err(format!("No such container: {id}")),
             Err(error) => Err(error.to_string()),
@@ -446,29 +456,6 @@ impl Keeper {
         });
         for service in missing.cloned().collect::<Vec<_>>() {
             self.register(service, "register failed:", true).await;
-        }
-    }
-
-    /// Keeps all entries alive.
-    async fn refresh(&mut self) {
-        let period = self.flags.refresh;
-        self.dead.retain(|_, dead| {
-            dead.left = dead.left.saturating_sub(period);
-            !dead.left.is_zero()
-        });
-        let services = self.known.values().flat_map(|known| &known.services);
-        for service in services.filter(|service| !self.pending.has(&self.registry.key(service))) {
-            let (short, id) = (short(&service.container), &service.id);
-            match self.registry.refresh(service).await {
-                Ok(()) => self.log.line(format_args!("refreshed: {short} {id}")),
-                Err(error) => {
-                    self.log.line(format_args!("refresh failed: {id} {error}"));
-                    if !error.is_refusal() {
-                        // The others would wait for the same.
-                        break;
-                    }
-                }
-            }
         }
     }
 

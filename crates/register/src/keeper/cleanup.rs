@@ -13,7 +13,8 @@ impl Keeper {
     /// that belong to no container.
     pub(super) async fn clean_up(&mut self) {
         self.log.line("Listing non-exited containers");
-        let listed = match self.engine.list(State::NotExited).await {
+        let engine = self.engine();
+        let listed = match self.waits(engine.list(State::NotExited)).await {
             Ok(listed) => listed,
             Err(error) => {
                 let text = "error listing nonExitedContainers, skipping sync";

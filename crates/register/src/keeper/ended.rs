@@ -8,12 +8,13 @@ use crate::container::{Container, short};
 impl Keeper {
     /// Whether a container has ended before its present start. Such events are read after a gap. Clocks
     /// can be put back, so the engine is asked as well.
-    pub(super) async fn is_of_former_run(&self, event: &Event) -> bool {
+    pub(super) async fn is_of_former_run(&mut self, event: &Event) -> bool {
         let Some(known) = self.known.get(&event.container) else { return false };
         if Moment::parse(&known.started_at).is_none_or(|started| started <= event.at) {
             return false;
         }
-        let found = self.engine.inspect(&event.container).await;
+        let engine = self.engine();
+        let found = self.waits(engine.inspect(&event.container)).await;
         found.is_ok_and(|found| found.map(Container::new).is_some_and(|one| one.is_running()))
     }
 
@@ -40,33 +41,35 @@ impl Keeper {
     }
 
     /// Whether the services of a container that has ended are to be removed.
-    async fn is_success(&self, id: &str, code: Option<i64>) -> bool {
+    async fn is_success(&mut self, id: &str, code: Option<i64>) -> bool {
         /// The bit of exit codes that stand for a signal.
         const SIGNAL: i64 = 128;
 
-        let short = short(id);
+        let (short, engine) = (short(id), self.engine());
         let code = match code {
             Some(code) => code,
-            None => match self.engine.inspect(id).await.map(|found| found.map(Container::new)) {
-                Ok(None) => {
-                    let text = "was removed, could not fetch exit code";
-                    self.log.line(format_args!("registrator: container {short} {text}"));
-                    return true;
+            None => {
+                match self.waits(engine.inspect(id)).await.map(|found| found.map(Container::new)) {
+                    Ok(None) => {
+                        let text = "was removed, could not fetch exit code";
+                        self.log.line(format_args!("registrator: container {short} {text}"));
+                        return true;
+                    }
+                    Ok(Some(container)) if container.is_running() => {
+                        let text = format!("not removing container {short}, still running");
+                        self.log.line(format_args!("registrator: {text}"));
+                        return false;
+                    }
+                    Ok(Some(container)) => container.exit_code(),
+                    Err(error) => {
+                        let text = "error fetching status for container";
+                        self.log.line(format_args!(
+                            "registrator: {text} {short} on \"die\" event: {error}"
+                        ));
+                        return false;
+                    }
                 }
-                Ok(Some(container)) if container.is_running() => {
-                    let text = format!("not removing container {short}, still running");
-                    self.log.line(format_args!("registrator: {text}"));
-                    return false;
-                }
-                Ok(Some(container)) => container.exit_code(),
-                Err(error) => {
-                    let text = "error fetching status for container";
-                    self.log.line(format_args!(
-                        "registrator: {text} {short} on \"die\" event: {error}"
-                    ));
-                    return false;
-                }
-            },
+            }
         };
         code == 0 || code & SIGNAL != 0
     }
