@@ -223,3 +223,34 @@ async fn entries_are_refreshed_while_the_engine_gives_no_answer() {
         refreshed = refreshed => refreshed.unwrap(),
     }
 }
+
+#[tokio::test]
+async fn a_container_that_waits_for_its_next_start_has_no_entry() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let stub = engine(&containers);
+    let mut keeper = keeper(&stub, &registry);
+    let mut waiting = container(FIRST, "web", "web", START);
+    waiting["State"]["Restarting"] = true.into();
+    containers.run(&[waiting.clone()]);
+    keeper.sync(Sync::First).await.unwrap();
+    assert!(registry.shown().is_empty());
+    containers.run(&[container(FIRST, "web", "web", AFTER)]);
+    keeper.add(FIRST, Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    // Its end was missed.
+    containers.run(&[waiting]);
+    keeper.sync(Sync::Blind).await.unwrap();
+    assert!(registry.shown().is_empty());
+}
+
+#[tokio::test]
+async fn the_start_of_a_known_container_replaces_the_entries_of_its_former_run() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let stub = engine(&containers);
+    let mut keeper = keeper(&stub, &registry);
+    containers.run(&[container(FIRST, "web", "old", START)]);
+    keeper.sync(Sync::First).await.unwrap();
+    containers.run(&[container(FIRST, "web", "new", AFTER)]);
+    keeper.add(FIRST, Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["new/host:web:80"]);
+}
