@@ -73,8 +73,11 @@ impl Container {
         self.text("/State/StartedAt")
     }
 
+    /// Whether it runs. The engine also says "running" of a container that has ended and waits for its
+    /// next start, but such a container is not reached by any port.
     pub(crate) fn is_running(&self) -> bool {
-        self.0.pointer("/State/Running").and_then(Value::as_bool).unwrap_or(false)
+        let is = |pointer: &str| self.0.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
+        is("/State/Running") && !is("/State/Restarting")
     }
 
     /// Whether its own health check says that it is healthy; `None` if it has no such check.

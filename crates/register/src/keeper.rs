@@ -227,12 +227,15 @@ impl Keeper {
         let now = addresses(&Container::new(of_list));
         let is_as_before = self.known.get(&listed.id).is_some_and(|known| known.addresses == now);
         if sync == Sync::Blind || !is_as_before {
-            let inspected = self.inspect(&listed.id).await;
-            let known = self.known.get(&listed.id);
-            let changed = inspected
-                .filter(|container| known.is_some_and(|known| !known.is_as_before(container)));
-            if let Some(container) = changed {
-                return self.replace(container, sync).await;
+            if let Some(container) = self.inspect(&listed.id).await {
+                let known = self.known.get(&listed.id);
+                if !container.is_running() {
+                    self.died(&listed.id, None).await;
+                    return Ok(());
+                }
+                if known.is_some_and(|known| !known.is_as_before(&container)) {
+                    return self.replace(container, sync).await;
+                }
             }
         }
         let services = self.known.get(&listed.id).map(|known| known.services.clone());
@@ -258,14 +261,18 @@ impl Keeper {
 
     /// Registers the services of a container that has started.
     async fn add(&mut self, id: &str, sync: Sync) -> Result<(), Fatal> {
-        if self.known.contains_key(id) {
-            let short = short(id);
-            self.log.line(format_args!("container,  {short} , already exists, ignoring"));
-            return Ok(());
-        }
         let Some(container) = self.inspect(id).await else { return Ok(()) };
         if !container.is_running() {
             // It has ended already, and starts again before anything reaches it.
+            return Ok(());
+        }
+        if let Some(known) = self.known.get(id) {
+            if known.started_at != container.started_at() {
+                // The engine gives it other ports at each start.
+                return self.replace(container, sync).await;
+            }
+            let short = short(id);
+            self.log.line(format_args!("container,  {short} , already exists, ignoring"));
             return Ok(());
         }
         let services = self.services(&container, sync).await?;
