@@ -254,3 +254,25 @@ async fn the_start_of_a_known_container_replaces_the_entries_of_its_former_run()
     keeper.add(FIRST, Sync::First).await.unwrap();
     assert_eq!(registry.shown(), ["new/host:web:80"]);
 }
+
+#[tokio::test]
+async fn the_end_of_a_container_leaves_the_entry_that_another_container_has_under_the_same_key() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let stub = engine(&containers);
+    let mut keeper = keeper(&stub, &registry);
+    let (first, second) =
+        (container(FIRST, "web", "web", START), container(SECOND, "web", "web", AFTER));
+    containers.run(&[first, second.clone()]);
+    keeper.sync(Sync::First).await.unwrap();
+    keeper.happened(died(FIRST, AFTER)).await.unwrap();
+    let entries = registry.entries.borrow().clone();
+    assert_eq!(entries, BTreeMap::from([("web/host:web:80".to_owned(), SECOND.to_owned())]));
+    // The same in the other order: the entry is that of the container that has ended.
+    containers.run(&[second, container(FIRST, "web", "web", AFTER)]);
+    keeper.add(FIRST, Sync::First).await.unwrap();
+    keeper.happened(died(FIRST, AFTER)).await.unwrap();
+    let entries = registry.entries.borrow().clone();
+    assert_eq!(entries, BTreeMap::from([("web/host:web:80".to_owned(), SECOND.to_owned())]));
+    keeper.happened(died(SECOND, AFTER)).await.unwrap();
+    assert!(registry.shown().is_empty());
+}
