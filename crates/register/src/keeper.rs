@@ -12,7 +12,7 @@ use std::future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use client_docker::{Action, Engine, Event, Listed, State};
+use client_docker::{Action, Engine, Event, Listed, Moment, State};
 use names::Resolver;
 use nodes::Error;
 use tokio::sync::mpsc;
@@ -381,9 +381,16 @@ impl Keeper {
         }
     }
 
-    /// Removes a service, now or as soon as the registry lets it.
+    /// Removes a service of a container that is no longer known with it, now or as soon as the
+    /// registry lets it. If another container has the same entry, the entry becomes that container's.
     async fn deregister(&mut self, service: Service) {
         let key = self.registry.key(&service);
+        if let Some(heir) = self.last_with(&key) {
+            let (id, old, new) = (&service.id, short(&service.container), short(&heir.container));
+            self.log.line(format_args!("kept: {old} {id} is now of {new}"));
+            self.register(heir, "register failed:", false).await;
+            return;
+        }
         if self.pending.is_unregistered(&key, &service) {
             self.pending.settle(&key);
             return;
@@ -395,6 +402,16 @@ impl Keeper {
                 self.log.line(format_args!("deregister failed: {id} {error}"));
             }
         }
+    }
+
+    /// The service with this key of the container that has started last.
+    fn last_with(&self, key: &str) -> Option<Service> {
+        let services = self.known.values().flat_map(|known| {
+            let started = Moment::parse(&known.started_at);
+            known.services.iter().map(move |service| (started, service))
+        });
+        let same = services.filter(|(_, service)| self.registry.key(service) == key);
+        same.max_by_key(|(started, _)| *started).map(|(_, service)| service.clone())
     }
 
     /// Makes a change of the registry. A change that fails is pending.
