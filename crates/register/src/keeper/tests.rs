@@ -276,3 +276,27 @@ async fn the_end_of_a_container_leaves_the_entry_that_another_container_has_unde
     keeper.happened(died(SECOND, AFTER)).await.unwrap();
     assert!(registry.shown().is_empty());
 }
+
+#[tokio::test]
+async fn a_comparison_takes_the_health_over() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let stub = engine(&containers);
+    let mut keeper = keeper(&stub, &registry);
+    keeper.flags.rules.follows_health = true;
+    let with_health = |status: &str| {
+        let mut container = container(FIRST, "web", "web", START);
+        container["State"]["Health"] = json!({ "Status": status });
+        [container]
+    };
+    containers.run(&with_health("healthy"));
+    keeper.sync(Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    for sync in [Sync::Blind, Sync::Regular] {
+        containers.run(&with_health("unhealthy"));
+        keeper.sync(sync).await.unwrap();
+        assert!(registry.shown().is_empty(), "{sync:?}");
+        containers.run(&with_health("healthy"));
+        keeper.sync(sync).await.unwrap();
+        assert_eq!(registry.shown(), ["web/host:web:80"], "{sync:?}");
+    }
+}
