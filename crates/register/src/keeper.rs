@@ -221,21 +221,23 @@ impl Keeper {
     }
 
     /// Registers the services of a known container again. If its start or its networks have
-    /// changed, they are found again.
+    /// changed, they are found again. Their health is taken over where it counts.
     async fn again(&mut self, listed: &Listed, sync: Sync) -> Result<(), Fatal> {
         let of_list = serde_json::json!({ "NetworkSettings": listed.network_settings });
         let now = addresses(&Container::new(of_list));
         let is_as_before = self.known.get(&listed.id).is_some_and(|known| known.addresses == now);
-        if sync == Sync::Blind || !is_as_before {
-            if let Some(container) = self.inspect(&listed.id).await {
-                let known = self.known.get(&listed.id);
-                if !container.is_running() {
-                    self.died(&listed.id, None).await;
-                    return Ok(());
-                }
-                if known.is_some_and(|known| !known.is_as_before(&container)) {
-                    return self.replace(container, sync).await;
-                }
+        let is_asked = sync == Sync::Blind || !is_as_before || self.flags.rules.follows_health;
+        if is_asked && let Some(container) = self.inspect(&listed.id).await {
+            let known = self.known.get(&listed.id);
+            if !container.is_running() {
+                self.died(&listed.id, None).await;
+                return Ok(());
+            }
+            if known.is_some_and(|known| !known.is_as_before(&container)) {
+                return self.replace(container, sync).await;
+            }
+            if let Some(is_healthy) = container.is_healthy() {
+                self.take_over(&listed.id, is_healthy);
             }
         }
         let services = self.known.get(&listed.id).map(|known| known.services.clone());
