@@ -93,6 +93,17 @@ fn parts(id: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::parts;
+    use crate::announce::file::Described;
+
+    #[test]
+    fn the_id_of_a_process_is_not_one_of_registrators_form() {
+        for host in ["h1", "h1.example.org"] {
+            let name = "db".to_owned();
+            let described = Described { name, port: 5432, ..Described::default() };
+            let id = described.announced(host, "10.0.0.5").unwrap().service.id;
+            assert!(id.contains(host) && parts(&id).is_none(), "{id}");
+        }
+    }
 
     #[test]
     fn only_ids_of_registrators_form_are_taken_apart() {
