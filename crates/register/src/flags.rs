@@ -70,7 +70,7 @@ options::options! {
     const DRAIN: Opt<Duration> =
         text("drain", "2s", "time between removing the service and stopping the command");
     const FILE: Opt<PathBuf> = text("file", "", "file with services, in tables [[register]]");
-    const ID: Opt<String> = text("id", "", "id of the service; HOST:NAME:PORT");
+    const ID: Opt<String> = text("id", "", "id of the service; NAME@HOST:PORT");
     const INTERVAL: Opt<Duration> = text("interval", "2s", "time between two checks");
     const KILL_TIMEOUT: Opt<Duration> =
         text("kill-timeout", "10s", "time that the command has to end before it is killed");

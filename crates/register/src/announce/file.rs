@@ -18,7 +18,7 @@ pub(crate) struct Described {
     /// Where it stands in a file, with a colon and a blank; empty for flags.
     pub(crate) place: String,
     pub(crate) name: String,
-    /// Empty for `HOST:NAME:PORT`.
+    /// Empty for `NAME@HOST:PORT`.
     pub(crate) id: String,
     /// Empty for that of this host.
     pub(crate) address: String,
@@ -54,7 +54,8 @@ impl Described {
             probes.extend(probe.map_err(|why| format!("{place}service {}: {why}", self.name))?);
         }
         let id = match &self.id[..] {
-            "" => format!("{host}:{}:{}", self.name, self.port),
+            // An id of the form HOST:CONTAINER:PORT would be taken for that of a container that is gone.
+            "" => format!("{}@{host}:{}", self.name, self.port),
             _ => self.id,
         };
         let service = Service {
@@ -182,7 +183,7 @@ mod tests {
         let services: Vec<_> =
             services.into_iter().map(|one| one.announced("h1", "10.0.0.5").unwrap()).collect();
         let web = &services[0];
-        assert_eq!((&web.service.id[..], &web.service.address[..]), ("h1:web:80", "10.0.0.5"));
+        assert_eq!((&web.service.id[..], &web.service.address[..]), ("web@h1:80", "10.0.0.5"));
         assert_eq!(web.probes, [Probe::Http("http://10.0.0.5:80/h".into())]);
         let db = &services[1];
         assert_eq!(db.probes, [Probe::Tcp { host: "::1".into(), port: 5432 }]);
