@@ -64,6 +64,59 @@ fn a_service_that_is_killed_is_not_healthy_for_longer_than_its_ttl() {
 }
 
 #[test]
+fn a_key_of_consul_that_another_program_removes_comes_back() {
+    let (sandbox, consul) = (Sandbox::new(), Consul::start());
+    let registry = format!("{}/services", consul.url().replace("http:", "consulkv:"));
+    let fast = ["-check", "none", "-interval", "100ms", "-drain", "0s"];
+    let words = [&WEB[..], &fast, &[&registry, "--", "sleep", "1000"]].concat();
+    let created = || {
+        let address = consul.url().replace("http://", "");
+        let answer =
+            servers::http::exchange(&address, "GET /v1/kv/services/web/w1", &[], b"").unwrap();
+        let pairs: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        pairs?[0]["CreateIndex"].as_u64()
+    };
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    eventually("the key is there", || created().is_some());
+    let first = created();
+    consul.ask("DELETE /v1/kv/services/web/w1", b"");
+    eventually("the key is made again", || created().is_some_and(|now| Some(now) != first));
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!((ended.code, created()), (Some(0), None), "{}", ended.stderr);
+}
+
+#[test]
+fn a_user_that_may_only_write_keeps_its_key_in_etcd() {
+    let (sandbox, etcd) = (Sandbox::new(), Etcd::start(Release::Debian));
+    for command in [
+        &["user", "add", "root:rootpw"][..],
+        &["user", "grant-role", "root", "root"],
+        &["user", "add", "reg:hush4321"],
+        &["role", "add", "reg"],
+        &["role", "grant-permission", "--prefix=true", "reg", "write", "/s/"],
+        &["user", "grant-role", "reg", "reg"],
+        &["auth", "enable"],
+    ] {
+        etcd.ctl(command);
+    }
+    let registry = format!("etcd://{}/s", etcd.address());
+    let fast = ["-check", "none", "-interval", "100ms", "-ttl", "2", "-drain", "0s"];
+    let words = [&WEB[..], &fast, &[&registry, "--", "sleep", "1000"]].concat();
+    let run = register(&sandbox, &words).env("ETCDCTL_USER", "reg:hush4321");
+    let key = || etcd.ctl(&["--user", "root:rootpw", "get", "/s/web/w1", "-w", "fields"]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    eventually("the key is written again and again", || {
+        let key = key();
+        let version = key.lines().find_map(|line| line.strip_prefix("\"Version\" : "));
+        version.and_then(|version| version.parse::<u32>().ok()).is_some_and(|version| version > 3)
+    });
+    assert!(!daemon.stderr().contains("failed"), "{}", daemon.stderr());
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!key().contains("w1"), "{}", key());
+}
+
+#[test]
 fn the_exit_code_is_that_of_the_command_and_the_entry_ends_with_it() {
     let (sandbox, consul) = (Sandbox::new(), Consul::start());
     let registry = consul.url().replace("http:", "consul:");
