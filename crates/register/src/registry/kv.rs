@@ -40,10 +40,29 @@ impl Kv {
             return Ok(());
         }
         self.client.destroy_session(&session).await?;
+        Err(self.held_by_another(&key))
+    }
+
+    /// Makes the key of a living session again if another program has removed or changed it.
+    async fn hold_again(&self, key: &str, value: &str, session: &Session) -> Result<(), Error> {
+        // Readers are woken only if there is something new for them.
+        let target = format!("/v1/kv/{}?raw&", path_of(key.as_bytes()));
+        match self.client.read(&target, Duration::ZERO).await {
+            Ok((_, found)) if found == value.as_bytes() => return Ok(()),
+            Err(error) if !error.is_missing() => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+        match self.client.acquire(key, value.as_bytes(), session).await? {
+            true => Ok(()),
+            false => Err(self.held_by_another(key)),
+        }
+    }
+
+    fn held_by_another(&self, key: &str) -> Error {
         let reason =
             format!("another session holds the key {key}, until the process behind it ends");
         let node = self.client.options().nodes.join(",");
-        Err(Error::Refused { store: NAME, node, reason: Cause::new(reason) })
+        Error::Refused { store: NAME, node, reason: Cause::new(reason) }
     }
 
     fn path(&self, name: &str, id: &str) -> String {
@@ -92,7 +111,8 @@ impl Registry for Kv {
                     self.sessions.borrow_mut().remove(&key);
                     self.register(service).await
                 }
-                done => done,
+                Err(error) => Err(error),
+                Ok(()) => self.hold_again(&key, &host_and_port(service), &session).await,
             },
         }
     }
