@@ -130,8 +130,11 @@ impl Registry for Etcd {
             // Readers are woken only if there is something new for them.
             let revision = leased.revision;
             let unchanged = Condition::ChangedAt { key: key.clone().into(), revision };
-            if self.cluster.transaction(&[unchanged], &[]).await?.is_some() {
-                return Ok(());
+            match self.cluster.transaction(&[unchanged], &[]).await {
+                Ok(Some(_)) => return Ok(()),
+                // A user that may only write gets no comparison, and writes each time.
+                Err(error) if !error.is_refusal() => return Err(error),
+                Ok(None) | Err(_) => {}
             }
         }
         self.put(key, self.value(service)).await
