@@ -206,4 +206,26 @@ mod tests {
         let ids: Vec<_> = listed.iter().map(|listed| listed.id.as_str()).collect();
         assert_eq!(ids, ["a", "c", "d"]);
     }
+
+    #[tokio::test]
+    async fn an_event_that_is_too_long_is_skipped() {
+        let event = |id: &str, label: &str| {
+            let attributes = serde_json::json!({ "ID": id, "Attributes": { "label": label } });
+            serde_json::json!({ "Type": "container", "Action": "start", "Actor": attributes })
+        };
+        let long = "x".repeat(9 << 20);
+        let events = [event("first", ""), event("long", &long), event("last", "")];
+        let body: String = events.map(|event| format!("{event}\n")).concat();
+        let stub = Stub::answering(move |_| {
+            let length = body.len();
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+        });
+        let address = Address::parse(&stub.address()).unwrap();
+        let engine = Engine::new(Options { address, tls: None }).unwrap();
+        let mut events = engine.events(None).await.unwrap();
+        for id in ["first", "last"] {
+            assert_eq!(events.next().await.unwrap().unwrap().container, id);
+        }
+        assert_eq!(events.next().await.unwrap(), None);
+    }
 }
