@@ -159,3 +159,26 @@ impl Registry for Kv {
         outage(&self.client, &self.keys()).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use servers::Stub;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn keys_below_a_longer_prefix_are_no_entries() {
+        let stub = Stub::answering(|_| {
+            let body = r#"["s/web/h1:web:80", "s/inner/web/h1:web:80", "s/web/a/b", "s/x", "s/"]"#;
+            let length = body.len();
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+        });
+        let options = Options { nodes: vec![stub.address()], ..Options::default() };
+        let log = Log::new(Arc::new(world::System::new()), Box::new(std::io::sink()));
+        let entries = Kv::new(options, "s".to_owned(), None, log).entries().await.unwrap();
+        let shown: Vec<_> = entries.iter().map(|entry| (&entry.name[..], &entry.id[..])).collect();
+        assert_eq!(shown, [("web", "h1:web:80")]);
+    }
+}
