@@ -50,7 +50,8 @@ pub(crate) trait Registry {
     /// each other.
     fn key(&self, service: &Service) -> String;
 
-    /// All entries. Entries of other hosts and of other programs can be among them.
+    /// All entries. Entries of other hosts and of other programs can be among them. Of keys, those
+    /// with a slash in their name or id are left out.
     async fn entries(&self) -> Result<Vec<Entry>, Error>;
 
     /// Removes an entry.
@@ -99,6 +100,19 @@ pub(crate) struct Entry {
     pub(crate) id: String,
     /// The name of the service.
     pub(crate) name: String,
+    /// What the entry has alone in the registry, and the log shows: an id of Consul, or a key.
+    pub(crate) key: String,
+}
+
+impl Entry {
+    /// The entry of a key of which this is what follows the prefix: `NAME/ID`. A name or an id with a
+    /// slash gives `None`, because the entries of another registrator whose prefix is longer look like
+    /// that.
+    fn of_key(key: &str, below: &str) -> Option<Entry> {
+        let (name, id) = below.split_once('/')?;
+        let is_entry = !name.is_empty() && !id.is_empty() && !id.contains('/');
+        is_entry.then(|| Entry { id: id.to_owned(), name: name.to_owned(), key: key.to_owned() })
+    }
 }
 
 /// Why a registry cannot be opened.

@@ -44,12 +44,12 @@ impl Keeper {
         };
         let dangling = entries.into_iter().filter(|entry| self.is_dangling(entry));
         for entry in dangling.collect::<Vec<_>>() {
-            let id = &entry.id;
-            self.log.line(format_args!("dangling: {id}"));
+            let key = &entry.key;
+            self.log.line(format_args!("dangling: {key}"));
             match self.registry.remove(&entry).await {
-                Ok(()) => self.log.line(format_args!("{id} removed")),
+                Ok(()) => self.log.line(format_args!("{key} removed")),
                 Err(error) => {
-                    self.log.line(format_args!("deregister failed: {id} {error}"));
+                    self.log.line(format_args!("deregister failed: {key} {error}"));
                     self.compare_at = Some(Instant::now() + AGAIN);
                 }
             }

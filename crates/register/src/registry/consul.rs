@@ -182,13 +182,13 @@ impl Registry for Consul {
         let services: BTreeMap<String, serde_json::Value> = self.client.parsed(&body)?;
         let entry = |(id, service): (String, serde_json::Value)| {
             let name = service.get("Service").and_then(|name| name.as_str()).unwrap_or_default();
-            Entry { name: name.to_owned(), id }
+            Entry { name: name.to_owned(), key: id.clone(), id }
         };
         Ok(services.into_iter().map(entry).collect())
     }
 
     async fn remove(&self, entry: &Entry) -> Result<(), Error> {
-        deregister(&self.client, &entry.id).await
+        deregister(&self.client, &entry.key).await
     }
 
     async fn lost(&self) {

@@ -157,15 +157,14 @@ impl Registry for Etcd {
         let prefix = self.place();
         let keys = self.cluster.keys(prefix.as_bytes()).await?;
         let entry = |key: &bytes::Bytes| {
-            let below = std::str::from_utf8(key.strip_prefix(prefix.as_bytes())?).ok()?;
-            let (name, id) = below.rsplit_once('/')?;
-            Some(Entry { id: id.to_owned(), name: name.to_owned() })
+            let key = std::str::from_utf8(key).ok()?;
+            Entry::of_key(key, key.strip_prefix(&prefix)?)
         };
         Ok(keys.iter().filter_map(entry).collect())
     }
 
     async fn remove(&self, entry: &Entry) -> Result<(), Error> {
-        self.delete(self.path(&entry.name, &entry.id)).await
+        self.delete(entry.key.clone()).await
     }
 
     async fn lost(&self) {

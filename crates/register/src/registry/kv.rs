@@ -144,15 +144,14 @@ impl Registry for Kv {
             Err(error) => return Err(error),
         };
         let below = |key: &String| {
-            let rest = key.strip_prefix(&self.prefix)?.trim_start_matches('/');
-            let (name, id) = rest.rsplit_once('/')?;
-            Some(Entry { id: id.to_owned(), name: name.to_owned() })
+            let rest = key.strip_prefix(&self.prefix)?;
+            Entry::of_key(key, rest.strip_prefix('/').unwrap_or(rest))
         };
         Ok(keys.iter().filter_map(below).collect())
     }
 
     async fn remove(&self, entry: &Entry) -> Result<(), Error> {
-        self.client.delete(&self.path(&entry.name, &entry.id)).await
+        self.client.delete(&entry.key).await
     }
 
     async fn lost(&self) {

@@ -56,7 +56,7 @@ impl Registry for Noop {
     }
 
     async fn remove(&self, entry: &Entry) -> Result<(), Error> {
-        self.log.line(format_args!("noop: would remove {}", entry.id));
+        self.log.line(format_args!("noop: would remove {}", entry.key));
         Ok(())
     }
 
