@@ -4,7 +4,7 @@ use std::fmt;
 use std::mem;
 
 use client_http::chain;
-use nodes::{Cause, Error};
+use nodes::Error;
 use reqwest::Response;
 use serde::Deserialize;
 
@@ -24,6 +24,8 @@ pub struct Events {
     address: Address,
     /// What has arrived and was not returned yet.
     buffer: Vec<u8>,
+    /// Whether the buffer has the rest of an event that is too long.
+    is_too_long: bool,
 }
 
 /// The time of an event by the engine's clock, in nanoseconds since 1970.
@@ -72,11 +74,12 @@ impl fmt::Display for Moment {
 
 impl Events {
     pub(crate) fn new(response: Response, address: Address) -> Self {
-        Events { response, address, buffer: Vec::new() }
+        Events { response, address, buffer: Vec::new(), is_too_long: false }
     }
 
     /// The next event; `None` if the engine has ended the stream. A call that is dropped loses
-    /// nothing.
+    /// nothing. An event of more than 4 MiB is skipped: as an error it would come again, because a
+    /// new stream begins with the events that were not returned yet.
     ///
     /// # Errors
     /// The connection broke.
@@ -85,19 +88,19 @@ impl Events {
             if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
                 let rest = self.buffer.split_off(end + 1);
                 let line = mem::replace(&mut self.buffer, rest);
-                if let Some(event) = parse(&line) {
+                if !mem::take(&mut self.is_too_long)
+                    && let Some(event) = parse(&line)
+                {
                     return Ok(Some(event));
                 }
                 continue;
             }
+            if self.buffer.len() > LONGEST {
+                self.buffer.clear();
+                self.is_too_long = true;
+            }
             match self.response.chunk().await {
-                Ok(Some(part)) if self.buffer.len() + part.len() <= LONGEST => {
-                    self.buffer.extend_from_slice(&part);
-                }
-                Ok(Some(_)) => {
-                    let text = format!("an event has more than {LONGEST} bytes");
-                    return Err(unreachable(&self.address, Cause::new(text)));
-                }
+                Ok(Some(part)) => self.buffer.extend_from_slice(&part),
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(unreachable(&self.address, chain(&error))),
             }
