@@ -84,6 +84,9 @@ pub(crate) enum Sync {
     Regular,
     /// After events may have been missed.
     Blind,
+    /// Now and then, because an engine drops the events that a reader does not take in time. Only
+    /// what has changed is registered.
+    Quiet,
 }
 
 impl Keeper {

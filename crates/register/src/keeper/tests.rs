@@ -23,6 +23,7 @@ use crate::registry::Entry;
 #[derive(Default)]
 struct Keys {
     is_away: Cell<bool>,
+    registrations: Cell<usize>,
     /// The containers of the entries, by their keys.
     entries: RefCell<BTreeMap<String, String>>,
     refreshed: Notify,
@@ -53,6 +54,7 @@ impl Registry for Keys {
         if service.is_healthy == Some(false) {
             return self.deregister(service).await;
         }
+        self.registrations.set(self.registrations.get() + 1);
         self.changed(|entries| {
             entries.insert(self.key(service), service.container.clone());
         })
@@ -78,11 +80,18 @@ impl Registry for Keys {
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
-        Ok(Vec::new())
+        let entry = |key: String| {
+            let (name, id) = key.split_once('/').unwrap();
+            let (name, id) = (name.to_owned(), id.to_owned());
+            Entry { name, id, key: key.clone() }
+        };
+        Ok(self.shown().into_iter().map(entry).collect())
     }
 
-    async fn remove(&self, _: &Entry) -> Result<(), Error> {
-        Ok(())
+    async fn remove(&self, entry: &Entry) -> Result<(), Error> {
+        self.changed(|entries| {
+            entries.remove(&format!("{}/{}", entry.name, entry.id));
+        })
     }
 
     async fn lost(&self) {
@@ -96,6 +105,8 @@ struct Containers {
     running: Arc<Mutex<Vec<Value>>>,
     /// Whether the engine answers no request.
     is_silent: Arc<AtomicBool>,
+    /// Whether the engine fails to inspect containers.
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Containers {
@@ -115,6 +126,11 @@ impl Containers {
             _ => Some(Value::from(containers.clone())),
         };
         let (status, body) = match body {
+            _ if self.is_failing.load(Ordering::Relaxed)
+                && !head.starts_with("GET /containers/json") =>
+            {
+                ("500 Internal Server Error", "{}".to_owned())
+            }
             Some(body) => ("200 OK", body.to_string()),
             None => ("404 Not Found", "{}".to_owned()),
         };
@@ -299,4 +315,68 @@ async fn a_comparison_takes_the_health_over() {
         keeper.sync(sync).await.unwrap();
         assert_eq!(registry.shown(), ["web/host:web:80"], "{sync:?}");
     }
+}
+
+#[tokio::test]
+async fn what_no_event_has_said_is_seen_by_a_look_that_writes_nothing_else() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let of_stub = containers.clone();
+    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let mut keeper = keeper(&stub, &registry);
+    let stays = container("aaaaaaaaaaaaaaaa", "stays", "stays", START);
+    let gone = container("bbbbbbbbbbbbbbbb", "gone", "gone", START);
+    containers.run(&[stays.clone(), gone]);
+    keeper.sync(Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["gone/host:gone:80", "stays/host:stays:80"]);
+    let fresh = container("cccccccccccccccc", "fresh", "fresh", START);
+    containers.run(&[stays.clone(), fresh]);
+    keeper.sync(Sync::Quiet).await.unwrap();
+    assert_eq!(registry.shown(), ["fresh/host:fresh:80", "stays/host:stays:80"]);
+    assert_eq!(registry.registrations.get(), 3);
+    // Started again, with another name.
+    let again = container("cccccccccccccccc", "fresh", "other", AFTER);
+    containers.run(&[stays, again]);
+    keeper.sync(Sync::Quiet).await.unwrap();
+    assert_eq!(registry.shown(), ["other/host:fresh:80", "stays/host:stays:80"]);
+    assert_eq!(registry.registrations.get(), 4);
+}
+
+#[tokio::test]
+async fn the_entry_of_a_container_that_cannot_be_inspected_is_kept() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let of_stub = containers.clone();
+    let stub = Stub::answering(move |head| of_stub.answer(head));
+    containers.run(&[container("aaaaaaaaaaaaaaaa", "web", "web", START)]);
+    keeper(&stub, &registry).sync(Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    // The next program knows nothing yet.
+    let mut keeper = keeper(&stub, &registry);
+    keeper.flags.prune = true;
+    containers.is_failing.store(true, Ordering::Relaxed);
+    keeper.sync(Sync::First).await.unwrap();
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    containers.is_failing.store(false, Ordering::Relaxed);
+    containers.run(&[]);
+    keeper.compare_at = None;
+    keeper.sync(Sync::Blind).await.unwrap();
+    assert!(registry.shown().is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_that_removes_everything_makes_pending_removals_too() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let of_stub = containers.clone();
+    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let mut keeper = keeper(&stub, &registry);
+    containers.run(&[
+        container("aaaaaaaaaaaaaaaa", "one", "one", START),
+        container("bbbbbbbbbbbbbbbb", "two", "two", START),
+    ]);
+    keeper.sync(Sync::First).await.unwrap();
+    registry.is_away.set(true);
+    containers.run(&[container("bbbbbbbbbbbbbbbb", "two", "two", START)]);
+    keeper.happened(died("aaaaaaaaaaaaaaaa", AFTER)).await.unwrap();
+    registry.is_away.set(false);
+    keeper.remove_all().await;
+    assert!(registry.shown().is_empty(), "{:?}", registry.shown());
 }
