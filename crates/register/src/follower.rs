@@ -32,11 +32,11 @@ pub(crate) async fn follow(engine: Rc<Engine>, reports: mpsc::UnboundedSender<Re
     loop {
         let error = match engine.events(seen.last).await {
             Ok(mut events) => {
-                pauses = backoff();
+                let opened = Instant::now();
                 if reports.send(Report::Following).is_err() {
                     return;
                 }
-                loop {
+                let ended = loop {
                     match events.next().await {
                         Ok(Some(event)) if seen.is_new(&event) => {
                             if reports.send(Report::Happened(event)).is_err() {
@@ -47,7 +47,12 @@ pub(crate) async fn follow(engine: Rc<Engine>, reports: mpsc::UnboundedSender<Re
                         Ok(None) => break None,
                         Err(error) => break Some(error),
                     }
+                };
+                // A stream that ends at once, again and again, is no reason to hurry.
+                if opened.elapsed() > LONGEST {
+                    pauses = backoff();
                 }
+                ended
             }
             Err(error) => Some(error),
         };

@@ -30,6 +30,9 @@ use crate::tags::Tags;
 /// The pause before everything is compared again, after a container could not be inspected.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// The time between two looks at what runs. A process that was stopped for longer looks at once.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// Why the program ends: a line of the log.
 #[derive(Debug)]
 pub(crate) struct Fatal(pub(crate) String);
@@ -45,6 +48,8 @@ pub(crate) struct Keeper {
     tags: Rc<Tags>,
     /// The containers with services, by their ids.
     known: BTreeMap<String, Known>,
+    /// The running containers without services, by their ids.
+    without: BTreeSet<String>,
     /// The containers that have failed, and whose entries end by themselves.
     dead: BTreeMap<String, Dead>,
     pending: Pending,
@@ -105,6 +110,7 @@ impl Keeper {
             log,
             host,
             known: BTreeMap::new(),
+            without: BTreeSet::new(),
             dead: BTreeMap::new(),
             pending: Pending::default(),
             away: None,
@@ -131,7 +137,7 @@ impl Keeper {
         let registry = Rc::clone(&self.registry);
         let mut lost = Box::pin(lost_by(&*registry));
         self.refreshes = every(self.flags.refresh);
-        let mut resync = every(self.flags.resync);
+        let (mut resync, mut look) = (every(self.flags.resync), every(LOOK));
         let mut sync = Sync::First;
         loop {
             let (due, compare) = (self.pending.next(), self.compare_at);
@@ -154,6 +160,7 @@ impl Keeper {
                 }
                 () = tick(&mut self.refreshes) => self.refresh().await,
                 () = tick(&mut resync) => self.sync(Sync::Regular).await?,
+                () = tick(&mut look) => self.sync(Sync::Quiet).await?,
                 () = until(due) => self.retry().await,
                 () = until(compare) => {
                     self.compare_at = None;
@@ -192,6 +199,8 @@ impl Keeper {
         let engine = self.engine();
         let running = match self.waits(engine.list(State::Running)).await {
             Ok(running) => running,
+            // The next look comes soon.
+            Err(_) if sync == Sync::Quiet => return Ok(()),
             Err(error) if sync == Sync::Regular => {
                 self.log.line(format_args!("error listing containers, skipping sync: {error}"));
                 return Ok(());
@@ -203,21 +212,27 @@ impl Keeper {
                 return Ok(());
             }
         };
-        self.log.line(format_args!("Syncing services on {} containers", running.len()));
+        if sync != Sync::Quiet {
+            self.log.line(format_args!("Syncing services on {} containers", running.len()));
+        }
         for listed in &running {
             match self.known.contains_key(&listed.id) {
                 true => self.again(listed, sync).await?,
+                false if sync == Sync::Quiet && self.without.contains(&listed.id) => {}
                 false => self.add(&listed.id, sync).await?,
             }
         }
-        if sync == Sync::Blind {
+        self.without.retain(|id| running.iter().any(|listed| listed.id == *id));
+        if matches!(sync, Sync::Blind | Sync::Quiet) {
             let running: BTreeSet<_> = running.iter().map(|listed| &listed.id[..]).collect();
             let ended = self.known.keys().filter(|id| !running.contains(&id[..]));
             for id in ended.cloned().collect::<Vec<_>>() {
                 self.died(&id, None).await;
             }
         }
-        if self.flags.cleanup || self.flags.prune {
+        // What could not be inspected may have entries. It is asked for again soon.
+        let is_whole = self.compare_at.is_none();
+        if (self.flags.cleanup || self.flags.prune) && is_whole && sync != Sync::Quiet {
             self.clean_up().await;
         }
         Ok(())
@@ -229,7 +244,7 @@ impl Keeper {
         let of_list = serde_json::json!({ "NetworkSettings": listed.network_settings });
         let now = addresses(&Container::new(of_list));
         let is_as_before = self.known.get(&listed.id).is_some_and(|known| known.addresses == now);
-        let is_asked = sync == Sync::Blind || !is_as_before || self.flags.rules.follows_health;
+        let is_asked = sync != Sync::Regular || !is_as_before || self.flags.rules.follows_health;
         if is_asked && let Some(container) = self.inspect(&listed.id).await {
             let known = self.known.get(&listed.id);
             if !container.is_running() {
@@ -240,8 +255,16 @@ impl Keeper {
                 return self.replace(container, sync).await;
             }
             if let Some(is_healthy) = container.is_healthy() {
-                self.take_over(&listed.id, is_healthy);
+                let changed = self.take_over(&listed.id, is_healthy);
+                if sync == Sync::Quiet {
+                    for service in changed {
+                        self.register(service, "register failed:", false).await;
+                    }
+                }
             }
+        }
+        if sync == Sync::Quiet {
+            return Ok(());
         }
         let services = self.known.get(&listed.id).map(|known| known.services.clone());
         for service in services.unwrap_or_default() {
@@ -299,6 +322,7 @@ impl Keeper {
 
     async fn remember(&mut self, container: &Container, services: Vec<Service>) {
         if services.is_empty() {
+            self.without.insert(container.id().to_owned());
             return;
         }
         let known = Known::new(container, services.clone());
@@ -493,6 +517,9 @@ impl Keeper {
         self.away = None;
         for id in self.known.keys().cloned().collect::<Vec<_>>() {
             self.forget(&id).await;
+        }
+        for service in self.pending.removals() {
+            self.deregister(service).await;
         }
     }
 }

@@ -104,6 +104,13 @@ impl Pending {
         due.map(|due| due.change.clone()).collect()
     }
 
+    /// The services whose removal is pending.
+    pub(crate) fn removals(&self) -> Vec<Service> {
+        let changes = self.changes.values().map(|due| &due.change);
+        let removals = changes.filter(|change| matches!(change, Change::Deregister(_)));
+        removals.map(|change| change.service().clone()).collect()
+    }
+
     /// Makes all changes due now: the registry answers again.
     pub(crate) fn hurry(&mut self) {
         let now = Instant::now();
