@@ -1,6 +1,7 @@
 //! etcd servers: one or several members, of either release.
 
 use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -144,7 +145,9 @@ impl Etcd {
     #[track_caller]
     fn becomes_healthy(&mut self) -> bool {
         let Etcd { process, ports, .. } = self;
-        Process::becomes_ready(process, "etcd", || is_healthy(ports.metrics))
+        // The port for clients is opened last.
+        let is_open = || TcpStream::connect(("127.0.0.1", ports.client)).is_ok();
+        Process::becomes_ready(process, "etcd", || is_healthy(ports.metrics) && is_open())
     }
 
     /// Whether the member, and with it its cluster, can write.
