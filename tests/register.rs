@@ -294,10 +294,6 @@ fn a_mistake_on_the_command_line_says_what_to_write() {
         ),
         (&["-name", "web", "consul://h", "--", "true"], "-port is missing"),
         (&["-port", "80", "consul://h", "--", "true"], "a command needs -name and -port"),
-        (
-            &["-name", "web", "-port", "80", "-ttl", "5", "consulkv://h", "--", "true"],
-            "-ttl is at least 10 with consulkv",
-        ),
         (&["127.0.0.1:8500"], "write consul://127.0.0.1:8500 or etcd://127.0.0.1:8500"),
         (&["http://127.0.0.1:8500"], "write consul://127.0.0.1:8500 or etcd://127.0.0.1:8500"),
         (&["etcdv3://127.0.0.1:2379/s"], "write etcd://127.0.0.1:2379/s"),
@@ -312,6 +308,15 @@ fn a_mistake_on_the_command_line_says_what_to_write() {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     let hint = "to register containers, write confd registrator consul://…";
     assert!(ended.stderr.contains(hint), "{}", ended.stderr);
+}
+
+#[test]
+fn a_ttl_that_consul_refuses_is_reported_with_the_setting_that_allows_it() {
+    let sandbox = Sandbox::new();
+    let words = ["-ttl", "5", "-check", "none", "consulkv://127.0.0.1:1/s", "--", "true"];
+    let ended = register(&sandbox, &[&WEB[..], &words].concat()).run();
+    let text = "Consul refuses a -ttl below 10, unless its session_ttl_min is lower";
+    assert!(ended.stderr.contains(text), "{}", ended.stderr);
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Entry {
 /// Why a registry cannot be opened.
 pub(crate) struct Unusable(pub(crate) String);
 
-/// The shortest life of a session of Consul.
+/// The shortest life of a session of Consul, if its configuration says nothing else.
 const SHORTEST_SESSION: Duration = Duration::from_secs(10);
 
 /// The longest name of an entry, in bytes.
@@ -168,9 +168,9 @@ pub(crate) fn open(
     }
     if scheme.starts_with("consulkv") && manner == Manner::Living && ttl < SHORTEST_SESSION {
         let least = SHORTEST_SESSION.as_secs();
-        return Err(Unusable(format!(
-            "-ttl is at least {least} with {scheme}: a session of Consul lives no shorter"
-        )));
+        log.line(format_args!(
+            "{scheme}: Consul refuses a -ttl below {least}, unless its session_ttl_min is lower"
+        ));
     }
     let registry: Rc<dyn Registry> = match scheme.split('-').next() {
         Some("consul") => {
