@@ -329,3 +329,17 @@ fn a_number_without_end_is_a_long_time() {
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn no_line_shows_a_password_of_the_command_line() {
+    let sandbox = Sandbox::new();
+    let check = ["-check", "http://joe:hush1@127.0.0.1:1/h", "-interval", "100ms"];
+    let words = [&WEB[..], &check, &["consulkv://127.0.0.1:1/s", "--", "sleep", "1000"]].concat();
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    daemon.wait_for("not registered before its check holds: w1: http://joe:…@127.0.0.1:1/h: ");
+    assert!(!daemon.stderr().contains("hush"), "{}", daemon.stderr());
+    let words = ["etcd://joe:hush1@h/s", "etcd://joe:hush2@h/s"];
+    let ended = register(&sandbox, &words).run();
+    assert!(ended.stderr.contains("Extra unparsed arguments"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hush"), "{}", ended.stderr);
+}

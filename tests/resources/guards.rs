@@ -116,3 +116,12 @@ fn a_guard_that_is_none_is_refused() {
         assert!(log.iter().any(|line| line.ends_with(error)), "{log:?}");
     }
 }
+
+#[test]
+fn a_template_that_fails_is_not_said_to_be_replaced() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "{{getv \"/app/k0\"}}", "required_keys = ['/app/k0']");
+    let ended = run_with(&sandbox, 0).arguments(&["-force"]).fails();
+    ended.expect_no("is replaced by -force");
+    assert!(ended.stderr.contains("key does not exist: /app/k0"), "{}", ended.stderr);
+}

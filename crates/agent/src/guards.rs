@@ -147,7 +147,8 @@ mod tests {
             ..Guards::default()
         };
         let keys = ["/a/b", "/ab"];
-        assert_eq!(tripped_by(required(&["/a", "/a/b", "/ab"]), &keys, b""), None);
+        assert_eq!(tripped_by(required(&["/a", "/a/b", "/ab", "/"]), &keys, b""), None);
+        assert!(tripped_by(required(&["/"]), &[], b"").is_some());
         let one = "required_keys: /a/c is missing";
         assert_eq!(tripped_by(required(&["/a", "/a/c"]), &keys, b"").as_deref(), Some(one));
         let two = "required_keys: /b, /x are missing";
