@@ -14,7 +14,7 @@ use std::{
 
 use config::Guards;
 use deploy::Before;
-use store::{Key, View};
+use store::{Coverage, Key, View};
 
 /// What is known of a file that is to be replaced.
 pub(crate) struct Change<'a> {
@@ -79,9 +79,7 @@ fn text(tripped: &[String]) -> Option<String> {
 
 /// Whether a key exists, or keys below it.
 fn is_there(view: &View, key: &Key) -> bool {
-    let folder = [key.as_bytes().trim_ascii_end(), b"/"].concat();
-    let is_below = |pair: store::Pair| pair.key.as_bytes().starts_with(&folder);
-    view.exists(key.as_bytes()) || view.iter().any(is_below)
+    view.iter().any(|pair| Coverage::Subtree.covers(key, pair.key.as_bytes()))
 }
 
 /// Says by how much something shrinks, if that is more than `most` per cent.
@@ -123,7 +121,7 @@ impl AppliedKeys {
 
 #[cfg(test)]
 mod tests {
-    use store::{Coverage, Prefix, Scope, Snapshot};
+    use store::{Prefix, Scope, Snapshot};
 
     use super::*;
 

@@ -234,8 +234,10 @@ impl Pipeline {
             say(Step::TemplateWarns(if self.show_values { exact } else { text }));
         }
         if let Err(error) = rendered {
-            // A guard says better than the template what is missing.
-            self.guard(resource, &seen, Before::Nothing, None, say)?;
+            if !self.force {
+                // A guard says better than the template what is missing.
+                self.guard(resource, &seen, Before::Nothing, None, say)?;
+            }
             return Err(if self.show_values { error.with_values() } else { error }.into());
         }
         let digest = Digest::of(&content);

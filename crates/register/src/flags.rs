@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nodes::address;
 use options::flags::{self, Stop};
 use options::{Given, Invalid, Spec, Value};
 
@@ -204,11 +205,12 @@ fn options(program: Program) -> impl Iterator<Item = &'static Spec> {
 }
 
 fn extra(words: &[OsString], program: Program, uri: &OsString) -> Refusal {
-    let words = text(words).join(" ");
+    let shown: Vec<_> = text(words).iter().map(|word| address::shown(word)).collect();
+    let (words, uri) = (shown.join(" "), address::shown(&uri.to_string_lossy()));
     let advice = match program {
         Program::Original => "Options should come before the registry URI argument.\n".to_owned(),
         Program::Own => {
-            format!("A command stands behind --: {} -- {words}\n", uri.to_string_lossy())
+            format!("A command stands behind --: {uri} -- {words}\n")
         }
     };
     Refusal::Usage(format!("Extra unparsed arguments:\n{words}\n{advice}"))

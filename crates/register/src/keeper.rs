@@ -255,11 +255,10 @@ impl Keeper {
                 return self.replace(container, sync).await;
             }
             if let Some(is_healthy) = container.is_healthy() {
-                let changed = self.take_over(&listed.id, is_healthy);
-                if sync == Sync::Quiet {
-                    for service in changed {
-                        self.register(service, "register failed:", false).await;
-                    }
+                match sync {
+                    Sync::Quiet => self.is_healthy_now(&listed.id, is_healthy).await,
+                    // All services are registered below.
+                    _ => _ = self.take_over(&listed.id, is_healthy),
                 }
             }
         }

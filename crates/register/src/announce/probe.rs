@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use command::{Command, Program};
+use nodes::address;
 use tokio::time::timeout;
 
 use crate::registry::Health;
@@ -59,7 +60,7 @@ impl Probe {
         match self {
             Probe::Tcp { host, port } if host.contains(':') => format!("tcp [{host}]:{port}"),
             Probe::Tcp { host, port } => format!("tcp {host}:{port}"),
-            Probe::Http(url) => url.clone(),
+            Probe::Http(url) => address::shown(url),
             Probe::Command(text) => format!("cmd:{text}"),
         }
     }

@@ -320,8 +320,7 @@ async fn a_comparison_takes_the_health_over() {
 #[tokio::test]
 async fn what_no_event_has_said_is_seen_by_a_look_that_writes_nothing_else() {
     let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
-    let of_stub = containers.clone();
-    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let stub = engine(&containers);
     let mut keeper = keeper(&stub, &registry);
     let stays = container("aaaaaaaaaaaaaaaa", "stays", "stays", START);
     let gone = container("bbbbbbbbbbbbbbbb", "gone", "gone", START);
@@ -344,8 +343,7 @@ async fn what_no_event_has_said_is_seen_by_a_look_that_writes_nothing_else() {
 #[tokio::test]
 async fn the_entry_of_a_container_that_cannot_be_inspected_is_kept() {
     let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
-    let of_stub = containers.clone();
-    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let stub = engine(&containers);
     containers.run(&[container("aaaaaaaaaaaaaaaa", "web", "web", START)]);
     keeper(&stub, &registry).sync(Sync::First).await.unwrap();
     assert_eq!(registry.shown(), ["web/host:web:80"]);
@@ -365,8 +363,7 @@ async fn the_entry_of_a_container_that_cannot_be_inspected_is_kept() {
 #[tokio::test]
 async fn a_stop_that_removes_everything_makes_pending_removals_too() {
     let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
-    let of_stub = containers.clone();
-    let stub = Stub::answering(move |head| of_stub.answer(head));
+    let stub = engine(&containers);
     let mut keeper = keeper(&stub, &registry);
     containers.run(&[
         container("aaaaaaaaaaaaaaaa", "one", "one", START),
