@@ -1,7 +1,9 @@
 //! Staging, comparing, checking, replacing and reloading, and what failures leave behind.
 
+mod arguments;
 mod commands;
 mod compare;
+mod environment;
 mod limits;
 mod pending;
 mod reload;

@@ -25,7 +25,7 @@ fn a_value_of_the_wrong_type_is_shown_in_the_right_form() {
         ("keys = { a = \"/k\" }", "keys is a list of texts, each in quotes"),
         ("prefix = [\"/k\"]", "prefix is one text: prefix = \"/k\""),
         ("check_timeout = 5", "check_timeout is text with a unit: check_timeout = \"5s\""),
-        ("check_cmd = [\"nginx\", \"-t\"]", "check_cmd is one text: check_cmd = \"nginx -t\""),
+        ("check_cmd = [\"nginx\", 1]", "check_cmd is a list of texts, each in quotes"),
         ("check_cmd = true", "check_cmd is text: check_cmd = \"true\""),
     ] {
         let log = run_of(&format!("{DEST}{line}"), "x");

@@ -143,7 +143,7 @@ fn a_bad_resource_is_named_with_the_reason_and_the_others_are_done() {
         (table("mode = 420"), mismatch(4, "mode", "int64", "string")),
         (table("keys = '/'"), mismatch(4, "keys", "string", "slice")),
         (table("keys = ['/', 1]"), mismatch(4, "keys", "int64", "string")),
-        (table("check_cmd = ['true']"), mismatch(4, "check_cmd", "[]interface {}", "string")),
+        (table("check_cmd = ['true', 1]"), mismatch(4, "check_cmd", "int64", "string")),
         (table("reload_cmd = true"), mismatch(4, "reload_cmd", "bool", "string")),
         (table("prefix = 1"), mismatch(4, "prefix", "int64", "string")),
     ] {

@@ -391,7 +391,7 @@ impl Agent {
         let resources = self.known.clone();
         let wake = if self.swept { Wake::Interval } else { Wake::Start };
         self.swept = true;
-        pipeline.answers().keep_only(&resources);
+        pipeline.keep_only(&resources);
         readers.read(&Event::Assigned(resources.clone()));
         let count = resources.len() + broken.len();
         let mut failed: Vec<PathBuf> = broken.into_iter().map(|broken| broken.path).collect();

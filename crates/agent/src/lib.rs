@@ -25,6 +25,7 @@ mod answers;
 mod asked;
 mod backoff;
 mod digest;
+mod environment;
 mod event;
 mod failure;
 mod feed;

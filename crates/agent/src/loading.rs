@@ -119,8 +119,11 @@ impl Loading {
         for (path, resource) in found.files {
             debug!("Found template: {}", path.display());
             debug!("Loading template resource from {}", path.display());
-            match resource.and_then(|resource| not_read_by(followed, &path, resource)) {
-                Ok(resource) => loaded.resources.push(Arc::new(resource.into())),
+            let resource = resource
+                .and_then(|resource| not_read_by(followed, &path, resource))
+                .and_then(Resource::try_from);
+            match resource {
+                Ok(resource) => loaded.resources.push(Arc::new(resource)),
                 Err(problem) => fail(path, problem),
             }
         }

@@ -14,7 +14,8 @@ use std::{
 
 use bytes::Bytes;
 use deploy::{
-    Before, Disk, Durable, Level, Member, Observer, Options, Outcome, Placed, Transaction,
+    Before, Disk, Durable, Environment, Level, Member, Observer, Options, Outcome, Placed,
+    Transaction,
 };
 use render::{Limits, Template, Warning, Warnings};
 use report::Fingerprint;
@@ -25,6 +26,7 @@ use crate::{
     answers::Answers,
     asked::Asked,
     digest::Digest,
+    environment,
     event::{Event, Reader as _, Readers, Say, Step},
     failure::Failure,
     guards::{self, AppliedKeys, Change},
@@ -50,6 +52,8 @@ pub(crate) struct Pipeline {
     /// Whether files are replaced although guards trip.
     force: bool,
     applied_keys: Arc<AppliedKeys>,
+    /// What the commands learn about the keys.
+    applied: Arc<environment::Applied>,
 }
 
 /// One pass to be made.
@@ -136,6 +140,7 @@ impl Pipeline {
             max_memory,
             force: false,
             applied_keys: Arc::default(),
+            applied: Arc::default(),
         }
     }
 
@@ -157,7 +162,14 @@ impl Pipeline {
             max_memory: settings.max_memory,
             force: settings.force,
             applied_keys: Arc::clone(&self.applied_keys),
+            applied: Arc::clone(&self.applied),
         }
+    }
+
+    /// Forgets what is known of resources that are not among `resources`.
+    pub(crate) fn keep_only(&self, resources: &[Arc<Resource>]) {
+        self.answers.keep_only(resources);
+        self.applied.keep_only(resources.iter().map(|resource| &*resource.path));
     }
 
     /// The time limit of rendering the template of `resource`.
@@ -315,7 +327,8 @@ impl Pipeline {
         let outcome = match staged {
             Some(staged) => {
                 let observer = Observing {
-                    resource: Arc::clone(resource),
+                    job: job.clone(),
+                    applied: Arc::clone(&self.applied),
                     readers: readers.clone(),
                     replaced,
                 };
@@ -337,6 +350,9 @@ impl Pipeline {
         };
         if let Some(keys) = keys.filter(|_| outcome != Outcome::WouldUpdate) {
             self.applied_keys.note(&resource.path, keys);
+        }
+        if outcome != Outcome::WouldUpdate && self.runs_commands(resource) {
+            self.applied.note(job);
         }
         readers.read(&Event::Done {
             resource: Arc::clone(resource),
@@ -367,7 +383,8 @@ impl Prepared {
 
 /// Turns the steps of a transaction into events.
 struct Observing<F> {
-    resource: Arc<Resource>,
+    job: Job,
+    applied: Arc<environment::Applied>,
     readers: Readers,
     replaced: F,
 }
@@ -375,13 +392,17 @@ struct Observing<F> {
 impl<F: Fn(&Placed) + Send + Sync> Observer for Observing<F> {
     fn observe(&self, step: &deploy::Step<'_>) {
         if self.readers.wants(step.level()) {
-            let resource = Arc::clone(&self.resource);
+            let resource = Arc::clone(&self.job.resource);
             self.readers.read(&Event::Step { resource, step: Step::Deploy(step) });
         }
     }
 
     fn replaced(&self, _: &Path, placed: &Placed) {
         (self.replaced)(placed);
+    }
+
+    fn environment(&self, _: &Path) -> Environment {
+        self.applied.environment(&self.job)
     }
 
     fn wants(&self, level: Level) -> bool {

@@ -1,7 +1,7 @@
 //! Runs equal reload commands one at a time, and once for all resources that wait for one.
 //!
-//! Two reload commands are equal if their texts and their time limits are the same. Commands with
-//! the same text never overlap, whatever their limits.
+//! Two reload commands are equal if their texts (or their arguments) and their time limits are the
+//! same. Commands with the same text never overlap, whatever their limits.
 //!
 //! Each resource has a [`Requester`]. A resource whose file is in place asks for its reload and
 //! waits for the end of the earlier run. Then the first resource in the queue runs the command, and
@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-use deploy::{CommandError, ReloadCommand, Reloader};
+use deploy::{CommandError, Environment, Program, ReloadCommand, Reloader};
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
@@ -46,7 +46,7 @@ const LAST_DELAY: Duration = Duration::from_secs(60);
 const UNUSED: usize = 64;
 
 /// A reload command with its time limit.
-pub(crate) type Key<'a> = (&'a str, Option<Duration>);
+pub(crate) type Key<'a> = (&'a Program, Option<Duration>);
 
 /// The queues of all reload commands. A clone is the same set.
 #[derive(Clone)]
@@ -58,8 +58,7 @@ pub(crate) struct Reloads {
 
 #[derive(Default)]
 struct Queues {
-    /// By the text of the command.
-    queues: HashMap<String, Vec<Arc<Queue>>>,
+    queues: HashMap<Program, Vec<Arc<Queue>>>,
     /// Unused queues are removed when there are more commands than this.
     room: usize,
 }
@@ -71,7 +70,7 @@ impl Reloads {
     }
 
     /// The queue of this command.
-    fn queue(&self, command: &str, limit: Option<Duration>) -> Arc<Queue> {
+    fn queue(&self, command: &Program, limit: Option<Duration>) -> Arc<Queue> {
         let mut all = lock(&self.queues);
         let known = all.queues.get(command).map_or(&[][..], Vec::as_slice);
         if let Some(queue) = known.iter().find(|queue| queue.limit == limit) {
@@ -83,7 +82,7 @@ impl Reloads {
             all.room = 2 * all.queues.len() + UNUSED;
         }
         let queue = Arc::new(Queue::new(limit, turn));
-        all.queues.entry(command.to_owned()).or_default().push(Arc::clone(&queue));
+        all.queues.entry(command.clone()).or_default().push(Arc::clone(&queue));
         queue
     }
 }
@@ -103,8 +102,17 @@ struct Places {
     next: u64,
     /// The announced passes, by their numbers.
     announced: BTreeMap<u64, Announced>,
+    /// What the next run finds in its environment: about all files that it is for.
+    environment: Environment,
     last: Option<Run>,
     backoff: Backoff,
+}
+
+impl Places {
+    fn take_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
 }
 
 /// A pass that is due or running, and may ask for the reload.
@@ -172,22 +180,27 @@ impl Queue {
         let places = Places {
             next: 0,
             announced: BTreeMap::new(),
+            environment: Environment::default(),
             last: None,
             backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
         };
         Queue { limit, turn, places: Mutex::new(places), changed: Notify::new() }
     }
 
-    /// The number of a new request.
-    fn ask(&self) -> u64 {
+    /// The number of a new request. The run that serves it finds also `environment` in its own.
+    fn request(&self, environment: Environment) -> u64 {
         let mut places = lock(&self.places);
-        places.next += 1;
-        places.next - 1
+        places.environment.merge(environment);
+        places.take_number()
     }
 
     fn announce(self: Arc<Self>, announced: Announced) -> Place {
-        let number = self.ask();
-        lock(&self.places).announced.insert(number, announced);
+        let number = {
+            let mut places = lock(&self.places);
+            let number = places.take_number();
+            places.announced.insert(number, announced);
+            number
+        };
         Place { queue: self, number }
     }
 
@@ -223,8 +236,11 @@ impl Queue {
     async fn run(&self, reload: &ReloadCommand<'_>, room: &Semaphore) -> Run {
         // An error would mean that the semaphore is closed, which it never is.
         let _permit = room.acquire().await;
-        let before = lock(&self.places).next;
-        let result = reload.run().await;
+        let (before, environment) = {
+            let mut places = lock(&self.places);
+            (places.next, take(&mut places.environment))
+        };
+        let result = reload.run(&environment).await;
         let mut places = lock(&self.places);
         let result = match result {
             Ok(()) => {
@@ -435,7 +451,7 @@ impl Reloader for Asking<'_> {
     async fn reload(&self, reload: &ReloadCommand<'_>) -> Result<(), Arc<CommandError>> {
         let Asking { requester, say } = self;
         let queue = requester.reloads.queue(reload.command(), reload.limit());
-        let number = queue.ask();
+        let number = queue.request(reload.environment().clone());
         let _reloading = Reloading::begin(requester, &queue);
         let turn = queue.turn.lock().await;
         let run = match queue.served(number) {

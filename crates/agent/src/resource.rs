@@ -2,7 +2,8 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use deploy::{CheckCommand, Target};
+use config::{Command, Problem};
+use deploy::{CheckCommand, Program, Target, rendered_reload};
 
 /// A resource, and the [`Target`] that it describes.
 #[derive(Debug)]
@@ -12,19 +13,41 @@ pub struct Resource {
     pub target: Arc<Target>,
 }
 
-impl From<Box<config::Resource>> for Resource {
-    fn from(asked: Box<config::Resource>) -> Self {
+impl TryFrom<Box<config::Resource>> for Resource {
+    type Error = Problem;
+
+    /// # Errors
+    /// The reload command is meant to be a template, and is none.
+    fn try_from(asked: Box<config::Resource>) -> Result<Self, Problem> {
+        let mut reload_cmd = asked.reload_cmd.as_ref().map(program);
+        if asked.reload_template
+            && let Some(template) = &reload_cmd
+        {
+            let rendered = rendered_reload(template, &asked.dest).map_err(|fault| {
+                let path = asked.path.display();
+                Problem::from(format!("Cannot process template resource {path} - {fault}"))
+            })?;
+            reload_cmd = Some(rendered);
+        }
         let target = Target {
             mode: asked.mode,
             uid: asked.uid,
             gid: asked.gid,
-            check_cmd: asked.check_cmd.as_deref().map(CheckCommand::new),
-            reload_cmd: asked.reload_cmd.clone(),
+            check_cmd: asked.check_cmd.as_ref().map(program).map(CheckCommand::new),
+            reload_cmd,
             check_timeout: asked.check_timeout,
             reload_timeout: asked.reload_timeout,
             ..Target::new(&asked.dest)
         };
-        Self { asked, target: Arc::new(target) }
+        Ok(Self { asked, target: Arc::new(target) })
+    }
+}
+
+/// The command in the form in which it runs.
+fn program(command: &Command) -> Program {
+    match command {
+        Command::Shell(text) => Program::Shell(text.into()),
+        Command::Argv(words) => Program::Argv(words.iter().map(Into::into).collect()),
     }
 }
 
@@ -60,6 +83,6 @@ impl Resource {
         let conf_d = path.parent().unwrap_or(path).to_path_buf();
         let templates = templates.to_path_buf();
         let confdir = config::Confdir { conf_d, templates, prefix: b"" };
-        config::Resource::load(path, &confdir).map(Self::from)
+        config::Resource::load(path, &confdir).and_then(Self::try_from)
     }
 }

@@ -267,7 +267,7 @@ impl Watching {
         self.locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
         let resources: Vec<_> = resources.collect();
-        self.answers.keep_only(&resources);
+        self.pipeline.keep_only(&resources);
         self.readers.read(&Event::Assigned(resources));
         self.wake_each(woken);
         let scopes = self.scopes();

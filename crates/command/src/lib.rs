@@ -47,7 +47,7 @@ pub const GRACE: Duration = Duration::from_secs(5);
 pub const SLOW: Duration = Duration::from_secs(10);
 
 /// The program to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Program {
     /// A text for `/bin/sh -c`, unchanged.
     Shell(OsString),
@@ -57,6 +57,14 @@ pub enum Program {
 }
 
 impl Program {
+    /// Whether it is an empty text or an empty list, which says that there is no command.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Program::Shell(text) => text.is_empty(),
+            Program::Argv(words) => words.is_empty(),
+        }
+    }
+
     /// The path or name of the file that is executed; empty for an empty [`Program::Argv`].
     fn file(&self) -> &OsStr {
         match self {
@@ -66,19 +74,44 @@ impl Program {
     }
 }
 
-/// Shows the shell's text unchanged, or the arguments with spaces between them.
+/// A text for the shell.
+impl From<&str> for Program {
+    fn from(text: &str) -> Self {
+        Program::Shell(text.into())
+    }
+}
+
+/// A text for the shell.
+impl From<String> for Program {
+    fn from(text: String) -> Self {
+        Program::Shell(text.into())
+    }
+}
+
+/// Shows the shell's text unchanged, or the arguments with spaces between them. An argument that a
+/// shell would not take as it is stands in quotes, so that the line can be copied to a shell.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
-            Program::Shell(text) => std::slice::from_ref(text),
+            Program::Shell(text) => return write!(f, "{}", text.display()),
             Program::Argv(words) => words,
         };
         for (nth, word) in words.iter().enumerate() {
             let space = if nth == 0 { "" } else { " " };
-            write!(f, "{space}{}", word.display())?;
+            let shown = word.display();
+            match is_plain(word) {
+                true => write!(f, "{space}{shown}")?,
+                false => write!(f, "{space}'{}'", shown.to_string().replace('\'', "'\\''"))?,
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a shell takes the word as it is.
+fn is_plain(word: &OsStr) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+=./:,@%".contains(byte);
+    !word.is_empty() && word.as_encoded_bytes().iter().all(is_plain)
 }
 
 /// A program and the way to run it.

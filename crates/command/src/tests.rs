@@ -94,7 +94,7 @@ fn a_failure_says_how_the_command_ended() {
 fn arguments_reach_a_program_without_a_shell() {
     let argv = ["printf", "%s|", "a b", "$HOME", "*"].map(OsString::from);
     let command = Command::new(Program::Argv(argv.into()));
-    assert_eq!(command.program().to_string(), "printf %s| a b $HOME *");
+    assert_eq!(command.program().to_string(), "printf '%s|' 'a b' '$HOME' '*'");
     let ended = on_runtime(command.run(&ignore));
     ended.result.expect("success");
     assert_eq!(ended.output.to_string(), r#""a b|$HOME|*|""#);

@@ -120,6 +120,11 @@ impl<'d, 't> Section<'d, 't> {
         strings.collect::<Result<_, _>>().map(Some)
     }
 
+    /// Whether the value at `name` is an array.
+    pub fn is_array(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::Array(_)))
+    }
+
     /// The table at `name`, or `None` where the key is absent.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ pub(crate) fn for_identity(key: &str, name: &str) -> String {
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "src",
     "dest",
     "keys",
@@ -116,6 +116,7 @@ const KEYS: [&str; 21] = [
     "engine",
     "check_cmd",
     "reload_cmd",
+    "reload_template",
     "check_timeout",
     "reload_timeout",
     "render_timeout",

@@ -12,6 +12,7 @@
 pub mod confd_toml;
 pub mod document;
 
+mod commands;
 mod discover;
 mod engine;
 mod form;
@@ -22,6 +23,7 @@ mod problem;
 mod resource;
 
 pub use crate::{
+    commands::Command,
     engine::Engine,
     guards::{Guards, OutputFormat},
     load::{Loaded, conf_d, load, templates_folder},

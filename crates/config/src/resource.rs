@@ -14,6 +14,7 @@ use report::{Excerpt, Place, file_error_text, read_regular};
 use store::{Prefix, Scope};
 
 use crate::{
+    commands::Command,
     document::{self, Document, Section, Unknown},
     engine::Engine,
     guards::Guards,
@@ -42,11 +43,12 @@ pub struct Resource {
     pub uid: Option<u32>,
     /// The group of `dest`. `None` is the group of this process.
     pub gid: Option<u32>,
-    /// The command that checks the result before it replaces `dest`: a Go template of a shell
-    /// command.
-    pub check_cmd: Option<String>,
-    /// The shell command that runs after `dest` was replaced.
-    pub reload_cmd: Option<String>,
+    /// The command that checks the result before it replaces `dest`: a Go template.
+    pub check_cmd: Option<Command>,
+    /// The command that runs after `dest` was replaced.
+    pub reload_cmd: Option<Command>,
+    /// Whether `reload_cmd` is a template too.
+    pub reload_template: bool,
     /// The time limit of `check_cmd`. Zero means without a limit; `None` means the limit of the
     /// run.
     pub check_timeout: Option<Duration>,
@@ -183,8 +185,10 @@ impl Resource {
             let text = suspicious_mode(written, mode);
             warnings.extend(text.map(|text| Warning { text, offset }));
         }
-        if let Some(offset) = template.offset("reload_cmd").filter(|_| resource.has_braces()) {
-            let text = "reload_cmd contains {{: it is no template, and the shell gets it as it is";
+        if let Some(command) = resource.reload_cmd.as_ref().filter(|_| !resource.reload_template)
+            && let Some(text) = command.not_a_template()
+            && let Some(offset) = template.offset("reload_cmd")
+        {
             warnings.push(Warning { text: text.to_owned(), offset });
         }
         let tables = [("template.", template.unknown()), ("", root.unknown())];
@@ -207,7 +211,9 @@ impl Resource {
         let dest = text("dest")?;
         let keys = table.strings("keys")?.unwrap_or_default();
         let own_prefix = text("prefix")?;
-        let (check_cmd, reload_cmd) = (text("check_cmd")?, text("reload_cmd")?);
+        let check_cmd = Command::read(table, "check_cmd")?;
+        let reload_cmd = Command::read(table, "reload_cmd")?;
+        let reload_template = table.boolean("reload_template")?.unwrap_or(false);
         let (uid, gid) = (identity(table, "uid", "user")?, identity(table, "gid", "group")?);
         let mode = text("mode")?;
         let engine = table.string("engine")?;
@@ -252,8 +258,9 @@ impl Resource {
             mode,
             uid,
             gid,
-            check_cmd: command(check_cmd),
-            reload_cmd: command(reload_cmd),
+            check_cmd,
+            reload_cmd,
+            reload_template,
             check_timeout,
             reload_timeout,
             render_timeout,
@@ -272,11 +279,6 @@ impl Resource {
     /// as `nginx` or `web/site`. No two resources of one `conf.d` have the same name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
-    }
-
-    /// Whether the reload command looks like a template.
-    fn has_braces(&self) -> bool {
-        self.reload_cmd.as_ref().is_some_and(|command| command.contains("{{"))
     }
 
     /// Whether a pass of the resource may run commands.
@@ -298,11 +300,6 @@ pub fn name(path: &Path, conf_d: &Path) -> String {
     let cut = whole.strip_suffix(".toml");
     let cut = cut.filter(|cut| !cut.is_empty() && !cut.ends_with('/') && !cut.ends_with("toml"));
     cut.unwrap_or(&whole).to_owned()
-}
-
-/// The command in the text of a key of the resource file. An empty text is no command.
-fn command(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Joins like Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..`

@@ -1,40 +1,33 @@
 //! Checks a stage file with a command before the file is put in place.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use command::Program;
-use gotmpl::{Functions, Map, Template, Value};
 
+use crate::environment::Environment;
 use crate::run::run;
 use crate::step::Observer;
+use crate::template::{CommandTemplate, Fault};
 
 /// The name that error messages give the template.
 const NAME: &str = "checkcmd";
 
-/// What Go's templates print for a name that has no value. A shell would read a redirection.
-const NO_VALUE: &[u8] = b"<no value>";
-
-/// Go's builtins only. As in confd, the functions of other templates are missing here.
-static BUILTINS: LazyLock<Arc<Functions<()>>> = LazyLock::new(|| Arc::new(Functions::new()));
-
 /// A check command: a Go template in which `{{.src}}` is the path of the stage file.
 ///
-/// The shell gets the text as the template prints it; nothing is quoted. A clone is cheap.
+/// The shell gets the text as the template prints it; nothing is quoted. Each argument of a command
+/// without a shell is a template. A clone is cheap.
 #[derive(Clone, Debug)]
-pub struct CheckCommand(Arc<Result<Template<()>, gotmpl::Error>>);
+pub struct CheckCommand(Arc<CommandTemplate>);
 
 impl CheckCommand {
     /// Parses a command once for all checks.
     ///
     /// A text that is not a template is not an error here, but an error of each check. confd also
     /// reports it only then, so a file that never changes is not affected.
-    pub fn new(text: &str) -> CheckCommand {
-        CheckCommand(Arc::new(Template::parse(NAME, text.to_owned(), &BUILTINS)))
+    pub fn new(program: impl Into<Program>) -> CheckCommand {
+        CheckCommand(Arc::new(CommandTemplate::new(NAME, &program.into())))
     }
 
     /// Runs the command for this stage file, and stops it after `limit`.
@@ -42,22 +35,18 @@ impl CheckCommand {
         &self,
         stage: &Path,
         limit: Option<Duration>,
+        environment: &Environment,
         observer: &dyn Observer,
     ) -> Result<(), CheckError> {
-        let command = self.command_line(stage).map_err(CheckError::Template)?;
-        if command.as_bytes().windows(NO_VALUE.len()).any(|part| part == NO_VALUE) {
-            return Err(CheckError::NoValue(command));
-        }
-        run(Program::Shell(command), limit, observer).await.map_err(CheckError::Command)
+        let program = self.program(stage)?;
+        run(program, limit, environment, observer).await.map_err(CheckError::Command)
     }
 
-    fn command_line(&self, stage: &Path) -> Result<OsString, gotmpl::Error> {
-        let template = self.0.as_ref().as_ref().map_err(gotmpl::Error::clone)?;
-        let bytes = |text: &OsStr| Bytes::copy_from_slice(text.as_bytes());
-        let data = Map::strings([(bytes(OsStr::new("src")), bytes(stage.as_os_str()))]);
-        let mut command = Vec::new();
-        template.execute(&(), Value::from(data), &mut command)?;
-        Ok(OsString::from_vec(command))
+    fn program(&self, stage: &Path) -> Result<Program, CheckError> {
+        self.0.render(&[("src", stage.as_os_str())]).map_err(|fault| match fault {
+            Fault::Template(error) => CheckError::Template(error),
+            Fault::NoValue(program) => CheckError::NoValue(program),
+        })
     }
 }
 
@@ -69,11 +58,8 @@ pub enum CheckError {
     #[error("{0}")]
     Template(gotmpl::Error),
     /// The command's template asks for another value than the stage file.
-    #[error(
-        "check_cmd knows only {{{{.src}}}}: without it, the command is {}",
-        .0.display()
-    )]
-    NoValue(OsString),
+    #[error("check_cmd knows only {{{{.src}}}}: without it, the command is {0}")]
+    NoValue(Program),
     /// The command failed.
     #[error("{0}")]
     Command(command::Error),
@@ -81,13 +67,25 @@ pub enum CheckError {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
-    fn command_line(text: &str) -> String {
-        match CheckCommand::new(text).command_line(Path::new("/x/.a1")) {
-            Ok(command) => command.into_string().expect("text"),
+    fn command_line(program: impl Into<Program>) -> String {
+        match CheckCommand::new(program).program(Path::new("/x/.a1")) {
+            Ok(command) => command.to_string(),
+            Err(CheckError::NoValue(command)) => command.to_string(),
             Err(error) => format!("error: {error}"),
         }
+    }
+
+    #[test]
+    fn each_argument_of_a_command_without_a_shell_is_a_template() {
+        let program = Program::Argv(vec!["nginx".into(), "{{.src}}".into(), "a b".into()]);
+        assert_eq!(command_line(program), "nginx /x/.a1 'a b'");
+        let program = Program::Argv(vec!["{{.dest}}".into()]);
+        assert_eq!(command_line(program), "'<no value>'");
     }
 
     #[test]
@@ -125,7 +123,7 @@ mod tests {
     #[test]
     fn a_path_need_not_be_text() {
         let stage = Path::new(OsStr::from_bytes(b"/x/\xff"));
-        let command = CheckCommand::new("cat {{.src}}").command_line(stage).expect("a command");
-        assert_eq!(command.as_bytes(), b"cat /x/\xff");
+        let program = CheckCommand::new("cat {{.src}}").program(stage).expect("a command");
+        assert_eq!(program, Program::Shell(OsStr::from_bytes(b"cat /x/\xff").to_owned()));
     }
 }

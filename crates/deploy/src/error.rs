@@ -136,7 +136,7 @@ pub enum Error {
         /// The destinations.
         dests: Vec<PathBuf>,
         /// The command.
-        command: String,
+        command: command::Program,
         /// How the command failed.
         cause: Arc<command::Error>,
     },

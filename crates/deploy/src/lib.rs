@@ -16,7 +16,7 @@
 //!
 //! This crate writes nothing to the log: each [`Step`] goes to an [`Observer`]. Errors and steps
 //! have confd's words, where confd has them. The crate knows no keys, sources or schedules; its
-//! only template is the check command.
+//! only templates are the commands.
 
 mod attributes;
 mod check;
@@ -25,6 +25,7 @@ mod compare;
 mod create;
 mod disk;
 mod durable;
+mod environment;
 mod error;
 mod folder;
 mod journal;
@@ -37,6 +38,7 @@ mod shared;
 mod stage;
 mod step;
 mod sweep;
+mod template;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -52,12 +54,13 @@ use std::time::Duration;
 
 pub use attributes::Kept;
 pub use check::{CheckCommand, CheckError};
-pub use command::Error as CommandError;
+pub use command::{Error as CommandError, Program};
 pub use disk::Disk;
 pub use durable::Durable;
+pub use environment::Environment;
 pub use error::Error;
 pub use local::is_local;
-pub use reload::{AtOnce, ReloadCommand, Reloader};
+pub use reload::{AtOnce, ReloadCommand, Reloader, rendered_reload};
 pub use stage::Before;
 pub use step::{Level, Observer, Placed, Step};
 pub use sweep::sweep;
@@ -80,7 +83,7 @@ pub struct Target {
     pub check_cmd: Option<CheckCommand>,
     /// The command that runs after the file has changed. The shell gets the text unchanged. An
     /// empty text means no command.
-    pub reload_cmd: Option<String>,
+    pub reload_cmd: Option<Program>,
     /// The time limit of the check command. Zero means no limit; `None` means the limit in
     /// [`Options`].
     pub check_timeout: Option<Duration>,
@@ -90,8 +93,8 @@ pub struct Target {
 
 impl Target {
     /// The reload command, unless these options forbid it.
-    pub fn reload_cmd(&self, options: &Options) -> Option<&str> {
-        self.reload_cmd.as_deref().filter(|command| !command.is_empty() && !options.sync_only)
+    pub fn reload_cmd(&self, options: &Options) -> Option<&Program> {
+        self.reload_cmd.as_ref().filter(|command| !command.is_empty() && !options.sync_only)
     }
 
     /// The time limit of the check command.

@@ -5,17 +5,20 @@
 //!
 //! A reload that fails stays pending: its markers exist until a later run makes it succeed.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use command::Program;
 
 use crate::disk::Disk;
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::folder::OpenPlace;
 use crate::pending::Marker;
 use crate::run;
 use crate::step::{Observer, Step};
+use crate::template::{CommandTemplate, Fault};
 use crate::{Options, Outcome, Target};
 
 /// Runs the reload commands of transactions.
@@ -32,20 +35,32 @@ pub trait Reloader: Send + Sync {
 
 /// A reload command that is due.
 pub struct ReloadCommand<'a> {
-    command: &'a str,
+    command: &'a Program,
     limit: Option<Duration>,
+    environment: Environment,
     observer: &'a dyn Observer,
 }
 
 impl<'a> ReloadCommand<'a> {
-    /// The shell's `command`, with this time limit. Its steps are reported to `observer`.
-    pub fn new(command: &'a str, limit: Option<Duration>, observer: &'a dyn Observer) -> Self {
-        ReloadCommand { command, limit, observer }
+    /// The `command`, with this time limit and these variables. Its steps are reported to
+    /// `observer`.
+    pub fn new(
+        command: &'a Program,
+        limit: Option<Duration>,
+        environment: Environment,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        ReloadCommand { command, limit, environment, observer }
     }
 
-    /// The text for the shell.
-    pub fn command(&self) -> &str {
+    /// The command.
+    pub fn command(&self) -> &Program {
         self.command
+    }
+
+    /// What the command finds in its environment about the files of the transaction.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// The time limit; `None` means no limit.
@@ -53,13 +68,29 @@ impl<'a> ReloadCommand<'a> {
         self.limit
     }
 
-    /// Runs the command to its end and reports its steps. Dropping the future kills the command.
+    /// Runs the command to its end and reports its steps. `environment` is about all files that the
+    /// run is for. Dropping the future kills the command.
     ///
     /// # Errors
     /// The command could not be started, it failed, or it exceeded its time limit.
-    pub async fn run(&self) -> Result<(), command::Error> {
-        run::run(Program::Shell(self.command.into()), self.limit, self.observer).await
+    pub async fn run(&self, environment: &Environment) -> Result<(), command::Error> {
+        run::run(self.command.clone(), self.limit, environment, self.observer).await
     }
+}
+
+/// The reload command of the file `dest`, if `program` is a template: in it, `{{.dest}}` is the file.
+/// `{{.src}}` is the same file, because the stage file has become it before the command runs.
+///
+/// # Errors
+/// The template is malformed, fails, or asks for another name: the text says so.
+pub fn rendered_reload(program: &Program, dest: &Path) -> Result<Program, String> {
+    let values = [("src", dest.as_os_str()), ("dest", dest.as_os_str())];
+    CommandTemplate::new("reloadcmd", program).render(&values).map_err(|fault| match fault {
+        Fault::Template(error) => error.to_string(),
+        Fault::NoValue(program) => format!(
+            "reload_cmd knows only {{{{.src}}}} and {{{{.dest}}}}: without them, the command is {program}"
+        ),
+    })
 }
 
 /// Runs each reload command immediately, for one transaction.
@@ -68,7 +99,7 @@ pub struct AtOnce;
 
 impl Reloader for AtOnce {
     async fn reload(&self, reload: &ReloadCommand<'_>) -> Result<(), Arc<command::Error>> {
-        reload.run().await.map_err(Arc::new)
+        reload.run(reload.environment()).await.map_err(Arc::new)
     }
 }
 
@@ -78,7 +109,7 @@ pub(crate) struct Reloads(Vec<Reload>);
 
 /// One reload command, and the members it is for.
 struct Reload {
-    command: String,
+    command: Program,
     /// The shortest time limit of all members.
     limit: Option<Duration>,
     members: Vec<Member>,
@@ -123,13 +154,13 @@ impl Reloads {
     fn add_member(&mut self, member: Member, options: &Options) {
         let Some(command) = member.target.reload_cmd(options) else { return };
         let limit = member.target.reload_limit(options);
-        match self.0.iter_mut().find(|reload| reload.command == command) {
+        match self.0.iter_mut().find(|reload| reload.command == *command) {
             Some(reload) => {
                 reload.limit = [reload.limit, limit].into_iter().flatten().min();
                 reload.members.push(member);
             }
             None => {
-                let command = command.to_owned();
+                let command = command.clone();
                 self.0.push(Reload { command, limit, members: vec![member] });
             }
         }
@@ -176,7 +207,12 @@ impl Reload {
         for member in members.iter().filter(|member| member.pending) {
             observer.observe(&Step::ReloadRetried { dest: &member.target.dest });
         }
-        let due = ReloadCommand::new(&command, limit, &**observer);
+        let mut environment = Environment::default();
+        for member in &members {
+            let dest = &member.target.dest;
+            environment.merge(observer.environment(dest).of_file(dest, dest));
+        }
+        let due = ReloadCommand::new(&command, limit, environment, &**observer);
         if let Err(cause) = reloader.reload(&due).await {
             // The error names the others.
             for member in members.iter().filter(|member| !member.pending) {

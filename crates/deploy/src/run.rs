@@ -4,16 +4,22 @@ use std::time::Duration;
 
 use command::{Command, Notice, Program};
 
+use crate::environment::Environment;
 use crate::step::{Observer, Step};
 
 /// Runs a command to its end and reports its steps: that it runs, that it is still running after
-/// [`command::SLOW`], that it is stopped, what it printed.
+/// [`command::SLOW`], that it is stopped, what it printed. It gets the variables of `environment`
+/// besides those of this process.
 pub(crate) async fn run(
     program: Program,
     limit: Option<Duration>,
+    environment: &Environment,
     observer: &dyn Observer,
 ) -> Result<(), command::Error> {
-    let command = Command::new(program).limit(limit);
+    let command = environment
+        .variables()
+        .fold(Command::new(program), |command, (name, text)| command.env(name, text))
+        .limit(limit);
     observer.observe(&Step::Running { command: command.program() });
     let notify = |notice| {
         let command = command.program();
@@ -39,7 +45,7 @@ mod tests {
     fn a_success_shows_its_output_at_debug_only() {
         let steps = Steps::default();
         let program = Program::Shell("echo out; echo err >&2".into());
-        testing::run(run(program, None, &steps)).expect("success");
+        testing::run(run(program, None, &Environment::default(), &steps)).expect("success");
         let lines = ["DEBUG Running echo out; echo err >&2", r#"DEBUG "out\nerr\n""#];
         assert_eq!(steps.all(), lines);
     }
@@ -48,7 +54,8 @@ mod tests {
     fn a_failure_shows_its_output_at_error() {
         let steps = Steps::default();
         let program = Program::Shell("echo out; exit 7".into());
-        let error = testing::run(run(program, None, &steps)).expect_err("failure");
+        let error =
+            testing::run(run(program, None, &Environment::default(), &steps)).expect_err("failure");
         assert_eq!(error.to_string(), "exit status 7");
         assert_eq!(steps.lines(), [r#"ERROR "out\n""#]);
     }
@@ -57,7 +64,7 @@ mod tests {
     fn a_command_that_cannot_be_started_is_not_just_silent() {
         let steps = Steps::default();
         let program = Program::Argv(vec!["/nonexistent".into()]);
-        testing::run(run(program, None, &steps)).expect_err("failure");
+        testing::run(run(program, None, &Environment::default(), &steps)).expect_err("failure");
         let line = "ERROR the command cannot be started (fork/exec /nonexistent: no such file or \
                     directory): /nonexistent";
         assert_eq!(steps.lines(), [line]);
@@ -73,7 +80,7 @@ mod tests {
         let steps = Steps::default();
         let program = Program::Shell("sleep 1000".into());
         let limit = Some(Duration::from_secs(11));
-        run(program, limit, &steps).await.expect_err("stopped");
+        run(program, limit, &Environment::default(), &steps).await.expect_err("stopped");
         assert_eq!(
             steps.lines(),
             [

@@ -13,6 +13,7 @@ use command::{Output, Program};
 use report::{Fingerprint, file_error_text};
 
 use crate::attributes::{KIND_BITS, Kept};
+use crate::environment::Environment;
 use crate::error::Error;
 
 /// The importance of a step, the least important first.
@@ -49,6 +50,13 @@ pub trait Observer: Send + Sync {
     /// Receives the state of the file that was put in place just now at `dest`. This is not a step.
     fn replaced(&self, dest: &Path, placed: &Placed) {
         let _ = (dest, placed);
+    }
+
+    /// What the commands of the file at `dest` find in their environment. Asked when a command is
+    /// about to run, and at no other time.
+    fn environment(&self, dest: &Path) -> Environment {
+        let _ = dest;
+        Environment::default()
     }
 
     /// Whether steps of this level are wanted. Where it returns false, steps that need extra work

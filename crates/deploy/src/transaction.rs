@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use command::Program;
 use report::Fingerprint;
 
 use crate::commit::How;
@@ -173,7 +174,7 @@ fn compare_all(
 /// Removes the marker of a pending reload if the target has no reload command any more. Such a
 /// marker would stay for ever.
 fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
-    if target.reload_cmd.as_deref().is_none_or(str::is_empty)
+    if target.reload_cmd.as_ref().is_none_or(Program::is_empty)
         && let Some(marker) = Marker::find_forgotten(place)
     {
         observer.observe(&Step::ReloadForgotten { dest: &target.dest });
@@ -252,8 +253,9 @@ async fn check(
     };
     file.verify_path()?;
     let path = file.path();
+    let environment = observer.environment(&target.dest).of_file(&path, &target.dest);
     // Boxed, so that a pass without commands is not as large as one with commands.
-    let run = Box::pin(check.run(&path, target.check_limit(options), observer));
+    let run = Box::pin(check.run(&path, target.check_limit(options), &environment, observer));
     run.await.map_err(Error::Check)?;
     file.checked();
     Ok(())

@@ -1,5 +1,6 @@
 //! Snapshots: the pairs that a source held at one revision.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Bound;
 
@@ -139,6 +140,29 @@ impl Snapshot {
             && self.coverage.spans(scope).iter().all(|span| self.range(span).eq(other.range(span)))
     }
 
+    /// The keys in `scope` whose values differ from those in `before`, or that only one of both has,
+    /// in byte order and as the source spells them.
+    pub fn changed_since(&self, before: &Snapshot, scope: &Scope) -> Vec<Bytes> {
+        let mut changed = Vec::new();
+        for span in self.coverage.spans(scope).iter() {
+            let (mut old, mut new) = (before.range(span).peekable(), self.range(span).peekable());
+            loop {
+                let order = match (old.peek(), new.peek()) {
+                    (None, None) => break,
+                    (Some(_), None) => Ordering::Less,
+                    (None, Some(_)) => Ordering::Greater,
+                    (Some((old, _)), Some((new, _))) => old.cmp(new),
+                };
+                let old = if order.is_le() { old.next() } else { None };
+                let new = if order.is_ge() { new.next() } else { None };
+                if old != new {
+                    changed.extend(new.or(old).map(|(key, _)| key.clone()));
+                }
+            }
+        }
+        changed
+    }
+
     /// All pairs, in byte order of the source's keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
         self.pairs.iter()
@@ -209,6 +233,21 @@ mod tests {
         ] {
             assert!(!one.agrees_with(&other, &scope));
         }
+    }
+
+    #[test]
+    fn a_difference_names_new_changed_and_deleted_keys_of_the_scope() {
+        let pairs = |pairs: &[(&'static str, &'static str)]| {
+            Snapshot::from_pairs(Coverage::Subtree, pairs.iter().copied())
+        };
+        let scope = Scope::from_iter([Key::from("/a"), Key::from("/c")]);
+        let before = pairs(&[("/a/old", "1"), ("/a/same", "1"), ("/b", "1"), ("/c", "1")]);
+        let after = pairs(&[("/a/new", ""), ("/a/same", "1"), ("/b", "2"), ("/c", "2")]);
+        let changed = |after: &Snapshot, before: &Snapshot| after.changed_since(before, &scope);
+        assert_eq!(changed(&after, &before), ["/a/new", "/a/old", "/c"]);
+        let nothing = pairs(&[]);
+        assert_eq!(changed(&after, &nothing), ["/a/new", "/a/same", "/c"]);
+        assert!(changed(&after, &after).is_empty());
     }
 
     #[test]

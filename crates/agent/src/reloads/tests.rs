@@ -22,9 +22,10 @@ impl Site {
     }
 
     /// A command that adds a line to `ran` and then waits until the file `go` exists.
-    fn command(&self) -> String {
+    fn command(&self) -> Program {
         let (ran, go) = (self.path("ran"), self.path("go"));
-        format!("echo >> {}; until test -e {}; do sleep 0.01; done", ran.display(), go.display())
+        let (ran, go) = (ran.display(), go.display());
+        format!("echo >> {ran}; until test -e {go}; do sleep 0.01; done").into()
     }
 
     /// The number of runs so far.
@@ -40,7 +41,10 @@ impl Site {
     fn ask(&self, requester: &Arc<Requester>, limit: Option<Duration>) -> JoinHandle<bool> {
         let (requester, command) = (Arc::clone(requester), self.command());
         spawn_local(async move {
-            let reload = ReloadCommand::new(&command, limit, &|_: &deploy::Step<'_>| {});
+            let reload =
+                ReloadCommand::new(&command, limit, Environment::default(), &|_: &deploy::Step<
+                    '_,
+                >| {});
             requester.reloader(&|_| {}).reload(&reload).await.is_ok()
         })
     }

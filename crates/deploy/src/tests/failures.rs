@@ -12,7 +12,7 @@ fn a_failed_check_changes_nothing() {
     let mut site = Site::with("old");
     set_mode(&site.target.dest, 0o604);
     site.target.mode = Some(0o600);
-    site.target.reload_cmd = Some(site.note("reload"));
+    site.target.reload_cmd = Some(site.note("reload").into());
     site.target.check_cmd = Some(CheckCommand::new("echo no; exit 3"));
     let before = fs::metadata(&site.target.dest).expect("metadata");
     let steps = site.observe();
@@ -73,7 +73,7 @@ fn a_check_that_hangs_is_stopped() {
 fn a_reload_that_hangs_is_stopped_and_stays_pending() {
     let mut site = Site::with("old");
     site.target.reload_timeout = Some(Duration::from_millis(50));
-    site.target.reload_cmd = Some("sleep 1000".to_owned());
+    site.target.reload_cmd = Some("sleep 1000".into());
     let error = site.deploy("new").expect_err("stopped");
     assert_eq!(error.to_string(), "timed out after 50ms");
     assert!(matches!(error, Error::Reload(_)));
@@ -160,7 +160,7 @@ fn a_name_that_is_too_long_is_an_error() {
 #[test]
 fn a_failed_commit_leaves_no_reload_pending() {
     let mut site = Site::new();
-    site.target.reload_cmd = Some(site.note("reload"));
+    site.target.reload_cmd = Some(site.note("reload").into());
     fs::create_dir(&site.target.dest).expect("folder");
     site.deploy("new").expect_err("a folder");
     assert_eq!((site.names(), site.notes()), (vec!["app.conf".to_owned()], String::new()));
@@ -171,7 +171,7 @@ fn a_dropped_transaction_kills_its_check_and_leaves_no_stage_file() {
     let mut site = Site::with("old");
     let started = site.path("started");
     let check = format!("echo $$ > {0}.tmp; mv {0}.tmp {0}; sleep 1000", started.display());
-    site.target.check_cmd = Some(CheckCommand::new(&check));
+    site.target.check_cmd = Some(CheckCommand::new(check));
     run(async {
         let running = crate::testing::wait_until_async("the check runs", || started.exists());
         tokio::select! {

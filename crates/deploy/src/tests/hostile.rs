@@ -51,7 +51,7 @@ fn a_stage_file_that_is_swapped_in_a_folder_of_ours_is_noticed() {
 fn a_stage_file_that_is_swapped_during_the_check_is_not_put_in_place() {
     let (mut site, _other, secret) = beside_a_secret();
     let swap = format!("ln -sf {} {{{{.src}}}}", secret.display());
-    site.target.check_cmd = Some(CheckCommand::new(&swap));
+    site.target.check_cmd = Some(CheckCommand::new(swap));
     site.deploy("new").expect_err("swapped");
     assert_eq!(site.content(), "old");
     assert!(!fs::symlink_metadata(&site.target.dest).expect("metadata").is_symlink());
@@ -71,10 +71,10 @@ fn a_name_of_any_length_is_deployed_reloaded_and_swept() {
         let mut site = Site::new();
         let name = "x".repeat(length);
         site.target = target_in(site.folder.path(), &name);
-        site.target.reload_cmd = Some("exit 7".to_owned());
+        site.target.reload_cmd = Some("exit 7".into());
         site.deploy("new").expect_err("the service is down");
         assert_eq!(site.content(), "new", "{length}");
-        site.target.reload_cmd = Some("true".to_owned());
+        site.target.reload_cmd = Some("true".into());
         assert_eq!(site.deploy("new").expect("reloaded"), Outcome::Reloaded, "{length}");
         let staged = site.stage("newer").expect("staged");
         let leftover = fs::read(stage_file(&staged).expect("a stage file")).expect("a file");
@@ -90,7 +90,7 @@ fn a_name_of_any_length_is_deployed_reloaded_and_swept() {
 fn a_folder_with_the_name_of_a_marker_is_no_pending_reload() {
     let mut site = Site::with("new");
     fs::create_dir_all(site.path(".app.conf.reload-pending/x")).expect("a folder");
-    site.target.reload_cmd = Some(site.note("reload"));
+    site.target.reload_cmd = Some(site.note("reload").into());
     assert_eq!(site.deploy("new").expect("in sync"), Outcome::Unchanged);
     assert_eq!(site.notes(), "");
     let error = site.deploy("newer").expect_err("no marker can be made");

@@ -90,7 +90,7 @@ fn a_reload_runs_once_where_its_marker_cannot_be_removed() {
         let mut site = limited("--delete-deny");
         let dir = site.folder.path().display().to_string();
         let reload = format!("cat {dir}/{MARKER} > {dir}/marker; {}", site.note("reload"));
-        site.target.reload_cmd = Some(reload.clone());
+        site.target.reload_cmd = Some(reload.clone().into());
         for (content, count) in [("new", 1), ("newer", 2)] {
             let steps = site.observe();
             assert_eq!(site.deploy(content).expect("deployed"), Outcome::Updated);
@@ -105,10 +105,10 @@ fn a_reload_runs_once_where_its_marker_cannot_be_removed() {
             assert_eq!(steps.lines(), [""; 0]);
             assert_eq!(site.notes(), "reload\n".repeat(count));
         }
-        site.target.reload_cmd = Some("exit 1".to_owned());
+        site.target.reload_cmd = Some("exit 1".into());
         site.deploy("newest").expect_err("the reload fails");
         site.deploy("newest").expect_err("the reload is pending");
-        site.target.reload_cmd = Some(reload);
+        site.target.reload_cmd = Some(reload.into());
         assert_eq!(site.deploy("newest").expect("reloaded"), Outcome::Reloaded);
         assert_eq!(site.deploy("newest").expect("in sync"), Outcome::Unchanged);
         unmount(&site);
@@ -121,7 +121,7 @@ fn a_failed_commit_sets_no_reload_pending_where_the_marker_cannot_be_removed() {
                 a_failed_commit_sets_no_reload_pending_where_the_marker_cannot_be_removed";
     in_world(World::Mounts, test, || {
         let mut site = limited("--delete-deny");
-        site.target.reload_cmd = Some(site.note("reload"));
+        site.target.reload_cmd = Some(site.note("reload").into());
         site.deploy("new").expect("deployed");
         let done = fs::read_to_string(site.path(MARKER)).expect("a marker");
         assert!(done.contains("No reload is pending"), "{done}");

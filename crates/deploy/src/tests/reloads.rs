@@ -8,7 +8,8 @@ const MARKER: &str = ".app.conf.reload-pending";
 fn site_with_a_service_that_is_down() -> Site {
     let mut site = Site::with("old");
     let up = site.path("up").display().to_string();
-    site.target.reload_cmd = Some(format!("{}; test -e {up} || exit 7", site.note("reload")));
+    site.target.reload_cmd =
+        Some(format!("{}; test -e {up} || exit 7", site.note("reload")).into());
     site
 }
 
@@ -20,7 +21,7 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
     assert_eq!(error.to_string(), "exit status 7");
     assert!(error.is_written());
     assert_eq!(site.content(), "new");
-    let command = site.target.reload_cmd.clone().unwrap_or_default();
+    let command = site.target.reload_cmd.clone().expect("a command");
     let silent =
         site.plain(format!("ERROR the command printed nothing (exit status 7): {command}"));
     let lines: Vec<String> = steps.lines().iter().map(|line| site.plain(line)).collect();
@@ -35,10 +36,10 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
 
     let steps = site.observe();
     let error = site.deploy("new").expect_err("the service is still down");
-    let (dest, command) = (site.target.dest.display(), site.target.reload_cmd.as_deref());
+    let (dest, command) = (site.target.dest.display(), site.target.reload_cmd.as_ref());
     let expected = format!(
         "the reload of {dest} is still pending, because it failed again: exit status 7: {}",
-        command.unwrap_or_default()
+        command.expect("a command")
     );
     assert_eq!(error.to_string(), expected);
     assert!(error.is_written());
@@ -59,7 +60,8 @@ fn a_failed_reload_is_tried_again_by_the_next_pass() {
 fn the_marker_exists_from_before_the_commit_until_after_the_reload() {
     let mut site = Site::with("old");
     // The state that a crash between commit and reload would leave.
-    site.target.reload_cmd = Some(format!("ls -A {0} > {0}/ran", site.folder.path().display()));
+    site.target.reload_cmd =
+        Some(format!("ls -A {0} > {0}/ran", site.folder.path().display()).into());
     site.deploy("new").expect("deployed");
     assert_eq!(site.notes(), format!("{MARKER}\napp.conf\nran\n"));
     assert_eq!(site.names(), ["app.conf", "ran"]);
@@ -147,7 +149,7 @@ fn a_marker_is_never_written_through_a_link() {
 fn a_dropped_transaction_leaves_its_reload_pending() {
     let mut site = Site::with("old");
     let started = site.path("started");
-    site.target.reload_cmd = Some(format!("touch {}; sleep 1000", started.display()));
+    site.target.reload_cmd = Some(format!("touch {}; sleep 1000", started.display()).into());
     run(async {
         let running = crate::testing::wait_until_async("the reload runs", || started.exists());
         tokio::select! {
@@ -156,7 +158,7 @@ fn a_dropped_transaction_leaves_its_reload_pending() {
         }
     });
     assert_eq!(site.content(), "new");
-    site.target.reload_cmd = Some("true".to_owned());
+    site.target.reload_cmd = Some("true".into());
     assert_eq!(site.deploy("new").expect("reloaded"), Outcome::Reloaded);
 }
 
@@ -180,7 +182,7 @@ impl crate::Reloader for Counting {
 #[test]
 fn a_transaction_that_waits_for_its_reload_holds_no_descriptor() {
     let mut site = Site::with("old");
-    site.target.reload_cmd = Some("true".to_owned());
+    site.target.reload_cmd = Some("true".into());
     site.target.check_cmd = Some(crate::CheckCommand::new("true"));
     let mut other = site.target.clone();
     other.dest = site.path("other.conf");

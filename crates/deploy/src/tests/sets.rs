@@ -116,7 +116,7 @@ fn a_set_goes_step_by_step_and_each_distinct_reload_runs_once() {
     let mut set = Set::with("old");
     for (target, reload) in set.targets.iter_mut().zip(["echo one", "echo two", "echo one"]) {
         target.check_cmd = Some(CheckCommand::new("true"));
-        target.reload_cmd = Some(reload.to_owned());
+        target.reload_cmd = Some(reload.to_owned().into());
     }
     assert_eq!(set.deploy("new").expect("deployed"), [Outcome::Updated; 3]);
     let mut steps = set.plain_steps();
@@ -184,7 +184,7 @@ fn a_member_that_cannot_be_staged_leaves_no_stage_file() {
 fn a_member_that_cannot_be_replaced_has_the_others_put_back() {
     let mut set = Set::new();
     for target in &mut set.targets {
-        target.reload_cmd = Some(set.folder.path().join("nothing").display().to_string());
+        target.reload_cmd = Some(set.folder.path().join("nothing").display().to_string().into());
     }
     // The first is a file, the second is missing, the third cannot be replaced.
     fs::write(&set.targets[0].dest, "old").expect("write");
@@ -229,7 +229,7 @@ fn a_pending_reload_of_one_member_is_made_with_its_set() {
     let up = set.path("up");
     let reload = format!("{}; test -e {}", set.note("reload"), up.display());
     for target in &mut set.targets {
-        target.reload_cmd = Some(reload.clone());
+        target.reload_cmd = Some(reload.clone().into());
     }
     let error = set.deploy("new").expect_err("the service is down");
     assert!(matches!(error, Error::Reload(_)), "{error:?}");
@@ -242,7 +242,7 @@ fn a_pending_reload_of_one_member_is_made_with_its_set() {
     assert_eq!(set.deploy("new").expect("reloaded"), [Outcome::Reloaded]);
     set.targets = Set::targets(set.folder.path());
     for target in &mut set.targets {
-        target.reload_cmd = Some(reload.clone());
+        target.reload_cmd = Some(reload.clone().into());
     }
     fs::write(&set.targets[0].dest, "other").expect("write");
     let outcomes = set.deploy("new").expect("deployed");
@@ -279,7 +279,7 @@ fn set_of_parent() -> Option<Set> {
 fn targets_with_reload(folder: &Path) -> Vec<Target> {
     let mut targets = Set::targets(folder);
     let reload = format!("cat {}/a >> {0}/ran", folder.display());
-    targets.iter_mut().for_each(|target| target.reload_cmd = Some(reload.clone()));
+    targets.iter_mut().for_each(|target| target.reload_cmd = Some(reload.clone().into()));
     targets
 }
 
@@ -322,7 +322,7 @@ fn sweep_and_die() {
 #[test]
 fn deploy_sets_for_ever() {
     let Some(mut set) = set_of_parent() else { return };
-    set.targets.iter_mut().for_each(|target| target.reload_cmd = Some("true".to_owned()));
+    set.targets.iter_mut().for_each(|target| target.reload_cmd = Some("true".into()));
     end_with_the_input();
     for number in 0_u64.. {
         set.deploy(&format!("{number}\n").repeat(1000)).expect("deployed");

@@ -10,7 +10,7 @@ use crate::CheckCommand;
 fn a_new_file_is_put_in_place_with_confds_lines() {
     let mut site = Site::new();
     site.target.check_cmd = Some(CheckCommand::new("grep -q new {{.src}}"));
-    site.target.reload_cmd = Some("echo reloaded".to_owned());
+    site.target.reload_cmd = Some("echo reloaded".into());
     let steps = site.observe();
     assert_eq!(site.deploy("new\n").expect("deployed"), Outcome::Updated);
     assert_eq!(
@@ -52,8 +52,8 @@ fn a_changed_file_is_replaced_with_its_differences_logged() {
 #[test]
 fn a_file_in_sync_is_not_written() {
     let mut site = Site::with("same");
-    site.target.check_cmd = Some(CheckCommand::new(&site.note("check")));
-    site.target.reload_cmd = Some(site.note("reload"));
+    site.target.check_cmd = Some(CheckCommand::new(site.note("check")));
+    site.target.reload_cmd = Some(site.note("reload").into());
     let folder_before = fs::metadata(site.folder.path()).expect("metadata");
     let before = fs::metadata(&site.target.dest).expect("metadata");
     let steps = site.observe();
@@ -80,8 +80,8 @@ fn a_file_in_sync_is_not_written() {
 fn noop_says_what_it_would_do_and_does_nothing() {
     let mut site = Site::with("old");
     site.options.noop = true;
-    site.target.check_cmd = Some(CheckCommand::new(&site.note("check")));
-    site.target.reload_cmd = Some(site.note("reload"));
+    site.target.check_cmd = Some(CheckCommand::new(site.note("check")));
+    site.target.reload_cmd = Some(site.note("reload").into());
     let steps = site.observe();
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::WouldUpdate);
     let warning = "WARNING Noop mode enabled. DIR/app.conf will not be modified";
@@ -110,7 +110,7 @@ fn sync_only_runs_no_command() {
     let mut site = Site::with("old");
     site.options.sync_only = true;
     site.target.check_cmd = Some(CheckCommand::new("exit 1"));
-    site.target.reload_cmd = Some(site.note("reload"));
+    site.target.reload_cmd = Some(site.note("reload").into());
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
     assert_eq!((site.content().as_str(), site.notes().as_str()), ("new", ""));
     assert_eq!(site.names(), ["app.conf"]);
@@ -121,8 +121,8 @@ fn reload_follows_a_commit_and_the_check() {
     let mut site = Site::with("old");
     let dest = site.target.dest.display().to_string();
     let ran = site.path("ran").display().to_string();
-    site.target.check_cmd = Some(CheckCommand::new(&format!("cat {dest} {{{{.src}}}} > {ran}")));
-    site.target.reload_cmd = Some(format!("cat {dest} >> {ran}"));
+    site.target.check_cmd = Some(CheckCommand::new(format!("cat {dest} {{{{.src}}}} > {ran}")));
+    site.target.reload_cmd = Some(format!("cat {dest} >> {ran}").into());
     site.deploy("new").expect("deployed");
     assert_eq!(site.notes(), "oldnewnew");
 }
@@ -130,7 +130,7 @@ fn reload_follows_a_commit_and_the_check() {
 #[test]
 fn an_empty_reload_command_means_no_command() {
     let mut site = Site::new();
-    site.target.reload_cmd = Some(String::new());
+    site.target.reload_cmd = Some("".into());
     let steps = site.observe();
     site.deploy("new").expect("deployed");
     assert!(!steps.all().iter().any(|line| line.contains("Running")));
@@ -140,7 +140,7 @@ fn an_empty_reload_command_means_no_command() {
 fn a_reload_command_reaches_the_shell_untouched() {
     let mut site = Site::new();
     let ran = site.path("ran").display().to_string();
-    site.target.reload_cmd = Some(format!("printf '%s %%' '{{{{.src}}}}' > {ran}"));
+    site.target.reload_cmd = Some(format!("printf '%s %%' '{{{{.src}}}}' > {ran}").into());
     let steps = site.observe();
     site.deploy("new").expect("deployed");
     assert_eq!(site.notes(), "{{.src}} %");

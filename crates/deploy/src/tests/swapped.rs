@@ -36,7 +36,7 @@ fn a_folder_that_is_swapped_after_staging_redirects_neither_file_nor_marker() {
     for mode in [None, Some(0o600)] {
         let mut site = site();
         site.target.mode = mode;
-        site.target.reload_cmd = Some(site.note("reload"));
+        site.target.reload_cmd = Some(site.note("reload").into());
         let staged = site.stage("new").expect("staged");
         swap(&site);
         let error = site.finish(staged).expect_err("swapped");
@@ -70,7 +70,7 @@ fn a_folder_that_is_swapped_before_the_check_is_not_checked() {
 fn a_folder_that_is_swapped_during_the_check_redirects_nothing() {
     let mut site = site();
     let root = site.folder.path().display();
-    site.target.check_cmd = Some(CheckCommand::new(&format!("cd {root} && {SWAP}")));
+    site.target.check_cmd = Some(CheckCommand::new(format!("cd {root} && {SWAP}")));
     site.deploy("new").expect_err("swapped");
     assert_eq!(foreign(&site), "foreign");
 }
@@ -120,7 +120,7 @@ fn a_reload_command_keeps_no_folder_open() {
     // Many transactions can wait for their reloads at the same time.
     let mut site = site();
     let ran = site.path("ran").display().to_string();
-    site.target.reload_cmd = Some(format!("ls -l /proc/$PPID/fd > {ran}"));
+    site.target.reload_cmd = Some(format!("ls -l /proc/$PPID/fd > {ran}").into());
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
     let conf = site.path("conf").display().to_string();
     assert!(site.notes().contains("->") && !site.notes().contains(&conf), "{}", site.notes());

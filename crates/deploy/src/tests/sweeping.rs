@@ -52,7 +52,7 @@ fn deploy_for_ever() {
     let told = variable(DEST);
     if let Some(dest) = &told {
         site.target.dest = dest.into();
-        site.target.reload_cmd = Some("true".to_owned());
+        site.target.reload_cmd = Some("true".into());
         end_with_the_input();
     }
     loop {

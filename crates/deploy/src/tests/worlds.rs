@@ -39,7 +39,7 @@ fn a_bind_mounted_file_is_written_in_place_with_its_mode_and_owner() {
         site.target.mode = Some(0o640);
         site.target.uid = Some(1000);
         site.target.gid = Some(1001);
-        site.target.reload_cmd = Some(site.note("reload"));
+        site.target.reload_cmd = Some(site.note("reload").into());
         let steps = site.observe();
         assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
         let lines = site.plain_steps(&steps);
@@ -86,7 +86,7 @@ fn a_failed_write_in_place_puts_the_old_content_back() {
         set_mode(&site.path("small/file"), 0o644);
         sh(&format!("mount --bind {dir}/small/file {dir}/app.conf"));
         site.target.mode = Some(0o600);
-        site.target.reload_cmd = Some(site.note("reload"));
+        site.target.reload_cmd = Some(site.note("reload").into());
         let error = site.deploy(&"new!".repeat(50_000)).expect_err("full");
         assert_eq!(
             site.plain(&error),
@@ -209,7 +209,7 @@ fn a_failed_chown_keeps_the_old_file_and_says_so() {
     in_world(World::Nobody, test, || {
         let mut site = Site::with("old");
         site.target.uid = Some(0);
-        site.target.check_cmd = Some(CheckCommand::new(&site.note("check")));
+        site.target.check_cmd = Some(CheckCommand::new(site.note("check")));
         let error = site.deploy("new").expect_err("not root");
         assert_eq!(
             site.plain(&error),

@@ -1,0 +1,62 @@
+//! What the commands of a resource find in their environment.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    os::unix::ffi::OsStringExt as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use deploy::Environment;
+use store::Snapshot;
+
+use crate::pipeline::Job;
+
+/// The keys of the last successful pass of each resource with commands, by the paths of the resource
+/// files. A failed pass does not count, so that its changes are not lost to the next pass.
+#[derive(Default)]
+pub(crate) struct Applied(Mutex<HashMap<PathBuf, Snapshot>>);
+
+impl Applied {
+    /// Notes that the pass `job` has succeeded.
+    pub(crate) fn note(&self, job: &Job) {
+        self.lock().insert(job.resource.path.clone(), job.snapshot.clone());
+    }
+
+    /// Forgets all resources whose files are not among `paths`.
+    pub(crate) fn keep_only<'a>(&self, paths: impl Iterator<Item = &'a Path>) {
+        let mut applied = self.lock();
+        if !applied.is_empty() {
+            let paths: std::collections::HashSet<_> = paths.collect();
+            applied.retain(|path, _| paths.contains(&**path));
+        }
+    }
+
+    /// The variables of the commands of the pass `job`.
+    pub(crate) fn environment(&self, job: &Job) -> Environment {
+        let Job { resource, snapshot, .. } = job;
+        let before = self.lock().get(&resource.path).cloned();
+        let before = before.unwrap_or_else(|| Snapshot::new(snapshot.coverage()));
+        let revision = Some(snapshot.revision()).filter(|revision| *revision != 0);
+        let changed = snapshot.changed_since(&before, &resource.scope);
+        Environment::default()
+            .with("CONFD_RESOURCE", [&resource.path])
+            .with("CONFD_REVISION", revision.map(|revision| revision.to_string()))
+            .with("CONFD_CHANGED_KEYS", changed.iter().map(line_of))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Snapshot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A key as one line. A key with a line break, or with a byte that no variable can have, stands in
+/// quotes, with escapes such as `\n`.
+fn line_of(key: &Bytes) -> OsString {
+    match key.iter().any(|byte| matches!(byte, b'\n' | 0)) {
+        true => format!("\"{}\"", key.escape_ascii()).into(),
+        false => OsString::from_vec(key.to_vec()),
+    }
+}
