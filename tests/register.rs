@@ -86,6 +86,43 @@ fn a_key_of_consul_that_another_program_removes_comes_back() {
 }
 
 #[test]
+fn a_service_is_a_key_of_version_2_of_etcds_api_that_ends_after_a_sudden_death() {
+    let sandbox = Sandbox::new();
+    let etcd = Etcd::start_with(Release::Debian, &["--enable-v2=true"]);
+    let node = || {
+        let answer = servers::http::exchange(&etcd.address(), "GET /v2/keys/s/web/w1", &[], b"");
+        let answer = answer.unwrap();
+        (answer.status == 200).then(|| serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    let registry = format!("etcd2://{}/s", etcd.address());
+    let fast = ["-check", "none", "-ttl", "2", "-drain", "0s"];
+    let words = [&WEB[..], &fast, &[&registry, "--", "sleep", "1000"]].concat();
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    eventually("the key is there", || node().is_some());
+    let first = node().unwrap()["node"].clone();
+    assert_eq!((&first["value"], first["ttl"].as_u64()), (&"10.0.0.1:8080".into(), Some(2)));
+    eventually("the key is refreshed", || {
+        node().is_some_and(|now| now["node"]["modifiedIndex"] != first["modifiedIndex"])
+    });
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!((ended.code, node()), (Some(0), None), "{}", ended.stderr);
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    eventually("the key is there again", || node().is_some());
+    daemon.signal(Signal::KILL);
+    eventually("the key has ended", || node().is_none());
+}
+
+#[test]
+fn an_etcd_without_version_2_is_named_with_the_flag_that_turns_it_on() {
+    let (sandbox, etcd) = (Sandbox::new(), Etcd::start(Release::Newest));
+    let registry = format!("etcd2://{}/s", etcd.address());
+    let words = [&WEB[..], &["-check", "none", "-drain", "0s", &registry, "--", "sleep", "1000"]];
+    let daemon = Daemon::start(register(&sandbox, &words.concat()), sandbox.path("log"));
+    daemon.wait_for("404 page not found (404) (this etcd does not serve version 2 of the API");
+    daemon.wait_for("--enable-v2");
+}
+
+#[test]
 fn a_user_that_may_only_write_keeps_its_key_in_etcd() {
     let (sandbox, etcd) = (Sandbox::new(), Etcd::start(Release::Debian));
     for command in [

@@ -18,10 +18,12 @@ use crate::world::{CONSUL, ETCD, HOST_ADDRESS};
 const HOST: &str = "h1";
 
 /// The tests, with their names.
-pub(crate) const TESTS: [(&str, fn()); 8] = [
+pub(crate) const TESTS: [(&str, fn()); 10] = [
     ("faults::an_engine_that_ends_and_begins_again_loses_nothing", engine_restarts),
     ("faults::a_consul_that_loses_its_data_gets_its_services_again", consul_is_wiped),
     ("faults::an_etcd_that_loses_its_data_gets_its_keys_again", etcd_is_wiped),
+    ("faults::an_etcd_of_version_2_that_loses_its_data_gets_its_keys_again", etcd2_is_wiped),
+    ("faults::what_happens_while_an_etcd_of_version_2_is_away_is_made_up_for", etcd2_is_away),
     ("faults::what_happens_while_consul_is_away_is_made_up_for", consul_is_away),
     ("faults::a_service_is_as_healthy_as_its_container_in_consul", health_in_consul),
     ("faults::a_service_is_as_healthy_as_its_container_in_etcd", health_in_etcd),
@@ -33,6 +35,8 @@ pub(crate) const TESTS: [(&str, fn()); 8] = [
 enum Store {
     Consul(Consul),
     Etcd(Etcd),
+    /// An etcd that is used by version 2 of its API.
+    Etcd2(Etcd),
 }
 
 /// An engine, a store and the program.
@@ -55,6 +59,7 @@ impl Rig {
         let uri = match self.store {
             Store::Consul(_) => format!("consul://{CONSUL}"),
             Store::Etcd(_) => format!("etcd://{ETCD}/services"),
+            Store::Etcd2(_) => format!("etcd2://{ETCD}/services"),
         };
         let start = Start {
             arguments: flags.iter().map(|flag| (*flag).to_owned()).chain([uri]).collect(),
@@ -84,7 +89,8 @@ impl Rig {
                 address: CONSUL.to_owned(),
                 data: self.engine.folder().join("consul"),
             },
-            Store::Etcd(_) => Registry::Etcd { address: ETCD.to_owned() },
+            Store::Etcd(_) => Registry::Etcd { address: ETCD.to_owned(), is_v2: false },
+            Store::Etcd2(_) => Registry::Etcd { address: ETCD.to_owned(), is_v2: true },
         };
         self.engine.within(|| {
             eventually("the registry holds the containers that run", || {
@@ -143,22 +149,30 @@ fn consul() -> Store {
 }
 
 fn etcd() -> Store {
+    Store::Etcd(etcd_with(&[]))
+}
+
+fn etcd2() -> Store {
+    Store::Etcd2(etcd_with(&["--enable-v2=true"]))
+}
+
+fn etcd_with(more: &[&str]) -> Etcd {
     let (_, port) = ETCD.rsplit_once(':').unwrap();
-    Store::Etcd(Etcd::start_at(Release::Debian, port.parse().unwrap(), &[]))
+    Etcd::start_at(Release::Debian, port.parse().unwrap(), more)
 }
 
 impl Store {
     fn kill(&mut self) {
         match self {
             Store::Consul(server) => server.kill(),
-            Store::Etcd(server) => server.kill(),
+            Store::Etcd(server) | Store::Etcd2(server) => server.kill(),
         }
     }
 
     fn wipe(&mut self) {
         match self {
             Store::Consul(server) => server.wipe(),
-            Store::Etcd(server) => server.wipe(),
+            Store::Etcd(server) | Store::Etcd2(server) => server.wipe(),
         }
     }
 
@@ -168,7 +182,7 @@ impl Store {
                 server.restart();
                 server.wait();
             }
-            Store::Etcd(server) => {
+            Store::Etcd(server) | Store::Etcd2(server) => {
                 server.restart();
                 server.wait();
             }
@@ -218,8 +232,12 @@ fn etcd_is_wiped() {
     is_wiped(etcd);
 }
 
-fn consul_is_away() {
-    let mut rig = Rig::start(consul);
+fn etcd2_is_wiped() {
+    is_wiped(etcd2);
+}
+
+fn is_away(store: fn() -> Store) {
+    let mut rig = Rig::start(store);
     rig.run(&[]);
     start(&rig.engine, "web-a");
     start(&rig.engine, "web-b");
@@ -231,6 +249,14 @@ fn consul_is_away() {
     remove(&rig.engine, "web-a");
     rig.with_store(Store::restart);
     rig.settles();
+}
+
+fn consul_is_away() {
+    is_away(consul);
+}
+
+fn etcd2_is_away() {
+    is_away(etcd2);
 }
 
 /// The program is killed and started again at random moments, while containers come and go.
@@ -337,7 +363,7 @@ fn health_in_consul() {
 
 fn health_in_etcd() {
     health(etcd, || {
-        let registry = Registry::Etcd { address: ETCD.to_owned() };
+        let registry = Registry::Etcd { address: ETCD.to_owned(), is_v2: false };
         registered(&registry.state()).contains_key("h1:web:80")
     });
 }

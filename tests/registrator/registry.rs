@@ -7,8 +7,6 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 use servers::http::{Answer, escape, exchange};
 
-use crate::program::real_program;
-
 /// The members of a check that do not describe what it runs.
 const NOT_RUN: [&str; 4] = ["CheckID", "Name", "Status", "Notes"];
 /// The members of a check that are durations, in nanoseconds.
@@ -20,8 +18,8 @@ pub(crate) enum Registry {
     Consul { address: String, data: PathBuf },
     /// The keys of the Consul at this address.
     ConsulKeys { address: String },
-    /// The keys of the etcd at this address.
-    Etcd { address: String },
+    /// The keys of the etcd at this address, by version 2 or 3 of its API.
+    Etcd { address: String, is_v2: bool },
 }
 
 impl Registry {
@@ -29,7 +27,7 @@ impl Registry {
         match self {
             Registry::Consul { address, .. }
             | Registry::ConsulKeys { address }
-            | Registry::Etcd { address } => address,
+            | Registry::Etcd { address, .. } => address,
         }
     }
 
@@ -54,7 +52,7 @@ impl Registry {
     pub(crate) fn send(&self, method: &str, path: &str, body: &Value) {
         let keys = path.strip_prefix("/v2/keys").and_then(|rest| rest.split('?').next());
         match (self, keys) {
-            (Registry::Etcd { .. }, Some(keys)) if real_program().is_none() => {
+            (Registry::Etcd { is_v2: false, .. }, Some(keys)) => {
                 assert_eq!(method, "DELETE", "{path}");
                 for (key, end) in [
                     (keys.to_owned(), None),
@@ -85,9 +83,9 @@ impl Registry {
                 }
             }
             Registry::ConsulKeys { .. } => _ = self.ask("DELETE /v1/kv/?recurse", &Value::Null),
-            Registry::Etcd { .. } => {
+            Registry::Etcd { is_v2, .. } => {
                 self.ask("POST /v3/kv/deleterange", &all_keys());
-                if real_program().is_some() {
+                if *is_v2 {
                     for node in nodes(&self.json("GET /v2/keys/", &Value::Null)["node"]) {
                         let key = escape(node["key"].as_str().unwrap());
                         self.try_ask(&format!("DELETE /v2/keys{key}?recursive=true"), &Value::Null);
@@ -108,11 +106,11 @@ impl Registry {
                     |pair: &Value| json!({"key": pair["Key"], "value": decoded(&pair["Value"])});
                 sorted("keys", pairs.iter().map(pair))
             }
-            Registry::Etcd { .. } if real_program().is_some() => {
+            Registry::Etcd { is_v2: true, .. } => {
                 let root = self.json("GET /v2/keys/?recursive=true", &Value::Null);
                 sorted("keys", leaves(&root["node"]))
             }
-            Registry::Etcd { .. } => {
+            Registry::Etcd { is_v2: false, .. } => {
                 let answer = self.json("POST /v3/kv/range", &all_keys());
                 let pairs = answer["kvs"].as_array().cloned().unwrap_or_default();
                 sorted("keys", pairs.iter().filter_map(|pair| self.leased(pair)))
@@ -230,7 +228,8 @@ fn leaves(folder: &Value) -> std::vec::IntoIter<Value> {
         }
         let mut pair = json!({"key": node["key"], "value": node["value"]});
         if !node["ttl"].is_null() {
-            pair["ttl"] = node["ttl"].clone();
+            // Version 2 answers the time that is left.
+            pair["ttl"] = json!({"left": node["ttl"]});
         }
         found.push(pair);
     }
@@ -265,8 +264,7 @@ fn fits(want: &Value, got: &Value) -> bool {
         (Value::Object(_), Some(text)) => serde_json::from_str(text).unwrap_or_default(),
         _ => got["value"].clone(),
     };
-    // Version 2 of etcd's API answers the time that is left.
-    let is_left = real_program().is_some()
-        && (1..=want["ttl"].as_u64().unwrap_or(0)).contains(&got["ttl"].as_u64().unwrap_or(0));
+    let left = got["ttl"]["left"].as_u64().unwrap_or(0);
+    let is_left = (1..=want["ttl"].as_u64().unwrap_or(0)).contains(&left);
     want["key"] == got["key"] && want["value"] == value && (want["ttl"] == got["ttl"] || is_left)
 }

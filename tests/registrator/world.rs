@@ -9,6 +9,7 @@ use servers::{Consul, Engine, Etcd, Release, consul::Setup};
 
 use crate::case;
 use crate::containers::{self, Images};
+use crate::program::real_program;
 use crate::registry::Registry;
 
 /// The address of the host, in addition to 127.0.0.1.
@@ -71,7 +72,7 @@ impl Registries {
         Registries {
             _consul: consul(folder, CONSUL, &more),
             without_scripts: OnceLock::new(),
-            // Version 2 of the API is for the real program.
+            // Version 2 of the API is for the real program, and for the scheme `etcd2`.
             _etcd: Etcd::start_at(Release::Debian, port(ETCD), &["--enable-v2=true"]),
         }
     }
@@ -108,7 +109,10 @@ fn registry(folder: &Path, kind: &str) -> Option<Registry> {
         "consul" => Some(of(CONSUL)),
         "consul-noscript" => Some(of(CONSUL_NOSCRIPT)),
         "consulkv" => Some(Registry::ConsulKeys { address: CONSUL.to_owned() }),
-        "etcd" | "skydns2" => Some(Registry::Etcd { address: ETCD.to_owned() }),
+        "etcd" | "skydns2" => {
+            Some(Registry::Etcd { address: ETCD.to_owned(), is_v2: real_program().is_some() })
+        }
+        "etcd2" => Some(Registry::Etcd { address: ETCD.to_owned(), is_v2: true }),
         "none" => None,
         other => panic!("registry {other}"),
     }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  engine ──► follower ──► keeper ──────────────────────► registry
-//!  events     reconnects   container ► ports ► services   consul, consulkv, etcd, skydns2
+//!  events     reconnects   container ► ports ► services   consul, consulkv, etcd, etcd2, skydns2
 //!                             └── pending: changes that failed, tried again
 //! ```
 //!

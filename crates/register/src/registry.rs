@@ -2,6 +2,8 @@
 
 mod consul;
 mod etcd;
+mod etcd2;
+mod keys;
 mod kv;
 mod noop;
 
@@ -17,6 +19,7 @@ use options::Given;
 use crate::log::Log;
 use crate::service::Service;
 use crate::uri::{Uri, clean};
+use keys::Keys;
 
 /// A store in which services are registered.
 #[async_trait(?Send)]
@@ -125,7 +128,7 @@ const SHORTEST_SESSION: Duration = Duration::from_secs(10);
 const LONGEST_NAME: usize = 4096;
 
 /// The schemes that are known.
-const SCHEMES: [&str; 10] = [
+const SCHEMES: [&str; 14] = [
     "consul",
     "consul-unix",
     "consul-tls",
@@ -134,8 +137,12 @@ const SCHEMES: [&str; 10] = [
     "consulkv-tls",
     "etcd",
     "etcd-tls",
+    "etcd2",
+    "etcd2-tls",
     "skydns2",
     "skydns2-tls",
+    "skydns2+etcd2",
+    "skydns2+etcd2-tls",
 ];
 
 /// Opens the registry at `text`. Nothing is connected to yet. `given` has the variables of
@@ -172,12 +179,13 @@ pub(crate) fn open(
             "{scheme}: Consul refuses a -ttl below {least}, unless its session_ttl_min is lower"
         ));
     }
-    let registry: Rc<dyn Registry> = match scheme.split('-').next() {
-        Some("consul") => {
+    let family = scheme.split_once('-').map_or(scheme, |(family, _)| family);
+    let registry: Rc<dyn Registry> = match family {
+        "consul" => {
             let options = consul_options(&uri, &uri.path, given)?;
             Rc::new(consul::Consul::new(options, manner, ttl))
         }
-        Some("consulkv") => {
+        "consulkv" => {
             let (socket, prefix) = match scheme {
                 "consulkv-unix" => uri.path.split_once(':').ok_or_else(|| {
                     let form = "consulkv-unix:///SOCKET:/PREFIX";
@@ -192,21 +200,20 @@ pub(crate) fn open(
             let ttl = Some(ttl).filter(|_| manner == Manner::Living);
             Rc::new(kv::Kv::new(options, clean(prefix), ttl, log.clone()))
         }
-        Some("skydns2") => {
-            if uri.path.len() < 2 {
-                let form = "skydns2://<host>/<domain>";
-                return Err(Unusable(format!("skydns2: dns domain required e.g.: {form}")));
-            }
-            let labels: Vec<_> = uri.path[1..].split('.').rev().collect();
-            let prefix = format!("/skydns/{}", clean(&labels.join("/")));
-            Rc::new(etcd::Etcd::new(etcd_options(&uri, given)?, prefix, etcd::Form::Skydns, ttl))
-        }
         _ => {
-            let prefix = match clean(&uri.path) {
-                prefix if prefix.is_empty() => prefix,
-                prefix => format!("/{prefix}"),
+            let keys = match family.starts_with("skydns2") {
+                false => Keys::below(&uri.path),
+                true if uri.path.len() < 2 => {
+                    let form = format!("{family}://<host>/<domain>");
+                    return Err(Unusable(format!("skydns2: dns domain required e.g.: {form}")));
+                }
+                true => Keys::of_domain(&uri.path[1..]),
             };
-            Rc::new(etcd::Etcd::new(etcd_options(&uri, given)?, prefix, etcd::Form::Address, ttl))
+            let options = etcd_options(&uri, given)?;
+            match family.ends_with("etcd2") {
+                true => Rc::new(etcd2::Etcd2::new(&options, keys, ttl).map_err(unusable)?),
+                false => Rc::new(etcd::Etcd::new(options, keys, ttl)),
+            }
         }
     };
     log.line(format_args!("Using {scheme} adapter: {}", address::shown(text)));
@@ -218,6 +225,7 @@ fn meant(text: &str) -> String {
     let shown = |uri: &str| address::shown(uri).to_string();
     match text.split_once("://") {
         Some(("etcdv3" | "etcd3", rest)) => format!("; write {}", shown(&format!("etcd://{rest}"))),
+        Some(("etcdv2", rest)) => format!("; write {}", shown(&format!("etcd2://{rest}"))),
         Some(("http" | "https", rest)) => of_host(rest),
         Some(_) => String::new(),
         None => of_host(text),
@@ -303,7 +311,7 @@ fn etcd_options(uri: &Uri, given: &Given) -> Result<client_etcd::Options, Unusab
         false => tls::Options::default(),
     };
     if https && let Err(error) = tls.client_config(b"h2") {
-        return Err(Unusable(format!("etcd: {error}")));
+        return Err(unusable(error));
     }
     let user = given.variable(ETCD_USER).map(|text| {
         let (name, password) = text.split_once(':').unwrap_or((text, ""));
@@ -318,6 +326,10 @@ fn etcd_options(uri: &Uri, given: &Given) -> Result<client_etcd::Options, Unusab
         proxies: Proxies::of(given),
         user,
     })
+}
+
+fn unusable(error: Error) -> Unusable {
+    Unusable(format!("etcd: {error}"))
 }
 
 /// The options that trust the system's certificates.
@@ -338,15 +350,6 @@ pub(crate) const VARIABLES: &[&[options::Variable]] = &[
     nodes::proxy::VARIABLES,
     &[ETCD_CACERT, ETCD_CERT, ETCD_KEY, ETCD_PASSWORD, ETCD_USER],
 ];
-
-/// Host and port, as a value in a store has them.
-fn host_and_port(service: &Service) -> String {
-    let address = &service.address;
-    match address.contains(':') {
-        true => format!("[{address}]:{}", service.port),
-        false => format!("{address}:{}", service.port),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use client_http::{chain, words};
 use nodes::body::Bounds;
-use nodes::proxy::Protocol;
 use nodes::{Cause, CauseKind, Error, NodeError};
 use report::{Fingerprint, read_regular};
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -141,20 +140,7 @@ impl NodeClient {
     /// The proxy for this node, if there is one.
     fn proxy(&self, options: &Options) -> Result<Option<reqwest::Proxy>, Error> {
         let Node::Tcp { host, port, .. } = &self.node else { return Ok(None) };
-        let Some(proxy) = options.proxies.of_node(self.node.tls(), host, *port)? else {
-            return Ok(None);
-        };
-        let scheme = match proxy.protocol {
-            Protocol::Http => "http",
-            Protocol::Https => "https",
-            Protocol::Socks5 => "socks5h",
-        };
-        let made = reqwest::Proxy::all(format!("{scheme}://{}", proxy.authority))
-            .map_err(|cause| Error::tls(Path::new(&proxy.authority), chain(&cause)))?;
-        Ok(Some(match &proxy.user {
-            Some((name, password)) => made.basic_auth(name, password),
-            None => made,
-        }))
+        client_http::proxy(&options.proxies, self.node.tls(), host, *port)
     }
 
     /// The reason why a request failed.

@@ -1,14 +1,16 @@
 //! HTTP 1.1 as every client of this program speaks it.
 //!
 //! [`builder`] begins an HTTP client: names are looked up by [`names`], TLS is that of [`tls`], no
-//! redirect is followed, and the environment is not read. [`body`] reads an answer within
-//! [`Bounds`]. [`chain`] says why a request failed.
+//! redirect is followed, and the environment is not read. [`proxy`] is the proxy for a node, if there
+//! is one. [`body`] reads an answer within [`Bounds`]. [`chain`] says why a request failed.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::time::Duration;
 
 use names::Resolver;
 use nodes::body::{Body, Bounds};
+use nodes::proxy::{Protocol, Proxies};
 use nodes::{Cause, Error};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
@@ -59,6 +61,31 @@ impl Resolve for Names {
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
+}
+
+/// The proxy for the node at this host and port, or `None` if it is reached directly. `over_https` says
+/// whether the node is connected to by TLS.
+///
+/// # Errors
+/// The variable that names the proxy, or the address in it, cannot be used.
+pub fn proxy(
+    proxies: &Proxies,
+    over_https: bool,
+    host: &str,
+    port: u16,
+) -> Result<Option<reqwest::Proxy>, Error> {
+    let Some(proxy) = proxies.of_node(over_https, host, port)? else { return Ok(None) };
+    let scheme = match proxy.protocol {
+        Protocol::Http => "http",
+        Protocol::Https => "https",
+        Protocol::Socks5 => "socks5h",
+    };
+    let made = reqwest::Proxy::all(format!("{scheme}://{}", proxy.authority))
+        .map_err(|cause| Error::tls(Path::new(&proxy.authority), chain(&cause)))?;
+    Ok(Some(match &proxy.user {
+        Some((name, password)) => made.basic_auth(name, password),
+        None => made,
+    }))
 }
 
 /// The whole body of an answer. `cause` says why a part could not be read.

@@ -10,28 +10,17 @@ use client_etcd::{Cluster, Options};
 use nodes::Error;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Entry, Registry, host_and_port, key_outside};
+use super::keys::Keys;
+use super::{Entry, Registry};
 use crate::service::Service;
-use crate::uri::clean;
 
 /// The time between two questions whether the store answers again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The form of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// `ADDRESS:PORT`.
-    Address,
-    /// SkyDNS's JSON.
-    Skydns,
-}
-
 /// Services as keys: `PREFIX/NAME/ID`.
 pub(super) struct Etcd {
     cluster: Cluster,
-    /// With a slash before it; empty for none.
-    prefix: String,
-    form: Form,
+    keys: Keys,
     ttl: Duration,
     /// The keys that were put with a lease.
     leased: RefCell<HashMap<String, Leased>>,
@@ -46,27 +35,8 @@ struct Leased {
 }
 
 impl Etcd {
-    pub(super) fn new(options: Options, prefix: String, form: Form, ttl: Duration) -> Etcd {
-        Etcd { cluster: Cluster::new(options), prefix, form, ttl, leased: RefCell::default() }
-    }
-
-    fn path(&self, name: &str, id: &str) -> String {
-        format!("/{}", clean(&format!("{}/{name}/{id}", self.prefix)))
-    }
-
-    /// What all keys begin with.
-    fn place(&self) -> String {
-        format!("{}/", self.prefix)
-    }
-
-    fn value(&self, service: &Service) -> String {
-        match self.form {
-            Form::Address => host_and_port(service),
-            Form::Skydns => {
-                let Service { address, port, .. } = service;
-                format!("{{\"host\":\"{address}\",\"port\":{port}}}")
-            }
-        }
+    pub(super) fn new(options: Options, keys: Keys, ttl: Duration) -> Etcd {
+        Etcd { cluster: Cluster::new(options), keys, ttl, leased: RefCell::default() }
     }
 
     fn leased(&self, key: &str) -> Option<Leased> {
@@ -107,7 +77,7 @@ impl Etcd {
 #[async_trait(?Send)]
 impl Registry for Etcd {
     async fn ping(&self) -> Result<Option<String>, Error> {
-        match self.cluster.ping(self.place().as_bytes()).await {
+        match self.cluster.ping(self.keys.place().as_bytes()).await {
             // It answers. A user that may only write is enough for most.
             Err(error) if error.is_refusal() => Ok(Some(format!("etcd: {error}"))),
             done => done.map(|()| None),
@@ -118,7 +88,7 @@ impl Registry for Etcd {
         if service.is_healthy == Some(false) {
             return self.deregister(service).await;
         }
-        self.put(self.key(service), self.value(service)).await
+        self.put(self.key(service), self.keys.value(service)).await
     }
 
     async fn refresh(&self, service: &Service) -> Result<(), Error> {
@@ -137,7 +107,7 @@ impl Registry for Etcd {
                 Ok(None) | Err(_) => {}
             }
         }
-        self.put(key, self.value(service)).await
+        self.put(key, self.keys.value(service)).await
     }
 
     async fn deregister(&self, service: &Service) -> Result<(), Error> {
@@ -145,16 +115,15 @@ impl Registry for Etcd {
     }
 
     fn refuses(&self, service: &Service) -> Option<String> {
-        let key = self.path(&service.name, &service.id);
-        key_outside(self.prefix.trim_start_matches('/'), key.trim_start_matches('/'))
+        self.keys.refuses(service)
     }
 
     fn key(&self, service: &Service) -> String {
-        self.path(&service.name, &service.id)
+        self.keys.of(service)
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Error> {
-        let prefix = self.place();
+        let prefix = self.keys.place();
         let keys = self.cluster.keys(prefix.as_bytes()).await?;
         let entry = |key: &bytes::Bytes| {
             let key = std::str::from_utf8(key).ok()?;
@@ -168,7 +137,7 @@ impl Registry for Etcd {
     }
 
     async fn lost(&self) {
-        let place = self.place();
+        let place = self.keys.place();
         self.cluster.outage(place.as_bytes()).await;
         while self.cluster.ping(place.as_bytes()).await.is_err() {
             sleep_until(Instant::now() + PAUSE).await;

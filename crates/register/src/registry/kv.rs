@@ -10,7 +10,8 @@ use client_consul::{Client, NAME, Options, path_of};
 use nodes::{Cause, Error};
 
 use super::consul::{leader, outage};
-use super::{Entry, Registry, host_and_port, key_outside};
+use super::keys::host_and_port;
+use super::{Entry, Registry, key_outside};
 use crate::log::Log;
 use crate::service::Service;
 use crate::uri::clean;
