@@ -5,4 +5,5 @@ mod discovery;
 mod guards;
 mod keys;
 mod modes;
+mod rollback;
 mod table;

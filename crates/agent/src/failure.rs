@@ -4,6 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use catalog::Query;
 use config::Problem;
+use deploy::ReloadError;
 use report::Excerpt;
 use source::{Error as SourceError, Refusal, queries::QueryError};
 
@@ -55,6 +56,12 @@ pub enum Kind {
     Check,
     /// The file was committed, but its reload command failed.
     Reload,
+    /// The file was committed and reloaded, but the health check failed.
+    Health,
+    /// The reload failed with the new content, and the former file was put back.
+    RolledBack,
+    /// The content is held back, because its reload has failed before.
+    Held,
     /// The file is in sync, but the pending reload of an earlier run failed again.
     PendingReload,
     /// The template asks something that has no answer yet.
@@ -131,7 +138,10 @@ impl Failure {
             Cause::Guard(..) => Kind::Guard,
             Cause::Deploy(error, _) => match error {
                 deploy::Error::Check(_) => Kind::Check,
+                deploy::Error::Reload(ReloadError::Health(_)) => Kind::Health,
                 deploy::Error::Reload(_) => Kind::Reload,
+                deploy::Error::RolledBack { .. } => Kind::RolledBack,
+                deploy::Error::Held { .. } => Kind::Held,
                 deploy::Error::PendingReload { .. } => Kind::PendingReload,
                 _ => Kind::Write,
             },
@@ -139,6 +149,11 @@ impl Failure {
             Cause::Query(_) => Kind::Query,
             Cause::Panic(_) => Kind::Panic,
         }
+    }
+
+    /// Whether a new try makes sense only when the content has changed.
+    pub(crate) fn waits_for_a_change(&self) -> bool {
+        matches!(&*self.0, Cause::Deploy(error, _) if error.waits_for_a_change())
     }
 
     /// Whether the template was stopped because its time was over.

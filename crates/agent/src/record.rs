@@ -243,6 +243,14 @@ impl Record {
         }
     }
 
+    /// Records the destination after a rollback, as it is now. Blocks on the disk.
+    pub(crate) fn look_at_the_destination(&self) {
+        if let Some(left) = &mut self.lock().left {
+            left.dest = Fingerprint::at(&left.resource.target.dest);
+            left.has_to_be_read = false;
+        }
+    }
+
     /// The files after the last pass; `None` if no pass has got that far.
     pub(crate) fn left(&self) -> Option<Left> {
         self.lock().left.clone()

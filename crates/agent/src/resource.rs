@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use config::{Command, Problem};
-use deploy::{CheckCommand, Program, Target, rendered_reload};
+use deploy::{CheckCommand, Health, OnReloadFailure, Program, Target, rendered_reload};
 
 /// A resource, and the [`Target`] that it describes.
 #[derive(Debug)]
@@ -29,6 +29,9 @@ impl TryFrom<Box<config::Resource>> for Resource {
             })?;
             reload_cmd = Some(rendered);
         }
+        let after = asked.after.as_ref();
+        let rolls_back =
+            after.is_some_and(|after| after.on_reload_failure == config::OnReloadFailure::RollBack);
         let target = Target {
             mode: asked.mode,
             uid: asked.uid,
@@ -37,6 +40,12 @@ impl TryFrom<Box<config::Resource>> for Resource {
             reload_cmd,
             check_timeout: asked.check_timeout,
             reload_timeout: asked.reload_timeout,
+            health: asked.after.as_ref().and_then(|after| after.health.as_ref()).map(health),
+            on_reload_failure: match rolls_back {
+                true => OnReloadFailure::RollBack,
+                false => OnReloadFailure::Keep,
+            },
+            may_be_held: rolls_back,
             ..Target::new(&asked.dest)
         };
         Ok(Self { asked, target: Arc::new(target) })
@@ -49,6 +58,12 @@ fn program(command: &Command) -> Program {
         Command::Shell(text) => Program::Shell(text.into()),
         Command::Argv(words) => Program::Argv(words.iter().map(Into::into).collect()),
     }
+}
+
+fn health(asked: &config::Health) -> Health {
+    let config::Health { command, timeout, window, interval } = asked;
+    let (timeout, window, interval) = (*timeout, *window, *interval);
+    Health { command: program(command), timeout, window, interval }
 }
 
 impl Resource {

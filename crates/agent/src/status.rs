@@ -170,7 +170,8 @@ impl Status {
         let since = self.error.as_ref().filter(same).map_or(now, |last| last.since);
         self.error = Some(LastError { failure: Arc::clone(failure), since });
         let wake = self.pending.take().map_or(Wake::Retry, |pending| pending.wake);
-        let only_reload = matches!(failure.kind(), Kind::Reload | Kind::PendingReload);
+        let only_reload =
+            matches!(failure.kind(), Kind::Reload | Kind::Health | Kind::PendingReload);
         let next_try = retry.map(|delay| now + delay);
         self.pending = Some(Pending { only_reload, wake, next_try });
     }

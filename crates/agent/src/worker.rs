@@ -115,6 +115,13 @@ pub(crate) async fn work(
                 readers.read(&Event::Waits { resource: Arc::clone(resource), queries });
                 None
             }
+            Err(failure) if failure.waits_for_a_change() => {
+                has_failed = false;
+                backoff.reset();
+                let (resource, failure) = (Arc::clone(resource), Arc::new(failure));
+                readers.read(&Event::Failed { resource, failure, retry: None });
+                None
+            }
             Err(failure) => {
                 if wake.is_by_files() {
                     healing.count();
@@ -397,6 +404,10 @@ async fn finish(
         move |placed: &Placed| record.set_destination(placed)
     };
     let done = pipeline.finish(job, prepared, &mut durable, replaced, surroundings).await;
+    if done.as_ref().is_err_and(|failure| failure.kind() == Kind::RolledBack) {
+        let record = record.clone();
+        disk.run(move || record.look_at_the_destination()).await;
+    }
     if durable.is_empty() {
         return done;
     }

@@ -105,7 +105,7 @@ pub(crate) fn for_identity(key: &str, name: &str) -> String {
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 27] = [
     "src",
     "dest",
     "keys",
@@ -128,6 +128,11 @@ const KEYS: [&str; 22] = [
     "max_shrink",
     "min_bytes",
     "output_format",
+    "on_reload_failure",
+    "health_cmd",
+    "health_timeout",
+    "health_window",
+    "health_interval",
 ];
 
 /// Words that people write for a key although their letters are far from it, each with the key.

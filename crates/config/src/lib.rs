@@ -12,6 +12,7 @@
 pub mod confd_toml;
 pub mod document;
 
+mod after;
 mod commands;
 mod discover;
 mod engine;
@@ -23,6 +24,7 @@ mod problem;
 mod resource;
 
 pub use crate::{
+    after::{After, Health, OnReloadFailure},
     commands::Command,
     engine::Engine,
     guards::{Guards, OutputFormat},

@@ -14,6 +14,7 @@ use report::{Excerpt, Place, file_error_text, read_regular};
 use store::{Prefix, Scope};
 
 use crate::{
+    after::{self, After},
     commands::Command,
     document::{self, Document, Section, Unknown},
     engine::Engine,
@@ -68,6 +69,8 @@ pub struct Resource {
     pub min_reload_interval: Option<Duration>,
     /// What must hold before `dest` is replaced; `None` if that is nothing.
     pub guards: Option<Box<Guards>>,
+    /// The health check, and what a failed reload causes; `None` if nothing is set.
+    pub after: Option<Box<After>>,
     /// Probable mistakes in the file.
     pub warnings: Vec<Problem>,
     name: Arc<str>,
@@ -191,6 +194,9 @@ impl Resource {
         {
             warnings.push(Warning { text: text.to_owned(), offset });
         }
+        warnings.extend(
+            resource.reload_cmd.is_none().then(|| useless(&template)).into_iter().flatten(),
+        );
         let tables = [("template.", template.unknown()), ("", root.unknown())];
         for (table, unknown) in tables {
             warnings.extend(unknown.into_iter().map(|Unknown { key, offset, .. }| Warning {
@@ -223,7 +229,7 @@ impl Resource {
         let heal = table.boolean("heal")?.unwrap_or(true);
         let debounce = time(table, "debounce")?;
         let min_reload_interval = time(table, "min_reload_interval")?;
-        let guards = Guards::read(table)?;
+        let (guards, after) = (Guards::read(table)?, After::read(table)?);
         // confd's decoder accepts these keys, because they are names of its internals. Nothing
         // reads them.
         table.integer("filemode")?;
@@ -268,6 +274,7 @@ impl Resource {
             debounce,
             min_reload_interval,
             guards,
+            after,
             warnings: Vec::new(),
             name: name(path, &confdir.conf_d).into(),
         }))
@@ -302,6 +309,15 @@ pub fn name(path: &Path, conf_d: &Path) -> String {
     cut.unwrap_or(&whole).to_owned()
 }
 
+/// Warnings about keys that have no effect, because there is no `reload_cmd`.
+fn useless<'a>(table: &'a Section<'_, '_>) -> impl Iterator<Item = Warning> + use<'a> {
+    let keys = after::OF_RELOAD.into_iter();
+    keys.filter_map(|key| {
+        let text = format!("{key} has no effect without reload_cmd");
+        table.offset(key).map(|offset| Warning { text, offset })
+    })
+}
+
 /// Joins like Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..`
 /// leads out of it.
 pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
@@ -319,12 +335,12 @@ fn read_engine(name: &str) -> Result<Engine, String> {
 }
 
 /// The text as Go quotes it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     gotmpl::quote(text.as_bytes())
 }
 
 /// The duration at `key`, if it is there.
-fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> {
+pub(crate) fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> {
     let Some(text) = table.string(key)? else { return Ok(None) };
     duration::parse(text)
         .map(Some)

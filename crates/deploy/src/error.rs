@@ -1,5 +1,6 @@
 //! Why a transaction did not succeed.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use report::{FileError, errno_text};
 
 use crate::check::CheckError;
+use crate::health::Unhealthy;
 
 /// Why a transaction did not succeed, in the words of confd and Go's standard library.
 ///
@@ -122,9 +124,37 @@ pub enum Error {
     #[error("Config check failed: {0}")]
     Check(CheckError),
 
-    /// This transaction replaced a file, but the reload command failed. The reload is pending.
+    /// This transaction replaced a file, but the reload failed. It is pending.
     #[error("{0}")]
-    Reload(Arc<command::Error>),
+    Reload(ReloadError),
+
+    /// The reload failed with the new content, and the former files were put back. The new content
+    /// is held back.
+    #[error(
+        "{} was rolled back, because its reload failed: {cause}{}",
+        paths_text(dests),
+        again_text(again)
+    )]
+    RolledBack {
+        /// The destinations.
+        dests: Vec<PathBuf>,
+        /// How the reload failed with the new content.
+        cause: ReloadError,
+        /// How the reload failed with the former files, if it did. It is pending then.
+        again: Option<ReloadError>,
+    },
+
+    /// The content is held back, because its reload has failed before. The destinations stay as
+    /// they are.
+    #[error(
+        "{} stays as it is: its reload has failed with this content, which is not tried again until \
+         it changes",
+        paths_text(dests)
+    )]
+    Held {
+        /// The destinations.
+        dests: Vec<PathBuf>,
+    },
 
     /// An earlier transaction replaced the files, and this transaction found them in sync. Their
     /// reload command failed again, so the reload is still pending.
@@ -137,15 +167,41 @@ pub enum Error {
         dests: Vec<PathBuf>,
         /// The command.
         command: command::Program,
-        /// How the command failed.
-        cause: Arc<command::Error>,
+        /// How the reload failed.
+        cause: ReloadError,
     },
+}
+
+/// How a reload failed: its command, or the health check after it.
+#[derive(Clone, Debug)]
+pub enum ReloadError {
+    /// The reload command failed.
+    Command(Arc<command::Error>),
+    /// The health check failed.
+    Health(Arc<Unhealthy>),
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReloadError::Command(cause) => cause.fmt(f),
+            ReloadError::Health(unhealthy) => {
+                let Unhealthy { cause, window, command } = &**unhealthy;
+                write!(f, "health_cmd did not succeed within {window:?} ({cause}): {command}")
+            }
+        }
+    }
 }
 
 impl Error {
     /// Whether the destinations have the new content in spite of this error.
     pub fn is_written(&self) -> bool {
         matches!(self, Error::Reload(_) | Error::PendingReload { .. })
+    }
+
+    /// Whether a new try makes sense only when the content has changed.
+    pub fn waits_for_a_change(&self) -> bool {
+        matches!(self, Error::Held { .. } | Error::RolledBack { again: None, .. })
     }
 
     /// What a person can do about it, if that is known.
@@ -186,6 +242,13 @@ impl Error {
     pub(crate) fn file(operation: &'static str, path: &Path, cause: io::Error) -> Error {
         FileError::new(operation, path, cause).into()
     }
+}
+
+fn again_text(again: &Option<ReloadError>) -> String {
+    let text = |cause| {
+        format!("; the reload of the former file is pending, because it failed too: {cause}")
+    };
+    again.as_ref().map(text).unwrap_or_default()
 }
 
 /// The paths, separated by commas.

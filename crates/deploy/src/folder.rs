@@ -224,6 +224,21 @@ impl OpenPlace {
     pub(crate) fn marker(&self) -> FileAt {
         FileAt::new(self.folder(), self.place.pending_name())
     }
+
+    /// The former file of a trial.
+    pub(crate) fn former(&self) -> FileAt {
+        FileAt::new(self.folder(), self.place.former_name())
+    }
+
+    /// The record of a trial.
+    pub(crate) fn trial(&self) -> FileAt {
+        FileAt::new(self.folder(), self.place.trial_name())
+    }
+
+    /// The hold of the destination.
+    pub(crate) fn hold(&self) -> FileAt {
+        FileAt::new(self.folder(), self.place.hold_name())
+    }
 }
 
 /// Whether `found` is a folder.

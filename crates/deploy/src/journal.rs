@@ -276,12 +276,10 @@ enum Content {
 }
 
 /// Appends the fields of an entry. Their order gives them their meaning.
-fn encode(entry: &Entry, fields: &mut Vec<Vec<u8>>) {
+pub(crate) fn encode(entry: &Entry, fields: &mut Vec<Vec<u8>>) {
     let Entry { dest, staged, undo, marker } = entry;
     let path = |path: &Path| path.as_os_str().as_bytes().to_vec();
-    let identity = |Identity { device, inode, modified: (seconds, nanos) }: &Identity| {
-        format!("{device} {inode} {seconds} {nanos}").into_bytes()
-    };
+    let identity = |identity: &Identity| identity.text().into_bytes();
     fields.extend([path(dest), identity(staged)]);
     fields.push(marker.as_deref().map(path).unwrap_or_default());
     match undo {
@@ -313,22 +311,28 @@ fn decode(text: &[u8]) -> Option<Content> {
         if dest == END {
             return fields.next().is_none().then_some(Content::Entries(entries));
         }
-        let staged = identity(fields.next()?)?;
-        let marker = Some(fields.next()?).filter(|marker| !marker.is_empty()).map(path);
-        let undo = match fields.next()? {
-            b"remove" => Undo::Remove,
-            b"link" => {
-                Undo::Link { path: path(fields.next()?), identity: identity(fields.next()?)? }
-            }
-            b"copy" => Undo::Copy {
-                path: path(fields.next()?),
-                identity: identity(fields.next()?)?,
-                old: identity(fields.next()?)?,
-            },
-            _ => return None,
-        };
-        entries.push(Entry { dest: path(dest), staged, undo, marker });
+        entries.push(next_entry(dest, &mut fields)?);
     }
+}
+
+/// Parses the entry of `dest`, whose other fields come next.
+pub(crate) fn next_entry<'a>(
+    dest: &[u8],
+    fields: &mut impl Iterator<Item = &'a [u8]>,
+) -> Option<Entry> {
+    let staged = identity(fields.next()?)?;
+    let marker = Some(fields.next()?).filter(|marker| !marker.is_empty()).map(path);
+    let undo = match fields.next()? {
+        b"remove" => Undo::Remove,
+        b"link" => Undo::Link { path: path(fields.next()?), identity: identity(fields.next()?)? },
+        b"copy" => Undo::Copy {
+            path: path(fields.next()?),
+            identity: identity(fields.next()?)?,
+            old: identity(fields.next()?)?,
+        },
+        _ => return None,
+    };
+    Some(Entry { dest: path(dest), staged, undo, marker })
 }
 
 fn path(field: &[u8]) -> PathBuf {
@@ -336,11 +340,5 @@ fn path(field: &[u8]) -> PathBuf {
 }
 
 fn identity(field: &[u8]) -> Option<Identity> {
-    let mut numbers = std::str::from_utf8(field).ok()?.split(' ');
-    let identity = Identity {
-        device: numbers.next()?.parse().ok()?,
-        inode: numbers.next()?.parse().ok()?,
-        modified: (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?),
-    };
-    numbers.next().is_none().then_some(identity)
+    Identity::from_text(field)
 }

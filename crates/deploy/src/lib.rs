@@ -13,6 +13,7 @@
 //! - `a_file_in_sync_is_not_written`: an idle pass does nothing to the disk.
 //! - `no_failure_leaves_a_stage_file`: and the next [`sweep()`] removes those of a killed run.
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
+//! - `a_failed_reload_puts_the_former_file_back`: if the target asks for it, also after a kill.
 //!
 //! This crate writes nothing to the log: each [`Step`] goes to an [`Observer`]. Errors and steps
 //! have confd's words, where confd has them. The crate knows no keys, sources or schedules; its
@@ -28,6 +29,8 @@ mod durable;
 mod environment;
 mod error;
 mod folder;
+mod health;
+mod hold;
 mod journal;
 mod local;
 mod pending;
@@ -44,6 +47,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod trial;
 mod undo;
 
 #[cfg(test)]
@@ -58,11 +62,13 @@ pub use command::{Error as CommandError, Program};
 pub use disk::Disk;
 pub use durable::Durable;
 pub use environment::Environment;
-pub use error::Error;
+pub use error::{Error, ReloadError};
+pub use health::{Health, Unhealthy};
+pub use hold::{Digest, HeldBy, Hold};
 pub use local::is_local;
 pub use reload::{AtOnce, ReloadCommand, Reloader, rendered_reload};
 pub use stage::Before;
-pub use step::{Level, Observer, Placed, Step};
+pub use step::{Level, Observer, Placed, RollbackCause, Step};
 pub use sweep::sweep;
 pub use transaction::{Member, Transaction};
 
@@ -89,6 +95,23 @@ pub struct Target {
     pub check_timeout: Option<Duration>,
     /// The time limit of the reload command. Zero and `None` mean the same as above.
     pub reload_timeout: Option<Duration>,
+    /// What must succeed after the reload command, so that the reload has succeeded.
+    pub health: Option<Health>,
+    /// What happens when the reload fails.
+    pub on_reload_failure: OnReloadFailure,
+    /// Whether [holds](Hold) of the destination count. If not, none is looked for.
+    pub may_be_held: bool,
+}
+
+/// What happens with a new file whose reload fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnReloadFailure {
+    /// It stays in place, and its reload is pending.
+    #[default]
+    Keep,
+    /// The former file is put back, and the new content is held back. [`Target::may_be_held`] must
+    /// be set, so that the content is not tried again.
+    RollBack,
 }
 
 impl Target {
@@ -107,6 +130,11 @@ impl Target {
         self.reload_timeout.or(options.reload_timeout).filter(|limit| !limit.is_zero())
     }
 
+    /// Whether the former file is put back if the reload fails.
+    pub(crate) fn rolls_back(&self, options: &Options) -> bool {
+        self.on_reload_failure == OnReloadFailure::RollBack && self.reload_cmd(options).is_some()
+    }
+
     /// A target with confd's defaults: permissions kept, owner of this process, no commands.
     pub fn new(dest: impl Into<PathBuf>) -> Target {
         Target {
@@ -118,6 +146,9 @@ impl Target {
             reload_cmd: None,
             check_timeout: None,
             reload_timeout: None,
+            health: None,
+            on_reload_failure: OnReloadFailure::Keep,
+            may_be_held: false,
         }
     }
 }

@@ -38,6 +38,12 @@ const CHECK_RANGE: u64 = 100_000;
 const LONGEST: usize = 255;
 /// The ending of the marker of a pending reload.
 const PENDING: &str = ".reload-pending";
+/// The ending of the former file of a trial.
+const FORMER: &str = ".former";
+/// The ending of the record of a trial.
+const TRIAL: &str = ".trial";
+/// The ending of a hold.
+const HELD: &str = ".held";
 
 /// The beginning of a journal's name. It is the same in every folder, so that a journal is found
 /// even when no resource has its destinations any more.
@@ -137,12 +143,32 @@ impl Place {
 
     /// The name of the marker of a pending reload.
     pub(crate) fn pending_name(&self) -> OsString {
+        self.name_with(PENDING)
+    }
+
+    /// The name of the former file of a trial.
+    pub(crate) fn former_name(&self) -> OsString {
+        self.name_with(FORMER)
+    }
+
+    /// The name of the record of a trial.
+    pub(crate) fn trial_name(&self) -> OsString {
+        self.name_with(TRIAL)
+    }
+
+    /// The name of a hold.
+    pub(crate) fn hold_name(&self) -> OsString {
+        self.name_with(HELD)
+    }
+
+    /// The hidden name of the one file that has this ending and belongs to the destination.
+    fn name_with(&self, ending: &str) -> OsString {
         let mut name = OsString::from(".");
-        match 1 + self.name.len() + PENDING.len() > LONGEST {
+        match 1 + self.name.len() + ending.len() > LONGEST {
             true => name.push(hash_of(&self.name)),
             false => name.push(&self.name),
         }
-        name.push(PENDING);
+        name.push(ending);
         name
     }
 

@@ -3,7 +3,10 @@
 //! A [`Reloader`] decides when a command runs, so that callers can run one command for several
 //! transactions. [`AtOnce`] runs each command when its transaction comes to it.
 //!
-//! A reload that fails stays pending: its markers exist until a later run makes it succeed.
+//! A reload that fails stays pending: its markers exist until a later run makes it succeed. If the
+//! files are on trial, the former files are put back first, and the reload runs again for them.
+//!
+//! The health check belongs to the reload: a reload has succeeded when both have.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +15,17 @@ use std::time::Duration;
 use command::Program;
 
 use crate::disk::Disk;
+use crate::durable::Durable;
 use crate::environment::Environment;
-use crate::error::Error;
+use crate::error::{Error, ReloadError};
 use crate::folder::OpenPlace;
+use crate::health::Health;
+use crate::hold::Digest;
 use crate::pending::Marker;
 use crate::run;
 use crate::step::{Observer, Step};
 use crate::template::{CommandTemplate, Fault};
+use crate::trial::{RolledBack, Trial, Trials};
 use crate::{Options, Outcome, Target};
 
 /// Runs the reload commands of transactions.
@@ -105,7 +112,10 @@ impl Reloader for AtOnce {
 
 /// The reloads of one transaction, in the order in which their first members were added.
 #[derive(Default)]
-pub(crate) struct Reloads(Vec<Reload>);
+pub(crate) struct Reloads {
+    all: Vec<Reload>,
+    trials: Trials,
+}
 
 /// One reload command, and the members it is for.
 struct Reload {
@@ -122,6 +132,15 @@ struct Member {
     marker: Marker,
     /// Whether the reload was pending before this transaction, which found the file in sync.
     pending: bool,
+}
+
+/// What the reloads of a transaction use.
+pub(crate) struct Surroundings<'a, R> {
+    pub(crate) observer: &'a Arc<dyn Observer>,
+    pub(crate) disk: Disk,
+    pub(crate) reloader: &'a R,
+    /// The digest of the contents of the transaction, if it has trials.
+    pub(crate) contents: Option<Digest>,
 }
 
 impl Reloads {
@@ -151,87 +170,167 @@ impl Reloads {
         }
     }
 
+    /// Adds the trial of a file: it is rolled back if a reload fails.
+    pub(crate) fn add_trial(&mut self, trial: Trial) {
+        self.trials.add(trial);
+    }
+
     fn add_member(&mut self, member: Member, options: &Options) {
         let Some(command) = member.target.reload_cmd(options) else { return };
         let limit = member.target.reload_limit(options);
-        match self.0.iter_mut().find(|reload| reload.command == *command) {
+        match self.all.iter_mut().find(|reload| reload.command == *command) {
             Some(reload) => {
                 reload.limit = [reload.limit, limit].into_iter().flatten().min();
                 reload.members.push(member);
             }
             None => {
                 let command = command.clone();
-                self.0.push(Reload { command, limit, members: vec![member] });
+                self.all.push(Reload { command, limit, members: vec![member] });
             }
         }
     }
 
     /// Runs all of the commands, even if one fails, and records the outcome of each member that was
-    /// only reloaded.
+    /// only reloaded. With trials, the first failure rolls all of the files back.
     ///
     /// # Errors
     ///
     /// The first failure of a reload that this transaction made necessary. If there is none, the
     /// first failure of a reload that was already pending.
-    pub(crate) async fn run(
+    pub(crate) async fn run<R: Reloader>(
         self,
-        observer: &Arc<dyn Observer>,
         outcomes: &mut [Outcome],
-        disk: Disk,
-        reloader: &impl Reloader,
+        durable: &mut Durable,
+        surroundings: Surroundings<'_, R>,
     ) -> Result<(), Error> {
+        if !self.trials.is_empty() && !self.all.is_empty() {
+            // Boxed, so that a pass without trials is not as large as one with trials.
+            return Box::pin(self.run_on_trial(outcomes, durable, surroundings)).await;
+        }
+        let Surroundings { observer, disk, reloader, .. } = surroundings;
         let is_pending = |error: &Error| matches!(error, Error::PendingReload { .. });
         let mut failure: Option<Error> = None;
-        for reload in self.0 {
+        for reload in self.all {
             // Boxed, so that a pass without commands is not as large as one with commands.
-            let run = Box::pin(reload.run(observer, outcomes, disk, reloader));
-            if let Err(error) = run.await
-                && failure.as_ref().is_none_or(|first| is_pending(first) && !is_pending(&error))
-            {
-                failure = Some(error);
+            match Box::pin(reload.attempt(observer, reloader)).await {
+                Ok(()) => reload.conclude(observer, outcomes, disk).await,
+                Err(cause) => {
+                    let error = reload.fail(observer, cause);
+                    if failure.as_ref().is_none_or(|first| is_pending(first) && !is_pending(&error))
+                    {
+                        failure = Some(error);
+                    }
+                }
             }
         }
         failure.map_or(Ok(()), Err)
     }
+
+    async fn run_on_trial<R: Reloader>(
+        self,
+        outcomes: &mut [Outcome],
+        durable: &mut Durable,
+        surroundings: Surroundings<'_, R>,
+    ) -> Result<(), Error> {
+        let Surroundings { observer, disk, reloader, contents } = surroundings;
+        let Reloads { mut all, trials } = self;
+        let mut failed = None;
+        for reload in &all {
+            if let Err(cause) = reload.attempt(observer, reloader).await {
+                failed = Some(cause);
+                break;
+            }
+        }
+        let (Some(cause), Some(contents)) = (failed, contents) else {
+            disk.run(move || trials.succeed()).await;
+            for reload in all {
+                reload.conclude(observer, outcomes, disk).await;
+            }
+            return Ok(());
+        };
+        let dests = trials.dests();
+        let rolled_back = {
+            let (observer, cause) = (Arc::clone(observer), cause.clone());
+            disk.run(move || {
+                let mut durable = Durable::new();
+                let done = trials.roll_back(contents, &cause, &*observer, &mut durable);
+                (done, durable)
+            })
+        };
+        let (rolled_back, folders) = rolled_back.await;
+        durable.absorb(folders);
+        if rolled_back? == RolledBack::Not {
+            let errors = all.into_iter().map(|reload| reload.fail(observer, cause.clone()));
+            return Err(errors
+                .fold(None, |first, error| first.or(Some(error)))
+                .unwrap_or(Error::Reload(cause)));
+        }
+        let mut again = None;
+        for reload in &mut all {
+            reload.members.iter_mut().for_each(|member| member.pending = true);
+        }
+        for reload in all {
+            match reload.attempt(observer, reloader).await {
+                Ok(()) => reload.conclude(observer, outcomes, disk).await,
+                Err(cause) => again = again.or(Some(cause)),
+            }
+        }
+        Err(Error::RolledBack { dests, cause, again })
+    }
 }
 
 impl Reload {
-    async fn run(
-        self,
+    /// Runs the command, and then the health checks of the members.
+    async fn attempt(
+        &self,
         observer: &Arc<dyn Observer>,
-        outcomes: &mut [Outcome],
-        disk: Disk,
         reloader: &impl Reloader,
-    ) -> Result<(), Error> {
-        let Reload { command, limit, members } = self;
-        for member in members.iter().filter(|member| member.pending) {
+    ) -> Result<(), ReloadError> {
+        for member in self.members.iter().filter(|member| member.pending) {
             observer.observe(&Step::ReloadRetried { dest: &member.target.dest });
         }
         let mut environment = Environment::default();
-        for member in &members {
+        for member in &self.members {
             let dest = &member.target.dest;
             environment.merge(observer.environment(dest).of_file(dest, dest));
         }
-        let due = ReloadCommand::new(&command, limit, environment, &**observer);
-        if let Err(cause) = reloader.reload(&due).await {
-            // The error names the others.
-            for member in members.iter().filter(|member| !member.pending) {
-                observer.observe(&Step::ReloadPending { dest: &member.target.dest });
+        let due = ReloadCommand::new(&self.command, self.limit, environment, &**observer);
+        reloader.reload(&due).await.map_err(ReloadError::Command)?;
+        let mut checked: Vec<&Health> = Vec::new();
+        for health in self.members.iter().filter_map(|member| member.target.health.as_ref()) {
+            if checked.contains(&health) {
+                continue;
             }
-            return Err(match members.iter().all(|member| member.pending) {
-                true => {
-                    let dests = members.iter().map(|member| member.target.dest.clone()).collect();
-                    Error::PendingReload { dests, command, cause }
-                }
-                false => Error::Reload(cause),
-            });
+            let check = Box::pin(health.check(due.environment(), &**observer));
+            check.await.map_err(|unhealthy| ReloadError::Health(Arc::new(unhealthy)))?;
+            checked.push(health);
         }
-        for member in members.iter().filter(|member| member.pending) {
+        Ok(())
+    }
+
+    /// The error of the reload, which stays pending.
+    fn fail(self, observer: &Arc<dyn Observer>, cause: ReloadError) -> Error {
+        let Reload { command, members, .. } = self;
+        // The error names the others.
+        for member in members.iter().filter(|member| !member.pending) {
+            observer.observe(&Step::ReloadPending { dest: &member.target.dest });
+        }
+        match members.iter().all(|member| member.pending) {
+            true => {
+                let dests = members.iter().map(|member| member.target.dest.clone()).collect();
+                Error::PendingReload { dests, command, cause }
+            }
+            false => Error::Reload(cause),
+        }
+    }
+
+    /// Removes the markers after the reload has succeeded.
+    async fn conclude(self, observer: &Arc<dyn Observer>, outcomes: &mut [Outcome], disk: Disk) {
+        for member in self.members.iter().filter(|member| member.pending) {
             outcomes[member.nth] = Outcome::Reloaded;
         }
-        let observer = Arc::clone(observer);
+        let (observer, members) = (Arc::clone(observer), self.members);
         disk.run(move || members.into_iter().for_each(|member| member.reloaded(&*observer))).await;
-        Ok(())
     }
 }
 

@@ -7,6 +7,15 @@ use command::{Command, Notice, Program};
 use crate::environment::Environment;
 use crate::step::{Observer, Step};
 
+/// How the end of a command is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reporting {
+    /// A failure at ERROR.
+    Usual,
+    /// A failure at DEBUG, because the command is tried again.
+    Quiet,
+}
+
 /// Runs a command to its end and reports its steps: that it runs, that it is still running after
 /// [`command::SLOW`], that it is stopped, what it printed. It gets the variables of `environment`
 /// besides those of this process.
@@ -15,6 +24,17 @@ pub(crate) async fn run(
     limit: Option<Duration>,
     environment: &Environment,
     observer: &dyn Observer,
+) -> Result<(), command::Error> {
+    run_reporting(program, limit, environment, observer, |_| Reporting::Usual).await
+}
+
+/// Like [`run`]; `reporting` decides by the result how it is reported.
+pub(crate) async fn run_reporting(
+    program: Program,
+    limit: Option<Duration>,
+    environment: &Environment,
+    observer: &dyn Observer,
+    reporting: impl Fn(&Result<(), command::Error>) -> Reporting,
 ) -> Result<(), command::Error> {
     let command = environment
         .variables()
@@ -29,7 +49,9 @@ pub(crate) async fn run(
         });
     };
     let ended = command.run(&notify).await;
+    let is_quiet = reporting(&ended.result) == Reporting::Quiet;
     observer.observe(&match &ended.result {
+        Err(error) if is_quiet => Step::TriedAgain { command: command.program(), error },
         Err(error) if ended.output.is_empty() => Step::Silent { command: command.program(), error },
         result => Step::Printed { output: &ended.output, succeeded: result.is_ok() },
     });

@@ -103,6 +103,13 @@ impl Staged {
         Ok(Staged { target, content, place, file, seen, was_settled, difference })
     }
 
+    /// A member whose content is held back: it is not staged.
+    pub(crate) fn held(target: Arc<Target>, content: Bytes) -> Result<Staged, Error> {
+        let place = OpenPlace::of(&target.dest)?;
+        let (seen, was_settled) = (None, false);
+        Ok(Staged { target, content, place, file: None, seen, was_settled, difference: None })
+    }
+
     /// The fingerprint of a destination that was found in sync, if every later change is certain to
     /// change the fingerprint.
     pub(crate) fn found_in_sync(&self) -> Option<Fingerprint> {

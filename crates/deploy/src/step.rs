@@ -194,6 +194,13 @@ pub enum Step<'a> {
         /// How it failed.
         error: &'a command::Error,
     },
+    /// A command has failed and is tried again soon: a health check.
+    TriedAgain {
+        /// The command.
+        command: &'a Program,
+        /// How it failed.
+        error: &'a command::Error,
+    },
     /// The stage file is about to be renamed to the destination.
     Overwriting {
         /// The destination.
@@ -284,7 +291,36 @@ pub enum Step<'a> {
         /// The reason.
         error: &'a Error,
     },
+    /// The former file was put back, because the reload with the new content failed.
+    RolledBack {
+        /// The destination.
+        dest: &'a Path,
+        /// Whether there was no former file, so that the new one was removed.
+        is_removed: bool,
+        /// Why the reload failed.
+        cause: &'a dyn RollbackCause,
+    },
+    /// The former file is not put back, because another program has changed the destination.
+    NotRolledBack {
+        /// The destination.
+        dest: &'a Path,
+    },
+    /// A hold cannot be written: only this process knows it.
+    HoldNotKept {
+        /// The reason.
+        error: &'a Error,
+    },
+    /// The destination stays as a person put it back, until the content changes.
+    HeldByPerson {
+        /// The destination.
+        dest: &'a Path,
+    },
 }
+
+/// The text that says why a reload failed.
+pub trait RollbackCause: fmt::Display + fmt::Debug + Send + Sync {}
+
+impl<T: fmt::Display + fmt::Debug + Send + Sync> RollbackCause for T {}
 
 impl Step<'_> {
     /// The level at which confd logs the step.
@@ -295,6 +331,7 @@ impl Step<'_> {
             | Step::Running { .. }
             | Step::ReloadRetried { .. }
             | Step::Printed { succeeded: true, .. }
+            | Step::TriedAgain { .. }
             | Step::Overwriting { .. }
             | Step::WritingInPlace { .. } => Level::Debug,
             Step::Kept { .. }
@@ -307,6 +344,7 @@ impl Step<'_> {
             | Step::OutOfSync { .. }
             | Step::Updated { .. }
             | Step::Reloaded { .. }
+            | Step::HeldByPerson { .. }
             | Step::ReloadForgotten { .. }
             | Step::Swept { .. } => Level::Info,
             Step::Noop { .. }
@@ -318,6 +356,9 @@ impl Step<'_> {
             | Step::AttributesKept { .. }
             | Step::MarkerStays { .. }
             | Step::MarkerDone { .. }
+            | Step::RolledBack { .. }
+            | Step::NotRolledBack { .. }
+            | Step::HoldNotKept { .. }
             | Step::PutBack { .. } => Level::Warning,
             Step::Unreadable { .. }
             | Step::NotPutBack { .. }
@@ -380,6 +421,9 @@ impl fmt::Display for Step<'_> {
             Step::Silent { command, error } => {
                 write!(f, "the command printed nothing ({error}): {command}")
             }
+            Step::TriedAgain { command, error } => {
+                write!(f, "not yet ({error}), the command is tried again: {command}")
+            }
             Step::Overwriting { dest } => {
                 write!(f, "Overwriting target config {}", dest.display())
             }
@@ -437,6 +481,35 @@ impl fmt::Display for Step<'_> {
                 dest.display()
             ),
             Step::NotPutBack { error } => error.fmt(f),
+            Step::RolledBack { dest, is_removed, cause } => {
+                let dest = dest.display();
+                match is_removed {
+                    true => write!(
+                        f,
+                        "Rolled back: {dest} was removed, because there was no file before"
+                    )?,
+                    false => write!(f, "Rolled back: {dest} is the former file again")?,
+                }
+                write!(
+                    f,
+                    ". Its reload failed: {cause}. The new content is not tried again until it changes"
+                )
+            }
+            Step::NotRolledBack { dest } => write!(
+                f,
+                "{} is not rolled back: another program changed it after confd had replaced it",
+                dest.display()
+            ),
+            Step::HoldNotKept { error } => write!(
+                f,
+                "{error}; only this process remembers that the new content is not tried again"
+            ),
+            Step::HeldByPerson { dest } => write!(
+                f,
+                "{} stays as confd rollback has put it back, until its content changes or confd \
+                 release ends that",
+                dest.display()
+            ),
         }
     }
 }

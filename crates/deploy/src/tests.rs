@@ -4,6 +4,7 @@ mod failures;
 mod hostile;
 mod refusing;
 mod reloads;
+mod rollback;
 mod sets;
 mod steps;
 mod swapped;

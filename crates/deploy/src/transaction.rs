@@ -13,12 +13,14 @@ use crate::durable::Durable;
 use crate::error::Error;
 use crate::failpoint;
 use crate::folder::OpenPlace;
+use crate::hold::{Digest, HeldBy, Hold};
 use crate::journal::Journal;
 use crate::pending::Marker;
-use crate::reload::{Reloader, Reloads};
+use crate::reload::{Reloader, Reloads, Surroundings};
 use crate::shared::report_shared;
 use crate::stage::{Before, Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Placed, Step};
+use crate::trial::{Trial, Trials};
 use crate::undo::Entry;
 use crate::{Options, Outcome, Target, commit, compare};
 
@@ -39,6 +41,10 @@ pub struct Member {
 pub struct Transaction {
     members: Vec<Staged>,
     options: Options,
+    /// The digest of the contents, if they may be held back.
+    contents: Option<Digest>,
+    /// Why the contents are held back, if they are. Then nothing is staged.
+    held: Option<HeldBy>,
 }
 
 impl Transaction {
@@ -53,11 +59,18 @@ impl Transaction {
     /// A folder is missing or not writable, the disk is full, or the owner that was asked for
     /// cannot be set. No stage file is left.
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
+        let may_be_held = members.iter().any(|member| member.target.may_be_held);
+        let contents =
+            may_be_held.then(|| Digest::of(members.iter().map(|member| &*member.content)));
+        let held = contents.and_then(|contents| held_by(&members, contents));
         let mut staged = Vec::with_capacity(members.len());
         for Member { target, content } in members {
-            staged.push(Staged::new(target, content, options)?);
+            staged.push(match held {
+                Some(_) => Staged::held(target, content)?,
+                None => Staged::new(target, content, options)?,
+            });
         }
-        Ok(Transaction { members: staged, options: *options })
+        Ok(Transaction { members: staged, options: *options, contents, held })
     }
 
     /// The members, for tests of the parts of a commit.
@@ -69,7 +82,11 @@ impl Transaction {
     /// The fingerprints of the destinations, in the order of the members, if all of them were in
     /// sync and if every later change is certain to change the fingerprint.
     pub fn found_in_sync(&self) -> Option<Vec<Fingerprint>> {
-        self.members.iter().map(Staged::found_in_sync).collect()
+        self.members
+            .iter()
+            .map(Staged::found_in_sync)
+            .collect::<Option<_>>()
+            .filter(|_| !self.is_held())
     }
 
     /// What each destination holds now, in the order of the members.
@@ -79,7 +96,12 @@ impl Transaction {
 
     /// Whether all destinations were in sync when they were staged.
     pub fn is_in_sync(&self) -> bool {
-        self.members.iter().all(|member| member.file.is_none())
+        !self.is_held() && self.members.iter().all(|member| member.file.is_none())
+    }
+
+    /// Whether the contents are held back, so that the destinations stay as they are.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
     }
 
     /// The stage file of each member, in their order; `None` for a member that was found in sync.
@@ -109,7 +131,12 @@ impl Transaction {
         disk: Disk,
         reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
-        let options = self.options;
+        let Transaction { options, contents, held, .. } = self;
+        if let Some(by) = held {
+            // Boxed, because hardly any content is held back.
+            let held = Box::pin(self.finish_held(by, observer, durable, disk, reloader));
+            return held.await;
+        }
         let compared = {
             let observer = Arc::clone(observer);
             disk.run(move || compare_all(self.members, &options, &*observer)).await?
@@ -130,16 +157,85 @@ impl Transaction {
             });
             let (committed, folders) = committed.await;
             *durable = folders;
-            for (nth, target, marker) in committed? {
+            for Committed { nth, target, marker, trial } in committed? {
                 outcomes[nth] = Outcome::Updated;
                 if let Some(marker) = marker {
                     reloads.add(nth, target, marker, &options);
                 }
+                trial.into_iter().for_each(|trial| reloads.add_trial(trial));
             }
         }
-        reloads.run(observer, &mut outcomes, disk, reloader).await?;
+        let surroundings = Surroundings { observer, disk, reloader, contents };
+        reloads.run(&mut outcomes, durable, surroundings).await?;
         Ok(outcomes)
     }
+
+    /// The second half for contents that are held back: completes a rollback that was interrupted,
+    /// and tries a pending reload again.
+    async fn finish_held(
+        self,
+        by: HeldBy,
+        observer: &Arc<dyn Observer>,
+        durable: &mut Durable,
+        disk: Disk,
+        reloader: &impl Reloader,
+    ) -> Result<Vec<Outcome>, Error> {
+        let Transaction { members, options, contents, .. } = self;
+        let mut outcomes = vec![Outcome::Unchanged; members.len()];
+        let dests: Vec<PathBuf> = members.iter().map(|member| member.target.dest.clone()).collect();
+        if !options.noop {
+            let prepared = {
+                let observer = Arc::clone(observer);
+                disk.run(move || held_reloads(members, by, contents, &options, &*observer))
+            };
+            let (reloads, folders) = prepared.await?;
+            durable.absorb(folders);
+            let surroundings = Surroundings { observer, disk, reloader, contents };
+            reloads.run(&mut outcomes, durable, surroundings).await?;
+        }
+        match by {
+            HeldBy::Failure => Err(Error::Held { dests }),
+            HeldBy::Person => {
+                dests.iter().for_each(|dest| observer.observe(&Step::HeldByPerson { dest }));
+                Ok(outcomes)
+            }
+        }
+    }
+}
+
+/// Why the contents of these members are held back; `None` if they are not.
+fn held_by(members: &[Member], contents: Digest) -> Option<HeldBy> {
+    members.iter().find_map(|member| {
+        let hold = Hold::of(&member.target.dest)?;
+        hold.contents.contains(&contents).then_some(hold.by)
+    })
+}
+
+/// The pending reloads of members whose contents are held back. Completes a rollback first.
+fn held_reloads(
+    members: Vec<Staged>,
+    by: HeldBy,
+    contents: Option<Digest>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<(Reloads, Durable), Error> {
+    let (mut reloads, mut trials, mut durable) =
+        (Reloads::default(), Trials::default(), Durable::new());
+    for (nth, member) in members.into_iter().enumerate() {
+        let Staged { target, content, place, .. } = member;
+        if by == HeldBy::Failure {
+            match Trial::find(&target, &content, &place) {
+                Some(trial) if !trial.is_undone(&place) => trials.add(trial),
+                Some(_) | None => Trial::discard(&place),
+            }
+        }
+        reloads.add_pending(nth, target, &place, options);
+    }
+    if let Some(contents) = contents {
+        let cause = "confd ended before the former file was back";
+        trials.roll_back(contents, &cause, observer, &mut durable)?;
+    }
+    Ok((reloads, durable))
 }
 
 /// The members of a transaction, compared with their destinations.
@@ -158,13 +254,15 @@ fn compare_all(
 ) -> Result<Compared, Error> {
     let mut outcomes = vec![Outcome::Unchanged; members.len()];
     let (mut changes, mut reloads) = (Vec::with_capacity(members.len()), Reloads::default());
+    // A set is rolled back together.
+    let rolls_back = members.iter().any(|member| member.target.rolls_back(options));
     for (nth, member) in members.into_iter().enumerate() {
         if !options.noop {
             forget_reload(&member.target, &member.place, observer);
         }
-        match compare(nth, member, &mut reloads, options, observer)? {
+        match compare(nth, member, &mut reloads, rolls_back, options, observer)? {
             Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
-            Some(change) => changes.push(change),
+            Some(change) => changes.push(Change { rolls_back, ..change }),
             None => {}
         }
     }
@@ -192,6 +290,8 @@ struct Change {
     file: StageFile,
     /// Whether another user can replace files in the folder.
     is_shared: bool,
+    /// Whether the former file is kept until the reload has succeeded.
+    rolls_back: bool,
 }
 
 /// Compares a member with its destination as it is now. Returns the change, if the destination must
@@ -200,6 +300,7 @@ fn compare(
     nth: usize,
     member: Staged,
     reloads: &mut Reloads,
+    rolls_back: bool,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Option<Change>, Error> {
@@ -236,9 +337,13 @@ fn compare(
         observer.observe(&Step::InSync { dest });
     }
     if file.is_none() && !options.noop {
+        if rolls_back && let Some(trial) = Trial::find(&target, &content, &place) {
+            reloads.add_trial(trial);
+        }
         reloads.add_pending(nth, Arc::clone(&target), &place, options);
+        end_hold(&target, &place, observer);
     }
-    Ok(file.map(|file| Change { nth, target, content, place, file, is_shared }))
+    Ok(file.map(|file| Change { nth, target, content, place, file, is_shared, rolls_back }))
 }
 
 /// Runs the member's check command, if it has one.
@@ -261,8 +366,26 @@ async fn check(
     Ok(())
 }
 
-/// A member that was put in place, and the marker of its reload, if a reload follows.
-type Committed = (usize, Arc<Target>, Option<Marker>);
+/// Ends the hold of a destination that has got other content than the one that was held back.
+fn end_hold(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
+    if target.may_be_held
+        && let Err(error) = Hold::remove(place)
+    {
+        // Content that was held back once stays held back.
+        observer.observe(&Step::NotPutBack { error: &error });
+    }
+}
+
+/// A member that was put in place.
+struct Committed {
+    /// The member's number in the transaction.
+    nth: usize,
+    target: Arc<Target>,
+    /// The marker of its reload, if a reload follows.
+    marker: Option<Marker>,
+    /// Its trial, if the former file is kept.
+    trial: Option<Trial>,
+}
 
 /// Puts all members in place, in their order, or none of them. Reports the members that have no
 /// reload as updated.
@@ -273,7 +396,7 @@ fn commit_all(
     durable: &mut Durable,
 ) -> Result<Vec<Committed>, Error> {
     let committed = commit(changes, options, observer, durable)?;
-    for (_, target, marker) in &committed {
+    for Committed { target, marker, .. } in &committed {
         if marker.is_none() {
             observer.observe(&Step::Updated { dest: &target.dest });
         }
@@ -293,15 +416,23 @@ fn commit(
     // A single rename needs no journal.
     let Some(mut change) = changes.pop() else { return Ok(Vec::new()) };
     observer.observe(&Step::Overwriting { dest: &change.target.dest });
+    let trial = change.begin_trial()?;
+    failpoint();
     let marker = change.set_marker(options)?;
-    if let Err(error) = change.replace(true, observer) {
-        if let Some(marker) = marker {
-            marker.withdraw(&change.place, observer);
+    failpoint();
+    let how = match change.replace(true, observer) {
+        Ok(how) => how,
+        Err(error) => {
+            if let Some(marker) = marker {
+                marker.withdraw(&change.place, observer);
+            }
+            trial.into_iter().for_each(|trial| trial.withdraw(&change.place));
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
+    failpoint();
     durable.add(change.place.folder());
-    Ok(vec![(change.nth, change.target, marker)])
+    Ok(vec![change.committed(how, marker, trial, observer)])
 }
 
 /// Puts several members in place, with an undo journal.
@@ -321,7 +452,14 @@ fn commit_together(
             Ok(committed)
         }
         Err(error) => match journal.roll_back(observer) {
-            Ok(()) => Err(error),
+            Ok(()) => {
+                for Committed { target, trial, .. } in committed {
+                    if let (Some(trial), Ok(place)) = (trial, OpenPlace::of(&target.dest)) {
+                        trial.withdraw(&place);
+                    }
+                }
+                Err(error)
+            }
             Err(put_back) => {
                 Err(Error::HalfCommitted { commit: Box::new(error), put_back: Box::new(put_back) })
             }
@@ -344,10 +482,11 @@ fn replace_all(
     for (nth, change) in changes.iter_mut().enumerate() {
         failpoint();
         observer.observe(&Step::Overwriting { dest: &change.target.dest });
+        let trial = change.begin_trial()?;
         let marker = change.set_marker(options)?;
         failpoint();
-        change.replace(journal.has_copy(nth), observer)?;
-        committed.push((change.nth, Arc::clone(&change.target), marker));
+        let how = change.replace(journal.has_copy(nth), observer)?;
+        committed.push(change.committed(how, marker, trial, observer));
     }
     failpoint();
     // All renames must be on the disk before the journal is removed.
@@ -360,13 +499,36 @@ impl Change {
         self.target.reload_cmd(options).map(|_| Marker::set(&self.place, dest)).transpose()
     }
 
+    /// Keeps the former file, if it may have to be put back.
+    fn begin_trial(&self) -> Result<Option<Trial>, Error> {
+        let begin = || Trial::begin(&self.target, &self.content, &self.place, &self.file);
+        self.rolls_back.then(begin).transpose()
+    }
+
+    /// The member after it was put in place.
+    fn committed(
+        &self,
+        how: How,
+        marker: Option<Marker>,
+        trial: Option<Trial>,
+        observer: &dyn Observer,
+    ) -> Committed {
+        end_hold(&self.target, &self.place, observer);
+        let is_spoiled = |trial: &Trial| how == How::WrittenInPlace && trial.is_link();
+        if trial.as_ref().is_some_and(is_spoiled) {
+            Trial::discard(&self.place);
+        }
+        let trial = trial.filter(|trial| !is_spoiled(trial));
+        Committed { nth: self.nth, target: Arc::clone(&self.target), marker, trial }
+    }
+
     /// The entry of the undo journal, whose undo file is made now.
     fn entry(&self, options: &Options) -> Result<(Entry, OpenPlace), Error> {
         let entry = Entry::prepare(&self.target, &self.place, &self.file, options)?;
         Ok((entry, self.place.clone()))
     }
 
-    fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<(), Error> {
+    fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<How, Error> {
         let Change { target, place, file, content, is_shared, .. } = self;
         file.is_at_risk |= *is_shared;
         let how = commit::commit(target, place, file, content, may_write_in_place, observer)?;
@@ -377,13 +539,13 @@ impl Change {
                 file: if staged.is_renamed_to(&placed) { placed } else { staged },
                 has_staged_content: file.written == Some(staged),
             },
-            How::Gone => return Ok(()),
+            How::Gone => return Ok(how),
             How::WrittenInPlace => match Fingerprint::at(&target.dest) {
                 Some(file) => Placed { file, has_staged_content: true },
-                None => return Ok(()),
+                None => return Ok(how),
             },
         };
         observer.replaced(&target.dest, &placed);
-        Ok(())
+        Ok(how)
     }
 }

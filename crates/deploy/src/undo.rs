@@ -53,6 +53,23 @@ impl Identity {
         file.lstat().ok().as_ref().map(Identity::of)
     }
 
+    /// The identity as text, for a journal.
+    pub(crate) fn text(&self) -> String {
+        let Identity { device, inode, modified: (seconds, nanos) } = self;
+        format!("{device} {inode} {seconds} {nanos}")
+    }
+
+    /// The identity that [`text`](Identity::text) wrote.
+    pub(crate) fn from_text(text: &[u8]) -> Option<Identity> {
+        let mut numbers = std::str::from_utf8(text).ok()?.split(' ');
+        let identity = Identity {
+            device: numbers.next()?.parse().ok()?,
+            inode: numbers.next()?.parse().ok()?,
+            modified: (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?),
+        };
+        numbers.next().is_none().then_some(identity)
+    }
+
     /// Whether both are the same file, which may have been written to in between.
     pub(crate) fn is_same_file(&self, other: &Identity) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
@@ -101,6 +118,12 @@ impl Entry {
             marker: sets_marker.then(|| folder.join(place.marker().name())),
             dest,
         })
+    }
+
+    /// Whether the old file is still there under its second name, or there was none.
+    pub(crate) fn has_former(&self, place: &OpenPlace) -> bool {
+        let has = |(file, identity): (FileAt, &Identity)| Identity::at(&file) == Some(*identity);
+        self.undo.file(place).is_none_or(has)
     }
 
     /// Whether the destination, in this open folder, is the new file and its undo file is gone. Undo
@@ -166,9 +189,29 @@ impl Entry {
 }
 
 impl Undo {
+    /// Keeps the former file of a trial, under its one name. No file of this name may be there.
+    pub(crate) fn keep(place: &OpenPlace, dest: &Path) -> Result<Undo, Error> {
+        let former = place.former();
+        let path = std::path::absolute(former.path())
+            .map_err(|cause| Error::file("getwd", &former.path(), cause))?;
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        Undo::make(place, &folder, dest, |make| (former.clone(), make(&former)))
+    }
+
     /// Makes the undo file. `folder` is the absolute path of the open folder, and `dest` that of the
     /// destination.
     fn prepare(place: &OpenPlace, folder: &Path, dest: &Path) -> Result<Undo, Error> {
+        let undo_file = |random| place.file(FileKind::Undo, random);
+        Undo::make(place, folder, dest, |make| with_free_name(undo_file, make))
+    }
+
+    /// Makes the undo file under the name that `named` gives it.
+    fn make(
+        place: &OpenPlace,
+        folder: &Path,
+        dest: &Path,
+        named: impl Fn(&dyn Fn(&FileAt) -> io::Result<Identity>) -> (FileAt, io::Result<Identity>),
+    ) -> Result<Undo, Error> {
         let found = match place.dest().lstat() {
             // A folder cannot be replaced: the commit reports it, and nothing needs to be put back.
             Ok(found) if is_folder(&found) => return Ok(Undo::Remove),
@@ -177,13 +220,12 @@ impl Undo {
             Err(cause) => return Err(Error::file("lstat", dest, cause)),
         };
         let old = Identity::of(&found);
-        let undo_file = |random| place.file(FileKind::Undo, random);
-        let (file, linked) = with_free_name(undo_file, |file| place.dest().link(file));
+        let (file, linked) = named(&|file| place.dest().link(file).map(|()| old));
         failpoint();
         if linked.is_ok() {
             return Ok(Undo::Link { path: folder.join(file.name()), identity: old });
         }
-        let (file, copied) = with_free_name(undo_file, |file| copy(place.dest(), &found, file));
+        let (file, copied) = named(&|file| copy(place.dest(), &found, file));
         failpoint();
         match copied {
             Ok(identity) => Ok(Undo::Copy { path: folder.join(file.name()), identity, old }),

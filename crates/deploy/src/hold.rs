@@ -1,0 +1,263 @@
+//! Holds: content that is not put in place for now, although the template gives it.
+//!
+//! A hold is a file beside the destination. It has the digests of the contents that are not put in
+//! place: one whose reload failed and was rolled back, or those that were there before a person put
+//! an older version back. As soon as the template gives other content, the hold has no effect, and
+//! the next commit removes it.
+//!
+//! The file is written beside its place and renamed, so it is whole or not there. If the folder cannot
+//! be written, this process remembers the hold.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use md5::{Digest as _, Md5};
+use rustix::fs::{OFlags, fstat};
+
+use crate::attributes::our_user;
+use crate::create::create_locked;
+use crate::durable::sync_file;
+use crate::error::Error;
+use crate::folder::{FileAt, OpenPlace, is_file};
+use crate::place::FileKind;
+
+/// The fields behind the text for people.
+const FIELDS: &[u8] = b"hold 1";
+const END: &[u8] = b"end";
+/// The longest file of a hold that is read, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// The digest of the contents of a set of files. Equal contents have equal digests in every process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest([u8; 16]);
+
+impl Digest {
+    /// The digest of the contents of a set, in the order of its members.
+    pub fn of<'a>(contents: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+        let mut sum = Md5::new();
+        for content in contents {
+            sum.update((content.len() as u64).to_le_bytes());
+            sum.update(content);
+        }
+        Digest(sum.finalize().into())
+    }
+
+    /// The digest in hexadecimal.
+    pub fn text(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The digest that [`text`](Digest::text) wrote.
+    pub fn from_text(text: &str) -> Option<Digest> {
+        let mut digest = [0; 16];
+        if text.len() != 32 || !text.is_ascii() {
+            return None;
+        }
+        for (nth, byte) in digest.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * nth..2 * nth + 2], 16).ok()?;
+        }
+        Some(Digest(digest))
+    }
+}
+
+/// Why content is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// The reload with this content failed, and the former file was put back.
+    Failure,
+    /// A person put an older version back.
+    Person,
+}
+
+impl HeldBy {
+    fn word(self) -> &'static [u8] {
+        match self {
+            HeldBy::Failure => b"failure",
+            HeldBy::Person => b"person",
+        }
+    }
+}
+
+/// Content that is not put in place for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The reason.
+    pub by: HeldBy,
+    /// The contents that are held back.
+    pub contents: Vec<Digest>,
+    /// The time of the hold, in whole seconds.
+    pub since: SystemTime,
+}
+
+/// The holds that could not be written, by their destinations.
+static REMEMBERED: LazyLock<Mutex<HashMap<OsString, Hold>>> = LazyLock::new(Mutex::default);
+
+fn remembered() -> MutexGuard<'static, HashMap<OsString, Hold>> {
+    REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hold {
+    /// A hold of these contents from now on.
+    pub fn new(by: HeldBy, contents: Vec<Digest>) -> Hold {
+        Hold { by, contents, since: SystemTime::now() }
+    }
+
+    /// The hold of a destination, if there is one.
+    pub fn of(dest: &Path) -> Option<Hold> {
+        Hold::find(&OpenPlace::of(dest).ok()?)
+    }
+
+    /// Holds contents of `dest` back. An earlier hold is replaced.
+    ///
+    /// # Errors
+    /// The file of the hold cannot be written. Only this process knows the hold then.
+    pub fn set(&self, dest: &Path) -> Result<(), Error> {
+        self.write(&OpenPlace::of(dest)?, dest)
+    }
+
+    /// Ends the hold of a destination. Returns whether there was one.
+    ///
+    /// # Errors
+    /// The file of the hold cannot be removed.
+    pub fn release(dest: &Path) -> Result<bool, Error> {
+        Hold::remove(&OpenPlace::of(dest)?)
+    }
+
+    pub(crate) fn find(place: &OpenPlace) -> Option<Hold> {
+        if let Some(hold) = remembered().get(place.dest().path().as_os_str()) {
+            return Some(hold.clone());
+        }
+        decode(&own_text(&place.hold(), LONGEST)?)
+    }
+
+    pub(crate) fn write(&self, place: &OpenPlace, dest: &Path) -> Result<(), Error> {
+        let why = match self.by {
+            HeldBy::Failure => "the reload failed with it, and the former file was put back",
+            HeldBy::Person => "a person put an older version back",
+        };
+        let text = format!(
+            "confd does not put content in place at {} that it has tried before: {why}. confd \
+             tries again when the content changes, or when this file is removed.\n",
+            dest.display()
+        );
+        let since = self.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut fields = vec![FIELDS.to_vec(), self.by.word().to_vec(), since.to_string().into()];
+        fields.extend(self.contents.iter().map(|digest| digest.text().into_bytes()));
+        fields.push(END.to_vec());
+        let written = put(place, &place.hold(), text.into_bytes(), &fields);
+        let key = place.dest().path().into_os_string();
+        match &written {
+            Ok(()) => drop(remembered().remove(&key)),
+            Err(_) => drop(remembered().insert(key, self.clone())),
+        }
+        written
+    }
+
+    pub(crate) fn remove(place: &OpenPlace) -> Result<bool, Error> {
+        let was_remembered = remembered().remove(place.dest().path().as_os_str()).is_some();
+        let file = place.hold();
+        match file.remove() {
+            Ok(()) => Ok(true),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(was_remembered),
+            Err(cause) => Err(Error::file("remove", &file.path(), cause)),
+        }
+    }
+}
+
+fn decode(text: &[u8]) -> Option<Hold> {
+    let mut fields = text.split(|&byte| byte == 0).skip(1);
+    if fields.next()? != FIELDS {
+        return None;
+    }
+    let by = match fields.next()? {
+        b"failure" => HeldBy::Failure,
+        b"person" => HeldBy::Person,
+        _ => return None,
+    };
+    let since = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let since = UNIX_EPOCH.checked_add(Duration::from_secs(since))?;
+    let mut contents = Vec::new();
+    loop {
+        match fields.next()? {
+            END => return Some(Hold { by, contents, since }),
+            digest => contents.push(Digest::from_text(std::str::from_utf8(digest).ok()?)?),
+        }
+    }
+}
+
+/// Writes a file of this program beside a destination: a text for people, and fields. It is whole
+/// and on the disk, or as it was before.
+pub(crate) fn put(
+    place: &OpenPlace,
+    to: &FileAt,
+    mut text: Vec<u8>,
+    fields: &[Vec<u8>],
+) -> Result<(), Error> {
+    for field in fields {
+        text.push(0);
+        text.extend_from_slice(field);
+    }
+    // A file that is left behind has the name of a stage file, and is swept like one.
+    let mut made = create_locked(0o600, |random| place.file(FileKind::Passing, random))?;
+    let written = made.file.write_all(&text).and_then(|()| sync_file(&made.file));
+    let placed = written.and_then(|()| made.at.rename(to));
+    placed.map_err(|cause| {
+        // The error to report is that of writing.
+        let _ = made.at.remove();
+        Error::file("write", &to.path(), cause)
+    })
+}
+
+/// The text of a file that [`put`] wrote; `None` if there is none, or if another user could have
+/// written it.
+pub(crate) fn own_text(at: &FileAt, longest: u64) -> Option<Vec<u8>> {
+    let file = at.open(OFlags::RDONLY | OFlags::NOFOLLOW).ok()?;
+    let found = fstat(&file).ok()?;
+    if !is_file(&found) || found.st_uid != our_user() || found.st_nlink != 1 {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(longest).read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_read_as_it_was_written_and_ends_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dest = folder.path().join("a");
+        assert_eq!(Hold::of(&dest), None);
+        let contents = vec![Digest::of([&b"x"[..]]), Digest::of([&b"x"[..], b""])];
+        let mut hold = Hold::new(HeldBy::Person, contents);
+        hold.set(&dest).expect("written");
+        let found = Hold::of(&dest).expect("a hold");
+        hold.since = found.since;
+        assert_eq!(found, hold);
+        assert!(Hold::release(&dest).expect("released"));
+        assert!(!Hold::release(&dest).expect("nothing to release"));
+        assert_eq!(Hold::of(&dest), None);
+    }
+
+    #[test]
+    fn a_hold_that_is_cut_or_a_link_is_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dest = folder.path().join("a");
+        let file = folder.path().join(".a.held");
+        Hold::new(HeldBy::Failure, vec![Digest::of([])]).set(&dest).expect("written");
+        let whole = std::fs::read(&file).expect("a file");
+        std::fs::write(&file, &whole[..whole.len() - 1]).expect("write");
+        assert_eq!(Hold::of(&dest), None);
+        std::fs::write(&file, &whole).expect("write");
+        assert!(Hold::of(&dest).is_some());
+        std::fs::rename(&file, folder.path().join("other")).expect("rename");
+        std::os::unix::fs::symlink("other", &file).expect("a link");
+        assert_eq!(Hold::of(&dest), None);
+    }
+}
