@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-/// A text of Consul: UTF-8. Usually a part of the answer that it came in, which it keeps alive.
+/// A text of Consul: UTF-8. It can share its memory with other texts of the same answer.
 pub type Text = Bytes;
 
 /// Texts by their names, sorted by name.

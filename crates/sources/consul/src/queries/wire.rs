@@ -1,12 +1,11 @@
 //! Reads Consul's answers to queries.
 //!
-//! Texts without escapes are parts of the answer and are not copied. Consul writes `null` for empty
-//! lists and objects, and new releases add fields, so what is missing is empty and what is unknown
-//! is skipped.
+//! Consul writes `null` for empty lists and objects, and new releases add fields, so what is missing
+//! is empty and what is unknown is skipped. The texts are copied out of the answer ([`texts`]).
 
 mod shapes;
+mod texts;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -24,6 +23,7 @@ use self::shapes::{
     Map, NodeServicesWire, NodeWire, PairWire, PartitionWire, PeeringWire, RootWire, RootsWire,
     ServiceWire, Str,
 };
+use self::texts::Pool;
 
 /// The answer to `query` in the body of a successful response.
 ///
@@ -31,7 +31,7 @@ use self::shapes::{
 ///
 /// The body is not the answer to this query.
 pub(super) fn data(query: &Query, body: &Bytes) -> Result<Data, serde_json::Error> {
-    let taken = Taken(body);
+    let taken = Taken::default();
     Ok(match query {
         Query::Key { .. } => {
             let pairs: List<PairWire<'_>> = parsed(body)?;
@@ -154,7 +154,7 @@ pub(super) fn nothing(query: &Query) -> Option<Data> {
 ///
 /// The body is no listing.
 pub(super) fn pairs(body: &Bytes) -> Result<Vec<Pair>, serde_json::Error> {
-    let taken = Taken(body);
+    let taken = Taken::default();
     let pairs: List<PairWire<'_>> = parsed(body)?;
     let pair = |pair: PairWire<'_>| {
         Ok(Pair {
@@ -176,7 +176,7 @@ pub(super) fn pairs(body: &Bytes) -> Result<Vec<Pair>, serde_json::Error> {
 ///
 /// The body is no listing.
 pub(super) fn services(body: &Bytes) -> Result<Arc<[Service]>, serde_json::Error> {
-    let taken = Taken(body);
+    let taken = Taken::default();
     let services: Map<'_, List<Str<'_>>> = parsed(body)?;
     let mut services: Vec<Service> = services
         .0
@@ -206,7 +206,7 @@ pub(super) struct Listed {
 ///
 /// The body is no listing.
 pub(super) fn checks(body: &Bytes) -> Result<Vec<Listed>, serde_json::Error> {
-    let taken = Taken(body);
+    let taken = Taken::default();
     let checks: List<CheckWire<'_>> = parsed(body)?;
     let listed = |check: CheckWire<'_>| Listed {
         node: taken.text(check.node),
@@ -241,7 +241,7 @@ pub(super) fn name_of_agent(body: &Bytes) -> Result<String, serde_json::Error> {
 
 /// Sorts instances by node and id.
 fn sort(instances: &mut [Instance]) {
-    instances.sort_by_cached_key(|instance| (instance.node.clone(), instance.id.clone()));
+    instances.sort_by(|a, b| (&a.node, &a.id).cmp(&(&b.node, &b.id)));
 }
 
 /// Whether two answers to `query` are the same. Where a prepared query sorts by distance, Consul
@@ -275,16 +275,13 @@ fn parsed<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, serde_json::Erro
     serde_json::from_slice(body)
 }
 
-/// Makes the parts of answers from the body that they stand in.
-struct Taken<'a>(&'a Bytes);
+/// Makes the parts of an answer, whose texts it keeps.
+#[derive(Default)]
+struct Taken(Pool);
 
-impl Taken<'_> {
+impl Taken {
     fn text(&self, text: Str<'_>) -> Text {
-        match text.0 {
-            Cow::Borrowed("") => Text::new(),
-            Cow::Borrowed(part) => self.0.slice_ref(part.as_bytes()),
-            Cow::Owned(text) => text.into(),
-        }
+        self.0.text(&text.0)
     }
 
     fn texts(&self, texts: List<Str<'_>>) -> Arc<[Text]> {
@@ -326,12 +323,14 @@ impl Taken<'_> {
 
     fn instance(&self, entry: EntryWire<'_>) -> Instance {
         let EntryWire { node, service, checks } = entry;
-        let checks: Arc<[Check]> = checks.0.into_iter().map(|check| self.check(check)).collect();
+        // The texts that most templates read are stored first, one behind the other.
+        let (id, name) = (self.text(service.id), self.text(service.service));
         let node_address = self.text(node.address);
         let address = match &*service.address.0 {
             "" => node_address.clone(),
             _ => self.text(service.address),
         };
+        let checks: Arc<[Check]> = checks.0.into_iter().map(|check| self.check(check)).collect();
         Instance {
             node: self.text(node.node),
             node_id: self.text(node.id),
@@ -345,8 +344,8 @@ impl Taken<'_> {
                 address: self.text(tagged.address),
                 port: tagged.port,
             }),
-            id: self.text(service.id),
-            name: self.text(service.service),
+            id,
+            name,
             tags: self.sorted(service.tags),
             status: Status::of(&checks),
             checks,
