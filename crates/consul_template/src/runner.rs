@@ -422,7 +422,7 @@ impl Runner {
         self.log.debug("(runner) diffing and updating dependencies");
         if !self.config.parse_only {
             let used = self.templates.iter().flat_map(|task| task.used.iter().cloned());
-            for dropped in self.views.follow(&used.collect::<Vec<_>>()) {
+            for dropped in self.views.follow(used.collect()) {
                 self.store.forget(&dropped);
             }
         }

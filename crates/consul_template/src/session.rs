@@ -4,7 +4,7 @@
 //! is missing, and its function returns a neutral value, so that the rest of the template can ask
 //! for more. The result counts when a session had no missing query.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,7 +35,17 @@ impl Display for Query {
 #[derive(Default)]
 pub(crate) struct Store {
     files: RefCell<HashMap<Arc<str>, Bytes>>,
-    consul: RefCell<HashMap<Arc<catalog::Query>, Data>>,
+    consul: RefCell<HashMap<Arc<catalog::Query>, Answer>>,
+    /// The number of the last session.
+    sessions: Cell<u64>,
+}
+
+/// An answer of Consul.
+struct Answer {
+    data: Data,
+    /// The number of the last session that has used it; 0 is none. A session that asks a thousand
+    /// times notes this without a search.
+    session: Cell<u64>,
 }
 
 impl Store {
@@ -46,7 +56,7 @@ impl Store {
 
     /// Sets the answer of Consul to a query.
     pub(crate) fn set_consul(&self, query: Arc<catalog::Query>, data: Data) {
-        self.consul.borrow_mut().insert(query, data);
+        self.consul.borrow_mut().insert(query, Answer { data, session: Cell::default() });
     }
 
     /// Forgets the answer to a query.
@@ -61,6 +71,7 @@ impl Store {
 /// The queries of one execution of a template.
 pub(crate) struct Session {
     store: Rc<Store>,
+    number: u64,
     used: RefCell<Asked>,
     missing: RefCell<Asked>,
 }
@@ -83,7 +94,9 @@ impl Asked {
 impl Session {
     /// A session over the answers of `store`.
     pub(crate) fn new(store: Rc<Store>) -> Session {
-        Session { store, used: RefCell::default(), missing: RefCell::default() }
+        let number = store.sessions.get() + 1;
+        store.sessions.set(number);
+        Session { store, number, used: RefCell::default(), missing: RefCell::default() }
     }
 
     /// The content of a file; `None` if it is missing.
@@ -100,17 +113,21 @@ impl Session {
     /// The answer of Consul to a query; `None` if it is missing.
     pub(crate) fn consul(&self, query: &catalog::Query) -> Option<Data> {
         let answers = self.store.consul.borrow();
-        let (query, data) = match answers.get_key_value(query) {
-            Some((query, data)) => (Arc::clone(query), Some(data.clone())),
-            None => (Arc::new(query.clone()), None),
+        let Some((query, answer)) = answers.get_key_value(query) else {
+            self.note(Query::Consul(Arc::new(query.clone())), true);
+            return None;
         };
-        self.note(Query::Consul(query), data.is_none());
-        data
+        if answer.session.replace(self.number) != self.number {
+            self.used.borrow_mut().order.push(Query::Consul(Arc::clone(query)));
+        }
+        Some(answer.data.clone())
     }
 
     /// Counts a query as missing although it has an answer.
     pub(crate) fn miss(&self, query: &catalog::Query) {
-        self.note(Query::Consul(Arc::new(query.clone())), true);
+        if self.consul(query).is_some() {
+            self.missing.borrow_mut().add(Query::Consul(Arc::new(query.clone())));
+        }
     }
 
     fn note(&self, query: Query, is_missing: bool) {

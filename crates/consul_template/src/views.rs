@@ -35,6 +35,8 @@ type Open = Box<dyn Fn() -> Box<dyn Queries>>;
 pub(crate) struct Views {
     files: HashMap<Arc<str>, JoinHandle<()>>,
     consul: HashSet<Arc<catalog::Query>>,
+    /// All of them, as they were given.
+    wanted: Vec<Query>,
     open: Open,
     /// `None` until Consul is asked for the first time.
     link: Option<Link>,
@@ -56,6 +58,7 @@ impl Views {
         Views {
             files: HashMap::default(),
             consul: HashSet::default(),
+            wanted: Vec::new(),
             open,
             link: None,
             sender,
@@ -77,7 +80,11 @@ impl Views {
     }
 
     /// Follows exactly these queries from now on. Returns those that are not followed any more.
-    pub(crate) fn follow(&mut self, wanted: &[Query]) -> Vec<Query> {
+    pub(crate) fn follow(&mut self, wanted: Vec<Query>) -> Vec<Query> {
+        // Most executions of a template ask the same, and comparing costs least.
+        if wanted == self.wanted {
+            return Vec::new();
+        }
         let known: HashSet<&Query> = wanted.iter().collect();
         let mut dropped = Vec::new();
         self.files.retain(|path, task| {
@@ -99,7 +106,7 @@ impl Views {
             is_wanted
         });
         let mut consul_differs = dropped.len() > files;
-        for query in wanted {
+        for query in &wanted {
             match query {
                 Query::File(path) if !self.files.contains_key(path) => {
                     let task = tokio::spawn(file(Arc::clone(path), self.sender.clone()));
@@ -112,6 +119,7 @@ impl Views {
         if consul_differs {
             self.ask_consul();
         }
+        self.wanted = wanted;
         dropped
     }
 
@@ -266,12 +274,12 @@ mod tests {
         let fake = || Box::new(Fake { followed: Vec::new(), pending: Vec::new() });
         let mut views = Views::new(Box::new(move || fake()));
         let (a, b) = (query("a"), query("b"));
-        assert!(views.follow(std::slice::from_ref(&a)).is_empty());
+        assert!(views.follow(vec![a.clone()]).is_empty());
         assert_eq!(news(&mut views).await, "kv.block(a)");
         // The task sees these lists one after the other, although it has not run in between.
-        let dropped = views.follow(std::slice::from_ref(&b));
+        let dropped = views.follow(vec![b.clone()]);
         assert!(dropped.len() == 1 && dropped.contains(&a));
-        assert_eq!(views.follow(&[a, b]), []);
+        assert_eq!(views.follow(vec![a, b]), []);
         let mut both = [news(&mut views).await, news(&mut views).await];
         both.sort();
         assert_eq!(both, ["kv.block(a)", "kv.block(b)"]);
