@@ -220,6 +220,13 @@ pub struct FuncType {
     pub variadic: bool,
 }
 
+impl FuncType {
+    /// Whether it stands for a channel, which a loop can receive from.
+    pub(crate) fn is_channel(&self) -> bool {
+        self.name.starts_with("<-chan ")
+    }
+}
+
 /// A method of a named type.
 pub struct Method {
     /// The method's name.

@@ -4,11 +4,14 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use gotmpl::{Failure, Functions, Map, Value};
 use md5::Md5;
+use render::funcs::{
+    self,
+    data::{base64_decode, base64_url_decode},
+};
 use sha2::{Digest, Sha256};
 
 use super::Context;
@@ -18,29 +21,14 @@ use super::values::{Int64, Uint64, lossy};
 /// The largest number of bytes that a text can grow to.
 const LARGEST: usize = 256 << 20;
 
-/// Go's standard alphabet. Go ignores the bits that are left over at the end.
-pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
-/// Go's alphabet for URLs.
-const URL: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
-
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("base64Encode", |_: &Context, text: Bytes| STANDARD.encode(text));
     functions.add("base64Decode", |_: &Context, text: Bytes| {
-        named_decode(&STANDARD, &text, "base64Decode")
+        named("base64Decode", base64_decode(&text))
     });
-    functions.add("base64URLEncode", |_: &Context, text: Bytes| URL.encode(text));
+    functions.add("base64URLEncode", |_: &Context, text: Bytes| URL_SAFE.encode(text));
     functions.add("base64URLDecode", |_: &Context, text: Bytes| {
-        named_decode(&URL, &text, "base64URLDecode")
+        named("base64URLDecode", base64_url_decode(&text))
     });
     functions.add("sha256Hex", |_: &Context, text: Bytes| hex(&Sha256::digest(&text)));
     functions.add("md5sum", |_: &Context, text: Bytes| hex(&Md5::digest(&text)));
@@ -93,7 +81,7 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("trimSpace", |_: &Context, text: Bytes| lossy(&text).trim().to_owned());
     functions.add("toLower", |_: &Context, text: Bytes| render::funcs::text::to_lower(&text));
     functions.add("toUpper", |_: &Context, text: Bytes| render::funcs::text::to_upper(&text));
-    functions.add("toTitle", |_: &Context, text: Bytes| title(&lossy(&text)));
+    functions.add("toTitle", |_: &Context, text: Bytes| title(&text));
     functions.add("replaceAll", |_: &Context, from: Bytes, to: Bytes, text: Bytes| {
         render::funcs::text::replace(&text, &from, &to, -1)
             .map_err(|error| Failure::new(error.to_string()))
@@ -149,22 +137,9 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     with(0x5c, &with(0x36, message)).to_vec()
 }
 
-fn named_decode(engine: &GeneralPurpose, text: &[u8], name: &str) -> Result<Vec<u8>, Failure> {
-    decode(engine, text).map_err(|failure| Failure::new(format!("{name}: {failure}")))
-}
-
-/// Decodes base64.
-///
-/// # Errors
-/// The text of Go's error.
-pub(super) fn decode(engine: &GeneralPurpose, text: &[u8]) -> Result<Vec<u8>, Failure> {
-    engine.decode(text).map_err(|error| {
-        let at = match error {
-            base64::DecodeError::InvalidByte(at, _) => at,
-            _ => text.len().saturating_sub(text.len() % 4),
-        };
-        Failure::new(format!("illegal base64 data at input byte {at}"))
-    })
+/// The result of a function, with the function's name before its error.
+fn named<T>(name: &str, result: Result<T, funcs::Error>) -> Result<T, Failure> {
+    result.map_err(|error| Failure::new(format!("{name}: {error}")))
 }
 
 /// The lines of a text, each with `width` blanks before it unless it is empty.
@@ -188,7 +163,16 @@ fn indent(width: i64, text: &[u8]) -> Result<Vec<u8>, Failure> {
 
 /// The text with the first letter of each word in upper case. A word can contain an apostrophe or a
 /// point between letters, as in Unicode's rules about words.
-fn title(text: &str) -> String {
+fn title(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        out.extend(title_of_words(chunk.valid()).into_bytes());
+        out.extend(chunk.invalid());
+    }
+    out
+}
+
+fn title_of_words(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     let mut previous = ' ';
@@ -205,11 +189,9 @@ fn title(text: &str) -> String {
             c => c.is_alphanumeric() || c == '_',
         };
         is_titled = is_titled && joins;
-        if !is_titled && (c.is_lowercase() || c.is_uppercase()) {
-            // A ligature has several letters; only the first becomes large.
-            let mut upper = c.to_uppercase();
-            out.extend(upper.next());
-            out.extend(upper.flat_map(char::to_lowercase));
+        let is_titlecase = c.is_alphabetic() && title_letter(c) == Some(c);
+        if !is_titled && (c.is_lowercase() || c.is_uppercase() || is_titlecase) {
+            push_title(&mut out, c);
             is_titled = true;
         } else {
             out.push(c);
@@ -217,6 +199,43 @@ fn title(text: &str) -> String {
         previous = c;
     }
     out
+}
+
+/// Adds a letter as the first one of a word.
+fn push_title(out: &mut String, c: char) {
+    if let Some(letter) = title_letter(c) {
+        out.push(letter);
+        return;
+    }
+    // A ligature has several letters; only the first becomes large. The iota below a Greek letter stays
+    // there.
+    let is_greek = ('\u{1f00}'..='\u{1fff}').contains(&c);
+    let mut has_large = false;
+    for upper in c.to_uppercase() {
+        match upper {
+            '\u{399}' if is_greek && has_large => out.push('\u{345}'),
+            upper if has_large => out.extend(upper.to_lowercase()),
+            upper => out.push(upper),
+        }
+        has_large |= upper.is_uppercase();
+    }
+}
+
+/// The letter that Unicode has for the beginning of a word, if it is not the capital one.
+fn title_letter(c: char) -> Option<char> {
+    let of = |code: u32| char::from_u32(code);
+    let code = u32::from(c);
+    match code {
+        0x1c4..=0x1cc => of((code - 0x1c4) / 3 * 3 + 0x1c5),
+        0x1f1..=0x1f3 => of(0x1f2),
+        // Georgian has no letters for the beginning of a word.
+        0x10d0..=0x10fa | 0x10fd..=0x10ff => Some(c),
+        0x1f80..=0x1faf => of(code | 8),
+        0x1fb3 | 0x1fbc => of(0x1fbc),
+        0x1fc3 | 0x1fcc => of(0x1fcc),
+        0x1ff3 | 0x1ffc => of(0x1ffc),
+        _ => None,
+    }
 }
 
 /// Reads a number or a boolean for the function `name`. An empty text is zero.

@@ -123,7 +123,7 @@ fn inline(value: &Value) -> Result<String, Failure> {
         }
         Value::Map(map) => {
             let all = map.entries();
-            let entries = all.iter().map(|(key, value)| {
+            let entries = all.iter().filter(|(_, value)| !value.is_nil()).map(|(key, value)| {
                 Ok::<_, Failure>(format!("{} = {}", quoted_key(key), inline(value)?))
             });
             format!("{{{}}}", entries.collect::<Result<Vec<_>, _>>()?.join(", "))

@@ -110,6 +110,8 @@ pub(super) fn len(item: &Value) -> Result<Value, Failure> {
         Value::String(text) => text.len(),
         Value::Slice(slice) => slice.len(),
         Value::Map(map) => map.len(),
+        // Nothing waits in a channel: a loop makes each element when it receives it.
+        Value::Func(func) if func.ty().is_channel() => 0,
         Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
         _ => return Err(format!("len of type {}", followed(item)).into()),
     };

@@ -26,6 +26,24 @@ pub fn base64_encode(data: &[u8]) -> Result<Bytes, Error> {
 /// [`Error::Base64`] with the offset that Go reports: that of the first wrong byte or, if `text`
 /// ends too early, that of its end minus the characters of the unfinished group.
 pub fn base64_decode(text: &[u8]) -> Result<Bytes, Error> {
+    decode(text, sextet)
+}
+
+/// As [`base64_decode`], from the alphabet for URLs, with `-` and `_`.
+///
+/// # Errors
+/// As for [`base64_decode`].
+pub fn base64_url_decode(text: &[u8]) -> Result<Bytes, Error> {
+    decode(text, |byte| match byte {
+        b'-' => Some(62),
+        b'_' => Some(63),
+        b'+' | b'/' => None,
+        byte => sextet(byte),
+    })
+}
+
+/// Decodes `text`, in which each character stands for the six bits that `sextet` says.
+fn decode(text: &[u8], sextet: impl Fn(u8) -> Option<u8>) -> Result<Bytes, Error> {
     let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
     let mut group = 0_u32;
     let mut filled = 0_usize;
@@ -92,7 +110,7 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// The six bits that a character of the alphabet stands for.
+/// The six bits that a character of the standard alphabet stands for.
 fn sextet(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),

@@ -10,14 +10,13 @@ mod pem;
 use bytes::Bytes;
 use gotmpl::types::{Field, IntegerType, StructType, Type, VALUES};
 use gotmpl::{Argument, Failure, Returned, Struct, Value};
+use render::funcs::data::base64_decode;
 
 use self::certificate::{Issuer, Subject};
 use self::key::{Key, Kind};
 use super::super::Context;
-use super::super::text::STANDARD;
 use super::super::values::lossy;
 use super::Library;
-use base64::Engine as _;
 
 /// `sprig.certificate`.
 static CERTIFICATE: StructType = StructType {
@@ -117,15 +116,14 @@ pub(super) fn add(library: &mut Library<'_>) {
 fn add_certificates(library: &mut Library<'_>) {
     library.add("buildCustomCert", |_: &Context, certificate: Bytes, key: Bytes| {
         let decoded = |text: &Bytes, what: &str| {
-            let decoded = STANDARD.decode(text);
-            decoded.map_err(|_| Failure::new(format!("unable to decode base64 {what}")))
+            base64_decode(text).map_err(|_| Failure::new(format!("unable to decode base64 {what}")))
         };
         let certificate = decoded(&certificate, "certificate")?;
         let key = decoded(&key, "private key")?;
         certificate::read(&certificate)?;
         Key::parse(&key)
             .map_err(|why| Failure::new(format!("error parsing private key: {why}")))?;
-        Ok::<_, Failure>(Pair { certificate: certificate.into(), key: key.into() })
+        Ok::<_, Failure>(Pair { certificate, key })
     });
     library.add("genCA", |context: &Context, name: Bytes, days: i64| {
         let key = new_key()?;

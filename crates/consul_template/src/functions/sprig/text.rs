@@ -1,13 +1,15 @@
 //! Texts: cutting, wrapping, quoting, encoding and hashing.
 
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gotmpl::{Failure, Rest, Value};
+use render::funcs::data::base64_decode;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::super::Context;
-use super::super::text::{STANDARD, decode, hex};
+use super::super::text::hex;
 use super::super::values::lossy;
 use super::dates::nearest;
 use super::{Library, text_of, to_int};
@@ -113,10 +115,12 @@ pub(super) fn add(library: &mut Library<'_>) {
 
     library.add("b64enc", |_: &Context, text: Bytes| STANDARD.encode(text));
     library.add("b64dec", |_: &Context, text: Bytes| {
-        decode(&STANDARD, &text).unwrap_or_else(|failure| failure.text().to_vec())
+        base64_decode(&text).unwrap_or_else(|error| error.to_string().into())
     });
     library.add("b32enc", |_: &Context, text: Bytes| base32(&text));
     library.add("b32dec", |_: &Context, text: Bytes| {
+        let text: Vec<u8> =
+            text.into_iter().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
         unbase32(&text).unwrap_or_else(|| {
             let is_digit = |byte: &u8| BASE32.contains(byte) || *byte == b'=';
             let at = text.iter().position(|byte| !is_digit(byte)).unwrap_or(text.len());

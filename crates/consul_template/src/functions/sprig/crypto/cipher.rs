@@ -7,10 +7,10 @@ use aws_lc_rs::cipher::{
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::iv::FixedLength;
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gotmpl::Failure;
-
-use super::super::super::text::{STANDARD, decode};
+use render::funcs::data::base64_decode;
 
 /// The key of a password: its first bytes, with zeros behind them.
 fn key(password: &[u8]) -> Result<UnboundCipherKey, Unspecified> {
@@ -49,7 +49,8 @@ pub(super) fn decrypt(password: &[u8], text: &Bytes) -> Result<Vec<u8>, Failure>
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let mut content = decode(&STANDARD, text)?;
+    let mut content =
+        base64_decode(text).map_err(|error| Failure::new(error.to_string()))?.to_vec();
     if content.len() < AES_CBC_IV_LEN {
         let capacity = text.len() / 4 * 3;
         let text = "runtime error: slice bounds out of range [:16] with capacity";

@@ -1,8 +1,7 @@
 //! PEM: bytes in base64 between two lines that say what they are.
 
 use base64::Engine as _;
-
-use super::super::super::text::STANDARD;
+use base64::engine::general_purpose::STANDARD;
 
 /// The characters of a line.
 const LINE: usize = 64;
