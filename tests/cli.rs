@@ -114,6 +114,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("splay", " string", " (default \"0s\")"),
     ("srv-domain", " string", ""),
     ("srv-record", " string", ""),
+    ("state-dir", " string", ""),
     ("sync-only", "", ""),
     ("table", " string", ""),
     ("tls-server-name", " string", ""),

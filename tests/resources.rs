@@ -7,3 +7,4 @@ mod keys;
 mod modes;
 mod rollback;
 mod table;
+mod versions;

@@ -65,10 +65,10 @@ fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> 
         Some(word) if word == "help" || table::find(word).is_some() => {
             Err(format!("confd has no commands: did you mean -{word}?").into())
         }
-        Some(word) if PROGRAMS.contains(&word) => {
+        Some(word) if first_words().any(|first| first == word) => {
             Err(format!("{word} must be the first word of the command line").into())
         }
-        Some(word) if let Some(hint) = did_you_mean(word, PROGRAMS) => {
+        Some(word) if let Some(hint) = did_you_mean(word, first_words()) => {
             let line = format!("unknown command {}", gotmpl::quote(word.as_bytes()));
             Err(Mistake { line, hint: Some(hint) })
         }
@@ -85,6 +85,11 @@ fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> 
         }
         _ => Ok(Request::Run(given, ignored)),
     }
+}
+
+/// The words that mean something else than a run of confd, if the command line begins with them.
+fn first_words() -> impl Iterator<Item = &'static str> {
+    PROGRAMS.iter().copied().chain(crate::versions::WORDS)
 }
 
 /// The other programs of this binary. Such a name is the first word of their command line.

@@ -93,6 +93,12 @@ options::options! {
         "watch: delay each pass by a part of this time, which is fixed for each host and resource",
     )
     .key("splay");
+    pub(crate) const STATE_DIR: Opt<String> = text(
+        "state-dir",
+        "",
+        "folder for the versions of files",
+    )
+    .key("state_dir");
     pub(crate) const SYNC_ONLY: Opt<bool> = switch(
         "sync-only",
         "replace files without running check_cmd and reload_cmd",

@@ -19,6 +19,7 @@ mod signals;
 mod sources;
 mod srv;
 mod table;
+mod versions;
 
 #[cfg(any(feature = "consul-template", feature = "registrator"))]
 use std::{ffi::OsStr, iter::Peekable, path::Path};
@@ -82,7 +83,6 @@ impl Termination for Exit {
 fn main() -> Exit {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_else(|| "confd".into());
-    #[cfg(any(feature = "consul-template", feature = "registrator"))]
     let mut words = words.peekable();
     #[cfg(feature = "registrator")]
     for (name, program_of_name) in
@@ -90,6 +90,11 @@ fn main() -> Exit {
     {
         if let Some(words) = named(name, &program, &mut words) {
             return register::run(program_of_name, words);
+        }
+    }
+    for word in versions::WORDS {
+        if words.peek().is_some_and(|first| first == word) {
+            return versions::run(word, words.skip(1).collect());
         }
     }
     #[cfg(feature = "consul-template")]

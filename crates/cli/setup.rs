@@ -19,6 +19,7 @@ use config::confd_toml;
 use options::{Given, Layer, Opt, Value, duration, size::Size};
 
 use source::Configured;
+use state_folder::StateFolder;
 
 use crate::{
     asked::Asked,
@@ -156,6 +157,7 @@ impl Config {
             check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode)?,
             reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode)?,
             render_timeout: limit(given, &general::RENDER_TIMEOUT, mode)?,
+            state: state(given, &env)?,
             max_memory: match given.get(&general::MAX_MEMORY)? {
                 Size(0) => usize::MAX,
                 Size(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
@@ -176,6 +178,17 @@ impl Config {
         let source = source?;
         Ok(Config { level, source, asked, settings, mode, schedule })
     }
+}
+
+/// The state folder.
+fn state(
+    given: &Given,
+    env: &impl Fn(&str) -> Option<OsString>,
+) -> anyhow::Result<Option<StateFolder>> {
+    let option = given.get(&general::STATE_DIR)?;
+    let option = (!option.is_empty()).then_some(option.as_str());
+    let is_root = rustix::process::geteuid().is_root();
+    Ok(StateFolder::choose(option, env, is_root))
 }
 
 /// Whether guards are overridden. A running confd would not do that once, but for ever.

@@ -44,6 +44,7 @@ mod settings;
 mod status;
 mod tally;
 mod templates;
+pub mod versions;
 mod watch;
 mod worker;
 

@@ -35,6 +35,7 @@ use crate::{
     resource::Resource,
     settings::Settings,
     templates::{Current, Templates},
+    versions::{Keeper, Note},
 };
 
 /// The parts that all passes of a run share.
@@ -51,6 +52,8 @@ pub(crate) struct Pipeline {
     max_memory: usize,
     /// Whether files are replaced although guards trip.
     force: bool,
+    /// Keeps the last versions of files.
+    versions: Arc<Keeper>,
     applied_keys: Arc<AppliedKeys>,
     /// What the commands learn about the keys.
     applied: Arc<environment::Applied>,
@@ -139,6 +142,7 @@ impl Pipeline {
             render_timeout,
             max_memory,
             force: false,
+            versions: Arc::default(),
             applied_keys: Arc::default(),
             applied: Arc::default(),
         }
@@ -161,6 +165,7 @@ impl Pipeline {
             render_timeout: settings.render_timeout,
             max_memory: settings.max_memory,
             force: settings.force,
+            versions: Arc::clone(&self.versions).with(settings.state.as_ref()),
             applied_keys: Arc::clone(&self.applied_keys),
             applied: Arc::clone(&self.applied),
         }
@@ -296,7 +301,8 @@ impl Pipeline {
         say: &Say<'_>,
     ) -> Result<(), Failure> {
         let Some(guards) = &resource.guards else { return Ok(()) };
-        let keys_before = self.applied_keys.of(&resource.path);
+        let kept = || self.versions.keys_of_newest(resource);
+        let keys_before = self.applied_keys.of(&resource.path).or_else(kept);
         let Some(tripped) = guards::tripped(guards, &Change { view, before, keys_before, content })
         else {
             return Ok(());
@@ -324,8 +330,20 @@ impl Pipeline {
         let Prepared { staged, origin, digest, keys, began, .. } = *prepared;
         let Surroundings { readers, requester, disk } = surroundings;
         let resource = &job.resource;
+        let mut is_held = false;
         let outcome = match staged {
             Some(staged) => {
+                is_held = staged.is_held();
+                let keeps = self.versions.keeps(resource) && !self.options.noop;
+                let note = keeps.then(|| Note {
+                    is_in_sync: staged.is_in_sync(),
+                    rendered: staged.contents().map(|contents| contents.text()),
+                    ..Note::of(job, keys, self.applied.environment(job))
+                });
+                if let Some(note) = &note {
+                    let (versions, note) = (Arc::clone(&self.versions), note.clone());
+                    disk.run(move || versions.keep_found(&note)).await;
+                }
                 let observer = Observing {
                     job: job.clone(),
                     applied: Arc::clone(&self.applied),
@@ -344,11 +362,16 @@ impl Pipeline {
                 };
                 let reloader = requester.reloader(&say);
                 let outcomes = staged.finish(&observer, durable, disk, &reloader).await?;
-                outcomes.first().copied().unwrap_or(Outcome::Unchanged)
+                let outcome = outcomes.first().copied().unwrap_or(Outcome::Unchanged);
+                if let Some(note) = note.filter(|_| !is_held) {
+                    let versions = Arc::clone(&self.versions);
+                    disk.run(move || versions.keep(&note, outcome)).await;
+                }
+                outcome
             }
             None => Outcome::Unchanged,
         };
-        if let Some(keys) = keys.filter(|_| outcome != Outcome::WouldUpdate) {
+        if let Some(keys) = keys.filter(|_| outcome != Outcome::WouldUpdate && !is_held) {
             self.applied_keys.note(&resource.path, keys);
         }
         if outcome != Outcome::WouldUpdate && self.runs_commands(resource) {

@@ -45,7 +45,7 @@ impl TryFrom<Box<config::Resource>> for Resource {
                 true => OnReloadFailure::RollBack,
                 false => OnReloadFailure::Keep,
             },
-            may_be_held: rolls_back,
+            may_be_held: rolls_back || after.is_some_and(|after| after.backup > 0),
             ..Target::new(&asked.dest)
         };
         Ok(Self { asked, target: Arc::new(target) })

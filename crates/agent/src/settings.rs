@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use deploy::Options;
 use source::Source;
+use state_folder::StateFolder;
 use world::Host;
 
 use crate::{
@@ -37,6 +38,8 @@ pub struct Settings {
     /// The time limit of rendering the template of a resource that sets none; `None` means no
     /// limit.
     pub render_timeout: Option<Duration>,
+    /// Where the last versions of files are kept; `None` keeps none.
+    pub state: Option<StateFolder>,
     /// The most bytes that rendering one template may take. [`render::Limits::memory`] says what
     /// counts.
     pub max_memory: usize,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::{
     commands::Command,
     document::Section,
+    guards::count,
     resource::{Reason, quoted, time},
 };
 
@@ -16,6 +17,8 @@ pub struct After {
     pub on_reload_failure: OnReloadFailure,
     /// What must succeed after `reload_cmd`.
     pub health: Option<Health>,
+    /// How many of the last versions are kept.
+    pub backup: usize,
 }
 
 /// What a failed reload causes.
@@ -61,7 +64,9 @@ impl After {
             window,
             interval,
         });
-        let after = After { on_reload_failure: policy(table)?, health };
+        let backup = count(table, "backup")?.unwrap_or_default();
+        let backup = usize::try_from(backup).unwrap_or(usize::MAX);
+        let after = After { on_reload_failure: policy(table)?, health, backup };
         Ok((after != After::default()).then(|| Box::new(after)))
     }
 }

@@ -69,7 +69,7 @@ impl Guards {
     }
 }
 
-fn count(table: &Section<'_, '_>, key: &str) -> Result<Option<u64>, Reason> {
+pub(crate) fn count(table: &Section<'_, '_>, key: &str) -> Result<Option<u64>, Reason> {
     let Some(number) = table.integer(key)? else { return Ok(None) };
     let wrong = || Reason::new(format!("{key} {number} is less than 0"), table.offset(key));
     u64::try_from(number).map(Some).map_err(|_| wrong())

@@ -105,7 +105,7 @@ pub(crate) fn for_identity(key: &str, name: &str) -> String {
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "src",
     "dest",
     "keys",
@@ -133,6 +133,7 @@ const KEYS: [&str; 27] = [
     "health_timeout",
     "health_window",
     "health_interval",
+    "backup",
 ];
 
 /// Words that people write for a key although their letters are far from it, each with the key.

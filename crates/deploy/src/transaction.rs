@@ -99,6 +99,11 @@ impl Transaction {
         !self.is_held() && self.members.iter().all(|member| member.file.is_none())
     }
 
+    /// The digest of the contents, if they may be held back.
+    pub fn contents(&self) -> Option<Digest> {
+        self.contents
+    }
+
     /// Whether the contents are held back, so that the destinations stay as they are.
     pub fn is_held(&self) -> bool {
         self.held.is_some()

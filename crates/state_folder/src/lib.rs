@@ -14,6 +14,10 @@
 //! The names of markers are made by the caller, from hashes and never from texts that others
 //! choose. Nothing here knows what a marker means, and nothing is async.
 
+mod versions;
+
+pub use versions::{Version, VersionFile, Versions};
+
 use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions},

@@ -70,6 +70,7 @@ impl Site {
             check_timeout: None,
             reload_timeout: None,
             render_timeout: None,
+            state: None,
             max_memory: usize::MAX,
         }
     }

@@ -1,0 +1,206 @@
+//! `confd history`, `confd rollback` and `confd release`: the kept versions of a resource, for
+//! people.
+
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    io,
+    path::Path,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use agent::{Resource, versions};
+use anyhow::{Context as _, anyhow, bail};
+use deploy::{HeldBy, Level, Observer, Step};
+use report::did_you_mean;
+use state_folder::StateFolder;
+
+use crate::{
+    Exit, environment,
+    flags::{self, Request},
+    setup::{self, Mode},
+};
+
+/// The words for these commands. Such a word is the first of the command line.
+pub(crate) const WORDS: [&str; 3] = ["history", "rollback", "release"];
+
+/// What is asked for.
+struct Asked {
+    name: String,
+    to: Option<u64>,
+    settings: agent::Settings,
+}
+
+/// Runs the command `word` with the words behind it.
+pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
+    let done = asked(word, words).and_then(|asked| {
+        let resource = find(&asked)?;
+        match word {
+            "history" => history(&asked, &resource),
+            "rollback" => roll_back(&asked, &resource),
+            _ => release(&resource),
+        }
+    });
+    match done {
+        Ok(text) => {
+            crate::print(&mut io::stdout(), &text);
+            Exit::Success
+        }
+        Err(error) => {
+            crate::print(&mut io::stderr(), &format!("confd {word}: {error}\n"));
+            Exit::Failure
+        }
+    }
+}
+
+fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
+    let to = if word == "rollback" { " [--to N]" } else { "" };
+    let usage = || anyhow!("write confd {word} RESOURCE{to}, and then flags such as -confdir");
+    let mut words = words.into_iter();
+    let name = words.next().and_then(|name| name.into_string().ok());
+    let name = name.filter(|name| !name.starts_with('-')).ok_or_else(usage)?;
+    let (mut to, mut rest) = (None, Vec::new());
+    while let Some(next) = words.next() {
+        match next.to_str() {
+            Some("-to" | "--to") if word == "rollback" => {
+                let number = words.next().and_then(|number| number.to_str()?.parse().ok());
+                to = Some(number.context("--to is followed by the number of a version")?);
+            }
+            _ => rest.push(next),
+        }
+    }
+    let layer = match flags::read(rest).map_err(|error| anyhow!(error))? {
+        Request::Run(layer, None) => layer,
+        Request::Run(..) | Request::Help | Request::Version => return Err(usage()),
+    };
+    let settings = setup::load(&layer, environment, &mut Vec::new())?.settings;
+    Ok(Asked { name, to, settings })
+}
+
+/// The resource of this name, or of this path of its file.
+fn find(Asked { name, settings, .. }: &Asked) -> anyhow::Result<Resource> {
+    let loaded = config::load(&settings.confdir, &settings.prefix)?;
+    let conf_d = config::conf_d(&settings.confdir);
+    let names: Vec<String> =
+        loaded.files.iter().map(|(path, _)| config::name(path, &conf_d)).collect();
+    let is_it = |path: &Path, found: &str| {
+        found == name
+            || path == Path::new(name)
+            || name.strip_suffix(".toml").is_some_and(|name| name == found)
+    };
+    let mut files = loaded.files.into_iter().zip(&names);
+    match files.find(|((path, _), found)| is_it(path, found)) {
+        Some(((_, resource), _)) => Ok(Resource::try_from(resource?)?),
+        None => {
+            let hint = did_you_mean(name, names.iter().map(String::as_str));
+            let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
+            let conf_d = conf_d.display();
+            bail!("there is no resource {} in {conf_d}{hint}", gotmpl::quote(name.as_bytes()))
+        }
+    }
+}
+
+fn state(asked: &Asked) -> anyhow::Result<&StateFolder> {
+    let hint =
+        "there is no state folder: -state-dir names the one of the confd that keeps versions";
+    asked.settings.state.as_ref().context(hint)
+}
+
+fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
+    let state = state(asked)?;
+    let history = versions::history(state, resource)?;
+    let mut text = String::new();
+    if let Some(hold) = &history.hold {
+        let since = time(hold.since);
+        let dest = resource.target.dest.display();
+        let line = match hold.by {
+            HeldBy::Person => format!("{dest} is held since {since}: confd release ends that"),
+            HeldBy::Failure => {
+                format!("a newer content of {dest} is not tried: its reload failed at {since}")
+            }
+        };
+        text = line + "\n";
+    }
+    if history.versions.is_empty() {
+        let path = state.path().display();
+        _ = writeln!(text, "there are no versions of the resource {} in {path}", resource.name());
+        return Ok(text);
+    }
+    let is_held = history.hold.as_ref().is_some_and(|hold| hold.by == HeldBy::Person);
+    for versions::Listed { version, is_in_place } in &history.versions {
+        let bytes: usize = version.files.iter().map(|file| file.content.len()).sum();
+        let mark = match (is_in_place, is_held) {
+            (true, true) => "held",
+            (true, false) => "in place",
+            (false, _) => "",
+        };
+        let woke = &version.woke;
+        let (number, at, revision) = (version.number, time(version.at), version.revision);
+        let line =
+            format!("{number:>6}  {at}  revision {revision}  {bytes} bytes  {mark:<8}  {woke}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn roll_back(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
+    let state = state(asked)?;
+    let runtime = crate::runtime(Mode::Onetime)?;
+    let observer: Arc<dyn Observer> = Arc::new(show);
+    let done = versions::roll_back(state, resource, asked.to, &observer, &asked.settings);
+    let number = runtime.block_on(done)?;
+    let (dest, name) = (resource.target.dest.display(), resource.name());
+    Ok(format!(
+        "{dest} is version {number} again, and stays so until its content changes or confd release \
+         {name} ends that\n"
+    ))
+}
+
+/// Shows warnings and errors.
+fn show(step: &Step<'_>) {
+    if step.level() >= Level::Warning {
+        crate::print(&mut io::stderr(), &format!("{step}\n"));
+    }
+}
+
+fn release(resource: &Resource) -> anyhow::Result<String> {
+    let (dest, name) = (resource.target.dest.display(), resource.name());
+    Ok(match versions::release(resource)? {
+        true => format!("{dest} gets its newest content with the next pass of confd\n"),
+        false => format!("the resource {name} is not held\n"),
+    })
+}
+
+/// A time in UTC, as in the log.
+fn time(at: SystemTime) -> String {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days are counted from 1 March of the year 0, so that a leap day is the last of its year.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + 400 * era + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        let at = |seconds| time(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_827_696), "2000-02-29T12:34:56Z");
+        assert_eq!(at(1_798_761_599), "2026-12-31T23:59:59Z");
+    }
+}

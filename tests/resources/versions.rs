@@ -1,0 +1,170 @@
+//! `backup`, `confd history`, `confd rollback` and `confd release`: older versions of a file.
+
+use rustix::process::Signal;
+use servers::{Etcd, Release};
+
+use crate::support::{Daemon, Run, Sandbox, eventually};
+
+/// A resource that renders `/v`, keeps versions and notes its reloads.
+fn keeping(more: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let more = format!("backup = 3\nreload_cmd = 'cat out/app >> reloads'\n{more}\n");
+    sandbox.resource("app", "{{getv \"/v\"}}\n", &more);
+    sandbox
+}
+
+fn run_with(sandbox: &Sandbox, value: &str) -> Run {
+    sandbox.onetime_with(&format!("v: {value}")).arguments(&["-state-dir", "state"])
+}
+
+/// A command about the versions of a resource.
+fn command(sandbox: &Sandbox, words: &[&str]) -> Run {
+    sandbox.write("confd.toml", "");
+    let flags = ["-config-file", "confd.toml", "-confdir", ".", "-state-dir", "state"];
+    sandbox.bare(&[words, &flags].concat())
+}
+
+/// The lines of `confd history`, without their times.
+fn history(sandbox: &Sandbox) -> Vec<String> {
+    let ended = command(sandbox, &["history", "app"]).ok();
+    let line = |line: &str| {
+        let words = line.split_whitespace().filter(|word| !word.ends_with('Z'));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    ended.stdout.lines().map(line).collect()
+}
+
+#[test]
+fn the_last_versions_are_listed_and_one_is_put_back_and_held_until_the_content_changes() {
+    let sandbox = keeping("");
+    sandbox.write("out/app", "before\n");
+    for value in ["one", "two", "three"] {
+        run_with(&sandbox, value).ok();
+    }
+    assert_eq!(
+        history(&sandbox),
+        ["4 revision 0 6 bytes in place /v", "3 revision 0 4 bytes /v", "2 revision 0 4 bytes /v"]
+    );
+    let ended = command(&sandbox, &["rollback", "app"]).ok();
+    assert!(ended.stdout.contains(" is version 3 again, and stays so until "), "{}", ended.stdout);
+    assert_eq!(sandbox.output(), "two\n");
+    let held = run_with(&sandbox, "three").ok();
+    assert!(held.stderr.contains("stays as confd rollback has put it back"), "{}", held.stderr);
+    assert_eq!(
+        (sandbox.output(), sandbox.read("reloads")),
+        ("two\n".into(), "one\ntwo\nthree\ntwo\n".into())
+    );
+    let listed = history(&sandbox);
+    assert!(listed[0].contains(" is held since"), "{listed:?}");
+    assert_eq!(listed[2], "3 revision 0 4 bytes held /v");
+    command(&sandbox, &["rollback", "app.toml", "--to", "2"]).ok();
+    assert_eq!(sandbox.output(), "one\n");
+    run_with(&sandbox, "three").ok();
+    assert_eq!(sandbox.output(), "one\n");
+    run_with(&sandbox, "four").ok();
+    assert_eq!((sandbox.output(), sandbox.list("out")), ("four\n".into(), vec!["app".into()]));
+}
+
+#[test]
+fn a_release_lets_the_next_pass_put_the_newest_content_in_place() {
+    let sandbox = keeping("");
+    run_with(&sandbox, "one").ok();
+    run_with(&sandbox, "two").ok();
+    command(&sandbox, &["rollback", "app"]).ok();
+    let ended = command(&sandbox, &["release", "app"]).ok();
+    assert!(
+        ended.stdout.contains("gets its newest content with the next pass"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(
+        command(&sandbox, &["release", "app"]).ok().stdout,
+        "the resource app is not held\n"
+    );
+    run_with(&sandbox, "two").ok();
+    assert_eq!(sandbox.output(), "two\n");
+}
+
+#[test]
+fn a_running_confd_leaves_a_version_alone_that_was_put_back() {
+    let etcd = Etcd::start(Release::Debian);
+    let sandbox = keeping("");
+    let start = |log: &str| {
+        let flags =
+            ["-watch", "-reconcile", "1s", "-state-dir", "state", "-backend", "etcd", "-node"];
+        Daemon::start(sandbox.confd(&flags).arguments(&[etcd.url()]), sandbox.path(log))
+    };
+    let becomes = |content: &str| {
+        eventually(&format!("the file is {content:?}"), || sandbox.output() == content);
+    };
+    etcd.put("/v", "one");
+    let first = start("log");
+    becomes("one\n");
+    etcd.put("/v", "two");
+    eventually("two versions are kept", || history(&sandbox).len() == 2);
+    command(&sandbox, &["rollback", "app"]).ok();
+    first.wait_for("stays as confd rollback has put it back");
+    assert_eq!(sandbox.output(), "one\n");
+    assert_eq!(first.stop(Signal::TERM).code, Some(0));
+    let second = start("log2");
+    second.wait_for("stays as confd rollback has put it back");
+    assert_eq!(sandbox.output(), "one\n");
+    command(&sandbox, &["release", "app"]).ok();
+    becomes("two\n");
+    command(&sandbox, &["rollback", "app"]).ok();
+    assert_eq!(sandbox.output(), "one\n");
+    etcd.put("/v", "three");
+    becomes("three\n");
+    assert_eq!(second.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_version_that_its_check_refuses_changes_nothing() {
+    let sandbox = keeping("check_cmd = '! test -e strict'");
+    run_with(&sandbox, "one").ok();
+    run_with(&sandbox, "two").ok();
+    sandbox.write("strict", "");
+    let ended = command(&sandbox, &["rollback", "app"]).fails();
+    assert!(ended.stderr.contains("Config check failed"), "{}", ended.stderr);
+    assert_eq!((sandbox.output(), sandbox.list("out")), ("two\n".into(), vec!["app".into()]));
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_costs_only_the_versions() {
+    let sandbox = keeping("");
+    sandbox.write("state", "a file");
+    let ended = run_with(&sandbox, "one").ok();
+    let lines = ended.stderr.lines().filter(|line| line.contains("no versions of")).count();
+    assert_eq!(lines, 1, "{}", ended.stderr);
+    assert_eq!(sandbox.output(), "one\n");
+}
+
+#[test]
+fn errors_name_what_there_is() {
+    let sandbox = keeping("");
+    for (words, text) in [
+        (&["history", "apt"][..], "there is no resource \"apt\" in conf.d, did you mean \"app\"?"),
+        (&["rollback", "app"], "there are no versions of the resource app in state: backup = 5"),
+        (&["history"], "write confd history RESOURCE, and then flags such as -confdir"),
+        (&["rollback", "app", "--to", "x"], "--to is followed by the number of a version"),
+    ] {
+        let ended = command(&sandbox, words).fails();
+        assert!(ended.stderr.contains(text), "{}", ended.stderr);
+    }
+    run_with(&sandbox, "one").ok();
+    let ended = command(&sandbox, &["rollback", "app"]).fails();
+    let text = "the resource app has no version before the present one; there are 1";
+    assert!(ended.stderr.contains(text), "{}", ended.stderr);
+    let ended = command(&sandbox, &["rollback", "app", "--to", "9"]).fails();
+    assert!(ended.stderr.contains("has no version 9; there are 1"), "{}", ended.stderr);
+}
+
+#[test]
+fn max_shrink_counts_the_keys_of_the_newest_version_after_a_restart() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "{{len (ls \"/v\")}}\n", "backup = 2\nmax_shrink = '50%'");
+    let run = |yaml: &str| sandbox.onetime_with(yaml).arguments(&["-state-dir", "state"]);
+    run("v: {a: 1, b: 2, c: 3, d: 4}").ok();
+    let ended = run("v: {a: 1}").fails();
+    assert!(ended.stderr.contains("max_shrink: 1 key after 4 keys"), "{}", ended.stderr);
+}
