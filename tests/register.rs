@@ -176,6 +176,53 @@ fn the_exit_code_is_that_of_the_command_and_the_entry_ends_with_it() {
 }
 
 #[test]
+fn a_stop_ends_everything_that_the_command_has_started() {
+    let sandbox = Sandbox::new();
+    // A process that has ended has no command line, also before its parent has waited for it.
+    let runs = || {
+        let id = sandbox.read("pid");
+        std::fs::read(format!("/proc/{}/cmdline", id.trim())).is_ok_and(|words| !words.is_empty())
+    };
+    for child in ["sleep 1000", "sh -c 'trap : TERM; while :; do sleep 1000; done'"] {
+        let command = format!("{child} & echo $! >pid; wait");
+        let times = ["-check", "cmd:test -s pid", "-drain", "0s", "-kill-timeout", "500ms"];
+        let words =
+            [&WEB[..], &times, &["-noop", "etcd://127.0.0.1:1/s", "--", "sh", "-c", &command]];
+        let daemon = Daemon::start(register(&sandbox, &words.concat()), sandbox.path("log"));
+        daemon.wait_for("register: w1");
+        assert!(runs());
+        let ended = daemon.stop(Signal::TERM);
+        assert_eq!((ended.code, runs()), (Some(0), false), "{child}: {}", ended.stderr);
+        sandbox.write("pid", "");
+    }
+}
+
+#[test]
+fn with_noop_the_log_says_what_would_be_done() {
+    let sandbox = Sandbox::new();
+    let words = ["-noop", "-check", "none", "-drain", "0s", "etcd://127.0.0.1:1/s"];
+    let words = [&WEB[..], &words, &["--", "sleep", "1000"]].concat();
+    let daemon = Daemon::start(register(&sandbox, &words), sandbox.path("log"));
+    daemon.wait_for("would register: w1 at 10.0.0.1:8080");
+    let ended = daemon.stop(Signal::TERM);
+    assert!(ended.stderr.contains("would remove: w1"), "{}", ended.stderr);
+    for done in ["registered:", "removed:"] {
+        assert!(!ended.stderr.contains(done), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_full_etcd_refuses_in_its_own_words() {
+    let sandbox = Sandbox::new();
+    let etcd = Etcd::start_with(Release::Debian, &["--quota-backend-bytes", "1"]);
+    let registry = format!("etcd://{}/s", etcd.address());
+    let words = [&WEB[..], &["-check", "none", "-drain", "0s", &registry, "--", "sleep", "1000"]];
+    let daemon = Daemon::start(register(&sandbox, &words.concat()), sandbox.path("log"));
+    daemon.wait_for("refused: etcdserver: mvcc: database space exceeded");
+    assert!(!daemon.stderr().contains("cannot reach"), "{}", daemon.stderr());
+}
+
+#[test]
 fn services_of_a_file_are_announced_until_a_signal() {
     let (sandbox, etcd) = (Sandbox::new(), Etcd::start(Release::Debian));
     sandbox.write(
@@ -330,6 +377,7 @@ fn a_mistake_on_the_command_line_says_what_to_write() {
             "A command stands behind --: consul://h -- sleep 1",
         ),
         (&["-name", "web", "consul://h", "--", "true"], "-port is missing"),
+        (&["consul://h", "--"], "a command is missing behind --"),
         (&["-port", "80", "consul://h", "--", "true"], "a command needs -name and -port"),
         (&["127.0.0.1:8500"], "write consul://127.0.0.1:8500 or etcd://127.0.0.1:8500"),
         (&["http://127.0.0.1:8500"], "write consul://127.0.0.1:8500 or etcd://127.0.0.1:8500"),

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use servers::names::NameServer;
 use servers::{Consul, Engine, Etcd, Release, consul::Setup, eventually, pause};
 
 use crate::containers::Images;
@@ -18,13 +19,14 @@ use crate::world::{CONSUL, ETCD, HOST_ADDRESS};
 const HOST: &str = "h1";
 
 /// The tests, with their names.
-pub(crate) const TESTS: [(&str, fn()); 10] = [
+pub(crate) const TESTS: [(&str, fn()); 11] = [
     ("faults::an_engine_that_ends_and_begins_again_loses_nothing", engine_restarts),
     ("faults::a_consul_that_loses_its_data_gets_its_services_again", consul_is_wiped),
     ("faults::an_etcd_that_loses_its_data_gets_its_keys_again", etcd_is_wiped),
     ("faults::an_etcd_of_version_2_that_loses_its_data_gets_its_keys_again", etcd2_is_wiped),
     ("faults::what_happens_while_an_etcd_of_version_2_is_away_is_made_up_for", etcd2_is_away),
     ("faults::what_happens_while_consul_is_away_is_made_up_for", consul_is_away),
+    ("faults::the_name_of_the_host_is_looked_up_until_it_is_found_and_only_if_needed", host_lookup),
     ("faults::a_service_is_as_healthy_as_its_container_in_consul", health_in_consul),
     ("faults::a_service_is_as_healthy_as_its_container_in_etcd", health_in_etcd),
     ("faults::killed_100_times_with_consul_only_the_living_ones_are_left", killed_with_consul),
@@ -44,6 +46,8 @@ struct Rig {
     program: Option<Program>,
     store: Store,
     engine: Engine,
+    /// The hosts file that the program sees.
+    hosts: String,
 }
 
 impl Rig {
@@ -51,7 +55,8 @@ impl Rig {
         let engine = Engine::start(HOST_ADDRESS);
         Images::new(&engine).make(&engine, "nginx", &Value::Null);
         let store = engine.within(store);
-        Rig { program: None, store, engine }
+        let hosts = format!("127.0.0.1 localhost\n{HOST_ADDRESS} {HOST}\n");
+        Rig { program: None, store, engine, hosts }
     }
 
     /// Starts the program with these flags.
@@ -68,7 +73,7 @@ impl Rig {
                 ("DOCKER_HOST".to_owned(), format!("unix://{}", self.engine.socket().display())),
             ]),
             host: HOST.to_owned(),
-            hosts: format!("127.0.0.1 localhost\n{HOST_ADDRESS} {HOST}\n"),
+            hosts: self.hosts.clone(),
             has_default_socket: false,
         };
         let engine = &self.engine;
@@ -257,6 +262,34 @@ fn consul_is_away() {
 
 fn etcd2_is_away() {
     is_away(etcd2);
+}
+
+fn host_lookup() {
+    let mut rig = Rig::start(etcd);
+    rig.hosts = "127.0.0.1 localhost\n".to_owned();
+    let names = rig.engine.within(|| NameServer::start_at(([127, 0, 0, 1], 53).into(), ""));
+    start(&rig.engine, "web-a");
+    start(&rig.engine, "web-b");
+    let are_at = |rig: &Rig, address: &str| {
+        let registry = Registry::Etcd { address: ETCD.to_owned(), is_v2: false };
+        rig.engine.within(|| {
+            eventually(&format!("both are registered at {address}"), || {
+                let state = registry.state();
+                let keys = state["keys"].as_array().cloned().unwrap_or_default();
+                let is_there = |pair: &Value| pair["value"].as_str().unwrap().starts_with(address);
+                keys.len() == 2 && keys.iter().all(is_there)
+            });
+        });
+    };
+    rig.run(&["-ip", "10.0.0.9"]);
+    are_at(&rig, "10.0.0.9:");
+    assert_eq!(names.queries(), Vec::<String>::new());
+    rig.program = None;
+    rig.run(&[]);
+    are_at(&rig, "0.0.0.0:");
+    names.set_zone(&format!("{HOST}. A {HOST_ADDRESS}"));
+    are_at(&rig, &format!("{HOST_ADDRESS}:"));
+    rig.settles();
 }
 
 /// The program is killed and started again at random moments, while containers come and go.

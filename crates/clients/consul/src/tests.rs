@@ -175,3 +175,17 @@ async fn a_connection_is_used_again_unless_the_options_say_otherwise() {
         assert_eq!(proxy.connections(), connections, "{most_idle:?}");
     }
 }
+
+#[tokio::test]
+async fn the_status_500_of_a_change_is_a_refusal_in_consuls_own_words() {
+    let stub = Stub::answering(|_| {
+        let head = "HTTP/1.1 500 Internal Server Error\r\nConnection: close";
+        let words = "rpc error: key is too long";
+        format!("{head}\r\nContent-Length: {}\r\n\r\n{words}", words.len()).into_bytes()
+    });
+    let client = Client::new(Options { nodes: vec![stub.address()], ..Options::default() });
+    let error = client.delete("app/a").await.unwrap_err();
+    assert!(error.is_refusal(), "{error}");
+    let text = format!("refused: {}", "rpc error: key is too long (500)");
+    assert!(error.to_string().contains(&text), "{error}");
+}

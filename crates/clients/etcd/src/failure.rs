@@ -79,7 +79,8 @@ mod tests {
         assert!(matches!(of(Code::InvalidArgument, words), Failure::SignedOut(_)));
         assert!(matches!(of(Code::Unauthenticated, words), Failure::SignedOut(_)));
         assert!(matches!(of(Code::OutOfRange, words), Failure::OutOfHistory(_)));
-        for code in [Code::Unknown, Code::Unavailable, Code::ResourceExhausted, Code::Internal] {
+        assert!(matches!(of(Code::ResourceExhausted, words), Failure::Refused(_)));
+        for code in [Code::Unknown, Code::Unavailable, Code::Internal] {
             assert!(matches!(of(code, words), Failure::Unreachable(_)), "{code:?}");
         }
     }

@@ -17,7 +17,7 @@ use world::System;
 
 use super::*;
 use crate::flags::{Program, Request, read};
-use crate::registry::Entry;
+use crate::registry::{self, Entry, Manner};
 
 /// A registry with a key for each entry, as a store of keys has it.
 #[derive(Default)]
@@ -163,13 +163,41 @@ fn died(id: &str, at: &str) -> Event {
     Event { container: id.to_owned(), action: Action::Die(None), at: Moment::parse(at).unwrap() }
 }
 
+/// What a program has logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn keeper(stub: &Stub, registry: &Rc<Keys>) -> Keeper {
+    keeper_of(stub, Rc::clone(registry) as Rc<dyn Registry>, &Lines::default())
+}
+
+fn keeper_of(stub: &Stub, registry: Rc<dyn Registry>, lines: &Lines) -> Keeper {
     let address = Address::parse(&stub.address()).unwrap();
     let engine = Engine::new(Options { address, tls: None }).unwrap();
     let words = ["-ip", "10.0.0.1", "consulkv://127.0.0.1:1/x"].map(Into::into).to_vec();
     let Ok(Request::Run(flags)) = read(words, Program::Original) else { panic!("flags") };
-    let log = Log::new(Arc::new(System::new()), Box::new(io::sink()));
-    Keeper::new(*flags, engine, Rc::clone(registry) as Rc<dyn Registry>, "host".to_owned(), log)
+    Keeper::new(*flags, engine, registry, "host".to_owned(), log_to(lines))
+}
+
+fn log_to(lines: &Lines) -> Log {
+    Log::new(Arc::new(System::new()), Box::new(lines.clone()))
 }
 
 const FIRST: &str = "0123456789abcdef";
@@ -291,6 +319,71 @@ async fn the_end_of_a_container_leaves_the_entry_that_another_container_has_unde
     assert_eq!(entries, BTreeMap::from([("web/host:web:80".to_owned(), SECOND.to_owned())]));
     keeper.happened(died(SECOND, AFTER)).await.unwrap();
     assert!(registry.shown().is_empty());
+}
+
+#[tokio::test]
+async fn a_service_is_reported_as_added_when_it_is_healthy_and_has_its_entry() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let (stub, lines) = (engine(&containers), Lines::default());
+    let mut keeper = keeper_of(&stub, Rc::clone(&registry) as Rc<dyn Registry>, &lines);
+    keeper.flags.rules.follows_health = true;
+    let mut starting = container(FIRST, "web", "web", START);
+    starting["State"]["Health"] = json!({ "Status": "starting" });
+    containers.run(&[starting]);
+    keeper.sync(Sync::First).await.unwrap();
+    keeper.restore().await;
+    assert!(registry.shown().is_empty() && !lines.text().contains("added:"), "{}", lines.text());
+    keeper.is_healthy_now(FIRST, true).await;
+    assert_eq!(registry.shown(), ["web/host:web:80"]);
+    assert!(lines.text().contains("added: 0123456789ab host:web:80"), "{}", lines.text());
+}
+
+#[tokio::test]
+async fn with_noop_no_line_says_that_something_was_done() {
+    let (containers, lines) = (Containers::default(), Lines::default());
+    let stub = engine(&containers);
+    let log = Log::new(Arc::new(System::new()), Box::new(io::sink()));
+    let given = options::Given::default();
+    let text = "consulkv://127.0.0.1:1/x";
+    let opened = registry::open(text, Manner::Original, Duration::ZERO, true, &given, &log);
+    let Ok(registry) = opened else { panic!("{text}") };
+    let mut keeper = keeper_of(&stub, registry, &lines);
+    containers.run(&[container(FIRST, "web", "web", START)]);
+    keeper.sync(Sync::First).await.unwrap();
+    keeper.refresh().await;
+    containers.run(&[]);
+    keeper.happened(died(FIRST, AFTER)).await.unwrap();
+    let text = lines.text();
+    assert!(text.contains("would add: 0123456789ab host:web:80"), "{text}");
+    assert!(text.contains("would remove: 0123456789ab host:web:80"), "{text}");
+    for done in ["added:", "refreshed:", "removed:"] {
+        assert!(!text.contains(done), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_reported_as_done_while_the_registry_is_away() {
+    let (containers, registry) = (Containers::default(), Rc::new(Keys::default()));
+    let (stub, lines) = (engine(&containers), Lines::default());
+    let mut keeper = keeper_of(&stub, Rc::clone(&registry) as Rc<dyn Registry>, &lines);
+    keeper.flags.only_on_success = true;
+    let (first, second) =
+        (container(FIRST, "web", "web", START), container(SECOND, "api", "api", START));
+    containers.run(std::slice::from_ref(&first));
+    registry.is_away.set(true);
+    keeper.sync(Sync::First).await.unwrap();
+    containers.run(&[first, second]);
+    keeper.sync(Sync::Regular).await.unwrap();
+    keeper.pending.hurry();
+    keeper.retry().await;
+    let ended = Action::Die(Some(0));
+    let at = Moment::parse(AFTER).unwrap();
+    keeper.happened(Event { container: SECOND.to_owned(), action: ended, at }).await.unwrap();
+    let text = lines.text();
+    assert!(text.contains("sync register failed: host:web:80"), "{text}");
+    for done in ["added:", "refreshed:", "removed:", "kept:"] {
+        assert!(!text.contains(done), "{text}");
+    }
 }
 
 #[tokio::test]
