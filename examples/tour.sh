@@ -23,6 +23,7 @@ started=()
 
 end() {
   for process in "${started[@]}"; do kill -KILL -- "-$process" || true; done
+  kill_services */service.pid
   wait || true
   rm -rf "$folder"
 } 2>/dev/null
@@ -32,6 +33,12 @@ trap end EXIT
 start() {
   setsid "$@" &
   started+=($!)
+}
+
+# kill_services FILE…: kills the services with these files. The command of `confd register` has a process group
+# of its own.
+kill_services() {
+  for file in "$@"; do kill -KILL "$(<"$file")" || true; done
 }
 
 title() { printf '\n== %s\n' "$1"; }
@@ -145,7 +152,7 @@ answers one two
 title "A service and its script are killed: requests reach the other service, and the lease expires"
 await_end
 echo "\$ kill -KILL …"
-{ kill -KILL -- "-$two" && wait "$two"; } 2>/dev/null || true
+{ kill -KILL -- "-$two" && wait "$two"; kill_services two/service.pid; } 2>/dev/null || true
 run "for i in {1..8}; do curl -s $site; done | sort -u"
 await "INFO Target config nginx.conf has been updated"
 run "grep -c 'server 127' run/nginx.conf"

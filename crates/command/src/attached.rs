@@ -4,12 +4,15 @@
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitStatus;
+use std::time::Duration;
 
-use rustix::process::{Pid, kill_process, kill_process_group};
+use rustix::process::{Pid, kill_process, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Signal;
 use crate::orphans::{self, Ours};
+use crate::running::GROUP_POLL;
 
 /// The process group of an attached program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +73,42 @@ impl Attached {
         if let Some(leader) = self.leader
             && self.ours.is_some()
         {
-            // An error means that the program has ended by itself just now.
-            let _ = match self.group {
-                Group::Own => kill_process_group(leader, signal),
-                Group::Shared => kill_process(leader, signal),
-            };
+            self.send(leader, signal);
+        }
+    }
+
+    fn send(&self, leader: Pid, signal: Signal) {
+        // An error means that the program has ended by itself just now.
+        let _ = match self.group {
+            Group::Own => kill_process_group(leader, signal),
+            Group::Shared => kill_process(leader, signal),
+        };
+    }
+
+    /// Stops the program, and with it its group if it has one of its own: SIGTERM, and after `limit`
+    /// SIGKILL for what is left. Returns how the program ended.
+    ///
+    /// # Errors
+    /// The process cannot be waited for.
+    pub async fn stop(mut self, limit: Duration) -> io::Result<ExitStatus> {
+        let end = Instant::now() + limit;
+        self.signal(Signal::TERM);
+        let ended = timeout(limit, self.wait()).await;
+        if let (Group::Own, Some(leader)) = (self.group, self.leader) {
+            // The number of the group is not used again as long as a process is in it.
+            while Instant::now() < end && test_kill_process_group(leader).is_ok() {
+                sleep_until(Instant::now() + GROUP_POLL).await;
+            }
+            if test_kill_process_group(leader).is_ok() {
+                self.send(leader, Signal::KILL);
+            }
+        }
+        match ended {
+            Ok(status) => status,
+            Err(_) => {
+                self.signal(Signal::KILL);
+                self.wait().await
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{Output, Program};
 pub use rustix::process::Signal;
 
 /// The interval at which a stopped group without output is checked.
-const GROUP_POLL: Duration = Duration::from_millis(10);
+pub(crate) const GROUP_POLL: Duration = Duration::from_millis(10);
 
 /// A command that was started. Dropping it kills the command and everything it started, unless
 /// [`leave`](Running::leave) was called.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use command::{Attached, Group, Signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::log::Log;
 use crate::registry::{Health, Registry};
@@ -75,7 +75,7 @@ pub(crate) async fn announce(
 ) -> u8 {
     let mut child = match command.is_empty() {
         true => None,
-        false => match Attached::start(command, environment, Group::Shared) {
+        false => match Attached::start(command, environment, Group::Own) {
             Ok(child) => Some(child),
             Err(error) => {
                 let file = command[0].to_string_lossy();
@@ -135,15 +135,7 @@ async fn stop(mut child: Attached, times: Times, signals: &mut mpsc::UnboundedRe
         _ = signals.recv() => {}
         status = child.wait() => return code(status.unwrap_or_default()),
     }
-    child.signal(Signal::TERM);
-    let status = match timeout(times.kill, child.wait()).await {
-        Ok(status) => status,
-        Err(_) => {
-            child.signal(Signal::KILL);
-            child.wait().await
-        }
-    };
-    match status.unwrap_or_default() {
+    match child.stop(times.kill).await.unwrap_or_default() {
         // It ended as it was asked to.
         status if status.signal() == Some(Signal::TERM.as_raw()) => 0,
         status => code(status),
@@ -217,9 +209,11 @@ async fn keep(
         };
         match done {
             Ok(()) => {
-                if is_first || !failure.is_empty() {
+                let is_there = health.is_passing() || registry.has_states();
+                if is_there && (is_first || !failure.is_empty()) {
                     let Service { address, port, .. } = service;
-                    log.line(format_args!("registered: {id} at {address}:{port}"));
+                    let registered = registry.word("registered:", "would register:");
+                    log.line(format_args!("{registered} {id} at {address}:{port}"));
                 }
                 failure = String::new();
             }
@@ -236,7 +230,10 @@ async fn keep(
     }
     if is_announced {
         match timeout_at(Instant::now() + FAREWELL, registry.deregister(service)).await {
-            Ok(Ok(())) => log.line(format_args!("removed: {id}")),
+            Ok(Ok(())) => {
+                let removed = registry.word("removed:", "would remove:");
+                log.line(format_args!("{removed} {id}"));
+            }
             Ok(Err(error)) => log.line(format_args!("deregister failed: {id} {error}")),
             Err(_) => {
                 log.line(format_args!("deregister failed: {id} the registry does not answer"))

@@ -164,6 +164,9 @@ pub(crate) fn read(mut words: Vec<OsString>, program: Program) -> Result<Request
         && let Some(end) = words.iter().position(|word| word == "--")
     {
         command = words.split_off(end).into_iter().skip(1).collect();
+        if command.is_empty() {
+            return Err(Refusal::Usage("a command is missing behind --\n".to_owned()));
+        }
     }
     let read = |words: Vec<OsString>| {
         let find = |name: &str| options(program).find(|option| option.name == name);

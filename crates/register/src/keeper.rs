@@ -1,8 +1,10 @@
 //! Keeps the registry true to the containers of the engine.
 
+mod changes;
 mod cleanup;
 mod ended;
 mod health;
+mod host;
 mod refresh;
 #[cfg(test)]
 mod tests;
@@ -12,8 +14,7 @@ use std::future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use client_docker::{Action, Engine, Event, Listed, Moment, State};
-use names::Resolver;
+use client_docker::{Action, Engine, Event, Listed, State};
 use nodes::Error;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
@@ -22,10 +23,14 @@ use crate::container::{Container, HEALTHY, short};
 use crate::flags::Flags;
 use crate::follower::Report;
 use crate::log::Log;
-use crate::pending::{Change, Pending, Why};
+use crate::pending::Pending;
 use crate::registry::Registry;
-use crate::service::{Linked, Service, Surroundings, linked_to, reachable, service};
+use crate::service::{
+    Linked, Service, Surroundings, linked_to, needs_host_address, reachable, service,
+};
 use crate::tags::Tags;
+use host::HostAddress;
+pub(crate) use host::address_of;
 
 /// The pause before everything is compared again, after a container could not be inspected.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -45,6 +50,7 @@ pub(crate) struct Keeper {
     log: Log,
     /// The name of this host.
     host: String,
+    host_address: HostAddress,
     tags: Rc<Tags>,
     /// The containers with services, by their ids.
     known: BTreeMap<String, Known>,
@@ -109,6 +115,7 @@ impl Keeper {
             registry,
             log,
             host,
+            host_address: HostAddress::default(),
             known: BTreeMap::new(),
             without: BTreeSet::new(),
             dead: BTreeMap::new(),
@@ -141,6 +148,7 @@ impl Keeper {
         let mut sync = Sync::First;
         loop {
             let (due, compare) = (self.pending.next(), self.compare_at);
+            let look_up = self.host_address.again_at;
             tokio::select! {
                 report = reports.recv() => match report {
                     None => return Ok(()),
@@ -162,6 +170,7 @@ impl Keeper {
                 () = tick(&mut resync) => self.sync(Sync::Regular).await?,
                 () = tick(&mut look) => self.sync(Sync::Quiet).await?,
                 () = until(due) => self.retry().await,
+                () = until(look_up) => self.look_up_again().await?,
                 () = until(compare) => {
                     self.compare_at = None;
                     self.sync(Sync::Blind).await?;
@@ -358,7 +367,10 @@ impl Keeper {
         let (host, rules) = (self.host.clone(), self.flags.rules.clone());
         let tags = Rc::clone(&self.tags);
         let surroundings = Surroundings {
-            host_address: self.waits(address_of(&host)).await,
+            host_address: match needs_host_address(container, &found.ports, &rules) {
+                true => self.host_address(container).await,
+                false => None,
+            },
             linked: self.linked(container).await,
             tags: self.waits(tags.of(container, &rules)).await.map_err(Fatal)?,
             host,
@@ -398,148 +410,6 @@ impl Keeper {
         };
         Some(Linked { id, address })
     }
-
-    /// Registers a service, now or as soon as the registry takes it.
-    async fn register(&mut self, service: Service, failed: &str, is_told: bool) {
-        let (id, container) = (service.id.clone(), service.container.clone());
-        match self.change(Change::Register(service)).await {
-            Ok(()) if is_told => self.log.line(format_args!("added: {} {id}", short(&container))),
-            Ok(()) => {}
-            Err(Failed { error, .. }) => self.log.line(format_args!("{failed} {id} {error}")),
-        }
-    }
-
-    /// Removes a service of a container that is no longer known with it, now or as soon as the
-    /// registry lets it. If another container has the same entry, the entry becomes that container's.
-    async fn deregister(&mut self, service: Service) {
-        let key = self.registry.key(&service);
-        if let Some(heir) = self.last_with(&key) {
-            let (id, old, new) = (&service.id, short(&service.container), short(&heir.container));
-            self.log.line(format_args!("kept: {old} {id} is now of {new}"));
-            self.register(heir, "register failed:", false).await;
-            return;
-        }
-        if self.pending.is_unregistered(&key, &service) {
-            self.pending.settle(&key);
-            return;
-        }
-        let (id, container) = (service.id.clone(), service.container.clone());
-        match self.change(Change::Deregister(service)).await {
-            Ok(()) => self.log.line(format_args!("removed: {} {id}", short(&container))),
-            Err(Failed { error, .. }) => {
-                self.log.line(format_args!("deregister failed: {id} {error}"));
-            }
-        }
-    }
-
-    /// The service with this key of the container that has started last.
-    fn last_with(&self, key: &str) -> Option<Service> {
-        let services = self.known.values().flat_map(|known| {
-            let started = Moment::parse(&known.started_at);
-            known.services.iter().map(move |service| (started, service))
-        });
-        let same = services.filter(|(_, service)| self.registry.key(service) == key);
-        same.max_by_key(|(started, _)| *started).map(|(_, service)| service.clone())
-    }
-
-    /// Makes a change of the registry. A change that fails is pending.
-    async fn change(&mut self, change: Change) -> Result<(), Failed> {
-        let key = self.registry.key(change.service());
-        let done = match (&self.away, &change) {
-            (Some(error), _) => Err((error.clone(), Why::NotSent)),
-            (None, Change::Register(service)) => self.registry.register(service).await.map_err(of),
-            (None, Change::Deregister(service)) => {
-                self.registry.deregister(service).await.map_err(of)
-            }
-        };
-        match done {
-            Ok(()) => {
-                self.pending.settle(&key);
-                Ok(())
-            }
-            Err((error, why)) => {
-                if why == Why::NoAnswer {
-                    self.away = Some(error.clone());
-                }
-                let is_new = self.pending.note(key, change, error.clone(), why);
-                Err(Failed { error, is_new })
-            }
-        }
-    }
-
-    /// Makes the changes that are due.
-    async fn retry(&mut self) {
-        self.away = None;
-        for change in self.pending.due() {
-            let (is_addition, id) =
-                (matches!(change, Change::Register(_)), change.service().id.clone());
-            let container = short(&change.service().container).to_owned();
-            let (done, failed) = match is_addition {
-                true => ("added:", "register failed:"),
-                false => ("removed:", "deregister failed:"),
-            };
-            match self.change(change).await {
-                Ok(()) => self.log.line(format_args!("{done} {container} {id}")),
-                Err(Failed { error, is_new: true }) => {
-                    self.log.line(format_args!("{failed} {id} {error}"));
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Registers what the registry has lost.
-    async fn restore(&mut self) {
-        self.away = None;
-        self.pending.hurry();
-        let entries = match self.registry.entries().await {
-            Ok(entries) => entries,
-            Err(error) => {
-                self.log.line(format_args!("cannot compare with the registry: {error}"));
-                self.compare_at = Some(Instant::now() + AGAIN);
-                return;
-            }
-        };
-        let known: BTreeSet<_> = entries.iter().map(|entry| (&entry.name, &entry.id)).collect();
-        let services = self.known.values().flat_map(|known| &known.services);
-        let missing = services.filter(|service| {
-            !known.contains(&(&service.name, &service.id))
-                && !self.pending.has(&self.registry.key(service))
-        });
-        for service in missing.cloned().collect::<Vec<_>>() {
-            self.register(service, "register failed:", true).await;
-        }
-    }
-
-    /// Removes everything that this process has registered.
-    pub(crate) async fn remove_all(&mut self) {
-        self.away = None;
-        for id in self.known.keys().cloned().collect::<Vec<_>>() {
-            self.forget(&id).await;
-        }
-        for service in self.pending.removals() {
-            self.deregister(service).await;
-        }
-    }
-}
-
-/// The address of a host: an IPv4 address, if its name has one.
-pub(crate) async fn address_of(host: &str) -> Option<String> {
-    let found = Resolver::system().sockets(host, 0).await.ok()?;
-    let first = found.iter().find(|address| address.is_ipv4()).or(found.first())?;
-    Some(first.ip().to_string())
-}
-
-/// A change of the registry that was not made.
-struct Failed {
-    error: String,
-    /// Whether the error differs from that of the last time.
-    is_new: bool,
-}
-
-/// The text of an error, and what it says about the change.
-fn of(error: Error) -> (String, Why) {
-    (error.to_string(), if error.is_refusal() { Why::Refused } else { Why::NoAnswer })
 }
 
 impl Known {

@@ -63,6 +63,26 @@ pub(crate) trait Registry {
     /// Waits until the registry may have lost entries: until it has not answered, and answers again.
     async fn lost(&self);
 
+    /// Whether changes are only logged, and not made.
+    fn is_noop(&self) -> bool {
+        false
+    }
+
+    /// Whether the entry of an unhealthy service stays, and says so.
+    fn has_states(&self) -> bool {
+        false
+    }
+
+    /// Whether the service has no entry because it is unhealthy.
+    fn is_left_out(&self, service: &Service) -> bool {
+        service.is_healthy == Some(false) && !self.has_states()
+    }
+
+    /// The word of the log for a change: `done`, or `planned` if it is not made.
+    fn word<'a>(&self, done: &'a str, planned: &'a str) -> &'a str {
+        if self.is_noop() { planned } else { done }
+    }
+
     /// Whether `-cleanup` looks for entries without a container here. In registrator only Consul's
     /// catalogue can be listed.
     fn is_cleaned(&self) -> bool {

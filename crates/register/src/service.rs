@@ -63,7 +63,7 @@ impl Rules {
 pub(crate) struct Surroundings {
     /// The name of this host.
     pub(crate) host: String,
-    /// The address of this host; `None` if its name cannot be looked up.
+    /// The address of this host; `None` if it is not needed, or its name cannot be looked up.
     pub(crate) host_address: Option<String>,
     /// The container whose network the container shares, if it shares one.
     pub(crate) linked: Option<Linked>,
@@ -228,20 +228,29 @@ pub(crate) fn internal_address(container: &Container) -> &str {
     }
 }
 
+/// Whether the address of a service of these ports is that of the host.
+pub(crate) fn needs_host_address(
+    container: &Container,
+    ports: &[(Exposed, Binding)],
+    rules: &Rules,
+) -> bool {
+    let is_own = !rules.is_internal && rules.address.is_empty();
+    is_own && ports.iter().any(|(_, binding)| published_at(container, binding).is_none())
+}
+
 /// The address by which a port is reached from outside of its host.
 fn host_address(container: &Container, binding: &Binding, surroundings: &Surroundings) -> String {
-    let address = match container.network_mode() {
-        "bridge" | "default" | "host" => &binding.address[..],
-        network => container.address_on(network),
-    };
-    let is_any = match container.network_mode() {
-        "bridge" | "default" | "host" => matches!(address, "" | "0.0.0.0"),
-        _ => address == "0.0.0.0",
-    };
-    match (is_any, &surroundings.host_address) {
-        (true, Some(host)) => host.clone(),
-        (true, None) => "0.0.0.0".to_owned(),
-        (false, _) => address.to_owned(),
+    let host = || surroundings.host_address.as_deref().unwrap_or("0.0.0.0");
+    published_at(container, binding).unwrap_or_else(host).to_owned()
+}
+
+/// The only address at which a port is published; `None` for every address of the host.
+fn published_at<'a>(container: &'a Container, binding: &'a Binding) -> Option<&'a str> {
+    match container.network_mode() {
+        "bridge" | "default" | "host" => {
+            Some(&binding.address[..]).filter(|address| !matches!(*address, "" | "0.0.0.0"))
+        }
+        network => Some(container.address_on(network)).filter(|address| *address != "0.0.0.0"),
     }
 }
 

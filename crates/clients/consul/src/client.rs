@@ -82,38 +82,17 @@ impl Client {
         self.change(Method::PUT, target, body).await
     }
 
-    /// Sends a PUT request about the agent itself. An agent refuses with the status 500, too, for
-    /// example a service whose check it does not run.
-    ///
-    /// # Errors
-    ///
-    /// The agent does not answer, or refuses.
-    pub(crate) async fn put_to_agent(&self, target: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
-        let refuses = |status: StatusCode| {
-            status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR
-        };
-        self.change_unless(refuses, Method::PUT, target, body).await
-    }
-
-    /// Sends a request that changes the store.
+    /// Sends a request that changes the store or the agent. The status 500 is a refusal of this change,
+    /// for example of a service whose check the agent does not run: it says nothing about others.
     pub(crate) async fn change(
         &self,
         method: Method,
         target: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, Error> {
-        self.change_unless(|status| status.is_client_error(), method, target, body).await
-    }
-
-    /// Sends a request that changes something, unless the node answers with a status that is a
-    /// refusal.
-    async fn change_unless(
-        &self,
-        is_refusal: impl Fn(StatusCode) -> bool,
-        method: Method,
-        target: &str,
-        body: &[u8],
-    ) -> Result<Vec<u8>, Error> {
+        let is_refusal = |status: StatusCode| {
+            status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR
+        };
         let ask = async |node: usize| {
             let body = body.to_vec();
             let (head, answer) =

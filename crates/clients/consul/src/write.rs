@@ -249,7 +249,7 @@ impl Client {
     pub async fn register(&self, service: &Service) -> Result<(), Error> {
         let body = serde_json::json!(service).to_string();
         let target = format!("/v1/agent/service/register?{}", self.options().place());
-        self.put_to_agent(&target, body.as_bytes()).await.map(|_| ())
+        self.put(&target, body.as_bytes()).await.map(|_| ())
     }
 
     /// Removes the service with this id from the agent.
@@ -260,7 +260,7 @@ impl Client {
     pub async fn deregister(&self, id: &str) -> Result<(), Error> {
         let (id, place) = (path_of(id.as_bytes()), self.options().place());
         let target = format!("/v1/agent/service/deregister/{id}?{place}");
-        self.put_to_agent(&target, b"").await.map(|_| ())
+        self.put(&target, b"").await.map(|_| ())
     }
 
     /// Sets the status of a check with a TTL, `passing`, `warning` or `critical`, with an output for

@@ -36,6 +36,8 @@ impl Failure {
                 Failure::SignedOut(cause.of_kind(CauseKind::Credentials))
             }
             Code::PermissionDenied => Failure::Refused(cause),
+            // The store is full, or takes no more requests of this kind at present. It answers others.
+            Code::ResourceExhausted => Failure::Refused(cause),
             Code::FailedPrecondition => Failure::WithoutUsers(cause),
             // An answer may have any size, so the code can only mean a revision out of range.
             Code::OutOfRange => Failure::OutOfHistory(cause),

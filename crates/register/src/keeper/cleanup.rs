@@ -47,6 +47,8 @@ impl Keeper {
             let key = &entry.key;
             self.log.line(format_args!("dangling: {key}"));
             match self.registry.remove(&entry).await {
+                // What would be removed is in the log already.
+                Ok(()) if self.registry.is_noop() => {}
                 Ok(()) => self.log.line(format_args!("{key} removed")),
                 Err(error) => {
                     self.log.line(format_args!("deregister failed: {key} {error}"));

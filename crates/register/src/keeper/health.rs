@@ -7,7 +7,9 @@ impl Keeper {
     /// The health check of a container has a result. It counts for services that follow it.
     pub(super) async fn is_healthy_now(&mut self, container: &str, is_healthy: bool) {
         for service in self.take_over(container, is_healthy) {
-            self.register(service, "register failed:", false).await;
+            // Without states in the registry, it has its entry from now on.
+            let is_told = !self.registry.has_states();
+            self.register(service, "register failed:", is_told).await;
         }
     }
 

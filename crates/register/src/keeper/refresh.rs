@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use super::{Keeper, tick};
 use crate::container::short;
+use crate::service::Service;
 
 impl Keeper {
     /// Waits for the answer of something other than the registry: the engine, a name server, the
@@ -27,10 +28,16 @@ impl Keeper {
             !dead.left.is_zero()
         });
         let services = self.known.values().flat_map(|known| &known.services);
-        for service in services.filter(|service| !self.pending.has(&self.registry.key(service))) {
+        let is_there = |service: &&Service| {
+            !self.registry.is_left_out(service) && !self.pending.has(&self.registry.key(service))
+        };
+        for service in services.filter(is_there) {
             let (short, id) = (short(&service.container), &service.id);
             match self.registry.refresh(service).await {
-                Ok(()) => self.log.line(format_args!("refreshed: {short} {id}")),
+                Ok(()) => {
+                    let refreshed = self.registry.word("refreshed:", "would refresh:");
+                    self.log.line(format_args!("{refreshed} {short} {id}"));
+                }
                 Err(error) => {
                     self.log.line(format_args!("refresh failed: {id} {error}"));
                     if !error.is_refusal() {

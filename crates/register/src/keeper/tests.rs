@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use async_trait::async_trait;
-use client_docker::{Address, Options};
+use client_docker::{Address, Moment, Options};
 use nodes::Cause;
 use serde_json::{Value, json};
 use servers::Stub;

@@ -195,6 +195,10 @@ impl Registry for Consul {
         outage(&self.client, EVENTS).await;
     }
 
+    fn has_states(&self) -> bool {
+        true
+    }
+
     fn is_cleaned(&self) -> bool {
         true
     }

@@ -65,6 +65,14 @@ impl Registry for Noop {
         pending::<()>().await;
     }
 
+    fn is_noop(&self) -> bool {
+        true
+    }
+
+    fn has_states(&self) -> bool {
+        self.registry.has_states()
+    }
+
     fn is_cleaned(&self) -> bool {
         self.registry.is_cleaned()
     }
