@@ -119,6 +119,37 @@ fn a_running_confd_leaves_a_version_alone_that_was_put_back() {
 }
 
 #[test]
+fn a_hangup_after_a_release_brings_the_newest_content_at_once() {
+    let sandbox = keeping("");
+    for value in ["one", "two"] {
+        run_with(&sandbox, value).ok();
+    }
+    let flags = ["-watch", "-state-dir", "state", "-backend", "file", "-file", "data.yaml"];
+    let daemon = Daemon::start(sandbox.confd(&flags), sandbox.path("log"));
+    command(&sandbox, &["rollback", "app"]).ok();
+    daemon.wait_for("stays as confd rollback has put it back");
+    command(&sandbox, &["release", "app"]).ok();
+    assert_eq!(sandbox.output(), "one\n");
+    daemon.signal(Signal::HUP);
+    eventually("the newest content is back", || sandbox.output() == "two\n");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn the_commands_are_commands_only_as_the_first_word() {
+    let sandbox = keeping("");
+    for word in ["history", "rollback", "release"] {
+        let ended = sandbox.bare(&["-onetime", word]).run();
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        let line = format!("{word} must be the first word of the command line\n");
+        assert!(ended.stderr.starts_with(&line), "{}", ended.stderr);
+    }
+    let ended = sandbox.bare(&["histroy", "app"]).run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("did you mean \"history\"?"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_version_that_its_check_refuses_changes_nothing() {
     let sandbox = keeping("check_cmd = '! test -e strict'");
     run_with(&sandbox, "one").ok();
