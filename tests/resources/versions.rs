@@ -161,6 +161,18 @@ fn a_version_that_its_check_refuses_changes_nothing() {
 }
 
 #[test]
+fn the_commands_of_a_rollback_have_the_variables_of_every_pass() {
+    let sandbox =
+        keeping("check_cmd = 'set -u; echo $CONFD_RESOURCE:$CONFD_CHANGED_KEYS: >> checks'");
+    for value in ["one", "two"] {
+        run_with(&sandbox, value).ok();
+    }
+    sandbox.write("checks", "");
+    command(&sandbox, &["rollback", "app"]).ok();
+    assert_eq!(sandbox.read("checks"), "conf.d/app.toml::\n");
+}
+
+#[test]
 fn a_state_folder_that_cannot_be_written_costs_only_the_versions() {
     let sandbox = keeping("");
     sandbox.write("state", "a file");
