@@ -39,17 +39,26 @@ impl Applied {
         let Job { resource, snapshot, .. } = job;
         let before = self.lock().get(&resource.path).cloned();
         let before = before.unwrap_or_else(|| Snapshot::new(snapshot.coverage()));
-        let revision = Some(snapshot.revision()).filter(|revision| *revision != 0);
         let changed = snapshot.changed_since(&before, &resource.scope);
-        Environment::default()
-            .with("CONFD_RESOURCE", [&resource.path])
-            .with("CONFD_REVISION", revision.map(|revision| revision.to_string()))
-            .with("CONFD_CHANGED_KEYS", changed.iter().map(line_of))
+        of(&resource.path, snapshot.revision(), changed.iter().map(line_of))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Snapshot>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The variables of commands for the resource in the file `path`. A revision of 0 is none.
+pub(crate) fn of(
+    path: &Path,
+    revision: u64,
+    changed: impl Iterator<Item = OsString>,
+) -> Environment {
+    let revision = Some(revision).filter(|revision| *revision != 0);
+    Environment::default()
+        .with("CONFD_RESOURCE", [path])
+        .with("CONFD_REVISION", revision.map(|revision| revision.to_string()))
+        .with("CONFD_CHANGED_KEYS", changed)
 }
 
 /// A key as one line. A key with a line break, or with a byte that no variable can have, stands in

@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     fs, io,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -22,7 +22,7 @@ use report::read_regular;
 use state_folder::{StateFolder, Version, VersionFile, Versions};
 use tracing::warn;
 
-use crate::{pipeline::Job, resource::Resource, settings::Settings};
+use crate::{environment, pipeline::Job, resource::Resource, settings::Settings};
 
 /// The most bytes of the text that says what woke a resource.
 const WOKE: usize = 500;
@@ -279,10 +279,15 @@ pub async fn roll_back(
     Hold::new(HeldBy::Person, contents).set(&dest).map_err(impossible)?;
     let content = Bytes::from(file.content.clone());
     let mut durable = Durable::new();
+    let by_person: Arc<dyn Observer> = Arc::new(ByPerson {
+        observer: Arc::clone(observer),
+        resource: resource.path.clone(),
+        revision: version.revision,
+    });
     let done = async {
         let members = vec![Member { target: Arc::new(target), content }];
         let staged = Transaction::stage(members, &settings.options())?;
-        staged.finish(observer, &mut durable, Disk::Here, &AtOnce).await
+        staged.finish(&by_person, &mut durable, Disk::Here, &AtOnce).await
     };
     let done = done.await;
     let synced = durable.sync(&**observer).into_iter().next();
@@ -301,6 +306,24 @@ pub async fn roll_back(
             undone.map_err(impossible)?;
             Err(impossible(error))
         }
+    }
+}
+
+/// Passes the steps of a rollback on, and says to its commands what they run for.
+struct ByPerson {
+    observer: Arc<dyn Observer>,
+    resource: PathBuf,
+    /// The revision of the version.
+    revision: u64,
+}
+
+impl Observer for ByPerson {
+    fn observe(&self, step: &deploy::Step<'_>) {
+        self.observer.observe(step);
+    }
+
+    fn environment(&self, _: &Path) -> Environment {
+        environment::of(&self.resource, self.revision, std::iter::empty())
     }
 }
 
