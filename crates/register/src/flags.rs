@@ -7,6 +7,7 @@ use std::time::Duration;
 use nodes::address;
 use options::flags::{self, Stop};
 use options::{Given, Invalid, Spec, Value};
+use report::did_you_mean;
 
 use crate::announce::Times;
 use crate::announce::file::Described;
@@ -172,7 +173,15 @@ pub(crate) fn read(mut words: Vec<OsString>, program: Program) -> Result<Request
         let find = |name: &str| options(program).find(|option| option.name == name);
         flags::read(words, find).map_err(|stop| match stop {
             Stop::Help => Refusal::Help,
-            stop => Refusal::Usage(stop.line().unwrap_or_default()),
+            stop => {
+                let mut text = stop.line().unwrap_or_default();
+                if let Stop::Unknown(name) = &stop
+                    && let Some(hint) = did_you_mean(name, options(program).map(|spec| spec.name))
+                {
+                    text += &format!("\nhint: {hint}");
+                }
+                Refusal::Usage(text)
+            }
         })
     };
     let line = read(words)?;
@@ -338,6 +347,13 @@ fn processes(
     Ok(Some(Processes { described, file, command, times }))
 }
 
+/// The end of the usage text of `confd register`.
+const EXAMPLES: &str = "Examples:
+  confd register -name web -port 8080 etcd://127.0.0.1:2379/services -- nginx -g 'daemon off;'
+  confd register -file services.toml consul://127.0.0.1:8500
+  confd register -ip 10.0.0.5 consul://127.0.0.1:8500     (the services of all containers)
+";
+
 /// The usage text.
 pub(crate) fn usage(program: Program) -> String {
     let described = flags::described(options(program));
@@ -348,7 +364,7 @@ pub(crate) fn usage(program: Program) -> String {
         }
         Program::Own => {
             let line = "confd register [options] <registry URI> [-- <command> [<argument>...]]";
-            format!("Usage of confd register:\n  {line}\n\n{described}")
+            format!("Usage of confd register:\n  {line}\n\n{described}\n{EXAMPLES}")
         }
     }
 }
@@ -398,6 +414,25 @@ mod tests {
             assert_eq!(line(words), error, "{words:?}");
         }
         assert_eq!(read(vec!["--version".into()], Program::Original), Ok(Request::Version));
+    }
+
+    #[test]
+    fn a_misspelt_flag_is_reported_with_the_flag_that_was_probably_meant() {
+        for (program, word, hint) in [
+            (Program::Original, "-intrenal", "\nhint: did you mean \"internal\"?"),
+            (Program::Own, "-chekc", "\nhint: did you mean \"check\"?"),
+        ] {
+            let Err(Refusal::Usage(text)) = run_as(program, &[word, "consul:"]) else {
+                panic!("{word} was read")
+            };
+            assert!(text.ends_with(hint), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_usage_of_confd_register_ends_with_examples() {
+        assert!(usage(Program::Own).ends_with(EXAMPLES));
+        assert!(!usage(Program::Original).contains(EXAMPLES));
     }
 
     #[test]

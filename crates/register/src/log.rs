@@ -48,3 +48,37 @@ impl Log {
         let _ = self.stderr.borrow_mut().write_all(text);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use world::System;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_has_at_most_4_kib_of_its_text_and_ends_at_a_whole_letter() {
+        let written = Written::default();
+        let log = Log::new(Arc::new(System::new()), Box::new(written.clone()));
+        log.line("x".repeat(LONGEST));
+        log.line(format!("{}ä", "x".repeat(LONGEST - 1)));
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().map(|line| line.split_once(" x").unwrap().1).collect();
+        assert_eq!(lines, ["x".repeat(LONGEST - 1), format!("{}…", "x".repeat(LONGEST - 2))]);
+    }
+}

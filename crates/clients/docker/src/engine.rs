@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use std::error::Error as _;
+use std::io;
+
 use client_http::{body, builder, chain, words};
 use nodes::body::Bounds;
 use nodes::{Attempt, Cause, Error};
@@ -133,8 +136,9 @@ impl Engine {
         let address = &self.options.address;
         let url = address.base(self.options.tls.is_some()) + target;
         match timeout(SILENCE, self.client.get(url).send()).await {
-            Ok(answer) => answer
-                .map_err(|error| unreachable(address, chain(&error).advised(tls::advice(&error)))),
+            Ok(answer) => answer.map_err(|error| {
+                unreachable(address, chain(&error).advised(advice(address, &error)))
+            }),
             Err(_) => {
                 let text = format!("no answer within {} seconds", SILENCE.as_secs());
                 Err(unreachable(address, Cause::new(text)))
@@ -174,15 +178,49 @@ pub(crate) fn unreachable(address: &Address, cause: Cause) -> Error {
     Error::Unreachable { store: NAME, attempts }
 }
 
+/// What to do about a request that failed.
+fn advice(address: &Address, error: &reqwest::Error) -> Option<&'static str> {
+    if matches!(address, Address::Tcp { .. }) {
+        return tls::advice(error);
+    }
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let kind = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    match kind.last()? {
+        io::ErrorKind::PermissionDenied => Some("Docker's socket is for root and the group docker"),
+        io::ErrorKind::NotFound => {
+            Some("does the engine run? DOCKER_HOST says where another socket is")
+        }
+        io::ErrorKind::ConnectionRefused => Some("does the engine run?"),
+        _ => None,
+    }
+}
+
 fn escaped(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use servers::Stub;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_nothing_serves_is_reported_with_what_to_look_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker.sock");
+        let failure = async || {
+            let options = Options { address: Address::Unix(path.clone()), tls: None };
+            Engine::new(options).unwrap().list(State::Running).await.unwrap_err().to_string()
+        };
+        let missing = failure().await;
+        drop(UnixListener::bind(&path).unwrap());
+        let refused = failure().await;
+        assert!(missing.contains("(does the engine run? DOCKER_HOST says"), "{missing}");
+        assert!(refused.contains("(does the engine run?)"), "{refused}");
+    }
 
     /// As Podman 4.3: the word `restarting` in a filter is an error.
     #[tokio::test]
