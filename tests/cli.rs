@@ -105,6 +105,9 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("reconcile", " string", " (default \"10m\")"),
     ("reload-cmd-timeout", " string", ""),
     ("render-timeout", " string", ""),
+    ("retry-delay", " string", " (default \"1s\")"),
+    ("retry-factor", " string", " (default \"2\")"),
+    ("retry-max-delay", " string", " (default \"1m\")"),
     ("role-id", " string", ""),
     ("scheme", " string", " (default \"http\")"),
     ("secret-id", " string", ""),
@@ -149,7 +152,9 @@ fn every_flag_of_confd_is_accepted() {
         let value = match *flag {
             "interval" => "1",
             "check-cmd-timeout" | "debounce" | "reconcile" | "reload-cmd-timeout"
-            | "render-timeout" | "shutdown-timeout" | "splay" => "1s",
+            | "render-timeout" | "retry-delay" | "retry-max-delay" | "shutdown-timeout"
+            | "splay" => "1s",
+            "retry-factor" => "2",
             "log-level" => "info",
             "max-memory" => "1GiB",
             "config-precedence" => "flags",

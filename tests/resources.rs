@@ -5,6 +5,7 @@ mod discovery;
 mod guards;
 mod keys;
 mod modes;
+mod retries;
 mod rollback;
 mod table;
 mod versions;

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use options::size::Size;
+use options::{factor::Factor, size::Size};
 
 options::options! {
     /// The options that no source reads.
@@ -76,6 +76,24 @@ options::options! {
         "limit of rendering a template whose resource has none (0: no limit; not given: 60s, none with -onetime)",
     )
     .key("render_timeout");
+    pub(crate) const RETRY_DELAY: Opt<Duration> = text(
+        "retry-delay",
+        "1s",
+        "watch: first delay before a failed pass is tried again",
+    )
+    .key("retry_delay");
+    pub(crate) const RETRY_FACTOR: Opt<Factor> = text(
+        "retry-factor",
+        "2",
+        "watch: by what each delay between retries is longer than the one before (1 to 1000)",
+    )
+    .key("retry_factor");
+    pub(crate) const RETRY_MAX_DELAY: Opt<Duration> = text(
+        "retry-max-delay",
+        "1m",
+        "watch: longest delay before a failed pass is tried again",
+    )
+    .key("retry_max_delay");
     pub(crate) const SHOW_VALUES: Opt<bool> = switch(
         "show-values",
         "show values of keys in errors and warnings of templates, which may be secrets",

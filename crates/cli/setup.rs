@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use agent::{OpenQueries, Pace, Schedule};
+use agent::{Growth, OpenQueries, Pace, Schedule};
 use anyhow::{anyhow, bail};
 use config::confd_toml;
 use options::{Given, Layer, Opt, Value, duration, size::Size};
@@ -168,6 +168,7 @@ impl Config {
             pace: Pace {
                 debounce: given.get(&general::DEBOUNCE)?,
                 splay: given.get(&general::SPLAY)?,
+                retry: retry(given)?,
             },
             reconcile: given.get(&general::RECONCILE)?,
             shutdown_timeout: given.get(&general::SHUTDOWN_TIMEOUT)?,
@@ -198,6 +199,20 @@ fn force(given: &Given, mode: Mode) -> anyhow::Result<bool> {
         bail!("-force is for -onetime: run confd -onetime -force beside the confd that runs");
     }
     Ok(force)
+}
+
+/// The delays between the retries of a failed pass.
+fn retry(given: &Given) -> anyhow::Result<Growth> {
+    let (first, last) = (given.get(&general::RETRY_DELAY)?, given.get(&general::RETRY_MAX_DELAY)?);
+    if first.is_zero() {
+        bail!(
+            "-retry-delay is 0: without a delay, a pass that fails would be tried again without a pause"
+        );
+    }
+    if last < first {
+        bail!("-retry-max-delay {last:?} is less than -retry-delay {first:?}");
+    }
+    Ok(Growth { first, factor: given.get(&general::RETRY_FACTOR)?, last })
 }
 
 /// The error that there is no level `name`.

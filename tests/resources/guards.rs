@@ -125,3 +125,13 @@ fn a_template_that_fails_is_not_said_to_be_replaced() {
     ended.expect_no("is replaced by -force");
     assert!(ended.stderr.contains("key does not exist: /app/k0"), "{}", ended.stderr);
 }
+
+#[test]
+fn with_noop_a_forced_file_would_be_replaced_and_stays() {
+    let sandbox = guarded("min_keys = 9");
+    let ended = run_with(&sandbox, 2).arguments(&["-force", "-noop"]).ok();
+    let dest = sandbox.path("out/app").display().to_string();
+    let why = "min_keys: 3 keys, and 9 are the least";
+    ended.expect(&format!("WARNING {dest} would be replaced by -force: {why}"));
+    assert!(!sandbox.path("out/app").exists());
+}

@@ -202,12 +202,14 @@ pub enum Step<'a> {
     NothingFound(String),
     /// A warning of a template function, such as a name that cannot be resolved.
     TemplateWarns(String),
-    /// The destination is replaced although guards trip.
+    /// The destination is replaced although guards trip, or would be.
     Forced {
         /// The destination.
         dest: PathBuf,
         /// The guards.
         tripped: String,
+        /// Whether nothing is written, because of `-noop`.
+        noop: bool,
     },
     /// The destination will be restored later, because another program changes it again and again.
     RestoringLater {
@@ -267,8 +269,9 @@ impl fmt::Display for Step<'_> {
             Step::TemplateStays { src, .. } => {
                 write!(f, "{}: the version in use stays", src.display())
             }
-            Step::Forced { dest, tripped } => {
-                write!(f, "{} is replaced by -force: {tripped}", dest.display())
+            Step::Forced { dest, tripped, noop } => {
+                let is = if *noop { "would be" } else { "is" };
+                write!(f, "{} {is} replaced by -force: {tripped}", dest.display())
             }
             Step::RestoringLater { dest, delay } => write!(
                 f,

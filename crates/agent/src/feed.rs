@@ -16,7 +16,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    backoff::{Backoff, jittered},
+    backoff::{Backoff, Growth, jittered},
     settings::Schedule,
 };
 
@@ -177,7 +177,7 @@ impl Connection {
             line: Line::Unknown,
             recheck: None,
             rest_until: None,
-            backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
+            backoff: Backoff::new(Growth::doubling(FIRST_DELAY, LAST_DELAY)),
         }
     }
 

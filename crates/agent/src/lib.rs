@@ -54,6 +54,7 @@ mod tests;
 pub use crate::{
     agent::Agent,
     answers::OpenQueries,
+    backoff::Growth,
     event::{Event, Reader, Step, Wake},
     failure::{Failure, Kind},
     overlap::overlap,

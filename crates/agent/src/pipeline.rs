@@ -91,7 +91,7 @@ pub(crate) struct Prepared {
     origin: Option<Origin>,
     /// Of the content that was rendered.
     pub(crate) digest: Digest,
-    /// The number of keys that the resource saw, if it has guards.
+    /// The number of keys that the resource saw, if a guard needs it.
     keys: Option<usize>,
     began: Instant,
 }
@@ -274,10 +274,10 @@ impl Pipeline {
         let content = Bytes::from(content);
         let member = Member { target: Arc::clone(&resource.target), content: content.clone() };
         let staged = Transaction::stage(vec![member], &self.options)?;
-        if resource.guards.is_some() {
+        if let Some(guards) = &resource.guards {
             let before = staged.before().next().unwrap_or(Before::Nothing);
             self.guard(resource, &seen, before, Some(&content), say)?;
-            prepared.keys = Some(seen.iter().count());
+            prepared.keys = guards.counts_keys().then(|| seen.iter().count());
         }
         if is_newest
             && !asked.anything()
@@ -310,7 +310,8 @@ impl Pipeline {
         if !self.force {
             return Err(Failure::guard(&resource.target.dest, &tripped));
         }
-        say(Step::Forced { dest: resource.target.dest.clone(), tripped });
+        let (dest, noop) = (resource.target.dest.clone(), self.options.noop);
+        say(Step::Forced { dest, tripped, noop });
         Ok(())
     }
 

@@ -35,13 +35,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, Growth};
 
 /// The longest time that a reload waits for the passes of other resources.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-/// The delay before the first retry of a failed run.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LAST_DELAY: Duration = Duration::from_secs(60);
 /// The number of commands whose queues are kept although no resource uses them.
 const UNUSED: usize = 64;
 
@@ -182,7 +179,7 @@ impl Queue {
             announced: BTreeMap::new(),
             environment: Environment::default(),
             last: None,
-            backoff: Backoff::new(FIRST_DELAY, LAST_DELAY),
+            backoff: Backoff::new(Growth::default()),
         };
         Queue { limit, turn, places: Mutex::new(places), changed: Notify::new() }
     }
@@ -232,8 +229,9 @@ impl Queue {
         earlier.find_map(|(_, announced)| announced.end(deadline).filter(|end| *end > now))
     }
 
-    /// Runs the command for all requests so far.
-    async fn run(&self, reload: &ReloadCommand<'_>, room: &Semaphore) -> Run {
+    /// Runs the command for all requests so far. After failures, the delays of the retry grow by
+    /// `growth`.
+    async fn run(&self, reload: &ReloadCommand<'_>, growth: Growth, room: &Semaphore) -> Run {
         // An error would mean that the semaphore is closed, which it never is.
         let _permit = room.acquire().await;
         let (before, environment) = {
@@ -248,6 +246,7 @@ impl Queue {
                 Ok(())
             }
             Err(error) => {
+                places.backoff.follow(growth);
                 let retry = Instant::now() + places.backoff.delay();
                 Err(Failed { error: Arc::new(error), retry })
             }
@@ -301,6 +300,8 @@ struct Passes {
     permit: Option<OwnedSemaphorePermit>,
     /// The time of the retry, if the last reload failed.
     retry: Option<Instant>,
+    /// How the delays between the retries grow.
+    growth: Growth,
 }
 
 /// What a resource does.
@@ -329,6 +330,11 @@ impl State {
 impl Requester {
     pub(crate) fn new(reloads: &Reloads) -> Self {
         Requester { reloads: reloads.clone(), passes: Mutex::default() }
+    }
+
+    /// Lets the delays between the retries of reloads grow in this way.
+    pub(crate) fn follow(&self, growth: Growth) {
+        lock(&self.passes).growth = growth;
     }
 
     /// Announces a pass that is due. `key` is the reload of its resource; `None` if it has none.
@@ -463,7 +469,8 @@ impl Reloader for Asking<'_> {
                 if queue.wait_for_others(number).await == Waited::TooLong {
                     say(Notice::WaitsNoLonger);
                 }
-                queue.run(reload, &requester.reloads.room).await
+                let growth = lock(&requester.passes).growth;
+                queue.run(reload, growth, &requester.reloads.room).await
             }
         };
         drop(turn);

@@ -10,6 +10,7 @@ use world::Host;
 
 use crate::{
     answers::{Answers, OpenQueries},
+    backoff::Growth,
     pipeline::Pipeline,
     templates::Templates,
 };
@@ -74,7 +75,7 @@ impl Settings {
     }
 }
 
-/// The delays of a worker before a pass.
+/// The delays of a worker before a pass, and after a failed one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pace {
     /// The debounce: a pass begins when nothing has changed for this time, and after four times
@@ -83,6 +84,8 @@ pub struct Pace {
     /// The longest splay. The part of it that a resource waits is fixed for each host, so that the
     /// hosts of a fleet reload one after the other.
     pub splay: Duration,
+    /// The delays between the retries of a failed pass.
+    pub retry: Growth,
 }
 
 /// When an agent acts in interval and watch mode.

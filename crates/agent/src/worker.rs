@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    backoff::Backoff,
+    backoff::{Backoff, Growth},
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
     pipeline::{Applied, Done, Job, Pipeline, Prepared, Surroundings},
@@ -32,9 +32,6 @@ use crate::{
     settings::Pace,
 };
 
-/// The delay before the first retry of a failed pass.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const LAST_DELAY: Duration = Duration::from_secs(60);
 /// A debounce ends after this multiple of its time, even if the changes never stop.
 const CEILING: u32 = 4;
 /// The number of times that a destination is restored without a delay, in [`HEALING_PERIOD`].
@@ -75,7 +72,7 @@ pub(crate) async fn work(
     let requester = Leaving(requester);
     let requester = &requester.0;
     let mut maker = Maker::new(readers.clone(), record.clone(), Arc::clone(requester));
-    let mut backoff = Backoff::new(FIRST_DELAY, LAST_DELAY);
+    let mut backoff = Backoff::new(Growth::default());
     let mut healing = Healing::new();
     let mut reloaded: Option<Instant> = None;
     // Wakes by files are limited, with stricter rules after a failed pass. A retry is not limited.
@@ -88,6 +85,9 @@ pub(crate) async fn work(
         }
         let Some(taken) = take(&mut assignments, &record, requester).await else { return };
         let Taken { assignment, guard, running } = taken;
+        let growth = assignment.pace.retry.of(&assignment.resource.retry);
+        backoff.follow(growth);
+        requester.follow(growth);
         let done = maker.pass(&assignment).await;
         drop(guard);
         let common_retry = requester.end();
@@ -431,7 +431,7 @@ struct Healing {
 
 impl Healing {
     fn new() -> Self {
-        Healing { count: 0, last: None, backoff: Backoff::new(FIRST_DELAY, LAST_DELAY) }
+        Healing { count: 0, last: None, backoff: Backoff::new(Growth::default()) }
     }
 
     /// Counts a restoration, or a failed pass that files have caused.

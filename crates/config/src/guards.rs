@@ -52,6 +52,11 @@ impl OutputFormat {
 }
 
 impl Guards {
+    /// Whether the keys of a pass that was applied are compared with those of later passes.
+    pub fn counts_keys(&self) -> bool {
+        self.max_shrink.is_some()
+    }
+
     /// The guards in the table of a resource with this prefix; `None` if it sets none.
     pub(crate) fn read(table: &Section<'_, '_>) -> Result<Option<Box<Guards>>, Reason> {
         let required_keys = table.strings("required_keys")?.unwrap_or_default();

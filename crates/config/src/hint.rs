@@ -105,7 +105,7 @@ pub(crate) fn for_identity(key: &str, name: &str) -> String {
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 31] = [
     "src",
     "dest",
     "keys",
@@ -123,6 +123,9 @@ const KEYS: [&str; 28] = [
     "heal",
     "debounce",
     "min_reload_interval",
+    "retry_delay",
+    "retry_factor",
+    "retry_max_delay",
     "required_keys",
     "min_keys",
     "max_shrink",

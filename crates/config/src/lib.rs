@@ -22,6 +22,9 @@ mod hint;
 mod load;
 mod problem;
 mod resource;
+mod retry;
+
+pub use options::factor::Factor;
 
 pub use crate::{
     after::{After, Health, OnReloadFailure},
@@ -31,4 +34,5 @@ pub use crate::{
     load::{Loaded, conf_d, load, templates_folder},
     problem::Problem,
     resource::{Confdir, Resource, name},
+    retry::Retry,
 };

@@ -21,6 +21,7 @@ use crate::{
     guards::Guards,
     hint, load,
     problem::Problem,
+    retry::Retry,
 };
 
 /// One template resource: what to render, from which keys, to where.
@@ -67,6 +68,8 @@ pub struct Resource {
     pub debounce: Option<Duration>,
     /// Watch mode: the least time between two passes that reload.
     pub min_reload_interval: Option<Duration>,
+    /// Watch mode: when a failed pass is tried again.
+    pub retry: Retry,
     /// What must hold before `dest` is replaced; `None` if that is nothing.
     pub guards: Option<Box<Guards>>,
     /// The health check, and what a failed reload causes; `None` if nothing is set.
@@ -229,6 +232,7 @@ impl Resource {
         let heal = table.boolean("heal")?.unwrap_or(true);
         let debounce = time(table, "debounce")?;
         let min_reload_interval = time(table, "min_reload_interval")?;
+        let retry = Retry::read(table)?;
         let (guards, after) = (Guards::read(table)?, After::read(table)?);
         // confd's decoder accepts these keys, because they are names of its internals. Nothing
         // reads them.
@@ -273,6 +277,7 @@ impl Resource {
             heal,
             debounce,
             min_reload_interval,
+            retry,
             guards,
             after,
             warnings: Vec::new(),

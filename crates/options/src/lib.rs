@@ -17,6 +17,7 @@
 //! [`Layer`].
 
 pub mod duration;
+pub mod factor;
 pub mod flags;
 pub mod gobool;
 pub mod goint;

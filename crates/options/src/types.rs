@@ -4,6 +4,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf, time::D
 
 use crate::{
     Spec, Text, Value, duration,
+    factor::{self, Factor},
     size::{self, Size},
 };
 
@@ -129,6 +130,19 @@ impl Read for Duration {
     fn read(option: &Spec, given: Value) -> Result<Self, Invalid> {
         let text = String::read(option, given)?;
         duration::parse(&text).map_err(|why| {
+            let text = gotmpl::quote(text.as_bytes());
+            Invalid(format!("invalid value {text} for -{}: {why}", option.name))
+        })
+    }
+}
+
+impl Text for Factor {}
+
+/// A factor, as [`factor::parse`] reads it.
+impl Read for Factor {
+    fn read(option: &Spec, given: Value) -> Result<Self, Invalid> {
+        let text = String::read(option, given)?;
+        factor::parse(&text).map_err(|why| {
             let text = gotmpl::quote(text.as_bytes());
             Invalid(format!("invalid value {text} for -{}: {why}", option.name))
         })

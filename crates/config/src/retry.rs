@@ -1,0 +1,55 @@
+//! When a pass of a resource that failed is tried again.
+
+use std::time::Duration;
+
+use options::factor::{self, Factor};
+
+use crate::{
+    document::Section,
+    resource::{Reason, time},
+};
+
+/// The delays between the retries of a resource. What is not set is that of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// The first delay.
+    pub delay: Option<Duration>,
+    /// By what each delay is longer than the one before.
+    pub factor: Option<Factor>,
+    /// The longest delay.
+    pub max_delay: Option<Duration>,
+}
+
+impl Retry {
+    /// The delays in the table of a resource.
+    pub(crate) fn read(table: &Section<'_, '_>) -> Result<Self, Reason> {
+        let delay = not_zero(table, "retry_delay")?;
+        let factor = match table.string("retry_factor")? {
+            Some(text) => Some(factor::parse(text).map_err(|why| {
+                let text = gotmpl::quote(text.as_bytes());
+                Reason::new(format!("retry_factor {text}: {why}"), table.offset("retry_factor"))
+            })?),
+            None => None,
+        };
+        let max_delay = not_zero(table, "retry_max_delay")?;
+        if let (Some(first), Some(last)) = (delay, max_delay)
+            && last < first
+        {
+            let text = format!("retry_max_delay {last:?} is less than retry_delay {first:?}");
+            return Err(Reason::new(text, table.offset("retry_max_delay")));
+        }
+        Ok(Retry { delay, factor, max_delay })
+    }
+}
+
+/// The duration at `key`, which may not be zero.
+fn not_zero(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> {
+    let delay = time(table, key)?;
+    if delay.is_some_and(|delay| delay.is_zero()) {
+        let hint = "without a delay, a pass that fails would be tried again without a pause";
+        return Err(
+            Reason::new(format!("{key} is 0"), table.offset(key)).hinting(Some(hint.to_owned()))
+        );
+    }
+    Ok(delay)
+}
