@@ -105,9 +105,9 @@ pub(super) fn is_forgotten(chain: Chain) {
     let service = Service::start(&store, "one", 2);
     let balancer = Balancer::start(chain, &store);
     answers(&balancer, &["one"]);
-    let before = balancer.updates();
     store.forget();
-    eventually("it has gone and come back", || balancer.updates() >= before + 2);
+    // The balancer need not see the moment in between.
+    eventually("it has come back", || !store.promises().is_empty());
     answers(&balancer, &["one"]);
     service.stop();
 }

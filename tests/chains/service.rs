@@ -1,9 +1,6 @@
 //! A service behind the load balancer: a small HTTP server that registers itself.
 
-use std::fs;
-use std::path::PathBuf;
-
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use servers::free_ports;
 
 use super::store::Store;
@@ -14,30 +11,8 @@ use crate::support::{Daemon, Ended, Run, Sandbox, eventually, search_path};
 pub(super) struct Service {
     /// The address where it listens.
     pub(super) address: String,
-    // The fields are dropped in this order: `confd register` must not see the end of its command.
     daemon: Daemon,
-    _command: Command,
     _folder: Sandbox,
-}
-
-/// The command of `confd register`, which is in a process group of its own. Dropping it kills it.
-struct Command {
-    /// The file with its number.
-    pid: PathBuf,
-}
-
-impl Drop for Command {
-    fn drop(&mut self) {
-        let Ok(text) = fs::read_to_string(&self.pid) else { return };
-        let number = text.trim();
-        let words = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
-        if words.starts_with(b"nginx")
-            && let Some(pid) = number.parse().ok().and_then(Pid::from_raw)
-        {
-            // An error means that it has ended by itself just now.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
 }
 
 impl Service {
@@ -80,8 +55,7 @@ impl Service {
         let command = ["nginx", "-p", ".", "-c", "service.conf", "-e", "stderr"];
         let place = ["127.0.0.1", &port.to_string()];
         let daemon = Daemon::start(of(place, &command, &folder), folder.path("log"));
-        let command = Command { pid: folder.path("service.pid") };
-        let service = Self { address, daemon, _command: command, _folder: folder };
+        let service = Self { address, daemon, _folder: folder };
         eventually(&format!("{name} answers"), || super::load::get(&service.address).is_ok());
         service
     }

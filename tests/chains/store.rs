@@ -71,23 +71,29 @@ impl Store {
     /// Ends all leases or sessions, as if they had expired.
     #[track_caller]
     pub(super) fn forget(&self) {
-        match self {
-            Self::Etcd(server) => {
-                // A line that says how many there are, then one for each.
-                let leases = server.ctl(&["lease", "list"]);
-                assert!(leases.lines().count() > 1, "{leases}");
-                for lease in leases.lines().skip(1) {
-                    server.ctl(&["lease", "revoke", lease]);
+        let promises = self.promises();
+        assert!(!promises.is_empty());
+        for promise in promises {
+            match self {
+                Self::Etcd(server) => _ = server.ctl(&["lease", "revoke", &promise]),
+                Self::Consul(server) => {
+                    server.ask(&format!("PUT /v1/session/destroy/{promise}"), b"");
                 }
+            }
+        }
+    }
+
+    /// The leases or sessions that there are.
+    pub(super) fn promises(&self) -> Vec<String> {
+        match self {
+            // A line that says how many there are, then one for each.
+            Self::Etcd(server) => {
+                server.ctl(&["lease", "list"]).lines().skip(1).map(str::to_owned).collect()
             }
             Self::Consul(server) => {
                 let sessions = server.ask("GET /v1/session/list", b"").body;
                 let sessions: Vec<serde_json::Value> = serde_json::from_slice(&sessions).unwrap();
-                assert!(!sessions.is_empty());
-                for session in sessions {
-                    let id = session["ID"].as_str().unwrap();
-                    server.ask(&format!("PUT /v1/session/destroy/{id}"), b"");
-                }
+                sessions.iter().map(|session| session["ID"].as_str().unwrap().to_owned()).collect()
             }
         }
     }

@@ -74,17 +74,20 @@ fn a_daemon_tries_again_and_accepts_what_was_forced() {
     keys(10);
     let file = sandbox.path("keys.yaml").display().to_string();
     let arguments = ["-backend", "file", "-file", &file];
-    let daemon =
-        Daemon::start(sandbox.confd(&[&["-watch"][..], &arguments].concat()), sandbox.path("log"));
+    let words = [&["-watch", "-log-level", "debug"][..], &arguments].concat();
+    let daemon = Daemon::start(sandbox.confd(&words), sandbox.path("log"));
+    let in_sync = || daemon.stderr().matches("app in sync").count();
     eventually("the file is there", || sandbox.path("out/app").exists());
     let before = sandbox.output();
     keys(2);
     daemon
         .wait_for("max_shrink: 3 keys after 11 keys, 72% less, and 50% are the most; max_shrink: ");
     assert_eq!(sandbox.output(), before);
+    let seen = in_sync();
     sandbox.confd(&[&["-onetime", "-force"][..], &arguments].concat()).ok();
     let forced = sandbox.output();
     assert_ne!(forced, before);
+    eventually("the daemon has seen the forced file", || in_sync() > seen);
     keys(3);
     eventually("the next change is applied", || sandbox.output() != forced);
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));

@@ -4,7 +4,7 @@ use std::{
     fs::File, io::Write as _, os::unix::process::CommandExt as _, path::PathBuf, process::Child,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 use super::{Ended, Run, eventually};
 
@@ -57,10 +57,26 @@ impl Daemon {
         state.is_ok_and(|state| state.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
     }
 
-    /// Sends it a signal and waits for its end.
+    /// Sends it a signal and waits for its end. A process that is killed cannot end its children, so
+    /// this does.
     pub fn stop(self, signal: Signal) -> Ended {
+        let left = if signal == Signal::KILL { self.groups_of_children() } else { Vec::new() };
         self.signal(signal);
-        self.wait()
+        let ended = self.wait();
+        left.into_iter().for_each(kill_group);
+        ended
+    }
+
+    /// The process groups that its children lead, such as that of the command of `confd register`.
+    fn groups_of_children(&self) -> Vec<Pid> {
+        let children = |task: std::fs::DirEntry| {
+            std::fs::read_to_string(task.path().join("children")).unwrap_or_default()
+        };
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten();
+        let children: Vec<String> = tasks.flatten().map(children).collect();
+        let numbers = children.iter().flat_map(|numbers| numbers.split_whitespace());
+        let children = numbers.filter_map(|number| Pid::from_raw(number.parse().ok()?));
+        children.filter(|child| getpgid(Some(*child)).is_ok_and(|group| group == *child)).collect()
     }
 
     /// Waits for its end.
@@ -74,13 +90,20 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         let log = std::fs::read(&self.log).unwrap_or_default();
+        let groups = self.child.as_ref().map(|_| self.groups_of_children()).unwrap_or_default();
         if let Some(child) = &mut self.child {
             if std::thread::panicking() {
                 // The log helps to understand a failure.
                 let _ = std::io::stderr().write_all(&log);
             }
-            let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+            kill_group(self.pid);
             let _ = child.wait();
+            groups.into_iter().for_each(kill_group);
         }
     }
+}
+
+/// Kills a process group. An error means that it has ended by itself just now.
+fn kill_group(group: Pid) {
+    let _ = kill_process_group(group, Signal::KILL);
 }
