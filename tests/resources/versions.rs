@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use servers::{Etcd, Release};
 
-use crate::support::{Daemon, Run, Sandbox, eventually};
+use crate::support::{Daemon, Ended, Run, Sandbox, eventually};
 
 /// A resource that renders `/v`, keeps versions and notes its reloads.
 fn keeping(more: &str) -> Sandbox {
@@ -41,10 +41,7 @@ fn the_last_versions_are_listed_and_one_is_put_back_and_held_until_the_content_c
     for value in ["one", "two", "three"] {
         run_with(&sandbox, value).ok();
     }
-    assert_eq!(
-        history(&sandbox),
-        ["4 revision 0 6 bytes in place /v", "3 revision 0 4 bytes /v", "2 revision 0 4 bytes /v"]
-    );
+    assert_eq!(history(&sandbox), ["4 6 bytes in place /v", "3 4 bytes /v", "2 4 bytes /v"]);
     let ended = command(&sandbox, &["rollback", "app"]).ok();
     assert!(ended.stdout.contains(" is version 3 again, and stays so until "), "{}", ended.stdout);
     assert_eq!(sandbox.output(), "two\n");
@@ -56,7 +53,7 @@ fn the_last_versions_are_listed_and_one_is_put_back_and_held_until_the_content_c
     );
     let listed = history(&sandbox);
     assert!(listed[0].contains(" is held since"), "{listed:?}");
-    assert_eq!(listed[2], "3 revision 0 4 bytes held /v");
+    assert_eq!(listed[2], "3 4 bytes held /v");
     command(&sandbox, &["rollback", "app.toml", "--to", "2"]).ok();
     assert_eq!(sandbox.output(), "one\n");
     run_with(&sandbox, "three").ok();
@@ -196,10 +193,10 @@ fn errors_name_what_there_is() {
     }
     run_with(&sandbox, "one").ok();
     let ended = command(&sandbox, &["rollback", "app"]).fails();
-    let text = "the resource app has no version before the present one; there are 1";
+    let text = "the resource app has no version before the present one; its versions are 1";
     assert!(ended.stderr.contains(text), "{}", ended.stderr);
     let ended = command(&sandbox, &["rollback", "app", "--to", "9"]).fails();
-    assert!(ended.stderr.contains("has no version 9; there are 1"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("has no version 9; its versions are 1"), "{}", ended.stderr);
 }
 
 #[test]
@@ -210,4 +207,82 @@ fn max_shrink_counts_the_keys_of_the_newest_version_after_a_restart() {
     run("v: {a: 1, b: 2, c: 3, d: 4}").ok();
     let ended = run("v: {a: 1}").fails();
     assert!(ended.stderr.contains("max_shrink: 1 key after 4 keys"), "{}", ended.stderr);
+}
+
+#[test]
+fn content_whose_reload_failed_is_not_put_in_place_again_after_a_rollback() {
+    let sandbox = keeping("");
+    run_with(&sandbox, "one").ok();
+    sandbox.resource(
+        "app",
+        "{{getv \"/v\"}}\n",
+        "backup = 3\nreload_cmd = 'echo run >> reloads; ! grep bad out/app'\n",
+    );
+    run_with(&sandbox, "bad").fails();
+    command(&sandbox, &["rollback", "app"]).ok();
+    assert_eq!(sandbox.output(), "one\n");
+    run_with(&sandbox, "bad").ok();
+    assert_eq!(sandbox.output(), "one\n");
+}
+
+#[test]
+fn a_confd_that_runs_does_not_repeat_the_reload_of_a_rollback() {
+    let etcd = Etcd::start(Release::Debian);
+    let sandbox = Sandbox::new();
+    let reload = "backup = 3\nreload_cmd = 'echo begun >> reloads; \
+                  if grep -q one out/app && test -e wait; then while ! test -e go; do :; done; fi; \
+                  echo done >> reloads'\n";
+    sandbox.resource("app", "{{getv \"/v\"}}\n", reload);
+    etcd.put("/v", "one");
+    let flags = ["-watch", "-reconcile", "1s", "-state-dir", "state", "-backend", "etcd", "-node"];
+    let run = sandbox.confd(&flags).arguments(&[etcd.url()]);
+    let daemon = Daemon::start(run, sandbox.path("log"));
+    eventually("one is kept", || history(&sandbox).len() == 1);
+    etcd.put("/v", "two");
+    eventually("two are kept", || history(&sandbox).len() == 2);
+    sandbox.write("reloads", "");
+    sandbox.write("wait", "");
+    let rollback = command(&sandbox, &["rollback", "app"]).spawn();
+    // The daemon sees the hold while the command of the rollback still reloads.
+    daemon.wait_for("stays as confd rollback has put it back");
+    assert_eq!(sandbox.read("reloads"), "begun\n");
+    sandbox.write("go", "");
+    assert_eq!(Ended::wait(rollback).code, Some(0));
+    let lines = || daemon.stderr().matches("stays as confd rollback").count();
+    let before = lines();
+    eventually("the daemon has looked again", || lines() > before);
+    assert_eq!(sandbox.read("reloads"), "begun\ndone\n");
+}
+
+#[test]
+fn a_rollback_says_why_it_cannot_be_and_changes_nothing() {
+    let sandbox = keeping("");
+    run_with(&sandbox, "one").ok();
+    run_with(&sandbox, "two").ok();
+    let ended = command(&sandbox, &["rollback", "app", "-noop"]).fails();
+    assert!(ended.stderr.contains("-noop has no meaning here"), "{}", ended.stderr);
+    std::os::unix::fs::chown(sandbox.path("state"), Some(1), None).unwrap();
+    let ended = command(&sandbox, &["rollback", "app"]).fails();
+    assert!(ended.stderr.contains("belongs to the user 1"), "{}", ended.stderr);
+    std::os::unix::fs::chown(sandbox.path("state"), Some(0), None).unwrap();
+    sandbox.resource("app", "{{getv \"/v\"}}\n", "");
+    let ended = command(&sandbox, &["rollback", "app"]).fails();
+    assert!(ended.stderr.contains("has no backup any more"), "{}", ended.stderr);
+    assert_eq!((sandbox.output(), sandbox.list("out")), ("two\n".into(), vec!["app".into()]));
+}
+
+#[test]
+fn without_commands_a_version_names_the_keys_that_changed() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "{{getv \"/a\"}}{{getv \"/b\"}}\n", "backup = 3\n");
+    let etcd = Etcd::start(Release::Debian);
+    etcd.put("/a", "1");
+    etcd.put("/b", "1");
+    let flags = ["-watch", "-state-dir", "state", "-backend", "etcd", "-node"];
+    let run = sandbox.confd(&flags).arguments(&[etcd.url()]);
+    let _daemon = Daemon::start(run, sandbox.path("log"));
+    eventually("one is kept", || history(&sandbox).len() == 1);
+    etcd.put("/b", "2");
+    eventually("two are kept", || history(&sandbox).len() == 2);
+    assert!(history(&sandbox)[0].ends_with("in place /b"), "{:?}", history(&sandbox));
 }

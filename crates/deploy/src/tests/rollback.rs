@@ -149,6 +149,44 @@ fn a_health_check_is_tried_for_its_window_and_decides_about_the_reload() {
 }
 
 #[test]
+fn content_that_a_person_puts_in_place_is_not_held_back() {
+    let mut site = site_with("old\n");
+    site.target.reload_cmd = Some(shell("false"));
+    site.deploy("new\n").expect_err("the reload fails");
+    assert_eq!(site.content(), "old\n");
+    fs::write(&site.target.dest, "new\n").expect("write");
+    site.target.reload_cmd = Some(shell("true"));
+    site.deploy("new\n").expect("in sync");
+    assert_eq!((site.content(), site.names()), ("new\n".into(), vec!["app.conf".into()]));
+}
+
+#[test]
+fn a_new_mode_alone_is_not_rolled_back() {
+    let mut site = site_with("old\n");
+    site.target.mode = Some(0o640);
+    site.target.reload_cmd = Some(shell("false"));
+    let error = site.deploy("old\n").expect_err("the reload fails");
+    assert!(error.is_written() && !error.waits_for_a_change(), "{error}");
+    assert_eq!(site.names(), [".app.conf.reload-pending", "app.conf"]);
+}
+
+#[test]
+fn a_health_check_that_hangs_is_stopped_also_without_a_window() {
+    let mut site = site_with("old\n");
+    for window in [Duration::ZERO, Duration::from_millis(20)] {
+        site.target.health = Some(Health {
+            command: shell("exec sleep 1000"),
+            timeout: Duration::ZERO,
+            window,
+            interval: Duration::from_millis(10),
+        });
+        let error = site.deploy("new\n").expect_err("it hangs");
+        assert!(error.to_string().contains("health_cmd did not succeed within"), "{error}");
+        Hold::release(&site.target.dest).expect("released");
+    }
+}
+
+#[test]
 fn a_set_is_rolled_back_together() {
     let folder = tempfile::tempdir().expect("a folder");
     let targets: Vec<Arc<Target>> =
