@@ -86,6 +86,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("consistency", " string", " (default \"default\")"),
     ("datacenter", " string", ""),
     ("debounce", " string", " (default \"0s\")"),
+    ("exit-codes", "", ""),
     ("file", " value", ""),
     ("filter", " string", " (default \"*\")"),
     ("force", "", ""),

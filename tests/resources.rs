@@ -2,6 +2,7 @@
 //! for.
 
 mod discovery;
+mod exit_codes;
 mod guards;
 mod keys;
 mod modes;

@@ -31,6 +31,11 @@ options::options! {
         "watch: before a pass, wait until nothing has changed for this time, and at most four times this time (such as 500ms)",
     )
     .key("debounce");
+    pub(crate) const EXIT_CODES: Opt<bool> = switch(
+        "exit-codes",
+        "onetime: an exit code for each reason (3: data is missing, 4: a check failed, 5: a reload failed or is pending)",
+    )
+    .key("exit_codes");
     pub(crate) const FORCE: Opt<bool> =
         switch("force", "onetime: replace files although guards trip");
     pub(crate) const INTERVAL: Opt<i64> =

@@ -34,7 +34,7 @@ use std::{
 
 #[cfg(feature = "registrator")]
 use ::register::Program;
-use agent::Agent;
+use agent::{Agent, Finished, Need};
 use anyhow::{Context as _, anyhow};
 use options::Layer;
 use tokio::runtime::Runtime;
@@ -59,8 +59,7 @@ enum Exit {
     Failure,
     /// The command line has an error.
     Usage,
-    /// The exit code of another program of this binary.
-    #[cfg(any(feature = "consul-template", feature = "registrator"))]
+    /// The exit code of another program of this binary, or of a run with `-exit-codes`.
     Code(u8),
     /// A signal ended a onetime run. The exit status is the same as without a handler.
     Signal(signals::Signal),
@@ -72,7 +71,6 @@ impl Termination for Exit {
             Exit::Success => ExitCode::SUCCESS,
             Exit::Failure => ExitCode::from(1),
             Exit::Usage => ExitCode::from(2),
-            #[cfg(any(feature = "consul-template", feature = "registrator"))]
             Exit::Code(code) => ExitCode::from(code),
             Exit::Signal(signal) => signal.end_process(),
         }
@@ -229,6 +227,16 @@ async fn keep_a_thread() -> anyhow::Result<()> {
     tokio::task::spawn_blocking(|| ()).await.context("cannot start a thread")
 }
 
+/// The exit code of a onetime run with `-exit-codes` that needs this.
+fn code(need: Need) -> u8 {
+    match need {
+        Need::Repair => 1,
+        Need::Data => 3,
+        Need::Check => 4,
+        Need::Reload => 5,
+    }
+}
+
 async fn start(
     mut config: Config,
     flags: Layer,
@@ -249,11 +257,15 @@ async fn start(
         return Ok(daemon::run(agent, config, flags, host, signals).await);
     }
     let exit = tokio::select! {
-        done = agent.onetime() => match done {
-            Ok(()) => Exit::Success,
-            Err(failed) => {
-                logging::fatal(&failed);
-                Exit::Failure
+        done = agent.onetime() => {
+            if let Err(failed) = &done {
+                logging::fatal(failed);
+            }
+            match (done, config.exit_codes) {
+                (Ok(Finished::ReloadPending), true) => Exit::Code(code(Need::Reload)),
+                (Ok(_), _) => Exit::Success,
+                (Err(_), false) => Exit::Failure,
+                (Err(failed), true) => Exit::Code(code(failed.need)),
             }
         },
         signal = signals.next() => Exit::Signal(signal),

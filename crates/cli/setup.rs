@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) settings: agent::Settings,
     /// The mode in which resources are processed.
     pub(crate) mode: Mode,
+    /// Whether the exit code of a onetime run says what is needed.
+    pub(crate) exit_codes: bool,
     /// When resources are processed, in the modes that do not end by themselves.
     pub(crate) schedule: Schedule,
 }
@@ -173,11 +175,12 @@ impl Config {
             reconcile: given.get(&general::RECONCILE)?,
             shutdown_timeout: given.get(&general::SHUTDOWN_TIMEOUT)?,
         };
+        let exit_codes = given.get(&general::EXIT_CODES)?;
         let mut warnings = Vec::new();
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
-        Ok(Config { level, source, asked, settings, mode, schedule })
+        Ok(Config { level, source, asked, settings, mode, exit_codes, schedule })
     }
 }
 

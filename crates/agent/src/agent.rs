@@ -26,7 +26,7 @@ use crate::{
     resource::Resource,
     settings::{Configuration, Ended, Order, Schedule, Settings},
     status::{Board, Handle},
-    tally::{Failed, Tally},
+    tally::{Failed, Finished, Tally},
     watch::{Assign, Followed, Watching},
 };
 
@@ -124,7 +124,7 @@ impl Agent {
     /// # Errors A resource failed. The other resources got their passes all the same. A reload that
     /// is pending from an earlier run is tried again, and is not an error of this run if it fails
     /// again.
-    pub async fn onetime(&mut self) -> Result<(), Failed> {
+    pub async fn onetime(&mut self) -> Result<Finished, Failed> {
         let tally = Arc::new(Tally::default());
         let readers = self.readers(Style::Onetime, Some(Arc::clone(&tally) as _));
         let answers = self.answers(ONCE, &readers);

@@ -8,6 +8,8 @@ use deploy::ReloadError;
 use report::Excerpt;
 use source::{Error as SourceError, Refusal, queries::QueryError};
 
+use crate::guards::Tripped;
+
 /// Why a resource cannot be loaded, or why its pass failed.
 ///
 /// The text is complete, and has Go confd's words where Go confd has them; so the cause is not
@@ -23,8 +25,8 @@ enum Cause {
     Load(Problem),
     Template(Problem),
     Render(render::Error),
-    /// The guards that tripped, with what a person can do about it.
-    Guard(String, Excerpt),
+    /// The guards that tripped, with what a person can do about it, and whether keys are missing.
+    Guard(String, Excerpt, bool),
     /// With what a person can do about it.
     Deploy(deploy::Error, Excerpt),
     /// The queries that have no answer yet.
@@ -32,6 +34,19 @@ enum Cause {
     /// A query that cannot be answered: the text.
     Query(String),
     Panic(String),
+}
+
+/// What is needed so that the next run succeeds. Of several, the first one counts most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// A person who mends something.
+    Repair,
+    /// Data: a store that answers, or keys that do not exist yet.
+    Data,
+    /// A result that the check command accepts.
+    Check,
+    /// A reload that succeeds.
+    Reload,
 }
 
 /// The part of a pass that failed.
@@ -93,10 +108,11 @@ impl Failure {
     }
 
     /// These guards do not let the file `dest` be replaced.
-    pub(crate) fn guard(dest: &Path, tripped: &str) -> Self {
-        let text = format!("{} stays as it is: {tripped}", dest.display());
+    pub(crate) fn guard(dest: &Path, tripped: &Tripped) -> Self {
+        let text = format!("{} stays as it is: {}", dest.display(), tripped.text);
         let hint = "confd -onetime -force replaces it all the same".to_owned();
-        Failure::new(Cause::Guard(text, Excerpt::default().hinting(Some(hint))))
+        let excerpt = Excerpt::default().hinting(Some(hint));
+        Failure::new(Cause::Guard(text, excerpt, tripped.lacks_keys))
     }
 
     /// These queries of the template have no answer yet.
@@ -151,6 +167,21 @@ impl Failure {
         }
     }
 
+    /// What is needed so that the next run succeeds.
+    pub fn need(&self) -> Need {
+        match (&*self.0, self.kind()) {
+            (Cause::Render(error), _) if error.is_missing_key() => Need::Data,
+            (Cause::Guard(.., true), _) => Need::Data,
+            (_, Kind::Source | Kind::Waiting | Kind::Query) => Need::Data,
+            (_, Kind::Check) => Need::Check,
+            (
+                _,
+                Kind::Reload | Kind::Health | Kind::RolledBack | Kind::Held | Kind::PendingReload,
+            ) => Need::Reload,
+            _ => Need::Repair,
+        }
+    }
+
     /// Whether a new try makes sense only when the content has changed.
     pub(crate) fn waits_for_a_change(&self) -> bool {
         matches!(&*self.0, Cause::Deploy(error, _) if error.waits_for_a_change())
@@ -166,7 +197,7 @@ impl Failure {
         match &*self.0 {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
             Cause::Render(error) => Some(error.excerpt()),
-            Cause::Guard(_, excerpt) | Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => {
+            Cause::Guard(_, excerpt, _) | Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => {
                 Some(excerpt)
             }
             Cause::Refused(_) | Cause::Waiting(_) | Cause::Query(_) | Cause::Panic(_) => None,
@@ -183,7 +214,7 @@ impl fmt::Display for Failure {
                 let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
                 write!(f, "waiting for {}", names.join(", "))
             }
-            Cause::Guard(text, _) | Cause::Query(text) | Cause::Panic(text) => f.write_str(text),
+            Cause::Guard(text, ..) | Cause::Query(text) | Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
             Cause::Render(error) => error.fmt(f),
             Cause::Deploy(error, _) => error.fmt(f),

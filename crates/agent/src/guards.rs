@@ -28,8 +28,16 @@ pub(crate) struct Change<'a> {
     pub(crate) content: Option<&'a [u8]>,
 }
 
-/// The guards that trip, in the words of people; `None` if all hold.
-pub(crate) fn tripped(guards: &Guards, change: &Change<'_>) -> Option<String> {
+/// The guards that trip.
+pub(crate) struct Tripped {
+    /// All of them, in the words of people.
+    pub(crate) text: String,
+    /// Whether keys are missing, which a store can get later.
+    pub(crate) lacks_keys: bool,
+}
+
+/// The guards that trip; `None` if all hold.
+pub(crate) fn tripped(guards: &Guards, change: &Change<'_>) -> Option<Tripped> {
     let Change { view, before, keys_before, content } = change;
     if *before == Before::Same {
         return None;
@@ -54,10 +62,11 @@ pub(crate) fn tripped(guards: &Guards, change: &Change<'_>) -> Option<String> {
         tripped
             .push(format!("min_keys: {}, and {least} are the least", Counted(keys as u64, "key")));
     }
+    let lacks_keys = !tripped.is_empty();
     if let (Some(most), Some(before)) = (guards.max_shrink, keys_before) {
         tripped.extend(shrunk(*before as u64, keys as u64, "key", most));
     }
-    let Some(content) = content else { return text(&tripped) };
+    let Some(content) = content else { return all(&tripped, lacks_keys) };
     let bytes = content.len() as u64;
     if let Some(least) = guards.min_bytes.filter(|least| bytes < *least) {
         tripped.push(format!("min_bytes: {}, and {least} are the least", Counted(bytes, "byte")));
@@ -70,11 +79,11 @@ pub(crate) fn tripped(guards: &Guards, change: &Change<'_>) -> Option<String> {
     {
         tripped.push(format!("output_format: {fault}"));
     }
-    text(&tripped)
+    all(&tripped, lacks_keys)
 }
 
-fn text(tripped: &[String]) -> Option<String> {
-    (!tripped.is_empty()).then(|| tripped.join("; "))
+fn all(tripped: &[String], lacks_keys: bool) -> Option<Tripped> {
+    (!tripped.is_empty()).then(|| Tripped { text: tripped.join("; "), lacks_keys })
 }
 
 /// Whether a key exists, or keys below it.
@@ -135,7 +144,8 @@ mod tests {
         let (view, keys_before) = (view(keys), Some(4));
         let before = Before::Other { bytes: 10 };
         let content = Some(content);
-        tripped(&guards, &Change { view: &view, before, keys_before, content })
+        let change = Change { view: &view, before, keys_before, content };
+        tripped(&guards, &change).map(|tripped| tripped.text)
     }
 
     #[test]
@@ -182,7 +192,7 @@ mod tests {
             keys_before: None,
             content: Some(b""),
         };
-        assert_eq!(tripped(&guards, &change), None);
+        assert!(tripped(&guards, &change).is_none());
         assert!(tripped(&guards, &Change { before: Before::Nothing, ..change }).is_some());
     }
 }

@@ -56,10 +56,10 @@ pub use crate::{
     answers::OpenQueries,
     backoff::Growth,
     event::{Event, Reader, Step, Wake},
-    failure::{Failure, Kind},
+    failure::{Failure, Kind, Need},
     overlap::overlap,
     resource::Resource,
     settings::{Configuration, Ended, Order, Pace, Schedule, Settings},
     status::{Applied, Handle, LastError, Pending, State, Status},
-    tally::Failed,
+    tally::{Failed, Finished},
 };

@@ -311,7 +311,7 @@ impl Pipeline {
             return Err(Failure::guard(&resource.target.dest, &tripped));
         }
         let (dest, noop) = (resource.target.dest.clone(), self.options.noop);
-        say(Step::Forced { dest, tripped, noop });
+        say(Step::Forced { dest, tripped: tripped.text, noop });
         Ok(())
     }
 

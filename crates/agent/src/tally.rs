@@ -6,7 +6,7 @@ use deploy::Level;
 
 use crate::{
     event::{Event, Reader},
-    failure::{Failure, Kind},
+    failure::{Failure, Kind, Need},
 };
 
 /// A run in which a resource failed. The failures were logged when they happened.
@@ -15,28 +15,50 @@ use crate::{
 pub struct Failed {
     /// The last failure. Go confd also reports the last one as the error of the run.
     pub last: Arc<Failure>,
+    /// What is needed first, of all that the failures need.
+    pub need: Need,
 }
 
-/// Keeps the last failure.
+/// A run in which no resource failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// All files are applied.
+    Applied,
+    /// All files are in sync, and a pending reload of an earlier run has failed again.
+    ReloadPending,
+}
+
+/// Keeps the last failure, and what the failures need.
 ///
 /// A pending reload of an earlier run is tried again, but is not a failure of this run if it fails
 /// again: the files are in sync, and the reload stays pending. So an entrypoint like `until confd
 /// -onetime; do sleep 1; done` ends, and can then start the service that the reload needs.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<Option<Arc<Failure>>>);
+pub(crate) struct Tally(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    last: Option<Arc<Failure>>,
+    need: Option<Need>,
+}
 
 impl Tally {
     /// The result so far.
-    pub(crate) fn result(&self) -> Result<(), Failed> {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(last) => Err(Failed { last }),
-            None => Ok(()),
+    pub(crate) fn result(&self) -> Result<Finished, Failed> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (seen.last.clone(), seen.need) {
+            (Some(last), Some(need)) => Err(Failed { last, need }),
+            (_, Some(_)) => Ok(Finished::ReloadPending),
+            (_, None) => Ok(Finished::Applied),
         }
     }
 
     fn keep(&self, failure: &Arc<Failure>) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let need = failure.need();
+        seen.need = Some(seen.need.map_or(need, |first| first.min(need)));
         if failure.kind() != Kind::PendingReload {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(failure));
+            seen.last = Some(Arc::clone(failure));
         }
     }
 }

@@ -26,6 +26,7 @@ struct Report {
     exact: Option<String>,
     excerpt: Excerpt,
     out_of_time: bool,
+    missing_key: bool,
 }
 
 impl Error {
@@ -33,7 +34,14 @@ impl Error {
     /// template.
     pub(crate) fn new(stage: Stage, text: impl Into<String>) -> Self {
         let (text, excerpt) = (text.into(), Excerpt::default());
-        Self(Box::new(Report { stage, text, exact: None, excerpt, out_of_time: false }))
+        Self(Box::new(Report {
+            stage,
+            text,
+            exact: None,
+            excerpt,
+            out_of_time: false,
+            missing_key: false,
+        }))
     }
 
     /// The same error, whose text with all values is `exact`.
@@ -81,6 +89,18 @@ impl Error {
     /// Whether the rendering was stopped because its time was over.
     pub fn is_out_of_time(&self) -> bool {
         self.0.out_of_time
+    }
+
+    /// The same error, if `is_missing_key` as one of a key that does not exist.
+    #[must_use]
+    pub(crate) fn missing_key(mut self, is_missing_key: bool) -> Self {
+        self.0.missing_key = is_missing_key;
+        self
+    }
+
+    /// Whether the template asks for a key that does not exist.
+    pub fn is_missing_key(&self) -> bool {
+        self.0.missing_key
     }
 
     /// Which step failed.

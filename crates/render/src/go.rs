@@ -119,6 +119,7 @@ impl GoTemplate {
                 .at(Place::at_offset(&self.src, source, error.offset()))
                 .hinting(hint)
                 .out_of_time(context.clock.stopped().is_some())
+                .missing_key(missing.is_some())
         })
     }
 }

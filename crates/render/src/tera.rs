@@ -238,6 +238,7 @@ impl TeraTemplate {
                 .hiding(exact)
                 .hinting(hint.or_else(memory_hint))
                 .out_of_time(out_of_time.is_some())
+                .missing_key(missing.is_some())
         })
     }
 
