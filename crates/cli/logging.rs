@@ -160,7 +160,7 @@ struct Layout {
 }
 
 /// RFC 3339 as a layout of Go: whole seconds, and `Z` for an offset of zero.
-const RFC_3339: &[u8] = b"2006-01-02T15:04:05Z07:00";
+pub(crate) const RFC_3339: &[u8] = b"2006-01-02T15:04:05Z07:00";
 
 impl<S, N> FormatEvent<S, N> for Layout
 where

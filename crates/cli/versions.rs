@@ -15,10 +15,12 @@ use anyhow::{Context as _, anyhow, bail};
 use deploy::{HeldBy, Level, Observer, Step};
 use report::did_you_mean;
 use state_folder::StateFolder;
+use world::time::{Location, Time, Zone};
 
 use crate::{
     Exit, environment,
     flags::{self, Request},
+    logging::RFC_3339,
     setup::{self, Mode},
 };
 
@@ -135,10 +137,13 @@ fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
             (true, false) => "in place",
             (false, _) => "",
         };
-        let woke = &version.woke;
-        let (number, at, revision) = (version.number, time(version.at), version.revision);
-        let line =
-            format!("{number:>6}  {at}  revision {revision}  {bytes} bytes  {mark:<8}  {woke}");
+        let woke = printable(&version.woke);
+        let (number, at) = (version.number, time(version.at));
+        let revision = match version.revision {
+            0 => String::new(),
+            revision => format!("revision {revision}  "),
+        };
+        let line = format!("{number:>6}  {at}  {revision}{bytes} bytes  {mark:<8}  {woke}");
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -173,21 +178,21 @@ fn release(resource: &Resource) -> anyhow::Result<String> {
     })
 }
 
+/// A text with names of keys, which can have any characters, without those that a terminal obeys.
+fn printable(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A time in UTC, as in the log.
 fn time(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days are counted from 1 March of the year 0, so that a leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + 400 * era + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    let time = Time::new(seconds, 0, Arc::new(Zone::utc())).at(Location::Utc);
+    String::from_utf8_lossy(&time.format(RFC_3339)).into_owned()
 }
 
 #[cfg(test)]

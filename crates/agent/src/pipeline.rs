@@ -302,7 +302,8 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         let Some(guards) = &resource.guards else { return Ok(()) };
         let kept = || self.versions.keys_of_newest(resource);
-        let keys_before = self.applied_keys.of(&resource.path).or_else(kept);
+        let keys_before =
+            guards.max_shrink.and_then(|_| self.applied_keys.of(&resource.path).or_else(kept));
         let Some(tripped) = guards::tripped(guards, &Change { view, before, keys_before, content })
         else {
             return Ok(());
@@ -375,7 +376,8 @@ impl Pipeline {
         if let Some(keys) = keys.filter(|_| outcome != Outcome::WouldUpdate && !is_held) {
             self.applied_keys.note(&resource.path, keys);
         }
-        if outcome != Outcome::WouldUpdate && self.runs_commands(resource) {
+        let names_changed_keys = self.runs_commands(resource) || self.versions.keeps(resource);
+        if outcome != Outcome::WouldUpdate && names_changed_keys {
             self.applied.note(job);
         }
         readers.read(&Event::Done {

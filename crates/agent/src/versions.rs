@@ -92,7 +92,7 @@ fn in_place(resource: &Resource) -> Option<VersionFile> {
     let path = resource.target.dest.clone();
     let content = read_regular(&path).ok()?;
     let found = fs::metadata(&path).ok()?;
-    let (mode, owner) = (found.permissions().mode() & 0o7777, (found.uid(), found.gid()));
+    let (mode, owner) = (found.permissions().mode() & 0o777, (found.uid(), found.gid()));
     Some(VersionFile { path, mode, owner, content })
 }
 
@@ -240,12 +240,27 @@ pub async fn roll_back(
     observer: &Arc<dyn Observer>,
     settings: &Settings,
 ) -> Result<u64, Impossible> {
-    let History { versions, hold } = history(state, resource)?;
     let (name, path) = (resource.name(), state.path().display());
+    if settings.noop {
+        return Err(impossible("-noop has no meaning here: confd history lists the versions"));
+    }
+    if let Some(owner) = state.foreign_owner() {
+        return Err(impossible(format_args!(
+            "{path} belongs to the user {owner}, whose confd would not see a hold of another user: run \
+             confd rollback as that user"
+        )));
+    }
+    let History { versions, hold } = history(state, resource)?;
     if versions.is_empty() {
         return Err(impossible(format_args!(
             "there are no versions of the resource {name} in {path}: backup = 5 in its file keeps \
              five from the next change on"
+        )));
+    }
+    if most(resource) == 0 {
+        return Err(impossible(format_args!(
+            "the file of the resource {name} has no backup any more, so confd would not leave a version in \
+             place: set backup = 5 again"
         )));
     }
     let place = versions.iter().position(|listed| listed.is_in_place);
@@ -259,7 +274,7 @@ pub async fn roll_back(
             versions.iter().map(|listed| listed.version.number.to_string()).collect();
         let wanted = to.map_or("before the present one".to_owned(), |number| number.to_string());
         return Err(impossible(format_args!(
-            "the resource {name} has no version {wanted}; there are {}",
+            "the resource {name} has no version {wanted}; its versions are {}",
             numbers.join(", ")
         )));
     };
@@ -269,14 +284,17 @@ pub async fn roll_back(
     // What the template gives now: that of the newest version, or what is held back already.
     let mut contents = hold.map(|hold| hold.contents).unwrap_or_default();
     contents.extend(versions.first().and_then(|it| Digest::from_text(&it.version.rendered)));
+    // A file whose reload has failed is in place, and no version has it.
+    contents.extend(in_place(resource).map(|now| Digest::of([&*now.content])));
     let mut target = (*resource.target).clone();
     (target.mode, target.uid, target.gid) =
-        (Some(file.mode & 0o777), Some(file.owner.0), Some(file.owner.1));
+        (Some(file.mode), Some(file.owner.0), Some(file.owner.1));
     (target.may_be_held, target.on_reload_failure) = (false, OnReloadFailure::Keep);
     let dest = target.dest.clone();
     let before = Hold::of(&dest);
     // The hold comes first, so that a confd that runs does not restore the file.
     Hold::new(HeldBy::Person, contents).set(&dest).map_err(impossible)?;
+    let _busy = Hold::keep_busy(&dest);
     let content = Bytes::from(file.content.clone());
     let mut durable = Durable::new();
     let by_person: Arc<dyn Observer> = Arc::new(ByPerson {

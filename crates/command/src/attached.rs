@@ -68,8 +68,19 @@ impl Attached {
         status
     }
 
-    /// Sends a signal to the program, or to its group. Does nothing if it has been waited for.
+    /// Sends a signal to the program alone. Does nothing if it has been waited for.
     pub fn signal(&self, signal: Signal) {
+        if let Some(leader) = self.leader
+            && self.ours.is_some()
+        {
+            // An error means that the program has ended by itself just now.
+            let _ = kill_process(leader, signal);
+        }
+    }
+
+    /// Sends a signal to the program, and to its group if it has one of its own. Does nothing if it
+    /// has been waited for.
+    fn signal_all(&self, signal: Signal) {
         if let Some(leader) = self.leader
             && self.ours.is_some()
         {
@@ -92,7 +103,7 @@ impl Attached {
     /// The process cannot be waited for.
     pub async fn stop(mut self, limit: Duration) -> io::Result<ExitStatus> {
         let end = Instant::now() + limit;
-        self.signal(Signal::TERM);
+        self.signal_all(Signal::TERM);
         let ended = timeout(limit, self.wait()).await;
         if let (Group::Own, Some(leader)) = (self.group, self.leader) {
             // The number of the group is not used again as long as a process is in it.
@@ -106,7 +117,7 @@ impl Attached {
         match ended {
             Ok(status) => status,
             Err(_) => {
-                self.signal(Signal::KILL);
+                self.signal_all(Signal::KILL);
                 self.wait().await
             }
         }

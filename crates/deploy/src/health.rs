@@ -44,20 +44,25 @@ impl Health {
         let end = Instant::now() + self.window;
         loop {
             let begun = Instant::now();
-            let left = end.saturating_duration_since(begun);
-            // A window that is over still allows one try.
+            let interval = self.interval.max(SHORTEST);
+            // A window that is over, or nearly, still allows one try.
+            let left = end.saturating_duration_since(begun).max(interval);
             let own = (!self.timeout.is_zero()).then_some(self.timeout);
-            let limit =
-                [own, Some(left).filter(|left| !left.is_zero())].into_iter().flatten().min();
-            let next = begun + self.interval.max(SHORTEST);
+            let limit = own.map_or(left, |own| own.min(left));
+            let next = begun + interval;
             let is_last = AtomicBool::new(false);
             let reporting = |result: &Result<(), command::Error>| {
                 is_last.store(Instant::now().max(next) >= end, Ordering::Relaxed);
                 let is_tried_again = result.is_err() && !is_last.load(Ordering::Relaxed);
                 if is_tried_again { Reporting::Quiet } else { Reporting::Usual }
             };
-            let run =
-                run::run_reporting(self.command.clone(), limit, environment, observer, reporting);
+            let run = run::run_reporting(
+                self.command.clone(),
+                Some(limit),
+                environment,
+                observer,
+                reporting,
+            );
             let Err(cause) = run.await else { return Ok(()) };
             if is_last.load(Ordering::Relaxed) {
                 let (window, command) = (self.window, self.command.clone());

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ use md5::{Digest as _, Md5};
 use rustix::fs::{OFlags, fstat};
 
 use crate::attributes::our_user;
-use crate::create::create_locked;
+use crate::create::{create_locked, lock};
 use crate::durable::sync_file;
 use crate::error::Error;
 use crate::folder::{FileAt, OpenPlace, is_file};
@@ -127,6 +128,17 @@ impl Hold {
         Hold::remove(&OpenPlace::of(dest)?)
     }
 
+    /// Says for as long as the result lives that the process of the hold still replaces and reloads
+    /// `dest` itself. `None` on a file system without locks.
+    pub fn keep_busy(dest: &Path) -> Option<File> {
+        lock(&OpenPlace::of(dest).ok()?.hold()).ok()
+    }
+
+    /// Whether the process that has set the hold is still busy with the destination.
+    pub(crate) fn is_busy(place: &OpenPlace) -> bool {
+        matches!(lock(&place.hold()), Err(TryLockError::WouldBlock))
+    }
+
     pub(crate) fn find(place: &OpenPlace) -> Option<Hold> {
         if let Some(hold) = remembered().get(place.dest().path().as_os_str()) {
             return Some(hold.clone());
@@ -161,7 +173,10 @@ impl Hold {
         let was_remembered = remembered().remove(place.dest().path().as_os_str()).is_some();
         let file = place.hold();
         match file.remove() {
-            Ok(()) => Ok(true),
+            Ok(()) => match sync_folder(place) {
+                Ok(()) => Ok(true),
+                Err(cause) => Err(Error::file("fsync", place.folder().path(), cause)),
+            },
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(was_remembered),
             Err(cause) => Err(Error::file("remove", &file.path(), cause)),
         }
@@ -204,12 +219,22 @@ pub(crate) fn put(
     // A file that is left behind has the name of a stage file, and is swept like one.
     let mut made = create_locked(0o600, |random| place.file(FileKind::Passing, random))?;
     let written = made.file.write_all(&text).and_then(|()| sync_file(&made.file));
-    let placed = written.and_then(|()| made.at.rename(to));
+    let placed = written.and_then(|()| made.at.rename(to)).and_then(|()| sync_folder(place));
     placed.map_err(|cause| {
         // The error to report is that of writing.
         let _ = made.at.remove();
         Error::file("write", &to.path(), cause)
     })
+}
+
+/// Waits until the names in the folder are on the disk. A folder that this process may not read
+/// cannot be synced, which is no error.
+fn sync_folder(place: &OpenPlace) -> io::Result<()> {
+    match place.folder().readable() {
+        Ok(folder) => sync_file(&File::from(folder)),
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(cause) => Err(cause),
+    }
 }
 
 /// The text of a file that [`put`] wrote; `None` if there is none, or if another user could have

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use command::Program;
-use report::Fingerprint;
+use report::{Fingerprint, read_regular};
 
 use crate::commit::How;
 use crate::disk::Disk;
@@ -208,12 +208,20 @@ impl Transaction {
     }
 }
 
-/// Why the contents of these members are held back; `None` if they are not.
+/// Why the contents of these members are held back; `None` if they are not. Contents that failed and
+/// are in place all the same, because a person has put them there, are not held back.
 fn held_by(members: &[Member], contents: Digest) -> Option<HeldBy> {
-    members.iter().find_map(|member| {
+    let by = members.iter().find_map(|member| {
         let hold = Hold::of(&member.target.dest)?;
         hold.contents.contains(&contents).then_some(hold.by)
-    })
+    });
+    // A trial that has not ended is completed first.
+    let is_there = |member: &Member| {
+        let dest = &member.target.dest;
+        read_regular(dest).is_ok_and(|found| found == *member.content)
+            && OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_err())
+    };
+    by.filter(|by| *by == HeldBy::Person || !members.iter().all(is_there))
 }
 
 /// The pending reloads of members whose contents are held back. Completes a rollback first.
@@ -234,7 +242,10 @@ fn held_reloads(
                 Some(_) | None => Trial::discard(&place),
             }
         }
-        reloads.add_pending(nth, target, &place, options);
+        // The command of a person runs the reload itself.
+        if by == HeldBy::Failure || !Hold::is_busy(&place) {
+            reloads.add_pending(nth, target, &place, options);
+        }
     }
     if let Some(contents) = contents {
         let cause = "confd ended before the former file was back";
@@ -506,8 +517,10 @@ impl Change {
 
     /// Keeps the former file, if it may have to be put back.
     fn begin_trial(&self) -> Result<Option<Trial>, Error> {
+        // A new mode or owner is no content that can be bad.
+        let is_new = || !read_regular(&self.target.dest).is_ok_and(|found| found == *self.content);
         let begin = || Trial::begin(&self.target, &self.content, &self.place, &self.file);
-        self.rolls_back.then(begin).transpose()
+        (self.rolls_back && is_new()).then(begin).transpose()
     }
 
     /// The member after it was put in place.

@@ -94,6 +94,13 @@ impl StateFolder {
         &self.path
     }
 
+    /// The number of the user who has the folder, if that is not the user of this process. `None` if
+    /// the folder does not exist.
+    pub fn foreign_owner(&self) -> Option<u32> {
+        let owner = fs::metadata(&self.path).ok()?.uid();
+        (owner != geteuid().as_raw()).then_some(owner)
+    }
+
     /// The markers whose names begin with `start`. A folder that does not exist has none.
     ///
     /// # Errors
@@ -109,7 +116,7 @@ impl StateFolder {
         for entry in entries {
             let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
             if name.starts_with(start)
-                && let Some(set) = self.own(&name)
+                && let Some(set) = self.own(&self.path.join(&name))
             {
                 markers.push(Marker { name, set });
             }
@@ -138,7 +145,9 @@ impl StateFolder {
             }
             created = create();
         }
-        if is_kind(&created, io::ErrorKind::AlreadyExists) && self.own(name).is_none() {
+        if is_kind(&created, io::ErrorKind::AlreadyExists)
+            && self.own(&self.path.join(name)).is_none()
+        {
             self.remove(name)?;
             created = create();
         }
@@ -158,11 +167,16 @@ impl StateFolder {
 
     /// The text of a marker; `None` if it cannot be read.
     pub fn text(&self, name: &str) -> Option<Vec<u8>> {
-        self.own(name)?;
+        self.read(&self.path.join(name), LONGEST)
+    }
+
+    /// The first `longest` bytes of a file in the folder that only its owner can have written.
+    fn read(&self, path: &Path, longest: u64) -> Option<Vec<u8>> {
+        self.own(path)?;
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.path.join(name));
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
         let mut text = Vec::new();
-        file.ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
+        file.ok()?.take(longest).read_to_end(&mut text).ok()?;
         Some(text)
     }
 
@@ -180,11 +194,10 @@ impl StateFolder {
         }
     }
 
-    /// When the file `name` was written, if it can be a marker: a regular file of this user, or of
-    /// the owner of the folder, as on file systems that show one owner for all files.
-    fn own(&self, name: &str) -> Option<SystemTime> {
-        let found =
-            fs::symlink_metadata(self.path.join(name)).ok().filter(|found| found.is_file())?;
+    /// When the file `path` was written, if it can be one of this program's: a regular file of this
+    /// user, or of the owner of the folder, as on file systems that show one owner for all files.
+    fn own(&self, path: &Path) -> Option<SystemTime> {
+        let found = fs::symlink_metadata(path).ok().filter(|found| found.is_file())?;
         let is_own = found.uid() == geteuid().as_raw()
             || fs::metadata(&self.path).is_ok_and(|folder| folder.uid() == found.uid());
         found.modified().ok().filter(|_| is_own)

@@ -72,19 +72,17 @@ impl StateFolder {
 
 impl Versions {
     /// All versions, the newest first. A folder that does not exist has none. A file that is no
-    /// version is left out.
+    /// version, or that cannot be read, is left out.
     ///
     /// # Errors
-    /// The folder or a version cannot be read.
+    /// The folder cannot be read.
     pub fn list(&self) -> Result<Vec<Version>, FileError> {
         let mut numbers = self.numbers()?;
         numbers.sort_unstable_by(|one, other| other.cmp(one));
-        let read = |number: u64| {
-            let path = self.path(number);
-            let content = fs::read(&path).map_err(|cause| FileError::new("open", &path, cause));
-            content.map(|content| decode(number, &content)).transpose()
-        };
-        numbers.into_iter().filter_map(read).collect()
+        // Another process may remove an old version now.
+        let read = |number: u64| self.state.read(&self.path(number), u64::MAX);
+        let decoded = numbers.into_iter().filter_map(|number| decode(number, &read(number)?));
+        Ok(decoded.collect())
     }
 
     /// Adds a version with the next number, and removes those that are older than the last `most`.
@@ -100,7 +98,7 @@ impl Versions {
         }
         make_folder(&self.folder).map_err(|cause| FileError::new("mkdir", &self.folder, cause))?;
         let mut numbers = self.numbers()?;
-        let number = numbers.iter().max().map_or(1, |newest| newest + 1);
+        let number = numbers.iter().max().map_or(1, |newest| newest.saturating_add(1));
         let unfinished = self.folder.join(format!("{UNFINISHED}{}", process::id()));
         // It is left behind by a process that had this number and was killed.
         let _ = fs::remove_file(&unfinished);
@@ -127,7 +125,7 @@ impl Versions {
     }
 
     fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{number:010}"))
+        self.folder.join(name(number))
     }
 
     fn numbers(&self) -> Result<Vec<u64>, FileError> {
@@ -139,11 +137,17 @@ impl Versions {
         };
         let mut numbers = Vec::new();
         for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            numbers.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+            let entry_name = entry.map_err(failed)?.file_name();
+            let number = entry_name.to_str().and_then(|name| name.parse().ok());
+            numbers.extend(number.filter(|number| entry_name == *name(*number)));
         }
         Ok(numbers)
     }
+}
+
+/// The name of the file of a version.
+fn name(number: u64) -> String {
+    format!("{number:010}")
 }
 
 fn encode(version: &Version) -> Vec<u8> {
@@ -243,5 +247,22 @@ mod tests {
         fs::write(versions.folder.join(".new-1"), "part").expect("write");
         fs::write(versions.path(4), "confd ver").expect("write");
         assert_eq!(versions.list().expect("two"), expected);
+    }
+
+    #[test]
+    fn files_with_other_names_or_owners_are_no_versions() {
+        let root = tempfile::tempdir().expect("a folder");
+        let state = StateFolder { path: root.path().join("state"), is_set: true };
+        let versions = state.versions("versions-x");
+        versions.add(&version(b"one"), 3).expect("added");
+        for name in ["7", "00000000007", "+000000007", "x"] {
+            fs::copy(versions.path(1), versions.folder.join(name)).expect("a copy");
+        }
+        std::os::unix::fs::symlink(versions.path(1), versions.path(3)).expect("a link");
+        let numbers: Vec<u64> =
+            versions.list().expect("one").iter().map(|version| version.number).collect();
+        assert_eq!(numbers, [1]);
+        fs::copy(versions.path(1), versions.path(u64::MAX)).expect("a copy");
+        versions.add(&version(b"two"), 3).expect("added");
     }
 }

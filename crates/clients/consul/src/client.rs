@@ -83,15 +83,17 @@ impl Client {
     }
 
     /// Sends a request that changes the store or the agent. The status 500 is a refusal of this change,
-    /// for example of a service whose check the agent does not run: it says nothing about others.
+    /// for example of a service whose check the agent does not run, unless no server can answer now.
     pub(crate) async fn change(
         &self,
         method: Method,
         target: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, Error> {
-        let is_refusal = |status: StatusCode| {
-            status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR
+        let is_refusal = |status: StatusCode, answer: &[u8]| {
+            let is_about_this =
+                status == StatusCode::INTERNAL_SERVER_ERROR && !lacks_leader(answer);
+            status.is_client_error() || is_about_this
         };
         let ask = async |node: usize| {
             let body = body.to_vec();
@@ -100,7 +102,7 @@ impl Client {
             // A transaction answers with the status 409 if a condition does not hold.
             match head.status.is_success() || head.status == StatusCode::CONFLICT {
                 true => Ok(answer),
-                false => Err(self.failed(node, &head, &answer, is_refusal(head.status))),
+                false => Err(self.failed(node, &head, &answer, is_refusal(head.status, &answer))),
             }
         };
         let (_, answer) = self.nodes.ask(ask).await?;
@@ -135,10 +137,35 @@ impl Client {
     }
 }
 
+/// Whether the text of an error with the status 500 says that no server can answer now. Consul has no
+/// status of its own for that.
+fn lacks_leader(answer: &[u8]) -> bool {
+    const TEXTS: [&str; 4] = [
+        "No cluster leader",
+        "No known Consul servers",
+        "Raft leader not found",
+        "leadership lost",
+    ];
+    let text = String::from_utf8_lossy(answer);
+    TEXTS.iter().any(|known| text.contains(known))
+}
+
 /// Why nothing can be sent to the address `text`.
 fn not_an_address(text: &str) -> Cause {
     let advice = text.contains(',').then_some(address::SEVERAL);
     let forms = "not an address of the form HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
                  unix:///PATH";
     Cause::new(forms).advised(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_leader_differs_from_a_refusal_by_its_text() {
+        assert!(lacks_leader(b"No cluster leader"));
+        assert!(lacks_leader(b"leadership lost while committing log"));
+        assert!(!lacks_leader(b"Scripts are disabled on this agent"));
+    }
 }

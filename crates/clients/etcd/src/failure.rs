@@ -36,8 +36,10 @@ impl Failure {
                 Failure::SignedOut(cause.of_kind(CauseKind::Credentials))
             }
             Code::PermissionDenied => Failure::Refused(cause),
-            // The store is full, or takes no more requests of this kind at present. It answers others.
-            Code::ResourceExhausted => Failure::Refused(cause),
+            // A full store answers reads. With other words, the node takes no requests at present.
+            Code::ResourceExhausted if status.message().contains("database space") => {
+                Failure::Refused(cause)
+            }
             Code::FailedPrecondition => Failure::WithoutUsers(cause),
             // An answer may have any size, so the code can only mean a revision out of range.
             Code::OutOfRange => Failure::OutOfHistory(cause),
@@ -81,7 +83,10 @@ mod tests {
         assert!(matches!(of(Code::InvalidArgument, words), Failure::SignedOut(_)));
         assert!(matches!(of(Code::Unauthenticated, words), Failure::SignedOut(_)));
         assert!(matches!(of(Code::OutOfRange, words), Failure::OutOfHistory(_)));
-        assert!(matches!(of(Code::ResourceExhausted, words), Failure::Refused(_)));
+        let full = "etcdserver: mvcc: database space exceeded";
+        assert!(matches!(of(Code::ResourceExhausted, full), Failure::Refused(_)));
+        let busy = "etcdserver: too many requests";
+        assert!(matches!(of(Code::ResourceExhausted, busy), Failure::Unreachable(_)));
         for code in [Code::Unknown, Code::Unavailable, Code::Internal] {
             assert!(matches!(of(code, words), Failure::Unreachable(_)), "{code:?}");
         }
