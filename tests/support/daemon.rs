@@ -57,14 +57,10 @@ impl Daemon {
         state.is_ok_and(|state| state.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
     }
 
-    /// Sends it a signal and waits for its end. A process that is killed cannot end its children, so
-    /// this does.
+    /// Sends it a signal and waits for its end. What a killed process has started lives on.
     pub fn stop(self, signal: Signal) -> Ended {
-        let left = if signal == Signal::KILL { self.groups_of_children() } else { Vec::new() };
         self.signal(signal);
-        let ended = self.wait();
-        left.into_iter().for_each(kill_group);
-        ended
+        self.wait()
     }
 
     /// The process groups that its children lead, such as that of the command of `confd register`.

@@ -1,7 +1,6 @@
 //! etcd servers: one or several members, of either release.
 
 use std::io::Write as _;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -145,8 +144,10 @@ impl Etcd {
     #[track_caller]
     fn becomes_healthy(&mut self) -> bool {
         let Etcd { process, ports, .. } = self;
-        // The port for clients is opened last.
-        let is_open = || TcpStream::connect(("127.0.0.1", ports.client)).is_ok();
+        let id = process.as_ref().map(Process::id);
+        // The port for clients is opened last. A connection that is closed at once can make Debian's
+        // etcd with TLS close the port for ever, so that nothing is connected here.
+        let is_open = || id.is_some_and(|id| listens(id, ports.client));
         Process::becomes_ready(process, "etcd", || is_healthy(ports.metrics) && is_open())
     }
 
@@ -265,6 +266,19 @@ impl Etcd {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Whether a socket in the network of a process listens on a port.
+fn listens(process: u32, port: u16) -> bool {
+    let sockets = |file| std::fs::read_to_string(format!("/proc/{process}/net/{file}"));
+    let listens = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().and_then(|local| local.rsplit_once(':'));
+        // Behind the remote address stands the state, which is 0A for a socket that listens.
+        let state = fields.nth(1);
+        local.is_some_and(|(_, number)| number == format!("{port:04X}")) && state == Some("0A")
+    };
+    ["tcp", "tcp6"].into_iter().any(|file| sockets(file).is_ok_and(|all| all.lines().any(listens)))
 }
 
 fn is_healthy(metrics: u16) -> bool {
