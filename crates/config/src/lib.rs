@@ -20,6 +20,7 @@ mod form;
 mod guards;
 mod hint;
 mod load;
+mod permissions;
 mod problem;
 mod resource;
 mod retry;

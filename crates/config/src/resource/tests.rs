@@ -1,0 +1,158 @@
+use std::fs;
+
+use store::Key;
+
+use super::*;
+
+pub(crate) fn loaded(text: &str) -> Result<Box<Resource>, String> {
+    loaded_with_prefix(text, "")
+}
+
+fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Box<Resource>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.toml");
+    // Every resource needs a destination.
+    let has_no_dest = text.to_lowercase().contains("src=") && !text.contains("dest=");
+    let text = text.to_owned() + if has_no_dest { "\ndest='d'\n" } else { "" };
+    fs::write(&path, text).unwrap();
+    let confdir = Confdir {
+        conf_d: folder.path().to_path_buf(),
+        ..Confdir::new(Path::new("/etc/confd"), prefix.as_bytes())
+    };
+    Resource::load(&path, &confdir)
+        .map_err(|problem| problem.text.replace(path.to_str().unwrap(), "a.toml"))
+}
+
+fn scope(resource: &Resource) -> Vec<String> {
+    resource.scope.iter().map(Key::to_string).collect()
+}
+
+#[test]
+fn keys_are_joined_to_the_prefix_and_cleaned() {
+    let resource =
+        loaded("[template]\nsrc='a'\nprefix='app'\nkeys=['/x/', 'y', '/app/../z', '']").unwrap();
+    assert_eq!(scope(&resource), ["/app", "/app/x", "/app/y", "/app/z"]);
+    let resource = loaded("[TEMPLATE]\nSRC='a'\nKEYS=['/']").unwrap();
+    assert_eq!(scope(&resource), ["/"]);
+}
+
+#[test]
+fn the_global_prefix_replaces_the_resources_own() {
+    let resource =
+        loaded_with_prefix("[template]\nsrc='a'\nprefix='/own'\nkeys=['x']", "/global").unwrap();
+    assert_eq!(scope(&resource), ["/global/x"]);
+}
+
+#[test]
+fn src_is_below_the_templates_folder_unless_it_climbs() {
+    for (src, path) in [
+        ("a.tmpl", "/etc/confd/templates/a.tmpl"),
+        ("sub//a", "/etc/confd/templates/sub/a"),
+        ("/tmp/a", "/etc/confd/templates/tmp/a"),
+        ("../x", "/etc/confd/x"),
+    ] {
+        let resource = loaded(&format!("[template]\nsrc='{src}'")).unwrap();
+        assert_eq!(resource.src, Path::new(path));
+    }
+}
+
+#[test]
+fn a_name_is_the_path_below_conf_d_and_unique() {
+    let conf_d = Path::new("/etc/confd/conf.d");
+    for (path, expected) in [
+        ("a.toml", "a"),
+        ("sub/b.toml", "sub/b"),
+        ("atoml", "atoml"),
+        ("toml", "toml"),
+        (".toml", ".toml"),
+        ("sub/.toml", "sub/.toml"),
+        (".toml.toml", ".toml.toml"),
+        ("a.toml.toml", "a.toml.toml"),
+    ] {
+        assert_eq!(name(&conf_d.join(path), conf_d), expected);
+    }
+    assert_eq!(name(conf_d, conf_d), "conf.d");
+}
+
+#[test]
+fn problems_name_the_file() {
+    for (text, error) in [
+        ("", "empty src template"),
+        ("[template]\ndest='a'", "empty src template"),
+        ("[template]\nsrc='a'\nmode='abc'", "strconv.ParseUint: parsing \"abc\": invalid syntax"),
+        ("[template]\nsrc='a'\nmode='0888'", "strconv.ParseUint: parsing \"0888\": invalid syntax"),
+        (
+            "[template]\nsrc='a'\nmode='999999999999'",
+            "strconv.ParseUint: parsing \"999999999999\": value out of range",
+        ),
+        (
+            "[template]\nsrc='a'\nengine='jinja'",
+            "unknown engine \"jinja\"; the known ones are \"go\" and \"tera\"",
+        ),
+        (
+            "[template]\nsrc='a'\nengine=2",
+            "toml: line 3 (last key \"template.engine\"): incompatible types: TOML value has type int64; destination has type string",
+        ),
+        (
+            "[template]\nsrc='a'\nuid='root'",
+            "toml: line 3 (last key \"template.uid\"): incompatible types: TOML value has type string; destination has type integer",
+        ),
+    ] {
+        assert_eq!(
+            loaded(text).unwrap_err(),
+            format!("Cannot process template resource a.toml - {error}")
+        );
+    }
+}
+
+#[test]
+fn the_name_of_the_file_decides_the_language_unless_engine_is_set() {
+    for (table, engine) in [
+        ("src='a.tmpl'", Engine::Go),
+        ("src='tera'", Engine::Go),
+        ("src='a.conf.tera'", Engine::Tera),
+        ("src='a.conf'\nengine='tera'", Engine::Tera),
+        ("src='a.tera'\nengine='go'", Engine::Go),
+    ] {
+        let resource = loaded(&format!("[template]\n{table}")).unwrap();
+        assert_eq!(resource.engine, engine, "{table}");
+        assert!(resource.warnings.is_empty(), "{table}");
+    }
+}
+
+#[test]
+fn a_resource_sets_the_limits_of_its_commands_and_zero_means_no_limit() {
+    let resource = loaded("[template]\nsrc='a'\ncheck_timeout='1m30s'\nreload_timeout='0'");
+    let resource = resource.unwrap();
+    assert_eq!(resource.check_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(resource.reload_timeout, Some(Duration::ZERO));
+    assert!(resource.warnings.is_empty());
+    let resource = loaded("[template]\nsrc='a'").unwrap();
+    assert_eq!((resource.check_timeout, resource.reload_timeout), (None, None));
+    let error = loaded("[template]\nsrc='a'\ncheck_timeout='soon'").unwrap_err();
+    assert!(error.contains("check_timeout \"soon\": not a duration"), "{error}");
+}
+
+#[test]
+fn a_file_is_healed_unless_its_resource_forbids_it() {
+    assert!(loaded("[template]\nsrc='a'").unwrap().heal);
+    let resource = loaded("[template]\nsrc='a'\nheal=false").unwrap();
+    assert!(!resource.heal && resource.warnings.is_empty());
+    let error = loaded("[template]\nsrc='a'\nheal='no'").unwrap_err();
+    assert!(error.ends_with("destination has type boolean"), "{error}");
+}
+
+#[test]
+fn unknown_keys_are_reported() {
+    let resource =
+        loaded("[template]\nsrc='a'\nowner='nginx'\nreload='x'\ndest='d'\n[other]\n").unwrap();
+    let ends = [
+        ":3: owner is ignored, as in confd; use uid, a number",
+        ":4: unknown key \"template.reload\", did you mean \"reload_cmd\"?",
+        ":6: unknown key \"other\"",
+    ];
+    for (warning, end) in resource.warnings.iter().zip(ends) {
+        assert!(warning.text.ends_with(end), "{}", warning.text);
+    }
+    assert_eq!(resource.warnings.len(), 3);
+}
