@@ -68,16 +68,16 @@ fn a_template_in_a_command_has_only_src() {
 }
 
 #[test]
-fn a_mode_and_an_owner_are_numbers() {
+fn a_mode_a_uid_and_a_gid_are_numbers() {
     let log = run_of(&format!("{DEST}keys = ['/']\nmode = '0999'"), "x");
     says(
         &log,
         &["parsing \"0999\": invalid syntax", "= a mode has digits from 0 to 7, such as \"0644\""],
     );
     let log = run_of(&format!("{DEST}keys = ['/']\nuid = 'nginx'"), "x");
-    says(&log, &["incompatible types", "= uid is a number, which `id -u nginx` shows"]);
+    says(&log, &["incompatible types", "= uid is a number; a name is written owner = \"nginx\""]);
     let log = run_of(&format!("{DEST}keys = ['/']\ngid = 'www'"), "x");
-    says(&log, &["= gid is a number, which `getent group www` shows"]);
+    says(&log, &["= gid is a number; a name is written group_owner = \"www\""]);
 }
 
 #[test]

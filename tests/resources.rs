@@ -6,6 +6,7 @@ mod exit_codes;
 mod guards;
 mod keys;
 mod modes;
+mod owners;
 mod retries;
 mod rollback;
 mod table;

@@ -20,7 +20,8 @@ fn tree() -> Sandbox {
     sandbox.write("data.yaml", "app: { port: 80 }\n");
     for (name, template, more) in [
         ("plain", "{{getv \"/app/port\"}}\n", ""),
-        ("owned", "{{getv \"/app/port\"}}{{lookupIP \"none.invalid\"}}\n", "owner = \"www\""),
+        ("lookup", "{{getv \"/app/port\"}}{{lookupIP \"none.invalid\"}}\n", ""),
+        ("named", "x\n", "owner = \"no-such-user\""),
         ("mode", "x\n", "mode = \"644\""),
         ("reload", "x\n", "reload_cmd = \"exit 1\""),
         ("crypt", "{{cgetv \"/app/port\"}}\n", ""),
@@ -124,7 +125,7 @@ fn the_guides_comparison_makes_all_files_elsewhere_and_finds_differences() {
     let list = sandbox.read("list");
     let made: std::collections::BTreeSet<_> =
         list.lines().filter(|path| path.ends_with(".conf")).collect();
-    let expected = ["foreign", "mode", "owned", "plain", "reload"]
+    let expected = ["foreign", "lookup", "mode", "plain", "reload"]
         .map(|name| format!(".{}/etc/app/{name}.conf", sandbox.root().display()));
     assert_eq!(made, expected.iter().map(String::as_str).collect(), "{}", ended.stderr);
     assert!(!list.contains("/such") && !list.contains("/old"), "{list}");

@@ -84,15 +84,15 @@ fn keys_of_the_table_match_without_regard_to_case() {
 #[test]
 fn keys_that_confd_ignores_are_ignored_with_a_warning() {
     let sandbox = saying(
-        "title = 'x'\n[template]\nsrc = 'x'\ndest = 'out/app'\nowner = 'nginx'\nGroup = 'nginx'\n\
+        "title = 'x'\n[template]\nsrc = 'x'\ndest = 'out/app'\nOwners = 'nginx'\nGroup = 'nginx'\n\
          reload = 'touch reloaded'\nkey = ['/']\nanything = 1\n[nginx]\nx = 1\n",
     );
     let ended = sandbox.onetime().ok();
     let path = sandbox.path("conf.d/app.toml").display().to_string();
     for (line, what) in [
         (1, "unknown key \"title\""),
-        (5, "owner is ignored, as in confd; use uid, a number"),
-        (6, "group is ignored, as in confd; use gid, a number"),
+        (5, "unknown key \"template.Owners\", did you mean \"owner\"?"),
+        (6, "group is ignored, as in confd; use group_owner, a name or a number"),
         (7, "unknown key \"template.reload\", did you mean \"reload_cmd\"?"),
         (8, "unknown key \"template.key\", did you mean \"keys\"?"),
         (9, "unknown key \"template.anything\""),
@@ -107,14 +107,14 @@ fn keys_that_confd_ignores_are_ignored_with_a_warning() {
 
 #[test]
 fn a_warning_about_a_resource_is_logged_once_and_not_in_every_pass() {
-    let sandbox = saying("[template]\nsrc = 'x'\ndest = 'out/app'\nowner = 'nginx'\n");
+    let sandbox = saying("[template]\nsrc = 'x'\ndest = 'out/app'\nanything = 1\n");
     let daemon =
         Daemon::start(sandbox.confd(&["-backend", "env", "-interval", "1"]), sandbox.path("log"));
     daemon.wait_for("INFO Target config out/app has been updated");
     sandbox.write("templates/x", "y");
     daemon.wait_for("should be 415290769594460e2e485922904f345d");
     let ended = daemon.stop(Signal::TERM);
-    assert_eq!(ended.stderr.matches("owner is ignored").count(), 1);
+    assert_eq!(ended.stderr.matches("template.anything").count(), 1);
 }
 
 #[test]

@@ -96,16 +96,13 @@ pub(crate) fn for_mode() -> Option<String> {
     Some("a mode has digits from 0 to 7, such as \"0644\"".to_owned())
 }
 
-/// The hint for the name of a user or group in the place of its number, which `key` asks for.
-pub(crate) fn for_identity(key: &str, name: &str) -> String {
-    match key {
-        "uid" => format!("uid is a number, which `id -u {name}` shows"),
-        _ => format!("{key} is a number, which `getent group {name}` shows"),
-    }
+/// The hint for the name of a user or group at the key of its number, `by_number`.
+pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> String {
+    format!("{by_number} is a number; a name is written {by_name} = {name:?}")
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 33] = [
     "src",
     "dest",
     "keys",
@@ -113,6 +110,8 @@ const KEYS: [&str; 31] = [
     "mode",
     "uid",
     "gid",
+    "owner",
+    "group_owner",
     "engine",
     "check_cmd",
     "reload_cmd",
@@ -140,22 +139,20 @@ const KEYS: [&str; 31] = [
 ];
 
 /// Words that people write for a key although their letters are far from it, each with the key.
-const SPELLINGS: [(&str, &str); 5] = [
+const SPELLINGS: [(&str, &str); 6] = [
     ("source", "src"),
     ("destination", "dest"),
     ("check", "check_cmd"),
     ("reload", "reload_cmd"),
+    ("user", "owner"),
     ("reload_interval", "min_reload_interval"),
 ];
 
 /// The warning about a key that confd does not read.
 pub(crate) fn ignored(table: &str, key: &str) -> String {
     match key.to_lowercase().as_str() {
-        "owner" if table == "template." => {
-            "owner is ignored, as in confd; use uid, a number".into()
-        }
         "group" if table == "template." => {
-            "group is ignored, as in confd; use gid, a number".into()
+            "group is ignored, as in confd; use group_owner, a name or a number".into()
         }
         folded if table.is_empty() && KEYS.contains(&folded) => {
             format!("unknown key {}: it belongs below [template]", gotmpl::quote(key.as_bytes()))

@@ -1,7 +1,9 @@
 //! The permissions of a destination as a resource file has them: `mode`, `uid` and `gid`, read as Go confd
-//! reads them.
+//! reads them, and `owner` and `group_owner`, which can be names.
 
+use names::Accounts;
 use options::goint;
+use report::did_you_mean;
 
 use crate::{
     document::Section,
@@ -31,34 +33,102 @@ pub(crate) fn suspicious_mode(text: &str, mode: u32) -> Option<String> {
     })
 }
 
-/// The user or group id at `key`, as Go confd reads it: -1 is the process's own, and other negative
-/// numbers of 32 bits wrap. `whose` says of what the id is.
-pub(crate) fn identity(
-    table: &Section<'_, '_>,
-    key: &str,
-    whose: &str,
-) -> Result<Option<u32>, Reason> {
-    /// The id that means "unchanged" to the system.
-    const NONE: u32 = u32::MAX;
+/// Who owns a destination: the user, or the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The keys `uid` and `owner`.
+    User,
+    /// The keys `gid` and `group_owner`.
+    Group,
+}
 
-    let id = table.integer(key).map_err(|error| {
-        let name = table.string(key).ok().flatten().filter(|name| name.parse::<i64>().is_err());
-        let hint = name.map(|name| hint::for_identity(key, name)).or_else(|| error.hint());
-        Reason::from(error).hinting(hint)
-    })?;
-    let Some(id) = id else { return Ok(None) };
-    let wrapped = i32::try_from(id).map(i32::cast_unsigned);
-    match u32::try_from(id).or(wrapped) {
-        Ok(NONE) if id == -1 => Ok(None),
-        Ok(number) if number != NONE => Ok(Some(number)),
-        _ => Err(Reason::new(
-            format!(
-                "{key} {id} is out of range: it is a number from 0 to 4294967294, or -1 for the \
-                 {whose} of confd"
-            ),
-            table.offset(key),
-        )),
+impl Owner {
+    /// The key whose value is a number, the key whose value can be a name, and what both are called.
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::User => ("uid", "owner", "user"),
+            Self::Group => ("gid", "group_owner", "group"),
+        }
     }
+
+    /// The number of the user or the group in the table of a resource; `None` is that of this process.
+    pub(crate) fn read(self, table: &Section<'_, '_>) -> Result<Option<u32>, Reason> {
+        let (by_number, by_name, _) = self.words();
+        let number = table.integer(by_number).map_err(|error| {
+            let name = table.string(by_number).ok().flatten();
+            let name = name.filter(|name| name.parse::<i64>().is_err());
+            let hint = name.map(|name| hint::for_name_of_owner(by_number, by_name, name));
+            let hint = hint.or_else(|| error.hint());
+            Reason::from(error).hinting(hint)
+        })?;
+        let named = match table.integer(by_name) {
+            Ok(number) => number.map(Named::Number),
+            Err(_) => table.string(by_name)?.filter(|name| !name.is_empty()).map(Named::Text),
+        };
+        match (number, named) {
+            (Some(_), Some(_)) => {
+                let text = format!("{by_number} and {by_name} are both set");
+                let hint = format!("remove {by_number}: {by_name} is a name or a number");
+                Err(Reason::new(text, table.offset(by_name)).hinting(Some(hint)))
+            }
+            (Some(number), None) => self.checked(number, by_number, table),
+            (None, Some(Named::Number(number))) => self.checked(number, by_name, table),
+            (None, Some(Named::Text(text))) => match text.parse() {
+                Ok(number) => self.checked(number, by_name, table),
+                Err(_) => self.of_name(text, table).map(Some),
+            },
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The number at `key` as Go confd reads it: -1 is that of this process, and other negative numbers
+    /// of 32 bits wrap.
+    fn checked(self, id: i64, key: &str, table: &Section<'_, '_>) -> Result<Option<u32>, Reason> {
+        /// The id that means "unchanged" to the system.
+        const NONE: u32 = u32::MAX;
+
+        let wrapped = i32::try_from(id).map(i32::cast_unsigned);
+        match u32::try_from(id).or(wrapped) {
+            Ok(NONE) if id == -1 => Ok(None),
+            Ok(number) if number != NONE => Ok(Some(number)),
+            _ => Err(Reason::new(
+                format!(
+                    "{key} {id} is out of range: it is a number from 0 to 4294967294, or -1 for the \
+                     {} of confd",
+                    self.words().2
+                ),
+                table.offset(key),
+            )),
+        }
+    }
+
+    /// The number of the user or the group called `name`.
+    fn of_name(self, name: &str, table: &Section<'_, '_>) -> Result<u32, Reason> {
+        let (_, key, what) = self.words();
+        let accounts = match self {
+            Self::User => Accounts::Users,
+            Self::Group => Accounts::Groups,
+        };
+        let refused =
+            |why: String| Reason::new(format!("{key} {}: {why}", quoted(name)), table.offset(key));
+        let known = accounts.read().map_err(|error| {
+            refused(error.to_string()).hinting(Some(format!("{key} can be a number")))
+        })?;
+        if let Some((_, number)) = known.iter().find(|(known, _)| known == name) {
+            return Ok(*number);
+        }
+        let file = accounts.file();
+        let hint = did_you_mean(name, known.iter().map(|(known, _)| known)).unwrap_or_else(|| {
+            format!("{what}s of other services, such as LDAP, are not looked up: give the number")
+        });
+        Err(refused(format!("there is no such {what} in {file}")).hinting(Some(hint)))
+    }
+}
+
+/// The value of a key that can be a name.
+enum Named<'a> {
+    Number(i64),
+    Text(&'a str),
 }
 
 #[cfg(test)]
@@ -90,5 +160,45 @@ mod tests {
         assert_eq!(uid("uid=-5"), Some(4_294_967_291));
         assert_eq!(uid("uid=33"), Some(33));
         assert_eq!(uid("uid=4294967294"), Some(4_294_967_294));
+    }
+
+    #[test]
+    fn owners_are_names_or_numbers_and_a_name_has_the_number_of_the_system() {
+        let owner = |line: &str| {
+            let resource = loaded(&format!("[template]\nsrc='a'\n{line}")).unwrap();
+            assert!(resource.warnings.is_empty(), "{line}");
+            (resource.uid, resource.gid)
+        };
+        assert_eq!(owner("owner='root'\ngroup_owner='root'"), (Some(0), Some(0)));
+        assert_eq!(owner("owner=33"), (Some(33), None));
+        assert_eq!(owner("owner='33'\ngroup_owner='34'"), (Some(33), Some(34)));
+        assert_eq!(owner("owner=-1\ngid=5"), (None, Some(5)));
+        assert_eq!(owner("owner=''"), (None, None));
+    }
+
+    #[test]
+    fn an_owner_that_cannot_be_found_is_named_with_the_file_that_was_read() {
+        for (line, why) in [
+            (
+                "owner='no such user'",
+                "owner \"no such user\": there is no such user in /etc/passwd",
+            ),
+            ("group_owner='-'", "group_owner \"-\": there is no such group in /etc/group"),
+            ("uid=0\nowner='root'", "uid and owner are both set"),
+            ("gid=0\ngroup_owner=0", "gid and group_owner are both set"),
+            (
+                "owner=4294967295",
+                "owner 4294967295 is out of range: it is a number from 0 to 4294967294, or -1 for the \
+                 user of confd",
+            ),
+            (
+                "owner=true",
+                "toml: line 3 (last key \"template.owner\"): incompatible types: TOML value has type \
+                 bool; destination has type string",
+            ),
+        ] {
+            let error = loaded(&format!("[template]\nsrc='a'\n{line}")).unwrap_err();
+            assert_eq!(error, format!("Cannot process template resource a.toml - {why}"));
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     engine::Engine,
     guards::Guards,
     hint, load,
-    permissions::{identity, parse_mode, suspicious_mode},
+    permissions::{Owner, parse_mode, suspicious_mode},
     problem::Problem,
     retry::Retry,
 };
@@ -143,7 +143,7 @@ impl Resource {
     ///
     /// # Errors
     /// The file cannot be read, is not TOML, has a key of a wrong type, no `src` or `dest`, a `mode` that is
-    /// not a number, a `uid` or `gid` that is out of range, or an unknown `engine`.
+    /// not a number, an owner that is out of range or unknown, or an unknown `engine`.
     pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Box<Self>, Problem> {
         let source = read_regular(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
@@ -224,7 +224,7 @@ impl Resource {
         let check_cmd = Command::read(table, "check_cmd")?;
         let reload_cmd = Command::read(table, "reload_cmd")?;
         let reload_template = table.boolean("reload_template")?.unwrap_or(false);
-        let (uid, gid) = (identity(table, "uid", "user")?, identity(table, "gid", "group")?);
+        let (uid, gid) = (Owner::User.read(table)?, Owner::Group.read(table)?);
         let mode = text("mode")?;
         let engine = table.string("engine")?;
         let check_timeout = time(table, "check_timeout")?;

@@ -1,13 +1,13 @@
 //! The numbers of users and groups, by the system's files.
 
-use std::fs;
+use names::Accounts;
 
 /// The number of the user `name`, which can be a number itself; `None` without a name.
 ///
 /// # Errors
 /// There is no such user.
 pub(crate) fn user(name: Option<&str>) -> Result<Option<u32>, String> {
-    find(name, "/etc/passwd", "user: unknown user")
+    find(name, Accounts::Users, "user: unknown user")
 }
 
 /// The number of the group `name`; as [`user`].
@@ -15,20 +15,18 @@ pub(crate) fn user(name: Option<&str>) -> Result<Option<u32>, String> {
 /// # Errors
 /// There is no such group.
 pub(crate) fn group(name: Option<&str>) -> Result<Option<u32>, String> {
-    find(name, "/etc/group", "group: unknown group")
+    find(name, Accounts::Groups, "group: unknown group")
 }
 
-fn find(name: Option<&str>, file: &str, unknown: &str) -> Result<Option<u32>, String> {
+fn find(name: Option<&str>, accounts: Accounts, unknown: &str) -> Result<Option<u32>, String> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
     if let Ok(number) = name.parse() {
         return Ok(Some(number));
     }
-    let lines = fs::read_to_string(file).unwrap_or_default();
-    let mut numbers = lines.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
-    });
-    numbers.next().map(Some).ok_or_else(|| format!("{unknown} {name}"))
+    // A file that cannot be read has no users.
+    let known = accounts.read().unwrap_or_default();
+    let found = known.into_iter().find(|(known, _)| known == name);
+    found.map(|(_, number)| Some(number)).ok_or_else(|| format!("{unknown} {name}"))
 }
 
 #[cfg(test)]

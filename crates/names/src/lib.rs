@@ -1,8 +1,9 @@
-//! Looks up names of hosts and services, by the rules of Go's own resolver.
+//! Looks up names: hosts and services, by the rules of Go's own resolver; users and groups.
 //!
 //! - [`Resolver::wait_for_addresses`] and [`Resolver::wait_for_services`] are lookups for code that
 //!   is not async. [`Resolver::sockets`] is the lookup for a client that makes its own connections.
 //! - [`connect()`] opens a TCP connection to a host.
+//! - [`Accounts`] are the users and the groups of this machine.
 //!
 //! The C library's resolver (`getaddrinfo`) is not used: in a static program it loads plugins of
 //! the machine's C library, which may be of another version, and in an empty root it finds none.
@@ -29,6 +30,7 @@
 //!
 //! This crate does not know templates, stores or nodes.
 
+mod accounts;
 mod connect;
 mod error;
 mod exchange;
@@ -39,6 +41,7 @@ mod race;
 mod resolver;
 mod settings;
 
+pub use accounts::Accounts;
 pub use connect::connect;
 pub use error::Error;
 pub use resolver::{Resolver, Service};

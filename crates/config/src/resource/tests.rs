@@ -145,9 +145,9 @@ fn a_file_is_healed_unless_its_resource_forbids_it() {
 #[test]
 fn unknown_keys_are_reported() {
     let resource =
-        loaded("[template]\nsrc='a'\nowner='nginx'\nreload='x'\ndest='d'\n[other]\n").unwrap();
+        loaded("[template]\nsrc='a'\nGroup='nginx'\nreload='x'\ndest='d'\n[other]\n").unwrap();
     let ends = [
-        ":3: owner is ignored, as in confd; use uid, a number",
+        ":3: group is ignored, as in confd; use group_owner, a name or a number",
         ":4: unknown key \"template.reload\", did you mean \"reload_cmd\"?",
         ":6: unknown key \"other\"",
     ];
