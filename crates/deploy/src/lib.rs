@@ -19,7 +19,9 @@
 //! have confd's words, where confd has them. The crate knows no keys, sources or schedules; its
 //! only templates are the commands.
 
+mod apply;
 mod attributes;
+mod change;
 mod check;
 mod commit;
 mod compare;

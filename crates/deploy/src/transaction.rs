@@ -4,25 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use command::Program;
 use report::{Fingerprint, read_regular};
 
-use crate::commit::How;
+use crate::apply::{Applied, apply_all};
+use crate::change::{Compared, check, compare_all};
 use crate::disk::Disk;
 use crate::durable::Durable;
 use crate::error::Error;
-use crate::failpoint;
 use crate::folder::OpenPlace;
 use crate::hold::{Digest, HeldBy, Hold};
-use crate::journal::Journal;
-use crate::pending::Marker;
 use crate::reload::{Reloader, Reloads, Surroundings};
-use crate::shared::report_shared;
-use crate::stage::{Before, Difference, StageFile, Staged};
-use crate::step::{Level, Observer, Placed, Step};
+use crate::stage::{Before, StageFile, Staged};
+use crate::step::{Observer, Step};
 use crate::trial::{Trial, Trials};
-use crate::undo::Entry;
-use crate::{Options, Outcome, Target, commit, compare};
+use crate::{Options, Outcome, Target};
 
 /// One file of a transaction.
 #[derive(Clone, Debug)]
@@ -156,13 +151,13 @@ impl Transaction {
         }
         if !changes.is_empty() {
             let (observer, mut folders) = (Arc::clone(observer), std::mem::take(durable));
-            let committed = disk.run(move || {
-                let committed = commit_all(changes, &options, &*observer, &mut folders);
-                (committed, folders)
+            let applied = disk.run(move || {
+                let applied = apply_all(changes, &options, &*observer, &mut folders);
+                (applied, folders)
             });
-            let (committed, folders) = committed.await;
+            let (applied, folders) = applied.await;
             *durable = folders;
-            for Committed { nth, target, marker, trial } in committed? {
+            for Applied { nth, target, marker, trial } in applied? {
                 outcomes[nth] = Outcome::Updated;
                 if let Some(marker) = marker {
                     reloads.add(nth, target, marker, &options);
@@ -252,318 +247,4 @@ fn held_reloads(
         trials.roll_back(contents, &cause, observer, &mut durable)?;
     }
     Ok((reloads, durable))
-}
-
-/// The members of a transaction, compared with their destinations.
-struct Compared {
-    /// The outcomes, as far as they are known.
-    outcomes: Vec<Outcome>,
-    changes: Vec<Change>,
-    /// The pending reloads of members that are in sync.
-    reloads: Reloads,
-}
-
-fn compare_all(
-    members: Vec<Staged>,
-    options: &Options,
-    observer: &dyn Observer,
-) -> Result<Compared, Error> {
-    let mut outcomes = vec![Outcome::Unchanged; members.len()];
-    let (mut changes, mut reloads) = (Vec::with_capacity(members.len()), Reloads::default());
-    // A set is rolled back together.
-    let rolls_back = members.iter().any(|member| member.target.rolls_back(options));
-    for (nth, member) in members.into_iter().enumerate() {
-        if !options.noop {
-            forget_reload(&member.target, &member.place, observer);
-        }
-        match compare(nth, member, &mut reloads, rolls_back, options, observer)? {
-            Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
-            Some(change) => changes.push(Change { rolls_back, ..change }),
-            None => {}
-        }
-    }
-    Ok(Compared { outcomes, changes, reloads })
-}
-
-/// Removes the marker of a pending reload if the target has no reload command any more. Such a
-/// marker would stay for ever.
-fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
-    if target.reload_cmd.as_ref().is_none_or(Program::is_empty)
-        && let Some(marker) = Marker::find_forgotten(place)
-    {
-        observer.observe(&Step::ReloadForgotten { dest: &target.dest });
-        marker.clear(observer);
-    }
-}
-
-/// A member whose destination is to be replaced.
-struct Change {
-    /// The member's number in the transaction.
-    nth: usize,
-    target: Arc<Target>,
-    content: Bytes,
-    place: OpenPlace,
-    file: StageFile,
-    /// Whether another user can replace files in the folder.
-    is_shared: bool,
-    /// Whether the former file is kept until the reload has succeeded.
-    rolls_back: bool,
-}
-
-/// Compares a member with its destination as it is now. Returns the change, if the destination must
-/// be replaced. If it is in sync, a pending reload of the member is added to `reloads`.
-fn compare(
-    nth: usize,
-    member: Staged,
-    reloads: &mut Reloads,
-    rolls_back: bool,
-    options: &Options,
-    observer: &dyn Observer,
-) -> Result<Option<Change>, Error> {
-    let Staged { target, content, place, mut file, difference, .. } = member.refreshed(options)?;
-    let dest = &target.dest;
-    if let Some(file) = &mut file
-        && options.keep_stage_file
-    {
-        observer.observe(&Step::Kept { stage: &file.path() });
-        file.leave();
-    }
-    observer.observe(&Step::Comparing { dest });
-    // A known difference is computed again only for the log. A missing file has no such line.
-    let is_known = match difference {
-        Some(Difference::Missing) => true,
-        Some(Difference::Bytes) => !observer.wants(Level::Info),
-        None => false,
-    };
-    let file = file.filter(|file| {
-        is_known
-            || !compare::is_in_sync(&target, place.dest(), &file.attributes, &content, observer)
-    });
-    let mut is_shared = false;
-    if options.noop {
-        if difference == Some(Difference::Missing) {
-            observer.observe(&Step::WouldCreate { dest });
-        }
-        observer.observe(&Step::Noop { dest });
-    } else if let Some(file) = &file {
-        is_shared = report_shared(place.folder().path(), observer);
-        file.report_attributes(&target, observer);
-        observer.observe(&Step::OutOfSync { dest });
-    } else {
-        observer.observe(&Step::InSync { dest });
-    }
-    if file.is_none() && !options.noop {
-        if rolls_back && let Some(trial) = Trial::find(&target, &content, &place) {
-            reloads.add_trial(trial);
-        }
-        reloads.add_pending(nth, Arc::clone(&target), &place, options);
-        end_hold(&target, &place, observer);
-    }
-    Ok(file.map(|file| Change { nth, target, content, place, file, is_shared, rolls_back }))
-}
-
-/// Runs the member's check command, if it has one.
-async fn check(
-    change: &mut Change,
-    options: &Options,
-    observer: &dyn Observer,
-) -> Result<(), Error> {
-    let Change { target, file, .. } = change;
-    let Some(check) = target.check_cmd.as_ref().filter(|_| !options.sync_only) else {
-        return Ok(());
-    };
-    file.verify_path()?;
-    let path = file.path();
-    let environment = observer.environment(&target.dest).of_file(&path, &target.dest);
-    // Boxed, so that a pass without commands is not as large as one with commands.
-    let run = Box::pin(check.run(&path, target.check_limit(options), &environment, observer));
-    run.await.map_err(Error::Check)?;
-    file.checked();
-    Ok(())
-}
-
-/// Ends the hold of a destination that has got other content than the one that was held back.
-fn end_hold(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
-    if target.may_be_held
-        && let Err(error) = Hold::remove(place)
-    {
-        // Content that was held back once stays held back.
-        observer.observe(&Step::NotPutBack { error: &error });
-    }
-}
-
-/// A member that was put in place.
-struct Committed {
-    /// The member's number in the transaction.
-    nth: usize,
-    target: Arc<Target>,
-    /// The marker of its reload, if a reload follows.
-    marker: Option<Marker>,
-    /// Its trial, if the former file is kept.
-    trial: Option<Trial>,
-}
-
-/// Puts all members in place, in their order, or none of them. Reports the members that have no
-/// reload as updated.
-fn commit_all(
-    changes: Vec<Change>,
-    options: &Options,
-    observer: &dyn Observer,
-    durable: &mut Durable,
-) -> Result<Vec<Committed>, Error> {
-    let committed = commit(changes, options, observer, durable)?;
-    for Committed { target, marker, .. } in &committed {
-        if marker.is_none() {
-            observer.observe(&Step::Updated { dest: &target.dest });
-        }
-    }
-    Ok(committed)
-}
-
-fn commit(
-    mut changes: Vec<Change>,
-    options: &Options,
-    observer: &dyn Observer,
-    durable: &mut Durable,
-) -> Result<Vec<Committed>, Error> {
-    if changes.len() > 1 {
-        return commit_together(changes, options, observer, durable);
-    }
-    // A single rename needs no journal.
-    let Some(mut change) = changes.pop() else { return Ok(Vec::new()) };
-    observer.observe(&Step::Overwriting { dest: &change.target.dest });
-    let trial = change.begin_trial()?;
-    failpoint();
-    let marker = change.set_marker(options)?;
-    failpoint();
-    let how = match change.replace(true, observer) {
-        Ok(how) => how,
-        Err(error) => {
-            if let Some(marker) = marker {
-                marker.withdraw(&change.place, observer);
-            }
-            trial.into_iter().for_each(|trial| trial.withdraw(&change.place));
-            return Err(error);
-        }
-    };
-    failpoint();
-    durable.add(change.place.folder());
-    Ok(vec![change.committed(how, marker, trial, observer)])
-}
-
-/// Puts several members in place, with an undo journal.
-fn commit_together(
-    mut changes: Vec<Change>,
-    options: &Options,
-    observer: &dyn Observer,
-    durable: &mut Durable,
-) -> Result<Vec<Committed>, Error> {
-    let mut journal = Journal::begin(changes.iter().map(|change| change.place.folder()))?;
-    let mut committed = Vec::with_capacity(changes.len());
-    match replace_all(&mut journal, &mut changes, &mut committed, options, observer) {
-        Ok(()) => {
-            // The removal of the journal is the commit. It is synced at the end of the pass.
-            journal.dirty(durable);
-            journal.commit();
-            Ok(committed)
-        }
-        Err(error) => match journal.roll_back(observer) {
-            Ok(()) => {
-                for Committed { target, trial, .. } in committed {
-                    if let (Some(trial), Ok(place)) = (trial, OpenPlace::of(&target.dest)) {
-                        trial.withdraw(&place);
-                    }
-                }
-                Err(error)
-            }
-            Err(put_back) => {
-                Err(Error::HalfCommitted { commit: Box::new(error), put_back: Box::new(put_back) })
-            }
-        },
-    }
-}
-
-fn replace_all(
-    journal: &mut Journal,
-    changes: &mut [Change],
-    committed: &mut Vec<Committed>,
-    options: &Options,
-    observer: &dyn Observer,
-) -> Result<(), Error> {
-    for change in &*changes {
-        failpoint();
-        journal.add(change.entry(options)?);
-    }
-    journal.write()?;
-    for (nth, change) in changes.iter_mut().enumerate() {
-        failpoint();
-        observer.observe(&Step::Overwriting { dest: &change.target.dest });
-        let trial = change.begin_trial()?;
-        let marker = change.set_marker(options)?;
-        failpoint();
-        let how = change.replace(journal.has_copy(nth), observer)?;
-        committed.push(change.committed(how, marker, trial, observer));
-    }
-    failpoint();
-    // All renames must be on the disk before the journal is removed.
-    journal.sync()
-}
-
-impl Change {
-    fn set_marker(&self, options: &Options) -> Result<Option<Marker>, Error> {
-        let dest = &self.target.dest;
-        self.target.reload_cmd(options).map(|_| Marker::set(&self.place, dest)).transpose()
-    }
-
-    /// Keeps the former file, if it may have to be put back.
-    fn begin_trial(&self) -> Result<Option<Trial>, Error> {
-        // A new mode or owner is no content that can be bad.
-        let is_new = || !read_regular(&self.target.dest).is_ok_and(|found| found == *self.content);
-        let begin = || Trial::begin(&self.target, &self.content, &self.place, &self.file);
-        (self.rolls_back && is_new()).then(begin).transpose()
-    }
-
-    /// The member after it was put in place.
-    fn committed(
-        &self,
-        how: How,
-        marker: Option<Marker>,
-        trial: Option<Trial>,
-        observer: &dyn Observer,
-    ) -> Committed {
-        end_hold(&self.target, &self.place, observer);
-        let is_spoiled = |trial: &Trial| how == How::WrittenInPlace && trial.is_link();
-        if trial.as_ref().is_some_and(is_spoiled) {
-            Trial::discard(&self.place);
-        }
-        let trial = trial.filter(|trial| !is_spoiled(trial));
-        Committed { nth: self.nth, target: Arc::clone(&self.target), marker, trial }
-    }
-
-    /// The entry of the undo journal, whose undo file is made now.
-    fn entry(&self, options: &Options) -> Result<(Entry, OpenPlace), Error> {
-        let entry = Entry::prepare(&self.target, &self.place, &self.file, options)?;
-        Ok((entry, self.place.clone()))
-    }
-
-    fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<How, Error> {
-        let Change { target, place, file, content, is_shared, .. } = self;
-        file.is_at_risk |= *is_shared;
-        let how = commit::commit(target, place, file, content, may_write_in_place, observer)?;
-        let placed = match how {
-            // Between the rename and the look at the destination another program may have changed
-            // the file: then it was as it was staged.
-            How::Renamed { staged, placed } => Placed {
-                file: if staged.is_renamed_to(&placed) { placed } else { staged },
-                has_staged_content: file.written == Some(staged),
-            },
-            How::Gone => return Ok(how),
-            How::WrittenInPlace => match Fingerprint::at(&target.dest) {
-                Some(file) => Placed { file, has_staged_content: true },
-                None => return Ok(how),
-            },
-        };
-        observer.replaced(&target.dest, &placed);
-        Ok(how)
-    }
 }

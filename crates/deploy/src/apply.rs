@@ -1,0 +1,194 @@
+//! Puts the changes of a transaction in place: all of them, or none.
+
+use std::sync::Arc;
+
+use report::{Fingerprint, read_regular};
+
+use crate::change::{Change, end_hold};
+use crate::commit::{self, How};
+use crate::durable::Durable;
+use crate::error::Error;
+use crate::failpoint;
+use crate::folder::OpenPlace;
+use crate::journal::Journal;
+use crate::pending::Marker;
+use crate::step::{Observer, Placed, Step};
+use crate::trial::Trial;
+use crate::undo::Entry;
+use crate::{Options, Target};
+
+/// A member that was put in place.
+pub(crate) struct Applied {
+    /// The member's number in the transaction.
+    pub(crate) nth: usize,
+    pub(crate) target: Arc<Target>,
+    /// The marker of its reload, if a reload follows.
+    pub(crate) marker: Option<Marker>,
+    /// Its trial, if the former file is kept.
+    pub(crate) trial: Option<Trial>,
+}
+
+/// Puts all members in place, in their order, or none of them. Reports the members that have no
+/// reload as updated.
+pub(crate) fn apply_all(
+    changes: Vec<Change>,
+    options: &Options,
+    observer: &dyn Observer,
+    durable: &mut Durable,
+) -> Result<Vec<Applied>, Error> {
+    let applied = apply(changes, options, observer, durable)?;
+    for Applied { target, marker, .. } in &applied {
+        if marker.is_none() {
+            observer.observe(&Step::Updated { dest: &target.dest });
+        }
+    }
+    Ok(applied)
+}
+
+fn apply(
+    mut changes: Vec<Change>,
+    options: &Options,
+    observer: &dyn Observer,
+    durable: &mut Durable,
+) -> Result<Vec<Applied>, Error> {
+    if changes.len() > 1 {
+        return apply_together(changes, options, observer, durable);
+    }
+    // A single rename needs no journal.
+    let Some(mut change) = changes.pop() else { return Ok(Vec::new()) };
+    observer.observe(&Step::Overwriting { dest: &change.target.dest });
+    let trial = change.begin_trial()?;
+    failpoint();
+    let marker = change.set_marker(options)?;
+    failpoint();
+    let how = match change.replace(true, observer) {
+        Ok(how) => how,
+        Err(error) => {
+            if let Some(marker) = marker {
+                marker.withdraw(&change.place, observer);
+            }
+            trial.into_iter().for_each(|trial| trial.withdraw(&change.place));
+            return Err(error);
+        }
+    };
+    failpoint();
+    durable.add(change.place.folder());
+    Ok(vec![change.applied(how, marker, trial, observer)])
+}
+
+/// Puts several members in place, with an undo journal.
+fn apply_together(
+    mut changes: Vec<Change>,
+    options: &Options,
+    observer: &dyn Observer,
+    durable: &mut Durable,
+) -> Result<Vec<Applied>, Error> {
+    let mut journal = Journal::begin(changes.iter().map(|change| change.place.folder()))?;
+    let mut applied = Vec::with_capacity(changes.len());
+    match replace_all(&mut journal, &mut changes, &mut applied, options, observer) {
+        Ok(()) => {
+            // The removal of the journal is the commit. It is synced at the end of the pass.
+            journal.dirty(durable);
+            journal.commit();
+            Ok(applied)
+        }
+        Err(error) => match journal.roll_back(observer) {
+            Ok(()) => {
+                for Applied { target, trial, .. } in applied {
+                    if let (Some(trial), Ok(place)) = (trial, OpenPlace::of(&target.dest)) {
+                        trial.withdraw(&place);
+                    }
+                }
+                Err(error)
+            }
+            Err(put_back) => {
+                Err(Error::HalfCommitted { commit: Box::new(error), put_back: Box::new(put_back) })
+            }
+        },
+    }
+}
+
+fn replace_all(
+    journal: &mut Journal,
+    changes: &mut [Change],
+    applied: &mut Vec<Applied>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    for change in &*changes {
+        failpoint();
+        journal.add(change.entry(options)?);
+    }
+    journal.write()?;
+    for (nth, change) in changes.iter_mut().enumerate() {
+        failpoint();
+        observer.observe(&Step::Overwriting { dest: &change.target.dest });
+        let trial = change.begin_trial()?;
+        let marker = change.set_marker(options)?;
+        failpoint();
+        let how = change.replace(journal.has_copy(nth), observer)?;
+        applied.push(change.applied(how, marker, trial, observer));
+    }
+    failpoint();
+    // All renames must be on the disk before the journal is removed.
+    journal.sync()
+}
+
+impl Change {
+    fn set_marker(&self, options: &Options) -> Result<Option<Marker>, Error> {
+        let dest = &self.target.dest;
+        self.target.reload_cmd(options).map(|_| Marker::set(&self.place, dest)).transpose()
+    }
+
+    /// Keeps the former file, if it may have to be put back.
+    fn begin_trial(&self) -> Result<Option<Trial>, Error> {
+        // A new mode or owner is no content that can be bad.
+        let is_new = || !read_regular(&self.target.dest).is_ok_and(|found| found == *self.content);
+        let begin = || Trial::begin(&self.target, &self.content, &self.place, &self.file);
+        (self.rolls_back && is_new()).then(begin).transpose()
+    }
+
+    /// The member after it was put in place.
+    fn applied(
+        &self,
+        how: How,
+        marker: Option<Marker>,
+        trial: Option<Trial>,
+        observer: &dyn Observer,
+    ) -> Applied {
+        end_hold(&self.target, &self.place, observer);
+        let is_spoiled = |trial: &Trial| how == How::WrittenInPlace && trial.is_link();
+        if trial.as_ref().is_some_and(is_spoiled) {
+            Trial::discard(&self.place);
+        }
+        let trial = trial.filter(|trial| !is_spoiled(trial));
+        Applied { nth: self.nth, target: Arc::clone(&self.target), marker, trial }
+    }
+
+    /// The entry of the undo journal, whose undo file is made now.
+    fn entry(&self, options: &Options) -> Result<(Entry, OpenPlace), Error> {
+        let entry = Entry::prepare(&self.target, &self.place, &self.file, options)?;
+        Ok((entry, self.place.clone()))
+    }
+
+    fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<How, Error> {
+        let Change { target, place, file, content, is_shared, .. } = self;
+        file.is_at_risk |= *is_shared;
+        let how = commit::commit(target, place, file, content, may_write_in_place, observer)?;
+        let placed = match how {
+            // Between the rename and the look at the destination another program may have changed
+            // the file: then it was as it was staged.
+            How::Renamed { staged, placed } => Placed {
+                file: if staged.is_renamed_to(&placed) { placed } else { staged },
+                has_staged_content: file.written == Some(staged),
+            },
+            How::Gone => return Ok(how),
+            How::WrittenInPlace => match Fingerprint::at(&target.dest) {
+                Some(file) => Placed { file, has_staged_content: true },
+                None => return Ok(how),
+            },
+        };
+        observer.replaced(&target.dest, &placed);
+        Ok(how)
+    }
+}

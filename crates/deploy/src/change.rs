@@ -1,0 +1,155 @@
+//! Compares the members of a transaction with their destinations, and checks those that differ.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use command::Program;
+
+use crate::error::Error;
+use crate::folder::OpenPlace;
+use crate::hold::Hold;
+use crate::pending::Marker;
+use crate::reload::Reloads;
+use crate::shared::report_shared;
+use crate::stage::{Difference, StageFile, Staged};
+use crate::step::{Level, Observer, Step};
+use crate::trial::Trial;
+use crate::{Options, Outcome, Target, compare};
+
+/// The members of a transaction, compared with their destinations.
+pub(crate) struct Compared {
+    /// The outcomes, as far as they are known.
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) changes: Vec<Change>,
+    /// The pending reloads of members that are in sync.
+    pub(crate) reloads: Reloads,
+}
+
+pub(crate) fn compare_all(
+    members: Vec<Staged>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Compared, Error> {
+    let mut outcomes = vec![Outcome::Unchanged; members.len()];
+    let (mut changes, mut reloads) = (Vec::with_capacity(members.len()), Reloads::default());
+    // A set is rolled back together.
+    let rolls_back = members.iter().any(|member| member.target.rolls_back(options));
+    for (nth, member) in members.into_iter().enumerate() {
+        if !options.noop {
+            forget_reload(&member.target, &member.place, observer);
+        }
+        match compare(nth, member, &mut reloads, rolls_back, options, observer)? {
+            Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
+            Some(change) => changes.push(Change { rolls_back, ..change }),
+            None => {}
+        }
+    }
+    Ok(Compared { outcomes, changes, reloads })
+}
+
+/// Removes the marker of a pending reload if the target has no reload command any more. Such a
+/// marker would stay for ever.
+fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
+    if target.reload_cmd.as_ref().is_none_or(Program::is_empty)
+        && let Some(marker) = Marker::find_forgotten(place)
+    {
+        observer.observe(&Step::ReloadForgotten { dest: &target.dest });
+        marker.clear(observer);
+    }
+}
+
+/// A member whose destination is to be replaced.
+pub(crate) struct Change {
+    /// The member's number in the transaction.
+    pub(crate) nth: usize,
+    pub(crate) target: Arc<Target>,
+    pub(crate) content: Bytes,
+    pub(crate) place: OpenPlace,
+    pub(crate) file: StageFile,
+    /// Whether another user can replace files in the folder.
+    pub(crate) is_shared: bool,
+    /// Whether the former file is kept until the reload has succeeded.
+    pub(crate) rolls_back: bool,
+}
+
+/// Compares a member with its destination as it is now. Returns the change, if the destination must
+/// be replaced. If it is in sync, a pending reload of the member is added to `reloads`.
+fn compare(
+    nth: usize,
+    member: Staged,
+    reloads: &mut Reloads,
+    rolls_back: bool,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Option<Change>, Error> {
+    let Staged { target, content, place, mut file, difference, .. } = member.refreshed(options)?;
+    let dest = &target.dest;
+    if let Some(file) = &mut file
+        && options.keep_stage_file
+    {
+        observer.observe(&Step::Kept { stage: &file.path() });
+        file.leave();
+    }
+    observer.observe(&Step::Comparing { dest });
+    // A known difference is computed again only for the log. A missing file has no such line.
+    let is_known = match difference {
+        Some(Difference::Missing) => true,
+        Some(Difference::Bytes) => !observer.wants(Level::Info),
+        None => false,
+    };
+    let file = file.filter(|file| {
+        is_known
+            || !compare::is_in_sync(&target, place.dest(), &file.attributes, &content, observer)
+    });
+    let mut is_shared = false;
+    if options.noop {
+        if difference == Some(Difference::Missing) {
+            observer.observe(&Step::WouldCreate { dest });
+        }
+        observer.observe(&Step::Noop { dest });
+    } else if let Some(file) = &file {
+        is_shared = report_shared(place.folder().path(), observer);
+        file.report_attributes(&target, observer);
+        observer.observe(&Step::OutOfSync { dest });
+    } else {
+        observer.observe(&Step::InSync { dest });
+    }
+    if file.is_none() && !options.noop {
+        if rolls_back && let Some(trial) = Trial::find(&target, &content, &place) {
+            reloads.add_trial(trial);
+        }
+        reloads.add_pending(nth, Arc::clone(&target), &place, options);
+        end_hold(&target, &place, observer);
+    }
+    Ok(file.map(|file| Change { nth, target, content, place, file, is_shared, rolls_back }))
+}
+
+/// Runs the member's check command, if it has one.
+pub(crate) async fn check(
+    change: &mut Change,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<(), Error> {
+    let Change { target, file, .. } = change;
+    let Some(check) = target.check_cmd.as_ref().filter(|_| !options.sync_only) else {
+        return Ok(());
+    };
+    file.verify_path()?;
+    let path = file.path();
+    let environment = observer.environment(&target.dest).of_file(&path, &target.dest);
+    // Boxed, so that a pass without commands is not as large as one with commands.
+    let run = Box::pin(check.run(&path, target.check_limit(options), &environment, observer));
+    run.await.map_err(Error::Check)?;
+    file.checked();
+    Ok(())
+}
+
+/// Ends the hold of a destination that has got other content than the one that was held back.
+pub(crate) fn end_hold(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
+    if target.may_be_held
+        && let Err(error) = Hold::remove(place)
+    {
+        // Content that was held back once stays held back.
+        observer.observe(&Step::NotPutBack { error: &error });
+    }
+}
