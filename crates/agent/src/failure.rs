@@ -153,7 +153,7 @@ impl Failure {
             Cause::Render(_) => Kind::Render,
             Cause::Guard(..) => Kind::Guard,
             Cause::Deploy(error, _) => match error {
-                deploy::Error::Check(_) => Kind::Check,
+                deploy::Error::Check(_) | deploy::Error::GroupCheck(_) => Kind::Check,
                 deploy::Error::Reload(ReloadError::Health(_)) => Kind::Health,
                 deploy::Error::Reload(_) => Kind::Reload,
                 deploy::Error::RolledBack { .. } => Kind::RolledBack,

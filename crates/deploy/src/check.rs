@@ -9,7 +9,7 @@ use command::Program;
 use crate::environment::Environment;
 use crate::run::run;
 use crate::step::Observer;
-use crate::template::{CommandTemplate, Fault};
+use crate::template::CommandTemplate;
 
 /// The name that error messages give the template.
 const NAME: &str = "checkcmd";
@@ -43,10 +43,9 @@ impl CheckCommand {
     }
 
     fn program(&self, stage: &Path) -> Result<Program, CheckError> {
-        self.0.render(&[("src", stage.as_os_str())]).map_err(|fault| match fault {
-            Fault::Template(error) => CheckError::Template(error),
-            Fault::NoValue(program) => CheckError::NoValue(program),
-        })
+        let no_value =
+            |command| CheckError::NoValue { setting: "check_cmd", known: "src", command };
+        self.0.render(&[("src", stage.as_os_str())]).map_err(|fault| fault.of_check(no_value))
     }
 }
 
@@ -57,9 +56,16 @@ pub enum CheckError {
     /// The command's template is malformed, or failed when it was executed.
     #[error("{0}")]
     Template(gotmpl::Error),
-    /// The command's template asks for another value than the stage file.
-    #[error("check_cmd knows only {{{{.src}}}}: without it, the command is {0}")]
-    NoValue(Program),
+    /// The command's template asks for another value than the one that it knows.
+    #[error("{setting} knows only {{{{.{known}}}}}: without it, the command is {command}")]
+    NoValue {
+        /// The key of the resource file that has the command.
+        setting: &'static str,
+        /// The name that the template may ask for.
+        known: &'static str,
+        /// The command without the value.
+        command: Program,
+    },
     /// The command failed.
     #[error("{0}")]
     Command(command::Error),
@@ -75,7 +81,7 @@ mod tests {
     fn command_line(program: impl Into<Program>) -> String {
         match CheckCommand::new(program).program(Path::new("/x/.a1")) {
             Ok(command) => command.to_string(),
-            Err(CheckError::NoValue(command)) => command.to_string(),
+            Err(CheckError::NoValue { command, .. }) => command.to_string(),
             Err(error) => format!("error: {error}"),
         }
     }

@@ -124,6 +124,10 @@ pub enum Error {
     #[error("Config check failed: {0}")]
     Check(CheckError),
 
+    /// The command that checks the files of the transaction together failed.
+    #[error("Group check failed: {0}")]
+    GroupCheck(CheckError),
+
     /// This transaction replaced a file, but the reload failed. It is pending.
     #[error("{0}")]
     Reload(ReloadError),
@@ -219,6 +223,16 @@ impl Error {
                 return Some(match error.unknown()?.name.as_str() {
                     "src" => "write {{.src}}, with a dot".to_owned(),
                     _ => "check_cmd knows only {{.src}}, the file to be checked".to_owned(),
+                });
+            }
+            Error::GroupCheck(CheckError::Template(error)) => {
+                return Some(match error.unknown()?.name.as_str() {
+                    "root" => "write {{.root}}, with a dot".to_owned(),
+                    _ => {
+                        "group_check_cmd knows only {{.root}}, the folder where the new files have \
+                          their final names"
+                            .to_owned()
+                    }
                 });
             }
             _ => return None,

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fstat, linkat, openat,
-    renameat, stat, statat, statx, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fstat, linkat,
+    mkdirat, openat, renameat, stat, statat, statx, symlinkat, unlinkat,
 };
 
 use crate::attributes::MODE_BITS;
@@ -154,6 +154,12 @@ impl FileAt {
         Ok(openat(&self.folder.descriptor, &self.name, flags, mode)?.into())
     }
 
+    /// Makes an empty folder, with the permissions of `mode` less those of the umask.
+    pub(crate) fn make_folder(&self, mode: u32) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(mode & MODE_BITS);
+        Ok(mkdirat(&self.folder.descriptor, &self.name, mode)?)
+    }
+
     /// Renames the file. `to` is in the same folder, or in another that is held open.
     pub(crate) fn rename(&self, to: &FileAt) -> io::Result<()> {
         Ok(renameat(&self.folder.descriptor, &self.name, &to.folder.descriptor, &to.name)?)
@@ -175,6 +181,11 @@ impl FileAt {
         use std::os::unix::ffi::OsStringExt;
         let target = rustix::fs::readlinkat(&self.folder.descriptor, &self.name, Vec::new())?;
         Ok(OsString::from_vec(target.into_bytes()))
+    }
+
+    /// Removes an empty folder.
+    pub(crate) fn remove_folder(&self) -> io::Result<()> {
+        Ok(unlinkat(&self.folder.descriptor, &self.name, AtFlags::REMOVEDIR)?)
     }
 
     /// Removes the file.

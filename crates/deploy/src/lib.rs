@@ -10,6 +10,7 @@
 //!
 //! - `readers_see_old_or_new`: never a mixture (but see `commit` for mounts).
 //! - `a_failed_check_changes_nothing`: not the bytes, not the mode, not the owner.
+//! - `a_group_check_that_fails_changes_nothing_and_leaves_nothing`: a [`GroupCheck`] sees all new files together.
 //! - `a_file_in_sync_is_not_written`: an idle pass does nothing to the disk.
 //! - `no_failure_leaves_a_stage_file`: and the next [`sweep()`] removes those of a killed run.
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
@@ -31,6 +32,7 @@ mod durable;
 mod environment;
 mod error;
 mod folder;
+mod group_check;
 mod health;
 mod hold;
 mod journal;
@@ -38,6 +40,7 @@ mod local;
 mod pending;
 mod place;
 mod reload;
+mod root;
 mod run;
 mod shared;
 mod stage;
@@ -65,6 +68,7 @@ pub use disk::Disk;
 pub use durable::Durable;
 pub use environment::Environment;
 pub use error::{Error, ReloadError};
+pub use group_check::GroupCheck;
 pub use health::{Health, Unhealthy};
 pub use hold::{Digest, HeldBy, Hold};
 pub use local::is_local;

@@ -48,6 +48,8 @@ const HELD: &str = ".held";
 /// The beginning of a journal's name. It is the same in every folder, so that a journal is found
 /// even when no resource has its destinations any more.
 const JOURNAL: &[u8] = b"confd-transaction-";
+/// The beginning of the name of a group check's root. It is the same in every folder, too.
+const ROOT: &[u8] = b"confd-group-check-";
 
 /// The purpose of a file with digits in its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,19 +244,61 @@ fn push_digits(name: &mut Vec<u8>, random: u64, check: u64) {
 
 /// The name of the journal with this random part (below [`WIDE_RANGE`]).
 pub(crate) fn journal_name(random: u64) -> OsString {
-    let check = check_number(JOURNAL, OsStr::new(""), random);
-    let mut name = vec![b'.'];
-    name.extend_from_slice(JOURNAL);
-    push_digits(&mut name, random, check);
-    OsString::from_vec(name)
+    numbered(JOURNAL, random)
 }
 
 /// Whether a folder's entry has the name of a journal.
 pub(crate) fn is_journal(entry: &[u8]) -> bool {
-    let digits = entry.strip_prefix(b".").and_then(|name| name.strip_prefix(JOURNAL));
+    is_numbered(JOURNAL, entry)
+}
+
+/// The name of the root of a group check with this random part (below [`WIDE_RANGE`]).
+pub(crate) fn root_name(random: u64) -> OsString {
+    numbered(ROOT, random)
+}
+
+/// Whether a folder's entry has the name of the root of a group check.
+pub(crate) fn is_root(entry: &[u8]) -> bool {
+    is_numbered(ROOT, entry)
+}
+
+/// A hidden name with this beginning and digits.
+fn numbered(beginning: &[u8], random: u64) -> OsString {
+    let check = check_number(beginning, OsStr::new(""), random);
+    let mut name = vec![b'.'];
+    name.extend_from_slice(beginning);
+    push_digits(&mut name, random, check);
+    OsString::from_vec(name)
+}
+
+fn is_numbered(beginning: &[u8], entry: &[u8]) -> bool {
+    let digits = entry.strip_prefix(b".").and_then(|name| name.strip_prefix(beginning));
     digits.is_some_and(|digits| {
-        is_checked(digits, |random| check_number(JOURNAL, OsStr::new(""), random))
+        is_checked(digits, |random| check_number(beginning, OsStr::new(""), random))
     })
+}
+
+/// Whether a folder's entry has a name that this program gives to files beside a destination.
+///
+/// Stage files and undo files of a destination whose name has a `*`, or is too long for the digits,
+/// are not recognized: that needs the destination.
+pub(crate) fn is_own_name(entry: &[u8]) -> bool {
+    if !entry.starts_with(b".") {
+        return false;
+    }
+    let has_ending =
+        [PENDING, FORMER, TRIAL, HELD].iter().any(|ending| entry.ends_with(ending.as_bytes()));
+    let kinds = [FileKind::Passing, FileKind::Kept, FileKind::Undo];
+    let is_of = |name: &[u8], digits: &[u8]| {
+        let name = OsStr::from_bytes(name);
+        kinds
+            .iter()
+            .any(|kind| is_checked(digits, |random| check_number(salt(*kind), name, random)))
+    };
+    has_ending
+        || is_journal(entry)
+        || is_root(entry)
+        || Place::split_entry(entry, 0).any(|(name, digits, _)| is_of(name, digits))
 }
 
 /// Whether a folder's entry has the name of the marker of a pending reload, of any destination.

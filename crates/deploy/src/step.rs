@@ -281,6 +281,11 @@ pub enum Step<'a> {
         /// The stage file.
         stage: &'a Path,
     },
+    /// The root of a group check of a killed run was removed.
+    RootSwept {
+        /// The folder.
+        root: &'a Path,
+    },
     /// A destination was put back as it was, because a transaction replaced only a part of its set.
     PutBack {
         /// The destination.
@@ -346,6 +351,7 @@ impl Step<'_> {
             | Step::Reloaded { .. }
             | Step::HeldByPerson { .. }
             | Step::ReloadForgotten { .. }
+            | Step::RootSwept { .. }
             | Step::Swept { .. } => Level::Info,
             Step::Noop { .. }
             | Step::StillRunning { .. }
@@ -474,6 +480,9 @@ impl fmt::Display for Step<'_> {
             ),
             Step::Swept { stage } => {
                 write!(f, "Removed the stage file of a killed run: {}", stage.display())
+            }
+            Step::RootSwept { root } => {
+                write!(f, "Removed the folder of a group check of a killed run: {}", root.display())
             }
             Step::PutBack { dest } => write!(
                 f,

@@ -1,4 +1,5 @@
-//! Removes the leftovers of killed processes: stage files, and incomplete transactions.
+//! Removes the leftovers of killed processes: stage files, the roots of group checks, and incomplete
+//! transactions.
 
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
@@ -15,12 +16,13 @@ use crate::create::{lock, remove_open};
 use crate::folder::{FileAt, Folder, is_file};
 use crate::journal::{Found, recover};
 use crate::pending;
-use crate::place::{FileKind, Place, is_journal, is_marker};
+use crate::place::{FileKind, Place, is_journal, is_marker, is_root};
+use crate::root;
 use crate::step::{Observer, Step};
 
 /// Cleans up after killed runs of this program in the folders of these destinations: puts back the
-/// files of incomplete transactions and removes stage files. Returns the number of stage files
-/// removed. With `-noop` it does nothing.
+/// files of incomplete transactions, and removes stage files and the roots of group checks. Returns
+/// the number of stage files removed. With `-noop` it does nothing.
 ///
 /// Each distinct folder is read once. A file is removed only if it is a regular file whose name has
 /// our check digits for one of the destinations, and if no living process holds it. Stage files
@@ -76,6 +78,11 @@ fn sweep_folder(path: &Path, places: &[Place], observer: &dyn Observer) -> usize
             undos.push(FileAt::new(&folder, name));
         } else if is_marker(name.as_bytes()) {
             markers.insert(name);
+        } else if is_root(name.as_bytes()) {
+            let root = FileAt::new(&folder, name);
+            if root::remove_leftover(&root) {
+                observer.observe(&Step::RootSwept { root: &root.path() });
+            }
         }
     }
     pending::record(&folder, markers);

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use command::Program;
 use gotmpl::{Functions, Map, Template, Value};
 
+use crate::check::CheckError;
+
 /// What Go's templates print for a name that has no value. A shell would read a redirection.
 const NO_VALUE: &[u8] = b"<no value>";
 
@@ -28,6 +30,16 @@ pub(crate) enum Fault {
     Template(gotmpl::Error),
     /// The template asks for a name that has no value. This is the command without it.
     NoValue(Program),
+}
+
+impl Fault {
+    /// The fault of the template of a check; `no_value` makes the error of a missing value.
+    pub(crate) fn of_check(self, no_value: impl FnOnce(Program) -> CheckError) -> CheckError {
+        match self {
+            Fault::Template(error) => CheckError::Template(error),
+            Fault::NoValue(program) => no_value(program),
+        }
+    }
 }
 
 impl CommandTemplate {

@@ -1,6 +1,7 @@
 //! Tests of whole transactions.
 
 mod failures;
+mod group_check;
 mod hostile;
 mod refusing;
 mod reloads;

@@ -12,6 +12,7 @@ use crate::disk::Disk;
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::folder::OpenPlace;
+use crate::group_check::GroupCheck;
 use crate::hold::{Digest, HeldBy, Hold};
 use crate::reload::{Reloader, Reloads, Surroundings};
 use crate::stage::{Before, StageFile, Staged};
@@ -40,6 +41,7 @@ pub struct Transaction {
     contents: Option<Digest>,
     /// Why the contents are held back, if they are. Then nothing is staged.
     held: Option<HeldBy>,
+    group_check: Option<GroupCheck>,
 }
 
 impl Transaction {
@@ -65,7 +67,16 @@ impl Transaction {
                 None => Staged::new(target, content, options)?,
             });
         }
-        Ok(Transaction { members: staged, options: *options, contents, held })
+        let (options, group_check) = (*options, None);
+        Ok(Transaction { members: staged, options, contents, held, group_check })
+    }
+
+    /// Has the members checked together by `check`, after the check command of each, if one of them
+    /// changes. The last check counts.
+    #[must_use]
+    pub fn checked_together(mut self, check: GroupCheck) -> Transaction {
+        self.group_check = Some(check);
+        self
     }
 
     /// The members, for tests of the parts of a commit.
@@ -121,7 +132,7 @@ impl Transaction {
     /// replaced with their reloads pending.
     ///
     /// # Errors
-    /// - A check command failed, or a destination could not be replaced: the destinations are as
+    /// - A check command or the group check failed, or a destination could not be replaced: the destinations are as
     ///   they were.
     /// - A reload command failed: see [`Error::is_written`].
     pub async fn finish(
@@ -137,6 +148,11 @@ impl Transaction {
             let held = Box::pin(self.finish_held(by, observer, durable, disk, reloader));
             return held.await;
         }
+        let group_check = self.group_check.filter(|_| !options.noop && !options.sync_only);
+        let group_check = group_check.map(|mut check| {
+            self.members.iter().for_each(|member| check.add(member.target.dest.clone()));
+            check
+        });
         let compared = {
             let observer = Arc::clone(observer);
             disk.run(move || compare_all(self.members, &options, &*observer)).await?
@@ -145,6 +161,15 @@ impl Transaction {
         for change in &mut changes {
             if let Err(error) = check(change, &options, &**observer).await {
                 // This removes the stage files.
+                disk.run(move || drop(changes)).await;
+                return Err(error);
+            }
+        }
+        if let Some(check) = group_check.filter(|_| !changes.is_empty()) {
+            // Boxed, so that a pass without this command is not as large as one with it.
+            let (checked, result) = Box::pin(check.run(changes, &options, disk, observer)).await;
+            changes = checked;
+            if let Err(error) = result {
                 disk.run(move || drop(changes)).await;
                 return Err(error);
             }

@@ -1,0 +1,128 @@
+//! Checks all new files of a transaction together, with one command, before any is put in place.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use command::Program;
+
+use crate::Options;
+use crate::change::Change;
+use crate::check::CheckError;
+use crate::disk::Disk;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::root::{Plan, Root, Shown};
+use crate::run::run;
+use crate::step::Observer;
+use crate::template::CommandTemplate;
+
+/// The name that error messages give the template.
+const NAME: &str = "groupcheckcmd";
+
+/// A command that checks the files of a transaction together. It is a Go template in which
+/// `{{.root}}` is a folder where the new files stand under their final names:
+/// `nginx -t -c {{.root}}/etc/nginx/nginx.conf`.
+///
+/// In that folder a relative destination has its absolute path. The other files of the destinations'
+/// folders, and of the folders above them, are there too. Files in other folders are found by their
+/// usual paths, so a configuration must include the new files by relative paths.
+///
+/// It runs once, after the check commands of the members, if a member changes.
+#[derive(Clone, Debug)]
+pub struct GroupCheck {
+    template: Arc<CommandTemplate>,
+    timeout: Option<Duration>,
+    others: Vec<PathBuf>,
+}
+
+impl GroupCheck {
+    /// Parses a command once for all checks. `timeout` is its time limit: zero means no limit;
+    /// `None` means the limit in [`Options`].
+    ///
+    /// A text that is not a template is an error of each check, as with
+    /// [`CheckCommand`](crate::CheckCommand).
+    pub fn new(program: impl Into<Program>, timeout: Option<Duration>) -> GroupCheck {
+        let template = Arc::new(CommandTemplate::new(NAME, &program.into()));
+        GroupCheck { template, timeout, others: Vec::new() }
+    }
+
+    /// Says which files the command needs under the root besides those of the transaction: those
+    /// that are in sync and are left out of the transaction.
+    #[must_use]
+    pub fn beside(mut self, others: Vec<PathBuf>) -> GroupCheck {
+        self.others = others;
+        self
+    }
+
+    /// Adds the destination of a member of the transaction.
+    pub(crate) fn add(&mut self, dest: PathBuf) {
+        self.others.push(dest);
+    }
+
+    /// Runs the command for these changes (at least one).
+    ///
+    /// The changes are returned in every case, so that their files are removed on the right thread.
+    pub(crate) async fn run(
+        self,
+        mut changes: Vec<Change>,
+        options: &Options,
+        disk: Disk,
+        observer: &Arc<dyn Observer>,
+    ) -> (Vec<Change>, Result<(), Error>) {
+        let GroupCheck { template, timeout, others } = self;
+        let (changed, root) = disk
+            .run(move || {
+                let root = make_root(&changes, &others);
+                (changes, root)
+            })
+            .await;
+        changes = changed;
+        let root = match root {
+            Ok(root) => root,
+            Err(error) => return (changes, Err(error)),
+        };
+        let environment = environment(&changes, &root, &**observer);
+        let limit = timeout.or(options.check_timeout).filter(|limit| !limit.is_zero());
+        let checked = match program(&template, &root) {
+            Ok(program) => {
+                run(program, limit, &environment, &**observer).await.map_err(CheckError::Command)
+            }
+            Err(error) => Err(error),
+        };
+        disk.run(move || drop(root)).await;
+        // The command may have written to the stage files, through the links.
+        changes.iter_mut().for_each(|change| change.file.checked());
+        (changes, checked.map_err(Error::GroupCheck))
+    }
+}
+
+/// Makes the root in the folder of the first change.
+fn make_root(changes: &[Change], others: &[PathBuf]) -> Result<Root, Error> {
+    let mut plan = Plan::default();
+    for other in others {
+        plan.add(other, Shown::Present)?;
+    }
+    for change in changes {
+        change.file.verify_path()?;
+        plan.add(&change.target.dest, Shown::Staged(change.file.at.name().to_owned()))?;
+    }
+    Root::make(changes[0].place.folder(), &plan)
+}
+
+/// The variables of the command: those of all changed files, and the root.
+fn environment(changes: &[Change], root: &Root, observer: &dyn Observer) -> Environment {
+    let mut environment = Environment::default();
+    for change in changes {
+        let dest = &change.target.dest;
+        environment.merge(observer.environment(dest).of_file(&change.file.path(), dest));
+    }
+    environment.with("CONFD_ROOT", [root.path()])
+}
+
+fn program(template: &CommandTemplate, root: &Root) -> Result<Program, CheckError> {
+    let no_value =
+        |command| CheckError::NoValue { setting: "group_check_cmd", known: "root", command };
+    let values = [("root", root.path().as_os_str())];
+    template.render(&values).map_err(|fault| fault.of_check(no_value))
+}
