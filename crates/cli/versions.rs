@@ -115,7 +115,7 @@ fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
     let mut text = String::new();
     if let Some(hold) = &history.hold {
         let since = time(hold.since);
-        let dest = resource.target.dest.display();
+        let dest = resource.dest_names();
         let line = match hold.by {
             HeldBy::Person => format!("{dest} is held since {since}: confd release ends that"),
             HeldBy::Failure => {
@@ -156,7 +156,7 @@ fn roll_back(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
     let observer: Arc<dyn Observer> = Arc::new(show);
     let done = versions::roll_back(state, resource, asked.to, &observer, &asked.settings);
     let number = runtime.block_on(done)?;
-    let (dest, name) = (resource.target.dest.display(), resource.name());
+    let (dest, name) = (resource.dest_names(), resource.name());
     Ok(format!(
         "{dest} is version {number} again, and stays so until its content changes or confd release \
          {name} ends that\n"
@@ -171,7 +171,7 @@ fn show(step: &Step<'_>) {
 }
 
 fn release(resource: &Resource) -> anyhow::Result<String> {
-    let (dest, name) = (resource.target.dest.display(), resource.name());
+    let (dest, name) = (resource.dest_names(), resource.name());
     Ok(match versions::release(resource)? {
         true => format!("{dest} gets its newest content with the next pass of confd\n"),
         false => format!("the resource {name} is not held\n"),

@@ -345,7 +345,7 @@ impl Agent {
             };
             if let Ok(Loaded { resources, .. }) = &loaded {
                 let fresh = resources.iter().filter(|resource| !is_known(resource));
-                let dests = fresh.map(|resource| resource.target.dest.as_path());
+                let dests = fresh.flat_map(|resource| resource.dests());
                 deploy::sweep(dests, &options, &RunSteps(&readers));
             }
             (loading, loaded)

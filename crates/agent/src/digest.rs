@@ -11,6 +11,12 @@ use std::{
 pub(crate) struct Digest(u64);
 
 impl Digest {
+    /// The digest of these contents, in this order.
+    pub(crate) fn of_all<'a>(contents: impl Iterator<Item = &'a [u8]>) -> Self {
+        let each = contents.map(|content| Digest::of(content).0.to_ne_bytes());
+        Digest::of(&each.collect::<Vec<_>>().concat())
+    }
+
     /// The digest of this content.
     pub(crate) fn of(content: &[u8]) -> Self {
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);

@@ -213,8 +213,8 @@ pub enum Step<'a> {
     },
     /// The destination will be restored later, because another program changes it again and again.
     RestoringLater {
-        /// The destination.
-        dest: PathBuf,
+        /// The destinations.
+        dest: String,
         /// The delay.
         delay: Duration,
     },
@@ -226,14 +226,14 @@ pub enum Step<'a> {
     },
     /// The reload command ran for another resource, after the file of this one was in place.
     ReloadServed {
-        /// The destination.
-        dest: PathBuf,
+        /// The destinations.
+        dest: String,
     },
     /// The reload command starts, although the pass of another resource that may need the same
     /// reload has not ended.
     ReloadWaitsNoLonger {
-        /// The destination.
-        dest: PathBuf,
+        /// The destinations.
+        dest: String,
     },
     /// A step of the transaction.
     Deploy(&'a deploy::Step<'a>),
@@ -277,7 +277,7 @@ impl fmt::Display for Step<'_> {
                 f,
                 "{} changes again and again after it was restored: it is restored in {:.1} s. \
                  Another program, its reload command or another resource may write it",
-                dest.display(),
+                dest,
                 delay.as_secs_f64()
             ),
             Step::PassLater { delay } => write!(
@@ -294,13 +294,13 @@ impl fmt::Display for Step<'_> {
                 f,
                 "{} was in place when another resource started the same reload_cmd; it does not run \
                  again",
-                dest.display()
+                dest
             ),
             Step::ReloadWaitsNoLonger { dest } => write!(
                 f,
                 "{}: its reload no longer waits for another resource with the same reload_cmd, \
                  whose pass takes longer than {PATIENCE:?}",
-                dest.display()
+                dest
             ),
             Step::Deploy(step) => step.fmt(f),
         }

@@ -43,9 +43,9 @@ impl Files {
         for resource in resources {
             // The template is followed on its own too, because a tree is not followed through links
             // to folders.
-            self.interests.push(Interest::path(&*resource.src));
-            if resource.heal {
-                self.interests.push(Interest::path(&*resource.target.dest));
+            self.interests.extend(resource.parts().iter().map(|part| Interest::path(&*part.src)));
+            if resource.heals() {
+                self.interests.extend(resource.dests().map(Interest::path));
             }
         }
         if let Some(watch) = &mut self.watch {

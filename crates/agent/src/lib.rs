@@ -33,6 +33,7 @@ mod files;
 mod guards;
 mod loading;
 mod log;
+mod maker;
 mod ordered;
 mod overlap;
 mod pipeline;

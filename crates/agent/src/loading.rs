@@ -127,7 +127,8 @@ impl Loading {
                 Err(problem) => fail(path, problem),
             }
         }
-        for warning in loaded.resources.iter().flat_map(|resource| &resource.warnings) {
+        let parts = loaded.resources.iter().flat_map(|resource| resource.parts());
+        for warning in parts.flat_map(|part| &part.warnings) {
             if self.warned.insert(warning.text.clone()) {
                 warn!(excerpt = %warning.excerpt, "{}", warning.text);
             }

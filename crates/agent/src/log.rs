@@ -97,9 +97,10 @@ impl Log {
             let whose = named(resource.name());
             return line(Level::Warning, excerpt, format_args!("{failure}{whose}"));
         }
-        let excerpt = match (failure.kind(), resource.target.reload_cmd.as_ref()) {
+        let commands = resource.parts().iter().filter_map(|part| part.target.reload_cmd.as_ref());
+        let excerpt = match (failure.kind(), &commands.collect::<Vec<_>>()[..]) {
             // Go confd's line names neither the resource nor the command.
-            (Kind::Reload, Some(command)) => {
+            (Kind::Reload, [command]) => {
                 let name = resource.name();
                 let hint = format!("the reload_cmd of the resource {name} failed: {command}");
                 &excerpt.clone().hinting(Some(hint))

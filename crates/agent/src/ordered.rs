@@ -22,7 +22,7 @@ use std::{
     cell::{OnceCell, RefCell},
     collections::{HashMap, HashSet, VecDeque},
     future::Future,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::{Pin, pin},
     sync::Arc,
     thread,
@@ -171,7 +171,7 @@ impl Ordered {
 
     /// Whether a pass of this resource, or of a resource with the same destination, is running.
     fn is_busy(&self, resource: &Resource) -> bool {
-        self.busy.contains(&resource.path) || self.busy.contains(&resource.target.dest)
+        self.busy.contains(&resource.path) || resource.dests().any(|dest| self.busy.contains(dest))
     }
 
     /// Whether passes can run on other threads. A daemon has made sure of that at its start. A
@@ -195,7 +195,9 @@ impl Ordered {
         match self.behind.next().await {
             Some(ended) => {
                 self.busy.remove(&ended.resource.path);
-                self.busy.remove(&ended.resource.target.dest);
+                for dest in ended.resource.dests() {
+                    self.busy.remove(dest);
+                }
                 let Ended { resource, done, .. } = ended;
                 self.note(&resource, done);
                 self.passed_over.remove(&resource.path)
@@ -341,7 +343,7 @@ impl Pass<'_> {
         let (pipeline, changes) = (Arc::clone(self.pipeline), self.changes);
         let first = if is_here && self.in_flight.is_empty() {
             let say = say(&self.ordered.readers, &job.resource);
-            let current = pipeline.template(&job.resource, &say);
+            let current = pipeline.current(&job.resource, &say);
             let prepared = current.and_then(|current| pipeline.prepare(&job, current, &say));
             FirstHalf::Here(prepared)
         } else if is_here {
@@ -356,8 +358,12 @@ impl Pass<'_> {
                         held.borrow_mut().push(step);
                     }
                 };
-                let prepared = match pipeline.template(&job.resource, &say) {
-                    Ok(current) if !is_first && current.template.may_wait() => None,
+                let prepared = match pipeline.current(&job.resource, &say) {
+                    Ok(current)
+                        if !is_first && current.iter().any(|one| one.template.may_wait()) =>
+                    {
+                        None
+                    }
                     Ok(current) => Some(pipeline.prepare(&job, current, &say)),
                     Err(failure) => Some(Err(failure)),
                 };
@@ -406,8 +412,8 @@ impl Pass<'_> {
                 self.conclude(&resource, done);
             }
             None => {
-                let (path, dest) = (resource.path.clone(), resource.target.dest.clone());
-                self.ordered.busy.extend([path, dest]);
+                self.ordered.busy.insert(resource.path.clone());
+                self.ordered.busy.extend(resource.dests().map(Path::to_owned));
                 let readers = self.ordered.readers.clone();
                 self.ordered.behind.push(Box::pin(synced(conclusion, readers, disk)));
                 self.patience /= 2;
@@ -471,7 +477,7 @@ async fn conclude(
                 let job = job.clone();
                 spawn_blocking(move || {
                     let say = say(&readers, &job.resource);
-                    let current = pipeline.template(&job.resource, &say)?;
+                    let current = pipeline.current(&job.resource, &say)?;
                     pipeline.prepare(&job, current, &say)
                 })
             };
@@ -482,7 +488,7 @@ async fn conclude(
     let done = match prepared {
         Ok(prepared) => {
             let surroundings = Surroundings { readers: &readers, requester: &requester, disk };
-            pipeline.finish(&job, prepared, &mut durable, |_| {}, surroundings).await
+            pipeline.finish(&job, prepared, &mut durable, |_, _| {}, surroundings).await
         }
         Err(failure) => Err(failure),
     };
@@ -507,7 +513,7 @@ async fn complete(
         let (pipeline, readers, job) = (Arc::clone(pipeline), readers.clone(), job.clone());
         let again = move || {
             let say = say(&readers, &job.resource);
-            let current = pipeline.template(&job.resource, &say)?;
+            let current = pipeline.current(&job.resource, &say)?;
             pipeline.prepare(&job, current, &say)
         };
         prepared = disk.run(again).await;
@@ -523,7 +529,7 @@ async fn still_true(
     disk: Disk,
 ) -> Option<Result<Box<Prepared>, Failure>> {
     let resource = Arc::clone(&job.resource);
-    let look = move || prepared.ok().filter(|prepared| prepared.has_its_template(&resource));
+    let look = move || prepared.ok().filter(|prepared| prepared.has_its_templates(&resource));
     disk.run(look).await.map(Ok)
 }
 
@@ -535,8 +541,8 @@ async fn synced(conclusion: Conclusion, readers: Readers, disk: Disk) -> Ended {
 }
 
 fn ended_early(job: &Job, panic: &tokio::task::JoinError) -> Failure {
-    let dest = job.resource.target.dest.display();
-    Failure::panic(format_args!("staging {dest}"), panic)
+    let dests = job.resource.dest_names();
+    Failure::panic(format_args!("staging {dests}"), panic)
 }
 
 /// Syncs the folders of replaced files, so that the renames survive a power cut.

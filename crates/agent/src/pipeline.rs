@@ -14,12 +14,11 @@ use std::{
 
 use bytes::Bytes;
 use deploy::{
-    Before, Disk, Durable, Environment, Level, Member, Observer, Options, Outcome, Placed,
+    Before, Disk, Durable, Environment, Level, Member, Observer, Options, Outcome, Placed, Target,
     Transaction,
 };
-use render::{Limits, Template, Warning, Warnings};
-use report::Fingerprint;
-use store::{Snapshot, View};
+use render::{Limits, Warning, Warnings, queries::Session};
+use store::{Reads, Snapshot, View};
 use world::Host;
 
 use crate::{
@@ -32,7 +31,7 @@ use crate::{
     guards::{self, AppliedKeys, Change},
     record::Origin,
     reloads::{Key, Notice, Requester},
-    resource::Resource,
+    resource::{Part, Resource},
     settings::Settings,
     templates::{Current, Templates},
     versions::{Keeper, Note},
@@ -81,25 +80,47 @@ pub(crate) struct Surroundings<'a> {
 
 /// The first half of a pass. It is boxed, because threads and futures pass it on.
 pub(crate) struct Prepared {
-    /// `None` if the destination must not be touched.
+    /// `None` if the destinations must not be touched.
     staged: Option<Transaction>,
-    pub(crate) template: Arc<Template>,
-    is_newest: bool,
-    /// The fingerprint of the template's file from before it was read.
-    pub(crate) src: Option<Fingerprint>,
-    /// What the file was rendered from, if the destination was certainly in sync.
+    /// What each part was rendered with and to, in their order.
+    pub(crate) files: Vec<File>,
+    /// What the files were rendered from, if the destinations were certainly in sync.
     origin: Option<Origin>,
+    /// Of the contents that were rendered.
+    digest: Digest,
+    began: Instant,
+}
+
+/// A file that a pass has rendered.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    /// The part of the resource, by its number.
+    pub(crate) part: usize,
+    pub(crate) target: Arc<Target>,
+    pub(crate) current: Current,
     /// Of the content that was rendered.
     pub(crate) digest: Digest,
-    /// The number of keys that the resource saw, if a guard needs it.
+    /// The number of keys that the template could see, if a guard needs it.
     keys: Option<usize>,
-    began: Instant,
+}
+
+/// A part that was rendered, or whose template has failed.
+struct Rendered<'a> {
+    part: &'a Part,
+    current: Current,
+    /// What the template could see. It does not record.
+    seen: View,
+    reads: Reads,
+    /// Whether the template has asked the machine.
+    has_asked: bool,
+    warnings: Warnings,
+    content: Result<Bytes, render::Error>,
 }
 
 /// A pass that succeeded.
 pub(crate) struct Done {
     pub(crate) outcome: Outcome,
-    /// What the file was rendered from, if the destination was certainly in sync.
+    /// What the files were rendered from, if the destinations were certainly in sync.
     pub(crate) origin: Option<Origin>,
     /// See [`Job::applied`].
     pub(crate) digest: Digest,
@@ -114,7 +135,7 @@ pub(crate) struct Applied {
 impl Applied {
     /// What a pass applied; `None` if the resource heals, or if the pass only looked.
     pub(crate) fn by(resource: &Arc<Resource>, done: &Done) -> Option<Self> {
-        let is_applied = !resource.heal && done.outcome != Outcome::WouldUpdate;
+        let is_applied = !resource.heals() && done.outcome != Outcome::WouldUpdate;
         is_applied.then(|| Applied { resource: Arc::clone(resource), digest: done.digest })
     }
 
@@ -177,9 +198,9 @@ impl Pipeline {
         self.applied.keep_only(resources.iter().map(|resource| &*resource.path));
     }
 
-    /// The time limit of rendering the template of `resource`.
-    fn render_limit(&self, resource: &Resource) -> Option<Duration> {
-        resource.render_timeout.or(self.render_timeout).filter(|limit| !limit.is_zero())
+    /// The time limit of rendering the template of `part`.
+    fn render_limit(&self, part: &Part) -> Option<Duration> {
+        part.render_timeout.or(self.render_timeout).filter(|limit| !limit.is_zero())
     }
 
     /// Whether a pass of `resource` runs commands, which may do anything.
@@ -187,48 +208,141 @@ impl Pipeline {
         resource.has_commands() && !self.options.sync_only
     }
 
-    /// The reload command of `resource` and its time limit, if a pass may run it.
+    /// The reload command of `resource` and its time limit, if a pass may run one. Of several
+    /// commands of a group it is the first: other resources with that command wait for the group.
     pub(crate) fn reload_of<'a>(&self, resource: &'a Resource) -> Option<Key<'a>> {
-        let command = resource.target.reload_cmd(&self.options).filter(|_| !self.options.noop)?;
-        Some((command, resource.target.reload_limit(&self.options)))
+        let options = &self.options;
+        let reload = |part: &'a Part| {
+            let command = part.target.reload_cmd(options).filter(|_| !options.noop)?;
+            Some((command, part.target.reload_limit(options)))
+        };
+        resource.parts().iter().find_map(reload)
     }
 
-    /// The current template of `resource`, if that is known without reading or compiling it.
-    pub(crate) fn known_template(&self, resource: &Resource) -> Option<Current> {
-        self.templates.known(resource)
+    /// The current templates of `resource`, if they are known without reading or compiling one.
+    pub(crate) fn known_templates(&self, resource: &Resource) -> Option<Vec<Current>> {
+        resource.parts().iter().map(|part| self.templates.known(part)).collect()
     }
 
-    /// The current template of `resource`. Blocks on the disk.
-    pub(crate) fn template(&self, resource: &Resource, say: &Say<'_>) -> Result<Current, Failure> {
-        self.templates.get(resource, say)
+    /// The current template of each part of `resource`. Blocks on the disk.
+    pub(crate) fn current(
+        &self,
+        resource: &Resource,
+        say: &Say<'_>,
+    ) -> Result<Vec<Current>, Failure> {
+        resource.parts().iter().map(|part| self.templates.get(part, say)).collect()
     }
 
-    /// Renders and stages. Blocks on the disk and on the template's functions.
+    /// Renders and stages with these templates of the parts. Blocks on the disk and on the
+    /// templates' functions.
     pub(crate) fn prepare(
         &self,
         job: &Job,
-        current: Current,
+        current: Vec<Current>,
         say: &Say<'_>,
     ) -> Result<Box<Prepared>, Failure> {
-        self.prepare_within(self.render_limit(&job.resource), job, current, say)
+        self.prepare_within(None, job, current, say)
     }
 
-    /// Like [`prepare`](Self::prepare), with the time `limit` for rendering.
+    /// Like [`prepare`](Self::prepare). If there is a `limit`, it is the time for rendering each
+    /// template, instead of those of the parts.
     pub(crate) fn prepare_within(
         &self,
         limit: Option<Duration>,
         job: &Job,
-        current: Current,
+        current: Vec<Current>,
         say: &Say<'_>,
     ) -> Result<Box<Prepared>, Failure> {
         let began = Instant::now();
-        let Job { resource, snapshot, applied } = job;
-        let Current { template, is_newest, src } = current;
-        say(Step::Prefix(resource.prefix.clone()));
-        let view = View::new(snapshot.clone(), &resource.scope, &resource.prefix);
+        let Job { resource, applied, .. } = job;
+        let asking = self.answers.session();
+        let mut rendered = Vec::with_capacity(current.len());
+        for (part, current) in resource.parts().iter().zip(current) {
+            let limit = limit.or_else(|| self.render_limit(part));
+            let one = self.render(job, part, current, limit, &asking.session, say);
+            let has_failed = one.content.is_err();
+            rendered.push(one);
+            if has_failed {
+                break;
+            }
+        }
+        let has_failed = rendered.last().is_some_and(|last| last.content.is_err());
+        let missing = self.answers.note(resource, &asking, has_failed);
+        if !missing.is_empty() {
+            // An error of the template can come from the missing answers.
+            return Err(Failure::waiting(missing));
+        }
+        let (mut files, mut members) = (Vec::new(), Vec::new());
+        let (mut parts, mut reads) = (Vec::new(), Vec::new());
+        let mut may_be_origin = true;
+        for Rendered { part, current, seen, reads: read, has_asked, warnings, content } in rendered
+        {
+            for Warning { text, exact } in warnings.take() {
+                say(Step::TemplateWarns(if self.show_values { exact } else { text }));
+            }
+            let content = match content {
+                Ok(content) => content,
+                Err(error) => {
+                    if !self.force {
+                        // A guard says better than the template what is missing.
+                        self.guard(resource, part, &seen, Before::Nothing, None, say)?;
+                    }
+                    return Err(if self.show_values { error.with_values() } else { error }.into());
+                }
+            };
+            may_be_origin &= current.is_newest && !has_asked;
+            let target = Arc::clone(&part.target);
+            files.push(File {
+                part: files.len(),
+                target: Arc::clone(&target),
+                current,
+                digest: Digest::of(&content),
+                keys: part
+                    .guards
+                    .as_ref()
+                    .filter(|guards| guards.counts_keys())
+                    .map(|_| seen.iter().count()),
+            });
+            members.push(Member { target, content });
+            parts.push((part, seen));
+            reads.push(read);
+        }
+        let digest = Digest::of_all(members.iter().map(|member| &*member.content));
+        let mut prepared = Box::new(Prepared { staged: None, files, origin: None, digest, began });
+        if !resource.heals() && *applied == Some(digest) {
+            return Ok(prepared);
+        }
+        let contents: Vec<Bytes> = members.iter().map(|member| member.content.clone()).collect();
+        let staged = Transaction::stage(members, &self.options)?;
+        if parts.iter().any(|(part, _)| part.guards.is_some()) {
+            let before = staged.before();
+            for ((part, seen), (before, content)) in parts.iter().zip(before.zip(&contents)) {
+                self.guard(resource, part, seen, before, Some(content), say)?;
+            }
+        }
+        if may_be_origin && let Some(dests) = staged.found_in_sync() {
+            prepared.origin = Origin::of(&prepared.files, reads, &dests);
+        }
+        prepared.staged = Some(staged);
+        Ok(prepared)
+    }
+
+    /// Renders one part.
+    fn render<'a>(
+        &self,
+        job: &Job,
+        part: &'a Part,
+        current: Current,
+        limit: Option<Duration>,
+        session: &Session,
+        say: &Say<'_>,
+    ) -> Rendered<'a> {
+        let Job { snapshot, .. } = job;
+        say(Step::Prefix(part.prefix.clone()));
+        let view = View::new(snapshot.clone(), &part.scope, &part.prefix);
         if tracing::enabled!(tracing::Level::DEBUG) {
             say(Step::Keys(KeyNames(&view).to_string()));
-            if let Some(keys) = nothing_found(resource, snapshot) {
+            if let Some(keys) = nothing_found(part, snapshot) {
                 say(Step::NothingFound(keys));
             }
         }
@@ -239,85 +353,47 @@ impl Pipeline {
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
         let (warnings, mut content) = (Warnings::default(), Vec::new());
         let limits = Limits { time: limit, memory: self.max_memory };
-        let asking = self.answers.session();
-        let rendered =
-            template.render_within(limits, &view, &host, &warnings, &asking.session, &mut content);
-        let missing = self.answers.note(resource, &asking, rendered.is_err());
-        if !missing.is_empty() {
-            // An error of the template can come from the missing answers.
-            return Err(Failure::waiting(missing));
+        let template = &current.template;
+        let done = template.render_within(limits, &view, &host, &warnings, session, &mut content);
+        Rendered {
+            part,
+            current,
+            seen,
+            reads: view.reads(),
+            has_asked: asked.anything(),
+            warnings,
+            content: done.map(|()| Bytes::from(content)),
         }
-        for Warning { text, exact } in warnings.take() {
-            say(Step::TemplateWarns(if self.show_values { exact } else { text }));
-        }
-        if let Err(error) = rendered {
-            if !self.force {
-                // A guard says better than the template what is missing.
-                self.guard(resource, &seen, Before::Nothing, None, say)?;
-            }
-            return Err(if self.show_values { error.with_values() } else { error }.into());
-        }
-        let digest = Digest::of(&content);
-        let mut prepared = Box::new(Prepared {
-            staged: None,
-            template,
-            is_newest,
-            src,
-            origin: None,
-            digest,
-            keys: None,
-            began,
-        });
-        if !resource.heal && *applied == Some(digest) {
-            return Ok(prepared);
-        }
-        let content = Bytes::from(content);
-        let member = Member { target: Arc::clone(&resource.target), content: content.clone() };
-        let staged = Transaction::stage(vec![member], &self.options)?;
-        if let Some(guards) = &resource.guards {
-            let before = staged.before().next().unwrap_or(Before::Nothing);
-            self.guard(resource, &seen, before, Some(&content), say)?;
-            prepared.keys = guards.counts_keys().then(|| seen.iter().count());
-        }
-        if is_newest
-            && !asked.anything()
-            && let Some(src) = src.filter(Fingerprint::is_settled)
-            && let Some(dest) = staged.found_in_sync().and_then(|found| found.first().copied())
-        {
-            let template = Arc::clone(&prepared.template);
-            prepared.origin = Some(Origin { template, src, reads: view.reads(), dest });
-        }
-        prepared.staged = Some(staged);
-        Ok(prepared)
     }
 
-    /// Checks the guards of a resource.
+    /// Checks the guards of a part.
     fn guard(
         &self,
         resource: &Resource,
+        part: &Part,
         view: &View,
         before: Before,
         content: Option<&[u8]>,
         say: &Say<'_>,
     ) -> Result<(), Failure> {
-        let Some(guards) = &resource.guards else { return Ok(()) };
+        let Some(guards) = &part.guards else { return Ok(()) };
+        let dest = &part.target.dest;
         let kept = || self.versions.keys_of_newest(resource);
-        let keys_before =
-            guards.max_shrink.and_then(|_| self.applied_keys.of(&resource.path).or_else(kept));
+        let keys_before = guards.max_shrink.and_then(|_| self.applied_keys.of(dest).or_else(kept));
         let Some(tripped) = guards::tripped(guards, &Change { view, before, keys_before, content })
         else {
             return Ok(());
         };
         if !self.force {
-            return Err(Failure::guard(&resource.target.dest, &tripped));
+            return Err(Failure::guard(dest, &tripped));
         }
-        let (dest, noop) = (resource.target.dest.clone(), self.options.noop);
+        let (dest, noop) = (dest.clone(), self.options.noop);
         say(Step::Forced { dest, tripped: tripped.text, noop });
         Ok(())
     }
 
     /// Compares, checks, commits and reloads. Adds the folders of replaced files to `durable`, and
-    /// calls `replaced` as soon as the new destination is in place.
+    /// calls `replaced` with each destination as soon as its new file is in place.
     ///
     /// Dropping the future kills a running command. The destination is then the old file or the new
     /// one.
@@ -326,10 +402,10 @@ impl Pipeline {
         job: &Job,
         prepared: Box<Prepared>,
         durable: &mut Durable,
-        replaced: impl Fn(&Placed) + Send + Sync + 'static,
+        replaced: impl Fn(&Path, &Placed) + Send + Sync + 'static,
         surroundings: Surroundings<'_>,
     ) -> Result<Done, Failure> {
-        let Prepared { staged, origin, digest, keys, began, .. } = *prepared;
+        let Prepared { staged, files, origin, digest, began } = *prepared;
         let Surroundings { readers, requester, disk } = surroundings;
         let resource = &job.resource;
         let mut is_held = false;
@@ -337,6 +413,10 @@ impl Pipeline {
             Some(staged) => {
                 is_held = staged.is_held();
                 let keeps = self.versions.keeps(resource) && !self.options.noop;
+                let keys = match &files[..] {
+                    [file] => file.keys,
+                    _ => None,
+                };
                 let note = keeps.then(|| Note {
                     is_in_sync: staged.is_in_sync(),
                     rendered: staged.contents().map(|contents| contents.text()),
@@ -355,7 +435,7 @@ impl Pipeline {
                 let observer = Arc::new(observer);
                 let observer: Arc<dyn Observer> = observer;
                 let say = |notice: Notice| {
-                    let (resource, dest) = (Arc::clone(resource), resource.target.dest.clone());
+                    let (resource, dest) = (Arc::clone(resource), resource.dest_names());
                     let step = match notice {
                         Notice::Served => Step::ReloadServed { dest },
                         Notice::WaitsNoLonger => Step::ReloadWaitsNoLonger { dest },
@@ -364,7 +444,7 @@ impl Pipeline {
                 };
                 let reloader = requester.reloader(&say);
                 let outcomes = staged.finish(&observer, durable, disk, &reloader).await?;
-                let outcome = outcomes.first().copied().unwrap_or(Outcome::Unchanged);
+                let outcome = together(&outcomes);
                 if let Some(note) = note.filter(|_| !is_held) {
                     let versions = Arc::clone(&self.versions);
                     disk.run(move || versions.keep(&note, outcome)).await;
@@ -373,8 +453,10 @@ impl Pipeline {
             }
             None => Outcome::Unchanged,
         };
-        if let Some(keys) = keys.filter(|_| outcome != Outcome::WouldUpdate && !is_held) {
-            self.applied_keys.note(&resource.path, keys);
+        if outcome != Outcome::WouldUpdate && !is_held {
+            for (file, keys) in files.iter().filter_map(|file| Some((file, file.keys?))) {
+                self.applied_keys.note(&file.target.dest, keys);
+            }
         }
         let names_changed_keys = self.runs_commands(resource) || self.versions.keeps(resource);
         if outcome != Outcome::WouldUpdate && names_changed_keys {
@@ -390,15 +472,25 @@ impl Pipeline {
     }
 }
 
+/// The outcome of a pass with these outcomes of its files.
+fn together(outcomes: &[Outcome]) -> Outcome {
+    let ranked = [Outcome::Updated, Outcome::WouldUpdate, Outcome::Reloaded];
+    ranked.into_iter().find(|one| outcomes.contains(one)).unwrap_or(Outcome::Unchanged)
+}
+
 impl Prepared {
-    /// Whether the destination had this content, with the right owner and mode, when it was staged.
+    /// Whether the destinations had these contents, with the right owners and modes, when they were
+    /// staged.
     pub(crate) fn is_in_sync(&self) -> bool {
         self.staged.as_ref().is_some_and(Transaction::is_in_sync)
     }
 
-    /// Whether the files of the template are unchanged since it was compiled.
-    pub(crate) fn has_its_template(&self, resource: &Resource) -> bool {
-        self.is_newest && self.src == Fingerprint::at(&resource.src) && self.template.is_current()
+    /// Whether the files of the templates are unchanged since they were compiled.
+    pub(crate) fn has_its_templates(&self, resource: &Resource) -> bool {
+        let is_current = |file: &File| {
+            file.current.is_newest && file.current.has_its_files(&resource.parts()[file.part].src)
+        };
+        self.files.iter().all(is_current)
     }
 
     /// The duration of the first half so far.
@@ -415,7 +507,7 @@ struct Observing<F> {
     replaced: F,
 }
 
-impl<F: Fn(&Placed) + Send + Sync> Observer for Observing<F> {
+impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
     fn observe(&self, step: &deploy::Step<'_>) {
         if self.readers.wants(step.level()) {
             let resource = Arc::clone(&self.job.resource);
@@ -423,8 +515,8 @@ impl<F: Fn(&Placed) + Send + Sync> Observer for Observing<F> {
         }
     }
 
-    fn replaced(&self, _: &Path, placed: &Placed) {
-        (self.replaced)(placed);
+    fn replaced(&self, dest: &Path, placed: &Placed) {
+        (self.replaced)(dest, placed);
     }
 
     fn environment(&self, _: &Path) -> Environment {
@@ -457,13 +549,13 @@ impl fmt::Display for KeyNames<'_> {
     }
 }
 
-/// The keys that the resource asks for and of which the snapshot has none; `None` if there are no
-/// such keys.
-fn nothing_found(resource: &Resource, snapshot: &Snapshot) -> Option<String> {
+/// The keys that a part asks for and of which the snapshot has none; `None` if there are no such
+/// keys.
+fn nothing_found(part: &Part, snapshot: &Snapshot) -> Option<String> {
     let is_empty = |key: &&store::Key| {
         let scope = [store::Key::clone(key)].into_iter().collect();
-        View::new(snapshot.clone(), &scope, &resource.prefix).is_empty()
+        View::new(snapshot.clone(), &scope, &part.prefix).is_empty()
     };
-    let keys: Vec<_> = resource.scope.iter().filter(is_empty).map(ToString::to_string).collect();
+    let keys: Vec<_> = part.scope.iter().filter(is_empty).map(ToString::to_string).collect();
     (!keys.is_empty()).then(|| keys.join(", "))
 }

@@ -51,29 +51,37 @@ impl Placement {
     /// Records the first half of a pass. A pass counts as light when its first half took less than
     /// [`LIGHT`], and when either the previous pass was light with the same template, or no part of
     /// the first half can have waited for the network.
+    ///
+    /// A pass of a group is never light.
     pub(crate) fn note(&mut self, resource: &Resource, prepared: &Prepared, was_light: bool) {
+        self.light = None;
+        let ([part], [file]) = (resource.parts(), &prepared.files[..]) else { return };
+        let template = &file.current.template;
         let can_be_light = || {
-            let files = [&resource.src, &resource.target.dest];
-            !prepared.template.may_wait() && files.iter().all(|file| deploy::is_local(file))
+            let files = [&part.src, &file.target.dest];
+            !template.may_wait() && files.iter().all(|file| deploy::is_local(file))
         };
         let is_light = prepared.elapsed() <= LIGHT && (was_light || can_be_light());
-        self.light = is_light.then(|| Arc::clone(&prepared.template));
+        self.light = is_light.then(|| Arc::clone(template));
     }
 }
 
 /// The template with which this pass may run on the runtime's thread; `None` if it may not. `light`
 /// is the template of the previous pass, which was light.
-pub(crate) fn light(pipeline: &Pipeline, job: &Job, light: &Arc<Template>) -> Option<Current> {
-    let current = pipeline.known_template(&job.resource)?;
-    (Arc::ptr_eq(light, &current.template) && are_few(job)).then_some(current)
+pub(crate) fn light(pipeline: &Pipeline, job: &Job, light: &Arc<Template>) -> Option<Vec<Current>> {
+    let current = pipeline.known_templates(&job.resource)?;
+    let is_it = |current: &Current| Arc::ptr_eq(light, &current.template);
+    (current.iter().all(is_it) && are_few(job)).then_some(current)
 }
 
 /// Whether the data that the template can read are few now.
 fn are_few(job: &Job) -> bool {
     let Job { resource, snapshot, .. } = job;
-    let view = View::new(snapshot.clone(), &resource.scope, &resource.prefix);
+    let views = resource.parts().iter();
+    let views = views.map(|part| View::new(snapshot.clone(), &part.scope, &part.prefix));
+    let views: Vec<_> = views.collect();
     let (mut keys, mut bytes) = (0, 0);
-    for pair in view.iter() {
+    for pair in views.iter().flat_map(View::iter) {
         keys += 1;
         bytes += pair.value.len();
         if keys > FEW_KEYS || bytes > FEW_BYTES {

@@ -6,28 +6,41 @@
 //! unchanged. If one of these conditions is not certain, no [`InSync`] is recorded.
 
 use std::{
+    path::Path,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use deploy::{Outcome, Placed};
-use render::Template;
 use report::{Fingerprint, read_regular};
 use store::Reads;
 use tokio::sync::Notify;
 
-use crate::{digest::Digest, event::Wake, pipeline::Prepared, resource::Resource};
+use crate::{
+    digest::Digest,
+    event::Wake,
+    pipeline::{File, Prepared},
+    resource::Resource,
+};
 
-/// What a file was rendered from, and its state.
+/// What the files of a resource were rendered from, and their states.
 #[derive(Debug)]
 pub(crate) struct Origin {
-    pub(crate) template: Arc<Template>,
-    /// The fingerprint of the template's file when it was read.
-    pub(crate) src: Fingerprint,
-    /// The keys that the template asked for.
-    pub(crate) reads: Reads,
-    /// The fingerprint of the destination, which had the right content.
-    pub(crate) dest: Fingerprint,
+    /// In the order of the resource's files.
+    files: Vec<(File, Fingerprint)>,
+    /// The keys that the templates asked for.
+    reads: Vec<Reads>,
+}
+
+impl Origin {
+    /// The origin of `files`, whose templates asked for the keys in `reads`. `dests` are the
+    /// fingerprints of the destinations, which had the right contents. `None` if a later change of a
+    /// template might not change its fingerprint.
+    pub(crate) fn of(files: &[File], reads: Vec<Reads>, dests: &[Fingerprint]) -> Option<Self> {
+        let is_settled = |file: &File| file.current.src.is_some_and(|src| src.is_settled());
+        let files_and_dests = files.iter().cloned().zip(dests.iter().copied()).collect();
+        files.iter().all(is_settled).then_some(Origin { files: files_and_dests, reads })
+    }
 }
 
 /// A destination that is in sync, with no work left to do.
@@ -57,15 +70,15 @@ impl InSync {
 
     /// Whether a change of this key, which the resource asks for, may change the file.
     pub(crate) fn is_concerned_by(&self, key: &[u8]) -> bool {
-        self.origin.reads.concern(key)
+        self.origin.reads.iter().any(|reads| reads.concern(key))
     }
 
-    /// Whether the template and the destination are unchanged. Blocks on the disk.
+    /// Whether the templates and the destinations are unchanged. Blocks on the disk.
     pub(crate) fn has_its_files(&self) -> bool {
-        let resource = &self.resource;
-        Fingerprint::at(&resource.src) == Some(self.origin.src)
-            && Fingerprint::at(&resource.target.dest) == Some(self.origin.dest)
-            && self.origin.template.is_current()
+        self.origin.files.iter().all(|(file, dest)| {
+            file.current.has_its_files(&self.resource.parts()[file.part].src)
+                && Fingerprint::at(&file.target.dest) == Some(*dest)
+        })
     }
 }
 
@@ -73,13 +86,15 @@ impl InSync {
 #[derive(Clone, Debug)]
 pub(crate) struct Left {
     resource: Arc<Resource>,
-    template: Arc<Template>,
-    /// The fingerprint of the template's file from before it was read.
-    src: Option<Fingerprint>,
+    files: Vec<LeftFile>,
+}
+
+/// One file of a resource after its last pass.
+#[derive(Clone, Debug)]
+struct LeftFile {
+    file: File,
     /// The fingerprint of the destination after the commit, or as the pass found it.
     dest: Option<Fingerprint>,
-    /// The digest of the rendered content.
-    rendered: Digest,
     /// Whether the destination must be read to find out if it still has the rendered content. This
     /// is the case if its fingerprint was not settled: a later change may then leave the
     /// fingerprint as it is.
@@ -87,38 +102,40 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// The state that a pass leaves after its first half. The destination is examined now.
+    /// The state that a pass leaves after its first half. The destinations are examined now.
     pub(crate) fn by(resource: &Arc<Resource>, prepared: &Prepared) -> Self {
-        let dest = Fingerprint::at(&resource.target.dest);
-        let is_settled = dest.is_none_or(|dest| dest.is_settled());
-        Left {
-            resource: Arc::clone(resource),
-            template: Arc::clone(&prepared.template),
-            src: prepared.src,
-            dest,
-            rendered: prepared.digest,
-            has_to_be_read: prepared.is_in_sync() && !is_settled,
-        }
+        let is_in_sync = prepared.is_in_sync();
+        let left = |file: &File| {
+            let dest = Fingerprint::at(&file.target.dest);
+            let is_settled = dest.is_none_or(|dest| dest.is_settled());
+            LeftFile { file: file.clone(), dest, has_to_be_read: is_in_sync && !is_settled }
+        };
+        Left { resource: Arc::clone(resource), files: prepared.files.iter().map(left).collect() }
     }
 
     /// Why the resource needs a pass because of its files; `None` if it needs none. Blocks on the
     /// disk.
     pub(crate) fn look(&self) -> Option<Wake> {
-        let resource = &self.resource;
-        if Fingerprint::at(&resource.src) != self.src || !self.template.is_current() {
+        let (resource, files) = (&self.resource, &self.files);
+        let has_its_template = |left: &LeftFile| {
+            left.file.current.has_its_files(&resource.parts()[left.file.part].src)
+        };
+        if !files.iter().all(has_its_template) {
             Some(Wake::Template)
-        } else if resource.heal && !self.has_its_destination() {
+        } else if resource.heals() && !files.iter().all(LeftFile::has_its_destination) {
             Some(Wake::Destination)
         } else {
             None
         }
     }
+}
 
+impl LeftFile {
     /// Whether the destination is as the pass left it.
     fn has_its_destination(&self) -> bool {
-        let dest = &self.resource.target.dest;
-        let is_same = Fingerprint::at(dest) == self.dest;
-        let holds_it = || read_regular(dest).is_ok_and(|held| Digest::of(&held) == self.rendered);
+        let File { target, digest, .. } = &self.file;
+        let is_same = Fingerprint::at(&target.dest) == self.dest;
+        let holds_it = || read_regular(&target.dest).is_ok_and(|held| Digest::of(&held) == *digest);
         is_same && (!self.has_to_be_read || holds_it())
     }
 }
@@ -235,19 +252,23 @@ impl Record {
         self.lock().left = left;
     }
 
-    /// Records that the destination was replaced just now.
-    pub(crate) fn set_destination(&self, placed: &Placed) {
+    /// Records that the destination `dest` was replaced just now.
+    pub(crate) fn set_destination(&self, dest: &Path, placed: &Placed) {
         if let Some(left) = &mut self.lock().left {
-            left.dest = Some(placed.file);
-            left.has_to_be_read = placed.has_staged_content;
+            for left in left.files.iter_mut().filter(|left| left.file.target.dest == dest) {
+                left.dest = Some(placed.file);
+                left.has_to_be_read = placed.has_staged_content;
+            }
         }
     }
 
-    /// Records the destination after a rollback, as it is now. Blocks on the disk.
-    pub(crate) fn look_at_the_destination(&self) {
+    /// Records the destinations after a rollback, as they are now. Blocks on the disk.
+    pub(crate) fn look_at_the_destinations(&self) {
         if let Some(left) = &mut self.lock().left {
-            left.dest = Fingerprint::at(&left.resource.target.dest);
-            left.has_to_be_read = false;
+            for left in &mut left.files {
+                left.dest = Fingerprint::at(&left.file.target.dest);
+                left.has_to_be_read = false;
+            }
         }
     }
 
@@ -284,7 +305,7 @@ mod tests {
             Pipeline::new(templates, host, Answers::nothing(), deploy::Options::default());
         let snapshot = store::Snapshot::new(Coverage::Subtree);
         let job = Job { resource: Arc::clone(&resource), snapshot, applied: None };
-        let current = pipeline.template(&resource, &|_| {}).unwrap();
+        let current = pipeline.current(&resource, &|_| {}).unwrap();
         let prepared = pipeline.prepare(&job, current, &|_| {}).unwrap();
         let record = Record::default();
         record.set_left(Some(Left::by(&resource, &prepared)));
@@ -302,12 +323,12 @@ mod tests {
             // Another program changes the file before confd examines it.
             fs::write(&dest, content).unwrap();
             let file = Fingerprint::at(&dest).unwrap();
-            record.set_destination(&Placed { file, has_staged_content: true });
+            record.set_destination(&dest, &Placed { file, has_staged_content: true });
             assert_eq!(record.left().unwrap().look(), wake, "{content}");
         }
         // A change by a check command is not an edit by another program.
         let file = Fingerprint::at(&dest).unwrap();
-        record.set_destination(&Placed { file, has_staged_content: false });
+        record.set_destination(&dest, &Placed { file, has_staged_content: false });
         assert_eq!(record.left().unwrap().look(), None);
     }
 
@@ -316,7 +337,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (record, file) = left(folder.path());
         let dest = folder.path().join("dest");
-        record.set_destination(&Placed { file, has_staged_content: false });
+        record.set_destination(&dest, &Placed { file, has_staged_content: false });
         assert_eq!(record.left().unwrap().look(), None);
         let changes: [fn(&Path); 4] = [
             |dest| fs::set_permissions(dest, fs::Permissions::from_mode(0o600)).unwrap(),

@@ -1,19 +1,109 @@
 //! A resource in the form that the pipeline uses.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use config::{Command, Problem};
+use config::{Command, Problem, Retry};
 use deploy::{CheckCommand, Health, OnReloadFailure, Program, Target, rendered_reload};
+use store::Scope;
 
-/// A resource, and the [`Target`] that it describes.
+/// What one pass works on: a resource of its own, or the resources of a group.
+///
+/// A resource of its own is a set with one [`Part`]. The parts are rendered from one state, and
+/// their files are staged, checked and put in place together.
 #[derive(Debug)]
 pub struct Resource {
+    name: Arc<str>,
+    /// The file that describes it; for a group, the first of its files. No two resources have the
+    /// same.
+    pub path: PathBuf,
+    /// The keys that all parts together ask for.
+    pub(crate) scope: Scope,
+    /// In processing order, at least one.
+    parts: Vec<Part>,
+}
+
+/// One template of a [`Resource`], and the [`Target`] that it describes.
+#[derive(Debug)]
+pub struct Part {
     asked: Box<config::Resource>,
     /// The destination, its attributes and its commands.
     pub target: Arc<Target>,
 }
 
 impl TryFrom<Box<config::Resource>> for Resource {
+    type Error = Problem;
+
+    /// # Errors
+    /// The reload command is meant to be a template, and is none.
+    fn try_from(asked: Box<config::Resource>) -> Result<Self, Problem> {
+        let (name, path) = (Arc::clone(asked.name()), asked.path.clone());
+        let scope = asked.scope.clone();
+        Ok(Self { name, path, scope, parts: vec![Part::try_from(asked)?] })
+    }
+}
+
+impl Resource {
+    /// The name for people: that of the resource, or of the group. No two resources of one `conf.d`
+    /// have the same name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What is rendered together, in processing order. There is at least one part.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The destinations, in processing order.
+    pub fn dests(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().map(|part| &*part.target.dest)
+    }
+
+    /// The destinations, for people.
+    pub fn dest_names(&self) -> String {
+        let names: Vec<_> = self.dests().map(|dest| dest.display().to_string()).collect();
+        names.join(", ")
+    }
+
+    /// Whether files that another program changed are repaired.
+    pub(crate) fn heals(&self) -> bool {
+        self.parts.iter().all(|part| part.heal)
+    }
+
+    /// Watch mode: how long to wait after a change, if the resource says it.
+    pub(crate) fn debounce(&self) -> Option<Duration> {
+        self.parts.iter().filter_map(|part| part.debounce).max()
+    }
+
+    /// Watch mode: the least time between two passes that reload.
+    pub(crate) fn min_reload_interval(&self) -> Option<Duration> {
+        let reloads = self.parts.iter().filter(|part| part.target.reload_cmd.is_some());
+        reloads.filter_map(|part| part.min_reload_interval).max()
+    }
+
+    /// When a failed pass is tried again: what the first part says that says it.
+    pub(crate) fn retry(&self) -> Retry {
+        self.parts.iter().fold(Retry::default(), |retry, part| retry.or(&part.retry))
+    }
+
+    /// Whether a pass may run commands.
+    pub(crate) fn has_commands(&self) -> bool {
+        self.parts.iter().any(|part| part.has_commands())
+    }
+
+    /// Whether two resources have the same meaning.
+    pub(crate) fn is_same_as(&self, other: &Resource) -> bool {
+        let mut pairs = self.parts.iter().zip(&other.parts);
+        self.parts.len() == other.parts.len() && pairs.all(|(one, two)| one.asked == two.asked)
+    }
+}
+
+impl TryFrom<Box<config::Resource>> for Part {
     type Error = Problem;
 
     /// # Errors
@@ -66,14 +156,7 @@ fn health(asked: &config::Health) -> Health {
     Health { command: program(command), timeout, window, interval }
 }
 
-impl Resource {
-    /// Whether two resource files have the same meaning.
-    pub(crate) fn is_same_as(&self, other: &Resource) -> bool {
-        self.asked == other.asked
-    }
-}
-
-impl Deref for Resource {
+impl Deref for Part {
     type Target = config::Resource;
 
     fn deref(&self) -> &config::Resource {
@@ -82,22 +165,17 @@ impl Deref for Resource {
 }
 
 #[cfg(test)]
-impl std::ops::DerefMut for Resource {
-    fn deref_mut(&mut self) -> &mut config::Resource {
-        &mut self.asked
-    }
-}
-
-#[cfg(test)]
 impl Resource {
     /// Reads the resource file `path`, whose template is in the folder `templates`.
-    pub(crate) fn load(
-        path: &std::path::Path,
-        templates: &std::path::Path,
-    ) -> Result<Self, config::Problem> {
+    pub(crate) fn load(path: &Path, templates: &Path) -> Result<Self, Problem> {
         let conf_d = path.parent().unwrap_or(path).to_path_buf();
         let templates = templates.to_path_buf();
         let confdir = config::Confdir { conf_d, templates, prefix: b"" };
         config::Resource::load(path, &confdir).and_then(Self::try_from)
+    }
+
+    /// Its parts.
+    pub(crate) fn into_parts(self) -> Vec<Part> {
+        self.parts
     }
 }

@@ -18,7 +18,7 @@ use report::{
 use crate::{
     event::{Say, Step},
     failure::Failure,
-    resource::Resource,
+    resource::Part,
 };
 
 /// Compiled templates. They are kept while their files stay the same, and shared by all passes.
@@ -46,6 +46,7 @@ struct Compiled {
 }
 
 /// The current template.
+#[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) template: Arc<Template>,
     /// Whether it was compiled from the current files, and is not an older working version.
@@ -55,46 +56,54 @@ pub(crate) struct Current {
     pub(crate) src: Option<Fingerprint>,
 }
 
+impl Current {
+    /// Whether its file `src`, and those that it took, are as they were when it was compiled. Blocks
+    /// on the disk.
+    pub(crate) fn has_its_files(&self, src: &Path) -> bool {
+        self.src == Fingerprint::at(src) && self.template.is_current()
+    }
+}
+
 impl Templates {
     /// An empty set. Templates may include other files of `folder`.
     pub(crate) fn new(folder: PathBuf, keeps_working_version: bool) -> Self {
         Self { folder, keeps_working_version, slots: Mutex::default() }
     }
 
-    /// The template of `resource`, if all of its files are unchanged since it was compiled and no
+    /// The template of `part`, if all of its files are unchanged since it was compiled and no
     /// other pass is compiling it. Examines the files, but does not read them.
-    pub(crate) fn known(&self, resource: &Resource) -> Option<Current> {
-        let name = (resource.src.clone().into_os_string(), resource.engine);
+    pub(crate) fn known(&self, part: &Part) -> Option<Current> {
+        let name = (part.src.clone().into_os_string(), part.engine);
         let slot = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.get(&name)?)
         };
         let slot = slot.try_lock().ok()?;
         let known = slot.as_ref()?;
-        let src = Fingerprint::at(&resource.src).filter(Fingerprint::is_settled);
+        let src = Fingerprint::at(&part.src).filter(Fingerprint::is_settled);
         let is_current = src.is_some() && known.seen == src && known.template.is_current();
         let template = Arc::clone(&known.template);
         is_current.then_some(Current { template, is_newest: true, src })
     }
 
-    /// The template of `resource`. It is compiled now, unless all of its files are unchanged.
+    /// The template of `part`. It is compiled now, unless all of its files are unchanged.
     /// Blocks on the disk.
-    pub(crate) fn get(&self, resource: &Resource, say: &Say<'_>) -> Result<Current, Failure> {
-        let name = (resource.src.clone().into_os_string(), resource.engine);
+    pub(crate) fn get(&self, part: &Part, say: &Say<'_>) -> Result<Current, Failure> {
+        let name = (part.src.clone().into_os_string(), part.engine);
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(name).or_default())
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        say(Step::UsingTemplate(resource.src.clone()));
-        let before = slot.is_some().then(|| Fingerprint::at(&resource.src)).flatten();
-        let problem = match self.newest(resource, before, &mut slot, say) {
+        say(Step::UsingTemplate(part.src.clone()));
+        let before = slot.is_some().then(|| Fingerprint::at(&part.src)).flatten();
+        let problem = match self.newest(part, before, &mut slot, say) {
             Ok(current) => return Ok(current),
             Err(problem) => problem,
         };
         match &*slot {
             Some(known) if self.keeps_working_version => {
-                say(Step::TemplateStays { src: resource.src.clone(), problem });
+                say(Step::TemplateStays { src: part.src.clone(), problem });
                 let template = Arc::clone(&known.template);
                 Ok(Current { template, is_newest: false, src: before })
             }
@@ -106,12 +115,12 @@ impl Templates {
     /// it is unchanged, or else compiled into the slot.
     fn newest(
         &self,
-        resource: &Resource,
+        part: &Part,
         before: Option<Fingerprint>,
         slot: &mut Option<Compiled>,
         say: &Say<'_>,
     ) -> Result<Current, Problem> {
-        let src = &resource.src;
+        let src = &part.src;
         let current = |template: &Arc<Template>, src| Current {
             template: Arc::clone(template),
             is_newest: true,
@@ -141,10 +150,10 @@ impl Templates {
             return Ok(current(&known.template, found));
         }
         say(Step::Compiling(src.clone()));
-        if resource.engine == Engine::Go && render::is_probably_tera(&source) {
+        if part.engine == Engine::Go && render::is_probably_tera(&source) {
             say(Step::TemplateWarns(format!("{}: {}", src.display(), render::WRITTEN_IN_TERA)));
         }
-        let template = match resource.engine {
+        let template = match part.engine {
             Engine::Go => Template::compile(src, &source),
             Engine::Tera => Template::compile_tera(src, &source, &self.folder),
         };
@@ -213,12 +222,13 @@ mod tests {
     use super::*;
 
     /// Two resources with the same template, in a folder.
-    fn two_with_one_template(folder: &Path) -> [Resource; 2] {
+    fn two_with_one_template(folder: &Path) -> [Part; 2] {
         fs::write(folder.join("shared"), "text").unwrap();
         ["a", "b"].map(|name| {
             let file = folder.join(format!("{name}.toml"));
             fs::write(&file, format!("[template]\nsrc = 'shared'\ndest = '{name}'\n")).unwrap();
-            Resource::load(&file, folder).unwrap()
+            let resource = crate::Resource::load(&file, folder).unwrap();
+            resource.into_parts().remove(0)
         })
     }
 

@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use deploy::{
     AtOnce, Digest, Disk, Durable, Environment, HeldBy, Hold, Member, Observer, OnReloadFailure,
-    Outcome, Transaction,
+    Outcome, Target, Transaction,
 };
 use report::read_regular;
 use state_folder::{StateFolder, Version, VersionFile, Versions};
@@ -76,24 +76,33 @@ impl Note {
 
 /// How many versions of a resource are kept.
 fn most(resource: &Resource) -> usize {
-    resource.after.as_ref().map_or(0, |after| after.backup)
+    let kept = resource.parts().iter().filter_map(|part| Some(part.after.as_ref()?.backup));
+    kept.max().unwrap_or(0)
 }
 
-/// The versions of a resource, by its destination.
+/// The versions of a resource, by its destinations.
 fn versions(state: &StateFolder, resource: &Resource) -> io::Result<Versions> {
     use std::os::unix::ffi::OsStrExt as _;
-    let dest = std::path::absolute(&resource.target.dest)?;
-    let name = Digest::of([dest.as_os_str().as_bytes()]).text();
+    let dests: Vec<_> = resource.dests().map(std::path::absolute).collect::<io::Result<_>>()?;
+    let name = Digest::of(dests.iter().map(|dest| dest.as_os_str().as_bytes())).text();
     Ok(state.versions(&format!("versions-{name}")))
 }
 
-/// The file in place; `None` if there is none that can be kept.
-fn in_place(resource: &Resource) -> Option<VersionFile> {
-    let path = resource.target.dest.clone();
-    let content = read_regular(&path).ok()?;
-    let found = fs::metadata(&path).ok()?;
-    let (mode, owner) = (found.permissions().mode() & 0o777, (found.uid(), found.gid()));
-    Some(VersionFile { path, mode, owner, content })
+/// The files in place; `None` if one of them is missing or cannot be kept.
+fn in_place(resource: &Resource) -> Option<Vec<VersionFile>> {
+    let file = |dest: &Path| {
+        let path = dest.to_owned();
+        let content = read_regular(&path).ok()?;
+        let found = fs::metadata(&path).ok()?;
+        let (mode, owner) = (found.permissions().mode() & 0o777, (found.uid(), found.gid()));
+        Some(VersionFile { path, mode, owner, content })
+    };
+    resource.dests().map(file).collect()
+}
+
+/// The digest of the contents of these files.
+fn digest_of(files: &[VersionFile]) -> Digest {
+    Digest::of(files.iter().map(|file| &*file.content))
 }
 
 impl Keeper {
@@ -144,18 +153,16 @@ impl Keeper {
     }
 
     fn add(&self, note: &Note, only_the_first: bool) {
-        let (Some(state), Some(file)) = (&self.state, in_place(&note.resource)) else { return };
+        let (Some(state), Some(files)) = (&self.state, in_place(&note.resource)) else { return };
         let add = || -> io::Result<bool> {
             let versions = versions(state, &note.resource)?;
             let newest = versions.list().map_err(io::Error::other)?.into_iter().next();
-            let is_there = newest.is_some_and(|newest| {
-                only_the_first || newest.files == std::slice::from_ref(&file)
-            });
+            let is_there = newest.is_some_and(|newest| only_the_first || newest.files == files);
             if is_there {
                 return Ok(true);
             }
             let rendered = note.rendered.clone();
-            let rendered = rendered.unwrap_or_else(|| Digest::of([&*file.content]).text());
+            let rendered = rendered.unwrap_or_else(|| digest_of(&files).text());
             let version = Version {
                 number: 0,
                 at: SystemTime::now(),
@@ -163,7 +170,7 @@ impl Keeper {
                 woke: note.woke.clone(),
                 rendered,
                 keys: note.keys,
-                files: vec![file.clone()],
+                files: files.clone(),
             };
             versions.add(&version, most(&note.resource)).map_err(io::Error::other)
         };
@@ -182,7 +189,7 @@ impl Keeper {
         if !std::mem::replace(&mut *has_warned, true) {
             warn!(
                 "{why}: no versions of {} are kept (resource {}); -state-dir names a folder for them",
-                note.resource.target.dest.display(),
+                note.resource.dest_names(),
                 note.resource.name()
             );
         }
@@ -198,7 +205,7 @@ pub struct Listed {
     pub is_in_place: bool,
 }
 
-/// The versions of a resource, and the hold of its destination.
+/// The versions of a resource, and the hold of its destinations.
 #[derive(Debug)]
 pub struct History {
     /// The newest first.
@@ -223,10 +230,10 @@ fn impossible(text: impl std::fmt::Display) -> Impossible {
 pub fn history(state: &StateFolder, resource: &Resource) -> Result<History, Impossible> {
     let versions = versions(state, resource).map_err(impossible)?.list().map_err(impossible)?;
     let now = in_place(resource);
-    let place = versions.iter().position(|version| now.as_ref() == version.files.first());
+    let place = versions.iter().position(|version| now.as_ref() == Some(&version.files));
     let listed = versions.into_iter().enumerate();
     let listed = listed.map(|(nth, version)| Listed { version, is_in_place: Some(nth) == place });
-    Ok(History { versions: listed.collect(), hold: Hold::of(&resource.target.dest) })
+    Ok(History { versions: listed.collect(), hold: resource.dests().find_map(Hold::of) })
 }
 
 /// Puts a version back, `to` or the one before that in place, and holds it. Returns its number.
@@ -278,24 +285,33 @@ pub async fn roll_back(
             numbers.join(", ")
         )));
     };
-    let Some(file) = version.files.first() else {
-        return Err(impossible(format_args!("version {} has no file", version.number)));
-    };
+    let members: Vec<_> = resource
+        .parts()
+        .iter()
+        .filter_map(|part| {
+            let file = version.files.iter().find(|file| file.path == part.target.dest)?;
+            Some(Member {
+                target: Arc::new(as_it_was(&part.target, file)),
+                content: Bytes::from(file.content.clone()),
+            })
+        })
+        .collect();
+    if members.is_empty() || members.len() != version.files.len() {
+        let number = version.number;
+        return Err(impossible(format_args!(
+            "version {number} has other files than the resource {name} has now"
+        )));
+    }
     // What the template gives now: that of the newest version, or what is held back already.
     let mut contents = hold.map(|hold| hold.contents).unwrap_or_default();
     contents.extend(versions.first().and_then(|it| Digest::from_text(&it.version.rendered)));
     // A file whose reload has failed is in place, and no version has it.
-    contents.extend(in_place(resource).map(|now| Digest::of([&*now.content])));
-    let mut target = (*resource.target).clone();
-    (target.mode, target.uid, target.gid) =
-        (Some(file.mode), Some(file.owner.0), Some(file.owner.1));
-    (target.may_be_held, target.on_reload_failure) = (false, OnReloadFailure::Keep);
-    let dest = target.dest.clone();
-    let before = Hold::of(&dest);
-    // The hold comes first, so that a confd that runs does not restore the file.
-    Hold::new(HeldBy::Person, contents).set(&dest).map_err(impossible)?;
-    let _busy = Hold::keep_busy(&dest);
-    let content = Bytes::from(file.content.clone());
+    contents.extend(in_place(resource).map(|now| digest_of(&now)));
+    let before: Vec<_> = resource.dests().map(|dest| (dest, Hold::of(dest))).collect();
+    // The holds come first, so that a confd that runs does not restore the files.
+    let new = Hold::new(HeldBy::Person, contents);
+    resource.dests().try_for_each(|dest| new.set(dest)).map_err(impossible)?;
+    let _busy: Vec<_> = resource.dests().map(Hold::keep_busy).collect();
     let mut durable = Durable::new();
     let by_person: Arc<dyn Observer> = Arc::new(ByPerson {
         observer: Arc::clone(observer),
@@ -303,7 +319,6 @@ pub async fn roll_back(
         revision: version.revision,
     });
     let done = async {
-        let members = vec![Member { target: Arc::new(target), content }];
         let staged = Transaction::stage(members, &settings.options())?;
         staged.finish(&by_person, &mut durable, Disk::Here, &AtOnce).await
     };
@@ -316,14 +331,27 @@ pub async fn roll_back(
             version.number
         ))),
         Err(error) => {
-            // Nothing has changed, so the hold is as it was.
-            let undone = match before {
-                Some(before) => before.set(&dest),
-                None => Hold::release(&dest).map(drop),
-            };
+            // Nothing has changed, so the holds are as they were.
+            let mut before = before.into_iter();
+            let undone = before.try_for_each(|(dest, hold)| match hold {
+                Some(hold) => hold.set(dest),
+                None => Hold::release(dest).map(drop),
+            });
             undone.map_err(impossible)?;
             Err(impossible(error))
         }
+    }
+}
+
+/// The target with the mode and the owner of this file.
+fn as_it_was(target: &Target, file: &VersionFile) -> Target {
+    Target {
+        mode: Some(file.mode),
+        uid: Some(file.owner.0),
+        gid: Some(file.owner.1),
+        may_be_held: false,
+        on_reload_failure: OnReloadFailure::Keep,
+        ..target.clone()
     }
 }
 
@@ -350,5 +378,9 @@ impl Observer for ByPerson {
 /// # Errors
 /// The hold cannot be removed.
 pub fn release(resource: &Resource) -> Result<bool, Impossible> {
-    Hold::release(&resource.target.dest).map_err(impossible)
+    let mut released = false;
+    for dest in resource.dests() {
+        released |= Hold::release(dest).map_err(impossible)?;
+    }
+    Ok(released)
 }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -32,7 +32,7 @@ use crate::{
     pipeline::Pipeline,
     record::{InSync, Left, Record},
     reloads::{Reloads, Requester},
-    resource::Resource,
+    resource::{Part, Resource},
     settings::{Pace, Schedule, Settings},
     worker::{self, Assignment, DestinationLock},
 };
@@ -416,7 +416,9 @@ impl Watching {
         let templates = config::templates_folder(&self.confdir);
         let all = paths.contains(&templates);
         let concerns = |resource: &Resource| {
-            all || paths.contains(&resource.src) || paths.contains(&resource.target.dest)
+            let is_changed =
+                |part: &Part| paths.contains(&part.src) || paths.contains(&part.target.dest);
+            all || resource.parts().iter().any(is_changed)
         };
         let (mut woken, mut lefts) = (Vec::new(), Vec::new());
         for (nth, member) in self.members.iter().enumerate() {
@@ -520,13 +522,19 @@ impl Watching {
             }
             _ => wake,
         };
+        let mut dests: Vec<_> = resource.dests().map(Path::to_owned).collect();
+        // Two resources with several destinations in common must not wait for each other.
+        dests.sort_unstable();
+        dests.dedup();
+        let locks = dests.into_iter();
+        let locks = locks.map(|dest| Arc::clone(self.locks.entry(dest).or_default())).collect();
         self.assignments += 1;
         let newest = (self.assignments, wake.clone());
         let assignment = Assignment {
             number: self.assignments,
             wake,
             is_alone,
-            lock: Arc::clone(self.locks.entry(resource.target.dest.clone()).or_default()),
+            locks,
             resource: Arc::clone(resource),
             snapshot: snapshot.clone(),
             pipeline: Arc::clone(&self.pipeline),

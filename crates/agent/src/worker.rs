@@ -11,22 +11,20 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Disk, Durable, Outcome, Placed};
+use deploy::Outcome;
 use store::Snapshot;
 use tokio::{
-    runtime::Handle,
     sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
-    task::spawn_blocking,
     time::{Instant, sleep_until},
 };
 
 use crate::{
     backoff::{Backoff, Growth},
-    event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
-    failure::{Failure, Kind},
-    pipeline::{Applied, Done, Job, Pipeline, Prepared, Surroundings},
-    placement::{self, Placement},
-    record::{InSync, Left, Record, Running},
+    event::{Event, Reader as _, Readers, Step, Wake},
+    failure::Kind,
+    maker::Maker,
+    pipeline::{Done, Pipeline},
+    record::{InSync, Record, Running},
     reloads::Requester,
     resource::Resource,
     settings::Pace,
@@ -51,7 +49,8 @@ pub(crate) struct Assignment {
     pub(crate) wake: Wake,
     /// Whether no other resource was woken together with this one.
     pub(crate) is_alone: bool,
-    pub(crate) lock: DestinationLock,
+    /// Those of all destinations, in the order in which every worker takes them.
+    pub(crate) locks: Vec<DestinationLock>,
     pub(crate) resource: Arc<Resource>,
     pub(crate) snapshot: Snapshot,
     pub(crate) pipeline: Arc<Pipeline>,
@@ -84,12 +83,12 @@ pub(crate) async fn work(
             return;
         }
         let Some(taken) = take(&mut assignments, &record, requester).await else { return };
-        let Taken { assignment, guard, running } = taken;
-        let growth = assignment.pace.retry.of(&assignment.resource.retry);
+        let Taken { assignment, guards, running } = taken;
+        let growth = assignment.pace.retry.of(&assignment.resource.retry());
         backoff.follow(growth);
         requester.follow(growth);
         let done = maker.pass(&assignment).await;
-        drop(guard);
+        drop(guards);
         let common_retry = requester.end();
         let Assignment { number, resource, wake, .. } = &assignment;
         let retry = match done {
@@ -190,10 +189,10 @@ async fn wait(
     let (debounce, splay, earliest, heal) = {
         let assignment = assignments.borrow();
         let resource = &assignment.resource;
-        let least = resource.min_reload_interval.filter(|_| resource.target.reload_cmd.is_some());
+        let least = resource.min_reload_interval();
         let earliest = reloaded.zip(least).map(|(at, least)| at + least);
         let later = |delay| match &assignment.wake {
-            Wake::Destination => Step::RestoringLater { dest: resource.target.dest.clone(), delay },
+            Wake::Destination => Step::RestoringLater { dest: resource.dest_names(), delay },
             _ => Step::PassLater { delay },
         };
         // A new template is rendered at once, unless the last pass failed.
@@ -206,7 +205,7 @@ async fn wait(
             Instant::now() + delay
         });
         (
-            resource.debounce.unwrap_or(assignment.pace.debounce),
+            resource.debounce().unwrap_or(assignment.pace.debounce),
             share_of(assignment.pace.splay, resource),
             earliest,
             heal,
@@ -243,11 +242,11 @@ async fn wait(
 /// An assignment whose pass begins.
 struct Taken {
     assignment: Assignment,
-    guard: OwnedMutexGuard<()>,
+    guards: Vec<OwnedMutexGuard<()>>,
     running: Running,
 }
 
-/// Waits for the lock of the destination, and takes the newest assignment. Returns `None` if the
+/// Waits for the locks of the destinations, and takes the newest assignment. Returns `None` if the
 /// worker was dismissed.
 async fn take(
     assignments: &mut watch::Receiver<Assignment>,
@@ -256,13 +255,16 @@ async fn take(
 ) -> Option<Taken> {
     loop {
         let assignment = assignments.borrow_and_update().clone();
-        let guard = match Arc::clone(&assignment.lock).try_lock_owned() {
-            Ok(guard) => guard,
-            Err(_) => {
-                requester.is_blocked();
-                Arc::clone(&assignment.lock).lock_owned().await
-            }
-        };
+        let mut guards = Vec::with_capacity(assignment.locks.len());
+        for lock in &assignment.locks {
+            guards.push(match Arc::clone(lock).try_lock_owned() {
+                Ok(guard) => guard,
+                Err(_) => {
+                    requester.is_blocked();
+                    Arc::clone(lock).lock_owned().await
+                }
+            });
+        }
         let permit = match assignment.pipeline.runs_commands(&assignment.resource) {
             true => requester.room().await,
             false => None,
@@ -271,153 +273,8 @@ async fn take(
         if !assignments.has_changed().ok()? {
             requester.begin(assignment.pipeline.reload_of(&assignment.resource), permit);
             let running = record.begin(assignment.number);
-            return Some(Taken { assignment, guard, running });
+            return Some(Taken { assignment, guards, running });
         }
-    }
-}
-
-/// Makes the passes of one resource.
-pub(crate) struct Maker {
-    readers: Readers,
-    record: Record,
-    requester: Arc<Requester>,
-    placement: Placement,
-    /// For a resource with `heal = false`.
-    applied: Option<Applied>,
-}
-
-/// The progress of a pass on another thread.
-enum Progress {
-    Prepared(Box<Prepared>),
-    Finished(Box<Result<Done, Failure>>),
-}
-
-impl Maker {
-    pub(crate) fn new(readers: Readers, record: Record, requester: Arc<Requester>) -> Self {
-        Maker { readers, record, requester, placement: Placement::default(), applied: None }
-    }
-
-    /// Whether the next pass may be made on the runtime's thread.
-    #[cfg(test)]
-    pub(crate) fn is_light(&self) -> bool {
-        self.placement.is_light()
-    }
-
-    /// Makes one pass. Dropping the future kills a running command.
-    pub(crate) async fn pass(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
-        let done = self.attempt(assignment).await;
-        // After a failure the work may have to be repeated, even if the content stays the same.
-        self.applied = done.as_ref().ok().and_then(|done| Applied::by(&assignment.resource, done));
-        done
-    }
-
-    async fn attempt(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
-        let Assignment { resource, snapshot, pipeline, is_alone, .. } = assignment;
-        let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
-        let applied = self.applied.as_ref().and_then(|applied| applied.digest_for(&resource));
-        let job = Job { resource, snapshot, applied };
-        if let Some(light) = self.placement.take(*is_alone)
-            && let Some(current) = placement::light(pipeline, &job, &light)
-        {
-            let say = say(&self.readers, &job.resource);
-            say(Step::UsingTemplate(job.resource.src.clone()));
-            match pipeline.prepare_within(Some(placement::BUDGET), &job, current, &say) {
-                Ok(prepared) => {
-                    self.placement.note(&job.resource, &prepared, true);
-                    let surroundings = self.surroundings(Disk::Here);
-                    return finish(pipeline, &job, prepared, &self.record, surroundings).await;
-                }
-                // The pass was not light. It begins again on another thread.
-                Err(failure) if failure.is_out_of_time() => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        let runs_commands = pipeline.runs_commands(&job.resource);
-        let (readers, record, requester, pipeline) = (
-            self.readers.clone(),
-            self.record.clone(),
-            Arc::clone(&self.requester),
-            Arc::clone(pipeline),
-        );
-        let mut placement = Placement::default();
-        let runtime = Handle::current();
-        let on_its_thread = {
-            let (job, pipeline) = (job.clone(), Arc::clone(&pipeline));
-            spawn_blocking(move || {
-                let current = pipeline.template(&job.resource, &say(&readers, &job.resource))?;
-                let prepared = pipeline.prepare(&job, current, &say(&readers, &job.resource))?;
-                placement.note(&job.resource, &prepared, false);
-                let progress = match runs_commands {
-                    true => Progress::Prepared(prepared),
-                    // Without commands the second half waits only for the disk, so it runs here and
-                    // does not wait for the runtime.
-                    false => {
-                        let (readers, requester, disk) = (&readers, &*requester, Disk::Here);
-                        let surroundings = Surroundings { readers, requester, disk };
-                        let finished = finish(&pipeline, &job, prepared, &record, surroundings);
-                        Progress::Finished(Box::new(runtime.block_on(finished)))
-                    }
-                };
-                Ok::<_, Failure>((progress, placement))
-            })
-        };
-        let (progress, placement) = on_its_thread.await.map_err(|panic| {
-            let dest = job.resource.target.dest.display();
-            Failure::panic(format_args!("staging {dest}"), &panic)
-        })??;
-        let done = match progress {
-            Progress::Prepared(prepared) => {
-                let surroundings = self.surroundings(Disk::Elsewhere);
-                finish(&pipeline, &job, prepared, &self.record, surroundings).await?
-            }
-            Progress::Finished(done) => (*done)?,
-        };
-        self.placement = placement;
-        Ok(done)
-    }
-
-    fn surroundings(&self, disk: Disk) -> Surroundings<'_> {
-        Surroundings { readers: &self.readers, requester: &self.requester, disk }
-    }
-}
-
-/// The second half of a pass, and the sync of its folders.
-async fn finish(
-    pipeline: &Pipeline,
-    job: &Job,
-    prepared: Box<Prepared>,
-    record: &Record,
-    surroundings: Surroundings<'_>,
-) -> Result<Done, Failure> {
-    let Surroundings { readers, disk, .. } = surroundings;
-    let mut durable = Durable::default();
-    let prepared = {
-        let (resource, record) = (Arc::clone(&job.resource), record.clone());
-        let look = move || {
-            record.set_left(Some(Left::by(&resource, &prepared)));
-            prepared
-        };
-        disk.run(look).await
-    };
-    let replaced = {
-        let record = record.clone();
-        move |placed: &Placed| record.set_destination(placed)
-    };
-    let done = pipeline.finish(job, prepared, &mut durable, replaced, surroundings).await;
-    if done.as_ref().is_err_and(|failure| failure.kind() == Kind::RolledBack) {
-        let record = record.clone();
-        disk.run(move || record.look_at_the_destination()).await;
-    }
-    if durable.is_empty() {
-        return done;
-    }
-    let errors = {
-        let readers = readers.clone();
-        disk.run(move || durable.sync(&RunSteps(&readers))).await
-    };
-    match errors.into_iter().next() {
-        Some(error) => Err(error.into()),
-        None => done,
     }
 }
 
@@ -487,7 +344,7 @@ mod tests {
             number: 0,
             wake: Wake::Start,
             is_alone: true,
-            lock: DestinationLock::default(),
+            locks: Vec::new(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
             pipeline: Arc::new(Pipeline::new(

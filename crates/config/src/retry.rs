@@ -21,6 +21,16 @@ pub struct Retry {
 }
 
 impl Retry {
+    /// These delays, and those of `other` where these say nothing.
+    #[must_use]
+    pub fn or(self, other: &Retry) -> Retry {
+        Retry {
+            delay: self.delay.or(other.delay),
+            factor: self.factor.or(other.factor),
+            max_delay: self.max_delay.or(other.max_delay),
+        }
+    }
+
     /// The delays in the table of a resource.
     pub(crate) fn read(table: &Section<'_, '_>) -> Result<Self, Reason> {
         let delay = not_zero(table, "retry_delay")?;

@@ -17,6 +17,7 @@ use tokio::{sync::Notify, task::yield_now};
 use crate::{
     answers::Answers,
     event::{Event, Reader, Readers, Step, Wake},
+    maker::Maker,
     ordered::Ordered,
     pipeline::Pipeline,
     record::Record,
@@ -25,7 +26,7 @@ use crate::{
     settings::Pace,
     templates::Templates,
     tests::site::Site,
-    worker::{Assignment, DestinationLock, Maker},
+    worker::Assignment,
 };
 
 /// The time after which the disk goes on by itself, and the test has failed.
@@ -93,7 +94,7 @@ async fn a_disk_that_hangs_under_a_resource_with_commands_blocks_no_other_in_wat
             number: 0,
             wake: Wake::Start,
             is_alone: false,
-            lock: DestinationLock::default(),
+            locks: Vec::new(),
             resource,
             snapshot,
             pipeline,

@@ -18,13 +18,14 @@ use tokio::task::spawn_blocking;
 use crate::{
     answers::Answers,
     event::{Readers, Wake},
+    maker::Maker,
     pipeline::Pipeline,
     record::Record,
     reloads::{Reloads, Requester},
     resource::Resource,
     settings::Pace,
     templates::Templates,
-    worker::{Assignment, DestinationLock, Maker},
+    worker::Assignment,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,7 +52,7 @@ impl Workshop {
             number: 0,
             wake: Wake::Start,
             is_alone: true,
-            lock: DestinationLock::default(),
+            locks: Vec::new(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
             pipeline: Arc::new(Pipeline::new(
@@ -104,7 +105,7 @@ impl Workshop {
         let begun = Instant::now();
         let Assignment { pipeline, resource, .. } = &self.assignment;
         let (pipeline, resource) = (Arc::clone(pipeline), Arc::clone(resource));
-        while !self.maker.is_light() || pipeline.known_template(&resource).is_none() {
+        while !self.maker.is_light() || pipeline.known_templates(&resource).is_none() {
             assert!(begun.elapsed() < PATIENCE, "no pass is light");
             fs::remove_file(self.path("out")).unwrap_or_default();
             assert_eq!(self.pass().await, Outcome::Updated);
