@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod compare;
+mod directories;
 mod environment;
 mod limits;
 mod pending;

@@ -124,10 +124,13 @@ fn a_relative_destination_says_where_it_is() {
     let log = run_of("dest = 'nofolder/app'\nkeys = ['/']", "x");
     says(
         &log,
-        &["= confd makes no folders: create nofolder, in the folder where confd was started\n"],
+        &[
+            "= confd makes no folders: create nofolder, in the folder where confd was started, or set \
+           make_directories = true\n",
+        ],
     );
     let log = run_of("dest = '/nonexistent/app'\nkeys = ['/']", "x");
-    says(&log, &["= confd makes no folders: create /nonexistent\n"]);
+    says(&log, &["= confd makes no folders: create /nonexistent, or set make_directories"]);
 }
 
 #[test]

@@ -126,6 +126,7 @@ impl TryFrom<Box<config::Resource>> for Part {
             mode: asked.mode,
             uid: asked.uid,
             gid: asked.gid,
+            make_directories: asked.make_directories,
             check_cmd: asked.check_cmd.as_ref().map(program).map(CheckCommand::new),
             reload_cmd,
             check_timeout: asked.check_timeout,

@@ -102,7 +102,7 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 35] = [
     "src",
     "dest",
     "keys",
@@ -112,6 +112,8 @@ const KEYS: [&str; 33] = [
     "gid",
     "owner",
     "group_owner",
+    "make_directories",
+    "dir_mode",
     "engine",
     "check_cmd",
     "reload_cmd",
@@ -139,12 +141,13 @@ const KEYS: [&str; 33] = [
 ];
 
 /// Words that people write for a key although their letters are far from it, each with the key.
-const SPELLINGS: [(&str, &str); 6] = [
+const SPELLINGS: [(&str, &str); 7] = [
     ("source", "src"),
     ("destination", "dest"),
     ("check", "check_cmd"),
     ("reload", "reload_cmd"),
     ("user", "owner"),
+    ("create_dest_dirs", "make_directories"),
     ("reload_interval", "min_reload_interval"),
 ];
 

@@ -1,5 +1,5 @@
 //! The permissions of a destination as a resource file has them: `mode`, `uid` and `gid`, read as Go confd
-//! reads them, and `owner` and `group_owner`, which can be names.
+//! reads them, and `owner` and `group_owner`, which can be names; the mode of new folders.
 
 use names::Accounts;
 use options::goint;
@@ -8,8 +8,11 @@ use report::did_you_mean;
 use crate::{
     document::Section,
     hint,
-    resource::{Reason, quoted},
+    resource::{Reason, Warning, quoted},
 };
+
+/// The mode of new folders whose resource sets none.
+const DEFAULT_FOLDER_MODE: u32 = 0o755;
 
 /// Reads a file mode in any of Go's number bases.
 pub(crate) fn parse_mode(text: &str) -> Result<u32, String> {
@@ -22,15 +25,45 @@ pub(crate) fn parse_mode(text: &str) -> Result<u32, String> {
     })
 }
 
-/// A warning about a mode such as `"644"`: it is decimal, and probably octal was intended.
-pub(crate) fn suspicious_mode(text: &str, mode: u32) -> Option<String> {
+/// The mode of new folders, if missing folders of the destination are created.
+pub(crate) fn mode_of_new_folders(table: &Section<'_, '_>) -> Result<Option<u32>, Reason> {
+    let are_created = table.boolean("make_directories")?.unwrap_or(false);
+    let mode = match table.string("dir_mode")?.filter(|text| !text.is_empty()) {
+        None => DEFAULT_FOLDER_MODE,
+        Some(text) => parse_mode(text).map_err(|why| {
+            Reason::new(format!("dir_mode: {why}"), table.offset("dir_mode"))
+                .hinting(hint::for_mode())
+        })?,
+    };
+    Ok(are_created.then_some(mode))
+}
+
+/// The warnings about the modes in the table of a resource.
+pub(crate) fn warnings(table: &Section<'_, '_>) -> Result<Vec<Warning>, Reason> {
+    let mut warnings = Vec::new();
+    for key in ["mode", "dir_mode"] {
+        if let (Some(text), Some(offset)) = (table.string(key)?, table.offset(key)) {
+            let warning = suspicious_mode(key, text);
+            warnings.extend(warning.map(|text| Warning { text, offset }));
+        }
+    }
+    if let Some(offset) = table.offset("dir_mode")
+        && table.boolean("make_directories")? != Some(true)
+    {
+        let text = "dir_mode has no effect without make_directories = true".to_owned();
+        warnings.push(Warning { text, offset });
+    }
+    Ok(warnings)
+}
+
+/// A warning about a mode such as `"644"` at `key`: it is decimal, and probably octal was intended.
+fn suspicious_mode(key: &str, text: &str) -> Option<String> {
     let octal_digits = text.len() == 3 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    (octal_digits && !text.starts_with('0')).then(|| {
-        format!(
-            "mode {text:?} is decimal and means {:04o}; write \"0{text}\" for octal",
-            mode & 0o777
-        )
-    })
+    let mode = parse_mode(text).ok().filter(|_| octal_digits && !text.starts_with('0'))?;
+    let permissions = mode & 0o777;
+    Some(format!(
+        "{key} {text:?} is decimal and means {permissions:04o}; write \"0{text}\" for octal"
+    ))
 }
 
 /// Who owns a destination: the user, or the group.
@@ -200,5 +233,24 @@ mod tests {
             let error = loaded(&format!("[template]\nsrc='a'\n{line}")).unwrap_err();
             assert_eq!(error, format!("Cannot process template resource a.toml - {why}"));
         }
+    }
+
+    #[test]
+    fn new_folders_have_a_mode_of_their_own_if_they_are_created_at_all() {
+        let folders = |lines: &str| {
+            let resource = loaded(&format!("[template]\nsrc='a'\n{lines}")).unwrap();
+            let warnings: Vec<_> = resource.warnings.iter().map(|it| it.text.clone()).collect();
+            (resource.make_directories, warnings.join("\n"))
+        };
+        assert_eq!(folders(""), (None, String::new()));
+        assert_eq!(folders("make_directories=true"), (Some(0o755), String::new()));
+        assert_eq!(folders("make_directories=true\ndir_mode='0700'"), (Some(0o700), String::new()));
+        let (mode, warning) = folders("dir_mode='0700'");
+        assert_eq!(mode, None);
+        assert!(warning.ends_with(":3: dir_mode has no effect without make_directories = true"));
+        let (_, warning) = folders("make_directories=true\ndir_mode='755'");
+        assert!(warning.contains(":4: dir_mode \"755\" is decimal and means 0363;"), "{warning}");
+        let error = loaded("[template]\nsrc='a'\ndir_mode='rwx'").unwrap_err();
+        assert!(error.ends_with("dir_mode: strconv.ParseUint: parsing \"rwx\": invalid syntax"));
     }
 }

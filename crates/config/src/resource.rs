@@ -20,7 +20,7 @@ use crate::{
     engine::Engine,
     guards::Guards,
     hint, load,
-    permissions::{Owner, parse_mode, suspicious_mode},
+    permissions::{self, Owner, parse_mode},
     problem::Problem,
     retry::Retry,
 };
@@ -46,6 +46,8 @@ pub struct Resource {
     pub uid: Option<u32>,
     /// The group of `dest`. `None` is the group of this process.
     pub gid: Option<u32>,
+    /// The permissions of missing folders of `dest`, which are created; `None` if none are.
+    pub make_directories: Option<u32>,
     /// The command that checks the result before it replaces `dest`: a Go template.
     pub check_cmd: Option<Command>,
     /// The command that runs after `dest` was replaced.
@@ -122,10 +124,10 @@ impl From<document::Error> for Reason {
     }
 }
 
-/// Probable mistakes, and where in the file they are.
-struct Warning {
-    text: String,
-    offset: usize,
+/// A probable mistake, and where in the file it is.
+pub(crate) struct Warning {
+    pub(crate) text: String,
+    pub(crate) offset: usize,
 }
 
 /// The error of a resource file that cannot be read.
@@ -186,12 +188,7 @@ impl Resource {
                 .hinting(hint::without_template(&root.unknown())));
         };
         let resource = Self::read(path, confdir, &template)?;
-        let mut warnings = Vec::new();
-        if let (Some(mode), Some(offset)) = (resource.mode, template.offset("mode")) {
-            let written = template.string("mode")?.unwrap_or_default();
-            let text = suspicious_mode(written, mode);
-            warnings.extend(text.map(|text| Warning { text, offset }));
-        }
+        let mut warnings = permissions::warnings(&template)?;
         if let Some(command) = resource.reload_cmd.as_ref().filter(|_| !resource.reload_template)
             && let Some(text) = command.not_a_template()
             && let Some(offset) = template.offset("reload_cmd")
@@ -226,6 +223,7 @@ impl Resource {
         let reload_template = table.boolean("reload_template")?.unwrap_or(false);
         let (uid, gid) = (Owner::User.read(table)?, Owner::Group.read(table)?);
         let mode = text("mode")?;
+        let make_directories = permissions::mode_of_new_folders(table)?;
         let engine = table.string("engine")?;
         let check_timeout = time(table, "check_timeout")?;
         let reload_timeout = time(table, "reload_timeout")?;
@@ -269,6 +267,7 @@ impl Resource {
             mode,
             uid,
             gid,
+            make_directories,
             check_cmd,
             reload_cmd,
             reload_template,

@@ -248,7 +248,10 @@ impl Error {
                     true => ", in the folder where confd was started",
                     false => "",
                 };
-                format!("confd makes no folders: create {}{place}", folder.display())
+                format!(
+                    "confd makes no folders: create {}{place}, or set make_directories = true",
+                    folder.display()
+                )
             }
         })
     }

@@ -22,8 +22,10 @@ use rustix::fs::{
 };
 
 use crate::attributes::MODE_BITS;
+use crate::directories;
 use crate::error::Error;
 use crate::place::{FileKind, Place, RANDOM_RANGE};
+use crate::{Options, Target};
 
 /// A folder that is held open. Its descriptor needs no permission to read the folder.
 #[derive(Debug)]
@@ -215,6 +217,28 @@ impl OpenPlace {
         })?;
         let dest = FileAt::new(&folder, place.dest_name());
         Ok(OpenPlace { place, dest })
+    }
+
+    /// Opens the folder of the target's destination, and creates it if it is missing and the target
+    /// asks for that.
+    ///
+    /// With `-noop` nothing is created: the deepest folder that exists takes the place of the missing
+    /// one, so that the file can be staged. The destination is missing there too.
+    pub(crate) fn of_target(target: &Target, options: &Options) -> Result<OpenPlace, Error> {
+        let Some(mode) = target.make_directories else { return OpenPlace::of(&target.dest) };
+        let place = Place::of(&target.dest)?;
+        match directories::first_missing(place.folder()) {
+            Some((above, name)) if options.noop => {
+                let folder =
+                    Folder::open(above).map_err(|cause| Error::file("open", above, cause))?;
+                Ok(OpenPlace { dest: FileAt::new(&folder, name), place })
+            }
+            Some(_) => {
+                directories::create(place.folder(), mode)?;
+                OpenPlace::of(&target.dest)
+            }
+            None => OpenPlace::of(&target.dest),
+        }
     }
 
     pub(crate) fn folder(&self) -> &Arc<Folder> {

@@ -27,6 +27,7 @@ mod check;
 mod commit;
 mod compare;
 mod create;
+mod directories;
 mod disk;
 mod durable;
 mod environment;
@@ -91,6 +92,9 @@ pub struct Target {
     pub uid: Option<u32>,
     /// The group. `None` is the effective group of this process.
     pub gid: Option<u32>,
+    /// The permissions of missing folders of the path, which are created; only the lower nine bits
+    /// count. `None` creates none.
+    pub make_directories: Option<u32>,
     /// The command that checks the stage file before it is put in place.
     pub check_cmd: Option<CheckCommand>,
     /// The command that runs after the file has changed. The shell gets the text unchanged. An
@@ -148,6 +152,7 @@ impl Target {
             mode: None,
             uid: None,
             gid: None,
+            make_directories: None,
             check_cmd: None,
             reload_cmd: None,
             check_timeout: None,

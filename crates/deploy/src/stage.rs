@@ -76,7 +76,7 @@ impl Staged {
         content: Bytes,
         options: &Options,
     ) -> Result<Staged, Error> {
-        let place = OpenPlace::of(&target.dest)?;
+        let place = OpenPlace::of_target(&target, options)?;
         let found = place.dest().stat();
         let is_missing = found.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
         let found = found.ok();

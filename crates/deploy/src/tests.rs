@@ -1,5 +1,6 @@
 //! Tests of whole transactions.
 
+mod directories;
 mod failures;
 mod group_check;
 mod hostile;
