@@ -10,4 +10,5 @@ mod owners;
 mod retries;
 mod rollback;
 mod table;
+mod variables;
 mod versions;

@@ -15,7 +15,10 @@ use anyhow::{Context as _, anyhow, bail};
 use deploy::{HeldBy, Level, Observer, Step};
 use report::did_you_mean;
 use state_folder::StateFolder;
-use world::time::{Location, Time, Zone};
+use world::{
+    Host as _,
+    time::{Location, Time, Zone},
+};
 
 use crate::{
     Exit, environment,
@@ -82,7 +85,9 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
 
 /// The resource of this name, or of this path of its file.
 fn find(Asked { name, settings, .. }: &Asked) -> anyhow::Result<Resource> {
-    let loaded = config::load(&settings.confdir, &settings.prefix)?;
+    let host = world::System::new();
+    let environment = config::Environment::new(move |name| host.variable(name));
+    let loaded = config::load(&settings.confdir, &settings.prefix, &environment)?;
     let conf_d = config::conf_d(&settings.confdir);
     let names: Vec<String> =
         loaded.files.iter().map(|(path, _)| config::name(path, &conf_d)).collect();

@@ -335,10 +335,12 @@ impl Agent {
         let Settings { confdir, prefix, .. } = &self.settings;
         let (confdir, prefix, options) = (confdir.clone(), prefix.clone(), self.settings.options());
         let (source, readers) = (Arc::clone(&self.source), readers.clone());
+        let host = Arc::clone(&self.host);
+        let environment = config::Environment::new(move |name| host.variable(name));
         let is_swept = self.swept;
         move || {
             let source = followed.is_some().then_some(&*source);
-            let loaded = loading.load(&confdir, &prefix, source, &readers);
+            let loaded = loading.load(&confdir, &prefix, &environment, source, &readers);
             let is_known = |resource: &Resource| match &followed {
                 Some(files) => files.contains(&resource.path),
                 None => is_swept,

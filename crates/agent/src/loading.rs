@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use config::Problem;
+use config::{Environment, Problem};
 use report::Excerpt;
 use source::Source;
 use tokio::time::Instant;
@@ -54,8 +54,8 @@ pub(crate) struct Broken {
 
 impl Loading {
     /// Loads the resources in `confdir`. A `prefix` that is not empty replaces the prefixes of the
-    /// resources. A resource is invalid if its destination is a file of the source that is
-    /// `followed`.
+    /// resources, and `environment` gives the variables that they use. A resource is invalid if its
+    /// destination is a file of the source that is `followed`.
     ///
     /// Problems of single files are reported to `reader` and to the log. A problem that was already
     /// there at the last loading is reported once a minute.
@@ -65,6 +65,7 @@ impl Loading {
         &mut self,
         confdir: &Path,
         prefix: &Bytes,
+        environment: &Environment,
         followed: Option<&dyn Source>,
         reader: &dyn Reader,
     ) -> Result<Loaded, Failure> {
@@ -76,7 +77,7 @@ impl Loading {
             self.reported.insert(text.to_owned(), *last.unwrap_or(&now));
             last.is_none()
         };
-        let found = match config::load(confdir, prefix) {
+        let found = match config::load(confdir, prefix, environment) {
             Ok(found) => found,
             Err(problem) => {
                 let is_news = is_news(&problem.text);

@@ -171,7 +171,8 @@ impl Resource {
     pub(crate) fn load(path: &Path, templates: &Path) -> Result<Self, Problem> {
         let conf_d = path.parent().unwrap_or(path).to_path_buf();
         let templates = templates.to_path_buf();
-        let confdir = config::Confdir { conf_d, templates, prefix: b"" };
+        let environment = &config::Environment::empty();
+        let confdir = config::Confdir { conf_d, templates, prefix: b"", environment };
         config::Resource::load(path, &confdir).and_then(Self::try_from)
     }
 

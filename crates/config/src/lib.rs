@@ -16,6 +16,7 @@ mod after;
 mod commands;
 mod discover;
 mod engine;
+mod environment;
 mod form;
 mod guards;
 mod hint;
@@ -31,6 +32,7 @@ pub use crate::{
     after::{After, Health, OnReloadFailure},
     commands::Command,
     engine::Engine,
+    environment::Environment,
     guards::{Guards, OutputFormat},
     load::{Loaded, conf_d, load, templates_folder},
     problem::Problem,

@@ -11,7 +11,9 @@ use std::{
 use report::{Excerpt, file_error_text};
 
 use crate::{
-    discover, hint,
+    discover,
+    environment::Environment,
+    hint,
     problem::Problem,
     resource::{self, Confdir, Resource},
 };
@@ -33,17 +35,18 @@ pub struct Loaded {
 
 /// Finds and parses the resource files in `confdir`.
 ///
-/// If `prefix` is not empty, it replaces the prefixes that the resources name.
+/// If `prefix` is not empty, it replaces the prefixes that the resources name. `environment` gives the
+/// variables that the files use.
 ///
 /// # Errors
 /// `conf.d` cannot be read. If `confdir` does not exist either, this is not an error: then
 /// [`Loaded::without_confdir`] is true.
-pub fn load(confdir: &Path, prefix: &[u8]) -> Result<Loaded, Problem> {
+pub fn load(confdir: &Path, prefix: &[u8], environment: &Environment) -> Result<Loaded, Problem> {
     if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(Loaded { without_confdir: true, ..Loaded::default() });
     }
     let given = confdir;
-    let confdir = Confdir::new(given, prefix);
+    let confdir = Confdir::new(given, prefix, environment);
     let found = discover::resource_files(&confdir.conf_d).map_err(|error| Problem {
         text: file_error_text("stat", &confdir.conf_d, &error),
         excerpt: Excerpt::default().hinting(Some(hint::without_conf_d(given))),
@@ -165,7 +168,7 @@ mod tests {
             };
             fs::write(conf_d.join(format!("{nth:04}.toml")), text).unwrap();
         }
-        let files = load(confdir.path(), b"").unwrap().files;
+        let files = load(confdir.path(), b"", &Environment::empty()).unwrap().files;
         assert_eq!(files.len(), count);
         for (nth, (path, resource)) in files.into_iter().enumerate() {
             assert_eq!(path, conf_d.join(format!("{nth:04}.toml")));

@@ -18,6 +18,7 @@ use crate::{
     commands::Command,
     document::{self, Document, Section, Unknown},
     engine::Engine,
+    environment::Environment,
     guards::Guards,
     hint, load,
     permissions::{self, Owner, parse_mode},
@@ -91,12 +92,15 @@ pub struct Confdir<'a> {
     pub templates: PathBuf,
     /// If not empty, replaces the prefix that a resource names.
     pub prefix: &'a [u8],
+    /// The variables that the files can use.
+    pub environment: &'a Environment,
 }
 
 impl<'a> Confdir<'a> {
-    /// The folders in `confdir`, with the `prefix` of the run.
-    pub fn new(confdir: &Path, prefix: &'a [u8]) -> Self {
-        Self { conf_d: load::conf_d(confdir), templates: load::templates_folder(confdir), prefix }
+    /// The folders in `confdir`, with the `prefix` and the `environment` of the run.
+    pub fn new(confdir: &Path, prefix: &'a [u8], environment: &'a Environment) -> Self {
+        let (conf_d, templates) = (load::conf_d(confdir), load::templates_folder(confdir));
+        Self { conf_d, templates, prefix, environment }
     }
 }
 
@@ -145,7 +149,8 @@ impl Resource {
     ///
     /// # Errors
     /// The file cannot be read, is not TOML, has a key of a wrong type, no `src` or `dest`, a `mode` that is
-    /// not a number, an owner that is out of range or unknown, or an unknown `engine`.
+    /// not a number, an owner that is out of range or unknown, an unknown `engine`, or a malformed template
+    /// in a key that can have actions.
     pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Box<Self>, Problem> {
         let source = read_regular(path).map_err(|error| unreadable(path, "open", &error))?;
         let place = |offset| Place::at_offset(path, &source, offset);
@@ -245,14 +250,22 @@ impl Resource {
             .then(|| parse_mode(mode))
             .transpose()
             .map_err(|text| Reason::new(text, table.offset("mode")).hinting(hint::for_mode()))?;
+        let rendered = |text, key| confdir.environment.rendered(text, key, table);
         if dest.is_empty() {
             let hint = hint::without_dest(&table.unknown());
             return Err(Reason::new("empty dest", None).hinting(hint));
         }
+        let dest = rendered(dest, "dest")?;
+        if dest.is_empty() {
+            let hint = "dest gives an empty text: its variable is empty or not set".to_owned();
+            return Err(Reason::new("empty dest", table.offset("dest")).hinting(Some(hint)));
+        }
         let prefix = match confdir.prefix {
-            b"" => Prefix::new(own_prefix.as_bytes()),
+            b"" => Prefix::new(&rendered(own_prefix, "prefix")?),
             prefix => Prefix::new(prefix),
         };
+        let keys = keys.into_iter().map(|key| Ok(prefix.join(&rendered(key, "keys")?)));
+        let scope = keys.collect::<Result<_, Reason>>()?;
         let src = join(&confdir.templates, src.as_bytes());
         let engine = engine
             .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
@@ -261,9 +274,9 @@ impl Resource {
             path: path.to_path_buf(),
             src,
             engine,
-            scope: keys.iter().map(|key| prefix.join(key.as_bytes())).collect(),
+            scope,
             prefix,
-            dest: dest.into(),
+            dest: OsString::from_vec(dest.into_owned()).into(),
             mode,
             uid,
             gid,

@@ -42,7 +42,8 @@ async fn passes(site: &Site, event: impl FnOnce(), ends: impl Fn() -> bool) -> u
     let (settings, schedule) = (site.settings(), Schedule { reconcile: 60 * REST, ..schedule() });
     let source: Arc<dyn Source> = Arc::new(site.store.clone());
     let Settings { confdir, prefix, .. } = &settings;
-    let loaded = Loading::default().load(confdir, prefix, Some(&*source), &readers);
+    let environment = config::Environment::empty();
+    let loaded = Loading::default().load(confdir, prefix, &environment, Some(&*source), &readers);
     let mut watching =
         Watching::new(Arc::new(world::System::new()), Answers::nothing(), readers, &settings);
     watching.configure(&settings, &schedule, true);

@@ -9,6 +9,12 @@ pub(crate) fn loaded(text: &str) -> Result<Box<Resource>, String> {
 }
 
 fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Box<Resource>, String> {
+    // A variable, and one that is empty.
+    let environment = Environment::new(|name| match name {
+        b"SITE" => Some("blue".into()),
+        b"EMPTY" => Some("".into()),
+        _ => None,
+    });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.toml");
     // Every resource needs a destination.
@@ -17,7 +23,7 @@ fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Box<Resource>, String>
     fs::write(&path, text).unwrap();
     let confdir = Confdir {
         conf_d: folder.path().to_path_buf(),
-        ..Confdir::new(Path::new("/etc/confd"), prefix.as_bytes())
+        ..Confdir::new(Path::new("/etc/confd"), prefix.as_bytes(), &environment)
     };
     Resource::load(&path, &confdir)
         .map_err(|problem| problem.text.replace(path.to_str().unwrap(), "a.toml"))
@@ -155,4 +161,36 @@ fn unknown_keys_are_reported() {
         assert!(warning.text.ends_with(end), "{}", warning.text);
     }
     assert_eq!(resource.warnings.len(), 3);
+}
+
+#[test]
+fn dest_keys_and_prefix_can_use_the_environment() {
+    let resource = loaded(
+        "[template]\nsrc='a'\ndest='/etc/{{getenv \"SITE\"}}/a'\nprefix='/{{getenv \"SITE\"}}'\n\
+         keys=['/x', '/{{getenv \"EMPTY\" \"y\"}}', '{{printf \"%s-%s\" (getenv \"SITE\") (getenv \"NO\" \"z\")}}']",
+    )
+    .unwrap();
+    assert_eq!(resource.dest, Path::new("/etc/blue/a"));
+    assert_eq!(scope(&resource), ["/blue/blue-z", "/blue/x", "/blue/y"]);
+    assert!(resource.warnings.is_empty());
+    // The prefix of the run is no template.
+    let resource = loaded_with_prefix("[template]\nsrc='a'\nkeys=['x']", "/{{1}}").unwrap();
+    assert_eq!(scope(&resource), ["/{{1}}/x"]);
+}
+
+#[test]
+fn a_template_in_a_key_that_gives_nothing_or_is_malformed_is_an_error_with_its_place() {
+    for (line, error) in [
+        ("dest='{{getenv \"NO\"}}'", "empty dest"),
+        ("dest='{{getenv \"SITE\"'", "template: dest:1: unclosed action"),
+        ("dest='/{{getv \"/x\"}}'", "template: dest:1: function \"getv\" not defined"),
+        ("dest='/{{.}}'", "dest asks for data, and there is none"),
+        ("keys=['{{x}}']", "template: keys:1: function \"x\" not defined"),
+        ("prefix='{{x}}'", "template: prefix:1: function \"x\" not defined"),
+    ] {
+        assert_eq!(
+            loaded(&format!("[template]\nsrc='a'\n{line}")).unwrap_err(),
+            format!("Cannot process template resource a.toml - {error}")
+        );
+    }
 }
