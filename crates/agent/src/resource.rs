@@ -13,7 +13,7 @@ use store::Scope;
 
 /// What one pass works on: a resource of its own, or the resources of a group.
 ///
-/// A resource of its own is a set with one [`Part`]. The parts are rendered from one state, and
+/// A resource of its own is a set with one `Part`. The parts are rendered from one state, and
 /// their files are staged, checked and put in place together.
 #[derive(Debug)]
 pub struct Resource {
