@@ -5,6 +5,7 @@ mod discovery;
 mod exit_codes;
 mod guards;
 mod keys;
+mod missing;
 mod modes;
 mod owners;
 mod retries;

@@ -53,6 +53,14 @@ pub enum Event<'a> {
         /// The duration of the pass.
         took: Duration,
     },
+    /// A pass succeeded, and the destination stays as it is, because keys that the template asks for do
+    /// not exist (`on_missing = "keep"`).
+    Kept {
+        /// The resource.
+        resource: Arc<Resource>,
+        /// The keys, for people.
+        keys: Vec<String>,
+    },
     /// A pass failed.
     Failed {
         /// The resource.
@@ -202,6 +210,9 @@ pub enum Step<'a> {
     NothingFound(String),
     /// A warning of a template function, such as a name that cannot be resolved.
     TemplateWarns(String),
+    /// The keys that do not exist and read as empty (`on_missing = "empty"`), for people; there may be
+    /// none.
+    ReadAsEmpty(Vec<String>),
     /// The destination is replaced although guards trip, or would be.
     Forced {
         /// The destination.
@@ -252,6 +263,7 @@ impl Step<'_> {
             Step::ReloadWaitsNoLonger { .. } => Level::Info,
             Step::TemplateStays { .. }
             | Step::TemplateWarns(_)
+            | Step::ReadAsEmpty(_)
             | Step::Forced { .. }
             | Step::RestoringLater { .. }
             | Step::PassLater { .. } => Level::Warning,
@@ -287,6 +299,10 @@ impl fmt::Display for Step<'_> {
                 delay.as_secs_f64()
             ),
             Step::TemplateWarns(text) => f.write_str(text),
+            Step::ReadAsEmpty(keys) => match &keys[..] {
+                [key] => write!(f, "the key {key} does not exist and reads as empty"),
+                keys => write!(f, "these keys do not exist and read as empty: {}", keys.join(", ")),
+            },
             Step::Prefix(prefix) => write!(f, "Key prefix set to {prefix}"),
             Step::Keys(keys) => write!(f, "Got the following keys from store: {keys}"),
             Step::NothingFound(keys) => write!(f, "The store has no key at {keys}"),

@@ -24,7 +24,8 @@ enum Cause {
     Refused(Refusal),
     Load(Problem),
     Template(Problem),
-    Render(render::Error),
+    /// Whether a new try makes sense only when a key has changed.
+    Render(render::Error, bool),
     /// The guards that tripped, with what a person can do about it, and whether keys are missing.
     Guard(String, Excerpt, bool),
     /// With what a person can do about it.
@@ -107,6 +108,12 @@ impl Failure {
         Failure::new(Cause::Template(problem))
     }
 
+    /// The execution of a template failed. If it `waits_for_a_change`, a new try makes sense only when
+    /// a key has changed.
+    pub(crate) fn render(error: render::Error, waits_for_a_change: bool) -> Self {
+        Failure::new(Cause::Render(error, waits_for_a_change))
+    }
+
     /// These guards do not let the file `dest` be replaced.
     pub(crate) fn guard(dest: &Path, tripped: &Tripped) -> Self {
         let text = format!("{} stays as it is: {}", dest.display(), tripped.text);
@@ -150,7 +157,7 @@ impl Failure {
             Cause::Refused(_) => Kind::Refused,
             Cause::Load(_) => Kind::Load,
             Cause::Template(_) => Kind::Template,
-            Cause::Render(_) => Kind::Render,
+            Cause::Render(..) => Kind::Render,
             Cause::Guard(..) => Kind::Guard,
             Cause::Deploy(error, _) => match error {
                 deploy::Error::Check(_) | deploy::Error::GroupCheck(_) => Kind::Check,
@@ -170,7 +177,7 @@ impl Failure {
     /// What is needed so that the next run succeeds.
     pub fn need(&self) -> Need {
         match (&*self.0, self.kind()) {
-            (Cause::Render(error), _) if error.is_missing_key() => Need::Data,
+            (Cause::Render(error, _), _) if error.is_missing_key() => Need::Data,
             (Cause::Guard(.., true), _) => Need::Data,
             (_, Kind::Source | Kind::Waiting | Kind::Query) => Need::Data,
             (_, Kind::Check) => Need::Check,
@@ -184,19 +191,25 @@ impl Failure {
 
     /// Whether a new try makes sense only when the content has changed.
     pub(crate) fn waits_for_a_change(&self) -> bool {
-        matches!(&*self.0, Cause::Deploy(error, _) if error.waits_for_a_change())
+        match &*self.0 {
+            Cause::Deploy(error, _) => error.waits_for_a_change(),
+            Cause::Render(_, waits_for_a_change) => *waits_for_a_change,
+            _ => false,
+        }
     }
 
-    /// Whether the template was stopped because its time was over.
-    pub(crate) fn is_out_of_time(&self) -> bool {
-        matches!(&*self.0, Cause::Render(error) if error.is_out_of_time())
+    /// Whether the rendering has to begin again on a thread of its own: it took too long, or all missing
+    /// keys have to be found.
+    pub(crate) fn needs_a_thread(&self) -> bool {
+        let needs_it = |error: &render::Error| error.is_out_of_time() || error.is_missing_key();
+        matches!(&*self.0, Cause::Render(error, _) if needs_it(error))
     }
 
     /// The lines of the template or resource file that caused the failure; empty if there are none.
     pub fn excerpt(&self) -> Option<&Excerpt> {
         match &*self.0 {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
-            Cause::Render(error) => Some(error.excerpt()),
+            Cause::Render(error, _) => Some(error.excerpt()),
             Cause::Guard(_, excerpt, _) | Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => {
                 Some(excerpt)
             }
@@ -216,7 +229,7 @@ impl fmt::Display for Failure {
             }
             Cause::Guard(text, ..) | Cause::Query(text) | Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
-            Cause::Render(error) => error.fmt(f),
+            Cause::Render(error, _) => error.fmt(f),
             Cause::Deploy(error, _) => error.fmt(f),
         }
     }
@@ -228,12 +241,6 @@ impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         let hint = Excerpt::default().hinting(error.hint().map(str::to_owned));
         Failure::new(Cause::Source(error, hint))
-    }
-}
-
-impl From<render::Error> for Failure {
-    fn from(error: render::Error) -> Self {
-        Failure::new(Cause::Render(error))
     }
 }
 

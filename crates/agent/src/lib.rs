@@ -34,6 +34,7 @@ mod guards;
 mod loading;
 mod log;
 mod maker;
+mod missing;
 mod ordered;
 mod overlap;
 mod pipeline;

@@ -1,7 +1,7 @@
 //! Writes the log from events, with Go confd's lines where Go confd has them.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     event::{Event, Reader, Step},
     failure::{Failure, Kind},
+    missing,
     resource::Resource,
 };
 
@@ -50,6 +51,8 @@ pub(crate) struct Log {
     queries: Mutex<Logged>,
     /// The folders of which a line said that they cannot be synced. Each gets one line.
     not_synced: Mutex<HashSet<PathBuf>>,
+    /// What the last line about missing keys of each resource said, by the resource files.
+    missing: Mutex<HashMap<PathBuf, String>>,
 }
 
 impl Log {
@@ -59,6 +62,7 @@ impl Log {
             source: Mutex::default(),
             queries: Mutex::default(),
             not_synced: Mutex::default(),
+            missing: Mutex::default(),
         }
     }
 
@@ -77,6 +81,10 @@ impl Log {
             (Step::Deploy(deploy::Step::StillRunning { .. }), level) => {
                 line(level, &none, format_args!("{step}{}", named(resource.name())));
             }
+            (Step::ReadAsEmpty(keys), _) => match keys.is_empty() {
+                true => self.misses_nothing(resource),
+                false => self.misses(resource, step.to_string()),
+            },
             (Step::TemplateStays { problem, .. }, _) => {
                 let whose = self.whose(resource.name());
                 line(Level::Error, &problem.excerpt, format_args!("{}{whose}", problem.text));
@@ -113,6 +121,19 @@ impl Log {
             _ => self.whose(resource.name()),
         };
         line(Level::Error, excerpt, format_args!("{failure}{whose}"));
+    }
+
+    /// Writes that keys are missing, if the last line about `resource` did not say the same.
+    fn misses(&self, resource: &Resource, text: String) {
+        let mut said = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = said.insert(resource.path.clone(), text.clone()).as_ref() != Some(&text);
+        let level = if is_news { Level::Warning } else { Level::Debug };
+        line(level, &Excerpt::default(), format_args!("{text}{}", named(resource.name())));
+    }
+
+    /// Keys that will be missing are news again.
+    fn misses_nothing(&self, resource: &Resource) {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(&resource.path);
     }
 
     /// Whether no line was written yet about this folder, which cannot be synced.
@@ -185,6 +206,17 @@ impl Reader for Log {
             },
             Event::QueriesRecovered => {
                 self.recovered(&self.queries, "The queries of templates are answered again");
+            }
+            Event::Kept { resource, keys } => {
+                let dests = resource.dest_names();
+                let keys = match &keys[..] {
+                    [key] => format!("the key {key} does not exist"),
+                    keys => format!("these keys do not exist: {}", keys.join(", ")),
+                };
+                self.misses(resource, format!("{dests} stays as it is: {keys}"));
+            }
+            Event::Done { resource, .. } if missing::may_keep(resource) => {
+                self.misses_nothing(resource);
             }
             Event::Waits { resource, queries } => {
                 let whose = self.whose(resource.name());

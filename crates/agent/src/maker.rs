@@ -68,7 +68,7 @@ impl Maker {
                     return finish(pipeline, &job, prepared, &self.record, surroundings).await;
                 }
                 // The pass was not light. It begins again on another thread.
-                Err(failure) if failure.is_out_of_time() => {}
+                Err(failure) if failure.needs_a_thread() => {}
                 Err(failure) => return Err(failure),
             }
         }

@@ -17,7 +17,7 @@ use deploy::{
     Before, Disk, Durable, Environment, Level, Member, Observer, Options, Outcome, Placed, Target,
     Transaction,
 };
-use render::{Limits, Warning, Warnings, queries::Session};
+use render::{Inputs, Limits, MissingKeys, Warning, Warnings, queries::Session};
 use store::{Reads, Snapshot, View};
 use world::Host;
 
@@ -29,6 +29,7 @@ use crate::{
     event::{Event, Reader as _, Readers, Say, Step},
     failure::Failure,
     guards::{self, AppliedKeys, Change},
+    missing::{self, Instead},
     record::Origin,
     reloads::{Key, Notice, Requester},
     resource::{Part, Resource},
@@ -86,6 +87,8 @@ pub(crate) struct Prepared {
     pub(crate) files: Vec<File>,
     /// What the files were rendered from, if the destinations were certainly in sync.
     origin: Option<Origin>,
+    /// The missing keys because of which the destinations stay as they are (`on_missing = "keep"`).
+    kept: Option<Vec<String>>,
     /// Of the contents that were rendered.
     digest: Digest,
     began: Instant,
@@ -114,6 +117,7 @@ struct Rendered<'a> {
     /// Whether the template has asked the machine.
     has_asked: bool,
     warnings: Warnings,
+    missing: MissingKeys,
     content: Result<Bytes, render::Error>,
 }
 
@@ -122,8 +126,8 @@ pub(crate) struct Done {
     pub(crate) outcome: Outcome,
     /// What the files were rendered from, if the destinations were certainly in sync.
     pub(crate) origin: Option<Origin>,
-    /// See [`Job::applied`].
-    pub(crate) digest: Digest,
+    /// The digest of the content that is applied; `None` if that is not known. See [`Job::applied`].
+    pub(crate) digest: Option<Digest>,
 }
 
 /// What was applied last for a resource with `heal = false`.
@@ -136,7 +140,8 @@ impl Applied {
     /// What a pass applied; `None` if the resource heals, or if the pass only looked.
     pub(crate) fn by(resource: &Arc<Resource>, done: &Done) -> Option<Self> {
         let is_applied = !resource.heals() && done.outcome != Outcome::WouldUpdate;
-        is_applied.then(|| Applied { resource: Arc::clone(resource), digest: done.digest })
+        let digest = done.digest.filter(|_| is_applied)?;
+        Some(Applied { resource: Arc::clone(resource), digest })
     }
 
     /// The digest of the content, if the resource still asks for the same file. See
@@ -257,7 +262,7 @@ impl Pipeline {
         let Job { resource, applied, .. } = job;
         let asking = self.answers.session();
         let mut rendered = Vec::with_capacity(current.len());
-        for (part, current) in resource.parts().iter().zip(current) {
+        for (part, current) in resource.parts().iter().zip(current.iter().cloned()) {
             let limit = limit.or_else(|| self.render_limit(part));
             let one = self.render(job, part, current, limit, &asking.session, say);
             let has_failed = one.content.is_err();
@@ -267,35 +272,40 @@ impl Pipeline {
             }
         }
         let has_failed = rendered.last().is_some_and(|last| last.content.is_err());
-        let missing = self.answers.note(resource, &asking, has_failed);
-        if !missing.is_empty() {
+        let unanswered = self.answers.note(resource, &asking, has_failed);
+        if !unanswered.is_empty() {
             // An error of the template can come from the missing answers.
-            return Err(Failure::waiting(missing));
+            return Err(Failure::waiting(unanswered));
         }
         let (mut files, mut members) = (Vec::new(), Vec::new());
         let (mut parts, mut reads) = (Vec::new(), Vec::new());
-        let mut may_be_origin = true;
-        for Rendered { part, current, seen, reads: read, has_asked, warnings, content } in rendered
-        {
+        let (mut may_be_origin, mut empty) = (true, Vec::new());
+        for one in rendered {
+            let Rendered { part, current: own, seen, reads: read, has_asked, .. } = one;
+            let (warnings, missing, content) = (one.warnings, one.missing, one.content);
             for Warning { text, exact } in warnings.take() {
                 say(Step::TemplateWarns(if self.show_values { exact } else { text }));
             }
             let content = match content {
                 Ok(content) => content,
-                Err(error) => {
-                    if !self.force {
-                        // A guard says better than the template what is missing.
-                        self.guard(resource, part, &seen, Before::Nothing, None, say)?;
+                Err(error) => match missing::instead(resource, part, error, self.show_values) {
+                    Instead::Keep(keys) => return self.keep(resource, current, keys, began),
+                    Instead::Fail(failure) => {
+                        if !self.force {
+                            // A guard says better than the template what is missing.
+                            self.guard(resource, part, &seen, Before::Nothing, None, say)?;
+                        }
+                        return Err(failure);
                     }
-                    return Err(if self.show_values { error.with_values() } else { error }.into());
-                }
+                },
             };
-            may_be_origin &= current.is_newest && !has_asked;
+            empty.extend(missing.take().names(self.show_values));
+            may_be_origin &= own.is_newest && !has_asked;
             let target = Arc::clone(&part.target);
             files.push(File {
                 part: files.len(),
                 target: Arc::clone(&target),
-                current,
+                current: own,
                 digest: Digest::of(&content),
                 keys: part
                     .guards
@@ -307,8 +317,10 @@ impl Pipeline {
             parts.push((part, seen));
             reads.push(read);
         }
+        missing::say_empty(resource, empty, say);
         let digest = Digest::of_all(members.iter().map(|member| &*member.content));
-        let mut prepared = Box::new(Prepared { staged: None, files, origin: None, digest, began });
+        let (staged, origin, kept) = (None, None, None);
+        let mut prepared = Box::new(Prepared { staged, files, origin, kept, digest, began });
         if !resource.heals() && *applied == Some(digest) {
             return Ok(prepared);
         }
@@ -325,6 +337,26 @@ impl Pipeline {
         }
         prepared.staged = Some(staged);
         Ok(prepared)
+    }
+
+    /// The first half of a pass that leaves the files as they are, because these keys are missing.
+    fn keep(
+        &self,
+        resource: &Resource,
+        current: Vec<Current>,
+        keys: Vec<String>,
+        began: Instant,
+    ) -> Result<Box<Prepared>, Failure> {
+        let digest = Digest::of(b"");
+        let parts = resource.parts().iter().zip(current).enumerate();
+        let files = parts.map(|(nth, (part, current))| {
+            let target = Arc::clone(&part.target);
+            File { part: nth, target, current, digest, keys: None }
+        });
+        let files = files.collect();
+        let targets = resource.parts().iter().map(|part| Arc::clone(&part.target));
+        let (staged, kept) = (Some(Transaction::keep(targets, &self.options)?), Some(keys));
+        Ok(Box::new(Prepared { staged, files, origin: None, kept, digest, began }))
     }
 
     /// Renders one part.
@@ -351,19 +383,13 @@ impl Pipeline {
         let view = view.recording();
         let asked = Arc::new(Asked::new(&self.host));
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
-        let (warnings, mut content) = (Warnings::default(), Vec::new());
+        let (warnings, missing) = (Warnings::default(), missing::keys_of(part));
         let limits = Limits { time: limit, memory: self.max_memory };
-        let template = &current.template;
-        let done = template.render_within(limits, &view, &host, &warnings, session, &mut content);
-        Rendered {
-            part,
-            current,
-            seen,
-            reads: view.reads(),
-            has_asked: asked.anything(),
-            warnings,
-            content: done.map(|()| Bytes::from(content)),
-        }
+        let inputs =
+            Inputs { view: &view, host: &host, warnings: &warnings, session, missing: &missing };
+        let content = missing::render(&current.template, limits, &inputs, self.show_values);
+        let (reads, has_asked) = (view.reads(), asked.anything());
+        Rendered { part, current, seen, reads, has_asked, warnings, missing, content }
     }
 
     /// Checks the guards of a part.
@@ -405,13 +431,13 @@ impl Pipeline {
         replaced: impl Fn(&Path, &Placed) + Send + Sync + 'static,
         surroundings: Surroundings<'_>,
     ) -> Result<Done, Failure> {
-        let Prepared { staged, files, origin, digest, began } = *prepared;
+        let Prepared { staged, files, origin, kept, digest, began } = *prepared;
         let Surroundings { readers, requester, disk } = surroundings;
         let resource = &job.resource;
-        let mut is_held = false;
+        let mut stays = false;
         let outcome = match staged {
             Some(staged) => {
-                is_held = staged.is_held();
+                stays = staged.stays();
                 let keeps = self.versions.keeps(resource) && !self.options.noop;
                 let keys = match &files[..] {
                     [file] => file.keys,
@@ -445,7 +471,7 @@ impl Pipeline {
                 let reloader = requester.reloader(&say);
                 let outcomes = staged.finish(&observer, durable, disk, &reloader).await?;
                 let outcome = together(&outcomes);
-                if let Some(note) = note.filter(|_| !is_held) {
+                if let Some(note) = note.filter(|_| !stays) {
                     let versions = Arc::clone(&self.versions);
                     disk.run(move || versions.keep(&note, outcome)).await;
                 }
@@ -453,20 +479,23 @@ impl Pipeline {
             }
             None => Outcome::Unchanged,
         };
-        if outcome != Outcome::WouldUpdate && !is_held {
+        if outcome != Outcome::WouldUpdate && !stays {
             for (file, keys) in files.iter().filter_map(|file| Some((file, file.keys?))) {
                 self.applied_keys.note(&file.target.dest, keys);
             }
         }
         let names_changed_keys = self.runs_commands(resource) || self.versions.keeps(resource);
-        if outcome != Outcome::WouldUpdate && names_changed_keys {
+        if outcome != Outcome::WouldUpdate && kept.is_none() && names_changed_keys {
             self.applied.note(job);
         }
-        readers.read(&Event::Done {
-            resource: Arc::clone(resource),
-            outcome,
-            revision: job.snapshot.revision(),
-            took: began.elapsed(),
+        let digest = if kept.is_some() { job.applied } else { Some(digest) };
+        let resource = Arc::clone(resource);
+        readers.read(&match kept {
+            Some(keys) => Event::Kept { resource, keys },
+            None => {
+                let (revision, took) = (job.snapshot.revision(), began.elapsed());
+                Event::Done { resource, outcome, revision, took }
+            }
         });
         Ok(Done { outcome, origin, digest })
     }

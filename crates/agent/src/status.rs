@@ -40,6 +40,9 @@ pub enum State {
     WaitingForKeys,
     /// Answers to what its template asks: the names of the queries that are missing.
     WaitingForAnswers(Vec<String>),
+    /// Keys that its template asks for and that do not exist, for people. The file stays as it is
+    /// (`on_missing = "keep"`).
+    WaitingForMissingKeys(Vec<String>),
     /// The end of a pass, which is due or running.
     Working,
     /// The next change: everything is applied.
@@ -54,6 +57,7 @@ impl fmt::Display for State {
         match self {
             State::WaitingForKeys => f.write_str("waiting for keys"),
             State::WaitingForAnswers(queries) => write!(f, "waiting for {}", queries.join(", ")),
+            State::WaitingForMissingKeys(keys) => write!(f, "waiting for {}", keys.join(", ")),
             State::Working => f.write_str("working"),
             State::InSync => f.write_str("in sync"),
             State::Failed => f.write_str("failed"),
@@ -201,6 +205,10 @@ impl Reader for Board {
                 status.enter(State::InSync);
                 let (revision, took) = (*revision, *took);
                 status.applied = Some(Applied { revision, at: SystemTime::now(), took });
+                (status.pending, status.error) = (None, None);
+            }),
+            Event::Kept { resource, keys } => self.update(resource, |status| {
+                status.enter(State::WaitingForMissingKeys(keys.clone()));
                 (status.pending, status.error) = (None, None);
             }),
             Event::Failed { resource, failure, retry } => {

@@ -78,6 +78,7 @@ impl Reader for Tally {
             | Event::Step { .. }
             | Event::RunStep { .. }
             | Event::Done { .. }
+            | Event::Kept { .. }
             | Event::SourceRecovered
             | Event::Waits { .. }
             | Event::QueryFailed { .. }

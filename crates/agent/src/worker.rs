@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     backoff::{Backoff, Growth},
     event::{Event, Reader as _, Readers, Step, Wake},
-    failure::Kind,
+    failure::{Failure, Kind},
     maker::Maker,
     pipeline::{Done, Pipeline},
     record::{InSync, Record, Running},
@@ -91,6 +91,10 @@ pub(crate) async fn work(
         drop(guards);
         let common_retry = requester.end();
         let Assignment { number, resource, wake, .. } = &assignment;
+        let kind = done.as_ref().err().map(Failure::kind);
+        if matches!(kind, Some(Kind::Template | Kind::Render | Kind::Waiting)) {
+            record.set_left(None);
+        }
         let retry = match done {
             Ok(Done { outcome, origin, .. }) => {
                 let in_sync =
@@ -108,7 +112,6 @@ pub(crate) async fn work(
             }
             Err(failure) if failure.kind() == Kind::Waiting => {
                 // The answers wake the resource.
-                record.set_left(None);
                 has_failed = false;
                 let queries = failure.missing().iter().map(ToString::to_string).collect();
                 readers.read(&Event::Waits { resource: Arc::clone(resource), queries });
@@ -126,9 +129,6 @@ pub(crate) async fn work(
                     healing.count();
                 }
                 has_failed = true;
-                if matches!(failure.kind(), Kind::Template | Kind::Render) {
-                    record.set_left(None);
-                }
                 let delay = match common_retry {
                     Some(moment) => {
                         requester.announce_retry(assignment.pipeline.reload_of(resource), moment);

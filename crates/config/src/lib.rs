@@ -21,6 +21,7 @@ mod form;
 mod guards;
 mod hint;
 mod load;
+mod missing;
 mod permissions;
 mod problem;
 mod resource;
@@ -35,6 +36,7 @@ pub use crate::{
     environment::Environment,
     guards::{Guards, OutputFormat},
     load::{Loaded, conf_d, load, templates_folder},
+    missing::OnMissing,
     problem::Problem,
     resource::{Confdir, Resource, name},
     retry::Retry,

@@ -21,6 +21,7 @@ use crate::{
     environment::Environment,
     guards::Guards,
     hint, load,
+    missing::OnMissing,
     permissions::{self, Owner, parse_mode},
     problem::Problem,
     retry::Retry,
@@ -74,6 +75,8 @@ pub struct Resource {
     pub min_reload_interval: Option<Duration>,
     /// Watch mode: when a failed pass is tried again.
     pub retry: Retry,
+    /// What is done if the template asks for a key that does not exist.
+    pub on_missing: OnMissing,
     /// What must hold before `dest` is replaced; `None` if that is nothing.
     pub guards: Option<Box<Guards>>,
     /// The health check, and what a failed reload causes; `None` if nothing is set.
@@ -237,6 +240,7 @@ impl Resource {
         let debounce = time(table, "debounce")?;
         let min_reload_interval = time(table, "min_reload_interval")?;
         let retry = Retry::read(table)?;
+        let on_missing = OnMissing::read(table)?;
         let (guards, after) = (Guards::read(table)?, After::read(table)?);
         // confd's decoder accepts these keys, because they are names of its internals. Nothing
         // reads them.
@@ -291,6 +295,7 @@ impl Resource {
             debounce,
             min_reload_interval,
             retry,
+            on_missing,
             guards,
             after,
             warnings: Vec::new(),

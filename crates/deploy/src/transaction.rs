@@ -39,9 +39,18 @@ pub struct Transaction {
     options: Options,
     /// The digest of the contents, if they may be held back.
     contents: Option<Digest>,
-    /// Why the contents are held back, if they are. Then nothing is staged.
-    held: Option<HeldBy>,
+    /// Why the destinations stay as they are, if they do. Then nothing is staged.
+    stays: Option<Stays>,
     group_check: Option<GroupCheck>,
+}
+
+/// Why the destinations of a transaction stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stays {
+    /// The contents are held back.
+    Held(HeldBy),
+    /// There are no new contents.
+    Kept,
 }
 
 impl Transaction {
@@ -67,8 +76,24 @@ impl Transaction {
                 None => Staged::new(target, content, options)?,
             });
         }
-        let (options, group_check) = (*options, None);
-        Ok(Transaction { members: staged, options, contents, held, group_check })
+        let (options, stays, group_check) = (*options, held.map(Stays::Held), None);
+        Ok(Transaction { members: staged, options, contents, stays, group_check })
+    }
+
+    /// A transaction that leaves the destinations of `targets` as they are, and tries their pending
+    /// reloads again.
+    ///
+    /// # Errors
+    ///
+    /// A folder is missing.
+    pub fn keep(
+        targets: impl IntoIterator<Item = Arc<Target>>,
+        options: &Options,
+    ) -> Result<Transaction, Error> {
+        let members = targets.into_iter().map(|target| Staged::held(target, Bytes::new()));
+        let members = members.collect::<Result<_, _>>()?;
+        let (options, stays) = (*options, Some(Stays::Kept));
+        Ok(Transaction { members, options, contents: None, stays, group_check: None })
     }
 
     /// Has the members checked together by `check`, after the check command of each, if one of them
@@ -92,7 +117,7 @@ impl Transaction {
             .iter()
             .map(Staged::found_in_sync)
             .collect::<Option<_>>()
-            .filter(|_| !self.is_held())
+            .filter(|_| self.stays.is_none())
     }
 
     /// What each destination holds now, in the order of the members.
@@ -102,7 +127,7 @@ impl Transaction {
 
     /// Whether all destinations were in sync when they were staged.
     pub fn is_in_sync(&self) -> bool {
-        !self.is_held() && self.members.iter().all(|member| member.file.is_none())
+        self.stays.is_none() && self.members.iter().all(|member| member.file.is_none())
     }
 
     /// The digest of the contents, if they may be held back.
@@ -110,9 +135,9 @@ impl Transaction {
         self.contents
     }
 
-    /// Whether the contents are held back, so that the destinations stay as they are.
-    pub fn is_held(&self) -> bool {
-        self.held.is_some()
+    /// Whether the destinations stay as they are: the contents are held back, or there are none.
+    pub fn stays(&self) -> bool {
+        self.stays.is_some()
     }
 
     /// The stage file of each member, in their order; `None` for a member that was found in sync.
@@ -142,10 +167,10 @@ impl Transaction {
         disk: Disk,
         reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { options, contents, held, .. } = self;
-        if let Some(by) = held {
+        let Transaction { options, contents, stays, .. } = self;
+        if let Some(stays) = stays {
             // Boxed, because hardly any content is held back.
-            let held = Box::pin(self.finish_held(by, observer, durable, disk, reloader));
+            let held = Box::pin(self.finish_held(stays, observer, durable, disk, reloader));
             return held.await;
         }
         let group_check = self.group_check.filter(|_| !options.noop && !options.sync_only);
@@ -195,11 +220,11 @@ impl Transaction {
         Ok(outcomes)
     }
 
-    /// The second half for contents that are held back: completes a rollback that was interrupted,
-    /// and tries a pending reload again.
+    /// The second half for destinations that stay as they are: completes a rollback that was
+    /// interrupted, and tries a pending reload again.
     async fn finish_held(
         self,
-        by: HeldBy,
+        stays: Stays,
         observer: &Arc<dyn Observer>,
         durable: &mut Durable,
         disk: Disk,
@@ -211,16 +236,17 @@ impl Transaction {
         if !options.noop {
             let prepared = {
                 let observer = Arc::clone(observer);
-                disk.run(move || held_reloads(members, by, contents, &options, &*observer))
+                disk.run(move || held_reloads(members, stays, contents, &options, &*observer))
             };
             let (reloads, folders) = prepared.await?;
             durable.absorb(folders);
             let surroundings = Surroundings { observer, disk, reloader, contents };
             reloads.run(&mut outcomes, durable, surroundings).await?;
         }
-        match by {
-            HeldBy::Failure => Err(Error::Held { dests }),
-            HeldBy::Person => {
+        match stays {
+            Stays::Kept => Ok(outcomes),
+            Stays::Held(HeldBy::Failure) => Err(Error::Held { dests }),
+            Stays::Held(HeldBy::Person) => {
                 dests.iter().for_each(|dest| observer.observe(&Step::HeldByPerson { dest }));
                 Ok(outcomes)
             }
@@ -244,10 +270,10 @@ fn held_by(members: &[Member], contents: Digest) -> Option<HeldBy> {
     by.filter(|by| *by == HeldBy::Person || !members.iter().all(is_there))
 }
 
-/// The pending reloads of members whose contents are held back. Completes a rollback first.
+/// The pending reloads of members whose destinations stay as they are. Completes a rollback first.
 fn held_reloads(
     members: Vec<Staged>,
-    by: HeldBy,
+    stays: Stays,
     contents: Option<Digest>,
     options: &Options,
     observer: &dyn Observer,
@@ -256,14 +282,14 @@ fn held_reloads(
         (Reloads::default(), Trials::default(), Durable::new());
     for (nth, member) in members.into_iter().enumerate() {
         let Staged { target, content, place, .. } = member;
-        if by == HeldBy::Failure {
+        if stays == Stays::Held(HeldBy::Failure) {
             match Trial::find(&target, &content, &place) {
                 Some(trial) if !trial.is_undone(&place) => trials.add(trial),
                 Some(_) | None => Trial::discard(&place),
             }
         }
         // The command of a person runs the reload itself.
-        if by == HeldBy::Failure || !Hold::is_busy(&place) {
+        if stays == Stays::Held(HeldBy::Failure) || !Hold::is_busy(&place) {
             reloads.add_pending(nth, target, &place, options);
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use report::{Excerpt, Place};
 
+use crate::missing::Missed;
+
 /// Which step of a template failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -27,6 +29,8 @@ struct Report {
     excerpt: Excerpt,
     out_of_time: bool,
     missing_key: bool,
+    /// All keys that the template misses, if they were searched for.
+    missed: Missed,
 }
 
 impl Error {
@@ -41,6 +45,7 @@ impl Error {
             excerpt,
             out_of_time: false,
             missing_key: false,
+            missed: Missed::default(),
         }))
     }
 
@@ -101,6 +106,26 @@ impl Error {
     /// Whether the template asks for a key that does not exist.
     pub fn is_missing_key(&self) -> bool {
         self.0.missing_key
+    }
+
+    /// The same error, of a template that misses these keys. If there are several, the excerpt lists
+    /// them. Keys that can contain values are shown only if `show_values`.
+    #[must_use]
+    pub fn listing(mut self, missed: Missed, show_values: bool) -> Self {
+        if let [first, _, ..] = &missed.keys[..] {
+            // The list has the hint of the first key too.
+            let hint = self.0.excerpt.hint().map(str::to_owned);
+            let hint = hint.filter(|hint| first.hint.as_ref() != Some(hint));
+            let excerpt = self.0.excerpt.hinting(hint);
+            self.0.excerpt = excerpt.listing(missed.lines(show_values));
+        }
+        self.0.missed = missed;
+        self
+    }
+
+    /// The keys that the template misses; none if [`listing`](Self::listing) was not called.
+    pub fn missed(&self) -> &Missed {
+        &self.0.missed
     }
 
     /// Which step failed.

@@ -28,7 +28,7 @@ pub use values::json_value;
 use crate::clock::Clock;
 use crate::hint::{missing_key, why_missing};
 use crate::queries::{Asks, Session};
-use crate::{Error, Inputs, MEMORY_HINT, Stage, Warnings, secret};
+use crate::{Error, Inputs, MEMORY_HINT, MissingKeys, Stage, Warnings, secret};
 
 /// What the functions of one rendering can use.
 struct Context {
@@ -36,6 +36,7 @@ struct Context {
     host: Arc<dyn Host>,
     warnings: Warnings,
     session: Session,
+    missing: MissingKeys,
     clock: Clock,
 }
 
@@ -85,18 +86,20 @@ impl GoTemplate {
         inputs: &Inputs<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let &Inputs { view, host, warnings, session } = inputs;
+        let &Inputs { view, host, warnings, session, missing } = inputs;
         let context = Context {
             view: view.clone(),
             host: Arc::clone(host),
             warnings: warnings.clone(),
             session: session.clone(),
+            missing: missing.clone(),
             clock,
         };
         let limits = Limits { memory, ..Limits::default() };
         let executed = self.template.execute_within(limits, &context, Value::Nil, out);
         let may_show = |value: &[u8]| self.template.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
+        missing.finish(view, may_show, || Bytes::copy_from_slice(self.template.source()));
         executed.map_err(|error| {
             let missing = missing_key(error.message().exact());
             let source = self.template.source();

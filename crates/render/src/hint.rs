@@ -8,13 +8,17 @@ use crate::funcs::NO_SUCH_KEY;
 /// The most keys that a hint lists.
 const LISTED: usize = 3;
 
-/// Why the key `missing` is probably missing: the resource does not ask for it, it repeats the
-/// prefix, a similar key was meant, or the same key in the store's spelling. A source with names of
-/// its own for keys is named too. The hint contains the key only if `may_show`, because a key can be
-/// made of a value.
+/// Why the key `missing` is probably missing: the reason of this key, or the one of all keys. The hint
+/// contains the key only if `may_show`, because a key can be made of a value.
 pub(crate) fn why_missing(view: &View, missing: &[u8], may_show: bool) -> Option<String> {
+    of_one(view, missing, may_show).or_else(|| of_all(view, missing, may_show))
+}
+
+/// Why just the key `missing` is probably missing: it repeats the prefix, a similar key was meant, or
+/// the same key in the store's spelling, or the resource does not ask for it.
+pub(crate) fn of_one(view: &View, missing: &[u8], may_show: bool) -> Option<String> {
     if view.asks_for_nothing() {
-        return Some("the resource has no `keys`, so it gets no key".to_owned());
+        return None;
     }
     if let Some(key) = without_prefix(view, missing) {
         let prefix = shown_prefix(view);
@@ -24,9 +28,17 @@ pub(crate) fn why_missing(view: &View, missing: &[u8], may_show: bool) -> Option
         return Some(near);
     }
     let is_asked_for = view.asks_for(missing) || !missing.starts_with(b"/");
-    if !is_asked_for {
+    (!is_asked_for).then(|| {
         let key = if may_show { gotmpl::quote(missing) } else { "this key".to_owned() };
-        return Some(format!("`keys` does not ask for {key}"));
+        format!("`keys` does not ask for {key}")
+    })
+}
+
+/// Why all keys are probably missing: the resource asks for none, or the source has none of those that
+/// it asks for. A source with names of its own for keys is named too.
+pub(crate) fn of_all(view: &View, missing: &[u8], may_show: bool) -> Option<String> {
+    if view.asks_for_nothing() {
+        return Some("the resource has no `keys`, so it gets no key".to_owned());
     }
     let named = may_show.then(|| view.name_of(missing)).flatten();
     let named = named.map(|name| format!("{name} would be this key"));

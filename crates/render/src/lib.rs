@@ -23,6 +23,7 @@ pub mod funcs;
 mod go;
 mod hint;
 pub mod json;
+mod missing;
 pub mod queries;
 mod secret;
 mod tera;
@@ -41,6 +42,7 @@ use clock::Clock;
 pub use error::{Error, Stage};
 use go::GoTemplate;
 pub use go::{GoTime, WRITTEN_IN_TERA, is_probably_tera, json_value};
+pub use missing::{Missed, MissingKey, MissingKeys};
 use queries::Session;
 use tera::TeraTemplate;
 pub use warnings::{Warning, Warnings};
@@ -157,12 +159,13 @@ impl Template {
         warnings: &Warnings,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let session = Session::default();
-        self.render_within(Limits::default(), view, host, warnings, &session, out)
+        let (session, missing) = (Session::default(), MissingKeys::default());
+        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+        self.render_within(Limits::default(), &inputs, out)
     }
 
-    /// Like [`render_to`](Self::render_to), but with these limits, and with the answers of
-    /// `session`, which notes what the template asks.
+    /// Like [`render_to`](Self::render_to), but with these limits and with `inputs`, whose session
+    /// notes what the template asks.
     ///
     /// If a query is missing, the output and also an error can come from that: the caller renders
     /// again when there is an answer.
@@ -175,25 +178,28 @@ impl Template {
     pub fn render_within(
         &self,
         limits: Limits,
-        view: &View,
-        host: &Arc<dyn Host>,
-        warnings: &Warnings,
-        session: &Session,
+        inputs: &Inputs<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let (clock, memory) = (Clock::start(limits.time), limits.memory);
-        let inputs = Inputs { view, host, warnings, session };
         match &self.0 {
-            Compiled::Go(template) => template.render(clock, memory, &inputs, out),
-            Compiled::Tera(template) => template.render(clock, memory, &inputs, out),
+            Compiled::Go(template) => template.render(clock, memory, inputs, out),
+            Compiled::Tera(template) => template.render(clock, memory, inputs, out),
         }
     }
 }
 
 /// What one rendering can use, and what it notes.
-struct Inputs<'a> {
-    view: &'a View,
-    host: &'a Arc<dyn Host>,
-    warnings: &'a Warnings,
-    session: &'a Session,
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The keys.
+    pub view: &'a View,
+    /// The machine.
+    pub host: &'a Arc<dyn Host>,
+    /// Gets what functions warn about.
+    pub warnings: &'a Warnings,
+    /// The answers to queries. It notes what the template asks.
+    pub session: &'a Session,
+    /// What a key that does not exist reads as.
+    pub missing: &'a MissingKeys,
 }

@@ -170,7 +170,7 @@ impl TeraTemplate {
         inputs: &Inputs<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let &Inputs { view, warnings, .. } = inputs;
+        let &Inputs { view, warnings, missing, .. } = inputs;
         let files = &self.sources.files;
         let explain = |fault: &Fault| self.sources.explain(Stage::Render, fault);
         let meter = Meter::new(memory);
@@ -212,6 +212,7 @@ impl TeraTemplate {
             rendered;
         let may_show = |value: &[u8]| files.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
+        missing.finish(view, may_show, || self.sources.text().into());
         result.map_err(|error| {
             if let Some(limit) = exceeded {
                 let text = format!("the output is larger than {limit} bytes");
@@ -276,7 +277,7 @@ impl TeraTemplate {
             return shown + &secret::origin(&message, view, |_| false);
         };
         let missing = missing_key(failure.exact());
-        let template = files.texts.values().map(String::as_str).collect::<Vec<_>>().join("\n");
+        let template = self.sources.text();
         let shows_key =
             missing.is_some_and(|key| secret::may_show_key(key, view, template.as_bytes()));
         let may_show =
@@ -286,6 +287,11 @@ impl TeraTemplate {
 }
 
 impl Sources {
+    /// The text of all files.
+    fn text(&self) -> String {
+        self.files.texts.values().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
     /// An engine like `engine` for the same files with checks.
     fn guard(&mut self, engine: &Engine, checks: Checks) -> Result<Engine, Fault> {
         let (texts, inserted) = guard::guarded(&self.files.texts, checks);

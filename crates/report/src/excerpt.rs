@@ -71,6 +71,8 @@ impl<'a> Place<'a> {
 pub struct Excerpt {
     line: Option<Box<Line>>,
     hint: Option<String>,
+    /// More lines below the hint.
+    list: Vec<String>,
 }
 
 /// A line of a file, in the form in which it is shown.
@@ -121,6 +123,13 @@ impl Excerpt {
         self
     }
 
+    /// The same excerpt, with a list below the hint.
+    #[must_use]
+    pub fn listing(mut self, lines: Vec<String>) -> Self {
+        self.list = lines;
+        self
+    }
+
     /// The hint: what was probably meant.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -128,7 +137,7 @@ impl Excerpt {
 
     /// Whether there is nothing to show.
     pub fn is_empty(&self) -> bool {
-        self.line.is_none() && self.hint.is_none()
+        self.line.is_none() && self.hint.is_none() && self.list.is_empty()
     }
 }
 
@@ -148,10 +157,11 @@ impl fmt::Display for Excerpt {
                 write!(f, "\n  {:gutter$} | {:columns$}^", "", "")?;
             }
         }
-        if let Some(hint) = &self.hint {
-            let line_break = if self.line.is_some() { "\n" } else { "" };
-            let hint: String = hint.chars().map(visible).collect();
-            write!(f, "{line_break}  {:gutter$} = {hint}", "")?;
+        let below = self.hint.iter().chain(&self.list);
+        for (nth, text) in below.enumerate() {
+            let line_break = if nth > 0 || self.line.is_some() { "\n" } else { "" };
+            let text: String = text.chars().map(visible).collect();
+            write!(f, "{line_break}  {:gutter$} = {text}", "")?;
         }
         Ok(())
     }
@@ -313,6 +323,18 @@ mod tests {
         assert_eq!(Excerpt::default().to_string(), "");
         let hint = Excerpt::default().hinting(Some("try y".into()));
         assert_eq!((hint.is_empty(), hint.to_string().as_str()), (false, "   = try y"));
+    }
+
+    #[test]
+    fn a_list_stands_below_the_hint_in_lines_of_its_own() {
+        let list = || vec!["2 keys:".to_owned(), "  /a\n".to_owned(), "  /b".to_owned()];
+        let excerpt = Excerpt::default().hinting(Some("try y".into())).listing(list());
+        assert_eq!(excerpt.to_string(), "   = try y\n   = 2 keys:\n   =   /a␊\n   =   /b");
+        let place = Place { path: Path::new("a"), source: b"x", line: 1, column: None };
+        let excerpt = Excerpt::of(place).listing(list());
+        assert!(!excerpt.is_empty());
+        let text = excerpt.to_string();
+        assert!(text.ends_with("\n  1 | x\n    = 2 keys:\n    =   /a␊\n    =   /b"), "{text}");
     }
 
     #[test]

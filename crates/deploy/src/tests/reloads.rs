@@ -204,3 +204,23 @@ fn a_transaction_that_waits_for_its_reload_holds_no_descriptor() {
     let open = reloader.open.into_inner().expect("no panic while held");
     assert!(open.is_empty(), "{open:?}");
 }
+
+#[test]
+fn a_transaction_that_keeps_changes_nothing_and_tries_a_pending_reload_again() {
+    let site = site_with_a_service_that_is_down();
+    site.deploy("new").expect_err("the service is down");
+    set_mode(&site.target.dest, 0o600);
+    let keep = || {
+        let kept = Transaction::keep([Arc::new(site.target.clone())], &site.options);
+        let kept = kept.expect("a folder");
+        assert!(kept.stays() && !kept.is_in_sync() && kept.contents().is_none());
+        site.finish(kept)
+    };
+    assert!(matches!(keep(), Err(Error::PendingReload { .. })));
+    fs::write(site.path("up"), "").expect("write");
+    assert_eq!(keep().expect("reloaded"), Outcome::Reloaded);
+    assert_eq!(keep().expect("nothing to do"), Outcome::Unchanged);
+    assert_eq!((site.content().as_str(), site.mode()), ("new", 0o600));
+    assert_eq!(site.notes(), "reload\nreload\nreload\n");
+    assert_eq!(site.names(), ["app.conf", "ran", "up"]);
+}

@@ -4,21 +4,30 @@ use bytes::Bytes;
 use store::{Pair, Pattern, View};
 
 use super::Error;
+use crate::MissingKeys;
 
-/// The value of exactly this key.
+/// The value of exactly this key, or what `missing` says if the key does not exist.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`].
-pub fn get(view: &View, key: &[u8]) -> Result<Bytes, Error> {
-    view.get(key).cloned().map_err(|missing| Error::NoSuchKey { key: missing.key })
+/// [`Error::NoSuchKey`] if `missing` does not make it read as empty.
+pub fn get(view: &View, missing: &MissingKeys, key: &[u8]) -> Result<Bytes, Error> {
+    getv(view, missing, key, None)
 }
 
 /// The value of exactly this key, or `default` if the key does not exist.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`] if there is no `default`.
-pub fn getv(view: &View, key: &[u8], default: Option<Bytes>) -> Result<Bytes, Error> {
-    get(view, key).or_else(|missing| default.ok_or(missing))
+/// [`Error::NoSuchKey`] if there is no `default`, and `missing` does not make the key read as empty.
+pub fn getv(
+    view: &View,
+    missing: &MissingKeys,
+    key: &[u8],
+    default: Option<Bytes>,
+) -> Result<Bytes, Error> {
+    view.get(key).cloned().or_else(|absent| {
+        let instead = default.or_else(|| missing.instead_of(&absent.key));
+        instead.ok_or(Error::NoSuchKey { key: absent.key })
+    })
 }
 
 /// Passes the pairs whose whole key matches `pattern` to `take`, in byte order of the keys.
@@ -61,11 +70,26 @@ mod tests {
     #[test]
     fn a_default_stands_for_a_missing_key_only() {
         let view = view(&[("/a", ""), ("/b", "2")]);
-        assert_eq!(getv(&view, b"/a", Some("x".into())), Ok(Bytes::new()));
-        assert_eq!(getv(&view, b"/c", Some("x".into())), Ok("x".into()));
-        let missing = getv(&view, b"/c", None).expect_err("no such key");
+        let fail = MissingKeys::default();
+        assert_eq!(getv(&view, &fail, b"/a", Some("x".into())), Ok(Bytes::new()));
+        assert_eq!(getv(&view, &fail, b"/c", Some("x".into())), Ok("x".into()));
+        let missing = getv(&view, &fail, b"/c", None).expect_err("no such key");
         assert_eq!(missing.to_string(), "key does not exist: /c");
-        assert_eq!(get(&view, b"/c"), Err(missing));
+        assert_eq!(get(&view, &fail, b"/c"), Err(missing));
+    }
+
+    #[test]
+    fn a_missing_key_without_a_default_can_read_as_empty() {
+        let view = view(&[("/b", "2")]);
+        let empty = MissingKeys::read_as_empty();
+        assert_eq!(getv(&view, &empty, b"/c", Some("x".into())), Ok("x".into()));
+        assert_eq!(get(&view, &empty, b"/b"), Ok("2".into()));
+        for key in [&b"/d"[..], b"/c", b"/d"] {
+            assert_eq!(get(&view, &empty, key), Ok(Bytes::new()));
+        }
+        empty.finish(&view, |_| true, Bytes::new);
+        assert_eq!(empty.take().names(false), ["/d", "/c"]);
+        assert_eq!(empty.take().names(false), <[&str; 0]>::default());
     }
 
     #[test]

@@ -43,11 +43,12 @@ fn in_time(context: &Context) -> Result<(), Failure> {
 fn add_store(functions: &mut Functions<Context>) {
     functions.add("exists", |cx: &Context, key: Bytes| cx.view.exists(&key));
     functions.add("get", |cx: &Context, key: Bytes| -> Result<Struct, Failure> {
-        let value = kv::get(&cx.view, &key)?;
+        let value = kv::get(&cx.view, &cx.missing, &key)?;
         Ok(pair(key, value))
     });
     functions.add("getv", |cx: &Context, key: Bytes, default: Rest<Bytes>| {
-        kv::getv(&cx.view, &key, default.0.into_iter().next()).map_err(Failure::from)
+        let default = default.0.into_iter().next();
+        kv::getv(&cx.view, &cx.missing, &key, default).map_err(Failure::from)
     });
     functions.add("gets", |cx: &Context, pattern: Bytes| -> Result<Slice, Failure> {
         let mut found = FoundPairs::default();

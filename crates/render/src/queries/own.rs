@@ -8,7 +8,7 @@ use world::Host;
 use super::Session;
 use super::tests::answers;
 use crate::testing::{World, view};
-use crate::{Limits, Template, Warnings};
+use crate::{Inputs, Limits, MissingKeys, Template, Warnings};
 
 /// What `template` gives, and the names of the queries that are missing.
 fn rendered(template: &Template) -> (String, Vec<String>) {
@@ -17,8 +17,10 @@ fn rendered(template: &Template) -> (String, Vec<String>) {
     let session = Session::new(answers());
     let mut out = Vec::new();
     let warnings = Warnings::default();
-    let result =
-        template.render_within(Limits::default(), &view, &host, &warnings, &session, &mut out);
+    let missing = MissingKeys::default();
+    let (view, host, warnings) = (&view, &host, &warnings);
+    let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+    let result = template.render_within(Limits::default(), &inputs, &mut out);
     let text = match result {
         Ok(()) => String::from_utf8(out).expect("UTF-8"),
         Err(error) => error.exact().to_string(),
@@ -105,10 +107,12 @@ fn fails(source: &str) -> (String, String) {
     let host: Arc<dyn Host> = Arc::new(World);
     let view = view([("/app/filter", "secret")]);
     let (session, warnings) = (Session::new(answers()), Warnings::default());
+    let missing = MissingKeys::default();
     let run = || {
         let template = Template::compile(Path::new("a"), source.as_bytes())?;
-        let limits = Limits::default();
-        template.render_within(limits, &view, &host, &warnings, &session, &mut Vec::new())
+        let (view, host, warnings) = (&view, &host, &warnings);
+        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+        template.render_within(Limits::default(), &inputs, &mut Vec::new())
     };
     let error = run().expect_err(source);
     (error.to_string(), error.excerpt().hint().unwrap_or_default().to_owned())

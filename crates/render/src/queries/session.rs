@@ -33,6 +33,12 @@ impl Session {
         Session { answers, asked: Arc::default() }
     }
 
+    /// A session over the same answers, which notes into lists of its own.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Session::new(Arc::clone(&self.answers))
+    }
+
     /// The queries that were asked, each once, sorted.
     pub fn used(&self) -> Vec<Query> {
         self.asked().used.iter().cloned().collect()

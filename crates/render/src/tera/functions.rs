@@ -86,14 +86,14 @@ fn store() -> Vec<Function> {
     vec![
         Function::with_filter("exists", &["key"], |cx: &Context, key: Bytes| cx.view.exists(&key)),
         Function::new("get", &["key"], |cx: &Context, key: Bytes| -> Result<Value, Failure> {
-            let value = kv::get(&cx.view, &key)?;
+            let value = kv::get(&cx.view, &cx.missing, &key)?;
             values::pair(&key, &value)
         }),
         Function::with_filter(
             "getv",
             &["key", "default"],
             |cx: &Context, key: Bytes, default: Option<Bytes>| -> Result<Value, Failure> {
-                values::value_of(&key, &kv::getv(&cx.view, &key, default)?)
+                values::value_of(&key, &kv::getv(&cx.view, &cx.missing, &key, default)?)
             },
         ),
         Function::with_filter("gets", &["pattern"], |cx: &Context, pattern: Bytes| {

@@ -18,7 +18,7 @@ use super::limits::Limits;
 use super::meter::Meter;
 use crate::clock::Clock;
 use crate::queries::Session;
-use crate::{Inputs, Warnings};
+use crate::{Inputs, MissingKeys, Warnings};
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -30,6 +30,7 @@ pub(super) struct Context {
     pub(super) host: Arc<dyn Host>,
     pub(super) warnings: Warnings,
     pub(super) session: Session,
+    pub(super) missing: MissingKeys,
     pub(super) clock: Rc<Clock>,
     pub(super) meter: Rc<Meter>,
     /// What the rendering may take, and what it has taken.
@@ -47,7 +48,8 @@ impl Context {
     ) -> Self {
         let (view, host) = (inputs.view.clone(), Arc::clone(inputs.host));
         let (warnings, session) = (inputs.warnings.clone(), inputs.session.clone());
-        Self { view, host, warnings, session, clock, meter, limits, failure: RefCell::default() }
+        let (missing, failure) = (inputs.missing.clone(), RefCell::default());
+        Self { view, host, warnings, session, missing, clock, meter, limits, failure }
     }
 }
 
@@ -87,8 +89,9 @@ mod tests {
         let meter = Rc::new(Meter::new(usize::MAX));
         let limits = Limits::begin(1 << 20);
         let (host, warnings) = (Arc::new(System::new()) as Arc<dyn Host>, Warnings::default());
-        let session = Session::default();
-        let inputs = Inputs { view: &view, host: &host, warnings: &warnings, session: &session };
+        let (session, missing) = (Session::default(), MissingKeys::default());
+        let (view, host, warnings) = (&view, &host, &warnings);
+        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
         Context::new(&inputs, clock, meter, limits)
     }
 

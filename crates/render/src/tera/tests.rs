@@ -11,7 +11,7 @@ use std::time::Duration;
 use ::store::View;
 
 use super::*;
-use crate::Template;
+use crate::{Inputs, MissingKeys, Template};
 use std::sync::Arc;
 
 use world::Host;
@@ -395,14 +395,10 @@ fn loops_that_call_and_print_nothing_are_stopped_at_the_time_limit() {
         let (host, limit): (Arc<dyn Host>, _) = (Arc::new(World), Some(Duration::from_millis(50)));
         let warnings = Warnings::default();
         let limits = crate::Limits { time: limit, ..crate::Limits::default() };
-        let rendered = template.render_within(
-            limits,
-            &store(),
-            &host,
-            &warnings,
-            &Session::default(),
-            &mut Vec::new(),
-        );
+        let (session, missing) = (Session::default(), MissingKeys::default());
+        let (view, host, warnings) = (&store(), &host, &warnings);
+        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+        let rendered = template.render_within(limits, &inputs, &mut Vec::new());
         let error = rendered.expect_err("27,000,000,000 rounds");
         assert!(error.is_out_of_time(), "{error}");
         assert!(error.to_string().contains("rendering takes longer than 50ms"), "{error}");
