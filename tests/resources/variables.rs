@@ -78,3 +78,58 @@ fn a_daemon_follows_the_keys_and_the_file_that_the_environment_names() {
     eventually("the new port is in the file", || sandbox.read("out/blue") == "2");
     daemon.stop(Signal::TERM);
 }
+
+#[test]
+fn with_expand_env_all_texts_of_a_resource_can_use_variables() {
+    let sandbox = with(
+        "expand_env = true\ndest = 'out/${SITE}'\nprefix = '/${SITE}'\nkeys = ['/port']\n\
+         mode = '${NONE:-0600}'\ncheck_cmd = 'test -e {{.src}} && touch ${SITE}-checked'\n\
+         reload_cmd = ['touch', '${SITE}-reloaded', '$$']",
+    );
+    onetime(&sandbox).ok().expect_no("WARNING");
+    assert_eq!((sandbox.read("out/blue").as_str(), sandbox.mode("out/blue")), ("/port=1;", 0o600));
+    for made in ["blue-checked", "blue-reloaded", "$"] {
+        assert!(sandbox.path(made).exists(), "{made}");
+    }
+}
+
+#[test]
+fn commands_keep_the_shells_own_variables() {
+    let sandbox = with(
+        "expand_env = true\ndest = 'out/a'\nreload_cmd = 'SITE=red; touch $SITE-$${SITE}-${SITE}'",
+    );
+    onetime(&sandbox).ok();
+    assert!(sandbox.path("red-red-blue").exists());
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_an_error_that_names_it_its_key_and_its_line() {
+    for (line, why, hint) in [
+        (
+            "dest = 'out/${NONE}'",
+            "dest: the variable NONE is not set",
+            "${NONE:-default} has a default; $${NONE} is left for the shell",
+        ),
+        (
+            "dest = 'out/${SITE%e}'",
+            "dest: ${SITE%e} is not ${NAME} or ${NAME:-default}",
+            "$${ is for the shell what ${ is elsewhere",
+        ),
+    ] {
+        let sandbox = with(&format!("{line}\nexpand_env = true"));
+        sandbox.resource("other", "x", "");
+        let ended = onetime(&sandbox).fails();
+        let path = sandbox.path("conf.d/app.toml").display().to_string();
+        ended.expect(&format!("ERROR Cannot process template resource {path} - {why}"));
+        let below = ended.excerpts().join("\n");
+        assert!(below.contains(&format!("{path}:3:")) && below.contains(hint), "{below}");
+        assert_eq!(sandbox.list("out"), ["other"]);
+    }
+}
+
+#[test]
+fn without_expand_env_a_dollar_is_only_a_dollar() {
+    let sandbox = with("dest = 'out/${SITE} $$'");
+    onetime(&sandbox).ok();
+    assert_eq!(sandbox.list("out"), ["${SITE} $$"]);
+}

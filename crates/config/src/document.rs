@@ -37,6 +37,21 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// The table at `name`, or the tables of the array at `name`, to be changed before they are read.
+    pub(crate) fn tables_mut(&mut self, name: &str) -> Vec<&mut DeTable<'t>> {
+        let named =
+            self.root.iter_mut().filter(|(key, _)| key.get_ref().eq_ignore_ascii_case(name));
+        let values = named.flat_map(|(_, value)| match value.get_mut() {
+            DeValue::Array(elements) => elements.iter_mut().map(Spanned::get_mut).collect(),
+            value => vec![value],
+        });
+        let tables = values.filter_map(|value| match value {
+            DeValue::Table(table) => Some(table),
+            _ => None,
+        });
+        tables.collect()
+    }
+
     /// The document's top level.
     pub fn root(&self) -> Section<'_, 't> {
         Section::new(self.text, "", &self.root)

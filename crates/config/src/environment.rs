@@ -47,7 +47,8 @@ impl Environment {
         Environment::new(|_| None)
     }
 
-    fn variable(&self, name: &[u8]) -> Option<Bytes> {
+    /// The value of a variable; `None` if it is not set.
+    pub(crate) fn variable(&self, name: &[u8]) -> Option<Bytes> {
         (self.0)(name)
     }
 

@@ -102,11 +102,12 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 35] = [
+const KEYS: [&str; 36] = [
     "src",
     "dest",
     "keys",
     "prefix",
+    "expand_env",
     "mode",
     "uid",
     "gid",

@@ -17,6 +17,7 @@ mod commands;
 mod discover;
 mod engine;
 mod environment;
+mod expand;
 mod form;
 mod guards;
 mod hint;

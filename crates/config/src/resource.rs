@@ -19,6 +19,7 @@ use crate::{
     document::{self, Document, Section, Unknown},
     engine::Engine,
     environment::Environment,
+    expand,
     guards::Guards,
     hint, load,
     missing::OnMissing,
@@ -183,10 +184,11 @@ impl Resource {
             let line = document::line_of(source, offset);
             Reason::new(format!("toml: line {line}: invalid UTF-8"), Some(offset))
         })?;
-        let document = Document::parse(text).map_err(|error| {
+        let mut document = Document::parse(text).map_err(|error| {
             let hint = hint::for_second_table(text, error.offset()).or_else(|| error.hint());
             Reason::from(error).hinting(hint)
         })?;
+        expand::expand(&mut document, "template", confdir.environment)?;
         let root = document.root();
         let section = root
             .section("template")
@@ -242,6 +244,7 @@ impl Resource {
         let retry = Retry::read(table)?;
         let on_missing = OnMissing::read(table)?;
         let (guards, after) = (Guards::read(table)?, After::read(table)?);
+        table.boolean(expand::SWITCH)?;
         // confd's decoder accepts these keys, because they are names of its internals. Nothing
         // reads them.
         table.integer("filemode")?;

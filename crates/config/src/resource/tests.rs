@@ -194,3 +194,32 @@ fn a_template_in_a_key_that_gives_nothing_or_is_malformed_is_an_error_with_its_p
         );
     }
 }
+
+#[test]
+fn all_texts_of_a_table_that_asks_for_it_are_expanded() {
+    let resource = loaded(
+        "[template]\nexpand_env=true\nsrc='${SITE}.tmpl'\ndest='/etc/${SITE}'\nprefix='${NO:-p}'\n\
+         keys=['/${SITE}', '/$$']\nmode='${MODE:-0600}'\n\
+         check_cmd=['check', '${SITE}']\nreload_cmd='echo $HOME $${X} ${SITE}'",
+    )
+    .unwrap();
+    assert_eq!(resource.src, Path::new("/etc/confd/templates/blue.tmpl"));
+    assert_eq!(resource.dest, Path::new("/etc/blue"));
+    assert_eq!(scope(&resource), ["/p/$", "/p/blue"]);
+    assert_eq!(resource.mode, Some(0o600));
+    assert_eq!(resource.check_cmd, Some(Command::Argv(vec!["check".into(), "blue".into()])));
+    assert_eq!(resource.reload_cmd, Some(Command::Shell("echo $HOME ${X} blue".into())));
+    assert!(resource.warnings.is_empty());
+}
+
+#[test]
+fn without_being_asked_for_nothing_is_expanded() {
+    for line in ["", "expand_env=false"] {
+        let resource = loaded(&format!("[template]\n{line}\nsrc='a'\ndest='/${{NO}}/$$'")).unwrap();
+        assert_eq!(resource.dest, Path::new("/${NO}/$$"));
+    }
+    let error = loaded("[template]\nexpand_env='yes'\nsrc='a'").unwrap_err();
+    assert!(error.ends_with("destination has type boolean"), "{error}");
+    let error = loaded("[template]\nexpand_env=true\nsrc='a'\nkeys=['/a', '/${NO}']").unwrap_err();
+    assert!(error.ends_with(" - keys: the variable NO is not set"), "{error}");
+}
