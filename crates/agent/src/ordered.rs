@@ -426,8 +426,8 @@ impl Pass<'_> {
     fn conclude(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) {
         let is_pending = done.as_ref().is_err_and(|failure| failure.kind() == Kind::PendingReload);
         match self.ordered.note(resource, done) {
-            Some(Outcome::Updated | Outcome::Reloaded) => self.changes += 1,
-            Some(Outcome::Unchanged | Outcome::WouldUpdate) => {}
+            Some(Outcome::Updated | Outcome::Removed | Outcome::Reloaded) => self.changes += 1,
+            Some(Outcome::Unchanged | Outcome::WouldUpdate | Outcome::WouldRemove) => {}
             None => {
                 self.changes += 1;
                 // A pending reload of an earlier run does not fail this one.

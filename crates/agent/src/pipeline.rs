@@ -313,18 +313,19 @@ impl Pipeline {
                     .filter(|guards| guards.counts_keys())
                     .map(|_| seen.iter().count()),
             });
-            members.push(Member { target, content });
+            members.push(Member::file(target, content));
             parts.push((part, seen));
             reads.push(read);
         }
         missing::say_empty(resource, empty, say);
-        let digest = Digest::of_all(members.iter().map(|member| &*member.content));
+        let contents: Vec<Bytes> =
+            members.iter().filter_map(|member| member.content.clone()).collect();
+        let digest = Digest::of_all(contents.iter().map(|content| &**content));
         let (staged, origin, kept) = (None, None, None);
         let mut prepared = Box::new(Prepared { staged, files, origin, kept, digest, began });
         if !resource.heals() && *applied == Some(digest) {
             return Ok(prepared);
         }
-        let contents: Vec<Bytes> = members.iter().map(|member| member.content.clone()).collect();
         let staged = Transaction::stage(members, &self.options)?;
         if parts.iter().any(|(part, _)| part.guards.is_some()) {
             let before = staged.before();
@@ -332,7 +333,8 @@ impl Pipeline {
                 self.guard(resource, part, seen, before, Some(content), say)?;
             }
         }
-        if may_be_origin && let Some(dests) = staged.found_in_sync() {
+        let dests = || staged.found_in_sync()?.into_iter().collect::<Option<Vec<_>>>();
+        if may_be_origin && let Some(dests) = dests() {
             prepared.origin = Origin::of(&prepared.files, reads, &dests);
         }
         prepared.staged = Some(staged);
@@ -504,6 +506,13 @@ impl Pipeline {
 /// The outcome of a pass with these outcomes of its files.
 fn together(outcomes: &[Outcome]) -> Outcome {
     let ranked = [Outcome::Updated, Outcome::WouldUpdate, Outcome::Reloaded];
+    let outcomes = outcomes.iter().map(|outcome| match outcome {
+        // The set has changed, or would.
+        Outcome::Removed => Outcome::Updated,
+        Outcome::WouldRemove => Outcome::WouldUpdate,
+        other => *other,
+    });
+    let outcomes: Vec<_> = outcomes.collect();
     ranked.into_iter().find(|one| outcomes.contains(one)).unwrap_or(Outcome::Unchanged)
 }
 

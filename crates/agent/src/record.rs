@@ -64,7 +64,11 @@ impl InSync {
         match outcome {
             Outcome::Unchanged => Some(InSync { assignment, resource, origin }),
             // The next pass records the new state of the file.
-            Outcome::Updated | Outcome::Reloaded | Outcome::WouldUpdate => None,
+            Outcome::Updated
+            | Outcome::Removed
+            | Outcome::Reloaded
+            | Outcome::WouldUpdate
+            | Outcome::WouldRemove => None,
         }
     }
 

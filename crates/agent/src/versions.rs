@@ -13,7 +13,6 @@ use std::{
     time::SystemTime,
 };
 
-use bytes::Bytes;
 use deploy::{
     AtOnce, Digest, Disk, Durable, Environment, HeldBy, Hold, Member, Observer, OnReloadFailure,
     Outcome, Target, Transaction,
@@ -290,10 +289,7 @@ pub async fn roll_back(
         .iter()
         .filter_map(|part| {
             let file = version.files.iter().find(|file| file.path == part.target.dest)?;
-            Some(Member {
-                target: Arc::new(as_it_was(&part.target, file)),
-                content: Bytes::from(file.content.clone()),
-            })
+            Some(Member::file(as_it_was(&part.target, file), file.content.clone()))
         })
         .collect();
     if members.is_empty() || members.len() != version.files.len() {

@@ -139,7 +139,7 @@ async fn place_here(
 
 async fn deploy(target: Target, content: Bytes, log: &Log) -> Result<(), Failed> {
     let options = deploy::Options::default();
-    let member = Member { target: Arc::new(target), content };
+    let member = Member::file(target, content);
     let observer: Arc<dyn Observer> = Arc::new(Warnings(log.clone()));
     let text = |error: deploy::Error| Failed {
         text: error.to_string(),

@@ -1,4 +1,4 @@
-//! Puts the changes of a transaction in place: all of them, or none.
+//! Replaces and removes the files of a transaction: all of them, or none.
 
 use std::sync::Arc;
 
@@ -12,16 +12,19 @@ use crate::failpoint;
 use crate::folder::OpenPlace;
 use crate::journal::Journal;
 use crate::pending::Marker;
+use crate::stage::{Becomes, done_text};
 use crate::step::{Observer, Placed, Step};
 use crate::trial::Trial;
 use crate::undo::Entry;
-use crate::{Options, Target};
+use crate::{Options, Outcome, Target};
 
-/// A member that was put in place.
+/// A member that was put in place or removed.
 pub(crate) struct Applied {
     /// The member's number in the transaction.
     pub(crate) nth: usize,
     pub(crate) target: Arc<Target>,
+    /// [`Outcome::Updated`] or [`Outcome::Removed`].
+    pub(crate) outcome: Outcome,
     /// The marker of its reload, if a reload follows.
     pub(crate) marker: Option<Marker>,
     /// Its trial, if the former file is kept.
@@ -37,9 +40,12 @@ pub(crate) fn apply_all(
     durable: &mut Durable,
 ) -> Result<Vec<Applied>, Error> {
     let applied = apply(changes, options, observer, durable)?;
-    for Applied { target, marker, .. } in &applied {
-        if marker.is_none() {
-            observer.observe(&Step::Updated { dest: &target.dest });
+    for Applied { target, outcome, marker, .. } in &applied {
+        let dest = &target.dest;
+        match (marker, outcome) {
+            (None, Outcome::Removed) => observer.observe(&Step::Removed { dest }),
+            (None, _) => observer.observe(&Step::Updated { dest }),
+            (Some(_), _) => {}
         }
     }
     Ok(applied)
@@ -56,7 +62,7 @@ fn apply(
     }
     // A single rename needs no journal.
     let Some(mut change) = changes.pop() else { return Ok(Vec::new()) };
-    observer.observe(&Step::Overwriting { dest: &change.target.dest });
+    change.announce(observer);
     let trial = change.begin_trial()?;
     failpoint();
     let marker = change.set_marker(options)?;
@@ -122,7 +128,7 @@ fn replace_all(
     journal.write()?;
     for (nth, change) in changes.iter_mut().enumerate() {
         failpoint();
-        observer.observe(&Step::Overwriting { dest: &change.target.dest });
+        change.announce(observer);
         let trial = change.begin_trial()?;
         let marker = change.set_marker(options)?;
         failpoint();
@@ -136,19 +142,31 @@ fn replace_all(
 
 impl Change {
     fn set_marker(&self, options: &Options) -> Result<Option<Marker>, Error> {
-        let dest = &self.target.dest;
-        self.target.reload_cmd(options).map(|_| Marker::set(&self.place, dest)).transpose()
+        let set = |_| Marker::set(&self.place, &self.target.dest, done_text(&self.content));
+        self.target.reload_cmd(options).map(set).transpose()
     }
 
     /// Keeps the former file, if it may have to be put back.
     fn begin_trial(&self) -> Result<Option<Trial>, Error> {
         // A new mode or owner is no content that can be bad.
-        let is_new = || !read_regular(&self.target.dest).is_ok_and(|found| found == *self.content);
-        let begin = || Trial::begin(&self.target, &self.content, &self.place, &self.file);
+        let is_new = || {
+            let found = read_regular(&self.target.dest).ok();
+            found.is_none() || found.as_deref() != self.content.as_deref()
+        };
+        let begin = || Trial::begin(&self.target, &self.content, &self.place, &self.becomes);
         (self.rolls_back && is_new()).then(begin).transpose()
     }
 
-    /// The member after it was put in place.
+    /// Says what is about to be done.
+    fn announce(&self, observer: &dyn Observer) {
+        let dest = &self.target.dest;
+        observer.observe(&match self.becomes {
+            Becomes::File(_) => Step::Overwriting { dest },
+            Becomes::Absent(_) => Step::Removing { dest },
+        });
+    }
+
+    /// The member after it was put in place or removed.
     fn applied(
         &self,
         how: How,
@@ -162,19 +180,27 @@ impl Change {
             Trial::discard(&self.place);
         }
         let trial = trial.filter(|trial| !is_spoiled(trial));
-        Applied { nth: self.nth, target: Arc::clone(&self.target), marker, trial }
+        let outcome = match self.becomes {
+            Becomes::File(_) => Outcome::Updated,
+            Becomes::Absent(_) => Outcome::Removed,
+        };
+        Applied { nth: self.nth, target: Arc::clone(&self.target), outcome, marker, trial }
     }
 
     /// The entry of the undo journal, whose undo file is made now.
     fn entry(&self, options: &Options) -> Result<(Entry, OpenPlace), Error> {
-        let entry = Entry::prepare(&self.target, &self.place, &self.file, options)?;
+        let entry = Entry::prepare(&self.target, &self.place, &self.becomes, options)?;
         Ok((entry, self.place.clone()))
     }
 
     fn replace(&mut self, may_write_in_place: bool, observer: &dyn Observer) -> Result<How, Error> {
-        let Change { target, place, file, content, is_shared, .. } = self;
+        let Change { target, place, becomes, is_shared, .. } = self;
+        let file = match becomes {
+            Becomes::File(file) => file,
+            Becomes::Absent(found) => return commit::remove(target, place, *found),
+        };
         file.is_at_risk |= *is_shared;
-        let how = commit::commit(target, place, file, content, may_write_in_place, observer)?;
+        let how = commit::commit(target, place, file, may_write_in_place, observer)?;
         let placed = match how {
             // Between the rename and the look at the destination another program may have changed
             // the file: then it was as it was staged.
@@ -182,7 +208,7 @@ impl Change {
                 file: if staged.is_renamed_to(&placed) { placed } else { staged },
                 has_staged_content: file.written == Some(staged),
             },
-            How::Gone => return Ok(how),
+            How::Gone | How::Removed => return Ok(how),
             How::WrittenInPlace => match Fingerprint::at(&target.dest) {
                 Some(file) => Placed { file, has_staged_content: true },
                 None => return Ok(how),

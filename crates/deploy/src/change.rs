@@ -6,12 +6,12 @@ use bytes::Bytes;
 use command::Program;
 
 use crate::error::Error;
-use crate::folder::OpenPlace;
+use crate::folder::{OpenPlace, is_file};
 use crate::hold::Hold;
 use crate::pending::Marker;
 use crate::reload::Reloads;
 use crate::shared::report_shared;
-use crate::stage::{Difference, StageFile, Staged};
+use crate::stage::{Becomes, Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Step};
 use crate::trial::Trial;
 use crate::{Options, Outcome, Target, compare};
@@ -26,20 +26,24 @@ pub(crate) struct Compared {
 }
 
 pub(crate) fn compare_all(
-    members: Vec<Staged>,
+    members: Vec<Option<Staged>>,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Compared, Error> {
     let mut outcomes = vec![Outcome::Unchanged; members.len()];
     let (mut changes, mut reloads) = (Vec::with_capacity(members.len()), Reloads::default());
     // A set is rolled back together.
-    let rolls_back = members.iter().any(|member| member.target.rolls_back(options));
+    let rolls_back = members.iter().flatten().any(|member| member.target.rolls_back(options));
     for (nth, member) in members.into_iter().enumerate() {
+        let Some(member) = member else { continue };
         if !options.noop {
             forget_reload(&member.target, &member.place, observer);
         }
         match compare(nth, member, &mut reloads, rolls_back, options, observer)? {
-            Some(_) if options.noop => outcomes[nth] = Outcome::WouldUpdate,
+            Some(Change { becomes: Becomes::File(_), .. }) if options.noop => {
+                outcomes[nth] = Outcome::WouldUpdate;
+            }
+            Some(_) if options.noop => outcomes[nth] = Outcome::WouldRemove,
             Some(change) => changes.push(Change { rolls_back, ..change }),
             None => {}
         }
@@ -58,14 +62,14 @@ fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
     }
 }
 
-/// A member whose destination is to be replaced.
+/// A member whose destination is to be replaced or removed.
 pub(crate) struct Change {
     /// The member's number in the transaction.
     pub(crate) nth: usize,
     pub(crate) target: Arc<Target>,
-    pub(crate) content: Bytes,
+    pub(crate) content: Option<Bytes>,
     pub(crate) place: OpenPlace,
-    pub(crate) file: StageFile,
+    pub(crate) becomes: Becomes,
     /// Whether another user can replace files in the folder.
     pub(crate) is_shared: bool,
     /// Whether the former file is kept until the reload has succeeded.
@@ -73,7 +77,7 @@ pub(crate) struct Change {
 }
 
 /// Compares a member with its destination as it is now. Returns the change, if the destination must
-/// be replaced. If it is in sync, a pending reload of the member is added to `reloads`.
+/// be replaced or removed. If it is in sync, a pending reload of the member is added to `reloads`.
 fn compare(
     nth: usize,
     member: Staged,
@@ -82,46 +86,82 @@ fn compare(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Option<Change>, Error> {
-    let Staged { target, content, place, mut file, difference, .. } = member.refreshed(options)?;
+    let Some(member) = member.refreshed(options)? else { return Ok(None) };
+    let Staged { target, content, place, mut becomes, difference, .. } = member;
     let dest = &target.dest;
-    if let Some(file) = &mut file
-        && options.keep_stage_file
-    {
-        observer.observe(&Step::Kept { stage: &file.path() });
-        file.leave();
+    if content.is_some() {
+        if options.keep_stage_file
+            && let Some(Becomes::File(file)) = &mut becomes
+        {
+            observer.observe(&Step::Kept { stage: &file.path() });
+            file.leave();
+        }
+        observer.observe(&Step::Comparing { dest });
     }
-    observer.observe(&Step::Comparing { dest });
+    let becomes = becomes.filter(|becomes| match becomes {
+        Becomes::File(file) => differs(file, &target, &place, difference, observer),
+        Becomes::Absent(_) => may_be_removed(&target, &place, observer),
+    });
+    let mut is_shared = false;
+    if options.noop {
+        match &becomes {
+            Some(Becomes::Absent(_)) => observer.observe(&Step::WouldRemove { dest }),
+            Some(Becomes::File(_)) if difference == Some(Difference::Missing) => {
+                observer.observe(&Step::WouldCreate { dest });
+            }
+            Some(Becomes::File(_)) | None => {}
+        }
+        observer.observe(&Step::Noop { dest });
+    } else if let Some(becomes) = &becomes {
+        if let Becomes::File(file) = becomes {
+            is_shared = report_shared(place.folder().path(), observer);
+            file.report_attributes(&target, observer);
+        }
+        observer.observe(&Step::OutOfSync { dest });
+    } else {
+        observer.observe(&Step::InSync { dest });
+        if rolls_back && let Some(trial) = Trial::find(&target, &content, &place) {
+            reloads.add_trial(trial);
+        }
+        reloads.add_pending(nth, Arc::clone(&target), &place, content.is_none(), options);
+        end_hold(&target, &place, observer);
+    }
+    Ok(becomes.map(|becomes| Change {
+        nth,
+        target,
+        content,
+        place,
+        becomes,
+        is_shared,
+        rolls_back,
+    }))
+}
+
+/// Whether the destination differs from its stage file. Reports the differences.
+fn differs(
+    file: &StageFile,
+    target: &Target,
+    place: &OpenPlace,
+    difference: Option<Difference>,
+    observer: &dyn Observer,
+) -> bool {
     // A known difference is computed again only for the log. A missing file has no such line.
     let is_known = match difference {
         Some(Difference::Missing) => true,
         Some(Difference::Bytes) => !observer.wants(Level::Info),
         None => false,
     };
-    let file = file.filter(|file| {
-        is_known
-            || !compare::is_in_sync(&target, place.dest(), &file.attributes, &content, observer)
-    });
-    let mut is_shared = false;
-    if options.noop {
-        if difference == Some(Difference::Missing) {
-            observer.observe(&Step::WouldCreate { dest });
-        }
-        observer.observe(&Step::Noop { dest });
-    } else if let Some(file) = &file {
-        is_shared = report_shared(place.folder().path(), observer);
-        file.report_attributes(&target, observer);
-        observer.observe(&Step::OutOfSync { dest });
-    } else {
-        observer.observe(&Step::InSync { dest });
+    is_known
+        || !compare::is_in_sync(target, place.dest(), &file.attributes, &file.content, observer)
+}
+
+/// Whether the destination, which must not exist, is a regular file. This program has made no other.
+fn may_be_removed(target: &Target, place: &OpenPlace, observer: &dyn Observer) -> bool {
+    let is_regular = place.dest().lstat().is_ok_and(|found| is_file(&found));
+    if !is_regular {
+        observer.observe(&Step::NotRemoved { dest: &target.dest });
     }
-    if file.is_none() && !options.noop {
-        if rolls_back && let Some(trial) = Trial::find(&target, &content, &place) {
-            reloads.add_trial(trial);
-        }
-        reloads.add_pending(nth, Arc::clone(&target), &place, options);
-        end_hold(&target, &place, observer);
-    }
-    Ok(file.map(|file| Change { nth, target, content, place, file, is_shared, rolls_back }))
+    is_regular
 }
 
 /// Runs the member's check command, if it has one.
@@ -130,7 +170,7 @@ pub(crate) async fn check(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<(), Error> {
-    let Change { target, file, .. } = change;
+    let Change { target, becomes: Becomes::File(file), .. } = change else { return Ok(()) };
     let Some(check) = target.check_cmd.as_ref().filter(|_| !options.sync_only) else {
         return Ok(());
     };

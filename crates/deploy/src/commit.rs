@@ -1,4 +1,4 @@
-//! Replaces a destination by its stage file.
+//! Replaces a destination by its stage file, or removes it.
 //!
 //! The usual way is a rename, so that readers see the old file or the new one and never a mixture.
 //! A rename is not possible if the destination is a mount of its own (a single file that is
@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt, fchown};
 
 use report::Fingerprint;
-use rustix::fs::{OFlags, Stat, fstat, lstat};
+use rustix::fs::{OFlags, Stat, fstat, lstat, stat};
 use rustix::io::Errno;
 
 use crate::Target;
@@ -19,7 +19,7 @@ use crate::attributes::{Attributes, MODE_BITS, give_mode, give_owner, our_user};
 use crate::create::remove_open;
 use crate::durable::sync_file;
 use crate::error::Error;
-use crate::folder::{FileAt, OpenPlace, is_file, is_folder};
+use crate::folder::{FileAt, FolderIdentity, OpenPlace, is_file, is_folder};
 use crate::stage::{StageFile, State};
 use crate::step::{Observer, Step};
 use crate::undo::Identity;
@@ -38,6 +38,32 @@ pub(crate) enum How {
     Gone,
     /// It is the file that was there before, with the content of the stage file.
     WrittenInPlace,
+    /// It was removed: the transaction wants no file.
+    Removed,
+}
+
+/// Removes a destination that was `found` when it was compared.
+///
+/// # Errors
+/// Another program has replaced the file or its folder since, or the system refuses.
+pub(crate) fn remove(target: &Target, place: &OpenPlace, found: Identity) -> Result<How, Error> {
+    let folder = place.folder();
+    match stat(&**folder.path()) {
+        Ok(named) if FolderIdentity::of(&named) == folder.identity() => {}
+        _ => return Err(Error::FolderReplaced { folder: folder.path().to_path_buf() }),
+    }
+    match place.dest().lstat() {
+        Ok(now) if is_file(&now) && Identity::of(&now) == found => {}
+        Ok(_) => return Err(Error::NotRemoved { dest: target.dest.clone() }),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(How::Removed),
+        Err(cause) => return Err(Error::file("lstat", &target.dest, cause)),
+    }
+    match place.dest().remove() {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("remove", &target.dest, cause))
+        }
+        _ => Ok(How::Removed),
+    }
 }
 
 /// Puts the stage file in the destination's place, with its owner and mode.
@@ -48,7 +74,6 @@ pub(crate) fn commit(
     target: &Target,
     place: &OpenPlace,
     stage: &mut StageFile,
-    content: &[u8],
     may_write_in_place: bool,
     observer: &dyn Observer,
 ) -> Result<How, Error> {
@@ -67,7 +92,7 @@ pub(crate) fn commit(
     let errno = if is_folder { Some(Errno::EXIST) } else { Errno::from_io_error(&cause) };
     if may_write_in_place && !is_folder && needs_writing(errno, found.as_ref(), stage) {
         observer.observe(&Step::WritingInPlace { dest: &target.dest });
-        write_in_place(target, place.dest(), &stage.attributes, stage.born_with, content)?;
+        write_in_place(target, place.dest(), &stage.attributes, stage.born_with, &stage.content)?;
         return Ok(How::WrittenInPlace);
     }
     Err(Error::Rename {

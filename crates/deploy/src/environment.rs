@@ -34,6 +34,12 @@ impl Environment {
         self.with("CONFD_SRC", [src]).with("CONFD_DEST", [dest])
     }
 
+    /// Says which file the command is about, which is removed: it has no content.
+    #[must_use]
+    pub(crate) fn of_removed(self, dest: &Path) -> Self {
+        self.with("CONFD_SRC", [""; 0]).with("CONFD_DEST", [dest])
+    }
+
     /// Adds the lines of `other` that are not there yet.
     pub fn merge(&mut self, other: Environment) {
         for (name, more) in other.0 {

@@ -47,6 +47,13 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Another program replaced or changed a file that was about to be removed.
+    #[error("{} was changed by another program when it was to be removed, and stays", dest.display())]
+    NotRemoved {
+        /// The destination.
+        dest: PathBuf,
+    },
+
     /// While the stage file was put in place, another program put another folder or a link at the
     /// path of the folder. Nothing was written to the other folder.
     #[error(

@@ -211,12 +211,32 @@ impl OpenPlace {
     /// stage file, in the words of confd.
     pub(crate) fn of(dest: &Path) -> Result<OpenPlace, Error> {
         let place = Place::of(dest)?;
-        let folder = Folder::open(place.folder()).map_err(|cause| {
+        OpenPlace::open(place).map_err(|(place, cause)| {
             let name = place.file_name(FileKind::Passing, fastrand::u64(..RANDOM_RANGE));
             Error::file("open", &place.folder().join(name), cause)
-        })?;
-        let dest = FileAt::new(&folder, place.dest_name());
-        Ok(OpenPlace { place, dest })
+        })
+    }
+
+    /// Opens the folder of a destination that need not exist. `None` if the folder is missing.
+    ///
+    /// # Errors
+    /// The folder exists and cannot be opened.
+    pub(crate) fn find(dest: &Path) -> Result<Option<OpenPlace>, Error> {
+        match OpenPlace::open(Place::of(dest)?) {
+            Ok(place) => Ok(Some(place)),
+            Err((_, cause)) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err((place, cause)) => Err(Error::file("open", place.folder(), cause)),
+        }
+    }
+
+    fn open(place: Place) -> Result<OpenPlace, (Place, io::Error)> {
+        match Folder::open(place.folder()) {
+            Ok(folder) => {
+                let dest = FileAt::new(&folder, place.dest_name());
+                Ok(OpenPlace { place, dest })
+            }
+            Err(cause) => Err((place, cause)),
+        }
     }
 
     /// Opens the folder of the target's destination, and creates it if it is missing and the target

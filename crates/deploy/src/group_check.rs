@@ -14,6 +14,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::root::{Plan, Root, Shown};
 use crate::run::run;
+use crate::stage::Becomes;
 use crate::step::Observer;
 use crate::template::CommandTemplate;
 
@@ -92,7 +93,11 @@ impl GroupCheck {
         };
         disk.run(move || drop(root)).await;
         // The command may have written to the stage files, through the links.
-        changes.iter_mut().for_each(|change| change.file.checked());
+        for change in &mut changes {
+            if let Becomes::File(file) = &mut change.becomes {
+                file.checked();
+            }
+        }
         (changes, checked.map_err(Error::GroupCheck))
     }
 }
@@ -104,8 +109,14 @@ fn make_root(changes: &[Change], others: &[PathBuf]) -> Result<Root, Error> {
         plan.add(other, Shown::Present)?;
     }
     for change in changes {
-        change.file.verify_path()?;
-        plan.add(&change.target.dest, Shown::Staged(change.file.at.name().to_owned()))?;
+        let shown = match &change.becomes {
+            Becomes::File(file) => {
+                file.verify_path()?;
+                Shown::Staged(file.at.name().to_owned())
+            }
+            Becomes::Absent(_) => Shown::Absent,
+        };
+        plan.add(&change.target.dest, shown)?;
     }
     Root::make(changes[0].place.folder(), &plan)
 }
@@ -115,7 +126,11 @@ fn environment(changes: &[Change], root: &Root, observer: &dyn Observer) -> Envi
     let mut environment = Environment::default();
     for change in changes {
         let dest = &change.target.dest;
-        environment.merge(observer.environment(dest).of_file(&change.file.path(), dest));
+        let variables = observer.environment(dest);
+        environment.merge(match change.becomes.file() {
+            Some(file) => variables.of_file(&file.path(), dest),
+            None => variables.of_removed(dest),
+        });
     }
     environment.with("CONFD_ROOT", [root.path()])
 }

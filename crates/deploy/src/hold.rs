@@ -39,10 +39,17 @@ pub struct Digest([u8; 16]);
 impl Digest {
     /// The digest of the contents of a set, in the order of its members.
     pub fn of<'a>(contents: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+        Digest::of_members(contents.into_iter().map(Some))
+    }
+
+    /// The digest of the contents of a set; `None` is a member that must not exist.
+    pub fn of_members<'a>(contents: impl IntoIterator<Item = Option<&'a [u8]>>) -> Digest {
         let mut sum = Md5::new();
         for content in contents {
-            sum.update((content.len() as u64).to_le_bytes());
-            sum.update(content);
+            // No content has this length.
+            let length = content.map_or(u64::MAX, |content| content.len() as u64);
+            sum.update(length.to_le_bytes());
+            sum.update(content.unwrap_or_default());
         }
         Digest(sum.finalize().into())
     }

@@ -1,6 +1,6 @@
-//! The undo journal of a transaction that replaces several files.
+//! The undo journal of a transaction that replaces or removes several files.
 //!
-//! Several renames are not atomic: a process that is killed between two of them leaves some files
+//! Several renames and removals are not atomic: a process that is killed between two of them leaves some files
 //! new and some old. So before the first rename a journal records how each destination is put back.
 //! It is removed after the last rename, and that removal is the commit. A complete journal without
 //! a living process means that the transaction did not commit: [`recover`], called by a sweep at
@@ -280,7 +280,7 @@ pub(crate) fn encode(entry: &Entry, fields: &mut Vec<Vec<u8>>) {
     let Entry { dest, staged, undo, marker } = entry;
     let path = |path: &Path| path.as_os_str().as_bytes().to_vec();
     let identity = |identity: &Identity| identity.text().into_bytes();
-    fields.extend([path(dest), identity(staged)]);
+    fields.extend([path(dest), staged.as_ref().map(identity).unwrap_or_default()]);
     fields.push(marker.as_deref().map(path).unwrap_or_default());
     match undo {
         Undo::Remove => fields.push(b"remove".to_vec()),
@@ -320,7 +320,10 @@ pub(crate) fn next_entry<'a>(
     dest: &[u8],
     fields: &mut impl Iterator<Item = &'a [u8]>,
 ) -> Option<Entry> {
-    let staged = identity(fields.next()?)?;
+    let staged = match fields.next()? {
+        b"" => None,
+        staged => Some(identity(staged)?),
+    };
     let marker = Some(fields.next()?).filter(|marker| !marker.is_empty()).map(path);
     let undo = match fields.next()? {
         b"remove" => Undo::Remove,

@@ -8,6 +8,7 @@
 //!
 //! The promises to callers, each with a test of the same name:
 //!
+//! - `files_that_must_not_exist_are_removed_with_their_set_and_the_reload_runs_once`.
 //! - `readers_see_old_or_new`: never a mixture (but see `commit` for mounts).
 //! - `a_failed_check_changes_nothing`: not the bytes, not the mode, not the owner.
 //! - `a_group_check_that_fails_changes_nothing_and_leaves_nothing`: a [`GroupCheck`] sees all new files together.
@@ -182,12 +183,16 @@ pub struct Options {
 /// The result for a member of a transaction that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The destination was in sync.
+    /// The destination was in sync, or must not exist and is no regular file.
     Unchanged,
     /// The destination is out of sync and was not replaced because of `-noop`.
     WouldUpdate,
+    /// The destination must not exist and was not removed because of `-noop`.
+    WouldRemove,
     /// The destination was replaced, and its reload command, if any, succeeded.
     Updated,
+    /// The destination was removed, and its reload command, if any, succeeded.
+    Removed,
     /// The destination was in sync, and its pending reload from an earlier run succeeded.
     Reloaded,
 }

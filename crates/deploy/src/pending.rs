@@ -63,8 +63,9 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// Creates the marker of `dest`, before the commit that makes the reload necessary.
-    pub(crate) fn set(place: &OpenPlace, dest: &Path) -> Result<Marker, Error> {
+    /// Creates the marker of `dest`, before the commit that makes the reload necessary. `done` says
+    /// what the commit does: `replaced` or `removed`.
+    pub(crate) fn set(place: &OpenPlace, dest: &Path, done: &str) -> Result<Marker, Error> {
         let at = place.marker();
         // A link that another user made here is not followed.
         let mut file = match at.create(0o600) {
@@ -94,7 +95,7 @@ impl Marker {
         // disk, where the text cannot be written, is not an error.
         let _ = writeln!(
             file,
-            "{} was replaced by confd, and its reload command has not succeeded since. \
+            "{} was {done} by confd, and its reload command has not succeeded since. \
              confd tries it again on its next run, unless this file is removed.",
             dest.display()
         );

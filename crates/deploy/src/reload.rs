@@ -132,6 +132,8 @@ struct Member {
     marker: Marker,
     /// Whether the reload was pending before this transaction, which found the file in sync.
     pending: bool,
+    /// Whether the file was removed.
+    is_removed: bool,
 }
 
 /// What the reloads of a transaction use.
@@ -144,15 +146,17 @@ pub(crate) struct Surroundings<'a, R> {
 }
 
 impl Reloads {
-    /// Adds the reload of a member whose file was replaced.
+    /// Adds the reload of a member whose file was replaced or removed.
     pub(crate) fn add(
         &mut self,
         nth: usize,
         target: Arc<Target>,
         marker: Marker,
+        outcome: Outcome,
         options: &Options,
     ) {
-        self.add_member(Member { nth, target, marker, pending: false }, options);
+        let is_removed = outcome == Outcome::Removed;
+        self.add_member(Member { nth, target, marker, pending: false, is_removed }, options);
     }
 
     /// Adds the reload of a member that was found in sync, if its reload is pending.
@@ -161,12 +165,13 @@ impl Reloads {
         nth: usize,
         target: Arc<Target>,
         place: &OpenPlace,
+        is_removed: bool,
         options: &Options,
     ) {
         if target.reload_cmd(options).is_some()
             && let Some(marker) = Marker::find(place)
         {
-            self.add_member(Member { nth, target, marker, pending: true }, options);
+            self.add_member(Member { nth, target, marker, pending: true, is_removed }, options);
         }
     }
 
@@ -292,7 +297,11 @@ impl Reload {
         let mut environment = Environment::default();
         for member in &self.members {
             let dest = &member.target.dest;
-            environment.merge(observer.environment(dest).of_file(dest, dest));
+            let variables = observer.environment(dest);
+            environment.merge(match member.is_removed {
+                true => variables.of_removed(dest),
+                false => variables.of_file(dest, dest),
+            });
         }
         let due = ReloadCommand::new(&self.command, self.limit, environment, &**observer);
         reloader.reload(&due).await.map_err(ReloadError::Command)?;
@@ -313,7 +322,8 @@ impl Reload {
         let Reload { command, members, .. } = self;
         // The error names the others.
         for member in members.iter().filter(|member| !member.pending) {
-            observer.observe(&Step::ReloadPending { dest: &member.target.dest });
+            let (dest, is_removed) = (&member.target.dest, member.is_removed);
+            observer.observe(&Step::ReloadPending { dest, is_removed });
         }
         match members.iter().all(|member| member.pending) {
             true => {
@@ -337,12 +347,13 @@ impl Reload {
 impl Member {
     /// Removes the marker after the reload command has succeeded.
     fn reloaded(self, observer: &dyn Observer) {
-        let Member { target, marker, pending, .. } = self;
+        let Member { target, marker, pending, is_removed, .. } = self;
         let dest = &target.dest;
         marker.clear(observer);
-        observer.observe(&match pending {
-            true => Step::Reloaded { dest },
-            false => Step::Updated { dest },
+        observer.observe(&match (pending, is_removed) {
+            (true, _) => Step::Reloaded { dest },
+            (false, true) => Step::Removed { dest },
+            (false, false) => Step::Updated { dest },
         });
     }
 }

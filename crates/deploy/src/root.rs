@@ -7,7 +7,7 @@
 //!
 //! - Each folder in which a destination is, and each folder above it, is a folder in the root.
 //! - A destination that changes is a link to its stage file, by its path: a check command may have
-//!   replaced the file.
+//!   replaced the file. One that is to be removed is not there.
 //! - All other entries of these folders are links to the real ones, except for files of confd itself.
 //!   A relative link that stays in its folder or below keeps its text, because it may lead to a
 //!   destination. The entries of `/` are left out.
@@ -53,6 +53,8 @@ pub(crate) enum Shown {
     Present,
     /// The stage file of this name, in the folder of the destination.
     Staged(OsString),
+    /// Nothing: the file is to be removed.
+    Absent,
 }
 
 /// The folders and links of a root, before they are made. Folders have their paths without links.
@@ -76,6 +78,8 @@ enum Link {
     Outside(PathBuf),
     /// To the folder that has this path in the root.
     Inside(PathBuf),
+    /// No link, although there is an entry.
+    Nowhere,
 }
 
 impl Plan {
@@ -96,10 +100,12 @@ impl Plan {
                 place
             }
         };
-        if let Shown::Staged(stage) = shown {
-            let link = Link::Outside(place.join(stage));
-            self.top.at(&place).links.insert(name.to_owned(), link);
-        }
+        let link = match shown {
+            Shown::Present => return Ok(()),
+            Shown::Staged(stage) => Link::Outside(place.join(stage)),
+            Shown::Absent => Link::Nowhere,
+        };
+        self.top.at(&place).links.insert(name.to_owned(), link);
         Ok(())
     }
 
@@ -247,6 +253,7 @@ fn fill(
         match to {
             Link::Outside(to) => link(to, name)?,
             Link::Inside(to) => link(&inside(root, to), name)?,
+            Link::Nowhere => {}
         }
     }
     if real != Path::new("/") {

@@ -3,6 +3,8 @@
 //! A stage file is created so that only its owner can read it. It gets its owner and mode through
 //! its descriptor, so neither the umask of the process nor other users of the folder can interfere.
 //! It is on the disk before [`Staged::new`] returns. Dropping a [`Staged`] removes its file.
+//!
+//! A member that must not exist has no stage file: only its destination is examined.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -32,17 +34,41 @@ const PRIVATE: u32 = 0o600;
 #[derive(Debug)]
 pub(crate) struct Staged {
     pub(crate) target: Arc<Target>,
-    pub(crate) content: Bytes,
+    /// `None` if there must be no file.
+    pub(crate) content: Option<Bytes>,
     /// The destination, in its open folder.
     pub(crate) place: OpenPlace,
-    /// The stage file; `None` if the destination was found to be in sync.
-    pub(crate) file: Option<StageFile>,
+    /// What the destination becomes; `None` if it was found to be in sync.
+    pub(crate) becomes: Option<Becomes>,
     /// The fingerprint of the destination when this member was staged.
     seen: Option<Fingerprint>,
     /// Whether `seen` was [settled](Fingerprint::is_settled) at that time.
     was_settled: bool,
     /// A known difference of the destination.
     pub(crate) difference: Option<Difference>,
+}
+
+/// What a destination becomes that is out of sync.
+#[derive(Debug)]
+pub(crate) enum Becomes {
+    /// This stage file.
+    File(StageFile),
+    /// Nothing: this file is removed.
+    Absent(Identity),
+}
+
+/// What a commit does to a destination, for texts.
+pub(crate) fn done_text(content: &Option<Bytes>) -> &'static str {
+    if content.is_some() { "replaced" } else { "removed" }
+}
+
+impl Becomes {
+    pub(crate) fn file(&self) -> Option<&StageFile> {
+        match self {
+            Becomes::File(file) => Some(file),
+            Becomes::Absent(_) => None,
+        }
+    }
 }
 
 /// A difference between a destination and its new content.
@@ -59,7 +85,8 @@ pub(crate) enum Difference {
 pub enum Before {
     /// No file.
     Nothing,
-    /// The content that it is to get. Its owner or its mode can differ.
+    /// The content that it is to get. Its owner or its mode can differ. Of a member that must not exist:
+    /// no file.
     Same,
     /// Another content.
     Other {
@@ -71,7 +98,20 @@ pub enum Before {
 impl Staged {
     /// Stages `content` for the target, with its final owner and mode, safe on the disk. Writes
     /// nothing if the destination is found to be in sync, unless the stage file is to be kept.
+    ///
+    /// Without content there must be no file. `None` if even its folder is missing.
     pub(crate) fn new(
+        target: Arc<Target>,
+        content: Option<Bytes>,
+        options: &Options,
+    ) -> Result<Option<Staged>, Error> {
+        match content {
+            Some(content) => Staged::with_content(target, content, options).map(Some),
+            None => Staged::without_file(target),
+        }
+    }
+
+    fn with_content(
         target: Arc<Target>,
         content: Bytes,
         options: &Options,
@@ -96,39 +136,78 @@ impl Staged {
                 Err(_) => {}
             }
         }
-        let file = match in_sync {
+        let becomes = match in_sync {
             true => None,
-            false => Some(StageFile::create(&place, &target, &wanted, &content, options)?),
+            false => {
+                let file = StageFile::create(&place, &target, &wanted, &content, options)?;
+                Some(Becomes::File(file))
+            }
         };
-        Ok(Staged { target, content, place, file, seen, was_settled, difference })
+        let content = Some(content);
+        Ok(Staged { target, content, place, becomes, seen, was_settled, difference })
     }
 
-    /// A member whose content is held back: it is not staged.
-    pub(crate) fn held(target: Arc<Target>, content: Bytes) -> Result<Staged, Error> {
-        let place = OpenPlace::of(&target.dest)?;
-        let (seen, was_settled) = (None, false);
-        Ok(Staged { target, content, place, file: None, seen, was_settled, difference: None })
+    /// A member that must not exist. `None` if even its folder is missing.
+    fn without_file(target: Arc<Target>) -> Result<Option<Staged>, Error> {
+        let Some(place) = OpenPlace::find(&target.dest)? else { return Ok(None) };
+        let found = match place.dest().lstat() {
+            Ok(found) => Some(found),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(Error::file("lstat", &target.dest, cause)),
+        };
+        let seen = found.as_ref().map(Fingerprint::of_stat);
+        let becomes = found.as_ref().map(|found| Becomes::Absent(Identity::of(found)));
+        let (content, difference) = (None, None);
+        let was_settled = seen.is_none();
+        Ok(Some(Staged { target, content, place, becomes, seen, was_settled, difference }))
     }
 
-    /// The fingerprint of a destination that was found in sync, if every later change is certain to
-    /// change the fingerprint.
-    pub(crate) fn found_in_sync(&self) -> Option<Fingerprint> {
-        self.seen.filter(|_| self.file.is_none() && self.was_settled)
+    /// A member whose content is held back: it is not staged. `None` if it must not exist, and even
+    /// its folder is missing.
+    pub(crate) fn held(
+        target: Arc<Target>,
+        content: Option<Bytes>,
+    ) -> Result<Option<Staged>, Error> {
+        let place = match &content {
+            Some(_) => OpenPlace::of(&target.dest)?,
+            None => match OpenPlace::find(&target.dest)? {
+                Some(place) => place,
+                None => return Ok(None),
+            },
+        };
+        let (becomes, seen, was_settled, difference) = (None, None, false, None);
+        Ok(Some(Staged { target, content, place, becomes, seen, was_settled, difference }))
+    }
+
+    /// Whether the destination was found in sync, and every later change is certain to change its
+    /// fingerprint. Returns the fingerprint, which is `None` if there is no file.
+    pub(crate) fn found_in_sync(&self) -> Option<Option<Fingerprint>> {
+        (self.becomes.is_none() && self.was_settled).then_some(self.seen)
     }
 
     /// What the destination held when this member was staged.
     pub(crate) fn before(&self) -> Before {
-        if self.file.is_none() {
+        if self.becomes.is_none() {
             return Before::Same;
         }
         let found = match self.place.dest().stat() {
             Ok(found) if is_file(&found) => found,
             _ => return Before::Nothing,
         };
-        match compare::has_content(self.place.dest(), &found, &self.content) {
-            Ok(true) => Before::Same,
+        let dest = self.place.dest();
+        let has = |content: &Bytes| compare::has_content(dest, &found, content);
+        match self.content.as_ref().map(has) {
+            Some(Ok(true)) => Before::Same,
             _ => Before::Other { bytes: found.st_size.cast_unsigned() },
         }
+    }
+
+    /// The fingerprint of the destination now: of the file that a link leads to, or of the link
+    /// itself if there must be no file.
+    fn look(&self) -> Option<Fingerprint> {
+        let dest = self.place.dest();
+        let found = if self.content.is_some() { dest.stat() } else { dest.lstat() };
+        found.ok().as_ref().map(Fingerprint::of_stat)
     }
 
     /// The same content for the destination as it is now. It is staged again if the destination has
@@ -137,9 +216,9 @@ impl Staged {
     ///
     /// So a destination of two resources ends as if they were deployed one after the other,
     /// although both were staged first.
-    pub(crate) fn refreshed(self, options: &Options) -> Result<Staged, Error> {
-        if self.place.dest().stat().ok().as_ref().map(Fingerprint::of_stat) == self.seen {
-            return Ok(self);
+    pub(crate) fn refreshed(self, options: &Options) -> Result<Option<Staged>, Error> {
+        if self.look() == self.seen {
+            return Ok(Some(self));
         }
         let (target, content) = (Arc::clone(&self.target), self.content.clone());
         drop(self);
@@ -154,6 +233,8 @@ pub(crate) type State = (Identity, Fingerprint);
 #[derive(Debug)]
 pub(crate) struct StageFile {
     pub(crate) at: FileAt,
+    /// The content.
+    pub(crate) content: Bytes,
     /// The file's attributes. On some file systems they differ from those that were set.
     pub(crate) attributes: Attributes,
     /// The attributes that were to be set.
@@ -183,7 +264,7 @@ impl StageFile {
         place: &OpenPlace,
         target: &Target,
         wanted: &Attributes,
-        content: &[u8],
+        content: &Bytes,
         options: &Options,
     ) -> Result<StageFile, Error> {
         let kind = if options.keep_stage_file { FileKind::Kept } else { FileKind::Passing };
@@ -209,6 +290,7 @@ impl StageFile {
         let given =
             fstat(&file).map_err(|cause| Error::file("stat", &stage.path(), cause.into()))?;
         attributes::record(&given, wanted);
+        stage.content = content.clone();
         stage.wanted = *wanted;
         stage.attributes = Attributes::of(&given);
         stage.identity = Identity::of(&given);
@@ -226,6 +308,7 @@ impl StageFile {
         let attributes = Attributes::of(&created.born);
         let stage = StageFile {
             at: created.at,
+            content: Bytes::new(),
             attributes,
             wanted: attributes,
             born_with: mode,
@@ -340,7 +423,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let target = Arc::new(Target::new(folder.path().join("a")));
         let staged: Vec<Staged> = (0..200)
-            .map(|_| Staged::new(Arc::clone(&target), Bytes::from("x"), &Options::default()))
+            .map(|_| {
+                let content = Bytes::from("x");
+                Staged::with_content(Arc::clone(&target), content, &Options::default())
+            })
             .collect::<Result<_, _>>()
             .expect("staged");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), staged.len());

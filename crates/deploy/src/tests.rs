@@ -68,8 +68,7 @@ impl Site {
     /// The first half of a transaction.
     fn stage(&self, content: impl AsRef<[u8]>) -> Result<Transaction, Error> {
         let content = Bytes::copy_from_slice(content.as_ref());
-        let target = Arc::new(self.target.clone());
-        Transaction::stage(vec![Member { target, content }], &self.options)
+        Transaction::stage(vec![Member::file(self.target.clone(), content)], &self.options)
     }
 
     /// The second half of a transaction, without syncing folders.

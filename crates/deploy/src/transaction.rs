@@ -25,8 +25,21 @@ use crate::{Options, Outcome, Target};
 pub struct Member {
     /// The destination, with its attributes and commands.
     pub target: Arc<Target>,
-    /// The content that the file must get.
-    pub content: Bytes,
+    /// The content that the file must get. `None` if there must be no file: only a regular file is
+    /// removed.
+    pub content: Option<Bytes>,
+}
+
+impl Member {
+    /// A file with this content.
+    pub fn file(target: impl Into<Arc<Target>>, content: impl Into<Bytes>) -> Member {
+        Member { target: target.into(), content: Some(content.into()) }
+    }
+
+    /// A file that must not exist.
+    pub fn absent(target: impl Into<Arc<Target>>) -> Member {
+        Member { target: target.into(), content: None }
+    }
 }
 
 /// A set of staged members. Each has a stage file on the disk beside its destination, or is known
@@ -35,7 +48,8 @@ pub struct Member {
 /// It holds one open file descriptor for each stage file and one for each folder. Dropping it removes the stage files.
 #[derive(Debug)]
 pub struct Transaction {
-    members: Vec<Staged>,
+    /// `None` is a member that must not exist, and even its folder is missing.
+    members: Vec<Option<Staged>>,
     options: Options,
     /// The digest of the contents, if they may be held back.
     contents: Option<Digest>,
@@ -66,8 +80,8 @@ impl Transaction {
     /// cannot be set. No stage file is left.
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
         let may_be_held = members.iter().any(|member| member.target.may_be_held);
-        let contents =
-            may_be_held.then(|| Digest::of(members.iter().map(|member| &*member.content)));
+        let contents = may_be_held
+            .then(|| Digest::of_members(members.iter().map(|member| member.content.as_deref())));
         let held = contents.and_then(|contents| held_by(&members, contents));
         let mut staged = Vec::with_capacity(members.len());
         for Member { target, content } in members {
@@ -90,7 +104,9 @@ impl Transaction {
         targets: impl IntoIterator<Item = Arc<Target>>,
         options: &Options,
     ) -> Result<Transaction, Error> {
-        let members = targets.into_iter().map(|target| Staged::held(target, Bytes::new()));
+        let nothing_new = Bytes::new();
+        let held = |target| Staged::held(target, Some(nothing_new.clone()));
+        let members = targets.into_iter().map(held);
         let members = members.collect::<Result<_, _>>()?;
         let (options, stays) = (*options, Some(Stays::Kept));
         Ok(Transaction { members, options, contents: None, stays, group_check: None })
@@ -106,28 +122,29 @@ impl Transaction {
 
     /// The members, for tests of the parts of a commit.
     #[cfg(test)]
-    pub(crate) fn members(&self) -> &[Staged] {
-        &self.members
+    pub(crate) fn members(&self) -> Vec<&Staged> {
+        self.members.iter().flatten().collect()
     }
 
     /// The fingerprints of the destinations, in the order of the members, if all of them were in
-    /// sync and if every later change is certain to change the fingerprint.
-    pub fn found_in_sync(&self) -> Option<Vec<Fingerprint>> {
+    /// sync and if every later change is certain to change the fingerprint. A file that must not
+    /// exist has none.
+    pub fn found_in_sync(&self) -> Option<Vec<Option<Fingerprint>>> {
         self.members
             .iter()
-            .map(Staged::found_in_sync)
+            .map(|member| member.as_ref().map_or(Some(None), Staged::found_in_sync))
             .collect::<Option<_>>()
             .filter(|_| self.stays.is_none())
     }
 
     /// What each destination holds now, in the order of the members.
     pub fn before(&self) -> impl Iterator<Item = Before> {
-        self.members.iter().map(Staged::before)
+        self.members.iter().map(|member| member.as_ref().map_or(Before::Same, Staged::before))
     }
 
     /// Whether all destinations were in sync when they were staged.
     pub fn is_in_sync(&self) -> bool {
-        self.stays.is_none() && self.members.iter().all(|member| member.file.is_none())
+        self.stays.is_none() && self.members.iter().flatten().all(|member| member.becomes.is_none())
     }
 
     /// The digest of the contents, if they may be held back.
@@ -140,12 +157,15 @@ impl Transaction {
         self.stays.is_some()
     }
 
-    /// The stage file of each member, in their order; `None` for a member that was found in sync.
+    /// The stage file of each member, in their order; `None` for a member that was found in sync or
+    /// that must not exist.
     pub fn stage_files(&self) -> impl Iterator<Item = Option<PathBuf>> {
-        self.members.iter().map(|member| member.file.as_ref().map(StageFile::path))
+        let file = |member: &Staged| member.becomes.as_ref()?.file().map(StageFile::path);
+        self.members.iter().map(move |member| member.as_ref().and_then(file))
     }
 
-    /// Compares, checks, commits and reloads, with confd's steps. Returns the outcome of each
+    /// Compares, checks, commits and reloads, with confd's steps. Files that must not exist are removed
+    /// by the commit, and are put back with the others if it fails. Returns the outcome of each
     /// member, in their order.
     ///
     /// Members that are in sync are left alone. A reload command that several members share runs
@@ -175,7 +195,8 @@ impl Transaction {
         }
         let group_check = self.group_check.filter(|_| !options.noop && !options.sync_only);
         let group_check = group_check.map(|mut check| {
-            self.members.iter().for_each(|member| check.add(member.target.dest.clone()));
+            let members = self.members.iter().flatten();
+            members.for_each(|member| check.add(member.target.dest.clone()));
             check
         });
         let compared = {
@@ -207,10 +228,10 @@ impl Transaction {
             });
             let (applied, folders) = applied.await;
             *durable = folders;
-            for Applied { nth, target, marker, trial } in applied? {
-                outcomes[nth] = Outcome::Updated;
+            for Applied { nth, target, outcome, marker, trial } in applied? {
+                outcomes[nth] = outcome;
                 if let Some(marker) = marker {
-                    reloads.add(nth, target, marker, &options);
+                    reloads.add(nth, target, marker, outcome, &options);
                 }
                 trial.into_iter().for_each(|trial| reloads.add_trial(trial));
             }
@@ -232,7 +253,8 @@ impl Transaction {
     ) -> Result<Vec<Outcome>, Error> {
         let Transaction { members, options, contents, .. } = self;
         let mut outcomes = vec![Outcome::Unchanged; members.len()];
-        let dests: Vec<PathBuf> = members.iter().map(|member| member.target.dest.clone()).collect();
+        let dests: Vec<PathBuf> =
+            members.iter().flatten().map(|member| member.target.dest.clone()).collect();
         if !options.noop {
             let prepared = {
                 let observer = Arc::clone(observer);
@@ -264,15 +286,18 @@ fn held_by(members: &[Member], contents: Digest) -> Option<HeldBy> {
     // A trial that has not ended is completed first.
     let is_there = |member: &Member| {
         let dest = &member.target.dest;
-        read_regular(dest).is_ok_and(|found| found == *member.content)
-            && OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_err())
+        let is_in_sync = match &member.content {
+            Some(content) => read_regular(dest).is_ok_and(|found| found == **content),
+            None => !dest.is_symlink() && !dest.exists(),
+        };
+        is_in_sync && OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_err())
     };
     by.filter(|by| *by == HeldBy::Person || !members.iter().all(is_there))
 }
 
 /// The pending reloads of members whose destinations stay as they are. Completes a rollback first.
 fn held_reloads(
-    members: Vec<Staged>,
+    members: Vec<Option<Staged>>,
     stays: Stays,
     contents: Option<Digest>,
     options: &Options,
@@ -281,7 +306,7 @@ fn held_reloads(
     let (mut reloads, mut trials, mut durable) =
         (Reloads::default(), Trials::default(), Durable::new());
     for (nth, member) in members.into_iter().enumerate() {
-        let Staged { target, content, place, .. } = member;
+        let Some(Staged { target, content, place, .. }) = member else { continue };
         if stays == Stays::Held(HeldBy::Failure) {
             match Trial::find(&target, &content, &place) {
                 Some(trial) if !trial.is_undone(&place) => trials.add(trial),
@@ -290,7 +315,7 @@ fn held_reloads(
         }
         // The command of a person runs the reload itself.
         if stays == Stays::Held(HeldBy::Failure) || !Hold::is_busy(&place) {
-            reloads.add_pending(nth, target, &place, options);
+            reloads.add_pending(nth, target, &place, content.is_none(), options);
         }
     }
     if let Some(contents) = contents {

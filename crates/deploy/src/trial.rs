@@ -25,7 +25,7 @@ use crate::failpoint;
 use crate::folder::{OpenPlace, is_file};
 use crate::hold::{self, Digest, HeldBy, Hold};
 use crate::journal::{encode, next_entry};
-use crate::stage::StageFile;
+use crate::stage::{Becomes, done_text};
 use crate::step::{Observer, RollbackCause, Step};
 use crate::undo::{Entry, Identity, Undo};
 
@@ -37,7 +37,7 @@ const LONGEST: u64 = 64 * 1024;
 /// One destination whose new content is in place, or about to be, and is not known to be good.
 pub(crate) struct Trial {
     target: Arc<Target>,
-    content: Bytes,
+    content: Option<Bytes>,
     entry: Entry,
     /// The destination from before the commit.
     before: Option<Identity>,
@@ -46,14 +46,19 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Keeps the former file of a destination that is about to be replaced by `file`.
+    /// Keeps the former file of a destination that is about to be replaced or removed.
     pub(crate) fn begin(
         target: &Arc<Target>,
-        content: &Bytes,
+        content: &Option<Bytes>,
         place: &OpenPlace,
-        file: &StageFile,
+        becomes: &Becomes,
     ) -> Result<Trial, Error> {
-        let staged = file.state_to_place()?.map_or(file.identity, |(identity, _)| identity);
+        let staged = match becomes {
+            Becomes::File(file) => {
+                Some(file.state_to_place()?.map_or(file.identity, |(identity, _)| identity))
+            }
+            Becomes::Absent(_) => None,
+        };
         let before = Identity::at(place.dest());
         let earlier = Trial::find(target, content, place);
         let is_continued = earlier.is_some();
@@ -78,9 +83,10 @@ impl Trial {
 
     fn write(&self, place: &OpenPlace) -> Result<(), Error> {
         let text = format!(
-            "{} was replaced by confd, and the reload of its service has not succeeded since. If it \
+            "{} was {} by confd, and the reload of its service has not succeeded since. If it \
              fails, confd puts the former file back, which is {} until then.\n",
             self.target.dest.display(),
+            done_text(&self.content),
             place.former().path().display()
         );
         let mut fields = vec![FIELDS.to_vec()];
@@ -91,7 +97,11 @@ impl Trial {
     }
 
     /// The trial of an earlier transaction, if its content is in place and its former file is there.
-    pub(crate) fn find(target: &Arc<Target>, content: &Bytes, place: &OpenPlace) -> Option<Trial> {
+    pub(crate) fn find(
+        target: &Arc<Target>,
+        content: &Option<Bytes>,
+        place: &OpenPlace,
+    ) -> Option<Trial> {
         let text = hold::own_text(&place.trial(), LONGEST)?;
         let mut fields = text.split(|&byte| byte == 0).skip(1);
         if fields.next()? != FIELDS {
@@ -112,19 +122,21 @@ impl Trial {
         (is_of_dest && trial.entry.has_former(place)).then_some(trial)
     }
 
-    /// Whether the destination holds what was put in place. One that was written in place is still
+    /// Whether the destination is what the commit has made it. One that was written in place is still
     /// the file that was there before, with the new content.
     fn is_unchanged(&self, place: &OpenPlace) -> bool {
-        let Some(now) = Identity::at(place.dest()) else { return false };
+        let Some(now) = Identity::at(place.dest()) else { return self.entry.staged.is_none() };
         let is_written_in_place = || {
-            let Undo::Copy { old, .. } = &self.entry.undo else { return false };
+            let (Undo::Copy { old, .. }, Some(content)) = (&self.entry.undo, &self.content) else {
+                return false;
+            };
             let found =
                 place.dest().stat().ok().filter(|found| is_file(found) && now.is_same_file(old));
             found.is_some_and(|found| {
-                compare::has_content(place.dest(), &found, &self.content).unwrap_or(false)
+                compare::has_content(place.dest(), &found, content).unwrap_or(false)
             })
         };
-        now == self.entry.staged || is_written_in_place()
+        Some(now) == self.entry.staged || is_written_in_place()
     }
 
     fn place(&self) -> Result<OpenPlace, Error> {
@@ -146,7 +158,7 @@ impl Trial {
 
     /// Whether the destination is as it was before the commit.
     pub(crate) fn is_undone(&self, place: &OpenPlace) -> bool {
-        self.before != Some(self.entry.staged) && Identity::at(place.dest()) == self.before
+        self.before != self.entry.staged && Identity::at(place.dest()) == self.before
     }
 
     /// Removes what trials have left beside a destination.

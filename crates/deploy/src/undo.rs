@@ -1,4 +1,4 @@
-//! Puts a destination back as it was before a transaction replaced it.
+//! Puts a destination back as it was before a transaction replaced or removed it.
 //!
 //! Before the first member of a set is committed, each destination gets an undo file beside it: a
 //! hard link to the old file, which needs no copying and keeps all attributes. Where no link is
@@ -25,7 +25,7 @@ use crate::failpoint;
 use crate::folder::{FileAt, OpenPlace, is_file, is_folder, is_link};
 use crate::pending::{self, Marker};
 use crate::place::{FileKind, Place};
-use crate::stage::StageFile;
+use crate::stage::Becomes;
 use crate::step::Observer;
 use crate::{Options, Target};
 
@@ -81,8 +81,8 @@ impl Identity {
 pub(crate) struct Entry {
     /// The destination. It is absolute, like the other paths.
     pub(crate) dest: PathBuf,
-    /// The identity of the new file.
-    pub(crate) staged: Identity,
+    /// The identity of the new file; `None` if the destination is removed.
+    pub(crate) staged: Option<Identity>,
     /// How the old file can be restored.
     pub(crate) undo: Undo,
     /// The marker of the reload, if the transaction sets it.
@@ -92,7 +92,7 @@ pub(crate) struct Entry {
 /// How a destination is put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Undo {
-    /// Remove the new file: there was no old file.
+    /// Remove the new file, if there is one: there was no old file.
     Remove,
     /// Rename the second name of the old file.
     Link { path: PathBuf, identity: Identity },
@@ -101,11 +101,11 @@ pub(crate) enum Undo {
 }
 
 impl Entry {
-    /// Makes the undo file of a destination that is about to be replaced by `file`.
+    /// Makes the undo file of a destination that is about to be replaced or removed.
     pub(crate) fn prepare(
         target: &Target,
         place: &OpenPlace,
-        file: &StageFile,
+        becomes: &Becomes,
         options: &Options,
     ) -> Result<Entry, Error> {
         let dest = std::path::absolute(&target.dest)
@@ -114,7 +114,7 @@ impl Entry {
         let sets_marker = target.reload_cmd(options).is_some() && Marker::find(place).is_none();
         Ok(Entry {
             undo: Undo::prepare(place, &folder, &dest)?,
-            staged: file.identity,
+            staged: becomes.file().map(|file| file.identity),
             marker: sets_marker.then(|| folder.join(place.marker().name())),
             dest,
         })
@@ -126,7 +126,7 @@ impl Entry {
         self.undo.file(place).is_none_or(has)
     }
 
-    /// Whether the destination, in this open folder, is the new file and its undo file is gone. Undo
+    /// Whether the destination, in this open folder, is replaced and its undo file is gone. Undo
     /// files are removed after the journal, so the transaction was complete.
     pub(crate) fn is_complete(&self, place: &OpenPlace) -> bool {
         let is_gone = |(file, old): (FileAt, &Identity)| Identity::at(&file) != Some(*old);
@@ -134,7 +134,7 @@ impl Entry {
     }
 
     fn is_replaced(&self, place: &OpenPlace) -> bool {
-        Identity::at(place.dest()) == Some(self.staged)
+        Identity::at(place.dest()) == self.staged
     }
 
     /// Puts the destination back, and removes the undo file and the marker. Returns whether the
@@ -151,7 +151,7 @@ impl Entry {
         let undo = self.undo.file(place).filter(|(file, of)| Identity::at(file) == Some(**of));
         let replaced = match (&self.undo, undo) {
             (Undo::Remove, _) => {
-                let replaced = self.is_replaced(place);
+                let replaced = self.staged.is_some() && self.is_replaced(place);
                 if replaced {
                     dest.remove().map_err(failed)?;
                 }

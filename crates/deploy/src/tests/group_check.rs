@@ -65,11 +65,10 @@ impl Group {
         members: Vec<(Target, &str)>,
         check: GroupCheck,
     ) -> Result<Vec<Outcome>, Error> {
-        let member = |(target, content): (Target, &str)| Member {
-            target: Arc::new(target),
-            content: Bytes::copy_from_slice(content.as_bytes()),
-        };
-        let members = members.into_iter().map(member).collect();
+        let members = members
+            .into_iter()
+            .map(|(target, content)| Member::file(target, content.to_owned()))
+            .collect();
         let staged = Transaction::stage(members, &self.options).expect("staged");
         let staged = staged.checked_together(check);
         run(staged.finish(&self.steps.observer(), &mut Durable::new(), Disk::Elsewhere, &AtOnce))

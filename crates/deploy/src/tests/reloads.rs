@@ -191,9 +191,7 @@ fn a_transaction_that_waits_for_its_reload_holds_no_descriptor() {
     for (content, targets) in [("new", &targets[..1]), ("newer", &targets[..])] {
         // The last time the destinations are in sync, and only their reload is pending.
         for disk in [Disk::Here, Disk::Elsewhere, Disk::Here] {
-            let members = targets
-                .iter()
-                .map(|target| Member { target: Arc::clone(target), content: Bytes::from(content) });
+            let members = targets.iter().map(|target| Member::file(Arc::clone(target), content));
             let staged = Transaction::stage(members.collect(), &site.options).expect("staged");
             let mut durable = Durable::new();
             run(staged.finish(&site.steps.observer(), &mut durable, disk, &reloader))

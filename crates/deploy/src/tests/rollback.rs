@@ -192,10 +192,8 @@ fn a_set_is_rolled_back_together() {
     let targets: Vec<Arc<Target>> =
         ["a", "b"].map(|name| Arc::new(on_trial(target_in(folder.path(), name)))).into();
     let deploy = |contents: [&'static str; 2]| {
-        let members = targets.iter().zip(contents).map(|(target, content)| Member {
-            target: Arc::clone(target),
-            content: Bytes::from_static(content.as_bytes()),
-        });
+        let members = targets.iter().zip(contents);
+        let members = members.map(|(target, content)| Member::file(Arc::clone(target), content));
         let staged = Transaction::stage(members.collect(), &Options::default())?;
         let observer = Steps::default().observer();
         run(staged.finish(&observer, &mut Durable::new(), Disk::Elsewhere, &AtOnce))

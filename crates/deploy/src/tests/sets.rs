@@ -1,5 +1,7 @@
 //! Sets of several files: all of them are replaced, or none.
 
+mod removal;
+
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
@@ -46,16 +48,17 @@ impl Set {
     }
 
     fn stage(&self, content: &str) -> Result<Transaction, Error> {
-        let members = self.targets.iter().map(|target| Member {
-            target: Arc::new(target.clone()),
-            content: Bytes::copy_from_slice(content.as_bytes()),
-        });
+        let members =
+            self.targets.iter().map(|target| Member::file(target.clone(), content.to_owned()));
         Transaction::stage(members.collect(), &self.options)
     }
 
     /// One whole transaction that gives each file this content.
     fn deploy(&self, content: &str) -> Result<Vec<Outcome>, Error> {
-        let staged = self.stage(content)?;
+        self.finish(self.stage(content)?)
+    }
+
+    fn finish(&self, staged: Transaction) -> Result<Vec<Outcome>, Error> {
         let mut durable = Durable::new();
         let outcomes =
             run(staged.finish(&self.steps.observer(), &mut durable, Disk::Elsewhere, &AtOnce));
@@ -438,8 +441,8 @@ fn a_sweep_leaves_a_living_transaction_alone() {
     let count = set.names().len();
     assert_eq!(count, 2 * NAMES.len() + 3, "{files:?}");
     for member in staged.members() {
-        let file = member.file.as_ref().expect("a stage file");
-        let entry = Entry::prepare(&member.target, &member.place, file, &set.options);
+        let becomes = member.becomes.as_ref().expect("a stage file");
+        let entry = Entry::prepare(&member.target, &member.place, becomes, &set.options);
         journal.add((entry.expect("prepared"), member.place.clone()));
     }
     journal.write().expect("written");

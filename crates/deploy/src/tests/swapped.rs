@@ -88,10 +88,8 @@ fn a_stage_file_is_removed_from_its_own_folder_only() {
 #[test]
 fn a_set_whose_folder_is_swapped_redirects_nothing() {
     let site = site();
-    let members = ["app.conf", "web.conf"].map(|name| Member {
-        target: Arc::new(target_in(&site.path("conf"), name)),
-        content: Bytes::from("new"),
-    });
+    let members = ["app.conf", "web.conf"]
+        .map(|name| Member::file(target_in(&site.path("conf"), name), "new"));
     let staged = Transaction::stage(members.into(), &site.options).expect("staged");
     swap(&site);
     site.finish(staged).expect_err("swapped");

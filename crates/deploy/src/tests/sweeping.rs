@@ -130,7 +130,7 @@ fn sweep_is_held(site: &Site) -> bool {
 
 /// Leaves a stage file as a killed process would.
 fn leave_one(target: &Target, options: Options) -> PathBuf {
-    let member = Member { target: Arc::new(target.clone()), content: Bytes::from("left") };
+    let member = Member::file(target.clone(), "left");
     let staged = Transaction::stage(vec![member], &options).expect("staged");
     let path = stage_file(&staged).expect("a stage file");
     let copy = path.with_extension("copy");
