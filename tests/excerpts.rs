@@ -131,7 +131,7 @@ fn a_resource_file_that_is_wrong_shows_its_line() {
         ("[template]\nsrc = 'x'\ndest = 'y'\nuid = 'root'\n", "  4 | uid = 'root'", 6),
         ("[template]\nsrc = 'x'\nkeys = ['/', 5]\n", "  3 | keys = ['/', 5]", 13),
         ("[template]\nsrc = 'x'\nmode = 'rw'\n", "  3 | mode = 'rw'", 7),
-        ("[[template]]\nsrc = 'x'\n", "  1 | [[template]]", 2),
+        ("template = [1]\n", "  1 | template = [1]", 0),
     ] {
         let sandbox = Sandbox::new();
         sandbox.write("conf.d/app.toml", toml);

@@ -3,6 +3,7 @@
 
 mod discovery;
 mod exit_codes;
+mod groups;
 mod guards;
 mod keys;
 mod missing;

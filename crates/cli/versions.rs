@@ -12,6 +12,7 @@ use std::{
 
 use agent::{Resource, versions};
 use anyhow::{Context as _, anyhow, bail};
+use config::{BrokenGroup, Group};
 use deploy::{HeldBy, Level, Observer, Step};
 use report::did_you_mean;
 use state_folder::StateFolder;
@@ -89,18 +90,29 @@ fn find(Asked { name, settings, .. }: &Asked) -> anyhow::Result<Resource> {
     let environment = config::Environment::new(move |name| host.variable(name));
     let loaded = config::load(&settings.confdir, &settings.prefix, &environment)?;
     let conf_d = config::conf_d(&settings.confdir);
-    let names: Vec<String> =
-        loaded.files.iter().map(|(path, _)| config::name(path, &conf_d)).collect();
-    let is_it = |path: &Path, found: &str| {
-        found == name
+    let is_file = |path: &Path| {
+        let found = config::name(path, &conf_d);
+        found == *name
             || path == Path::new(name)
             || name.strip_suffix(".toml").is_some_and(|name| name == found)
     };
-    let mut files = loaded.files.into_iter().zip(&names);
-    match files.find(|((path, _), found)| is_it(path, found)) {
-        Some(((_, resource), _)) => Ok(Resource::try_from(resource?)?),
+    let is_it = |group: &Group| {
+        *group.name == **name || group.resources.iter().any(|resource| is_file(&resource.path))
+    };
+    let names: Vec<Arc<str>> = loaded.groups.iter().map(|group| Arc::clone(&group.name)).collect();
+    match loaded.groups.into_iter().find(is_it) {
+        Some(group) => Ok(Resource::try_from(group)?),
         None => {
-            let hint = did_you_mean(name, names.iter().map(String::as_str));
+            let of_group =
+                |it: &BrokenGroup| *it.name == **name || it.paths.iter().any(|path| is_file(path));
+            if let Some(broken) = loaded.broken_groups.into_iter().find(of_group) {
+                return Err(broken.problem.into());
+            }
+            let mut files = loaded.files.into_iter();
+            if let Some(problem) = files.find_map(|(path, it)| it.filter(|_| is_file(&path))) {
+                return Err(problem.into());
+            }
+            let hint = did_you_mean(name, names.iter().map(|name| &**name));
             let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
             let conf_d = conf_d.display();
             bail!("there is no resource {} in {conf_d}{hint}", gotmpl::quote(name.as_bytes()))

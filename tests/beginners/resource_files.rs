@@ -56,7 +56,8 @@ fn text_that_is_no_toml_says_how_it_is_written() {
         (
             "[template]\nsrc = 'other'",
             "duplicate key",
-            "a file describes one resource: a further resource needs a file of its own",
+            "several templates of one file, which are replaced together, stand below [[template]] each; \
+             other resources need files of their own",
         ),
     ] {
         let log = run_of(&format!("{DEST}{line}"), "x");
@@ -65,19 +66,14 @@ fn text_that_is_no_toml_says_how_it_is_written() {
 }
 
 #[test]
-fn a_file_describes_one_resource_in_one_table() {
-    let log = run_with("[[template]]\nsrc = 'app'\n");
-    says(
-        &log,
-        &[
-            "expected table but found []map[string]interface {}",
-            "= a file describes one resource: write [template], with one pair of brackets",
-        ],
-    );
+fn a_resource_stands_in_the_table_template() {
     let log = run_with("[template]\nsrc = 'app'\ndest = 'out/app'\n[template2]\nsrc = 'app'\n");
     says(
         &log,
-        &["unknown key \"template2\": a file describes one resource, in the table [template]"],
+        &[
+            "unknown key \"template2\": a resource stands in the table [template], and each of several \
+           that are replaced together in a table [[template]]",
+        ],
     );
     let log = run_with("keys = ['/']\n[template]\nsrc = 'app'\ndest = 'out/app'\n");
     says(&log, &["unknown key \"keys\": it belongs below [template]"]);

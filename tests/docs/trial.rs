@@ -73,14 +73,14 @@ fn source(nth: usize, language: Language) -> String {
 }
 
 /// The resource of an example: its own, but with this template, with a destination in the sandbox,
-/// and without the reload command. The check command is run.
+/// and without the commands that need its service. The check command is run.
 fn resource(example: &Example, name: &str, destination: &Path) -> String {
     let written = example.resource.as_deref().unwrap_or("[template]\nkeys = [\"/\"]\n");
     let dest = destination.display();
     let ours = format!("[template]\nsrc = \"{name}\"\ndest = \"{dest}\"\n");
     let is_replaced = |line: &&str| {
         let key = line.split_once(" = ").map_or(*line, |(key, _)| key);
-        matches!(key, "[template]" | "src" | "dest" | "reload_cmd")
+        matches!(key, "[template]" | "src" | "dest" | "reload_cmd" | "group_check_cmd")
     };
     let kept = written.lines().filter(|line| !is_replaced(line));
     kept.fold(ours, |resource, line| resource + line + "\n")

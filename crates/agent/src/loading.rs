@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use config::{Environment, Problem};
+use config::{BrokenGroup, Environment, Group, Problem};
 use report::Excerpt;
 use source::Source;
 use tokio::time::Instant;
@@ -106,26 +106,32 @@ impl Loading {
         }
         let mut loaded = Loaded { without_confdir: found.without_confdir, ..Loaded::default() };
         let conf_d = config::conf_d(confdir);
-        let mut fail = |path: PathBuf, problem: Problem| {
+        let mut fail = |paths: Vec<PathBuf>, name: &str, problem: Problem| {
             let is_news = is_news(&problem.text);
             if is_news {
-                let name = config::name(&path, &conf_d);
-                reader.read(&Event::NotLoaded { name, problem });
+                reader.read(&Event::NotLoaded { name: name.to_owned(), problem });
             }
-            loaded.broken.push(Broken { path, is_news });
+            loaded.broken.extend(paths.into_iter().map(|path| Broken { path, is_news }));
         };
         for (path, problem) in found.broken {
-            fail(path, problem);
+            fail(vec![path.clone()], &config::name(&path, &conf_d), problem);
         }
-        for (path, resource) in found.files {
+        for (path, problem) in found.files {
             debug!("Found template: {}", path.display());
             debug!("Loading template resource from {}", path.display());
-            let resource = resource
-                .and_then(|resource| not_read_by(followed, &path, resource))
-                .and_then(Resource::try_from);
-            match resource {
+            if let Some(problem) = problem {
+                fail(vec![path.clone()], &config::name(&path, &conf_d), problem);
+            }
+        }
+        for BrokenGroup { name, paths, problem } in found.broken_groups {
+            fail(paths, &name, problem);
+        }
+        for group in found.groups {
+            let paths: Vec<_> = group.resources.iter().map(|one| one.path.clone()).collect();
+            let name = Arc::clone(&group.name);
+            match not_read_by(followed, group).and_then(Resource::try_from) {
                 Ok(resource) => loaded.resources.push(Arc::new(resource)),
-                Err(problem) => fail(path, problem),
+                Err(problem) => fail(paths, &name, problem),
             }
         }
         let parts = loaded.resources.iter().flat_map(|resource| resource.parts());
@@ -138,17 +144,14 @@ impl Loading {
     }
 }
 
-/// `resource`, unless the followed source reads its destination: then each pass would change the keys
-/// and cause the next pass.
-fn not_read_by(
-    followed: Option<&dyn Source>,
-    path: &Path,
-    resource: Box<config::Resource>,
-) -> Result<Box<config::Resource>, Problem> {
-    if !followed.is_some_and(|source| source.reads_file(&resource.dest)) {
-        return Ok(resource);
-    }
-    let (path, dest) = (path.display(), resource.dest.display());
+/// `group`, unless the followed source reads one of its destinations: then each pass would change the
+/// keys and cause the next pass.
+fn not_read_by(followed: Option<&dyn Source>, group: Group) -> Result<Group, Problem> {
+    let Some(source) = followed else { return Ok(group) };
+    let Some(resource) = group.resources.iter().find(|one| source.reads_file(&one.dest)) else {
+        return Ok(group);
+    };
+    let (path, dest) = (resource.path.display(), resource.dest.display());
     Err(Problem::from(format!(
         "Cannot process template resource {path} - the source reads its keys from the dest {dest}: \
          writing it would change the keys again and again"

@@ -337,7 +337,10 @@ impl Pipeline {
         if may_be_origin && let Some(dests) = dests() {
             prepared.origin = Origin::of(&prepared.files, reads, &dests);
         }
-        prepared.staged = Some(staged);
+        prepared.staged = Some(match &resource.group_check {
+            Some(check) => staged.checked_together(check.clone()),
+            None => staged,
+        });
         Ok(prepared)
     }
 

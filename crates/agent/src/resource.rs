@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use config::{Command, Problem, Retry};
-use deploy::{CheckCommand, Health, OnReloadFailure, Program, Target, rendered_reload};
+use config::{Command, Group, Problem, Retry};
+use deploy::{CheckCommand, GroupCheck, Health, OnReloadFailure, Program, Target, rendered_reload};
 use store::Scope;
 
 /// What one pass works on: a resource of its own, or the resources of a group.
@@ -25,25 +25,35 @@ pub struct Resource {
     pub(crate) scope: Scope,
     /// In processing order, at least one.
     parts: Vec<Part>,
+    check: Option<Box<config::GroupCheck>>,
+    /// What checks the files of all parts together, for a transaction.
+    pub(crate) group_check: Option<GroupCheck>,
 }
 
 /// One template of a [`Resource`], and the [`Target`] that it describes.
 #[derive(Debug)]
 pub struct Part {
-    asked: Box<config::Resource>,
+    asked: config::Resource,
     /// The destination, its attributes and its commands.
     pub target: Arc<Target>,
 }
 
-impl TryFrom<Box<config::Resource>> for Resource {
+impl TryFrom<Group> for Resource {
     type Error = Problem;
 
     /// # Errors
-    /// The reload command is meant to be a template, and is none.
-    fn try_from(asked: Box<config::Resource>) -> Result<Self, Problem> {
-        let (name, path) = (Arc::clone(asked.name()), asked.path.clone());
-        let scope = asked.scope.clone();
-        Ok(Self { name, path, scope, parts: vec![Part::try_from(asked)?] })
+    /// A reload command is meant to be a template, and is none.
+    fn try_from(group: Group) -> Result<Self, Problem> {
+        let Group { name, resources, check } = group;
+        let parts: Vec<_> = resources.into_iter().map(Part::try_from).collect::<Result<_, _>>()?;
+        let path = parts.first().map(|first| first.path.clone()).unwrap_or_default();
+        let scope = match &parts[..] {
+            [part] => part.scope.clone(),
+            parts => parts.iter().flat_map(|part| part.scope.iter().cloned()).collect(),
+        };
+        let group_check =
+            check.as_ref().map(|check| GroupCheck::new(program(&check.command), check.timeout));
+        Ok(Self { name, path, scope, parts, check, group_check })
     }
 }
 
@@ -99,16 +109,20 @@ impl Resource {
     /// Whether two resources have the same meaning.
     pub(crate) fn is_same_as(&self, other: &Resource) -> bool {
         let mut pairs = self.parts.iter().zip(&other.parts);
-        self.parts.len() == other.parts.len() && pairs.all(|(one, two)| one.asked == two.asked)
+        let are_as_many = self.parts.len() == other.parts.len();
+        are_as_many
+            && self.name == other.name
+            && self.check == other.check
+            && pairs.all(|(one, two)| one.asked == two.asked)
     }
 }
 
-impl TryFrom<Box<config::Resource>> for Part {
+impl TryFrom<config::Resource> for Part {
     type Error = Problem;
 
     /// # Errors
     /// The reload command is meant to be a template, and is none.
-    fn try_from(asked: Box<config::Resource>) -> Result<Self, Problem> {
+    fn try_from(asked: config::Resource) -> Result<Self, Problem> {
         let mut reload_cmd = asked.reload_cmd.as_ref().map(program);
         if asked.reload_template
             && let Some(template) = &reload_cmd
@@ -173,7 +187,7 @@ impl Resource {
         let templates = templates.to_path_buf();
         let environment = &config::Environment::empty();
         let confdir = config::Confdir { conf_d, templates, prefix: b"", environment };
-        config::Resource::load(path, &confdir).and_then(Self::try_from)
+        Group::load(path, &confdir).and_then(Self::try_from)
     }
 
     /// Its parts.

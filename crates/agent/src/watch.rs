@@ -133,6 +133,11 @@ impl Member {
         }
     }
 
+    /// Whether the resource file `path` describes it or a part of it.
+    fn has(&self, path: &Path) -> bool {
+        self.resource.parts().iter().any(|part| part.path == path)
+    }
+
     /// Whether the worker has started on the newest assignment, so that only a new assignment has
     /// an effect.
     fn is_idle(&self) -> bool {
@@ -253,15 +258,23 @@ impl Watching {
             self.members.push(member);
         }
         for Broken { path, is_news } in loaded.broken {
-            if let Some(member) = before.remove(&path) {
+            let found = before.values().find(|member| member.has(&path));
+            let found = found.map(|member| member.resource.path.clone());
+            if let Some(member) = found.and_then(|path| before.remove(&path)) {
                 if is_news || which == Assign::All {
                     warn!("{}: the version in use stays", path.display());
                 }
                 self.members.push(member);
             }
         }
-        for path in before.into_keys() {
-            info!("{} is gone: its file is no longer kept up to date", path.display());
+        for member in before.into_values() {
+            let resource = &member.resource;
+            let stays = |part: &Part| self.members.iter().any(|other| other.has(&part.path));
+            if resource.parts().iter().all(stays) {
+                continue;
+            }
+            let paths = resource.path.display();
+            info!("{paths} is gone: its file is no longer kept up to date");
         }
         // A lock that a worker holds is kept, even if that worker was dismissed.
         self.locks.retain(|_, lock| Arc::strong_count(lock) > 1);

@@ -37,6 +37,11 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// Parses what can be parsed of `text`, which need not be TOML.
+    pub(crate) fn parse_what_can_be(text: &'t str) -> Self {
+        Self { text, root: DeTable::parse_recoverable(text).0.into_inner() }
+    }
+
     /// The table at `name`, or the tables of the array at `name`, to be changed before they are read.
     pub(crate) fn tables_mut(&mut self, name: &str) -> Vec<&mut DeTable<'t>> {
         let named =
@@ -157,6 +162,25 @@ impl<'d, 't> Section<'d, 't> {
                 Err(Error { text, offset: key.span().start, form: None })
             }
         }
+    }
+
+    /// The table at `name`, or the tables of the array there; `None` where the key is absent.
+    ///
+    /// # Errors
+    /// The value is neither a table nor an array of at least one table.
+    pub fn sections(&self, name: &'static str) -> Result<Option<Vec<Section<'d, 't>>>, Error> {
+        let Some((_, value)) = self.find(name) else { return Ok(None) };
+        if let DeValue::Array(elements) = value.get_ref()
+            && let tables = elements.iter().map(|element| match element.get_ref() {
+                DeValue::Table(table) => Some(Section::new(self.text, name, table)),
+                _ => None,
+            })
+            && let Some(tables) = tables.collect::<Option<Vec<_>>>()
+            && !tables.is_empty()
+        {
+            return Ok(Some(tables));
+        }
+        Ok(self.section(name)?.map(|table| vec![table]))
     }
 
     /// The 1-based line on which `name` stands, or `None` where the key is absent.

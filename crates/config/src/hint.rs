@@ -57,19 +57,13 @@ pub(crate) fn without_template(unknown: &[Unknown<'_>]) -> Option<String> {
     unknown.is_empty().then(|| "the file has no table [template]".to_owned())
 }
 
-/// The hint for a file in which `template` is an array of tables.
-pub(crate) fn for_array_of_tables(text: &str) -> Option<String> {
-    let is_array = text.lines().any(|line| line.trim_start().starts_with("[[template]]"));
-    let hint = "a file describes one resource: write [template], with one pair of brackets";
-    is_array.then(|| hint.to_owned())
-}
-
 /// The hint for a file whose parsing ended at byte `offset`, where a table `template` begins that
 /// is not the first one.
 pub(crate) fn for_second_table(text: &str, offset: usize) -> Option<String> {
     let before = text.get(..offset)?;
     let is_table = before.ends_with('[') && text[offset..].starts_with("template]");
-    let hint = "a file describes one resource: a further resource needs a file of its own";
+    let hint = "several templates of one file, which are replaced together, stand below [[template]] \
+                each; other resources need files of their own";
     (is_table && before.contains("[template]")).then(|| hint.to_owned())
 }
 
@@ -102,7 +96,7 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 36] = [
+const KEYS: [&str; 39] = [
     "src",
     "dest",
     "keys",
@@ -128,6 +122,9 @@ const KEYS: [&str; 36] = [
     "retry_delay",
     "retry_factor",
     "retry_max_delay",
+    "group",
+    "group_check_cmd",
+    "group_check_timeout",
     "required_keys",
     "min_keys",
     "max_shrink",
@@ -155,15 +152,15 @@ const SPELLINGS: [(&str, &str); 7] = [
 /// The warning about a key that confd does not read.
 pub(crate) fn ignored(table: &str, key: &str) -> String {
     match key.to_lowercase().as_str() {
-        "group" if table == "template." => {
-            "group is ignored, as in confd; use group_owner, a name or a number".into()
-        }
         folded if table.is_empty() && KEYS.contains(&folded) => {
             format!("unknown key {}: it belongs below [template]", gotmpl::quote(key.as_bytes()))
         }
         folded if table.is_empty() && folded.starts_with("template") => {
             let key = gotmpl::quote(key.as_bytes());
-            format!("unknown key {key}: a file describes one resource, in the table [template]")
+            format!(
+                "unknown key {key}: a resource stands in the table [template], and each of several \
+                 that are replaced together in a table [[template]]"
+            )
         }
         _ => {
             let known = KEYS.iter().map(|key| (*key, *key)).chain(SPELLINGS);

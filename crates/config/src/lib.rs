@@ -18,7 +18,9 @@ mod discover;
 mod engine;
 mod environment;
 mod expand;
+mod file;
 mod form;
+mod group;
 mod guards;
 mod hint;
 mod load;
@@ -35,6 +37,7 @@ pub use crate::{
     commands::Command,
     engine::Engine,
     environment::Environment,
+    group::{BrokenGroup, Group, GroupCheck},
     guards::{Guards, OutputFormat},
     load::{Loaded, conf_d, load, templates_folder},
     missing::OnMissing,

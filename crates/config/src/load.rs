@@ -13,6 +13,8 @@ use report::{Excerpt, file_error_text};
 use crate::{
     discover,
     environment::Environment,
+    file::{self, Invalid},
+    group::{self, BrokenGroup, Group},
     hint,
     problem::Problem,
     resource::{self, Confdir, Resource},
@@ -29,8 +31,13 @@ pub struct Loaded {
     pub broken: Vec<(PathBuf, Problem)>,
     /// If there is no resource file: what makes a file a resource, and which file is none.
     pub hint: Option<String>,
-    /// The resource files, in the order in which confd processes them.
-    pub files: Vec<(PathBuf, Result<Box<Resource>, Problem>)>,
+    /// The resource files, in the order in which confd processes them, and what is wrong with the
+    /// invalid ones.
+    pub files: Vec<(PathBuf, Option<Problem>)>,
+    /// The valid resources, each group at the place of its first resource.
+    pub groups: Vec<Group>,
+    /// The groups that cannot be processed.
+    pub broken_groups: Vec<BrokenGroup>,
 }
 
 /// Finds and parses the resource files in `confdir`.
@@ -59,24 +66,43 @@ pub fn load(confdir: &Path, prefix: &[u8], environment: &Environment) -> Result<
         let problem = resource::unreadable(&path, "stat", &error);
         (path, problem)
     });
-    let resources = load_all(&found.files, &confdir);
-    let mut files: Vec<_> = found.files.into_iter().zip(resources).collect();
-    let valid = files.iter_mut().filter_map(|(_, resource)| resource.as_deref_mut().ok());
-    give_destinations_one_owner(&mut valid.collect::<Vec<_>>());
+    let loaded = load_all(&found.files, &confdir);
+    let (mut files, mut valid) =
+        (Vec::with_capacity(loaded.len()), Vec::with_capacity(loaded.len()));
+    let mut without = Vec::new();
+    for (path, loaded) in found.files.into_iter().zip(loaded) {
+        let problem = match loaded {
+            Ok(resources) => {
+                valid.push(resources);
+                None
+            }
+            Err(Invalid { problem, group }) => {
+                without.extend(group.map(|group| (group, path.clone())));
+                Some(problem)
+            }
+        };
+        files.push((path, problem));
+    }
+    let each = valid.iter_mut().flatten();
+    give_destinations_one_owner(&mut each.collect::<Vec<_>>());
+    let (groups, broken_groups) = group::assemble(valid, &without);
     let hint = files.is_empty().then(|| hint::without_resources(&confdir.conf_d));
     let (closed, broken) = (closed.collect(), broken.collect());
-    Ok(Loaded { without_confdir: false, closed, broken, hint, files })
+    Ok(Loaded { without_confdir: false, closed, broken, hint, files, groups, broken_groups })
 }
 
 /// The fewest files of which a second thread loads a half. Starting a thread takes as long as loading
 /// a few files.
 const FILES_FOR_TWO: usize = 64;
 
+/// The resources of one file, or why it is invalid.
+type FileLoaded = Result<Vec<Resource>, Invalid>;
+
 /// Loads the resource files and returns the results in their order. A second thread helps with many
 /// files, because a pass begins only when all of them are loaded.
-fn load_all(files: &[PathBuf], confdir: &Confdir<'_>) -> Vec<Result<Box<Resource>, Problem>> {
-    let load = |files: &[PathBuf]| -> Vec<_> {
-        files.iter().map(|path| Resource::load(path, confdir)).collect()
+fn load_all(files: &[PathBuf], confdir: &Confdir<'_>) -> Vec<FileLoaded> {
+    let load = |files: &[PathBuf]| -> Vec<FileLoaded> {
+        files.iter().map(|path| file::load(path, confdir)).collect()
     };
     if files.len() < FILES_FOR_TWO {
         return load(files);
@@ -168,13 +194,16 @@ mod tests {
             };
             fs::write(conf_d.join(format!("{nth:04}.toml")), text).unwrap();
         }
-        let files = load(confdir.path(), b"", &Environment::empty()).unwrap().files;
-        assert_eq!(files.len(), count);
-        for (nth, (path, resource)) in files.into_iter().enumerate() {
+        let loaded = load(confdir.path(), b"", &Environment::empty()).unwrap();
+        assert_eq!(loaded.files.len(), count);
+        let mut valid = loaded.groups.into_iter().flat_map(|group| group.resources);
+        for (nth, (path, problem)) in loaded.files.into_iter().enumerate() {
             assert_eq!(path, conf_d.join(format!("{nth:04}.toml")));
-            match resource {
-                Ok(resource) => assert_eq!(resource.dest, Path::new(&format!("/d/{nth}"))),
-                Err(problem) => {
+            match problem {
+                None => {
+                    assert_eq!(valid.next().unwrap().dest, Path::new(&format!("/d/{nth}")));
+                }
+                Some(problem) => {
                     assert!(is_malformed(nth), "{}", problem.text);
                     assert!(problem.text.contains(&format!("{nth:04}.toml")), "{}", problem.text);
                 }

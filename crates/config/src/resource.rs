@@ -10,16 +10,17 @@ use std::{
 };
 
 use options::duration;
-use report::{Excerpt, Place, file_error_text, read_regular};
+use report::file_error_text;
 use store::{Prefix, Scope};
 
 use crate::{
-    after::{self, After},
+    after::After,
     commands::Command,
-    document::{self, Document, Section, Unknown},
+    document::{self, Section},
     engine::Engine,
     environment::Environment,
     expand,
+    group::GroupCheck,
     guards::Guards,
     hint, load,
     missing::OnMissing,
@@ -82,6 +83,10 @@ pub struct Resource {
     pub guards: Option<Box<Guards>>,
     /// The health check, and what a failed reload causes; `None` if nothing is set.
     pub after: Option<Box<After>>,
+    /// The group that the resource belongs to, if it names one.
+    pub group: Option<Arc<str>>,
+    /// What checks all files of the group together.
+    pub group_check: Option<Box<GroupCheck>>,
     /// Probable mistakes in the file.
     pub warnings: Vec<Problem>,
     name: Arc<str>,
@@ -110,10 +115,10 @@ impl<'a> Confdir<'a> {
 
 /// Why a file is not a valid resource, and where in the file the mistake is.
 pub(crate) struct Reason {
-    text: String,
-    offset: Option<usize>,
+    pub(crate) text: String,
+    pub(crate) offset: Option<usize>,
     /// What was probably meant.
-    hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Reason {
@@ -144,85 +149,17 @@ pub(crate) fn unreadable(path: &Path, operation: &str, error: &io::Error) -> Pro
 }
 
 /// The line that says that the file `path` is not a resource.
-fn refused(path: &Path, reason: &str) -> String {
+pub(crate) fn refused(path: &Path, reason: &str) -> String {
     format!("Cannot process template resource {} - {reason}", path.display())
 }
 
 impl Resource {
-    /// Reads the resource file `path`, one of `confdir`.
-    ///
-    /// # Errors
-    /// The file cannot be read, is not TOML, has a key of a wrong type, no `src` or `dest`, a `mode` that is
-    /// not a number, an owner that is out of range or unknown, an unknown `engine`, or a malformed template
-    /// in a key that can have actions.
-    pub fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Box<Self>, Problem> {
-        let source = read_regular(path).map_err(|error| unreadable(path, "open", &error))?;
-        let place = |offset| Place::at_offset(path, &source, offset);
-        let (mut resource, warnings) =
-            Self::parse(path, &source, confdir).map_err(|Reason { text, offset, hint }| {
-                Problem {
-                    text: refused(path, &text),
-                    excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default().hinting(hint),
-                }
-            })?;
-        let warning = |Warning { text, offset }| {
-            let place = place(offset);
-            let text = format!("{}:{}: {text}", path.display(), place.line);
-            Problem { text, excerpt: Excerpt::of(place) }
-        };
-        resource.warnings = warnings.into_iter().map(warning).collect();
-        Ok(resource)
-    }
-
-    fn parse(
-        path: &Path,
-        source: &[u8],
-        confdir: &Confdir<'_>,
-    ) -> Result<(Box<Self>, Vec<Warning>), Reason> {
-        let text = std::str::from_utf8(source).map_err(|error| {
-            let offset = error.valid_up_to();
-            let line = document::line_of(source, offset);
-            Reason::new(format!("toml: line {line}: invalid UTF-8"), Some(offset))
-        })?;
-        let mut document = Document::parse(text).map_err(|error| {
-            let hint = hint::for_second_table(text, error.offset()).or_else(|| error.hint());
-            Reason::from(error).hinting(hint)
-        })?;
-        expand::expand(&mut document, "template", confdir.environment)?;
-        let root = document.root();
-        let section = root
-            .section("template")
-            .map_err(|error| Reason::from(error).hinting(hint::for_array_of_tables(text)));
-        let Some(template) = section? else {
-            return Err(Reason::new("empty src template", None)
-                .hinting(hint::without_template(&root.unknown())));
-        };
-        let resource = Self::read(path, confdir, &template)?;
-        let mut warnings = permissions::warnings(&template)?;
-        if let Some(command) = resource.reload_cmd.as_ref().filter(|_| !resource.reload_template)
-            && let Some(text) = command.not_a_template()
-            && let Some(offset) = template.offset("reload_cmd")
-        {
-            warnings.push(Warning { text: text.to_owned(), offset });
-        }
-        warnings.extend(
-            resource.reload_cmd.is_none().then(|| useless(&template)).into_iter().flatten(),
-        );
-        let tables = [("template.", template.unknown()), ("", root.unknown())];
-        for (table, unknown) in tables {
-            warnings.extend(unknown.into_iter().map(|Unknown { key, offset, .. }| Warning {
-                text: hint::ignored(table, key),
-                offset,
-            }));
-        }
-        Ok((resource, warnings))
-    }
-
-    fn read(
+    /// Reads one table of the resource file `path`.
+    pub(crate) fn read(
         path: &Path,
         confdir: &Confdir<'_>,
         table: &Section<'_, '_>,
-    ) -> Result<Box<Self>, Reason> {
+    ) -> Result<Self, Reason> {
         let text = |key| table.string(key).map(Option::unwrap_or_default);
         let src = text("src")?;
         let dest = text("dest")?;
@@ -245,6 +182,8 @@ impl Resource {
         let on_missing = OnMissing::read(table)?;
         let (guards, after) = (Guards::read(table)?, After::read(table)?);
         table.boolean(expand::SWITCH)?;
+        let group = table.string("group")?.filter(|name| !name.is_empty()).map(Arc::from);
+        let group_check = GroupCheck::read(table)?;
         // confd's decoder accepts these keys, because they are names of its internals. Nothing
         // reads them.
         table.integer("filemode")?;
@@ -277,7 +216,7 @@ impl Resource {
         let engine = engine
             .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
             .map_err(|text| Reason::new(text, table.offset("engine")))?;
-        Ok(Box::new(Resource {
+        Ok(Resource {
             path: path.to_path_buf(),
             src,
             engine,
@@ -301,9 +240,11 @@ impl Resource {
             on_missing,
             guards,
             after,
+            group,
+            group_check,
             warnings: Vec::new(),
             name: name(path, &confdir.conf_d).into(),
-        }))
+        })
     }
 }
 
@@ -316,7 +257,7 @@ impl Resource {
 
     /// Whether a pass of the resource may run commands.
     pub fn has_commands(&self) -> bool {
-        self.check_cmd.is_some() || self.reload_cmd.is_some()
+        self.check_cmd.is_some() || self.reload_cmd.is_some() || self.group_check.is_some()
     }
 }
 
@@ -333,15 +274,6 @@ pub fn name(path: &Path, conf_d: &Path) -> String {
     let cut = whole.strip_suffix(".toml");
     let cut = cut.filter(|cut| !cut.is_empty() && !cut.ends_with('/') && !cut.ends_with("toml"));
     cut.unwrap_or(&whole).to_owned()
-}
-
-/// Warnings about keys that have no effect, because there is no `reload_cmd`.
-fn useless<'a>(table: &'a Section<'_, '_>) -> impl Iterator<Item = Warning> + use<'a> {
-    let keys = after::OF_RELOAD.into_iter();
-    keys.filter_map(|key| {
-        let text = format!("{key} has no effect without reload_cmd");
-        table.offset(key).map(|offset| Warning { text, offset })
-    })
 }
 
 /// Joins like Go's `filepath.Join`: `name` stays below `folder` even if it is absolute, but `..`

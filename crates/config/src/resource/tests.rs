@@ -4,11 +4,11 @@ use store::Key;
 
 use super::*;
 
-pub(crate) fn loaded(text: &str) -> Result<Box<Resource>, String> {
+pub(crate) fn loaded(text: &str) -> Result<Resource, String> {
     loaded_with_prefix(text, "")
 }
 
-fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Box<Resource>, String> {
+fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Resource, String> {
     // A variable, and one that is empty.
     let environment = Environment::new(|name| match name {
         b"SITE" => Some("blue".into()),
@@ -25,7 +25,8 @@ fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Box<Resource>, String>
         conf_d: folder.path().to_path_buf(),
         ..Confdir::new(Path::new("/etc/confd"), prefix.as_bytes(), &environment)
     };
-    Resource::load(&path, &confdir)
+    crate::Group::load(&path, &confdir)
+        .map(|mut group| group.resources.remove(0))
         .map_err(|problem| problem.text.replace(path.to_str().unwrap(), "a.toml"))
 }
 
@@ -151,9 +152,9 @@ fn a_file_is_healed_unless_its_resource_forbids_it() {
 #[test]
 fn unknown_keys_are_reported() {
     let resource =
-        loaded("[template]\nsrc='a'\nGroup='nginx'\nreload='x'\ndest='d'\n[other]\n").unwrap();
+        loaded("[template]\nsrc='a'\nOwners='nginx'\nreload='x'\ndest='d'\n[other]\n").unwrap();
     let ends = [
-        ":3: group is ignored, as in confd; use group_owner, a name or a number",
+        ":3: unknown key \"template.Owners\", did you mean \"owner\"?",
         ":4: unknown key \"template.reload\", did you mean \"reload_cmd\"?",
         ":6: unknown key \"other\"",
     ];

@@ -1,0 +1,148 @@
+//! Reads one file of `conf.d` into its resources.
+//!
+//! A file has one table `[template]`, or several tables `[[template]]`, which are a group.
+
+use std::path::Path;
+
+use report::{Excerpt, Place, read_regular};
+
+use crate::{
+    after,
+    document::{self, Document, Section, Unknown},
+    expand, hint, permissions,
+    problem::Problem,
+    resource::{Confdir, Reason, Resource, Warning, quoted, refused, unreadable},
+};
+
+/// Why a resource file is invalid.
+pub(crate) struct Invalid {
+    pub(crate) problem: Problem,
+    /// The group that it names, as far as that can be read.
+    pub(crate) group: Option<String>,
+}
+
+/// Reads the resource file `path`, one of `confdir`. It has at least one resource.
+///
+/// # Errors
+/// The file cannot be read, is not TOML, has a key of a wrong type, no `src` or `dest`, a `mode` that is
+/// not a number, an owner that is out of range or unknown, an unknown `engine`, a malformed
+/// template in a key that can have actions, or tables of two groups.
+pub(crate) fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Vec<Resource>, Invalid> {
+    let source = read_regular(path)
+        .map_err(|error| Invalid { problem: unreadable(path, "open", &error), group: None })?;
+    let place = |offset| Place::at_offset(path, &source, offset);
+    let read = parse(path, &source, confdir).map_err(|Reason { text, offset, hint }| Invalid {
+        problem: Problem {
+            text: refused(path, &text),
+            excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default().hinting(hint),
+        },
+        group: group_of(&source),
+    })?;
+    let warning = |Warning { text, offset }| {
+        let place = place(offset);
+        let text = format!("{}:{}: {text}", path.display(), place.line);
+        Problem { text, excerpt: Excerpt::of(place) }
+    };
+    let warned = |(mut resource, warnings): Read| {
+        resource.warnings = warnings.into_iter().map(warning).collect();
+        resource
+    };
+    Ok(read.into_iter().map(warned).collect())
+}
+
+/// The group that a malformed file names, if that part of it can be read.
+fn group_of(source: &[u8]) -> Option<String> {
+    let document = Document::parse_what_can_be(std::str::from_utf8(source).ok()?);
+    let tables = document.root().sections("template").ok()??;
+    let named = tables.iter().find_map(|table| table.string("group").ok().flatten());
+    named.filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// A resource, and what is probably a mistake in its table.
+type Read = (Resource, Vec<Warning>);
+
+fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>, Reason> {
+    let text = std::str::from_utf8(source).map_err(|error| {
+        let offset = error.valid_up_to();
+        let line = document::line_of(source, offset);
+        Reason::new(format!("toml: line {line}: invalid UTF-8"), Some(offset))
+    })?;
+    let mut document = Document::parse(text).map_err(|error| {
+        let hint = hint::for_second_table(text, error.offset()).or_else(|| error.hint());
+        Reason::from(error).hinting(hint)
+    })?;
+    expand::expand(&mut document, "template", confdir.environment)?;
+    let root = document.root();
+    let Some(tables) = root.sections("template")? else {
+        return Err(Reason::new("empty src template", None)
+            .hinting(hint::without_template(&root.unknown())));
+    };
+    let mut read = Vec::with_capacity(tables.len());
+    for table in &tables {
+        read.push((Resource::read(path, confdir, table)?, Vec::new()));
+    }
+    share_the_group(&mut read, &tables)?;
+    for ((resource, warnings), table) in read.iter_mut().zip(&tables) {
+        warn(resource, table, warnings)?;
+    }
+    if let Some((_, warnings)) = read.first_mut() {
+        warnings.extend(unknown("", &root));
+    }
+    Ok(read)
+}
+
+/// Gives the resources of one file the group that one of them names.
+fn share_the_group(read: &mut [Read], tables: &[Section<'_, '_>]) -> Result<(), Reason> {
+    let mut named = read.iter().zip(tables).filter(|((resource, _), _)| resource.group.is_some());
+    let Some(((first, _), _)) = named.next() else { return Ok(()) };
+    if let Some(((other, _), table)) = named.find(|((other, _), _)| other.group != first.group) {
+        let name = |resource: &Resource| quoted(resource.group.as_deref().unwrap_or_default());
+        let text = format!(
+            "the tables of a file are one group, and two are named: {} and {}",
+            name(first),
+            name(other)
+        );
+        return Err(Reason::new(text, table.offset("group")));
+    }
+    let group = first.group.clone();
+    read.iter_mut().for_each(|(resource, _)| resource.group = group.clone());
+    Ok(())
+}
+
+/// Adds what is probably a mistake in the table of a resource.
+fn warn(
+    resource: &Resource,
+    table: &Section<'_, '_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), Reason> {
+    warnings.extend(permissions::warnings(table)?);
+    if let Some(command) = resource.reload_cmd.as_ref().filter(|_| !resource.reload_template)
+        && let Some(text) = command.not_a_template()
+        && let Some(offset) = table.offset("reload_cmd")
+    {
+        warnings.push(Warning { text: text.to_owned(), offset });
+    }
+    warnings.extend(resource.reload_cmd.is_none().then(|| useless(table)).into_iter().flatten());
+    warnings.extend(unknown("template.", table));
+    Ok(())
+}
+
+/// Warnings about the keys of a table that no resource has.
+fn unknown<'a>(
+    name: &'static str,
+    table: &Section<'a, '_>,
+) -> impl Iterator<Item = Warning> + use<'a> {
+    table
+        .unknown()
+        .into_iter()
+        .map(move |Unknown { key, offset, .. }| Warning { text: hint::ignored(name, key), offset })
+}
+
+/// Warnings about keys that have no effect, because there is no `reload_cmd`.
+fn useless<'a>(table: &'a Section<'_, '_>) -> impl Iterator<Item = Warning> + use<'a> {
+    let keys = after::OF_RELOAD.into_iter();
+    keys.filter_map(|key| {
+        let text = format!("{key} has no effect without reload_cmd");
+        table.offset(key).map(|offset| Warning { text, offset })
+    })
+}
