@@ -101,7 +101,7 @@ fn apply_together(
         Err(error) => match journal.roll_back(observer) {
             Ok(()) => {
                 for Applied { target, trial, .. } in applied {
-                    if let (Some(trial), Ok(place)) = (trial, OpenPlace::of(&target.dest)) {
+                    if let (Some(trial), Ok(place)) = (trial, OpenPlace::existing(&target)) {
                         trial.withdraw(&place);
                     }
                 }

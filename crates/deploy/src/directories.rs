@@ -4,7 +4,7 @@
 //! The path is walked from its beginning, and each folder is created and opened through the descriptor
 //! of the folder above it. So another program that renames a folder meanwhile cannot make the next one
 //! appear elsewhere. Links to folders are followed, as they are when the folder of a destination is
-//! opened. Each new folder is synced into the folder above it: a file that survives a power cut must not
+//! opened, except below the folder that the target must not leave. Each new folder is synced into the folder above it: a file that survives a power cut must not
 //! be lost with its folder.
 //!
 //! New folders belong to the user of this process. They stay, even if the file is not put in place.
@@ -19,32 +19,41 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 
+use crate::below::names_between;
 use crate::durable::sync_file;
 use crate::error::Error;
+use crate::folder::{NotOpened, open_at, open_step};
 
 /// The bits of the mode of a folder that are set. A new folder keeps the setgid bit that it has from the
 /// folder above it.
 const PERMISSIONS: u32 = 0o777;
 
 /// Creates the folder `path` and those above it, as far as they are missing. The new ones get the
-/// permissions `mode`, whatever the umask is.
+/// permissions `mode`, whatever the umask is. Links are followed, but not below the folder `below`.
 ///
 /// # Errors
 /// A folder cannot be created, opened or synced, or a name on the way is not a folder.
-pub(crate) fn create(path: &Path, mode: u32) -> Result<(), Error> {
+pub(crate) fn create(path: &Path, below: Option<&Path>, mode: u32) -> Result<(), Error> {
     let mut here: Option<OwnedFd> = None;
     let mut walked = PathBuf::new();
-    for step in path.components() {
+    let names = below.and_then(|below| names_between(below, path));
+    let followed = path.components().count() - names.map_or(0, |names| names.len());
+    for (nth, step) in path.components().enumerate() {
         let name = step.as_os_str();
         let above = here.as_ref().map_or(CWD, OwnedFd::as_fd);
         walked.push(name);
-        let opened = match open(above, name) {
-            Err(Errno::NOENT) => {
-                create_one(above, name, mode).and_then(|()| Ok(open(above, name)?))
-            }
-            opened => opened.map_err(io::Error::from),
+        let open = || match below {
+            Some(below) if nth >= followed => open_step(above, name, &walked, below),
+            _ => Ok(open_at(above, name, OFlags::empty())?),
         };
-        here = Some(opened.map_err(|cause| Error::file("mkdir", &walked, cause))?);
+        let opened = match open() {
+            Err(NotOpened::Failed(cause)) if cause.kind() == io::ErrorKind::NotFound => {
+                create_one(above, name, mode).map_err(NotOpened::from).and_then(|()| open())
+            }
+            opened => opened,
+        };
+        let failed = |cause| Error::file("mkdir", &walked, cause);
+        here = Some(opened.map_err(|refused| refused.error(failed))?);
     }
     Ok(())
 }
@@ -57,10 +66,6 @@ pub(crate) fn first_missing(path: &Path) -> Option<(&Path, &OsStr)> {
     let first = missing.take_while(|path| is_missing(path)).last()?;
     let above = first.parent().filter(|above| !above.as_os_str().is_empty());
     Some((above.unwrap_or(Path::new(".")), first.file_name()?))
-}
-
-fn open(above: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    openat(above, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Creates one folder. It is no error if another program, or another resource, is quicker.

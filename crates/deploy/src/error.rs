@@ -73,6 +73,29 @@ pub enum Error {
         folder: PathBuf,
     },
 
+    /// A folder of the path is a symbolic link, and the target follows none there.
+    #[error(
+        "{} is a symbolic link, and confd follows none below {}: replace it by a folder, or write the \
+         folder that it leads to in dest",
+        link.display(),
+        below.display()
+    )]
+    Linked {
+        /// The link.
+        link: PathBuf,
+        /// The folder that the destination must not leave.
+        below: PathBuf,
+    },
+
+    /// The destination is not below the folder that it must not leave.
+    #[error("{} is not below {}, so no file is put there", folder.display(), below.display())]
+    Outside {
+        /// The folder of the destination.
+        folder: PathBuf,
+        /// The folder that the destination must not leave.
+        below: PathBuf,
+    },
+
     /// The destination is `/`, which has no name to derive a stage file's name from.
     #[error("createtemp ./: pattern contains path separator")]
     NoName,

@@ -6,13 +6,14 @@
 //! path, to notice that it leads to another folder by now: before a check command, which gets the
 //! path of the stage file; after the rename; and when the folder is synced.
 //!
-//! Links in the path of the folder are followed, when the folder is opened.
+//! Links in the path of the folder are followed, when the folder is opened, except below the folder
+//! that a target must not leave.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -20,8 +21,10 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fstat, linkat,
     mkdirat, openat, renameat, stat, statat, statx, symlinkat, unlinkat,
 };
+use rustix::io::Errno;
 
 use crate::attributes::MODE_BITS;
+use crate::below::names_between;
 use crate::directories;
 use crate::error::Error;
 use crate::place::{FileKind, Place, RANDOM_RANGE};
@@ -64,9 +67,33 @@ impl Folder {
         {
             return Ok(folder);
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let descriptor = openat(CWD, path, flags, Mode::empty())?;
+        Folder::shared(path, open_at(CWD, path.as_os_str(), OFlags::empty())?)
+    }
+
+    /// Opens the folder at `path`. Between the folder `below` and this one no link is followed.
+    pub(crate) fn open_below(path: &Path, below: Option<&Path>) -> Result<Arc<Folder>, NotOpened> {
+        let Some(below) = below else { return Ok(Folder::open(path)?) };
+        let outside = || Error::Outside { folder: path.to_owned(), below: below.to_owned() };
+        let names = names_between(below, path).ok_or_else(outside)?;
+        let start = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+        let mut here = open_at(CWD, start.as_os_str(), OFlags::empty())?;
+        let mut walked = below.to_owned();
+        for name in names {
+            walked.push(name);
+            here = open_step(here.as_fd(), name, &walked, below)?;
+        }
+        Ok(Folder::shared(path, here)?)
+    }
+
+    /// The folder of this descriptor, or the same folder as a transaction has it open.
+    fn shared(path: &Path, descriptor: OwnedFd) -> io::Result<Arc<Folder>> {
         let identity = FolderIdentity::of(&fstat(&descriptor)?);
+        let open = open_folders().get(path.as_os_str()).and_then(Weak::upgrade);
+        if let Some(folder) = open
+            && folder.identity == identity
+        {
+            return Ok(folder);
+        }
         let folder = Arc::new(Folder { path: path.into(), descriptor, identity });
         open_folders().insert(path.as_os_str().to_owned(), Arc::downgrade(&folder));
         Ok(folder)
@@ -86,6 +113,69 @@ impl Folder {
     pub(crate) fn readable(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(openat(&self.descriptor, ".", flags, Mode::empty())?)
+    }
+}
+
+/// Opens a folder without the permission to read it. Links are followed unless `flags` forbid it.
+pub(crate) fn open_at(
+    above: BorrowedFd<'_>,
+    name: &OsStr,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(above, name, flags, Mode::empty())
+}
+
+/// Opens a folder below `below`, where no link is allowed. `path` is its path.
+pub(crate) fn open_step(
+    above: BorrowedFd<'_>,
+    name: &OsStr,
+    path: &Path,
+    below: &Path,
+) -> Result<OwnedFd, NotOpened> {
+    open_at(above, name, OFlags::NOFOLLOW).map_err(|cause| {
+        let found = statat(above, name, AtFlags::SYMLINK_NOFOLLOW);
+        match found.is_ok_and(|found| is_link(&found)) {
+            true => Error::Linked { link: path.to_owned(), below: below.to_owned() }.into(),
+            false => NotOpened::Failed(cause.into()),
+        }
+    })
+}
+
+/// Why a folder was not opened.
+#[derive(Debug)]
+pub(crate) enum NotOpened {
+    /// The system refuses.
+    Failed(io::Error),
+    /// The path leads, or may lead, out of the folder that it must not leave.
+    Refused(Error),
+}
+
+impl NotOpened {
+    /// The error; `failed` makes that of the system.
+    pub(crate) fn error(self, failed: impl FnOnce(io::Error) -> Error) -> Error {
+        match self {
+            NotOpened::Failed(cause) => failed(cause),
+            NotOpened::Refused(error) => error,
+        }
+    }
+}
+
+impl From<io::Error> for NotOpened {
+    fn from(cause: io::Error) -> Self {
+        NotOpened::Failed(cause)
+    }
+}
+
+impl From<Errno> for NotOpened {
+    fn from(cause: Errno) -> Self {
+        NotOpened::Failed(cause.into())
+    }
+}
+
+impl From<Error> for NotOpened {
+    fn from(error: Error) -> Self {
+        NotOpened::Refused(error)
     }
 }
 
@@ -210,33 +300,7 @@ impl OpenPlace {
     /// The folder cannot be opened. Nothing could be staged in it, so the error is that of the
     /// stage file, in the words of confd.
     pub(crate) fn of(dest: &Path) -> Result<OpenPlace, Error> {
-        let place = Place::of(dest)?;
-        OpenPlace::open(place).map_err(|(place, cause)| {
-            let name = place.file_name(FileKind::Passing, fastrand::u64(..RANDOM_RANGE));
-            Error::file("open", &place.folder().join(name), cause)
-        })
-    }
-
-    /// Opens the folder of a destination that need not exist. `None` if the folder is missing.
-    ///
-    /// # Errors
-    /// The folder exists and cannot be opened.
-    pub(crate) fn find(dest: &Path) -> Result<Option<OpenPlace>, Error> {
-        match OpenPlace::open(Place::of(dest)?) {
-            Ok(place) => Ok(Some(place)),
-            Err((_, cause)) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err((place, cause)) => Err(Error::file("open", place.folder(), cause)),
-        }
-    }
-
-    fn open(place: Place) -> Result<OpenPlace, (Place, io::Error)> {
-        match Folder::open(place.folder()) {
-            Ok(folder) => {
-                let dest = FileAt::new(&folder, place.dest_name());
-                Ok(OpenPlace { place, dest })
-            }
-            Err(cause) => Err((place, cause)),
-        }
+        OpenPlace::open(Place::of(dest)?, None)
     }
 
     /// Opens the folder of the target's destination, and creates it if it is missing and the target
@@ -245,20 +309,58 @@ impl OpenPlace {
     /// With `-noop` nothing is created: the deepest folder that exists takes the place of the missing
     /// one, so that the file can be staged. The destination is missing there too.
     pub(crate) fn of_target(target: &Target, options: &Options) -> Result<OpenPlace, Error> {
-        let Some(mode) = target.make_directories else { return OpenPlace::of(&target.dest) };
+        let Some(mode) = target.make_directories else { return OpenPlace::existing(target) };
         let place = Place::of(&target.dest)?;
+        let below = target.below.as_deref();
         match directories::first_missing(place.folder()) {
             Some((above, name)) if options.noop => {
-                let folder =
-                    Folder::open(above).map_err(|cause| Error::file("open", above, cause))?;
+                // It can also be above the folder that the destination must not leave.
+                let below = below.filter(|below| names_between(below, above).is_some());
+                let folder = Folder::open_below(above, below)
+                    .map_err(|refused| refused.error(|cause| Error::file("open", above, cause)))?;
                 Ok(OpenPlace { dest: FileAt::new(&folder, name), place })
             }
             Some(_) => {
-                directories::create(place.folder(), mode)?;
-                OpenPlace::of(&target.dest)
+                directories::create(place.folder(), below, mode)?;
+                OpenPlace::existing(target)
             }
-            None => OpenPlace::of(&target.dest),
+            None => OpenPlace::existing(target),
         }
+    }
+
+    /// Opens the folder of the target's destination.
+    ///
+    /// # Errors
+    /// As [`of`](OpenPlace::of); or there is a link where the target allows none.
+    pub(crate) fn existing(target: &Target) -> Result<OpenPlace, Error> {
+        OpenPlace::open(Place::of(&target.dest)?, target.below.as_deref())
+    }
+
+    /// Opens the folder of a destination that need not exist. `None` if the folder is missing.
+    ///
+    /// # Errors
+    /// The folder exists and cannot be opened, or there is a link where the target allows none.
+    pub(crate) fn find(target: &Target) -> Result<Option<OpenPlace>, Error> {
+        let place = Place::of(&target.dest)?;
+        match Folder::open_below(place.folder(), target.below.as_deref()) {
+            Ok(folder) => Ok(Some(OpenPlace::within(place, &folder))),
+            Err(NotOpened::Failed(cause)) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(refused) => Err(refused.error(|cause| Error::file("open", place.folder(), cause))),
+        }
+    }
+
+    fn open(place: Place, below: Option<&Path>) -> Result<OpenPlace, Error> {
+        match Folder::open_below(place.folder(), below) {
+            Ok(folder) => Ok(OpenPlace::within(place, &folder)),
+            Err(refused) => Err(refused.error(|cause| {
+                let name = place.file_name(FileKind::Passing, fastrand::u64(..RANDOM_RANGE));
+                Error::file("open", &place.folder().join(name), cause)
+            })),
+        }
+    }
+
+    fn within(place: Place, folder: &Arc<Folder>) -> OpenPlace {
+        OpenPlace { dest: FileAt::new(folder, place.dest_name()), place }
     }
 
     pub(crate) fn folder(&self) -> &Arc<Folder> {

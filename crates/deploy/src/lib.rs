@@ -23,6 +23,7 @@
 
 mod apply;
 mod attributes;
+mod below;
 mod change;
 mod check;
 mod commit;
@@ -64,6 +65,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use attributes::Kept;
+pub use below::{BadPath, PathProblem, relative_path};
 pub use check::{CheckCommand, CheckError};
 pub use command::{Error as CommandError, Program};
 pub use disk::Disk;
@@ -96,6 +98,10 @@ pub struct Target {
     /// The permissions of missing folders of the path, which are created; only the lower nine bits
     /// count. `None` creates none.
     pub make_directories: Option<u32>,
+    /// The folder that the destination must not leave, as the user wrote it. The folders between it
+    /// and the destination must be real folders: links are refused there, and followed everywhere
+    /// else. `None` follows links in the whole path.
+    pub below: Option<PathBuf>,
     /// The command that checks the stage file before it is put in place.
     pub check_cmd: Option<CheckCommand>,
     /// The command that runs after the file has changed. The shell gets the text unchanged. An
@@ -154,6 +160,7 @@ impl Target {
             uid: None,
             gid: None,
             make_directories: None,
+            below: None,
             check_cmd: None,
             reload_cmd: None,
             check_timeout: None,

@@ -35,7 +35,7 @@ pub(crate) const WIDE_RANGE: u64 = 1_000_000_000_000_000;
 const CHECK_RANGE: u64 = 100_000;
 
 /// The most bytes of a name, on all usual file systems.
-const LONGEST: usize = 255;
+pub(crate) const LONGEST: usize = 255;
 /// The ending of the marker of a pending reload.
 const PENDING: &str = ".reload-pending";
 /// The ending of the former file of a trial.
@@ -44,6 +44,8 @@ const FORMER: &str = ".former";
 const TRIAL: &str = ".trial";
 /// The ending of a hold.
 const HELD: &str = ".held";
+/// The ending of a manifest.
+const MANIFEST: &str = ".confd-files";
 
 /// The beginning of a journal's name. It is the same in every folder, so that a journal is found
 /// even when no resource has its destinations any more.
@@ -286,8 +288,9 @@ pub(crate) fn is_own_name(entry: &[u8]) -> bool {
     if !entry.starts_with(b".") {
         return false;
     }
-    let has_ending =
-        [PENDING, FORMER, TRIAL, HELD].iter().any(|ending| entry.ends_with(ending.as_bytes()));
+    let has_ending = [PENDING, FORMER, TRIAL, HELD, MANIFEST]
+        .iter()
+        .any(|ending| entry.ends_with(ending.as_bytes()));
     let kinds = [FileKind::Passing, FileKind::Kept, FileKind::Undo];
     let is_of = |name: &[u8], digits: &[u8]| {
         let name = OsStr::from_bytes(name);

@@ -149,7 +149,7 @@ impl Staged {
 
     /// A member that must not exist. `None` if even its folder is missing.
     fn without_file(target: Arc<Target>) -> Result<Option<Staged>, Error> {
-        let Some(place) = OpenPlace::find(&target.dest)? else { return Ok(None) };
+        let Some(place) = OpenPlace::find(&target)? else { return Ok(None) };
         let found = match place.dest().lstat() {
             Ok(found) => Some(found),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
@@ -169,8 +169,8 @@ impl Staged {
         content: Option<Bytes>,
     ) -> Result<Option<Staged>, Error> {
         let place = match &content {
-            Some(_) => OpenPlace::of(&target.dest)?,
-            None => match OpenPlace::find(&target.dest)? {
+            Some(_) => OpenPlace::existing(&target)?,
+            None => match OpenPlace::find(&target)? {
                 Some(place) => place,
                 None => return Ok(None),
             },

@@ -1,5 +1,6 @@
 //! Tests of whole transactions.
 
+mod confined;
 mod directories;
 mod failures;
 mod group_check;

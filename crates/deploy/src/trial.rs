@@ -140,7 +140,7 @@ impl Trial {
     }
 
     fn place(&self) -> Result<OpenPlace, Error> {
-        OpenPlace::of(&self.target.dest)
+        OpenPlace::existing(&self.target)
     }
 
     /// Ends the trial because the commit did not happen. An earlier trial goes on.
