@@ -1,6 +1,9 @@
 //! The owner that a resource gives its file by name.
 
-use std::fs;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt as _, chown},
+};
 
 use rustix::process::Signal;
 
@@ -86,4 +89,42 @@ fn a_user_that_is_created_later_counts_at_the_next_pass_of_interval_mode() {
     daemon.wait_for("out/app has been updated");
     assert_eq!(sandbox.owner("out/app").0, 1055);
     daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn with_preserve_an_existing_file_keeps_its_owner_and_mode_and_a_new_one_gets_those_that_are_set() {
+    needs_root();
+    let sandbox = with_owner("preserve = true\nuid = 1000\ngid = 1001\nmode = '0600'");
+    sandbox.onetime().ok();
+    assert_eq!((sandbox.owner("out/app"), sandbox.mode("out/app")), ((1000, 1001), 0o600));
+    let path = sandbox.path("out/app");
+    chown(&path, Some(2000), Some(2001)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    sandbox.onetime().ok().expect_no("out of sync");
+    sandbox.write("templates/app.tmpl", "new");
+    sandbox.onetime().ok().expect_no("has mode").expect_no("has UID");
+    assert_eq!(sandbox.output(), "new");
+    assert_eq!((sandbox.owner("out/app"), sandbox.mode("out/app")), ((2000, 2001), 0o640));
+}
+
+#[test]
+fn with_preserve_alone_the_owner_is_that_of_the_file() {
+    needs_root();
+    let sandbox = with_owner("preserve = true");
+    let path = sandbox.write("out/app", "old");
+    chown(&path, Some(2000), None).unwrap();
+    sandbox.onetime().ok();
+    assert_eq!((sandbox.output().as_str(), sandbox.owner("out/app")), ("x", (2000, 0)));
+}
+
+#[test]
+fn a_file_whose_owner_cannot_be_preserved_is_not_replaced() {
+    needs_root();
+    let sandbox = with_owner("preserve = true");
+    let path = sandbox.write("out/app", "old");
+    chown(&path, Some(2000), Some(2001)).unwrap();
+    let ended = sandbox.onetime().unprivileged().fails();
+    let stays = format!("({} should belong to 2000:2001 and stays as it was)", path.display());
+    assert!(ended.stderr.contains(&stays), "{}", ended.stderr);
+    assert_eq!(sandbox.read("out/app"), "old");
 }

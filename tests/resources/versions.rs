@@ -1,5 +1,10 @@
 //! `backup`, `confd history`, `confd rollback` and `confd release`: older versions of a file.
 
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+};
+
 use rustix::process::Signal;
 use servers::{Etcd, Release};
 
@@ -60,6 +65,18 @@ fn the_last_versions_are_listed_and_one_is_put_back_and_held_until_the_content_c
     assert_eq!(sandbox.output(), "one\n");
     run_with(&sandbox, "four").ok();
     assert_eq!((sandbox.output(), sandbox.list("out")), ("four\n".into(), vec!["app".into()]));
+}
+
+#[test]
+fn a_version_comes_back_with_its_mode_also_if_the_resource_preserves_that_of_the_file() {
+    let sandbox = keeping("preserve = true\nmode = '0600'");
+    run_with(&sandbox, "one").ok();
+    run_with(&sandbox, "two").ok();
+    fs::set_permissions(sandbox.path("out/app"), Permissions::from_mode(0o644)).unwrap();
+    run_with(&sandbox, "three").ok();
+    assert_eq!(sandbox.mode("out/app"), 0o644);
+    command(&sandbox, &["rollback", "app", "--to", "1"]).ok();
+    assert_eq!((sandbox.output().as_str(), sandbox.mode("out/app")), ("one\n", 0o600));
 }
 
 #[test]

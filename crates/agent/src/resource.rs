@@ -140,6 +140,7 @@ impl TryFrom<config::Resource> for Part {
             mode: asked.mode,
             uid: asked.uid,
             gid: asked.gid,
+            preserve: asked.preserve,
             make_directories: asked.make_directories,
             check_cmd: asked.check_cmd.as_ref().map(program).map(CheckCommand::new),
             reload_cmd,

@@ -345,6 +345,7 @@ fn as_it_was(target: &Target, file: &VersionFile) -> Target {
         mode: Some(file.mode),
         uid: Some(file.owner.0),
         gid: Some(file.owner.1),
+        preserve: false,
         may_be_held: false,
         on_reload_failure: OnReloadFailure::Keep,
         ..target.clone()

@@ -96,7 +96,7 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 39] = [
+const KEYS: [&str; 40] = [
     "src",
     "dest",
     "keys",
@@ -107,6 +107,7 @@ const KEYS: [&str; 39] = [
     "gid",
     "owner",
     "group_owner",
+    "preserve",
     "make_directories",
     "dir_mode",
     "engine",

@@ -50,6 +50,8 @@ pub struct Resource {
     pub uid: Option<u32>,
     /// The group of `dest`. `None` is the group of this process.
     pub gid: Option<u32>,
+    /// Whether an existing `dest` keeps its permissions and its owner.
+    pub preserve: bool,
     /// The permissions of missing folders of `dest`, which are created; `None` if none are.
     pub make_directories: Option<u32>,
     /// The command that checks the result before it replaces `dest`: a Go template.
@@ -170,6 +172,7 @@ impl Resource {
         let reload_template = table.boolean("reload_template")?.unwrap_or(false);
         let (uid, gid) = (Owner::User.read(table)?, Owner::Group.read(table)?);
         let mode = text("mode")?;
+        let preserve = table.boolean("preserve")?.unwrap_or(false);
         let make_directories = permissions::mode_of_new_folders(table)?;
         let engine = table.string("engine")?;
         let check_timeout = time(table, "check_timeout")?;
@@ -226,6 +229,7 @@ impl Resource {
             mode,
             uid,
             gid,
+            preserve,
             make_directories,
             check_cmd,
             reload_cmd,

@@ -66,6 +66,16 @@ impl Attributes {
     }
 }
 
+/// The target that asks for exactly the attributes of its destination, `found`.
+pub(crate) fn preserving(target: &Target, found: &Stat) -> Target {
+    Target {
+        uid: Some(found.st_uid),
+        gid: Some(found.st_gid),
+        mode: Some(found.st_mode),
+        ..target.clone()
+    }
+}
+
 /// The effective user of this process. It never changes, so the system is asked once.
 pub(crate) fn our_user() -> u32 {
     static USER: LazyLock<u32> = LazyLock::new(|| geteuid().as_raw());

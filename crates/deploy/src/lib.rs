@@ -95,6 +95,9 @@ pub struct Target {
     pub uid: Option<u32>,
     /// The group. `None` is the effective group of this process.
     pub gid: Option<u32>,
+    /// Whether a destination that exists keeps its permissions, its owner and its group, also if the
+    /// fields above set them. If it cannot keep them, it is not replaced.
+    pub preserve: bool,
     /// The permissions of missing folders of the path, which are created; only the lower nine bits
     /// count. `None` creates none.
     pub make_directories: Option<u32>,
@@ -159,6 +162,7 @@ impl Target {
             mode: None,
             uid: None,
             gid: None,
+            preserve: false,
             make_directories: None,
             below: None,
             check_cmd: None,

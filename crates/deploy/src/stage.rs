@@ -122,6 +122,10 @@ impl Staged {
         let found = found.ok();
         let seen = found.as_ref().map(Fingerprint::of_stat);
         let was_settled = seen.is_some_and(|seen| seen.is_settled());
+        let target = match &found {
+            Some(found) if target.preserve => Arc::new(attributes::preserving(&target, found)),
+            _ => target,
+        };
         let wanted = Attributes::wanted(&target, found.as_ref());
         let mut difference = is_missing.then_some(Difference::Missing);
         let mut in_sync = false;
