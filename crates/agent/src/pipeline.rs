@@ -508,15 +508,14 @@ impl Pipeline {
 
 /// The outcome of a pass with these outcomes of its files.
 fn together(outcomes: &[Outcome]) -> Outcome {
-    let ranked = [Outcome::Updated, Outcome::WouldUpdate, Outcome::Reloaded];
-    let outcomes = outcomes.iter().map(|outcome| match outcome {
-        // The set has changed, or would.
-        Outcome::Removed => Outcome::Updated,
-        Outcome::WouldRemove => Outcome::WouldUpdate,
-        other => *other,
-    });
-    let outcomes: Vec<_> = outcomes.collect();
-    ranked.into_iter().find(|one| outcomes.contains(one)).unwrap_or(Outcome::Unchanged)
+    use Outcome::*;
+    let has = |all: &[Outcome]| outcomes.iter().any(|one| all.contains(one));
+    match () {
+        () if has(&[Updated, Removed]) => Updated,
+        () if has(&[WouldUpdate, WouldRemove]) => WouldUpdate,
+        () if has(&[Reloaded]) => Reloaded,
+        () => Unchanged,
+    }
 }
 
 impl Prepared {
