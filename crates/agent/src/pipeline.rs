@@ -508,14 +508,11 @@ impl Pipeline {
 
 /// The outcome of a pass with these outcomes of its files.
 fn together(outcomes: &[Outcome]) -> Outcome {
-    use Outcome::*;
-    let has = |all: &[Outcome]| outcomes.iter().any(|one| all.contains(one));
-    match () {
-        () if has(&[Updated, Removed]) => Updated,
-        () if has(&[WouldUpdate, WouldRemove]) => WouldUpdate,
-        () if has(&[Reloaded]) => Reloaded,
-        () => Unchanged,
-    }
+    use Outcome::{Reloaded, Removed, Unchanged, Updated, WouldRemove, WouldUpdate};
+    let updated = [(Updated, Updated), (Removed, Updated)];
+    let other = [(WouldUpdate, WouldUpdate), (WouldRemove, WouldUpdate), (Reloaded, Reloaded)];
+    let found = updated.into_iter().chain(other).find(|(one, _)| outcomes.contains(one));
+    found.map_or(Unchanged, |(_, together)| together)
 }
 
 impl Prepared {
