@@ -5,6 +5,7 @@ mod commands;
 mod compare;
 mod directories;
 mod environment;
+mod ignored;
 mod limits;
 mod pending;
 mod reload;

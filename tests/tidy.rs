@@ -12,7 +12,7 @@ use crate::support::Sandbox;
 /// The crates by layer: each may use those of lower layers, and none of its own.
 const LAYERS: &[&[&str]] = &[
     &["servers"],
-    &["store", "gotmpl", "hcl", "yaml", "catalog"],
+    &["store", "gotmpl", "hcl", "yaml", "catalog", "regexp"],
     &["report", "options"],
     &["names"],
     &["config", "filewatch", "state-folder", "world", "command", "nodes"],

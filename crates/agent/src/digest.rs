@@ -11,9 +11,9 @@ use std::{
 pub(crate) struct Digest(u64);
 
 impl Digest {
-    /// The digest of these contents, in this order.
-    pub(crate) fn of_all<'a>(contents: impl Iterator<Item = &'a [u8]>) -> Self {
-        let each = contents.map(|content| Digest::of(content).0.to_ne_bytes());
+    /// The digest of the contents that have these digests, in this order.
+    pub(crate) fn of_all(contents: impl Iterator<Item = Digest>) -> Self {
+        let each = contents.map(|content| content.0.to_ne_bytes());
         Digest::of(&each.collect::<Vec<_>>().concat())
     }
 

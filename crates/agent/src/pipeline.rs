@@ -306,7 +306,7 @@ impl Pipeline {
                 part: files.len(),
                 target: Arc::clone(&target),
                 current: own,
-                digest: Digest::of(&content),
+                digest: Digest::of(&target.significant(&content)),
                 keys: part
                     .guards
                     .as_ref()
@@ -320,7 +320,7 @@ impl Pipeline {
         missing::say_empty(resource, empty, say);
         let contents: Vec<Bytes> =
             members.iter().filter_map(|member| member.content.clone()).collect();
-        let digest = Digest::of_all(contents.iter().map(|content| &**content));
+        let digest = Digest::of_all(files.iter().map(|file| file.digest));
         let (staged, origin, kept) = (None, None, None);
         let mut prepared = Box::new(Prepared { staged, files, origin, kept, digest, began });
         if !resource.heals() && *applied == Some(digest) {

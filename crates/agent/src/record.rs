@@ -139,7 +139,8 @@ impl LeftFile {
     fn has_its_destination(&self) -> bool {
         let File { target, digest, .. } = &self.file;
         let is_same = Fingerprint::at(&target.dest) == self.dest;
-        let holds_it = || read_regular(&target.dest).is_ok_and(|held| Digest::of(&held) == *digest);
+        let digest_of = |held: Vec<u8>| Digest::of(&target.significant(&held));
+        let holds_it = || read_regular(&target.dest).is_ok_and(|held| digest_of(held) == *digest);
         is_same && (!self.has_to_be_read || holds_it())
     }
 }

@@ -141,6 +141,7 @@ impl TryFrom<config::Resource> for Part {
             uid: asked.uid,
             gid: asked.gid,
             preserve: asked.preserve,
+            ignore_lines: asked.ignore_lines.clone(),
             make_directories: asked.make_directories,
             check_cmd: asked.check_cmd.as_ref().map(program).map(CheckCommand::new),
             reload_cmd,

@@ -99,9 +99,10 @@ fn in_place(resource: &Resource) -> Option<Vec<VersionFile>> {
     resource.dests().map(file).collect()
 }
 
-/// The digest of the contents of these files.
-fn digest_of(files: &[VersionFile]) -> Digest {
-    Digest::of(files.iter().map(|file| &*file.content))
+/// The digest of the contents of these files of the resource.
+fn digest_of(resource: &Resource, files: &[VersionFile]) -> Digest {
+    let members = resource.parts().iter().zip(files);
+    Digest::of(members.map(|(part, file)| part.target.significant(&file.content)))
 }
 
 impl Keeper {
@@ -161,7 +162,7 @@ impl Keeper {
                 return Ok(true);
             }
             let rendered = note.rendered.clone();
-            let rendered = rendered.unwrap_or_else(|| digest_of(&files).text());
+            let rendered = rendered.unwrap_or_else(|| digest_of(&note.resource, &files).text());
             let version = Version {
                 number: 0,
                 at: SystemTime::now(),
@@ -302,7 +303,7 @@ pub async fn roll_back(
     let mut contents = hold.map(|hold| hold.contents).unwrap_or_default();
     contents.extend(versions.first().and_then(|it| Digest::from_text(&it.version.rendered)));
     // A file whose reload has failed is in place, and no version has it.
-    contents.extend(in_place(resource).map(|now| digest_of(&now)));
+    contents.extend(in_place(resource).map(|now| digest_of(resource, &now)));
     let before: Vec<_> = resource.dests().map(|dest| (dest, Hold::of(dest))).collect();
     // The holds come first, so that a confd that runs does not restore the files.
     let new = Hold::new(HeldBy::Person, contents);

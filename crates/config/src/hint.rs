@@ -96,7 +96,7 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 41] = [
     "src",
     "dest",
     "keys",
@@ -108,6 +108,7 @@ const KEYS: [&str; 40] = [
     "owner",
     "group_owner",
     "preserve",
+    "ignore_lines",
     "make_directories",
     "dir_mode",
     "engine",

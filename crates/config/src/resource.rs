@@ -10,6 +10,7 @@ use std::{
 };
 
 use options::duration;
+use regexp::Expression;
 use report::file_error_text;
 use store::{Prefix, Scope};
 
@@ -52,6 +53,8 @@ pub struct Resource {
     pub gid: Option<u32>,
     /// Whether an existing `dest` keeps its permissions and its owner.
     pub preserve: bool,
+    /// Lines that match do not count when `dest` is compared with its new content.
+    pub ignore_lines: Option<Expression>,
     /// The permissions of missing folders of `dest`, which are created; `None` if none are.
     pub make_directories: Option<u32>,
     /// The command that checks the result before it replaces `dest`: a Go template.
@@ -172,6 +175,7 @@ impl Resource {
         let reload_template = table.boolean("reload_template")?.unwrap_or(false);
         let (uid, gid) = (Owner::User.read(table)?, Owner::Group.read(table)?);
         let mode = text("mode")?;
+        let ignore_lines = expression(table, "ignore_lines")?;
         let preserve = table.boolean("preserve")?.unwrap_or(false);
         let make_directories = permissions::mode_of_new_folders(table)?;
         let engine = table.string("engine")?;
@@ -230,6 +234,7 @@ impl Resource {
             uid,
             gid,
             preserve,
+            ignore_lines,
             make_directories,
             check_cmd,
             reload_cmd,
@@ -299,6 +304,15 @@ fn read_engine(name: &str) -> Result<Engine, String> {
 /// The text as Go quotes it.
 pub(crate) fn quoted(text: &str) -> String {
     gotmpl::quote(text.as_bytes())
+}
+
+/// The regular expression at `key`, if it is there.
+fn expression(table: &Section<'_, '_>, key: &str) -> Result<Option<Expression>, Reason> {
+    let Some(text) = table.string(key)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let hint = || format!("{key} is a regular expression in Go's syntax, such as '^#'");
+    Expression::parse(text).map(Some).map_err(|why| {
+        Reason::new(format!("{key}: {why}"), table.offset(key)).hinting(Some(hint()))
+    })
 }
 
 /// The duration at `key`, if it is there.

@@ -22,6 +22,32 @@ pub(crate) fn has_content(dest: &FileAt, found: &Stat, content: &[u8]) -> io::Re
     Ok(size(found) == content.len() as u64 && has_bytes(&mut file, content)?)
 }
 
+/// Whether the destination is a file with this content, apart from lines that the target ignores.
+/// Reports no step.
+pub(crate) fn has_content_of(
+    target: &Target,
+    dest: &FileAt,
+    found: &Stat,
+    content: &[u8],
+) -> io::Result<bool> {
+    has_same_lines(target, &mut dest.open(OFlags::RDONLY)?, size(found), content)
+}
+
+/// Whether the file of this size has this content, apart from lines that the target ignores. Its
+/// position is at its beginning.
+fn has_same_lines(target: &Target, file: &mut File, size: u64, content: &[u8]) -> io::Result<bool> {
+    let length = content.len() as u64;
+    if target.ignore_lines.is_none() {
+        return Ok(size == length && has_bytes(file, content)?);
+    }
+    // Only a file that is much larger has so much more than ignored lines.
+    let most = length.saturating_add(MOST_SUMMED);
+    let mut found = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut found)?;
+    let is_whole = found.len() as u64 <= most;
+    Ok(is_whole && target.significant(&found) == target.significant(content))
+}
+
 fn size(found: &Stat) -> u64 {
     found.st_size.cast_unsigned()
 }
@@ -68,11 +94,11 @@ pub(crate) fn is_in_sync(
     // Anything but a regular file counts as empty: reading a pipe could block, and a device may
     // have no end.
     let readable = found.mode & KIND_BITS == REGULAR;
-    if readable && size(&metadata) == content.len() as u64 {
-        if has_bytes(&mut file, content).unwrap_or(false) {
+    if readable {
+        if has_same_lines(target, &mut file, size(&metadata), content).unwrap_or(false) {
             return same;
         }
-    } else if !readable && content.is_empty() {
+    } else if content.is_empty() {
         return same;
     }
     let (size, wanted) = (size(&metadata), content.len() as u64);

@@ -38,16 +38,17 @@ pub struct Digest([u8; 16]);
 
 impl Digest {
     /// The digest of the contents of a set, in the order of its members.
-    pub fn of<'a>(contents: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+    pub fn of<C: AsRef<[u8]>>(contents: impl IntoIterator<Item = C>) -> Digest {
         Digest::of_members(contents.into_iter().map(Some))
     }
 
     /// The digest of the contents of a set; `None` is a member that must not exist.
-    pub fn of_members<'a>(contents: impl IntoIterator<Item = Option<&'a [u8]>>) -> Digest {
+    pub fn of_members<C: AsRef<[u8]>>(contents: impl IntoIterator<Item = Option<C>>) -> Digest {
         let mut sum = Md5::new();
         for content in contents {
+            let content = content.as_ref().map(AsRef::as_ref);
             // No content has this length.
-            let length = content.map_or(u64::MAX, |content| content.len() as u64);
+            let length = content.map_or(u64::MAX, |content: &[u8]| content.len() as u64);
             sum.update(length.to_le_bytes());
             sum.update(content.unwrap_or_default());
         }
@@ -282,7 +283,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let dest = folder.path().join("a");
         let file = folder.path().join(".a.held");
-        Hold::new(HeldBy::Failure, vec![Digest::of([])]).set(&dest).expect("written");
+        Hold::new(HeldBy::Failure, vec![Digest::of([b""; 0])]).set(&dest).expect("written");
         let whole = std::fs::read(&file).expect("a file");
         std::fs::write(&file, &whole[..whole.len() - 1]).expect("write");
         assert_eq!(Hold::of(&dest), None);

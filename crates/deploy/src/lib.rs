@@ -61,6 +61,7 @@ mod undo;
 #[cfg(test)]
 use testing::failpoint;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ pub use group_check::GroupCheck;
 pub use health::{Health, Unhealthy};
 pub use hold::{Digest, HeldBy, Hold};
 pub use local::is_local;
+pub use regexp::Expression;
 pub use reload::{AtOnce, ReloadCommand, Reloader, rendered_reload};
 pub use stage::Before;
 pub use step::{Level, Observer, Placed, RollbackCause, Step};
@@ -98,6 +100,8 @@ pub struct Target {
     /// Whether a destination that exists keeps its permissions, its owner and its group, also if the
     /// fields above set them. If it cannot keep them, it is not replaced.
     pub preserve: bool,
+    /// Lines that match are ignored when the destination is compared with its new content.
+    pub ignore_lines: Option<Expression>,
     /// The permissions of missing folders of the path, which are created; only the lower nine bits
     /// count. `None` creates none.
     pub make_directories: Option<u32>,
@@ -140,6 +144,19 @@ impl Target {
         self.reload_cmd.as_ref().filter(|command| !command.is_empty() && !options.sync_only)
     }
 
+    /// The part of a content that counts when contents are compared: all lines but those that are
+    /// ignored.
+    pub fn significant<'c>(&self, content: &'c [u8]) -> Cow<'c, [u8]> {
+        let Some(ignored) = &self.ignore_lines else { return Cow::Borrowed(content) };
+        let mut significant = Vec::with_capacity(content.len());
+        for line in content.split_inclusive(|&byte| byte == b'\n') {
+            if !ignored.is_match(line.strip_suffix(b"\n").unwrap_or(line)) {
+                significant.extend_from_slice(line);
+            }
+        }
+        Cow::Owned(significant)
+    }
+
     /// The time limit of the check command.
     pub(crate) fn check_limit(&self, options: &Options) -> Option<Duration> {
         self.check_timeout.or(options.check_timeout).filter(|limit| !limit.is_zero())
@@ -163,6 +180,7 @@ impl Target {
             uid: None,
             gid: None,
             preserve: false,
+            ignore_lines: None,
             make_directories: None,
             below: None,
             check_cmd: None,

@@ -76,7 +76,7 @@ impl Becomes {
 pub(crate) enum Difference {
     /// The destination does not exist.
     Missing,
-    /// The bytes differ.
+    /// The bytes differ, and not only in ignored lines.
     Bytes,
 }
 
@@ -133,7 +133,7 @@ impl Staged {
             && let Some(found) = &found
             && wanted.are_those_of(found)
         {
-            match compare::has_content(place.dest(), found, &content) {
+            match compare::has_content_of(&target, place.dest(), found, &content) {
                 Ok(true) => in_sync = true,
                 Ok(false) => difference = Some(Difference::Bytes),
                 // The comparison will report a destination that cannot be read.
@@ -199,7 +199,7 @@ impl Staged {
             _ => return Before::Nothing,
         };
         let dest = self.place.dest();
-        let has = |content: &Bytes| compare::has_content(dest, &found, content);
+        let has = |content: &Bytes| compare::has_content_of(&self.target, dest, &found, content);
         match self.content.as_ref().map(has) {
             Some(Ok(true)) => Before::Same,
             _ => Before::Other { bytes: found.st_size.cast_unsigned() },

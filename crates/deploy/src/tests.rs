@@ -5,6 +5,7 @@ mod directories;
 mod failures;
 mod group_check;
 mod hostile;
+mod ignoring;
 mod preserving;
 mod refusing;
 mod reloads;

@@ -1,5 +1,6 @@
 //! Applying a set of files: stage all, compare all, check, commit, reload.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +32,11 @@ pub struct Member {
 }
 
 impl Member {
+    /// The part of the content that counts when contents are compared.
+    fn significant(&self) -> Option<Cow<'_, [u8]>> {
+        self.content.as_ref().map(|content| self.target.significant(content))
+    }
+
     /// A file with this content.
     pub fn file(target: impl Into<Arc<Target>>, content: impl Into<Bytes>) -> Member {
         Member { target: target.into(), content: Some(content.into()) }
@@ -80,8 +86,8 @@ impl Transaction {
     /// cannot be set. No stage file is left.
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
         let may_be_held = members.iter().any(|member| member.target.may_be_held);
-        let contents = may_be_held
-            .then(|| Digest::of_members(members.iter().map(|member| member.content.as_deref())));
+        let contents =
+            may_be_held.then(|| Digest::of_members(members.iter().map(Member::significant)));
         let held = contents.and_then(|contents| held_by(&members, contents));
         let mut staged = Vec::with_capacity(members.len());
         for Member { target, content } in members {
@@ -287,7 +293,10 @@ fn held_by(members: &[Member], contents: Digest) -> Option<HeldBy> {
     let is_there = |member: &Member| {
         let dest = &member.target.dest;
         let is_in_sync = match &member.content {
-            Some(content) => read_regular(dest).is_ok_and(|found| found == **content),
+            Some(content) => read_regular(dest).is_ok_and(|found| {
+                let target = &member.target;
+                target.significant(&found) == target.significant(content)
+            }),
             None => !dest.is_symlink() && !dest.exists(),
         };
         is_in_sync && OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_err())
