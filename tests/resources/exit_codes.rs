@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use servers::Consul;
+
 use crate::support::{Run, Sandbox};
 
 const DATA: &str = "app:\n  a: one\n";
@@ -61,6 +63,21 @@ fn a_store_that_does_not_answer_is_missing_data() {
         let words = ["-onetime", "-exit-codes", "-backend", backend, "-node", node];
         let ended = sandbox.confd(&words).run();
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_store_that_refuses_needs_a_person() {
+    let server = Consul::with_tokens();
+    let sandbox = Sandbox::new();
+    sandbox.resource("app", "{{getv \"/app/a\"}}", "");
+    let node = server.address();
+    let words = ["-onetime", "-exit-codes", "-backend", "consul", "-node", &node];
+    // With one set of keys the store refuses the whole reading, with two it refuses each of them.
+    for more in ["", "prefix = '/b'"] {
+        sandbox.resource("other", "x", more);
+        let ended = sandbox.confd(&words).arguments(&["-auth-token", "another"]).run();
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     }
 }
 
