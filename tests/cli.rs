@@ -125,6 +125,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("user-id", " string", ""),
     ("username", " string", ""),
     ("version", "", ""),
+    ("wait", " string", " (default \"0s\")"),
     ("watch", "", ""),
 ];
 
@@ -154,7 +155,7 @@ fn every_flag_of_confd_is_accepted() {
             "interval" => "1",
             "check-cmd-timeout" | "debounce" | "reconcile" | "reload-cmd-timeout"
             | "render-timeout" | "retry-delay" | "retry-max-delay" | "shutdown-timeout"
-            | "splay" => "1s",
+            | "splay" | "wait" => "1s",
             "retry-factor" => "2",
             "log-level" => "info",
             "max-memory" => "1GiB",

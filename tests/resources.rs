@@ -14,3 +14,4 @@ mod rollback;
 mod table;
 mod variables;
 mod versions;
+mod waiting;

@@ -128,6 +128,12 @@ options::options! {
     )
     .key("sync-only");
     pub(crate) const VERSION: Opt<bool> = switch("version", "print the version and exit");
+    pub(crate) const WAIT: Opt<Duration> = text(
+        "wait",
+        "0s",
+        "onetime: how long to wait for the backend and for keys that templates need (such as 60s)",
+    )
+    .key("wait");
     pub(crate) const WATCH: Opt<bool> =
         switch("watch", "follow the backend's changes").key("watch");
 }

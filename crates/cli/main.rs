@@ -159,6 +159,12 @@ fn run(flags: Layer, ignored: Option<OsString>, program: &OsString) -> Exit {
         Notice::Warning(format!("{} {text}", gotmpl::quote(word.as_encoded_bytes())))
     }));
     let config = setup::load(&flags, environment, &mut notices);
+    if let Err(error) = &config
+        && let Some(mistake) = error.downcast_ref::<setup::Usage>()
+    {
+        print(&mut std::io::stderr(), &format!("{mistake}\n{}", flags::usage(program)));
+        return Exit::Usage;
+    }
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());
     logging::init(level, &program.to_string_lossy(), Arc::clone(&host));
@@ -257,7 +263,7 @@ async fn start(
         return Ok(daemon::run(agent, config, flags, host, signals).await);
     }
     let exit = tokio::select! {
-        done = agent.onetime() => {
+        done = agent.onetime_within(config.wait) => {
             if let Err(failed) = &done {
                 logging::fatal(failed);
             }

@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// Whether the exit code of a onetime run says what is needed.
     pub(crate) exit_codes: bool,
+    /// How long a onetime run waits for its data.
+    pub(crate) wait: Duration,
     /// When resources are processed, in the modes that do not end by themselves.
     pub(crate) schedule: Schedule,
 }
@@ -114,14 +116,34 @@ pub(crate) fn load(
         report::read_regular(path).map_err(|error| report::file_error_text("open", path, &error))
     };
     let variables = Layer::of_environment(table::all(), &env, read)?;
-    let layers =
-        if file_wins { vec![file, flags, variables] } else { vec![flags, variables, file] };
+    let layers = if file_wins {
+        vec![file, flags.clone(), variables]
+    } else {
+        vec![flags.clone(), variables, file]
+    };
     let mut given = Given::new(layers);
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
-    Config::new(given, asked, env, notices)
+    let config = Config::new(given, asked, env, notices)?;
+    // In confd.toml, which a daemon may read too, `wait` is for the runs with -onetime.
+    if config.mode != Mode::Onetime && !Given::new(vec![flags]).get(&general::WAIT)?.is_zero() {
+        bail!(Usage("-wait is for -onetime: a daemon waits by itself"));
+    }
+    Ok(config)
 }
+
+/// A mistake on the command line: flags that do not go together.
+#[derive(Debug)]
+pub(crate) struct Usage(&'static str);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 impl Config {
     /// What opens the store of the answers to queries, when a template asks.
@@ -175,12 +197,12 @@ impl Config {
             reconcile: given.get(&general::RECONCILE)?,
             shutdown_timeout: given.get(&general::SHUTDOWN_TIMEOUT)?,
         };
-        let exit_codes = given.get(&general::EXIT_CODES)?;
+        let (exit_codes, wait) = (given.get(&general::EXIT_CODES)?, given.get(&general::WAIT)?);
         let mut warnings = Vec::new();
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
-        Ok(Config { level, source, asked, settings, mode, exit_codes, schedule })
+        Ok(Config { level, source, asked, settings, mode, exit_codes, wait, schedule })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The agent, and its three drivers: onetime, interval and watch mode.
 
+mod waiting;
+
 use std::{
     cell::Cell, collections::HashSet, future::Future, path::PathBuf, pin::Pin, pin::pin, sync::Arc,
     time::Duration,
@@ -398,6 +400,11 @@ impl Agent {
         let count = resources.len() + broken.len();
         let mut failed: Vec<PathBuf> = broken.into_iter().map(|broken| broken.path).collect();
         failed.extend(ordered.pass(&resources, &*self.source, pipeline, wake, stop).await);
+        self.end_pass(readers, count, failed);
+    }
+
+    /// Reports the end of a pass over `count` resources, with the files of those that failed.
+    fn end_pass(&self, readers: &Readers, count: usize, mut failed: Vec<PathBuf>) {
         // The order in which resources are processed.
         failed.sort_unstable();
         let conf_d = self.conf_d();

@@ -145,6 +145,15 @@ impl Failure {
         }
     }
 
+    /// The keys that the template misses, for people; empty if it failed for another reason. Keys that
+    /// can contain values are shown only if `show_values`.
+    pub(crate) fn missing_keys(&self, show_values: bool) -> Vec<String> {
+        match &*self.0 {
+            Cause::Render(error, _) => error.missed().names(show_values),
+            _ => Vec::new(),
+        }
+    }
+
     /// A thread of this program panicked.
     pub(crate) fn panic(what: fmt::Arguments<'_>, panic: &tokio::task::JoinError) -> Self {
         Failure::new(Cause::Panic(format!("{what} ended early: {panic}")))
@@ -179,6 +188,7 @@ impl Failure {
         match (&*self.0, self.kind()) {
             (Cause::Render(error, _), _) if error.is_missing_key() => Need::Data,
             (Cause::Guard(.., true), _) => Need::Data,
+            (Cause::Source(error, _), _) if error.is_refusal() => Need::Repair,
             (_, Kind::Source | Kind::Waiting | Kind::Query) => Need::Data,
             (_, Kind::Check) => Need::Check,
             (

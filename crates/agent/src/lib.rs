@@ -2,7 +2,7 @@
 //! them.
 //!
 //! Three drivers share one pipeline. [`Agent::onetime`] makes one pass over all resources and
-//! returns its result. [`Agent::interval`] makes one pass after the other until the order to stop.
+//! returns its result; [`Agent::onetime_within`] repeats it until the data are there. [`Agent::interval`] makes one pass after the other until the order to stop.
 //! [`Agent::watch`] follows the source and the files, and makes a pass of a resource when something
 //! it depends on has changed. Every resource is a failure domain of its own: a resource that fails
 //! or hangs does not keep the others from their passes.

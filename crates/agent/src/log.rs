@@ -209,10 +209,7 @@ impl Reader for Log {
             }
             Event::Kept { resource, keys } => {
                 let dests = resource.dest_names();
-                let keys = match &keys[..] {
-                    [key] => format!("the key {key} does not exist"),
-                    keys => format!("these keys do not exist: {}", keys.join(", ")),
-                };
+                let keys = missing::do_not_exist(keys);
                 self.misses(resource, format!("{dests} stays as it is: {keys}"));
             }
             Event::Done { resource, .. } if missing::may_keep(resource) => {
@@ -242,7 +239,7 @@ impl Reader for Log {
 }
 
 /// The end of a line that names the resource.
-fn named(name: &str) -> String {
+pub(crate) fn named(name: &str) -> String {
     format!(" (resource {name})")
 }
 

@@ -76,6 +76,14 @@ pub(crate) fn say_empty(resource: &Resource, keys: Vec<String>, say: &Say<'_>) {
     }
 }
 
+/// That these keys do not exist, for people.
+pub(crate) fn do_not_exist(keys: &[String]) -> String {
+    match keys {
+        [key] => format!("the key {key} does not exist"),
+        keys => format!("these keys do not exist: {}", keys.join(", ")),
+    }
+}
+
 /// Whether the files of the resource can stay as they are because of missing keys.
 pub(crate) fn may_keep(resource: &Resource) -> bool {
     resource.parts().iter().any(|part| part.on_missing == OnMissing::Keep)
