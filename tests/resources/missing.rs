@@ -226,6 +226,23 @@ fn a_kept_file_is_no_version_and_changes_no_numbers() {
 }
 
 #[test]
+fn the_files_of_a_group_are_kept_together_if_all_are_there() {
+    let sandbox = sandbox("on_missing = 'keep'\ngroup = 'both'");
+    sandbox.resource("other", "{{getv \"/app/name\"}}", "group = 'both'");
+    sandbox.write("out/app", "old");
+    let ended = sandbox.onetime_with(DATA).fails();
+    assert!(ended.stderr.contains("= 2 keys are missing:"), "{}", ended.stderr);
+    assert!(!sandbox.path("out/other").exists());
+    sandbox.write("out/other", "older");
+    let ended = sandbox.onetime_with(DATA).ok();
+    ended.expect_no("ERROR");
+    assert!(ended.stderr.contains("stays as it is: these keys do not exist"), "{}", ended.stderr);
+    assert_eq!((sandbox.output().as_str(), sandbox.read("out/other").as_str()), ("old", "older"));
+    sandbox.onetime_with(&format!("{DATA}  host: h\n  prot: p\n")).ok();
+    assert_eq!(sandbox.read("out/other"), "shop");
+}
+
+#[test]
 fn another_word_for_on_missing_is_refused() {
     let sandbox = sandbox("on_missing = 'ignore'");
     let path = sandbox.path("conf.d/app.toml").display().to_string();
