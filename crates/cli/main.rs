@@ -249,10 +249,10 @@ async fn start(
     host: Arc<dyn Host>,
     mut signals: Signals,
 ) -> anyhow::Result<Exit> {
-    tokio::select! {
-        found = srv::discover(&mut *config.source, &host, &[]) => found?,
+    let wait = tokio::select! {
+        left = srv::discover_within(&mut *config.source, &host, config.wait) => left?,
         signal = signals.next() => return Ok(Exit::Signal(signal)),
-    }
+    };
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
     info!("Backend source(s) set to {}", config.source.places().join(", "));
@@ -263,7 +263,7 @@ async fn start(
         return Ok(daemon::run(agent, config, flags, host, signals).await);
     }
     let exit = tokio::select! {
-        done = agent.onetime_within(config.wait) => {
+        done = agent.onetime_within(wait) => {
             if let Err(failed) = &done {
                 logging::fatal(failed);
             }

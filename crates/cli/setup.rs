@@ -42,7 +42,7 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// Whether the exit code of a onetime run says what is needed.
     pub(crate) exit_codes: bool,
-    /// How long a onetime run waits for its data.
+    /// How long a onetime run waits for its data; zero in the other modes.
     pub(crate) wait: Duration,
     /// When resources are processed, in the modes that do not end by themselves.
     pub(crate) schedule: Schedule,
@@ -126,7 +126,6 @@ pub(crate) fn load(
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
     let config = Config::new(given, asked, env, notices)?;
-    // In confd.toml, which a daemon may read too, `wait` is for the runs with -onetime.
     if config.mode != Mode::Onetime && !Given::new(vec![flags]).get(&general::WAIT)?.is_zero() {
         bail!(Usage("-wait is for -onetime: a daemon waits by itself"));
     }
@@ -197,7 +196,10 @@ impl Config {
             reconcile: given.get(&general::RECONCILE)?,
             shutdown_timeout: given.get(&general::SHUTDOWN_TIMEOUT)?,
         };
-        let (exit_codes, wait) = (given.get(&general::EXIT_CODES)?, given.get(&general::WAIT)?);
+        let exit_codes = given.get(&general::EXIT_CODES)?;
+        let wait = given.get(&general::WAIT)?;
+        // A daemon waits by itself, and may read the confd.toml of runs with -onetime.
+        let wait = if mode == Mode::Onetime { wait } else { Duration::ZERO };
         let mut warnings = Vec::new();
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));

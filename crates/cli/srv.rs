@@ -1,12 +1,19 @@
 //! Nodes from an SRV record.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use source::{Configured, Discovery};
-use tokio::task;
+use tokio::{
+    task,
+    time::{Instant, sleep_until},
+};
 use tracing::info;
 use world::{Host, Service};
+
+/// The first and the longest delay before a record is looked up again.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LAST_DELAY: Duration = Duration::from_secs(1);
 
 /// Looks up the nodes of `source`, if an SRV record names them. `before` are the nodes in use; if
 /// the record has the same nodes, their order stays.
@@ -24,6 +31,40 @@ pub(crate) async fn discover(
     Ok(())
 }
 
+/// Like [`discover`] at the start of a run that waits for its data, for at most `wait`. Returns how much
+/// of that time is left, in whole seconds if the record had to be waited for.
+///
+/// # Errors
+/// As for [`discover`].
+pub(crate) async fn discover_within(
+    source: &mut dyn Configured,
+    host: &Arc<dyn Host>,
+    wait: Duration,
+) -> anyhow::Result<Duration> {
+    let Some((discovery, nodes)) = source.discovery() else { return Ok(wait) };
+    let (begun, mut delay, mut said) = (Instant::now(), FIRST_DELAY, String::new());
+    let mut found = lookup(discovery, host, &[]).await;
+    let mut has_waited = false;
+    while let Err(error) = &found {
+        let left = wait.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        let text = format!("{error:#}");
+        if text != said {
+            info!("waiting for data, at most {wait:?}: {text}");
+            said = text;
+        }
+        sleep_until(Instant::now() + delay.min(left)).await;
+        delay = (2 * delay).min(LAST_DELAY);
+        has_waited = true;
+        found = nodes_of(discovery, host, &[]).await;
+    }
+    *nodes = found?;
+    let left = wait.saturating_sub(begun.elapsed());
+    Ok(if has_waited { Duration::from_secs(left.as_secs()) } else { wait })
+}
+
 /// The nodes that the record names, in the order in which they are tried: by priority and, within
 /// one priority, at random by weight.
 pub(crate) async fn lookup(
@@ -32,6 +73,15 @@ pub(crate) async fn lookup(
     before: &[String],
 ) -> anyhow::Result<Vec<String>> {
     info!("SRV record set to {}", discovery.record);
+    nodes_of(discovery, host, before).await
+}
+
+/// Like [`lookup`], without a line of the log.
+async fn nodes_of(
+    discovery: &Discovery,
+    host: &Arc<dyn Host>,
+    before: &[String],
+) -> anyhow::Result<Vec<String>> {
     let (host, record) = (Arc::clone(host), discovery.record.clone());
     // The lookup waits for a name server.
     let services = task::spawn_blocking(move || host.services(record.as_bytes()))

@@ -177,6 +177,32 @@ fn a_hangup_looks_the_record_up_again_and_follows_the_nodes_that_it_names() {
 }
 
 #[test]
+fn a_run_that_waits_for_data_waits_for_the_record_too() {
+    let sandbox = Sandbox::rendering("{{getv \"/v\"}}");
+    let words = ["-onetime", "-wait", "90s", "-backend", "etcdv3", "-srv-domain", "later.test"];
+    let (run, world) = Daemon::start_in(sandbox.confd(&words), &sandbox, NETWORK);
+    let refused = "lookup _etcdv3._tcp.later.test. on 127.0.0.1:53: no such host";
+    run.wait_for(&format!(
+        "INFO waiting for data, at most 90s: Cannot get nodes from SRV records {refused}"
+    ));
+    let server = world.within(|| Etcd::start(Release::Newest));
+    let port = server.address().split_once(':').unwrap().1.to_owned();
+    world.names().set_zone(&format!("_etcdv3._tcp.later.test. SRV 1 5 {port} a.example.test."));
+    run.wait_for("the key /v does not exist (resource app)");
+    world.within(|| server.put("/v", "one"));
+    let ended = run.wait();
+    assert_eq!((ended.code, sandbox.output().as_str()), (Some(0), "one"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("SRV record set to").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn after_the_time_a_record_that_is_not_there_is_the_usual_error() {
+    let ended = asking(&["-wait", "300ms", "-backend", "etcd", "-srv-domain", "nosuch.test"]);
+    assert_eq!(ended.log().len(), 3, "{}", ended.stderr);
+    ended.expect("FATAL Cannot get nodes from SRV records lookup _etcd._tcp.nosuch.test. on 127.0.0.1:53: no such host");
+}
+
+#[test]
 fn a_signal_ends_the_start_while_a_name_server_is_waited_for() {
     let sandbox = Sandbox::rendering("x");
     // A network in which all packets are lost.
