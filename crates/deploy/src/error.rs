@@ -154,6 +154,17 @@ pub enum Error {
     #[error("Config check failed: {0}")]
     Check(CheckError),
 
+    /// A manifest is damaged.
+    #[error(
+        "{}: this list of the files that confd has made is damaged, so no file is removed; without it \
+         confd begins a new list, and keeps the files whose keys are gone by then",
+        path.display()
+    )]
+    BadManifest {
+        /// The manifest.
+        path: PathBuf,
+    },
+
     /// The command that checks the files of the transaction together failed.
     #[error("Group check failed: {0}")]
     GroupCheck(CheckError),

@@ -237,7 +237,7 @@ pub(crate) fn put(
 
 /// Waits until the names in the folder are on the disk. A folder that this process may not read
 /// cannot be synced, which is no error.
-fn sync_folder(place: &OpenPlace) -> io::Result<()> {
+pub(crate) fn sync_folder(place: &OpenPlace) -> io::Result<()> {
     match place.folder().readable() {
         Ok(folder) => sync_file(&File::from(folder)),
         Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => Ok(()),

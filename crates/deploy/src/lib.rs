@@ -17,6 +17,8 @@
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
 //! - `a_failed_reload_puts_the_former_file_back`: if the target asks for it, also after a kill.
 //!
+//! A [`Manifest`] records which files were made, for callers whose files come and go with their keys.
+//!
 //! This crate writes nothing to the log: each [`Step`] goes to an [`Observer`]. Errors and steps
 //! have confd's words, where confd has them. The crate knows no keys, sources or schedules; its
 //! only templates are the commands.
@@ -40,6 +42,7 @@ mod health;
 mod hold;
 mod journal;
 mod local;
+mod manifest;
 mod pending;
 mod place;
 mod reload;
@@ -77,6 +80,7 @@ pub use group_check::GroupCheck;
 pub use health::{Health, Unhealthy};
 pub use hold::{Digest, HeldBy, Hold};
 pub use local::is_local;
+pub use manifest::Manifest;
 pub use regexp::Expression;
 pub use reload::{AtOnce, ReloadCommand, Reloader, rendered_reload};
 pub use stage::Before;

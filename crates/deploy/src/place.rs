@@ -167,13 +167,7 @@ impl Place {
 
     /// The hidden name of the one file that has this ending and belongs to the destination.
     fn name_with(&self, ending: &str) -> OsString {
-        let mut name = OsString::from(".");
-        match 1 + self.name.len() + ending.len() > LONGEST {
-            true => name.push(hash_of(&self.name)),
-            false => name.push(&self.name),
-        }
-        name.push(ending);
-        name
+        hidden_name(&self.name, ending)
     }
 
     /// The parts of the destination's name before and after a stage file's digits.
@@ -221,6 +215,25 @@ fn tidy(folder: &[u8]) -> PathBuf {
     let parts = Path::new(OsStr::from_bytes(folder)).components();
     let tidied: PathBuf = parts.filter(|part| !matches!(part, Component::CurDir)).collect();
     if tidied.as_os_str().is_empty() { PathBuf::from(".") } else { tidied }
+}
+
+/// The name of a manifest. `name` distinguishes the manifests in one folder.
+pub(crate) fn manifest_name(name: &OsStr) -> OsString {
+    match name.as_bytes().contains(&b'/') {
+        true => hidden_name(&hash_of(name), MANIFEST),
+        false => hidden_name(name, MANIFEST),
+    }
+}
+
+/// A hidden name with this ending. A hash takes the place of a name that is too long.
+fn hidden_name(name: &OsStr, ending: &str) -> OsString {
+    let mut hidden = OsString::from(".");
+    match 1 + name.len() + ending.len() > LONGEST {
+        true => hidden.push(hash_of(name)),
+        false => hidden.push(name),
+    }
+    hidden.push(ending);
+    hidden
 }
 
 /// A name that stands for a name that is too long.

@@ -15,6 +15,7 @@ use command::{Output, Program};
 use report::Fingerprint;
 
 use crate::attributes::Kept;
+use crate::below::BadPath;
 use crate::environment::Environment;
 use crate::error::Error;
 
@@ -313,6 +314,18 @@ pub enum Step<'a> {
         /// The folder.
         root: &'a Path,
     },
+    /// A manifest has a name that is no path below its folder. The name is ignored.
+    NameIgnored {
+        /// The manifest.
+        manifest: &'a Path,
+        /// The name, and what is wrong.
+        problem: &'a BadPath,
+    },
+    /// The manifest cannot be written after files were removed: it still has their names.
+    ManifestNotWritten {
+        /// The reason.
+        error: &'a Error,
+    },
     /// A destination was put back as it was, because a transaction replaced only a part of its set.
     PutBack {
         /// The destination.
@@ -388,6 +401,7 @@ impl Step<'_> {
             | Step::Stopping { .. }
             | Step::ReloadPending { .. }
             | Step::NotRemoved { .. }
+            | Step::ManifestNotWritten { .. }
             | Step::NotSynced { .. }
             | Step::SharedFolder { .. }
             | Step::AttributesKept { .. }
@@ -399,6 +413,7 @@ impl Step<'_> {
             | Step::PutBack { .. } => Level::Warning,
             Step::Unreadable { .. }
             | Step::NotPutBack { .. }
+            | Step::NameIgnored { .. }
             | Step::Silent { .. }
             | Step::Printed { succeeded: false, .. } => Level::Error,
         }

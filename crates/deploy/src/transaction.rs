@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::folder::OpenPlace;
 use crate::group_check::GroupCheck;
 use crate::hold::{Digest, HeldBy, Hold};
+use crate::manifest::{Manifest, Recording};
 use crate::reload::{Reloader, Reloads, Surroundings};
 use crate::stage::{Before, StageFile, Staged};
 use crate::step::{Observer, Step};
@@ -56,12 +57,15 @@ impl Member {
 pub struct Transaction {
     /// `None` is a member that must not exist, and even its folder is missing.
     members: Vec<Option<Staged>>,
+    /// The target of each member, and whether it must not exist.
+    wanted: Vec<(Arc<Target>, bool)>,
     options: Options,
     /// The digest of the contents, if they may be held back.
     contents: Option<Digest>,
     /// Why the destinations stay as they are, if they do. Then nothing is staged.
     stays: Option<Stays>,
     group_check: Option<GroupCheck>,
+    manifest: Option<Arc<Manifest>>,
 }
 
 /// Why the destinations of a transaction stay as they are.
@@ -89,6 +93,10 @@ impl Transaction {
         let contents =
             may_be_held.then(|| Digest::of_members(members.iter().map(Member::significant)));
         let held = contents.and_then(|contents| held_by(&members, contents));
+        let wanted = members
+            .iter()
+            .map(|member| (Arc::clone(&member.target), member.content.is_none()))
+            .collect();
         let mut staged = Vec::with_capacity(members.len());
         for Member { target, content } in members {
             staged.push(match held {
@@ -97,7 +105,9 @@ impl Transaction {
             });
         }
         let (options, stays, group_check) = (*options, held.map(Stays::Held), None);
-        Ok(Transaction { members: staged, options, contents, stays, group_check })
+        let members = staged;
+        let manifest = None;
+        Ok(Transaction { members, wanted, options, contents, stays, group_check, manifest })
     }
 
     /// A transaction that leaves the destinations of `targets` as they are, and tries their pending
@@ -115,7 +125,9 @@ impl Transaction {
         let members = targets.into_iter().map(held);
         let members = members.collect::<Result<_, _>>()?;
         let (options, stays) = (*options, Some(Stays::Kept));
-        Ok(Transaction { members, options, contents: None, stays, group_check: None })
+        let (contents, group_check, manifest) = (None, None, None);
+        let wanted = Vec::new();
+        Ok(Transaction { members, wanted, options, contents, stays, group_check, manifest })
     }
 
     /// Has the members checked together by `check`, after the check command of each, if one of them
@@ -123,6 +135,13 @@ impl Transaction {
     #[must_use]
     pub fn checked_together(mut self, check: GroupCheck) -> Transaction {
         self.group_check = Some(check);
+        self
+    }
+
+    /// Records in `manifest` which files of its folder are made and removed.
+    #[must_use]
+    pub fn recorded_in(mut self, manifest: Arc<Manifest>) -> Transaction {
+        self.manifest = Some(manifest);
         self
     }
 
@@ -187,18 +206,38 @@ impl Transaction {
     ///   they were.
     /// - A reload command failed: see [`Error::is_written`].
     pub async fn finish(
-        self,
+        mut self,
         observer: &Arc<dyn Observer>,
         durable: &mut Durable,
         disk: Disk,
         reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { options, contents, stays, .. } = self;
-        if let Some(stays) = stays {
+        if let Some(stays) = self.stays {
             // Boxed, because hardly any content is held back.
             let held = Box::pin(self.finish_held(stays, observer, durable, disk, reloader));
             return held.await;
         }
+        let Some(manifest) = self.manifest.take().filter(|_| !self.options.noop) else {
+            return self.finish_members(None, observer, durable, disk, reloader).await;
+        };
+        let wanted = std::mem::take(&mut self.wanted).into_iter();
+        let recording = Arc::new(Recording::new(manifest, wanted));
+        let members = self.finish_members(Some(&recording), observer, durable, disk, reloader);
+        // Boxed, so that a pass without a manifest is not as large as one with it.
+        let result = Box::pin(members).await;
+        let observer = Arc::clone(observer);
+        disk.run(move || recording.conclude(result, &*observer)).await
+    }
+
+    async fn finish_members(
+        self,
+        recording: Option<&Arc<Recording>>,
+        observer: &Arc<dyn Observer>,
+        durable: &mut Durable,
+        disk: Disk,
+        reloader: &impl Reloader,
+    ) -> Result<Vec<Outcome>, Error> {
+        let Transaction { options, contents, .. } = self;
         let group_check = self.group_check.filter(|_| !options.noop && !options.sync_only);
         let group_check = group_check.map(|mut check| {
             let members = self.members.iter().flatten();
@@ -228,8 +267,15 @@ impl Transaction {
         }
         if !changes.is_empty() {
             let (observer, mut folders) = (Arc::clone(observer), std::mem::take(durable));
+            let recording = recording.cloned();
             let applied = disk.run(move || {
-                let applied = apply_all(changes, &options, &*observer, &mut folders);
+                let apply = || {
+                    recording.iter().try_for_each(|recording| recording.begin(&changes))?;
+                    let applied = apply_all(changes, &options, &*observer, &mut folders)?;
+                    recording.iter().for_each(|recording| recording.committed(&applied));
+                    Ok(applied)
+                };
+                let applied: Result<_, Error> = apply();
                 (applied, folders)
             });
             let (applied, folders) = applied.await;

@@ -133,6 +133,14 @@ impl fmt::Display for Step<'_> {
             Step::RootSwept { root } => {
                 write!(f, "Removed the folder of a group check of a killed run: {}", root.display())
             }
+            Step::NameIgnored { manifest, problem } => write!(
+                f,
+                "{}: {problem}: the name is ignored, and its file is not removed",
+                manifest.display()
+            ),
+            Step::ManifestNotWritten { error } => {
+                write!(f, "{error}; the next run looks again for files that were removed")
+            }
             Step::PutBack { dest } => write!(
                 f,
                 "Put back {}, because not all files that belong to it were replaced",

@@ -1,5 +1,6 @@
 //! Sets of several files: all of them are replaced, or none.
 
+mod manifest;
 mod removal;
 
 use std::os::unix::fs::symlink;
@@ -287,10 +288,14 @@ fn targets_with_reload(folder: &Path) -> Vec<Target> {
 }
 
 fn other_process(set: &Set, part: &str) -> Command {
+    other_process_in(set.folder.path(), part)
+}
+
+fn other_process_in(folder: &Path, part: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("the test program"));
     command
         .args([&format!("tests::sets::{part}"), "--exact"])
-        .env(FOLDER, set.folder.path())
+        .env(FOLDER, folder)
         .env("TMPDIR", std::env::temp_dir())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -1,0 +1,99 @@
+//! Keeps a manifest true while a transaction makes and removes files.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use super::Manifest;
+use crate::apply::Applied;
+use crate::change::Change;
+use crate::error::Error;
+use crate::step::{Observer, Step};
+use crate::{Outcome, Target};
+
+/// The members of a transaction that a manifest records, by their numbers.
+pub(crate) struct Recording {
+    manifest: Arc<Manifest>,
+    members: Vec<Recorded>,
+}
+
+struct Recorded {
+    target: Arc<Target>,
+    /// `None` if the file is not below the folder of the manifest.
+    name: Option<OsString>,
+    /// Whether there must be no file.
+    is_absent: bool,
+}
+
+impl Recording {
+    /// Prepares for these members: each with its target, and whether it must be absent.
+    pub(crate) fn new(
+        manifest: Arc<Manifest>,
+        members: impl Iterator<Item = (Arc<Target>, bool)>,
+    ) -> Recording {
+        let recorded = |(target, is_absent): (Arc<Target>, bool)| Recorded {
+            name: manifest.name_of(&target.dest),
+            target,
+            is_absent,
+        };
+        let members = members.map(recorded).collect();
+        Recording { manifest, members }
+    }
+
+    fn name(&self, nth: usize) -> Option<OsString> {
+        self.members.get(nth)?.name.clone()
+    }
+
+    /// Records what is about to be committed.
+    ///
+    /// # Errors
+    /// The manifest cannot be written. Nothing may be committed.
+    pub(crate) fn begin(&self, changes: &[Change]) -> Result<(), Error> {
+        self.manifest
+            .begin(changes.iter().filter_map(|change| Some((self.name(change.nth)?, change))))
+    }
+
+    /// Notes which files are in place.
+    pub(crate) fn committed(&self, applied: &[Applied]) {
+        let updated = applied.iter().filter(|applied| applied.outcome == Outcome::Updated);
+        self.manifest.note_ours(updated.filter_map(|applied| self.name(applied.nth)));
+    }
+
+    /// Records the result of the transaction. Files that were found in sync are recorded too: their
+    /// manifest may have been lost.
+    pub(crate) fn conclude(
+        &self,
+        result: Result<Vec<Outcome>, Error>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Outcome>, Error> {
+        let Recording { manifest, members } = self;
+        let name = |member: &Recorded| member.name.clone();
+        let written = match &result {
+            Ok(outcomes) => {
+                let mut gone = Vec::new();
+                for (member, outcome) in members.iter().zip(outcomes) {
+                    match (name(member), outcome) {
+                        (Some(name), _) if member.is_absent => gone.push(name),
+                        (Some(name), Outcome::Unchanged | Outcome::Reloaded) => {
+                            manifest.note_ours([name]);
+                        }
+                        _ => {}
+                    }
+                }
+                manifest.forget(gone)
+            }
+            Err(_) => {
+                // Files may have been put back, some of them as copies.
+                let (found, missing): (Vec<_>, Vec<_>) = members
+                    .iter()
+                    .partition(|member| member.target.dest.symlink_metadata().is_ok());
+                let back = found.into_iter().filter(|member| member.is_absent);
+                let gone = missing.into_iter().filter(|member| !member.is_absent);
+                manifest.restore(back.filter_map(name), gone.filter_map(name))
+            }
+        };
+        if let Err(error) = written {
+            observer.observe(&Step::ManifestNotWritten { error: &error });
+        }
+        result
+    }
+}
