@@ -10,6 +10,7 @@ mod limits;
 mod pending;
 mod reload;
 mod stage;
+mod start;
 mod switches;
 mod targets;
 

@@ -80,7 +80,10 @@ fn resource(example: &Example, name: &str, destination: &Path) -> String {
     let ours = format!("[template]\nsrc = \"{name}\"\ndest = \"{dest}\"\n");
     let is_replaced = |line: &&str| {
         let key = line.split_once(" = ").map_or(*line, |(key, _)| key);
-        matches!(key, "[template]" | "src" | "dest" | "reload_cmd" | "group_check_cmd")
+        matches!(
+            key,
+            "[template]" | "src" | "dest" | "reload_cmd" | "start_cmd" | "group_check_cmd"
+        )
     };
     let kept = written.lines().filter(|line| !is_replaced(line));
     kept.fold(ours, |resource, line| resource + line + "\n")

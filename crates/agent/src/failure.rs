@@ -4,7 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use catalog::Query;
 use config::Problem;
-use deploy::ReloadError;
+use deploy::{Program, ReloadError};
 use report::Excerpt;
 use source::{Error as SourceError, Refusal, queries::QueryError};
 
@@ -170,8 +170,8 @@ impl Failure {
             Cause::Guard(..) => Kind::Guard,
             Cause::Deploy(error, _) => match error {
                 deploy::Error::Check(_) | deploy::Error::GroupCheck(_) => Kind::Check,
-                deploy::Error::Reload(ReloadError::Health(_)) => Kind::Health,
-                deploy::Error::Reload(_) => Kind::Reload,
+                deploy::Error::Reload { cause: ReloadError::Health(_), .. } => Kind::Health,
+                deploy::Error::Reload { .. } => Kind::Reload,
                 deploy::Error::RolledBack { .. } => Kind::RolledBack,
                 deploy::Error::Held { .. } => Kind::Held,
                 deploy::Error::PendingReload { .. } => Kind::PendingReload,
@@ -180,6 +180,14 @@ impl Failure {
             Cause::Waiting(_) => Kind::Waiting,
             Cause::Query(_) => Kind::Query,
             Cause::Panic(_) => Kind::Panic,
+        }
+    }
+
+    /// The command, if this pass has put files in place and their reload has failed.
+    pub(crate) fn reload_cmd(&self) -> Option<&Program> {
+        match &*self.0 {
+            Cause::Deploy(deploy::Error::Reload { command, .. }, _) => Some(command),
+            _ => None,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     event::{Event, Reader, Step},
     failure::{Failure, Kind},
     missing,
-    resource::Resource,
+    resource::{Part, Resource},
 };
 
 /// The time after which an unchanged failure of the source is logged again.
@@ -105,12 +105,16 @@ impl Log {
             let whose = named(resource.name());
             return line(Level::Warning, excerpt, format_args!("{failure}{whose}"));
         }
-        let commands = resource.parts().iter().filter_map(|part| part.target.reload_cmd.as_ref());
-        let excerpt = match (failure.kind(), &commands.collect::<Vec<_>>()[..]) {
+        let excerpt = match (failure.kind(), failure.reload_cmd()) {
             // Go confd's line names neither the resource nor the command.
-            (Kind::Reload, [command]) => {
+            (Kind::Reload, Some(command)) => {
+                let is_reload = |part: &Part| part.target.reload_cmd.as_ref() == Some(command);
+                let key = match resource.parts().iter().any(is_reload) {
+                    true => "reload_cmd",
+                    false => "start_cmd",
+                };
                 let name = resource.name();
-                let hint = format!("the reload_cmd of the resource {name} failed: {command}");
+                let hint = format!("the {key} of the resource {name} failed: {command}");
                 &excerpt.clone().hinting(Some(hint))
             }
             _ => excerpt,

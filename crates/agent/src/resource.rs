@@ -123,16 +123,18 @@ impl TryFrom<config::Resource> for Part {
     /// # Errors
     /// The reload command is meant to be a template, and is none.
     fn try_from(asked: config::Resource) -> Result<Self, Problem> {
-        let mut reload_cmd = asked.reload_cmd.as_ref().map(program);
-        if asked.reload_template
-            && let Some(template) = &reload_cmd
-        {
-            let rendered = rendered_reload(template, &asked.dest).map_err(|fault| {
+        let rendered = |key, command: &Option<Command>| -> Result<Option<Program>, Problem> {
+            let Some(program) = command.as_ref().map(program) else { return Ok(None) };
+            if !asked.reload_template {
+                return Ok(Some(program));
+            }
+            rendered_reload(key, &program, &asked.dest).map(Some).map_err(|fault| {
                 let path = asked.path.display();
                 Problem::from(format!("Cannot process template resource {path} - {fault}"))
-            })?;
-            reload_cmd = Some(rendered);
-        }
+            })
+        };
+        let reload_cmd = rendered("reload_cmd", &asked.reload_cmd)?;
+        let start_cmd = rendered("start_cmd", &asked.start_cmd)?;
         let after = asked.after.as_ref();
         let rolls_back =
             after.is_some_and(|after| after.on_reload_failure == config::OnReloadFailure::RollBack);
@@ -145,6 +147,7 @@ impl TryFrom<config::Resource> for Part {
             make_directories: asked.make_directories,
             check_cmd: asked.check_cmd.as_ref().map(program).map(CheckCommand::new),
             reload_cmd,
+            start_cmd,
             check_timeout: asked.check_timeout,
             reload_timeout: asked.reload_timeout,
             health: asked.after.as_ref().and_then(|after| after.health.as_ref()).map(health),

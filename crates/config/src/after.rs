@@ -45,7 +45,10 @@ pub struct Health {
 }
 
 /// The keys that have no effect without `reload_cmd`.
-pub(crate) const OF_RELOAD: [&str; 2] = ["on_reload_failure", "health_cmd"];
+pub(crate) const OF_RELOAD: [&str; 2] = ["on_reload_failure", HEALTH_CMD];
+
+/// The key of the health check.
+pub(crate) const HEALTH_CMD: &str = "health_cmd";
 
 /// How long a health check is tried if the resource does not say it.
 const WINDOW: Duration = Duration::from_secs(10);

@@ -28,17 +28,17 @@ impl Command {
         Ok(Some(Command::Argv(words.into_iter().map(str::to_owned).collect())))
     }
 
-    /// The warning about a `reload_cmd` that is no template and looks like one.
-    pub(crate) fn not_a_template(&self) -> Option<&'static str> {
+    /// The warning about the command at `key` if it is no template and looks like one.
+    pub(crate) fn not_a_template(&self, key: &str) -> Option<String> {
         let has_braces = |text: &String| text.contains("{{");
         match self {
-            Command::Shell(text) => has_braces(text).then_some(
-                "reload_cmd contains {{: it is no template, and the shell gets it as it is",
-            ),
+            Command::Shell(text) => has_braces(text).then(|| {
+                format!("{key} contains {{{{: it is no template, and the shell gets it as it is")
+            }),
             Command::Argv(words) => words
                 .iter()
                 .any(has_braces)
-                .then_some("reload_cmd contains {{: it is no template without reload_template"),
+                .then(|| format!("{key} contains {{{{: it is no template without reload_template")),
         }
     }
 }

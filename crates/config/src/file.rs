@@ -116,13 +116,16 @@ fn warn(
     warnings: &mut Vec<Warning>,
 ) -> Result<(), Reason> {
     warnings.extend(permissions::warnings(table)?);
-    if let Some(command) = resource.reload_cmd.as_ref().filter(|_| !resource.reload_template)
-        && let Some(text) = command.not_a_template()
-        && let Some(offset) = table.offset("reload_cmd")
+    for (key, command) in [("reload_cmd", &resource.reload_cmd), ("start_cmd", &resource.start_cmd)]
     {
-        warnings.push(Warning { text: text.to_owned(), offset });
+        if let Some(command) = command.as_ref().filter(|_| !resource.reload_template)
+            && let Some(text) = command.not_a_template(key)
+            && let Some(offset) = table.offset(key)
+        {
+            warnings.push(Warning { text, offset });
+        }
     }
-    warnings.extend(resource.reload_cmd.is_none().then(|| useless(table)).into_iter().flatten());
+    warnings.extend(useless(resource, table));
     warnings.extend(unknown("template.", table));
     Ok(())
 }
@@ -138,11 +141,16 @@ fn unknown<'a>(
         .map(move |Unknown { key, offset, .. }| Warning { text: hint::ignored(name, key), offset })
 }
 
-/// Warnings about keys that have no effect, because there is no `reload_cmd`.
-fn useless<'a>(table: &'a Section<'_, '_>) -> impl Iterator<Item = Warning> + use<'a> {
-    let keys = after::OF_RELOAD.into_iter();
-    keys.filter_map(|key| {
+/// Warnings about keys that have no effect, because there is no `reload_cmd`. A `start_cmd` has a health
+/// check too.
+fn useless(resource: &Resource, table: &Section<'_, '_>) -> Vec<Warning> {
+    let is_useless = |key: &&str| {
+        resource.reload_cmd.is_none() && (resource.start_cmd.is_none() || *key != after::HEALTH_CMD)
+    };
+    let keys = after::OF_RELOAD.into_iter().filter(is_useless);
+    let warning = |key| {
         let text = format!("{key} has no effect without reload_cmd");
         table.offset(key).map(|offset| Warning { text, offset })
-    })
+    };
+    keys.filter_map(warning).collect()
 }

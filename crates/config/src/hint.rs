@@ -96,7 +96,7 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 41] = [
+const KEYS: [&str; 42] = [
     "src",
     "dest",
     "keys",
@@ -114,6 +114,7 @@ const KEYS: [&str; 41] = [
     "engine",
     "check_cmd",
     "reload_cmd",
+    "start_cmd",
     "reload_template",
     "check_timeout",
     "reload_timeout",

@@ -61,7 +61,9 @@ pub struct Resource {
     pub check_cmd: Option<Command>,
     /// The command that runs after `dest` was replaced.
     pub reload_cmd: Option<Command>,
-    /// Whether `reload_cmd` is a template too.
+    /// The command that runs in its place after `dest` was created.
+    pub start_cmd: Option<Command>,
+    /// Whether `reload_cmd` and `start_cmd` are templates too.
     pub reload_template: bool,
     /// The time limit of `check_cmd`. Zero means without a limit; `None` means the limit of the
     /// run.
@@ -172,6 +174,7 @@ impl Resource {
         let own_prefix = text("prefix")?;
         let check_cmd = Command::read(table, "check_cmd")?;
         let reload_cmd = Command::read(table, "reload_cmd")?;
+        let start_cmd = Command::read(table, "start_cmd")?;
         let reload_template = table.boolean("reload_template")?.unwrap_or(false);
         let (uid, gid) = (Owner::User.read(table)?, Owner::Group.read(table)?);
         let mode = text("mode")?;
@@ -238,6 +241,7 @@ impl Resource {
             make_directories,
             check_cmd,
             reload_cmd,
+            start_cmd,
             reload_template,
             check_timeout,
             reload_timeout,
@@ -266,7 +270,8 @@ impl Resource {
 
     /// Whether a pass of the resource may run commands.
     pub fn has_commands(&self) -> bool {
-        self.check_cmd.is_some() || self.reload_cmd.is_some() || self.group_check.is_some()
+        [&self.check_cmd, &self.reload_cmd, &self.start_cmd].iter().any(|command| command.is_some())
+            || self.group_check.is_some()
     }
 }
 

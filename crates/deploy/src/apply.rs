@@ -27,6 +27,8 @@ pub(crate) struct Applied {
     pub(crate) outcome: Outcome,
     /// The marker of its reload, if a reload follows.
     pub(crate) marker: Option<Marker>,
+    /// Whether this reload is the start command.
+    pub(crate) is_start: bool,
     /// Its trial, if the former file is kept.
     pub(crate) trial: Option<Trial>,
 }
@@ -142,8 +144,12 @@ fn replace_all(
 
 impl Change {
     fn set_marker(&self, options: &Options) -> Result<Option<Marker>, Error> {
-        let set = |_| Marker::set(&self.place, &self.target.dest, done_text(&self.content));
-        self.target.reload_cmd(options).map(set).transpose()
+        let (place, dest) = (&self.place, &self.target.dest);
+        let set = |_| match self.is_start {
+            true => Marker::set_start(place, dest),
+            false => Marker::set(place, dest, done_text(&self.content)),
+        };
+        self.target.command_after(self.is_start, options).map(set).transpose()
     }
 
     /// Keeps the former file, if it may have to be put back.
@@ -184,12 +190,18 @@ impl Change {
             Becomes::File(_) => Outcome::Updated,
             Becomes::Absent(_) => Outcome::Removed,
         };
-        Applied { nth: self.nth, target: Arc::clone(&self.target), outcome, marker, trial }
+        let (nth, target, is_start) = (self.nth, Arc::clone(&self.target), self.is_start);
+        Applied { nth, target, outcome, marker, is_start, trial }
     }
 
     /// The entry of the undo journal, whose undo file is made now.
     fn entry(&self, options: &Options) -> Result<(Entry, OpenPlace), Error> {
-        let entry = Entry::prepare(&self.target, &self.place, &self.becomes, options)?;
+        let entry = Entry::prepare(
+            &self.target,
+            &self.place,
+            &self.becomes,
+            self.target.command_after(self.is_start, options).is_some(),
+        )?;
         Ok((entry, self.place.clone()))
     }
 

@@ -51,11 +51,12 @@ pub(crate) fn compare_all(
     Ok(Compared { outcomes, changes, reloads })
 }
 
-/// Removes the marker of a pending reload if the target has no reload command any more. Such a
+/// Removes the marker of a pending reload if the target has no command for it any more. Such a
 /// marker would stay for ever.
 fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
     if target.reload_cmd.as_ref().is_none_or(Program::is_empty)
         && let Some(marker) = Marker::find_forgotten(place)
+        && (target.start_cmd.is_none() || !Marker::is_of_start(place))
     {
         observer.observe(&Step::ReloadForgotten { dest: &target.dest });
         marker.clear(observer);
@@ -70,6 +71,9 @@ pub(crate) struct Change {
     pub(crate) content: Option<Bytes>,
     pub(crate) place: OpenPlace,
     pub(crate) becomes: Becomes,
+    /// Whether the start command follows, if the target has one: the file did not exist before, or it
+    /// has not been started since.
+    pub(crate) is_start: bool,
     /// Whether another user can replace files in the folder.
     pub(crate) is_shared: bool,
     /// Whether the former file is kept until the reload has succeeded.
@@ -126,12 +130,16 @@ fn compare(
         reloads.add_pending(nth, Arc::clone(&target), &place, content.is_none(), options);
         end_hold(&target, &place, observer);
     }
+    let is_start = target.start_cmd.is_some()
+        && content.is_some()
+        && (difference == Some(Difference::Missing) || Marker::is_of_start(&place));
     Ok(becomes.map(|becomes| Change {
         nth,
         target,
         content,
         place,
         becomes,
+        is_start,
         is_shared,
         rolls_back,
     }))

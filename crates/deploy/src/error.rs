@@ -170,8 +170,13 @@ pub enum Error {
     GroupCheck(CheckError),
 
     /// This transaction replaced a file, but the reload failed. It is pending.
-    #[error("{0}")]
-    Reload(ReloadError),
+    #[error("{cause}")]
+    Reload {
+        /// The command.
+        command: command::Program,
+        /// How the reload failed.
+        cause: ReloadError,
+    },
 
     /// The reload failed with the new content, and the former files were put back. The new content
     /// is held back.
@@ -241,7 +246,7 @@ impl fmt::Display for ReloadError {
 impl Error {
     /// Whether the destinations have the new content in spite of this error.
     pub fn is_written(&self) -> bool {
-        matches!(self, Error::Reload(_) | Error::PendingReload { .. })
+        matches!(self, Error::Reload { .. } | Error::PendingReload { .. })
     }
 
     /// Whether a new try makes sense only when the content has changed.

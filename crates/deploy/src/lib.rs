@@ -118,6 +118,9 @@ pub struct Target {
     /// The command that runs after the file has changed. The shell gets the text unchanged. An
     /// empty text means no command.
     pub reload_cmd: Option<Program>,
+    /// The command that runs in place of the reload command after a file was created that did not
+    /// exist before, until it has succeeded once. Everything that holds for a reload holds for it.
+    pub start_cmd: Option<Program>,
     /// The time limit of the check command. Zero means no limit; `None` means the limit in
     /// [`Options`].
     pub check_timeout: Option<Duration>,
@@ -146,6 +149,16 @@ impl Target {
     /// The reload command, unless these options forbid it.
     pub fn reload_cmd(&self, options: &Options) -> Option<&Program> {
         self.reload_cmd.as_ref().filter(|command| !command.is_empty() && !options.sync_only)
+    }
+
+    /// The command that follows when the file has changed, unless these options forbid it. With
+    /// `is_start` the file did not exist before, or its start command has not succeeded since.
+    pub(crate) fn command_after(&self, is_start: bool, options: &Options) -> Option<&Program> {
+        let start = self.start_cmd.as_ref().filter(|command| is_start && !command.is_empty());
+        match start {
+            Some(start) => Some(start).filter(|_| !options.sync_only),
+            None => self.reload_cmd(options),
+        }
     }
 
     /// The part of a content that counts when contents are compared: all lines but those that are
@@ -189,6 +202,7 @@ impl Target {
             below: None,
             check_cmd: None,
             reload_cmd: None,
+            start_cmd: None,
             check_timeout: None,
             reload_timeout: None,
             health: None,

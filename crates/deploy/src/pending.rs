@@ -9,7 +9,11 @@
 //! written, and `DONE` is removed before the next commit. So a marker of a killed process is pending if
 //! its reload may be: an empty text and a part of a text count as pending.
 //!
-//! The marker is not synced to the disk: after a power cut every service starts with the new file
+//! The text also says whether the start command is pending in place of the reload command. A file
+//! must not be put in place with a marker that cannot say so: the service would never be started.
+//! Therefore such a text is written completely and synced, or the commit does not happen.
+//!
+//! Otherwise the marker is not synced to the disk: after a power cut every service starts with the new file
 //! anyway.
 
 use std::collections::{HashMap, HashSet};
@@ -22,14 +26,24 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{OFlags, Stat, fstat};
 use rustix::io::Errno;
 
+use crate::durable::sync_file;
 use crate::error::Error;
+use crate::failpoint;
 use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_file, is_folder};
+use crate::hold::own_text;
 use crate::step::{Observer, Step};
 
 /// The whole text of a marker that cannot be removed and whose reload is not pending.
 const DONE: &[u8] =
     b"No reload is pending. confd could not remove this file, and ignores it while it \
                       has this text.\n";
+
+/// The end of the text of a marker whose start command is pending.
+const START: &str = "its start command has not succeeded since. confd runs it on its next run, \
+                     unless this file is removed.\n";
+
+/// The longest text of a marker that is read, in bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// The markers of each swept folder, by its path as text, which is hashed faster: those that the
 /// sweep found, and those that this process has set since. See [`Marker::find_forgotten`].
@@ -63,6 +77,34 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
+    /// Creates the marker of a start command of `dest`, before the commit that creates the file.
+    pub(crate) fn set_start(place: &OpenPlace, dest: &Path) -> Result<Marker, Error> {
+        let is_new = Marker::find(place).is_none();
+        let marker = Marker::set(place, dest, "created")?;
+        if Marker::is_of_start(place) {
+            return Ok(marker);
+        }
+        failpoint();
+        let at = place.marker();
+        let written = emptied(&at).and_then(|mut file| {
+            failpoint();
+            write!(file, "{} was created by confd, and {START}", dest.display())?;
+            sync_file(&file)
+        });
+        written.map(|()| marker).map_err(|cause| {
+            if is_new {
+                // Without its file the marker would be pending for ever.
+                let _ = at.remove();
+            }
+            Error::file("write", &at.path(), cause)
+        })
+    }
+
+    /// Whether the marker says that the start command is pending.
+    pub(crate) fn is_of_start(place: &OpenPlace) -> bool {
+        own_text(&place.marker(), LONGEST).is_some_and(|text| text.ends_with(START.as_bytes()))
+    }
+
     /// Creates the marker of `dest`, before the commit that makes the reload necessary. `done` says
     /// what the commit does: `replaced` or `removed`.
     pub(crate) fn set(place: &OpenPlace, dest: &Path, done: &str) -> Result<Marker, Error> {

@@ -85,17 +85,18 @@ impl<'a> ReloadCommand<'a> {
     }
 }
 
-/// The reload command of the file `dest`, if `program` is a template: in it, `{{.dest}}` is the file.
+/// The command at `key`, `reload_cmd` or `start_cmd`, of the file `dest`, if `program` is a template: in
+/// it, `{{.dest}}` is the file.
 /// `{{.src}}` is the same file, because the stage file has become it before the command runs.
 ///
 /// # Errors
 /// The template is malformed, fails, or asks for another name: the text says so.
-pub fn rendered_reload(program: &Program, dest: &Path) -> Result<Program, String> {
+pub fn rendered_reload(key: &str, program: &Program, dest: &Path) -> Result<Program, String> {
     let values = [("src", dest.as_os_str()), ("dest", dest.as_os_str())];
-    CommandTemplate::new("reloadcmd", program).render(&values).map_err(|fault| match fault {
+    CommandTemplate::new(&key.replace('_', ""), program).render(&values).map_err(|fault| match fault {
         Fault::Template(error) => error.to_string(),
         Fault::NoValue(program) => format!(
-            "reload_cmd knows only {{{{.src}}}} and {{{{.dest}}}}: without them, the command is {program}"
+            "{key} knows only {{{{.src}}}} and {{{{.dest}}}}: without them, the command is {program}"
         ),
     })
 }
@@ -134,6 +135,8 @@ struct Member {
     pending: bool,
     /// Whether the file was removed.
     is_removed: bool,
+    /// Whether the command is that of the start, if the target has one.
+    is_start: bool,
 }
 
 /// What the reloads of a transaction use.
@@ -146,17 +149,19 @@ pub(crate) struct Surroundings<'a, R> {
 }
 
 impl Reloads {
-    /// Adds the reload of a member whose file was replaced or removed.
+    /// Adds the reload of a member whose file was replaced or removed, or the start of one whose file
+    /// was created.
     pub(crate) fn add(
         &mut self,
         nth: usize,
         target: Arc<Target>,
         marker: Marker,
-        outcome: Outcome,
+        (outcome, is_start): (Outcome, bool),
         options: &Options,
     ) {
         let is_removed = outcome == Outcome::Removed;
-        self.add_member(Member { nth, target, marker, pending: false, is_removed }, options);
+        let member = Member { nth, target, marker, pending: false, is_removed, is_start };
+        self.add_member(member, options);
     }
 
     /// Adds the reload of a member that was found in sync, if its reload is pending.
@@ -168,10 +173,16 @@ impl Reloads {
         is_removed: bool,
         options: &Options,
     ) {
-        if target.reload_cmd(options).is_some()
+        let is_start = target.start_cmd.is_some() && !is_removed && Marker::is_of_start(place);
+        if is_start && place.dest().stat().is_err() {
+            // The file was rolled back or deleted: nothing is there to be started.
+            return;
+        }
+        if target.command_after(is_start, options).is_some()
             && let Some(marker) = Marker::find(place)
         {
-            self.add_member(Member { nth, target, marker, pending: true, is_removed }, options);
+            let member = Member { nth, target, marker, pending: true, is_removed, is_start };
+            self.add_member(member, options);
         }
     }
 
@@ -181,7 +192,7 @@ impl Reloads {
     }
 
     fn add_member(&mut self, member: Member, options: &Options) {
-        let Some(command) = member.target.reload_cmd(options) else { return };
+        let Some(command) = member.target.command_after(member.is_start, options) else { return };
         let limit = member.target.reload_limit(options);
         match self.all.iter_mut().find(|reload| reload.command == *command) {
             Some(reload) => {
@@ -266,11 +277,10 @@ impl Reloads {
         durable.absorb(folders);
         if rolled_back? == RolledBack::Not {
             let errors = all.into_iter().map(|reload| reload.fail(observer, cause.clone()));
-            return Err(errors
-                .fold(None, |first, error| first.or(Some(error)))
-                .unwrap_or(Error::Reload(cause)));
+            return errors.reduce(|first, _| first).map_or(Ok(()), Err);
         }
         let mut again = None;
+        all = disk.run(move || all.into_iter().filter_map(Reload::after_rollback).collect()).await;
         for reload in &mut all {
             reload.members.iter_mut().for_each(|member| member.pending = true);
         }
@@ -317,6 +327,16 @@ impl Reload {
         Ok(())
     }
 
+    /// The reload after the former files were put back. `None` if it was only the start of files that
+    /// are gone again: nothing is there to be started.
+    fn after_rollback(mut self) -> Option<Reload> {
+        let is_gone = |member: &mut Member| member.is_start && !member.target.dest.exists();
+        for member in self.members.extract_if(.., is_gone) {
+            member.marker.clear(&|_: &Step<'_>| {});
+        }
+        (!self.members.is_empty()).then_some(self)
+    }
+
     /// The error of the reload, which stays pending.
     fn fail(self, observer: &Arc<dyn Observer>, cause: ReloadError) -> Error {
         let Reload { command, members, .. } = self;
@@ -330,7 +350,7 @@ impl Reload {
                 let dests = members.iter().map(|member| member.target.dest.clone()).collect();
                 Error::PendingReload { dests, command, cause }
             }
-            false => Error::Reload(cause),
+            false => Error::Reload { command, cause },
         }
     }
 

@@ -11,6 +11,7 @@ mod refusing;
 mod reloads;
 mod rollback;
 mod sets;
+mod starting;
 mod steps;
 mod swapped;
 mod sweeping;

@@ -280,10 +280,10 @@ impl Transaction {
             });
             let (applied, folders) = applied.await;
             *durable = folders;
-            for Applied { nth, target, outcome, marker, trial } in applied? {
+            for Applied { nth, target, outcome, marker, is_start, trial } in applied? {
                 outcomes[nth] = outcome;
                 if let Some(marker) = marker {
-                    reloads.add(nth, target, marker, outcome, &options);
+                    reloads.add(nth, target, marker, (outcome, is_start), &options);
                 }
                 trial.into_iter().for_each(|trial| reloads.add_trial(trial));
             }

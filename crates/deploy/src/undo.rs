@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, Stat, fstat};
 
+use crate::Target;
 use crate::attributes::MODE_BITS;
 use crate::commit::write_back;
 use crate::create::{remove_open, with_free_name};
@@ -27,7 +28,6 @@ use crate::pending::{self, Marker};
 use crate::place::{FileKind, Place};
 use crate::stage::Becomes;
 use crate::step::Observer;
-use crate::{Options, Target};
 
 /// The identity of a file. It stays the same under another name, and differs for another file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,17 +101,18 @@ pub(crate) enum Undo {
 }
 
 impl Entry {
-    /// Makes the undo file of a destination that is about to be replaced or removed.
+    /// Makes the undo file of a destination that is about to be replaced or removed. `has_command` says
+    /// whether a command follows.
     pub(crate) fn prepare(
         target: &Target,
         place: &OpenPlace,
         becomes: &Becomes,
-        options: &Options,
+        has_command: bool,
     ) -> Result<Entry, Error> {
         let dest = std::path::absolute(&target.dest)
             .map_err(|cause| Error::file("getwd", &target.dest, cause))?;
         let folder = Place::of(&dest)?.folder().to_owned();
-        let sets_marker = target.reload_cmd(options).is_some() && Marker::find(place).is_none();
+        let sets_marker = has_command && Marker::find(place).is_none();
         Ok(Entry {
             undo: Undo::prepare(place, &folder, &dest)?,
             staged: becomes.file().map(|file| file.identity),

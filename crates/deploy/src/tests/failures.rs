@@ -76,7 +76,7 @@ fn a_reload_that_hangs_is_stopped_and_stays_pending() {
     site.target.reload_cmd = Some("sleep 1000".into());
     let error = site.deploy("new").expect_err("stopped");
     assert_eq!(error.to_string(), "timed out after 50ms");
-    assert!(matches!(error, Error::Reload(_)));
+    assert!(matches!(error, Error::Reload { .. }));
     assert_eq!(site.names(), [".app.conf.reload-pending", "app.conf"]);
 }
 

@@ -236,7 +236,7 @@ fn a_pending_reload_of_one_member_is_made_with_its_set() {
         target.reload_cmd = Some(reload.clone().into());
     }
     let error = set.deploy("new").expect_err("the service is down");
-    assert!(matches!(error, Error::Reload(_)), "{error:?}");
+    assert!(matches!(error, Error::Reload { .. }), "{error:?}");
     assert!(error.is_written());
     // A member may now be deployed alone, or in another set: its marker is beside it.
     let error = set.deploy("new").expect_err("the service is still down");
@@ -447,7 +447,10 @@ fn a_sweep_leaves_a_living_transaction_alone() {
     assert_eq!(count, 2 * NAMES.len() + 3, "{files:?}");
     for member in staged.members() {
         let becomes = member.becomes.as_ref().expect("a stage file");
-        let entry = Entry::prepare(&member.target, &member.place, becomes, &set.options);
+        let entry = {
+            let has_command = member.target.reload_cmd(&set.options).is_some();
+            Entry::prepare(&member.target, &member.place, becomes, has_command)
+        };
         journal.add((entry.expect("prepared"), member.place.clone()));
     }
     journal.write().expect("written");
