@@ -6,3 +6,4 @@ mod placement;
 pub(crate) mod site;
 mod slow;
 mod states;
+mod waiting;

@@ -186,6 +186,7 @@ impl Reader for Waiting {
             {
                 return;
             }
+            Event::QueryWarning { text, .. } if !self.notes().said.insert(text.clone()) => return,
             Event::Failed { resource, .. } | Event::Done { resource, .. } => {
                 self.notes().ended.insert(resource.path.clone());
             }
