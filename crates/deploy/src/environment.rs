@@ -1,5 +1,6 @@
 //! Variables that tell a command which files it runs for.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -11,7 +12,23 @@ const LONGEST: usize = 64 * 1024;
 /// Variables of the environment of a command. The text of each has lines, such as one for each file
 /// that the command runs for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environment(Vec<(&'static str, Vec<OsString>)>);
+pub struct Environment(Vec<Variable>);
+
+#[derive(Clone, Debug)]
+struct Variable {
+    name: &'static str,
+    lines: Vec<OsString>,
+    /// All of the lines, once lines were merged: a set can have thousands of files.
+    known: Option<HashSet<OsString>>,
+}
+
+impl PartialEq for Variable {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, &self.lines) == (other.name, &other.lines)
+    }
+}
+
+impl Eq for Variable {}
 
 impl Environment {
     /// Sets the lines of a variable. Without a line, its text is empty.
@@ -22,8 +39,8 @@ impl Environment {
         lines: impl IntoIterator<Item = L>,
     ) -> Self {
         let lines = lines.into_iter().map(Into::into).collect();
-        self.0.retain(|(known, _)| *known != name);
-        self.0.push((name, lines));
+        self.0.retain(|variable| variable.name != name);
+        self.0.push(Variable { name, lines, known: None });
         self
     }
 
@@ -42,13 +59,13 @@ impl Environment {
 
     /// Adds the lines of `other` that are not there yet.
     pub fn merge(&mut self, other: Environment) {
-        for (name, more) in other.0 {
-            match self.0.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, lines)) => {
-                    let known: std::collections::HashSet<_> = lines.iter().cloned().collect();
-                    lines.extend(more.into_iter().filter(|line| !known.contains(line)));
+        for more in other.0 {
+            match self.0.iter_mut().find(|variable| variable.name == more.name) {
+                Some(Variable { lines, known, .. }) => {
+                    let known = known.get_or_insert_with(|| lines.iter().cloned().collect());
+                    lines.extend(more.lines.into_iter().filter(|line| known.insert(line.clone())));
                 }
-                None => self.0.push((name, more)),
+                None => self.0.push(more),
             }
         }
     }
@@ -56,7 +73,7 @@ impl Environment {
     /// The variables with their texts. If a text would be too long, its last lines are left out, and
     /// a variable with `_LEFT_OUT` behind the name has their number.
     pub fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> {
-        self.0.iter().flat_map(|(name, lines)| {
+        self.0.iter().flat_map(|Variable { name, lines, .. }| {
             let (text, left_out) = joined(lines);
             let left_out = (left_out > 0)
                 .then(|| (format!("{name}_LEFT_OUT").into(), left_out.to_string().into()));

@@ -314,14 +314,40 @@ fn again_text(again: &Option<ReloadError>) -> String {
     again.as_ref().map(text).unwrap_or_default()
 }
 
-/// The paths, separated by commas.
+/// The most paths that an error names.
+const NAMED: usize = 10;
+
+/// The paths, separated by commas. Of many, the first ones and how many there are besides.
 fn paths_text(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    let named = paths.iter().take(NAMED).map(|path| path.display().to_string());
+    let named = named.collect::<Vec<_>>().join(", ");
+    match paths.len().checked_sub(NAMED) {
+        None | Some(0) => named,
+        Some(1) => format!("{named} and 1 more file"),
+        Some(more) => format!("{named} and {more} more files"),
+    }
 }
 
 fn put_back_text(put_back: &Result<(), io::Error>) -> String {
     match put_back {
         Ok(()) => "the old content was put back".to_owned(),
         Err(cause) => format!("the old content could not be put back: {}", errno_text(cause)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_about_many_files_names_the_first_and_counts_the_others() {
+        let text = |count: usize| {
+            let dests = (0..count).map(|nth| PathBuf::from(nth.to_string())).collect();
+            Error::Held { dests }.to_string()
+        };
+        let names = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9";
+        assert!(text(10).starts_with(&format!("{names} stays")), "{}", text(10));
+        assert!(text(11).starts_with(&format!("{names} and 1 more file stays")), "{}", text(11));
+        assert!(text(10_000).starts_with(&format!("{names} and 9990 more files stays")));
     }
 }
