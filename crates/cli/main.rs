@@ -250,7 +250,14 @@ async fn start(
     mut signals: Signals,
 ) -> anyhow::Result<Exit> {
     let wait = tokio::select! {
-        left = srv::discover_within(&mut *config.source, &host, config.wait) => left?,
+        left = srv::discover_within(&mut *config.source, &host, config.wait) => match left {
+            Ok(left) => left,
+            Err(error) if config.mode == Mode::Onetime && config.exit_codes => {
+                logging::fatal_error(&error);
+                return Ok(Exit::Code(code(Need::Data)));
+            }
+            Err(error) => return Err(error),
+        },
         signal = signals.next() => return Ok(Exit::Signal(signal)),
     };
     info!("Backend set to {}", config.source.name());

@@ -203,6 +203,17 @@ fn after_the_time_a_record_that_is_not_there_is_the_usual_error() {
 }
 
 #[test]
+fn with_exit_codes_a_record_that_is_not_there_is_missing_data() {
+    for more in [&[][..], &["-wait", "300ms"]] {
+        let sandbox = Sandbox::rendering("x");
+        let words = ["-onetime", "-exit-codes", "-backend", "etcd", "-srv-domain", "nosuch.test"];
+        let ended = sandbox.confd(&words).arguments(more).run_in(&sandbox, NETWORK);
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.contains("FATAL Cannot get nodes from SRV"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_signal_ends_the_start_while_a_name_server_is_waited_for() {
     let sandbox = Sandbox::rendering("x");
     // A network in which all packets are lost.
