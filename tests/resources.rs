@@ -1,6 +1,7 @@
 //! Template resources: which files are resources, what they can contain, and which keys they ask
 //! for.
 
+mod after;
 mod discovery;
 mod exit_codes;
 mod groups;

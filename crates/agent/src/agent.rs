@@ -405,7 +405,7 @@ impl Agent {
 
     /// Reports the end of a pass over `count` resources, with the files of those that failed.
     fn end_pass(&self, readers: &Readers, count: usize, mut failed: Vec<PathBuf>) {
-        // The order in which resources are processed.
+        // The order of the files.
         failed.sort_unstable();
         let conf_d = self.conf_d();
         let failed = failed.iter().map(|path| config::name(path, &conf_d)).collect();

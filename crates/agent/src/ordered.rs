@@ -11,6 +11,7 @@
 //! - A resource with commands overlaps with no other resource, because its commands may do
 //!   anything.
 //! - A template that asks for files or names is rendered when all earlier resources are finished.
+//! - A resource with the key `after` begins when all earlier resources are finished.
 //! - If an earlier file was replaced in the meantime, the first half of a resource is repeated when
 //!   a file of its template has changed or when the first half failed.
 //!
@@ -174,6 +175,15 @@ impl Ordered {
         self.busy.contains(&resource.path) || resource.dests().any(|dest| self.busy.contains(dest))
     }
 
+    /// Whether a resource that comes before this one was left behind. Then its end causes a pass.
+    fn waits_for_one_left_behind(&mut self, resource: &Resource) -> bool {
+        let earlier: Vec<_> =
+            resource.after.iter().filter(|path| self.busy.contains(*path)).cloned().collect();
+        let waits = !earlier.is_empty();
+        self.passed_over.extend(earlier);
+        waits
+    }
+
     /// Whether passes can run on other threads. A daemon has made sure of that at its start. A
     /// onetime run finds out here, because the runtime panics if it cannot start its first thread.
     fn has_threads(&self) -> bool {
@@ -255,6 +265,12 @@ impl Pass<'_> {
         for (resource, snapshot) in resources.iter().zip(snapshots) {
             if self.ordered.is_busy(resource) {
                 continue; // A pass that was left behind just now has this destination.
+            }
+            if !resource.after.is_empty() {
+                self.finish_all().await;
+                if self.ordered.waits_for_one_left_behind(resource) {
+                    continue;
+                }
             }
             let has_commands = self.pipeline.runs_commands(resource);
             let is_alone = resources.len() == 1 || has_commands;

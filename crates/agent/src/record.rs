@@ -158,7 +158,9 @@ pub(crate) struct Running(Record);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.lock().is_running = false;
+        let mut notes = self.0.lock();
+        (notes.is_running, notes.finished) = (false, notes.taken);
+        drop(notes);
         self.0.ended.notify_waiters();
     }
 }
@@ -167,6 +169,10 @@ impl Drop for Running {
 struct Notes {
     /// The number of the current or last assignment of the worker.
     taken: u64,
+    /// The number of the last assignment of which a pass has ended.
+    finished: u64,
+    /// Whether the worker has ended.
+    has_left: bool,
     /// Whether a pass is running.
     is_running: bool,
     /// The number of passes that have begun.
@@ -180,6 +186,31 @@ struct Notes {
 impl Record {
     fn lock(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a pass of this assignment, or of a newer one, has ended, successfully or not. Also true
+    /// if the worker has ended.
+    pub(crate) fn has_finished(&self, assignment: u64) -> bool {
+        let notes = self.lock();
+        notes.has_left || notes.finished >= assignment
+    }
+
+    /// Waits until [`has_finished`](Self::has_finished) holds.
+    pub(crate) async fn finished(&self, assignment: u64) {
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.has_finished(assignment) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Records that the worker has ended.
+    pub(crate) fn leave(&self) {
+        self.lock().has_left = true;
+        self.ended.notify_waiters();
     }
 
     /// Records that the worker has started to work on this assignment.

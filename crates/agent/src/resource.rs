@@ -25,6 +25,8 @@ pub struct Resource {
     pub(crate) scope: Scope,
     /// In processing order, at least one.
     parts: Vec<Part>,
+    /// The [`path`](Self::path)s of the resources whose passes come before.
+    pub(crate) after: Vec<PathBuf>,
     check: Option<Box<config::GroupCheck>>,
     /// What checks the files of all parts together, for a transaction.
     pub(crate) group_check: Option<GroupCheck>,
@@ -44,7 +46,7 @@ impl TryFrom<Group> for Resource {
     /// # Errors
     /// A reload command is meant to be a template, and is none.
     fn try_from(group: Group) -> Result<Self, Problem> {
-        let Group { name, resources, check } = group;
+        let Group { name, resources, check, after } = group;
         let parts: Vec<_> = resources.into_iter().map(Part::try_from).collect::<Result<_, _>>()?;
         let path = parts.first().map(|first| first.path.clone()).unwrap_or_default();
         let scope = match &parts[..] {
@@ -53,7 +55,7 @@ impl TryFrom<Group> for Resource {
         };
         let group_check =
             check.as_ref().map(|check| GroupCheck::new(program(&check.command), check.timeout));
-        Ok(Self { name, path, scope, parts, check, group_check })
+        Ok(Self { name, path, scope, parts, check, group_check, after })
     }
 }
 
@@ -113,6 +115,7 @@ impl Resource {
         are_as_many
             && self.name == other.name
             && self.check == other.check
+            && self.after == other.after
             && pairs.all(|(one, two)| one.asked == two.asked)
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     reloads::{Reloads, Requester},
     resource::{Part, Resource},
     settings::{Pace, Schedule, Settings},
-    worker::{self, Assignment, DestinationLock},
+    worker::{Assignment, DestinationLock},
 };
 
 /// The resources of watch mode and their workers.
@@ -73,6 +73,8 @@ struct Member {
     is_refused: bool,
     /// `None` before the first assignment.
     worker: Option<Worker>,
+    /// The members whose passes come before those of this one. All of them have smaller numbers.
+    after: Vec<usize>,
 }
 
 /// The connection to a worker.
@@ -247,12 +249,18 @@ impl Watching {
                     let worker = member.worker.filter(|_| snapshot.is_some());
                     // A refusal of other keys has not been reported yet.
                     let is_refused = member.is_refused && same_scope;
-                    Member { resource, snapshot, worker, is_refused }
+                    Member { resource, snapshot, worker, is_refused, after: Vec::new() }
                 }
                 None => {
                     woken.push((self.members.len(), Wake::Start));
                     let snapshot = known.get(&resource.scope).cloned();
-                    Member { resource, snapshot, is_refused: false, worker: None }
+                    Member {
+                        resource,
+                        snapshot,
+                        is_refused: false,
+                        worker: None,
+                        after: Vec::new(),
+                    }
                 }
             };
             self.members.push(member);
@@ -276,6 +284,7 @@ impl Watching {
             let paths = resource.path.display();
             info!("{paths} is gone: its file is no longer kept up to date");
         }
+        self.order();
         // A lock that a worker holds is kept, even if that worker was dismissed.
         self.locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
@@ -502,81 +511,6 @@ impl Watching {
         let woken = members.filter_map(|(nth, member)| Some((nth, wake_of(member)?))).collect();
         self.wake_each(woken);
     }
-
-    fn wake_all(&mut self, wake: &Wake) {
-        self.wake_those(wake, |_| true);
-    }
-
-    /// Wakes the members whose workers satisfy `which`.
-    fn wake_those(&mut self, wake: &Wake, which: impl Fn(&Worker) -> bool) {
-        let has = |member: &Member| member.worker.as_ref().is_some_and(&which);
-        let members = self.members.iter().enumerate();
-        let woken = members.filter(|(_, member)| has(member)).map(|(nth, _)| (nth, wake.clone()));
-        self.wake_each(woken.collect());
-    }
-
-    fn wake_each(&mut self, woken: Vec<(usize, Wake)>) {
-        let is_alone = woken.len() == 1;
-        for (nth, wake) in woken {
-            self.wake(nth, wake, is_alone);
-        }
-    }
-
-    /// Gives the worker of a member its newest assignment, if there is a state.
-    fn wake(&mut self, nth: usize, wake: Wake, is_alone: bool) {
-        let member = &mut self.members[nth];
-        let resource = &member.resource;
-        let Some(snapshot) = &member.snapshot else { return };
-        self.readers.read(&Event::Woken { resource: Arc::clone(resource), wake: wake.clone() });
-        let wake = match &member.worker {
-            // One pass serves both wakes.
-            Some(worker) if !worker.record.has_taken(worker.newest.0) => {
-                worker.newest.1.clone().and(wake)
-            }
-            _ => wake,
-        };
-        let mut dests: Vec<_> = resource.dests().map(Path::to_owned).collect();
-        // Two resources with several destinations in common must not wait for each other.
-        dests.sort_unstable();
-        dests.dedup();
-        let locks = dests.into_iter();
-        let locks = locks.map(|dest| Arc::clone(self.locks.entry(dest).or_default())).collect();
-        self.assignments += 1;
-        let newest = (self.assignments, wake.clone());
-        let assignment = Assignment {
-            number: self.assignments,
-            wake,
-            is_alone,
-            locks,
-            resource: Arc::clone(resource),
-            snapshot: snapshot.clone(),
-            pipeline: Arc::clone(&self.pipeline),
-            pace: self.pace,
-        };
-        let reload = self.pipeline.reload_of(resource);
-        let refused = match &mut member.worker {
-            Some(worker) => {
-                worker.requester.announce(reload);
-                worker.newest = newest.clone();
-                worker.assignments.send(assignment).err().map(|refused| refused.0)
-            }
-            None => Some(assignment),
-        };
-        if let Some(assignment) = refused {
-            let (assignments, receiver) = watch::channel(assignment);
-            let record = Record::default();
-            let requester = Arc::new(Requester::new(&self.reloads));
-            requester.announce(reload);
-            let worker = Worker {
-                newest,
-                assignments,
-                record: record.clone(),
-                requester: Arc::clone(&requester),
-            };
-            member.worker = Some(worker);
-            self.workers.spawn(worker::work(receiver, self.readers.clone(), record, requester));
-        }
-    }
 }
 
 /// Examines the files of a resource when this pass of its newest assignment has ended.
@@ -588,3 +522,4 @@ async fn look_after_the_pass(number: u64, pass: u64, record: Record) -> Vec<(u64
 
 #[cfg(test)]
 mod tests;
+mod waking;

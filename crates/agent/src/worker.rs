@@ -51,6 +51,8 @@ pub(crate) struct Assignment {
     pub(crate) is_alone: bool,
     /// Those of all destinations, in the order in which every worker takes them.
     pub(crate) locks: Vec<DestinationLock>,
+    /// The passes that come before: the record of each resource, and the number of its assignment.
+    pub(crate) after: Vec<(Record, u64)>,
     pub(crate) resource: Arc<Resource>,
     pub(crate) snapshot: Snapshot,
     pub(crate) pipeline: Arc<Pipeline>,
@@ -68,8 +70,8 @@ pub(crate) async fn work(
     record: Record,
     requester: Arc<Requester>,
 ) {
-    let requester = Leaving(requester);
-    let requester = &requester.0;
+    let leaving = Leaving { requester, record: record.clone() };
+    let requester = &leaving.requester;
     let mut maker = Maker::new(readers.clone(), record.clone(), Arc::clone(requester));
     let mut backoff = Backoff::new(Growth::default());
     let mut healing = Healing::new();
@@ -164,12 +166,16 @@ pub(crate) async fn work(
     }
 }
 
-/// Takes the announcements of a worker back when the worker ends.
-struct Leaving(Arc<Requester>);
+/// Makes no other resource wait for a worker that has ended.
+struct Leaving {
+    requester: Arc<Requester>,
+    record: Record,
+}
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.0.leave();
+        self.requester.leave();
+        self.record.leave();
     }
 }
 
@@ -246,8 +252,8 @@ struct Taken {
     running: Running,
 }
 
-/// Waits for the locks of the destinations, and takes the newest assignment. Returns `None` if the
-/// worker was dismissed.
+/// Waits for the resources that come before and for the locks of the destinations, and takes the newest
+/// assignment. Returns `None` if the worker was dismissed.
 async fn take(
     assignments: &mut watch::Receiver<Assignment>,
     record: &Record,
@@ -255,6 +261,16 @@ async fn take(
 ) -> Option<Taken> {
     loop {
         let assignment = assignments.borrow_and_update().clone();
+        let earlier =
+            assignment.after.iter().find(|(record, number)| !record.has_finished(*number));
+        if let Some((record, number)) = earlier {
+            requester.is_blocked();
+            tokio::select! {
+                () = record.finished(*number) => {}
+                changed = assignments.changed() => changed.ok()?,
+            }
+            continue;
+        }
         let mut guards = Vec::with_capacity(assignment.locks.len());
         for lock in &assignment.locks {
             guards.push(match Arc::clone(lock).try_lock_owned() {
@@ -345,6 +361,7 @@ mod tests {
             wake: Wake::Start,
             is_alone: true,
             locks: Vec::new(),
+            after: Vec::new(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
             pipeline: Arc::new(Pipeline::new(

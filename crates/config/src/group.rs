@@ -25,6 +25,8 @@ pub struct Group {
     pub resources: Vec<Resource>,
     /// What checks all files together.
     pub check: Option<Box<GroupCheck>>,
+    /// The groups that are processed before this one, by the files of their first resources.
+    pub after: Vec<PathBuf>,
 }
 
 /// A command that checks all files of a group together, before one of them is put in place.
@@ -93,7 +95,7 @@ pub(crate) fn assemble(
                     places.insert(Arc::clone(name), groups.len());
                 }
                 let name = group.unwrap_or_else(|| Arc::clone(first.name()));
-                groups.push(Group { name, resources, check: None });
+                groups.push(Group { name, resources, check: None, after: Vec::new() });
             }
         }
     }

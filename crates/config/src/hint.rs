@@ -96,7 +96,7 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 42] = [
+const KEYS: [&str; 43] = [
     "src",
     "dest",
     "keys",
@@ -112,6 +112,7 @@ const KEYS: [&str; 42] = [
     "make_directories",
     "dir_mode",
     "engine",
+    "after",
     "check_cmd",
     "reload_cmd",
     "start_cmd",

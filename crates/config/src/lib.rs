@@ -25,6 +25,7 @@ mod guards;
 mod hint;
 mod load;
 mod missing;
+mod order;
 mod permissions;
 mod problem;
 mod resource;

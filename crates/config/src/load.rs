@@ -15,7 +15,7 @@ use crate::{
     environment::Environment,
     file::{self, Invalid},
     group::{self, BrokenGroup, Group},
-    hint,
+    hint, order,
     problem::Problem,
     resource::{self, Confdir, Resource},
 };
@@ -34,7 +34,8 @@ pub struct Loaded {
     /// The resource files, in the order in which confd processes them, and what is wrong with the
     /// invalid ones.
     pub files: Vec<(PathBuf, Option<Problem>)>,
-    /// The valid resources, each group at the place of its first resource.
+    /// The valid resources, each group at the place of its first resource, or before the first group that
+    /// is to come after it.
     pub groups: Vec<Group>,
     /// The groups that cannot be processed.
     pub broken_groups: Vec<BrokenGroup>,
@@ -85,9 +86,22 @@ pub fn load(confdir: &Path, prefix: &[u8], environment: &Environment) -> Result<
     }
     let each = valid.iter_mut().flatten();
     give_destinations_one_owner(&mut each.collect::<Vec<_>>());
-    let (groups, broken_groups) = group::assemble(valid, &without);
+    let (groups, mut broken_groups) = group::assemble(valid, &without);
+    let is_invalid = |(path, problem): &(PathBuf, Option<Problem>)| {
+        problem.is_some().then(|| resource::name(path, &confdir.conf_d))
+    };
+    let invalid = files.iter().filter_map(is_invalid);
+    let broken: Vec<_> = broken.collect();
+    let dangling = broken.iter().map(|(path, _)| resource::name(path, &confdir.conf_d));
+    let of_groups = broken_groups.iter().flat_map(|group| {
+        let paths = group.paths.iter().map(|path| resource::name(path, &confdir.conf_d));
+        paths.chain([group.name.to_string()])
+    });
+    let invalid = invalid.chain(dangling).chain(of_groups).collect();
+    let (groups, in_cycles) = order::sort(groups, &invalid);
+    broken_groups.extend(in_cycles);
     let hint = files.is_empty().then(|| hint::without_resources(&confdir.conf_d));
-    let (closed, broken) = (closed.collect(), broken.collect());
+    let closed = closed.collect();
     Ok(Loaded { without_confdir: false, closed, broken, hint, files, groups, broken_groups })
 }
 

@@ -94,6 +94,8 @@ pub struct Resource {
     pub group: Option<Arc<str>>,
     /// What checks all files of the group together.
     pub group_check: Option<Box<GroupCheck>>,
+    /// The names of the resources and groups that are processed before this one.
+    pub follows: Vec<String>,
     /// Probable mistakes in the file.
     pub warnings: Vec<Problem>,
     name: Arc<str>,
@@ -190,6 +192,7 @@ impl Resource {
         let min_reload_interval = time(table, "min_reload_interval")?;
         let retry = Retry::read(table)?;
         let on_missing = OnMissing::read(table)?;
+        let follows = table.strings("after")?.unwrap_or_default();
         let (guards, after) = (Guards::read(table)?, After::read(table)?);
         table.boolean(expand::SWITCH)?;
         let group = table.string("group")?.filter(|name| !name.is_empty()).map(Arc::from);
@@ -255,6 +258,7 @@ impl Resource {
             after,
             group,
             group_check,
+            follows: follows.into_iter().map(str::to_owned).collect(),
             warnings: Vec::new(),
             name: name(path, &confdir.conf_d).into(),
         })

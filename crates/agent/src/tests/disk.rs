@@ -95,6 +95,7 @@ async fn a_disk_that_hangs_under_a_resource_with_commands_blocks_no_other_in_wat
             wake: Wake::Start,
             is_alone: false,
             locks: Vec::new(),
+            after: Vec::new(),
             resource,
             snapshot,
             pipeline,

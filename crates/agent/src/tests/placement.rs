@@ -53,6 +53,7 @@ impl Workshop {
             wake: Wake::Start,
             is_alone: true,
             locks: Vec::new(),
+            after: Vec::new(),
             resource: Arc::new(resource),
             snapshot: Snapshot::new(Coverage::Subtree),
             pipeline: Arc::new(Pipeline::new(
