@@ -39,7 +39,7 @@ pub(crate) struct Folder {
 }
 
 /// The device and the inode of a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FolderIdentity(u64, u64);
 
 impl FolderIdentity {

@@ -15,6 +15,7 @@
 //! file of this user with one name and mode 0600, so no other user can have this process move
 //! files.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
@@ -29,7 +30,7 @@ use crate::create::{create_locked, lock, remove_open};
 use crate::durable::{Durable, sync_file};
 use crate::error::Error;
 use crate::failpoint;
-use crate::folder::{FileAt, Folder, OpenPlace, is_file};
+use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_file};
 use crate::place::journal_name;
 use crate::step::{Observer, Step};
 use crate::undo::{Entry, Identity, Undo};
@@ -50,6 +51,7 @@ pub(crate) struct Journal {
     entries: Vec<(Entry, OpenPlace)>,
 }
 
+#[derive(Debug)]
 struct Locked {
     at: FileAt,
     file: File,
@@ -64,9 +66,9 @@ impl Journal {
         folders: impl Iterator<Item = &'a Arc<Folder>>,
     ) -> Result<Journal, Error> {
         let mut journal = Journal { files: Vec::new(), entries: Vec::new() };
+        let mut begun = HashSet::new();
         for folder in folders {
-            let is_same = |locked: &Locked| locked.at.folder().identity() == folder.identity();
-            if journal.files.iter().any(is_same) {
+            if !begun.insert(folder.identity()) {
                 continue;
             }
             failpoint();
@@ -153,6 +155,35 @@ impl Journal {
             let _ = remove_open(&at, (file, lock));
         }
     }
+}
+
+/// An empty journal, which protects the stage files in its folder from sweeps while it lives.
+#[derive(Debug)]
+pub(crate) struct Guard(Option<Locked>, FolderIdentity);
+
+impl Guard {
+    pub(crate) fn new(folder: &Arc<Folder>) -> Result<Guard, Error> {
+        Ok(Guard(Some(Locked::create(folder)?), folder.identity()))
+    }
+
+    /// The folder.
+    pub(crate) fn folder(&self) -> FolderIdentity {
+        self.1
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(Locked { at, file, lock }) = self.0.take() {
+            // A later run sweeps what cannot be removed.
+            let _ = remove_open(&at, (file, lock));
+        }
+    }
+}
+
+/// Whether a living process has this journal.
+pub(crate) fn is_alive(journal: &FileAt) -> bool {
+    matches!(lock(journal), Err(TryLockError::WouldBlock))
 }
 
 impl Locked {

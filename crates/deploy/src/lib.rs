@@ -26,6 +26,7 @@
 mod apply;
 mod attributes;
 mod below;
+mod big;
 mod change;
 mod check;
 mod commit;

@@ -16,6 +16,7 @@ use report::Fingerprint;
 use rustix::fs::{Stat, fstat, lstat};
 
 use crate::attributes::{self, Attributes, give_mode, give_owner, our_user};
+use crate::big::Guards;
 use crate::compare;
 use crate::create::create_locked;
 use crate::durable::sync_file;
@@ -99,14 +100,16 @@ impl Staged {
     /// Stages `content` for the target, with its final owner and mode, safe on the disk. Writes
     /// nothing if the destination is found to be in sync, unless the stage file is to be kept.
     ///
-    /// Without content there must be no file. `None` if even its folder is missing.
+    /// Without content there must be no file. `None` if even its folder is missing. With `guards`
+    /// the stage file is not locked, and guarded.
     pub(crate) fn new(
         target: Arc<Target>,
         content: Option<Bytes>,
+        guards: Option<&Guards>,
         options: &Options,
     ) -> Result<Option<Staged>, Error> {
         match content {
-            Some(content) => Staged::with_content(target, content, options).map(Some),
+            Some(content) => Staged::with_content(target, content, guards, options).map(Some),
             None => Staged::without_file(target),
         }
     }
@@ -114,6 +117,7 @@ impl Staged {
     fn with_content(
         target: Arc<Target>,
         content: Bytes,
+        guards: Option<&Guards>,
         options: &Options,
     ) -> Result<Staged, Error> {
         let place = OpenPlace::of_target(&target, options)?;
@@ -143,7 +147,11 @@ impl Staged {
         let becomes = match in_sync {
             true => None,
             false => {
-                let file = StageFile::create(&place, &target, &wanted, &content, options)?;
+                guards.map_or(Ok(()), |guards| guards.add(place.folder()))?;
+                let mut file = StageFile::create(&place, &target, &wanted, &content, options)?;
+                if guards.is_some() {
+                    file.lock = None;
+                }
                 Some(Becomes::File(file))
             }
         };
@@ -226,7 +234,7 @@ impl Staged {
         }
         let (target, content) = (Arc::clone(&self.target), self.content.clone());
         drop(self);
-        Staged::new(target, content, options)
+        Staged::new(target, content, None, options)
     }
 }
 
@@ -259,7 +267,7 @@ pub(crate) struct StageFile {
     stays: bool,
     /// Locked, so that a sweep does not remove the file as a leftover. It is opened for reading
     /// only, because a file that is open for writing cannot be executed, and a check command may
-    /// execute it. `None` on a file system without locks.
+    /// execute it. `None` on a file system without locks, and in a big transaction.
     lock: Option<File>,
 }
 
@@ -429,7 +437,7 @@ mod tests {
         let staged: Vec<Staged> = (0..200)
             .map(|_| {
                 let content = Bytes::from("x");
-                Staged::with_content(Arc::clone(&target), content, &Options::default())
+                Staged::with_content(Arc::clone(&target), content, None, &Options::default())
             })
             .collect::<Result<_, _>>()
             .expect("staged");

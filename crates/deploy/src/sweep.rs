@@ -14,7 +14,7 @@ use rustix::fs::{Dir, fstat};
 use crate::Options;
 use crate::create::{lock, remove_open};
 use crate::folder::{FileAt, Folder, is_file};
-use crate::journal::{Found, recover};
+use crate::journal::{Found, is_alive, recover};
 use crate::pending;
 use crate::place::{FileKind, Place, is_journal, is_marker, is_root};
 use crate::root;
@@ -25,7 +25,8 @@ use crate::step::{Observer, Step};
 /// the number of stage files removed. With `-noop` it does nothing.
 ///
 /// Each distinct folder is read once. A file is removed only if it is a regular file whose name has
-/// our check digits for one of the destinations, and if no living process holds it. Stage files
+/// our check digits for one of the destinations, and if no living process holds it or a journal in
+/// the folder. Stage files
 /// that were to be kept stay, and so do files of other programs, Go's confd included. Files that
 /// cannot be read or removed are skipped: a transaction in that folder will report the error.
 pub fn sweep<'a>(
@@ -90,6 +91,10 @@ fn sweep_folder(path: &Path, places: &[Place], observer: &dyn Observer) -> usize
         // An undo file that cannot be removed does no harm.
         undos.iter().for_each(|undo| drop(undo.remove()));
     }
+    // The guard of a big transaction is older than its stage files, so it is found by another reading.
+    if stages.is_empty() || is_guarded(&folder) {
+        return 0;
+    }
     stages.iter().filter(|stage| remove(stage, observer)).count()
 }
 
@@ -105,6 +110,15 @@ fn hidden_names(folder: &Folder) -> io::Result<impl Iterator<Item = io::Result<O
         let is_hidden = name.starts_with(b".") && !matches!(name, b"." | b"..");
         is_hidden.then(|| Ok(OsString::from_vec(name.to_vec())))
     }))
+}
+
+/// Whether a living transaction has a journal in the folder: its stage files need not be locked.
+fn is_guarded(folder: &Arc<Folder>) -> bool {
+    let Ok(mut entries) = hidden_names(folder) else { return true };
+    entries.any(|name| match name {
+        Ok(name) => is_journal(name.as_bytes()) && is_alive(&FileAt::new(folder, name)),
+        Err(_) => true,
+    })
 }
 
 /// Whether no journal in the folder needs its undo files any more.

@@ -117,6 +117,8 @@ pub(crate) enum World {
     Nobody,
     /// A process whose files have no permissions: `umask 0777`.
     Umask,
+    /// A process that may have 256 files open.
+    FewOpenFiles,
 }
 
 /// Runs the rest of a test in these surroundings, by starting this test program again for this test
@@ -138,6 +140,9 @@ pub(crate) fn in_world(world: World, test: &str, body: impl FnOnce()) {
             ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
                 .map(OsString::from)
                 .into()
+        }
+        World::FewOpenFiles => {
+            ["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"].map(OsString::from).into()
         }
         World::Umask => ["sh", "-c", "umask 0777; exec \"$@\"", "sh"].map(OsString::from).into(),
     };

@@ -1,5 +1,6 @@
 //! Tests of whole transactions.
 
+mod big;
 mod confined;
 mod directories;
 mod failures;

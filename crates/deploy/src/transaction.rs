@@ -8,6 +8,7 @@ use bytes::Bytes;
 use report::{Fingerprint, read_regular};
 
 use crate::apply::{Applied, apply_all};
+use crate::big::{Guards, stage_all};
 use crate::change::{Compared, check, compare_all};
 use crate::disk::Disk;
 use crate::durable::Durable;
@@ -52,11 +53,14 @@ impl Member {
 /// A set of staged members. Each has a stage file on the disk beside its destination, or is known
 /// to be in sync. One file is a set of one.
 ///
-/// It holds one open file descriptor for each stage file and one for each folder. Dropping it removes the stage files.
+/// It holds an open file descriptor for each folder, and for each stage file if there are few. Dropping
+/// it removes the stage files.
 #[derive(Debug)]
 pub struct Transaction {
     /// `None` is a member that must not exist, and even its folder is missing.
     members: Vec<Option<Staged>>,
+    /// What protects the stage files of a big transaction. It is dropped after them.
+    guards: Option<Guards>,
     /// The target of each member, and whether it must not exist.
     wanted: Vec<(Arc<Target>, bool)>,
     options: Options,
@@ -97,17 +101,23 @@ impl Transaction {
             .iter()
             .map(|member| (Arc::clone(&member.target), member.content.is_none()))
             .collect();
-        let mut staged = Vec::with_capacity(members.len());
-        for Member { target, content } in members {
-            staged.push(match held {
-                Some(_) => Staged::held(target, content)?,
-                None => Staged::new(target, content, options)?,
-            });
-        }
-        let (options, stays, group_check) = (*options, held.map(Stays::Held), None);
-        let members = staged;
-        let manifest = None;
-        Ok(Transaction { members, wanted, options, contents, stays, group_check, manifest })
+        let (members, guards) = match held {
+            Some(_) => {
+                let hold = |Member { target, content }| Staged::held(target, content);
+                (members.into_iter().map(hold).collect::<Result<_, _>>()?, None)
+            }
+            None => stage_all(members, options)?,
+        };
+        Ok(Transaction {
+            members,
+            guards,
+            wanted,
+            options: *options,
+            contents,
+            stays: held.map(Stays::Held),
+            group_check: None,
+            manifest: None,
+        })
     }
 
     /// A transaction that leaves the destinations of `targets` as they are, and tries their pending
@@ -124,10 +134,16 @@ impl Transaction {
         let held = |target| Staged::held(target, Some(nothing_new.clone()));
         let members = targets.into_iter().map(held);
         let members = members.collect::<Result<_, _>>()?;
-        let (options, stays) = (*options, Some(Stays::Kept));
-        let (contents, group_check, manifest) = (None, None, None);
-        let wanted = Vec::new();
-        Ok(Transaction { members, wanted, options, contents, stays, group_check, manifest })
+        Ok(Transaction {
+            members,
+            guards: None,
+            wanted: Vec::new(),
+            options: *options,
+            contents: None,
+            stays: Some(Stays::Kept),
+            group_check: None,
+            manifest: None,
+        })
     }
 
     /// Has the members checked together by `check`, after the check command of each, if one of them
@@ -267,7 +283,7 @@ impl Transaction {
         }
         if !changes.is_empty() {
             let (observer, mut folders) = (Arc::clone(observer), std::mem::take(durable));
-            let recording = recording.cloned();
+            let (recording, guards) = (recording.cloned(), self.guards);
             let applied = disk.run(move || {
                 let apply = || {
                     recording.iter().try_for_each(|recording| recording.begin(&changes))?;
@@ -276,6 +292,7 @@ impl Transaction {
                     Ok(applied)
                 };
                 let applied: Result<_, Error> = apply();
+                drop(guards);
                 (applied, folders)
             });
             let (applied, folders) = applied.await;
