@@ -128,3 +128,17 @@ fn a_file_whose_owner_cannot_be_preserved_is_not_replaced() {
     assert!(ended.stderr.contains(&stays), "{}", ended.stderr);
     assert_eq!(sandbox.read("out/app"), "old");
 }
+
+#[test]
+fn in_watch_mode_a_user_that_is_created_later_counts_after_a_hangup() {
+    let sandbox = with_owner("owner = 'late'");
+    let run = sandbox.confd(&["-backend", "env", "-watch"]);
+    let daemon = Daemon::start(with_users(run), sandbox.path("log"));
+    daemon.wait_for("there is no such user in /etc/passwd");
+    let users = sandbox.read("passwd") + "late:x:1055:5::/:/bin/sh\n";
+    fs::write(sandbox.path("passwd"), users).unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("out/app has been updated");
+    assert_eq!(sandbox.owner("out/app").0, 1055);
+    daemon.stop(Signal::TERM);
+}
