@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::testing::{DIE_AT, variable};
-use crate::{Health, Hold, OnReloadFailure, Program};
+use crate::{Health, HeldBy, Hold, OnReloadFailure, Program};
 
 fn shell(text: impl Into<std::ffi::OsString>) -> Program {
     Program::Shell(text.into())
@@ -158,6 +158,33 @@ fn content_that_a_person_puts_in_place_is_not_held_back() {
     site.target.reload_cmd = Some(shell("true"));
     site.deploy("new\n").expect("in sync");
     assert_eq!((site.content(), site.names()), ("new\n".into(), vec!["app.conf".into()]));
+}
+
+#[test]
+fn content_that_a_person_holds_after_it_was_staged_is_not_put_in_place() {
+    let mut site = Site::with("old");
+    site.target.may_be_held = true;
+    let staged = site.stage("new").expect("staged");
+    let contents = vec![staged.contents().expect("a digest")];
+    Hold::new(HeldBy::Person, contents).set(&site.target.dest).expect("held");
+    assert_eq!(site.finish(staged).expect("held"), Outcome::Unchanged);
+    assert_eq!(site.content(), "old");
+    assert_eq!(site.names(), [".app.conf.held", "app.conf"]);
+    let step = "INFO DIR/app.conf stays as confd rollback has put it back, until its content changes or \
+                confd release ends that";
+    assert!(site.plain_steps(&site.steps).contains(&step.to_owned()));
+}
+
+#[test]
+fn a_hold_of_content_in_place_that_came_after_staging_does_not_end() {
+    let mut site = Site::with("new");
+    site.target.may_be_held = true;
+    let staged = site.stage("new").expect("staged");
+    let contents = vec![staged.contents().expect("a digest")];
+    // The older version is about to be put in place.
+    Hold::new(HeldBy::Person, contents).set(&site.target.dest).expect("held");
+    assert_eq!(site.finish(staged).expect("in sync"), Outcome::Unchanged);
+    assert_eq!(site.names(), [".app.conf.held", "app.conf"]);
 }
 
 #[test]
