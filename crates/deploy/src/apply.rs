@@ -180,7 +180,7 @@ impl Change {
         trial: Option<Trial>,
         observer: &dyn Observer,
     ) -> Applied {
-        end_hold(&self.target, &self.place, observer);
+        end_hold(&self.target, &self.place, self.contents, observer);
         let is_spoiled = |trial: &Trial| how == How::WrittenInPlace && trial.is_link();
         if trial.as_ref().is_some_and(is_spoiled) {
             Trial::discard(&self.place);

@@ -7,7 +7,7 @@ use command::Program;
 
 use crate::error::Error;
 use crate::folder::{OpenPlace, is_file};
-use crate::hold::Hold;
+use crate::hold::{Digest, HeldBy, Hold};
 use crate::pending::Marker;
 use crate::reload::Reloads;
 use crate::shared::report_shared;
@@ -27,6 +27,7 @@ pub(crate) struct Compared {
 
 pub(crate) fn compare_all(
     members: Vec<Option<Staged>>,
+    contents: Option<Digest>,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Compared, Error> {
@@ -39,7 +40,7 @@ pub(crate) fn compare_all(
         if !options.noop {
             forget_reload(&member.target, &member.place, observer);
         }
-        match compare(nth, member, &mut reloads, rolls_back, options, observer)? {
+        match compare(nth, member, &mut reloads, rolls_back, contents, options, observer)? {
             Some(Change { becomes: Becomes::File(_), .. }) if options.noop => {
                 outcomes[nth] = Outcome::WouldUpdate;
             }
@@ -78,6 +79,8 @@ pub(crate) struct Change {
     pub(crate) is_shared: bool,
     /// Whether the former file is kept until the reload has succeeded.
     pub(crate) rolls_back: bool,
+    /// The digest of the contents of the transaction, if they may be held back.
+    pub(crate) contents: Option<Digest>,
 }
 
 /// Compares a member with its destination as it is now. Returns the change, if the destination must
@@ -87,6 +90,7 @@ fn compare(
     member: Staged,
     reloads: &mut Reloads,
     rolls_back: bool,
+    contents: Option<Digest>,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Option<Change>, Error> {
@@ -128,7 +132,7 @@ fn compare(
             reloads.add_trial(trial);
         }
         reloads.add_pending(nth, Arc::clone(&target), &place, content.is_none(), options);
-        end_hold(&target, &place, observer);
+        end_hold(&target, &place, contents, observer);
     }
     let is_start = target.start_cmd.is_some()
         && content.is_some()
@@ -142,6 +146,7 @@ fn compare(
         is_start,
         is_shared,
         rolls_back,
+        contents,
     }))
 }
 
@@ -192,9 +197,24 @@ pub(crate) async fn check(
     Ok(())
 }
 
+/// Whether a person has put an older version back, or is about to, after these contents were staged.
+pub(crate) fn is_held_by_person(place: &OpenPlace, contents: Option<Digest>) -> bool {
+    contents.is_some_and(|contents| {
+        Hold::find(place)
+            .is_some_and(|hold| hold.by == HeldBy::Person && hold.contents.contains(&contents))
+    })
+}
+
 /// Ends the hold of a destination that has got other content than the one that was held back.
-pub(crate) fn end_hold(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
+/// `contents` are those of the transaction: a person may be putting an older version back just now.
+pub(crate) fn end_hold(
+    target: &Target,
+    place: &OpenPlace,
+    contents: Option<Digest>,
+    observer: &dyn Observer,
+) {
     if target.may_be_held
+        && !is_held_by_person(place, contents)
         && let Err(error) = Hold::remove(place)
     {
         // Content that was held back once stays held back.

@@ -9,7 +9,7 @@ use report::{Fingerprint, read_regular};
 
 use crate::apply::{Applied, apply_all};
 use crate::big::{Guards, stage_all};
-use crate::change::{Compared, check, compare_all};
+use crate::change::{Change, Compared, check, compare_all, is_held_by_person};
 use crate::disk::Disk;
 use crate::durable::Durable;
 use crate::error::Error;
@@ -262,7 +262,7 @@ impl Transaction {
         });
         let compared = {
             let observer = Arc::clone(observer);
-            disk.run(move || compare_all(self.members, &options, &*observer)).await?
+            disk.run(move || compare_all(self.members, contents, &options, &*observer)).await?
         };
         let Compared { mut outcomes, mut changes, mut reloads } = compared;
         for change in &mut changes {
@@ -286,6 +286,9 @@ impl Transaction {
             let (recording, guards) = (recording.cloned(), self.guards);
             let applied = disk.run(move || {
                 let apply = || {
+                    if is_held_meanwhile(&changes, &*observer) {
+                        return Ok(Vec::new());
+                    }
                     recording.iter().try_for_each(|recording| recording.begin(&changes))?;
                     let applied = apply_all(changes, &options, &*observer, &mut folders)?;
                     recording.iter().for_each(|recording| recording.committed(&applied));
@@ -343,6 +346,17 @@ impl Transaction {
             }
         }
     }
+}
+
+/// Whether a person has put an older version back since the contents of these changes were staged.
+fn is_held_meanwhile(changes: &[Change], observer: &dyn Observer) -> bool {
+    let is_held = changes.iter().any(|change| is_held_by_person(&change.place, change.contents));
+    if is_held {
+        for change in changes {
+            observer.observe(&Step::HeldByPerson { dest: &change.target.dest });
+        }
+    }
+    is_held
 }
 
 /// Why the contents of these members are held back; `None` if they are not. Contents that failed and

@@ -1,6 +1,7 @@
 //! Keeps a manifest true while a transaction makes and removes files.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Manifest;
@@ -22,6 +23,10 @@ struct Recorded {
     name: Option<OsString>,
     /// Whether there must be no file.
     is_absent: bool,
+}
+
+fn is_regular(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
 impl Recording {
@@ -72,7 +77,12 @@ impl Recording {
                 let mut gone = Vec::new();
                 for (member, outcome) in members.iter().zip(outcomes) {
                     match (name(member), outcome) {
-                        (Some(name), _) if member.is_absent => gone.push(name),
+                        (Some(name), outcome) if member.is_absent => {
+                            // It stays if a person has put an older version back.
+                            let stays =
+                                *outcome == Outcome::Unchanged && is_regular(&member.target.dest);
+                            gone.extend((!stays).then_some(name));
+                        }
                         (Some(name), Outcome::Unchanged | Outcome::Reloaded) => {
                             manifest.note_ours([name]);
                         }
