@@ -76,7 +76,9 @@ fn source(nth: usize, language: Language) -> String {
 /// and without the commands that need its service. The check command is run.
 fn resource(example: &Example, name: &str, destination: &Path) -> String {
     let written = example.resource.as_deref().unwrap_or("[template]\nkeys = [\"/\"]\n");
-    let dest = destination.display();
+    // One item is enough for an example.
+    let of_item = if written.contains("for_each") { "{{if false}}{{.name}}{{end}}" } else { "" };
+    let dest = format!("{}{of_item}", destination.display());
     let ours = format!("[template]\nsrc = \"{name}\"\ndest = \"{dest}\"\n");
     let is_replaced = |line: &&str| {
         let key = line.split_once(" = ").map_or(*line, |(key, _)| key);

@@ -21,6 +21,7 @@ use crate::{
     backoff::rest,
     event::{Event, Reader, Readers, RunSteps, Wake},
     failure::Failure,
+    items,
     loading::{Loaded, Loading},
     log::{Log, Style},
     ordered::Ordered,
@@ -349,7 +350,11 @@ impl Agent {
             };
             if let Ok(Loaded { resources, .. }) = &loaded {
                 let fresh = resources.iter().filter(|resource| !is_known(resource));
-                let dests = fresh.flat_map(|resource| resource.dests());
+                let fresh: Vec<_> = fresh.collect();
+                let of_items: Vec<_> =
+                    fresh.iter().flat_map(|resource| items::to_sweep(resource)).collect();
+                let dests = fresh.iter().flat_map(|resource| resource.dests());
+                let dests = dests.chain(of_items.iter().map(PathBuf::as_path));
                 deploy::sweep(dests, &options, &RunSteps(&readers));
             }
             (loading, loaded)

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use deploy::Environment;
 use store::Snapshot;
 
-use crate::pipeline::Job;
+use crate::prepare::Job;
 
 /// The keys of the last successful pass of each resource with commands, by the paths of the resource
 /// files. A failed pass does not count, so that its changes are not lost to the next pass.

@@ -213,6 +213,8 @@ pub enum Step<'a> {
     /// The keys that do not exist and read as empty (`on_missing = "empty"`), for people; there may be
     /// none.
     ReadAsEmpty(Vec<String>),
+    /// Something is wrong with the manifest of the files of items.
+    ManifestWarns(String),
     /// The destination is replaced although guards trip, or would be.
     Forced {
         /// The destination.
@@ -263,6 +265,7 @@ impl Step<'_> {
             Step::ReloadWaitsNoLonger { .. } => Level::Info,
             Step::TemplateStays { .. }
             | Step::TemplateWarns(_)
+            | Step::ManifestWarns(_)
             | Step::ReadAsEmpty(_)
             | Step::Forced { .. }
             | Step::RestoringLater { .. }
@@ -298,7 +301,7 @@ impl fmt::Display for Step<'_> {
                  the next pass is in {:.1} s",
                 delay.as_secs_f64()
             ),
-            Step::TemplateWarns(text) => f.write_str(text),
+            Step::TemplateWarns(text) | Step::ManifestWarns(text) => f.write_str(text),
             Step::ReadAsEmpty(keys) => match &keys[..] {
                 [key] => write!(f, "the key {key} does not exist and reads as empty"),
                 keys => write!(f, "these keys do not exist and read as empty: {}", keys.join(", ")),

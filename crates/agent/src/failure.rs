@@ -30,12 +30,19 @@ enum Cause {
     Guard(String, Excerpt, bool),
     /// With what a person can do about it.
     Deploy(deploy::Error, Excerpt),
+    /// Items without a file of their own: the reason of the first, and the whole text.
+    Items(Failure, String),
+    /// Why an item can have no file.
+    Item(String),
     /// The queries that have no answer yet.
     Waiting(Vec<Query>),
     /// A query that cannot be answered: the text.
     Query(String),
     Panic(String),
 }
+
+/// The most items, besides the first, that a failure names.
+const NAMED: usize = 10;
 
 /// What is needed so that the next run succeeds. Of several, the first one counts most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +71,8 @@ pub enum Kind {
     Template,
     /// The execution of the template failed: a key is missing, or a function failed.
     Render,
+    /// Files of some items could not be made. Those of the others are applied.
+    Items,
     /// A guard of the resource does not let the file be replaced.
     Guard,
     /// The file could not be staged or committed.
@@ -112,6 +121,24 @@ impl Failure {
     /// a key has changed.
     pub(crate) fn render(error: render::Error, waits_for_a_change: bool) -> Self {
         Failure::new(Cause::Render(error, waits_for_a_change))
+    }
+
+    /// An item can have no file, because of its `dest`.
+    pub(crate) fn item(why: &str) -> Self {
+        Failure::new(Cause::Item(why.to_owned()))
+    }
+
+    /// The files of these items could not be made, the `first` for this reason. All other files are
+    /// applied.
+    pub(crate) fn items(first: &Failure, names: &[String]) -> Self {
+        let mut text = format!("{first}, for the item {}", names.first().map_or("", |name| name));
+        let more = names.iter().skip(1).take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        match names.len() {
+            0 | 1 => {}
+            count if count <= NAMED + 1 => text += &format!("; so it is for {more}"),
+            count => text += &format!("; so it is for {more} and {} more", count - NAMED - 1),
+        }
+        Failure::new(Cause::Items(first.clone(), text))
     }
 
     /// These guards do not let the file `dest` be replaced.
@@ -167,6 +194,7 @@ impl Failure {
             Cause::Load(_) => Kind::Load,
             Cause::Template(_) => Kind::Template,
             Cause::Render(..) => Kind::Render,
+            Cause::Items(..) | Cause::Item(_) => Kind::Items,
             Cause::Guard(..) => Kind::Guard,
             Cause::Deploy(error, _) => match error {
                 deploy::Error::Check(_) | deploy::Error::GroupCheck(_) => Kind::Check,
@@ -195,6 +223,7 @@ impl Failure {
     pub fn need(&self) -> Need {
         match (&*self.0, self.kind()) {
             (Cause::Render(error, _), _) if error.is_missing_key() => Need::Data,
+            (Cause::Items(first, _), _) => first.need(),
             (Cause::Guard(.., true), _) => Need::Data,
             (Cause::Source(error, _), _) if error.is_refusal() => Need::Repair,
             (_, Kind::Source | Kind::Waiting | Kind::Query) => Need::Data,
@@ -228,10 +257,15 @@ impl Failure {
         match &*self.0 {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
             Cause::Render(error, _) => Some(error.excerpt()),
+            Cause::Items(first, _) => first.excerpt(),
             Cause::Guard(_, excerpt, _) | Cause::Deploy(_, excerpt) | Cause::Source(_, excerpt) => {
                 Some(excerpt)
             }
-            Cause::Refused(_) | Cause::Waiting(_) | Cause::Query(_) | Cause::Panic(_) => None,
+            Cause::Refused(_)
+            | Cause::Item(_)
+            | Cause::Waiting(_)
+            | Cause::Query(_)
+            | Cause::Panic(_) => None,
         }
     }
 }
@@ -245,7 +279,11 @@ impl fmt::Display for Failure {
                 let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
                 write!(f, "waiting for {}", names.join(", "))
             }
-            Cause::Guard(text, ..) | Cause::Query(text) | Cause::Panic(text) => f.write_str(text),
+            Cause::Items(_, text)
+            | Cause::Item(text)
+            | Cause::Guard(text, ..)
+            | Cause::Query(text)
+            | Cause::Panic(text) => f.write_str(text),
             Cause::Load(problem) | Cause::Template(problem) => f.write_str(&problem.text),
             Cause::Render(error, _) => error.fmt(f),
             Cause::Deploy(error, _) => error.fmt(f),

@@ -31,11 +31,12 @@ impl Files {
         Files { watch: None, rest_until: None, silent_until: None, interests: Vec::new() }
     }
 
-    /// Follows these files from now on.
+    /// Follows the files of these resources from now on, and the destinations `of_items`.
     pub(crate) fn follow<'a>(
         &mut self,
         confdir: &Path,
         resources: impl Iterator<Item = &'a Resource>,
+        of_items: impl Iterator<Item = &'a Path>,
     ) {
         let templates = config::templates_folder(confdir);
         self.interests =
@@ -45,9 +46,11 @@ impl Files {
             // to folders.
             self.interests.extend(resource.parts().iter().map(|part| Interest::path(&*part.src)));
             if resource.heals() {
-                self.interests.extend(resource.dests().map(Interest::path));
+                let single = resource.parts().iter().filter(|part| part.for_each.is_none());
+                self.interests.extend(single.map(|part| Interest::path(&*part.target.dest)));
             }
         }
+        self.interests.extend(of_items.map(Interest::path));
         if let Some(watch) = &mut self.watch {
             watch.set_interest(self.interests.iter().cloned());
         }

@@ -31,6 +31,7 @@ mod failure;
 mod feed;
 mod files;
 mod guards;
+mod items;
 mod loading;
 mod log;
 mod maker;
@@ -39,6 +40,7 @@ mod ordered;
 mod overlap;
 mod pipeline;
 mod placement;
+mod prepare;
 mod record;
 mod reloads;
 mod resource;
@@ -48,6 +50,7 @@ mod tally;
 mod templates;
 pub mod versions;
 mod watch;
+mod work;
 mod worker;
 
 #[cfg(test)]

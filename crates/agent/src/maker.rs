@@ -6,10 +6,11 @@ use deploy::{Disk, Durable, Placed};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
-    event::{Readers, RunSteps, Step, say},
+    event::{Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
-    pipeline::{Applied, Done, Job, Pipeline, Prepared, Surroundings},
+    pipeline::{Applied, Done, Pipeline, Surroundings},
     placement::{self, Placement},
+    prepare::{Job, Prepared},
     record::{Left, Record},
     reloads::Requester,
     worker::Assignment,
@@ -51,10 +52,11 @@ impl Maker {
     }
 
     async fn attempt(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
-        let Assignment { resource, snapshot, pipeline, is_alone, .. } = assignment;
+        let Assignment { resource, snapshot, pipeline, is_alone, wake, .. } = assignment;
         let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
         let applied = self.applied.as_ref().and_then(|applied| applied.digest_for(&resource));
-        let job = Job { resource, snapshot, applied };
+        let is_full = !matches!(wake, Wake::Keys { .. } | Wake::Answers(_) | Wake::Retry);
+        let job = Job { resource, snapshot, applied, is_full };
         if let Some(light) = self.placement.take(*is_alone)
             && let Some(current) = placement::light(pipeline, &job, &light)
         {
@@ -134,7 +136,8 @@ async fn finish(
     let prepared = {
         let (resource, record) = (Arc::clone(&job.resource), record.clone());
         let look = move || {
-            record.set_left(Some(Left::by(&resource, &prepared)));
+            let before = record.take_left();
+            record.set_left(Some(Left::by(&resource, &prepared, before)));
             prepared
         };
         disk.run(look).await

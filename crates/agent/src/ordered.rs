@@ -44,7 +44,8 @@ use crate::{
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
     overlap::{onetime_in_flight, overlap},
-    pipeline::{Applied, Done, Job, Pipeline, Prepared, Surroundings},
+    pipeline::{Applied, Done, Pipeline, Surroundings},
+    prepare::{Job, Prepared},
     reloads::{Reloads, Requester},
     resource::Resource,
 };
@@ -278,7 +279,8 @@ impl Pass<'_> {
                 Ok(snapshot) => {
                     let applied = self.ordered.applied.get(&resource.path);
                     let applied = applied.and_then(|applied| applied.digest_for(resource));
-                    let job = Job { resource: Arc::clone(resource), snapshot, applied };
+                    let of = Arc::clone(resource);
+                    let job = Job { resource: of, snapshot, applied, is_full: true };
                     let wake = Wake::clone(&self.wake);
                     let resource = Arc::clone(resource);
                     self.ordered.readers.read(&Event::Woken { resource, wake });

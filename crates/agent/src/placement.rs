@@ -14,7 +14,8 @@ use render::Template;
 use store::View;
 
 use crate::{
-    pipeline::{Job, Pipeline, Prepared},
+    pipeline::Pipeline,
+    prepare::{Job, Prepared},
     resource::Resource,
     templates::Current,
 };
@@ -52,11 +53,12 @@ impl Placement {
     /// [`LIGHT`], and when either the previous pass was light with the same template, or no part of
     /// the first half can have waited for the network.
     ///
-    /// A pass of a group is never light.
+    /// A pass of several files is never light.
     pub(crate) fn note(&mut self, resource: &Resource, prepared: &Prepared, was_light: bool) {
         self.light = None;
         let ([part], [file]) = (resource.parts(), &prepared.files[..]) else { return };
-        let template = &file.current.template;
+        let ([current], false) = (&prepared.templates[..], resource.has_items()) else { return };
+        let template = &current.template;
         let can_be_light = || {
             let files = [&part.src, &file.target.dest];
             !template.may_wait() && files.iter().all(|file| deploy::is_local(file))

@@ -6,12 +6,14 @@
 //! unchanged. If one of these conditions is not certain, no [`InSync`] is recorded.
 
 use std::{
-    path::Path,
+    collections::HashSet,
+    mem::take,
+    path::{Path, PathBuf},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use deploy::{Outcome, Placed};
+use deploy::{Outcome, Placed, Target};
 use report::{Fingerprint, read_regular};
 use store::Reads;
 use tokio::sync::Notify;
@@ -19,15 +21,17 @@ use tokio::sync::Notify;
 use crate::{
     digest::Digest,
     event::Wake,
-    pipeline::{File, Prepared},
+    prepare::{File, Prepared},
     resource::Resource,
+    templates::Current,
 };
 
 /// What the files of a resource were rendered from, and their states.
 #[derive(Debug)]
 pub(crate) struct Origin {
-    /// In the order of the resource's files.
-    files: Vec<(File, Fingerprint)>,
+    /// In the order of the parts.
+    templates: Vec<Current>,
+    files: Vec<(Arc<Target>, Fingerprint)>,
     /// The keys that the templates asked for.
     reads: Vec<Reads>,
 }
@@ -36,11 +40,24 @@ impl Origin {
     /// The origin of `files`, whose templates asked for the keys in `reads`. `dests` are the
     /// fingerprints of the destinations, which had the right contents. `None` if a later change of a
     /// template might not change its fingerprint.
-    pub(crate) fn of(files: &[File], reads: Vec<Reads>, dests: &[Fingerprint]) -> Option<Self> {
-        let is_settled = |file: &File| file.current.src.is_some_and(|src| src.is_settled());
-        let files_and_dests = files.iter().cloned().zip(dests.iter().copied()).collect();
-        files.iter().all(is_settled).then_some(Origin { files: files_and_dests, reads })
+    pub(crate) fn of(
+        templates: &[Current],
+        files: &[File],
+        reads: Vec<Reads>,
+        dests: &[Fingerprint],
+    ) -> Option<Self> {
+        let is_settled = |current: &Current| current.src.is_some_and(|src| src.is_settled());
+        let targets = files.iter().map(|file| Arc::clone(&file.target));
+        let files = targets.zip(dests.iter().copied()).collect();
+        let templates = templates.to_vec();
+        templates.iter().all(is_settled).then_some(Origin { templates, files, reads })
     }
+}
+
+/// Whether each part has the template with which it was rendered. Blocks on the disk.
+fn has_its_templates(resource: &Resource, templates: &[Current]) -> bool {
+    let mut pairs = templates.iter().zip(resource.parts());
+    pairs.all(|(current, part)| current.has_its_files(&part.src))
 }
 
 /// A destination that is in sync, with no work left to do.
@@ -79,10 +96,11 @@ impl InSync {
 
     /// Whether the templates and the destinations are unchanged. Blocks on the disk.
     pub(crate) fn has_its_files(&self) -> bool {
-        self.origin.files.iter().all(|(file, dest)| {
-            file.current.has_its_files(&self.resource.parts()[file.part].src)
-                && Fingerprint::at(&file.target.dest) == Some(*dest)
-        })
+        let Origin { templates, files, .. } = &self.origin;
+        let is_unchanged = |(target, dest): &(Arc<Target>, Fingerprint)| {
+            Fingerprint::at(&target.dest) == Some(*dest)
+        };
+        has_its_templates(&self.resource, templates) && files.iter().all(is_unchanged)
     }
 }
 
@@ -90,13 +108,18 @@ impl InSync {
 #[derive(Clone, Debug)]
 pub(crate) struct Left {
     resource: Arc<Resource>,
-    files: Vec<LeftFile>,
+    /// In the order of the parts.
+    templates: Vec<Current>,
+    /// Sorted by their destinations.
+    files: Arc<Vec<LeftFile>>,
 }
 
 /// One file of a resource after its last pass.
 #[derive(Clone, Debug)]
 struct LeftFile {
-    file: File,
+    target: Arc<Target>,
+    /// Of the content that was rendered.
+    digest: Digest,
     /// The fingerprint of the destination after the commit, or as the pass found it.
     dest: Option<Fingerprint>,
     /// Whether the destination must be read to find out if it still has the rendered content. This
@@ -106,38 +129,82 @@ struct LeftFile {
 }
 
 impl Left {
-    /// The state that a pass leaves after its first half. The destinations are examined now.
-    pub(crate) fn by(resource: &Arc<Resource>, prepared: &Prepared) -> Self {
+    /// The state that a pass leaves after its first half. The destinations are examined now. `before`
+    /// has the files that a partial pass leaves alone.
+    pub(crate) fn by(resource: &Arc<Resource>, prepared: &Prepared, before: Option<Left>) -> Self {
         let is_in_sync = prepared.is_in_sync();
         let left = |file: &File| {
             let dest = Fingerprint::at(&file.target.dest);
             let is_settled = dest.is_none_or(|dest| dest.is_settled());
-            LeftFile { file: file.clone(), dest, has_to_be_read: is_in_sync && !is_settled }
+            let (target, digest) = (Arc::clone(&file.target), file.digest);
+            LeftFile { target, digest, dest, has_to_be_read: is_in_sync && !is_settled }
         };
-        Left { resource: Arc::clone(resource), files: prepared.files.iter().map(left).collect() }
+        let now = prepared.files.iter().map(left);
+        let (resource, templates) = (Arc::clone(resource), prepared.templates.clone());
+        let mut files = match before.filter(|_| prepared.is_partial) {
+            Some(before) => before.files,
+            None => {
+                let mut files: Vec<_> = now.collect();
+                files.sort_by(|one, two| one.target.dest.cmp(&two.target.dest));
+                return Left { resource, templates, files: Arc::new(files) };
+            }
+        };
+        let all = Arc::make_mut(&mut files);
+        for file in now {
+            match place_of(all, &file.target.dest) {
+                Ok(place) => all[place] = file,
+                Err(place) => all.insert(place, file),
+            }
+        }
+        for (_, target) in &prepared.gone {
+            if let Ok(place) = place_of(all, &target.dest) {
+                all.remove(place);
+            }
+        }
+        Left { resource, templates, files }
     }
 
-    /// Why the resource needs a pass because of its files; `None` if it needs none. Blocks on the
-    /// disk.
-    pub(crate) fn look(&self) -> Option<Wake> {
-        let (resource, files) = (&self.resource, &self.files);
-        let has_its_template = |left: &LeftFile| {
-            left.file.current.has_its_files(&resource.parts()[left.file.part].src)
+    /// Why the resource needs a pass because of its files; `None` if it needs none. Only the
+    /// destinations among `paths` are examined if there are some; else all. Blocks on the disk.
+    pub(crate) fn look(&self, paths: Option<&HashSet<PathBuf>>) -> Option<Wake> {
+        let Left { resource, templates, files } = self;
+        let among = |paths: &HashSet<PathBuf>| {
+            let places = paths.iter().filter_map(|path| place_of(files, path).ok());
+            places.into_iter().all(|place| files[place].has_its_destination())
         };
-        if !files.iter().all(has_its_template) {
+        let are_left = || match paths {
+            Some(paths) => among(paths),
+            None => files.iter().all(LeftFile::has_its_destination),
+        };
+        if !has_its_templates(resource, templates) {
             Some(Wake::Template)
-        } else if resource.heals() && !files.iter().all(LeftFile::has_its_destination) {
+        } else if resource.heals() && !are_left() {
             Some(Wake::Destination)
         } else {
             None
         }
     }
+
+    /// The destinations.
+    pub(crate) fn dests(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| &*file.target.dest)
+    }
+
+    /// Whether both have the same destinations.
+    fn has_the_files_of(&self, other: &Left) -> bool {
+        self.files.len() == other.files.len() && self.dests().eq(other.dests())
+    }
+}
+
+/// The place of a destination among these files, or the place where it belongs.
+fn place_of(files: &[LeftFile], dest: &Path) -> Result<usize, usize> {
+    files.binary_search_by(|file| file.target.dest.as_path().cmp(dest))
 }
 
 impl LeftFile {
     /// Whether the destination is as the pass left it.
     fn has_its_destination(&self) -> bool {
-        let File { target, digest, .. } = &self.file;
+        let LeftFile { target, digest, .. } = self;
         let is_same = Fingerprint::at(&target.dest) == self.dest;
         let digest_of = |held: Vec<u8>| Digest::of(&target.significant(&held));
         let holds_it = || read_regular(&target.dest).is_ok_and(|held| digest_of(held) == *digest);
@@ -151,6 +218,8 @@ pub(crate) struct Record {
     notes: Arc<Mutex<Notes>>,
     /// Notifies the waiting looks when a pass ends.
     ended: Arc<Notify>,
+    /// Notified when the resource has other files than before, because its items are others.
+    other_files: Arc<Notify>,
 }
 
 /// A running pass. Dropping it records the end of the pass.
@@ -179,11 +248,19 @@ struct Notes {
     passes: u64,
     /// The number of the newest pass after which the files are examined because of their events.
     look_after: u64,
+    /// The paths of these events.
+    paths: HashSet<PathBuf>,
     in_sync: Option<Arc<InSync>>,
     left: Option<Left>,
 }
 
 impl Record {
+    /// An empty record. `other_files` is notified when the resource has other files than before,
+    /// because its items are others.
+    pub(crate) fn new(other_files: &Arc<Notify>) -> Self {
+        Record { other_files: Arc::clone(other_files), ..Record::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -228,9 +305,11 @@ impl Record {
         self.lock().is_running
     }
 
-    /// The number of the running pass, at the first call during this pass.
-    pub(crate) fn pass_to_look_after(&self) -> Option<u64> {
+    /// The number of the running pass, at the first call during this pass. There were events of
+    /// `paths`.
+    pub(crate) fn pass_to_look_after(&self, paths: &HashSet<PathBuf>) -> Option<u64> {
         let mut notes = self.lock();
+        notes.paths.extend(paths.iter().cloned());
         let is_new = notes.is_running && notes.look_after < notes.passes;
         notes.look_after = notes.passes;
         is_new.then_some(notes.passes)
@@ -254,12 +333,12 @@ impl Record {
     /// Why the resource needs a pass because of events of files that arrived during the pass that
     /// has just ended; `None` if it needs none. Blocks on the disk.
     pub(crate) fn look_after_a_pass(&self) -> Option<Wake> {
-        let (left, is_first) = {
-            let notes = self.lock();
-            (notes.left.clone(), notes.passes <= 1)
+        let (left, is_first, paths) = {
+            let mut notes = self.lock();
+            (notes.left.clone(), notes.passes <= 1, take(&mut notes.paths))
         };
         match left {
-            Some(left) => left.look(),
+            Some(left) => left.look(Some(&paths)),
             // The pass failed before it had a destination: because of its template, or of what the
             // template asks for. The first events of each file come during the first pass, which
             // is soon tried again anyway.
@@ -285,24 +364,40 @@ impl Record {
 
     /// Records the files of a pass; `None` if it failed before it examined the destination.
     pub(crate) fn set_left(&self, left: Option<Left>) {
-        self.lock().left = left;
+        let mut notes = self.lock();
+        let are_other_files = match (&notes.left, &left) {
+            (_, Some(left)) if !left.resource.has_items() => false,
+            (Some(before), Some(left)) => !before.has_the_files_of(left),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        notes.left = left;
+        if are_other_files {
+            self.other_files.notify_one();
+        }
+    }
+
+    /// Takes the files after the last pass out, for a pass that replaces them.
+    pub(crate) fn take_left(&self) -> Option<Left> {
+        self.lock().left.take()
     }
 
     /// Records that the destination `dest` was replaced just now.
     pub(crate) fn set_destination(&self, dest: &Path, placed: &Placed) {
-        if let Some(left) = &mut self.lock().left {
-            for left in left.files.iter_mut().filter(|left| left.file.target.dest == dest) {
-                left.dest = Some(placed.file);
-                left.has_to_be_read = placed.has_staged_content;
-            }
+        if let Some(left) = &mut self.lock().left
+            && let Ok(place) = place_of(&left.files, dest)
+        {
+            let left = &mut Arc::make_mut(&mut left.files)[place];
+            left.dest = Some(placed.file);
+            left.has_to_be_read = placed.has_staged_content;
         }
     }
 
     /// Records the destinations after a rollback, as they are now. Blocks on the disk.
     pub(crate) fn look_at_the_destinations(&self) {
         if let Some(left) = &mut self.lock().left {
-            for left in &mut left.files {
-                left.dest = Fingerprint::at(&left.file.target.dest);
+            for left in Arc::make_mut(&mut left.files) {
+                left.dest = Fingerprint::at(&left.target.dest);
                 left.has_to_be_read = false;
             }
         }
@@ -322,10 +417,7 @@ mod tests {
 
     use super::*;
     use crate::answers::Answers;
-    use crate::{
-        pipeline::{Job, Pipeline},
-        templates::Templates,
-    };
+    use crate::{pipeline::Pipeline, prepare::Job, templates::Templates};
 
     /// A resource whose destination is in place, with the record of its pass.
     fn left(folder: &Path) -> (Record, Fingerprint) {
@@ -340,11 +432,11 @@ mod tests {
         let pipeline =
             Pipeline::new(templates, host, Answers::nothing(), deploy::Options::default());
         let snapshot = store::Snapshot::new(Coverage::Subtree);
-        let job = Job { resource: Arc::clone(&resource), snapshot, applied: None };
+        let job = Job { resource: Arc::clone(&resource), snapshot, applied: None, is_full: true };
         let current = pipeline.current(&resource, &|_| {}).unwrap();
         let prepared = pipeline.prepare(&job, current, &|_| {}).unwrap();
         let record = Record::default();
-        record.set_left(Some(Left::by(&resource, &prepared)));
+        record.set_left(Some(Left::by(&resource, &prepared, None)));
         // This is the change that a commit makes.
         fs::write(&dest, "content").unwrap();
         (record, Fingerprint::at(&dest).unwrap())
@@ -360,12 +452,12 @@ mod tests {
             fs::write(&dest, content).unwrap();
             let file = Fingerprint::at(&dest).unwrap();
             record.set_destination(&dest, &Placed { file, has_staged_content: true });
-            assert_eq!(record.left().unwrap().look(), wake, "{content}");
+            assert_eq!(record.left().unwrap().look(None), wake, "{content}");
         }
         // A change by a check command is not an edit by another program.
         let file = Fingerprint::at(&dest).unwrap();
         record.set_destination(&dest, &Placed { file, has_staged_content: false });
-        assert_eq!(record.left().unwrap().look(), None);
+        assert_eq!(record.left().unwrap().look(None), None);
     }
 
     #[test]
@@ -374,7 +466,7 @@ mod tests {
         let (record, file) = left(folder.path());
         let dest = folder.path().join("dest");
         record.set_destination(&dest, &Placed { file, has_staged_content: false });
-        assert_eq!(record.left().unwrap().look(), None);
+        assert_eq!(record.left().unwrap().look(None), None);
         let changes: [fn(&Path); 4] = [
             |dest| fs::set_permissions(dest, fs::Permissions::from_mode(0o600)).unwrap(),
             |dest| fs::File::open(dest).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap(),
@@ -383,7 +475,7 @@ mod tests {
         ];
         for change in changes {
             change(&dest);
-            assert_eq!(record.left().unwrap().look(), Some(Wake::Destination));
+            assert_eq!(record.left().unwrap().look(None), Some(Wake::Destination));
         }
     }
 }

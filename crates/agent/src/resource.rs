@@ -82,6 +82,11 @@ impl Resource {
         names.join(", ")
     }
 
+    /// Whether a part has one file for each of several items.
+    pub(crate) fn has_items(&self) -> bool {
+        self.parts.iter().any(|part| part.for_each.is_some())
+    }
+
     /// Whether files that another program changed are repaired.
     pub(crate) fn heals(&self) -> bool {
         self.parts.iter().all(|part| part.heal)
@@ -126,18 +131,17 @@ impl TryFrom<config::Resource> for Part {
     /// # Errors
     /// The reload command is meant to be a template, and is none.
     fn try_from(asked: config::Resource) -> Result<Self, Problem> {
-        let rendered = |key, command: &Option<Command>| -> Result<Option<Program>, Problem> {
-            let Some(program) = command.as_ref().map(program) else { return Ok(None) };
-            if !asked.reload_template {
-                return Ok(Some(program));
-            }
-            rendered_reload(key, &program, &asked.dest).map(Some).map_err(|fault| {
+        let command = |key, command: &Option<Command>| {
+            command_for(&asked, key, command.as_ref(), &asked.dest).map_err(|fault| {
                 let path = asked.path.display();
                 Problem::from(format!("Cannot process template resource {path} - {fault}"))
             })
         };
-        let reload_cmd = rendered("reload_cmd", &asked.reload_cmd)?;
-        let start_cmd = rendered("start_cmd", &asked.start_cmd)?;
+        let reload_cmd = command("reload_cmd", &asked.reload_cmd)?;
+        let start_cmd = command("start_cmd", &asked.start_cmd)?;
+        if let Some(each) = &asked.for_each {
+            command("remove_cmd", &each.remove_cmd)?;
+        }
         let after = asked.after.as_ref();
         let rolls_back =
             after.is_some_and(|after| after.on_reload_failure == config::OnReloadFailure::RollBack);
@@ -177,6 +181,50 @@ fn health(asked: &config::Health) -> Health {
     let config::Health { command, timeout, window, interval } = asked;
     let (timeout, window, interval) = (*timeout, *window, *interval);
     Health { command: program(command), timeout, window, interval }
+}
+
+impl Part {
+    /// The target for the file `dest`, one of several below `folder`.
+    ///
+    /// # Errors
+    /// The reload command is a template, and fails.
+    pub(crate) fn target_at(&self, dest: &Path, folder: &Path) -> Result<Target, String> {
+        let target = Target::clone(&self.target);
+        let reload_cmd = command_for(self, "reload_cmd", self.reload_cmd.as_ref(), dest)?;
+        let start_cmd = command_for(self, "start_cmd", self.start_cmd.as_ref(), dest)?;
+        let (dest, below) = (dest.to_owned(), Some(folder.to_owned()));
+        Ok(Target { dest, below, reload_cmd, start_cmd, ..target })
+    }
+
+    /// The target for the same file, if the file is to be removed.
+    ///
+    /// # Errors
+    /// The command is a template, and fails.
+    pub(crate) fn without(&self, target: &Target) -> Result<Arc<Target>, String> {
+        let remove_cmd = self.for_each.as_ref().and_then(|each| each.remove_cmd.as_ref());
+        let mut without = target.clone();
+        if remove_cmd.is_some() {
+            without.reload_cmd = command_for(self, "remove_cmd", remove_cmd, &target.dest)?;
+        }
+        Ok(Arc::new(without))
+    }
+}
+
+/// The command at `key` of a resource that runs after `dest` has changed.
+///
+/// # Errors
+/// The command is meant to be a template, and is none.
+fn command_for(
+    asked: &config::Resource,
+    key: &str,
+    command: Option<&Command>,
+    dest: &Path,
+) -> Result<Option<Program>, String> {
+    let Some(command) = command.map(program) else { return Ok(None) };
+    Ok(Some(match asked.reload_template {
+        true => rendered_reload(key, &command, dest)?,
+        false => command,
+    }))
 }
 
 impl Deref for Part {

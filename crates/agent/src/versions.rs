@@ -21,7 +21,7 @@ use report::read_regular;
 use state_folder::{StateFolder, Version, VersionFile, Versions};
 use tracing::warn;
 
-use crate::{environment, pipeline::Job, resource::Resource, settings::Settings};
+use crate::{environment, prepare::Job, resource::Resource, settings::Settings};
 
 /// The most bytes of the text that says what woke a resource.
 const WOKE: usize = 500;

@@ -1,6 +1,8 @@
 //! Watch mode: follows the keys and the files, and wakes the worker of each resource that a change
 //! concerns.
 
+mod member;
+
 use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
@@ -8,18 +10,18 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use deploy::Disk;
 use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
-    sync::watch,
+    sync::Notify,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 use tracing::{debug, error, info, warn};
 use world::Host;
 
+use self::member::{Member, News, Worker};
 use crate::{
     answers::Answers,
     backoff::jittered,
@@ -30,11 +32,11 @@ use crate::{
     loading::{Broken, Loaded},
     overlap::overlap_of_commands,
     pipeline::Pipeline,
-    record::{InSync, Left, Record},
-    reloads::{Reloads, Requester},
+    record::{Left, Record},
+    reloads::Reloads,
     resource::{Part, Resource},
     settings::{Pace, Schedule, Settings},
-    worker::{Assignment, DestinationLock},
+    worker::DestinationLock,
 };
 
 /// The resources of watch mode and their workers.
@@ -60,41 +62,10 @@ pub(crate) struct Watching {
     /// Checks of files. The results are the members that need a pass, by the number of their newest
     /// assignment.
     looks: JoinSet<Vec<(u64, Wake)>>,
+    /// Notified when a resource has other files than before.
+    other_files: Arc<Notify>,
     /// The number of the newest assignment.
     assignments: u64,
-}
-
-/// One resource and its worker.
-struct Member {
-    resource: Arc<Resource>,
-    /// The newest state; `None` before the first state for this resource's scope.
-    snapshot: Option<Snapshot>,
-    /// Whether the source refuses its keys.
-    is_refused: bool,
-    /// `None` before the first assignment.
-    worker: Option<Worker>,
-    /// The members whose passes come before those of this one. All of them have smaller numbers.
-    after: Vec<usize>,
-}
-
-/// The connection to a worker.
-struct Worker {
-    /// The number and the reason of its newest assignment.
-    newest: (u64, Wake),
-    assignments: watch::Sender<Assignment>,
-    record: Record,
-    requester: Arc<Requester>,
-}
-
-/// The meaning of a new state for a resource.
-enum News {
-    /// No change.
-    None,
-    /// A key that it asks for has changed, but its file stays the same, unless another program has
-    /// changed the file.
-    Look(Arc<InSync>),
-    /// It needs a pass.
-    Wake(Wake),
 }
 
 /// The members that get a pass when resources are loaded.
@@ -113,53 +84,6 @@ pub(crate) enum Followed {
     Done,
     /// Read `conf.d` again, because something in it may have changed.
     Resources,
-}
-
-impl Member {
-    /// The meaning of a change of these keys. `snapshot` is the state after the change.
-    fn news(&self, snapshot: &Snapshot, changed: &[Bytes]) -> News {
-        let scope = &self.resource.scope;
-        let asks_for = |key: &&Bytes| scope.asks_for(snapshot.coverage(), key);
-        let own = || changed.iter().filter(asks_for);
-        if own().next().is_none() {
-            return News::None;
-        }
-        let in_sync =
-            self.worker.as_ref().and_then(|worker| worker.record.in_sync(worker.newest.0));
-        match in_sync {
-            Some(known) if !own().any(|key| known.is_concerned_by(key)) => News::Look(known),
-            _ => News::Wake(Wake::Keys {
-                changed: own().cloned().collect(),
-                revision: snapshot.revision(),
-            }),
-        }
-    }
-
-    /// Whether the resource file `path` describes it or a part of it.
-    fn has(&self, path: &Path) -> bool {
-        self.resource.parts().iter().any(|part| part.path == path)
-    }
-
-    /// Whether the worker has started on the newest assignment, so that only a new assignment has
-    /// an effect.
-    fn is_idle(&self) -> bool {
-        let has_taken = |worker: &Worker| worker.record.has_taken(worker.newest.0);
-        self.worker.as_ref().is_some_and(has_taken)
-    }
-
-    /// The files after the last pass, if the worker has nothing to do.
-    fn left(&self) -> Option<(u64, Left)> {
-        let worker = self.worker.as_ref().filter(|_| self.is_idle())?;
-        if worker.record.is_running() {
-            return None;
-        }
-        Some((worker.newest.0, worker.record.left()?))
-    }
-
-    /// The worker whose pass is running, if it has started on the newest assignment.
-    fn running(&self) -> Option<&Worker> {
-        self.worker.as_ref().filter(|worker| self.is_idle() && worker.record.is_running())
-    }
 }
 
 impl Watching {
@@ -188,6 +112,7 @@ impl Watching {
             reloads: Reloads::new(overlap_of_commands()),
             workers: JoinSet::new(),
             looks: JoinSet::new(),
+            other_files: Arc::default(),
             assignments: 0,
         }
     }
@@ -303,7 +228,18 @@ impl Watching {
             }
             None => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule)),
         }
-        self.files.follow(&self.confdir, self.members.iter().map(|member| &*member.resource));
+        self.follow_files();
+    }
+
+    /// Follows the files of all resources, as they are now.
+    fn follow_files(&mut self) {
+        let of_items = |member: &Member| {
+            let left = member.worker.as_ref()?.record.left();
+            left.filter(|_| member.resource.has_items() && member.resource.heals())
+        };
+        let resources = self.members.iter().map(|member| &*member.resource);
+        let lefts: Vec<Left> = self.members.iter().filter_map(of_items).collect();
+        self.files.follow(&self.confdir, resources, lefts.iter().flat_map(Left::dests));
     }
 
     /// Waits for an event, and wakes the resources that it concerns. Dropping the future loses
@@ -337,6 +273,7 @@ impl Watching {
                 self.wake_each(woken.collect());
             }
             paths = self.files.changed() => return self.look_at(&paths),
+            () = self.other_files.notified() => self.follow_files(),
             Some(looked) = self.looks.join_next() => match looked {
                 Ok(found) => self.wake_found(&found),
                 Err(panic) => {
@@ -438,8 +375,14 @@ impl Watching {
         let templates = config::templates_folder(&self.confdir);
         let all = paths.contains(&templates);
         let concerns = |resource: &Resource| {
-            let is_changed =
-                |part: &Part| paths.contains(&part.src) || paths.contains(&part.target.dest);
+            let is_changed = |part: &Part| {
+                let is_below = |folder: &Path| paths.iter().any(|path| path.starts_with(folder));
+                paths.contains(&part.src)
+                    || match &part.for_each {
+                        Some(each) => is_below(&each.folder),
+                        None => paths.contains(&part.target.dest),
+                    }
+            };
             all || resource.parts().iter().any(is_changed)
         };
         let (mut woken, mut lefts) = (Vec::new(), Vec::new());
@@ -449,7 +392,7 @@ impl Watching {
             }
             if let Some(worker) = member.running() {
                 // The pass may have read a file before it changed, or after.
-                if let Some(pass) = worker.record.pass_to_look_after() {
+                if let Some(pass) = worker.record.pass_to_look_after(paths) {
                     let (number, record) = (worker.newest.0, worker.record.clone());
                     self.looks.spawn(look_after_the_pass(number, pass, record));
                 }
@@ -464,7 +407,7 @@ impl Watching {
             }
         }
         self.wake_each(woken);
-        self.look(lefts);
+        self.look(lefts, Some(paths));
         match paths.contains(&config::conf_d(&self.confdir)) {
             true => Followed::Resources,
             false => Followed::Done,
@@ -486,15 +429,17 @@ impl Watching {
             }
         }
         self.wake_each(woken);
-        self.look(lefts);
+        self.look(lefts, None);
     }
 
-    fn look(&mut self, lefts: Vec<(u64, Left)>) {
+    fn look(&mut self, lefts: Vec<(u64, Left)>, paths: Option<&HashSet<PathBuf>>) {
         if lefts.is_empty() {
             return;
         }
+        let paths = paths.cloned();
         self.looks.spawn_blocking(move || {
-            let found = |(number, left): (u64, Left)| left.look().map(|wake| (number, wake));
+            let look = |left: Left| left.look(paths.as_ref());
+            let found = |(number, left): (u64, Left)| look(left).map(|wake| (number, wake));
             lefts.into_iter().filter_map(found).collect()
         });
     }

@@ -24,7 +24,7 @@ pub struct Environment(Arc<Variable>);
 type Variable = dyn Fn(&[u8]) -> Option<Bytes> + Send + Sync;
 
 /// The functions of texts in resource files.
-static FUNCTIONS: LazyLock<Arc<Functions<Environment>>> = LazyLock::new(|| {
+pub(crate) static FUNCTIONS: LazyLock<Arc<Functions<Environment>>> = LazyLock::new(|| {
     let mut functions = Functions::new();
     functions.add("getenv", |environment: &Environment, name: Bytes, default: Rest<Bytes>| {
         let value = environment.variable(&name).filter(|value| !value.is_empty());
@@ -34,7 +34,7 @@ static FUNCTIONS: LazyLock<Arc<Functions<Environment>>> = LazyLock::new(|| {
 });
 
 /// What Go's templates print for data that is not there.
-const NO_VALUE: &[u8] = b"<no value>";
+pub(crate) const NO_VALUE: &[u8] = b"<no value>";
 
 impl Environment {
     /// The environment in which `variable` gives the value of each variable.

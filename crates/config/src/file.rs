@@ -126,6 +126,12 @@ fn warn(
         }
     }
     warnings.extend(useless(resource, table));
+    if resource.for_each.is_none()
+        && let Some(offset) = table.offset("remove_cmd")
+    {
+        let text = "remove_cmd has no effect without for_each".to_owned();
+        warnings.push(Warning { text, offset });
+    }
     warnings.extend(unknown("template.", table));
     Ok(())
 }

@@ -96,7 +96,7 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
 }
 
 /// The keys of a resource.
-const KEYS: [&str; 43] = [
+const KEYS: &[&str] = &[
     "src",
     "dest",
     "keys",
@@ -126,6 +126,9 @@ const KEYS: [&str; 43] = [
     "retry_delay",
     "retry_factor",
     "retry_max_delay",
+    "for_each",
+    "for_each_service",
+    "remove_cmd",
     "group",
     "group_check_cmd",
     "group_check_timeout",

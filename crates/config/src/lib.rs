@@ -19,6 +19,7 @@ mod engine;
 mod environment;
 mod expand;
 mod file;
+mod for_each;
 mod form;
 mod group;
 mod guards;
@@ -38,6 +39,7 @@ pub use crate::{
     commands::Command,
     engine::Engine,
     environment::Environment,
+    for_each::{ForEach, Items, ServicePattern},
     group::{BrokenGroup, Group, GroupCheck},
     guards::{Guards, OutputFormat},
     load::{Loaded, conf_d, load, templates_folder},

@@ -21,6 +21,7 @@ use crate::{
     engine::Engine,
     environment::Environment,
     expand,
+    for_each::{ForEach, Items},
     group::GroupCheck,
     guards::Guards,
     hint, load,
@@ -90,6 +91,8 @@ pub struct Resource {
     pub guards: Option<Box<Guards>>,
     /// The health check, and what a failed reload causes; `None` if nothing is set.
     pub after: Option<Box<After>>,
+    /// If it has one file for each of several items: which items, and which files.
+    pub for_each: Option<Box<ForEach>>,
     /// The group that the resource belongs to, if it names one.
     pub group: Option<Arc<str>>,
     /// What checks all files of the group together.
@@ -172,7 +175,7 @@ impl Resource {
         let text = |key| table.string(key).map(Option::unwrap_or_default);
         let src = text("src")?;
         let dest = text("dest")?;
-        let keys = table.strings("keys")?.unwrap_or_default();
+        let keys = table.strings("keys")?;
         let own_prefix = text("prefix")?;
         let check_cmd = Command::read(table, "check_cmd")?;
         let reload_cmd = Command::read(table, "reload_cmd")?;
@@ -214,7 +217,16 @@ impl Resource {
             let hint = hint::without_dest(&table.unknown());
             return Err(Reason::new("empty dest", None).hinting(hint));
         }
-        let dest = rendered(dest, "dest")?;
+        let for_each = ForEach::read(table, dest, confdir.environment)?;
+        if for_each.is_some() && after.as_ref().is_some_and(|after| after.backup > 0) {
+            let text = "backup cannot be used with for_each";
+            return Err(Reason::new(text, table.offset("backup")));
+        }
+        let dest = match for_each {
+            // The file of each item has a path of its own.
+            Some(_) => dest.as_bytes().into(),
+            None => rendered(dest, "dest")?,
+        };
         if dest.is_empty() {
             let hint = "dest gives an empty text: its variable is empty or not set".to_owned();
             return Err(Reason::new("empty dest", table.offset("dest")).hinting(Some(hint)));
@@ -223,8 +235,17 @@ impl Resource {
             b"" => Prefix::new(&rendered(own_prefix, "prefix")?),
             prefix => Prefix::new(prefix),
         };
-        let keys = keys.into_iter().map(|key| Ok(prefix.join(&rendered(key, "keys")?)));
-        let scope = keys.collect::<Result<_, Reason>>()?;
+        let items = for_each.as_ref().map(|each| &each.items);
+        let scope = match (keys, items) {
+            (None, Some(Items::Keys(pattern))) => {
+                [prefix.join(pattern.folder().as_bytes())].into_iter().collect()
+            }
+            (keys, _) => {
+                let keys = keys.unwrap_or_default().into_iter();
+                let keys = keys.map(|key| Ok(prefix.join(&rendered(key, "keys")?)));
+                keys.collect::<Result<_, Reason>>()?
+            }
+        };
         let src = join(&confdir.templates, src.as_bytes());
         let engine = engine
             .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
@@ -256,6 +277,7 @@ impl Resource {
             on_missing,
             guards,
             after,
+            for_each,
             group,
             group_check,
             follows: follows.into_iter().map(str::to_owned).collect(),

@@ -69,7 +69,7 @@ pub struct Transaction {
     /// Why the destinations stay as they are, if they do. Then nothing is staged.
     stays: Option<Stays>,
     group_check: Option<GroupCheck>,
-    manifest: Option<Arc<Manifest>>,
+    manifests: Vec<Arc<Manifest>>,
 }
 
 /// Why the destinations of a transaction stay as they are.
@@ -116,7 +116,7 @@ impl Transaction {
             contents,
             stays: held.map(Stays::Held),
             group_check: None,
-            manifest: None,
+            manifests: Vec::new(),
         })
     }
 
@@ -142,7 +142,7 @@ impl Transaction {
             contents: None,
             stays: Some(Stays::Kept),
             group_check: None,
-            manifest: None,
+            manifests: Vec::new(),
         })
     }
 
@@ -154,10 +154,11 @@ impl Transaction {
         self
     }
 
-    /// Records in `manifest` which files of its folder are made and removed.
+    /// Records in `manifest` which files of its folder are made and removed. Several manifests are
+    /// written one after the other.
     #[must_use]
     pub fn recorded_in(mut self, manifest: Arc<Manifest>) -> Transaction {
-        self.manifest = Some(manifest);
+        self.manifests.push(manifest);
         self
     }
 
@@ -233,21 +234,27 @@ impl Transaction {
             let held = Box::pin(self.finish_held(stays, observer, durable, disk, reloader));
             return held.await;
         }
-        let Some(manifest) = self.manifest.take().filter(|_| !self.options.noop) else {
+        let manifests = std::mem::take(&mut self.manifests);
+        if manifests.is_empty() || self.options.noop {
             return self.finish_members(None, observer, durable, disk, reloader).await;
-        };
-        let wanted = std::mem::take(&mut self.wanted).into_iter();
-        let recording = Arc::new(Recording::new(manifest, wanted));
-        let members = self.finish_members(Some(&recording), observer, durable, disk, reloader);
+        }
+        let wanted = std::mem::take(&mut self.wanted);
+        let recordings = manifests.into_iter();
+        let recordings =
+            recordings.map(|manifest| Recording::new(manifest, wanted.iter().cloned())).collect();
+        let recordings: Arc<Vec<Recording>> = Arc::new(recordings);
+        let members = self.finish_members(Some(&recordings), observer, durable, disk, reloader);
         // Boxed, so that a pass without a manifest is not as large as one with it.
         let result = Box::pin(members).await;
         let observer = Arc::clone(observer);
-        disk.run(move || recording.conclude(result, &*observer)).await
+        let conclude =
+            move || recordings.iter().fold(result, |result, one| one.conclude(result, &*observer));
+        disk.run(conclude).await
     }
 
     async fn finish_members(
         self,
-        recording: Option<&Arc<Recording>>,
+        recordings: Option<&Arc<Vec<Recording>>>,
         observer: &Arc<dyn Observer>,
         durable: &mut Durable,
         disk: Disk,
@@ -283,15 +290,16 @@ impl Transaction {
         }
         if !changes.is_empty() {
             let (observer, mut folders) = (Arc::clone(observer), std::mem::take(durable));
-            let (recording, guards) = (recording.cloned(), self.guards);
+            let (recordings, guards) = (recordings.cloned(), self.guards);
             let applied = disk.run(move || {
                 let apply = || {
                     if is_held_meanwhile(&changes, &*observer) {
                         return Ok(Vec::new());
                     }
-                    recording.iter().try_for_each(|recording| recording.begin(&changes))?;
+                    let recordings = recordings.iter().flat_map(|all| all.iter());
+                    recordings.clone().try_for_each(|one| one.begin(&changes))?;
                     let applied = apply_all(changes, &options, &*observer, &mut folders)?;
-                    recording.iter().for_each(|recording| recording.committed(&applied));
+                    recordings.for_each(|one| one.committed(&applied));
                     Ok(applied)
                 };
                 let applied: Result<_, Error> = apply();

@@ -96,7 +96,8 @@ impl GoTemplate {
             clock,
         };
         let limits = Limits { memory, ..Limits::default() };
-        let executed = self.template.execute_within(limits, &context, Value::Nil, out);
+        let data = view.item().map_or(Value::Nil, values::item);
+        let executed = self.template.execute_within(limits, &context, data, out);
         let may_show = |value: &[u8]| self.template.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
         missing.finish(view, may_show, || Bytes::copy_from_slice(self.template.source()));

@@ -185,6 +185,12 @@ impl TeraTemplate {
             })?;
             variables.insert_value(STORE, store);
         }
+        if let Some(item) = view.item() {
+            let of_item = values::item(item).map_err(|failure| {
+                explain(&Fault::of(&files.first, format!("for_each: {failure}")))
+            })?;
+            of_item.into_iter().for_each(|(name, value)| variables.insert_value(name, value));
+        }
         let render = |stack: usize| {
             let (clock, meter) = (Rc::new(clock), Rc::new(meter));
             let mut output = Output::new(out, Rc::clone(&clock), Rc::clone(&meter));

@@ -12,11 +12,13 @@
 //! - [`snapshot`]: a [`Snapshot`] is the answer of a source: pairs at one revision, immutable and
 //!   shared.
 //! - [`view`]: a [`View`] is the part of a snapshot that one template sees, with confd's functions.
+//! - [`items`]: an [`ItemPattern`] finds [`Item`]s, the paths of which each gets a file of its own.
 //! - [`reads`]: [`Reads`] are the questions that a template asked its view.
 //!
 //! Keys and values are bytes and need not be UTF-8. This crate does no I/O, never waits, and does
 //! not know where the pairs come from.
 
+pub mod items;
 pub mod key;
 pub mod path;
 pub mod pattern;
@@ -25,9 +27,10 @@ pub mod scope;
 pub mod snapshot;
 pub mod view;
 
+pub use items::{Item, ItemPattern, ItemPatternError};
 pub use key::{Key, Prefix};
 pub use pattern::{Pattern, PatternError};
 pub use reads::Reads;
 pub use scope::{Coverage, Scope};
 pub use snapshot::Snapshot;
-pub use view::{NoSuchKey, Pair, View};
+pub use view::{NoSuchKey, Pair, Unknown, View};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::path;
-use crate::scope::{Span, Spans};
+use crate::scope::{Span, Spans, after_all};
 
 /// The most questions that are kept apart. With more, every key counts as asked for.
 const LIMIT: usize = 256;
@@ -28,6 +28,21 @@ impl Reads {
     /// Reads for which every change matters.
     pub(crate) fn anything() -> Self {
         Reads { base: None, asked: None }
+    }
+
+    /// Whether only `source_key`, and keys below it, were looked for.
+    pub fn are_below(&self, source_key: &[u8]) -> bool {
+        let Some(asked) = &self.asked else { return false };
+        let below = [source_key, b"/"].concat();
+        let end = after_all(&below);
+        asked.iter().all(|span| {
+            *span == Span::just(source_key)
+                || span.start.starts_with(&below)
+                    && span
+                        .end
+                        .as_ref()
+                        .is_some_and(|last| end.as_ref().is_none_or(|end| last <= end))
+        })
     }
 
     /// Whether a change of `source_key`, which must be in the view's scope, can change an answer.

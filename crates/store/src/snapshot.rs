@@ -1,11 +1,10 @@
 //! Snapshots: the pairs that a source held at one revision.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use imbl::{OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet, ordmap::DiffItem};
 
 use crate::path;
 use crate::scope::{Scope, Span};
@@ -143,24 +142,13 @@ impl Snapshot {
     /// The keys in `scope` whose values differ from those in `before`, or that only one of both has,
     /// in byte order and as the source spells them.
     pub fn changed_since(&self, before: &Snapshot, scope: &Scope) -> Vec<Bytes> {
-        let mut changed = Vec::new();
-        for span in self.coverage.spans(scope).iter() {
-            let (mut old, mut new) = (before.range(span).peekable(), self.range(span).peekable());
-            loop {
-                let order = match (old.peek(), new.peek()) {
-                    (None, None) => break,
-                    (Some(_), None) => Ordering::Less,
-                    (None, Some(_)) => Ordering::Greater,
-                    (Some((old, _)), Some((new, _))) => old.cmp(new),
-                };
-                let old = if order.is_le() { old.next() } else { None };
-                let new = if order.is_ge() { new.next() } else { None };
-                if old != new {
-                    changed.extend(new.or(old).map(|(key, _)| key.clone()));
-                }
-            }
-        }
-        changed
+        let spans = self.coverage.spans(scope);
+        // What both have in common is not visited.
+        let differences = before.pairs.diff(&self.pairs).map(|difference| match difference {
+            DiffItem::Add(key, _) | DiffItem::Remove(key, _) => key,
+            DiffItem::Update { new: (key, _), .. } => key,
+        });
+        differences.filter(|key| spans.contain(key)).cloned().collect()
     }
 
     /// All pairs, in byte order of the source's keys.

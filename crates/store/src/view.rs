@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::key::Stripping;
 use crate::reads::{Reads, Recorder};
 use crate::scope::{Span, Spans, after_all};
-use crate::{Coverage, Key, Pattern, Prefix, Scope, Snapshot, path};
+use crate::{Coverage, Item, ItemPattern, Key, Pattern, Prefix, Scope, Snapshot, path};
 
 /// The part of a snapshot that one template sees.
 #[derive(Debug, Clone)]
@@ -34,6 +34,15 @@ pub struct View {
     prefix: Prefix,
     /// Records the questions that are asked, if [`View::recording`] turned that on.
     recorder: Option<Recorder>,
+    /// If this is the view of an item: which one.
+    of: Option<Box<OfItem>>,
+}
+
+/// The item of a view, and the view of the whole resource.
+#[derive(Debug, Clone)]
+struct OfItem {
+    item: Item,
+    whole: View,
 }
 
 /// A key as the template sees it, and its value.
@@ -53,6 +62,10 @@ pub struct NoSuchKey {
     pub key: Bytes,
 }
 
+/// A view does not know what a source's key is to its template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unknown;
+
 impl View {
     /// The view of a resource: `scope` is the set of its keys with the prefix, and `prefix` is
     /// stripped.
@@ -67,19 +80,89 @@ impl View {
             false => (stripped(&snapshot, &spans, prefix), Spans::everything()),
         };
         let (base, prefix) = (base.unwrap_or_default(), prefix.clone());
-        View { pairs, scope, spans, base, is_window, prefix, recorder }
+        View { pairs, scope, spans, base, is_window, prefix, recorder, of: None }
+    }
+
+    /// The items that `pattern` finds among the keys, in byte order of their paths.
+    pub fn items(&self, pattern: &ItemPattern) -> Vec<Item> {
+        let keys = self.beginning_with(pattern.folder().as_bytes());
+        pattern.items_of(keys.map(|(source_key, _)| self.seen(source_key)))
+    }
+
+    /// The item of `pattern` that the source's key belongs to, if the view shows that key. A view that
+    /// shows keys under other names than by cutting off the prefix does not know it.
+    ///
+    /// # Errors
+    /// The view does not know it.
+    pub fn item_of(
+        &self,
+        pattern: &ItemPattern,
+        source_key: &[u8],
+    ) -> Result<Option<Item>, Unknown> {
+        if !self.is_window || !path::is_clean_absolute(source_key) {
+            return Err(Unknown);
+        }
+        if !self.is_below(source_key) {
+            return Ok(None);
+        }
+        Ok(pattern.item_of(self.seen(source_key)))
+    }
+
+    /// The view of the template of `item`: its keys are those below the item, and the item itself is
+    /// shown as `/`. A key that is written with two slashes is one of this view, which is that of the
+    /// whole resource: `//shared/x` is `/shared/x` here.
+    ///
+    /// An item that is not a path has the same keys as the resource.
+    #[must_use]
+    pub fn of_item(&self, item: &Item) -> Self {
+        View {
+            base: [&*self.base, &item.key].concat().into(),
+            prefix: Prefix::new(self.prefix.join(&item.key).as_bytes()),
+            of: Some(Box::new(OfItem { item: item.clone(), whole: self.clone() })),
+            ..self.clone()
+        }
+    }
+
+    /// The item whose view this is; `None` if it is that of a whole resource.
+    pub fn item(&self) -> Option<&Item> {
+        self.of.as_ref().map(|of| &of.item)
+    }
+
+    /// The key of the item of this view, as the source spells it.
+    pub fn source_key(&self) -> &[u8] {
+        &self.base
+    }
+
+    /// Whether `source_key` is the item of this view, or below it.
+    pub fn is_below(&self, source_key: &[u8]) -> bool {
+        let rest = source_key.strip_prefix(&self.base[..]);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+
+    /// The view of the whole resource and what of `text` is meant there, if `text` is a key, or the
+    /// beginning of keys, that is written with two slashes in the template of an item.
+    fn whole_for<'a, 't>(&'a self, text: &'t [u8]) -> Option<(&'a View, &'t [u8])> {
+        let whole = &self.of.as_ref()?.whole;
+        text.starts_with(b"//").then(|| (whole, &text[1..]))
     }
 
     /// The same view, which from now on records the questions asked of it and its clones.
     #[must_use]
     pub fn recording(self) -> Self {
-        View { recorder: Some(Recorder::default()), ..self }
+        let recorder = Some(Recorder::default());
+        let of = self.of.map(|of| {
+            let whole = View { recorder: recorder.clone(), ..of.whole };
+            Box::new(OfItem { whole, ..*of })
+        });
+        View { recorder, of, ..self }
     }
 
     /// The questions that a [`recording`](Self::recording) view was asked. A view that does not
     /// record answers as if it had been asked everything.
     pub fn reads(&self) -> Reads {
-        let base = self.is_window.then(|| self.base.clone());
+        // Both views of an item show a window on the same keys.
+        let base = self.of.as_ref().map_or(&self.base, |of| &of.whole.base);
+        let base = self.is_window.then(|| base.clone());
         match &self.recorder {
             Some(recorder) => recorder.reads(base),
             None => Reads::anything(),
@@ -108,6 +191,9 @@ impl View {
     /// Whether the resource asks for this key of the template. If the keys are shown under other
     /// names, that cannot be known, and the answer is yes.
     pub fn asks_for(&self, key: &[u8]) -> bool {
+        if let Some((whole, key)) = self.whole_for(key) {
+            return whole.asks_for(key);
+        }
         let coverage = match self.pairs.coverage() {
             // Such a source finds by the beginning of a name what belongs to a key.
             Coverage::Exact => Coverage::Text,
@@ -135,6 +221,9 @@ impl View {
     /// The name that the source has for this key of the template, for people. `None` if its names
     /// are the keys.
     pub fn name_of(&self, key: &[u8]) -> Option<String> {
+        if let Some((whole, key)) = self.whole_for(key) {
+            return whole.name_of(key);
+        }
         self.pairs.name_of(&self.prefix.join(key))
     }
 
@@ -150,7 +239,8 @@ impl View {
 
     /// The pairs whose whole key matches `pattern`, in byte order of the keys.
     pub fn gets<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = Pair> {
-        self.matching(pattern).map(|pair| self.pair(pair))
+        let shown_by = self.whole_for(pattern.literal_head()).map_or(self, |(whole, _)| whole);
+        self.matching(pattern).map(|pair| shown_by.pair(pair))
     }
 
     /// The values of the pairs whose whole key matches `pattern`, in byte order of the values.
@@ -167,6 +257,9 @@ impl View {
     /// `ls "/app/"` does not). Below the root only keys are listed. `folder` is cut off literally,
     /// so other spellings give other names (`ls "//app"` gives `app`).
     pub fn ls(&self, folder: &[u8]) -> Vec<Bytes> {
+        if let Some((whole, folder)) = self.whole_for(folder) {
+            return whole.ls(folder);
+        }
         let mut names = BTreeSet::new();
         if self.exists(folder) {
             names.insert(Bytes::copy_from_slice(path::base(folder)));
@@ -185,6 +278,9 @@ impl View {
     /// The names of the folders directly below `folder`, in byte order. None for the root, and none
     /// if no key begins with `folder` as it is spelled.
     pub fn lsdir(&self, folder: &[u8]) -> Vec<Bytes> {
+        if let Some((whole, folder)) = self.whole_for(folder) {
+            return whole.lsdir(folder);
+        }
         let mut names = BTreeSet::new();
         let cleaned = path::clean(folder);
         if *cleaned == *b"/" {
@@ -206,6 +302,9 @@ impl View {
 
     /// The pair of exactly this key; its key is the source's.
     fn find_pair(&self, key: &[u8]) -> Option<(&Bytes, &Bytes)> {
+        if let Some((whole, key)) = self.whole_for(key) {
+            return whole.find_pair(key);
+        }
         let joined;
         let source_key = match key {
             key if self.base.is_empty() => key,
@@ -229,9 +328,16 @@ impl View {
         pattern: &'a Pattern,
     ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
         let literal = pattern.as_literal();
+        let head = pattern.literal_head();
+        let (view, head, slash) = match self.whole_for(head) {
+            Some((whole, head)) => (whole, head, b"/".as_slice()),
+            None => (self, head, b"".as_slice()),
+        };
         let searched = literal.is_none().then(|| {
-            self.beginning_with(pattern.literal_head())
-                .filter(|(source_key, _)| pattern.matches(self.seen(source_key)))
+            view.beginning_with(head).filter(move |(source_key, _)| match slash {
+                b"" => pattern.matches(view.seen(source_key)),
+                slash => pattern.matches(&[slash, view.seen(source_key)].concat()),
+            })
         });
         // A pattern without special characters is looked up like a key, without a search.
         let found = literal.and_then(|literal| self.find_pair(literal));

@@ -102,7 +102,7 @@ impl Watching {
         };
         if let Some(assignment) = refused {
             let (assignments, receiver) = watch::channel(assignment);
-            let record = Record::default();
+            let record = Record::new(&self.other_files);
             let requester = Arc::new(Requester::new(&self.reloads));
             announce(&requester);
             let worker = Worker {

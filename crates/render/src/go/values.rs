@@ -1,8 +1,9 @@
-//! Converts JSON to Go values.
+//! Go values made of JSON, and of items.
 
 use bytes::Bytes;
 use gotmpl::types::{VALUE_MAP, VALUES};
 use gotmpl::{Map, Slice, Value};
+use store::Item;
 
 use super::types::appended_values;
 use crate::json::{Build, Error, Root, decode};
@@ -60,4 +61,14 @@ impl Build for GoValues {
     fn object(&self, members: Vec<(Bytes, Value)>) -> Value {
         Value::Map(Map::values(members))
     }
+}
+
+/// An item as the data of a template: a map with its `name`, its `key`, and all of its `names`.
+pub(crate) fn item(item: &Item) -> Value {
+    let text = |text: &Bytes| Value::String(text.clone());
+    Value::Map(Map::values(vec![
+        ("name".into(), text(&item.name())),
+        ("key".into(), text(&item.key)),
+        ("names".into(), Value::Slice(Slice::strings(item.names.iter().cloned()))),
+    ]))
 }

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use ::tera::Value;
 use ::tera::value::{Key, Map};
 use bytes::Bytes;
-use store::Pair;
+use store::{Item, Pair};
 use world::Service;
 
 use super::binding::{Answer, Element, Failure};
@@ -43,6 +43,16 @@ pub(super) fn name_of(name: &[u8]) -> Result<String, Failure> {
             Err(Failure::new(format!("the name of key {name} is not valid UTF-8")))
         }
     }
+}
+
+/// An item as variables of a template: its `name`, its `key`, and all of its `names`.
+pub(super) fn item(item: &Item) -> Result<[(&'static str, Value); 3], Failure> {
+    let names = item.names.iter().map(|name| name_of(name).map(Value::from));
+    Ok([
+        ("name", name_of(&item.name())?.into()),
+        (KEY, name_of(&item.key)?.into()),
+        ("names", names.collect::<Result<Vec<_>, _>>()?.into()),
+    ])
 }
 
 /// A map with `key` and `value`.

@@ -302,3 +302,50 @@ fn a_large_store_costs_what_is_used() {
     // A copy or a scan of 20,000 pairs for each of a thousand questions would take much longer.
     assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }
+
+#[test]
+fn the_view_of_an_item_has_its_keys_and_with_two_slashes_those_of_the_resource() {
+    let keys = ["/p/shared/x", "/p/t/a", "/p/t/a/b/c", "/p/t/a/x", "/p/t/b/x", "/q/y"];
+    let pairs = keys.map(|key| (key.to_owned(), format!("value of {key}")));
+    let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs);
+    let prefix = Prefix::new(b"/p");
+    // With the second scope, a key outside of the prefix makes the view a copy.
+    for scope in [vec!["/p"], vec!["/p", "/q"]] {
+        let scope = scope.into_iter().map(Key::from).collect();
+        let whole = View::new(snapshot.clone(), &scope, &prefix).recording();
+        let items = whole.items(&ItemPattern::new(b"/t/*").unwrap());
+        assert_eq!(items.iter().map(Item::name).collect::<Vec<_>>(), ["a", "b"]);
+        let view = whole.of_item(&items[0]);
+        let shown: Vec<_> = view.iter().map(|pair| pair.key.to_string()).collect();
+        assert_eq!(shown, ["/", "/b/c", "/x"]);
+        assert_eq!(view.get(b"/x").unwrap(), "value of /p/t/a/x");
+        assert_eq!(view.get(b"//t/b/x").unwrap(), "value of /p/t/b/x");
+        assert!(view.exists(b"//shared/x") && !view.exists(b"/shared/x"));
+        let gets = |pattern: &[u8]| {
+            let pattern = Pattern::new(pattern).unwrap();
+            view.gets(&pattern).map(|pair| pair.key.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(gets(b"/*"), ["/", "/x"]);
+        assert_eq!(gets(b"//t/*/x"), ["/t/a/x", "/t/b/x"]);
+        assert_eq!(gets(b"//shared/x"), ["/shared/x"]);
+        assert_eq!(view.getvs(&Pattern::new(b"//s*/x").unwrap()), ["value of /p/shared/x"]);
+        assert_eq!((view.ls(b"//t"), view.lsdir(b"/b")), (vec!["a".into(), "b".into()], vec![]));
+    }
+}
+
+#[test]
+fn the_reads_of_an_item_are_those_of_both_views() {
+    let keys = ["/p/shared/x", "/p/t/a/x", "/p/t/b/x"];
+    let snapshot = Snapshot::from_pairs(Coverage::Subtree, keys.map(|key| (key.to_owned(), "v")));
+    let whole = View::new(snapshot, &[Key::from("/p")].into_iter().collect(), &Prefix::new(b"/p"));
+    let item = whole.items(&ItemPattern::new(b"/t/*").unwrap()).remove(0);
+    let view = whole.of_item(&item).recording();
+    let concern = |key: &str| view.reads().concern(key.as_bytes());
+    assert!(!concern("/p/t/a/x") && !concern("/p/shared/x"));
+    view.get(b"/x").unwrap();
+    assert!(concern("/p/t/a/x") && !concern("/p/t/b/x") && !concern("/p/shared/x"));
+    assert!(view.reads().are_below(b"/p/t/a"));
+    view.get(b"//shared/x").unwrap();
+    assert!(concern("/p/shared/x") && !concern("/p/t/b/x"));
+    assert!(!view.reads().are_below(b"/p/t/a"));
+}

@@ -1,0 +1,311 @@
+//! The files of resources with `for_each`: which items there are, which of their files a pass has to
+//! make, and what is known of them after the pass.
+//!
+//! A change of one key costs what depends on it. After a pass that succeeded, [`Made`] has what each
+//! file was made from. The next pass finds the keys that have changed since, renders the items that
+//! these concern, and leaves all others alone. Everything is made again at the start, after a failure,
+//! after a change of a template, and whenever files may have changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use catalog::{Data, Query};
+use config::{ForEach, Items};
+use deploy::{Manifest, Observer, Target};
+use render::{
+    Template,
+    queries::{Asks as _, Session},
+};
+use store::{Item, Reads, Snapshot, View};
+
+use crate::{
+    digest::Digest,
+    resource::{Part, Resource},
+};
+
+/// What is known of the resources with `for_each`, by their files.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<HashMap<PathBuf, Made>>);
+
+impl Memory {
+    /// Takes what is known of the files of `resource` out. If its pass fails, nothing is known.
+    pub(crate) fn take(&self, resource: &Resource) -> Option<Made> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = known.remove(&resource.path)?;
+        made.resource.is_same_as(resource).then_some(made)
+    }
+
+    /// Notes what a pass that succeeded has made.
+    pub(crate) fn put(&self, made: Made) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(made.resource.path.clone(), made);
+    }
+}
+
+/// What the files of a resource are made from.
+pub(crate) struct Made {
+    resource: Arc<Resource>,
+    snapshot: Snapshot,
+    /// The manifests of the parts with items, by their folders. `None` if one cannot be read: then it is
+    /// not known which files are ours.
+    manifests: BTreeMap<PathBuf, Option<Arc<Manifest>>>,
+    /// Empty for a part without `for_each`.
+    parts: Vec<MadePart>,
+}
+
+/// What the files of one part are made from.
+#[derive(Default)]
+pub(crate) struct MadePart {
+    template: Option<Arc<Template>>,
+    /// By the keys of their items, or by their names.
+    files: HashMap<Bytes, MadeFile>,
+    /// The items whose templates have read keys that are not theirs.
+    outside: BTreeSet<Bytes>,
+    /// The items without a file, or with an old one, because their templates have failed.
+    failed: BTreeSet<Item>,
+}
+
+/// What one file is made from.
+pub(crate) struct MadeFile {
+    pub(crate) item: Item,
+    pub(crate) target: Arc<Target>,
+    pub(crate) digest: Digest,
+    /// The keys that its template asked for. `None` if it asked for something else too.
+    pub(crate) reads: Option<Reads>,
+}
+
+impl Made {
+    /// What was made before a pass, for a resource of which nothing is known.
+    pub(crate) fn nothing(resource: &Arc<Resource>, snapshot: &Snapshot) -> Self {
+        let parts = resource.parts().iter().map(|_| MadePart::default()).collect();
+        let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
+        Made { resource, snapshot, manifests: BTreeMap::new(), parts }
+    }
+
+    /// Opens the manifests that are not open. Returns why one of them cannot be read; its files are
+    /// left alone then. Blocks on the disk.
+    pub(crate) fn open_manifests(&mut self, observer: &dyn Observer) -> Option<deploy::Error> {
+        let mut unreadable = None;
+        for each in self.resource.parts().iter().filter_map(|part| part.for_each.as_ref()) {
+            let manifest = self.manifests.entry(each.folder.clone()).or_default();
+            if manifest.is_none() {
+                match Manifest::open(&each.folder, OsStr::new(&**self.resource.name()), observer) {
+                    Ok(open) => *manifest = Some(Arc::new(open)),
+                    Err(error) => unreadable = Some(error),
+                }
+            }
+        }
+        unreadable
+    }
+
+    /// The manifests.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &Arc<Manifest>> {
+        self.manifests.values().flatten()
+    }
+
+    /// The files of the part `nth` that are ours, according to its manifest, and are not among those
+    /// that the resource has now. `dests` are the destinations of this pass.
+    pub(crate) fn left_over(&self, nth: usize, dests: &HashSet<PathBuf>) -> Vec<Arc<Target>> {
+        let part = &self.resource.parts()[nth];
+        let Some(each) = &part.for_each else { return Vec::new() };
+        let Some(Some(manifest)) = self.manifests.get(&each.folder) else { return Vec::new() };
+        let made = self.parts.iter().flat_map(|part| part.files.values());
+        let made: HashSet<&Path> = made.map(|file| &*file.target.dest).collect();
+        let target = |file: PathBuf| target_of_file(part, each, file.as_os_str()).ok();
+        let ours = manifest.ours().into_iter().filter_map(target);
+        let is_left = |target: &Target| {
+            let dest = &*target.dest;
+            !dests.contains(dest)
+                && !made.contains(dest)
+                && self.resource.dests().all(|it| it != dest)
+        };
+        ours.filter(is_left).map(Arc::new).collect()
+    }
+
+    /// The keys that have changed since, for a pass with `snapshot`, which is that of the files from
+    /// now on.
+    pub(crate) fn changed_to(&mut self, snapshot: &Snapshot) -> Vec<Bytes> {
+        let before = std::mem::replace(&mut self.snapshot, snapshot.clone());
+        snapshot.changed_since(&before, &self.resource.scope)
+    }
+
+    /// The destination of one file of each part with items.
+    pub(crate) fn a_file_of_each_part(&self) -> Vec<PathBuf> {
+        let first = |part: &MadePart| Some(part.files.values().next()?.target.dest.clone());
+        self.parts.iter().filter_map(first).collect()
+    }
+
+    /// The part with this number.
+    pub(crate) fn part(&mut self, nth: usize) -> &mut MadePart {
+        &mut self.parts[nth]
+    }
+}
+
+/// What a pass has to do for one part.
+pub(crate) struct Plan {
+    /// The items that have to be rendered.
+    pub(crate) items: Vec<Item>,
+    /// The targets of the items that are gone, of those that are known.
+    pub(crate) gone: Vec<Arc<Target>>,
+    /// Whether all other items stay as they are. If not, there are no other items.
+    pub(crate) is_partial: bool,
+}
+
+impl MadePart {
+    /// Finds out what a pass has to do. `view` is the view of the whole part, and `changed` has the
+    /// changed keys; `None` if everything has to be made. `None` if the items are not known yet.
+    pub(crate) fn plan(
+        &mut self,
+        each: &ForEach,
+        template: &Arc<Template>,
+        view: &View,
+        changed: Option<&[Bytes]>,
+        session: &Session,
+    ) -> Option<Plan> {
+        let known = self.template.as_ref().is_some_and(|known| Arc::ptr_eq(known, template));
+        self.template = Some(Arc::clone(template));
+        let found = match &each.items {
+            Items::Keys(pattern) => {
+                let concerned = changed.filter(|_| known).and_then(|keys| {
+                    let concerned = self.concerned_by(keys, |key| view.item_of(pattern, key).ok());
+                    concerned.map(|items| self.split(items, view))
+                });
+                if let Some(plan) = concerned {
+                    return Some(plan);
+                }
+                view.items(pattern)
+            }
+            Items::Services(pattern) => {
+                let query = Query::Services { place: catalog::Place::default() };
+                let Some(Data::Services(services)) = session.ask(&query) else {
+                    session.miss(&query);
+                    return None;
+                };
+                let names = services.iter().map(|service| service.name.clone());
+                names.filter(|name| pattern.matches(name)).map(Item::named).collect()
+            }
+        };
+        // What is not found any more is gone; the manifest knows more of it than this process.
+        let ids: BTreeSet<&Bytes> = found.iter().map(id).collect();
+        let gone: Vec<Bytes> =
+            self.files.keys().filter(|known| !ids.contains(known)).cloned().collect();
+        let gone = gone.iter().filter_map(|id| self.forget(id)).collect();
+        self.failed.clear();
+        Some(Plan { items: found, gone, is_partial: false })
+    }
+
+    /// The items that a change of these keys concerns, and those that have to be rendered each time.
+    /// `None` if that is not known for one of the keys.
+    fn concerned_by(
+        &self,
+        keys: &[Bytes],
+        item_of: impl Fn(&[u8]) -> Option<Option<Item>>,
+    ) -> Option<BTreeSet<Item>> {
+        let mut items = self.failed.clone();
+        for key in keys {
+            items.extend(item_of(key)?);
+            let reads_it =
+                |file: &&MadeFile| file.reads.as_ref().is_none_or(|reads| reads.concern(key));
+            let outside = self.outside.iter().filter_map(|id| self.files.get(id));
+            items.extend(outside.filter(reads_it).map(|file| file.item.clone()));
+        }
+        if keys.is_empty() {
+            let each_time = self.outside.iter().filter_map(|id| self.files.get(id));
+            let each_time = each_time.filter(|file| file.reads.is_none());
+            items.extend(each_time.map(|file| file.item.clone()));
+        }
+        Some(items)
+    }
+
+    /// The plan for these items, some of which may be gone.
+    fn split(&mut self, items: BTreeSet<Item>, view: &View) -> Plan {
+        let (items, gone): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|item| !view.of_item(item).is_empty());
+        self.failed.retain(|item| !gone.contains(item));
+        let gone = gone.iter().filter_map(|item| self.forget(id(item))).collect();
+        Plan { items, gone, is_partial: true }
+    }
+
+    /// Forgets an item, and returns the target of its file, if it has one.
+    fn forget(&mut self, id: &Bytes) -> Option<Arc<Target>> {
+        self.outside.remove(id);
+        self.files.remove(id).map(|file| file.target)
+    }
+
+    /// What is known of the file of `item`.
+    pub(crate) fn file_of(&self, item: &Item) -> Option<&MadeFile> {
+        self.files.get(id(item))
+    }
+
+    /// Notes that a file was rendered. `view` is that of its item.
+    pub(crate) fn rendered(&mut self, file: MadeFile, view: &View) {
+        let id = id(&file.item).clone();
+        let is_inside = file.reads.as_ref().is_some_and(|reads| reads.are_below(view.source_key()));
+        match is_inside {
+            true => self.outside.remove(&id),
+            false => self.outside.insert(id.clone()),
+        };
+        self.failed.remove(&file.item);
+        self.files.insert(id, file);
+    }
+
+    /// Notes that an item could not be rendered. Its file stays as it is.
+    pub(crate) fn failed(&mut self, item: Item) {
+        self.failed.insert(item);
+    }
+}
+
+/// The files of items that a process may have left half-made, for `deploy::sweep`. Blocks on the disk.
+pub(crate) fn to_sweep(resource: &Resource) -> Vec<PathBuf> {
+    let each = resource.parts().iter().filter_map(|part| part.for_each.as_deref());
+    let of_folder = |each: &ForEach| {
+        let name = OsStr::new(&**resource.name());
+        let manifest = Manifest::open(&each.folder, name, &Silent).ok()?;
+        let files = manifest.ours().into_iter().map(|file| each.dest_of(&file));
+        Some(files.chain([manifest.path().to_owned()]).collect::<Vec<_>>())
+    };
+    each.filter_map(of_folder).flatten().collect()
+}
+
+/// What identifies an item.
+fn id(item: &Item) -> &Bytes {
+    match item.names.last() {
+        Some(name) if item.key.is_empty() => name,
+        _ => &item.key,
+    }
+}
+
+/// The target of the file of `item`.
+///
+/// # Errors
+/// The path that `dest` gives is none below the folder of its literal part.
+pub(crate) fn target_of(part: &Part, each: &ForEach, item: &Item) -> Result<Arc<Target>, String> {
+    let file = each.file_of(item)?;
+    target_of_file(part, each, &file).map(Arc::new)
+}
+
+/// The target of a file below the folder of `for_each`.
+///
+/// # Errors
+/// `file` is no path below the folder.
+pub(crate) fn target_of_file(part: &Part, each: &ForEach, file: &OsStr) -> Result<Target, String> {
+    let file = deploy::relative_path(file).map_err(|bad| format!("dest {bad}"))?;
+    part.target_at(&each.dest_of(file), &each.folder)
+}
+
+/// Reports nothing: the pass reports it.
+struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _: &deploy::Step<'_>) {}
+}
+
+/// An item for people.
+pub(crate) fn name_of(item: &Item) -> String {
+    id(item).escape_ascii().to_string()
+}

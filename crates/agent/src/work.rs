@@ -1,0 +1,198 @@
+//! The files that one pass renders, removes and leaves alone.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use config::OnMissing;
+use deploy::{Observer, Target};
+use render::queries::Session;
+use store::{Item, View};
+
+use crate::{
+    event::{Say, Step},
+    failure::Failure,
+    items::{self, Made, MadeFile, Memory, Plan},
+    prepare::{Job, Output},
+    resource::{Part, Resource},
+    templates::Current,
+};
+
+/// The work of a pass.
+pub(crate) struct Work {
+    /// What is known of the files of items; `None` if the resource has none.
+    made: Option<Made>,
+    /// The keys that have changed since; `None` if everything has to be made.
+    changed: Option<Vec<Bytes>>,
+    /// The destinations of this pass.
+    dests: HashSet<PathBuf>,
+    /// What was found to be gone, by the number of its part.
+    gone: Vec<(usize, Arc<Target>)>,
+    is_partial: bool,
+    /// The parts all of whose files are in this pass.
+    whole: Vec<usize>,
+    failed: Vec<ItemFailure>,
+    /// Why a manifest cannot be read.
+    unreadable: Option<deploy::Error>,
+}
+
+/// An item that has no file, or keeps its old one.
+struct ItemFailure {
+    item: Item,
+    failure: Failure,
+    /// Whether a missing key is the reason, and the resource says that the file is kept then.
+    is_kept: bool,
+}
+
+/// The result of the work.
+pub(crate) struct Worked {
+    pub(crate) gone: Vec<(usize, Arc<Target>)>,
+    pub(crate) is_partial: bool,
+    /// A file of each part whose files are not all in this pass.
+    pub(crate) beside: Vec<PathBuf>,
+    pub(crate) made: Option<Made>,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// What manifests have reported.
+#[derive(Default)]
+struct Reported(Mutex<Vec<String>>);
+
+impl Observer for Reported {
+    fn observe(&self, step: &deploy::Step<'_>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(step.to_string());
+    }
+}
+
+impl Work {
+    /// The work of the pass `job`. `memory` is needed for items. Blocks on the disk.
+    pub(crate) fn new(job: &Job, memory: Option<&Memory>, say: &Say<'_>) -> Self {
+        let known = memory.and_then(|memory| memory.take(&job.resource));
+        let (mut made, changed) = match (memory, known) {
+            (None, _) => (None, None),
+            (Some(_), Some(mut made)) if !job.is_full => {
+                let changed = made.changed_to(&job.snapshot);
+                (Some(made), Some(changed))
+            }
+            (Some(_), _) => (Some(Made::nothing(&job.resource, &job.snapshot)), None),
+        };
+        let reported = Reported::default();
+        let unreadable = made.as_mut().and_then(|made| made.open_manifests(&reported));
+        let reported = reported.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        reported.into_iter().for_each(|text| say(Step::ManifestWarns(text)));
+        Work {
+            made,
+            changed,
+            dests: HashSet::new(),
+            gone: Vec::new(),
+            is_partial: false,
+            whole: Vec::new(),
+            failed: Vec::new(),
+            unreadable,
+        }
+    }
+
+    /// The files of the part with the number `nth` that have to be rendered. `view` is what the whole
+    /// part can see.
+    pub(crate) fn outputs<'a>(
+        &mut self,
+        nth: usize,
+        part: &'a Part,
+        current: &Current,
+        view: &View,
+        session: &Session,
+    ) -> Vec<Output<'a>> {
+        let (Some(each), Some(made)) = (&part.for_each, &mut self.made) else {
+            let target = Arc::clone(&part.target);
+            return vec![Output { nth, part, target, view: view.clone(), item: None }];
+        };
+        let changed = self.changed.as_deref();
+        let plan = made.part(nth).plan(each, &current.template, view, changed, session);
+        let Some(Plan { items, gone, is_partial }) = plan else { return Vec::new() };
+        self.gone.extend(gone.into_iter().map(|target| (nth, target)));
+        self.is_partial |= is_partial;
+        if !is_partial {
+            self.whole.push(nth);
+        }
+        let mut outputs = Vec::with_capacity(items.len());
+        for item in items {
+            let known = made.part(nth).file_of(&item).map(|file| Arc::clone(&file.target));
+            let target = known.map_or_else(|| items::target_of(part, each, &item), Ok);
+            let target = target.and_then(|target| match self.dests.insert(target.dest.clone()) {
+                true => Ok(target),
+                false => Err(format!("another item has the same dest {}", target.dest.display())),
+            });
+            match target {
+                Ok(target) => {
+                    let view = view.of_item(&item);
+                    outputs.push(Output { nth, part, target, view, item: Some(item) });
+                }
+                Err(why) => {
+                    let failure = Failure::item(&why);
+                    made.part(nth).failed(item.clone());
+                    self.failed.push(ItemFailure { item, failure, is_kept: false });
+                }
+            }
+        }
+        outputs
+    }
+
+    /// Notes that the file of an item was rendered. Returns whether it may differ from the file in
+    /// place.
+    pub(crate) fn is_news(&mut self, nth: usize, file: MadeFile, view: &View) -> bool {
+        let Some(made) = &mut self.made else { return true };
+        let before = made.part(nth).file_of(&file.item).map(|before| before.digest);
+        let is_same = before == Some(file.digest);
+        made.part(nth).rendered(file, view);
+        !is_same
+    }
+
+    /// Notes that the template of an item has failed.
+    pub(crate) fn fail(
+        &mut self,
+        nth: usize,
+        part: &Part,
+        item: Item,
+        error: render::Error,
+        show_values: bool,
+    ) {
+        let is_kept = part.on_missing == OnMissing::Keep && error.is_missing_key();
+        let error = if show_values { error.with_values() } else { error };
+        let failure = Failure::render(error, false);
+        if let Some(made) = &mut self.made {
+            made.part(nth).failed(item.clone());
+        }
+        self.failed.push(ItemFailure { item, failure, is_kept });
+    }
+
+    /// Ends the work: what is gone, and what is known of the files from now on.
+    ///
+    /// # Errors
+    /// The command for a removed file is no template.
+    pub(crate) fn end(self, resource: &Resource) -> Result<Worked, Failure> {
+        let Work { made, dests, mut gone, is_partial, whole, failed, unreadable, .. } = self;
+        if let Some(made) = &made {
+            for nth in whole {
+                let is_new =
+                    |target: &Arc<Target>| gone.iter().all(|(_, it)| it.dest != target.dest);
+                let left = made.left_over(nth, &dests).into_iter().filter(is_new);
+                let left: Vec<_> = left.map(|target| (nth, target)).collect();
+                gone.extend(left);
+            }
+        }
+        let gone = gone.into_iter().filter(|(_, target)| !dests.contains(&target.dest));
+        let gone = gone.map(|(nth, target)| Ok((nth, resource.parts()[nth].without(&target)?)));
+        let gone: Vec<_> =
+            gone.collect::<Result<_, String>>().map_err(|why| Failure::item(&why))?;
+        let beside = made.as_ref().filter(|_| is_partial).map(Made::a_file_of_each_part);
+        let beside = beside.unwrap_or_default();
+        let failed: Vec<_> = failed.into_iter().filter(|failed| !failed.is_kept).collect();
+        let names: Vec<_> = failed.iter().map(|failed| items::name_of(&failed.item)).collect();
+        let failure = failed.into_iter().next().map(|first| Failure::items(&first.failure, &names));
+        let failure = failure.or(unreadable.map(Failure::from));
+        Ok(Worked { gone, is_partial, beside, made, failure })
+    }
+}

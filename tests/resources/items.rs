@@ -1,0 +1,243 @@
+//! `for_each`: one file for each path that a pattern finds, or for each service.
+
+use std::{fs, os::unix::fs::symlink};
+
+use rustix::process::Signal;
+use servers::{Consul, Etcd, Release};
+
+use crate::support::{Daemon, Run, Sandbox, eventually};
+
+/// A sandbox with the resource `app`, whose items are below `/t`. The file of each is `out/NAME.conf`,
+/// unless `dest` says something else.
+fn tenants(template: &str, dest: &str, more: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/app", template);
+    let dest = format!("{}/{dest}", sandbox.root().display());
+    sandbox.write(
+        "conf.d/app.toml",
+        format!("[template]\nsrc = 'app'\nfor_each = '/t/*'\ndest = '{dest}'\n{more}\n"),
+    );
+    sandbox
+}
+
+const DEST: &str = "out/{{.name}}.conf";
+const HOST: &str = "{{.name}} {{getv \"/host\"}}\n";
+
+fn run_with(sandbox: &Sandbox, tenants: &[(&str, &str)]) -> Run {
+    let of = |(name, host): &(&str, &str)| format!("  {name}:\n    host: {host}\n");
+    let tenants: String = tenants.iter().map(of).collect();
+    let tenants = if tenants.is_empty() { "  {}\n".to_owned() } else { tenants };
+    sandbox.onetime_with(&format!("x: y\nt:\n{tenants}"))
+}
+
+#[test]
+fn each_item_has_a_file_made_from_its_own_keys() {
+    let sandbox = tenants(HOST, DEST, "reload_cmd = 'echo reload >> reloads'");
+    run_with(&sandbox, &[("a", "1"), ("b", "2")]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf", "b.conf"]);
+    assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/b.conf"), "a 1\nb 2\n");
+    // One reload for all files, and none if nothing changes.
+    assert_eq!(sandbox.read("reloads"), "reload\n");
+    run_with(&sandbox, &[("a", "1"), ("b", "2")]).ok();
+    run_with(&sandbox, &[("a", "1"), ("b", "3"), ("c", "4")]).ok();
+    assert_eq!(sandbox.read("reloads"), "reload\nreload\n");
+    assert_eq!(sandbox.read("out/b.conf") + &sandbox.read("out/c.conf"), "b 3\nc 4\n");
+}
+
+#[test]
+fn the_template_knows_its_item_and_reads_all_other_keys_with_two_slashes() {
+    let go = "{{.key}} {{.name}} {{index .names 0}} {{getv \"/host\"}} {{getv \"//shared/dns\"}} \
+              {{range ls \"//t\"}}{{.}},{{end}} {{range gets \"//shared/*\"}}{{.Key}}{{end}}";
+    let tera = "{{ key }} {{ name }} {{ names[0] }} {{ getv(key=\"/host\") }} \
+                {{ getv(key=\"//shared/dns\") }} {% for n in ls(path=\"//t\") %}{{ n }},{% endfor %} \
+                {% for p in gets(pattern=\"//shared/*\") %}{{ p.key }}{% endfor %}";
+    for (template, engine) in [(go, "go"), (tera, "tera")] {
+        let more = format!("keys = ['/t', '/shared']\nengine = '{engine}'");
+        let sandbox = tenants(template, DEST, &more);
+        sandbox.onetime_with("t:\n  a:\n    host: 1\n  b:\n    host: 2\nshared:\n  dns: d\n").ok();
+        assert_eq!(sandbox.read("out/b.conf"), "/t/b b b 2 d a,b, /shared/dns", "{engine}");
+    }
+}
+
+#[test]
+fn the_file_of_an_item_that_is_gone_is_removed_and_no_other_file() {
+    let more =
+        "reload_cmd = 'echo reload >> log'\nremove_cmd = 'echo \"remove $CONFD_DEST\" >> log'";
+    let sandbox = tenants(HOST, DEST, more);
+    sandbox.write("out/foreign.conf", "x");
+    run_with(&sandbox, &[("a", "1"), ("b", "2"), ("c", "3")]).ok();
+    fs::remove_file(sandbox.path("log")).unwrap();
+    run_with(&sandbox, &[("b", "2")]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "b.conf", "foreign.conf"]);
+    let (a, c) = (sandbox.path("out/a.conf"), sandbox.path("out/c.conf"));
+    assert_eq!(sandbox.read("log"), format!("remove {}\n{}\n", a.display(), c.display()));
+    // A key for a file that is not ours makes it ours.
+    run_with(&sandbox, &[("foreign", "4")]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "foreign.conf"]);
+    run_with(&sandbox, &[]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files"]);
+}
+
+#[test]
+fn with_noop_no_file_is_made_or_removed() {
+    let sandbox = tenants(HOST, DEST, "");
+    run_with(&sandbox, &[("a", "1")]).arguments(&["-noop"]).ok();
+    assert!(sandbox.list("out").is_empty(), "{:?}", sandbox.list("out"));
+    run_with(&sandbox, &[("a", "1")]).ok();
+    let ended = run_with(&sandbox, &[]).arguments(&["-noop"]).ok();
+    assert!(ended.stderr.contains("would be removed"), "{}", ended.stderr);
+    assert_eq!(sandbox.read("out/a.conf"), "a 1\n");
+}
+
+#[test]
+fn a_path_made_of_data_does_not_leave_the_folder() {
+    for (key, path, why) in [
+        ("a", "out/{{.name}}/../../x", "has the name . or .."),
+        ("'.x.reload-pending'", "out/{{.name}}", "has a name that confd uses for its own files"),
+        ("a", "out/{{getv}}", "function \"getv\" not defined"),
+        ("a", "out/{{.name}}/", "ends with a slash"),
+        ("\"a\\nb\"", "out/{{.name}}", "has a control character"),
+    ] {
+        let sandbox = tenants("x", path, "");
+        let data = format!("t:\n  {key}: v\n  good: v\n");
+        let ended = sandbox.onetime_with(&data).fails();
+        assert!(ended.stderr.contains(why), "{path} {}", ended.stderr);
+        assert!(!sandbox.path("x").exists() && !sandbox.path("a").exists());
+        let is_path = path == "out/{{.name}}";
+        assert_eq!(sandbox.path("out/good").exists(), is_path, "{}", ended.stderr);
+    }
+    // A link to another folder.
+    let sandbox = tenants("x", "out/{{.name}}/file", "");
+    fs::create_dir(sandbox.path("elsewhere")).unwrap();
+    symlink(sandbox.path("elsewhere"), sandbox.path("out/a")).unwrap();
+    let ended = sandbox.onetime_with("t:\n  a: v\n").fails();
+    assert!(ended.stderr.contains("out/a is a symbolic link"), "{}", ended.stderr);
+    assert!(sandbox.list("elsewhere").is_empty());
+}
+
+#[test]
+fn two_items_do_not_share_a_file() {
+    let sandbox = tenants("{{.key}}", "out/{{index .names 0}}", "");
+    let toml = sandbox.read("conf.d/app.toml").replace("'/t/*'", "'/t/*/*'");
+    sandbox.write("conf.d/app.toml", toml);
+    let ended = sandbox.onetime_with("t:\n  a:\n    b: v\n    c: v\n").fails();
+    assert!(ended.stderr.contains("another item has the same dest"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("for the item /t/a/c"), "{}", ended.stderr);
+    assert_eq!(sandbox.read("out/a"), "/t/a/b");
+}
+
+#[test]
+fn an_item_that_fails_keeps_its_file_and_the_others_are_made() {
+    let sandbox = tenants(HOST, DEST, "");
+    run_with(&sandbox, &[("a", "1"), ("b", "1")]).ok();
+    let ended = sandbox.onetime_with("t:\n  a:\n    x: y\n  b:\n    host: 2\n").fails();
+    assert!(
+        ended.stderr.contains("key does not exist: /host, for the item /t/a"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/b.conf"), "a 1\nb 2\n");
+    let keep = sandbox.read("conf.d/app.toml") + "on_missing = 'keep'\n";
+    sandbox.write("conf.d/app.toml", keep);
+    sandbox.onetime_with("t:\n  a:\n    x: y\n  b:\n    host: 3\n").ok();
+    assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/b.conf"), "a 1\nb 3\n");
+}
+
+#[test]
+fn a_store_that_loses_most_items_is_not_believed_with_a_guard() {
+    let sandbox = tenants(HOST, DEST, "min_keys = 2");
+    run_with(&sandbox, &[("a", "1"), ("b", "2")]).ok();
+    let ended = run_with(&sandbox, &[("b", "2")]).fails();
+    assert!(ended.stderr.contains("min_keys: 1 key, and 2 are the least"), "{}", ended.stderr);
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf", "b.conf"]);
+}
+
+#[test]
+fn all_files_are_checked_together_with_those_of_their_group() {
+    let check = "group_check_cmd = 'cat {{.root}}/$PWD/out/*.conf > seen; ! grep -q bad seen'";
+    let sandbox = tenants(HOST, DEST, check);
+    run_with(&sandbox, &[("a", "1"), ("b", "2")]).ok();
+    run_with(&sandbox, &[("a", "3"), ("b", "bad")]).fails();
+    assert_eq!(sandbox.read("seen"), "a 3\nb bad\n");
+    assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/b.conf"), "a 1\nb 2\n");
+    // A file that is to be removed is not seen.
+    run_with(&sandbox, &[("b", "2")]).ok();
+    assert_eq!(sandbox.read("seen"), "b 2\n");
+}
+
+#[test]
+fn in_watch_mode_items_come_change_and_go() {
+    let etcd = Etcd::start(Release::Debian);
+    let more = "keys = ['/t', '/shared']\nreload_cmd = 'echo \"$CONFD_DEST\" >> log'";
+    let sandbox = tenants("{{getv \"/host\"}} {{getv \"//shared/x\"}}", DEST, more);
+    etcd.put_all(&[("/t/a/host", "1"), ("/t/b/host", "1"), ("/shared/x", "s")]);
+    let run = sandbox.confd(&["-watch", "-backend", "etcd", "-node", &etcd.url()]);
+    let daemon = Daemon::start(run, sandbox.path("stderr"));
+    let is = |name: &str, content: &str| {
+        eventually(&format!("{name} is {content}"), || {
+            fs::read_to_string(sandbox.path(name)).is_ok_and(|it| it == content)
+        });
+    };
+    is("out/a.conf", "1 s");
+    is("out/b.conf", "1 s");
+    eventually("the reload", || sandbox.path("log").exists());
+    etcd.put("/t/b/host", "2");
+    is("out/b.conf", "2 s");
+    let b = format!("{}\n", sandbox.path("out/b.conf").display());
+    eventually("one file is reloaded", || sandbox.read("log").lines().count() == 3);
+    assert!(sandbox.read("log").ends_with(&b));
+    etcd.put("/t/c/host", "1");
+    is("out/c.conf", "1 s");
+    // A key that all templates read.
+    etcd.put("/shared/x", "t");
+    is("out/a.conf", "1 t");
+    is("out/c.conf", "1 t");
+    // Files that another program changed or removed.
+    fs::write(sandbox.path("out/c.conf"), "edited").unwrap();
+    is("out/c.conf", "1 t");
+    fs::remove_file(sandbox.path("out/a.conf")).unwrap();
+    is("out/a.conf", "1 t");
+    etcd.ctl(&["del", "/t/a/host"]);
+    eventually("the file is removed", || !sandbox.path("out/a.conf").exists());
+    // An item whose template fails delays no other, and gets its file when its keys are there.
+    etcd.put("/t/d/other", "x");
+    daemon.wait_for("key does not exist: /host, for the item /t/d");
+    etcd.put("/t/b/host", "3");
+    is("out/b.conf", "3 t");
+    etcd.put("/t/d/host", "4");
+    is("out/d.conf", "4 t");
+    daemon.stop(Signal::TERM);
+    // What is gone while confd does not run is removed at the next start.
+    etcd.ctl(&["del", "/t/b/host"]);
+    sandbox.confd(&["-onetime", "-backend", "etcd", "-node", &etcd.url()]).run();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "c.conf", "d.conf"]);
+}
+
+#[test]
+fn each_service_that_matches_has_a_file() {
+    let consul = Consul::start();
+    let sandbox = tenants("{{.name}}{{range service .name}} {{.Port}}{{end}}", DEST, "");
+    let toml =
+        sandbox.read("conf.d/app.toml").replace("for_each = '/t/*'", "for_each_service = 'web-*'");
+    sandbox.write("conf.d/app.toml", toml);
+    let register = |name: &str, port: u16| {
+        let body = format!(
+            "{{\"Node\":\"n\",\"Address\":\"192.0.2.1\",\"Service\":{{\"Service\":\"{name}\",\"Port\":{port}}}}}"
+        );
+        consul.ask("PUT /v1/catalog/register", body.as_bytes());
+    };
+    register("web-a", 1);
+    register("db", 2);
+    let run = sandbox.confd(&["-watch", "-backend", "consul", "-node", &consul.address()]);
+    let daemon = Daemon::start(run, sandbox.path("stderr"));
+    let is = |name: &str, content: &str| {
+        eventually(&format!("{name} is {content}"), || {
+            fs::read_to_string(sandbox.path(name)).is_ok_and(|it| it == content)
+        });
+    };
+    is("out/web-a.conf", "web-a 1");
+    register("web-b", 3);
+    is("out/web-b.conf", "web-b 3");
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "web-a.conf", "web-b.conf"]);
+    daemon.stop(Signal::TERM);
+}
