@@ -48,6 +48,7 @@ fn main() {
     let json = Tree::servers(json, |nth| {
         format!(r#"'{{"host":"10.0.0.{}","port":8080,"weight":{}}}'"#, nth % 250, nth % 9 + 1)
     });
+    scenario("10,000 items in YAML, all new", &Tree::items(10_000), 5);
     scenario("10,000 servers in YAML, with JSON values", &json, 30);
 }
 
@@ -59,12 +60,9 @@ fn scenario(title: &str, tree: &Tree, rounds: usize) {
     if let Some(go) = &go {
         contenders.push(Contender { name: "Go confd", run: Box::new(|| tree.process(go)) });
     }
-    contenders.push(match tree.resources {
+    contenders.push(match tree.files {
         1 => Contender { name: "floor (a shell)", run: Box::new(|| tree.shell()) },
-        _ => Contender {
-            name: "floor (bare loop)",
-            run: Box::new(|| tree.bare_loop(tree.resources)),
-        },
+        _ => Contender { name: "floor (bare loop)", run: Box::new(|| tree.bare_loop(tree.files)) },
     });
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); contenders.len()];
     for round in 0..=rounds {
@@ -106,7 +104,8 @@ fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
 /// A confd tree.
 struct Tree {
     folder: tempfile::TempDir,
-    resources: usize,
+    /// The number of files.
+    files: usize,
     /// The arguments that choose the backend.
     backend: Vec<String>,
     /// A shell script that does the job of confd; `$0` is the destination.
@@ -136,13 +135,33 @@ impl Tree {
         tree
     }
 
+    /// A tree with one resource that has a file for each of many items in a YAML file.
+    fn items(items: usize) -> Self {
+        let mut tree = Self::new(0, "", "");
+        let keys: String = (0..items).map(|nth| format!("  n{nth}: value\n")).collect();
+        let file = tree.path("items.yaml");
+        fs::write(&file, format!("items:\n{keys}")).expect("a file");
+        let dest = tree.path("out/{{slice .name 1}}.conf");
+        let resource = format!(
+            "[template]\nsrc = 'items.tmpl'\nfor_each = '/items/*'\ndest = '{}'\n",
+            dest.display()
+        );
+        fs::write(tree.path("conf.d/items.toml"), resource).expect("a resource");
+        fs::write(tree.path("templates/items.tmpl"), "value: {{getv \"/\"}}\n")
+            .expect("a template");
+        let file = file.display().to_string();
+        tree.backend = ["-backend", "file", "-file", &file].map(str::to_owned).to_vec();
+        tree.files = items;
+        tree
+    }
+
     fn new(resources: usize, key: &str, template: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         for name in ["conf.d", "templates", "out"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
         let (backend, script) = (Vec::new(), String::new());
-        let tree = Self { folder, resources, backend, script };
+        let tree = Self { folder, files: resources, backend, script };
         for nth in 0..resources {
             let resource = format!(
                 "[template]\nsrc = '{nth}.tmpl'\ndest = '{}'\nkeys = ['{key}']\n",

@@ -33,6 +33,7 @@ mod bare;
 mod burst;
 mod contender;
 mod cost;
+mod items;
 mod latency;
 mod renames;
 mod services;
@@ -54,7 +55,7 @@ type Scenario = fn(&mut dyn Store);
 /// Starts a server.
 type Start = fn() -> Box<dyn Store>;
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     latency::one_resource,
     cost::shared_tree,
     latency::growth,
@@ -63,6 +64,7 @@ const SCENARIOS: [Scenario; 8] = [
     burst::changes,
     latency::pairs,
     services::upstreams,
+    items::change,
 ];
 
 fn main() {

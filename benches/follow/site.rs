@@ -34,6 +34,18 @@ impl Site {
         fs::write(self.path("templates").join(nth.to_string()), template).expect("a template");
     }
 
+    /// Adds a resource with one file for each item that `pattern` finds. The file of the item `N` is that
+    /// of the resource number `N`.
+    pub(crate) fn items(&mut self, pattern: &str, template: &str) {
+        let out = self.out();
+        let out = out.display();
+        let resource = format!(
+            "[template]\nsrc = 'items'\nfor_each = '{pattern}'\ndest = '{out}/{{{{.name}}}}.conf'\n"
+        );
+        fs::write(self.path("conf.d/items.toml"), resource).expect("a resource");
+        fs::write(self.path("templates/items"), template).expect("a template");
+    }
+
     /// The file of resource number `nth`, in the order in which they were added.
     pub(crate) fn dest(&self, nth: usize) -> PathBuf {
         self.out().join(format!("{nth}.conf"))

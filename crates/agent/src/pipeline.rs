@@ -5,7 +5,11 @@
 //! waits for commands and puts the file in place. Steps are reported to the [`Readers`], and the
 //! reason of a failed pass is a [`Failure`].
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use deploy::{Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed};
 use render::Limits;
@@ -199,6 +203,7 @@ impl Pipeline {
                     applied: Arc::clone(&self.applied),
                     readers: readers.clone(),
                     replaced,
+                    environment: OnceLock::new(),
                 };
                 let observer = Arc::new(observer);
                 let observer: Arc<dyn Observer> = observer;
@@ -260,6 +265,8 @@ struct Observing<F> {
     applied: Arc<environment::Applied>,
     readers: Readers,
     replaced: F,
+    /// What commands find, once one has asked for it.
+    environment: OnceLock<Environment>,
 }
 
 impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
@@ -275,7 +282,7 @@ impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
     }
 
     fn environment(&self, _: &Path) -> Environment {
-        self.applied.environment(&self.job)
+        self.environment.get_or_init(|| self.applied.environment(&self.job)).clone()
     }
 
     fn wants(&self, level: Level) -> bool {
