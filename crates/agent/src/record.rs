@@ -112,6 +112,8 @@ pub(crate) struct Left {
     templates: Vec<Current>,
     /// Sorted by their destinations.
     files: Arc<Vec<LeftFile>>,
+    /// Whether the pass before had other destinations.
+    are_others: bool,
 }
 
 /// One file of a resource after its last pass.
@@ -146,28 +148,34 @@ impl Left {
             None => {
                 let mut files: Vec<_> = now.collect();
                 files.sort_by(|one, two| one.target.dest.cmp(&two.target.dest));
-                return Left { resource, templates, files: Arc::new(files) };
+                let are_others = resource.has_items();
+                return Left { resource, templates, files: Arc::new(files), are_others };
             }
         };
         let all = Arc::make_mut(&mut files);
+        let mut are_others = false;
         for file in now {
             match place_of(all, &file.target.dest) {
                 Ok(place) => all[place] = file,
-                Err(place) => all.insert(place, file),
+                Err(place) => {
+                    all.insert(place, file);
+                    are_others = true;
+                }
             }
         }
         for (_, target) in &prepared.gone {
             if let Ok(place) = place_of(all, &target.dest) {
                 all.remove(place);
+                are_others = true;
             }
         }
-        Left { resource, templates, files }
+        Left { resource, templates, files, are_others }
     }
 
     /// Why the resource needs a pass because of its files; `None` if it needs none. Only the
     /// destinations among `paths` are examined if there are some; else all. Blocks on the disk.
     pub(crate) fn look(&self, paths: Option<&HashSet<PathBuf>>) -> Option<Wake> {
-        let Left { resource, templates, files } = self;
+        let Left { resource, templates, files, .. } = self;
         let among = |paths: &HashSet<PathBuf>| {
             let places = paths.iter().filter_map(|path| place_of(files, path).ok());
             places.into_iter().all(|place| files[place].has_its_destination())
@@ -188,11 +196,6 @@ impl Left {
     /// The destinations.
     pub(crate) fn dests(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| &*file.target.dest)
-    }
-
-    /// Whether both have the same destinations.
-    fn has_the_files_of(&self, other: &Left) -> bool {
-        self.files.len() == other.files.len() && self.dests().eq(other.dests())
     }
 }
 
@@ -365,14 +368,8 @@ impl Record {
     /// Records the files of a pass; `None` if it failed before it examined the destination.
     pub(crate) fn set_left(&self, left: Option<Left>) {
         let mut notes = self.lock();
-        let are_other_files = match (&notes.left, &left) {
-            (_, Some(left)) if !left.resource.has_items() => false,
-            (Some(before), Some(left)) => !before.has_the_files_of(left),
-            (None, Some(_)) => true,
-            (_, None) => false,
-        };
         notes.left = left;
-        if are_other_files {
+        if notes.left.as_ref().is_some_and(|left| left.are_others) {
             self.other_files.notify_one();
         }
     }
