@@ -214,6 +214,37 @@ fn in_watch_mode_items_come_change_and_go() {
 }
 
 #[test]
+fn what_a_killed_confd_has_staged_for_an_item_is_removed_also_if_the_item_is_gone() {
+    let sandbox =
+        tenants(HOST, DEST, "check_cmd = 'test -e ready || { touch busy; exec sleep 60; }'");
+    sandbox.write("out/.b.conf0000000000", "x");
+    let daemon = Daemon::start(run_with(&sandbox, &[("a", "1")]), sandbox.path("stderr"));
+    eventually("the check command runs", || sandbox.path("busy").exists());
+    daemon.kill_with_commands();
+    assert_eq!(sandbox.list("out").len(), 2);
+    sandbox.write("ready", "");
+    run_with(&sandbox, &[("b", "1")]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", ".b.conf0000000000", "b.conf"]);
+}
+
+#[test]
+fn the_reload_that_is_pending_for_an_item_without_a_file_runs_also_if_the_item_is_gone() {
+    let more =
+        "reload_cmd = 'echo reload >> reloads; test -e ready'\non_reload_failure = 'rollback'";
+    let sandbox = tenants(HOST, DEST, more);
+    sandbox.write("ready", "");
+    run_with(&sandbox, &[("a", "1")]).ok();
+    fs::remove_file(sandbox.path("ready")).unwrap();
+    // The service has seen `b.conf`, which is removed again, and then it was not reloaded.
+    run_with(&sandbox, &[("a", "1"), ("b", "1")]).fails();
+    assert_eq!(sandbox.read("reloads").lines().count(), 3);
+    sandbox.write("ready", "");
+    run_with(&sandbox, &[("a", "1")]).ok();
+    assert_eq!(sandbox.read("reloads").lines().count(), 4);
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf"]);
+}
+
+#[test]
 fn each_service_that_matches_has_a_file() {
     let consul = Consul::start();
     let sandbox = tenants("{{.name}}{{range service .name}} {{.Port}}{{end}}", DEST, "");

@@ -63,6 +63,24 @@ impl Daemon {
         self.wait()
     }
 
+    /// Kills it together with the commands that it runs, as the end of a container does.
+    pub fn kill_with_commands(self) -> Ended {
+        // Stopped, so that it starts no command between the search for its commands and its end.
+        self.signal(Signal::STOP);
+        eventually("every thread has stopped", || {
+            let is_stopped = |task: std::fs::DirEntry| {
+                let state = std::fs::read_to_string(task.path().join("stat"));
+                state.map_or(true, |state| state.contains(") T ") || state.contains(") Z "))
+            };
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+            tasks.flatten().all(is_stopped)
+        });
+        let groups = self.groups_of_children();
+        kill_group(self.pid);
+        groups.into_iter().for_each(kill_group);
+        self.wait()
+    }
+
     /// The process groups that its children lead, such as that of the command of `confd register`.
     fn groups_of_children(&self) -> Vec<Pid> {
         let children = |task: std::fs::DirEntry| {
