@@ -10,7 +10,8 @@
 //! - Before a file is removed, its name is written with the identity of the file. So if the process is
 //!   killed, a file that another program makes there later is not removed.
 //! - The name is deleted when the file is removed and its reload has succeeded. Until then each pass has
-//!   a member for it, which finds the reload that is pending.
+//!   a member for it, which finds the reload that is pending. The same holds for a new file that was
+//!   rolled back.
 //!
 //! The file is synced before the commit and after a deletion. That a name counts after its commit is
 //! written with the next record, because a lost record of this kind does no harm: see above. A
@@ -103,8 +104,9 @@ impl Manifest {
         Ok(Manifest { folder: folder.to_owned(), path, state: Mutex::new(state) })
     }
 
-    /// The path of the manifest. [`sweep`](crate::sweep()) finds what a killed process has left of it,
-    /// if it is one of its destinations.
+    /// The path of the manifest. If it is one of the destinations of a [`sweep`](crate::sweep()), that
+    /// finds what a killed process has left of it, and what it has left in the folder of files that
+    /// the manifest does not name.
     pub fn path(&self) -> &Path {
         &self.path
     }

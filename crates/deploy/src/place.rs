@@ -305,16 +305,24 @@ pub(crate) fn is_own_name(entry: &[u8]) -> bool {
         .iter()
         .any(|ending| entry.ends_with(ending.as_bytes()));
     let kinds = [FileKind::Passing, FileKind::Kept, FileKind::Undo];
-    let is_of = |name: &[u8], digits: &[u8]| {
-        let name = OsStr::from_bytes(name);
-        kinds
-            .iter()
-            .any(|kind| is_checked(digits, |random| check_number(salt(*kind), name, random)))
-    };
     has_ending
         || is_journal(entry)
         || is_root(entry)
-        || Place::split_entry(entry, 0).any(|(name, digits, _)| is_of(name, digits))
+        || kinds.into_iter().any(|kind| is_of_any(kind, entry))
+}
+
+/// Whether a folder's entry has the name of a file of this kind of any destination.
+///
+/// The name is not recognized if the destination's name has a `*`, or is too long for the digits.
+pub(crate) fn is_of_any(kind: FileKind, entry: &[u8]) -> bool {
+    Place::split_entry(entry, 0).any(|(name, digits, _)| {
+        is_checked(digits, |random| check_number(salt(kind), OsStr::from_bytes(name), random))
+    })
+}
+
+/// Whether a folder's entry has the name of a manifest.
+pub(crate) fn is_manifest(entry: &[u8]) -> bool {
+    entry.starts_with(b".") && entry.ends_with(MANIFEST.as_bytes())
 }
 
 /// Whether a folder's entry has the name of the marker of a pending reload, of any destination.

@@ -16,7 +16,7 @@ use crate::create::{lock, remove_open};
 use crate::folder::{FileAt, Folder, is_file};
 use crate::journal::{Found, is_alive, recover};
 use crate::pending;
-use crate::place::{FileKind, Place, is_journal, is_marker, is_root};
+use crate::place::{FileKind, Place, is_journal, is_manifest, is_marker, is_of_any, is_root};
 use crate::root;
 use crate::step::{Observer, Step};
 
@@ -26,8 +26,9 @@ use crate::step::{Observer, Step};
 ///
 /// Each distinct folder is read once. A file is removed only if it is a regular file whose name has
 /// our check digits for one of the destinations, and if no living process holds it or a journal in
-/// the folder. Stage files
-/// that were to be kept stay, and so do files of other programs, Go's confd included. Files that
+/// the folder. If a destination is a manifest, the check digits of any name count in its folder: a
+/// process can be killed before a new file is in the manifest, and its item can be gone by now. Stage
+/// files that were to be kept stay, and so do files of other programs, Go's confd included. Files that
 /// cannot be read or removed are skipped: a transaction in that folder will report the error.
 pub fn sweep<'a>(
     dests: impl IntoIterator<Item = &'a Path>,
@@ -57,15 +58,18 @@ fn sweep_folder(path: &Path, places: &[Place], observer: &dyn Observer) -> usize
         }
         by_name
     });
+    let has_manifest = places.iter().any(|place| is_manifest(place.dest_name().as_bytes()));
     let is_ours = |kind: FileKind, entry: &[u8]| {
-        by_name.iter().any(|(&after, by_before)| {
-            Place::split_entry(entry, after.len()).any(|(before, digits, rest)| {
-                rest == after
-                    && by_before
-                        .get(before)
-                        .is_some_and(|places| places.iter().any(|p| p.made(kind, digits)))
+        let is_of_item = has_manifest && is_of_any(kind, entry);
+        is_of_item
+            || by_name.iter().any(|(&after, by_before)| {
+                Place::split_entry(entry, after.len()).any(|(before, digits, rest)| {
+                    rest == after
+                        && by_before
+                            .get(before)
+                            .is_some_and(|places| places.iter().any(|p| p.made(kind, digits)))
+                })
             })
-        })
     };
     let mut stages = Vec::new();
     let mut undos = Vec::new();

@@ -8,6 +8,7 @@ use super::Manifest;
 use crate::apply::Applied;
 use crate::change::Change;
 use crate::error::Error;
+use crate::folder::{FileAt, OpenPlace};
 use crate::step::{Observer, Step};
 use crate::{Outcome, Target};
 
@@ -27,6 +28,15 @@ struct Recorded {
 
 fn is_regular(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_file())
+}
+
+/// Whether a later transaction has something to do for a file that is not there: a reload is pending
+/// after the file was removed again, or a hold has to end. Without its name in the manifest, no member
+/// would be made for it after its keys are gone.
+fn is_something_pending(target: &Target) -> bool {
+    let is_there = |file: FileAt| file.lstat().is_ok();
+    let place = OpenPlace::find(target).ok().flatten();
+    place.is_some_and(|place| is_there(place.marker()) || is_there(place.hold()))
 }
 
 impl Recording {
@@ -97,7 +107,9 @@ impl Recording {
                     .iter()
                     .partition(|member| member.target.dest.symlink_metadata().is_ok());
                 let back = found.into_iter().filter(|member| member.is_absent);
-                let gone = missing.into_iter().filter(|member| !member.is_absent);
+                let gone = missing
+                    .into_iter()
+                    .filter(|member| !member.is_absent && !is_something_pending(&member.target));
                 manifest.restore(back.filter_map(name), gone.filter_map(name))
             }
         };
