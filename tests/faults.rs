@@ -1,6 +1,7 @@
 //! Killed processes, full disks, read-only folders, hostile input: nothing is lost, and the
 //! messages name what is wrong.
 
+mod cycle;
 mod disks;
 mod filesystems;
 mod input;
