@@ -121,9 +121,21 @@ fn two_items_do_not_share_a_file() {
     let toml = sandbox.read("conf.d/app.toml").replace("'/t/*'", "'/t/*/*'");
     sandbox.write("conf.d/app.toml", toml);
     let ended = sandbox.onetime_with("t:\n  a:\n    b: v\n    c: v\n").fails();
-    assert!(ended.stderr.contains("another item has the same dest"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("another file has the same dest"), "{}", ended.stderr);
     assert!(ended.stderr.contains("for the item /t/a/c"), "{}", ended.stderr);
     assert_eq!(sandbox.read("out/a"), "/t/a/b");
+    // So it is with an item that comes later.
+    let etcd = Etcd::start(Release::Debian);
+    etcd.put("/t/d/e", "v");
+    let run = sandbox.confd(&["-watch", "-backend", "etcd", "-node", &etcd.url()]);
+    let daemon = Daemon::start(run, sandbox.path("stderr"));
+    eventually("the file of the first item", || sandbox.path("out/d").exists());
+    etcd.put("/t/d/f", "v");
+    daemon.wait_for("for the item /t/d/f");
+    assert_eq!(sandbox.read("out/d"), "/t/d/e");
+    etcd.ctl(&["del", "/t/d/e"]);
+    eventually("the file of the other item", || sandbox.read("out/d") == "/t/d/f");
+    daemon.stop(Signal::TERM);
 }
 
 #[test]

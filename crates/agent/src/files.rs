@@ -46,8 +46,7 @@ impl Files {
             // to folders.
             self.interests.extend(resource.parts().iter().map(|part| Interest::path(&*part.src)));
             if resource.heals() {
-                let single = resource.parts().iter().filter(|part| part.for_each.is_none());
-                self.interests.extend(single.map(|part| Interest::path(&*part.target.dest)));
+                self.interests.extend(resource.single_dests().map(Interest::path));
             }
         }
         self.interests.extend(of_items.map(Interest::path));

@@ -64,6 +64,8 @@ pub(crate) struct MadePart {
     template: Option<Arc<Template>>,
     /// By the keys of their items, or by their names.
     files: HashMap<Bytes, MadeFile>,
+    /// The items by the destinations of their files.
+    by_dest: HashMap<PathBuf, Bytes>,
     /// The items whose templates have read keys that are not theirs.
     outside: BTreeSet<Bytes>,
     /// The items without a file, or with an old one, because their templates have failed.
@@ -234,7 +236,14 @@ impl MadePart {
     /// Forgets an item, and returns the target of its file, if it has one.
     fn forget(&mut self, id: &Bytes) -> Option<Arc<Target>> {
         self.outside.remove(id);
-        self.files.remove(id).map(|file| file.target)
+        let target = self.files.remove(id)?.target;
+        self.by_dest.remove(&target.dest);
+        Some(target)
+    }
+
+    /// Whether this destination is that of the file of another item.
+    pub(crate) fn is_of_another(&self, dest: &Path, item: &Item) -> bool {
+        self.by_dest.get(dest).is_some_and(|known| known != id(item))
     }
 
     /// What is known of the file of `item`.
@@ -251,6 +260,9 @@ impl MadePart {
             false => self.outside.insert(id.clone()),
         };
         self.failed.remove(&file.item);
+        if !self.files.contains_key(&id) {
+            self.by_dest.insert(file.target.dest.clone(), id.clone());
+        }
         self.files.insert(id, file);
     }
 

@@ -82,6 +82,12 @@ impl Resource {
         names.join(", ")
     }
 
+    /// The destinations of the parts that have a single file.
+    pub(crate) fn single_dests(&self) -> impl Iterator<Item = &Path> {
+        let single = self.parts.iter().filter(|part| part.for_each.is_none());
+        single.map(|part| &*part.target.dest)
+    }
+
     /// Whether a part has one file for each of several items.
     pub(crate) fn has_items(&self) -> bool {
         self.parts.iter().any(|part| part.for_each.is_some())

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -86,7 +86,7 @@ impl Work {
         Work {
             made,
             changed,
-            dests: HashSet::new(),
+            dests: job.resource.single_dests().map(Path::to_owned).collect(),
             gone: Vec::new(),
             is_partial: false,
             whole: Vec::new(),
@@ -121,9 +121,13 @@ impl Work {
         for item in items {
             let known = made.part(nth).file_of(&item).map(|file| Arc::clone(&file.target));
             let target = known.map_or_else(|| items::target_of(part, each, &item), Ok);
-            let target = target.and_then(|target| match self.dests.insert(target.dest.clone()) {
-                true => Ok(target),
-                false => Err(format!("another item has the same dest {}", target.dest.display())),
+            let target = target.and_then(|target| {
+                let dest = &target.dest;
+                let is_free = !made.part(nth).is_of_another(dest, &item);
+                match is_free && self.dests.insert(dest.clone()) {
+                    true => Ok(target),
+                    false => Err(format!("another file has the same dest {}", dest.display())),
+                }
             });
             match target {
                 Ok(target) => {
