@@ -209,7 +209,8 @@ impl Manifest {
     }
 
     /// Records what a transaction has left that did not succeed: names whose files are there again
-    /// although they were to be removed, and names whose new files are gone again.
+    /// although they were to be removed, names whose new files are gone again, and those of them for
+    /// which something is pending. A file that another program makes under such a name is not ours.
     ///
     /// # Errors
     /// The manifest cannot be written.
@@ -217,6 +218,7 @@ impl Manifest {
         &self,
         back: impl Iterator<Item = OsString>,
         gone: impl Iterator<Item = OsString>,
+        pending: impl Iterator<Item = OsString>,
     ) -> Result<(), Error> {
         let mut state = self.state();
         let mut must_write = false;
@@ -229,6 +231,13 @@ impl Manifest {
         for name in gone {
             if state.names.contains_key(&name) {
                 state.set(name, None);
+                must_write = true;
+            }
+        }
+        for name in pending {
+            if state.names.get(&name) == Some(&Known::Ours) {
+                // No file has this identity.
+                state.set(name, Some(Known::Only(Identity::default())));
                 must_write = true;
             }
         }

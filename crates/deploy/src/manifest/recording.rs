@@ -107,10 +107,11 @@ impl Recording {
                     .iter()
                     .partition(|member| member.target.dest.symlink_metadata().is_ok());
                 let back = found.into_iter().filter(|member| member.is_absent);
-                let gone = missing
-                    .into_iter()
-                    .filter(|member| !member.is_absent && !is_something_pending(&member.target));
-                manifest.restore(back.filter_map(name), gone.filter_map(name))
+                let missing = missing.into_iter().filter(|member| !member.is_absent);
+                let (pending, gone): (Vec<_>, Vec<_>) =
+                    missing.partition(|member| is_something_pending(&member.target));
+                let [gone, pending] = [gone, pending].map(|it| it.into_iter().filter_map(name));
+                manifest.restore(back.filter_map(name), gone, pending)
             }
         };
         if let Err(error) = written {
