@@ -274,6 +274,25 @@ fn a_confd_that_runs_does_not_repeat_the_reload_of_a_rollback() {
 }
 
 #[test]
+fn a_rollback_that_is_killed_during_its_check_holds_nothing() {
+    let check = "check_cmd = 'test ! -e slow || { touch checking; sleep 100; }'";
+    let sandbox = keeping(check);
+    for value in ["one", "two"] {
+        run_with(&sandbox, value).ok();
+    }
+    sandbox.write("slow", "");
+    let mut rollback = command(&sandbox, &["rollback", "app"]).spawn();
+    eventually("the check", || sandbox.path("checking").exists());
+    rollback.kill().unwrap();
+    rollback.wait().unwrap();
+    fs::remove_file(sandbox.path("slow")).unwrap();
+    assert!(!command(&sandbox, &["history", "app"]).ok().stdout.contains("held"));
+    fs::write(sandbox.path("out/app"), "edited\n").unwrap();
+    run_with(&sandbox, "two").ok();
+    assert_eq!(sandbox.output(), "two\n");
+}
+
+#[test]
 fn a_rollback_says_why_it_cannot_be_and_changes_nothing() {
     let sandbox = keeping("");
     run_with(&sandbox, "one").ok();
