@@ -307,7 +307,8 @@ pub async fn roll_back(
     let before: Vec<_> = resource.dests().map(|dest| (dest, Hold::of(dest))).collect();
     // The holds come first, so that a confd that runs does not restore the files.
     let new = Hold::new(HeldBy::Person, contents);
-    resource.dests().try_for_each(|dest| new.set(dest)).map_err(impossible)?;
+    let for_now = new.clone().while_busy();
+    resource.dests().try_for_each(|dest| for_now.set(dest)).map_err(impossible)?;
     let _busy: Vec<_> = resource.dests().map(Hold::keep_busy).collect();
     let mut durable = Durable::new();
     let by_person: Arc<dyn Observer> = Arc::new(ByPerson {
@@ -320,6 +321,9 @@ pub async fn roll_back(
         staged.finish(&by_person, &mut durable, Disk::Here, &AtOnce).await
     };
     let done = done.await;
+    if done.as_ref().err().is_none_or(|error| error.is_written()) {
+        resource.dests().try_for_each(|dest| new.set(dest)).map_err(impossible)?;
+    }
     let synced = durable.sync(&**observer).into_iter().next();
     match done {
         Ok(_) => synced.map_or(Ok(version.number), |error| Err(impossible(error))),

@@ -82,6 +82,9 @@ pub enum HeldBy {
     Person,
 }
 
+/// The word for a hold of a person that counts while its process is busy.
+const PASSING: &[u8] = b"person for now";
+
 impl HeldBy {
     fn word(self) -> &'static [u8] {
         match self {
@@ -100,6 +103,8 @@ pub struct Hold {
     pub contents: Vec<Digest>,
     /// The time of the hold, in whole seconds.
     pub since: SystemTime,
+    /// Whether the hold counts only while its process is [busy](Hold::keep_busy).
+    pub(crate) is_passing: bool,
 }
 
 /// The holds that could not be written, by their destinations.
@@ -112,7 +117,14 @@ fn remembered() -> MutexGuard<'static, HashMap<OsString, Hold>> {
 impl Hold {
     /// A hold of these contents from now on.
     pub fn new(by: HeldBy, contents: Vec<Digest>) -> Hold {
-        Hold { by, contents, since: SystemTime::now() }
+        Hold { by, contents, since: SystemTime::now(), is_passing: false }
+    }
+
+    /// The same hold, but only while the process that sets it is [busy](Hold::keep_busy): if it is
+    /// killed, nothing is held.
+    #[must_use]
+    pub fn while_busy(self) -> Hold {
+        Hold { is_passing: true, ..self }
     }
 
     /// The hold of a destination, if there is one.
@@ -151,7 +163,8 @@ impl Hold {
         if let Some(hold) = remembered().get(place.dest().path().as_os_str()) {
             return Some(hold.clone());
         }
-        decode(&own_text(&place.hold(), LONGEST)?)
+        let hold = decode(&own_text(&place.hold(), LONGEST)?)?;
+        (!hold.is_passing || Hold::is_busy(place)).then_some(hold)
     }
 
     pub(crate) fn write(&self, place: &OpenPlace, dest: &Path) -> Result<(), Error> {
@@ -165,7 +178,8 @@ impl Hold {
             dest.display()
         );
         let since = self.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut fields = vec![FIELDS.to_vec(), self.by.word().to_vec(), since.to_string().into()];
+        let by = if self.is_passing { PASSING } else { self.by.word() };
+        let mut fields = vec![FIELDS.to_vec(), by.to_vec(), since.to_string().into()];
         fields.extend(self.contents.iter().map(|digest| digest.text().into_bytes()));
         fields.push(END.to_vec());
         let written = put(place, &place.hold(), text.into_bytes(), &fields);
@@ -196,9 +210,10 @@ fn decode(text: &[u8]) -> Option<Hold> {
     if fields.next()? != FIELDS {
         return None;
     }
-    let by = match fields.next()? {
-        b"failure" => HeldBy::Failure,
-        b"person" => HeldBy::Person,
+    let (by, is_passing) = match fields.next()? {
+        b"failure" => (HeldBy::Failure, false),
+        b"person" => (HeldBy::Person, false),
+        PASSING => (HeldBy::Person, true),
         _ => return None,
     };
     let since = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
@@ -206,7 +221,7 @@ fn decode(text: &[u8]) -> Option<Hold> {
     let mut contents = Vec::new();
     loop {
         match fields.next()? {
-            END => return Some(Hold { by, contents, since }),
+            END => return Some(Hold { by, contents, since, is_passing }),
             digest => contents.push(Digest::from_text(std::str::from_utf8(digest).ok()?)?),
         }
     }
