@@ -284,3 +284,81 @@ fn each_service_that_matches_has_a_file() {
     assert_eq!(sandbox.list("out"), [".app.confd-files", "web-a.conf", "web-b.conf"]);
     daemon.stop(Signal::TERM);
 }
+
+#[test]
+fn a_name_that_means_something_to_a_shell_reaches_none() {
+    for more in [
+        "check_cmd = 'test -s {{.src}}'",
+        "reload_template = true\nreload_cmd = 'echo {{.dest}}'",
+        "group_check_cmd = 'test -d {{.root}}'",
+    ] {
+        let sandbox = tenants("x", DEST, more);
+        let ended = sandbox.onetime_with("t:\n  'a$(touch PWNED)': v\n  b: v\n").fails();
+        assert!(ended.stderr.contains("mean something to a shell"), "{}", ended.stderr);
+        assert!(!sandbox.path("PWNED").exists(), "{more}");
+        assert_eq!(sandbox.list("out"), [".app.confd-files", "b.conf"], "{more}");
+    }
+    // Without a shell, or as a variable, the name is only a name.
+    let more = "check_cmd = ['test', '-s', '{{.src}}']\nreload_cmd = 'test -s \"$CONFD_DEST\"'";
+    let sandbox = tenants("x", DEST, more);
+    sandbox.onetime_with("t:\n  'a$(touch PWNED)': v\n").ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a$(touch PWNED).conf"]);
+}
+
+#[test]
+fn keys_must_cover_the_items() {
+    let sandbox = tenants(HOST, DEST, "keys = ['/x']");
+    let ended = run_with(&sandbox, &[("a", "1")]).fails();
+    let says = "keys does not have /t, below which for_each looks";
+    assert!(ended.stderr.contains(says), "{}", ended.stderr);
+}
+
+#[test]
+fn in_watch_mode_the_file_of_an_item_that_is_gone_is_removed_although_its_template_failed() {
+    let etcd = Etcd::start(Release::Debian);
+    let sandbox = tenants(HOST, DEST, "");
+    etcd.put_all(&[("/t/a/host", "1"), ("/t/b/host", "1")]);
+    let run = |mode| sandbox.confd(&[mode, "-backend", "etcd", "-node", &etcd.url()]);
+    run("-onetime").ok();
+    etcd.ctl(&["del", "/t/b/host"]);
+    etcd.put("/t/b/other", "x");
+    let daemon = Daemon::start(run("-watch"), sandbox.path("stderr"));
+    daemon.wait_for("for the item /t/b");
+    assert!(sandbox.path("out/b.conf").exists());
+    etcd.ctl(&["del", "/t/b/other"]);
+    eventually("the file is removed", || !sandbox.path("out/b.conf").exists());
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn a_resource_that_joins_a_group_still_knows_its_files() {
+    let sandbox = tenants(HOST, DEST, "");
+    run_with(&sandbox, &[("a", "1"), ("b", "2")]).ok();
+    let grouped = sandbox.read("conf.d/app.toml") + "group = 'web'\n";
+    sandbox.write("conf.d/app.toml", grouped);
+    run_with(&sandbox, &[("a", "1")]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf"]);
+    // Without its manifest it knows at once which files are in sync.
+    fs::remove_file(sandbox.path("out/.app.confd-files")).unwrap();
+    run_with(&sandbox, &[("a", "1")]).ok();
+    run_with(&sandbox, &[]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files"]);
+}
+
+#[test]
+fn two_resources_of_a_group_with_items_in_one_folder_keep_their_files_apart() {
+    let sandbox = tenants(HOST, DEST, "group = 'web'");
+    let other = sandbox.read("conf.d/app.toml").replace("'/t/*'", "'/u/*'");
+    let other = other.replace("{{.name}}.conf", "u-{{.name}}.conf");
+    sandbox.write("conf.d/other.toml", &other);
+    sandbox.onetime_with("t:\n  a:\n    host: 1\nu:\n  b:\n    host: 2\n").ok();
+    let both = [".app.confd-files", ".other.confd-files", "a.conf", "u-b.conf"];
+    assert_eq!(sandbox.list("out"), both);
+    // One of them leaves the group.
+    sandbox.write("conf.d/other.toml", other.replace("group = 'web'", ""));
+    sandbox.onetime_with("t:\n  a:\n    host: 1\nu:\n  b:\n    host: 3\n").ok();
+    assert_eq!(
+        (sandbox.list("out"), sandbox.read("out/u-b.conf")),
+        (both.map(str::to_owned).to_vec(), "b 3\n".into())
+    );
+}
