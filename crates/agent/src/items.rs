@@ -9,6 +9,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -51,9 +52,9 @@ impl Memory {
 pub(crate) struct Made {
     resource: Arc<Resource>,
     snapshot: Snapshot,
-    /// The manifests of the parts with items, by their folders. `None` if one cannot be read: then it is
-    /// not known which files are ours.
-    manifests: BTreeMap<PathBuf, Option<Arc<Manifest>>>,
+    /// The manifests of the parts with items, by their folders and names. `None` if one cannot be read:
+    /// then it is not known which files are ours.
+    manifests: BTreeMap<(PathBuf, Arc<str>), Option<Arc<Manifest>>>,
     /// Empty for a part without `for_each`.
     parts: Vec<MadePart>,
 }
@@ -93,10 +94,10 @@ impl Made {
     /// left alone then. Blocks on the disk.
     pub(crate) fn open_manifests(&mut self, observer: &dyn Observer) -> Option<deploy::Error> {
         let mut unreadable = None;
-        for each in self.resource.parts().iter().filter_map(|part| part.for_each.as_ref()) {
-            let manifest = self.manifests.entry(each.folder.clone()).or_default();
+        for key in self.resource.parts().iter().filter_map(manifest_of) {
+            let manifest = self.manifests.entry(key.clone()).or_default();
             if manifest.is_none() {
-                match Manifest::open(&each.folder, OsStr::new(&**self.resource.name()), observer) {
+                match Manifest::open(&key.0, OsStr::new(&*key.1), observer) {
                     Ok(open) => *manifest = Some(Arc::new(open)),
                     Err(error) => unreadable = Some(error),
                 }
@@ -105,9 +106,39 @@ impl Made {
         unreadable
     }
 
-    /// The manifests.
-    pub(crate) fn manifests(&self) -> impl Iterator<Item = &Arc<Manifest>> {
-        self.manifests.values().flatten()
+    /// The manifests, each with the numbers of the parts that it is for.
+    pub(crate) fn manifests(&self) -> Vec<(Arc<Manifest>, Vec<usize>)> {
+        let parts_of = |key: &(PathBuf, Arc<str>)| -> Vec<usize> {
+            let parts = self.resource.parts().iter().enumerate();
+            let parts = parts.filter(|(_, part)| manifest_of(part).as_ref() == Some(key));
+            parts.map(|(nth, _)| nth).collect()
+        };
+        let open = self.manifests.iter().filter_map(|(key, it)| Some((key, it.as_ref()?)));
+        open.map(|(key, manifest)| (Arc::clone(manifest), parts_of(key))).collect()
+    }
+
+    /// The manifest of the part `nth`, if it can be read.
+    fn manifest(&self, nth: usize) -> Option<&Arc<Manifest>> {
+        self.manifests.get(&manifest_of(&self.resource.parts()[nth])?)?.as_ref()
+    }
+
+    /// The target of the file of an item that is gone and of which this process has made no file, if the
+    /// file is ours.
+    pub(crate) fn found(&self, nth: usize, item: &Item) -> Option<Arc<Target>> {
+        let part = &self.resource.parts()[nth];
+        let each = part.for_each.as_ref()?;
+        let target = target_of(part, each, item).ok()?;
+        let is_it = |file: PathBuf| each.dest_of(&file) == target.dest;
+        self.manifest(nth)?.ours().into_iter().any(is_it).then_some(target)
+    }
+
+    /// Whether this destination is that of the file of another item than `item` of the part `nth`.
+    pub(crate) fn is_of_another(&self, nth: usize, dest: &Path, item: &Item) -> bool {
+        let mut parts = self.parts.iter().enumerate();
+        parts.any(|(other, part)| match part.by_dest.get(dest) {
+            Some(known) => other != nth || known != id(item),
+            None => false,
+        })
     }
 
     /// The files of the part `nth` that are ours, according to its manifest, and are not among those
@@ -115,7 +146,7 @@ impl Made {
     pub(crate) fn left_over(&self, nth: usize, dests: &HashSet<PathBuf>) -> Vec<Arc<Target>> {
         let part = &self.resource.parts()[nth];
         let Some(each) = &part.for_each else { return Vec::new() };
-        let Some(Some(manifest)) = self.manifests.get(&each.folder) else { return Vec::new() };
+        let Some(manifest) = self.manifest(nth) else { return Vec::new() };
         let made = self.parts.iter().flat_map(|part| part.files.values());
         let made: HashSet<&Path> = made.map(|file| &*file.target.dest).collect();
         let target = |file: PathBuf| target_of_file(part, each, file.as_os_str()).ok();
@@ -154,6 +185,8 @@ pub(crate) struct Plan {
     pub(crate) items: Vec<Item>,
     /// The targets of the items that are gone, of those that are known.
     pub(crate) gone: Vec<Arc<Target>>,
+    /// The items that are gone and of which no file is known: there may be one from before.
+    pub(crate) unknown: Vec<Item>,
     /// Whether all other items stay as they are. If not, there are no other items.
     pub(crate) is_partial: bool,
 }
@@ -198,7 +231,7 @@ impl MadePart {
             self.files.keys().filter(|known| !ids.contains(known)).cloned().collect();
         let gone = gone.iter().filter_map(|id| self.forget(id)).collect();
         self.failed.clear();
-        Some(Plan { items: found, gone, is_partial: false })
+        Some(Plan { items: found, gone, unknown: Vec::new(), is_partial: false })
     }
 
     /// The items that a change of these keys concerns, and those that have to be rendered each time.
@@ -229,8 +262,10 @@ impl MadePart {
         let (items, gone): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| !view.of_item(item).is_empty());
         self.failed.retain(|item| !gone.contains(item));
-        let gone = gone.iter().filter_map(|item| self.forget(id(item))).collect();
-        Plan { items, gone, is_partial: true }
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            gone.into_iter().partition(|item| self.files.contains_key(id(item)));
+        let gone = known.iter().filter_map(|item| self.forget(id(item))).collect();
+        Plan { items, gone, unknown, is_partial: true }
     }
 
     /// Forgets an item, and returns the target of its file, if it has one.
@@ -239,11 +274,6 @@ impl MadePart {
         let target = self.files.remove(id)?.target;
         self.by_dest.remove(&target.dest);
         Some(target)
-    }
-
-    /// Whether this destination is that of the file of another item.
-    pub(crate) fn is_of_another(&self, dest: &Path, item: &Item) -> bool {
-        self.by_dest.get(dest).is_some_and(|known| known != id(item))
     }
 
     /// What is known of the file of `item`.
@@ -274,14 +304,19 @@ impl MadePart {
 
 /// The files of items that a process may have left half-made, for `deploy::sweep`. Blocks on the disk.
 pub(crate) fn to_sweep(resource: &Resource) -> Vec<PathBuf> {
-    let each = resource.parts().iter().filter_map(|part| part.for_each.as_deref());
-    let of_folder = |each: &ForEach| {
-        let name = OsStr::new(&**resource.name());
+    let of_part = |part: &Part| {
+        let (each, name) = (part.for_each.as_ref()?, OsStr::new(&**part.name()));
         let manifest = Manifest::open(&each.folder, name, &Silent).ok()?;
         let files = manifest.ours().into_iter().map(|file| each.dest_of(&file));
         Some(files.chain([manifest.path().to_owned()]).collect::<Vec<_>>())
     };
-    each.filter_map(of_folder).flatten().collect()
+    resource.parts().iter().filter_map(of_part).flatten().collect()
+}
+
+/// The folder and the name of the manifest of a part.
+fn manifest_of(part: &Part) -> Option<(PathBuf, Arc<str>)> {
+    // The name is that of the resource and not that of its group, which can change.
+    part.for_each.as_ref().map(|each| (each.folder.clone(), Arc::clone(part.name())))
 }
 
 /// What identifies an item.
@@ -307,6 +342,13 @@ pub(crate) fn target_of(part: &Part, each: &ForEach, item: &Item) -> Result<Arc<
 /// `file` is no path below the folder.
 pub(crate) fn target_of_file(part: &Part, each: &ForEach, file: &OsStr) -> Result<Target, String> {
     let file = deploy::relative_path(file).map_err(|bad| format!("dest {bad}"))?;
+    if part.shows_paths_to_a_shell() && !is_plain(file) {
+        return Err(format!(
+            "dest {file:?} has characters that mean something to a shell, and a command of the resource \
+             puts the path into a text for the shell: write that command as a list, or use \
+             \"$CONFD_SRC\", \"$CONFD_DEST\" and \"$CONFD_ROOT\" in it"
+        ));
+    }
     part.target_at(&each.dest_of(file), &each.folder)
 }
 
@@ -315,6 +357,14 @@ struct Silent;
 
 impl Observer for Silent {
     fn observe(&self, _: &deploy::Step<'_>) {}
+}
+
+/// Whether a path has only characters that mean nothing to a shell.
+fn is_plain(path: &Path) -> bool {
+    let is_plain = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"._/@%+=:,-".contains(byte)
+    };
+    path.as_os_str().as_bytes().iter().all(is_plain)
 }
 
 /// An item for people.

@@ -266,8 +266,14 @@ impl Pipeline {
         {
             prepared.origin = Origin::of(&prepared.templates, &prepared.files, reads, &dests);
         }
-        let manifests = prepared.made.iter().flat_map(Made::manifests).cloned();
-        let staged = manifests.fold(staged, Transaction::recorded_in);
+        let parts = prepared.files.iter().map(|file| file.part);
+        let parts = parts.chain(prepared.gone.iter().map(|(part, _)| *part));
+        let parts: Vec<usize> = parts.collect();
+        let manifests = prepared.made.iter().flat_map(Made::manifests);
+        let staged = manifests.fold(staged, |staged, (manifest, of)| {
+            let members = parts.iter().enumerate().filter(|(_, part)| of.contains(part));
+            staged.recorded_in(manifest, members.map(|(nth, _)| nth).collect())
+        });
         prepared.staged = Some(match &resource.group_check {
             Some(check) => staged.checked_together(check.clone().beside(beside)),
             None => staged,

@@ -38,6 +38,8 @@ pub struct Part {
     asked: config::Resource,
     /// The destination, its attributes and its commands.
     pub target: Arc<Target>,
+    /// Whether a command for a shell is a template in which paths stand.
+    shows_paths_to_a_shell: bool,
 }
 
 impl TryFrom<Group> for Resource {
@@ -47,7 +49,11 @@ impl TryFrom<Group> for Resource {
     /// A reload command is meant to be a template, and is none.
     fn try_from(group: Group) -> Result<Self, Problem> {
         let Group { name, resources, check, after } = group;
-        let parts: Vec<_> = resources.into_iter().map(Part::try_from).collect::<Result<_, _>>()?;
+        let mut parts: Vec<_> =
+            resources.into_iter().map(Part::try_from).collect::<Result<_, _>>()?;
+        if check.as_ref().is_some_and(|check| check.command.shows_values_to_a_shell()) {
+            parts.iter_mut().for_each(|part| part.shows_paths_to_a_shell = true);
+        }
         let path = parts.first().map(|first| first.path.clone()).unwrap_or_default();
         let scope = match &parts[..] {
             [part] => part.scope.clone(),
@@ -171,7 +177,8 @@ impl TryFrom<config::Resource> for Part {
             may_be_held: rolls_back || after.is_some_and(|after| after.backup > 0),
             ..Target::new(&asked.dest)
         };
-        Ok(Self { asked, target: Arc::new(target) })
+        let shows_paths_to_a_shell = shows_paths_to_a_shell(&asked);
+        Ok(Self { asked, target: Arc::new(target), shows_paths_to_a_shell })
     }
 }
 
@@ -190,6 +197,12 @@ fn health(asked: &config::Health) -> Health {
 }
 
 impl Part {
+    /// Whether a command for a shell is a template in which paths stand, so that a path made of data
+    /// could be a command.
+    pub(crate) fn shows_paths_to_a_shell(&self) -> bool {
+        self.shows_paths_to_a_shell
+    }
+
     /// The target for the file `dest`, one of several below `folder`.
     ///
     /// # Errors
@@ -214,6 +227,15 @@ impl Part {
         }
         Ok(Arc::new(without))
     }
+}
+
+/// Whether a command of a resource is a text for a shell in which paths stand.
+fn shows_paths_to_a_shell(asked: &config::Resource) -> bool {
+    let remove_cmd = asked.for_each.as_ref().and_then(|each| each.remove_cmd.as_ref());
+    let later = [asked.reload_cmd.as_ref(), asked.start_cmd.as_ref(), remove_cmd];
+    let later = later.into_iter().filter(|_| asked.reload_template);
+    let mut templates = later.chain([asked.check_cmd.as_ref()]).flatten();
+    templates.any(Command::shows_values_to_a_shell)
 }
 
 /// The command at `key` of a resource that runs after `dest` has changed.

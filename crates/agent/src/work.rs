@@ -111,7 +111,9 @@ impl Work {
         };
         let changed = self.changed.as_deref();
         let plan = made.part(nth).plan(each, &current.template, view, changed, session);
-        let Some(Plan { items, gone, is_partial }) = plan else { return Vec::new() };
+        let Some(Plan { items, gone, unknown, is_partial }) = plan else { return Vec::new() };
+        let found = unknown.iter().filter_map(|item| made.found(nth, item));
+        self.gone.extend(found.map(|target| (nth, target)));
         self.gone.extend(gone.into_iter().map(|target| (nth, target)));
         self.is_partial |= is_partial;
         if !is_partial {
@@ -123,7 +125,7 @@ impl Work {
             let target = known.map_or_else(|| items::target_of(part, each, &item), Ok);
             let target = target.and_then(|target| {
                 let dest = &target.dest;
-                let is_free = !made.part(nth).is_of_another(dest, &item);
+                let is_free = !made.is_of_another(nth, dest, &item);
                 match is_free && self.dests.insert(dest.clone()) {
                     true => Ok(target),
                     false => Err(format!("another file has the same dest {}", dest.display())),

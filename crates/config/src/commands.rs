@@ -12,6 +12,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether the command, as a template, is a text for a shell with values in it.
+    pub fn shows_values_to_a_shell(&self) -> bool {
+        matches!(self, Command::Shell(text) if text.contains("{{"))
+    }
+
     /// The command at `key`; `None` if there is none, or if its text is empty.
     pub(crate) fn read(table: &Section<'_, '_>, key: &str) -> Result<Option<Command>, Reason> {
         if !table.is_array(key) {

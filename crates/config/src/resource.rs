@@ -12,7 +12,7 @@ use std::{
 use options::duration;
 use regexp::Expression;
 use report::file_error_text;
-use store::{Prefix, Scope};
+use store::{Coverage, Prefix, Scope};
 
 use crate::{
     after::After,
@@ -243,9 +243,18 @@ impl Resource {
             (keys, _) => {
                 let keys = keys.unwrap_or_default().into_iter();
                 let keys = keys.map(|key| Ok(prefix.join(&rendered(key, "keys")?)));
-                keys.collect::<Result<_, Reason>>()?
+                keys.collect::<Result<Scope, Reason>>()?
             }
         };
+        if let Some(Items::Keys(pattern)) = items {
+            let folder = prefix.join(pattern.folder().as_bytes());
+            if !scope.asks_for(Coverage::Subtree, folder.as_bytes()) {
+                let text = format!("keys does not have {folder}, below which for_each looks");
+                let hint =
+                    "without keys, a resource with for_each asks for what it needs".to_owned();
+                return Err(Reason::new(text, table.offset("keys")).hinting(Some(hint)));
+            }
+        }
         let src = join(&confdir.templates, src.as_bytes());
         let engine = engine
             .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)

@@ -179,22 +179,32 @@ impl Manifest {
     }
 
     /// Notes that the files of these names are ours. The next record says so.
-    fn note_ours(&self, names: impl IntoIterator<Item = OsString>) {
-        let mut state = self.state();
+    ///
+    /// Returns whether one of the names is new, so that the record must not be lost.
+    fn note_ours(&self, names: impl IntoIterator<Item = OsString>) -> bool {
+        let (mut state, mut is_new) = (self.state(), false);
         for name in names {
-            if state.names.get(&name) != Some(&Known::Ours) {
+            let known = state.names.get(&name).copied();
+            if known != Some(Known::Ours) {
+                is_new |= known.is_none();
                 state.set(name, Some(Known::Ours));
             }
         }
+        is_new
     }
 
-    /// Deletes names: their files are gone, and their reloads have succeeded.
+    /// Deletes names: their files are gone, and their reloads have succeeded. With `must_write`, what was
+    /// noted before is written even if there are none.
     ///
     /// # Errors
     /// The manifest cannot be written.
-    fn forget(&self, names: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
+    fn forget(
+        &self,
+        names: impl IntoIterator<Item = OsString>,
+        must_write: bool,
+    ) -> Result<(), Error> {
         let mut state = self.state();
-        let mut must_sync = false;
+        let mut must_sync = must_write;
         for name in names {
             if state.names.contains_key(&name) {
                 state.set(name, None);

@@ -1,6 +1,7 @@
 //! Applying a set of files: stage all, compare all, check, commit, reload.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -69,7 +70,8 @@ pub struct Transaction {
     /// Why the destinations stay as they are, if they do. Then nothing is staged.
     stays: Option<Stays>,
     group_check: Option<GroupCheck>,
-    manifests: Vec<Arc<Manifest>>,
+    /// Each with the numbers of the members that it is for.
+    manifests: Vec<(Arc<Manifest>, HashSet<usize>)>,
 }
 
 /// Why the destinations of a transaction stay as they are.
@@ -154,11 +156,11 @@ impl Transaction {
         self
     }
 
-    /// Records in `manifest` which files of its folder are made and removed. Several manifests are
-    /// written one after the other.
+    /// Records in `manifest` which files of its folder are made and removed, of the members with these
+    /// numbers. Several manifests are written one after the other.
     #[must_use]
-    pub fn recorded_in(mut self, manifest: Arc<Manifest>) -> Transaction {
-        self.manifests.push(manifest);
+    pub fn recorded_in(mut self, manifest: Arc<Manifest>, members: HashSet<usize>) -> Transaction {
+        self.manifests.push((manifest, members));
         self
     }
 
@@ -240,8 +242,9 @@ impl Transaction {
         }
         let wanted = std::mem::take(&mut self.wanted);
         let recordings = manifests.into_iter();
-        let recordings =
-            recordings.map(|manifest| Recording::new(manifest, wanted.iter().cloned())).collect();
+        let recordings = recordings
+            .map(|(manifest, members)| Recording::new(manifest, wanted.iter().cloned(), &members))
+            .collect();
         let recordings: Arc<Vec<Recording>> = Arc::new(recordings);
         let members = self.finish_members(Some(&recordings), observer, durable, disk, reloader);
         // Boxed, so that a pass without a manifest is not as large as one with it.

@@ -1,5 +1,6 @@
 //! Keeps a manifest true while a transaction makes and removes files.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,17 +41,19 @@ fn is_something_pending(target: &Target) -> bool {
 }
 
 impl Recording {
-    /// Prepares for these members: each with its target, and whether it must be absent.
+    /// Prepares for these members: each with its target, and whether it must be absent. `recorded` are
+    /// the numbers of those that the manifest is for.
     pub(crate) fn new(
         manifest: Arc<Manifest>,
         members: impl Iterator<Item = (Arc<Target>, bool)>,
+        recorded: &HashSet<usize>,
     ) -> Recording {
-        let recorded = |(target, is_absent): (Arc<Target>, bool)| Recorded {
-            name: manifest.name_of(&target.dest),
+        let members = members.enumerate().map(|(nth, (target, is_absent))| Recorded {
+            name: manifest.name_of(&target.dest).filter(|_| recorded.contains(&nth)),
             target,
             is_absent,
-        };
-        let members = members.map(recorded).collect();
+        });
+        let members = members.collect();
         Recording { manifest, members }
     }
 
@@ -84,7 +87,7 @@ impl Recording {
         let name = |member: &Recorded| member.name.clone();
         let written = match &result {
             Ok(outcomes) => {
-                let mut gone = Vec::new();
+                let (mut gone, mut must_write) = (Vec::new(), false);
                 for (member, outcome) in members.iter().zip(outcomes) {
                     match (name(member), outcome) {
                         (Some(name), outcome) if member.is_absent => {
@@ -94,12 +97,12 @@ impl Recording {
                             gone.extend((!stays).then_some(name));
                         }
                         (Some(name), Outcome::Unchanged | Outcome::Reloaded) => {
-                            manifest.note_ours([name]);
+                            must_write |= manifest.note_ours([name]);
                         }
                         _ => {}
                     }
                 }
-                manifest.forget(gone)
+                manifest.forget(gone, must_write)
             }
             Err(_) => {
                 // Files may have been put back, some of them as copies.

@@ -54,7 +54,7 @@ impl Made {
             content: content.map(|content| Bytes::copy_from_slice(content.as_bytes())),
         };
         let staged = Transaction::stage(files.iter().map(member).collect(), &self.options)?;
-        let staged = staged.recorded_in(Arc::clone(manifest));
+        let staged = staged.recorded_in(Arc::clone(manifest), (0..100).collect());
         run(staged.finish(&self.steps.observer(), &mut Durable::new(), Disk::Elsewhere, &AtOnce))
     }
 
