@@ -153,6 +153,8 @@ fn an_item_that_fails_keeps_its_file_and_the_others_are_made() {
     sandbox.write("conf.d/app.toml", keep);
     sandbox.onetime_with("t:\n  a:\n    x: y\n  b:\n    host: 3\n").ok();
     assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/b.conf"), "a 1\nb 3\n");
+    // Without a file there is nothing to keep.
+    sandbox.onetime_with("t:\n  c:\n    x: y\n").fails();
 }
 
 #[test]
@@ -361,4 +363,40 @@ fn two_resources_of_a_group_with_items_in_one_folder_keep_their_files_apart() {
         (sandbox.list("out"), sandbox.read("out/u-b.conf")),
         (both.map(str::to_owned).to_vec(), "b 3\n".into())
     );
+}
+
+#[test]
+fn a_file_that_another_resource_has_now_is_not_removed() {
+    let sandbox = tenants(HOST, DEST, "");
+    let other = sandbox.read("conf.d/app.toml").replace("'/t/*'", "'/u/*'");
+    sandbox.write("conf.d/b.toml", &other);
+    sandbox.onetime_with("t:\n  x: {}\nu:\n  a:\n    host: 1\n").ok();
+    sandbox.onetime_with("t:\n  a:\n    host: 2\nu:\n  x: {}\n").ok();
+    assert_eq!(sandbox.read("out/a.conf"), "a 2\n");
+    // So it is with a resource with a single file.
+    fs::remove_file(sandbox.path("conf.d/b.toml")).unwrap();
+    sandbox.resource("single", "x", "");
+    fs::rename(sandbox.path("conf.d/single.toml"), sandbox.path("conf.d/a.toml")).unwrap();
+    let single = sandbox.read("conf.d/a.toml").replace("out/single", "out/a.conf");
+    sandbox.write("conf.d/a.toml", single);
+    sandbox.onetime_with("t:\n  b:\n    host: 2\n").ok();
+    assert_eq!(sandbox.read("out/a.conf"), "x");
+}
+
+#[test]
+fn with_heal_off_a_file_of_an_item_that_was_edited_is_left_alone() {
+    let etcd = Etcd::start(Release::Debian);
+    let sandbox = tenants(HOST, DEST, "heal = false");
+    etcd.put_all(&[("/t/a/host", "1"), ("/t/b/host", "1")]);
+    let run = sandbox.confd(&["-watch", "-backend", "etcd", "-node", &etcd.url()]);
+    let daemon = Daemon::start(run, sandbox.path("stderr"));
+    eventually("the files", || sandbox.path("out/b.conf").exists());
+    fs::write(sandbox.path("out/a.conf"), "edited").unwrap();
+    daemon.signal(Signal::HUP);
+    etcd.put("/t/b/host", "2");
+    eventually("the other file", || sandbox.read("out/b.conf") == "b 2\n");
+    assert_eq!(sandbox.read("out/a.conf"), "edited");
+    etcd.put("/t/a/host", "2");
+    eventually("the new content", || sandbox.read("out/a.conf") == "a 2\n");
+    daemon.stop(Signal::TERM);
 }
