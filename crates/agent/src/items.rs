@@ -29,22 +29,49 @@ use crate::{
     resource::{Part, Resource},
 };
 
-/// What is known of the resources with `for_each`, by their files.
+/// What is known of the resources with `for_each`, by their files, and of the files of all others.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<HashMap<PathBuf, Made>>);
+pub(crate) struct Memory {
+    made: Mutex<HashMap<PathBuf, Made>>,
+    /// The destinations of all resources with a single file.
+    singles: Mutex<HashSet<PathBuf>>,
+}
 
 impl Memory {
     /// Takes what is known of the files of `resource` out. If its pass fails, nothing is known.
     pub(crate) fn take(&self, resource: &Resource) -> Option<Made> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let made = known.remove(&resource.path)?;
         made.resource.is_same_as(resource).then_some(made)
     }
 
     /// Notes what a pass that succeeded has made.
     pub(crate) fn put(&self, made: Made) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(made.resource.path.clone(), made);
+    }
+
+    /// Forgets the files of resources that are not among `resources`.
+    pub(crate) fn keep_only(&self, resources: &[Arc<Resource>]) {
+        let mut known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_empty() {
+            let paths: HashSet<&Path> = resources.iter().map(|resource| &*resource.path).collect();
+            known.retain(|path, _| paths.contains(&**path));
+        }
+        if resources.iter().any(|resource| resource.has_items()) {
+            let singles = resources.iter().flat_map(|resource| resource.single_dests());
+            let singles = singles.map(Path::to_owned).collect();
+            *self.singles.lock().unwrap_or_else(PoisonError::into_inner) = singles;
+        }
+    }
+
+    /// Whether this destination is that of another resource, as far as that is known.
+    pub(crate) fn is_of_another(&self, resource: &Resource, dest: &Path) -> bool {
+        let known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = known.values().filter(|made| made.resource.path != resource.path);
+        let is_made =
+            others.flat_map(|made| &made.parts).any(|part| part.by_dest.contains_key(dest));
+        is_made || self.singles.lock().unwrap_or_else(PoisonError::into_inner).contains(dest)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     event::{Event, Reader, Step},
     failure::{Failure, Kind},
     missing,
-    resource::{Part, Resource},
+    resource::Resource,
 };
 
 /// The time after which an unchanged failure of the source is logged again.
@@ -108,11 +108,7 @@ impl Log {
         let excerpt = match (failure.kind(), failure.reload_cmd()) {
             // Go confd's line names neither the resource nor the command.
             (Kind::Reload, Some(command)) => {
-                let is_reload = |part: &Part| part.target.reload_cmd.as_ref() == Some(command);
-                let key = match resource.parts().iter().any(is_reload) {
-                    true => "reload_cmd",
-                    false => "start_cmd",
-                };
+                let key = resource.key_of(command);
                 let name = resource.name();
                 let hint = format!("the {key} of the resource {name} failed: {command}");
                 &excerpt.clone().hinting(Some(hint))

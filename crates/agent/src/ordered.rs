@@ -9,7 +9,7 @@
 //! A later resource sees the effects of an earlier one, although it may have been rendered before:
 //!
 //! - A resource with commands overlaps with no other resource, because its commands may do
-//!   anything.
+//!   anything. So it is with a resource with items: which files it removes depends on the others.
 //! - A template that asks for files or names is rendered when all earlier resources are finished.
 //! - A resource with the key `after` begins when all earlier resources are finished.
 //! - If an earlier file was replaced in the meantime, the first half of a resource is repeated when
@@ -273,8 +273,9 @@ impl Pass<'_> {
                     continue;
                 }
             }
-            let has_commands = self.pipeline.runs_commands(resource);
-            let is_alone = resources.len() == 1 || has_commands;
+            // What is removed for items depends on the files that earlier resources have.
+            let is_on_its_own = self.pipeline.runs_commands(resource) || resource.has_items();
+            let is_alone = resources.len() == 1 || is_on_its_own;
             match snapshot {
                 Ok(snapshot) => {
                     let applied = self.ordered.applied.get(&resource.path);
@@ -295,7 +296,7 @@ impl Pass<'_> {
                 }
             }
             let overlaps_no_other =
-                has_commands || !self.ordered.has_threads.get().unwrap_or(&true);
+                is_on_its_own || !self.ordered.has_threads.get().unwrap_or(&true);
             let room = if overlaps_no_other { 0 } else { self.ordered.most_in_flight - 1 };
             while self.in_flight.len() > room {
                 self.finish_first().await;

@@ -146,6 +146,7 @@ impl Pipeline {
     pub(crate) fn keep_only(&self, resources: &[Arc<Resource>]) {
         self.answers.keep_only(resources);
         self.applied.keep_only(resources.iter().map(|resource| &*resource.path));
+        self.made.keep_only(resources);
     }
 
     /// Whether a pass of `resource` runs commands, which may do anything.

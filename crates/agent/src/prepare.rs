@@ -190,7 +190,7 @@ impl Pipeline {
                     content
                 }
                 (Err(error), Some(item)) => {
-                    work.fail(nth, part, item, error, self.show_values);
+                    work.fail(nth, part, (item, &target), error, self.show_values);
                     continue;
                 }
                 (Err(error), None) => {
@@ -224,7 +224,7 @@ impl Pipeline {
         let contents: Vec<Bytes> =
             members.iter().filter_map(|member| member.content.clone()).collect();
         let digest = Digest::of_all(files.iter().map(|file| file.digest));
-        let Worked { gone, is_partial, beside, made, failure } = work.end(resource)?;
+        let Worked { gone, is_partial, beside, made, failure } = work.end(resource, &self.made)?;
         let removed = gone.iter().map(|(_, target)| Member::absent(Arc::clone(target)));
         members.extend(removed);
         let counts = |part: &Part| part.guards.as_ref().is_some_and(|guards| guards.counts_keys());

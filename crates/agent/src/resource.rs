@@ -94,6 +94,23 @@ impl Resource {
         single.map(|part| &*part.target.dest)
     }
 
+    /// The key of a command that runs after files have changed.
+    pub(crate) fn key_of(&self, command: &Program) -> &'static str {
+        let is_it = |asked: Option<&Command>| asked.map(program).as_ref() == Some(command);
+        let is =
+            |key: fn(&Part) -> Option<&Command>| self.parts.iter().any(|part| is_it(key(part)));
+        if is(|part| part.reload_cmd.as_ref()) {
+            "reload_cmd"
+        } else if is(|part| part.start_cmd.as_ref()) {
+            "start_cmd"
+        } else if is(|part| part.for_each.as_ref()?.remove_cmd.as_ref()) {
+            "remove_cmd"
+        } else {
+            // A template.
+            "reload_cmd"
+        }
+    }
+
     /// Whether a part has one file for each of several items.
     pub(crate) fn has_items(&self) -> bool {
         self.parts.iter().any(|part| part.for_each.is_some())

@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Work {
     /// What is known of the files of items; `None` if the resource has none.
     made: Option<Made>,
+    /// What was known before a full pass, for files that are not restored.
+    former: Option<Made>,
     /// The keys that have changed since; `None` if everything has to be made.
     changed: Option<Vec<Bytes>>,
     /// The destinations of this pass.
@@ -71,13 +73,16 @@ impl Work {
     /// The work of the pass `job`. `memory` is needed for items. Blocks on the disk.
     pub(crate) fn new(job: &Job, memory: Option<&Memory>, say: &Say<'_>) -> Self {
         let known = memory.and_then(|memory| memory.take(&job.resource));
-        let (mut made, changed) = match (memory, known) {
-            (None, _) => (None, None),
+        let (mut made, changed, former) = match (memory, known) {
+            (None, _) => (None, None, None),
             (Some(_), Some(mut made)) if !job.is_full => {
                 let changed = made.changed_to(&job.snapshot);
-                (Some(made), Some(changed))
+                (Some(made), Some(changed), None)
             }
-            (Some(_), _) => (Some(Made::nothing(&job.resource, &job.snapshot)), None),
+            (Some(_), known) => {
+                let former = known.filter(|_| !job.resource.heals());
+                (Some(Made::nothing(&job.resource, &job.snapshot)), None, former)
+            }
         };
         let reported = Reported::default();
         let unreadable = made.as_mut().and_then(|made| made.open_manifests(&reported));
@@ -85,6 +90,7 @@ impl Work {
         reported.into_iter().for_each(|text| say(Step::ManifestWarns(text)));
         Work {
             made,
+            former,
             changed,
             dests: job.resource.single_dests().map(Path::to_owned).collect(),
             gone: Vec::new(),
@@ -150,7 +156,8 @@ impl Work {
     /// place.
     pub(crate) fn is_news(&mut self, nth: usize, file: MadeFile, view: &View) -> bool {
         let Some(made) = &mut self.made else { return true };
-        let before = made.part(nth).file_of(&file.item).map(|before| before.digest);
+        let before = self.former.as_mut().unwrap_or(made);
+        let before = before.part(nth).file_of(&file.item).map(|before| before.digest);
         let is_same = before == Some(file.digest);
         made.part(nth).rendered(file, view);
         !is_same
@@ -161,11 +168,12 @@ impl Work {
         &mut self,
         nth: usize,
         part: &Part,
-        item: Item,
+        (item, target): (Item, &Target),
         error: render::Error,
         show_values: bool,
     ) {
-        let is_kept = part.on_missing == OnMissing::Keep && error.is_missing_key();
+        let keeps = part.on_missing == OnMissing::Keep && error.is_missing_key();
+        let is_kept = keeps && target.dest.is_file();
         let error = if show_values { error.with_values() } else { error };
         let failure = Failure::render(error, false);
         if let Some(made) = &mut self.made {
@@ -178,7 +186,7 @@ impl Work {
     ///
     /// # Errors
     /// The command for a removed file is no template.
-    pub(crate) fn end(self, resource: &Resource) -> Result<Worked, Failure> {
+    pub(crate) fn end(self, resource: &Resource, memory: &Memory) -> Result<Worked, Failure> {
         let Work { made, dests, mut gone, is_partial, whole, failed, unreadable, .. } = self;
         if let Some(made) = &made {
             for nth in whole {
@@ -189,7 +197,8 @@ impl Work {
                 gone.extend(left);
             }
         }
-        let gone = gone.into_iter().filter(|(_, target)| !dests.contains(&target.dest));
+        let stays = |dest: &Path| dests.contains(dest) || memory.is_of_another(resource, dest);
+        let gone = gone.into_iter().filter(|(_, target)| !stays(&target.dest));
         let gone = gone.map(|(nth, target)| Ok((nth, resource.parts()[nth].without(&target)?)));
         let gone: Vec<_> =
             gone.collect::<Result<_, String>>().map_err(|why| Failure::item(&why))?;

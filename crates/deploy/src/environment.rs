@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The longest text of a variable, in bytes. Linux starts no program with a string of 128 KiB, and
 /// with too much in all its strings; half of that leaves room for both.
@@ -17,7 +18,8 @@ pub struct Environment(Vec<Variable>);
 #[derive(Clone, Debug)]
 struct Variable {
     name: &'static str,
-    lines: Vec<OsString>,
+    /// Shared by the members of a transaction, which have most variables in common.
+    lines: Arc<Vec<OsString>>,
     /// All of the lines, once lines were merged: a set can have thousands of files.
     known: Option<HashSet<OsString>>,
 }
@@ -38,7 +40,7 @@ impl Environment {
         name: &'static str,
         lines: impl IntoIterator<Item = L>,
     ) -> Self {
-        let lines = lines.into_iter().map(Into::into).collect();
+        let lines = Arc::new(lines.into_iter().map(Into::into).collect());
         self.0.retain(|variable| variable.name != name);
         self.0.push(Variable { name, lines, known: None });
         self
@@ -61,9 +63,11 @@ impl Environment {
     pub fn merge(&mut self, other: Environment) {
         for more in other.0 {
             match self.0.iter_mut().find(|variable| variable.name == more.name) {
+                Some(Variable { lines, .. }) if Arc::ptr_eq(lines, &more.lines) => {}
                 Some(Variable { lines, known, .. }) => {
                     let known = known.get_or_insert_with(|| lines.iter().cloned().collect());
-                    lines.extend(more.lines.into_iter().filter(|line| known.insert(line.clone())));
+                    let new = more.lines.iter().filter(|line| known.insert(OsString::clone(line)));
+                    Arc::make_mut(lines).extend(new.cloned());
                 }
                 None => self.0.push(more),
             }
