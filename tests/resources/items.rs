@@ -164,6 +164,15 @@ fn a_store_that_loses_most_items_is_not_believed_with_a_guard() {
     let ended = run_with(&sandbox, &[("b", "2")]).fails();
     assert!(ended.stderr.contains("min_keys: 1 key, and 2 are the least"), "{}", ended.stderr);
     assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf", "b.conf"]);
+    // Also in a process that did not see the items before.
+    let sandbox = tenants(HOST, DEST, "max_shrink = '50%'");
+    let three = [("a", "1"), ("b", "2"), ("c", "3")];
+    run_with(&sandbox, &three).ok();
+    let ended = run_with(&sandbox, &three[..1]).fails();
+    let says = "max_shrink: 1 file after 3 files, 66% less, and 50% are the most";
+    assert!(ended.stderr.contains(says), "{}", ended.stderr);
+    run_with(&sandbox, &three[..2]).ok();
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf", "b.conf"]);
 }
 
 #[test]
