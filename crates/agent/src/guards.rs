@@ -24,8 +24,17 @@ pub(crate) struct Change<'a> {
     pub(crate) before: Before,
     /// The number of keys of which it was made, if that is known.
     pub(crate) keys_before: Option<usize>,
-    /// What it is to get; `None` if the template has failed.
+    /// What it is to get; `None` if the template has failed, or if files are only removed.
     pub(crate) content: Option<&'a [u8]>,
+    /// The number of files of all items before and after the pass, if some are removed.
+    pub(crate) files: Option<(usize, usize)>,
+}
+
+impl<'a> Change<'a> {
+    /// The change of one file, without what is known from before.
+    pub(crate) fn of(view: &'a View, before: Before, content: Option<&'a [u8]>) -> Self {
+        Change { view, before, keys_before: None, content, files: None }
+    }
 }
 
 /// The guards that trip.
@@ -38,7 +47,7 @@ pub(crate) struct Tripped {
 
 /// The guards that trip; `None` if all hold.
 pub(crate) fn tripped(guards: &Guards, change: &Change<'_>) -> Option<Tripped> {
-    let Change { view, before, keys_before, content } = change;
+    let Change { view, before, keys_before, content, files } = change;
     if *before == Before::Same {
         return None;
     }
@@ -65,6 +74,9 @@ pub(crate) fn tripped(guards: &Guards, change: &Change<'_>) -> Option<Tripped> {
     let lacks_keys = !tripped.is_empty();
     if let (Some(most), Some(before)) = (guards.max_shrink, keys_before) {
         tripped.extend(shrunk(*before as u64, keys as u64, "key", most));
+    }
+    if let (Some(most), Some((before, now))) = (guards.max_shrink, files) {
+        tripped.extend(shrunk(*before as u64, *now as u64, "file", most));
     }
     let Some(content) = content else { return all(&tripped, lacks_keys) };
     let bytes = content.len() as u64;
@@ -144,7 +156,7 @@ mod tests {
         let (view, keys_before) = (view(keys), Some(4));
         let before = Before::Other { bytes: 10 };
         let content = Some(content);
-        let change = Change { view: &view, before, keys_before, content };
+        let change = Change { keys_before, ..Change::of(&view, before, content) };
         tripped(&guards, &change).map(|tripped| tripped.text)
     }
 
@@ -186,12 +198,8 @@ mod tests {
     #[test]
     fn nothing_trips_for_a_file_that_stays_as_it_is() {
         let guards = Guards { min_keys: Some(9), ..Guards::default() };
-        let change = Change {
-            view: &view(&[]),
-            before: Before::Same,
-            keys_before: None,
-            content: Some(b""),
-        };
+        let nothing = view(&[]);
+        let change = Change::of(&nothing, Before::Same, Some(b""));
         assert!(tripped(&guards, &change).is_none());
         assert!(tripped(&guards, &Change { before: Before::Nothing, ..change }).is_some());
     }

@@ -194,6 +194,11 @@ impl Made {
         snapshot.changed_since(&before, &self.resource.scope)
     }
 
+    /// The number of files of the part with this number.
+    pub(crate) fn count(&self, nth: usize) -> usize {
+        self.parts[nth].files.len()
+    }
+
     /// The destination of one file of each part with items.
     pub(crate) fn a_file_of_each_part(&self) -> Vec<PathBuf> {
         let first = |part: &MadePart| Some(part.files.values().next()?.target.dest.clone());

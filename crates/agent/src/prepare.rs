@@ -199,14 +199,8 @@ impl Pipeline {
                         Instead::Fail(failure) => {
                             if !self.force {
                                 // A guard says better than the template what is missing.
-                                self.guard(
-                                    resource,
-                                    part,
-                                    &views[nth],
-                                    Before::Nothing,
-                                    None,
-                                    say,
-                                )?;
+                                let change = Change::of(&views[nth], Before::Nothing, None);
+                                self.guard(resource, part, change, say)?;
                             }
                             return Err(failure);
                         }
@@ -252,11 +246,18 @@ impl Pipeline {
             let of_files = prepared.files.iter().zip(staged.before().zip(&contents));
             for (File { part, .. }, (before, content)) in of_files {
                 let (part, view) = (&resource.parts()[*part], &views[*part]);
-                self.guard(resource, part, view, before, Some(content), say)?;
+                self.guard(resource, part, Change::of(view, before, Some(content)), say)?;
             }
-            for (part, _) in &prepared.gone {
-                let (part, view) = (&resource.parts()[*part], &views[*part]);
-                self.guard(resource, part, view, Before::Other { bytes: 0 }, None, say)?;
+            for (nth, (part, view)) in resource.parts().iter().zip(&views).enumerate() {
+                let gone = prepared.gone.iter().filter(|(part, _)| *part == nth).count();
+                if gone > 0 {
+                    let now = prepared.made.as_ref().map_or(0, |made| made.count(nth));
+                    let change = Change {
+                        files: Some((now + gone, now)),
+                        ..Change::of(view, Before::Other { bytes: 0 }, None)
+                    };
+                    self.guard(resource, part, change, say)?;
+                }
             }
         }
         let dests = || staged.found_in_sync()?.into_iter().collect::<Option<Vec<_>>>();
@@ -354,19 +355,15 @@ impl Pipeline {
         &self,
         resource: &Resource,
         part: &Part,
-        view: &View,
-        before: Before,
-        content: Option<&[u8]>,
+        change: Change<'_>,
         say: &Say<'_>,
     ) -> Result<(), Failure> {
         let Some(guards) = &part.guards else { return Ok(()) };
         let dest = &part.target.dest;
         let kept = || self.versions.keys_of_newest(resource);
         let keys_before = guards.max_shrink.and_then(|_| self.applied_keys.of(dest).or_else(kept));
-        let Some(tripped) = guards::tripped(guards, &Change { view, before, keys_before, content })
-        else {
-            return Ok(());
-        };
+        let change = Change { keys_before, ..change };
+        let Some(tripped) = guards::tripped(guards, &change) else { return Ok(()) };
         if !self.force {
             return Err(Failure::guard(dest, &tripped));
         }
