@@ -130,10 +130,16 @@ fn an_invalid_file_of_a_group_keeps_all_of_its_files() {
     let sandbox = pair("", "");
     run_with(&sandbox, "1", "1").ok();
     let valid = sandbox.read("conf.d/b.toml");
-    for broken in
-        ["group = 'web'\nmode = 'rw'\n", "group = 'web'\ndest = \n", "group = 'web'\n[[\n"]
-    {
-        sandbox.write("conf.d/b.toml", valid.replace("group = 'web'\n", broken));
+    for broken in [
+        &b"group = 'web'\nmode = 'rw'\n"[..],
+        b"group = 'web'\ndest = \n",
+        b"group = 'web'\n[[\n",
+        b"expand_env = true\ngroup = '${GROUP:-web}'\nmode = 'rw'\n",
+        b"group = 'web'\nengine = '\xff'\n",
+    ] {
+        let (before, after) = valid.split_once("group = 'web'\n").unwrap();
+        let text = [before.as_bytes(), broken, after.as_bytes()].concat();
+        sandbox.write("conf.d/b.toml", text);
         let ended = run_with(&sandbox, "2", "2").fails();
         let path = sandbox.path("conf.d/b.toml").display().to_string();
         ended.expect(&format!(
