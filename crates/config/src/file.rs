@@ -36,7 +36,7 @@ pub(crate) fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Vec<Resource>, 
             text: refused(path, &text),
             excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default().hinting(hint),
         },
-        group: group_of(&source),
+        group: group_of(&source, confdir),
     })?;
     let warning = |Warning { text, offset }| {
         let place = place(offset);
@@ -51,8 +51,11 @@ pub(crate) fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Vec<Resource>, 
 }
 
 /// The group that a malformed file names, if that part of it can be read.
-fn group_of(source: &[u8]) -> Option<String> {
-    let document = Document::parse_what_can_be(std::str::from_utf8(source).ok()?);
+fn group_of(source: &[u8], confdir: &Confdir<'_>) -> Option<String> {
+    let text = String::from_utf8_lossy(source);
+    let mut document = Document::parse_what_can_be(&text);
+    // The error, if there is one, is not about the group.
+    let _ = expand::expand(&mut document, "template", confdir.environment);
     let tables = document.root().sections("template").ok()??;
     let named = tables.iter().find_map(|table| table.string("group").ok().flatten());
     named.filter(|name| !name.is_empty()).map(str::to_owned)
