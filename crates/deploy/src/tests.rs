@@ -5,6 +5,7 @@ mod confined;
 mod directories;
 mod failures;
 mod group_check;
+mod histories;
 mod hostile;
 mod ignoring;
 mod preserving;
