@@ -128,8 +128,11 @@ fn compare(
         observer.observe(&Step::OutOfSync { dest });
     } else {
         observer.observe(&Step::InSync { dest });
-        if rolls_back && let Some(trial) = Trial::find(&target, &content, &place) {
-            reloads.add_trial(trial);
+        if rolls_back {
+            match Trial::find(&target, &content, &place) {
+                Some(trial) => reloads.add_trial(trial),
+                None => Trial::discard_rest(&place),
+            }
         }
         reloads.add_pending(nth, Arc::clone(&target), &place, content.is_none(), options);
         end_hold(&target, &place, contents, observer);

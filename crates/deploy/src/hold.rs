@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,15 +40,24 @@ pub struct Digest([u8; 16]);
 impl Digest {
     /// The digest of the contents of a set, in the order of its members.
     pub fn of<C: AsRef<[u8]>>(contents: impl IntoIterator<Item = C>) -> Digest {
-        Digest::of_members(contents.into_iter().map(Some))
+        Digest::of_members(contents.into_iter().map(|content| (None, Some(content))))
     }
 
-    /// The digest of the contents of a set; `None` is a member that must not exist.
-    pub fn of_members<C: AsRef<[u8]>>(contents: impl IntoIterator<Item = Option<C>>) -> Digest {
+    /// The digest of a set of files, each with its path and its content. A file that is always in the
+    /// set needs no path: its place in the order identifies it. A file without content must not exist.
+    pub(crate) fn of_members<'a, C: AsRef<[u8]>>(
+        members: impl IntoIterator<Item = (Option<&'a Path>, Option<C>)>,
+    ) -> Digest {
         let mut sum = Md5::new();
-        for content in contents {
+        for (path, content) in members {
+            // No path and no content have these lengths.
+            if let Some(path) = path {
+                sum.update((u64::MAX - 1).to_le_bytes());
+                let path = path.as_os_str().as_bytes();
+                sum.update((path.len() as u64).to_le_bytes());
+                sum.update(path);
+            }
             let content = content.as_ref().map(AsRef::as_ref);
-            // No content has this length.
             let length = content.map_or(u64::MAX, |content: &[u8]| content.len() as u64);
             sum.update(length.to_le_bytes());
             sum.update(content.unwrap_or_default());

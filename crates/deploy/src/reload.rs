@@ -219,7 +219,13 @@ impl Reloads {
         durable: &mut Durable,
         surroundings: Surroundings<'_, R>,
     ) -> Result<(), Error> {
-        if !self.trials.is_empty() && !self.all.is_empty() {
+        if !self.trials.is_empty() && self.all.is_empty() {
+            // A marker is set after its trial has begun, and is removed after its trial has ended. So
+            // without a marker these trials have ended, or their files were never put in place.
+            surroundings.disk.run(move || self.trials.succeed()).await;
+            return Ok(());
+        }
+        if !self.trials.is_empty() {
             // Boxed, so that a pass without trials is not as large as one with trials.
             return Box::pin(self.run_on_trial(outcomes, durable, surroundings)).await;
         }

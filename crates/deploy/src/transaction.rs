@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,9 +35,10 @@ pub struct Member {
 }
 
 impl Member {
-    /// The part of the content that counts when contents are compared.
-    fn significant(&self) -> Option<Cow<'_, [u8]>> {
-        self.content.as_ref().map(|content| self.target.significant(content))
+    /// The part of the content that counts when contents are compared, and the path if it depends on data.
+    fn identified(&self) -> (Option<&Path>, Option<Cow<'_, [u8]>>) {
+        let path = self.target.below.is_some().then_some(&*self.target.dest);
+        (path, self.content.as_ref().map(|content| self.target.significant(content)))
     }
 
     /// A file with this content.
@@ -97,7 +98,7 @@ impl Transaction {
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
         let may_be_held = members.iter().any(|member| member.target.may_be_held);
         let contents =
-            may_be_held.then(|| Digest::of_members(members.iter().map(Member::significant)));
+            may_be_held.then(|| Digest::of_members(members.iter().map(Member::identified)));
         let held = contents.and_then(|contents| held_by(&members, contents));
         let wanted = members
             .iter()

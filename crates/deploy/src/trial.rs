@@ -161,6 +161,14 @@ impl Trial {
         self.before != self.entry.staged && Identity::at(place.dest()) == self.before
     }
 
+    /// Removes what a trial has left that has ended. The file of an item that is gone has no next trial,
+    /// which would remove it.
+    pub(crate) fn discard_rest(place: &OpenPlace) {
+        if place.trial().lstat().is_ok() {
+            Trial::discard(place);
+        }
+    }
+
     /// Removes what trials have left beside a destination.
     pub(crate) fn discard(place: &OpenPlace) {
         // The former file comes first. What stays is removed by the next trial.

@@ -37,7 +37,9 @@ fn is_regular(path: &Path) -> bool {
 fn is_something_pending(target: &Target) -> bool {
     let is_there = |file: FileAt| file.lstat().is_ok();
     let place = OpenPlace::find(target).ok().flatten();
-    place.is_some_and(|place| is_there(place.marker()) || is_there(place.hold()))
+    place.is_some_and(|place| {
+        [place.marker(), place.hold(), place.trial()].into_iter().any(is_there)
+    })
 }
 
 impl Recording {
