@@ -14,6 +14,7 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptes
 use tokio::sync::Notify;
 
 use super::*;
+use crate::trial::Trial;
 use crate::{Manifest, OnReloadFailure, ReloadCommand, Reloader, sweep};
 
 /// The version of each file that exists, by its name.
@@ -261,6 +262,31 @@ impl History {
 }
 
 const MANIFEST: &str = ".m.confd-files";
+
+#[test]
+fn a_trial_whose_commit_did_not_happen_does_not_prevent_the_rollback_of_other_files() {
+    let mut history = History::new(true);
+    let mut pass = |one, two, first| {
+        let wanted = Files::from([(0, one), (1, two)]);
+        history.check(&Pass { wanted, reactions: [first, Reaction::Accepts] });
+        history.files()
+    };
+    pass(0, 0, Reaction::Accepts);
+    assert_eq!(pass(1, 0, Reaction::Dies), Files::from([(0, 1), (1, 0)]));
+    // The next process is killed just before it puts the second file in place.
+    let member = Member::file(history.target("1"), "1");
+    let staged = Transaction::stage(vec![member], &Options::default()).expect("staged");
+    let member = only(staged.members());
+    let becomes = member.becomes.as_ref().expect("a change");
+    let trial = Trial::begin(&member.target, &member.content, &member.place, becomes);
+    std::mem::forget(trial.expect("a trial"));
+    drop(staged);
+    let wanted = Files::from([(0, 1), (1, 0)]);
+    history
+        .check(&Pass { wanted: wanted.clone(), reactions: [Reaction::Refuses, Reaction::Accepts] });
+    assert_eq!(history.files(), Files::from([(0, 0), (1, 0)]));
+    history.settles(wanted);
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
