@@ -129,7 +129,8 @@ fn compare(
     } else {
         observer.observe(&Step::InSync { dest });
         if rolls_back {
-            match Trial::find(&target, &content, &place) {
+            let trial = Trial::find(&target, &content, &place);
+            match trial.and_then(|trial| trial.of_present(&place)) {
                 Some(trial) => reloads.add_trial(trial),
                 None => Trial::discard_rest(&place),
             }

@@ -161,6 +161,21 @@ impl Trial {
         self.before != self.entry.staged && Identity::at(place.dest()) == self.before
     }
 
+    /// The trial of the file that is in place. If a process was killed between the record and its commit,
+    /// that is the file from before the commit: either it is the former file, and there is no trial, or
+    /// it belongs to the trial that the record continues.
+    pub(crate) fn of_present(mut self, place: &OpenPlace) -> Option<Trial> {
+        if !self.is_undone(place) {
+            return Some(self);
+        }
+        let former = self.entry.undo.file(place).map(|(_, identity)| *identity);
+        if self.before == former {
+            return None;
+        }
+        self.entry.staged = self.before;
+        Some(self)
+    }
+
     /// Removes what a trial has left that has ended. The file of an item that is gone has no next trial,
     /// which would remove it.
     pub(crate) fn discard_rest(place: &OpenPlace) {

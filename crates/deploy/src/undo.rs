@@ -235,7 +235,7 @@ impl Undo {
     }
 
     /// The undo file, in the open folder of its destination, and its identity.
-    fn file(&self, place: &OpenPlace) -> Option<(FileAt, &Identity)> {
+    pub(crate) fn file(&self, place: &OpenPlace) -> Option<(FileAt, &Identity)> {
         match self {
             Undo::Remove => None,
             Undo::Link { path, identity } | Undo::Copy { path, identity, .. } => {
