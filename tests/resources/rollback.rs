@@ -181,3 +181,19 @@ fn keys_without_effect_and_words_that_are_unknown_are_reported() {
     let end = "unknown on_reload_failure \"revert\"; the known ones are \"keep\", \"rollback\"";
     assert!(log.iter().any(|line| line.ends_with(end)), "{log:?}");
 }
+
+#[test]
+fn while_content_is_held_back_a_pending_reload_of_the_former_file_fails_the_run() {
+    let sandbox = rolling_back("reload_cmd = 'test ! -e down'");
+    run_with(&sandbox, "one").ok();
+    sandbox.write("down", "");
+    run_with(&sandbox, "bad").fails();
+    assert_eq!(sandbox.list("out"), [".app.held", ".app.reload-pending", "app"]);
+    // The file in place is not what the store says, whatever becomes of its reload.
+    run_with(&sandbox, "bad").fails();
+    std::fs::remove_file(sandbox.path("down")).unwrap();
+    run_with(&sandbox, "bad").fails();
+    assert_eq!(sandbox.list("out"), [".app.held", "app"]);
+    run_with(&sandbox, "two").ok();
+    assert_eq!(sandbox.output(), "two\n");
+}
