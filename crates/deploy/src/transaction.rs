@@ -347,7 +347,16 @@ impl Transaction {
             let (reloads, folders) = prepared.await?;
             durable.absorb(folders);
             let surroundings = Surroundings { observer, disk, reloader, contents };
-            reloads.run(&mut outcomes, durable, surroundings).await?;
+            let reloaded = reloads.run(&mut outcomes, durable, surroundings).await;
+            reloaded.map_err(|error| match error {
+                // The file in place is not the one that was asked for.
+                Error::PendingReload { command, cause, .. }
+                    if stays == Stays::Held(HeldBy::Failure) =>
+                {
+                    Error::Reload { command, cause }
+                }
+                error => error,
+            })?;
         }
         match stays {
             Stays::Kept => Ok(outcomes),
