@@ -95,7 +95,8 @@ fn a_reload_that_fails_after_the_rollback_stays_pending() {
     assert!(!error.waits_for_a_change());
     assert_eq!(site.content(), "old\n");
     let error = site.deploy("new\n").expect_err("still down");
-    assert!(matches!(error, Error::PendingReload { .. }), "{error}");
+    // The file in place is not the one that was asked for.
+    assert!(matches!(error, Error::Reload { .. }), "{error}");
     fs::write(site.path("up"), "").expect("write");
     let steps = site.observe();
     let error = site.deploy("new\n").expect_err("held back");
@@ -135,9 +136,9 @@ fn a_health_check_is_tried_for_its_window_and_decides_about_the_reload() {
     assert_eq!(fs::read_to_string(&tries).expect("tries"), "x\nx\nx\n");
     let health = site.target.health.as_mut().expect("set");
     health.command = shell(format!("test \"$(cat {})\" != newer", site.target.dest.display()));
-    health.window = Duration::from_millis(30);
+    health.window = Duration::from_secs(1);
     let error = site.deploy("newer\n").expect_err("the service does not work");
-    let text = "its reload failed: health_cmd did not succeed within 30ms (";
+    let text = "its reload failed: health_cmd did not succeed within 1s (";
     assert!(error.to_string().contains(text), "{error}");
     assert!(error.waits_for_a_change());
     assert_eq!(site.content(), "new\n");
