@@ -2,6 +2,7 @@
 
 mod answers;
 mod disk;
+mod histories;
 mod placement;
 pub(crate) mod site;
 mod slow;

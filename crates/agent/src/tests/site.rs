@@ -167,6 +167,14 @@ impl Store {
         self.data.borrow().revision
     }
 
+    /// Removes a key.
+    pub(crate) fn delete(&self, key: &str) {
+        self.data.send_modify(|data| {
+            data.revision += 1;
+            data.pairs.remove(key);
+        });
+    }
+
     /// Makes the store fail with `reason`; `None` makes it answer again.
     pub(crate) fn break_down(&self, reason: Option<&str>) {
         *self.broken.lock().unwrap() = reason.map(str::to_owned);
