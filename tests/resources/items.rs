@@ -409,3 +409,19 @@ fn with_heal_off_a_file_of_an_item_that_was_edited_is_left_alone() {
     eventually("the new content", || sandbox.read("out/a.conf") == "a 2\n");
     daemon.stop(Signal::TERM);
 }
+
+#[test]
+fn a_key_that_is_no_clean_path_does_not_end_the_healing_of_other_files() {
+    let etcd = Etcd::start(Release::Debian);
+    let sandbox = tenants(HOST, DEST, "");
+    etcd.put_all(&[("/t/a/host", "1"), ("/t/b/host", "1")]);
+    let run = sandbox.confd(&["-watch", "-backend", "etcd", "-node", &etcd.url()]);
+    let daemon = Daemon::start(run, sandbox.path("stderr"));
+    eventually("the files", || sandbox.path("out/b.conf").exists());
+    etcd.put("/t/../host", "1");
+    etcd.put("/t/a/host", "2");
+    eventually("a change", || sandbox.read("out/a.conf") == "a 2\n");
+    fs::write(sandbox.path("out/b.conf"), "edited").unwrap();
+    eventually("the file is restored", || sandbox.read("out/b.conf") == "b 1\n");
+    daemon.stop(Signal::TERM);
+}
