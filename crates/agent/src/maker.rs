@@ -55,7 +55,9 @@ impl Maker {
         let Assignment { resource, snapshot, pipeline, is_alone, wake, .. } = assignment;
         let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
         let applied = self.applied.as_ref().and_then(|applied| applied.digest_for(&resource));
-        let is_full = !matches!(wake, Wake::Keys { .. } | Wake::Answers(_) | Wake::Retry);
+        // Without a record of its files, nothing is known of them.
+        let is_full = !matches!(wake, Wake::Keys { .. } | Wake::Answers(_) | Wake::Retry)
+            || self.record.left().is_none();
         let job = Job { resource, snapshot, applied, is_full };
         if let Some(light) = self.placement.take(*is_alone)
             && let Some(current) = placement::light(pipeline, &job, &light)

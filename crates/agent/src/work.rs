@@ -91,13 +91,14 @@ impl Work {
         Work {
             made,
             former,
-            changed,
             dests: job.resource.single_dests().map(Path::to_owned).collect(),
             gone: Vec::new(),
-            is_partial: false,
+            // Files with the contents that are known stay out of the pass.
+            is_partial: changed.is_some(),
             whole: Vec::new(),
             failed: Vec::new(),
             unreadable,
+            changed,
         }
     }
 
@@ -121,7 +122,6 @@ impl Work {
         let found = unknown.iter().filter_map(|item| made.found(nth, item));
         self.gone.extend(found.map(|target| (nth, target)));
         self.gone.extend(gone.into_iter().map(|target| (nth, target)));
-        self.is_partial |= is_partial;
         if !is_partial {
             self.whole.push(nth);
         }
