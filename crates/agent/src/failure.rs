@@ -202,6 +202,8 @@ impl Failure {
                 deploy::Error::Reload { .. } => Kind::Reload,
                 deploy::Error::RolledBack { .. } => Kind::RolledBack,
                 deploy::Error::Held { .. } => Kind::Held,
+                // The file in place is not the one that was asked for.
+                deploy::Error::PendingReload { is_held: true, .. } => Kind::Held,
                 deploy::Error::PendingReload { .. } => Kind::PendingReload,
                 _ => Kind::Write,
             },

@@ -219,6 +219,8 @@ pub enum Error {
         command: command::Program,
         /// How the reload failed.
         cause: ReloadError,
+        /// Whether other content was asked for, which is held back.
+        is_held: bool,
     },
 }
 

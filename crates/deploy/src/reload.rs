@@ -354,7 +354,7 @@ impl Reload {
         match members.iter().all(|member| member.pending) {
             true => {
                 let dests = members.iter().map(|member| member.target.dest.clone()).collect();
-                Error::PendingReload { dests, command, cause }
+                Error::PendingReload { dests, command, cause, is_held: false }
             }
             false => Error::Reload { command, cause },
         }

@@ -349,11 +349,9 @@ impl Transaction {
             let surroundings = Surroundings { observer, disk, reloader, contents };
             let reloaded = reloads.run(&mut outcomes, durable, surroundings).await;
             reloaded.map_err(|error| match error {
-                // The file in place is not the one that was asked for.
-                Error::PendingReload { command, cause, .. }
-                    if stays == Stays::Held(HeldBy::Failure) =>
-                {
-                    Error::Reload { command, cause }
+                Error::PendingReload { dests, command, cause, .. } => {
+                    let is_held = stays == Stays::Held(HeldBy::Failure);
+                    Error::PendingReload { dests, command, cause, is_held }
                 }
                 error => error,
             })?;

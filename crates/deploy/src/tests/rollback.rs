@@ -95,8 +95,7 @@ fn a_reload_that_fails_after_the_rollback_stays_pending() {
     assert!(!error.waits_for_a_change());
     assert_eq!(site.content(), "old\n");
     let error = site.deploy("new\n").expect_err("still down");
-    // The file in place is not the one that was asked for.
-    assert!(matches!(error, Error::Reload { .. }), "{error}");
+    assert!(matches!(error, Error::PendingReload { is_held: true, .. }), "{error}");
     fs::write(site.path("up"), "").expect("write");
     let steps = site.observe();
     let error = site.deploy("new\n").expect_err("held back");
