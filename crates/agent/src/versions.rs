@@ -257,6 +257,11 @@ pub async fn roll_back(
              confd rollback as that user"
         )));
     }
+    if resource.has_items() {
+        return Err(impossible(format_args!(
+            "the resource {name} has for_each, for which no versions are kept"
+        )));
+    }
     let History { versions, hold } = history(state, resource)?;
     if versions.is_empty() {
         return Err(impossible(format_args!(
