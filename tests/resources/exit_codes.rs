@@ -113,3 +113,12 @@ fn of_several_reasons_the_first_one_counts() {
     let ended = run(&sandbox).arguments(&["-exit-code"]).run();
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }
+
+#[test]
+fn exit_codes_are_for_onetime() {
+    let sandbox = Sandbox::rendering("x");
+    let ended = sandbox.confd(&["-backend", "env", "-watch", "-exit-codes"]).run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let first = ended.stderr.lines().next();
+    assert_eq!(first, Some("-exit-codes is for -onetime: a daemon ends only when it is stopped"));
+}

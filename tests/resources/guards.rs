@@ -138,3 +138,12 @@ fn with_noop_a_forced_file_would_be_replaced_and_stays() {
     ended.expect(&format!("WARNING {dest} would be replaced by -force: {why}"));
     assert!(!sandbox.path("out/app").exists());
 }
+
+#[test]
+fn a_share_without_its_sign_is_shown_in_the_right_form() {
+    for (wrong, right) in [("50", "max_shrink = \"50%\""), ("'50'", "max_shrink = \"50%\"")] {
+        let sandbox = guarded(&format!("max_shrink = {wrong}"));
+        let ended = run_with(&sandbox, 1).fails();
+        assert!(ended.stderr.contains(right), "{}", ended.stderr);
+    }
+}

@@ -425,3 +425,37 @@ fn a_key_that_is_no_clean_path_does_not_end_the_healing_of_other_files() {
     eventually("the file is restored", || sandbox.read("out/b.conf") == "b 1\n");
     daemon.stop(Signal::TERM);
 }
+
+#[test]
+fn an_item_is_no_option_of_a_command() {
+    let more = "reload_template = true\nreload_cmd = ['cat', '{{.dest}}']";
+    let sandbox = tenants("x", DEST, more);
+    let root = format!("{}/{DEST}", sandbox.root().display());
+    let toml = sandbox.read("conf.d/app.toml").replace(&root, "{{.name}}");
+    sandbox.write("conf.d/app.toml", toml);
+    sandbox.onetime_with("t:\n  '-x': v\n").ok();
+    assert_eq!(sandbox.read("-x"), "x");
+}
+
+#[test]
+fn a_guard_names_the_file_of_the_item_that_it_keeps() {
+    let sandbox = tenants("{{getv \"/host\"}}", DEST, "min_bytes = 2");
+    let ended = run_with(&sandbox, &[("a", "12"), ("b", "1")]).fails();
+    let dest = sandbox.path("out/b.conf").display().to_string();
+    let says = format!("ERROR {dest} stays as it is: min_bytes: 1 byte, and 2 are the least");
+    ended.expect(&says);
+}
+
+#[test]
+fn a_missing_key_of_an_item_shows_which_keys_the_item_has() {
+    for engine in ["go", "tera"] {
+        let template = match engine {
+            "go" => "{{getv \"/host\"}}",
+            _ => "{{ getv(key=\"/host\") }}",
+        };
+        let sandbox = tenants(template, DEST, &format!("engine = '{engine}'"));
+        let ended = sandbox.onetime_with("t:\n  a:\n    port: 1\n    xyz: 2\n").fails();
+        let hint = "= the item /t/a has only /port, /xyz";
+        assert!(ended.stderr.contains(hint), "{}", ended.stderr);
+    }
+}

@@ -210,6 +210,10 @@ fn errors_name_what_there_is() {
         let ended = command(&sandbox, words).fails();
         assert!(ended.stderr.contains(text), "{}", ended.stderr);
     }
+    let ended = command(&sandbox, &["history", "app"]).ok();
+    let text =
+        "there are no versions of the resource app in state: backup = 5 in its file keeps five";
+    assert!(ended.stdout.contains(text), "{}", ended.stdout);
     run_with(&sandbox, "one").ok();
     let ended = command(&sandbox, &["rollback", "app"]).fails();
     let text = "the resource app has no version before the present one; its versions are 1";

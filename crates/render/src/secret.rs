@@ -146,4 +146,15 @@ mod tests {
         }
         assert!(!may_show_key(&[b'x'; LONGEST_KEY + 1], &view, b""));
     }
+
+    #[test]
+    fn in_the_template_of_an_item_the_values_of_all_keys_are_hidden() {
+        let pairs = [("/t/a/host", "x"), ("/shared/word", "host-word")];
+        let item = store::Item { key: "/t/a".into(), names: vec!["a".into()] };
+        let view = view(pairs).of_item(&item);
+        // Both words are words of keys, and the key is the value of another key.
+        assert!(!may_show_key(b"/host-word", &view, b"{{getv (getv \"//shared/word\")}}"));
+        let message = Message::new("parsing ").value("host-word", "host-word".to_owned());
+        assert_eq!(origin(&message, &view, |_| false), " (the value of /shared/word)");
+    }
 }
