@@ -59,7 +59,7 @@ pub(crate) fn change(store: &mut dyn Store) {
 
 /// The time from `sent` until the file of an item has this content; `None` if that takes too long.
 fn reach(site: &Site, item: usize, content: &str, sent: Instant) -> Option<Duration> {
-    while fs::read(site.dest(item)).is_ok_and(|found| found != content.as_bytes()) {
+    while !fs::read(site.dest(item)).is_ok_and(|found| found == content.as_bytes()) {
         if sent.elapsed() > PATIENCE {
             return None;
         }

@@ -126,8 +126,15 @@ pub(crate) fn load(
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
     let config = Config::new(given, asked, env, notices)?;
-    if config.mode != Mode::Onetime && !Given::new(vec![flags]).get(&general::WAIT)?.is_zero() {
-        bail!(Usage("-wait is for -onetime: a daemon waits by itself"));
+    if config.mode != Mode::Onetime {
+        // A daemon may read the confd.toml of runs with -onetime.
+        let flags = Given::new(vec![flags]);
+        if !flags.get(&general::WAIT)?.is_zero() {
+            bail!(Usage("-wait is for -onetime: a daemon waits by itself"));
+        }
+        if flags.get(&general::EXIT_CODES)? {
+            bail!(Usage("-exit-codes is for -onetime: a daemon ends only when it is stopped"));
+        }
     }
     Ok(config)
 }

@@ -142,8 +142,7 @@ fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
         text = line + "\n";
     }
     if history.versions.is_empty() {
-        let path = state.path().display();
-        _ = writeln!(text, "there are no versions of the resource {} in {path}", resource.name());
+        _ = writeln!(text, "{}", versions::why_none(state, resource));
         return Ok(text);
     }
     let is_held = history.hold.as_ref().is_some_and(|hold| hold.by == HeldBy::Person);

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -190,7 +190,7 @@ impl Pipeline {
                     content
                 }
                 (Err(error), Some(item)) => {
-                    work.fail(nth, part, (item, &target), error, self.show_values);
+                    work.fail(nth, part, (item, &target), error);
                     continue;
                 }
                 (Err(error), None) => {
@@ -200,7 +200,7 @@ impl Pipeline {
                             if !self.force {
                                 // A guard says better than the template what is missing.
                                 let change = Change::of(&views[nth], Before::Nothing, None);
-                                self.guard(resource, part, change, say)?;
+                                self.guard(resource, part, &target.dest, change, say)?;
                             }
                             return Err(failure);
                         }
@@ -244,9 +244,10 @@ impl Pipeline {
         let staged = Transaction::stage(members, &self.options)?;
         if resource.parts().iter().any(|part| part.guards.is_some()) {
             let of_files = prepared.files.iter().zip(staged.before().zip(&contents));
-            for (File { part, .. }, (before, content)) in of_files {
+            for (File { part, target, .. }, (before, content)) in of_files {
                 let (part, view) = (&resource.parts()[*part], &views[*part]);
-                self.guard(resource, part, Change::of(view, before, Some(content)), say)?;
+                let change = Change::of(view, before, Some(content));
+                self.guard(resource, part, &target.dest, change, say)?;
             }
             for (nth, (part, view)) in resource.parts().iter().zip(&views).enumerate() {
                 let gone = prepared.gone.iter().filter(|(part, _)| *part == nth).count();
@@ -256,7 +257,7 @@ impl Pipeline {
                         files: Some((now + gone, now)),
                         ..Change::of(view, Before::Other { bytes: 0 }, None)
                     };
-                    self.guard(resource, part, change, say)?;
+                    self.guard(resource, part, &part.target.dest, change, say)?;
                 }
             }
         }
@@ -350,24 +351,26 @@ impl Pipeline {
         Rendered { output, reads, has_asked, warnings, missing, content }
     }
 
-    /// Checks the guards of a part.
+    /// Checks the guards of a part for the file `dest`, or for all files of its items if `dest` is as it
+    /// is written.
     fn guard(
         &self,
         resource: &Resource,
         part: &Part,
+        dest: &Path,
         change: Change<'_>,
         say: &Say<'_>,
     ) -> Result<(), Failure> {
         let Some(guards) = &part.guards else { return Ok(()) };
-        let dest = &part.target.dest;
         let kept = || self.versions.keys_of_newest(resource);
-        let keys_before = guards.max_shrink.and_then(|_| self.applied_keys.of(dest).or_else(kept));
+        let applied = || self.applied_keys.of(&part.target.dest).or_else(kept);
+        let keys_before = guards.max_shrink.and_then(|_| applied());
         let change = Change { keys_before, ..change };
         let Some(tripped) = guards::tripped(guards, &change) else { return Ok(()) };
         if !self.force {
             return Err(Failure::guard(dest, &tripped));
         }
-        let (dest, noop) = (dest.clone(), self.options.noop);
+        let (dest, noop) = (dest.to_owned(), self.options.noop);
         say(Step::Forced { dest, tripped: tripped.text, noop });
         Ok(())
     }

@@ -236,6 +236,18 @@ pub fn history(state: &StateFolder, resource: &Resource) -> Result<History, Impo
     Ok(History { versions: listed.collect(), hold: resource.dests().find_map(Hold::of) })
 }
 
+/// Why there are no versions of a resource, and what to do.
+pub fn why_none(state: &StateFolder, resource: &Resource) -> String {
+    let (name, path) = (resource.name(), state.path().display());
+    if resource.has_items() {
+        return format!("the resource {name} has for_each, for which no versions are kept");
+    }
+    format!(
+        "there are no versions of the resource {name} in {path}: backup = 5 in its file keeps five from \
+         the next change on, in the folder that -state-dir names"
+    )
+}
+
 /// Puts a version back, `to` or the one before that in place, and holds it. Returns its number.
 ///
 /// # Errors
@@ -257,17 +269,9 @@ pub async fn roll_back(
              confd rollback as that user"
         )));
     }
-    if resource.has_items() {
-        return Err(impossible(format_args!(
-            "the resource {name} has for_each, for which no versions are kept"
-        )));
-    }
     let History { versions, hold } = history(state, resource)?;
     if versions.is_empty() {
-        return Err(impossible(format_args!(
-            "there are no versions of the resource {name} in {path}: backup = 5 in its file keeps \
-             five from the next change on"
-        )));
+        return Err(impossible(why_none(state, resource)));
     }
     if most(resource) == 0 {
         return Err(impossible(format_args!(

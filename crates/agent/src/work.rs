@@ -33,7 +33,6 @@ pub(crate) struct Work {
     dests: HashSet<PathBuf>,
     /// What was found to be gone, by the number of its part.
     gone: Vec<(usize, Arc<Target>)>,
-    is_partial: bool,
     /// The parts all of whose files are in this pass.
     whole: Vec<usize>,
     failed: Vec<ItemFailure>,
@@ -93,8 +92,6 @@ impl Work {
             former,
             dests: job.resource.single_dests().map(Path::to_owned).collect(),
             gone: Vec::new(),
-            // Files with the contents that are known stay out of the pass.
-            is_partial: changed.is_some(),
             whole: Vec::new(),
             failed: Vec::new(),
             unreadable,
@@ -170,11 +167,9 @@ impl Work {
         part: &Part,
         (item, target): (Item, &Target),
         error: render::Error,
-        show_values: bool,
     ) {
         let keeps = part.on_missing == OnMissing::Keep && error.is_missing_key();
         let is_kept = keeps && target.dest.is_file();
-        let error = if show_values { error.with_values() } else { error };
         let failure = Failure::render(error, false);
         if let Some(made) = &mut self.made {
             made.part(nth).failed(item.clone());
@@ -187,23 +182,26 @@ impl Work {
     /// # Errors
     /// The command for a removed file is no template.
     pub(crate) fn end(self, resource: &Resource, memory: &Memory) -> Result<Worked, Failure> {
-        let Work { made, dests, mut gone, is_partial, whole, failed, unreadable, .. } = self;
+        let Work { made, changed, mut dests, mut gone, whole, failed, unreadable, .. } = self;
+        // Files with the contents that are known stay out of such a pass.
+        let is_partial = changed.is_some();
+        let stays = |dest: &Path| dests.contains(dest) || memory.is_of_another(resource, dest);
+        gone.retain(|(_, target)| !stays(&target.dest));
         if let Some(made) = &made {
+            dests.extend(gone.iter().map(|(_, target)| target.dest.clone()));
             for nth in whole {
-                let is_new =
-                    |target: &Arc<Target>| gone.iter().all(|(_, it)| it.dest != target.dest);
-                let left = made.left_over(nth, &dests).into_iter().filter(is_new);
-                let left: Vec<_> = left.map(|target| (nth, target)).collect();
-                gone.extend(left);
+                let left = made.left_over(nth, &dests).into_iter();
+                let left = left.filter(|target| !memory.is_of_another(resource, &target.dest));
+                gone.extend(left.map(|target| (nth, target)));
             }
         }
-        let stays = |dest: &Path| dests.contains(dest) || memory.is_of_another(resource, dest);
-        let gone = gone.into_iter().filter(|(_, target)| !stays(&target.dest));
-        let gone = gone.map(|(nth, target)| Ok((nth, resource.parts()[nth].without(&target)?)));
+        let gone = gone
+            .into_iter()
+            .map(|(nth, target)| Ok((nth, resource.parts()[nth].without(&target)?)));
         let gone: Vec<_> =
             gone.collect::<Result<_, String>>().map_err(|why| Failure::item(&why))?;
-        let beside = made.as_ref().filter(|_| is_partial).map(Made::a_file_of_each_part);
-        let beside = beside.unwrap_or_default();
+        let known = made.as_ref().filter(|_| is_partial);
+        let beside = known.map(Made::a_file_of_each_part).unwrap_or_default();
         let failed: Vec<_> = failed.into_iter().filter(|failed| !failed.is_kept).collect();
         let names: Vec<_> = failed.iter().map(|failed| items::name_of(&failed.item)).collect();
         let failure = failed.into_iter().next().map(|first| Failure::items(&first.failure, &names));

@@ -162,12 +162,10 @@ impl ForEach {
         }
     }
 
-    /// The path of a file below the folder.
+    /// The path of a file below the folder. It never begins with the name of an item, which could be that
+    /// of an option of a command.
     pub fn dest_of(&self, file: &Path) -> PathBuf {
-        match self.folder.as_os_str() == "." {
-            true => file.to_owned(),
-            false => self.folder.join(file),
-        }
+        self.folder.join(file)
     }
 }
 

@@ -50,6 +50,10 @@ pub(crate) fn of_type(key: &str, wanted: &str, found: &DeValue<'_>) -> Option<Fo
             let digits = number.as_str().trim_start_matches('0');
             Form::new("mode is text").such_as(format!("mode = \"0{digits}\""))
         }
+        ("string", DeValue::Integer(number)) if key == "max_shrink" => {
+            Form::new(format!("{key} is text with %"))
+                .such_as(format!("{key} = \"{}%\"", number.as_str()))
+        }
         ("string", DeValue::Integer(number)) if is_time(key) => {
             Form::new(format!("{key} is text with a unit"))
                 .such_as(format!("{key} = \"{}s\"", number.as_str()))

@@ -34,11 +34,14 @@ pub(crate) fn of_one(view: &View, missing: &[u8], may_show: bool) -> Option<Stri
     })
 }
 
-/// Why all keys are probably missing: the resource asks for none, or the source has none of those that
-/// it asks for. A source with names of its own for keys is named too.
+/// Why all keys are probably missing: the resource asks for none, the item has others, or the source has
+/// none of those that the resource asks for. A source with names of its own for keys is named too.
 pub(crate) fn of_all(view: &View, missing: &[u8], may_show: bool) -> Option<String> {
     if view.asks_for_nothing() {
         return Some("the resource has no `keys`, so it gets no key".to_owned());
+    }
+    if let Some(has) = of_item(view, missing) {
+        return Some(has);
     }
     let named = may_show.then(|| view.name_of(missing)).flatten();
     let named = named.map(|name| format!("{name} would be this key"));
@@ -47,6 +50,15 @@ pub(crate) fn of_all(view: &View, missing: &[u8], may_show: bool) -> Option<Stri
         (Some(reason), Some(named)) => Some(format!("{reason}; {named}")),
         (reason, named) => reason.or(named),
     }
+}
+
+/// Which keys the item of the template has, if the missing key is one of an item.
+fn of_item(view: &View, missing: &[u8]) -> Option<String> {
+    let item = view.item().filter(|item| !item.key.is_empty() && !missing.starts_with(b"//"))?;
+    let keys: Vec<_> = view.iter().map(|pair| pair.key.to_string()).take(LISTED + 1).collect();
+    let more = if keys.len() > LISTED { ", …" } else { "" };
+    let listed = keys.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    Some(format!("the item {} has only {listed}{more}", String::from_utf8_lossy(&item.key)))
 }
 
 /// The key `missing` without the prefix that it repeats, if there is such a key.

@@ -34,7 +34,7 @@ pub(crate) fn origin(message: &Message, view: &View, may_show: impl Fn(&[u8]) ->
         message.values().map(|value| &**value).filter(|value| !may_show(value)).collect();
     let keys = |matches: &dyn Fn(&[u8], &[u8]) -> bool| {
         let has_hidden = |value: &[u8]| hidden.iter().any(|hidden| matches(value, hidden));
-        let pairs = view.iter().filter(|pair| has_hidden(&pair.value));
+        let pairs = view.whole().iter().filter(|pair| has_hidden(&pair.value));
         pairs.map(|pair| pair.key.to_string()).take(MOST_KEYS + 1).collect::<Vec<_>>()
     };
     if hidden.is_empty() {
@@ -71,6 +71,8 @@ pub(crate) fn may_show_key(key: &[u8], view: &View, template: &[u8]) -> bool {
     };
     let is_hidden =
         |value: &[u8]| !value.is_empty() && is_part(value) && !contains(template, value);
+    // The template of an item can read all keys of the resource.
+    let view = view.whole();
     if key.len() > LONGEST_KEY || view.iter().any(|pair| is_hidden(&pair.value)) {
         return false;
     }

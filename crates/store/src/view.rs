@@ -128,6 +128,11 @@ impl View {
         self.of.as_ref().map(|of| &of.item)
     }
 
+    /// The view of the whole resource.
+    pub fn whole(&self) -> &View {
+        self.of.as_ref().map_or(self, |of| &of.whole)
+    }
+
     /// The key of the item of this view, as the source spells it.
     pub fn source_key(&self) -> &[u8] {
         &self.base
