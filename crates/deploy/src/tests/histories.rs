@@ -185,19 +185,7 @@ impl History {
     }
 
     /// Makes a pass, and compares what it leaves with the model.
-    ///
-    /// A process does not die while it waits for the reload after a removal. If the removal is on trial,
-    /// and the next process makes the file again and rolls that back, the manifest does not know the
-    /// former file.
     fn check(&mut self, pass: &Pass) {
-        let mut pass = pass.clone();
-        let is_removal = self.files().keys().any(|name| !pass.wanted.contains_key(name));
-        if is_removal && self.rolls_back {
-            let lives =
-                |reaction| if reaction == Reaction::Dies { Reaction::Refuses } else { reaction };
-            pass.reactions = pass.reactions.map(lives);
-        }
-        let pass = &pass;
         let (before, reads) = (self.files(), self.service.reads().len());
         let result = self.pass(pass);
         let after = self.files();
@@ -286,6 +274,25 @@ fn a_trial_whose_commit_did_not_happen_does_not_prevent_the_rollback_of_other_fi
         .check(&Pass { wanted: wanted.clone(), reactions: [Reaction::Refuses, Reaction::Accepts] });
     assert_eq!(history.files(), Files::from([(0, 0), (1, 0)]));
     history.settles(wanted);
+}
+
+#[test]
+fn a_file_that_was_put_back_is_still_ours_in_the_next_process() {
+    use Reaction::{Accepts, Dies, Refuses};
+    let (kept, newer, none) = (Files::from([(0, 2)]), Files::from([(0, 0)]), Files::new());
+    // The former file waits behind a new file, or behind its own removal, while processes die.
+    for wanted in [[&newer, &none], [&none, &newer]] {
+        let mut history = History::new(true);
+        let mut pass = |wanted: &Files, reactions| {
+            history.check(&Pass { wanted: wanted.clone(), reactions });
+            history.files()
+        };
+        pass(&kept, [Accepts, Accepts]);
+        pass(wanted[0], [Dies, Accepts]);
+        assert_eq!(pass(wanted[1], [Refuses, Dies]), kept, "after {wanted:?}");
+        assert_eq!(history.manifest().ours(), [PathBuf::from("0")], "after {wanted:?}");
+        history.settles(none.clone());
+    }
 }
 
 proptest! {
