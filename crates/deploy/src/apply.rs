@@ -15,7 +15,7 @@ use crate::pending::Marker;
 use crate::stage::{Becomes, done_text};
 use crate::step::{Observer, Placed, Step};
 use crate::trial::Trial;
-use crate::undo::Entry;
+use crate::undo::{Entry, Identity};
 use crate::{Options, Outcome, Target};
 
 /// A member that was put in place or removed.
@@ -161,6 +161,12 @@ impl Change {
         };
         let begin = || Trial::begin(&self.target, &self.content, &self.place, &self.becomes);
         (self.rolls_back && is_new()).then(begin).transpose()
+    }
+
+    /// The former file of an earlier trial that goes on, if this change may be rolled back to it.
+    pub(crate) fn former_on_trial(&self) -> Option<Identity> {
+        let find = || Trial::find(&self.target, &self.content, &self.place);
+        self.rolls_back.then(find)??.former(&self.place)
     }
 
     /// Says what is about to be done.

@@ -9,6 +9,8 @@
 //! - After the commit the name counts whatever file is there: the next contents are other files.
 //! - Before a file is removed, its name is written with the identity of the file. So if the process is
 //!   killed, a file that another program makes there later is not removed.
+//! - While an earlier process has left a [trial](crate::trial), the former file counts too: a rollback puts it
+//!   back, and the process can be killed after that.
 //! - The name is deleted when the file is removed and its reload has succeeded. Until then each pass has
 //!   a member for it, which finds the reload that is pending. The same holds for a new file that was
 //!   rolled back.
@@ -64,8 +66,23 @@ pub struct Manifest {
 pub(crate) enum Known {
     /// The file of this name is ours.
     Ours,
-    /// It is ours if it is this file.
-    Only(Identity),
+    /// It is ours if it is one of these files.
+    Only {
+        /// The file that is made or removed.
+        file: Identity,
+        /// The former file of a trial that goes on: a rollback puts it back.
+        former: Option<Identity>,
+    },
+}
+
+impl Known {
+    /// Whether a file of this identity is ours.
+    fn includes(&self, found: &Identity) -> bool {
+        match self {
+            Known::Ours => true,
+            Known::Only { file, former } => file == found || former.as_ref() == Some(found),
+        }
+    }
 }
 
 /// The names and their states.
@@ -115,14 +132,10 @@ impl Manifest {
     /// been removed, and its reload be pending.
     pub fn ours(&self) -> Vec<PathBuf> {
         let is_ours = |(name, known): (&OsString, &Known)| {
-            let is_there = match known {
-                Known::Ours => true,
-                Known::Only(identity) => match lstat(self.folder.join(name)) {
-                    Ok(found) => Identity::of(&found) == *identity,
-                    Err(_) => true,
-                },
-            };
-            is_there.then(|| PathBuf::from(name))
+            let is_ours = *known == Known::Ours
+                || lstat(self.folder.join(name))
+                    .map_or(true, |found| known.includes(&Identity::of(&found)));
+            is_ours.then(|| PathBuf::from(name))
         };
         self.state().names.iter().filter_map(is_ours).collect()
     }
@@ -155,16 +168,20 @@ impl Manifest {
                     continue;
                 }
                 // It was committed, and the file in the manifest does not say so yet.
-                (Becomes::File(_), Some(Known::Only(identity)))
-                    if Identity::at(change.place.dest()) == Some(*identity) =>
+                (Becomes::File(_), Some(known))
+                    if Identity::at(change.place.dest())
+                        .is_some_and(|found| known.includes(&found)) =>
                 {
                     Known::Ours
                 }
                 (Becomes::File(file), _) => {
                     let staged = file.state_to_place()?;
-                    Known::Only(staged.map_or(file.identity, |(identity, _)| identity))
+                    let file = staged.map_or(file.identity, |(identity, _)| identity);
+                    Known::Only { file, former: change.former_on_trial() }
                 }
-                (Becomes::Absent(identity), _) => Known::Only(*identity),
+                (Becomes::Absent(file), _) => {
+                    Known::Only { file: *file, former: change.former_on_trial() }
+                }
             };
             state.set(name, Some(known));
             must_write = true;
@@ -233,7 +250,7 @@ impl Manifest {
         let mut state = self.state();
         let mut must_write = false;
         for name in back {
-            if matches!(state.names.get(&name), Some(Known::Only(_))) {
+            if matches!(state.names.get(&name), Some(Known::Only { .. })) {
                 state.set(name, Some(Known::Ours));
                 must_write = true;
             }
@@ -247,7 +264,8 @@ impl Manifest {
         for name in pending {
             if state.names.get(&name) == Some(&Known::Ours) {
                 // No file has this identity.
-                state.set(name, Some(Known::Only(Identity::default())));
+                let none = Known::Only { file: Identity::default(), former: None };
+                state.set(name, Some(none));
                 must_write = true;
             }
         }

@@ -156,6 +156,11 @@ impl Trial {
         matches!(self.entry.undo, Undo::Link { .. })
     }
 
+    /// The identity of the former file; `None` if there was none.
+    pub(crate) fn former(&self, place: &OpenPlace) -> Option<Identity> {
+        self.entry.undo.file(place).map(|(_, identity)| *identity)
+    }
+
     /// Whether the destination is as it was before the commit.
     pub(crate) fn is_undone(&self, place: &OpenPlace) -> bool {
         self.before != self.entry.staged && Identity::at(place.dest()) == self.before
@@ -168,8 +173,7 @@ impl Trial {
         if !self.is_undone(place) {
             return Some(self);
         }
-        let former = self.entry.undo.file(place).map(|(_, identity)| *identity);
-        if self.before == former {
+        if self.before == self.former(place) {
             return None;
         }
         self.entry.staged = self.before;

@@ -36,8 +36,11 @@ pub(super) fn record<'a>(changes: impl IntoIterator<Item = (&'a OsStr, Option<Kn
     for (name, known) in changes {
         match known {
             Some(Known::Ours) => lines.extend_from_slice(b"= "),
-            Some(Known::Only(identity)) => {
-                lines.extend_from_slice(format!("+ {} ", identity.text()).as_bytes());
+            Some(Known::Only { file, former: None }) => {
+                lines.extend_from_slice(format!("+ {} ", file.text()).as_bytes());
+            }
+            Some(Known::Only { file, former: Some(former) }) => {
+                lines.extend_from_slice(format!("? {} {} ", file.text(), former.text()).as_bytes());
             }
             None => lines.extend_from_slice(b"- "),
         }
@@ -108,28 +111,42 @@ impl Parsed {
     fn take_line(&mut self, line: &[u8]) -> Option<()> {
         let (kind, rest) = line.split_at_checked(2)?;
         self.lines += 1;
-        let name = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-        match kind {
-            b"= " => drop(self.names.insert(name(rest), Known::Ours)),
+        let (known, name) = match kind {
+            b"= " => (Known::Ours, rest),
             b"+ " => {
-                // The identity has four numbers.
-                let end = rest.iter().enumerate().filter(|(_, byte)| **byte == b' ').nth(3)?.0;
-                let identity = Identity::from_text(&rest[..end])?;
-                self.names.insert(name(&rest[end + 1..]), Known::Only(identity));
+                let (file, name) = identity(rest)?;
+                (Known::Only { file, former: None }, name)
             }
-            b"- " => drop(self.names.remove(OsStr::from_bytes(rest))),
+            b"? " => {
+                let (file, rest) = identity(rest)?;
+                let (former, name) = identity(rest)?;
+                (Known::Only { file, former: Some(former) }, name)
+            }
+            b"- " => {
+                self.names.remove(OsStr::from_bytes(rest));
+                return Some(());
+            }
             _ => return None,
-        }
+        };
+        self.names.insert(OsString::from_vec(name.to_vec()), known);
         Some(())
     }
+}
+
+/// The identity at the start of a text, and what is behind the space after it.
+fn identity(text: &[u8]) -> Option<(Identity, &[u8])> {
+    // It has four numbers.
+    let (end, _) = text.iter().enumerate().filter(|(_, byte)| **byte == b' ').nth(3)?;
+    Some((Identity::from_text(&text[..end])?, &text[end + 1..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn identity(inode: u64) -> Identity {
-        Identity { device: 1, inode, modified: (-2, 3) }
+    fn only(inode: u64, former: Option<u64>) -> Known {
+        let identity = |inode| Identity { device: 1, inode, modified: (-2, 3) };
+        Known::Only { file: identity(inode), former: former.map(identity) }
     }
 
     /// A manifest of three records, and the ends of its records.
@@ -138,8 +155,8 @@ mod tests {
         let mut text = TITLE.to_vec();
         let mut ends = vec![text.len()];
         for record in [
-            record([(a, Some(Known::Only(identity(7)))), (b, Some(Known::Ours))]),
-            record([(a, Some(Known::Ours)), (c, Some(Known::Only(identity(8))))]),
+            record([(a, Some(only(7, None))), (b, Some(Known::Ours))]),
+            record([(a, Some(Known::Ours)), (c, Some(only(8, Some(9))))]),
             record([(b, None)]),
         ] {
             text.extend(record);
@@ -153,11 +170,18 @@ mod tests {
         let (text, _) = manifest();
         let parsed = parse(&text).expect("whole");
         let c = OsStr::from_bytes(b"c\xff").to_owned();
-        let names =
-            [("a b/ c".into(), Known::Ours), (c, Known::Only(identity(8)))].into_iter().collect();
+        let names = [("a b/ c".into(), Known::Ours), (c, only(8, Some(9)))].into_iter().collect();
         assert_eq!(parsed.names, names);
         assert_eq!((parsed.lines, parsed.valid), (5, text.len() as u64));
         assert_eq!(parse(&whole(&names)).expect("whole").names, names);
+    }
+
+    #[test]
+    fn a_manifest_from_before_former_files_were_recorded_is_read() {
+        let records = b"record 27 a31e377fc9c26d2c\n= b\n+ 1 7 -2 3 a c\n= d\n- d\n";
+        let names = [("a c".into(), only(7, None)), ("b".into(), Known::Ours)];
+        let parsed = parse(&[TITLE, records].concat()).expect("whole");
+        assert_eq!(parsed.names, names.into_iter().collect());
     }
 
     #[test]
