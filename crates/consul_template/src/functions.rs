@@ -5,19 +5,14 @@
 
 mod collections;
 mod data;
-mod json;
 mod machine;
 mod math;
 mod queries;
-mod regexp;
 mod scratch;
 mod sockaddr;
 mod spew;
 mod sprig;
 mod text;
-mod toml;
-mod values;
-mod yaml;
 
 use std::cell::Cell;
 use std::ffi::OsString;

@@ -1,6 +1,9 @@
 //! The functions that templates can call, and their Go signatures.
 
+mod stock;
+
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::HashMap;
@@ -10,6 +13,9 @@ use crate::error::Unknown;
 use crate::message::Message;
 use crate::types::{STRINGS, Type};
 use crate::value::{Map, Slice, Struct, Value};
+
+pub use self::stock::{Definition, Stock};
+use self::stock::{Shelf, Shelved};
 
 /// Why a function returned no result: the text that stands after `error calling NAME: `.
 ///
@@ -223,22 +229,38 @@ pub(crate) struct Known {
 pub(crate) struct Table {
     functions: Vec<Known>,
     by_name: HashMap<Vec<u8>, usize>,
+    /// The functions that are made when a template names them. Their indexes begin at [`STOCK`].
+    stock: Option<Arc<dyn Shelved>>,
 }
+
+/// The index of the first function of the stock. No table has so many other functions.
+const STOCK: usize = 1 << 20;
 
 impl Table {
     /// The names of all functions, in no particular order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.values().map(|place| self.get(*place).name.as_str())
+        let stock = self.stock.iter().flat_map(|stock| stock.names());
+        // A function of the table hides one of the stock.
+        let stock = stock.copied().filter(|name| !self.is_registered(name.as_bytes()));
+        self.by_name.values().map(|place| self.get(*place).name.as_str()).chain(stock)
     }
 
     /// The index of the function called `name`.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
-        self.by_name.get(name).copied()
+        self.by_name.get(name).copied().or_else(|| Some(STOCK + self.stock.as_ref()?.find(name)?))
+    }
+
+    /// Whether a function called `name` is registered, without those of the stock.
+    pub(crate) fn is_registered(&self, name: &[u8]) -> bool {
+        self.by_name.contains_key(name)
     }
 
     /// The function at index `place`, which came from [`find`](Table::find).
     pub(crate) fn get(&self, place: usize) -> &Known {
-        &self.functions[place]
+        match &self.stock {
+            Some(stock) if place >= STOCK => stock.known(place - STOCK),
+            _ => &self.functions[place],
+        }
     }
 
     fn add(&mut self, known: Known) {
@@ -271,14 +293,19 @@ pub struct Functions<C: ?Sized> {
     table: Table,
     /// The body of each function of the table; `None` for a builtin.
     bodies: Vec<Option<Box<Body<C>>>>,
+    stock: Option<Arc<Shelf<C>>>,
     interrupt: fn(&C) -> Result<(), Failure>,
 }
 
 impl<C: ?Sized> Functions<C> {
     /// The builtins of Go's text/template and no other function.
     pub fn new() -> Functions<C> {
-        let mut functions =
-            Functions { table: Table::default(), bodies: Vec::new(), interrupt: |_| Ok(()) };
+        let mut functions = Functions {
+            table: Table::default(),
+            bodies: Vec::new(),
+            stock: None,
+            interrupt: |_| Ok(()),
+        };
         for builtin in Builtin::ALL {
             functions.table.add(Known {
                 name: builtin.name().to_owned(),
@@ -304,6 +331,23 @@ impl<C: ?Sized> Functions<C> {
         function: impl Fn(&C, &mut [Value]) -> Result<Value, Failure> + Send + Sync + 'static,
     ) {
         self.add_body(name, signature, Box::new(function));
+    }
+
+    /// Registers a function that is defined already. Replaces a function of that name.
+    pub fn define(&mut self, name: &str, definition: Definition<C>) {
+        let (signature, body) = definition.into_parts();
+        self.add_body(name, signature, body);
+    }
+
+    /// Sets functions that are made only when a template names them. They add nothing to the cost of a
+    /// table whose templates name none of them. A registered function hides one of the stock.
+    pub fn set_stock(&mut self, stock: impl Stock<C> + 'static)
+    where
+        C: 'static,
+    {
+        let shelf = Arc::new(Shelf::new(stock));
+        self.table.stock = Some(Arc::clone(&shelf) as Arc<dyn Shelved>);
+        self.stock = Some(shelf);
     }
 
     /// Sets a function that is called regularly while a template is executed: at least at every
@@ -363,8 +407,11 @@ pub(crate) struct Bound<'a, C: ?Sized> {
 
 impl<C: ?Sized> Library for Bound<'_, C> {
     fn call(&self, place: usize, arguments: &mut [Value]) -> Result<Value, Failure> {
-        match self.functions.bodies.get(place) {
-            Some(Some(body)) => body(self.context, arguments),
+        if let Some(Some(body)) = self.functions.bodies.get(place) {
+            return body(self.context, arguments);
+        }
+        match (&self.functions.stock, place.checked_sub(STOCK)) {
+            (Some(stock), Some(place)) => stock.call(place, self.context, arguments),
             _ => Err(Failure::new("no such function")),
         }
     }

@@ -204,7 +204,8 @@ pub use dialect::{Dialect, MissingKey};
 pub use error::{Error, ErrorKind, Unknown};
 pub use exec::Limits;
 pub use func::{
-    Argument, Failure, Functions, Native, Parameter, Rest, Returned, Signature, Strings,
+    Argument, Definition, Failure, Functions, Native, Parameter, Rest, Returned, Signature, Stock,
+    Strings,
 };
 pub use message::{HIDDEN, Message};
 pub use template::Template;

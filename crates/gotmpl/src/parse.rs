@@ -35,7 +35,7 @@ pub(crate) fn parse(
     let keywords = [(Kind::Break, &b"break"[..]), (Kind::Continue, b"continue")];
     let not_keywords: Vec<Kind> = keywords
         .into_iter()
-        .filter(|(_, word)| functions.find(word).is_some())
+        .filter(|(_, word)| functions.is_registered(word))
         .map(|(kind, _)| kind)
         .collect();
     let tokens = Tokens::of(&source, &not_keywords, dialect);

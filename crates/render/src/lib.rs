@@ -19,10 +19,12 @@
 
 mod clock;
 mod error;
+pub mod formats;
 pub mod funcs;
 mod go;
 mod hint;
 pub mod json;
+pub mod library;
 mod missing;
 pub mod queries;
 mod secret;

@@ -7,7 +7,8 @@ use gotmpl::types::{FuncType, Type};
 use gotmpl::{Failure, Func, Functions, Map, Rest, Returned, Sequence, Value};
 
 use super::Context;
-use super::values::{int64, integer, shallow, type_of};
+use render::library::merge;
+use render::library::values::{int64, integer, type_of};
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("loop", |_: &Context, bounds: Rest<Value>| counted(&bounds.0));
@@ -134,43 +135,4 @@ fn explode(map: &Map) -> Result<Map, Failure> {
     let (key, entries) = (map.ty().key, map.entries());
     let pairs = entries.iter().map(|(name, value)| (key.text(name), value.clone()));
     render::queries::explode("explodeMap", pairs)
-}
-
-/// Adds the entries of `from` to the map `into`, or to a new map if that is nil. Without `replace` only those are taken whose entry in
-/// `into` is missing or empty.
-///
-/// # Errors
-/// `into` would become a part of itself, or a map nests too deeply.
-pub(super) fn merge(into: Map, from: &Map, replace: bool) -> Result<Map, Failure> {
-    let into = if into.is_nil() { Map::of(into.ty(), Vec::new()) } else { into };
-    shallow(&Value::Map(into.clone()))?;
-    shallow(&Value::Map(from.clone()))?;
-    merge_shallow(&into, from, replace)?;
-    Ok(into)
-}
-
-fn merge_shallow(into: &Map, from: &Map, replace: bool) -> Result<(), Failure> {
-    for (key, value) in from.entries().iter() {
-        let known = into.get(key);
-        if value.is_nil() && !replace {
-            continue;
-        }
-        if let (Some(Value::Map(inner)), Value::Map(value)) = (&known, value) {
-            merge_shallow(inner, value, replace)?;
-            if !inner.is_empty() {
-                continue;
-            }
-        }
-        if replace || known.is_none_or(|known| !known.is_true()) {
-            let (theirs, ours) = (from.ty().elem, into.ty().elem);
-            if !theirs.is_assignable_to(ours) {
-                let text = "reflect.Value.SetMapIndex: value of type";
-                return Err(Failure::new(format!(
-                    "{text} {theirs} is not assignable to type {ours}"
-                )));
-            }
-            into.insert(key.clone(), value.clone())?;
-        }
-    }
-    Ok(())
 }

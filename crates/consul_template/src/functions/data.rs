@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use gotmpl::{Failure, Functions, Value};
 
-use super::json::{self, Form};
-use super::{Context, toml, yaml};
+use render::formats::json::{self, Form};
+use render::formats::{toml, yaml};
+
+use super::Context;
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("parseJSON", |_: &Context, text: Bytes| json::parse(&text));

@@ -14,8 +14,8 @@ use report::errno_text;
 use world::time::Location;
 
 use super::Context;
-use super::values::lossy;
 use crate::owner;
+use render::library::values::lossy;
 
 /// How deeply `executeTemplate` may nest. Each call uses the stack of the thread.
 const DEEPEST: usize = 200;

@@ -4,7 +4,7 @@ use gotmpl::types::UINT64;
 use gotmpl::{Failure, Functions, Value};
 
 use super::Context;
-use super::values::{int64, integer, type_of};
+use render::library::values::{int64, integer, type_of};
 
 /// The operation on two numbers of each type.
 struct Operation {

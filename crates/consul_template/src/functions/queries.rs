@@ -9,7 +9,7 @@ use gotmpl::{Failure, Functions, Rest, Slice, Value};
 use report::errno_text;
 
 use super::Context;
-use super::values::lossy;
+use render::library::values::lossy;
 
 /// The number of links of a path that are followed, as in Go.
 const LINKS: usize = 255;

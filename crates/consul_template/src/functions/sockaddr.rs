@@ -17,7 +17,7 @@ use gotmpl::{Argument, Failure, Functions, Object, Rest, Returned, Slice, Templa
 
 use self::address::Address;
 use super::Context;
-use super::values::{lossy, type_of};
+use render::library::values::{lossy, type_of};
 
 /// The name of the template, which errors show.
 const NAME: &str = "sockaddr.Parse";

@@ -5,7 +5,7 @@ use gotmpl::types::Type;
 use gotmpl::{Failure, Functions, Rest, Value};
 
 use super::Context;
-use super::values::{shallow, type_of};
+use render::library::values::{shallow, type_of};
 
 /// What stands for the address of a pointer, which differs from run to run in consul-template.
 const ADDRESS: &str = "0xc000000000";

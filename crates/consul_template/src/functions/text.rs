@@ -15,8 +15,9 @@ use render::funcs::{
 use sha2::{Digest, Sha256};
 
 use super::Context;
-use super::regexp;
-use super::values::{Int64, Uint64, lossy};
+use render::library::expression as regexp;
+use render::library::values::{Int64, Uint64, lossy};
+use render::library::{float, hex};
 
 /// The largest number of bytes that a text can grow to.
 const LARGEST: usize = 256 << 20;
@@ -112,11 +113,6 @@ pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("contains", |_: &Context, value: Value, list: Value| {
         super::collections::in_list(&list, &value)
     });
-}
-
-/// Digits of a hash.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// RFC 2104 with SHA-256.
@@ -262,27 +258,4 @@ pub(super) fn integer<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, 
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => SYNTAX,
     })
-}
-
-/// A number as Go reads it: also in hexadecimal, and with underscores between digits.
-pub(super) fn float(text: &str) -> Result<f64, &'static str> {
-    let bare = text.replace('_', "");
-    let unsigned = bare.strip_prefix(['+', '-']).unwrap_or(&bare);
-    let sign = if bare.starts_with('-') { -1.0 } else { 1.0 };
-    if let Some(digits) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
-        return hexadecimal(digits).map(|number| sign * number).ok_or(SYNTAX);
-    }
-    let number: f64 = bare.parse().map_err(|_| SYNTAX)?;
-    let is_written = unsigned.starts_with(|c: char| c.is_ascii_alphabetic());
-    if number.is_infinite() && !is_written { Err("value out of range") } else { Ok(number) }
-}
-
-/// A hexadecimal number with an exponent: `1.8p3`.
-fn hexadecimal(digits: &str) -> Option<f64> {
-    let (digits, exponent) = digits.split_once(['p', 'P'])?;
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mantissa = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
-    let places = i32::try_from(fraction.len()).ok()?;
-    let exponent: i32 = exponent.parse().ok()?;
-    Some(mantissa as f64 * 2_f64.powi(exponent.checked_sub(places.checked_mul(4)?)?))
 }

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 use gotmpl::Failure;
 
-use super::super::regexp;
 use super::address::{Address, Block};
 use super::{Known, rfc};
+use render::library::expression as regexp;
 
 /// What addresses can be chosen by.
 pub(super) const SELECTORS: [&str; 10] =

@@ -15,8 +15,8 @@ use render::funcs::data::base64_decode;
 use self::certificate::{Issuer, Subject};
 use self::key::{Key, Kind};
 use super::super::Context;
-use super::super::values::lossy;
 use super::Library;
+use render::library::values::lossy;
 
 /// `sprig.certificate`.
 static CERTIFICATE: StructType = StructType {

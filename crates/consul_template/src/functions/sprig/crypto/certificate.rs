@@ -7,10 +7,10 @@ use gotmpl::{Failure, Value};
 use sha2::{Digest as _, Sha256};
 use world::time::{Duration, Location, Time};
 
-use super::super::super::values::lossy;
 use super::der::{self, tag};
 use super::key::Key;
 use super::pem;
+use render::library::values::lossy;
 
 /// Whom a certificate is for.
 pub(super) struct Subject {

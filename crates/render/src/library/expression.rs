@@ -8,12 +8,12 @@ use regex::bytes::Regex;
 ///
 /// # Errors
 /// It is none.
-pub(super) fn compile(expression: &Bytes) -> Result<Regex, Failure> {
+pub fn compile(expression: &Bytes) -> Result<Regex, Failure> {
     ::regexp::compile(&String::from_utf8_lossy(expression)).map_err(Failure::new)
 }
 
 /// The matches in a text. Where the text is UTF-8, none is between the bytes of one character.
-pub(super) fn matches<'t>(
+pub fn matches<'t>(
     expression: &'t Regex,
     text: &'t [u8],
 ) -> impl Iterator<Item = std::ops::Range<usize>> + 't {
@@ -24,7 +24,7 @@ pub(super) fn matches<'t>(
 }
 
 /// The text with all matches replaced. `$1` and `${name}` in `with` stand for parts of a match.
-pub(super) fn replace(expression: &Regex, text: &[u8], with: &[u8]) -> Vec<u8> {
+pub fn replace(expression: &Regex, text: &[u8], with: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut place = 0;
     for range in matches(expression, text) {

@@ -2,41 +2,41 @@
 
 use std::fmt::Write;
 
+use crate::GoTime;
+use crate::queries::json_fields;
 use bytes::Bytes;
 use gotmpl::types::KeyType;
 use gotmpl::{Failure, Map, Value};
-use render::GoTime;
-use render::queries::json_fields;
 
 /// The value of a JSON text. An empty text is an empty map.
 ///
 /// # Errors
 /// The text is no JSON.
-pub(super) fn parse(text: &Bytes) -> Result<Value, Failure> {
+pub fn parse(text: &Bytes) -> Result<Value, Failure> {
     if text.is_empty() {
         return Ok(Value::Map(Map::values(Vec::new())));
     }
-    render::json_value(text).map_err(|error| Failure::new(error.to_string()))
+    crate::json_value(text).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// The layout of times in data.
-pub(super) const RFC3339: &[u8] = b"2006-01-02T15:04:05.999999999Z07:00";
+pub const RFC3339: &[u8] = b"2006-01-02T15:04:05.999999999Z07:00";
 
 /// The form of a JSON text.
 #[derive(Clone, Copy)]
-pub(super) struct Form {
+pub struct Form {
     /// Whether `<`, `>` and `&` are escaped, so that the text can stand in HTML.
-    pub(super) for_html: bool,
+    pub for_html: bool,
     /// Whether each element has a line of its own, with two blanks for each level.
-    pub(super) pretty: bool,
+    pub pretty: bool,
 }
 
 /// The JSON text of a value.
 ///
 /// # Errors
 /// The value has no JSON form.
-pub(super) fn text(value: &Value, form: Form) -> Result<String, Failure> {
-    super::values::shallow(value)?;
+pub fn text(value: &Value, form: Form) -> Result<String, Failure> {
+    crate::library::values::shallow(value)?;
     let mut writer = Writer { out: String::new(), form, depth: 0 };
     writer.value(value)?;
     Ok(writer.out)
@@ -99,7 +99,7 @@ impl Writer {
                 }
             },
             value => {
-                let ty = super::values::type_of(value);
+                let ty = crate::library::values::type_of(value);
                 return Err(Failure::new(format!("json: unsupported type: {ty}")));
             }
         }

@@ -1,22 +1,21 @@
 //! Words: upper and lower case, and the cases of identifiers.
 
+use crate::funcs::case::{to_lower, to_upper};
 use bytes::Bytes;
-use render::funcs::case::{to_lower, to_upper};
 
-use super::super::Context;
-use super::super::values::lossy;
-use super::Library;
+use super::values::lossy;
+use super::{Library, Machine};
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("upper", |_: &Context, text: Bytes| render::funcs::text::to_upper(&text));
-    library.add("lower", |_: &Context, text: Bytes| render::funcs::text::to_lower(&text));
-    library.add("title", |_: &Context, text: Bytes| {
+    library.add("upper", "|text", |_: &Machine, text: Bytes| crate::funcs::text::to_upper(&text));
+    library.add("lower", "|text", |_: &Machine, text: Bytes| crate::funcs::text::to_lower(&text));
+    library.add("title", "|text", |_: &Machine, text: Bytes| {
         by_word(&lossy(&text), to_upper, |c| !(c.is_alphanumeric() || c == '_'))
     });
-    library.add("untitle", |_: &Context, text: Bytes| {
+    library.add("untitle", "|text", |_: &Machine, text: Bytes| {
         by_word(&lossy(&text), to_lower, char::is_whitespace)
     });
-    library.add("swapcase", |_: &Context, text: Bytes| {
+    library.add("swapcase", "|text", |_: &Machine, text: Bytes| {
         let swap = |c: char| match c.is_uppercase() {
             true => to_lower(c),
             false => to_upper(c),
@@ -24,7 +23,7 @@ pub(super) fn add(library: &mut Library<'_>) {
         lossy(&text).chars().map(swap).collect::<String>()
     });
     // These two take each byte for a character, where there are blanks.
-    library.add("nospace", |_: &Context, text: Bytes| {
+    library.add_sprig("nospace", |_: &Machine, text: Bytes| {
         match text.iter().any(|byte| char::from(*byte).is_whitespace()) {
             false => text,
             true => {
@@ -33,19 +32,24 @@ pub(super) fn add(library: &mut Library<'_>) {
             }
         }
     });
-    library.add("initials", |_: &Context, text: Bytes| {
+    library.add_sprig("initials", |_: &Machine, text: Bytes| {
         let text: String = text.iter().map(|byte| char::from(*byte)).collect();
-        text.split_whitespace().filter_map(|word| word.chars().next()).collect::<String>()
+        initials(&text)
     });
-    library.add("shuffle", |_: &Context, text: Bytes| {
-        let mut characters: Vec<char> = lossy(&text).chars().collect();
-        fastrand::shuffle(&mut characters);
-        characters.into_iter().collect::<String>()
+    library.add_own("nospace", "|text", |_: &Machine, text: Bytes| {
+        lossy(&text).chars().filter(|c| !c.is_whitespace()).collect::<String>()
     });
+    library.add_own("initials", "|text", |_: &Machine, text: Bytes| initials(&lossy(&text)));
     for (name, separator) in [("snakecase", '_'), ("kebabcase", '-')] {
-        library.add(name, move |_: &Context, text: Bytes| joined(&lossy(&text), separator));
+        library
+            .add(name, "|text", move |_: &Machine, text: Bytes| joined(&lossy(&text), separator));
     }
-    library.add("camelcase", |_: &Context, text: Bytes| camel(&lossy(&text)));
+    library.add("camelcase", "|text", |_: &Machine, text: Bytes| camel(&lossy(&text)));
+}
+
+/// The first characters of the words.
+fn initials(text: &str) -> String {
+    text.split_whitespace().filter_map(|word| word.chars().next()).collect()
 }
 
 /// The text with the first character of each word changed.

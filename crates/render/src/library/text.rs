@@ -1,18 +1,16 @@
 //! Texts: cutting, wrapping, quoting, encoding and hashing.
 
+use crate::funcs::data::base64_decode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gotmpl::{Failure, Rest, Value};
-use render::funcs::data::base64_decode;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::super::Context;
-use super::super::text::hex;
-use super::super::values::lossy;
 use super::dates::nearest;
-use super::{Library, text_of, to_int};
+use super::values::lossy;
+use super::{Library, Machine, hex, text_of};
 
 /// The largest number of bytes that a text can grow to.
 const LARGEST: usize = 256 << 20;
@@ -20,14 +18,18 @@ const LARGEST: usize = 256 << 20;
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("abbrev", |_: &Context, width: i64, text: Bytes| abbreviated(&text, 0, width));
-    library.add("abbrevboth", |_: &Context, left: i64, right: i64, text: Bytes| {
-        match right < 4 || left > 0 && right < 7 {
+    library.add("abbrev", "width |text", |_: &Machine, width: i64, text: Bytes| {
+        abbreviated(&text, 0, width)
+    });
+    library.add(
+        "abbrevboth",
+        "left right |text",
+        |_: &Machine, left: i64, right: i64, text: Bytes| match right < 4 || left > 0 && right < 7 {
             true => text.to_vec(),
             false => abbreviated(&text, left, right),
-        }
-    });
-    library.add("trunc", |_: &Context, count: i64, text: Bytes| {
+        },
+    );
+    library.add("trunc", "count |text", |_: &Machine, count: i64, text: Bytes| {
         let len = text.len() as i64;
         match count {
             ..0 if len + count > 0 => text.slice((len + count) as usize..),
@@ -35,7 +37,7 @@ pub(super) fn add(library: &mut Library<'_>) {
             _ => text,
         }
     });
-    library.add("substr", |_: &Context, start: i64, end: i64, text: Bytes| {
+    library.add("substr", "start end |text", |_: &Machine, start: i64, end: i64, text: Bytes| {
         let len = text.len() as i64;
         let range = match (start, end) {
             (..0, end) => 0..end,
@@ -60,85 +62,94 @@ pub(super) fn add(library: &mut Library<'_>) {
             }
         }
     });
-    library.add("trim", |_: &Context, text: Bytes| lossy(&text).trim().to_owned());
-    for name in ["trimall", "trimAll"] {
-        library.add(name, |_: &Context, set: Bytes, text: Bytes| {
-            let set = lossy(&set);
-            lossy(&text).trim_matches(|c| set.contains(c)).to_owned()
-        });
-    }
-    library.add("trimSuffix", |_: &Context, suffix: Bytes, text: Bytes| {
+    library.add("trim", "|text", |_: &Machine, text: Bytes| lossy(&text).trim().to_owned());
+    library.add("trimAll", "chars |text", trim_all);
+    library.add_sprig("trimall", trim_all);
+    library.add_sprig("trimSuffix", |_: &Machine, suffix: Bytes, text: Bytes| {
         text.strip_suffix(&*suffix).unwrap_or(&text).to_vec()
     });
-    library.add("trimPrefix", |_: &Context, prefix: Bytes, text: Bytes| {
+    library.add_sprig("trimPrefix", |_: &Machine, prefix: Bytes, text: Bytes| {
         text.strip_prefix(&*prefix).unwrap_or(&text).to_vec()
     });
-    library.add("contains", |_: &Context, part: Bytes, text: Bytes| {
+    library.add_sprig("contains", |_: &Machine, part: Bytes, text: Bytes| {
         lossy(&text).contains(&*lossy(&part))
     });
-    library.add("hasPrefix", |_: &Context, start: Bytes, text: Bytes| text.starts_with(&start));
-    library.add("hasSuffix", |_: &Context, end: Bytes, text: Bytes| text.ends_with(&end));
-    library.add("replace", |_: &Context, from: Bytes, to: Bytes, text: Bytes| {
-        render::funcs::text::replace(&text, &from, &to, -1)
+    library.add("hasPrefix", "prefix |text", |_: &Machine, start: Bytes, text: Bytes| {
+        text.starts_with(&start)
+    });
+    library.add("hasSuffix", "suffix |text", |_: &Machine, end: Bytes, text: Bytes| {
+        text.ends_with(&end)
+    });
+    library.add_sprig("replace", |_: &Machine, from: Bytes, to: Bytes, text: Bytes| {
+        crate::funcs::text::replace(&text, &from, &to, -1)
             .map_err(|error| Failure::new(error.to_string()))
     });
-    library.add("repeat", |_: &Context, count: i64, text: Bytes| match usize::try_from(count) {
-        Err(_) => Err(Failure::new("strings: negative Repeat count")),
-        Ok(count) if count.saturating_mul(text.len()) > LARGEST => {
-            Err(Failure::new(format!("the result is larger than {LARGEST} bytes")))
+    library.add("repeat", "count |text", |_: &Machine, count: i64, text: Bytes| {
+        match usize::try_from(count) {
+            Err(_) => Err(Failure::new("strings: negative Repeat count")),
+            Ok(count) if count.saturating_mul(text.len()) > LARGEST => {
+                Err(Failure::new(format!("the result is larger than {LARGEST} bytes")))
+            }
+            Ok(count) => Ok(text.repeat(count)),
         }
-        Ok(count) => Ok(text.repeat(count)),
     });
-    library.add("indent", |_: &Context, width: i64, text: Bytes| indent(width, &text));
-    library.add("nindent", |_: &Context, width: i64, text: Bytes| {
+    library
+        .add("indent", "width |text", |_: &Machine, width: i64, text: Bytes| indent(width, &text));
+    library.add("nindent", "width |text", |_: &Machine, width: i64, text: Bytes| {
         Ok::<_, Failure>([b"\n", &*indent(width, &text)?].concat())
     });
-    library.add("wrap", |_: &Context, width: i64, text: Bytes| wrapped(&text, width, b"\n", false));
-    library.add("wrapWith", |_: &Context, width: i64, end: Bytes, text: Bytes| {
-        wrapped(&text, width, &end, true)
+    library.add("wrap", "width |text", |_: &Machine, width: i64, text: Bytes| {
+        wrapped(&text, width, b"\n", false)
     });
-    library.add("quote", |_: &Context, values: Rest<Value>| {
+    library.add(
+        "wrapWith",
+        "width end |text",
+        |_: &Machine, width: i64, end: Bytes, text: Bytes| wrapped(&text, width, &end, true),
+    );
+    library.add("quote", "|values...", |_: &Machine, values: Rest<Value>| {
         joined(&values.0, |text| gotmpl::quote(text))
     });
-    library.add("squote", |_: &Context, values: Rest<Value>| {
+    library.add_sprig("squote", |_: &Machine, values: Rest<Value>| {
         joined(&values.0, |text| format!("'{}'", lossy(text)))
     });
-    library.add("cat", |_: &Context, values: Rest<Value>| joined(&values.0, lossy));
-    library.add("toString", |_: &Context, value: Value| text_of(&value));
+    // A quotation mark is doubled, which is how YAML writes one between single quotes.
+    library.add_own("squote", "|values...", |_: &Machine, values: Rest<Value>| {
+        joined(&values.0, |text| format!("'{}'", lossy(text).replace('\'', "''")))
+    });
+    library.add("cat", "|values...", |_: &Machine, values: Rest<Value>| joined(&values.0, lossy));
+    library.add("toString", "|value", |_: &Machine, value: Value| text_of(&value));
     library.add(
         "plural",
-        |_: &Context, one: Bytes, many: Bytes, count: i64| {
+        "one many |count",
+        |_: &Machine, one: Bytes, many: Bytes, count: i64| {
             if count == 1 { one } else { many }
         },
     );
-    library.add("atoi", |_: &Context, text: Bytes| nearest(&lossy(&text)));
+    library.add_sprig("atoi", |_: &Machine, text: Bytes| nearest(&lossy(&text)));
 
-    library.add("b64enc", |_: &Context, text: Bytes| STANDARD.encode(text));
-    library.add("b64dec", |_: &Context, text: Bytes| {
+    library.add("b64enc", "|text", |_: &Machine, text: Bytes| STANDARD.encode(text));
+    library.add_sprig("b64dec", |_: &Machine, text: Bytes| {
         base64_decode(&text).unwrap_or_else(|error| error.to_string().into())
     });
-    library.add("b32enc", |_: &Context, text: Bytes| base32(&text));
-    library.add("b32dec", |_: &Context, text: Bytes| {
-        let text: Vec<u8> =
-            text.into_iter().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
-        unbase32(&text).unwrap_or_else(|| {
-            let is_digit = |byte: &u8| BASE32.contains(byte) || *byte == b'=';
-            let at = text.iter().position(|byte| !is_digit(byte)).unwrap_or(text.len());
-            format!("illegal base32 data at input byte {at}").into_bytes()
-        })
+    library.add_own("b64dec", "|text", |_: &Machine, text: Bytes| {
+        base64_decode(&text).map_err(Failure::from)
     });
-    library.add("sha1sum", |_: &Context, text: Bytes| hex(&Sha1::digest(&text)));
-    library.add("sha256sum", |_: &Context, text: Bytes| hex(&Sha256::digest(&text)));
-    library.add("sha512sum", |_: &Context, text: Bytes| hex(&Sha512::digest(&text)));
-    library.add("adler32sum", |_: &Context, text: Bytes| adler32(&text).to_string());
-    library.add("duration", |_: &Context, seconds: Value| {
-        let seconds = match &seconds {
-            Value::String(_) | Value::Integer(..) => to_int(&seconds),
-            _ => 0,
-        };
-        crate::config::duration::show(seconds.saturating_mul(1_000_000_000))
+    library.add("b32enc", "|text", |_: &Machine, text: Bytes| base32(&text));
+    library.add_sprig("b32dec", |_: &Machine, text: Bytes| {
+        unbase32(&text).unwrap_or_else(String::into_bytes)
     });
-    library.add("durationRound", |_: &Context, duration: Value| rounded(&duration));
+    library.add_own("b32dec", "|text", |_: &Machine, text: Bytes| {
+        unbase32(&text).map_err(Failure::from)
+    });
+    library.add("sha1sum", "|text", |_: &Machine, text: Bytes| hex(&Sha1::digest(&text)));
+    library.add("sha256sum", "|text", |_: &Machine, text: Bytes| hex(&Sha256::digest(&text)));
+    library.add("sha512sum", "|text", |_: &Machine, text: Bytes| hex(&Sha512::digest(&text)));
+    library.add("adler32sum", "|text", |_: &Machine, text: Bytes| adler32(&text).to_string());
+}
+
+fn trim_all(_: &Machine, set: Bytes, text: Bytes) -> String {
+    let set = lossy(&set);
+    lossy(&text).trim_matches(|c| set.contains(c)).to_owned()
 }
 
 /// The text without what exceeds the width, from the byte `offset` on.
@@ -228,7 +239,21 @@ fn base32(bytes: &[u8]) -> String {
     out
 }
 
-fn unbase32(text: &[u8]) -> Option<Vec<u8>> {
+/// What a text in base 32 means. Line ends do not count.
+///
+/// # Errors
+/// The text of Go's error.
+fn unbase32(text: &[u8]) -> Result<Vec<u8>, String> {
+    let text: Vec<u8> =
+        text.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
+    decoded(&text).ok_or_else(|| {
+        let is_digit = |byte: &u8| BASE32.contains(byte) || *byte == b'=';
+        let at = text.iter().position(|byte| !is_digit(byte)).unwrap_or(text.len());
+        format!("illegal base32 data at input byte {at}")
+    })
+}
+
+fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     for chunk in text.chunks(8) {
         let digits = chunk.iter().take_while(|byte| **byte != b'=').count();
@@ -255,17 +280,4 @@ fn adler32(bytes: &[u8]) -> u32 {
         b = (b + a) % PRIME;
     }
     b << 16 | a
-}
-
-/// The largest unit of a duration, with its number.
-fn rounded(duration: &Value) -> String {
-    let nanos = match duration {
-        Value::String(text) => crate::config::duration::parse(&lossy(text)).unwrap_or(0),
-        value => value.as_i64().unwrap_or(0),
-    };
-    let seconds = nanos.unsigned_abs() / 1_000_000_000;
-    let units =
-        [(31_536_000, "y"), (2_592_000, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let unit = units.iter().find(|(length, _)| seconds >= *length);
-    unit.map_or_else(|| "0s".to_owned(), |(length, unit)| format!("{}{unit}", seconds / length))
 }

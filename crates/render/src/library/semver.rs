@@ -8,9 +8,8 @@ use bytes::Bytes;
 use gotmpl::types::{Method, ObjectType, UINT64};
 use gotmpl::{Failure, Map, Object, Value};
 
-use super::super::Context;
-use super::super::values::lossy;
-use super::Library;
+use super::values::lossy;
+use super::{Library, Machine};
 
 /// `*semver.Version`.
 static VERSION: ObjectType = ObjectType { name: "*semver.Version", fields: &[], methods: &METHODS };
@@ -26,23 +25,28 @@ static METHODS: [Method; 7] = [
 ];
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("semver", |_: &Context, text: Bytes| {
+    library.add("semver", "|version", |_: &Machine, text: Bytes| {
         Ok::<_, Failure>(Value::Object(Rc::new(read(&text)?)))
     });
-    library.add("semverCompare", |_: &Context, condition: Bytes, text: Bytes| {
-        let condition = lossy(&condition);
-        let improper = || Failure::new(format!("improper constraint: {condition}"));
-        let zero = Version::parse("0").ok_or_else(improper)?;
-        if condition.is_empty() || !condition.split("||").all(|all| fits_all(all, &zero).is_some())
-        {
-            return Err(improper());
-        }
-        let version = read(&text)?;
-        let fits = condition.split("||").map(|all| fits_all(all, &version));
-        let fits: Option<Vec<bool>> = fits.collect();
-        let fits = fits.ok_or_else(improper)?;
-        Ok(fits.contains(&true))
-    });
+    library.add(
+        "semverCompare",
+        "constraint |version",
+        |_: &Machine, condition: Bytes, text: Bytes| {
+            let condition = lossy(&condition);
+            let improper = || Failure::new(format!("improper constraint: {condition}"));
+            let zero = Version::parse("0").ok_or_else(improper)?;
+            if condition.is_empty()
+                || !condition.split("||").all(|all| fits_all(all, &zero).is_some())
+            {
+                return Err(improper());
+            }
+            let version = read(&text)?;
+            let fits = condition.split("||").map(|all| fits_all(all, &version));
+            let fits: Option<Vec<bool>> = fits.collect();
+            let fits = fits.ok_or_else(improper)?;
+            Ok(fits.contains(&true))
+        },
+    );
 }
 
 /// Reads a version.

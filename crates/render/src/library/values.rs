@@ -5,10 +5,10 @@ use gotmpl::types::{INT64, IntegerType, Type, UINT64};
 use gotmpl::{Failure, Returned, Value};
 
 /// The result type `int64`.
-pub(super) struct Int64(pub(super) i64);
+pub struct Int64(pub i64);
 
 /// The result type `uint64`.
-pub(super) struct Uint64(pub(super) u64);
+pub struct Uint64(pub u64);
 
 impl Returned for Int64 {
     const TYPE: Type = Type::Integer(&INT64);
@@ -27,23 +27,23 @@ impl Returned for Uint64 {
 }
 
 /// An `int64`.
-pub(super) fn int64(number: i64) -> Value {
+pub fn int64(number: i64) -> Value {
     Value::Integer(&INT64, number.cast_unsigned())
 }
 
 /// Go's text of the type of a value.
-pub(super) fn type_of(value: &Value) -> String {
+pub fn type_of(value: &Value) -> String {
     value.ty().map_or_else(|| "<nil>".to_owned(), |ty| ty.to_string())
 }
 
 /// Go's error for a value in an `interface {}` that has another type than `wanted`.
-pub(super) fn not_a(value: &Value, wanted: Type) -> Failure {
+pub fn not_a(value: &Value, wanted: Type) -> Failure {
     let found = value.ty().map_or_else(|| "nil".to_owned(), |ty| ty.to_string());
     Failure::new(format!("interface conversion: interface {{}} is {found}, not {wanted}"))
 }
 
 /// The type of an integer value, `int` included, as (signed, bits).
-pub(super) fn integer(value: &Value) -> Option<(bool, u64)> {
+pub fn integer(value: &Value) -> Option<(bool, u64)> {
     match value {
         Value::Int(number) => Some((true, number.cast_unsigned())),
         Value::Integer(IntegerType { signed, .. }, bits) => Some((*signed, *bits)),
@@ -52,7 +52,7 @@ pub(super) fn integer(value: &Value) -> Option<(bool, u64)> {
 }
 
 /// The text of bytes, where each byte that is no text becomes U+FFFD.
-pub(super) fn lossy(bytes: &Bytes) -> String {
+pub fn lossy(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -63,7 +63,7 @@ const DEEPEST: usize = 500;
 ///
 /// # Errors
 /// It does.
-pub(super) fn shallow(value: &Value) -> Result<(), Failure> {
+pub fn shallow(value: &Value) -> Result<(), Failure> {
     let mut pending = vec![(value.clone(), 0)];
     while let Some((value, depth)) = pending.pop() {
         if depth > DEEPEST {

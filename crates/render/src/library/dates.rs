@@ -1,36 +1,28 @@
 //! Times and durations.
 
+use crate::GoTime;
 use bytes::Bytes;
 use gotmpl::types::{INT64, Type};
 use gotmpl::{Failure, Value};
-use render::GoTime;
 use world::time::{Duration, Time};
 
-use super::super::Context;
-use super::super::values::lossy;
-use super::Library;
-use crate::config::duration;
+use super::values::lossy;
+use super::{Library, Machine};
 
 const SECOND: u64 = 1_000_000_000;
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("toDate", |context: &Context, layout: Bytes, text: Bytes| {
-        let now = context.machine.host.now();
+    library.add_sprig("toDate", |host: &Machine, layout: Bytes, text: Bytes| {
+        let now = host.now();
         GoTime(now.parse_here(&layout, &text).unwrap_or_else(|_| now.zero()))
     });
-    library.add("mustToDate", |context: &Context, layout: Bytes, text: Bytes| {
-        let parsed = context.machine.host.now().parse_here(&layout, &text);
-        parsed.map(GoTime).map_err(Failure::from)
-    });
-    for name in ["mustDateModify", "must_date_modify"] {
-        library.add(name, |_: &Context, text: Bytes, time: GoTime| {
-            let nanos = duration::parse(&lossy(&text))?;
-            Ok::<_, Failure>(GoTime(time.0.add(Duration(nanos))))
-        });
-    }
-    library.add("unixEpoch", |_: &Context, time: GoTime| time.0.unix().to_string());
-    library.add("ago", |context: &Context, value: Value| {
-        let now = context.machine.host.now();
+    library.add_own("toDate", "layout |text", to_date);
+    library.add("mustToDate", "layout |text", to_date);
+    library.add("mustDateModify", "change |time", modified);
+    library.add_sprig("must_date_modify", modified);
+    library.add("unixEpoch", "|time", |_: &Machine, time: GoTime| time.0.unix().to_string());
+    library.add("ago", "|time", |host: &Machine, value: Value| {
+        let now = host.now();
         let seconds = |seconds: i64| now.with_unix(seconds);
         let then = match &value {
             Value::Int(number) => seconds(*number),
@@ -39,7 +31,7 @@ pub(super) fn add(library: &mut Library<'_>) {
         };
         now.sub(&then).round(Duration(SECOND.cast_signed())).to_string()
     });
-    library.add("duration", |_: &Context, value: Value| {
+    library.add("duration", "|seconds", |_: &Machine, value: Value| {
         let seconds = match &value {
             Value::String(text) => nearest(&lossy(text)),
             value if is_int64(value) => value.as_i64().unwrap_or(0),
@@ -47,16 +39,22 @@ pub(super) fn add(library: &mut Library<'_>) {
         };
         Duration(seconds.wrapping_mul(SECOND.cast_signed())).to_string()
     });
-    library.add("durationRound", |context: &Context, value: Value| {
+    library.add("durationRound", "|duration", |host: &Machine, value: Value| {
         let nanos = match &value {
-            Value::String(text) => duration::parse(&lossy(text)).unwrap_or(0),
+            Value::String(text) => Duration::parse(&lossy(text)).map_or(0, |duration| duration.0),
             value if is_int64(value) => value.as_i64().unwrap_or(0),
-            value => {
-                GoTime::of(value).map_or(0, |time: &Time| context.machine.host.now().sub(time).0)
-            }
+            value => GoTime::of(value).map_or(0, |time: &Time| host.now().sub(time).0),
         };
         rounded(nanos.unsigned_abs())
     });
+}
+
+fn to_date(host: &Machine, layout: Bytes, text: Bytes) -> Result<GoTime, Failure> {
+    host.now().parse_here(&layout, &text).map(GoTime).map_err(Failure::from)
+}
+
+fn modified(_: &Machine, text: Bytes, time: GoTime) -> Result<GoTime, Failure> {
+    Ok(GoTime(time.0.add(Duration::parse(&lossy(&text))?)))
 }
 
 fn is_int64(value: &Value) -> bool {

@@ -1,19 +1,19 @@
 //! TOML, as the library of consul-template writes it: scalars first, then tables, whose content is
 //! indented.
 
+use crate::GoTime;
 use bytes::Bytes;
 use gotmpl::types::KeyType;
 use gotmpl::{Failure, Value};
-use render::GoTime;
 
 use super::json::RFC3339;
-use super::values::{shallow, type_of};
+use crate::library::values::{shallow, type_of};
 
 /// The TOML text of a map or a struct. Any other value is written on one line.
 ///
 /// # Errors
 /// The value has no TOML form.
-pub(super) fn text(value: &Value) -> Result<String, Failure> {
+pub fn text(value: &Value) -> Result<String, Failure> {
     shallow(value)?;
     if value.as_map().is_some_and(|map| map.ty().key == KeyType::Int) {
         return Err(Failure::new("toml: cannot encode a map with non-string key type"));

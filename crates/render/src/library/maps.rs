@@ -5,60 +5,66 @@ use bytes::Bytes;
 use gotmpl::types::{Type, VALUE_MAP};
 use gotmpl::{Failure, Map, Rest, Slice, Value};
 
-use super::super::Context;
-use super::super::collections::merge;
-use super::super::values::{not_a, shallow};
 use super::lists::list;
-use super::{Library, text_of};
+use super::values::{not_a, shallow};
+use super::{Library, Machine, text_of};
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("dict", |_: &Context, pairs: Rest<Value>| {
+    library.add("dict", "pairs...", |_: &Machine, pairs: Rest<Value>| {
         let entries = pairs.0.chunks(2).map(|pair| {
             (text_of(&pair[0]), pair.get(1).cloned().unwrap_or_else(|| Value::from("")))
         });
         Map::values(entries.collect())
     });
-    library.add("get", |_: &Context, map: Map, key: Bytes| {
+    library.add_sprig("get", |_: &Machine, map: Map, key: Bytes| {
         map.get(&key).unwrap_or_else(|| Value::from(""))
     });
-    library.add("set", |_: &Context, map: Map, key: Bytes, value: Value| {
+    library.add("set", "|map key value", |_: &Machine, map: Map, key: Bytes, value: Value| {
         map.insert(key, value).map(|()| map)
     });
-    library.add("unset", |_: &Context, map: Map, key: Bytes| {
+    library.add("unset", "|map key", |_: &Machine, map: Map, key: Bytes| {
         map.remove(&key);
         map
     });
-    library.add("hasKey", |_: &Context, map: Map, key: Bytes| map.get(&key).is_some());
-    library.add("pluck", |_: &Context, key: Bytes, maps: Rest<Map>| {
+    library.add("hasKey", "|map key", |_: &Machine, map: Map, key: Bytes| map.get(&key).is_some());
+    library.add("pluck", "key |maps...", |_: &Machine, key: Bytes, maps: Rest<Map>| {
         list(maps.0.iter().filter_map(|map| map.get(&key)).collect())
     });
-    library.add("keys", |_: &Context, maps: Rest<Map>| {
+    library.add("keys", "|maps...", |_: &Machine, maps: Rest<Map>| {
         let mut keys: Vec<Bytes> = Vec::new();
         for map in &maps.0 {
             keys.extend(map.entries().iter().map(|(key, _)| key.clone()));
         }
         keys
     });
-    library.add("values", |_: &Context, map: Map| {
+    library.add("values", "|map", |_: &Machine, map: Map| {
         list(map.entries().iter().map(|(_, value)| value.clone()).collect())
     });
-    library.add("pick", |_: &Context, map: Map, keys: Rest<Bytes>| chosen(&map, &keys.0, true));
-    library.add("omit", |_: &Context, map: Map, keys: Rest<Bytes>| chosen(&map, &keys.0, false));
+    library.add("pick", "|map keys...", |_: &Machine, map: Map, keys: Rest<Bytes>| {
+        chosen(&map, &keys.0, true)
+    });
+    library.add("omit", "|map keys...", |_: &Machine, map: Map, keys: Rest<Bytes>| {
+        chosen(&map, &keys.0, false)
+    });
     for (name, replace) in [
         ("merge", false),
         ("mustMerge", false),
         ("mergeOverwrite", true),
         ("mustMergeOverwrite", true),
     ] {
-        library.add(name, move |_: &Context, mut into: Map, others: Rest<Map>| {
-            for from in &others.0 {
-                into = merge(into, from, replace)?;
-            }
-            Ok::<_, Failure>(Value::Map(into))
-        });
+        library.add(
+            name,
+            "|map others...",
+            move |_: &Machine, mut into: Map, others: Rest<Map>| {
+                for from in &others.0 {
+                    into = merge(into, from, replace)?;
+                }
+                Ok::<_, Failure>(Value::Map(into))
+            },
+        );
     }
     for name in ["deepCopy", "mustDeepCopy"] {
-        library.add(name, |_: &Context, value: Value| {
+        library.add(name, "|value", |_: &Machine, value: Value| {
             if matches!(value, Value::Nil) {
                 return Err(Failure::new("reflect: call of reflect.Value.Type on zero Value"));
             }
@@ -66,7 +72,7 @@ pub(super) fn add(library: &mut Library<'_>) {
             Ok(copied(&value))
         });
     }
-    library.add("dig", |_: &Context, arguments: Rest<Value>| {
+    library.add("dig", "path...", |_: &Machine, arguments: Rest<Value>| {
         let [keys @ .., last, default, map] = &arguments.0[..] else {
             return Err(Failure::new("dig needs at least three arguments"));
         };
@@ -114,4 +120,43 @@ fn copied(value: &Value) -> Value {
         }
         value => value.clone(),
     }
+}
+
+/// Adds the entries of `from` to the map `into`, or to a new map if that is nil. Without `replace` only those are taken whose entry in
+/// `into` is missing or empty.
+///
+/// # Errors
+/// `into` would become a part of itself, or a map nests too deeply.
+pub fn merge(into: Map, from: &Map, replace: bool) -> Result<Map, Failure> {
+    let into = if into.is_nil() { Map::of(into.ty(), Vec::new()) } else { into };
+    shallow(&Value::Map(into.clone()))?;
+    shallow(&Value::Map(from.clone()))?;
+    merge_shallow(&into, from, replace)?;
+    Ok(into)
+}
+
+fn merge_shallow(into: &Map, from: &Map, replace: bool) -> Result<(), Failure> {
+    for (key, value) in from.entries().iter() {
+        let known = into.get(key);
+        if value.is_nil() && !replace {
+            continue;
+        }
+        if let (Some(Value::Map(inner)), Value::Map(value)) = (&known, value) {
+            merge_shallow(inner, value, replace)?;
+            if !inner.is_empty() {
+                continue;
+            }
+        }
+        if replace || known.is_none_or(|known| !known.is_true()) {
+            let (theirs, ours) = (from.ty().elem, into.ty().elem);
+            if !theirs.is_assignable_to(ours) {
+                let text = "reflect.Value.SetMapIndex: value of type";
+                return Err(Failure::new(format!(
+                    "{text} {theirs} is not assignable to type {ours}"
+                )));
+            }
+            into.insert(key.clone(), value.clone())?;
+        }
+    }
+    Ok(())
 }

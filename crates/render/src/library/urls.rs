@@ -3,13 +3,12 @@
 use bytes::Bytes;
 use gotmpl::{Failure, Map, Value};
 
-use super::super::Context;
-use super::super::values::lossy;
-use super::Library;
 use super::logic::kind;
+use super::values::lossy;
+use super::{Library, Machine};
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("urlParse", |_: &Context, text: Bytes| {
+    library.add("urlParse", "|url", |_: &Machine, text: Bytes| {
         let url = Url::parse(&text).map_err(|why| {
             Failure::new(format!("unable to parse url: parse {}: {why}", gotmpl::quote(&text)))
         })?;
@@ -27,7 +26,7 @@ pub(super) fn add(library: &mut Library<'_>) {
         let entries = parts.map(|(name, value)| (Bytes::from(name), Value::String(value.into())));
         Ok::<_, Failure>(Map::values(entries.to_vec()))
     });
-    library.add("urlJoin", |_: &Context, parts: Map| {
+    library.add("urlJoin", "|parts", |_: &Machine, parts: Map| {
         let part = |name: &str| match parts.get(name.as_bytes()) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(text.to_vec()),

@@ -4,34 +4,36 @@ use bytes::Bytes;
 use gotmpl::types::{STRING_MAP, SliceType, Type, VALUES};
 use gotmpl::{Failure, Map, Rest, Slice, Struct, Value};
 
-use super::super::Context;
-use super::super::values::lossy;
 use super::logic::kind;
-use super::{Library, text_of, texts_of, to_int};
+use super::values::lossy;
+use super::{Library, Machine, text_of, texts_of, to_int};
 
 /// `[][]interface {}`.
 static CHUNKS: SliceType = SliceType { name: None, elem: Type::Slice(&VALUES), methods: &[] };
 
 pub(super) fn add(library: &mut Library<'_>) {
-    for name in ["list", "tuple"] {
-        library.add(name, |_: &Context, values: Rest<Value>| list(values.0));
-    }
-    library.add("split", |_: &Context, separator: Bytes, text: Bytes| {
+    library.add("list", "values...", |_: &Machine, values: Rest<Value>| list(values.0));
+    library.add_sprig("tuple", |_: &Machine, values: Rest<Value>| list(values.0));
+    library.add_sprig("split", |_: &Machine, separator: Bytes, text: Bytes| {
         parts(split_n(&lossy(&text), &lossy(&separator), -1).into_iter())
     });
-    library.add("splitn", |_: &Context, separator: Bytes, count: i64, text: Bytes| {
-        parts(split_n(&lossy(&text), &lossy(&separator), count).into_iter())
-    });
-    library.add("splitList", |_: &Context, separator: Bytes, text: Bytes| {
+    library.add(
+        "splitn",
+        "separator count |text",
+        |_: &Machine, separator: Bytes, count: i64, text: Bytes| {
+            parts(split_n(&lossy(&text), &lossy(&separator), count).into_iter())
+        },
+    );
+    library.add("splitList", "separator |text", |_: &Machine, separator: Bytes, text: Bytes| {
         let (text, separator) = (lossy(&text), lossy(&separator));
         let parts = split_n(&text, &separator, -1).into_iter();
         parts.map(|part| Bytes::copy_from_slice(part.as_bytes())).collect::<Vec<_>>()
     });
-    library.add("toStrings", |_: &Context, value: Value| texts_of(&value));
-    library.add("join", |_: &Context, separator: Bytes, value: Value| {
+    library.add("toStrings", "|list", |_: &Machine, value: Value| texts_of(&value));
+    library.add_sprig("join", |_: &Machine, separator: Bytes, value: Value| {
         texts_of(&value).join(&separator[..])
     });
-    library.add("sortAlpha", |_: &Context, value: Value| {
+    library.add("sortAlpha", "|list", |_: &Machine, value: Value| {
         let mut texts = match value {
             Value::Slice(_) => texts_of(&value),
             value => vec![text_of(&value)],
@@ -50,10 +52,6 @@ pub(super) fn add(library: &mut Library<'_>) {
             elements.pop();
             some(elements)
         }),
-        (["reverse", "mustReverse"], |mut elements| {
-            elements.reverse();
-            Value::Slice(list(elements))
-        }),
         (["uniq", "mustUniq"], |elements| {
             let mut distinct: Vec<Value> = Vec::new();
             for element in elements {
@@ -69,42 +67,51 @@ pub(super) fn add(library: &mut Library<'_>) {
         }),
     ] {
         for name in names {
-            library.add(name, move |_: &Context, value: Value| {
+            library.add(name, "|list", move |_: &Machine, value: Value| {
                 Ok::<_, Failure>(function(elements(name, &value)?))
             });
         }
     }
-    for name in ["append", "push", "mustAppend", "mustPush"] {
-        library.add(name, |_: &Context, value: Value, last: Value| {
-            let mut elements = elements("push", &value)?;
-            elements.push(last);
+    // confd's own `reverse` changes a list of texts in place.
+    for name in ["reverse", "mustReverse"] {
+        library.add_sprig(name, |_: &Machine, value: Value| {
+            let mut elements = elements("reverse", &value)?;
+            elements.reverse();
             Ok::<_, Failure>(list(elements))
         });
     }
+    for name in ["append", "mustAppend"] {
+        library.add(name, "|list value", append);
+    }
+    for name in ["push", "mustPush"] {
+        library.add_sprig(name, append);
+    }
     for name in ["prepend", "mustPrepend"] {
-        library.add(name, |_: &Context, value: Value, first: Value| {
+        library.add(name, "|list value", |_: &Machine, value: Value, first: Value| {
             let mut elements = elements("prepend", &value)?;
             elements.insert(0, first);
             Ok::<_, Failure>(list(elements))
         });
     }
     for name in ["without", "mustWithout"] {
-        library.add(name, |_: &Context, value: Value, omitted: Rest<Value>| {
+        library.add(name, "|list values...", |_: &Machine, value: Value, omitted: Rest<Value>| {
             let mut elements = elements("without", &value)?;
             elements.retain(|element| !omitted.0.iter().any(|omitted| is_equal(omitted, element)));
             Ok::<_, Failure>(list(elements))
         });
     }
     for name in ["has", "mustHas"] {
-        library.add(name, |_: &Context, wanted: Value, value: Value| match value.is_nil() {
-            true => Ok(false),
-            false => Ok::<_, Failure>(
-                elements("has", &value)?.iter().any(|element| is_equal(element, &wanted)),
-            ),
+        library.add(name, "value |list", |_: &Machine, wanted: Value, value: Value| {
+            match value.is_nil() {
+                true => Ok(false),
+                false => Ok::<_, Failure>(
+                    elements("has", &value)?.iter().any(|element| is_equal(element, &wanted)),
+                ),
+            }
         });
     }
     for name in ["slice", "mustSlice"] {
-        library.add(name, |_: &Context, value: Value, bounds: Rest<Value>| {
+        library.add_sprig(name, |_: &Machine, value: Value, bounds: Rest<Value>| {
             let elements = elements("slice", &value)?;
             if elements.is_empty() {
                 return Ok(Value::Nil);
@@ -123,7 +130,7 @@ pub(super) fn add(library: &mut Library<'_>) {
             Ok::<_, Failure>(Value::Slice(list(part.to_vec())))
         });
     }
-    library.add("concat", |_: &Context, lists: Rest<Value>| {
+    library.add("concat", "|lists...", |_: &Machine, lists: Rest<Value>| {
         let mut all = Vec::new();
         for one in &lists.0 {
             all.extend(elements("concat", one)?);
@@ -131,7 +138,7 @@ pub(super) fn add(library: &mut Library<'_>) {
         Ok::<_, Failure>(list(all))
     });
     for name in ["chunk", "mustChunk"] {
-        library.add(name, |_: &Context, size: i64, value: Value| {
+        library.add(name, "size |list", |_: &Machine, size: i64, value: Value| {
             let elements = elements("chunk", &value)?;
             // The number of chunks as sprig calculates it: a negative size can give none.
             let count = ((elements.len() as f64 - 1.0) / size as f64).floor() + 1.0;
@@ -146,6 +153,12 @@ pub(super) fn add(library: &mut Library<'_>) {
             Ok(Slice::of(&CHUNKS, chunks))
         });
     }
+}
+
+fn append(_: &Machine, value: Value, last: Value) -> Result<Slice, Failure> {
+    let mut elements = elements("push", &value)?;
+    elements.push(last);
+    Ok(list(elements))
 }
 
 /// Go's `strings.SplitN`: all parts if `count` is negative, and characters without a separator.

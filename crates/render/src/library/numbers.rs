@@ -2,10 +2,9 @@
 
 use gotmpl::{Failure, Rest, Slice, Value};
 
-use super::super::Context;
-use super::super::values::{Int64, lossy};
 use super::decimal::Decimal;
-use super::{Library, text_of, to_float, to_int};
+use super::values::{Int64, lossy};
+use super::{Library, Machine, text_of, to_float, to_int};
 
 /// One of two numbers.
 type Choice = fn(f64, f64) -> f64;
@@ -16,19 +15,21 @@ type Operation = fn(&Decimal, &Decimal) -> Option<Decimal>;
 const LONGEST: usize = 10_000_000;
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("int64", |_: &Context, value: Value| Int64(to_int(&value)));
-    library.add("int", |_: &Context, value: Value| to_int(&value));
-    library.add("float64", |_: &Context, value: Value| to_float(&value));
-    library.add("toDecimal", |_: &Context, value: Value| {
+    library.add("int64", "|value", |_: &Machine, value: Value| Int64(to_int(&value)));
+    library.add("int", "|value", |_: &Machine, value: Value| to_int(&value));
+    library.add("float64", "|value", |_: &Machine, value: Value| to_float(&value));
+    library.add("toDecimal", "|value", |_: &Machine, value: Value| {
         Int64(i64::from_str_radix(&lossy(&text_of(&value)), 8).unwrap_or(0))
     });
-    library.add("add1", |_: &Context, value: Value| Int64(to_int(&value).wrapping_add(1)));
-    library.add("add", |_: &Context, values: Rest<Value>| {
+    library
+        .add("add1", "|value", |_: &Machine, value: Value| Int64(to_int(&value).wrapping_add(1)));
+    library.add_sprig("add", |_: &Machine, values: Rest<Value>| {
         Int64(values.0.iter().fold(0, |sum, value| sum.wrapping_add(to_int(value))))
     });
-    library
-        .add("sub", |_: &Context, a: Value, b: Value| Int64(to_int(&a).wrapping_sub(to_int(&b))));
-    library.add("mul", |_: &Context, first: Value, others: Rest<Value>| {
+    library.add_sprig("sub", |_: &Machine, a: Value, b: Value| {
+        Int64(to_int(&a).wrapping_sub(to_int(&b)))
+    });
+    library.add_sprig("mul", |_: &Machine, first: Value, others: Rest<Value>| {
         Int64(
             others
                 .0
@@ -36,15 +37,17 @@ pub(super) fn add(library: &mut Library<'_>) {
                 .fold(to_int(&first), |product, value| product.wrapping_mul(to_int(value))),
         )
     });
-    library.add("div", |_: &Context, a: Value, b: Value| divide(&a, &b, i64::wrapping_div));
-    library.add("mod", |_: &Context, a: Value, b: Value| divide(&a, &b, i64::wrapping_rem));
-    for (name, choose) in
-        [("max", i64::max as fn(i64, i64) -> i64), ("biggest", i64::max), ("min", i64::min)]
-    {
-        library.add(name, move |_: &Context, first: Value, others: Rest<Value>| {
-            Int64(others.0.iter().map(to_int).fold(to_int(&first), choose))
-        });
-    }
+    library.add_sprig("div", |_: &Machine, a: Value, b: Value| divide(&a, &b, i64::wrapping_div));
+    library.add_sprig("mod", |_: &Machine, a: Value, b: Value| divide(&a, &b, i64::wrapping_rem));
+    library.add("max", "first |others...", |_: &Machine, first: Value, others: Rest<Value>| {
+        chosen(&first, &others, i64::max)
+    });
+    library.add_sprig("biggest", |_: &Machine, first: Value, others: Rest<Value>| {
+        chosen(&first, &others, i64::max)
+    });
+    library.add("min", "first |others...", |_: &Machine, first: Value, others: Rest<Value>| {
+        chosen(&first, &others, i64::min)
+    });
     // As in Go, what is no number wins.
     let choices: [(_, Choice); 2] = [
         ("maxf", |a, b| {
@@ -67,14 +70,18 @@ pub(super) fn add(library: &mut Library<'_>) {
         }),
     ];
     for (name, choose) in choices {
-        library.add(name, move |_: &Context, first: Value, others: Rest<Value>| {
-            others.0.iter().map(to_float).fold(to_float(&first), choose)
-        });
+        library.add(
+            name,
+            "first |others...",
+            move |_: &Machine, first: Value, others: Rest<Value>| {
+                others.0.iter().map(to_float).fold(to_float(&first), choose)
+            },
+        );
     }
-    library.add("add1f", |_: &Context, value: Value| {
+    library.add("add1f", "|value", |_: &Machine, value: Value| {
         Ok::<_, Failure>(Decimal::of(&value)?.add(&Decimal::ONE).float())
     });
-    library.add("addf", |_: &Context, values: Rest<Value>| {
+    library.add("addf", "|values...", |_: &Machine, values: Rest<Value>| {
         let mut sum = Decimal::ZERO;
         for value in &values.0 {
             sum = sum.add(&Decimal::of(value)?);
@@ -87,31 +94,39 @@ pub(super) fn add(library: &mut Library<'_>) {
         ("divf", Decimal::divide),
     ];
     for (name, apply) in operations {
-        library.add(name, move |_: &Context, first: Value, others: Rest<Value>| {
-            let mut result = Decimal::of(&first)?;
-            for other in &others.0 {
-                result = apply(&result, &Decimal::of(other)?)
-                    .ok_or_else(|| Failure::new("decimal division by 0"))?;
-            }
-            Ok::<_, Failure>(result.float())
-        });
+        library.add(
+            name,
+            "first |others...",
+            move |_: &Machine, first: Value, others: Rest<Value>| {
+                let mut result = Decimal::of(&first)?;
+                for other in &others.0 {
+                    result = apply(&result, &Decimal::of(other)?)
+                        .ok_or_else(|| Failure::new("decimal division by 0"))?;
+                }
+                Ok::<_, Failure>(result.float())
+            },
+        );
     }
-    library.add("ceil", |_: &Context, value: Value| to_float(&value).ceil());
-    library.add("floor", |_: &Context, value: Value| to_float(&value).floor());
-    library.add("round", |_: &Context, value: Value, digits: i64, limit: Rest<f64>| {
-        let limit = limit.0.first().copied().unwrap_or(0.5);
-        let scale = 10_f64.powf(digits as f64);
-        let scaled = to_float(&value) * scale;
-        let rounded = if scaled.fract() >= limit { scaled.ceil() } else { scaled.floor() };
-        rounded / scale
+    library.add("ceil", "|value", |_: &Machine, value: Value| to_float(&value).ceil());
+    library.add("floor", "|value", |_: &Machine, value: Value| to_float(&value).floor());
+    library.add(
+        "round",
+        "|value digits limit...",
+        |_: &Machine, value: Value, digits: i64, limit: Rest<f64>| {
+            let limit = limit.0.first().copied().unwrap_or(0.5);
+            let scale = 10_f64.powf(digits as f64);
+            let scaled = to_float(&value) * scale;
+            let rounded = if scaled.fract() >= limit { scaled.ceil() } else { scaled.floor() };
+            rounded / scale
+        },
+    );
+    library.add("until", "|count", |_: &Machine, count: i64| {
+        steps(0, count, if count < 0 { -1 } else { 1 })
     });
-    library.add("randInt", |_: &Context, from: i64, to: i64| match from < to {
-        true => Ok(fastrand::i64(from..to)),
-        false => Err(Failure::new("invalid argument to Intn")),
+    library.add("untilStep", "start end step", |_: &Machine, from: i64, to: i64, step: i64| {
+        steps(from, to, step)
     });
-    library.add("until", |_: &Context, count: i64| steps(0, count, if count < 0 { -1 } else { 1 }));
-    library.add("untilStep", |_: &Context, from: i64, to: i64, step: i64| steps(from, to, step));
-    library.add("seq", |_: &Context, bounds: Rest<i64>| {
+    library.add_sprig("seq", |_: &Machine, bounds: Rest<i64>| {
         let direction = |from: i64, to: i64| if to < from { -1 } else { 1 };
         let numbers = match *bounds.0 {
             [] => return Ok(String::new()),
@@ -133,6 +148,11 @@ pub(super) fn add(library: &mut Library<'_>) {
             .collect::<Vec<_>>();
         Ok::<_, Failure>(numbers.join(" "))
     });
+}
+
+/// One of several numbers, which `choose` chooses of two.
+fn chosen(first: &Value, others: &Rest<Value>, choose: fn(i64, i64) -> i64) -> Int64 {
+    Int64(others.0.iter().map(to_int).fold(to_int(first), choose))
 }
 
 fn divide(a: &Value, b: &Value, apply: fn(i64, i64) -> i64) -> Result<Int64, Failure> {

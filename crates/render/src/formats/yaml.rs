@@ -1,15 +1,15 @@
 //! YAML, as version 2 of Go's library reads and writes it.
 
+use crate::GoTime;
 use ::yaml::{Node, NodeId, Scalar, Top, Tree};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gotmpl::types::{KeyType, UINT64};
 use gotmpl::{Failure, Map, Slice, Value};
-use render::GoTime;
 
 use super::json::RFC3339;
-use super::values::{shallow, type_of};
+use crate::library::values::{shallow, type_of};
 
 /// How deeply a document may nest where its nodes become values.
 const DEEPEST: usize = 500;
@@ -20,7 +20,7 @@ const MOST: usize = 1_000_000;
 ///
 /// # Errors
 /// The text is no YAML.
-pub(super) fn parse(text: &Bytes) -> Result<Value, Failure> {
+pub fn parse(text: &Bytes) -> Result<Value, Failure> {
     if text.is_empty() {
         return Ok(Value::Map(Map::values(Vec::new())));
     }
@@ -58,7 +58,7 @@ fn value_of(tree: &Tree, id: NodeId, depth: usize, left: &mut usize) -> Result<V
 ///
 /// # Errors
 /// The value has no YAML form.
-pub(super) fn text(value: &Value) -> Result<String, Failure> {
+pub fn text(value: &Value) -> Result<String, Failure> {
     shallow(value)?;
     let mut out = String::new();
     node(&mut out, value, 0, false)?;
