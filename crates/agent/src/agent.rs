@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use deploy::Disk;
+use deploy::{Disk, Processes, Runner};
 use source::{
     Source,
     queries::{self, Retry},
@@ -38,6 +38,7 @@ pub struct Agent {
     settings: Settings,
     source: Arc<dyn Source>,
     host: Arc<dyn Host>,
+    runner: Arc<dyn Runner>,
     /// Opens the store that answers the queries of templates.
     queries: Option<Arc<OpenQueries>>,
     loading: Loading,
@@ -85,6 +86,7 @@ impl Agent {
             settings,
             source: Arc::from(source),
             host,
+            runner: Arc::new(Processes),
             queries: None,
             loading: Loading::default(),
             unread: None,
@@ -99,6 +101,13 @@ impl Agent {
     #[must_use]
     pub fn with_queries(mut self, open: Arc<OpenQueries>) -> Self {
         self.queries = Some(open);
+        self
+    }
+
+    /// The same agent, whose commands are run by `runner`, and not as processes of this machine.
+    #[must_use]
+    pub fn with_runner(mut self, runner: Arc<dyn Runner>) -> Self {
+        self.runner = runner;
         self
     }
 
@@ -131,7 +140,7 @@ impl Agent {
         let tally = Arc::new(Tally::default());
         let readers = self.readers(Style::Onetime, Some(Arc::clone(&tally) as _));
         let answers = self.answers(ONCE, &readers);
-        let pipeline = Arc::new(self.settings.pipeline(&self.host, &answers, false));
+        let pipeline = Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
         let mut ordered = Ordered::new(readers.clone(), true);
         self.pass(&mut ordered, &pipeline, &readers, &Notify::new()).await;
         self.used = Some(pipeline);
@@ -151,7 +160,8 @@ impl Agent {
         let readers = self.readers(Style::Daemon, None);
         // The queries are followed between two passes, so that a pass asks nothing.
         let answers = self.answers(FOLLOWED, &readers);
-        let mut pipeline = Arc::new(self.settings.pipeline(&self.host, &answers, false));
+        let mut pipeline =
+            Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
         let mut ordered = Ordered::new(readers.clone(), false);
         loop {
             let reload = {
@@ -204,7 +214,8 @@ impl Agent {
             };
             if let Some(configuration) = reload {
                 schedule = self.configure(*configuration, &answers);
-                pipeline = Arc::new(self.settings.pipeline(&self.host, &answers, false));
+                pipeline =
+                    Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
             }
         }
     }
@@ -221,8 +232,9 @@ impl Agent {
     ) -> Ended {
         let readers = self.readers(Style::Daemon, None);
         let answers = self.answers(FOLLOWED, &readers);
-        let (host, answered) = (Arc::clone(&self.host), Arc::clone(&answers));
-        let mut watching = Watching::new(host, answered, readers.clone(), &self.settings);
+        let (host, runner) = (Arc::clone(&self.host), Arc::clone(&self.runner));
+        let (answered, settings) = (Arc::clone(&answers), &self.settings);
+        let mut watching = Watching::new(host, runner, answered, readers.clone(), settings);
         // Whether the source was replaced and has not been used yet.
         let mut source_is_new = true;
         let mut is_first = true;

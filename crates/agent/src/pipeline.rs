@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use deploy::{Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed};
+use deploy::{
+    Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed, Processes, Runner,
+};
 use render::Limits;
 use world::Host;
 
@@ -36,6 +38,8 @@ use crate::{
 pub(crate) struct Pipeline {
     pub(crate) templates: Arc<Templates>,
     pub(crate) host: Arc<dyn Host>,
+    /// What runs the commands of the resources.
+    pub(crate) runner: Arc<dyn Runner>,
     pub(crate) answers: Arc<Answers>,
     pub(crate) options: Options,
     /// Whether errors and warnings of templates show the values of keys.
@@ -105,6 +109,7 @@ impl Pipeline {
         Self {
             templates,
             host,
+            runner: Arc::new(Processes),
             answers,
             options,
             show_values: false,
@@ -118,6 +123,11 @@ impl Pipeline {
         }
     }
 
+    /// The same pipeline, whose commands are run by `runner`.
+    pub(crate) fn with_runner(self, runner: Arc<dyn Runner>) -> Self {
+        Self { runner, ..self }
+    }
+
     /// The answers to the queries of templates.
     pub(crate) fn answers(&self) -> &Answers {
         &self.answers
@@ -129,6 +139,7 @@ impl Pipeline {
         Self {
             templates,
             host,
+            runner: Arc::clone(&self.runner),
             answers: Arc::clone(&self.answers),
             options: settings.options(),
             show_values: settings.show_values,
@@ -202,6 +213,7 @@ impl Pipeline {
                 let observer = Observing {
                     job: job.clone(),
                     applied: Arc::clone(&self.applied),
+                    runner: Arc::clone(&self.runner),
                     readers: readers.clone(),
                     replaced,
                     environment: OnceLock::new(),
@@ -264,6 +276,7 @@ fn together(outcomes: &[Outcome]) -> Outcome {
 struct Observing<F> {
     job: Job,
     applied: Arc<environment::Applied>,
+    runner: Arc<dyn Runner>,
     readers: Readers,
     replaced: F,
     /// What commands find, once one has asked for it.
@@ -284,6 +297,10 @@ impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
 
     fn environment(&self, _: &Path) -> Environment {
         self.environment.get_or_init(|| self.applied.environment(&self.job)).clone()
+    }
+
+    fn runner(&self) -> &dyn Runner {
+        &*self.runner
     }
 
     fn wants(&self, level: Level) -> bool {

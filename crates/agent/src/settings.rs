@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use deploy::Options;
+use deploy::{Options, Runner};
 use source::Source;
 use state_folder::StateFolder;
 use world::Host;
@@ -47,20 +47,22 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The pipeline of a run with these settings.
+    /// The pipeline of a run with these settings, whose commands are run by `runner`.
     ///
     /// With `keeps_working_template`, a template that becomes malformed does not fail its
     /// resources: the version in use stays in use.
     pub(crate) fn pipeline(
         &self,
         host: &Arc<dyn Host>,
+        runner: &Arc<dyn Runner>,
         answers: &Arc<Answers>,
         keeps_working_template: bool,
     ) -> Pipeline {
         let folder = config::templates_folder(&self.confdir);
         let templates = Arc::new(Templates::new(folder, keeps_working_template));
         let (host, answers) = (Arc::clone(host), Arc::clone(answers));
-        Pipeline::new(templates, host, answers, self.options()).with_settings(self)
+        let pipeline = Pipeline::new(templates, host, answers, self.options());
+        pipeline.with_runner(Arc::clone(runner)).with_settings(self)
     }
 
     /// The options of the transactions.

@@ -382,6 +382,10 @@ impl Observer for ByPerson {
     fn environment(&self, _: &Path) -> Environment {
         environment::of(&self.resource, self.revision, std::iter::empty())
     }
+
+    fn runner(&self) -> &dyn deploy::Runner {
+        self.observer.runner()
+    }
 }
 
 /// Ends the hold of a resource. Returns whether there was one.

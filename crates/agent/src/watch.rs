@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use deploy::Disk;
+use deploy::{Disk, Runner};
 use source::Source;
 use store::{Scope, Snapshot};
 use tokio::{
@@ -42,6 +42,7 @@ use crate::{
 /// The resources of watch mode and their workers.
 pub(crate) struct Watching {
     host: Arc<dyn Host>,
+    runner: Arc<dyn Runner>,
     answers: Arc<Answers>,
     readers: Readers,
     pipeline: Arc<Pipeline>,
@@ -90,13 +91,15 @@ impl Watching {
     /// A set without resources. [`assign`](Self::assign) replaces `pipeline`.
     pub(crate) fn new(
         host: Arc<dyn Host>,
+        runner: Arc<dyn Runner>,
         answers: Arc<Answers>,
         readers: Readers,
         settings: &Settings,
     ) -> Self {
-        let pipeline = Arc::new(settings.pipeline(&host, &answers, true));
+        let pipeline = Arc::new(settings.pipeline(&host, &runner, &answers, true));
         Self {
             host,
+            runner,
             answers,
             readers,
             pipeline,
@@ -129,7 +132,7 @@ impl Watching {
         }
         self.pipeline = Arc::new(match settings.confdir == self.confdir {
             true => self.pipeline.with_settings(settings),
-            false => settings.pipeline(&self.host, &self.answers, true),
+            false => settings.pipeline(&self.host, &self.runner, &self.answers, true),
         });
         self.confdir = settings.confdir.clone();
         self.pace = schedule.pace;

@@ -19,6 +19,7 @@ pub(crate) enum Reporting {
 /// Runs a command to its end and reports its steps: that it runs, that it is still running after
 /// [`command::SLOW`], that it is stopped, what it printed. It gets the variables of `environment`
 /// besides those of this process.
+/// The runner of `observer` runs it.
 pub(crate) async fn run(
     program: Program,
     limit: Option<Duration>,
@@ -48,7 +49,7 @@ pub(crate) async fn run_reporting(
             Notice::Stopping { limit } => Step::Stopping { command, limit },
         });
     };
-    let ended = command.run(&notify).await;
+    let ended = observer.runner().run(&command, &notify).await;
     let is_quiet = reporting(&ended.result) == Reporting::Quiet;
     observer.observe(&match &ended.result {
         Err(error) if is_quiet => Step::TriedAgain { command: command.program(), error },

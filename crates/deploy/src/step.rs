@@ -18,6 +18,7 @@ use crate::attributes::Kept;
 use crate::below::BadPath;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::runner::{Processes, Runner};
 
 pub(crate) use text::ModeText;
 
@@ -62,6 +63,11 @@ pub trait Observer: Send + Sync {
     fn environment(&self, dest: &Path) -> Environment {
         let _ = dest;
         Environment::default()
+    }
+
+    /// What runs the commands: unless the observer says otherwise, they are processes of this machine.
+    fn runner(&self) -> &dyn Runner {
+        &Processes
     }
 
     /// Whether steps of this level are wanted. Where it returns false, steps that need extra work

@@ -101,7 +101,7 @@ impl Agent {
     ) -> Vec<PathBuf> {
         // Failed queries are asked again in each round.
         let answers = self.answers(ONCE, readers);
-        let pipeline = Arc::new(self.settings.pipeline(&self.host, &answers, false));
+        let pipeline = Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
         let mut ordered = Ordered::new(readers.clone(), true);
         let failed = ordered.pass(resources, &*self.source, &pipeline, Wake::Start, stop).await;
         self.used = Some(pipeline);

@@ -44,8 +44,8 @@ async fn passes(site: &Site, event: impl FnOnce(), ends: impl Fn() -> bool) -> u
     let Settings { confdir, prefix, .. } = &settings;
     let environment = config::Environment::empty();
     let loaded = Loading::default().load(confdir, prefix, &environment, Some(&*source), &readers);
-    let mut watching =
-        Watching::new(Arc::new(world::System::new()), Answers::nothing(), readers, &settings);
+    let (host, runner) = (Arc::new(world::System::new()), Arc::new(deploy::Processes));
+    let mut watching = Watching::new(host, runner, Answers::nothing(), readers, &settings);
     watching.configure(&settings, &schedule, true);
     watching.assign(loaded.unwrap(), Assign::All, &source, &schedule);
     while begins.try_recv().is_err() {
