@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -26,11 +26,29 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// A site in memory, if there is a file system in memory: nothing waits for a disk.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        Self::in_folder(folder.unwrap())
+    }
+
+    fn in_folder(folder: tempfile::TempDir) -> Self {
         for name in ["conf.d", "templates", "out"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         Site { folder, store: Store::new() }
+    }
+
+    /// Replaces the store by an empty one.
+    pub(crate) fn clear_the_store(&mut self) {
+        self.store = Store::new();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
