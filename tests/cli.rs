@@ -95,6 +95,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("log-level", " string", ""),
     ("max-memory", " string", " (default \"1GiB\")"),
     ("max-stale", " string", " (default \"10s\")"),
+    ("metrics-addr", " string", ""),
     ("namespace", " string", ""),
     ("node", " value", ""),
     ("noop", "", ""),
@@ -159,6 +160,7 @@ fn every_flag_of_confd_is_accepted() {
             "retry-factor" => "2",
             "log-level" => "info",
             "max-memory" => "1GiB",
+            "metrics-addr" => ":9100",
             "config-precedence" => "flags",
             _ => "v",
         };

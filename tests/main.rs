@@ -25,6 +25,7 @@
 //!   disappear.
 //! - `services`: templates that ask Consul for services.
 //! - `soak`: changes and faults for a time that can be chosen.
+//! - `seen`: what a running confd shows over HTTP: health, readiness, status.
 //! - `standalone`: what the program needs of the machine it runs on.
 //! - `tidy`: rules about the repository itself.
 
@@ -52,6 +53,7 @@ mod quickstart;
 mod register;
 mod resources;
 mod restart;
+mod seen;
 mod services;
 mod soak;
 mod standalone;

@@ -29,6 +29,7 @@ const LAYERS: &[&[&str]] = &[
         "source-etcd",
         "source-consul",
     ],
+    &["control"],
     &["confd"],
 ];
 

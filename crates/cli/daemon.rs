@@ -10,6 +10,7 @@ use world::Host;
 
 use crate::{
     Exit, logging,
+    outside::Outside,
     setup::{self, Config, Mode},
     signals::{Signal, Signals},
     srv,
@@ -28,6 +29,8 @@ pub(crate) async fn run(
     let (sender, mut orders) = mpsc::channel(1);
     let stopped_by = Cell::new(None);
     let (mode, schedule) = (config.mode, config.schedule.clone());
+    let mut outside = Outside::new(agent.handle());
+    outside.listen(&config);
     let ended = tokio::select! {
         ended = async {
             match mode {
@@ -35,7 +38,7 @@ pub(crate) async fn run(
                 Mode::Onetime | Mode::Interval => agent.interval(schedule, &mut orders).await,
             }
         } => ended,
-        never = give_orders(config, &flags, &host, signals, sender, &stopped_by) => match never {},
+        never = give_orders(config, outside, &flags, &host, signals, sender, &stopped_by) => match never {},
     };
     match (ended, stopped_by.get()) {
         (Ended::Cut, Some(signal)) => Exit::Signal(signal),
@@ -50,6 +53,7 @@ pub(crate) async fn run(
 /// Turns signals into orders, without end.
 async fn give_orders(
     mut config: Config,
+    mut outside: Outside,
     flags: &Layer,
     host: &Arc<dyn Host>,
     mut signals: Signals,
@@ -68,6 +72,7 @@ async fn give_orders(
                 tokio::select! {
                     configuration = reconfigured(&mut config, flags, host) => {
                         signals.set_shutdown_timeout(config.schedule.shutdown_timeout);
+                        outside.listen(&config);
                         Order::Reload(configuration.map(Box::new))
                     }
                     // This can wait for a name server, and signals must be received in the

@@ -6,9 +6,9 @@ use options::{
     Layer, Value,
     flags::{self, Stop},
 };
-use report::{did_you_mean, did_you_mean_spelled};
+use report::{did_you_mean, did_you_mean_spelled, harmless};
 
-use crate::{general::VERSION, logging::harmless, table};
+use crate::{general::VERSION, table};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]

@@ -54,6 +54,13 @@ options::options! {
         "least severe level to log: panic, fatal, error, warning, info (the default), debug or trace",
     )
     .key("log-level");
+    pub(crate) const METRICS_ADDR: Opt<String> = text(
+        "metrics-addr",
+        "",
+        "interval and watch mode: where health, readiness, status and metrics are shown, such as :9100 or unix:/run/confd/metrics.sock",
+    )
+    .key("metrics_addr")
+    .variable("CONFD_METRICS_ADDR");
     pub(crate) const NOOP: Opt<bool> =
         switch("noop", "show what would change and change nothing").key("noop");
     pub(crate) const ONETIME: Opt<bool> = switch("onetime", "run once and exit").key("onetime");

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use report::Harmless;
 use tracing::{Event, Metadata, Subscriber, field::Field, info, warn};
 use tracing_subscriber::{
     field::Visit,
@@ -22,7 +23,7 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
     registry::LookupSpan,
 };
-use world::Host;
+use world::{Host, time::RFC_3339};
 
 use self::queue::Lines;
 pub(crate) use self::queue::{flush, write_in_background};
@@ -83,7 +84,8 @@ impl Level {
 
 /// The crates whose events are logged, besides sources and clients of stores. `tests/tidy.rs` checks
 /// that no crate of ours is missing.
-const OURS: &[&str] = &["agent", "confd", "deploy", "filewatch", "nodes", "render", FATAL];
+const OURS: &[&str] =
+    &["agent", "confd", "control", "deploy", "filewatch", "nodes", "render", FATAL];
 
 /// The beginnings of the names of sources and of clients of stores.
 const OF_SOURCES: [&str; 2] = ["client_", "source_"];
@@ -159,9 +161,6 @@ struct Layout {
     clock: Arc<dyn Host>,
 }
 
-/// RFC 3339 as a layout of Go: whole seconds, and `Z` for an offset of zero.
-pub(crate) const RFC_3339: &[u8] = b"2006-01-02T15:04:05Z07:00";
-
 impl<S, N> FormatEvent<S, N> for Layout
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -207,48 +206,6 @@ impl Visit for Message<'_> {
     }
 }
 
-/// `text` so that it stays in its line and a terminal only displays it.
-pub(crate) fn harmless(text: &str) -> String {
-    let mut written = String::with_capacity(text.len());
-    // Writing to a string does not fail.
-    let _ = Harmless(&mut written).write_str(text);
-    written
-}
-
-/// Writes text so that it stays in its line and a terminal only displays it. Go's escapes stand in
-/// place of line breaks, control characters except for tabs, and characters that change the
-/// direction of text. Keys, values, names of files and answers of servers can contain them.
-struct Harmless<W>(W);
-
-impl<W: fmt::Write> fmt::Write for Harmless<W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.find(is_harmful) {
-            self.0.write_str(&rest[..at])?;
-            let mut after = rest[at..].chars();
-            match after.next() {
-                Some('\n') => self.0.write_str("\\n")?,
-                Some('\r') => self.0.write_str("\\r")?,
-                Some(other) if other.is_ascii() => write!(self.0, "\\x{:02x}", u32::from(other))?,
-                Some(other) => write!(self.0, "\\u{:04x}", u32::from(other))?,
-                None => {}
-            }
-            rest = after.as_str();
-        }
-        self.0.write_str(rest)
-    }
-}
-
-fn is_harmful(character: char) -> bool {
-    match character {
-        '\t' => false,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            true
-        }
-        other => other.is_control(),
-    }
-}
-
 /// A message about the configuration, which is logged once the log exists.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Notice {
@@ -271,16 +228,6 @@ impl Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn harmful_characters_are_escaped_and_others_are_not() {
-        let mut written = String::new();
-        write!(Harmless(&mut written), "a\n\r\0\x1b[0m\x7f\u{9b}\u{202e}\u{61c}|").unwrap();
-        assert_eq!(written, r"a\n\r\x00\x1b[0m\x7f\u009b\u202e\u061c|");
-        written.clear();
-        write!(Harmless(&mut written), "\t\\n é € 😀 \u{a0}").unwrap();
-        assert_eq!(written, "\t\\n é € 😀 \u{a0}");
-    }
 
     /// A writer into shared memory.
     #[derive(Clone, Default)]

@@ -12,6 +12,7 @@ mod discovered;
 mod flags;
 mod general;
 mod logging;
+mod outside;
 #[cfg(feature = "registrator")]
 mod register;
 mod setup;

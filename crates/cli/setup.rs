@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) wait: Duration,
     /// When resources are processed, in the modes that do not end by themselves.
     pub(crate) schedule: Schedule,
+    /// Where a daemon shows its state.
+    pub(crate) metrics: Option<control::Address>,
 }
 
 /// When resources are processed.
@@ -207,12 +209,20 @@ impl Config {
         let wait = given.get(&general::WAIT)?;
         // A daemon waits by itself, and may read the confd.toml of runs with -onetime.
         let wait = if mode == Mode::Onetime { wait } else { Duration::ZERO };
+        let metrics = metrics(given)?;
         let mut warnings = Vec::new();
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
-        Ok(Config { level, source, asked, settings, mode, exit_codes, wait, schedule })
+        Ok(Config { level, source, asked, settings, mode, exit_codes, wait, schedule, metrics })
     }
+}
+
+/// Where a daemon shows its state.
+fn metrics(given: &Given) -> anyhow::Result<Option<control::Address>> {
+    let address = given.get(&general::METRICS_ADDR)?;
+    let address = (!address.is_empty()).then(|| control::Address::read(&address)).transpose();
+    address.map_err(|error| anyhow!("metrics-addr: {error}"))
 }
 
 /// The state folder.

@@ -1,14 +1,7 @@
 //! `confd history`, `confd rollback` and `confd release`: the kept versions of a resource, for
 //! people.
 
-use std::{
-    ffi::OsString,
-    fmt::Write as _,
-    io,
-    path::Path,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{ffi::OsString, fmt::Write as _, io, path::Path, sync::Arc};
 
 use agent::{Resource, versions};
 use anyhow::{Context as _, anyhow, bail};
@@ -16,15 +9,11 @@ use config::{BrokenGroup, Group};
 use deploy::{HeldBy, Level, Observer, Step};
 use report::did_you_mean;
 use state_folder::StateFolder;
-use world::{
-    Host as _,
-    time::{Location, Time, Zone},
-};
+use world::{Host as _, time::utc_text};
 
 use crate::{
     Exit, environment,
     flags::{self, Request},
-    logging::RFC_3339,
     setup::{self, Mode},
 };
 
@@ -131,7 +120,7 @@ fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
     let history = versions::history(state, resource)?;
     let mut text = String::new();
     if let Some(hold) = &history.hold {
-        let since = time(hold.since);
+        let since = utc_text(hold.since);
         let dest = resource.dest_names();
         let line = match hold.by {
             HeldBy::Person => format!("{dest} is held since {since}: confd release ends that"),
@@ -154,7 +143,7 @@ fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
             (false, _) => "",
         };
         let woke = printable(&version.woke);
-        let (number, at) = (version.number, time(version.at));
+        let (number, at) = (version.number, utc_text(version.at));
         let revision = match version.revision {
             0 => String::new(),
             revision => format!("revision {revision}  "),
@@ -201,27 +190,4 @@ fn printable(text: &str) -> String {
         false => c.to_string(),
     };
     text.chars().map(shown).collect()
-}
-
-/// A time in UTC, as in the log.
-fn time(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    let time = Time::new(seconds, 0, Arc::new(Zone::utc())).at(Location::Utc);
-    String::from_utf8_lossy(&time.format(RFC_3339)).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        let at = |seconds| time(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(at(1_798_761_599), "2026-12-31T23:59:59Z");
-    }
 }

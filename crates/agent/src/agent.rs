@@ -19,6 +19,7 @@ use world::Host;
 use crate::{
     answers::{Answers, OpenQueries},
     backoff::rest,
+    board::Board,
     event::{Event, Reader, Readers, RunSteps, Wake},
     failure::Failure,
     items,
@@ -28,7 +29,7 @@ use crate::{
     pipeline::Pipeline,
     resource::Resource,
     settings::{Configuration, Ended, Order, Schedule, Settings},
-    status::{Board, Handle},
+    status::Handle,
     tally::{Failed, Finished, Tally},
     watch::{Assign, Followed, Watching},
 };
@@ -47,6 +48,8 @@ pub struct Agent {
     /// The resources of the last loading that ended.
     known: Vec<Arc<Resource>>,
     board: Arc<Board>,
+    /// A further reader of all events.
+    reader: Option<Arc<dyn Reader>>,
     /// The pipeline of a onetime run that has ended. Its templates are freed with the agent, which a
     /// process that ends need not do.
     used: Option<Arc<Pipeline>>,
@@ -92,6 +95,7 @@ impl Agent {
             unread: None,
             known: Vec::new(),
             board: Arc::default(),
+            reader: None,
             used: None,
             swept: false,
         }
@@ -111,6 +115,13 @@ impl Agent {
         self
     }
 
+    /// The same agent, whose events `reader` gets too, such as metrics.
+    #[must_use]
+    pub fn with_reader(mut self, reader: Arc<dyn Reader>) -> Self {
+        self.reader = Some(reader);
+        self
+    }
+
     /// The answers to the queries of templates.
     fn answers(&self, settings: queries::Settings, readers: &Readers) -> Arc<Answers> {
         Answers::new(self.queries.clone(), settings, readers.clone())
@@ -125,7 +136,7 @@ impl Agent {
     fn readers(&self, style: Style, more: Option<Arc<dyn Reader>>) -> Readers {
         let log: Arc<dyn Reader> = Arc::new(Log::new(style));
         let board: Arc<dyn Reader> = Arc::clone(&self.board) as _;
-        Readers::new([log, board].into_iter().chain(more))
+        Readers::new([log, board].into_iter().chain(more).chain(self.reader.clone()))
     }
 
     /// Makes one pass over all resources.

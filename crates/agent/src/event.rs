@@ -21,6 +21,11 @@ pub enum Event<'a> {
     Reading,
     /// From now on the agent processes exactly these resources.
     Assigned(Vec<Arc<Resource>>),
+    /// The resource files were read.
+    Loaded {
+        /// Every problem that there is now, whether or not it was reported before.
+        problems: Vec<LoadProblem>,
+    },
     /// A file in `conf.d` is not a valid resource file.
     NotLoaded {
         /// The name of the resource.
@@ -123,6 +128,15 @@ pub enum Event<'a> {
     },
 }
 
+/// Something in `conf.d` that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadProblem {
+    /// The name of the resource; the path of `conf.d` if the folder itself cannot be read.
+    pub name: String,
+    /// The reason, as the log shows it.
+    pub text: String,
+}
+
 /// The reason for a pass of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -157,6 +171,26 @@ pub enum Wake {
 }
 
 impl Wake {
+    /// A stable word for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Wake::Start => "start",
+            Wake::Interval => "interval",
+            Wake::Keys { .. } => "keys",
+            Wake::Answers(_) => "answers",
+            Wake::Retry => "retry",
+            Wake::Configuration => "configuration",
+            Wake::Template => "template",
+            Wake::Destination => "destination",
+            Wake::Reconcile => "reconcile",
+        }
+    }
+
+    /// Whether something is known to have changed since the last pass.
+    pub(crate) fn is_news(&self) -> bool {
+        !matches!(self, Wake::Interval | Wake::Retry | Wake::Reconcile)
+    }
+
     /// Whether a change of the resource's files is the reason.
     pub(crate) fn is_by_files(&self) -> bool {
         matches!(self, Wake::Template | Wake::Destination)

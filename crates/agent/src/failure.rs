@@ -97,6 +97,31 @@ pub enum Kind {
     Panic,
 }
 
+impl Kind {
+    /// A stable word for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Source => "source",
+            Kind::Refused => "refused",
+            Kind::Load => "load",
+            Kind::Template => "template",
+            Kind::Render => "render",
+            Kind::Items => "items",
+            Kind::Guard => "guard",
+            Kind::Write => "write",
+            Kind::Check => "check",
+            Kind::Reload => "reload",
+            Kind::Health => "health",
+            Kind::RolledBack => "rolled_back",
+            Kind::Held => "held",
+            Kind::PendingReload => "pending_reload",
+            Kind::Waiting => "waiting",
+            Kind::Query => "query",
+            Kind::Panic => "panic",
+        }
+    }
+}
+
 impl Failure {
     fn new(cause: Cause) -> Self {
         Failure(Arc::new(cause))

@@ -24,6 +24,7 @@ mod agent;
 mod answers;
 mod asked;
 mod backoff;
+mod board;
 mod digest;
 mod environment;
 mod event;
@@ -60,11 +61,11 @@ pub use crate::{
     agent::Agent,
     answers::OpenQueries,
     backoff::Growth,
-    event::{Event, Reader, Step, Wake},
+    event::{Event, LoadProblem, Reader, Step, Wake},
     failure::{Failure, Kind, Need},
     overlap::overlap,
     resource::Resource,
     settings::{Configuration, Ended, Order, Pace, Schedule, Settings},
-    status::{Applied, Handle, LastError, Pending, State, Status},
+    status::{Applied, Handle, LastError, Overview, Pending, State, Status},
     tally::{Failed, Finished},
 };

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::{
-    event::{Event, Reader},
+    event::{Event, LoadProblem, Reader},
     failure::Failure,
     resource::Resource,
 };
@@ -85,6 +85,9 @@ impl Loading {
                 if is_news {
                     reader.read(&Event::RunFailed { failure: Arc::new(failure.clone()) });
                 }
+                let name = config::conf_d(confdir).display().to_string();
+                let problems = vec![LoadProblem { name, text: failure.to_string() }];
+                reader.read(&Event::Loaded { problems });
                 return Err(failure);
             }
         };
@@ -106,8 +109,10 @@ impl Loading {
         }
         let mut loaded = Loaded { without_confdir: found.without_confdir, ..Loaded::default() };
         let conf_d = config::conf_d(confdir);
+        let mut problems = Vec::new();
         let mut fail = |paths: Vec<PathBuf>, name: &str, problem: Problem| {
             let is_news = is_news(&problem.text);
+            problems.push(LoadProblem { name: name.to_owned(), text: problem.text.clone() });
             if is_news {
                 reader.read(&Event::NotLoaded { name: name.to_owned(), problem });
             }
@@ -134,6 +139,7 @@ impl Loading {
                 Err(problem) => fail(paths, &name, problem),
             }
         }
+        reader.read(&Event::Loaded { problems });
         let parts = loaded.resources.iter().flat_map(|resource| resource.parts());
         for warning in parts.flat_map(|part| &part.warnings) {
             if self.warned.insert(warning.text.clone()) {

@@ -225,7 +225,10 @@ impl Reader for Log {
                     warn!("{failures} of {resources} resources failed: {names}");
                 }
             }
-            Event::Assigned(_) | Event::Woken { .. } | Event::Done { .. } => {}
+            Event::Loaded { .. }
+            | Event::Assigned(_)
+            | Event::Woken { .. }
+            | Event::Done { .. } => {}
         }
     }
 

@@ -121,6 +121,12 @@ impl Resource {
         self.parts.iter().all(|part| part.heal)
     }
 
+    /// Whether the process is ready only when this resource is applied. A group is required if one of
+    /// its members is.
+    pub fn is_required(&self) -> bool {
+        self.parts.iter().any(|part| part.required)
+    }
+
     /// Watch mode: how long to wait after a change, if the resource says it.
     pub(crate) fn debounce(&self) -> Option<Duration> {
         self.parts.iter().filter_map(|part| part.debounce).max()

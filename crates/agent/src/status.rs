@@ -1,18 +1,16 @@
 //! The state of each resource, readable at any moment.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use deploy::Level;
-
 use crate::{
-    event::{Event, Reader, Wake},
-    failure::{Failure, Kind},
-    resource::Resource,
+    board::Board,
+    event::{LoadProblem, Wake},
+    failure::Failure,
 };
 
 /// The state of a resource at one moment.
@@ -30,6 +28,28 @@ pub struct Status {
     pub pending: Option<Pending>,
     /// The last failure; `None` after a successful pass.
     pub error: Option<LastError>,
+    /// The time since which something is known that is not applied: new keys, a new template, a failed
+    /// pass. `None` if the newest known data is applied.
+    pub behind_since: Option<SystemTime>,
+    /// Whether the process is ready only when this resource is applied.
+    pub is_required: bool,
+    /// The destinations, for people. That of items is as the resource file has it.
+    pub dests: Vec<String>,
+}
+
+impl Status {
+    /// Why the newest known data is not applied, in one line for people; `None` if it is.
+    pub fn obstacle(&self) -> Option<String> {
+        if self.applied.is_some() && self.behind_since.is_none() {
+            return None;
+        }
+        Some(match (&self.state, &self.error) {
+            (State::Failed, Some(last)) => last.failure.to_string(),
+            (State::Working, _) => "newer data is not applied yet".to_owned(),
+            (state, Some(last)) => format!("{state}: {}", last.failure),
+            (state, None) => state.to_string(),
+        })
+    }
 }
 
 /// What a resource waits for.
@@ -47,8 +67,36 @@ pub enum State {
     Working,
     /// The next change: everything is applied.
     InSync,
+    /// A run that changes files: the file differs, and `noop` leaves it as it is.
+    WouldChange,
     /// The next try or a correction: the last pass failed.
     Failed,
+}
+
+impl State {
+    /// A stable word for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            State::WaitingForKeys => "waiting_for_keys",
+            State::WaitingForAnswers(_) => "waiting_for_answers",
+            State::WaitingForMissingKeys(_) => "waiting_for_missing_keys",
+            State::Working => "working",
+            State::InSync => "in_sync",
+            State::WouldChange => "would_change",
+            State::Failed => "failed",
+        }
+    }
+
+    /// The words of all states.
+    pub const WORDS: [&str; 7] = [
+        "waiting_for_keys",
+        "waiting_for_answers",
+        "waiting_for_missing_keys",
+        "working",
+        "in_sync",
+        "would_change",
+        "failed",
+    ];
 }
 
 impl fmt::Display for State {
@@ -60,6 +108,7 @@ impl fmt::Display for State {
             State::WaitingForMissingKeys(keys) => write!(f, "waiting for {}", keys.join(", ")),
             State::Working => f.write_str("working"),
             State::InSync => f.write_str("in sync"),
+            State::WouldChange => f.write_str("would change, but for noop"),
             State::Failed => f.write_str("failed"),
         }
     }
@@ -97,6 +146,37 @@ pub struct LastError {
     pub since: SystemTime,
 }
 
+/// The state of a run at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    /// Whether the resources were loaded for the first time.
+    pub is_loaded: bool,
+    /// The states of all resources, by name.
+    pub resources: BTreeMap<String, Status>,
+    /// What cannot be loaded. Of a resource that was loaded before, the version in use stays.
+    pub problems: Vec<LoadProblem>,
+    /// Why the source does not answer, and since when; `None` if it answers.
+    pub source_error: Option<LastError>,
+}
+
+impl Overview {
+    /// Why the process is not ready: each resource with its reason. Empty if every required resource has
+    /// applied its newest data and every resource file can be used.
+    pub fn obstacles(&self) -> Vec<(&str, String)> {
+        let problems = self.problems.iter();
+        let mut obstacles: Vec<_> =
+            problems.map(|problem| (&*problem.name, problem.text.clone())).collect();
+        let required = self.resources.iter().filter(|(_, status)| status.is_required);
+        obstacles.extend(required.filter_map(|(name, status)| Some((&**name, status.obstacle()?))));
+        obstacles
+    }
+
+    /// Whether every required resource has applied its newest data.
+    pub fn is_ready(&self) -> bool {
+        self.is_loaded && self.obstacles().is_empty()
+    }
+}
+
 /// Reads the states of an agent's resources from outside, at any moment. A clone is cheap.
 #[derive(Clone)]
 pub struct Handle {
@@ -110,141 +190,17 @@ impl Handle {
 
     /// The states of all resources, by name.
     pub fn statuses(&self) -> BTreeMap<String, Status> {
-        let board = self.board.lock();
-        board.iter().map(|(name, status)| (name.to_string(), status.clone())).collect()
+        self.board.overview().resources
+    }
+
+    /// The state of the whole run at this moment.
+    pub fn overview(&self) -> Overview {
+        self.board.overview()
     }
 
     /// The state of the resource `name`, which is the path of its file below `conf.d`, without
     /// `.toml`.
     pub fn status(&self, name: &str) -> Option<Status> {
-        self.board.lock().get(name).cloned()
-    }
-}
-
-/// The states by the names of the resources.
-type States = HashMap<Arc<str>, Status, foldhash::fast::RandomState>;
-
-/// Keeps the states, as a reader of events.
-#[derive(Default)]
-pub(crate) struct Board(Mutex<States>);
-
-impl Board {
-    fn lock(&self) -> MutexGuard<'_, States> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn update(&self, resource: &Resource, change: impl FnOnce(&mut Status)) {
-        if let Some(status) = self.lock().get_mut(&**resource.name()) {
-            change(status);
-        }
-    }
-}
-
-impl Board {
-    /// Removes the last errors of this kind.
-    fn forget_errors(&self, kind: Kind) {
-        for status in self.lock().values_mut() {
-            status.error.take_if(|last| last.failure.kind() == kind);
-        }
-    }
-}
-
-impl Status {
-    fn new() -> Self {
-        Status {
-            state: State::WaitingForKeys,
-            since: SystemTime::now(),
-            applied: None,
-            pending: None,
-            error: None,
-        }
-    }
-
-    fn enter(&mut self, state: State) {
-        if self.state != state {
-            self.state = state;
-            self.since = SystemTime::now();
-        }
-    }
-
-    fn failed(&mut self, failure: &Arc<Failure>, retry: Option<Duration>) {
-        let now = SystemTime::now();
-        self.enter(State::Failed);
-        let same = |last: &&LastError| last.failure.to_string() == failure.to_string();
-        let since = self.error.as_ref().filter(same).map_or(now, |last| last.since);
-        self.error = Some(LastError { failure: Arc::clone(failure), since });
-        let wake = self.pending.take().map_or(Wake::Retry, |pending| pending.wake);
-        let only_reload =
-            matches!(failure.kind(), Kind::Reload | Kind::Health | Kind::PendingReload);
-        let next_try = retry.map(|delay| now + delay);
-        self.pending = Some(Pending { only_reload, wake, next_try });
-    }
-}
-
-impl Reader for Board {
-    fn read(&self, event: &Event<'_>) {
-        match event {
-            Event::Assigned(resources) => {
-                let mut board = self.lock();
-                let mut before = std::mem::take(&mut *board);
-                let names = resources.iter().map(|resource| Arc::clone(resource.name()));
-                board.extend(names.map(|name| {
-                    let status = before.remove(&name).unwrap_or_else(Status::new);
-                    (name, status)
-                }));
-            }
-            Event::Woken { resource, wake } => self.update(resource, |status| {
-                status.enter(State::Working);
-                let wake = match status.pending.take() {
-                    Some(pending) => pending.wake.and(wake.clone()),
-                    None => wake.clone(),
-                };
-                status.pending = Some(Pending { only_reload: false, wake, next_try: None });
-            }),
-            Event::Done { resource, revision, took, .. } => self.update(resource, |status| {
-                status.enter(State::InSync);
-                let (revision, took) = (*revision, *took);
-                status.applied = Some(Applied { revision, at: SystemTime::now(), took });
-                (status.pending, status.error) = (None, None);
-            }),
-            Event::Kept { resource, keys } => self.update(resource, |status| {
-                status.enter(State::WaitingForMissingKeys(keys.clone()));
-                (status.pending, status.error) = (None, None);
-            }),
-            Event::Failed { resource, failure, retry } => {
-                self.update(resource, |status| status.failed(failure, *retry));
-            }
-            Event::Waits { resource, queries } => self.update(resource, |status| {
-                status.enter(State::WaitingForAnswers(queries.clone()));
-                // The failure of a query says why the resource still waits.
-                status.error.take_if(|last| last.failure.kind() != Kind::Query);
-                status.pending = None;
-            }),
-            Event::SourceFailed { resources, failure }
-            | Event::QueryFailed { resources, failure } => {
-                for resource in resources {
-                    self.update(resource, |status| {
-                        let (state, pending) = (status.state.clone(), status.pending.clone());
-                        status.failed(failure, None);
-                        // The applied data stays as it is; only newer keys are missing.
-                        status.enter(state);
-                        status.pending = pending;
-                    });
-                }
-            }
-            Event::SourceRecovered => self.forget_errors(Kind::Source),
-            Event::QueriesRecovered => self.forget_errors(Kind::Query),
-            Event::Reading
-            | Event::NotLoaded { .. }
-            | Event::QueryWarning { .. }
-            | Event::RunStep { .. }
-            | Event::RunFailed { .. }
-            | Event::Step { .. }
-            | Event::PassEnded { .. } => {}
-        }
-    }
-
-    fn wants(&self, _: Level) -> bool {
-        false
+        self.board.status(name)
     }
 }

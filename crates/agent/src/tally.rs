@@ -73,6 +73,7 @@ impl Reader for Tally {
                 self.keep(&Arc::new(Failure::load(problem.clone())));
             }
             Event::Reading
+            | Event::Loaded { .. }
             | Event::Assigned(_)
             | Event::Woken { .. }
             | Event::Step { .. }

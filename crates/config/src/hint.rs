@@ -121,6 +121,7 @@ const KEYS: &[&str] = &[
     "reload_timeout",
     "render_timeout",
     "heal",
+    "required",
     "debounce",
     "min_reload_interval",
     "retry_delay",

@@ -78,6 +78,8 @@ pub struct Resource {
     /// Whether `dest` is repaired after another program changed it. If not, it stays changed until
     /// the keys or the template change.
     pub heal: bool,
+    /// Whether the process counts as ready only when this resource is applied.
+    pub required: bool,
     /// Watch mode: how long to wait after a change until no more changes come. `None` means the
     /// debounce time of the run.
     pub debounce: Option<Duration>,
@@ -191,6 +193,7 @@ impl Resource {
         let reload_timeout = time(table, "reload_timeout")?;
         let render_timeout = time(table, "render_timeout")?;
         let heal = table.boolean("heal")?.unwrap_or(true);
+        let required = table.boolean("required")?.unwrap_or(true);
         let debounce = time(table, "debounce")?;
         let min_reload_interval = time(table, "min_reload_interval")?;
         let retry = Retry::read(table)?;
@@ -280,6 +283,7 @@ impl Resource {
             reload_timeout,
             render_timeout,
             heal,
+            required,
             debounce,
             min_reload_interval,
             retry,

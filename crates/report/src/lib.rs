@@ -7,6 +7,7 @@
 //!   words of Go programs, which people's alerts search for.
 //! - [`FileError`]: an operation on a file that failed, with its path, in the same words.
 //! - [`Fingerprint`]: one state of a file, which shows whether the file was changed.
+//! - [`harmless()`], [`Harmless`]: a text that stays in its line and cannot control a terminal.
 //! - [`open_regular`], [`read_regular`], [`read_with_fingerprint`]: reading a file that cannot
 //!   block its reader.
 //!
@@ -19,6 +20,7 @@ mod errno;
 mod excerpt;
 mod file_error;
 mod fingerprint;
+mod harmless;
 mod nearest;
 mod regular;
 
@@ -26,5 +28,6 @@ pub use errno::{errno_text, errno_text_in, signal_text};
 pub use excerpt::{Excerpt, Place};
 pub use file_error::{FileError, file_error_text};
 pub use fingerprint::Fingerprint;
+pub use harmless::{Harmless, harmless};
 pub use nearest::{did_you_mean, did_you_mean_spelled};
 pub use regular::{open_regular, read_regular, read_with_fingerprint};

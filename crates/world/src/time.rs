@@ -8,6 +8,7 @@
 mod duration;
 mod layout;
 mod parse;
+mod utc;
 mod zone;
 
 use std::cmp::Ordering;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use duration::Duration;
+pub use utc::{RFC_3339, utc_text};
 pub use zone::Zone;
 
 /// The English names of the months.

@@ -104,9 +104,37 @@ async fn all_resources_wait_for_a_source_that_is_down_and_keep_what_was_applied(
             until(&handle, "a", |status| status.applied.is_some() && status.error.is_none()).await;
 
             site.store.break_down(Some("/down"));
-            let status = until(&handle, "a", |status| status.error.is_some()).await;
-            assert!(status.applied.is_some(), "{mode:?}");
-            assert_eq!(status.state, State::InSync, "{mode:?}");
+            let is_down =
+                |status: &crate::Status| status.error.is_some() && status.state == State::InSync;
+            let status = until(&handle, "a", is_down).await;
+            assert!(status.applied.is_some() && status.behind_since.is_none(), "{mode:?}");
+            let overview = handle.overview();
+            assert!(overview.is_ready() && overview.source_error.is_some(), "{mode:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_resource_is_behind_from_the_first_failure_until_a_pass_succeeds() {
+    for mode in [Mode::Interval, Mode::Watch] {
+        let site = Site::new();
+        site.resource("a", "check_cmd = 'grep -q 1 {{.src}}'");
+        site.store.put("/a", "1");
+        beside(site.agent(), mode, async |handle| {
+            until(&handle, "a", |status| status.obstacle().is_none()).await;
+            site.store.put("/a", "2");
+            let failed = |status: &crate::Status| status.state == State::Failed;
+            let first = until(&handle, "a", failed).await;
+            assert_eq!(first.obstacle().as_deref(), Some("Config check failed: exit status 1"));
+            let since = first.behind_since;
+            assert!(since.is_some() && !handle.overview().is_ready(), "{mode:?}");
+            let next = |status: &crate::Status| failed(status) && status.since > first.since;
+            if let Mode::Interval = mode {
+                assert_eq!(until(&handle, "a", next).await.behind_since, since);
+            }
+            site.store.put("/a", "11");
+            until(&handle, "a", |status| status.obstacle().is_none()).await;
         })
         .await;
     }

@@ -1,0 +1,50 @@
+//! What is seen of a running process from outside: health, readiness and status over HTTP.
+//!
+//! A [`Server`] answers at an [`Address`], a TCP port or a Unix socket, from the [`Site`]. It reads the
+//! state of the agent's resources by [`agent::Handle`], which copies it under a short lock, and knows
+//! nothing else of the agent. So a slow or hostile client never delays a pass: requests are small,
+//! answers are made in memory, connections are few, and each has a time limit.
+//!
+//! ```text
+//! Address ─► bind ─► Server: connection ─► request ─► Site::answer ─► health, readiness, status
+//! ```
+//!
+//! No answer contains values of keys. The texts of errors are those of the log.
+
+mod address;
+mod answer;
+mod bind;
+mod readiness;
+mod server;
+mod status;
+
+pub use address::{Address, BadAddress};
+pub use server::Server;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What servers show. A clone shows the same.
+#[derive(Clone)]
+pub struct Site {
+    handle: agent::Handle,
+    /// The version of the program.
+    version: &'static str,
+    /// The name of the source of the keys.
+    backend: Arc<Mutex<Arc<str>>>,
+}
+
+impl Site {
+    /// Shows what `handle` reads.
+    pub fn new(handle: agent::Handle, version: &'static str) -> Self {
+        Site { handle, version, backend: Arc::new(Mutex::new("".into())) }
+    }
+
+    /// The name of the source is this one from now on.
+    pub fn set_backend(&self, name: &str) {
+        *self.backend.lock().unwrap_or_else(PoisonError::into_inner) = name.into();
+    }
+
+    fn backend(&self) -> Arc<str> {
+        Arc::clone(&self.backend.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

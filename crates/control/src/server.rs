@@ -1,0 +1,145 @@
+//! Answers requests at an address: few connections at a time, each for a limited time.
+
+use std::{convert::Infallible, io, time::Duration};
+
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::{debug, error, info};
+
+use crate::{
+    Address, Site, answer,
+    bind::{self, Listener, Stream},
+};
+
+/// The most connections at a time. Others wait in the queue of the socket.
+const CONNECTIONS: usize = 64;
+/// The time that a client has to send its request.
+const REQUEST: Duration = Duration::from_secs(10);
+/// The time of a whole connection, so that a client that does not read its answer is dropped.
+const CONNECTION: Duration = Duration::from_secs(30);
+/// The most bytes of the head of a request.
+const HEAD: usize = 16 * 1024;
+/// The most fields of the head of a request.
+const FIELDS: usize = 64;
+/// The pauses between two attempts to bind.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_secs(60);
+/// The pause after a connection could not be accepted, for example because there are no descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A server. Dropping it closes its sockets and connections.
+pub struct Server {
+    address: Address,
+    /// The task, which ends when the server is dropped.
+    _task: JoinSet<()>,
+}
+
+impl Server {
+    /// Listens at `address` from now on. If the address cannot be bound, an error is logged, and it is tried
+    /// again with growing pauses.
+    ///
+    /// Must be called on the runtime.
+    pub fn start(address: Address, site: Site) -> Self {
+        let mut task = JoinSet::new();
+        info!("Starting metrics server on {address}");
+        let bound = bind::bind(&address);
+        let at = address.clone();
+        task.spawn(async move {
+            let listeners = bound_at_last(bound, &at).await;
+            serve(listeners, site).await;
+        });
+        Server { address, _task: task }
+    }
+
+    /// Where it listens, or tries to.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+async fn bound_at_last(
+    mut bound: Result<Vec<Listener>, String>,
+    address: &Address,
+) -> Vec<Listener> {
+    let mut pause = FIRST_PAUSE;
+    let mut last = String::new();
+    loop {
+        match bound {
+            Ok(listeners) => {
+                if !last.is_empty() {
+                    info!("the metrics server listens on {address}");
+                }
+                return listeners;
+            }
+            Err(error) if error == last => debug!("Metrics server error: {error}"),
+            Err(error) => {
+                error!(
+                    "Metrics server error: {error}; confd goes on without it and tries again: free the \
+                     address, or choose another by -metrics-addr and send SIGHUP"
+                );
+                last = error;
+            }
+        }
+        sleep_until(Instant::now() + pause).await;
+        pause = (2 * pause).min(LAST_PAUSE);
+        bound = bind::bind(address);
+    }
+}
+
+/// Answers at all sockets, without end.
+async fn serve(listeners: Vec<Listener>, site: Site) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.len() >= CONNECTIONS {
+            connections.join_next().await;
+        }
+        tokio::select! {
+            accepted = next(&listeners) => match accepted {
+                Ok(Stream::Tcp(stream)) => _ = connections.spawn(converse(stream, site.clone())),
+                Ok(Stream::Unix(stream)) => _ = connections.spawn(converse(stream, site.clone())),
+                Err(error) => {
+                    debug!("cannot accept a connection: {}", report::errno_text(&error));
+                    sleep_until(Instant::now() + PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Waits for the next connection at one of the sockets, of which there are one or two.
+async fn next(listeners: &[Listener]) -> io::Result<Stream> {
+    match listeners {
+        [one, two, ..] => tokio::select! {
+            accepted = one.accept() => accepted,
+            accepted = two.accept() => accepted,
+        },
+        [one] => one.accept().await,
+        [] => std::future::pending().await,
+    }
+}
+
+/// Reads one request and answers it. A client that has further requests connects again, so that an idle
+/// client takes the place of no other.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, site: Site) {
+    let answer = service_fn(|request: Request<Incoming>| {
+        std::future::ready(Ok::<_, Infallible>(answer::to(&site, &request)))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST)
+        .max_buf_size(HEAD)
+        .max_headers(FIELDS)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer);
+    match timeout(CONNECTION, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!("a client of the metrics server was dropped: {error}"),
+        Err(_) => debug!("a client of the metrics server was dropped after {CONNECTION:?}"),
+    }
+}
