@@ -104,6 +104,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("password", " string", ""),
     ("path", " string", ""),
     ("prefix", " string", ""),
+    ("prefix-mode", " string", ""),
     ("reconcile", " string", " (default \"10m\")"),
     ("reload-cmd-timeout", " string", ""),
     ("render-timeout", " string", ""),
@@ -162,6 +163,7 @@ fn every_flag_of_confd_is_accepted() {
             "max-memory" => "1GiB",
             "metrics-addr" => ":9100",
             "config-precedence" => "flags",
+            "prefix-mode" => "join",
             _ => "v",
         };
         let words = [format!("-{flag}"), value.to_owned()];

@@ -342,9 +342,9 @@ fn the_order_of_precedence_has_two_names() {
 }
 
 #[test]
-fn no_other_variable_sets_an_option() {
+fn variables_of_other_programs_set_no_option() {
     let sandbox = configured("");
-    let names = ["BACKEND", "CONFDIR", "PREFIX", "NOOP", "LOG_LEVEL", "INTERVAL", "ONETIME"];
+    let names = ["VERSION", "HELP", "RESOURCE", "SRC", "DEST", "REVISION", "CHANGED_KEYS", "ROOT"];
     let run =
         names.iter().fold(sandbox.onetime(), |run, name| run.env(format!("CONFD_{name}"), "x"));
     let run = run
@@ -404,7 +404,7 @@ fn a_time_that_is_too_long_is_an_error_or_is_shortened_and_never_ends_the_progra
     for (key, value) in [("reconcile", "9e18"), ("debounce", "300000000h"), ("splay", "1e10")] {
         sandbox.write("confd.toml", format!("{key} = '{value}'\n"));
         sandbox.onetime().fails().expect(&format!(
-            "FATAL invalid value \"{value}\" for -{key}: longer than 876000h, which is a hundred years"
+            "FATAL invalid value \"{value}\" for -{key}: longer than 876000h, which is a hundred years (from \"{key}\" in confd.toml)"
         ));
     }
     sandbox.write("confd.toml", "");
@@ -425,4 +425,37 @@ fn a_time_that_is_too_long_is_an_error_or_is_shortened_and_never_ends_the_progra
         assert_eq!(ended.expect_no("panicked").code, Some(0));
         std::fs::remove_file(sandbox.path("out/app")).unwrap();
     }
+}
+
+#[test]
+fn the_environment_sets_what_the_flags_set_and_a_flag_wins() {
+    let sandbox = Sandbox::rendering("x");
+    sandbox.write("confd.toml", "log-level = 'error'\nsync_only = true\nkeep_stage_file = false\n");
+    let run = |arguments: &[&str]| {
+        let run = sandbox.bare(arguments).env("CONFD_CONFIG_FILE", "confd.toml");
+        run.env("CONFD_CONFDIR", sandbox.root())
+            .env("CONFD_BACKEND", "env")
+            .env("CONFD_ONETIME", "yes")
+    };
+    run(&[]).env("CONFD_NOOP", "true").env("CONFD_VERSION", "0.16.0").ok();
+    assert_eq!(sandbox.output(), "");
+    run(&["-noop=false"]).env("CONFD_NOOP", "true").env("CONFD_LOG_LEVEL", "").ok();
+    assert_eq!(sandbox.output(), "x");
+    for (name, value, why) in [
+        (
+            "CONFD_NOOP",
+            "maybe",
+            "invalid value \"maybe\" of CONFD_NOOP: it is neither true nor false",
+        ),
+        ("CONFD_INTERVAL", "5s", "invalid value \"5s\" of CONFD_INTERVAL: not a number"),
+    ] {
+        let ended = run(&[]).env(name, value).fails();
+        assert!(ended.log().last().unwrap().contains(why), "{}", ended.stderr);
+    }
+    let last = |ended: Ended| ended.log().pop().unwrap();
+    let line = last(run(&[]).env("CONFD_DEBOUNCE", "soon").fails());
+    assert!(line.ends_with(" (from CONFD_DEBOUNCE)"), "{line}");
+    sandbox.write("confd.toml", "debounce = 'soon'\n");
+    let line = last(run(&[]).fails());
+    assert!(line.ends_with(" (from \"debounce\" in confd.toml)"), "{line}");
 }

@@ -5,6 +5,7 @@
 //! - `logs`: the layout and the texts of the log.
 //! - `excerpts`: the lines of files that the log shows below an error.
 //! - `resources`: which files of conf.d are taken, what they may say, prefixes and keys.
+//! - `fork`: the command line of the live fork, and its meaning of files.
 //! - `functions`: template functions as a user of confd sees them, and their errors.
 //! - `tera`: Tera templates, their functions, the files they share, and their errors.
 //! - `docs`: the examples in the documents, each of which is run.
@@ -44,6 +45,7 @@ mod deploy;
 mod docs;
 mod excerpts;
 mod faults;
+mod fork;
 mod functions;
 mod integration;
 mod interval;

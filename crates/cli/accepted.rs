@@ -13,8 +13,8 @@ options::options! {
     /// The options of all backends of Go confd, in byte order of their flags.
     pub(crate) const ACCEPTED;
     const APP_ID: Opt<String> =
-        text("app-id", "", "Vault app-id to log in with (auth-type app-id)").key("app_id").variable("CONFD_APP_ID").secret();
-    const AUTH_TOKEN: Opt<OsString> = text("auth-token", "", ELSEWHERE).key("auth_token").variable("CONFD_AUTH_TOKEN").secret();
+        text("app-id", "", "Vault app-id to log in with (auth-type app-id)").key("app_id").secret();
+    const AUTH_TOKEN: Opt<OsString> = text("auth-token", "", ELSEWHERE).key("auth_token").secret();
     const AUTH_TYPE: Opt<String> = text(
         "auth-type",
         "",
@@ -29,7 +29,7 @@ options::options! {
     const FILE: Opt<Vec<OsString>> = list("file", ELSEWHERE).key("file");
     const FILTER: Opt<OsString> = text("filter", "", ELSEWHERE).key("filter");
     const NODE: Opt<Vec<OsString>> = list("node", ELSEWHERE).key("nodes");
-    const PASSWORD: Opt<OsString> = text("password", "", ELSEWHERE).key("password").variable("CONFD_PASSWORD").secret();
+    const PASSWORD: Opt<OsString> = text("password", "", ELSEWHERE).key("password").secret();
     const PATH: Opt<String> =
         text("path", "", "mount path of Vault's login method").key("path");
     const ROLE_ID: Opt<String> = text(
@@ -38,17 +38,16 @@ options::options! {
         "Vault role-id (auth-type app-role, kubernetes)",
     )
     .key("role_id")
-    .variable("CONFD_ROLE_ID")
     .secret();
     const SCHEME: Opt<OsString> = text("scheme", "", ELSEWHERE).key("scheme");
     const SECRET_ID: Opt<String> =
-        text("secret-id", "", "Vault secret-id (auth-type app-role)").key("secret_id").variable("CONFD_SECRET_ID").secret();
+        text("secret-id", "", "Vault secret-id (auth-type app-role)").key("secret_id").secret();
     const SEPARATOR: Opt<String> =
         text("separator", "", "separator in Redis key names in place of /").key("separator");
     const SRV_DOMAIN: Opt<OsString> = text("srv-domain", "", ELSEWHERE).key("srv_domain");
     const SRV_RECORD: Opt<OsString> = text("srv-record", "", ELSEWHERE).key("srv_record");
     const TABLE: Opt<String> = text("table", "", "DynamoDB table").key("table");
     const USER_ID: Opt<String> =
-        text("user-id", "", "Vault user-id (auth-type app-id)").key("user_id").variable("CONFD_USER_ID").secret();
-    const USERNAME: Opt<OsString> = text("username", "", ELSEWHERE).key("username").variable("CONFD_USERNAME");
+        text("user-id", "", "Vault user-id (auth-type app-id)").key("user_id").secret();
+    const USERNAME: Opt<OsString> = text("username", "", ELSEWHERE).key("username");
 }

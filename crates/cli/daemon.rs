@@ -3,13 +3,14 @@
 use std::{cell::Cell, sync::Arc};
 
 use agent::{Agent, Configuration, Ended, Order};
-use options::Layer;
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tracing::{error, info, warn};
 use world::Host;
 
 use crate::{
-    Exit, logging,
+    Exit,
+    flags::CommandLine,
+    logging,
     outside::Outside,
     setup::{self, Config, Mode},
     signals::{Signal, Signals},
@@ -18,11 +19,11 @@ use crate::{
 
 /// Runs `agent` by `config` until a signal ends it.
 ///
-/// After SIGHUP the configuration is built again from `flags`, the environment and the file.
+/// After SIGHUP the configuration is built again from `line`, the environment and the file.
 pub(crate) async fn run(
     mut agent: Agent,
     config: Config,
-    flags: Layer,
+    line: CommandLine,
     host: Arc<dyn Host>,
     signals: Signals,
 ) -> Exit {
@@ -38,7 +39,7 @@ pub(crate) async fn run(
                 Mode::Onetime | Mode::Interval => agent.interval(schedule, &mut orders).await,
             }
         } => ended,
-        never = give_orders(config, outside, &flags, &host, signals, sender, &stopped_by) => match never {},
+        never = give_orders(config, outside, &line, &host, signals, sender, &stopped_by) => match never {},
     };
     match (ended, stopped_by.get()) {
         (Ended::Cut, Some(signal)) => Exit::Signal(signal),
@@ -54,7 +55,7 @@ pub(crate) async fn run(
 async fn give_orders(
     mut config: Config,
     mut outside: Outside,
-    flags: &Layer,
+    line: &CommandLine,
     host: &Arc<dyn Host>,
     mut signals: Signals,
     orders: mpsc::Sender<Order>,
@@ -70,7 +71,7 @@ async fn give_orders(
             Signal::HANGUP => {
                 info!("Captured hangup. Reading the configuration again");
                 tokio::select! {
-                    configuration = reconfigured(&mut config, flags, host) => {
+                    configuration = reconfigured(&mut config, line, host) => {
                         signals.set_shutdown_timeout(config.schedule.shutdown_timeout);
                         outside.listen(&config);
                         Order::Reload(configuration.map(Box::new))
@@ -96,14 +97,14 @@ async fn give_orders(
 /// Reads the configuration again. `None` if it cannot be used; then `config` is unchanged.
 async fn reconfigured(
     config: &mut Config,
-    flags: &Layer,
+    line: &CommandLine,
     host: &Arc<dyn Host>,
 ) -> Option<Configuration> {
-    let flags = flags.clone();
+    let line = line.clone();
     // The files can be on a disk that does not answer.
     let load = spawn_blocking(move || {
         let mut notices = Vec::new();
-        let loaded = setup::load_again(&flags, crate::environment, &mut notices);
+        let loaded = setup::load_again(&line, crate::environment, &mut notices);
         notices.iter().for_each(logging::Notice::log);
         loaded
     });

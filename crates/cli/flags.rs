@@ -1,6 +1,11 @@
 //! The command line of confd: its flags, and hints for words that are none.
 
-use std::ffi::{OsStr, OsString};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+};
+
+use config::Dialect;
 
 use options::{
     Layer, Value,
@@ -8,15 +13,24 @@ use options::{
 };
 use report::{did_you_mean, did_you_mean_spelled, harmless};
 
-use crate::{general::VERSION, table};
+use crate::{fork, general::VERSION, table};
+
+/// The flags of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CommandLine {
+    /// Their values.
+    pub(crate) flags: Layer,
+    /// Whose command line it is.
+    pub(crate) dialect: Dialect,
+}
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
-    /// To run, with the values of this layer. The word is the first one that is no flag.
-    Run(Layer, Option<OsString>),
+    /// To run. The word is the first one that is no flag.
+    Run(CommandLine, Option<OsString>),
     /// To print the usage text.
-    Help,
+    Help(Dialect),
     /// To print the version.
     Version,
 }
@@ -25,36 +39,59 @@ pub(crate) enum Request {
 ///
 /// # Errors
 /// The line that Go's package `flag` prints before the usage text, or one that says that a word is
-/// no flag. The exit code is then 2.
-pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
-    requested(words.into_iter()).map_err(|Mistake { line, hint }| {
-        let hint = hint.map_or(String::new(), |hint| format!("\n  = {hint}"));
-        harmless(&line) + &hint
-    })
-}
-
-/// A mistake on the command line.
-struct Mistake {
-    line: String,
-    /// What was probably meant, for a line of its own.
-    hint: Option<String>,
-}
-
-impl From<String> for Mistake {
-    fn from(line: String) -> Self {
-        Mistake { line, hint: None }
-    }
-}
-
-fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> {
+/// no flag. The exit code is then 2; with the live fork's command line it is [`fork::USAGE`].
+pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, Mistake> {
     let line = match flags::read(words, table::find) {
         Ok(line) => line,
         Err(stop) => {
             let hint = if let Stop::Unknown(name) = &stop { near_flags(name) } else { None };
-            let Some(line) = stop.line() else { return Ok(Request::Help) };
-            return Err(Mistake { line, hint });
+            let Some(line) = stop.line() else { return Ok(Request::Help(Dialect::Confd)) };
+            return Err(Mistake { hint, ..Mistake::from(line) });
         }
     };
+    if !line.ended_by_dashes
+        && let Some(backend) = line.rest.first().and_then(|word| fork::backend(word))
+    {
+        return fork::read(line.given, backend, line.rest.into_iter().skip(1));
+    }
+    requested(line)
+}
+
+/// What is asked for if a command line without mistakes gives these flags.
+pub(crate) fn request(line: CommandLine, ignored: Option<OsString>) -> Request {
+    match line.flags.get(&VERSION.spec()) {
+        Some(Value::Switch(true)) => Request::Version,
+        _ => Request::Run(line, ignored),
+    }
+}
+
+/// A mistake on the command line.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    pub(crate) line: String,
+    /// What was probably meant, for a line of its own.
+    pub(crate) hint: Option<String>,
+    /// Whose command line it is.
+    pub(crate) dialect: Dialect,
+}
+
+impl From<String> for Mistake {
+    fn from(line: String) -> Self {
+        Mistake { line, hint: None, dialect: Dialect::Confd }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&harmless(&self.line))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\n  = {hint}"))
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+fn requested(line: flags::Line) -> Result<Request, Mistake> {
+    let line_of = |flags| CommandLine { flags, dialect: Dialect::Confd };
     let given = line.given;
     if given.get(&VERSION.spec()) == Some(&Value::Switch(true)) {
         return Ok(Request::Version);
@@ -70,7 +107,7 @@ fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> 
         }
         Some(word) if let Some(hint) = did_you_mean(word, first_words()) => {
             let line = format!("unknown command {}", gotmpl::quote(word.as_bytes()));
-            Err(Mistake { line, hint: Some(hint) })
+            Err(Mistake { hint: Some(hint), ..Mistake::from(line) })
         }
         #[cfg(feature = "registrator")]
         Some(word) if is_registry(word) => {
@@ -78,12 +115,12 @@ fn requested(words: impl Iterator<Item = OsString>) -> Result<Request, Mistake> 
             let scheme = word.split(':').next().unwrap_or_default();
             let line = format!("{scheme}://… is the address of a registry");
             let hint = format!("to register containers, write confd registrator {scheme}://…");
-            Err(Mistake { line, hint: Some(hint) })
+            Err(Mistake { hint: Some(hint), ..Mistake::from(line) })
         }
         Some(word) if let Some(flag) = behind_long_dash(word) => {
             Err(format!("{word} does not begin with the - of a flag: did you mean -{flag}?").into())
         }
-        _ => Ok(Request::Run(given, ignored)),
+        _ => Ok(Request::Run(line_of(given), ignored)),
     }
 }
 
@@ -127,7 +164,7 @@ const SPELLINGS: [(&str, &str); 12] = [
 ];
 
 /// The flags that the unknown flag `name` probably means. `-` and `_` do not count.
-fn near_flags(name: &str) -> Option<String> {
+pub(crate) fn near_flags(name: &str) -> Option<String> {
     let folded = |text: &str| text.replace(['-', '_'], "").to_lowercase();
     let name = folded(name);
     if let Some((_, flag)) = SPELLINGS.iter().find(|(spelling, _)| *spelling == name) {
@@ -171,9 +208,9 @@ mod tests {
     /// The values that the command line `words` gives, or the error. "help" and "version" are
     /// errors too.
     fn given(words: &[&str]) -> Result<Given, String> {
-        match read(words.iter().map(OsString::from))? {
-            Request::Run(given, _) => Ok(Given::new(vec![given])),
-            Request::Help => Err("help".to_owned()),
+        match read(words.iter().map(OsString::from)).map_err(|mistake| mistake.to_string())? {
+            Request::Run(line, _) => Ok(Given::new(vec![line.flags])),
+            Request::Help(_) => Err("help".to_owned()),
             Request::Version => Err("version".to_owned()),
         }
     }

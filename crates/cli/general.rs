@@ -47,7 +47,7 @@ options::options! {
     )
     .key("max_memory");
     pub(crate) const KEEP_STAGE_FILE: Opt<bool> =
-        switch("keep-stage-file", "keep staged files").key("keepstagefile");
+        switch("keep-stage-file", "keep staged files").key("keepstagefile").fork_key("keep_stage_file");
     pub(crate) const LOG_LEVEL: Opt<String> = text(
         "log-level",
         "",
@@ -60,16 +60,22 @@ options::options! {
         "interval and watch mode: where health, readiness, status and metrics are shown, such as :9100 or unix:/run/confd/metrics.sock",
     )
     .key("metrics_addr")
-    .variable("CONFD_METRICS_ADDR");
+    ;
     pub(crate) const NOOP: Opt<bool> =
         switch("noop", "show what would change and change nothing").key("noop");
     pub(crate) const ONETIME: Opt<bool> = switch("onetime", "run once and exit").key("onetime");
     pub(crate) const PREFIX: Opt<Vec<u8>> = text(
         "prefix",
         "",
-        "prefix of all keys; replaces the prefix that a resource names",
+        "prefix of all keys; see -prefix-mode",
     )
     .key("prefix");
+    pub(crate) const PREFIX_MODE: Opt<String> = text(
+        "prefix-mode",
+        "",
+        "what -prefix does to the prefix of a resource: replace, or join (the default with the live fork's command line)",
+    )
+    .key("prefix_mode");
     pub(crate) const RECONCILE: Opt<Duration> = text(
         "reconcile",
         "10m",
@@ -116,7 +122,7 @@ options::options! {
         "30s",
         "the time that running passes have to end after a stop signal",
     )
-    .key("shutdown-timeout");
+    .key("shutdown-timeout").fork_key("shutdown_timeout");
     pub(crate) const SPLAY: Opt<Duration> = text(
         "splay",
         "0s",
@@ -133,8 +139,8 @@ options::options! {
         "sync-only",
         "replace files without running check_cmd and reload_cmd",
     )
-    .key("sync-only");
-    pub(crate) const VERSION: Opt<bool> = switch("version", "print the version and exit");
+    .key("sync-only").fork_key("sync_only");
+    pub(crate) const VERSION: Opt<bool> = switch("version", "print the version and exit").flag_only();
     pub(crate) const WAIT: Opt<Duration> = text(
         "wait",
         "0s",

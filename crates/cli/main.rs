@@ -10,9 +10,12 @@ mod consul_template;
 mod daemon;
 mod discovered;
 mod flags;
+mod fork;
 mod general;
 mod logging;
 mod outside;
+#[cfg(test)]
+mod reference;
 #[cfg(feature = "registrator")]
 mod register;
 mod setup;
@@ -37,13 +40,13 @@ use std::{
 use ::register::Program;
 use agent::{Agent, Finished, Need};
 use anyhow::{Context as _, anyhow};
-use options::Layer;
+use config::Dialect;
 use tokio::runtime::Runtime;
 use tracing::info;
 use world::Host;
 
 use crate::{
-    flags::Request,
+    flags::{CommandLine, Request},
     logging::{Level, Notice},
     setup::{Config, Mode},
     signals::Signals,
@@ -101,18 +104,36 @@ fn main() -> Exit {
         return consul_template::run(words);
     }
     match flags::read(words) {
-        Ok(Request::Run(flags, ignored)) => run(flags, ignored, &program),
+        Ok(Request::Run(line, ignored)) => run(line, ignored, &program),
         Ok(Request::Version) => {
             print(&mut std::io::stdout(), &version());
             Exit::Success
         }
-        Ok(Request::Help) => {
+        Ok(Request::Help(Dialect::Confd)) => {
             print(&mut std::io::stderr(), &flags::usage(&program));
             Exit::Success
         }
-        Err(error) => {
-            print(&mut std::io::stderr(), &format!("{error}\n{}", flags::usage(&program)));
+        Ok(Request::Help(Dialect::Fork)) => {
+            print(&mut std::io::stdout(), &flags::usage(&program));
+            Exit::Success
+        }
+        Err(mistake) => mistaken(&mistake, mistake.dialect, &program),
+    }
+}
+
+/// Reports a mistake on the command line.
+fn mistaken(mistake: &dyn std::fmt::Display, dialect: Dialect, program: &OsStr) -> Exit {
+    let usage = flags::usage(program);
+    match dialect {
+        Dialect::Confd => {
+            print(&mut std::io::stderr(), &format!("{mistake}\n{usage}"));
             Exit::Usage
+        }
+        // Where the fork's users look for it.
+        Dialect::Fork => {
+            print(&mut std::io::stdout(), &usage);
+            print(&mut std::io::stderr(), &format!("confd: error: {mistake}\n"));
+            Exit::Code(fork::USAGE)
         }
     }
 }
@@ -153,18 +174,17 @@ fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-fn run(flags: Layer, ignored: Option<OsString>, program: &OsString) -> Exit {
+fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit {
     let mut notices = Vec::new();
     notices.extend(ignored.map(|word| {
         let text = "and what follows it on the command line are ignored";
         Notice::Warning(format!("{} {text}", gotmpl::quote(word.as_encoded_bytes())))
     }));
-    let config = setup::load(&flags, environment, &mut notices);
+    let config = setup::load(&line, environment, &mut notices);
     if let Err(error) = &config
         && let Some(mistake) = error.downcast_ref::<setup::Usage>()
     {
-        print(&mut std::io::stderr(), &format!("{mistake}\n{}", flags::usage(program)));
-        return Exit::Usage;
+        return mistaken(mistake, line.dialect, program);
     }
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());
@@ -179,7 +199,7 @@ fn run(flags: Layer, ignored: Option<OsString>, program: &OsString) -> Exit {
         }
         notices.drain(..).for_each(|notice| notice.log());
         let work = move || {
-            let exit = runtime.block_on(start(config, flags, host, signals));
+            let exit = runtime.block_on(start(config, line, host, signals));
             // A thread that still waits, for a name server for example, does not delay the exit.
             runtime.shutdown_background();
             exit
@@ -246,7 +266,7 @@ fn code(need: Need) -> u8 {
 
 async fn start(
     mut config: Config,
-    flags: Layer,
+    line: CommandLine,
     host: Arc<dyn Host>,
     mut signals: Signals,
 ) -> anyhow::Result<Exit> {
@@ -268,7 +288,7 @@ async fn start(
     let mut agent = agent.with_queries(config.queries());
     if config.mode != Mode::Onetime {
         keep_a_thread().await?;
-        return Ok(daemon::run(agent, config, flags, host, signals).await);
+        return Ok(daemon::run(agent, config, line, host, signals).await);
     }
     let exit = tokio::select! {
         done = agent.onetime_within(wait) => {
@@ -278,6 +298,9 @@ async fn start(
             match (done, config.exit_codes) {
                 (Ok(Finished::ReloadPending), true) => Exit::Code(code(Need::Reload)),
                 (Ok(_), _) => Exit::Success,
+                (Err(failed), false) if config.dialect == Dialect::Fork => {
+                    failed.status.map_or(Exit::Failure, Exit::Code)
+                }
                 (Err(_), false) => Exit::Failure,
                 (Err(failed), true) => Exit::Code(code(failed.need)),
             }

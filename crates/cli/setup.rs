@@ -15,7 +15,7 @@ use std::{
 
 use agent::{Growth, OpenQueries, Pace, Schedule};
 use anyhow::{anyhow, bail};
-use config::confd_toml;
+use config::{Conventions, Dialect, PrefixMode, confd_toml};
 use options::{Given, Layer, Opt, Value, duration, size::Size};
 
 use source::Configured;
@@ -23,6 +23,7 @@ use state_folder::StateFolder;
 
 use crate::{
     asked::Asked,
+    flags::CommandLine,
     general,
     logging::{Level, Notice},
     sources, table,
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) settings: agent::Settings,
     /// The mode in which resources are processed.
     pub(crate) mode: Mode,
+    /// Whose command line it is.
+    pub(crate) dialect: Dialect,
     /// Whether the exit code of a onetime run says what is needed.
     pub(crate) exit_codes: bool,
     /// How long a onetime run waits for its data; zero in the other modes.
@@ -71,22 +74,29 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Merges `flags`, the environment (read through `env`) and the configuration file.
+/// Merges the flags of `line`, the environment (read through `env`) and the configuration file.
 ///
 /// # Errors
 /// The configuration file cannot be read or parsed, or a value is not valid. A missing file is no
 /// error.
 pub(crate) fn load(
-    flags: &Layer,
+    line: &CommandLine,
     env: impl Fn(&str) -> Option<OsString>,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
-    let path = config_file(flags)?;
-    if flags.get(&general::CONFIG_FILE.spec()).is_some() && is_missing(&path) {
+    let CommandLine { flags, dialect } = line;
+    let read = |path: &Path| {
+        report::read_regular(path).map_err(|error| report::file_error_text("open", path, &error))
+    };
+    let variables = Layer::of_environment(table::all(), &env, read)?;
+    let path = config_file(flags, &variables)?;
+    let chosen =
+        [flags, &variables].iter().any(|layer| layer.has(general::CONFIG_FILE.spec().name));
+    if chosen && is_missing(&path) {
         let path = path.display();
         notices.push(Notice::Warning(format!("-config-file {path} does not exist")));
     }
-    if flags.get(&general::CONFIG_FILE.spec()).is_none()
+    if !chosen
         && let Some(Value::Text(folder)) = flags.get(&general::CONFDIR.spec())
         && let beside = Path::new(folder).join("confd.toml")
         && beside != path
@@ -98,11 +108,11 @@ pub(crate) fn load(
              {path}, or that of -config-file"
         )));
     }
-    let file = confd_toml::read(&path, table::all(), &sources::tables())?;
+    let file = confd_toml::read(&path, table::all(), &sources::tables(), *dialect)?;
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
     let is_doubtful = file.has_unknown_in_tables;
     let (flags, file, tables) = (flags.clone(), file.values, file.tables);
-    let precedence = Given::new(vec![flags.clone(), file.clone()]);
+    let precedence = Given::new(vec![flags.clone(), variables.clone(), file.clone()]);
     let file_wins = match precedence.get(&general::CONFIG_PRECEDENCE)?.as_str() {
         "file" => true,
         "flags" => false,
@@ -114,10 +124,6 @@ pub(crate) fn load(
     if !file_wins {
         note_overrides(&flags, &file, &path, notices);
     }
-    let read = |path: &Path| {
-        report::read_regular(path).map_err(|error| report::file_error_text("open", path, &error))
-    };
-    let variables = Layer::of_environment(table::all(), &env, read)?;
     let layers = if file_wins {
         vec![file, flags.clone(), variables]
     } else {
@@ -127,7 +133,7 @@ pub(crate) fn load(
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
-    let config = Config::new(given, asked, env, notices)?;
+    let config = Config::new(given, asked, *dialect, env, notices)?;
     if config.mode != Mode::Onetime {
         // A daemon may read the confd.toml of runs with -onetime.
         let flags = Given::new(vec![flags]);
@@ -165,6 +171,7 @@ impl Config {
     fn new(
         values: Given,
         asked: Asked,
+        dialect: Dialect,
         env: impl Fn(&str) -> Option<OsString>,
         notices: &mut Vec<Notice>,
     ) -> anyhow::Result<Self> {
@@ -180,15 +187,15 @@ impl Config {
         };
         let settings = agent::Settings {
             confdir: given.get(&general::CONFDIR)?,
-            prefix: given.get(&general::PREFIX)?.into(),
+            conventions: conventions(given, dialect)?,
             noop: given.get(&general::NOOP)?,
             sync_only: given.get(&general::SYNC_ONLY)?,
             force: force(given, mode)?,
             show_values: given.get(&general::SHOW_VALUES)?,
             keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
-            check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode)?,
-            reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode)?,
-            render_timeout: limit(given, &general::RENDER_TIMEOUT, mode)?,
+            check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode, dialect)?,
+            reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode, dialect)?,
+            render_timeout: limit(given, &general::RENDER_TIMEOUT, mode, Dialect::Confd)?,
             state: state(given, &env)?,
             max_memory: match given.get(&general::MAX_MEMORY)? {
                 Size(0) => usize::MAX,
@@ -214,7 +221,18 @@ impl Config {
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
-        Ok(Config { level, source, asked, settings, mode, exit_codes, wait, schedule, metrics })
+        Ok(Config {
+            level,
+            source,
+            asked,
+            settings,
+            mode,
+            dialect,
+            exit_codes,
+            wait,
+            schedule,
+            metrics,
+        })
     }
 }
 
@@ -223,6 +241,20 @@ fn metrics(given: &Given) -> anyhow::Result<Option<control::Address>> {
     let address = given.get(&general::METRICS_ADDR)?;
     let address = (!address.is_empty()).then(|| control::Address::read(&address)).transpose();
     address.map_err(|error| anyhow!("metrics-addr: {error}"))
+}
+
+/// How the resource files of a run in this dialect are understood.
+fn conventions(given: &Given, dialect: Dialect) -> anyhow::Result<Conventions> {
+    let prefix_mode = match (given.get(&general::PREFIX_MODE)?.as_str(), dialect) {
+        ("replace", _) | ("", Dialect::Confd) => PrefixMode::Replace,
+        ("join", _) | ("", Dialect::Fork) => PrefixMode::Join,
+        (word, _) => {
+            let word = gotmpl::quote(word.as_bytes());
+            bail!("prefix-mode is \"replace\" or \"join\", not {word}")
+        }
+    };
+    let prefix = given.get(&general::PREFIX)?.into();
+    Ok(Conventions { prefix, prefix_mode, dialect })
 }
 
 /// The state folder.
@@ -268,30 +300,34 @@ fn wrong_level(name: &str) -> anyhow::Error {
     )
 }
 
-/// Whether nothing is at a path that was given. An empty path is no path.
 /// Like [`load`], for a process that has read its configuration before.
 ///
 /// # Errors
 /// As for [`load`]; also if the configuration file is not a regular file. The content of a pipe can
 /// be read only once, so that a pipe would look like an empty file.
 pub(crate) fn load_again(
-    flags: &Layer,
+    line: &CommandLine,
     env: impl Fn(&str) -> Option<OsString>,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
-    let path = config_file(flags)?;
+    // A variable of a secret may name a file, which [`load`] reads.
+    let variables =
+        Layer::of_environment(&[general::CONFIG_FILE.spec()], &env, |_| Ok(Vec::new()))?;
+    let path = config_file(&line.flags, &variables)?;
     if let Err(error) = report::open_regular(&path)
         && error.kind() != ErrorKind::NotFound
     {
         bail!(report::file_error_text("open", &path, &error));
     }
-    load(flags, env, notices)
+    load(line, env, notices)
 }
 
-fn config_file(flags: &Layer) -> anyhow::Result<PathBuf> {
-    Ok(Given::new(vec![flags.clone()]).get(&general::CONFIG_FILE)?)
+/// The path of confd.toml, which cannot name itself.
+fn config_file(flags: &Layer, variables: &Layer) -> anyhow::Result<PathBuf> {
+    Ok(Given::new(vec![flags.clone(), variables.clone()]).get(&general::CONFIG_FILE)?)
 }
 
+/// Whether nothing is at a path that was given. An empty path is no path.
 fn is_missing(path: &Path) -> bool {
     let found = path.metadata();
     let is_missing = found.is_err_and(|error| error.kind() == ErrorKind::NotFound);
@@ -304,12 +340,14 @@ fn limit(
     given: &Given,
     option: &Opt<Option<Duration>>,
     mode: Mode,
+    dialect: Dialect,
 ) -> anyhow::Result<Option<Duration>> {
     /// A daemon has a limit unless the user sets another: a command or template that hangs would
-    /// otherwise stop the updates of its resource for ever.
+    /// otherwise stop the updates of its resource for ever. In the live fork, so has a onetime run.
     const OF_A_DAEMON: Duration = Duration::from_secs(60);
 
-    let limit = given.get(option)?.or((mode != Mode::Onetime).then_some(OF_A_DAEMON));
+    let has_one = mode != Mode::Onetime || dialect == Dialect::Fork;
+    let limit = given.get(option)?.or(has_one.then_some(OF_A_DAEMON));
     Ok(limit.filter(|limit| !limit.is_zero()))
 }
 
@@ -364,12 +402,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("confd.toml");
         fs::write(&path, file).unwrap();
-        let Ok(Request::Run(mut flags, _)) = flags::read(flags.iter().map(OsString::from)) else {
+        let Ok(Request::Run(mut line, _)) = flags::read(flags.iter().map(OsString::from)) else {
             panic!("{flags:?} is not a run")
         };
-        flags.set(&general::CONFIG_FILE.spec(), Value::Text(path.into()));
+        line.flags.set(&general::CONFIG_FILE.spec(), Value::Text(path.into()));
         let mut notices = Vec::new();
-        let config = load(&flags, env, &mut notices);
+        let config = load(&line, env, &mut notices);
         (config, notices)
     }
 

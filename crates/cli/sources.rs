@@ -42,17 +42,20 @@ pub(crate) fn tables() -> Vec<Table> {
     ANSWERING.map(table).into_iter().collect()
 }
 
-/// The names of Go confd's backends. The empty name means etcd.
-const OF_GO_CONFD: [&str; 12] = [
+/// The names of the backends of Go confd and of its live fork. The empty name means etcd.
+const OF_GO_CONFD: [&str; 15] = [
     "",
+    "acm",
     "consul",
     "dynamodb",
     "env",
     "etcd",
     "etcdv3",
     "file",
+    "imds",
     "rancher",
     "redis",
+    "secretsmanager",
     "ssm",
     "vault",
     "zookeeper",

@@ -38,9 +38,13 @@ fn described() -> impl Iterator<Item = &'static Spec> {
 
 #[cfg(test)]
 mod tests {
-    use std::mem::discriminant;
+    use std::{ffi::OsString, fs, mem::discriminant, path::Path};
+
+    use config::{Dialect, confd_toml};
+    use options::{Kind, Layer, Value};
 
     use super::*;
+    use crate::flags::{self, Request};
 
     #[test]
     fn one_name_has_one_description() {
@@ -56,6 +60,68 @@ mod tests {
             let option = find(accepted.name).unwrap();
             assert_eq!(discriminant(&accepted.kind), discriminant(&option.kind), "{option:?}");
             assert_eq!((accepted.key, accepted.secret), (option.key, option.secret), "{option:?}");
+        }
+    }
+
+    /// A value of this form, as text and as TOML.
+    fn sample(kind: Kind) -> (Value, &'static str, &'static str) {
+        match kind {
+            Kind::Switch => (Value::Switch(true), "true", "true"),
+            Kind::Number(_) => (Value::Number(7), "7", "7"),
+            Kind::Text(_) => (Value::Text("7s".into()), "7s", "'7s'"),
+            Kind::List => (Value::List(vec!["x".into()]), "x", "['x']"),
+        }
+    }
+
+    #[test]
+    fn each_option_can_be_given_in_every_way() {
+        for option in all() {
+            let Spec { name, key, fork_key, .. } = option;
+            let (value, text, toml) = sample(option.kind);
+            let mut lines = vec![vec![format!("-{name}={text}")], vec![format!("--{name}={text}")]];
+            match option.kind {
+                Kind::Switch => lines.push(vec![format!("-{name}")]),
+                _ => lines.push(vec![format!("-{name}"), text.to_owned()]),
+            }
+            for line in lines {
+                match flags::read(line.iter().map(OsString::from)) {
+                    Ok(Request::Run(line, None)) => {
+                        assert_eq!(line.flags.get(option), Some(&value));
+                    }
+                    request => {
+                        assert!(*name == "version" && matches!(request, Ok(Request::Version)));
+                    }
+                }
+            }
+            let variables = [Some(option.variable()), option.other_variable.map(str::to_owned)];
+            for variable in variables.into_iter().flatten() {
+                let env = |name: &str| (name == variable).then(|| text.into());
+                let no_file = |_: &Path| Err(String::new());
+                let layer = Layer::of_environment(all(), env, no_file).unwrap();
+                assert_eq!(layer.get(option), Some(&value).filter(|_| !option.flag_only));
+            }
+            for key in [key, fork_key].into_iter().flatten() {
+                let file = tempfile::NamedTempFile::new().unwrap();
+                fs::write(file.path(), format!("{key} = {toml}\n")).unwrap();
+                let read = confd_toml::read(file.path(), all(), &[], Dialect::Fork).unwrap();
+                assert_eq!(read.values.get(option), Some(&value), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_options_have_the_same_variable_or_key() {
+        let mut variables: Vec<_> = all().iter().map(Spec::variable).collect();
+        variables
+            .extend(all().iter().filter_map(|option| option.other_variable.map(str::to_owned)));
+        let secrets = all().iter().filter(|option| option.secret);
+        variables.extend(secrets.map(|option| format!("{}_FILE", option.variable())));
+        let keys = all().iter().flat_map(|option| [option.key, option.fork_key]);
+        for mut names in [variables, keys.flatten().map(str::to_owned).collect()] {
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count);
         }
     }
 

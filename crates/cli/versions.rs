@@ -65,11 +65,11 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
             _ => rest.push(next),
         }
     }
-    let layer = match flags::read(rest).map_err(|error| anyhow!(error))? {
-        Request::Run(layer, None) => layer,
-        Request::Run(..) | Request::Help | Request::Version => return Err(usage()),
+    let line = match flags::read(rest)? {
+        Request::Run(line, None) => line,
+        Request::Run(..) | Request::Help(_) | Request::Version => return Err(usage()),
     };
-    let settings = setup::load(&layer, environment, &mut Vec::new())?.settings;
+    let settings = setup::load(&line, environment, &mut Vec::new())?.settings;
     Ok(Asked { name, to, settings })
 }
 
@@ -77,7 +77,7 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
 fn find(Asked { name, settings, .. }: &Asked) -> anyhow::Result<Resource> {
     let host = world::System::new();
     let environment = config::Environment::new(move |name| host.variable(name));
-    let loaded = config::load(&settings.confdir, &settings.prefix, &environment)?;
+    let loaded = config::load(&settings.confdir, &settings.conventions, &environment)?;
     let conf_d = config::conf_d(&settings.confdir);
     let is_file = |path: &Path| {
         let found = config::name(path, &conf_d);

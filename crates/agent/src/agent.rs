@@ -328,8 +328,8 @@ impl Agent {
     }
 
     fn configure(&mut self, configuration: Configuration, answers: &Answers) -> Schedule {
-        let Settings { confdir, prefix, .. } = &configuration.settings;
-        if (&self.settings.confdir, &self.settings.prefix) != (confdir, prefix) {
+        let Settings { confdir, conventions, .. } = &configuration.settings;
+        if (&self.settings.confdir, &self.settings.conventions) != (confdir, conventions) {
             // The old folder may never answer, and its resources have the old prefix.
             self.unread = None;
             self.known.clear();
@@ -358,15 +358,15 @@ impl Agent {
         followed: Option<HashSet<PathBuf>>,
     ) -> impl FnOnce() -> (Loading, Result<Loaded, Failure>) + Send + use<> {
         let mut loading = std::mem::take(&mut self.loading);
-        let Settings { confdir, prefix, .. } = &self.settings;
-        let (confdir, prefix, options) = (confdir.clone(), prefix.clone(), self.settings.options());
+        let Settings { confdir, conventions, .. } = self.settings.clone();
+        let options = self.settings.options();
         let (source, readers) = (Arc::clone(&self.source), readers.clone());
         let host = Arc::clone(&self.host);
         let environment = config::Environment::new(move |name| host.variable(name));
         let is_swept = self.swept;
         move || {
             let source = followed.is_some().then_some(&*source);
-            let loaded = loading.load(&confdir, &prefix, &environment, source, &readers);
+            let loaded = loading.load(&confdir, &conventions, &environment, source, &readers);
             let is_known = |resource: &Resource| match &followed {
                 Some(files) => files.contains(&resource.path),
                 None => is_swept,

@@ -246,6 +246,12 @@ impl Failure {
         }
     }
 
+    /// The exit status of the check or reload that failed, if it has one: 255 if a signal ended it.
+    pub(crate) fn command_status(&self) -> Option<u8> {
+        let Cause::Deploy(error, _) = &*self.0 else { return None };
+        error.command()?.status()
+    }
+
     /// What is needed so that the next run succeeds.
     pub fn need(&self) -> Need {
         match (&*self.0, self.kind()) {

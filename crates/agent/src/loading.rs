@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use config::{BrokenGroup, Environment, Group, Problem};
+use config::{BrokenGroup, Conventions, Environment, Group, Problem};
 use report::Excerpt;
 use source::Source;
 use tokio::time::Instant;
@@ -64,7 +63,7 @@ impl Loading {
     pub(crate) fn load(
         &mut self,
         confdir: &Path,
-        prefix: &Bytes,
+        conventions: &Conventions,
         environment: &Environment,
         followed: Option<&dyn Source>,
         reader: &dyn Reader,
@@ -77,7 +76,7 @@ impl Loading {
             self.reported.insert(text.to_owned(), *last.unwrap_or(&now));
             last.is_none()
         };
-        let found = match config::load(confdir, prefix, environment) {
+        let found = match config::load(confdir, conventions, environment) {
             Ok(found) => found,
             Err(problem) => {
                 let is_news = is_news(&problem.text);

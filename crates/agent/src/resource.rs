@@ -293,7 +293,8 @@ impl Resource {
         let conf_d = path.parent().unwrap_or(path).to_path_buf();
         let templates = templates.to_path_buf();
         let environment = &config::Environment::empty();
-        let confdir = config::Confdir { conf_d, templates, prefix: b"", environment };
+        let conventions = &config::Conventions::default();
+        let confdir = config::Confdir { conf_d, templates, conventions, environment };
         Group::load(path, &confdir).and_then(Self::try_from)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use config::Conventions;
 use deploy::{Options, Runner};
 use source::Source;
 use state_folder::StateFolder;
@@ -20,8 +20,8 @@ use crate::{
 pub struct Settings {
     /// The folder that holds `conf.d` and `templates`.
     pub confdir: PathBuf,
-    /// The prefix of all keys. If it is not empty, it replaces the prefixes of the resources.
-    pub prefix: Bytes,
+    /// How the resource files are understood, and the prefix of all keys.
+    pub conventions: Conventions,
     /// Change nothing, only report what would change.
     pub noop: bool,
     /// Run neither `check_cmd` nor `reload_cmd`.

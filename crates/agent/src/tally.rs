@@ -17,6 +17,8 @@ pub struct Failed {
     pub last: Arc<Failure>,
     /// What is needed first, of all that the failures need.
     pub need: Need,
+    /// The exit status of the first check or reload that failed; `None` if none did.
+    pub status: Option<u8>,
 }
 
 /// A run in which no resource failed.
@@ -40,6 +42,7 @@ pub(crate) struct Tally(Mutex<Seen>);
 struct Seen {
     last: Option<Arc<Failure>>,
     need: Option<Need>,
+    status: Option<u8>,
 }
 
 impl Tally {
@@ -47,7 +50,7 @@ impl Tally {
     pub(crate) fn result(&self) -> Result<Finished, Failed> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (seen.last.clone(), seen.need) {
-            (Some(last), Some(need)) => Err(Failed { last, need }),
+            (Some(last), Some(need)) => Err(Failed { last, need, status: seen.status }),
             (_, Some(_)) => Ok(Finished::ReloadPending),
             (_, None) => Ok(Finished::Applied),
         }
@@ -59,6 +62,7 @@ impl Tally {
         seen.need = Some(seen.need.map_or(need, |first| first.min(need)));
         if failure.kind() != Kind::PendingReload {
             seen.last = Some(Arc::clone(failure));
+            seen.status = seen.status.or(failure.command_status());
         }
     }
 }

@@ -277,6 +277,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The exit status as a Go program sees it, in one byte: 255 if a signal ended the command. `None` if
+    /// it did not end by itself.
+    pub fn status(&self) -> Option<u8> {
+        match self {
+            Error::Exit(status) => u8::try_from(*status).ok(),
+            Error::Signal { .. } => Some(u8::MAX),
+            _ => None,
+        }
+    }
+
     fn unless_successful(status: ExitStatus) -> Result<(), Error> {
         use std::os::unix::process::ExitStatusExt;
         match (status.code(), status.signal()) {

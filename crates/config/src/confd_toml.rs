@@ -6,6 +6,7 @@ use options::{Kind, Layer, Spec, Value};
 use report::{Excerpt, did_you_mean_spelled, file_error_text};
 
 use crate::{
+    conventions::Dialect,
     document::{self, Document, Section, Unknown},
     problem::Problem,
 };
@@ -34,11 +35,16 @@ pub struct Table {
 }
 
 /// Reads the file `path`, which can set the options in `options`, and those of `tables` in tables of
-/// their own. A file that does not exist gives no values.
+/// their own, by the keys of `dialect`. A file that does not exist gives no values.
 ///
 /// # Errors
 /// The file cannot be read, is not TOML, or has a value whose type is not that of its option.
-pub fn read(path: &Path, options: &[Spec], tables: &[Table]) -> Result<ConfdToml, Problem> {
+pub fn read(
+    path: &Path,
+    options: &[Spec],
+    tables: &[Table],
+    dialect: Dialect,
+) -> Result<ConfdToml, Problem> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ConfdToml::default()),
@@ -55,11 +61,11 @@ pub fn read(path: &Path, options: &[Spec], tables: &[Table]) -> Result<ConfdToml
     let mut read = ConfdToml::default();
     let document = Document::parse(text).map_err(malformed)?;
     let root = document.root();
-    read.values = layer(&root, options).map_err(malformed)?;
+    read.values = layer(&root, options, dialect).map_err(malformed)?;
     let of_file = options;
     for Table { name, options } in tables {
         let Some(section) = root.section(name).map_err(malformed)? else { continue };
-        read.tables.push((name, layer(&section, options).map_err(malformed)?));
+        read.tables.push((name, layer(&section, options, dialect).map_err(malformed)?));
         let unknown = section.unknown().into_iter().map(|Unknown { key, line, .. }| {
             let hint = hint_in_table(key, options, of_file);
             let key = gotmpl::quote(key.as_bytes());
@@ -102,12 +108,18 @@ fn malformed(path: &Path, text: &str, error: &document::Error) -> Problem {
 }
 
 /// The values that a section gives.
-fn layer(section: &Section<'_, '_>, options: &[Spec]) -> Result<Layer, document::Error> {
-    let mut layer = Layer::default();
+fn layer(
+    section: &Section<'_, '_>,
+    options: &[Spec],
+    dialect: Dialect,
+) -> Result<Layer, document::Error> {
+    let mut layer = Layer::of_file();
     for option in options {
-        let Some(key) = option.key else { continue };
-        if let Some(value) = value(section, key, option.kind)? {
-            layer.set(option, value);
+        let of_fork = option.fork_key.filter(|_| dialect == Dialect::Fork);
+        for key in [of_fork, option.key].into_iter().flatten() {
+            if let Some(value) = value(section, key, option.kind)? {
+                layer.set_new(option, value);
+            }
         }
     }
     Ok(layer)
@@ -176,7 +188,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("confd.toml");
         fs::write(&path, text).unwrap();
-        let read = read(&path, OPTIONS, &[]).map_err(|problem| problem.text)?;
+        let read = read(&path, OPTIONS, &[], Dialect::Confd).map_err(|problem| problem.text)?;
         let without_folder = |problem: Problem| {
             assert!(problem.excerpt.is_empty());
             problem.text.replace(&format!("{}/", folder.path().display()), "")
@@ -218,7 +230,7 @@ mod tests {
         let path = folder.path().join("confd.toml");
         fs::write(&path, "nodes = ['a']\n[consul]\nnodes = ['b', 'c']\nnode = 1\n").unwrap();
         let tables = [Table { name: "consul", options: OPTIONS.to_vec() }];
-        let read = read(&path, OPTIONS, &tables).unwrap();
+        let read = read(&path, OPTIONS, &tables, Dialect::Confd).unwrap();
         let (name, layer) = read.tables[0].clone();
         assert_eq!(
             (name, get(&Given::new(vec![layer]), &NODE)),
@@ -255,7 +267,7 @@ mod tests {
     #[test]
     fn a_missing_file_sets_nothing_and_a_folder_is_an_error() {
         let read = |path: &str| {
-            read(Path::new(path), OPTIONS, &[])
+            read(Path::new(path), OPTIONS, &[], Dialect::Confd)
                 .map(|read| read.values)
                 .map_err(|problem| problem.text)
         };

@@ -52,6 +52,9 @@ pub(crate) fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Vec<Resource>, 
 
 /// The group that a malformed file names, if that part of it can be read.
 fn group_of(source: &[u8], confdir: &Confdir<'_>) -> Option<String> {
+    if confdir.conventions.are_of_fork() {
+        return None;
+    }
     let text = String::from_utf8_lossy(source);
     let mut document = Document::parse_what_can_be(&text);
     // The error, if there is one, is not about the group.

@@ -14,6 +14,7 @@ pub mod document;
 
 mod after;
 mod commands;
+mod conventions;
 mod discover;
 mod engine;
 mod environment;
@@ -37,6 +38,7 @@ pub use options::factor::Factor;
 pub use crate::{
     after::{After, Health, OnReloadFailure},
     commands::Command,
+    conventions::{Conventions, Dialect, PrefixMode},
     engine::Engine,
     environment::Environment,
     for_each::{ForEach, Items, ServicePattern},

@@ -11,6 +11,7 @@ use std::{
 use report::{Excerpt, file_error_text};
 
 use crate::{
+    conventions::Conventions,
     discover,
     environment::Environment,
     file::{self, Invalid},
@@ -43,18 +44,21 @@ pub struct Loaded {
 
 /// Finds and parses the resource files in `confdir`.
 ///
-/// If `prefix` is not empty, it replaces the prefixes that the resources name. `environment` gives the
-/// variables that the files use.
+/// `conventions` say how the files are understood. `environment` gives the variables that the files use.
 ///
 /// # Errors
 /// `conf.d` cannot be read. If `confdir` does not exist either, this is not an error: then
 /// [`Loaded::without_confdir`] is true.
-pub fn load(confdir: &Path, prefix: &[u8], environment: &Environment) -> Result<Loaded, Problem> {
+pub fn load(
+    confdir: &Path,
+    conventions: &Conventions,
+    environment: &Environment,
+) -> Result<Loaded, Problem> {
     if matches!(fs::metadata(confdir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(Loaded { without_confdir: true, ..Loaded::default() });
     }
     let given = confdir;
-    let confdir = Confdir::new(given, prefix, environment);
+    let confdir = Confdir::new(given, conventions, environment);
     let found = discover::resource_files(&confdir.conf_d).map_err(|error| Problem {
         text: file_error_text("stat", &confdir.conf_d, &error),
         excerpt: Excerpt::default().hinting(Some(hint::without_conf_d(given))),
@@ -208,7 +212,7 @@ mod tests {
             };
             fs::write(conf_d.join(format!("{nth:04}.toml")), text).unwrap();
         }
-        let loaded = load(confdir.path(), b"", &Environment::empty()).unwrap();
+        let loaded = load(confdir.path(), &Conventions::default(), &Environment::empty()).unwrap();
         assert_eq!(loaded.files.len(), count);
         let mut valid = loaded.groups.into_iter().flat_map(|group| group.resources);
         for (nth, (path, problem)) in loaded.files.into_iter().enumerate() {

@@ -171,7 +171,7 @@ mod tests {
             let text = format!("[template]\nsrc = 'a'\ndest = '/d/{name}'\n{more}\n");
             fs::write(confdir.path().join(format!("conf.d/{name}.toml")), text).unwrap();
         }
-        load(confdir.path(), b"", &Environment::empty()).unwrap()
+        load(confdir.path(), &crate::Conventions::default(), &Environment::empty()).unwrap()
     }
 
     fn order(loaded: &Loaded) -> String {

@@ -6,6 +6,7 @@ use options::goint;
 use report::did_you_mean;
 
 use crate::{
+    conventions::Dialect,
     document::Section,
     hint,
     resource::{Reason, Warning, quoted},
@@ -73,6 +74,8 @@ pub(crate) enum Owner {
     User,
     /// The keys `gid` and `group_owner`.
     Group,
+    /// The keys `gid` and `group`, in the live fork.
+    GroupOfFork,
 }
 
 impl Owner {
@@ -81,11 +84,24 @@ impl Owner {
         match self {
             Self::User => ("uid", "owner", "user"),
             Self::Group => ("gid", "group_owner", "group"),
+            Self::GroupOfFork => ("gid", "group", "group"),
         }
     }
 
+    /// Who owns the file in a resource of this dialect, user and group.
+    pub(crate) fn read_all(
+        table: &Section<'_, '_>,
+        dialect: Dialect,
+    ) -> Result<(Option<u32>, Option<u32>), Reason> {
+        let group = match dialect {
+            Dialect::Fork if table.offset("group_owner").is_none() => Self::GroupOfFork,
+            Dialect::Fork | Dialect::Confd => Self::Group,
+        };
+        Ok((Self::User.read(table, dialect)?, group.read(table, dialect)?))
+    }
+
     /// The number of the user or the group in the table of a resource; `None` is that of this process.
-    pub(crate) fn read(self, table: &Section<'_, '_>) -> Result<Option<u32>, Reason> {
+    fn read(self, table: &Section<'_, '_>, dialect: Dialect) -> Result<Option<u32>, Reason> {
         let (by_number, by_name, _) = self.words();
         let number = table.integer(by_number).map_err(|error| {
             let name = table.string(by_number).ok().flatten();
@@ -99,6 +115,10 @@ impl Owner {
             Err(_) => table.string(by_name)?.filter(|name| !name.is_empty()).map(Named::Text),
         };
         match (number, named) {
+            // As in the fork.
+            (Some(number), Some(_)) if dialect == Dialect::Fork => {
+                self.checked(number, by_number, table)
+            }
             (Some(_), Some(_)) => {
                 let text = format!("{by_number} and {by_name} are both set");
                 let hint = format!("remove {by_number}: {by_name} is a name or a number");
@@ -140,7 +160,7 @@ impl Owner {
         let (_, key, what) = self.words();
         let accounts = match self {
             Self::User => Accounts::Users,
-            Self::Group => Accounts::Groups,
+            Self::Group | Self::GroupOfFork => Accounts::Groups,
         };
         let refused =
             |why: String| Reason::new(format!("{key} {}: {why}", quoted(name)), table.offset(key));

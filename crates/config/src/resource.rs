@@ -17,6 +17,7 @@ use store::{Coverage, Prefix, Scope};
 use crate::{
     after::After,
     commands::Command,
+    conventions::Conventions,
     document::{self, Section},
     engine::Engine,
     environment::Environment,
@@ -113,17 +114,17 @@ pub struct Confdir<'a> {
     pub conf_d: PathBuf,
     /// The folder that `src` of a resource is relative to.
     pub templates: PathBuf,
-    /// If not empty, replaces the prefix that a resource names.
-    pub prefix: &'a [u8],
+    /// How the files are understood.
+    pub conventions: &'a Conventions,
     /// The variables that the files can use.
     pub environment: &'a Environment,
 }
 
 impl<'a> Confdir<'a> {
-    /// The folders in `confdir`, with the `prefix` and the `environment` of the run.
-    pub fn new(confdir: &Path, prefix: &'a [u8], environment: &'a Environment) -> Self {
+    /// The folders in `confdir`, with the `conventions` and the `environment` of the run.
+    pub fn new(confdir: &Path, conventions: &'a Conventions, environment: &'a Environment) -> Self {
         let (conf_d, templates) = (load::conf_d(confdir), load::templates_folder(confdir));
-        Self { conf_d, templates, prefix, environment }
+        Self { conf_d, templates, conventions, environment }
     }
 }
 
@@ -174,6 +175,7 @@ impl Resource {
         confdir: &Confdir<'_>,
         table: &Section<'_, '_>,
     ) -> Result<Self, Reason> {
+        let is_of_fork = confdir.conventions.are_of_fork();
         let text = |key| table.string(key).map(Option::unwrap_or_default);
         let src = text("src")?;
         let dest = text("dest")?;
@@ -182,15 +184,15 @@ impl Resource {
         let check_cmd = Command::read(table, "check_cmd")?;
         let reload_cmd = Command::read(table, "reload_cmd")?;
         let start_cmd = Command::read(table, "start_cmd")?;
-        let reload_template = table.boolean("reload_template")?.unwrap_or(false);
-        let (uid, gid) = (Owner::User.read(table)?, Owner::Group.read(table)?);
+        let reload_template = table.boolean("reload_template")?.unwrap_or(is_of_fork);
+        let (uid, gid) = Owner::read_all(table, confdir.conventions.dialect)?;
         let mode = text("mode")?;
         let ignore_lines = expression(table, "ignore_lines")?;
         let preserve = table.boolean("preserve")?.unwrap_or(false);
         let make_directories = permissions::mode_of_new_folders(table)?;
         let engine = table.string("engine")?;
-        let check_timeout = time(table, "check_timeout")?;
-        let reload_timeout = time(table, "reload_timeout")?;
+        let check_timeout = limit(table, ["check_timeout", "check_cmd_timeout"])?;
+        let reload_timeout = limit(table, ["reload_timeout", "reload_cmd_timeout"])?;
         let render_timeout = time(table, "render_timeout")?;
         let heal = table.boolean("heal")?.unwrap_or(true);
         let required = table.boolean("required")?.unwrap_or(true);
@@ -201,7 +203,8 @@ impl Resource {
         let follows = table.strings("after")?.unwrap_or_default();
         let (guards, after) = (Guards::read(table)?, After::read(table)?);
         table.boolean(expand::SWITCH)?;
-        let group = table.string("group")?.filter(|name| !name.is_empty()).map(Arc::from);
+        let group = table.string("group")?.filter(|name| !name.is_empty() && !is_of_fork);
+        let group = group.map(Arc::from);
         let group_check = GroupCheck::read(table)?;
         // confd's decoder accepts these keys, because they are names of its internals. Nothing
         // reads them.
@@ -234,10 +237,7 @@ impl Resource {
             let hint = "dest gives an empty text: its variable is empty or not set".to_owned();
             return Err(Reason::new("empty dest", table.offset("dest")).hinting(Some(hint)));
         }
-        let prefix = match confdir.prefix {
-            b"" => Prefix::new(&rendered(own_prefix, "prefix")?),
-            prefix => Prefix::new(prefix),
-        };
+        let prefix = confdir.conventions.prefix_of(&rendered(own_prefix, "prefix")?);
         let items = for_each.as_ref().map(|each| &each.items);
         let scope = match (keys, items) {
             (None, Some(Items::Keys(pattern))) => {
@@ -365,6 +365,12 @@ pub(crate) fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration
     duration::parse(text)
         .map(Some)
         .map_err(|why| Reason::new(format!("{key} {}: {why}", quoted(text)), table.offset(key)))
+}
+
+/// The time limit at the first of `keys` that is there; they are two names of the same.
+fn limit(table: &Section<'_, '_>, keys: [&str; 2]) -> Result<Option<Duration>, Reason> {
+    let [limit, other] = keys.map(|key| time(table, key));
+    Ok(limit?.or(other?))
 }
 
 #[cfg(test)]

@@ -251,6 +251,17 @@ impl Error {
         matches!(self, Error::Reload { .. } | Error::PendingReload { .. })
     }
 
+    /// How the check or reload command failed; `None` if something else did.
+    pub fn command(&self) -> Option<&command::Error> {
+        match self {
+            Error::Check(CheckError::Command(cause))
+            | Error::GroupCheck(CheckError::Command(cause)) => Some(cause),
+            Error::Reload { cause: ReloadError::Command(cause), .. }
+            | Error::RolledBack { cause: ReloadError::Command(cause), .. } => Some(cause),
+            _ => None,
+        }
+    }
+
     /// Whether a new try makes sense only when the content has changed.
     pub fn waits_for_a_change(&self) -> bool {
         matches!(self, Error::Held { .. } | Error::RolledBack { again: None, .. })

@@ -17,6 +17,8 @@ pub struct Line {
     pub given: Layer,
     /// The words from the first one that is no flag. The `--` that ends the flags is not among them.
     pub rest: Vec<OsString>,
+    /// Whether `--` ended the flags.
+    pub ended_by_dashes: bool,
 }
 
 /// Why a command line was not read to its end.
@@ -52,6 +54,7 @@ pub fn read(
     let (mut words, mut line) = (words.into_iter(), Line::default());
     while let Some(word) = words.next() {
         let Some(body) = body(&word)? else {
+            line.ended_by_dashes = word == "--";
             line.rest.extend(Some(word).filter(|word| word != "--"));
             line.rest.extend(words);
             break;

@@ -1,86 +1,168 @@
 //! The values that flags, the environment and confd.toml give for options.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::Path,
+};
 
-use crate::{Invalid, Opt, Read, Spec, Value};
+use crate::{Invalid, Kind, Opt, Read, Spec, Value, gobool, goint};
 
 /// The values that one place gives, such as the command line, in the order in which it gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Layer(Vec<(&'static str, Value)>);
+pub struct Layer {
+    values: Vec<(&'static str, Value)>,
+    place: Place,
+}
+
+/// Where values were given, for errors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    /// On the command line, whose flags name the options.
+    #[default]
+    Flags,
+    Environment,
+    File,
+}
 
 impl Layer {
     /// The values that the environment gives for `options`. `env` looks up a variable. An empty
-    /// variable counts as missing.
+    /// variable counts as missing. The elements of a list stand between commas.
     ///
     /// A secret can also be in a file that another variable names: `CONFD_PASSWORD_FILE` in place of
     /// `CONFD_PASSWORD`. `read` reads such a file, and returns the reason if it cannot. A line break
     /// at the end of the file does not count.
     ///
     /// # Errors
-    /// The file of a secret cannot be read, or both variables of a secret are set.
+    /// A variable does not have the form of its option, the file of a secret cannot be read, or both
+    /// variables of a secret are set.
     pub fn of_environment(
         options: &[Spec],
         env: impl Fn(&str) -> Option<OsString>,
         read: impl Fn(&Path) -> Result<Vec<u8>, String>,
     ) -> Result<Self, Invalid> {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
-        let mut layer = Self::default();
-        for option in options {
-            let Some(variable) = option.variable else { continue };
-            let value = env(variable);
-            let named = format!("{variable}_FILE");
-            let value = match env(&named).filter(|_| option.secret) {
-                None => value,
-                Some(_) if value.is_some() => {
-                    return Err(Invalid::new(format!(
-                        "{variable} and {named} are both set: only one can count"
-                    )));
+        let mut layer = Self { place: Place::Environment, ..Self::default() };
+        for option in options.iter().filter(|option| !option.flag_only) {
+            let names = [Some(option.variable()), option.other_variable.map(str::to_owned)];
+            for name in names.into_iter().flatten() {
+                let mut text = env(&name);
+                if option.secret {
+                    text = secret(&name, text, &env, &read)?;
                 }
-                Some(path) => {
-                    let mut text = read(path.as_ref())
-                        .map_err(|reason| Invalid::new(format!("{named}: {reason}")))?;
-                    for end in [b'\n', b'\r'] {
-                        text.pop_if(|last| *last == end);
-                    }
-                    Some(OsString::from_vec(text))
+                if let Some(text) = text {
+                    let value = of_variable(option, &name, &text)?;
+                    layer.values.push((option.name, value));
+                    break;
                 }
-            };
-            if let Some(value) = value {
-                layer.0.push((option.name, Value::Text(value)));
             }
         }
         Ok(layer)
     }
 
+    /// An empty layer for the values that `confd.toml` gives.
+    pub fn of_file() -> Self {
+        Self { place: Place::File, ..Self::default() }
+    }
+
+    /// Where this layer gives `option`, for people; `None` on the command line.
+    fn place_of(&self, option: &Spec) -> Option<String> {
+        match self.place {
+            Place::Flags => None,
+            Place::Environment => Some(format!("from {}", option.variable())),
+            Place::File => option.key.map(|key| format!("from {key:?} in confd.toml")),
+        }
+    }
+
     /// Sets the value of `option` and replaces an earlier one. For a list, the new elements are
     /// added at its end.
     pub fn set(&mut self, option: &Spec, value: Value) {
-        let known = self.0.iter_mut().find(|(name, _)| *name == option.name);
+        self.add(option.name, value);
+    }
+
+    fn add(&mut self, name: &'static str, value: Value) {
+        let known = self.values.iter_mut().find(|(known, _)| *known == name);
         match (known, value) {
             (Some((_, Value::List(list))), Value::List(more)) => list.extend(more),
             (Some((_, known)), value) => *known = value,
-            (None, value) => self.0.push((option.name, value)),
+            (None, value) => self.values.push((name, value)),
+        }
+    }
+
+    /// Sets the value of `option` in place of an earlier one, also for a list.
+    pub fn set_new(&mut self, option: &Spec, value: Value) {
+        self.values.retain(|(name, _)| *name != option.name);
+        self.values.push((option.name, value));
+    }
+
+    /// Sets all values of `more`, as [`set`](Self::set) does.
+    pub fn extend(&mut self, more: Self) {
+        for (name, value) in more.values {
+            self.add(name, value);
         }
     }
 
     /// Whether this layer gives a value for the option with this name.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| *known == name)
+        self.values.iter().any(|(known, _)| *known == name)
     }
 
     /// Removes the values of the options with these names. Returns whether there was one that is not
     /// empty.
     pub fn remove(&mut self, names: &[&str]) -> bool {
         let is_empty = |value: &Value| matches!(value, Value::Text(text) if text.is_empty());
-        let removed = self.0.extract_if(.., |(name, _)| names.contains(&*name));
+        let removed = self.values.extract_if(.., |(name, _)| names.contains(&*name));
         removed.filter(|(_, value)| !is_empty(value)).count() > 0
     }
 
     /// The value of `option`, if this layer gives one.
     pub fn get(&self, option: &Spec) -> Option<&Value> {
-        self.0.iter().find(|(name, _)| *name == option.name).map(|(_, value)| value)
+        self.values.iter().find(|(name, _)| *name == option.name).map(|(_, value)| value)
+    }
+}
+
+/// The secret that the variable `name` has as `text`, or that is in the file that `{name}_FILE` names.
+fn secret(
+    name: &str,
+    text: Option<OsString>,
+    env: &impl Fn(&str) -> Option<OsString>,
+    read: &impl Fn(&Path) -> Result<Vec<u8>, String>,
+) -> Result<Option<OsString>, Invalid> {
+    let named = format!("{name}_FILE");
+    let Some(path) = env(&named) else { return Ok(text) };
+    if text.is_some() {
+        let why = format!("{name} and {named} are both set: only one can count");
+        return Err(Invalid::new(why));
+    }
+    let mut text =
+        read(path.as_ref()).map_err(|reason| Invalid::new(format!("{named}: {reason}")))?;
+    for end in [b'\n', b'\r'] {
+        text.pop_if(|last| *last == end);
+    }
+    Ok(Some(OsString::from_vec(text)))
+}
+
+/// The value of `option` that the variable `name` has as `text`.
+fn of_variable(option: &Spec, name: &str, text: &OsStr) -> Result<Value, Invalid> {
+    let invalid = |why: &str| {
+        Invalid::new(format!("invalid value {} of {name}: {why}", gotmpl::quote(text.as_bytes())))
+    };
+    match option.kind {
+        Kind::Switch => text
+            .to_str()
+            .and_then(|text| gobool::parse(text).or_else(|| gobool::parse_word(text)))
+            .map(Value::Switch)
+            .ok_or_else(|| invalid("it is neither true nor false")),
+        Kind::Number(_) => match text.to_str().map_or(Err(goint::Fault::Syntax), goint::signed) {
+            Ok(number) => Ok(Value::Number(number)),
+            Err(goint::Fault::Syntax) => Err(invalid("not a number without a unit, such as 600")),
+            Err(goint::Fault::Range) => Err(invalid("out of range")),
+        },
+        Kind::Text(_) => Ok(Value::Text(text.to_owned())),
+        Kind::List => {
+            let elements = text.as_bytes().split(|byte| *byte == b',');
+            Ok(Value::List(elements.map(|it| OsStr::from_bytes(it).to_owned()).collect()))
+        }
     }
 }
 
@@ -126,11 +208,14 @@ impl Given {
     /// The value that was given is not one of the option's type.
     pub fn get<T: Read>(&self, option: &Opt<T>) -> Result<T, Invalid> {
         let spec = option.spec();
-        let given = self.layers.iter().filter_map(|layer| layer.get(&spec));
-        let mut given = given.filter(|value| {
-            !(self.fill_empty && matches!(value, Value::Text(text) if text.is_empty()))
-        });
-        T::read(&spec, given.next().cloned().unwrap_or_else(|| spec.kind.default()))
+        let is_text = |value: &Value| !matches!(value, Value::Text(text) if text.is_empty());
+        let mut given = self.layers.iter().filter_map(|layer| Some((layer, layer.get(&spec)?)));
+        let given = given.find(|(_, value)| !self.fill_empty || is_text(value));
+        let Some((layer, value)) = given else { return T::read(&spec, spec.kind.default()) };
+        T::read(&spec, value.clone()).map_err(|invalid| match layer.place_of(&spec) {
+            Some(place) => invalid.given_by(&place),
+            None => invalid,
+        })
     }
 
     /// The value of `option`, or `None` if it is empty.
@@ -153,7 +238,7 @@ impl Given {
 mod tests {
     use super::*;
 
-    const NAME: Opt<String> = Opt::text("name", "default", "a name").variable("CONFD_NAME");
+    const NAME: Opt<String> = Opt::text("name", "default", "a name");
     const NODE: Opt<Vec<OsString>> = Opt::list("node", "nodes");
     const VARIABLE: Variable = Variable("STORE_ADDRESS");
 
@@ -212,12 +297,41 @@ mod tests {
         let options = [NAME.spec(), NODE.spec()];
         let set = |name: &str| (name == "CONFD_NAME").then(|| "x".into());
         let no_file = |path: &Path| Err(format!("open {}", path.display()));
-        assert_eq!(Layer::of_environment(&options, set, no_file), Ok(layer("x")));
+        let layer = Layer::of_environment(&options, set, no_file).unwrap();
+        assert_eq!(layer.get(&NAME.spec()), Some(&Value::Text("x".into())));
         let empty = |_: &str| Some(OsString::new());
-        assert_eq!(Layer::of_environment(&options, empty, no_file), Ok(Layer::default()));
+        let layer = Layer::of_environment(&options, empty, no_file).unwrap();
+        assert!(!layer.has("name") && !layer.has("node"));
         let given = Given::default().with_variables(&[VARIABLE], |_| Some("host".into()));
         assert_eq!(given.variable(VARIABLE), Some("host"));
         let given = Given::default().with_variables(&[VARIABLE], |_| Some(OsString::new()));
         assert_eq!(given.variable(VARIABLE), None);
+    }
+
+    #[test]
+    fn a_variable_has_the_form_of_its_option() {
+        const NOOP: Opt<bool> = Opt::switch("noop", "a switch");
+        const INTERVAL: Opt<i64> = Opt::number("interval", 600, "a number");
+        const DELAY: Opt<std::time::Duration> = Opt::text("delay", "1s", "a duration");
+        const VERSION: Opt<bool> = Opt::<bool>::switch("version", "a request").flag_only();
+        let options = [NOOP.spec(), INTERVAL.spec(), DELAY.spec(), VERSION.spec(), NODE.spec()];
+        let of = |name: &'static str, value: &'static str| {
+            let env = move |wanted: &str| (wanted == name).then(|| OsString::from(value));
+            let no_file = |_: &Path| Err(String::new());
+            Layer::of_environment(&options, env, no_file).map(|layer| Given::new(vec![layer]))
+        };
+        for (text, is_on) in [("true", true), ("1", true), ("Yes", true), ("no", false)] {
+            assert_eq!(of("CONFD_NOOP", text).unwrap().get(&NOOP), Ok(is_on), "{text}");
+        }
+        assert_eq!(of("CONFD_INTERVAL", "0x10").unwrap().get(&INTERVAL), Ok(16));
+        let nodes = of("CONFD_NODE", "a,b").unwrap().get(&NODE).unwrap();
+        assert_eq!(nodes, ["a", "b"]);
+        assert_eq!(of("CONFD_VERSION", "0.16.0").unwrap().get(&VERSION), Ok(false));
+        let error = of("CONFD_NOOP", "maybe").unwrap_err().to_string();
+        assert_eq!(error, "invalid value \"maybe\" of CONFD_NOOP: it is neither true nor false");
+        let error = of("CONFD_INTERVAL", "5s").unwrap_err().to_string();
+        assert!(error.starts_with("invalid value \"5s\" of CONFD_INTERVAL: not a number"));
+        let error = of("CONFD_DELAY", "soon").unwrap().get(&DELAY).unwrap_err().to_string();
+        assert!(error.ends_with("(from CONFD_DELAY)"), "{error}");
     }
 }

@@ -9,6 +9,16 @@ pub fn parse(text: &str) -> Option<bool> {
     }
 }
 
+/// The boolean that `text` stands for as a word for people: true, yes, false or no, in any case.
+pub fn parse_word(text: &str) -> Option<bool> {
+    let is = |word: &str| text.eq_ignore_ascii_case(word);
+    match () {
+        () if is("true") || is("yes") => Some(true),
+        () if is("false") || is("no") => Some(false),
+        () => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -18,5 +28,12 @@ mod tests {
         assert_eq!(["1", "t", "TRUE"].map(parse), [Some(true); 3]);
         assert_eq!(["0", "F", "False"].map(parse), [Some(false); 3]);
         assert_eq!(["", "yes", "tRUE", "2"].map(parse), [None; 4]);
+    }
+
+    #[test]
+    fn words_for_people_may_be_written_in_any_case() {
+        assert_eq!(["tRUE", "YES"].map(parse_word), [Some(true); 2]);
+        assert_eq!(["False", "nO"].map(parse_word), [Some(false); 2]);
+        assert_eq!(["", "on", "1"].map(parse_word), [None; 3]);
     }
 }

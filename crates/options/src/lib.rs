@@ -38,14 +38,27 @@ pub struct Spec {
     pub name: &'static str,
     /// The key in `confd.toml`, or `None` where the file cannot set the option.
     pub key: Option<&'static str>,
-    /// The environment variable that can set the option.
-    pub variable: Option<&'static str>,
+    /// The key in a `confd.toml` of the live fork, if it is not [`key`](Self::key).
+    pub fork_key: Option<&'static str>,
+    /// A second environment variable that can set the option, beside [`variable`](Self::variable).
+    pub other_variable: Option<&'static str>,
     /// The form of a value, with the default.
     pub kind: Kind,
     /// One line that says what the option is for.
     pub help: &'static str,
     /// Whether the value must not be shown to people, such as a password.
     pub secret: bool,
+    /// Whether only a flag gives the option, because it asks for something once, such as `-version`.
+    pub flag_only: bool,
+}
+
+impl Spec {
+    /// The environment variable that can set the option: `CONFD_` and the flag in upper case, with `_`
+    /// for `-`.
+    pub fn variable(&self) -> String {
+        let of_flag = |letter: char| if letter == '-' { '_' } else { letter.to_ascii_uppercase() };
+        "CONFD_".chars().chain(self.name.chars().map(of_flag)).collect()
+    }
 }
 
 /// The form in which an option's value is written, with the default.
@@ -95,7 +108,9 @@ pub struct Opt<T> {
 
 impl<T> Opt<T> {
     const fn new(name: &'static str, kind: Kind, help: &'static str) -> Self {
-        let spec = Spec { name, key: None, variable: None, kind, help, secret: false };
+        let (key, fork_key, other_variable) = (None, None, None);
+        let (secret, flag_only) = (false, false);
+        let spec = Spec { name, key, fork_key, other_variable, kind, help, secret, flag_only };
         Self { spec, values: PhantomData }
     }
 
@@ -106,10 +121,24 @@ impl<T> Opt<T> {
         self
     }
 
-    /// The same option, which the environment can set by `variable`.
+    /// The same option, which a `confd.toml` of the live fork can also set by `key`.
+    #[must_use]
+    pub const fn fork_key(mut self, key: &'static str) -> Self {
+        self.spec.fork_key = Some(key);
+        self
+    }
+
+    /// The same option, which the environment can also set by `variable`.
     #[must_use]
     pub const fn variable(mut self, variable: &'static str) -> Self {
-        self.spec.variable = Some(variable);
+        self.spec.other_variable = Some(variable);
+        self
+    }
+
+    /// The same option, which only a flag gives.
+    #[must_use]
+    pub const fn flag_only(mut self) -> Self {
+        self.spec.flag_only = true;
         self
     }
 
@@ -196,7 +225,7 @@ mod tests {
         const INTERVAL: Opt<i64> = number("interval", 600, "seconds").key("interval");
         const PASSWORD: Opt<String> = text("password", "", "password").key("password").secret();
         const CERTIFICATE: Opt<std::path::PathBuf> =
-            text("client-cert", "", "certificate").variable("CONFD_CLIENT_CERT");
+            text("client-cert", "", "certificate").variable("CERTIFICATE");
         const NODE: Opt<Vec<OsString>> = list("node", "node").key("nodes");
     }
 
@@ -209,7 +238,8 @@ mod tests {
         );
         assert_eq!(OPTIONS[1].kind, Kind::Number(600));
         assert!(OPTIONS[2].secret && !OPTIONS[1].secret);
-        assert_eq!(OPTIONS[3].variable, Some("CONFD_CLIENT_CERT"));
+        assert_eq!(OPTIONS[3].variable(), "CONFD_CLIENT_CERT");
+        assert_eq!(OPTIONS[3].other_variable, Some("CERTIFICATE"));
         assert_eq!((OPTIONS[3].key, OPTIONS[4].key), (None, Some("nodes")));
     }
 

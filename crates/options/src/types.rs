@@ -27,6 +27,13 @@ impl std::fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+impl Invalid {
+    /// The same reason, for a value that `place` gives.
+    pub(crate) fn given_by(self, place: &str) -> Self {
+        Self(format!("{} ({place})", self.0))
+    }
+}
+
 /// A type that an option can have.
 pub trait Read: Sized {
     /// Reads the value `given` of `option`.
@@ -185,8 +192,7 @@ mod tests {
 
     fn read<T: Read>(text: &[u8]) -> Result<T, String> {
         let kind = Kind::Text("");
-        let (key, variable) = (None, None);
-        let option = Spec { name: "x", key, variable, kind, help: "", secret: false };
+        let option = Spec { kind, ..crate::Opt::<String>::text("x", "", "").spec() };
         let given = Value::Text(OsString::from_vec(text.to_vec()));
         T::read(&option, given).map_err(|invalid| invalid.to_string())
     }

@@ -81,7 +81,7 @@ impl Site {
             force: false,
             show_values: false,
             confdir: self.folder.path().to_owned(),
-            prefix: "".into(),
+            conventions: config::Conventions::default(),
             noop: false,
             sync_only: false,
             keep_stage_file: false,

@@ -41,9 +41,10 @@ async fn passes(site: &Site, event: impl FnOnce(), ends: impl Fn() -> bool) -> u
     let readers = Readers::new([Arc::clone(&gate) as Arc<dyn crate::event::Reader>]);
     let (settings, schedule) = (site.settings(), Schedule { reconcile: 60 * REST, ..schedule() });
     let source: Arc<dyn Source> = Arc::new(site.store.clone());
-    let Settings { confdir, prefix, .. } = &settings;
+    let Settings { confdir, conventions, .. } = &settings;
     let environment = config::Environment::empty();
-    let loaded = Loading::default().load(confdir, prefix, &environment, Some(&*source), &readers);
+    let loaded =
+        Loading::default().load(confdir, conventions, &environment, Some(&*source), &readers);
     let (host, runner) = (Arc::new(world::System::new()), Arc::new(deploy::Processes));
     let mut watching = Watching::new(host, runner, Answers::nothing(), readers, &settings);
     watching.configure(&settings, &schedule, true);

@@ -37,10 +37,10 @@ options::options! {
         switch("basic-auth", "send -username and -password to the backend").key("basic_auth");
     /// The password.
     pub const PASSWORD: Opt<String> =
-        text("password", "", "password to log in with").key("password").variable("CONFD_PASSWORD").secret();
+        text("password", "", "password to log in with").key("password").secret();
     /// The user name.
     pub const USERNAME: Opt<String> =
-        text("username", "", "user name to log in with").key("username").variable("CONFD_USERNAME");
+        text("username", "", "user name to log in with").key("username");
 }
 
 options::options! {
@@ -48,7 +48,7 @@ options::options! {
     pub const TOKEN;
     /// The token.
     pub const AUTH_TOKEN: Opt<String> =
-        text("auth-token", "", "token to log in with (Vault, Consul)").key("auth_token").variable("CONFD_AUTH_TOKEN").secret();
+        text("auth-token", "", "token to log in with (Vault, Consul)").key("auth_token").secret();
 }
 
 /// The SRV record that names the nodes, in place of given addresses.

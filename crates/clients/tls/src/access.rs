@@ -24,8 +24,7 @@ options::options! {
         "",
         "file of the client certificate, in PEM",
     )
-    .key("client_cert")
-    .variable("CONFD_CLIENT_CERT");
+    .key("client_cert");
     /// See [`Options::insecure`].
     pub const CLIENT_INSECURE: Opt<bool> =
         switch("client-insecure", "accept any server certificate").key("client_insecure");
@@ -35,8 +34,7 @@ options::options! {
         "",
         "file of the client certificate's key, in PEM",
     )
-    .key("client_key")
-    .variable("CONFD_CLIENT_KEY");
+    .key("client_key");
     /// See [`Options::server_name`].
     pub const TLS_SERVER_NAME: Opt<String> = text(
         "tls-server-name",

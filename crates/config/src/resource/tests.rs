@@ -21,9 +21,10 @@ fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Resource, String> {
     let has_no_dest = text.to_lowercase().contains("src=") && !text.contains("dest=");
     let text = text.to_owned() + if has_no_dest { "\ndest='d'\n" } else { "" };
     fs::write(&path, text).unwrap();
+    let conventions = crate::Conventions::with_prefix(prefix.as_bytes().to_vec());
     let confdir = Confdir {
         conf_d: folder.path().to_path_buf(),
-        ..Confdir::new(Path::new("/etc/confd"), prefix.as_bytes(), &environment)
+        ..Confdir::new(Path::new("/etc/confd"), &conventions, &environment)
     };
     crate::Group::load(&path, &confdir)
         .map(|mut group| group.resources.remove(0))

@@ -1,0 +1,127 @@
+//! The command line of confd's live fork, `confd BACKEND [flags]`, and its meaning of files.
+
+use std::{fs, os::unix::fs::MetadataExt as _};
+
+use rustix::process::Signal;
+
+use crate::support::{Daemon, Run, Sandbox, eventually};
+
+/// A run of this tree with the backend `env` and these flags.
+fn env(sandbox: &Sandbox, flags: &[&str]) -> Run {
+    let confdir = sandbox.root().to_str().unwrap();
+    let run = sandbox.bare(&["env", "--confdir", confdir, "--config-file", "confd.toml"]);
+    run.arguments(flags)
+}
+
+#[test]
+fn a_run_begins_with_the_name_of_the_backend() {
+    let sandbox = Sandbox::rendering("{{getv \"/name\"}}");
+    env(&sandbox, &["--onetime"]).env("NAME", "x").ok();
+    assert_eq!(sandbox.output(), "x");
+    let before = sandbox.bare(&["--onetime", "--confdir"]).arguments(&[sandbox.root()]);
+    before.arguments(&["env"]).env("NAME", "y").ok();
+    assert_eq!(sandbox.output(), "y");
+    let by_variables = sandbox.bare(&["env"]).env("CONFD_CONFDIR", sandbox.root());
+    by_variables.env("CONFD_ONETIME", "true").env("NAME", "z").ok();
+    assert_eq!(sandbox.output(), "z");
+}
+
+#[test]
+fn a_daemon_runs_until_it_is_stopped() {
+    let sandbox = Sandbox::rendering("{{getv \"/name\"}}");
+    for mode in [&["--watch"][..], &["--interval", "1"]] {
+        let daemon = Daemon::start(env(&sandbox, mode).env("NAME", mode[0]), sandbox.path("log"));
+        eventually("the file is there", || sandbox.output() == mode[0]);
+        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+    }
+}
+
+#[test]
+fn the_prefix_of_the_run_stands_before_that_of_the_resource() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "{{getv \"/x\"}}");
+    let dest = sandbox.path("result");
+    let dest = dest.display();
+    let table = format!("[template]\nsrc='a'\ndest='{dest}'\nprefix='/myapp'\nkeys=['/x']\n");
+    sandbox.write("conf.d/a.toml", table);
+    let run = |flags: &[&str]| {
+        let run = env(&sandbox, &["--onetime", "--prefix", "production"]).arguments(flags);
+        run.env("PRODUCTION_MYAPP_X", "joined").env("PRODUCTION_X", "replaced").ok();
+        fs::read_to_string(sandbox.path("result")).unwrap()
+    };
+    assert_eq!(run(&[]), "joined");
+    assert_eq!(run(&["--prefix-mode", "replace"]), "replaced");
+    let go = sandbox.onetime().arguments(&["-prefix", "production", "-prefix-mode", "join"]);
+    go.env("PRODUCTION_MYAPP_X", "joined by confd").ok();
+    assert_eq!(fs::read_to_string(sandbox.path("result")).unwrap(), "joined by confd");
+    let wrong = env(&sandbox, &["--onetime", "--prefix-mode", "add"]).fails();
+    wrong.expect("FATAL prefix-mode is \"replace\" or \"join\", not \"add\"");
+}
+
+#[test]
+fn group_is_the_group_of_the_file_and_reload_cmd_is_a_template() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "x");
+    let out = |name: &str| sandbox.path(name).display().to_string();
+    sandbox.write("confd.toml", "");
+    let table = format!(
+        "[template]\nsrc='a'\ndest='{}'\ngroup='root'\ngid={}\n\
+         reload_cmd='cat {{{{.dest}}}} > {}'\ncheck_cmd_timeout='5s'\nreload_cmd_timeout='5s'\n",
+        out("result"),
+        rustix::process::getgid().as_raw(),
+        out("reloaded")
+    );
+    sandbox.write("conf.d/a.toml", &table);
+    env(&sandbox, &["--onetime"]).ok().expect_no("WARNING");
+    let gid = fs::metadata(sandbox.path("result")).unwrap().gid();
+    assert_eq!(gid, rustix::process::getgid().as_raw());
+    assert_eq!(fs::read_to_string(sandbox.path("reloaded")).unwrap(), "x");
+    sandbox
+        .write("conf.d/a.toml", table.replace("'root'", "'no-such-group'").replace("gid=", "uid="));
+    let ended = env(&sandbox, &["--onetime"]).fails();
+    assert!(ended.stderr.contains("no-such-group"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_keys_of_its_confd_toml_count() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "x");
+    let dest = sandbox.path("result");
+    let table = format!("[template]\nsrc='a'\ndest='{}'\ncheck_cmd='false'\n", dest.display());
+    sandbox.write("conf.d/a.toml", table);
+    sandbox.write("confd.toml", "sync_only = true\n");
+    env(&sandbox, &["--onetime"]).ok().expect_no("WARNING");
+    assert_eq!(fs::read_to_string(dest).unwrap(), "x");
+    // In Go confd it is no key.
+    let go = sandbox.onetime().ok();
+    go.expect("WARNING confd.toml:1: unknown key \"sync_only\", did you mean \"sync-only\"?");
+}
+
+#[test]
+fn exit_codes_are_those_of_the_fork() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "x");
+    sandbox.write("templates/broken", "{{");
+    let resource = |name: &str, src: &str, more: &str| {
+        let dest = sandbox.path(name);
+        let table = format!("[template]\nsrc='{src}'\ndest='{}'\n{more}\n", dest.display());
+        sandbox.write(&format!("conf.d/{name}.toml"), table);
+    };
+    let code = |flags: &[&str]| env(&sandbox, flags).run().code;
+    assert_eq!(code(&["--onetime"]), Some(0));
+    resource("a", "broken", "");
+    assert_eq!(code(&["--onetime"]), Some(1));
+    resource("b", "a", "check_cmd='exit 3'");
+    resource("c", "a", "check_cmd='exit 4'");
+    assert_eq!(code(&["--onetime"]), Some(3));
+    resource("b", "a", "reload_cmd='kill -9 $$'");
+    assert_eq!(code(&["--onetime"]), Some(255));
+    for flags in [&["--nosuch"][..], &["x"], &["--interval", "soon"], &["--node"]] {
+        let ended = env(&sandbox, flags).run();
+        assert_eq!(ended.code, Some(80), "{flags:?}");
+        assert!(ended.stderr.starts_with("confd: error: "), "{}", ended.stderr);
+        assert!(ended.stdout.starts_with("Usage of "), "{}", ended.stdout);
+    }
+    let help = env(&sandbox, &["--help"]).ok();
+    assert!(help.stdout.contains("-onetime") && help.stderr.is_empty());
+}
