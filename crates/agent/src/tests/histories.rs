@@ -52,6 +52,8 @@ enum Happens {
     /// The store refuses to show a key of the group.
     Refuses(bool),
     Fails(Step, bool),
+    /// Everything works again.
+    Recovers,
     IsSlow(bool),
     /// Another program changes a file.
     Edit(usize),
@@ -118,6 +120,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => any::<bool>().prop_map(Happens::Breaks),
         1 => any::<bool>().prop_map(Happens::Refuses),
         3 => (step(), any::<bool>()).prop_map(|(step, fails)| Happens::Fails(step, fails)),
+        2 => Just(Happens::Recovers),
         1 => any::<bool>().prop_map(Happens::IsSlow),
         1 => (0..FILES.len()).prop_map(Happens::Edit),
         1 => Just(Happens::Restart),
@@ -181,11 +184,19 @@ impl History<'_> {
         self.note();
     }
 
-    /// Lets everything work again, and compares what confd makes of it.
-    async fn end(&mut self) {
+    /// Lets everything work again.
+    fn recover(&mut self) {
         self.breaks(false);
         self.refuses(false);
         self.services.recover();
+        self.note();
+    }
+
+    /// Lets everything work again, and compares what confd makes of it: of the keys as they are, and of
+    /// keys that all are new.
+    async fn end(&mut self) {
+        self.recover();
+        self.rest().await;
         let single = [Key::A, Key::B, Key::Guard, Key::Single, Key::Shared];
         let pool = (0..POOL).map(Key::Pool);
         let items = (0..ITEMS - 1).map(Key::Item);
@@ -229,6 +240,7 @@ async fn live(site: &Site, history: &[Happens]) {
                 Happens::Breaks(is_broken) => live.breaks(is_broken),
                 Happens::Refuses(is_refused) => live.refuses(is_refused),
                 Happens::Fails(step, fails) => services.fails(step, fails),
+                Happens::Recovers => live.recover(),
                 Happens::IsSlow(is_slow) => services.set_slow(is_slow),
                 Happens::Edit(file) => live.edit(file),
                 Happens::Restart => {
