@@ -6,6 +6,7 @@ mod discovery;
 mod exit_codes;
 mod groups;
 mod guards;
+mod item_failures;
 mod items;
 mod keys;
 mod missing;

@@ -336,3 +336,32 @@ fn a_store_that_fails_with_a_new_text_each_time_is_a_few_lines_a_minute() {
         daemon.stop(Signal::KILL);
     }
 }
+
+#[test]
+fn in_onetime_mode_errors_that_are_not_go_confds_name_their_resource() {
+    let sandbox = Sandbox::new();
+    sandbox.resource("guarded", "x", "min_bytes = 9");
+    sandbox.resource("grouped", "x", "group_check_cmd = 'exit 3'");
+    sandbox.resource("checked", "x", "check_cmd = 'exit 4'");
+    let taken_back = "reload_cmd = 'grep -q y out/refused'\non_reload_failure = 'rollback'";
+    sandbox.resource("refused", "x", taken_back);
+    sandbox.write("out/refused", "y");
+    let path = |name: &str| sandbox.path(&format!("out/{name}")).display().to_string();
+    let ended = sandbox.onetime().fails();
+    let why = "min_bytes: 1 byte, and 9 are the least";
+    ended.expect(&format!("ERROR {} stays as it is: {why} (resource guarded)", path("guarded")));
+    ended.expect("ERROR Group check failed: exit status 3 (resource grouped)");
+    let why = "was rolled back, because its reload failed: exit status 1";
+    ended.expect(&format!("ERROR {} {why} (resource refused)", path("refused")));
+    // Go confd's own line is as it was.
+    ended.expect("ERROR Config check failed: exit status 4");
+    let ended = sandbox.onetime().fails();
+    let why = "its reload has failed with this content, which is not tried again until it changes";
+    ended.expect(&format!("ERROR {} stays as it is: {why} (resource refused)", path("refused")));
+    let ended = sandbox.onetime().arguments(&["-force"]).fails();
+    let why = "min_bytes: 1 byte, and 9 are the least";
+    ended.expect(&format!(
+        "WARNING {} is replaced by -force: {why} (resource guarded)",
+        path("guarded")
+    ));
+}

@@ -9,7 +9,7 @@ use crate::support::{Daemon, Run, Sandbox, eventually};
 
 /// A sandbox with the resource `app`, whose items are below `/t`. The file of each is `out/NAME.conf`,
 /// unless `dest` says something else.
-fn tenants(template: &str, dest: &str, more: &str) -> Sandbox {
+pub(super) fn tenants(template: &str, dest: &str, more: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("templates/app", template);
     let dest = format!("{}/{dest}", sandbox.root().display());
@@ -20,10 +20,10 @@ fn tenants(template: &str, dest: &str, more: &str) -> Sandbox {
     sandbox
 }
 
-const DEST: &str = "out/{{.name}}.conf";
-const HOST: &str = "{{.name}} {{getv \"/host\"}}\n";
+pub(super) const DEST: &str = "out/{{.name}}.conf";
+pub(super) const HOST: &str = "{{.name}} {{getv \"/host\"}}\n";
 
-fn run_with(sandbox: &Sandbox, tenants: &[(&str, &str)]) -> Run {
+pub(super) fn run_with(sandbox: &Sandbox, tenants: &[(&str, &str)]) -> Run {
     let of = |(name, host): &(&str, &str)| format!("  {name}:\n    host: {host}\n");
     let tenants: String = tenants.iter().map(of).collect();
     let tenants = if tenants.is_empty() { "  {}\n".to_owned() } else { tenants };
@@ -47,15 +47,21 @@ fn each_item_has_a_file_made_from_its_own_keys() {
 #[test]
 fn the_template_knows_its_item_and_reads_all_other_keys_with_two_slashes() {
     let go = "{{.key}} {{.name}} {{index .names 0}} {{getv \"/host\"}} {{getv \"//shared/dns\"}} \
-              {{range ls \"//t\"}}{{.}},{{end}} {{range gets \"//shared/*\"}}{{.Key}}{{end}}";
+              {{range ls \"//t\"}}{{.}},{{end}} {{range gets \"//shared/*\"}}{{.Key}}{{end}} \
+              {{with get \"//shared/dns\"}}{{.Key}}{{end}} {{with get \"/host\"}}{{.Key}}{{end}}";
     let tera = "{{ key }} {{ name }} {{ names[0] }} {{ getv(key=\"/host\") }} \
                 {{ getv(key=\"//shared/dns\") }} {% for n in ls(path=\"//t\") %}{{ n }},{% endfor %} \
-                {% for p in gets(pattern=\"//shared/*\") %}{{ p.key }}{% endfor %}";
+                {% for p in gets(pattern=\"//shared/*\") %}{{ p.key }}{% endfor %} \
+                {{ get(key=\"//shared/dns\")[\"key\"] }} {{ get(key=\"/host\")[\"key\"] }}";
     for (template, engine) in [(go, "go"), (tera, "tera")] {
         let more = format!("keys = ['/t', '/shared']\nengine = '{engine}'");
         let sandbox = tenants(template, DEST, &more);
         sandbox.onetime_with("t:\n  a:\n    host: 1\n  b:\n    host: 2\nshared:\n  dns: d\n").ok();
-        assert_eq!(sandbox.read("out/b.conf"), "/t/b b b 2 d a,b, /shared/dns", "{engine}");
+        assert_eq!(
+            sandbox.read("out/b.conf"),
+            "/t/b b b 2 d a,b, /shared/dns /shared/dns /host",
+            "{engine}"
+        );
     }
 }
 

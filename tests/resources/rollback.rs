@@ -197,3 +197,20 @@ fn while_content_is_held_back_a_pending_reload_of_the_former_file_fails_the_run(
     run_with(&sandbox, "two").ok();
     assert_eq!(sandbox.output(), "two\n");
 }
+
+#[test]
+fn a_file_without_a_former_one_stays_in_place_and_its_reload_is_pending() {
+    let sandbox = rolling_back("reload_cmd = 'test -e up'");
+    for _ in 0..2 {
+        let ended = run_with(&sandbox, "one").run();
+        assert!(ended.stderr.contains("pending"), "{}", ended.stderr);
+        assert_eq!(sandbox.list("out"), [".app.reload-pending", "app"]);
+    }
+    sandbox.write("up", "");
+    run_with(&sandbox, "one").ok();
+    // A file that a person has deleted comes back, whatever its service says.
+    std::fs::remove_file(sandbox.path("out/app")).unwrap();
+    std::fs::remove_file(sandbox.path("up")).unwrap();
+    run_with(&sandbox, "one").fails();
+    assert_eq!((sandbox.output(), sandbox.list("out").len()), ("one\n".into(), 2));
+}
