@@ -98,3 +98,94 @@ fn the_file_of_an_item_that_was_deleted_by_hand_stays_when_its_reload_fails() {
     run_with(&sandbox, &both).ok();
     assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf", "b.conf"]);
 }
+
+#[test]
+fn an_item_whose_place_is_taken_keeps_its_error_and_delays_no_other() {
+    // A folder in the place of a file.
+    let sandbox = tenants(HOST, DEST, "reload_cmd = 'echo reload >> log'");
+    fs::create_dir(sandbox.path("out/a.conf")).unwrap();
+    let ended = run_with(&sandbox, &[("a", "1"), ("b", "1")]).fails();
+    let why = "out/a.conf is a folder, and no file is put in its place: remove it, or rename it, for \
+               the item /t/a (resource app)";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    assert_eq!(
+        (sandbox.read("out/b.conf"), sandbox.read("log")),
+        ("b 1\n".into(), "reload\n".into())
+    );
+    fs::remove_dir(sandbox.path("out/a.conf")).unwrap();
+    run_with(&sandbox, &[("a", "1"), ("b", "1")]).ok();
+    assert_eq!(sandbox.read("out/a.conf"), "a 1\n");
+    // A link on the way to a file, and a folder that is missing.
+    let sandbox = tenants(HOST, "out/{{.name}}/file", "");
+    fs::create_dir_all(sandbox.path("elsewhere")).unwrap();
+    fs::create_dir(sandbox.path("out/b")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("out/a")).unwrap();
+    let ended = run_with(&sandbox, &[("a", "1"), ("b", "1"), ("c", "1")]).fails();
+    assert!(ended.stderr.contains("out/a is a symbolic link"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("for the item /t/a; so it is for /t/c"), "{}", ended.stderr);
+    assert_eq!(sandbox.read("out/b/file"), "b 1\n");
+    assert!(sandbox.list("elsewhere").is_empty());
+    run_with(&sandbox, &[("b", "2")]).ok();
+}
+
+#[test]
+fn an_item_that_fails_its_check_keeps_its_file_and_the_others_are_made() {
+    let more = "check_cmd = '! grep -q bad {{.src}}'\nreload_cmd = 'echo reload >> log'";
+    let sandbox = tenants(HOST, DEST, more);
+    run_with(&sandbox, &[("a", "1"), ("b", "1")]).ok();
+    for host in ["2", "3"] {
+        let ended = run_with(&sandbox, &[("a", "bad"), ("b", host), ("c", "bad")]).fails();
+        let why = "Config check failed: exit status 1, for the item /t/a; so it is for /t/c";
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+        let (a, b) = (sandbox.read("out/a.conf"), sandbox.read("out/b.conf"));
+        assert_eq!((a.as_str(), b), ("a 1\n", format!("b {host}\n")));
+    }
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf", "b.conf"]);
+    let ended = run_with(&sandbox, &[("a", "bad")]).arguments(&["-exit-codes"]).run();
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(sandbox.list("out"), [".app.confd-files", "a.conf"]);
+    run_with(&sandbox, &[("a", "4"), ("c", "4")]).ok();
+    assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/c.conf"), "a 4\nc 4\n");
+    assert_eq!(sandbox.read("log"), "reload\n".repeat(5));
+}
+
+#[test]
+fn in_watch_mode_an_item_that_fails_its_check_is_tried_again_beside_the_others() {
+    let more = "check_cmd = '! grep -q bad {{.src}}; test ! -e closed'\nretry_delay = '10ms'\n\
+                retry_max_delay = '10ms'";
+    let sandbox = tenants(HOST, DEST, &more.replace("; test", " && test"));
+    let data = |a: &str, b: &str| format!("t:\n  a:\n    host: {a}\n  b:\n    host: {b}\n");
+    sandbox.write("data.yaml", data("bad", "1"));
+    let run = sandbox.confd(&["-watch", "-backend", "file", "-file", "data.yaml"]);
+    let daemon = Daemon::start(run, sandbox.path("stderr"));
+    eventually("the good file is made", || sandbox.read("out/b.conf") == "b 1\n");
+    daemon.wait_for("for the item /t/a");
+    sandbox.write("data.yaml", data("bad", "2"));
+    eventually("the good file is changed", || sandbox.read("out/b.conf") == "b 2\n");
+    assert!(!sandbox.path("out/a.conf").exists());
+    // A check that fails for a reason outside of the keys is tried again.
+    sandbox.write("closed", "");
+    sandbox.write("data.yaml", data("3", "2"));
+    let checks = || daemon.stderr().matches("Config check failed").count();
+    let before = checks();
+    eventually("the check fails again", || checks() > before + 1);
+    fs::remove_file(sandbox.path("closed")).unwrap();
+    eventually("the file is made", || sandbox.read("out/a.conf") == "a 3\n");
+    sandbox.write("data.yaml", data("bad", "2"));
+    eventually("the check fails again", || checks() > before + 3);
+    sandbox.write("data.yaml", "t:\n  b:\n    host: 2\n");
+    eventually("the file of the item that is gone is removed", || {
+        !sandbox.path("out/a.conf").exists()
+    });
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
+fn the_items_of_a_group_are_all_or_nothing() {
+    let more = "group = 'g'\ncheck_cmd = '! grep -q bad {{.src}}'";
+    let sandbox = tenants(HOST, DEST, more);
+    sandbox.resource("other", "{{getv \"/x\"}}", "group = 'g'");
+    run_with(&sandbox, &[("a", "1"), ("b", "1")]).ok();
+    run_with(&sandbox, &[("a", "bad"), ("b", "2")]).fails();
+    assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/b.conf"), "a 1\nb 1\n");
+}
