@@ -176,7 +176,9 @@ fn a_guard_of_one_file_keeps_all_files_of_its_group() {
     run_with(&sandbox, "1", "long").ok();
     let ended = run_with(&sandbox, "2", "s").fails();
     let dest = sandbox.path("out/b").display().to_string();
-    ended.expect(&format!("ERROR {dest} stays as it is: min_bytes: 2 bytes, and 4 are the least"));
+    ended.expect(&format!(
+        "ERROR {dest} stays as it is: min_bytes: 2 bytes, and 4 are the least (resource web)"
+    ));
     are(&sandbox, "1", "long");
     run_with(&sandbox, "2", "s").arguments(&["-force"]).ok();
     are(&sandbox, "2", "s");

@@ -23,7 +23,7 @@ fn run_with(sandbox: &Sandbox, count: usize) -> crate::support::Run {
 #[track_caller]
 fn stays(sandbox: &Sandbox, ended: &Ended, before: &str, why: &str) {
     let dest = sandbox.path("out/app").display().to_string();
-    ended.expect(&format!("ERROR {dest} stays as it is: {why}"));
+    ended.expect(&format!("ERROR {dest} stays as it is: {why} (resource app)"));
     assert_eq!(ended.excerpts(), ["   = confd -onetime -force replaces it all the same"]);
     assert_eq!(sandbox.output(), before);
 }
@@ -49,7 +49,7 @@ fn a_guard_that_trips_keeps_the_file_says_by_how_much_and_can_be_overridden_once
         stays(&sandbox, &run_with(&sandbox, now).fails(), &before, why);
         let forced = run_with(&sandbox, now).arguments(&["-force"]).ok();
         let dest = sandbox.path("out/app").display().to_string();
-        forced.expect(&format!("WARNING {dest} is replaced by -force: {why}"));
+        forced.expect(&format!("WARNING {dest} is replaced by -force: {why} (resource app)"));
         assert_ne!(sandbox.output(), before, "{guards}");
         run_with(&sandbox, now).ok().expect_no("stays as it is");
     }
@@ -135,7 +135,7 @@ fn with_noop_a_forced_file_would_be_replaced_and_stays() {
     let ended = run_with(&sandbox, 2).arguments(&["-force", "-noop"]).ok();
     let dest = sandbox.path("out/app").display().to_string();
     let why = "min_keys: 3 keys, and 9 are the least";
-    ended.expect(&format!("WARNING {dest} would be replaced by -force: {why}"));
+    ended.expect(&format!("WARNING {dest} would be replaced by -force: {why} (resource app)"));
     assert!(!sandbox.path("out/app").exists());
 }
 

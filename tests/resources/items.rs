@@ -448,8 +448,8 @@ fn a_guard_names_the_file_of_the_item_that_it_keeps() {
     let sandbox = tenants("{{getv \"/host\"}}", DEST, "min_bytes = 2");
     let ended = run_with(&sandbox, &[("a", "12"), ("b", "1")]).fails();
     let dest = sandbox.path("out/b.conf").display().to_string();
-    let says = format!("ERROR {dest} stays as it is: min_bytes: 1 byte, and 2 are the least");
-    ended.expect(&says);
+    let why = "min_bytes: 1 byte, and 2 are the least (resource app)";
+    ended.expect(&format!("ERROR {dest} stays as it is: {why}"));
 }
 
 #[test]

@@ -42,14 +42,14 @@ fn a_onetime_run_rolls_back_fails_and_does_not_try_the_content_again() {
         "WARNING Rolled back: {dest} is the former file again. Its reload failed: exit status 1. The \
          new content is not tried again until it changes"
     ));
-    ended
-        .expect(&format!("ERROR {dest} was rolled back, because its reload failed: exit status 1"));
+    let why = "was rolled back, because its reload failed: exit status 1 (resource app)";
+    ended.expect(&format!("ERROR {dest} {why}"));
     assert_eq!((sandbox.output(), sandbox.mode("out/app")), ("one\n".into(), 0o640));
     assert_eq!(sandbox.read("reloads"), "one\nbad\none\n");
     let ended = run_with(&sandbox, "bad").fails();
     ended.expect(&format!(
         "ERROR {dest} stays as it is: its reload has failed with this content, which is not tried \
-         again until it changes"
+         again until it changes (resource app)"
     ));
     assert_eq!(sandbox.read("reloads"), "one\nbad\none\n");
     assert_eq!(sandbox.list("out"), [".app.held", "app"]);

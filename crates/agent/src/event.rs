@@ -11,7 +11,7 @@ use config::Problem;
 use deploy::{Level, Outcome};
 use store::Prefix;
 
-use crate::{failure::Failure, reloads::PATIENCE, resource::Resource};
+use crate::{failure::Failure, missing::listed, reloads::PATIENCE, resource::Resource};
 
 /// An event of a run.
 #[derive(Debug)]
@@ -247,6 +247,9 @@ pub enum Step<'a> {
     /// The keys that do not exist and read as empty (`on_missing = "empty"`), for people; there may be
     /// none.
     ReadAsEmpty(Vec<String>),
+    /// The keys that do not exist and because of which files of items stay as they are
+    /// (`on_missing = "keep"`), for people; there may be none.
+    ItemsKept(Vec<String>),
     /// Something is wrong with the manifest of the files of items.
     ManifestWarns(String),
     /// The destination is replaced although guards trip, or would be.
@@ -301,6 +304,7 @@ impl Step<'_> {
             | Step::TemplateWarns(_)
             | Step::ManifestWarns(_)
             | Step::ReadAsEmpty(_)
+            | Step::ItemsKept(_)
             | Step::Forced { .. }
             | Step::RestoringLater { .. }
             | Step::PassLater { .. } => Level::Warning,
@@ -338,7 +342,14 @@ impl fmt::Display for Step<'_> {
             Step::TemplateWarns(text) | Step::ManifestWarns(text) => f.write_str(text),
             Step::ReadAsEmpty(keys) => match &keys[..] {
                 [key] => write!(f, "the key {key} does not exist and reads as empty"),
-                keys => write!(f, "these keys do not exist and read as empty: {}", keys.join(", ")),
+                keys => write!(f, "these keys do not exist and read as empty: {}", listed(keys)),
+            },
+            Step::ItemsKept(keys) => match &keys[..] {
+                [key] => write!(f, "a file stays as it is, because the key {key} does not exist"),
+                keys => {
+                    let keys = listed(keys);
+                    write!(f, "files stay as they are, because these keys do not exist: {keys}")
+                }
             },
             Step::Prefix(prefix) => write!(f, "Key prefix set to {prefix}"),
             Step::Keys(keys) => write!(f, "Got the following keys from store: {keys}"),

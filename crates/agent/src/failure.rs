@@ -238,6 +238,14 @@ impl Failure {
         }
     }
 
+    /// Whether Go confd has such a line, which must stay as it is.
+    pub(crate) fn is_go_confds(&self) -> bool {
+        !matches!(
+            self.kind(),
+            Kind::Guard | Kind::Items | Kind::RolledBack | Kind::Held | Kind::Query | Kind::Waiting
+        ) && !matches!(&*self.0, Cause::Deploy(deploy::Error::GroupCheck(_), _))
+    }
+
     /// The command, if this pass has put files in place and their reload has failed.
     pub(crate) fn reload_cmd(&self) -> Option<&Program> {
         match &*self.0 {

@@ -187,6 +187,18 @@ impl Made {
         ours.filter(is_left).map(Arc::new).collect()
     }
 
+    /// Notes that the file `dest` of an item could not be made. Returns the name of the item, for people;
+    /// `None` if no item has this file.
+    pub(crate) fn refuse(&mut self, dest: &Path) -> Option<String> {
+        let part = self.parts.iter_mut().find(|part| part.by_dest.contains_key(dest))?;
+        let id = part.by_dest.get(dest)?.clone();
+        let item = part.files.get(&id)?.item.clone();
+        part.forget(&id);
+        let name = name_of(&item);
+        part.failed(item);
+        Some(name)
+    }
+
     /// The keys that have changed since, for a pass with `snapshot`, which is that of the files from
     /// now on.
     pub(crate) fn changed_to(&mut self, snapshot: &Snapshot) -> Vec<Bytes> {

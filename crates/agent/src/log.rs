@@ -42,6 +42,17 @@ pub(crate) enum Style {
 /// Texts of failures, and when they were logged.
 type Logged = Vec<(String, Instant)>;
 
+/// What a line about missing keys is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Missing {
+    /// They read as empty.
+    Empty,
+    /// The files of a resource stay as they are.
+    Kept,
+    /// The files of some items stay as they are.
+    ItemsKept,
+}
+
 /// The reader that writes log lines.
 pub(crate) struct Log {
     style: Style,
@@ -51,8 +62,8 @@ pub(crate) struct Log {
     queries: Mutex<Logged>,
     /// The folders of which a line said that they cannot be synced. Each gets one line.
     not_synced: Mutex<HashSet<PathBuf>>,
-    /// What the last line about missing keys of each resource said, by the resource files.
-    missing: Mutex<HashMap<PathBuf, String>>,
+    /// What the last lines about missing keys of each resource said, by the resource files.
+    missing: Mutex<HashMap<(PathBuf, Missing), String>>,
 }
 
 impl Log {
@@ -81,10 +92,14 @@ impl Log {
             (Step::Deploy(deploy::Step::StillRunning { .. }), level) => {
                 line(level, &none, format_args!("{step}{}", named(resource.name())));
             }
-            (Step::ReadAsEmpty(keys), _) => match keys.is_empty() {
-                true => self.misses_nothing(resource),
-                false => self.misses(resource, step.to_string()),
-            },
+            (Step::ReadAsEmpty(keys), _) => self.misses_some(resource, Missing::Empty, keys, step),
+            (Step::ItemsKept(keys), _) => {
+                self.misses_some(resource, Missing::ItemsKept, keys, step);
+            }
+            // This line is not Go confd's, and there may be none before it.
+            (Step::Forced { .. }, level) => {
+                line(level, &none, format_args!("{step}{}", named(resource.name())));
+            }
             (Step::TemplateStays { problem, .. }, _) => {
                 let whose = self.whose(resource.name());
                 line(Level::Error, &problem.excerpt, format_args!("{}{whose}", problem.text));
@@ -115,25 +130,34 @@ impl Log {
             }
             _ => excerpt,
         };
-        let whose = match failure.kind() {
-            // No line before this one shows which resource asks.
-            Kind::Query | Kind::Waiting => named(resource.name()),
-            _ => self.whose(resource.name()),
+        let whose = match failure.is_go_confds() {
+            true => self.whose(resource.name()),
+            false => named(resource.name()),
         };
         line(Level::Error, excerpt, format_args!("{failure}{whose}"));
     }
 
-    /// Writes that keys are missing, if the last line about `resource` did not say the same.
-    fn misses(&self, resource: &Resource, text: String) {
+    /// Writes that these keys are missing, of which there may be none.
+    fn misses_some(&self, resource: &Resource, what: Missing, keys: &[String], step: &Step<'_>) {
+        match keys {
+            [] => self.misses_nothing(resource, what),
+            [_, ..] => self.misses(resource, what, step.to_string()),
+        }
+    }
+
+    /// Writes that keys are missing, if the last line about that of `resource` did not say the same.
+    fn misses(&self, resource: &Resource, what: Missing, text: String) {
         let mut said = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = said.insert(resource.path.clone(), text.clone()).as_ref() != Some(&text);
+        let before = said.insert((resource.path.clone(), what), text.clone());
+        let is_news = before.as_ref() != Some(&text);
         let level = if is_news { Level::Warning } else { Level::Debug };
         line(level, &Excerpt::default(), format_args!("{text}{}", named(resource.name())));
     }
 
     /// Keys that will be missing are news again.
-    fn misses_nothing(&self, resource: &Resource) {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(&resource.path);
+    fn misses_nothing(&self, resource: &Resource, what: Missing) {
+        let mut said = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        said.remove(&(resource.path.clone(), what));
     }
 
     /// Whether no line was written yet about this folder, which cannot be synced.
@@ -210,10 +234,11 @@ impl Reader for Log {
             Event::Kept { resource, keys } => {
                 let dests = resource.dest_names();
                 let keys = missing::do_not_exist(keys);
-                self.misses(resource, format!("{dests} stays as it is: {keys}"));
+                let text = format!("{dests} stays as it is: {keys}");
+                self.misses(resource, Missing::Kept, text);
             }
             Event::Done { resource, .. } if missing::may_keep(resource) => {
-                self.misses_nothing(resource);
+                self.misses_nothing(resource, Missing::Kept);
             }
             Event::Waits { resource, queries } => {
                 let whose = self.whose(resource.name());

@@ -8,10 +8,12 @@ use std::path::Path;
 use bytes::Bytes;
 use config::OnMissing;
 use render::{Error, Inputs, Limits, MissingKeys, Template, Warnings};
+use store::Item;
 
 use crate::{
     event::{Say, Step},
     failure::Failure,
+    items,
     resource::{Part, Resource},
 };
 
@@ -69,10 +71,38 @@ pub(crate) fn instead(
     }
 }
 
-/// Says which keys have been read as empty. That there are none is of interest only if there were some.
-pub(crate) fn say_empty(resource: &Resource, keys: Vec<String>, say: &Say<'_>) {
-    if resource.parts().iter().any(|part| part.on_missing == OnMissing::Empty) {
-        say(Step::ReadAsEmpty(keys));
+/// Missing keys of the template of `item`, with the item.
+pub(crate) fn of_item(keys: Vec<String>, item: Option<&Item>) -> Vec<String> {
+    let Some(item) = item.map(items::name_of) else { return keys };
+    keys.into_iter().map(|key| format!("{key} of the item {item}")).collect()
+}
+
+/// Says which keys have been read as empty, and because of which keys files of items stay as they are.
+/// That there are none is of interest only if there were some. It is not known if the pass `is_partial`.
+pub(crate) fn say_missing(
+    resource: &Resource,
+    (empty, kept): (Vec<String>, Vec<String>),
+    is_partial: bool,
+    say: &Say<'_>,
+) {
+    let may = |what| resource.parts().iter().any(|part| part.on_missing == what);
+    if may(OnMissing::Empty) && !(is_partial && empty.is_empty()) {
+        say(Step::ReadAsEmpty(empty));
+    }
+    if may(OnMissing::Keep) && resource.has_items() && !(is_partial && kept.is_empty()) {
+        say(Step::ItemsKept(kept));
+    }
+}
+
+/// The most missing keys that a line names.
+const NAMED: usize = 100;
+
+/// Names separated by commas; of many, the first ones and how many there are besides.
+pub(crate) fn listed(names: &[String]) -> String {
+    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

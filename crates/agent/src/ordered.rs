@@ -446,7 +446,9 @@ impl Pass<'_> {
         let is_pending = done.as_ref().is_err_and(|failure| failure.kind() == Kind::PendingReload);
         match self.ordered.note(resource, done) {
             Some(Outcome::Updated | Outcome::Removed | Outcome::Reloaded) => self.changes += 1,
-            Some(Outcome::Unchanged | Outcome::WouldUpdate | Outcome::WouldRemove) => {}
+            Some(
+                Outcome::Unchanged | Outcome::WouldUpdate | Outcome::WouldRemove | Outcome::Refused,
+            ) => {}
             None => {
                 self.changes += 1;
                 // A pending reload of an earlier run does not fail this one.

@@ -6,8 +6,8 @@
 //! reason of a failed pass is a [`Failure`].
 
 use std::{
-    path::Path,
-    sync::{Arc, OnceLock},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -189,10 +189,13 @@ impl Pipeline {
         replaced: impl Fn(&Path, &Placed) + Send + Sync + 'static,
         surroundings: Surroundings<'_>,
     ) -> Result<Done, Failure> {
-        let Prepared { staged, origin, kept, digest, began, made, failure, keys, .. } = *prepared;
+        let Prepared { staged, origin, kept, digest, began, keys, .. } = *prepared;
+        let (mut made, mut failed) = (prepared.made, prepared.failed);
+        let is_complete = prepared.is_complete;
         let Surroundings { readers, requester, disk } = surroundings;
         let resource = &job.resource;
         let mut stays = false;
+        let refused = Refused::default();
         let outcome = match staged {
             Some(staged) => {
                 stays = staged.stays();
@@ -217,9 +220,9 @@ impl Pipeline {
                     readers: readers.clone(),
                     replaced,
                     environment: OnceLock::new(),
+                    refused: Arc::clone(&refused),
                 };
-                let observer = Arc::new(observer);
-                let observer: Arc<dyn Observer> = observer;
+                let observer: Arc<dyn Observer> = Arc::new(observer);
                 let say = |notice: Notice| {
                     let (resource, dest) = (Arc::clone(resource), resource.dest_names());
                     let step = match notice {
@@ -239,6 +242,11 @@ impl Pipeline {
             }
             None => Outcome::Unchanged,
         };
+        for (dest, error) in refused.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let item = made.as_mut().and_then(|made| made.refuse(&dest));
+            failed.add(item.unwrap_or_else(|| dest.display().to_string()), Failure::from(error));
+        }
+        let made = made.filter(|_| is_complete);
         if outcome != Outcome::WouldUpdate && !stays {
             keys.into_iter().for_each(|(dest, keys)| self.applied_keys.note(&dest, keys));
             made.into_iter().for_each(|made| self.made.put(made));
@@ -247,7 +255,7 @@ impl Pipeline {
         if outcome != Outcome::WouldUpdate && kept.is_none() && names_changed_keys {
             self.applied.note(job);
         }
-        if let Some(failure) = failure {
+        if let Some(failure) = failed.failure() {
             return Err(failure);
         }
         let digest = if kept.is_some() { job.applied } else { Some(digest) };
@@ -281,7 +289,11 @@ struct Observing<F> {
     replaced: F,
     /// What commands find, once one has asked for it.
     environment: OnceLock<Environment>,
+    refused: Refused,
 }
+
+/// The files that were left out of a transaction that went on, and why.
+type Refused = Arc<Mutex<Vec<(PathBuf, deploy::Error)>>>;
 
 impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
     fn observe(&self, step: &deploy::Step<'_>) {
@@ -293,6 +305,11 @@ impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
 
     fn replaced(&self, dest: &Path, placed: &Placed) {
         (self.replaced)(dest, placed);
+    }
+
+    fn refused(&self, dest: &Path, error: deploy::Error) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.push((dest.to_owned(), error));
     }
 
     fn environment(&self, _: &Path) -> Environment {

@@ -25,7 +25,7 @@ use crate::{
     record::Origin,
     resource::{Part, Resource},
     templates::Current,
-    work::{Work, Worked},
+    work::{FailedItems, Work, Worked},
 };
 
 /// One pass to be made.
@@ -57,8 +57,10 @@ pub(crate) struct Prepared {
     pub(crate) is_partial: bool,
     /// What is known of the files of items if the pass succeeds.
     pub(crate) made: Option<Made>,
-    /// Why files of items are missing.
-    pub(crate) failure: Option<Failure>,
+    /// Whether `made` is complete: no file of an item that is gone was left in place.
+    pub(crate) is_complete: bool,
+    /// The items whose files are missing.
+    pub(crate) failed: FailedItems,
     /// The number of keys that each part could see, where a guard needs it, by the `dest` of the part.
     pub(crate) keys: Vec<(PathBuf, usize)>,
     /// What the files were rendered from, if the destinations were certainly in sync.
@@ -177,6 +179,7 @@ impl Pipeline {
             for Warning { text, exact } in warnings.take() {
                 say(Step::TemplateWarns(if self.show_values { exact } else { text }));
             }
+            empty.extend(missing::of_item(missing.take().names(self.show_values), item.as_ref()));
             let content = match (content, item) {
                 (Ok(content), None) => content,
                 (Ok(content), Some(item)) => {
@@ -190,7 +193,7 @@ impl Pipeline {
                     content
                 }
                 (Err(error), Some(item)) => {
-                    work.fail(nth, part, (item, &target), error);
+                    work.fail(nth, part, (item, &target), error, self.show_values);
                     continue;
                 }
                 (Err(error), None) => {
@@ -207,18 +210,17 @@ impl Pipeline {
                     }
                 }
             };
-            empty.extend(missing.take().names(self.show_values));
             may_be_origin &= current[nth].is_newest && !has_asked;
             let digest = Digest::of(&target.significant(&content));
             files.push(File { part: nth, target: Arc::clone(&target), digest });
             members.push(Member::file(target, content));
             reads.push(read);
         }
-        missing::say_empty(resource, empty, say);
-        let contents: Vec<Bytes> =
+        missing::say_missing(resource, (empty, work.kept_for()), work.is_partial(), say);
+        let mut contents: Vec<Bytes> =
             members.iter().filter_map(|member| member.content.clone()).collect();
         let digest = Digest::of_all(files.iter().map(|file| file.digest));
-        let Worked { gone, is_partial, beside, made, failure } = work.end(resource, &self.made)?;
+        let Worked { gone, is_partial, beside, made, failed } = work.end(resource, &self.made);
         let removed = gone.iter().map(|(_, target)| Member::absent(Arc::clone(target)));
         members.extend(removed);
         let counts = |part: &Part| part.guards.as_ref().is_some_and(|guards| guards.counts_keys());
@@ -231,7 +233,8 @@ impl Pipeline {
             gone,
             is_partial,
             made,
-            failure,
+            is_complete: true,
+            failed,
             keys: keys.collect(),
             origin: None,
             kept: None,
@@ -241,7 +244,14 @@ impl Pipeline {
         if !resource.heals() && !resource.has_items() && *applied == Some(digest) {
             return Ok(prepared);
         }
-        let staged = Transaction::stage(members, &self.options)?;
+        let staged = match resource.is_of_items_alone() {
+            true => {
+                let (staged, failed) = Transaction::stage_each(members, &self.options);
+                prepared.leave_out(failed, &mut contents);
+                staged
+            }
+            false => Transaction::stage(members, &self.options)?,
+        };
         if resource.parts().iter().any(|part| part.guards.is_some()) {
             let of_files = prepared.files.iter().zip(staged.before().zip(&contents));
             for (File { part, target, .. }, (before, content)) in of_files {
@@ -307,7 +317,8 @@ impl Pipeline {
             gone: Vec::new(),
             is_partial: false,
             made: None,
-            failure: None,
+            is_complete: true,
+            failed: FailedItems::default(),
             keys: Vec::new(),
             origin: None,
             kept,
@@ -377,6 +388,30 @@ impl Pipeline {
 }
 
 impl Prepared {
+    /// Leaves the members out that could not be staged, by their numbers. `contents` are those of the
+    /// files.
+    fn leave_out(&mut self, failed: Vec<(usize, deploy::Error)>, contents: &mut Vec<Bytes>) {
+        // The last one comes first, so that the numbers before it stay the same.
+        let count = self.files.len();
+        let mut left_out = Vec::with_capacity(failed.len());
+        for (nth, error) in failed.into_iter().rev() {
+            let target = match nth.checked_sub(count) {
+                Some(nth) => self.gone.remove(nth).1,
+                None => {
+                    contents.remove(nth);
+                    self.files.remove(nth).target
+                }
+            };
+            let item = self.made.as_mut().and_then(|made| made.refuse(&target.dest));
+            self.is_complete &= item.is_some();
+            left_out.push((item, target, Failure::from(error)));
+        }
+        for (item, target, failure) in left_out.into_iter().rev() {
+            let name = item.unwrap_or_else(|| target.dest.display().to_string());
+            self.failed.add(name, failure);
+        }
+    }
+
     /// Whether the destinations had these contents, with the right owners and modes, when they were
     /// staged.
     pub(crate) fn is_in_sync(&self) -> bool {

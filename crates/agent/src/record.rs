@@ -85,7 +85,8 @@ impl InSync {
             | Outcome::Removed
             | Outcome::Reloaded
             | Outcome::WouldUpdate
-            | Outcome::WouldRemove => None,
+            | Outcome::WouldRemove
+            | Outcome::Refused => None,
         }
     }
 

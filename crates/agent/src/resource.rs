@@ -116,6 +116,11 @@ impl Resource {
         self.parts.iter().any(|part| part.for_each.is_some())
     }
 
+    /// Whether all files are those of items that do not need each other.
+    pub(crate) fn is_of_items_alone(&self) -> bool {
+        matches!(&self.parts[..], [part] if part.for_each.is_some())
+    }
+
     /// Whether files that another program changed are repaired.
     pub(crate) fn heals(&self) -> bool {
         self.parts.iter().all(|part| part.heal)
@@ -229,26 +234,15 @@ impl Part {
     /// The target for the file `dest`, one of several below `folder`.
     ///
     /// # Errors
-    /// The reload command is a template, and fails.
+    /// A command that runs after the file has changed is a template, and fails.
     pub(crate) fn target_at(&self, dest: &Path, folder: &Path) -> Result<Target, String> {
         let target = Target::clone(&self.target);
         let reload_cmd = command_for(self, "reload_cmd", self.reload_cmd.as_ref(), dest)?;
         let start_cmd = command_for(self, "start_cmd", self.start_cmd.as_ref(), dest)?;
-        let (dest, below) = (dest.to_owned(), Some(folder.to_owned()));
-        Ok(Target { dest, below, reload_cmd, start_cmd, ..target })
-    }
-
-    /// The target for the same file, if the file is to be removed.
-    ///
-    /// # Errors
-    /// The command is a template, and fails.
-    pub(crate) fn without(&self, target: &Target) -> Result<Arc<Target>, String> {
         let remove_cmd = self.for_each.as_ref().and_then(|each| each.remove_cmd.as_ref());
-        let mut without = target.clone();
-        if remove_cmd.is_some() {
-            without.reload_cmd = command_for(self, "remove_cmd", remove_cmd, &target.dest)?;
-        }
-        Ok(Arc::new(without))
+        let remove_cmd = command_for(self, "remove_cmd", remove_cmd, dest)?;
+        let (dest, below) = (dest.to_owned(), Some(folder.to_owned()));
+        Ok(Target { dest, below, reload_cmd, start_cmd, remove_cmd, ..target })
     }
 }
 

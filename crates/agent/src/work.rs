@@ -16,6 +16,7 @@ use crate::{
     event::{Say, Step},
     failure::Failure,
     items::{self, Made, MadeFile, Memory, Plan},
+    missing,
     prepare::{Job, Output},
     resource::{Part, Resource},
     templates::Current,
@@ -46,6 +47,8 @@ struct ItemFailure {
     failure: Failure,
     /// Whether a missing key is the reason, and the resource says that the file is kept then.
     is_kept: bool,
+    /// The missing keys, for people.
+    missing: Vec<String>,
 }
 
 /// The result of the work.
@@ -55,7 +58,30 @@ pub(crate) struct Worked {
     /// A file of each part whose files are not all in this pass.
     pub(crate) beside: Vec<PathBuf>,
     pub(crate) made: Option<Made>,
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failed: FailedItems,
+}
+
+/// The items whose files could not be made, and why; the other files are applied.
+#[derive(Default)]
+pub(crate) struct FailedItems {
+    /// With the names of the items, in the order in which they were found.
+    items: Vec<(String, Failure)>,
+    /// Why a manifest cannot be read.
+    unreadable: Option<Failure>,
+}
+
+impl FailedItems {
+    /// Adds the item of this name.
+    pub(crate) fn add(&mut self, name: String, failure: Failure) {
+        self.items.push((name, failure));
+    }
+
+    /// The failure of the pass; `None` if nothing failed.
+    pub(crate) fn failure(self) -> Option<Failure> {
+        let (names, failures): (Vec<_>, Vec<_>) = self.items.into_iter().unzip();
+        let first = failures.first().map(|first| Failure::items(first, &names));
+        first.or(self.unreadable)
+    }
 }
 
 /// What manifests have reported.
@@ -142,7 +168,12 @@ impl Work {
                 Err(why) => {
                     let failure = Failure::item(&why);
                     made.part(nth).failed(item.clone());
-                    self.failed.push(ItemFailure { item, failure, is_kept: false });
+                    self.failed.push(ItemFailure {
+                        item,
+                        failure,
+                        is_kept: false,
+                        missing: Vec::new(),
+                    });
                 }
             }
         }
@@ -167,24 +198,33 @@ impl Work {
         part: &Part,
         (item, target): (Item, &Target),
         error: render::Error,
+        show_values: bool,
     ) {
         let keeps = part.on_missing == OnMissing::Keep && error.is_missing_key();
         let is_kept = keeps && target.dest.is_file();
+        let missing = missing::of_item(error.missed().names(show_values), Some(&item));
         let failure = Failure::render(error, false);
         if let Some(made) = &mut self.made {
             made.part(nth).failed(item.clone());
         }
-        self.failed.push(ItemFailure { item, failure, is_kept });
+        self.failed.push(ItemFailure { item, failure, is_kept, missing });
+    }
+
+    /// The missing keys because of which files of items stay as they are, for people.
+    pub(crate) fn kept_for(&self) -> Vec<String> {
+        let kept = self.failed.iter().filter(|failed| failed.is_kept);
+        kept.flat_map(|failed| failed.missing.iter().cloned()).collect()
+    }
+
+    /// Whether items that nothing has changed for stay out of the pass.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.changed.is_some()
     }
 
     /// Ends the work: what is gone, and what is known of the files from now on.
-    ///
-    /// # Errors
-    /// The command for a removed file is no template.
-    pub(crate) fn end(self, resource: &Resource, memory: &Memory) -> Result<Worked, Failure> {
-        let Work { made, changed, mut dests, mut gone, whole, failed, unreadable, .. } = self;
-        // Files with the contents that are known stay out of such a pass.
-        let is_partial = changed.is_some();
+    pub(crate) fn end(self, resource: &Resource, memory: &Memory) -> Worked {
+        let is_partial = self.is_partial();
+        let Work { made, mut dests, mut gone, whole, failed, unreadable, .. } = self;
         let stays = |dest: &Path| dests.contains(dest) || memory.is_of_another(resource, dest);
         gone.retain(|(_, target)| !stays(&target.dest));
         if let Some(made) = &made {
@@ -195,17 +235,11 @@ impl Work {
                 gone.extend(left.map(|target| (nth, target)));
             }
         }
-        let gone = gone
-            .into_iter()
-            .map(|(nth, target)| Ok((nth, resource.parts()[nth].without(&target)?)));
-        let gone: Vec<_> =
-            gone.collect::<Result<_, String>>().map_err(|why| Failure::item(&why))?;
         let known = made.as_ref().filter(|_| is_partial);
         let beside = known.map(Made::a_file_of_each_part).unwrap_or_default();
-        let failed: Vec<_> = failed.into_iter().filter(|failed| !failed.is_kept).collect();
-        let names: Vec<_> = failed.iter().map(|failed| items::name_of(&failed.item)).collect();
-        let failure = failed.into_iter().next().map(|first| Failure::items(&first.failure, &names));
-        let failure = failure.or(unreadable.map(Failure::from));
-        Ok(Worked { gone, is_partial, beside, made, failure })
+        let failed = failed.into_iter().filter(|failed| !failed.is_kept);
+        let items = failed.map(|failed| (items::name_of(&failed.item), failed.failure)).collect();
+        let failed = FailedItems { items, unreadable: unreadable.map(Failure::from) };
+        Worked { gone, is_partial, beside, made, failed }
     }
 }

@@ -16,7 +16,7 @@ use crate::stage::{Becomes, done_text};
 use crate::step::{Observer, Placed, Step};
 use crate::trial::Trial;
 use crate::undo::{Entry, Identity};
-use crate::{Options, Outcome, Target};
+use crate::{FileEvent, Options, Outcome, Target};
 
 /// A member that was put in place or removed.
 pub(crate) struct Applied {
@@ -27,8 +27,8 @@ pub(crate) struct Applied {
     pub(crate) outcome: Outcome,
     /// The marker of its reload, if a reload follows.
     pub(crate) marker: Option<Marker>,
-    /// Whether this reload is the start command.
-    pub(crate) is_start: bool,
+    /// What decides the command of this reload.
+    pub(crate) event: FileEvent,
     /// Its trial, if the former file is kept.
     pub(crate) trial: Option<Trial>,
 }
@@ -149,7 +149,16 @@ impl Change {
             true => Marker::set_start(place, dest),
             false => Marker::set(place, dest, done_text(&self.content)),
         };
-        self.target.command_after(self.is_start, options).map(set).transpose()
+        self.target.command_after(self.event(), options).map(set).transpose()
+    }
+
+    /// What happens to the file.
+    fn event(&self) -> FileEvent {
+        match (&self.becomes, self.is_start) {
+            (Becomes::Absent(_), _) => FileEvent::Removed,
+            (Becomes::File(_), true) => FileEvent::Created,
+            (Becomes::File(_), false) => FileEvent::Replaced,
+        }
     }
 
     /// Keeps the former file, if it may have to be put back.
@@ -196,8 +205,8 @@ impl Change {
             Becomes::File(_) => Outcome::Updated,
             Becomes::Absent(_) => Outcome::Removed,
         };
-        let (nth, target, is_start) = (self.nth, Arc::clone(&self.target), self.is_start);
-        Applied { nth, target, outcome, marker, is_start, trial }
+        let (nth, target, event) = (self.nth, Arc::clone(&self.target), self.event());
+        Applied { nth, target, outcome, marker, event, trial }
     }
 
     /// The entry of the undo journal, whose undo file is made now.
@@ -206,7 +215,7 @@ impl Change {
             &self.target,
             &self.place,
             &self.becomes,
-            self.target.command_after(self.is_start, options).is_some(),
+            self.target.command_after(self.event(), options).is_some(),
         )?;
         Ok((entry, self.place.clone()))
     }

@@ -37,21 +37,20 @@ impl Guards {
     }
 }
 
+/// The results of staging members, in their order.
+pub(crate) type StagedEach = Vec<Result<Option<Staged>, Error>>;
+
 /// Stages members, in their order. `None` is a member that must not exist and whose folder is missing.
 /// The guards must live until the stage files are not needed any more.
 ///
-/// # Errors
-/// A member cannot be staged. No stage file is left.
-pub(crate) fn stage_all(
-    members: Vec<Member>,
-    options: &Options,
-) -> Result<(Vec<Option<Staged>>, Option<Guards>), Error> {
+/// Each has its own error if it cannot be staged.
+pub(crate) fn stage_all(members: Vec<Member>, options: &Options) -> (StagedEach, Option<Guards>) {
     if members.len() <= FEW {
         let stage = |Member { target, content }| Staged::new(target, content, None, options);
-        return Ok((members.into_iter().map(stage).collect::<Result<_, _>>()?, None));
+        return (members.into_iter().map(stage).collect(), None);
     }
     let guards = Guards::default();
-    let stage = |members: &[Member]| -> Result<Vec<Option<Staged>>, Error> {
+    let stage = |members: &[Member]| -> StagedEach {
         let stage = |Member { target, content }: &Member| {
             Staged::new(Arc::clone(target), content.clone(), Some(&guards), options)
         };
@@ -67,9 +66,7 @@ pub(crate) fn stage_all(
             // If no thread can be started, this thread does its work.
             Ok(Err(_)) | Err(_) => stage(share),
         });
-        // All threads are waited for before the first error is returned.
         staged.collect::<Vec<_>>()
     });
-    let shares = shares.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok((shares.into_iter().flatten().collect(), Some(guards)))
+    (shares.into_iter().flatten().collect(), Some(guards))
 }

@@ -8,12 +8,14 @@ use command::Program;
 use crate::error::Error;
 use crate::folder::{OpenPlace, is_file};
 use crate::hold::{Digest, HeldBy, Hold};
+use crate::manifest::Recording;
 use crate::pending::Marker;
-use crate::reload::Reloads;
+use crate::reload::{Reloads, pending_event};
 use crate::shared::report_shared;
 use crate::stage::{Becomes, Difference, StageFile, Staged};
 use crate::step::{Level, Observer, Step};
 use crate::trial::Trial;
+use crate::undo::Identity;
 use crate::{Options, Outcome, Target, compare};
 
 /// The members of a transaction, compared with their destinations.
@@ -57,7 +59,8 @@ pub(crate) fn compare_all(
 fn forget_reload(target: &Target, place: &OpenPlace, observer: &dyn Observer) {
     if target.reload_cmd.as_ref().is_none_or(Program::is_empty)
         && let Some(marker) = Marker::find_forgotten(place)
-        && (target.start_cmd.is_none() || !Marker::is_of_start(place))
+        && let Some(event) = pending_event(target, place)
+        && target.command_after(event, &Options::default()).is_none()
     {
         observer.observe(&Step::ReloadForgotten { dest: &target.dest });
         marker.clear(observer);
@@ -81,6 +84,22 @@ pub(crate) struct Change {
     pub(crate) rolls_back: bool,
     /// The digest of the contents of the transaction, if they may be held back.
     pub(crate) contents: Option<Digest>,
+}
+
+impl Change {
+    /// Whether there is something to go back to: a former file, which the trial of an earlier process can
+    /// have, or the absence of a file that depends on data. If `recordings` know that file, and nothing is
+    /// left of a rollback that has removed it, it was deleted, which is no state to go back to.
+    pub(crate) fn has_former(&self, recordings: &[Recording]) -> bool {
+        let place = &self.place;
+        let was_deleted = || {
+            recordings.iter().any(|recording| recording.knows(self.nth))
+                && [place.hold(), place.marker()].iter().all(|file| file.lstat().is_err())
+        };
+        Identity::at(place.dest()).is_some()
+            || place.trial().lstat().is_ok()
+            || (self.target.below.is_some() && !was_deleted())
+    }
 }
 
 /// Compares a member with its destination as it is now. Returns the change, if the destination must
@@ -135,7 +154,7 @@ fn compare(
                 None => Trial::discard_rest(&place),
             }
         }
-        reloads.add_pending(nth, Arc::clone(&target), &place, content.is_none(), options);
+        reloads.add_pending(nth, Arc::clone(&target), &place, options);
         end_hold(&target, &place, contents, observer);
     }
     let is_start = target.start_cmd.is_some()

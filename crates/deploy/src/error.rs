@@ -96,6 +96,16 @@ pub enum Error {
         below: PathBuf,
     },
 
+    /// There is a folder in the place of a file that depends on data.
+    #[error(
+        "{} is a folder, and no file is put in its place: remove it, or rename it",
+        dest.display()
+    )]
+    IsFolder {
+        /// The destination.
+        dest: PathBuf,
+    },
+
     /// The destination is `/`, which has no name to derive a stage file's name from.
     #[error("createtemp ./: pattern contains path separator")]
     NoName,

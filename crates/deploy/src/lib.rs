@@ -124,6 +124,9 @@ pub struct Target {
     /// The command that runs in place of the reload command after a file was created that did not
     /// exist before, until it has succeeded once. Everything that holds for a reload holds for it.
     pub start_cmd: Option<Program>,
+    /// The command that runs in place of the reload command after the file was removed. `None` means
+    /// the reload command.
+    pub remove_cmd: Option<Program>,
     /// The time limit of the check command. Zero means no limit; `None` means the limit in
     /// [`Options`].
     pub check_timeout: Option<Duration>,
@@ -135,6 +138,18 @@ pub struct Target {
     pub on_reload_failure: OnReloadFailure,
     /// Whether [holds](Hold) of the destination count. If not, none is looked for.
     pub may_be_held: bool,
+}
+
+/// What has happened to a file, which decides the command that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileEvent {
+    /// It did not exist before, or its start command has not succeeded since. Only for a target with a
+    /// start command.
+    Created,
+    /// It was replaced, or created without a start command.
+    Replaced,
+    /// It was removed.
+    Removed,
 }
 
 /// What happens with a new file whose reload fails.
@@ -154,14 +169,15 @@ impl Target {
         self.reload_cmd.as_ref().filter(|command| !command.is_empty() && !options.sync_only)
     }
 
-    /// The command that follows when the file has changed, unless these options forbid it. With
-    /// `is_start` the file did not exist before, or its start command has not succeeded since.
-    pub(crate) fn command_after(&self, is_start: bool, options: &Options) -> Option<&Program> {
-        let start = self.start_cmd.as_ref().filter(|command| is_start && !command.is_empty());
-        match start {
-            Some(start) => Some(start).filter(|_| !options.sync_only),
-            None => self.reload_cmd(options),
-        }
+    /// The command that follows on what has happened to the file, unless these options forbid it.
+    pub(crate) fn command_after(&self, event: FileEvent, options: &Options) -> Option<&Program> {
+        let own = match event {
+            FileEvent::Created => self.start_cmd.as_ref().filter(|command| !command.is_empty()),
+            FileEvent::Removed => self.remove_cmd.as_ref(),
+            FileEvent::Replaced => None,
+        };
+        let runs = |command: &&Program| !command.is_empty() && !options.sync_only;
+        own.or(self.reload_cmd.as_ref()).filter(runs)
     }
 
     /// The part of a content that counts when contents are compared: all lines but those that are
@@ -206,6 +222,7 @@ impl Target {
             check_cmd: None,
             reload_cmd: None,
             start_cmd: None,
+            remove_cmd: None,
             check_timeout: None,
             reload_timeout: None,
             health: None,
@@ -245,6 +262,9 @@ pub enum Outcome {
     Removed,
     /// The destination was in sync, and its pending reload from an earlier run succeeded.
     Reloaded,
+    /// The check of the new content failed, so the destination stays as it was. Only in a transaction
+    /// whose members do not need each other ([`Transaction::stage_each`]).
+    Refused,
 }
 
 /// A point where the crash test can kill the process. Does nothing outside that test.

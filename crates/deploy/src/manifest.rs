@@ -76,6 +76,12 @@ pub(crate) enum Known {
 }
 
 impl Known {
+    /// No file is ours.
+    fn none() -> Known {
+        // No file has this identity.
+        Known::Only { file: Identity::default(), former: None }
+    }
+
     /// Whether a file of this identity is ours.
     fn includes(&self, found: &Identity) -> bool {
         match self {
@@ -138,6 +144,11 @@ impl Manifest {
             is_ours.then(|| PathBuf::from(name))
         };
         self.state().names.iter().filter_map(is_ours).collect()
+    }
+
+    /// Whether a file of this name was made, or was about to be.
+    fn has_name(&self, name: &OsStr) -> bool {
+        self.state().names.get(name).is_some_and(|known| *known != Known::none())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -263,9 +274,7 @@ impl Manifest {
         }
         for name in pending {
             if state.names.get(&name) == Some(&Known::Ours) {
-                // No file has this identity.
-                let none = Known::Only { file: Identity::default(), former: None };
-                state.set(name, Some(none));
+                state.set(name, Some(Known::none()));
                 must_write = true;
             }
         }

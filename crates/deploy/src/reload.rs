@@ -26,7 +26,7 @@ use crate::run;
 use crate::step::{Observer, Step};
 use crate::template::{CommandTemplate, Fault};
 use crate::trial::{RolledBack, Trial, Trials};
-use crate::{Options, Outcome, Target};
+use crate::{FileEvent, Options, Outcome, Target};
 
 /// Runs the reload commands of transactions.
 pub trait Reloader: Send + Sync {
@@ -118,6 +118,18 @@ pub(crate) struct Reloads {
     trials: Trials,
 }
 
+/// What a reload that is pending is for. `None` if it is a start and the file was rolled back or
+/// deleted: nothing is there to be started.
+pub(crate) fn pending_event(target: &Target, place: &OpenPlace) -> Option<FileEvent> {
+    let is_start = target.start_cmd.is_some() && Marker::is_of_start(place);
+    match (place.dest().stat().is_ok(), is_start) {
+        (true, true) => Some(FileEvent::Created),
+        (true, false) => Some(FileEvent::Replaced),
+        (false, true) => None,
+        (false, false) => Some(FileEvent::Removed),
+    }
+}
+
 /// One reload command, and the members it is for.
 struct Reload {
     command: Program,
@@ -133,10 +145,8 @@ struct Member {
     marker: Marker,
     /// Whether the reload was pending before this transaction, which found the file in sync.
     pending: bool,
-    /// Whether the file was removed.
-    is_removed: bool,
-    /// Whether the command is that of the start, if the target has one.
-    is_start: bool,
+    /// What decides the command.
+    event: FileEvent,
 }
 
 /// What the reloads of a transaction use.
@@ -146,6 +156,7 @@ pub(crate) struct Surroundings<'a, R> {
     pub(crate) reloader: &'a R,
     /// The digest of the contents of the transaction, if it has trials.
     pub(crate) contents: Option<Digest>,
+    pub(crate) options: Options,
 }
 
 impl Reloads {
@@ -156,33 +167,26 @@ impl Reloads {
         nth: usize,
         target: Arc<Target>,
         marker: Marker,
-        (outcome, is_start): (Outcome, bool),
+        event: FileEvent,
         options: &Options,
     ) {
-        let is_removed = outcome == Outcome::Removed;
-        let member = Member { nth, target, marker, pending: false, is_removed, is_start };
-        self.add_member(member, options);
+        self.add_member(Member { nth, target, marker, pending: false, event }, options);
     }
 
-    /// Adds the reload of a member that was found in sync, if its reload is pending.
+    /// Adds the reload of a member that was found in sync or stays as it is, if its reload is pending.
+    /// Whether the file is there decides the command: after a rollback that is not what was wanted.
     pub(crate) fn add_pending(
         &mut self,
         nth: usize,
         target: Arc<Target>,
         place: &OpenPlace,
-        is_removed: bool,
         options: &Options,
     ) {
-        let is_start = target.start_cmd.is_some() && !is_removed && Marker::is_of_start(place);
-        if is_start && place.dest().stat().is_err() {
-            // The file was rolled back or deleted: nothing is there to be started.
-            return;
-        }
-        if target.command_after(is_start, options).is_some()
+        let Some(event) = pending_event(&target, place) else { return };
+        if target.command_after(event, options).is_some()
             && let Some(marker) = Marker::find(place)
         {
-            let member = Member { nth, target, marker, pending: true, is_removed, is_start };
-            self.add_member(member, options);
+            self.add_member(Member { nth, target, marker, pending: true, event }, options);
         }
     }
 
@@ -191,8 +195,13 @@ impl Reloads {
         self.trials.add(trial);
     }
 
+    /// Whether a file is on trial.
+    pub(crate) fn has_trials(&self) -> bool {
+        !self.trials.is_empty()
+    }
+
     fn add_member(&mut self, member: Member, options: &Options) {
-        let Some(command) = member.target.command_after(member.is_start, options) else { return };
+        let Some(command) = member.target.command_after(member.event, options) else { return };
         let limit = member.target.reload_limit(options);
         match self.all.iter_mut().find(|reload| reload.command == *command) {
             Some(reload) => {
@@ -254,8 +263,8 @@ impl Reloads {
         durable: &mut Durable,
         surroundings: Surroundings<'_, R>,
     ) -> Result<(), Error> {
-        let Surroundings { observer, disk, reloader, contents } = surroundings;
-        let Reloads { mut all, trials } = self;
+        let Surroundings { observer, disk, reloader, contents, options } = surroundings;
+        let Reloads { all, trials } = self;
         let mut failed = None;
         for reload in &all {
             if let Err(cause) = reload.attempt(observer, reloader).await {
@@ -286,17 +295,36 @@ impl Reloads {
             return errors.reduce(|first, _| first).map_or(Ok(()), Err);
         }
         let mut again = None;
-        all = disk.run(move || all.into_iter().filter_map(Reload::after_rollback).collect()).await;
-        for reload in &mut all {
-            reload.members.iter_mut().for_each(|member| member.pending = true);
-        }
-        for reload in all {
+        let after = disk.run(move || Reloads::after_rollback(all, &options)).await;
+        for reload in after.all {
             match reload.attempt(observer, reloader).await {
                 Ok(()) => reload.conclude(observer, outcomes, disk).await,
                 Err(cause) => again = again.or(Some(cause)),
             }
         }
         Err(Error::RolledBack { dests, cause, again })
+    }
+}
+
+impl Reloads {
+    /// The reloads after former files were put back and new ones were removed again: their commands are
+    /// those for what is there now. Nothing is there to be started if a start has failed.
+    fn after_rollback(failed: Vec<Reload>, options: &Options) -> Reloads {
+        let mut reloads = Reloads::default();
+        for mut member in failed.into_iter().flat_map(|reload| reload.members) {
+            member.pending = true;
+            member.event = match (member.target.dest.exists(), member.event) {
+                (false, FileEvent::Created) => {
+                    member.marker.clear(&|_: &Step<'_>| {});
+                    continue;
+                }
+                (false, _) => FileEvent::Removed,
+                (true, FileEvent::Created) => FileEvent::Created,
+                (true, _) => FileEvent::Replaced,
+            };
+            reloads.add_member(member, options);
+        }
+        reloads
     }
 }
 
@@ -314,9 +342,9 @@ impl Reload {
         for member in &self.members {
             let dest = &member.target.dest;
             let variables = observer.environment(dest);
-            environment.merge(match member.is_removed {
-                true => variables.of_removed(dest),
-                false => variables.of_file(dest, dest),
+            environment.merge(match member.event {
+                FileEvent::Removed => variables.of_removed(dest),
+                FileEvent::Created | FileEvent::Replaced => variables.of_file(dest, dest),
             });
         }
         let due = ReloadCommand::new(&self.command, self.limit, environment, &**observer);
@@ -333,22 +361,12 @@ impl Reload {
         Ok(())
     }
 
-    /// The reload after the former files were put back. `None` if it was only the start of files that
-    /// are gone again: nothing is there to be started.
-    fn after_rollback(mut self) -> Option<Reload> {
-        let is_gone = |member: &mut Member| member.is_start && !member.target.dest.exists();
-        for member in self.members.extract_if(.., is_gone) {
-            member.marker.clear(&|_: &Step<'_>| {});
-        }
-        (!self.members.is_empty()).then_some(self)
-    }
-
     /// The error of the reload, which stays pending.
     fn fail(self, observer: &Arc<dyn Observer>, cause: ReloadError) -> Error {
         let Reload { command, members, .. } = self;
         // The error names the others.
         for member in members.iter().filter(|member| !member.pending) {
-            let (dest, is_removed) = (&member.target.dest, member.is_removed);
+            let (dest, is_removed) = (&member.target.dest, member.event == FileEvent::Removed);
             observer.observe(&Step::ReloadPending { dest, is_removed });
         }
         match members.iter().all(|member| member.pending) {
@@ -373,13 +391,13 @@ impl Reload {
 impl Member {
     /// Removes the marker after the reload command has succeeded.
     fn reloaded(self, observer: &dyn Observer) {
-        let Member { target, marker, pending, is_removed, .. } = self;
+        let Member { target, marker, pending, event, .. } = self;
         let dest = &target.dest;
         marker.clear(observer);
-        observer.observe(&match (pending, is_removed) {
+        observer.observe(&match (pending, event) {
             (true, _) => Step::Reloaded { dest },
-            (false, true) => Step::Removed { dest },
-            (false, false) => Step::Updated { dest },
+            (false, FileEvent::Removed) => Step::Removed { dest },
+            (false, FileEvent::Created | FileEvent::Replaced) => Step::Updated { dest },
         });
     }
 }

@@ -21,7 +21,7 @@ use crate::compare;
 use crate::create::create_locked;
 use crate::durable::sync_file;
 use crate::error::Error;
-use crate::folder::{FileAt, OpenPlace, is_file};
+use crate::folder::{FileAt, OpenPlace, is_file, is_folder};
 use crate::place::FileKind;
 use crate::step::{Observer, Step};
 use crate::undo::Identity;
@@ -124,6 +124,10 @@ impl Staged {
         let found = place.dest().stat();
         let is_missing = found.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
         let found = found.ok();
+        // The file of a resource fails at its commit, with the line that Go confd has for it.
+        if target.below.is_some() && found.as_ref().is_some_and(is_folder) {
+            return Err(Error::IsFolder { dest: target.dest.clone() });
+        }
         let seen = found.as_ref().map(Fingerprint::of_stat);
         let was_settled = seen.is_some_and(|seen| seen.is_settled());
         let target = match &found {

@@ -58,6 +58,12 @@ pub trait Observer: Send + Sync {
         let _ = (dest, placed);
     }
 
+    /// Receives the reason why the file at `dest` is left out of a transaction that goes on. This is not a
+    /// step.
+    fn refused(&self, dest: &Path, error: Error) {
+        let _ = (dest, error);
+    }
+
     /// What the commands of the file at `dest` find in their environment. Asked when a command is
     /// about to run, and at no other time.
     fn environment(&self, dest: &Path) -> Environment {

@@ -65,6 +65,8 @@ pub struct Transaction {
     guards: Option<Guards>,
     /// The target of each member, and whether it must not exist.
     wanted: Vec<(Arc<Target>, bool)>,
+    /// Whether a member that fails its check is left out, and the others go on.
+    is_each_for_itself: bool,
     options: Options,
     /// The digest of the contents, if they may be held back.
     contents: Option<Digest>,
@@ -96,31 +98,58 @@ impl Transaction {
     /// A folder is missing or not writable, the disk is full, or the owner that was asked for
     /// cannot be set. No stage file is left.
     pub fn stage(members: Vec<Member>, options: &Options) -> Result<Transaction, Error> {
+        let (staged, failed) = Transaction::stage_each(members, options);
+        match failed.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(Transaction { is_each_for_itself: false, ..staged }),
+        }
+    }
+
+    /// Like [`stage`](Transaction::stage), for members of which none needs the others: one that cannot be
+    /// staged is left out. Those are returned, with their numbers in `members`. Of the others, a file
+    /// that fails its check is left out too ([`Outcome::Refused`]).
+    pub fn stage_each(
+        members: Vec<Member>,
+        options: &Options,
+    ) -> (Transaction, Vec<(usize, Error)>) {
         let may_be_held = members.iter().any(|member| member.target.may_be_held);
         let contents =
             may_be_held.then(|| Digest::of_members(members.iter().map(Member::identified)));
         let held = contents.and_then(|contents| held_by(&members, contents));
-        let wanted = members
+        let wanted: Vec<_> = members
             .iter()
             .map(|member| (Arc::clone(&member.target), member.content.is_none()))
             .collect();
-        let (members, guards) = match held {
+        let (results, guards) = match held {
             Some(_) => {
                 let hold = |Member { target, content }| Staged::held(target, content);
-                (members.into_iter().map(hold).collect::<Result<_, _>>()?, None)
+                (members.into_iter().map(hold).collect(), None)
             }
-            None => stage_all(members, options)?,
+            None => stage_all(members, options),
         };
-        Ok(Transaction {
+        let (mut members, mut failed) = (Vec::with_capacity(results.len()), Vec::new());
+        let mut staged_of = Vec::with_capacity(results.len());
+        for (nth, (result, wanted)) in results.into_iter().zip(wanted).enumerate() {
+            match result {
+                Ok(staged) => {
+                    members.push(staged);
+                    staged_of.push(wanted);
+                }
+                Err(error) => failed.push((nth, error)),
+            }
+        }
+        let transaction = Transaction {
             members,
             guards,
-            wanted,
+            wanted: staged_of,
+            is_each_for_itself: true,
             options: *options,
             contents,
             stays: held.map(Stays::Held),
             group_check: None,
             manifests: Vec::new(),
-        })
+        };
+        (transaction, failed)
     }
 
     /// A transaction that leaves the destinations of `targets` as they are, and tries their pending
@@ -141,6 +170,7 @@ impl Transaction {
             members,
             guards: None,
             wanted: Vec::new(),
+            is_each_for_itself: false,
             options: *options,
             contents: None,
             stays: Some(Stays::Kept),
@@ -264,7 +294,7 @@ impl Transaction {
         disk: Disk,
         reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { options, contents, .. } = self;
+        let Transaction { options, contents, is_each_for_itself, .. } = self;
         let group_check = self.group_check.filter(|_| !options.noop && !options.sync_only);
         let group_check = group_check.map(|mut check| {
             let members = self.members.iter().flatten();
@@ -276,12 +306,28 @@ impl Transaction {
             disk.run(move || compare_all(self.members, contents, &options, &*observer)).await?
         };
         let Compared { mut outcomes, mut changes, mut reloads } = compared;
+        let mut refused = HashSet::new();
         for change in &mut changes {
-            if let Err(error) = check(change, &options, &**observer).await {
-                // This removes the stage files.
-                disk.run(move || drop(changes)).await;
-                return Err(error);
+            match check(change, &options, &**observer).await {
+                Ok(()) => {}
+                Err(error) if is_each_for_itself => {
+                    observer.refused(&change.target.dest, error);
+                    outcomes[change.nth] = Outcome::Refused;
+                    refused.insert(change.nth);
+                }
+                Err(error) => {
+                    // This removes the stage files.
+                    disk.run(move || drop(changes)).await;
+                    return Err(error);
+                }
             }
+        }
+        if !refused.is_empty() {
+            let keep = move || {
+                changes.retain(|change| !refused.contains(&change.nth));
+                changes
+            };
+            changes = disk.run(keep).await;
         }
         if let Some(check) = group_check.filter(|_| !changes.is_empty()) {
             // Boxed, so that a pass without this command is not as large as one with it.
@@ -295,15 +341,21 @@ impl Transaction {
         if !changes.is_empty() {
             let (observer, mut folders) = (Arc::clone(observer), std::mem::take(durable));
             let (recordings, guards) = (recordings.cloned(), self.guards);
+            let has_trials = reloads.has_trials();
             let applied = disk.run(move || {
+                let recordings = recordings.as_deref().map(Vec::as_slice).unwrap_or_default();
+                // Files of which none has a former version have nothing that could be put back.
+                let may_roll_back = changes.iter().any(|change| change.rolls_back) && !has_trials;
+                if may_roll_back && !changes.iter().any(|change| change.has_former(recordings)) {
+                    changes.iter_mut().for_each(|change| change.rolls_back = false);
+                }
                 let apply = || {
                     if is_held_meanwhile(&changes, &*observer) {
                         return Ok(Vec::new());
                     }
-                    let recordings = recordings.iter().flat_map(|all| all.iter());
-                    recordings.clone().try_for_each(|one| one.begin(&changes))?;
+                    recordings.iter().try_for_each(|one| one.begin(&changes))?;
                     let applied = apply_all(changes, &options, &*observer, &mut folders)?;
-                    recordings.for_each(|one| one.committed(&applied));
+                    recordings.iter().for_each(|one| one.committed(&applied));
                     Ok(applied)
                 };
                 let applied: Result<_, Error> = apply();
@@ -312,15 +364,15 @@ impl Transaction {
             });
             let (applied, folders) = applied.await;
             *durable = folders;
-            for Applied { nth, target, outcome, marker, is_start, trial } in applied? {
+            for Applied { nth, target, outcome, marker, event, trial } in applied? {
                 outcomes[nth] = outcome;
                 if let Some(marker) = marker {
-                    reloads.add(nth, target, marker, (outcome, is_start), &options);
+                    reloads.add(nth, target, marker, event, &options);
                 }
                 trial.into_iter().for_each(|trial| reloads.add_trial(trial));
             }
         }
-        let surroundings = Surroundings { observer, disk, reloader, contents };
+        let surroundings = Surroundings { observer, disk, reloader, contents, options };
         reloads.run(&mut outcomes, durable, surroundings).await?;
         Ok(outcomes)
     }
@@ -346,7 +398,7 @@ impl Transaction {
             };
             let (reloads, folders) = prepared.await?;
             durable.absorb(folders);
-            let surroundings = Surroundings { observer, disk, reloader, contents };
+            let surroundings = Surroundings { observer, disk, reloader, contents, options };
             let reloaded = reloads.run(&mut outcomes, durable, surroundings).await;
             reloaded.map_err(|error| match error {
                 Error::PendingReload { dests, command, cause, .. } => {
@@ -420,7 +472,7 @@ fn held_reloads(
         }
         // The command of a person runs the reload itself.
         if stays == Stays::Held(HeldBy::Failure) || !Hold::is_busy(&place) {
-            reloads.add_pending(nth, target, &place, content.is_none(), options);
+            reloads.add_pending(nth, target, &place, options);
         }
     }
     if let Some(contents) = contents {

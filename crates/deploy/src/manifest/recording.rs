@@ -63,6 +63,11 @@ impl Recording {
         self.members.get(nth)?.name.clone()
     }
 
+    /// Whether a file of the member with this number was made, or was about to be.
+    pub(crate) fn knows(&self, nth: usize) -> bool {
+        self.name(nth).is_some_and(|name| self.manifest.has_name(&name))
+    }
+
     /// Records what is about to be committed.
     ///
     /// # Errors
@@ -112,9 +117,8 @@ impl Recording {
                     .iter()
                     .partition(|member| member.target.dest.symlink_metadata().is_ok());
                 let back = found.into_iter().filter(|member| member.is_absent);
-                let missing = missing.into_iter().filter(|member| !member.is_absent);
                 let (pending, gone): (Vec<_>, Vec<_>) =
-                    missing.partition(|member| is_something_pending(&member.target));
+                    missing.into_iter().partition(|member| is_something_pending(&member.target));
                 let [gone, pending] = [gone, pending].map(|it| it.into_iter().filter_map(name));
                 manifest.restore(back.filter_map(name), gone, pending)
             }

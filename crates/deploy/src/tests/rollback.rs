@@ -74,13 +74,30 @@ fn a_hold_ends_when_the_template_gives_the_former_content_again() {
 }
 
 #[test]
-fn without_a_former_file_the_new_one_is_removed() {
+fn without_a_former_file_the_new_one_stays_and_its_reload_is_pending() {
     let site = Site::new();
     let site = Site { target: on_trial(site.target.clone()), ..site };
     let error = site.deploy("bad\n").expect_err("the reload fails");
-    assert!(error.waits_for_a_change(), "{error}");
-    assert!(!site.target.dest.exists());
-    assert_eq!(site.names(), [".app.conf.held", "ran"]);
+    assert!(matches!(error, Error::Reload { .. }), "{error}");
+    assert_eq!(site.names(), [".app.conf.reload-pending", "app.conf", "ran"]);
+    let error = site.deploy("bad\n").expect_err("the reload fails again");
+    assert!(matches!(error, Error::PendingReload { is_held: false, .. }), "{error}");
+    assert_eq!(site.deploy("good\n").expect("deployed"), Outcome::Updated);
+    assert_eq!(site.names(), ["app.conf", "ran"]);
+}
+
+#[test]
+fn a_new_file_of_a_set_is_removed_again_if_a_former_file_is_put_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let targets = ["a", "b"].map(|name| on_trial(target_in(folder.path(), name)));
+    fs::write(&targets[0].dest, "old\n").expect("write");
+    let members = targets.map(|target| Member::file(target, "bad"));
+    let staged = Transaction::stage(members.into(), &Options::default()).expect("staged");
+    let observer = Steps::default().observer();
+    let error = run(staged.finish(&observer, &mut Durable::new(), Disk::Here, &AtOnce));
+    assert!(matches!(error, Err(Error::RolledBack { .. })), "{error:?}");
+    assert!(!names_in(folder.path()).contains(&"b".to_owned()));
+    assert_eq!(fs::read_to_string(folder.path().join("a")).expect("a file"), "old\n");
 }
 
 #[test]
@@ -246,8 +263,13 @@ const FOLDER: &str = "DEPLOY_TEST_ROLLBACK";
 fn roll_back_and_die() {
     let Some(folder) = variable(FOLDER) else { return };
     let (site, folder) = (Site::new(), Path::new(&folder));
-    let site = Site { target: on_trial(target_in(folder, "app.conf")), ..site };
+    let site = Site { target: removable(on_trial(target_in(folder, "app.conf"))), ..site };
     site.deploy("bad\n").expect_err("the reload fails");
+}
+
+/// The same target for a file that depends on data: that it is not there can be what it goes back to.
+fn removable(target: Target) -> Target {
+    Target { below: target.dest.parent().map(Path::to_owned), ..target }
 }
 
 /// Deploys bad content in another process, which dies at its nth failpoint. Returns whether it did.
@@ -272,7 +294,7 @@ fn a_rollback_killed_at_any_step_is_completed_by_the_next_pass() {
                 Some(content) => site_with(content),
                 None => {
                     let site = Site::new();
-                    Site { target: on_trial(site.target.clone()), ..site }
+                    Site { target: removable(on_trial(site.target.clone())), ..site }
                 }
             };
             let killed = die_at(&site, points);

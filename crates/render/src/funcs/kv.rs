@@ -6,12 +6,17 @@ use store::{Pair, Pattern, View};
 use super::Error;
 use crate::MissingKeys;
 
-/// The value of exactly this key, or what `missing` says if the key does not exist.
+/// The key, as [`gets`] shows it, and its value, or what `missing` says if the key does not exist.
+///
+/// A key that an item's template writes with two slashes is shown with one: it is that of the whole
+/// resource.
 ///
 /// # Errors
 /// [`Error::NoSuchKey`] if `missing` does not make it read as empty.
-pub fn get(view: &View, missing: &MissingKeys, key: &[u8]) -> Result<Bytes, Error> {
-    getv(view, missing, key, None)
+pub fn get(view: &View, missing: &MissingKeys, key: Bytes) -> Result<(Bytes, Bytes), Error> {
+    let value = getv(view, missing, &key, None)?;
+    let is_of_resource = view.item().is_some() && key.starts_with(b"//");
+    Ok((if is_of_resource { key.slice(1..) } else { key }, value))
 }
 
 /// The value of exactly this key, or `default` if the key does not exist.
@@ -75,7 +80,7 @@ mod tests {
         assert_eq!(getv(&view, &fail, b"/c", Some("x".into())), Ok("x".into()));
         let missing = getv(&view, &fail, b"/c", None).expect_err("no such key");
         assert_eq!(missing.to_string(), "key does not exist: /c");
-        assert_eq!(get(&view, &fail, b"/c"), Err(missing));
+        assert_eq!(get(&view, &fail, "/c".into()), Err(missing));
     }
 
     #[test]
@@ -83,9 +88,9 @@ mod tests {
         let view = view(&[("/b", "2")]);
         let empty = MissingKeys::read_as_empty();
         assert_eq!(getv(&view, &empty, b"/c", Some("x".into())), Ok("x".into()));
-        assert_eq!(get(&view, &empty, b"/b"), Ok("2".into()));
-        for key in [&b"/d"[..], b"/c", b"/d"] {
-            assert_eq!(get(&view, &empty, key), Ok(Bytes::new()));
+        assert_eq!(get(&view, &empty, "/b".into()), Ok(("/b".into(), "2".into())));
+        for key in ["/d", "/c", "/d"] {
+            assert_eq!(get(&view, &empty, key.into()), Ok((key.into(), Bytes::new())));
         }
         empty.finish(&view, |_| true, Bytes::new);
         assert_eq!(empty.take().names(false), ["/d", "/c"]);

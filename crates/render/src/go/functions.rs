@@ -43,7 +43,7 @@ fn in_time(context: &Context) -> Result<(), Failure> {
 fn add_store(functions: &mut Functions<Context>) {
     functions.add("exists", |cx: &Context, key: Bytes| cx.view.exists(&key));
     functions.add("get", |cx: &Context, key: Bytes| -> Result<Struct, Failure> {
-        let value = kv::get(&cx.view, &cx.missing, &key)?;
+        let (key, value) = kv::get(&cx.view, &cx.missing, key)?;
         Ok(pair(key, value))
     });
     functions.add("getv", |cx: &Context, key: Bytes, default: Rest<Bytes>| {

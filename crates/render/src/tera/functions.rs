@@ -86,7 +86,7 @@ fn store() -> Vec<Function> {
     vec![
         Function::with_filter("exists", &["key"], |cx: &Context, key: Bytes| cx.view.exists(&key)),
         Function::new("get", &["key"], |cx: &Context, key: Bytes| -> Result<Value, Failure> {
-            let value = kv::get(&cx.view, &cx.missing, &key)?;
+            let (key, value) = kv::get(&cx.view, &cx.missing, key)?;
             values::pair(&key, &value)
         }),
         Function::with_filter(
