@@ -244,9 +244,6 @@ fn functions_that_only_forks_have_are_not_there() {
     super::cannot_be_parsed(&[
         (r#"{{getallkvs}}"#, r#"1: function "getallkvs" not defined"#),
         (r#"{{cgetv "/a"}}"#, r#"1: function "cgetv" not defined"#),
-        (r#"{{trim "a"}}"#, r#"1: function "trim" not defined"#),
-        (r#"{{hasPrefix "a" "b"}}"#, r#"1: function "hasPrefix" not defined"#),
-        (r#"{{toYaml "a"}}"#, r#"1: function "toYaml" not defined"#),
-        (r#"{{include "a"}}"#, r#"1: function "include" not defined"#),
+        (r#"{{cgets "/a/*"}}"#, r#"1: function "cgets" not defined"#),
     ]);
 }

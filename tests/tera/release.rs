@@ -65,8 +65,6 @@ fn some_filters_functions_and_tests_are_gone_or_have_other_names() {
     for name in [
         "addslashes",
         "as_str",
-        "concat",
-        "date",
         "filesizeformat",
         "filter",
         "json_encode",
@@ -83,7 +81,7 @@ fn some_filters_functions_and_tests_are_gone_or_have_other_names() {
     ] {
         renders(&[(&format!("{{{{ 1 | {name} }}}}"), &format!("error: Unknown filter `{name}`"))]);
     }
-    for name in ["get_env", "get_random", "now"] {
+    for name in ["get_env", "get_random"] {
         renders(&[(&format!("{{{{ {name}() }}}}"), &format!("error: Unknown function `{name}`"))]);
     }
     for name in ["divisibleby", "matching", "object"] {

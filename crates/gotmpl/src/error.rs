@@ -147,6 +147,11 @@ impl Error {
         &self.0.message
     }
 
+    /// The whole text of the error, with its place.
+    pub fn whole(&self) -> Message {
+        Message::new(Place(&self.0).to_string()).and(&self.0.message)
+    }
+
     /// The text of the error without those values that `may_show` does not allow. What stands in
     /// the template is always shown.
     pub fn without(&self, may_show: impl Fn(&[u8]) -> bool) -> String {

@@ -13,7 +13,7 @@ use crate::func::{Bound, Functions};
 use crate::node::{Content, Tree};
 use crate::parse::parse;
 use crate::program::Program;
-use crate::value::Value;
+use crate::value::{Value, memory};
 
 /// A parsed template. `C` is the context that each execution passes to the registered functions.
 ///
@@ -91,7 +91,8 @@ impl<C: ?Sized> Template<C> {
     /// `name`. `None` if it defines none of that name; then nothing is output.
     ///
     /// A registered function can call this while the template is executed. Such calls nest on the
-    /// stack of the thread, so that their caller has to limit how deep they nest.
+    /// stack of the thread, so that their caller has to limit how deep they nest. The limits are those of
+    /// the inner execution alone.
     ///
     /// # Errors
     ///
@@ -99,12 +100,17 @@ impl<C: ?Sized> Template<C> {
     pub fn execute_defined(
         &self,
         name: &[u8],
+        limits: Limits,
         context: &C,
         data: Value,
         out: &mut Vec<u8>,
     ) -> Option<Result<(), Error>> {
         let entry = self.tree.find(name)?;
-        Some(self.execute_entry(entry, Limits::default(), context, data, out))
+        // An execution counts from 0. What the outer one has made counts again behind it.
+        let made = memory::made();
+        let executed = self.execute_entry(entry, limits, context, data, out);
+        memory::make_text(made);
+        Some(executed)
     }
 
     fn execute_entry(

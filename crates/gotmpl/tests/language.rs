@@ -295,7 +295,7 @@ fn a_function_can_execute_a_template_that_the_source_defines() {
     functions.add("execute", |context: &Context, name: Bytes, dot: Value| {
         let template = context.0.get().unwrap();
         let mut out = Vec::new();
-        let executed = template.execute_defined(&name, context, dot, &mut out);
+        let executed = template.execute_defined(&name, Limits::default(), context, dot, &mut out);
         executed
             .ok_or_else(|| Failure::new("no such template"))?
             .map(|()| out)

@@ -6,11 +6,14 @@
 mod capacity;
 mod foreign;
 mod functions;
+mod include;
+mod library;
 mod mistakes;
 pub(crate) mod time;
 mod types;
 mod values;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -23,6 +26,7 @@ use world::Host;
 
 pub use foreign::{WRITTEN_IN_TERA, is_probably_tera};
 pub use time::GoTime;
+pub(crate) use time::time_of;
 pub use values::json_value;
 
 use crate::clock::Clock;
@@ -38,6 +42,11 @@ struct Context {
     session: Session,
     missing: MissingKeys,
     clock: Clock,
+    template: Arc<Template<Context>>,
+    /// The limit on the memory of one execution.
+    memory: usize,
+    /// The number of calls of `include` that have not returned.
+    depth: Cell<usize>,
 }
 
 impl Asks for Context {
@@ -54,7 +63,7 @@ impl Asks for Context {
 #[derive(Debug)]
 pub(crate) struct GoTemplate {
     src: PathBuf,
-    template: Template<Context>,
+    template: Arc<Template<Context>>,
 }
 
 impl GoTemplate {
@@ -69,7 +78,7 @@ impl GoTemplate {
                     .at(Place::at_offset(src, source, error.offset()))
                     .hinting(hint)
             })?;
-        Ok(Self { src: src.to_path_buf(), template })
+        Ok(Self { src: src.to_path_buf(), template: Arc::new(template) })
     }
 
     /// Whether the template calls the function `name` anywhere.
@@ -94,6 +103,9 @@ impl GoTemplate {
             session: session.clone(),
             missing: missing.clone(),
             clock,
+            template: Arc::clone(&self.template),
+            memory,
+            depth: Cell::new(0),
         };
         let limits = Limits { memory, ..Limits::default() };
         let data = view.item().map_or(Value::Nil, values::item);
@@ -173,6 +185,7 @@ const PURE: [&str; 37] = [
 /// may return values of keys, or what the machine keeps secret.
 fn is_pure(name: &[u8]) -> bool {
     PURE.iter().any(|pure| pure.as_bytes() == name)
+        || std::str::from_utf8(name).is_ok_and(crate::library::is_pure)
 }
 
 /// A hint at the option, if the template holds too much.
@@ -187,10 +200,15 @@ fn functions() -> &'static Arc<Functions<Context>> {
     FUNCTIONS.get_or_init(|| Arc::new(functions::table()))
 }
 
-/// The names of confd's functions, without the builtins of the language.
+/// The names of confd's functions, without the builtins of the language and without second names.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let builtins = Functions::<()>::new();
-    functions().names().filter(move |name| builtins.signature(name).is_none())
+    // `include` belongs to the language, as the action `template` does.
+    let is_own = move |name: &&str| {
+        let is_of_language = builtins.signature(name).is_some() || *name == "include";
+        !is_of_language && !crate::library::is_second_name(name)
+    };
+    functions().names().filter(is_own)
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub struct Template(Compiled);
 #[derive(Debug)]
 enum Compiled {
     Go(GoTemplate),
-    Tera(TeraTemplate),
+    Tera(Box<TeraTemplate>),
 }
 
 impl Template {
@@ -105,7 +105,8 @@ impl Template {
     /// # Errors
     /// `source`, or a file that it needs, is faulty: [`Stage::Compile`].
     pub fn compile_tera(src: &Path, source: &[u8], templates: &Path) -> Result<Self, Error> {
-        TeraTemplate::compile(src, source, templates).map(Compiled::Tera).map(Self)
+        let template = TeraTemplate::compile(src, source, templates)?;
+        Ok(Self(Compiled::Tera(Box::new(template))))
     }
 
     /// Whether the template calls the function `name` anywhere. For a Tera template this is also

@@ -11,10 +11,12 @@
 
 mod dates;
 mod decimal;
+mod documents;
 pub mod expression;
 mod lists;
 mod logic;
 mod maps;
+mod networks;
 mod numbers;
 mod regexps;
 mod semver;
@@ -22,6 +24,8 @@ mod text;
 mod urls;
 pub mod values;
 mod words;
+
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use gotmpl::{Definition, Native, Value};
@@ -78,6 +82,72 @@ pub fn each(visit: &mut dyn FnMut(Entry<'_>)) {
     semver::add(&mut library);
     dates::add(&mut library);
     urls::add(&mut library);
+    documents::add(&mut library);
+    networks::add(&mut library);
+}
+
+/// The names of confd's functions, without second names such as `mustToJson`.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    table().iter().filter(|(name, canonical)| name == canonical).map(|(name, _)| *name)
+}
+
+/// All names of confd's functions, each with the name of the function that it stands for. Sprig has two
+/// functions of many names: the one with `must` fails where the other one hides an error. confd's
+/// functions never hide one, and have both names.
+pub(crate) fn table() -> &'static [(&'static str, &'static str)] {
+    static TABLE: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let (mut names, mut second) = (Vec::new(), Vec::new());
+        each(&mut |entry| match entry.name.starts_with(MUST) {
+            true => second.push(entry.name),
+            false if entry.of != Of::Sprig => names.push((entry.name, entry.name)),
+            false => {}
+        });
+        names.sort_unstable();
+        for name in second {
+            // `mustToJson` is `toJson`.
+            let rest = &name[MUST.len()..];
+            let canonical =
+                |known: &str| known.eq_ignore_ascii_case(rest) && known[1..] == rest[1..];
+            if let Some((canonical, _)) = names.iter().find(|(known, _)| canonical(known)) {
+                names.push((name, canonical));
+            }
+        }
+        names.sort_unstable();
+        names
+    })
+}
+
+/// What the second name of a function begins with.
+const MUST: &str = "must";
+
+/// confd's function called `name`: the names of its arguments, as [`Entry::parameters`] has them, and
+/// the function.
+pub(crate) fn find(name: &str) -> Option<(&'static str, Definition<Machine>)> {
+    let names = table();
+    let place = names.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    let (_, canonical) = names[place];
+    let mut found = None;
+    each(&mut |entry| {
+        if entry.name == canonical && entry.of != Of::Sprig {
+            found = Some((entry.parameters, entry.make()));
+        }
+    });
+    found
+}
+
+/// Whether confd knows this name as the second one of a function.
+pub(crate) fn is_second_name(name: &str) -> bool {
+    name.starts_with(MUST) && table().iter().any(|(known, _)| *known == name)
+}
+
+/// Whether the result of confd's function `name` depends on nothing but its arguments.
+pub(crate) fn is_pure(name: &str) -> bool {
+    let table = table();
+    let place = table.binary_search_by(|(known, _)| (*known).cmp(name));
+    // These ask the clock, and the zone of the machine.
+    let asks = ["now", "ago", "date", "htmlDate", "durationRound", "toDate"];
+    place.is_ok_and(|place| !asks.contains(&table[place].1))
 }
 
 /// Gets each function from the module that has it.

@@ -29,6 +29,7 @@ mod foreign;
 mod functions;
 mod guard;
 mod hide;
+mod library;
 mod limits;
 mod load;
 mod meter;
@@ -373,7 +374,7 @@ fn base() -> &'static Tera {
 
 /// The names of confd's functions, without those of the language.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    functions::table().into_iter().map(|function| function.name)
+    functions::table().into_iter().map(|function| function.name).chain(library::names())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gotmpl::{Failure, Functions, Rest, Value};
+use gotmpl::{Failure, Functions, Limits, Rest, Value};
 use report::errno_text;
 use world::time::Location;
 
@@ -83,7 +83,8 @@ fn execute_template(context: &Context, name: Bytes, dots: Rest<Value>) -> Result
     }
     context.depth.set(context.depth.get() + 1);
     let mut out = Vec::new();
-    let executed = context.template.execute_defined(&name, context, dot, &mut out);
+    let template = &context.template;
+    let executed = template.execute_defined(&name, Limits::default(), context, dot, &mut out);
     context.depth.set(context.depth.get() - 1);
     match executed {
         None => Err(Failure::new(format!(

@@ -16,7 +16,7 @@ pub fn parse(text: &Bytes) -> Result<Value, Failure> {
     if text.is_empty() {
         return Ok(Value::Map(Map::values(Vec::new())));
     }
-    crate::json_value(text).map_err(|error| Failure::new(error.to_string()))
+    crate::json_value(text).map_err(|error| Failure::quoting(error.message(text)))
 }
 
 /// The layout of times in data.

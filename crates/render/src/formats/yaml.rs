@@ -9,7 +9,7 @@ use gotmpl::types::{KeyType, UINT64};
 use gotmpl::{Failure, Map, Slice, Value};
 
 use super::json::RFC3339;
-use crate::library::values::{shallow, type_of};
+use crate::library::values::{quoting, shallow, type_of};
 
 /// How deeply a document may nest where its nodes become values.
 const DEEPEST: usize = 500;
@@ -24,7 +24,7 @@ pub fn parse(text: &Bytes) -> Result<Value, Failure> {
     if text.is_empty() {
         return Ok(Value::Map(Map::values(Vec::new())));
     }
-    let tree = ::yaml::read(text, Top::Any).map_err(|error| Failure::new(error.to_string()))?;
+    let tree = ::yaml::read(text, Top::Any).map_err(|error| quoting(&error.to_string(), text))?;
     let mut left = MOST;
     tree.root().map_or(Ok(Value::Nil), |root| value_of(&tree, root, 0, &mut left))
 }

@@ -4,12 +4,13 @@ use bytes::Bytes;
 use gotmpl::types::{STRINGS, Type};
 use gotmpl::{Failure, Functions, Map, Rest, Slice, Strings, Struct, Value};
 
+use super::library::Library;
 use super::time::GoTime;
 use super::types::{
     FoundPairs, PLAIN_PAIRS, Pairs, appended_ints, appended_strings, key_and_value, pair,
     pairs_by_key, services, strings_or_nil,
 };
-use super::{Context, values};
+use super::{Context, include, values};
 use crate::funcs::{self, data, env, kv, math, net, path, text};
 use crate::queries;
 
@@ -31,6 +32,8 @@ pub(super) fn table() -> Functions<Context> {
     add_world(&mut functions);
     queries::add_services(&mut functions);
     add_groups(&mut functions);
+    include::add(&mut functions);
+    functions.set_stock(Library);
     functions
 }
 
@@ -239,7 +242,12 @@ mod tests {
             // Only `reverse` has a result of static type `interface {}`.
             assert_eq!(signature.result == Type::Interface, name == "reverse", "{name}");
         }
-        // 18 more ask Consul or group what it answers.
-        assert_eq!(functions.names().count(), 39 + 18 + Functions::<()>::new().names().count());
+        // 18 more ask Consul or group what it answers, and one includes.
+        let library = crate::library::table();
+        let others = library.len() + Functions::<()>::new().names().count();
+        assert_eq!(functions.names().count(), 39 + 18 + 1 + others);
+        // A name that is registered hides one of the library.
+        let is_hidden = |name: &&str| functions.names().filter(|known| known == name).count() > 1;
+        assert_eq!(library.iter().map(|(name, _)| *name).find(is_hidden), None);
     }
 }

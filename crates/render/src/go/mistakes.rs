@@ -7,7 +7,7 @@ use report::{did_you_mean, did_you_mean_spelled};
 use super::foreign;
 
 /// Words of other languages that are no functions here, each with what Go's language has.
-const WORDS: [(&str, &str); 18] = [
+const WORDS: [(&str, &str); 15] = [
     ("for", "a loop is {{range …}} … {{end}}"),
     ("foreach", "a loop is {{range …}} … {{end}}"),
     ("endfor", "a block ends with {{end}}"),
@@ -19,17 +19,15 @@ const WORDS: [(&str, &str); 18] = [
     ("elif", "another case is {{else if …}}"),
     ("elseif", "another case is {{else if …}}"),
     ("elsif", "another case is {{else if …}}"),
-    ("set", "a variable is set by {{$name := …}}"),
-    ("let", "a variable is set by {{$name := …}}"),
-    ("var", "a variable is set by {{$name := …}}"),
-    ("include", "a template has no other files, except for templates of engine tera"),
+    ("let", VARIABLE),
+    ("var", VARIABLE),
     ("import", "a template has no other files, except for templates of engine tera"),
     ("in", ONE_OF_A_LIST),
-    ("default", "getv has a default as its second argument: getv \"/key\" \"value\""),
 ];
 
-const ONE_OF_A_LIST: &str =
-    "no function searches in a list: {{range .Tags}}{{if eq . \"http\"}} … {{end}}{{end}}";
+const VARIABLE: &str = "a variable is set by {{$name := …}}";
+
+const ONE_OF_A_LIST: &str = "has searches in a list: {{if has \"http\" .Tags}} … {{end}}";
 
 /// Fields that answers of Consul do not have, by the type: each with the field that has the value.
 const FIELDS: [(&str, &str, &str); 8] = [
@@ -69,19 +67,16 @@ fn query(message: &[u8]) -> Option<String> {
 }
 
 /// Names that other programs have for a function, each with the function.
-const SPELLINGS: [(&str, &str); 12] = [
+const SPELLINGS: [(&str, &str); 9] = [
     ("key", "getv"),
     ("keyOrDefault", "getv"),
     ("keyExists", "exists"),
     ("tree", "gets"),
     ("env", "getenv"),
-    ("upper", "toUpper"),
-    ("lower", "toLower"),
-    ("int", "atoi"),
     ("toInt", "atoi"),
-    ("fromJson", "json"),
-    ("parseJSON", "json"),
-    ("now", "datetime"),
+    ("parseJSON", "fromJson"),
+    ("parseYAML", "fromYaml"),
+    ("replaceAll", "replace"),
 ];
 
 /// What was probably meant in the template `source`, whose `error` this is.
@@ -103,6 +98,11 @@ pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
         return Some(hint);
     }
     if let Some(unknown) = error.unknown() {
+        // `set` is a function of maps here, and of variables in other languages.
+        let before = source.get(..error.offset()).unwrap_or_default().trim_ascii_end();
+        if before.ends_with(b"{{set") {
+            return Some(VARIABLE.to_owned());
+        }
         let word = WORDS.iter().find(|(word, _)| *word == unknown.name);
         return word.map(|(_, hint)| (*hint).to_owned()).or_else(|| {
             let is_known = |name: &str| unknown.known.iter().any(|known| known == name);
@@ -112,6 +112,11 @@ pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
                 None => did_you_mean(&unknown.name, &unknown.known),
             }
         });
+    }
+    if message.starts_with(b"error calling include: template: no template ") {
+        let hint = "include NAME gives what {{define NAME}} defines in the same file; only templates of \
+                    engine tera have other files";
+        return Some(hint.to_owned());
     }
     match message {
         b"wrong type for value; expected string; got dependency.ServiceTags" => {

@@ -39,7 +39,8 @@ fn an_unknown_function_fails_at_compile_time_with_the_nearest_name() {
     let unknown = |name: &str| format!("1: function \"{name}\" not defined");
     let error = fails("{{toupper 1}}", &unknown("toupper"), Some("did you mean \"toUpper\"?"));
     assert_eq!(error.stage(), Stage::Compile);
-    fails("{{sha256sum 1}}", &unknown("sha256sum"), None);
+    fails("{{sha256Sum 1}}", &unknown("sha256Sum"), Some("did you mean \"sha256sum\"?"));
+    fails("{{genPrivateKey 1}}", &unknown("genPrivateKey"), None);
     fails("{{if", "1: unclosed action", None);
 }
 
@@ -235,4 +236,83 @@ fn a_template_is_rendered_from_any_thread() {
             assert_eq!(bytes, b"shop");
         }
     });
+}
+
+#[test]
+fn functions_of_the_library_are_called_in_pipelines() {
+    gives("{{getv \"/app/name\" | upper | quote}} {{dict \"a\" 1 | toJson}}", "\"SHOP\" {\"a\":1}");
+    gives("{{mustToJson (list 1)}} {{mustRegexFind \"[a-z]\" \"1x\"}}", "[1] x");
+    fails("{{mustNope 1}}", "1: function \"mustNope\" not defined", None);
+    // An integer of sprig is an `int`, and a list of texts stays one.
+    gives("{{add (max 1 2) (add1 3)}} {{join (uniq (split \"b,a,b\" \",\")) \",\"}}", "6 b,a");
+}
+
+#[test]
+fn an_error_of_the_library_shows_no_value_of_a_key() {
+    let hidden = |call: &str, text: &str| {
+        let source = format!("{{{{{call}}}}}");
+        let name = call.split(' ').next().expect("a name");
+        let error = render(&source).expect_err(call).to_string();
+        let (start, _) = error.rsplit_once(" (").expect("the key");
+        assert!(start.ends_with(&format!("error calling {name}: {text}")), "{error}");
+        assert!(error.ends_with("the value of /app/name)"), "{error}");
+        assert!(!error.contains("shop"), "{error}");
+    };
+    hidden("fail (getv \"/app/name\")", "…");
+    hidden("required (getv \"/app/name\") nil", "…");
+    hidden(
+        "regexMatch (print (getv \"/app/name\") \"(\") \"\"",
+        "error parsing regexp: missing closing ): …",
+    );
+    hidden("duration (getv \"/app/name\")", "not a number of seconds: \"…\"");
+    hidden(
+        "date \"2006\" (getv \"/app/name\")",
+        "not a time, the seconds since 1970, or a text such as 2006-01-02T15:04:05Z: \"…\"",
+    );
+    hidden("dateModify (getv \"/app/name\") 0", "time: invalid duration \"…\"");
+    hidden("toDate \"2006\" (getv \"/app/name\")", "parsing time \"…\"");
+    hidden("dateInZone \"2006\" 0 (getv \"/app/name\")", "unknown time zone …");
+    hidden("semverCompare (getv \"/app/name\") \"1.0.0\"", "improper constraint: …");
+    hidden("fromToml (getv \"/app/name\")", "toml: …");
+    hidden("fromJson (getv \"/app/name\")", "invalid character … looking for beginning of value");
+    hidden("cidrhost (getv \"/app/name\") 1", "not a network such as 10.1.0.0/16: \"…\"");
+    hidden("urlParse (print \":\" (getv \"/app/name\"))", "unable to parse url: parse \"…\"");
+}
+
+#[test]
+fn a_faulty_document_is_not_quoted() {
+    for call in ["fromYaml", "fromToml", "fromJson", "fromYamlArray"] {
+        for text in ["*%s", "a: [%s", "%s: %s: x", "a = %s", "\t%s: {", "&%s"] {
+            let source = format!("{{{{{call} (printf {text:?} (getv \"/app/name\"))}}}}");
+            if let Err(error) = render(&source) {
+                assert!(!error.to_string().contains("shop"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_that_stands_in_the_template_is_shown() {
+    let place = "1:2: executing \"a.tmpl\" at <";
+    fails(
+        "{{fail \"no servers\"}}",
+        &format!("{place}fail \"no servers\">: error calling fail: no servers"),
+        None,
+    );
+    let call = "fail (printf \"no %s\" (upper \"x\"))";
+    fails(&format!("{{{{{call}}}}}"), &format!("{place}{call}>: error calling fail: no X"), None);
+}
+
+#[test]
+fn an_included_template_gives_its_text_to_functions() {
+    gives(
+        "{{define \"x\"}}<{{.}}>{{end}}{{include \"x\" 1 | quote}} {{include \"x\"}}",
+        "\"<1>\" <<no value>>",
+    );
+    let error =
+        render("{{define \"x\"}}{{include \"x\"}}{{end}}{{include \"x\"}}").expect_err("no end");
+    assert!(error.to_string().ends_with("nested more than 100 deep"), "{error}");
+    let error = render("{{define \"x\"}}{{fail (getv \"/app/name\")}}{{end}}{{include \"x\"}}");
+    let text = error.expect_err("it fails").to_string();
+    assert!(text.ends_with("error calling fail: … (the value of /app/name)"), "{text}");
 }

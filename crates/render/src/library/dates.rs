@@ -1,15 +1,21 @@
 //! Times and durations.
 
 use crate::GoTime;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gotmpl::types::{INT64, Type};
-use gotmpl::{Failure, Value};
-use world::time::{Duration, Time};
+use gotmpl::{Failure, Message, Value};
+use world::time::{Duration, Location, Time, Zone};
 
-use super::values::lossy;
+use super::values::{lossy, quoting, type_of};
 use super::{Library, Machine};
 
 const SECOND: u64 = 1_000_000_000;
+/// The layout of a day.
+const DAY: &[u8] = b"2006-01-02";
 
 pub(super) fn add(library: &mut Library<'_>) {
     library.add_sprig("toDate", |host: &Machine, layout: Bytes, text: Bytes| {
@@ -17,11 +23,61 @@ pub(super) fn add(library: &mut Library<'_>) {
         GoTime(now.parse_here(&layout, &text).unwrap_or_else(|_| now.zero()))
     });
     library.add_own("toDate", "layout |text", to_date);
-    library.add("mustToDate", "layout |text", to_date);
-    library.add("mustDateModify", "change |time", modified);
+    library.add_sprig("mustToDate", to_date);
+    library.add_sprig("mustDateModify", modified);
     library.add_sprig("must_date_modify", modified);
-    library.add("unixEpoch", "|time", |_: &Machine, time: GoTime| time.0.unix().to_string());
-    library.add("ago", "|time", |host: &Machine, value: Value| {
+    library.add_own("dateModify", "change |time", |host: &Machine, change: Bytes, time: Value| {
+        modified(host, change, GoTime(moment(host, &time)?))
+    });
+    library.add_own("now", "", |host: &Machine| GoTime(host.now()));
+    library.add_own("date", "layout |time", |host: &Machine, layout: Bytes, time: Value| {
+        Ok::<_, Failure>(moment(host, &time)?.format(&layout))
+    });
+    library.add_own("htmlDate", "|time", |host: &Machine, time: Value| {
+        Ok::<_, Failure>(moment(host, &time)?.format(DAY))
+    });
+    library.add_own(
+        "dateInZone",
+        "layout |time zone",
+        |host: &Machine, layout: Bytes, time: Value, zone: Bytes| {
+            Ok::<_, Failure>(in_zone(&moment(host, &time)?, &zone)?.format(&layout))
+        },
+    );
+    library.add_own("htmlDateInZone", "|time zone", |host: &Machine, time: Value, zone: Bytes| {
+        Ok::<_, Failure>(in_zone(&moment(host, &time)?, &zone)?.format(DAY))
+    });
+    library.add_own("duration", "|seconds", |_: &Machine, value: Value| match value.as_i64() {
+        Some(seconds) => Ok(in_seconds(seconds)),
+        None => match value.as_bytes().map(|text| (text, lossy(text).parse())) {
+            Some((_, Ok(seconds))) => Ok(in_seconds(seconds)),
+            Some((text, Err(_))) => {
+                let shown = gotmpl::quote(text);
+                Err(quoting(&format!("not a number of seconds: {shown}"), text))
+            }
+            None => Err(Failure::new(format!("not a number of seconds: {}", type_of(&value)))),
+        },
+    });
+    library.add_own("durationRound", "|duration", |host: &Machine, value: Value| {
+        let nanos = match &value {
+            Value::String(text) => {
+                Duration::parse(&lossy(text)).map_err(|why| quoting(&why, text))?.0
+            }
+            value => match value.as_i64() {
+                Some(nanos) => nanos,
+                None => host.now().sub(&moment(host, value)?).0,
+            },
+        };
+        Ok::<_, Failure>(rounded(nanos.unsigned_abs()))
+    });
+    library.add_own("unixEpoch", "|time", |host: &Machine, time: Value| {
+        Ok::<_, Failure>(moment(host, &time)?.unix().to_string())
+    });
+    library.add_own("ago", "|time", |host: &Machine, time: Value| {
+        let passed = host.now().sub(&moment(host, &time)?);
+        Ok::<_, Failure>(passed.round(Duration(SECOND.cast_signed())).to_string())
+    });
+    library.add_sprig("unixEpoch", |_: &Machine, time: GoTime| time.0.unix().to_string());
+    library.add_sprig("ago", |host: &Machine, value: Value| {
         let now = host.now();
         let seconds = |seconds: i64| now.with_unix(seconds);
         let then = match &value {
@@ -31,15 +87,15 @@ pub(super) fn add(library: &mut Library<'_>) {
         };
         now.sub(&then).round(Duration(SECOND.cast_signed())).to_string()
     });
-    library.add("duration", "|seconds", |_: &Machine, value: Value| {
+    library.add_sprig("duration", |_: &Machine, value: Value| {
         let seconds = match &value {
             Value::String(text) => nearest(&lossy(text)),
             value if is_int64(value) => value.as_i64().unwrap_or(0),
             _ => 0,
         };
-        Duration(seconds.wrapping_mul(SECOND.cast_signed())).to_string()
+        in_seconds(seconds)
     });
-    library.add("durationRound", "|duration", |host: &Machine, value: Value| {
+    library.add_sprig("durationRound", |host: &Machine, value: Value| {
         let nanos = match &value {
             Value::String(text) => Duration::parse(&lossy(text)).map_or(0, |duration| duration.0),
             value if is_int64(value) => value.as_i64().unwrap_or(0),
@@ -50,11 +106,50 @@ pub(super) fn add(library: &mut Library<'_>) {
 }
 
 fn to_date(host: &Machine, layout: Bytes, text: Bytes) -> Result<GoTime, Failure> {
-    host.now().parse_here(&layout, &text).map(GoTime).map_err(Failure::from)
+    host.now().parse_here(&layout, &text).map(GoTime).map_err(|why| quoting(&why, &text))
 }
 
 fn modified(_: &Machine, text: Bytes, time: GoTime) -> Result<GoTime, Failure> {
-    Ok(GoTime(time.0.add(Duration::parse(&lossy(&text))?)))
+    let duration = Duration::parse(&lossy(&text)).map_err(|why| quoting(&why, &text))?;
+    Ok(GoTime(time.0.add(duration)))
+}
+
+fn in_seconds(seconds: i64) -> String {
+    Duration(seconds.wrapping_mul(SECOND.cast_signed())).to_string()
+}
+
+/// The moment that a value means, in the zone of the machine: a time, the seconds since 1970, or a text
+/// as data has times.
+fn moment(host: &Machine, value: &Value) -> Result<Time, Failure> {
+    let now = host.now();
+    if let Some(time) = GoTime::of(value) {
+        return Ok(time.at(Location::Local));
+    }
+    if let Some(seconds) = value.as_i64() {
+        return Ok(now.with_unix(seconds));
+    }
+    let known = "not a time, the seconds since 1970, or a text such as 2006-01-02T15:04:05Z";
+    let Some(text) = value.as_bytes() else {
+        return Err(Failure::new(format!("{known}: {}", type_of(value))));
+    };
+    let parsed = now.parse_here(b"2006-01-02T15:04:05Z07:00", text);
+    parsed.map_err(|_| quoting(&format!("{known}: {}", gotmpl::quote(text)), text))
+}
+
+/// The moment in the zone of this name.
+fn in_zone(time: &Time, name: &Bytes) -> Result<Time, Failure> {
+    let zone = match &name[..] {
+        b"Local" => return Ok(time.clone()),
+        b"" | b"UTC" => Zone::utc(),
+        // A zone is a file below a folder of zones. The name must not lead out of it.
+        name if name.starts_with(b"/") || name.windows(2).any(|two| two == b"..") => Zone::utc(),
+        name => Zone::local(Some(OsStr::from_bytes(name))),
+    };
+    if zone.name() == "UTC" && !matches!(&name[..], b"" | b"UTC") {
+        let text = Message::new("unknown time zone ").value(name, name.clone());
+        return Err(Failure::quoting(text));
+    }
+    Ok(Time::new(time.unix(), time.nanosecond(), Arc::new(zone)))
 }
 
 fn is_int64(value: &Value) -> bool {

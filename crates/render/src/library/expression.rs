@@ -4,12 +4,14 @@ use bytes::Bytes;
 use gotmpl::Failure;
 use regex::bytes::Regex;
 
+use super::values::quoting;
+
 /// Compiles an expression of Go.
 ///
 /// # Errors
 /// It is none.
 pub fn compile(expression: &Bytes) -> Result<Regex, Failure> {
-    ::regexp::compile(&String::from_utf8_lossy(expression)).map_err(Failure::new)
+    ::regexp::compile(&String::from_utf8_lossy(expression)).map_err(|why| quoting(&why, expression))
 }
 
 /// The matches in a text. Where the text is UTF-8, none is between the bytes of one character.

@@ -12,7 +12,7 @@ use super::{Library, Machine, text_of, texts_of, to_int};
 static CHUNKS: SliceType = SliceType { name: None, elem: Type::Slice(&VALUES), methods: &[] };
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add("list", "values...", |_: &Machine, values: Rest<Value>| list(values.0));
+    library.add("list", "|values...", |_: &Machine, values: Rest<Value>| list(values.0));
     library.add_sprig("tuple", |_: &Machine, values: Rest<Value>| list(values.0));
     library.add_sprig("split", |_: &Machine, separator: Bytes, text: Bytes| {
         parts(split_n(&lossy(&text), &lossy(&separator), -1).into_iter())

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gotmpl::types::Kind;
-use gotmpl::{Failure, Rest, Value};
+use gotmpl::{Failure, Message, Rest, Value};
 
 use super::lists::is_equal;
 use super::values::{lossy, shallow, type_of};
@@ -10,13 +10,9 @@ use super::{Library, Machine};
 use crate::formats::json::{self, Form};
 
 pub(super) fn add(library: &mut Library<'_>) {
-    library.add(
-        "default",
-        "default |value...",
-        |_: &Machine, default: Value, given: Rest<Value>| {
-            given.0.into_iter().next().filter(|given| !is_empty(given)).unwrap_or(default)
-        },
-    );
+    library.add("default", "default |value?", |_: &Machine, default: Value, given: Rest<Value>| {
+        given.0.into_iter().next().filter(|given| !is_empty(given)).unwrap_or(default)
+    });
     library.add("empty", "|value", |_: &Machine, value: Value| is_empty(&value));
     library.add("coalesce", "|values...", |_: &Machine, values: Rest<Value>| {
         values.0.into_iter().find(|value| !is_empty(value)).unwrap_or_default()
@@ -32,7 +28,13 @@ pub(super) fn add(library: &mut Library<'_>) {
         "yes no |condition",
         |_: &Machine, yes: Value, no: Value, which: bool| if which { yes } else { no },
     );
-    library.add("fail", "|message", |_: &Machine, text: Bytes| Err::<Bytes, _>(Failure::new(text)));
+    library.add("fail", "|message", |_: &Machine, text: Bytes| Err::<Bytes, _>(saying(text)));
+    library.add_own("required", "message |value", |_: &Machine, text: Bytes, value: Value| {
+        match value.is_nil() || value.as_bytes().is_some_and(Bytes::is_empty) {
+            true => Err(saying(text)),
+            false => Ok(value),
+        }
+    });
     library.add_sprig("hello", |_: &Machine| "Hello!".to_owned());
 
     library.add("typeOf", "|value", |_: &Machine, value: Value| type_of(&value));
@@ -48,7 +50,7 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add("kindIs", "kind |value", |_: &Machine, name: Bytes, value: Value| {
         kind(&value).as_bytes() == name
     });
-    library.add("deepEqual", "a b", |_: &Machine, a: Value, b: Value| {
+    library.add("deepEqual", "|a b", |_: &Machine, a: Value, b: Value| {
         shallow(&a)?;
         shallow(&b)?;
         Ok::<_, Failure>(is_equal(&a, &b))
@@ -85,23 +87,36 @@ pub(super) fn add(library: &mut Library<'_>) {
     for name in ["dir", "osDir"] {
         library.add_sprig(name, |_: &Machine, path: Bytes| crate::funcs::path::dir(&path));
     }
-    for name in ["clean", "osClean"] {
+    library.add("clean", "|path", clean);
+    library.add_sprig("osClean", clean);
+    library.add("ext", "|path", extension);
+    library.add_sprig("osExt", extension);
+    library.add("isAbs", "|path", is_absolute);
+    library.add_sprig("osIsAbs", is_absolute);
+}
+
+fn clean(_: &Machine, path: Bytes) -> Bytes {
+    match path.is_empty() {
+        true => Bytes::from_static(b"."),
         // The folder of what stands below a path is that path, cleaned.
-        library.add(name, "|path", |_: &Machine, path: Bytes| match path.is_empty() {
-            true => Bytes::from_static(b"."),
-            false => crate::funcs::path::dir(&[&path, &b"/x"[..]].concat()),
-        });
+        false => crate::funcs::path::dir(&[&path, &b"/x"[..]].concat()),
     }
-    for name in ["ext", "osExt"] {
-        library.add(name, "|path", |_: &Machine, path: Bytes| {
-            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            let point = name.iter().rposition(|byte| *byte == b'.');
-            point.map_or(Vec::new(), |point| name[point..].to_vec())
-        });
-    }
-    for name in ["isAbs", "osIsAbs"] {
-        library.add(name, "|path", |_: &Machine, path: Bytes| path.starts_with(b"/"));
-    }
+}
+
+/// The end of the last element of a path, from its last point on.
+fn extension(_: &Machine, path: Bytes) -> Vec<u8> {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let point = name.iter().rposition(|byte| *byte == b'.');
+    point.map_or(Vec::new(), |point| name[point..].to_vec())
+}
+
+fn is_absolute(_: &Machine, path: Bytes) -> bool {
+    path.starts_with(b"/")
+}
+
+/// A failure with a text of the template, which can be made of values.
+fn saying(text: Bytes) -> Failure {
+    Failure::quoting(Message::default().value(&text, text.clone()))
 }
 
 /// Whether sprig takes a value as empty: as `if` takes it as false. A struct is never empty.

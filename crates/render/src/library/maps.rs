@@ -72,7 +72,7 @@ pub(super) fn add(library: &mut Library<'_>) {
             Ok(copied(&value))
         });
     }
-    library.add("dig", "path...", |_: &Machine, arguments: Rest<Value>| {
+    library.add("dig", "path... default |map", |_: &Machine, arguments: Rest<Value>| {
         let [keys @ .., last, default, map] = &arguments.0[..] else {
             return Err(Failure::new("dig needs at least three arguments"));
         };

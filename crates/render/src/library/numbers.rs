@@ -39,13 +39,13 @@ pub(super) fn add(library: &mut Library<'_>) {
     });
     library.add_sprig("div", |_: &Machine, a: Value, b: Value| divide(&a, &b, i64::wrapping_div));
     library.add_sprig("mod", |_: &Machine, a: Value, b: Value| divide(&a, &b, i64::wrapping_rem));
-    library.add("max", "first |others...", |_: &Machine, first: Value, others: Rest<Value>| {
+    library.add("max", "|values...", |_: &Machine, first: Value, others: Rest<Value>| {
         chosen(&first, &others, i64::max)
     });
     library.add_sprig("biggest", |_: &Machine, first: Value, others: Rest<Value>| {
         chosen(&first, &others, i64::max)
     });
-    library.add("min", "first |others...", |_: &Machine, first: Value, others: Rest<Value>| {
+    library.add("min", "|values...", |_: &Machine, first: Value, others: Rest<Value>| {
         chosen(&first, &others, i64::min)
     });
     // As in Go, what is no number wins.
@@ -70,13 +70,9 @@ pub(super) fn add(library: &mut Library<'_>) {
         }),
     ];
     for (name, choose) in choices {
-        library.add(
-            name,
-            "first |others...",
-            move |_: &Machine, first: Value, others: Rest<Value>| {
-                others.0.iter().map(to_float).fold(to_float(&first), choose)
-            },
-        );
+        library.add(name, "|values...", move |_: &Machine, first: Value, others: Rest<Value>| {
+            others.0.iter().map(to_float).fold(to_float(&first), choose)
+        });
     }
     library.add("add1f", "|value", |_: &Machine, value: Value| {
         Ok::<_, Failure>(Decimal::of(&value)?.add(&Decimal::ONE).float())
@@ -96,7 +92,7 @@ pub(super) fn add(library: &mut Library<'_>) {
     for (name, apply) in operations {
         library.add(
             name,
-            "first |others...",
+            "|first others...",
             move |_: &Machine, first: Value, others: Rest<Value>| {
                 let mut result = Decimal::of(&first)?;
                 for other in &others.0 {
@@ -111,7 +107,7 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add("floor", "|value", |_: &Machine, value: Value| to_float(&value).floor());
     library.add(
         "round",
-        "|value digits limit...",
+        "|value digits limit?",
         |_: &Machine, value: Value, digits: i64, limit: Rest<f64>| {
             let limit = limit.0.first().copied().unwrap_or(0.5);
             let scale = 10_f64.powf(digits as f64);
@@ -123,7 +119,7 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add("until", "|count", |_: &Machine, count: i64| {
         steps(0, count, if count < 0 { -1 } else { 1 })
     });
-    library.add("untilStep", "start end step", |_: &Machine, from: i64, to: i64, step: i64| {
+    library.add("untilStep", "|start end step", |_: &Machine, from: i64, to: i64, step: i64| {
         steps(from, to, step)
     });
     library.add_sprig("seq", |_: &Machine, bounds: Rest<i64>| {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use gotmpl::types::{Method, ObjectType, UINT64};
-use gotmpl::{Failure, Map, Object, Value};
+use gotmpl::{Failure, Map, Message, Object, Value};
 
 use super::values::lossy;
 use super::{Library, Machine};
@@ -33,7 +33,10 @@ pub(super) fn add(library: &mut Library<'_>) {
         "constraint |version",
         |_: &Machine, condition: Bytes, text: Bytes| {
             let condition = lossy(&condition);
-            let improper = || Failure::new(format!("improper constraint: {condition}"));
+            let improper = || {
+                let text = Message::new("improper constraint: ");
+                Failure::quoting(text.value(&*condition, condition.clone()))
+            };
             let zero = Version::parse("0").ok_or_else(improper)?;
             if condition.is_empty()
                 || !condition.split("||").all(|all| fits_all(all, &zero).is_some())

@@ -68,6 +68,10 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add_sprig("trimSuffix", |_: &Machine, suffix: Bytes, text: Bytes| {
         text.strip_suffix(&*suffix).unwrap_or(&text).to_vec()
     });
+    // The order of confd's own `trimSuffix`.
+    library.add_own("trimPrefix", "|text prefix", |_: &Machine, text: Bytes, prefix: Bytes| {
+        text.strip_prefix(&*prefix).unwrap_or(&text).to_vec()
+    });
     library.add_sprig("trimPrefix", |_: &Machine, prefix: Bytes, text: Bytes| {
         text.strip_prefix(&*prefix).unwrap_or(&text).to_vec()
     });

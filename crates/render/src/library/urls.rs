@@ -4,13 +4,14 @@ use bytes::Bytes;
 use gotmpl::{Failure, Map, Value};
 
 use super::logic::kind;
-use super::values::lossy;
+use super::values::{lossy, quoting};
 use super::{Library, Machine};
 
 pub(super) fn add(library: &mut Library<'_>) {
     library.add("urlParse", "|url", |_: &Machine, text: Bytes| {
         let url = Url::parse(&text).map_err(|why| {
-            Failure::new(format!("unable to parse url: parse {}: {why}", gotmpl::quote(&text)))
+            let shown = gotmpl::quote(&text);
+            quoting(&format!("unable to parse url: parse {shown}: {why}"), &text)
         })?;
         let host = url.hostname();
         let parts = [
@@ -51,8 +52,11 @@ pub(super) fn add(library: &mut Library<'_>) {
         if !user.is_empty() {
             let text = [b"proto://", &user[..], b"@host"].concat();
             url.user = Url::parse(&text).map(|url| url.user).map_err(|why| {
-                let text = gotmpl::quote(&text);
-                Failure::new(format!("unable to parse userinfo in dict: parse {text}: {why}"))
+                let shown = gotmpl::quote(&text);
+                quoting(
+                    &format!("unable to parse userinfo in dict: parse {shown}: {why}"),
+                    &user.into(),
+                )
             })?;
         }
         Ok::<_, Failure>(url.text())

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gotmpl::types::{INT64, IntegerType, Type, UINT64};
-use gotmpl::{Failure, Returned, Value};
+use gotmpl::{Failure, Message, Returned, Value};
 
 /// The result type `int64`.
 pub struct Int64(pub i64);
@@ -29,6 +29,16 @@ impl Returned for Uint64 {
 /// An `int64`.
 pub fn int64(number: i64) -> Value {
     Value::Integer(&INT64, number.cast_unsigned())
+}
+
+/// A failure whose text quotes a part of `value`. What stands behind the first quotation mark is shown
+/// only where the value may be.
+pub fn quoting(text: &str, value: &Bytes) -> Failure {
+    let (before, quoted) = text.split_at(text.find(['"', '`', '\'']).unwrap_or(text.len()));
+    match quoted {
+        "" => Failure::new(before.to_owned()),
+        quoted => Failure::quoting(Message::new(before).value(quoted, value.clone())),
+    }
 }
 
 /// Go's text of the type of a value.

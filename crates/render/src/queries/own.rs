@@ -148,12 +148,9 @@ fn mistakes_with_answers_have_hints() {
         (r#"{{(node "alpha").Address}}"#, "did you mean .Node.Address?"),
         (
             r#"{{range service "web"}}{{if contains .Tags "x"}}{{end}}{{end}}"#,
-            "no function searches in",
+            "has searches in a list",
         ),
-        (
-            r#"{{range service "web"}}{{if in .Tags "x"}}{{end}}{{end}}"#,
-            "no function searches in a list",
-        ),
+        (r#"{{range service "web"}}{{if in .Tags "x"}}{{end}}{{end}}"#, "has searches in a list"),
         (r#"{{range service "web"}}{{.Tags | join ","}}{{end}}"#, "the list is the first argument"),
     ] {
         let (error, found) = fails(source);

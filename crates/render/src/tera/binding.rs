@@ -5,6 +5,7 @@
 //! Arguments are checked strictly: one that is missing, of the wrong kind or unknown (which Tera
 //! itself would ignore) is an error.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,14 +21,16 @@ use crate::funcs;
 pub(super) struct Function {
     /// The name of the function, in Go templates and in Tera.
     pub(super) name: &'static str,
-    /// The names of its arguments. A filter gets its first argument from the left of the bar.
-    parameters: &'static [&'static str],
-    /// Whether templates can use the function as a filter too.
-    filter: bool,
+    /// The names of its arguments.
+    parameters: Cow<'static, [&'static str]>,
+    /// The index of the argument that stands on the left of the bar, if templates can use the function
+    /// as a filter too.
+    piped: Option<usize>,
     call: Call,
 }
 
-type Call = Box<dyn Fn(&Context, &mut Arguments<'_>) -> Result<Value, Failure> + Send + Sync>;
+pub(super) type Call =
+    Box<dyn Fn(&Context, &mut Arguments<'_>) -> Result<Value, Failure> + Send + Sync>;
 
 /// Why a function returned no result: one line, without the function's name.
 #[derive(Debug)]
@@ -60,8 +63,8 @@ impl From<Message> for Failure {
 
 impl Function {
     /// The names of its arguments.
-    pub(super) fn parameters(&self) -> &'static [&'static str] {
-        self.parameters
+    pub(super) fn parameters(&self) -> &[&'static str] {
+        &self.parameters
     }
 
     /// A function that is a filter too. `parameters` names the arguments of `body` in their order;
@@ -71,7 +74,7 @@ impl Function {
         parameters: &'static [&'static str; N],
         body: B,
     ) -> Self {
-        Self { filter: true, ..Self::new(name, parameters, body) }
+        Self { piped: Some(0), ..Self::new(name, parameters, body) }
     }
 
     /// A function that is not a filter: it has no value to be applied to, or Tera has a filter of
@@ -82,7 +85,18 @@ impl Function {
         body: B,
     ) -> Self {
         let call: Call = Box::new(move |context, arguments| body.call(context, arguments));
-        Self { name, parameters, filter: false, call }
+        Self { name, parameters: Cow::Borrowed(parameters), piped: None, call }
+    }
+
+    /// A function that reads its arguments itself. `piped` is the index of the argument that stands on
+    /// the left of the bar.
+    pub(super) fn reading(
+        name: &'static str,
+        parameters: Vec<&'static str>,
+        piped: Option<usize>,
+        call: Call,
+    ) -> Self {
+        Self { name, parameters: Cow::Owned(parameters), piped, call }
     }
 
     /// A function that takes arguments of any name.
@@ -94,13 +108,13 @@ impl Function {
             let name = |name: &::tera::value::Key<'_>| name.as_str().unwrap_or_default().to_owned();
             body(arguments.named.iter().map(|(key, value)| (name(key), value.clone())).collect())
         });
-        Self { name, parameters: &[], filter: false, call }
+        Self { name, parameters: Cow::Borrowed(&[]), piped: None, call }
     }
 
     /// Registers the function with `engine`.
     pub(super) fn register(self, engine: &mut Tera) {
         let function = Arc::new(self);
-        if function.filter {
+        if function.piped.is_some() {
             let filter = Arc::clone(&function);
             engine.register_filter(function.name, move |value: Value, named: Kwargs, _: &State| {
                 filter.call(Some(&value), &named)
@@ -112,7 +126,9 @@ impl Function {
     }
 
     fn call(&self, piped: Option<&Value>, named: &Kwargs) -> TeraResult<Value> {
-        let mut arguments = Arguments { parameters: self.parameters, piped, named, next: 0 };
+        let piped = self.piped.zip(piped);
+        let parameters = &*self.parameters;
+        let mut arguments = Arguments { parameters, piped, named, next: 0 };
         let call = |context: &Context| {
             let called = match context.clock.check() {
                 Ok(()) => (self.call)(context, &mut arguments).and_then(|value| {
@@ -136,9 +152,9 @@ impl Function {
 
 /// The arguments of one call.
 pub(super) struct Arguments<'a> {
-    parameters: &'static [&'static str],
-    /// The value that a filter is applied to.
-    piped: Option<&'a Value>,
+    parameters: &'a [&'static str],
+    /// The value that a filter is applied to, and the index of its parameter.
+    piped: Option<(usize, &'a Value)>,
     named: &'a Kwargs,
     /// The index of the next parameter to read.
     next: usize,
@@ -146,9 +162,11 @@ pub(super) struct Arguments<'a> {
 
 impl Arguments<'_> {
     /// Returns an error for an argument whose name is not that of a parameter.
-    fn check_names(&self) -> Result<(), Failure> {
-        // The first parameter of a filter is its value, which cannot be given by name too.
-        let taken = self.parameters.iter().skip(usize::from(self.piped.is_some()));
+    pub(super) fn check_names(&self) -> Result<(), Failure> {
+        // The parameter that is the value of a filter cannot be given by name too.
+        let piped = self.piped.map(|(place, _)| place);
+        let taken = self.parameters.iter().enumerate();
+        let taken = taken.filter(|(place, _)| Some(*place) != piped).map(|(_, name)| name);
         let unknown = |name: &&str| !taken.clone().any(|known| known == name);
         let mut names = self.named.iter().filter_map(|(name, _)| name.as_str());
         let Some(name) = names.find(unknown) else { return Ok(()) };
@@ -162,28 +180,41 @@ impl Arguments<'_> {
         }))
     }
 
+    /// The argument of the parameter with this index, if it is given.
+    pub(super) fn value(&self, place: usize) -> Option<&Value> {
+        match self.piped {
+            Some((piped, value)) if piped == place => Some(value),
+            _ => self.named.get::<&Value>(self.name(place)).ok().flatten(),
+        }
+    }
+
+    fn name(&self, place: usize) -> &'static str {
+        self.parameters.get(place).copied().unwrap_or_default()
+    }
+
+    /// The failure that an argument is not given.
+    pub(super) fn missing(&self, place: usize) -> Failure {
+        Failure::new(format!("argument \"{}\" is missing", self.name(place)))
+    }
+
+    /// The failure that an argument is not what it must be.
+    pub(super) fn must_be(&self, place: usize, wanted: &str, found: &Value) -> Failure {
+        let what = match self.piped {
+            Some((piped, _)) if piped == place => "the value".to_owned(),
+            _ => format!("argument \"{}\"", self.name(place)),
+        };
+        Failure::new(format!("{what} must be {wanted}, not {}", kind(found)))
+    }
+
     /// Reads the next argument.
     fn next<P: Parameter>(&mut self) -> Result<P, Failure> {
         let place = self.next;
         self.next += 1;
-        let name = self.parameters.get(place).copied().unwrap_or_default();
-        let value = match self.piped {
-            Some(piped) if place == 0 => Some(piped),
-            _ => self.named.get::<&Value>(name).ok().flatten(),
-        };
         // A missing argument is an error of the template, unless the function has a default.
-        let Some(value) = value else {
-            return P::absent()
-                .ok_or_else(|| Failure::new(format!("argument \"{name}\" is missing")));
-        };
-        P::from_value(value).ok_or_else(|| {
-            let found = kind(value);
-            let what = match self.piped {
-                Some(_) if place == 0 => "the value".to_owned(),
-                _ => format!("argument \"{name}\""),
-            };
-            Failure::new(format!("{what} must be {}, not {found}", P::KIND))
-        })
+        match self.value(place) {
+            None => P::absent().ok_or_else(|| self.missing(place)),
+            Some(value) => P::from_value(value).ok_or_else(|| self.must_be(place, P::KIND, value)),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use ::tera::Tera;
 
 use super::base;
 use super::deep::on_a_deep_stack;
+use super::library;
 use super::load::Texts;
 use super::report::Fault;
 
@@ -34,6 +35,9 @@ impl Engine {
     /// A deep stack is needed, and there is none.
     pub(super) fn add(&mut self, texts: &Texts) -> Result<::tera::TeraResult<()>, Fault> {
         let Some(tera) = &mut self.tera else { return Ok(Ok(())) };
+        for text in texts.values() {
+            library::mentioned(text).for_each(|function| function.register(tera));
+        }
         if self.is_deep {
             on_a_deep_stack(|| tera.add_raw_templates(texts)).map_err(|error| no_stack(&error))
         } else {

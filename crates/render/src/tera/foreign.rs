@@ -3,9 +3,9 @@
 
 use ::store::View;
 
-use super::functions;
 use super::report::Fault;
 use super::tags::is_word;
+use super::{functions, library};
 
 /// The hint for a template in Go's language.
 const GO: &str = "this is Go's language, and a src that ends in .tera is Tera: engine = \"go\"";
@@ -51,10 +51,12 @@ pub(super) fn syntax(text: &str, at: usize) -> Option<String> {
 
 /// The name of the first argument of the function or filter `name`.
 pub(super) fn argument_of(name: &str) -> Option<&'static str> {
+    if let Some((_, argument)) = ARGUMENTS.iter().find(|(filter, _)| *filter == name) {
+        return Some(argument);
+    }
     let ours = functions::table().into_iter().find(|function| function.name == name);
-    let tera = ARGUMENTS.iter().find(|(filter, _)| *filter == name);
-    ours.and_then(|function| function.parameters().first().copied())
-        .or_else(|| tera.map(|(_, argument)| *argument))
+    let function = ours.or_else(|| library::function(name))?;
+    function.parameters().first().copied()
 }
 
 /// What was probably meant by a template that cannot be rendered with `view`.

@@ -31,7 +31,7 @@ const WORDS: [&str; 16] = [
 ];
 
 /// Tera's own filters.
-const FILTERS: [&str; 40] = [
+pub(super) const FILTERS: [&str; 40] = [
     "abs",
     "array",
     "bool",
@@ -75,16 +75,14 @@ const FILTERS: [&str; 40] = [
 ];
 
 /// Names that other programs have for a function or filter, each with ours.
-const SPELLINGS: [(&str, &str); 9] = [
+const SPELLINGS: [(&str, &str); 7] = [
     ("env", "getenv"),
     ("get_env", "getenv"),
     ("key", "getv"),
     ("keyExists", "exists"),
     ("toInt", "int"),
     ("to_int", "int"),
-    ("now", "datetime"),
-    ("date", "datetime"),
-    ("from_json", "json"),
+    ("from_json", "fromJson"),
 ];
 
 /// A block that is open.
