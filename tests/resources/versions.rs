@@ -48,7 +48,9 @@ fn the_last_versions_are_listed_and_one_is_put_back_and_held_until_the_content_c
     for value in ["one", "two", "three"] {
         run_with(&sandbox, value).ok();
     }
-    assert_eq!(history(&sandbox), ["4 6 bytes in place /v", "3 4 bytes /v", "2 4 bytes /v"]);
+    // The one in place, and the three before it.
+    let found = "1 7 bytes found in place";
+    assert_eq!(history(&sandbox), ["4 6 bytes in place /v", "3 4 bytes /v", "2 4 bytes /v", found]);
     let ended = command(&sandbox, &["rollback", "app"]).ok();
     assert!(ended.stdout.contains(" is version 3 again, and stays so until "), "{}", ended.stdout);
     assert_eq!(sandbox.output(), "two\n");
@@ -327,4 +329,63 @@ fn without_commands_a_version_names_the_keys_that_changed() {
     etcd.put("/b", "2");
     eventually("two are kept", || history(&sandbox).len() == 2);
     assert!(history(&sandbox)[0].ends_with("in place /b"), "{:?}", history(&sandbox));
+}
+
+#[test]
+fn with_backup_1_there_is_one_version_to_go_back_to() {
+    let sandbox = keeping("");
+    let toml = sandbox.read("conf.d/app.toml").replace("backup = 3", "backup = 1");
+    sandbox.write("conf.d/app.toml", toml);
+    for value in ["one", "two", "three"] {
+        run_with(&sandbox, value).ok();
+    }
+    assert_eq!(history(&sandbox), ["3 6 bytes in place /v", "2 4 bytes /v"]);
+    command(&sandbox, &["rollback", "app"]).ok();
+    assert_eq!(sandbox.output(), "two\n");
+}
+
+#[test]
+fn a_history_is_also_shown_as_json() {
+    let sandbox = keeping("");
+    let json = || {
+        let ended = command(&sandbox, &["history", "app", "--json"]).ok();
+        serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap()
+    };
+    let dest = sandbox.path("out/app").display().to_string();
+    let nothing = serde_json::json!({
+        "resource": "app", "files": [dest.as_str()], "hold": null, "versions": [],
+    });
+    assert_eq!(json(), nothing);
+    run_with(&sandbox, "one").ok();
+    run_with(&sandbox, "two").ok();
+    command(&sandbox, &["rollback", "app"]).ok();
+    let mut found = json();
+    let time = |value: &mut serde_json::Value| {
+        let time = value.take();
+        assert!(
+            time.as_str().is_some_and(|time| time.len() == 20 && time.ends_with('Z')),
+            "{time}"
+        );
+    };
+    time(&mut found["hold"]["since"]);
+    time(&mut found["versions"][0]["at"]);
+    time(&mut found["versions"][1]["at"]);
+    let expected = serde_json::json!({
+        "resource": "app",
+        "files": [dest.as_str()],
+        "hold": { "by": "person", "since": null },
+        "versions": [
+            {
+                "number": 2, "at": null, "revision": null, "bytes": 4, "keys": null, "changed": "/v",
+                "in_place": false,
+            },
+            {
+                "number": 1, "at": null, "revision": null, "bytes": 4, "keys": null, "changed": "/v",
+                "in_place": true,
+            },
+        ],
+    });
+    assert_eq!(found, expected);
+    let ended = command(&sandbox, &["rollback", "app", "--json"]).fails();
+    assert!(ended.stderr.contains("json"), "{}", ended.stderr);
 }
