@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use config::{BrokenGroup, Group};
 use deploy::{HeldBy, Level, Observer, Step};
 use report::did_you_mean;
+use serde_json::json;
 use state_folder::StateFolder;
 use world::{Host as _, time::utc_text};
 
@@ -24,6 +25,8 @@ pub(crate) const WORDS: [&str; 3] = ["history", "rollback", "release"];
 struct Asked {
     name: String,
     to: Option<u64>,
+    /// Whether a program reads the answer.
+    is_json: bool,
     settings: agent::Settings,
 }
 
@@ -50,18 +53,23 @@ pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
 }
 
 fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
-    let to = if word == "rollback" { " [--to N]" } else { "" };
-    let usage = || anyhow!("write confd {word} RESOURCE{to}, and then flags such as -confdir");
+    let more = match word {
+        "rollback" => " [--to N]",
+        "history" => " [--json]",
+        _ => "",
+    };
+    let usage = || anyhow!("write confd {word} RESOURCE{more}, and then flags such as -confdir");
     let mut words = words.into_iter();
     let name = words.next().and_then(|name| name.into_string().ok());
     let name = name.filter(|name| !name.starts_with('-')).ok_or_else(usage)?;
-    let (mut to, mut rest) = (None, Vec::new());
+    let (mut to, mut is_json, mut rest) = (None, false, Vec::new());
     while let Some(next) = words.next() {
         match next.to_str() {
             Some("-to" | "--to") if word == "rollback" => {
                 let number = words.next().and_then(|number| number.to_str()?.parse().ok());
                 to = Some(number.context("--to is followed by the number of a version")?);
             }
+            Some("-json" | "--json") if word == "history" => is_json = true,
             _ => rest.push(next),
         }
     }
@@ -70,7 +78,7 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
         Request::Run(..) | Request::Help(_) | Request::Version => return Err(usage()),
     };
     let settings = setup::load(&line, environment, &mut Vec::new())?.settings;
-    Ok(Asked { name, to, settings })
+    Ok(Asked { name, to, is_json, settings })
 }
 
 /// The resource of this name, or of this path of its file.
@@ -118,6 +126,9 @@ fn state(asked: &Asked) -> anyhow::Result<&StateFolder> {
 fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
     let state = state(asked)?;
     let history = versions::history(state, resource)?;
+    if asked.is_json {
+        return Ok(format!("{:#}\n", json(resource, &history)));
+    }
     let mut text = String::new();
     if let Some(hold) = &history.hold {
         let since = utc_text(hold.since);
@@ -153,6 +164,36 @@ fn history(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// A history for programs. The contents of the files are not in it.
+fn json(resource: &Resource, history: &versions::History) -> serde_json::Value {
+    let hold = history.hold.as_ref().map(|hold| {
+        let by = match hold.by {
+            HeldBy::Person => "person",
+            HeldBy::Failure => "failure",
+        };
+        json!({ "by": by, "since": utc_text(hold.since) })
+    });
+    let versions = history.versions.iter().map(|versions::Listed { version, is_in_place }| {
+        let bytes: usize = version.files.iter().map(|file| file.content.len()).sum();
+        let revision = Some(version.revision).filter(|revision| *revision != 0);
+        json!({
+            "number": version.number,
+            "at": utc_text(version.at),
+            "revision": revision,
+            "bytes": bytes,
+            "keys": version.keys,
+            "changed": version.woke,
+            "in_place": is_in_place,
+        })
+    });
+    json!({
+        "resource": resource.name().as_ref(),
+        "files": resource.dests().map(|dest| dest.to_string_lossy()).collect::<Vec<_>>(),
+        "hold": hold,
+        "versions": versions.collect::<Vec<_>>(),
+    })
 }
 
 fn roll_back(asked: &Asked, resource: &Resource) -> anyhow::Result<String> {

@@ -206,7 +206,7 @@ fn errors_name_what_there_is() {
     for (words, text) in [
         (&["history", "apt"][..], "there is no resource \"apt\" in conf.d, did you mean \"app\"?"),
         (&["rollback", "app"], "there are no versions of the resource app in state: backup = 5"),
-        (&["history"], "write confd history RESOURCE, and then flags such as -confdir"),
+        (&["history"], "write confd history RESOURCE [--json], and then flags such as -confdir"),
         (&["rollback", "app", "--to", "x"], "--to is followed by the number of a version"),
     ] {
         let ended = command(&sandbox, words).fails();
@@ -387,5 +387,5 @@ fn a_history_is_also_shown_as_json() {
     });
     assert_eq!(found, expected);
     let ended = command(&sandbox, &["rollback", "app", "--json"]).fails();
-    assert!(ended.stderr.contains("json"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("-json"), "{}", ended.stderr);
 }

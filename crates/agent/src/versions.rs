@@ -73,8 +73,8 @@ impl Note {
     }
 }
 
-/// How many versions of a resource are kept.
-fn most(resource: &Resource) -> usize {
+/// How many versions of a resource are kept besides the one in place.
+fn former(resource: &Resource) -> usize {
     let kept = resource.parts().iter().filter_map(|part| Some(part.after.as_ref()?.backup));
     kept.max().unwrap_or(0)
 }
@@ -116,7 +116,7 @@ impl Keeper {
 
     /// Whether versions of the resource are kept.
     pub(crate) fn keeps(&self, resource: &Resource) -> bool {
-        self.state.is_some() && most(resource) > 0
+        self.state.is_some() && former(resource) > 0
     }
 
     /// The number of keys of the newest version. Blocks on the disk.
@@ -172,7 +172,8 @@ impl Keeper {
                 keys: note.keys,
                 files: files.clone(),
             };
-            versions.add(&version, most(&note.resource)).map_err(io::Error::other)
+            let most = former(&note.resource).saturating_add(1);
+            versions.add(&version, most).map_err(io::Error::other)
         };
         let why = match add() {
             Ok(true) => {
@@ -243,8 +244,8 @@ pub fn why_none(state: &StateFolder, resource: &Resource) -> String {
         return format!("the resource {name} has for_each, for which no versions are kept");
     }
     format!(
-        "there are no versions of the resource {name} in {path}: backup = 5 in its file keeps five from \
-         the next change on, in the folder that -state-dir names"
+        "there are no versions of the resource {name} in {path}: backup = 5 in its file keeps five \
+         besides the one in place from the next change on, in the folder that -state-dir names"
     )
 }
 
@@ -273,7 +274,7 @@ pub async fn roll_back(
     if versions.is_empty() {
         return Err(impossible(why_none(state, resource)));
     }
-    if most(resource) == 0 {
+    if former(resource) == 0 {
         return Err(impossible(format_args!(
             "the file of the resource {name} has no backup any more, so confd would not leave a version in \
              place: set backup = 5 again"
