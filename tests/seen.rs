@@ -1,6 +1,7 @@
-//! What a running confd shows over HTTP: health, readiness, status.
+//! What a running confd shows over HTTP: health, readiness, status, metrics.
 
 mod addresses;
+mod metrics;
 mod readiness;
 
 use std::{

@@ -3,6 +3,7 @@
 use std::{cell::Cell, sync::Arc};
 
 use agent::{Agent, Configuration, Ended, Order};
+use control::Metrics;
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tracing::{error, info, warn};
 use world::Host;
@@ -17,11 +18,10 @@ use crate::{
     srv,
 };
 
-/// Runs `agent` by `config` until a signal ends it.
+/// Runs an agent by `config` until a signal ends it.
 ///
 /// After SIGHUP the configuration is built again from `line`, the environment and the file.
 pub(crate) async fn run(
-    mut agent: Agent,
     config: Config,
     line: CommandLine,
     host: Arc<dyn Host>,
@@ -30,7 +30,11 @@ pub(crate) async fn run(
     let (sender, mut orders) = mpsc::channel(1);
     let stopped_by = Cell::new(None);
     let (mode, schedule) = (config.mode, config.schedule.clone());
-    let mut outside = Outside::new(agent.handle());
+    let counted = Metrics::new(mode == Mode::Watch);
+    let source = counted.measured(config.source.open(), config.source.name());
+    let agent = Agent::new(config.settings.clone(), source, Arc::clone(&host));
+    let mut agent = agent.with_queries(config.queries()).with_reader(Arc::new(counted.clone()));
+    let mut outside = Outside::new(agent.handle(), counted);
     outside.listen(&config);
     let ended = tokio::select! {
         ended = async {
@@ -71,7 +75,7 @@ async fn give_orders(
             Signal::HANGUP => {
                 info!("Captured hangup. Reading the configuration again");
                 tokio::select! {
-                    configuration = reconfigured(&mut config, line, host) => {
+                    configuration = reconfigured(&mut config, &outside, line, host) => {
                         signals.set_shutdown_timeout(config.schedule.shutdown_timeout);
                         outside.listen(&config);
                         Order::Reload(configuration.map(Box::new))
@@ -97,6 +101,7 @@ async fn give_orders(
 /// Reads the configuration again. `None` if it cannot be used; then `config` is unchanged.
 async fn reconfigured(
     config: &mut Config,
+    outside: &Outside,
     line: &CommandLine,
     host: &Arc<dyn Host>,
 ) -> Option<Configuration> {
@@ -139,7 +144,7 @@ async fn reconfigured(
     let backend = (*fresh.source != *config.source).then(|| {
         info!("Backend set to {}", fresh.source.name());
         info!("Backend source(s) set to {}", fresh.source.places().join(", "));
-        fresh.source.open()
+        outside.open(&fresh)
     });
     // A record of nodes is looked up again.
     let asks_elsewhere = fresh.asked != config.asked

@@ -284,12 +284,12 @@ async fn start(
     info!("Backend set to {}", config.source.name());
     info!("Starting confd");
     info!("Backend source(s) set to {}", config.source.places().join(", "));
-    let agent = Agent::new(config.settings.clone(), config.source.open(), Arc::clone(&host));
-    let mut agent = agent.with_queries(config.queries());
     if config.mode != Mode::Onetime {
         keep_a_thread().await?;
-        return Ok(daemon::run(agent, config, line, host, signals).await);
+        return Ok(daemon::run(config, line, host, signals).await);
     }
+    let agent = Agent::new(config.settings.clone(), config.source.open(), host);
+    let mut agent = agent.with_queries(config.queries());
     let exit = tokio::select! {
         done = agent.onetime_within(wait) => {
             if let Err(failed) = &done {

@@ -198,6 +198,8 @@ impl Reader for Board {
             }
             Event::QueriesRecovered => self.lock().forget_errors(Kind::Query),
             Event::Reading
+            | Event::Ran { .. }
+            | Event::Replaced { .. }
             | Event::NotLoaded { .. }
             | Event::QueryWarning { .. }
             | Event::RunStep { .. }

@@ -4,7 +4,12 @@
 //! log, the status and the result of a onetime run are [`Reader`]s of these events. Future readers
 //! (metrics, history, a control socket) get the same events in the same order.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use config::Problem;
@@ -46,6 +51,20 @@ pub enum Event<'a> {
         resource: Arc<Resource>,
         /// The step.
         step: Step<'a>,
+    },
+    /// A command of a pass has ended.
+    Ran {
+        /// The resource.
+        resource: Arc<Resource>,
+        /// What it was for, and how it ended.
+        ran: &'a deploy::Ran<'a>,
+    },
+    /// A pass has put a file in place.
+    Replaced {
+        /// The resource.
+        resource: Arc<Resource>,
+        /// The file.
+        dest: &'a Path,
     },
     /// A pass succeeded: the destination is in sync and the reload, if any, has succeeded.
     Done {
@@ -383,6 +402,12 @@ pub trait Reader: Send + Sync {
         let _ = level;
         true
     }
+
+    /// Whether the reader uses this step of the first half of a pass: unless it says otherwise, if it
+    /// uses the level.
+    fn wants_step(&self, step: &Step<'_>) -> bool {
+        self.wants(step.level())
+    }
 }
 
 /// All readers of a run. A clone is cheap.
@@ -406,6 +431,10 @@ impl Reader for Readers {
     fn wants(&self, level: Level) -> bool {
         self.0.iter().any(|reader| reader.wants(level))
     }
+
+    fn wants_step(&self, step: &Step<'_>) -> bool {
+        self.0.iter().any(|reader| reader.wants_step(step))
+    }
 }
 
 /// Turns steps of `deploy` that belong to no single resource into events.
@@ -423,7 +452,7 @@ pub(crate) type Say<'a> = dyn Fn(Step<'static>) + 'a;
 /// Turns the steps of a pass of `resource` into events, immediately.
 pub(crate) fn say(reader: &dyn Reader, resource: &Arc<Resource>) -> impl Fn(Step<'static>) {
     move |step| {
-        if reader.wants(step.level()) {
+        if reader.wants_step(&step) {
             reader.read(&Event::Step { resource: Arc::clone(resource), step });
         }
     }

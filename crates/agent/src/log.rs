@@ -251,6 +251,8 @@ impl Reader for Log {
                 }
             }
             Event::Loaded { .. }
+            | Event::Ran { .. }
+            | Event::Replaced { .. }
             | Event::Assigned(_)
             | Event::Woken { .. }
             | Event::Done { .. } => {}

@@ -373,7 +373,7 @@ impl Pass<'_> {
             FirstHalf::Elsewhere(spawn_blocking(move || {
                 let held = RefCell::new(Vec::new());
                 let say = |step: Step<'static>| {
-                    if readers.wants(step.level()) {
+                    if readers.wants_step(&step) {
                         held.borrow_mut().push(step);
                     }
                 };

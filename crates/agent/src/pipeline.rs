@@ -12,7 +12,7 @@ use std::{
 };
 
 use deploy::{
-    Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed, Processes, Runner,
+    Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed, Processes, Ran, Runner,
 };
 use render::Limits;
 use world::Host;
@@ -305,6 +305,13 @@ impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
 
     fn replaced(&self, dest: &Path, placed: &Placed) {
         (self.replaced)(dest, placed);
+        let resource = Arc::clone(&self.job.resource);
+        self.readers.read(&Event::Replaced { resource, dest });
+    }
+
+    fn ran(&self, ran: &Ran<'_>) {
+        let resource = Arc::clone(&self.job.resource);
+        self.readers.read(&Event::Ran { resource, ran });
     }
 
     fn refused(&self, dest: &Path, error: deploy::Error) {

@@ -77,6 +77,8 @@ impl Reader for Tally {
                 self.keep(&Arc::new(Failure::load(problem.clone())));
             }
             Event::Reading
+            | Event::Ran { .. }
+            | Event::Replaced { .. }
             | Event::Loaded { .. }
             | Event::Assigned(_)
             | Event::Woken { .. }

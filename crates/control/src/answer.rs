@@ -7,7 +7,7 @@ use hyper::{
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
 
-use crate::{Site, readiness, status};
+use crate::{Site, metrics, readiness, status};
 
 /// An answer whose body is in memory.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -23,6 +23,7 @@ pub(crate) fn to<B>(site: &Site, request: &Request<B>) -> Answer {
         "/ready" => readiness::short,
         "/ready/detailed" => readiness::detailed,
         "/status" => status::answer,
+        "/metrics" => metrics::answer,
         _ => return text(StatusCode::NOT_FOUND, "404 page not found\n"),
     };
     match *request.method() {
@@ -49,7 +50,8 @@ pub(crate) fn json(code: StatusCode, document: &impl serde::Serialize) -> Answer
     }
 }
 
-fn of(code: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Answer {
+/// An answer with a body of this kind.
+pub(crate) fn of(code: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = code;
     let headers = answer.headers_mut();

@@ -1,4 +1,4 @@
-//! What is seen of a running process from outside: health, readiness and status over HTTP.
+//! What is seen of a running process from outside: health, readiness, status and metrics over HTTP.
 //!
 //! A [`Server`] answers at an [`Address`], a TCP port or a Unix socket, from the [`Site`]. It reads the
 //! state of the agent's resources by [`agent::Handle`], which copies it under a short lock, and knows
@@ -6,7 +6,7 @@
 //! answers are made in memory, connections are few, and each has a time limit.
 //!
 //! ```text
-//! Address ─► bind ─► Server: connection ─► request ─► Site::answer ─► health, readiness, status
+//! Address ─► bind ─► Server: connection ─► request ─► Site::answer ─► health, readiness, status, metrics
 //! ```
 //!
 //! No answer contains values of keys. The texts of errors are those of the log.
@@ -14,11 +14,13 @@
 mod address;
 mod answer;
 mod bind;
+mod metrics;
 mod readiness;
 mod server;
 mod status;
 
 pub use address::{Address, BadAddress};
+pub use metrics::Metrics;
 pub use server::Server;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone)]
 pub struct Site {
     handle: agent::Handle,
+    metrics: Metrics,
     /// The version of the program.
     version: &'static str,
     /// The name of the source of the keys.
@@ -34,9 +37,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// Shows what `handle` reads.
-    pub fn new(handle: agent::Handle, version: &'static str) -> Self {
-        Site { handle, version, backend: Arc::new(Mutex::new("".into())) }
+    /// Shows what `handle` reads and `metrics` has counted.
+    pub fn new(handle: agent::Handle, metrics: Metrics, version: &'static str) -> Self {
+        Site { handle, metrics, version, backend: Arc::new(Mutex::new("".into())) }
     }
 
     /// The name of the source is this one from now on.

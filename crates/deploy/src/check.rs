@@ -8,7 +8,7 @@ use command::Program;
 
 use crate::environment::Environment;
 use crate::run::run;
-use crate::step::Observer;
+use crate::step::{Observer, Purpose};
 use crate::template::CommandTemplate;
 
 /// The name that error messages give the template.
@@ -39,7 +39,9 @@ impl CheckCommand {
         observer: &dyn Observer,
     ) -> Result<(), CheckError> {
         let program = self.program(stage)?;
-        run(program, limit, environment, observer).await.map_err(CheckError::Command)
+        run(Purpose::Check, program, limit, environment, observer)
+            .await
+            .map_err(CheckError::Command)
     }
 
     fn program(&self, stage: &Path) -> Result<Program, CheckError> {

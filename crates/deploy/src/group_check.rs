@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::root::{Plan, Root, Shown};
 use crate::run::run;
 use crate::stage::Becomes;
-use crate::step::Observer;
+use crate::step::{Observer, Purpose};
 use crate::template::CommandTemplate;
 
 /// The name that error messages give the template.
@@ -87,7 +87,8 @@ impl GroupCheck {
         let limit = timeout.or(options.check_timeout).filter(|limit| !limit.is_zero());
         let checked = match program(&template, &root) {
             Ok(program) => {
-                run(program, limit, &environment, &**observer).await.map_err(CheckError::Command)
+                let run = run(Purpose::Check, program, limit, &environment, &**observer);
+                run.await.map_err(CheckError::Command)
             }
             Err(error) => Err(error),
         };

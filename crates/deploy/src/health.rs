@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::environment::Environment;
 use crate::run::{self, Reporting};
-use crate::step::Observer;
+use crate::step::{Observer, Purpose};
 
 /// A command that succeeds when the service works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ impl Health {
                 if is_tried_again { Reporting::Quiet } else { Reporting::Usual }
             };
             let run = run::run_reporting(
+                Purpose::Health,
                 self.command.clone(),
                 Some(limit),
                 environment,

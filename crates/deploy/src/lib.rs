@@ -87,7 +87,7 @@ pub use regexp::Expression;
 pub use reload::{AtOnce, ReloadCommand, Reloader, rendered_reload};
 pub use runner::{Processes, Run, Runner};
 pub use stage::Before;
-pub use step::{Level, Observer, Placed, RollbackCause, Step};
+pub use step::{Level, Observer, Placed, Purpose, Ran, RollbackCause, Step};
 pub use sweep::sweep;
 pub use transaction::{Member, Transaction};
 

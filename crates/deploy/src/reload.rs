@@ -23,7 +23,7 @@ use crate::health::Health;
 use crate::hold::Digest;
 use crate::pending::Marker;
 use crate::run;
-use crate::step::{Observer, Step};
+use crate::step::{Observer, Purpose, Step};
 use crate::template::{CommandTemplate, Fault};
 use crate::trial::{RolledBack, Trial, Trials};
 use crate::{FileEvent, Options, Outcome, Target};
@@ -81,7 +81,8 @@ impl<'a> ReloadCommand<'a> {
     /// # Errors
     /// The command could not be started, it failed, or it exceeded its time limit.
     pub async fn run(&self, environment: &Environment) -> Result<(), command::Error> {
-        run::run(self.command.clone(), self.limit, environment, self.observer).await
+        run::run(Purpose::Reload, self.command.clone(), self.limit, environment, self.observer)
+            .await
     }
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use command::{Command, Notice, Program};
+use tokio::time::Instant;
 
 use crate::environment::Environment;
-use crate::step::{Observer, Step};
+use crate::step::{Observer, Purpose, Ran, Step};
 
 /// How the end of a command is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +22,18 @@ pub(crate) enum Reporting {
 /// besides those of this process.
 /// The runner of `observer` runs it.
 pub(crate) async fn run(
+    purpose: Purpose,
     program: Program,
     limit: Option<Duration>,
     environment: &Environment,
     observer: &dyn Observer,
 ) -> Result<(), command::Error> {
-    run_reporting(program, limit, environment, observer, |_| Reporting::Usual).await
+    run_reporting(purpose, program, limit, environment, observer, |_| Reporting::Usual).await
 }
 
 /// Like [`run`]; `reporting` decides by the result how it is reported.
 pub(crate) async fn run_reporting(
+    purpose: Purpose,
     program: Program,
     limit: Option<Duration>,
     environment: &Environment,
@@ -49,7 +52,9 @@ pub(crate) async fn run_reporting(
             Notice::Stopping { limit } => Step::Stopping { command, limit },
         });
     };
+    let begun = Instant::now();
     let ended = observer.runner().run(&command, &notify).await;
+    observer.ran(&Ran { purpose, took: begun.elapsed(), result: &ended.result });
     let is_quiet = reporting(&ended.result) == Reporting::Quiet;
     observer.observe(&match &ended.result {
         Err(error) if is_quiet => Step::TriedAgain { command: command.program(), error },
@@ -68,7 +73,8 @@ mod tests {
     fn a_success_shows_its_output_at_debug_only() {
         let steps = Steps::default();
         let program = Program::Shell("echo out; echo err >&2".into());
-        testing::run(run(program, None, &Environment::default(), &steps)).expect("success");
+        testing::run(run(Purpose::Check, program, None, &Environment::default(), &steps))
+            .expect("success");
         let lines = ["DEBUG Running echo out; echo err >&2", r#"DEBUG "out\nerr\n""#];
         assert_eq!(steps.all(), lines);
     }
@@ -78,7 +84,8 @@ mod tests {
         let steps = Steps::default();
         let program = Program::Shell("echo out; exit 7".into());
         let error =
-            testing::run(run(program, None, &Environment::default(), &steps)).expect_err("failure");
+            testing::run(run(Purpose::Check, program, None, &Environment::default(), &steps))
+                .expect_err("failure");
         assert_eq!(error.to_string(), "exit status 7");
         assert_eq!(steps.lines(), [r#"ERROR "out\n""#]);
     }
@@ -87,7 +94,8 @@ mod tests {
     fn a_command_that_cannot_be_started_is_not_just_silent() {
         let steps = Steps::default();
         let program = Program::Argv(vec!["/nonexistent".into()]);
-        testing::run(run(program, None, &Environment::default(), &steps)).expect_err("failure");
+        testing::run(run(Purpose::Check, program, None, &Environment::default(), &steps))
+            .expect_err("failure");
         let line = "ERROR the command cannot be started (fork/exec /nonexistent: no such file or \
                     directory): /nonexistent";
         assert_eq!(steps.lines(), [line]);
@@ -103,7 +111,9 @@ mod tests {
         let steps = Steps::default();
         let program = Program::Shell("sleep 1000".into());
         let limit = Some(Duration::from_secs(11));
-        run(program, limit, &Environment::default(), &steps).await.expect_err("stopped");
+        run(Purpose::Check, program, limit, &Environment::default(), &steps)
+            .await
+            .expect_err("stopped");
         assert_eq!(
             steps.lines(),
             [

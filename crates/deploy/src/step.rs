@@ -46,6 +46,28 @@ pub struct Placed {
     pub has_staged_content: bool,
 }
 
+/// What a command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To check new files.
+    Check,
+    /// To reload or start a service.
+    Reload,
+    /// To ask whether a service works after a reload.
+    Health,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ran<'a> {
+    /// What it was for.
+    pub purpose: Purpose,
+    /// The time from its start to its end.
+    pub took: Duration,
+    /// How it ended.
+    pub result: &'a Result<(), command::Error>,
+}
+
 /// The receiver of the steps of a transaction, in their order.
 ///
 /// A closure that takes a step is an observer of all steps.
@@ -62,6 +84,11 @@ pub trait Observer: Send + Sync {
     /// step.
     fn refused(&self, dest: &Path, error: Error) {
         let _ = (dest, error);
+    }
+
+    /// Receives how a command has ended. This is not a step.
+    fn ran(&self, ran: &Ran<'_>) {
+        let _ = ran;
     }
 
     /// What the commands of the file at `dest` find in their environment. Asked when a command is
