@@ -70,11 +70,14 @@ fn the_usage_text_names_the_program_as_it_was_invoked() {
 
 /// confd's flags with the word for their value and their default, in byte order.
 const FLAGS: &[(&str, &str, &str)] = &[
+    ("acm-export-private-key", "", ""),
     ("app-id", " string", ""),
     ("auth-token", " string", ""),
     ("auth-type", " string", ""),
     ("backend", " string", " (default \"etcd\")"),
+    ("backend-timeout", " string", ""),
     ("basic-auth", "", ""),
+    ("batch-interval", " string", " (default \"0s\")"),
     ("check-cmd-timeout", " string", ""),
     ("client-ca-keys", " string", ""),
     ("client-cert", " string", ""),
@@ -86,10 +89,13 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("consistency", " string", " (default \"default\")"),
     ("datacenter", " string", ""),
     ("debounce", " string", " (default \"0s\")"),
+    ("dial-timeout", " string", ""),
     ("exit-codes", "", ""),
+    ("failure-mode", " string", " (default \"best-effort\")"),
     ("file", " value", ""),
     ("filter", " string", " (default \"*\")"),
     ("force", "", ""),
+    ("imds-cache-ttl", " string", ""),
     ("interval", " int", " (default 600)"),
     ("keep-stage-file", "", ""),
     ("log-level", " string", ""),
@@ -97,6 +103,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("max-stale", " string", " (default \"10s\")"),
     ("metrics-addr", " string", ""),
     ("namespace", " string", ""),
+    ("no-template-cache", "", ""),
     ("node", " value", ""),
     ("noop", "", ""),
     ("onetime", "", ""),
@@ -105,30 +112,39 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("path", " string", ""),
     ("prefix", " string", ""),
     ("prefix-mode", " string", ""),
+    ("read-timeout", " string", ""),
     ("reconcile", " string", " (default \"10m\")"),
     ("reload-cmd-timeout", " string", ""),
     ("render-timeout", " string", ""),
+    ("retry-base-delay", " string", ""),
     ("retry-delay", " string", " (default \"1s\")"),
     ("retry-factor", " string", " (default \"2\")"),
+    ("retry-max-attempts", " string", ""),
     ("retry-max-delay", " string", " (default \"1m\")"),
     ("role-id", " string", ""),
     ("scheme", " string", " (default \"http\")"),
     ("secret-id", " string", ""),
+    ("secretsmanager-no-flatten", "", ""),
+    ("secretsmanager-version-stage", " string", ""),
     ("separator", " string", ""),
     ("show-values", "", ""),
     ("shutdown-timeout", " string", " (default \"30s\")"),
     ("splay", " string", " (default \"0s\")"),
     ("srv-domain", " string", ""),
     ("srv-record", " string", ""),
+    ("stat-cache-ttl", " string", ""),
     ("state-dir", " string", ""),
     ("sync-only", "", ""),
     ("table", " string", ""),
+    ("template-cache", "", ""),
     ("tls-server-name", " string", ""),
     ("user-id", " string", ""),
     ("username", " string", ""),
     ("version", "", ""),
     ("wait", " string", " (default \"0s\")"),
     ("watch", "", ""),
+    ("watch-error-backoff", " string", ""),
+    ("write-timeout", " string", ""),
 ];
 
 #[test]
@@ -155,15 +171,16 @@ fn every_flag_of_confd_is_accepted() {
         let sandbox = Sandbox::rendering("x");
         let value = match *flag {
             "interval" => "1",
-            "check-cmd-timeout" | "debounce" | "reconcile" | "reload-cmd-timeout"
-            | "render-timeout" | "retry-delay" | "retry-max-delay" | "shutdown-timeout"
-            | "splay" | "wait" => "1s",
+            "backend-timeout" | "batch-interval" | "check-cmd-timeout" | "debounce"
+            | "reconcile" | "reload-cmd-timeout" | "render-timeout" | "retry-delay"
+            | "retry-max-delay" | "shutdown-timeout" | "splay" | "wait" => "1s",
             "retry-factor" => "2",
             "log-level" => "info",
             "max-memory" => "1GiB",
             "metrics-addr" => ":9100",
             "config-precedence" => "flags",
             "prefix-mode" => "join",
+            "failure-mode" => "fail-fast",
             _ => "v",
         };
         let words = [format!("-{flag}"), value.to_owned()];

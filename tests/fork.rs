@@ -98,6 +98,35 @@ fn the_keys_of_its_confd_toml_count() {
 }
 
 #[test]
+fn fail_fast_ends_a_pass_with_the_first_resource_that_fails() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "x");
+    sandbox.write("confd.toml", "");
+    for (name, more) in [("a", ""), ("b", "check_cmd='false'"), ("c", ""), ("d", "")] {
+        let dest = sandbox.path(&format!("{name}.out"));
+        let table = format!(
+            "[template]
+src='a'
+dest='{}'
+{more}
+",
+            dest.display()
+        );
+        sandbox.write(&format!("conf.d/{name}.toml"), table);
+    }
+    let is_there = |name: &str| sandbox.path(&format!("{name}.out")).exists();
+    let ended = env(&sandbox, &["--onetime", "--failure-mode", "fail-fast"]).fails();
+    let dest = sandbox.path("b.out");
+    ended.expect(&format!("WARNING Fail-fast mode: stopping after error in {}", dest.display()));
+    assert_eq!(["a", "b", "c", "d"].map(is_there), [true, false, false, false]);
+    assert!(sandbox.list("").iter().all(|name| !name.starts_with('.')), "{:?}", sandbox.list(""));
+    env(&sandbox, &["--onetime"]).fails();
+    assert_eq!(["a", "b", "c", "d"].map(is_there), [true, false, true, true]);
+    let wrong = env(&sandbox, &["--onetime", "--failure-mode", "soon"]).fails();
+    wrong.expect("FATAL failure-mode is \"best-effort\" or \"fail-fast\", not \"soon\"");
+}
+
+#[test]
 fn exit_codes_are_those_of_the_fork() {
     let sandbox = Sandbox::new();
     sandbox.write("templates/a", "x");

@@ -9,6 +9,29 @@ use std::ffi::OsString;
 /// The help for an option of a source that other builds have.
 const ELSEWHERE: &str = "of a backend that is not in this build";
 
+/// The help for an option of the live fork that this confd does not need.
+const NOT_NEEDED: &str = "accepted, because the live fork has it; it changes nothing here";
+
+options::options! {
+    /// The options of the live fork that change nothing here: compiled templates are kept as long as
+    /// their files are the same, and what fails is tried again by `-retry-delay`.
+    pub(crate) const OF_FORK;
+    const DIAL_TIMEOUT: Opt<String> = text("dial-timeout", "", NOT_NEEDED).key("dial_timeout");
+    const NO_TEMPLATE_CACHE: Opt<bool> = switch("no-template-cache", NOT_NEEDED);
+    const READ_TIMEOUT: Opt<String> = text("read-timeout", "", NOT_NEEDED).key("read_timeout");
+    const RETRY_BASE_DELAY: Opt<String> =
+        text("retry-base-delay", "", NOT_NEEDED).key("retry_base_delay");
+    const RETRY_MAX_ATTEMPTS: Opt<String> =
+        text("retry-max-attempts", "", NOT_NEEDED).key("retry_max_attempts");
+    const STAT_CACHE_TTL: Opt<String> =
+        text("stat-cache-ttl", "", NOT_NEEDED).key("stat_cache_ttl");
+    const TEMPLATE_CACHE: Opt<bool> =
+        switch("template-cache", NOT_NEEDED).key("template_cache");
+    const WATCH_ERROR_BACKOFF: Opt<String> =
+        text("watch-error-backoff", "", NOT_NEEDED).key("watch_error_backoff");
+    const WRITE_TIMEOUT: Opt<String> = text("write-timeout", "", NOT_NEEDED).key("write_timeout");
+}
+
 options::options! {
     /// The options of all backends of Go confd, in byte order of their flags.
     pub(crate) const ACCEPTED;
@@ -46,6 +69,13 @@ options::options! {
         text("separator", "", "separator in Redis key names in place of /").key("separator");
     const SRV_DOMAIN: Opt<OsString> = text("srv-domain", "", ELSEWHERE).key("srv_domain");
     const SRV_RECORD: Opt<OsString> = text("srv-record", "", ELSEWHERE).key("srv_record");
+    const ACM_EXPORT_PRIVATE_KEY: Opt<bool> =
+        switch("acm-export-private-key", ELSEWHERE).key("acm_export_private_key");
+    const IMDS_CACHE_TTL: Opt<String> = text("imds-cache-ttl", "", ELSEWHERE).key("imds_cache_ttl");
+    const SECRETSMANAGER_NO_FLATTEN: Opt<bool> =
+        switch("secretsmanager-no-flatten", ELSEWHERE).key("secretsmanager_no_flatten");
+    const SECRETSMANAGER_VERSION_STAGE: Opt<String> =
+        text("secretsmanager-version-stage", "", ELSEWHERE).key("secretsmanager_version_stage");
     const TABLE: Opt<String> = text("table", "", "DynamoDB table").key("table");
     const USER_ID: Opt<String> =
         text("user-id", "", "Vault user-id (auth-type app-id)").key("user_id").secret();

@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn the_usage_text_has_the_layout_of_go() {
         let text = usage(OsStr::new("./confd"));
-        assert!(text.starts_with("Usage of ./confd:\n  -app-id string\n    \t"));
+        assert!(text.starts_with("Usage of ./confd:\n  -acm-export-private-key\n    \t"));
         assert!(
             text.contains("\n  -interval int\n    \tseconds between two passes (default 600)\n")
         );

@@ -9,6 +9,18 @@ options::options! {
     pub(crate) const OPTIONS;
     pub(crate) const BACKEND: Opt<String> =
         text("backend", "etcd", "store to read the keys from").key("backend");
+    pub(crate) const BACKEND_TIMEOUT: Opt<Option<Duration>> = text(
+        "backend-timeout",
+        "",
+        "onetime and interval: the longest time for reading the keys (0: no limit; not given: no limit, 30s with the live fork's command line)",
+    )
+    .key("backend_timeout");
+    pub(crate) const BATCH_INTERVAL: Opt<Duration> = text(
+        "batch-interval",
+        "0s",
+        "watch: a pass begins this time after the first change, where the resource has no debounce",
+    )
+    .key("batch_interval");
     pub(crate) const CHECK_CMD_TIMEOUT: Opt<Option<Duration>> = text(
         "check-cmd-timeout",
         "",
@@ -36,6 +48,12 @@ options::options! {
         "onetime: an exit code for each reason (3: data is missing, 4: a check failed, 5: a reload failed or is pending)",
     )
     .key("exit_codes");
+    pub(crate) const FAILURE_MODE: Opt<String> = text(
+        "failure-mode",
+        "best-effort",
+        "onetime and interval: what happens when a resource fails: best-effort (the others get their passes) or fail-fast (they get none)",
+    )
+    .key("failure_mode");
     pub(crate) const FORCE: Opt<bool> =
         switch("force", "onetime: replace files although guards trip");
     pub(crate) const INTERVAL: Opt<i64> =

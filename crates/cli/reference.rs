@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use options::{Kind, Spec};
 
-use crate::{general, sources::SOURCES, table};
+use crate::{accepted::OF_FORK, general, sources::SOURCES, table};
 
 /// What stands above the tables.
 const HEAD: &str = "\
@@ -27,7 +27,8 @@ fn page() -> String {
         readers.map(|source| source.names[0]).collect()
     };
     let is_general = |option: &&Spec| general::OPTIONS.contains(option);
-    let others = || table::all().iter().filter(|option| !is_general(option));
+    let is_listed = |option: &&Spec| is_general(option) || OF_FORK.contains(option);
+    let others = || table::all().iter().filter(|option| !is_listed(option));
     let mut groups: Vec<_> = others().map(readers).collect();
     groups.sort_by_key(|names| (std::cmp::Reverse(names.len()), names.clone()));
     groups.dedup();
@@ -38,6 +39,7 @@ fn page() -> String {
         };
         section(&mut page, &title, others().filter(|option| readers(option) == names));
     }
+    section(&mut page, "Accepted from the live fork", OF_FORK.iter());
     page
 }
 

@@ -191,6 +191,8 @@ impl Config {
             noop: given.get(&general::NOOP)?,
             sync_only: given.get(&general::SYNC_ONLY)?,
             force: force(given, mode)?,
+            fail_fast: fail_fast(given)?,
+            read_timeout: read_timeout(given, dialect)?,
             show_values: given.get(&general::SHOW_VALUES)?,
             keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
             check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode, dialect)?,
@@ -206,6 +208,7 @@ impl Config {
             interval: interval(given, mode, notices)?,
             pace: Pace {
                 debounce: given.get(&general::DEBOUNCE)?,
+                batch: given.get(&general::BATCH_INTERVAL)?,
                 splay: given.get(&general::SPLAY)?,
                 retry: retry(given)?,
             },
@@ -275,6 +278,28 @@ fn force(given: &Given, mode: Mode) -> anyhow::Result<bool> {
         bail!("-force is for -onetime: run confd -onetime -force beside the confd that runs");
     }
     Ok(force)
+}
+
+/// Whether the first failure of a resource ends a pass over all.
+fn fail_fast(given: &Given) -> anyhow::Result<bool> {
+    let mode = given.get(&general::FAILURE_MODE)?;
+    match () {
+        () if mode.eq_ignore_ascii_case("best-effort") => Ok(false),
+        () if mode.eq_ignore_ascii_case("fail-fast") => Ok(true),
+        () => {
+            let mode = gotmpl::quote(mode.as_bytes());
+            bail!("failure-mode is \"best-effort\" or \"fail-fast\", not {mode}")
+        }
+    }
+}
+
+/// The longest time for reading the keys.
+fn read_timeout(given: &Given, dialect: Dialect) -> anyhow::Result<Option<Duration>> {
+    const OF_FORK: Duration = Duration::from_secs(30);
+
+    let of_fork = (dialect == Dialect::Fork).then_some(OF_FORK);
+    let limit = given.get(&general::BACKEND_TIMEOUT)?.or(of_fork);
+    Ok(limit.filter(|limit| !limit.is_zero()))
 }
 
 /// The delays between the retries of a failed pass.

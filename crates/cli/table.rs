@@ -9,12 +9,16 @@ use std::sync::LazyLock;
 
 use options::Spec;
 
-use crate::{accepted::ACCEPTED, general, sources::SOURCES};
+use crate::{
+    accepted::{ACCEPTED, OF_FORK},
+    general,
+    sources::SOURCES,
+};
 
 /// All options, in byte order of their flags, as the usage text shows them.
 pub(crate) fn all() -> &'static [Spec] {
     static TABLE: LazyLock<Vec<Spec>> = LazyLock::new(|| {
-        let mut table: Vec<Spec> = described().chain(ACCEPTED).copied().collect();
+        let mut table: Vec<Spec> = described().chain(ACCEPTED).chain(OF_FORK).copied().collect();
         // The sort is stable. So the first description of an option stays: that of a source stands
         // before that of an option that is only accepted.
         table.sort_by_key(|option| option.name);

@@ -19,6 +19,8 @@
 //! [`PATIENCE`] is left behind. Its pass continues beside the others, and the resource gets no new
 //! pass before that pass has ended.
 
+mod in_flight;
+
 use std::{
     cell::{OnceCell, RefCell},
     collections::{HashMap, HashSet, VecDeque},
@@ -36,16 +38,18 @@ use source::{Interest, Refusal, Source};
 use store::{Scope, Snapshot};
 use tokio::{
     sync::{Notify, Semaphore},
-    task::{JoinHandle, spawn_blocking},
+    task::spawn_blocking,
 };
+use tracing::warn;
 
+use self::in_flight::{Ended, FirstHalf, InFlight, conclude};
 use crate::{
     backoff::rest,
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
     overlap::{onetime_in_flight, overlap},
-    pipeline::{Applied, Done, Pipeline, Surroundings},
-    prepare::{Job, Prepared},
+    pipeline::{Applied, Done, Pipeline},
+    prepare::Job,
     reloads::{Reloads, Requester},
     resource::Resource,
 };
@@ -54,9 +58,6 @@ use crate::{
 /// halved for each resource that is left behind in a pass, so that any number of hanging resources
 /// delays the others by at most twice this time.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How often a template is rendered in one pass because it asks for more each time.
-const ROUNDS: usize = 100;
 
 /// Makes the passes of onetime and interval mode.
 pub(crate) struct Ordered {
@@ -82,35 +83,6 @@ pub(crate) struct Ordered {
 
 /// The second half of a pass, with the unfinished part of the first half.
 type Conclusion = Pin<Box<dyn Future<Output = Ended> + Send>>;
-
-/// A pass that ended.
-struct Ended {
-    resource: Arc<Resource>,
-    /// The folders that must still be synced.
-    durable: Durable,
-    done: Result<Done, Failure>,
-}
-
-/// A resource whose first half has begun or is due.
-struct InFlight {
-    job: Job,
-    /// The number of files that had been replaced when the first half began.
-    changes: usize,
-    first: FirstHalf,
-}
-
-enum FirstHalf {
-    /// The first half has not begun.
-    Due,
-    /// The first half ran on this thread and has ended.
-    Here(Result<Box<Prepared>, Failure>),
-    /// The first half runs on another thread, which keeps its steps until they may be reported.
-    /// `None` means that the first half must wait until all earlier resources are finished.
-    Elsewhere(JoinHandle<Overlapped>),
-}
-
-/// The steps and the result of a first half on another thread.
-type Overlapped = (Vec<Step<'static>>, Option<Result<Box<Prepared>, Failure>>);
 
 /// A running pass over all resources.
 struct Pass<'a> {
@@ -264,6 +236,9 @@ impl Pass<'_> {
         };
         let Some(snapshots) = snapshots else { return };
         for (resource, snapshot) in resources.iter().zip(snapshots) {
+            if self.has_to_end() {
+                break;
+            }
             if self.ordered.is_busy(resource) {
                 continue; // A pass that was left behind just now has this destination.
             }
@@ -329,7 +304,17 @@ impl Pass<'_> {
         readers.read(&Event::Reading);
         let is_one = scopes.len() == 1;
         let interest = Interest { scopes };
-        match source.read(&interest).await {
+        let read = async {
+            let read = source.read(&interest);
+            match self.pipeline.read_timeout {
+                Some(limit) => {
+                    let late = |_| Err(source::Error::Late { limit });
+                    tokio::time::timeout(limit, read).await.unwrap_or_else(late)
+                }
+                None => read.await,
+            }
+        };
+        match read.await {
             Ok(answers) => {
                 readers.read(&Event::SourceRecovered);
                 let of = |resource: &Arc<Resource>| match &answers[places[&resource.scope]] {
@@ -401,6 +386,10 @@ impl Pass<'_> {
     /// Waits for the end of the first resource in flight, or leaves it behind.
     async fn finish_first(&mut self) {
         let Some(flight) = self.in_flight.pop_front() else { return };
+        if self.has_to_end() {
+            flight.discard().await;
+            return;
+        }
         let resource = Arc::clone(&flight.job.resource);
         let has_changed = flight.changes != self.changes;
         let (pipeline, readers) = (Arc::clone(self.pipeline), self.ordered.readers.clone());
@@ -442,6 +431,11 @@ impl Pass<'_> {
         }
     }
 
+    /// Whether a resource has failed, and the others get no pass therefore.
+    fn has_to_end(&self) -> bool {
+        self.pipeline.fail_fast && !self.failed.is_empty()
+    }
+
     fn conclude(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) {
         let is_pending = done.as_ref().is_err_and(|failure| failure.kind() == Kind::PendingReload);
         match self.ordered.note(resource, done) {
@@ -454,104 +448,14 @@ impl Pass<'_> {
                 // A pending reload of an earlier run does not fail this one.
                 if !is_pending {
                     self.failed.push(resource.path.clone());
+                    if self.pipeline.fail_fast {
+                        let dest = resource.dest_names();
+                        warn!("Fail-fast mode: stopping after error in {dest}");
+                    }
                 }
             }
         }
     }
-}
-
-/// Finishes the pass of a resource after all earlier resources are finished.
-async fn conclude(
-    flight: InFlight,
-    has_changed: bool,
-    pipeline: Arc<Pipeline>,
-    readers: Readers,
-    requester: Requester,
-    disk: Disk,
-) -> Ended {
-    let InFlight { job, first, .. } = flight;
-    let mut durable = Durable::new();
-    let prepared = match first {
-        FirstHalf::Here(prepared) => Some(prepared),
-        FirstHalf::Due => None,
-        FirstHalf::Elsewhere(thread) => match thread.await {
-            Ok((held, Some(prepared))) => {
-                let prepared = match has_changed {
-                    true => still_true(prepared, &job, disk).await,
-                    false => Some(prepared),
-                };
-                // The steps of an outdated result are not reported.
-                if prepared.is_some() {
-                    held.into_iter().for_each(say(&readers, &job.resource));
-                }
-                prepared
-            }
-            Ok((_, None)) => None,
-            Err(panic) => Some(Err(ended_early(&job, &panic))),
-        },
-    };
-    let prepared = match prepared {
-        Some(prepared) => prepared,
-        None => {
-            let (pipeline, readers, job) = (Arc::clone(&pipeline), readers.clone(), job.clone());
-            let again = {
-                let job = job.clone();
-                spawn_blocking(move || {
-                    let say = say(&readers, &job.resource);
-                    let current = pipeline.current(&job.resource, &say)?;
-                    pipeline.prepare(&job, current, &say)
-                })
-            };
-            again.await.unwrap_or_else(|panic| Err(ended_early(&job, &panic)))
-        }
-    };
-    let prepared = complete(prepared, &job, &pipeline, &readers, disk).await;
-    let done = match prepared {
-        Ok(prepared) => {
-            let surroundings = Surroundings { readers: &readers, requester: &requester, disk };
-            pipeline.finish(&job, prepared, &mut durable, |_, _| {}, surroundings).await
-        }
-        Err(failure) => Err(failure),
-    };
-    Ended { resource: job.resource, durable, done }
-}
-
-/// The result of a first half in which nothing is missing: waits for the missing answers, and
-/// repeats the first half. A template can ask for more each time, because of the answers.
-async fn complete(
-    mut prepared: Result<Box<Prepared>, Failure>,
-    job: &Job,
-    pipeline: &Arc<Pipeline>,
-    readers: &Readers,
-    disk: Disk,
-) -> Result<Box<Prepared>, Failure> {
-    for _ in 0..ROUNDS {
-        let missing = match &prepared {
-            Err(failure) if failure.kind() == Kind::Waiting => failure.missing(),
-            _ => break,
-        };
-        pipeline.answers().settled(missing).await?;
-        let (pipeline, readers, job) = (Arc::clone(pipeline), readers.clone(), job.clone());
-        let again = move || {
-            let say = say(&readers, &job.resource);
-            let current = pipeline.current(&job.resource, &say)?;
-            pipeline.prepare(&job, current, &say)
-        };
-        prepared = disk.run(again).await;
-    }
-    prepared
-}
-
-/// The result of a first half, if it would be the same after the files that were replaced in the
-/// meantime.
-async fn still_true(
-    prepared: Result<Box<Prepared>, Failure>,
-    job: &Job,
-    disk: Disk,
-) -> Option<Result<Box<Prepared>, Failure>> {
-    let resource = Arc::clone(&job.resource);
-    let look = move || prepared.ok().filter(|prepared| prepared.has_its_templates(&resource));
-    disk.run(look).await.map(Ok)
 }
 
 /// A pass that was left behind, and the sync of its folders.
@@ -559,11 +463,6 @@ async fn synced(conclusion: Conclusion, readers: Readers, disk: Disk) -> Ended {
     let mut ended = conclusion.await;
     sync(std::mem::take(&mut ended.durable), &readers, disk).await;
     ended
-}
-
-fn ended_early(job: &Job, panic: &tokio::task::JoinError) -> Failure {
-    let dests = job.resource.dest_names();
-    Failure::panic(format_args!("staging {dests}"), panic)
 }
 
 /// Syncs the folders of replaced files, so that the renames survive a power cut.

@@ -50,6 +50,10 @@ pub(crate) struct Pipeline {
     pub(crate) max_memory: usize,
     /// Whether files are replaced although guards trip.
     pub(crate) force: bool,
+    /// Whether a pass over all resources ends with the first one that failed.
+    pub(crate) fail_fast: bool,
+    /// The longest time for reading the keys of a pass over all resources.
+    pub(crate) read_timeout: Option<Duration>,
     /// Keeps the last versions of files.
     pub(crate) versions: Arc<Keeper>,
     pub(crate) applied_keys: Arc<AppliedKeys>,
@@ -116,6 +120,8 @@ impl Pipeline {
             render_timeout,
             max_memory,
             force: false,
+            fail_fast: false,
+            read_timeout: None,
             versions: Arc::default(),
             applied_keys: Arc::default(),
             applied: Arc::default(),
@@ -146,6 +152,8 @@ impl Pipeline {
             render_timeout: settings.render_timeout,
             max_memory: settings.max_memory,
             force: settings.force,
+            fail_fast: settings.fail_fast,
+            read_timeout: settings.read_timeout,
             versions: Arc::clone(&self.versions).with(settings.state.as_ref()),
             applied_keys: Arc::clone(&self.applied_keys),
             applied: Arc::clone(&self.applied),

@@ -28,6 +28,10 @@ pub struct Settings {
     pub sync_only: bool,
     /// Replace files although guards trip.
     pub force: bool,
+    /// Onetime and interval mode: after the first resource that failed, the others get no pass.
+    pub fail_fast: bool,
+    /// Onetime and interval mode: the longest time for reading the keys; `None` means no limit.
+    pub read_timeout: Option<Duration>,
     /// Show the values of keys in errors and warnings of templates. They may be secrets.
     pub show_values: bool,
     /// Keep stage files.
@@ -83,6 +87,9 @@ pub struct Pace {
     /// The debounce: a pass begins when nothing has changed for this time, and after four times
     /// this time at the latest.
     pub debounce: Duration,
+    /// The batch interval, for a resource without a debounce: a pass begins when this time is over after
+    /// the first change.
+    pub batch: Duration,
     /// The longest splay. The part of it that a resource waits is fixed for each host, so that the
     /// hosts of a fleet reload one after the other.
     pub splay: Duration,

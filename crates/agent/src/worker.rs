@@ -192,7 +192,7 @@ async fn wait(
     readers: &Readers,
     announce: impl Fn(Instant),
 ) -> Result<(), watch::error::RecvError> {
-    let (debounce, splay, earliest, heal) = {
+    let (gathering, splay, earliest, heal) = {
         let assignment = assignments.borrow();
         let resource = &assignment.resource;
         let least = resource.min_reload_interval();
@@ -211,16 +211,16 @@ async fn wait(
             Instant::now() + delay
         });
         (
-            resource.debounce().unwrap_or(assignment.pace.debounce),
+            Gathering::of(resource, &assignment.pace),
             share_of(assignment.pace.splay, resource),
             earliest,
             heal,
         )
     };
-    if !debounce.is_zero() {
+    if let Some(Gathering { quiet, longest }) = gathering {
         let begun = Instant::now();
         loop {
-            let quiet = (Instant::now() + debounce).min(begun + debounce * CEILING);
+            let quiet = (Instant::now() + quiet).min(begun + longest);
             announce(quiet);
             tokio::select! {
                 biased;
@@ -243,6 +243,29 @@ async fn wait(
         }
     }
     Ok(())
+}
+
+/// How long a worker gathers changes before a pass.
+struct Gathering {
+    /// The pass begins when nothing has changed for this time,
+    quiet: Duration,
+    /// and after this time at the latest.
+    longest: Duration,
+}
+
+impl Gathering {
+    /// How the changes of `resource` are gathered; `None` if its passes begin at once.
+    fn of(resource: &Resource, pace: &Pace) -> Option<Self> {
+        let (own, Pace { debounce, batch, .. }) = (resource.debounce(), pace);
+        let gathering = match own {
+            None if !batch.is_zero() => Self { quiet: *batch, longest: *batch },
+            own => {
+                let quiet = own.unwrap_or(*debounce);
+                Self { quiet, longest: quiet * CEILING }
+            }
+        };
+        Some(gathering).filter(|gathering| !gathering.quiet.is_zero())
+    }
 }
 
 /// An assignment whose pass begins.
@@ -412,6 +435,16 @@ mod tests {
         assert_eq!(quiet.as_millis(), 1000);
         let restless = rests(assignment("", pace), SECOND / 2, None).await;
         assert_eq!(restless.as_millis(), 4000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_ends_a_fixed_time_after_the_first_change_and_a_debounce_of_the_resource_wins()
+    {
+        let pace = Pace { batch: SECOND, ..Pace::default() };
+        let restless = rests(assignment("", pace), SECOND / 3, None).await;
+        assert_eq!(restless.as_millis(), 1000);
+        let own = assignment("debounce = '200ms'", pace);
+        assert_eq!(rests(own, 10 * SECOND, None).await.as_millis(), 200);
     }
 
     #[tokio::test(start_paused = true)]

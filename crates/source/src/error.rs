@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use report::FileError;
 use store::PatternError;
@@ -30,6 +31,13 @@ pub enum Error {
     #[error("{0}")]
     Filter(PatternError),
 
+    /// The source did not answer in time: `the backend did not answer within 30s (-backend-timeout)`.
+    #[error("the backend did not answer within {limit:?} (-backend-timeout)")]
+    Late {
+        /// The longest time that it has.
+        limit: Duration,
+    },
+
     /// The store did not answer, or refused.
     #[error(transparent)]
     Store(#[from] nodes::Error),
@@ -40,7 +48,7 @@ impl Error {
     /// may appear; a malformed document stays malformed until it is edited.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::File(_) => true,
+            Error::File(_) | Error::Late { .. } => true,
             Error::Document { .. } | Error::Filter(_) => false,
             Error::Store(error) => error.is_transient(),
         }

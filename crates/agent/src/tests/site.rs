@@ -79,6 +79,8 @@ impl Site {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             force: false,
+            fail_fast: false,
+            read_timeout: None,
             show_values: false,
             confdir: self.folder.path().to_owned(),
             conventions: config::Conventions::default(),
