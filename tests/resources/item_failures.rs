@@ -196,15 +196,15 @@ fn a_file_of_two_resources_is_that_of_the_first_by_name() {
     let other = sandbox.read("conf.d/app.toml").replace("/t/*", "/u/*").replace("'app'", "'other'");
     sandbox.write("conf.d/other.toml", other.replace("after = ['other']", ""));
     sandbox.write("templates/other", "other\n");
-    sandbox.write("data.yaml", "t: {x: {k: v}}\nu: {x: {k: v}, y: {k: v}}\n");
+    sandbox.write("data.yaml", "t: {x: {k: v}}\nu: {x: {k: v}, w: {k: v}}\n");
     let run = sandbox.confd(&["-interval", "1", "-backend", "file", "-file", "data.yaml"]);
     let daemon = Daemon::start(run, sandbox.path("stderr"));
     let refused = || daemon.stderr().matches("the resource app has the same dest").count();
     eventually("the item of the second resource is refused twice", || refused() >= 2);
-    assert_eq!(sandbox.read("out/x.conf") + &sandbox.read("out/y.conf"), "app\nother\n");
+    assert_eq!(sandbox.read("out/x.conf") + &sandbox.read("out/w.conf"), "app\nother\n");
     assert!(daemon.stderr().contains("for the item /u/x (resource other)"), "{}", daemon.stderr());
     // When the first resource has no such item any more, the second one gets the file.
-    sandbox.write("data.yaml", "t: {z: {k: v}}\nu: {x: {k: v}, y: {k: v}}\n");
+    sandbox.write("data.yaml", "t: {z: {k: v}}\nu: {x: {k: v}, w: {k: v}}\n");
     eventually("the second resource has the file", || sandbox.read("out/x.conf") == "other\n");
     daemon.stop(Signal::TERM);
     // A resource whose dest is no pattern comes before all items.

@@ -33,8 +33,8 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Memory {
     made: Mutex<HashMap<PathBuf, Made>>,
-    /// The destinations of all resources with a single file.
-    singles: Mutex<HashSet<PathBuf>>,
+    /// The destinations of all parts with a single file, with the names of their resources.
+    singles: Mutex<HashMap<PathBuf, Arc<str>>>,
 }
 
 impl Memory {
@@ -59,8 +59,11 @@ impl Memory {
             known.retain(|path, _| paths.contains(&**path));
         }
         if resources.iter().any(|resource| resource.has_items()) {
-            let singles = resources.iter().flat_map(|resource| resource.single_dests());
-            let singles = singles.map(Path::to_owned).collect();
+            let singles = resources.iter().flat_map(|resource| {
+                let dests = resource.single_dests();
+                dests.map(|dest| (dest.to_owned(), Arc::clone(resource.name())))
+            });
+            let singles = singles.collect();
             *self.singles.lock().unwrap_or_else(PoisonError::into_inner) = singles;
         }
     }
@@ -71,7 +74,25 @@ impl Memory {
         let others = known.values().filter(|made| made.resource.path != resource.path);
         let is_made =
             others.flat_map(|made| &made.parts).any(|part| part.by_dest.contains_key(dest));
-        is_made || self.singles.lock().unwrap_or_else(PoisonError::into_inner).contains(dest)
+        is_made || self.singles.lock().unwrap_or_else(PoisonError::into_inner).contains_key(dest)
+    }
+
+    /// The resource whose file this destination is, if an item of `resource` must not have it: a resource
+    /// with a single file, or one with items whose name comes first.
+    pub(crate) fn owner_before(&self, resource: &Resource, dest: &Path) -> Option<Arc<str>> {
+        let singles = self.singles.lock().unwrap_or_else(PoisonError::into_inner);
+        // The resource itself says which of its own files come first.
+        let single = singles.get(dest).filter(|name| *name != resource.name());
+        if let Some(name) = single {
+            return Some(Arc::clone(name));
+        }
+        let known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = known.values().filter(|made| made.resource.name() < resource.name());
+        let owner = first
+            .filter(|made| made.parts.iter().any(|part| part.by_dest.contains_key(dest)))
+            .map(|made| made.resource.name())
+            .min();
+        owner.cloned()
     }
 }
 

@@ -153,7 +153,8 @@ impl Pipeline {
         let mut views = Vec::with_capacity(current.len());
         for (nth, (part, current)) in resource.parts().iter().zip(&current).enumerate() {
             let view = self.view(job, part, say);
-            let outputs = work.outputs(nth, part, current, &view, &asking.session);
+            let outputs =
+                work.outputs((nth, part), (resource, &self.made), current, &view, &asking.session);
             views.push(view);
             let limit = limit.or_else(|| self.render_limit(part));
             for output in outputs {

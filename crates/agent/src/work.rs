@@ -129,8 +129,8 @@ impl Work {
     /// part can see.
     pub(crate) fn outputs<'a>(
         &mut self,
-        nth: usize,
-        part: &'a Part,
+        (nth, part): (usize, &'a Part),
+        (resource, memory): (&Resource, &Memory),
         current: &Current,
         view: &View,
         session: &Session,
@@ -154,6 +154,10 @@ impl Work {
             let target = known.map_or_else(|| items::target_of(part, each, &item), Ok);
             let target = target.and_then(|target| {
                 let dest = &target.dest;
+                if let Some(owner) = memory.owner_before(resource, dest) {
+                    let dest = dest.display();
+                    return Err(format!("the resource {owner} has the same dest {dest}"));
+                }
                 let is_free = !made.is_of_another(nth, dest, &item);
                 match is_free && self.dests.insert(dest.clone()) {
                     true => Ok(target),
