@@ -289,3 +289,6 @@ fn hexadecimal(digits: &str) -> Option<f64> {
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

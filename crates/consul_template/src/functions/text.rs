@@ -91,7 +91,7 @@ pub(super) fn add(functions: &mut Functions<Context>) {
         Ok::<_, Failure>(regexp::compile(&expression)?.is_match(&text))
     });
     functions.add("regexReplaceAll", |_: &Context, expression: Bytes, with: Bytes, text: Bytes| {
-        Ok::<_, Failure>(regexp::replace(&regexp::compile(&expression)?, &text, &with))
+        regexp::replace(&regexp::compile(&expression)?, &text, &with)
     });
 
     functions.add("parseBool", |_: &Context, text: Bytes| {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gotmpl::Failure;
 use regex::bytes::Regex;
 
-use super::values::quoting;
+use super::values::{bounded, quoting};
 
 /// Compiles an expression of Go.
 ///
@@ -26,16 +26,34 @@ pub fn matches<'t>(
 }
 
 /// The text with all matches replaced. `$1` and `${name}` in `with` stand for parts of a match.
-pub fn replace(expression: &Regex, text: &[u8], with: &[u8]) -> Vec<u8> {
+///
+/// # Errors
+/// The result would be too long.
+pub fn replace(expression: &Regex, text: &[u8], with: &[u8]) -> Result<Vec<u8>, Failure> {
+    replace_by(expression, text, |range, out| {
+        if let Some(parts) = expression.captures_at(text, range.start) {
+            parts.expand(with, out);
+        }
+    })
+}
+
+/// The text with each match replaced by what `append` appends.
+///
+/// # Errors
+/// The result would be too long.
+pub(super) fn replace_by(
+    expression: &Regex,
+    text: &[u8],
+    append: impl Fn(&std::ops::Range<usize>, &mut Vec<u8>),
+) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::with_capacity(text.len());
     let mut place = 0;
     for range in matches(expression, text) {
         out.extend_from_slice(&text[place..range.start]);
-        if let Some(parts) = expression.captures_at(text, range.start) {
-            parts.expand(with, &mut out);
-        }
+        append(&range, &mut out);
+        bounded(out.len())?;
         place = range.end;
     }
     out.extend_from_slice(&text[place..]);
-    out
+    Ok(out)
 }

@@ -1,11 +1,13 @@
 //! Lists.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use gotmpl::types::{STRING_MAP, SliceType, Type, VALUES};
 use gotmpl::{Failure, Map, Rest, Slice, Struct, Value};
 
 use super::logic::kind;
-use super::values::lossy;
+use super::values::{lossy, shallow};
 use super::{Library, Machine, text_of, texts_of, to_int};
 
 /// `[][]interface {}`.
@@ -52,15 +54,6 @@ pub(super) fn add(library: &mut Library<'_>) {
             elements.pop();
             some(elements)
         }),
-        (["uniq", "mustUniq"], |elements| {
-            let mut distinct: Vec<Value> = Vec::new();
-            for element in elements {
-                if !distinct.iter().any(|known| is_equal(known, &element)) {
-                    distinct.push(element);
-                }
-            }
-            Value::Slice(list(distinct))
-        }),
         (["compact", "mustCompact"], |mut elements| {
             elements.retain(Value::is_true);
             Value::Slice(list(elements))
@@ -71,6 +64,12 @@ pub(super) fn add(library: &mut Library<'_>) {
                 Ok::<_, Failure>(function(elements(name, &value)?))
             });
         }
+    }
+    for name in ["uniq", "mustUniq"] {
+        library.add(name, "|list", move |_: &Machine, value: Value| {
+            shallow(&value)?;
+            Ok::<_, Failure>(list(distinct(elements(name, &value)?)))
+        });
     }
     // confd's own `reverse` changes a list of texts in place.
     for name in ["reverse", "mustReverse"] {
@@ -95,6 +94,7 @@ pub(super) fn add(library: &mut Library<'_>) {
     }
     for name in ["without", "mustWithout"] {
         library.add(name, "|list values...", |_: &Machine, value: Value, omitted: Rest<Value>| {
+            std::iter::once(&value).chain(&omitted.0).try_for_each(shallow)?;
             let mut elements = elements("without", &value)?;
             elements.retain(|element| !omitted.0.iter().any(|omitted| is_equal(omitted, element)));
             Ok::<_, Failure>(list(elements))
@@ -102,6 +102,7 @@ pub(super) fn add(library: &mut Library<'_>) {
     }
     for name in ["has", "mustHas"] {
         library.add(name, "value |list", |_: &Machine, wanted: Value, value: Value| {
+            [&wanted, &value].into_iter().try_for_each(shallow)?;
             match value.is_nil() {
                 true => Ok(false),
                 false => Ok::<_, Failure>(
@@ -159,6 +160,23 @@ fn append(_: &Machine, value: Value, last: Value) -> Result<Slice, Failure> {
     let mut elements = elements("push", &value)?;
     elements.push(last);
     Ok(list(elements))
+}
+
+/// The elements without those that are equal to an element before them.
+fn distinct(elements: Vec<Value>) -> Vec<Value> {
+    let mut texts = HashSet::new();
+    let mut distinct: Vec<Value> = Vec::new();
+    for element in elements {
+        // Lists of texts are long sometimes, and to compare each with each takes too long.
+        let is_new = match element.as_bytes() {
+            Some(text) => texts.insert(text.clone()),
+            None => !distinct.iter().any(|known| is_equal(known, &element)),
+        };
+        if is_new {
+            distinct.push(element);
+        }
+    }
+    distinct
 }
 
 /// Go's `strings.SplitN`: all parts if `count` is negative, and characters without a separator.

@@ -5,7 +5,7 @@ use gotmpl::types::STRINGS;
 use gotmpl::{Failure, Slice};
 use regex::bytes::Regex;
 
-use super::expression::{compile, matches, replace};
+use super::expression::{compile, matches, replace, replace_by};
 use super::{Library, Machine};
 
 pub(super) fn add(library: &mut Library<'_>) {
@@ -29,7 +29,7 @@ pub(super) fn add(library: &mut Library<'_>) {
             name,
             "regex |text replacement",
             |_: &Machine, expression: Bytes, text: Bytes, with: Bytes| {
-                Ok::<_, Failure>(replace(&compile(&expression)?, &text, &with))
+                replace(&compile(&expression)?, &text, &with)
             },
         );
     }
@@ -80,16 +80,8 @@ fn replace_literally(
     text: Bytes,
     with: Bytes,
 ) -> Result<Vec<u8>, Failure> {
-    let expression = compile(&expression)?;
-    let mut out = Vec::with_capacity(text.len());
-    let mut place = 0;
-    for range in matches(&expression, &text) {
-        out.extend_from_slice(&text[place..range.start]);
-        out.extend_from_slice(&with);
-        place = range.end;
-    }
-    out.extend_from_slice(&text[place..]);
-    Ok(out)
+    let literally = |_: &std::ops::Range<usize>, out: &mut Vec<u8>| out.extend_from_slice(&with);
+    replace_by(&compile(&expression)?, &text, literally)
 }
 
 /// The parts of a text between matches, at most `count` of them if that is not negative.

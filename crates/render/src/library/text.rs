@@ -9,11 +9,9 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::dates::nearest;
-use super::values::lossy;
+use super::values::{bounded, lossy};
 use super::{Library, Machine, hex, text_of};
 
-/// The largest number of bytes that a text can grow to.
-const LARGEST: usize = 256 << 20;
 /// The alphabet of base 32.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -91,10 +89,10 @@ pub(super) fn add(library: &mut Library<'_>) {
     library.add("repeat", "count |text", |_: &Machine, count: i64, text: Bytes| {
         match usize::try_from(count) {
             Err(_) => Err(Failure::new("strings: negative Repeat count")),
-            Ok(count) if count.saturating_mul(text.len()) > LARGEST => {
-                Err(Failure::new(format!("the result is larger than {LARGEST} bytes")))
+            Ok(count) => {
+                bounded(count.saturating_mul(text.len()))?;
+                Ok(text.repeat(count))
             }
-            Ok(count) => Ok(text.repeat(count)),
         }
     });
     library
@@ -163,7 +161,7 @@ fn abbreviated(text: &[u8], offset: i64, width: i64) -> Vec<u8> {
         return text.to_vec();
     }
     let mut offset = offset.min(len);
-    if len - offset <= width - 3 {
+    if len.saturating_sub(offset) <= width - 3 {
         offset = len - (width - 3);
     }
     if offset <= 4 {
@@ -179,9 +177,7 @@ fn indent(width: i64, text: &[u8]) -> Result<Vec<u8>, Failure> {
     let width =
         usize::try_from(width).map_err(|_| Failure::new("strings: negative Repeat count"))?;
     let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
-    if lines.saturating_mul(width) > LARGEST {
-        return Err(Failure::new(format!("the result is larger than {LARGEST} bytes")));
-    }
+    bounded(lines.saturating_mul(width).saturating_add(text.len()))?;
     let mut out = vec![b' '; width];
     for byte in text {
         out.push(*byte);
@@ -193,7 +189,12 @@ fn indent(width: i64, text: &[u8]) -> Result<Vec<u8>, Failure> {
 }
 
 /// The text in lines of at most `width` bytes. A longer word is cut if `cuts_words`.
-fn wrapped(text: &[u8], width: i64, end_of_line: &[u8], cuts_words: bool) -> Vec<u8> {
+fn wrapped(
+    text: &[u8],
+    width: i64,
+    end_of_line: &[u8],
+    cuts_words: bool,
+) -> Result<Vec<u8>, Failure> {
     let end_of_line = if end_of_line.is_empty() { b"\n" } else { end_of_line };
     let width = usize::try_from(width).unwrap_or(1).max(1);
     let mut out = Vec::with_capacity(text.len());
@@ -216,10 +217,11 @@ fn wrapped(text: &[u8], width: i64, end_of_line: &[u8], cuts_words: bool) -> Vec
         };
         out.extend_from_slice(&rest[..line]);
         out.extend_from_slice(end_of_line);
+        bounded(out.len())?;
         rest = &rest[next..];
     }
     out.extend_from_slice(rest);
-    out
+    Ok(out)
 }
 
 /// The values that are not nil, each in the form `show`, with blanks between them.

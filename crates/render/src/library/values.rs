@@ -4,6 +4,8 @@ use bytes::Bytes;
 use gotmpl::types::{INT64, IntegerType, Type, UINT64};
 use gotmpl::{Failure, Message, Returned, Value};
 
+use crate::funcs::MAX_TEXT;
+
 /// The result type `int64`.
 pub struct Int64(pub i64);
 
@@ -64,6 +66,17 @@ pub fn integer(value: &Value) -> Option<(bool, u64)> {
 /// The text of bytes, where each byte that is no text becomes U+FFFD.
 pub fn lossy(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Checks that a text has a length that a function may return.
+///
+/// # Errors
+/// It is too long.
+pub fn bounded(length: usize) -> Result<(), Failure> {
+    match length > MAX_TEXT {
+        true => Err(Failure::new(format!("the result is larger than {MAX_TEXT} bytes"))),
+        false => Ok(()),
+    }
 }
 
 /// How deeply values may nest where functions look into them, which uses the stack of the thread.
