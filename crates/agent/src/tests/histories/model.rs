@@ -71,8 +71,11 @@ impl Keys {
             Becomes::Has(content) => resources::is_bad(content),
             Becomes::Gone | Becomes::Stays => false,
         };
-        if !items.iter().any(is_bad) {
-            files[4..].clone_from_slice(&items);
+        // An item whose file fails its check delays no other.
+        for (file, becomes) in files[4..].iter_mut().zip(items) {
+            if !is_bad(&becomes) {
+                *file = becomes;
+            }
         }
         files
     }
@@ -200,7 +203,8 @@ impl Model {
                     let written = site.written(FILES[file]);
                     written.is_none_or(|written| asked_for[file] != Becomes::Has(written))
                 }),
-                Service::Single => false,
+                // Without a former file, one that is refused stays in place.
+                Service::Single => services.accepted(service).is_empty(),
             };
         if is_edited || stays || fails(Step::Reload(service)) {
             return;

@@ -167,7 +167,8 @@ impl Services {
         if accepts {
             state.accepted.insert(service, files);
         } else if service == Service::Single {
-            let is_new = state.accepted.get(&service).is_none_or(|before| *before != files);
+            // Before the service has accepted a file, there is no former one, and the reload is pending.
+            let is_new = state.accepted.get(&service).is_some_and(|before| *before != files);
             let changes = state.changes;
             let refused = |content| Refused { content, changes, is_new };
             state.refused.extend(files.into_values().map(refused));
