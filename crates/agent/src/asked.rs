@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use world::{Host, Service, time::Time};
+use world::{Host, Service, interfaces::Interface, time::Time};
 
 /// A host that passes on every question and records whether there was any.
 pub(crate) struct Asked {
@@ -54,5 +54,13 @@ impl Host for Asked {
 
     fn services(&self, name: &[u8]) -> io::Result<Vec<Service>> {
         self.host().services(name)
+    }
+
+    fn machine_name(&self) -> io::Result<Bytes> {
+        self.host().machine_name()
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        self.host().interfaces()
     }
 }

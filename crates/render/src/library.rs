@@ -15,6 +15,7 @@ mod documents;
 pub mod expression;
 mod lists;
 mod logic;
+mod machine;
 mod maps;
 mod networks;
 mod numbers;
@@ -84,6 +85,7 @@ pub fn each(visit: &mut dyn FnMut(Entry<'_>)) {
     urls::add(&mut library);
     documents::add(&mut library);
     networks::add(&mut library);
+    machine::add(&mut library);
 }
 
 /// The names of confd's functions, without second names such as `mustToJson`.
@@ -145,8 +147,18 @@ pub(crate) fn is_second_name(name: &str) -> bool {
 pub(crate) fn is_pure(name: &str) -> bool {
     let table = table();
     let place = table.binary_search_by(|(known, _)| (*known).cmp(name));
-    // These ask the clock, and the zone of the machine.
-    let asks = ["now", "ago", "date", "htmlDate", "durationRound", "toDate"];
+    // These ask the machine: for the time, its zone, its name and its addresses.
+    let asks = [
+        "now",
+        "ago",
+        "date",
+        "htmlDate",
+        "durationRound",
+        "toDate",
+        "hostname",
+        "lookupIfaceIPV4",
+        "lookupIfaceIPV6",
+    ];
     place.is_ok_and(|place| !asks.contains(&table[place].1))
 }
 

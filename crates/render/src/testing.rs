@@ -1,11 +1,12 @@
 //! A small world for tests of templates, in which nothing ever changes.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use store::{Coverage, Key, Prefix, Scope, Snapshot, View};
+use world::interfaces::Interface;
 use world::time::{Time, Zone};
 use world::{Host, Service};
 
@@ -29,6 +30,27 @@ impl Host for World {
 
     fn file_exists(&self, path: &[u8]) -> bool {
         path == b"/there"
+    }
+
+    fn machine_name(&self) -> io::Result<Bytes> {
+        Ok("web-1".into())
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        let interface = |name: &str, address: IpAddr| Interface {
+            index: 1,
+            mtu: 1500,
+            name: name.to_owned(),
+            hardware: String::new(),
+            flags: vec!["up"],
+            address,
+            prefix: 24,
+        };
+        Ok(vec![
+            interface("eth0", Ipv6Addr::LOCALHOST.into()),
+            interface("eth0", Ipv4Addr::new(192, 0, 2, 1).into()),
+            interface("eth0", Ipv4Addr::new(192, 0, 2, 2).into()),
+        ])
     }
 
     fn addresses(&self, name: &[u8]) -> io::Result<Vec<IpAddr>> {

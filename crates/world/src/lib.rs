@@ -25,6 +25,7 @@ use bytes::Bytes;
 use names::Resolver;
 pub use names::Service;
 
+use self::interfaces::Interface;
 use self::time::{Time, Zone};
 
 /// What template functions can ask of the machine.
@@ -50,6 +51,22 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Why there are no records, and what was looked up.
     fn services(&self, name: &[u8]) -> io::Result<Vec<Service>>;
+
+    /// The name of this machine.
+    ///
+    /// # Errors
+    /// There is no machine, as in a test.
+    fn machine_name(&self) -> io::Result<Bytes> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The addresses of the network interfaces of this machine.
+    ///
+    /// # Errors
+    /// The system does not say, or there is no machine, as in a test.
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The machine that the program runs on.
@@ -110,6 +127,14 @@ impl Host for System {
             no_such_host(format!("lookup {name}: no such host (not a domain name)"))
         })?;
         Ok(Resolver::system().wait_for_services(text)?)
+    }
+
+    fn machine_name(&self) -> io::Result<Bytes> {
+        Ok(Bytes::copy_from_slice(rustix::system::uname().nodename().to_bytes()))
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        interfaces::interfaces()
     }
 }
 

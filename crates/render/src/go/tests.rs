@@ -248,6 +248,14 @@ fn functions_of_the_library_are_called_in_pipelines() {
 }
 
 #[test]
+fn the_machine_has_a_name_and_interfaces_have_addresses() {
+    gives(
+        "{{hostname}} {{lookupIfaceIPV4 \"eth0\"}} {{lookupIfaceIPV6 \"eth0\"}} [{{lookupIfaceIPV4 \"eth1\"}}]",
+        "web-1 192.0.2.1 ::1 []",
+    );
+}
+
+#[test]
 fn an_error_of_the_library_shows_no_value_of_a_key() {
     let hidden = |call: &str, text: &str| {
         let source = format!("{{{{{call}}}}}");
