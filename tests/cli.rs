@@ -87,6 +87,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("config-file", " string", " (default \"/etc/confd/confd.toml\")"),
     ("config-precedence", " string", " (default \"flags\")"),
     ("consistency", " string", " (default \"default\")"),
+    ("control-socket", " string", ""),
     ("datacenter", " string", ""),
     ("debounce", " string", " (default \"0s\")"),
     ("dial-timeout", " string", ""),
@@ -150,7 +151,11 @@ const FLAGS: &[(&str, &str, &str)] = &[
 #[test]
 fn the_usage_text_lists_every_flag_with_its_type_and_default() {
     let usage = confd(&["-h"]).stderr;
-    let (flags, others) = usage.split_once("Other programs of this binary:\n").unwrap();
+    let (flags, others) = usage.split_once("Commands:\n").unwrap();
+    let (commands, others) = others.split_once("Other programs of this binary:\n").unwrap();
+    for command in ["status [-json]", "reload", "run RESOURCE", "history RESOURCE [-json]"] {
+        assert!(commands.lines().any(|line| line.ends_with(&format!(" {command}"))), "{commands}");
+    }
     for name in ["consul-template", "registrator"] {
         assert!(others.lines().any(|line| line.ends_with(&format!(" {name} -h"))), "{others}");
     }

@@ -26,7 +26,8 @@
 //!   disappear.
 //! - `services`: templates that ask Consul for services.
 //! - `soak`: changes and faults for a time that can be chosen.
-//! - `seen`: what a running confd shows over HTTP: health, readiness, status, metrics.
+//! - `seen`: what a running confd shows over HTTP: health, readiness, status, metrics; the control
+//!   socket.
 //! - `standalone`: what the program needs of the machine it runs on.
 //! - `tidy`: rules about the repository itself.
 

@@ -1,6 +1,8 @@
-//! What a running confd shows over HTTP: health, readiness, status, metrics.
+//! What a running confd shows over HTTP: health, readiness, status, metrics; and the
+//! control socket.
 
 mod addresses;
+mod control;
 mod metrics;
 mod readiness;
 

@@ -400,7 +400,7 @@ fn every_test_module_is_in_the_table_of_contents() {
 /// The flags of the usage text, with their defaults.
 fn flags() -> BTreeMap<String, String> {
     let usage = Sandbox::new().bare(&["-h"]).ok().stderr;
-    let lines = usage.lines().skip(1).take_while(|line| !line.starts_with("Other programs"));
+    let lines = usage.lines().skip(1).take_while(|line| *line != "Commands:");
     let lines: Vec<_> = lines.collect();
     let flag = |pair: &[&str]| {
         let flag = pair[0].trim().split(' ').next().unwrap().to_owned();

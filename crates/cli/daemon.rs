@@ -2,9 +2,12 @@
 
 use std::{cell::Cell, sync::Arc};
 
-use agent::{Agent, Configuration, Ended, Order};
-use control::Metrics;
-use tokio::{sync::mpsc, task::spawn_blocking};
+use agent::{Agent, Configuration, Ended, Order, Reload};
+use control::{Metrics, Reloaded};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
 use tracing::{error, info, warn};
 use world::Host;
 
@@ -12,7 +15,7 @@ use crate::{
     Exit,
     flags::CommandLine,
     logging,
-    outside::Outside,
+    outside::{Outside, Reloads},
     setup::{self, Config, Mode},
     signals::{Signal, Signals},
     srv,
@@ -34,7 +37,7 @@ pub(crate) async fn run(
     let source = counted.measured(config.source.open(), config.source.name());
     let agent = Agent::new(config.settings.clone(), source, Arc::clone(&host));
     let mut agent = agent.with_queries(config.queries()).with_reader(Arc::new(counted.clone()));
-    let mut outside = Outside::new(agent.handle(), counted);
+    let (mut outside, reloads) = Outside::new(agent.handle(), counted, sender.clone());
     outside.listen(&config);
     let ended = tokio::select! {
         ended = async {
@@ -43,7 +46,7 @@ pub(crate) async fn run(
                 Mode::Onetime | Mode::Interval => agent.interval(schedule, &mut orders).await,
             }
         } => ended,
-        never = give_orders(config, outside, &line, &host, signals, sender, &stopped_by) => match never {},
+        never = give_orders(config, outside, reloads, &line, &host, signals, sender, &stopped_by) => match never {},
     };
     match (ended, stopped_by.get()) {
         (Ended::Cut, Some(signal)) => Exit::Signal(signal),
@@ -55,10 +58,12 @@ pub(crate) async fn run(
     }
 }
 
-/// Turns signals into orders, without end.
+/// Turns signals and requests of the control socket into orders, without end.
+#[expect(clippy::too_many_arguments, reason = "it is the one place where all of these meet")]
 async fn give_orders(
     mut config: Config,
     mut outside: Outside,
+    mut reloads: Reloads,
     line: &CommandLine,
     host: &Arc<dyn Host>,
     mut signals: Signals,
@@ -67,18 +72,33 @@ async fn give_orders(
 ) -> std::convert::Infallible {
     let mut waiting = None;
     loop {
+        let mut asked = None;
         let signal = match waiting.take() {
             Some(signal) => signal,
-            None => signals.next().await,
+            None => tokio::select! {
+                signal = signals.next() => signal,
+                Some(request) = reloads.recv() => {
+                    asked = Some(request);
+                    Signal::HANGUP
+                }
+            },
         };
         let order = match signal {
             Signal::HANGUP => {
-                info!("Captured hangup. Reading the configuration again");
+                match asked {
+                    Some(_) => info!("Asked to reload. Reading the configuration again"),
+                    None => info!("Captured hangup. Reading the configuration again"),
+                }
                 tokio::select! {
                     configuration = reconfigured(&mut config, &outside, line, host) => {
                         signals.set_shutdown_timeout(config.schedule.shutdown_timeout);
                         outside.listen(&config);
-                        Order::Reload(configuration.map(Box::new))
+                        let (configuration, error) = match configuration {
+                            Ok(configuration) => (Some(Box::new(configuration)), None),
+                            Err(error) => (None, Some(error)),
+                        };
+                        let done = asked.map(|asked| answer(asked, error));
+                        Order::Reload(Reload { configuration, done: done.into_iter().collect() })
                     }
                     // This can wait for a name server, and signals must be received in the
                     // meantime.
@@ -98,13 +118,28 @@ async fn give_orders(
     }
 }
 
-/// Reads the configuration again. `None` if it cannot be used; then `config` is unchanged.
+/// Answers a request when the agent has loaded everything again.
+fn answer(asked: oneshot::Sender<Reloaded>, error: Option<String>) -> oneshot::Sender<()> {
+    let (done, is_done) = oneshot::channel();
+    tokio::spawn(async move {
+        // Without an answer the process ends, and so does the client.
+        if is_done.await.is_ok() {
+            let _ = asked.send(Reloaded { error });
+        }
+    });
+    done
+}
+
+/// Reads the configuration again.
+///
+/// # Errors
+/// It cannot be used, for this reason, which is logged. Then `config` is unchanged.
 async fn reconfigured(
     config: &mut Config,
     outside: &Outside,
     line: &CommandLine,
     host: &Arc<dyn Host>,
-) -> Option<Configuration> {
+) -> Result<Configuration, String> {
     let line = line.clone();
     // The files can be on a disk that does not answer.
     let load = spawn_blocking(move || {
@@ -128,9 +163,10 @@ async fn reconfigured(
     let fresh = match discovered {
         Ok(fresh) => fresh,
         Err(error) => {
-            error!("{error:#}");
+            let error = format!("{error:#}");
+            error!("{error}");
             warn!("the configuration in use stays");
-            return None;
+            return Err(error);
         }
     };
     logging::show(fresh.level);
@@ -157,5 +193,5 @@ async fn reconfigured(
         queries: asks_elsewhere.then(|| fresh.queries()),
     };
     *config = fresh;
-    Some(configuration)
+    Ok(configuration)
 }

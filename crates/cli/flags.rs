@@ -126,7 +126,7 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
 
 /// The words that mean something else than a run of confd, if the command line begins with them.
 fn first_words() -> impl Iterator<Item = &'static str> {
-    PROGRAMS.iter().copied().chain(crate::versions::WORDS)
+    PROGRAMS.iter().copied().chain(crate::versions::WORDS).chain(crate::remote::WORDS)
 }
 
 /// The other programs of this binary. Such a name is the first word of their command line.
@@ -137,6 +137,16 @@ const PROGRAMS: &[&str] = &[
     crate::register::NAME,
     #[cfg(feature = "registrator")]
     crate::register::WORD,
+];
+
+/// The commands, as the usage text shows them.
+const COMMANDS: [&str; 6] = [
+    "status [-json]",
+    "reload",
+    "run RESOURCE",
+    "history RESOURCE [-json]",
+    "rollback RESOURCE [-to N]",
+    "release RESOURCE",
 ];
 
 /// Whether a word is the address of a registry, as registrator has it in its command line.
@@ -188,11 +198,13 @@ pub(crate) fn usage(name: &OsStr) -> String {
     let name = harmless(&name.to_string_lossy());
     let others = PROGRAMS.iter().map(|other| format!("  {name} {other} -h\n"));
     let others: String = others.collect();
+    let others = match others.is_empty() {
+        true => others,
+        false => format!("Other programs of this binary:\n{others}"),
+    };
     let flags = flags::described(table::all());
-    match others.is_empty() {
-        true => format!("Usage of {name}:\n{flags}"),
-        false => format!("Usage of {name}:\n{flags}Other programs of this binary:\n{others}"),
-    }
+    let commands = COMMANDS.map(|command| format!("  {name} {command}\n")).concat();
+    format!("Usage of {name}:\n{flags}Commands:\n{commands}{others}")
 }
 
 #[cfg(test)]

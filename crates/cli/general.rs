@@ -37,6 +37,12 @@ options::options! {
         "which wins where both are given: flags, or file (as in confd 0.16)",
     )
     .key("config_precedence");
+    pub(crate) const CONTROL_SOCKET: Opt<PathBuf> = text(
+        "control-socket",
+        "",
+        "interval and watch mode: the socket by which confd status, confd reload and confd run ask it (not given: confd.sock in $RUNTIME_DIRECTORY, if systemd sets that)",
+    )
+    .key("control_socket");
     pub(crate) const DEBOUNCE: Opt<Duration> = text(
         "debounce",
         "0s",
@@ -77,8 +83,7 @@ options::options! {
         "",
         "interval and watch mode: where health, readiness, status and metrics are shown, such as :9100 or unix:/run/confd/metrics.sock",
     )
-    .key("metrics_addr")
-    ;
+    .key("metrics_addr");
     pub(crate) const NOOP: Opt<bool> =
         switch("noop", "show what would change and change nothing").key("noop");
     pub(crate) const ONETIME: Opt<bool> = switch("onetime", "run once and exit").key("onetime");

@@ -18,6 +18,7 @@ mod outside;
 mod reference;
 #[cfg(feature = "registrator")]
 mod register;
+mod remote;
 mod setup;
 mod signals;
 mod sources;
@@ -97,6 +98,11 @@ fn main() -> Exit {
     for word in versions::WORDS {
         if words.peek().is_some_and(|first| first == word) {
             return versions::run(word, words.skip(1).collect());
+        }
+    }
+    for word in remote::WORDS {
+        if words.peek().is_some_and(|first| first == word) {
+            return remote::run(word, words.skip(1).collect());
         }
     }
     #[cfg(feature = "consul-template")]

@@ -26,7 +26,7 @@ use crate::{
     flags::CommandLine,
     general,
     logging::{Level, Notice},
-    sources, table,
+    outside, sources, table,
 };
 
 /// Everything a run needs to know.
@@ -51,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) schedule: Schedule,
     /// Where a daemon shows its state.
     pub(crate) metrics: Option<control::Address>,
+    /// Where a daemon takes orders.
+    pub(crate) control: Option<PathBuf>,
 }
 
 /// When resources are processed.
@@ -219,7 +221,7 @@ impl Config {
         let wait = given.get(&general::WAIT)?;
         // A daemon waits by itself, and may read the confd.toml of runs with -onetime.
         let wait = if mode == Mode::Onetime { wait } else { Duration::ZERO };
-        let metrics = metrics(given)?;
+        let (metrics, control) = (outside::metrics(given)?, outside::control(given, &env)?);
         let mut warnings = Vec::new();
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
@@ -235,15 +237,9 @@ impl Config {
             wait,
             schedule,
             metrics,
+            control,
         })
     }
-}
-
-/// Where a daemon shows its state.
-fn metrics(given: &Given) -> anyhow::Result<Option<control::Address>> {
-    let address = given.get(&general::METRICS_ADDR)?;
-    let address = (!address.is_empty()).then(|| control::Address::read(&address)).transpose();
-    address.map_err(|error| anyhow!("metrics-addr: {error}"))
 }
 
 /// How the resource files of a run in this dialect are understood.

@@ -3,7 +3,13 @@
 mod waiting;
 
 use std::{
-    cell::Cell, collections::HashSet, future::Future, path::PathBuf, pin::Pin, pin::pin, sync::Arc,
+    cell::Cell,
+    collections::{HashSet, VecDeque},
+    future::Future,
+    path::PathBuf,
+    pin::Pin,
+    pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +18,10 @@ use source::{
     Source,
     queries::{self, Retry},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::Instant,
+};
 use tracing::warn;
 use world::Host;
 
@@ -28,7 +37,7 @@ use crate::{
     ordered::Ordered,
     pipeline::Pipeline,
     resource::Resource,
-    settings::{Configuration, Ended, Order, Schedule, Settings},
+    settings::{Configuration, Ended, Order, Process, Reload, Schedule, Settings},
     status::Handle,
     tally::{Failed, Finished, Tally},
     watch::{Assign, Followed, Watching},
@@ -153,7 +162,7 @@ impl Agent {
         let answers = self.answers(ONCE, &readers);
         let pipeline = Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
         let mut ordered = Ordered::new(readers.clone(), true);
-        self.pass(&mut ordered, &pipeline, &readers, &Notify::new()).await;
+        self.pass(&mut ordered, &pipeline, &readers, &Notify::new(), None).await;
         self.used = Some(pipeline);
         tally.result()
     }
@@ -174,23 +183,32 @@ impl Agent {
         let mut pipeline =
             Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
         let mut ordered = Ordered::new(readers.clone(), false);
+        // Passes of single resources that are asked for, and who waits for the end of the next full pass.
+        let (mut asked, mut reloaded) = (VecDeque::new(), Vec::new());
+        let (mut is_full, mut next_full) = (true, None);
         loop {
-            let reload = {
+            let single: Option<Process> = match std::mem::take(&mut is_full) {
+                true => None,
+                false => asked.pop_front(),
+            };
+            let mut reload: Option<Reload> = None;
+            {
                 let (is_last, stop) = (Cell::new(false), Notify::new());
+                let only = single.as_ref().map(|process| &*process.name);
                 let mut pass = pin!(async {
-                    self.pass(&mut ordered, &pipeline, &readers, &stop).await;
+                    self.pass(&mut ordered, &pipeline, &readers, &stop, only).await;
                     if is_last.get() {
                         ordered.settle().await;
                     }
                 });
-                let mut reload = None;
                 loop {
                     tokio::select! {
-                        () = &mut pass => break reload,
+                        () = &mut pass => break,
                         order = orders.recv() => match order {
-                            Some(Order::Reload(configuration)) => {
-                                reload = Some(newer(reload.flatten(), configuration));
+                            Some(Order::Reload(order)) => {
+                                reload = Some(reload.unwrap_or_default().and(order));
                             }
+                            Some(Order::Process(process)) => asked.push_back(process),
                             Some(Order::Stop) | None => {
                                 is_last.set(true);
                                 stop.notify_one();
@@ -199,34 +217,56 @@ impl Agent {
                         },
                     }
                 }
-            };
-            let reload = match reload {
-                Some(reload) => reload,
+            }
+            match single {
+                Some(process) => answer(process.done),
                 None => {
-                    let mut interval = pin!(rest(schedule.interval));
-                    loop {
-                        tokio::select! {
-                            () = &mut interval => break None,
-                            passed_over = ordered.left_behind() => {
-                                if passed_over {
-                                    break None;
-                                }
-                            }
-                            order = orders.recv() => match order {
-                                Some(Order::Reload(configuration)) => break configuration,
-                                Some(Order::Stop) | None => {
-                                    let limit = schedule.shutdown_timeout;
-                                    return end(ordered.settle(), limit, orders).await;
-                                }
-                            },
+                    reloaded.drain(..).for_each(answer);
+                    next_full = Instant::now().checked_add(schedule.interval);
+                }
+            }
+            if reload.is_none() && asked.is_empty() {
+                let left = next_full.map_or(schedule.interval, |next| {
+                    next.saturating_duration_since(Instant::now())
+                });
+                let mut interval = pin!(rest(left));
+                loop {
+                    tokio::select! {
+                        () = &mut interval => {
+                            is_full = true;
+                            break;
                         }
+                        passed_over = ordered.left_behind() => {
+                            if passed_over {
+                                is_full = true;
+                                break;
+                            }
+                        }
+                        order = orders.recv() => match order {
+                            Some(Order::Reload(order)) => {
+                                reload = Some(order);
+                                break;
+                            }
+                            Some(Order::Process(process)) => {
+                                asked.push_back(process);
+                                break;
+                            }
+                            Some(Order::Stop) | None => {
+                                let limit = schedule.shutdown_timeout;
+                                return end(ordered.settle(), limit, orders).await;
+                            }
+                        },
                     }
                 }
-            };
-            if let Some(configuration) = reload {
-                schedule = self.configure(*configuration, &answers);
-                pipeline =
-                    Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
+            }
+            if let Some(Reload { configuration, done }) = reload {
+                is_full = true;
+                reloaded.extend(done);
+                if let Some(configuration) = configuration {
+                    schedule = self.configure(*configuration, &answers);
+                    pipeline =
+                        Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
+                }
             }
         }
     }
@@ -253,6 +293,8 @@ impl Agent {
         // meanwhile, and only one thread reads at a time.
         let mut due = Some(Assign::All);
         let mut running = None;
+        // Who waits until everything is loaded again.
+        let mut reloaded = Vec::new();
         loop {
             if running.is_none()
                 && let Some(which) = due.take()
@@ -274,8 +316,13 @@ impl Agent {
                     continue;
                 }
                 order = orders.recv() => match order {
-                    Some(Order::Reload(configuration)) => {
+                    Some(Order::Process(process)) => {
+                        watching.process(process);
+                        continue;
+                    }
+                    Some(Order::Reload(Reload { configuration, done })) => {
                         due = Some(Assign::All);
+                        reloaded.extend(done);
                         if let Some(configuration) = configuration {
                             let confdir = self.settings.confdir.clone();
                             source_is_new |= configuration.source.is_some();
@@ -323,6 +370,9 @@ impl Agent {
                     warn!("the resources in use stay");
                 }
                 Ok(_) | Err(_) => {}
+            }
+            if due.is_none() {
+                reloaded.drain(..).for_each(answer);
             }
         }
     }
@@ -384,14 +434,15 @@ impl Agent {
         }
     }
 
-    /// Loads all resources and makes a pass over them. `stop` ends it while it waits for `conf.d` or
-    /// for the keys.
+    /// Loads all resources and makes a pass over them, or over that named `only`. `stop` ends it while it
+    /// waits for `conf.d` or for the keys.
     async fn pass(
         &mut self,
         ordered: &mut Ordered,
         pipeline: &Arc<Pipeline>,
         readers: &Readers,
         stop: &Notify,
+        only: Option<&str>,
     ) {
         let is_first_wait = self.unread.is_none();
         let mut reading = match self.unread.take() {
@@ -420,11 +471,20 @@ impl Agent {
                 Vec::new()
             }
         };
-        let resources = self.known.clone();
-        let wake = if self.swept { Wake::Interval } else { Wake::Start };
+        let mut resources = self.known.clone();
+        let wake = match (only, self.swept) {
+            (Some(_), _) => Wake::Request,
+            (None, true) => Wake::Interval,
+            (None, false) => Wake::Start,
+        };
         self.swept = true;
         pipeline.keep_only(&resources);
         readers.read(&Event::Assigned(resources.clone()));
+        if let Some(only) = only {
+            resources.retain(|resource| **resource.name() == *only);
+            ordered.pass(&resources, &*self.source, pipeline, wake, stop).await;
+            return;
+        }
         let count = resources.len() + broken.len();
         let mut failed: Vec<PathBuf> = broken.into_iter().map(|broken| broken.path).collect();
         failed.extend(ordered.pass(&resources, &*self.source, pipeline, wake, stop).await);
@@ -441,20 +501,9 @@ impl Agent {
     }
 }
 
-/// Merges two configurations that arrived one after the other. `None` means "read again without a
-/// new configuration", and does not discard an earlier configuration.
-fn newer(
-    before: Option<Box<Configuration>>,
-    after: Option<Box<Configuration>>,
-) -> Option<Box<Configuration>> {
-    match (before, after) {
-        (Some(before), Some(after)) => {
-            let Configuration { settings, schedule, source, queries } = *after;
-            let (source, queries) = (source.or(before.source), queries.or(before.queries));
-            Some(Box::new(Configuration { settings, schedule, source, queries }))
-        }
-        (before, after) => after.or(before),
-    }
+/// Answers an order. The client that asked may be gone.
+fn answer(done: oneshot::Sender<()>) {
+    let _ = done.send(());
 }
 
 /// Waits until `work` ends, until `limit` is over, or until a second order to stop arrives.
@@ -463,7 +512,7 @@ async fn end(work: impl Future, limit: Duration, orders: &mut mpsc::Receiver<Ord
         loop {
             match orders.recv().await {
                 Some(Order::Stop) => return,
-                Some(Order::Reload(_)) => {}
+                Some(Order::Reload(_) | Order::Process(_)) => {}
                 None => std::future::pending().await,
             }
         }

@@ -187,6 +187,8 @@ pub enum Wake {
     Destination,
     /// A regular full look, in case an event was missed.
     Reconcile,
+    /// A person or a program has asked for it (`confd run`).
+    Request,
 }
 
 impl Wake {
@@ -202,12 +204,13 @@ impl Wake {
             Wake::Template => "template",
             Wake::Destination => "destination",
             Wake::Reconcile => "reconcile",
+            Wake::Request => "request",
         }
     }
 
     /// Whether something is known to have changed since the last pass.
     pub(crate) fn is_news(&self) -> bool {
-        !matches!(self, Wake::Interval | Wake::Retry | Wake::Reconcile)
+        !matches!(self, Wake::Interval | Wake::Retry | Wake::Reconcile | Wake::Request)
     }
 
     /// Whether a change of the resource's files is the reason.

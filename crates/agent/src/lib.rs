@@ -65,7 +65,7 @@ pub use crate::{
     failure::{Failure, Kind, Need},
     overlap::overlap,
     resource::Resource,
-    settings::{Configuration, Ended, Order, Pace, Schedule, Settings},
+    settings::{Configuration, Ended, Order, Pace, Process, Reload, Schedule, Settings},
     status::{Applied, Handle, LastError, Overview, Pending, State, Status},
     tally::{Failed, Finished},
 };

@@ -6,6 +6,7 @@ use config::Conventions;
 use deploy::{Options, Runner};
 use source::Source;
 use state_folder::StateFolder;
+use tokio::sync::oneshot;
 use world::Host;
 
 use crate::{
@@ -113,11 +114,55 @@ pub struct Schedule {
 
 /// An order to a running agent.
 pub enum Order {
-    /// Load all resources and templates again. A configuration replaces the current one.
-    Reload(Option<Box<Configuration>>),
+    /// Load all resources and templates again.
+    Reload(Reload),
+    /// Make a pass of one resource now.
+    Process(Process),
     /// Start no new pass, and end when the running passes have ended. A second order ends the agent
     /// at once.
     Stop,
+}
+
+/// What is loaded again.
+#[derive(Default)]
+pub struct Reload {
+    /// The configuration that replaces the current one, if there is a new one.
+    pub configuration: Option<Box<Configuration>>,
+    /// Answered when the resources were read, and in interval mode processed.
+    pub done: Vec<oneshot::Sender<()>>,
+}
+
+impl Reload {
+    /// One order for both, which arrived one after the other. No new configuration means "read again",
+    /// and does not discard an earlier configuration.
+    pub(crate) fn and(mut self, later: Reload) -> Reload {
+        self.done.extend(later.done);
+        let configuration = match (self.configuration, later.configuration) {
+            (Some(before), Some(after)) => {
+                let Configuration { settings, schedule, source, queries } = *after;
+                let (source, queries) = (source.or(before.source), queries.or(before.queries));
+                Some(Box::new(Configuration { settings, schedule, source, queries }))
+            }
+            (before, after) => after.or(before),
+        };
+        Reload { configuration, done: self.done }
+    }
+}
+
+impl From<Option<Box<Configuration>>> for Reload {
+    fn from(configuration: Option<Box<Configuration>>) -> Self {
+        Reload { configuration, done: Vec::new() }
+    }
+}
+
+/// A pass that is asked for.
+pub struct Process {
+    /// The name of the resource.
+    pub name: String,
+    /// Answered when a pass that began after the order has ended, or cannot begin because the resource has
+    /// no keys yet; the status of the resource says how. Dropped without an answer if there is no such
+    /// resource, or if the agent ends.
+    pub done: oneshot::Sender<()>,
 }
 
 /// A new configuration of a running agent.

@@ -7,7 +7,7 @@ use hyper::{
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
 
-use crate::{Site, metrics, readiness, status};
+use crate::{Site, client, commands, metrics, readiness, status};
 
 /// An answer whose body is in memory.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -16,9 +16,21 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The answer to a request. Its body is not read.
-pub(crate) fn to<B>(site: &Site, request: &Request<B>) -> Answer {
+pub(crate) async fn to<B>(site: &Site, request: &Request<B>) -> Answer {
     type Make = fn(&Site) -> Answer;
-    let make: Make = match request.uri().path() {
+    let path = request.uri().path();
+    if let Some(commands) = &site.commands {
+        let name = client::name_in(path);
+        match (request.method(), name) {
+            (&Method::POST, None) if path == "/reload" => {
+                return commands::reload(site, commands).await;
+            }
+            (&Method::POST, Some(name)) => return commands::run(site, commands, &name).await,
+            (_, None) if path != "/reload" => {}
+            _ => return not_allowed("POST"),
+        }
+    }
+    let make: Make = match path {
         "/health" => |_| text(StatusCode::OK, "ok"),
         "/ready" => readiness::short,
         "/ready/detailed" => readiness::detailed,
@@ -28,12 +40,14 @@ pub(crate) fn to<B>(site: &Site, request: &Request<B>) -> Answer {
     };
     match *request.method() {
         Method::GET | Method::HEAD => make(site),
-        _ => {
-            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            answer
-        }
+        _ => not_allowed("GET, HEAD"),
     }
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
 /// A text for people.

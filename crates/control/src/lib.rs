@@ -9,19 +9,25 @@
 //! Address ─► bind ─► Server: connection ─► request ─► Site::answer ─► health, readiness, status, metrics
 //! ```
 //!
+//! A control socket is a server with [`Commands`]: it also takes orders, such as to read the configuration
+//! again. [`client`] speaks to it.
+//!
 //! No answer contains values of keys. The texts of errors are those of the log.
 
 mod address;
 mod answer;
 mod bind;
+pub mod client;
+mod commands;
 mod metrics;
 mod readiness;
 mod server;
 mod status;
 
 pub use address::{Address, BadAddress};
+pub use commands::{Commands, Reloaded};
 pub use metrics::Metrics;
-pub use server::Server;
+pub use server::{Purpose, Server};
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,12 +40,20 @@ pub struct Site {
     version: &'static str,
     /// The name of the source of the keys.
     backend: Arc<Mutex<Arc<str>>>,
+    /// What clients can ask for, at a socket that only its user can open.
+    commands: Option<Commands>,
 }
 
 impl Site {
     /// Shows what `handle` reads and `metrics` has counted.
     pub fn new(handle: agent::Handle, metrics: Metrics, version: &'static str) -> Self {
-        Site { handle, metrics, version, backend: Arc::new(Mutex::new("".into())) }
+        Site { handle, metrics, version, backend: Arc::new(Mutex::new("".into())), commands: None }
+    }
+
+    /// The same, with commands that change something.
+    #[must_use]
+    pub fn with_commands(&self, commands: Commands) -> Self {
+        Site { commands: Some(commands), ..self.clone() }
     }
 
     /// The name of the source is this one from now on.

@@ -22,6 +22,8 @@ const CONNECTIONS: usize = 64;
 const REQUEST: Duration = Duration::from_secs(10);
 /// The time of a whole connection, so that a client that does not read its answer is dropped.
 const CONNECTION: Duration = Duration::from_secs(30);
+/// The same for a connection whose command can take long.
+const COMMAND: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most bytes of the head of a request.
 const HEAD: usize = 16 * 1024;
 /// The most fields of the head of a request.
@@ -31,6 +33,43 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after a connection could not be accepted, for example because there are no descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To show the state and metrics.
+    Metrics,
+    /// To take orders too.
+    Control,
+}
+
+impl Purpose {
+    fn word(self) -> &'static str {
+        match self {
+            Purpose::Metrics => "metrics",
+            Purpose::Control => "control",
+        }
+    }
+
+    /// The error of a socket, as Go programs begin it.
+    fn failed(self, error: &str) -> String {
+        let (name, flag) = match self {
+            Purpose::Metrics => ("Metrics", "-metrics-addr"),
+            Purpose::Control => ("Control", "-control-socket"),
+        };
+        format!(
+            "{name} server error: {error}; confd goes on without it and tries again: free the \
+             address, or choose another by {flag} and send SIGHUP"
+        )
+    }
+
+    fn limit(self) -> Duration {
+        match self {
+            Purpose::Metrics => CONNECTION,
+            Purpose::Control => COMMAND,
+        }
+    }
+}
 
 /// A server. Dropping it closes its sockets and connections.
 pub struct Server {
@@ -44,14 +83,14 @@ impl Server {
     /// again with growing pauses.
     ///
     /// Must be called on the runtime.
-    pub fn start(address: Address, site: Site) -> Self {
+    pub fn start(purpose: Purpose, address: Address, site: Site) -> Self {
         let mut task = JoinSet::new();
-        info!("Starting metrics server on {address}");
+        info!("Starting {} server on {address}", purpose.word());
         let bound = bind::bind(&address);
         let at = address.clone();
         task.spawn(async move {
-            let listeners = bound_at_last(bound, &at).await;
-            serve(listeners, site).await;
+            let listeners = bound_at_last(purpose, bound, &at).await;
+            serve(purpose, listeners, site).await;
         });
         Server { address, _task: task }
     }
@@ -63,6 +102,7 @@ impl Server {
 }
 
 async fn bound_at_last(
+    purpose: Purpose,
     mut bound: Result<Vec<Listener>, String>,
     address: &Address,
 ) -> Vec<Listener> {
@@ -72,16 +112,13 @@ async fn bound_at_last(
         match bound {
             Ok(listeners) => {
                 if !last.is_empty() {
-                    info!("the metrics server listens on {address}");
+                    info!("the {} server listens on {address}", purpose.word());
                 }
                 return listeners;
             }
-            Err(error) if error == last => debug!("Metrics server error: {error}"),
+            Err(error) if error == last => debug!("{}", purpose.failed(&error)),
             Err(error) => {
-                error!(
-                    "Metrics server error: {error}; confd goes on without it and tries again: free the \
-                     address, or choose another by -metrics-addr and send SIGHUP"
-                );
+                error!("{}", purpose.failed(&error));
                 last = error;
             }
         }
@@ -92,7 +129,7 @@ async fn bound_at_last(
 }
 
 /// Answers at all sockets, without end.
-async fn serve(listeners: Vec<Listener>, site: Site) {
+async fn serve(purpose: Purpose, listeners: Vec<Listener>, site: Site) {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS {
@@ -100,8 +137,8 @@ async fn serve(listeners: Vec<Listener>, site: Site) {
         }
         tokio::select! {
             accepted = next(&listeners) => match accepted {
-                Ok(Stream::Tcp(stream)) => _ = connections.spawn(converse(stream, site.clone())),
-                Ok(Stream::Unix(stream)) => _ = connections.spawn(converse(stream, site.clone())),
+                Ok(Stream::Tcp(stream)) => _ = connections.spawn(converse(purpose, stream, site.clone())),
+                Ok(Stream::Unix(stream)) => _ = connections.spawn(converse(purpose, stream, site.clone())),
                 Err(error) => {
                     debug!("cannot accept a connection: {}", report::errno_text(&error));
                     sleep_until(Instant::now() + PAUSE).await;
@@ -126,9 +163,10 @@ async fn next(listeners: &[Listener]) -> io::Result<Stream> {
 
 /// Reads one request and answers it. A client that has further requests connects again, so that an idle
 /// client takes the place of no other.
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, site: Site) {
-    let answer = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(answer::to(&site, &request)))
+async fn converse(purpose: Purpose, stream: impl AsyncRead + AsyncWrite + Unpin, site: Site) {
+    let site = &site;
+    let answer = service_fn(async |request: Request<Incoming>| {
+        Ok::<_, Infallible>(answer::to(site, &request).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -137,9 +175,9 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, site: Site) {
         .max_headers(FIELDS)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), answer);
-    match timeout(CONNECTION, connection).await {
+    match timeout(purpose.limit(), connection).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!("a client of the metrics server was dropped: {error}"),
-        Err(_) => debug!("a client of the metrics server was dropped after {CONNECTION:?}"),
+        Ok(Err(error)) => debug!("a client of the {} server was dropped: {error}", purpose.word()),
+        Err(_) => debug!("a client of the {} server was dropped: its time is over", purpose.word()),
     }
 }

@@ -28,8 +28,9 @@ struct Backend {
     error: Option<Fault>,
 }
 
+/// A resource in the document.
 #[derive(Serialize)]
-struct Resource {
+pub(crate) struct Resource {
     name: String,
     dests: Vec<String>,
     required: bool,
@@ -96,7 +97,7 @@ fn document(site: &Site) -> Document {
     }
 }
 
-fn resource((name, status): (String, agent::Status)) -> Resource {
+pub(crate) fn resource((name, status): (String, agent::Status)) -> Resource {
     let text = |at: &SystemTime| utc_text(*at);
     Resource {
         name,

@@ -55,7 +55,7 @@ async fn a_slow_reading_ends_although_files_change_and_signals_arrive_all_the_ti
                 let case = format!("polled {is_polled}, signals {by_signals}");
                 assert!(begun.elapsed() < PATIENCE, "no reading has ended: {case}");
                 match by_signals {
-                    true => orders.send(Order::Reload(None)).await.unwrap(),
+                    true => orders.send(Order::Reload(None.into())).await.unwrap(),
                     false => fs::write(site.path("templates/other"), "").unwrap(),
                 }
                 rest(EVENTS_EVERY).await;

@@ -13,6 +13,7 @@ use crate::{
     event::{Event, Reader as _, Wake},
     record::Record,
     reloads::Requester,
+    settings::Process,
     worker::{self, Assignment},
 };
 
@@ -43,6 +44,26 @@ impl Watching {
         let members = self.members.iter().enumerate();
         let woken = members.filter(|(_, member)| has(member)).map(|(nth, _)| (nth, wake.clone()));
         self.wake_each(woken.collect());
+    }
+
+    /// Gives the resource a pass, and answers when it has ended.
+    pub(crate) fn process(&mut self, process: Process) {
+        let Process { name, done } = process;
+        let is_it = |member: &Member| **member.resource.name() == *name;
+        let Some(nth) = self.members.iter().position(is_it) else { return };
+        self.wake_each(vec![(nth, Wake::Request)]);
+        let member = &self.members[nth];
+        // Without a state there is nothing to render.
+        let worker = member.worker.as_ref().filter(|_| member.snapshot.is_some());
+        let waits_for = worker.map(|worker| (worker.record.clone(), worker.newest.0));
+        self.looks.spawn(async move {
+            if let Some((record, number)) = waits_for {
+                record.finished(number).await;
+            }
+            // The client that asked may be gone.
+            let _ = done.send(());
+            Vec::new()
+        });
     }
 
     pub(super) fn wake_each(&mut self, woken: Vec<(usize, Wake)>) {
