@@ -16,11 +16,8 @@ use sha2::{Digest, Sha256};
 
 use super::Context;
 use render::library::expression as regexp;
-use render::library::values::{Int64, Uint64, lossy};
+use render::library::values::{Int64, Uint64, bounded, lossy};
 use render::library::{float, hex};
-
-/// The largest number of bytes that a text can grow to.
-const LARGEST: usize = 256 << 20;
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("base64Encode", |_: &Context, text: Bytes| STANDARD.encode(text));
@@ -144,9 +141,7 @@ fn indent(width: i64, text: &[u8]) -> Result<Vec<u8>, Failure> {
         .map_err(|_| Failure::new("indent value must be a positive integer"))?;
     let lines = text.split_inclusive(|byte| *byte == b'\n');
     let count = lines.clone().count();
-    if count.saturating_mul(width) > LARGEST {
-        return Err(Failure::new(format!("the result is larger than {LARGEST} bytes")));
-    }
+    bounded(count.saturating_mul(width).saturating_add(text.len()))?;
     let mut out = Vec::with_capacity(text.len() + count * width);
     for line in lines {
         if line != b"\n" {

@@ -25,6 +25,28 @@ const WORDS: [(&str, &str); 15] = [
     ("in", ONE_OF_A_LIST),
 ];
 
+/// Functions of sprig whose results differ at each call.
+const RANDOM: [&str; 18] = [
+    "randAlphaNum",
+    "randAlpha",
+    "randAscii",
+    "randNumeric",
+    "randBytes",
+    "randInt",
+    "shuffle",
+    "uuidv4",
+    "genPrivateKey",
+    "genCA",
+    "genCAWithKey",
+    "genSelfSignedCert",
+    "genSelfSignedCertWithKey",
+    "genSignedCert",
+    "genSignedCertWithKey",
+    "encryptAES",
+    "bcrypt",
+    "htpasswd",
+];
+
 const VARIABLE: &str = "a variable is set by {{$name := …}}";
 
 const ONE_OF_A_LIST: &str = "has searches in a list: {{if has \"http\" .Tags}} … {{end}}";
@@ -67,7 +89,7 @@ fn query(message: &[u8]) -> Option<String> {
 }
 
 /// Names that other programs have for a function, each with the function.
-const SPELLINGS: [(&str, &str); 9] = [
+const SPELLINGS: [(&str, &str); 22] = [
     ("key", "getv"),
     ("keyOrDefault", "getv"),
     ("keyExists", "exists"),
@@ -77,6 +99,19 @@ const SPELLINGS: [(&str, &str); 9] = [
     ("parseJSON", "fromJson"),
     ("parseYAML", "fromYaml"),
     ("replaceAll", "replace"),
+    ("expandenv", "getenv"),
+    ("getHostByName", "lookupIP"),
+    ("tuple", "list"),
+    ("push", "append"),
+    ("biggest", "max"),
+    ("trimall", "trimAll"),
+    ("date_in_zone", "dateInZone"),
+    ("date_modify", "dateModify"),
+    ("osBase", "base"),
+    ("osDir", "dir"),
+    ("osClean", "clean"),
+    ("osExt", "ext"),
+    ("osIsAbs", "isAbs"),
 ];
 
 /// What was probably meant in the template `source`, whose `error` this is.
@@ -102,6 +137,11 @@ pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
         let before = source.get(..error.offset()).unwrap_or_default().trim_ascii_end();
         if before.ends_with(b"{{set") {
             return Some(VARIABLE.to_owned());
+        }
+        if RANDOM.contains(&&*unknown.name) {
+            let hint = "what is new at each call would change the file in each pass: make it once and put \
+                        it into the store";
+            return Some(hint.to_owned());
         }
         let word = WORDS.iter().find(|(word, _)| *word == unknown.name);
         return word.map(|(_, hint)| (*hint).to_owned()).or_else(|| {

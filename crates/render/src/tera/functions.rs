@@ -58,6 +58,8 @@
 //!   can also stop after `count` replacements. `split` with an empty separator gives the
 //!   characters, as in Go; Tera's own adds an empty string before and behind them.
 //!
+//! The functions of sprig and Helm are in `library`.
+//!
 //! Lists are never changed in place, unlike in Go templates: sorting and reversing return a new
 //! list.
 
