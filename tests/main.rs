@@ -15,6 +15,7 @@
 //! - `certificates`: certificates and keys of every kind, with etcdctl as the judge.
 //! - `beginners`: the mistakes of the first hours, each with its hint.
 //! - `integration`: confd's own integration suite.
+//! - `prove`: what a change would do, before it is made: diffs, renderings, plans, checks.
 //! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
 //! - `consul`: the program consul-template and a real Consul.
@@ -52,6 +53,7 @@ mod integration;
 mod interval;
 mod logs;
 mod order;
+mod prove;
 mod quickstart;
 mod register;
 mod resources;

@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
         "source-etcd",
         "source-consul",
     ],
-    &["control"],
+    &["control", "prove"],
     &["confd"],
 ];
 

@@ -36,6 +36,7 @@ pub(crate) async fn run(
     let counted = Metrics::new(mode == Mode::Watch);
     let source = counted.measured(config.source.open(), config.source.name());
     let agent = Agent::new(config.settings.clone(), source, Arc::clone(&host));
+    let agent = agent.with_reader(Arc::new(config.differences.reader()));
     let mut agent = agent.with_queries(config.queries()).with_reader(Arc::new(counted.clone()));
     let (mut outside, reloads) = Outside::new(agent.handle(), counted, sender.clone());
     outside.listen(&config);

@@ -75,8 +75,12 @@ pub(crate) fn read(
     Ok(request(CommandLine { flags, dialect: Dialect::Fork }, None))
 }
 
-/// The long form of the short flag `-n`, which has its value behind it, behind `=` or as the next word.
+/// The long form of the short flag `-n`, which has its value behind it, behind `=` or as the next word;
+/// and the value of `--color`, which is a switch there.
 fn long(word: OsString) -> OsString {
+    if word == "--color" || word == "--color=true" {
+        return "--color=always".into();
+    }
     let Some(value) = word.as_bytes().strip_prefix(b"-n") else { return word };
     let name = word.to_str().and_then(|word| word[1..].split('=').next());
     if value.is_empty() {
@@ -127,6 +131,12 @@ mod tests {
             assert_eq!(given(line).get(&NODE).unwrap(), ["a", "b", "c"], "{line}");
         }
         assert_eq!(given("env -noop").get(&general::NOOP), Ok(true));
+    }
+
+    #[test]
+    fn color_is_a_switch() {
+        let given = given("env --color --diff");
+        assert_eq!(given.get(&general::COLOR), Ok("always".to_owned()));
     }
 
     #[test]

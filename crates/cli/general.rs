@@ -1,6 +1,6 @@
 //! The options that confd has whatever its source is, with their flags, keys, types and defaults.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use options::{factor::Factor, size::Size};
 
@@ -27,6 +27,11 @@ options::options! {
         "limit of a check_cmd whose resource has none (0: no limit; not given: 60s, none with -onetime)",
     )
     .key("check_cmd_timeout");
+    pub(crate) const COLOR: Opt<String> = text(
+        "color",
+        "auto",
+        "colours of diffs: auto (on a terminal, unless NO_COLOR is set), always or never",
+    );
     pub(crate) const CONFDIR: Opt<PathBuf> =
         text("confdir", "/etc/confd", "folder that holds conf.d and templates").key("confdir");
     pub(crate) const CONFIG_FILE: Opt<PathBuf> =
@@ -49,6 +54,14 @@ options::options! {
         "watch: before a pass, wait until nothing has changed for this time, and at most four times this time (such as 500ms)",
     )
     .key("debounce");
+    pub(crate) const DETAILED_EXITCODE: Opt<bool> = switch(
+        "detailed-exitcode",
+        "with -noop and -onetime: exit code 2 if a file would change",
+    );
+    pub(crate) const DIFF: Opt<bool> =
+        switch("diff", "with -noop: print a unified diff of each file that would change");
+    pub(crate) const DIFF_CONTEXT: Opt<i64> =
+        number("diff-context", 3, "unchanged lines around each change of a diff");
     pub(crate) const EXIT_CODES: Opt<bool> = switch(
         "exit-codes",
         "onetime: an exit code for each reason (3: data is missing, 4: a check failed, 5: a reload failed or is pending)",
@@ -64,6 +77,11 @@ options::options! {
         switch("force", "onetime: replace files although guards trip");
     pub(crate) const INTERVAL: Opt<i64> =
         number("interval", 600, "seconds between two passes").key("interval");
+    pub(crate) const MASK: Opt<Vec<OsString>> = list(
+        "mask",
+        "names of keys whose values no diff shows, where * is any text, in place of *password*, *secret*, *token* and *private*key*",
+    )
+    .key("mask");
     pub(crate) const MAX_MEMORY: Opt<Size> = text(
         "max-memory",
         "1GiB",

@@ -8,6 +8,7 @@ mod asked;
 #[cfg(feature = "consul-template")]
 mod consul_template;
 mod daemon;
+mod differences;
 mod discovered;
 mod flags;
 mod fork;
@@ -55,6 +56,9 @@ use crate::{
 
 /// The longest time that the end of the process waits until the log is written.
 const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// The exit code of a run with `-detailed-exitcode`, or of `confd plan`, if a file would change.
+const DIFFERS: u8 = 2;
 
 /// How the process ends, as scripts see it.
 enum Exit {
@@ -295,13 +299,15 @@ async fn start(
         return Ok(daemon::run(config, line, host, signals).await);
     }
     let agent = Agent::new(config.settings.clone(), config.source.open(), host);
-    let mut agent = agent.with_queries(config.queries());
+    let found = Arc::new(config.differences.reader());
+    let mut agent = agent.with_queries(config.queries()).with_reader(Arc::clone(&found) as _);
     let exit = tokio::select! {
         done = agent.onetime_within(wait) => {
             if let Err(failed) = &done {
                 logging::fatal(failed);
             }
             match (done, config.exit_codes) {
+                (Ok(_), _) if config.differences.is_exit_code && found.any() => Exit::Code(DIFFERS),
                 (Ok(Finished::ReloadPending), true) => Exit::Code(code(Need::Reload)),
                 (Ok(_), _) => Exit::Success,
                 (Err(failed), false) if config.dialect == Dialect::Fork => {

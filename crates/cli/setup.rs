@@ -23,6 +23,7 @@ use state_folder::StateFolder;
 
 use crate::{
     asked::Asked,
+    differences::Differences,
     flags::CommandLine,
     general,
     logging::{Level, Notice},
@@ -47,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) exit_codes: bool,
     /// How long a onetime run waits for its data; zero in the other modes.
     pub(crate) wait: Duration,
+    /// How differences are shown.
+    pub(crate) differences: Differences,
     /// When resources are processed, in the modes that do not end by themselves.
     pub(crate) schedule: Schedule,
     /// Where a daemon shows its state.
@@ -151,7 +154,7 @@ pub(crate) fn load(
 
 /// A mistake on the command line: flags that do not go together.
 #[derive(Debug)]
-pub(crate) struct Usage(&'static str);
+pub(crate) struct Usage(pub(crate) &'static str);
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,6 +225,7 @@ impl Config {
         // A daemon waits by itself, and may read the confd.toml of runs with -onetime.
         let wait = if mode == Mode::Onetime { wait } else { Duration::ZERO };
         let (metrics, control) = (outside::metrics(given)?, outside::control(given, &env)?);
+        let differences = Differences::asked(given, &settings, mode, &env)?;
         let mut warnings = Vec::new();
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
@@ -235,6 +239,7 @@ impl Config {
             dialect,
             exit_codes,
             wait,
+            differences,
             schedule,
             metrics,
             control,

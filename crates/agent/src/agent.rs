@@ -1,5 +1,6 @@
 //! The agent, and its three drivers: onetime, interval and watch mode.
 
+pub(crate) mod rehearsal;
 mod waiting;
 
 use std::{
@@ -57,8 +58,8 @@ pub struct Agent {
     /// The resources of the last loading that ended.
     known: Vec<Arc<Resource>>,
     board: Arc<Board>,
-    /// A further reader of all events.
-    reader: Option<Arc<dyn Reader>>,
+    /// Further readers of all events.
+    more: Vec<Arc<dyn Reader>>,
     /// The pipeline of a onetime run that has ended. Its templates are freed with the agent, which a
     /// process that ends need not do.
     used: Option<Arc<Pipeline>>,
@@ -104,7 +105,7 @@ impl Agent {
             unread: None,
             known: Vec::new(),
             board: Arc::default(),
-            reader: None,
+            more: Vec::new(),
             used: None,
             swept: false,
         }
@@ -127,7 +128,7 @@ impl Agent {
     /// The same agent, whose events `reader` gets too, such as metrics.
     #[must_use]
     pub fn with_reader(mut self, reader: Arc<dyn Reader>) -> Self {
-        self.reader = Some(reader);
+        self.more.push(reader);
         self
     }
 
@@ -145,7 +146,7 @@ impl Agent {
     fn readers(&self, style: Style, more: Option<Arc<dyn Reader>>) -> Readers {
         let log: Arc<dyn Reader> = Arc::new(Log::new(style));
         let board: Arc<dyn Reader> = Arc::clone(&self.board) as _;
-        Readers::new([log, board].into_iter().chain(more).chain(self.reader.clone()))
+        Readers::new([log, board].into_iter().chain(more).chain(self.more.iter().cloned()))
     }
 
     /// Makes one pass over all resources.

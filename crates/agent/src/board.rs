@@ -205,6 +205,7 @@ impl Reader for Board {
             | Event::RunStep { .. }
             | Event::RunFailed { .. }
             | Event::Step { .. }
+            | Event::Proposed { .. }
             | Event::PassEnded { .. } => {}
         }
     }

@@ -13,8 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use config::Problem;
-use deploy::{Level, Outcome};
-use store::Prefix;
+use deploy::{Level, Outcome, Proposal};
+use store::{Prefix, View};
 
 use crate::{failure::Failure, missing::listed, reloads::PATIENCE, resource::Resource};
 
@@ -65,6 +65,16 @@ pub enum Event<'a> {
         resource: Arc<Resource>,
         /// The file.
         dest: &'a Path,
+    },
+    /// What would become of a file that is out of sync and stays as it is because of `-noop`. Only for
+    /// readers that [want it](Reader::wants_proposals).
+    Proposed {
+        /// The resource.
+        resource: Arc<Resource>,
+        /// The keys that the resource asks for, as the source spells them.
+        keys: View,
+        /// The file.
+        proposal: &'a Proposal,
     },
     /// A pass succeeded: the destination is in sync and the reload, if any, has succeeded.
     Done {
@@ -411,6 +421,11 @@ pub trait Reader: Send + Sync {
     fn wants_step(&self, step: &Step<'_>) -> bool {
         self.wants(step.level())
     }
+
+    /// Whether the reader uses [`Event::Proposed`].
+    fn wants_proposals(&self) -> bool {
+        false
+    }
 }
 
 /// All readers of a run. A clone is cheap.
@@ -437,6 +452,10 @@ impl Reader for Readers {
 
     fn wants_step(&self, step: &Step<'_>) -> bool {
         self.0.iter().any(|reader| reader.wants_step(step))
+    }
+
+    fn wants_proposals(&self) -> bool {
+        self.0.iter().any(|reader| reader.wants_proposals())
     }
 }
 

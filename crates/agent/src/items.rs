@@ -227,6 +227,12 @@ impl Made {
         snapshot.changed_since(&before, &self.resource.scope)
     }
 
+    /// The item of the part `nth` whose file is `dest`.
+    pub(crate) fn item_of(&self, nth: usize, dest: &Path) -> Option<Item> {
+        let part = &self.parts[nth];
+        Some(part.files.get(part.by_dest.get(dest)?)?.item.clone())
+    }
+
     /// The number of files of the part with this number.
     pub(crate) fn count(&self, nth: usize) -> usize {
         self.parts[nth].files.len()

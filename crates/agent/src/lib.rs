@@ -17,6 +17,8 @@
 //! [`Kind`]. Nothing decides by the text of a message. [`Handle`] reads the state of each resource
 //! at any moment.
 //!
+//! [`Agent::rehearsal`] says what passes would do, and does nothing.
+//!
 //! This is the only crate that knows sources, templates and destinations together. It does not know
 //! flags and does not print.
 
@@ -58,7 +60,10 @@ mod worker;
 mod tests;
 
 pub use crate::{
-    agent::Agent,
+    agent::{
+        Agent,
+        rehearsal::{Rehearsal, Rehearsed, RehearsedFile},
+    },
     answers::OpenQueries,
     backoff::Growth,
     event::{Event, LoadProblem, Reader, Step, Wake},

@@ -255,6 +255,7 @@ impl Reader for Log {
             | Event::Replaced { .. }
             | Event::Assigned(_)
             | Event::Woken { .. }
+            | Event::Proposed { .. }
             | Event::Done { .. } => {}
         }
     }

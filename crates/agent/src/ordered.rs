@@ -19,7 +19,7 @@
 //! [`PATIENCE`] is left behind. Its pass continues beside the others, and the resource gets no new
 //! pass before that pass has ended.
 
-mod in_flight;
+pub(crate) mod in_flight;
 
 use std::{
     cell::{OnceCell, RefCell},

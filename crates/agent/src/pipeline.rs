@@ -12,7 +12,8 @@ use std::{
 };
 
 use deploy::{
-    Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed, Processes, Ran, Runner,
+    Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed, Processes, Proposal,
+    Ran, Runner,
 };
 use render::Limits;
 use world::Host;
@@ -325,6 +326,15 @@ impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
     fn refused(&self, dest: &Path, error: deploy::Error) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.push((dest.to_owned(), error));
+    }
+
+    fn wants_proposals(&self) -> bool {
+        self.readers.wants_proposals()
+    }
+
+    fn proposed(&self, proposal: &Proposal) {
+        let (resource, keys) = (Arc::clone(&self.job.resource), self.job.keys());
+        self.readers.read(&Event::Proposed { resource, keys, proposal });
     }
 
     fn environment(&self, _: &Path) -> Environment {

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use deploy::{Before, Member, Target, Transaction};
 use render::{Inputs, Limits, MissingKeys, Warning, Warnings, queries::Session};
-use store::{Item, Reads, Snapshot, View};
+use store::{Item, Prefix, Reads, Snapshot, View};
 use world::Host;
 
 use crate::{
@@ -42,6 +42,13 @@ pub(crate) struct Job {
     pub(crate) is_full: bool,
 }
 
+impl Job {
+    /// The keys that the resource asks for, as the source spells them.
+    pub(crate) fn keys(&self) -> View {
+        View::new(self.snapshot.clone(), &self.resource.scope, &Prefix::default())
+    }
+}
+
 /// The first half of a pass. It is boxed, because threads and futures pass it on.
 pub(crate) struct Prepared {
     /// `None` if the destinations must not be touched.
@@ -52,7 +59,7 @@ pub(crate) struct Prepared {
     /// missing if the pass is partial.
     pub(crate) files: Vec<File>,
     /// The files that are to be removed, each with the number of its part.
-    pub(crate) gone: Vec<(usize, Arc<Target>)>,
+    pub(crate) gone: Vec<Gone>,
     /// Whether there are more files, which stay as they are.
     pub(crate) is_partial: bool,
     /// What is known of the files of items if the pass succeeds.
@@ -82,6 +89,9 @@ pub(crate) struct File {
     pub(crate) digest: Digest,
 }
 
+/// A file that is to be removed, with the number of its part.
+pub(crate) type Gone = (usize, Arc<Target>);
+
 /// A file that has to be rendered.
 pub(crate) struct Output<'a> {
     /// The part of the resource, by its number.
@@ -92,6 +102,30 @@ pub(crate) struct Output<'a> {
     pub(crate) view: View,
     /// For `for_each`.
     pub(crate) item: Option<Item>,
+}
+
+/// What the templates of a pass give.
+pub(crate) enum Composition {
+    /// The files.
+    New(Box<Composed>),
+    /// Nothing: the destinations stay as they are, because these keys are missing
+    /// (`on_missing = "keep"`).
+    Kept(Vec<String>),
+}
+
+/// The files of a pass, before the disk is touched.
+pub(crate) struct Composed {
+    /// The files that were rendered, in the order of the parts.
+    pub(crate) files: Vec<File>,
+    /// The same files with their contents, and then those that are to be removed.
+    pub(crate) members: Vec<Member>,
+    /// What each part can see.
+    pub(crate) views: Vec<View>,
+    /// What the template of each file has read.
+    pub(crate) reads: Vec<Reads>,
+    pub(crate) worked: Worked,
+    /// Whether the files are certain to be made of the newest templates and of keys alone.
+    pub(crate) is_origin: bool,
 }
 
 /// A file that was rendered, or whose template has failed.
@@ -147,11 +181,84 @@ impl Pipeline {
     ) -> Result<Box<Prepared>, Failure> {
         let began = Instant::now();
         let Job { resource, applied, .. } = job;
+        let composed = match self.compose(limit, job, &current, say)? {
+            Composition::New(composed) => composed,
+            Composition::Kept(keys) => return self.keep(resource, current, keys, began),
+        };
+        let Composed { files, members, views, reads, worked, is_origin } = *composed;
+        let mut contents: Vec<Bytes> =
+            members.iter().filter_map(|member| member.content.clone()).collect();
+        let digest = Digest::of_all(files.iter().map(|file| file.digest));
+        let Worked { gone, is_partial, beside, made, failed } = worked;
+        let counts = |part: &Part| part.guards.as_ref().is_some_and(|guards| guards.counts_keys());
+        let keys = resource.parts().iter().zip(&views).filter(|(part, _)| counts(part));
+        let keys = keys.map(|(part, view)| (part.target.dest.clone(), view.iter().count()));
+        let mut prepared = Box::new(Prepared {
+            staged: None,
+            templates: current,
+            files,
+            gone,
+            is_partial,
+            made,
+            is_complete: true,
+            failed,
+            keys: keys.collect(),
+            origin: None,
+            kept: None,
+            digest,
+            began,
+        });
+        if !resource.heals() && !resource.has_items() && *applied == Some(digest) {
+            return Ok(prepared);
+        }
+        let staged = match resource.is_of_items_alone() {
+            true => {
+                let (staged, failed) = Transaction::stage_each(members, &self.options);
+                prepared.leave_out(failed, &mut contents);
+                staged
+            }
+            false => Transaction::stage(members, &self.options)?,
+        };
+        let of_files = prepared.files.iter().zip(staged.before().zip(contents));
+        let now = |nth: usize| prepared.made.as_ref().map_or(0, |made| made.count(nth));
+        self.guard_all(resource, &views, of_files, (&prepared.gone, &now), say)?;
+        let dests = || staged.found_in_sync()?.into_iter().collect::<Option<Vec<_>>>();
+        if is_origin
+            && !resource.has_items()
+            && let Some(dests) = dests()
+        {
+            prepared.origin = Origin::of(&prepared.templates, &prepared.files, reads, &dests);
+        }
+        let parts = prepared.files.iter().map(|file| file.part);
+        let parts = parts.chain(prepared.gone.iter().map(|(part, _)| *part));
+        let parts: Vec<usize> = parts.collect();
+        let manifests = prepared.made.iter().flat_map(Made::manifests);
+        let staged = manifests.fold(staged, |staged, (manifest, of)| {
+            let members = parts.iter().enumerate().filter(|(_, part)| of.contains(part));
+            staged.recorded_in(manifest, members.map(|(nth, _)| nth).collect())
+        });
+        prepared.staged = Some(match &resource.group_check {
+            Some(check) => staged.checked_together(check.clone().beside(beside)),
+            None => staged,
+        });
+        Ok(prepared)
+    }
+
+    /// Renders all files of a pass, and finds those that are to be removed. Writes nothing. If there is
+    /// a `limit`, it is the time for rendering each template, instead of those of the parts.
+    pub(crate) fn compose(
+        &self,
+        limit: Option<Duration>,
+        job: &Job,
+        current: &[Current],
+        say: &Say<'_>,
+    ) -> Result<Composition, Failure> {
+        let Job { resource, .. } = job;
         let asking = self.answers.session();
         let mut work = Work::new(job, resource.has_items().then_some(&*self.made), say);
         let mut rendered = Vec::with_capacity(current.len());
         let mut views = Vec::with_capacity(current.len());
-        for (nth, (part, current)) in resource.parts().iter().zip(&current).enumerate() {
+        for (nth, (part, current)) in resource.parts().iter().zip(current).enumerate() {
             let view = self.view(job, part, say);
             let outputs =
                 work.outputs((nth, part), (resource, &self.made), current, &view, &asking.session);
@@ -199,7 +306,7 @@ impl Pipeline {
                 }
                 (Err(error), None) => {
                     match missing::instead(resource, part, error, self.show_values) {
-                        Instead::Keep(keys) => return self.keep(resource, current, keys, began),
+                        Instead::Keep(keys) => return Ok(Composition::Kept(keys)),
                         Instead::Fail(failure) => {
                             if !self.force {
                                 // A guard says better than the template what is missing.
@@ -218,80 +325,46 @@ impl Pipeline {
             reads.push(read);
         }
         missing::say_missing(resource, (empty, work.kept_for()), work.is_partial(), say);
-        let mut contents: Vec<Bytes> =
-            members.iter().filter_map(|member| member.content.clone()).collect();
-        let digest = Digest::of_all(files.iter().map(|file| file.digest));
-        let Worked { gone, is_partial, beside, made, failed } = work.end(resource, &self.made);
-        let removed = gone.iter().map(|(_, target)| Member::absent(Arc::clone(target)));
+        let worked = work.end(resource, &self.made);
+        let removed = worked.gone.iter().map(|(_, target)| Member::absent(Arc::clone(target)));
         members.extend(removed);
-        let counts = |part: &Part| part.guards.as_ref().is_some_and(|guards| guards.counts_keys());
-        let keys = resource.parts().iter().zip(&views).filter(|(part, _)| counts(part));
-        let keys = keys.map(|(part, view)| (part.target.dest.clone(), view.iter().count()));
-        let mut prepared = Box::new(Prepared {
-            staged: None,
-            templates: current,
-            files,
-            gone,
-            is_partial,
-            made,
-            is_complete: true,
-            failed,
-            keys: keys.collect(),
-            origin: None,
-            kept: None,
-            digest,
-            began,
-        });
-        if !resource.heals() && !resource.has_items() && *applied == Some(digest) {
-            return Ok(prepared);
+        let is_origin = may_be_origin;
+        Ok(Composition::New(Box::new(Composed { files, members, views, reads, worked, is_origin })))
+    }
+
+    /// Checks the guards of all parts. `of_files` has what is rendered now, with what each destination
+    /// holds and is to get; then there are the files that are to be removed, each with the number of its
+    /// part, and the number of files of items that a part has from now on.
+    ///
+    /// # Errors
+    /// A guard trips, and guards count.
+    pub(crate) fn guard_all<'a>(
+        &self,
+        resource: &Resource,
+        views: &[View],
+        of_files: impl Iterator<Item = (&'a File, (Before, Bytes))>,
+        (gone, now): (&[Gone], &dyn Fn(usize) -> usize),
+        say: &Say<'_>,
+    ) -> Result<(), Failure> {
+        if resource.parts().iter().all(|part| part.guards.is_none()) {
+            return Ok(());
         }
-        let staged = match resource.is_of_items_alone() {
-            true => {
-                let (staged, failed) = Transaction::stage_each(members, &self.options);
-                prepared.leave_out(failed, &mut contents);
-                staged
-            }
-            false => Transaction::stage(members, &self.options)?,
-        };
-        if resource.parts().iter().any(|part| part.guards.is_some()) {
-            let of_files = prepared.files.iter().zip(staged.before().zip(&contents));
-            for (File { part, target, .. }, (before, content)) in of_files {
-                let (part, view) = (&resource.parts()[*part], &views[*part]);
-                let change = Change::of(view, before, Some(content));
-                self.guard(resource, part, &target.dest, change, say)?;
-            }
-            for (nth, (part, view)) in resource.parts().iter().zip(&views).enumerate() {
-                let gone = prepared.gone.iter().filter(|(part, _)| *part == nth).count();
-                if gone > 0 {
-                    let now = prepared.made.as_ref().map_or(0, |made| made.count(nth));
-                    let change = Change {
-                        files: Some((now + gone, now)),
-                        ..Change::of(view, Before::Other { bytes: 0 }, None)
-                    };
-                    self.guard(resource, part, &part.target.dest, change, say)?;
-                }
+        for (File { part, target, .. }, (before, content)) in of_files {
+            let (part, view) = (&resource.parts()[*part], &views[*part]);
+            let change = Change::of(view, before, Some(&content));
+            self.guard(resource, part, &target.dest, change, say)?;
+        }
+        for (nth, (part, view)) in resource.parts().iter().zip(views).enumerate() {
+            let gone = gone.iter().filter(|(part, _)| *part == nth).count();
+            if gone > 0 {
+                let change = Change {
+                    files: Some((now(nth) + gone, now(nth))),
+                    ..Change::of(view, Before::Other { bytes: 0 }, None)
+                };
+                self.guard(resource, part, &part.target.dest, change, say)?;
             }
         }
-        let dests = || staged.found_in_sync()?.into_iter().collect::<Option<Vec<_>>>();
-        if may_be_origin
-            && !resource.has_items()
-            && let Some(dests) = dests()
-        {
-            prepared.origin = Origin::of(&prepared.templates, &prepared.files, reads, &dests);
-        }
-        let parts = prepared.files.iter().map(|file| file.part);
-        let parts = parts.chain(prepared.gone.iter().map(|(part, _)| *part));
-        let parts: Vec<usize> = parts.collect();
-        let manifests = prepared.made.iter().flat_map(Made::manifests);
-        let staged = manifests.fold(staged, |staged, (manifest, of)| {
-            let members = parts.iter().enumerate().filter(|(_, part)| of.contains(part));
-            staged.recorded_in(manifest, members.map(|(nth, _)| nth).collect())
-        });
-        prepared.staged = Some(match &resource.group_check {
-            Some(check) => staged.checked_together(check.clone().beside(beside)),
-            None => staged,
-        });
-        Ok(prepared)
+        Ok(())
     }
 
     /// The first half of a pass that leaves the files as they are, because these keys are missing.

@@ -83,6 +83,7 @@ impl Reader for Tally {
             | Event::Assigned(_)
             | Event::Woken { .. }
             | Event::Step { .. }
+            | Event::Proposed { .. }
             | Event::RunStep { .. }
             | Event::Done { .. }
             | Event::Kept { .. }

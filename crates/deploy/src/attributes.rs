@@ -59,6 +59,11 @@ impl Attributes {
         )
     }
 
+    /// The permissions, with setuid, setgid and sticky.
+    pub(crate) fn permissions(&self) -> u32 {
+        self.mode & MODE_BITS
+    }
+
     /// Whether `found` has these attributes, as far as its file system can show them.
     pub(crate) fn are_those_of(&self, found: &Stat) -> bool {
         let has = Attributes::of(found);

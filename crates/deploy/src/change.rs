@@ -10,6 +10,7 @@ use crate::folder::{OpenPlace, is_file};
 use crate::hold::{Digest, HeldBy, Hold};
 use crate::manifest::Recording;
 use crate::pending::Marker;
+use crate::proposal::Proposal;
 use crate::reload::{Reloads, pending_event};
 use crate::shared::report_shared;
 use crate::stage::{Becomes, Difference, StageFile, Staged};
@@ -139,6 +140,12 @@ fn compare(
             Some(Becomes::File(_)) | None => {}
         }
         observer.observe(&Step::Noop { dest });
+        if becomes.is_some()
+            && observer.wants_proposals()
+            && let Ok(proposal) = Proposal::at(&target, &place, content.as_ref())
+        {
+            observer.proposed(&proposal);
+        }
     } else if let Some(becomes) = &becomes {
         if let Becomes::File(file) = becomes {
             is_shared = report_shared(place.folder().path(), observer);

@@ -1,6 +1,6 @@
 //! Checks all new files of a transaction together, with one command, before any is put in place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::check::CheckError;
 use crate::disk::Disk;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::folder::Folder;
 use crate::root::{Plan, Root, Shown};
 use crate::run::run;
 use crate::stage::Becomes;
@@ -48,6 +49,46 @@ impl GroupCheck {
         GroupCheck { template, timeout, others: Vec::new() }
     }
 
+    /// Runs the command for files that are not put in place: the destinations that would change, each with
+    /// the path of its new content, or `None` if it would be removed. The root is made in `scratch`.
+    pub(crate) async fn rehearse(
+        self,
+        files: &[(&Path, Option<PathBuf>)],
+        scratch: &Path,
+        options: &Options,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<(), Error> {
+        let mut plan = Plan::default();
+        self.others.iter().try_for_each(|other| plan.add(other, Shown::Present))?;
+        let mut environment = Environment::default();
+        for (dest, path) in files {
+            let shown = path.clone().map_or(Shown::Absent, Shown::At);
+            plan.add(dest, shown)?;
+            let variables = observer.environment(dest);
+            environment.merge(match path {
+                Some(path) => variables.of_file(path, dest),
+                None => variables.of_removed(dest),
+            });
+        }
+        let folder = Folder::open(scratch).map_err(|cause| Error::file("open", scratch, cause))?;
+        let root = Root::make(&folder, &plan)?;
+        let environment = environment.with("CONFD_ROOT", [root.path()]);
+        let checked = match program(&self.template, &root) {
+            Ok(program) => {
+                run(Purpose::Check, program, self.limit(options), &environment, &**observer)
+                    .await
+                    .map_err(CheckError::Command)
+            }
+            Err(error) => Err(error),
+        };
+        checked.map_err(Error::GroupCheck)
+    }
+
+    /// The time limit of the command.
+    fn limit(&self, options: &Options) -> Option<Duration> {
+        self.timeout.or(options.check_timeout).filter(|limit| !limit.is_zero())
+    }
+
     /// Says which files the command needs under the root besides those of the transaction: those
     /// that are in sync and are left out of the transaction.
     #[must_use]
@@ -71,7 +112,8 @@ impl GroupCheck {
         disk: Disk,
         observer: &Arc<dyn Observer>,
     ) -> (Vec<Change>, Result<(), Error>) {
-        let GroupCheck { template, timeout, others } = self;
+        let limit = self.limit(options);
+        let GroupCheck { template, others, .. } = self;
         let (changed, root) = disk
             .run(move || {
                 let root = make_root(&changes, &others);
@@ -84,7 +126,6 @@ impl GroupCheck {
             Err(error) => return (changes, Err(error)),
         };
         let environment = environment(&changes, &root, &**observer);
-        let limit = timeout.or(options.check_timeout).filter(|limit| !limit.is_zero());
         let checked = match program(&template, &root) {
             Ok(program) => {
                 let run = run(Purpose::Check, program, limit, &environment, &**observer);

@@ -17,6 +17,9 @@
 //! - `a_failed_reload_is_tried_again_by_the_next_pass`: until it succeeds, also in another process.
 //! - `a_failed_reload_puts_the_former_file_back`: if the target asks for it, also after a kill.
 //!
+//! [`Proposal`] and [`rehearse_checks`] say what a transaction would do, and leave the folders of the
+//! destinations as they are.
+//!
 //! A [`Manifest`] records which files were made, for callers whose files come and go with their keys.
 //!
 //! This crate writes nothing to the log: each [`Step`] goes to an [`Observer`]. Errors and steps
@@ -46,6 +49,8 @@ mod local;
 mod manifest;
 mod pending;
 mod place;
+mod proposal;
+mod rehearsal;
 mod reload;
 mod root;
 mod run;
@@ -83,7 +88,9 @@ pub use health::{Health, Unhealthy};
 pub use hold::{Digest, HeldBy, Hold};
 pub use local::is_local;
 pub use manifest::Manifest;
+pub use proposal::{FileState, Proposal};
 pub use regexp::Expression;
+pub use rehearsal::{Checks, Scratch, rehearse_checks};
 pub use reload::{AtOnce, ReloadCommand, Reloader, rendered_reload};
 pub use runner::{Processes, Run, Runner};
 pub use stage::Before;

@@ -53,6 +53,8 @@ pub(crate) enum Shown {
     Present,
     /// The stage file of this name, in the folder of the destination.
     Staged(OsString),
+    /// The file at this path.
+    At(PathBuf),
     /// Nothing: the file is to be removed.
     Absent,
 }
@@ -103,6 +105,7 @@ impl Plan {
         let link = match shown {
             Shown::Present => return Ok(()),
             Shown::Staged(stage) => Link::Outside(place.join(stage)),
+            Shown::At(path) => Link::Outside(path),
             Shown::Absent => Link::Nowhere,
         };
         self.top.at(&place).links.insert(name.to_owned(), link);

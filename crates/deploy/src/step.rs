@@ -18,6 +18,7 @@ use crate::attributes::Kept;
 use crate::below::BadPath;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::proposal::Proposal;
 use crate::runner::{Processes, Runner};
 
 pub(crate) use text::ModeText;
@@ -89,6 +90,17 @@ pub trait Observer: Send + Sync {
     /// Receives how a command has ended. This is not a step.
     fn ran(&self, ran: &Ran<'_>) {
         let _ = ran;
+    }
+
+    /// Whether [`proposed`](Observer::proposed) is wanted.
+    fn wants_proposals(&self) -> bool {
+        false
+    }
+
+    /// Receives what would become of a file that is out of sync and stays as it is because of `-noop`.
+    /// This is not a step.
+    fn proposed(&self, proposal: &Proposal) {
+        let _ = proposal;
     }
 
     /// What the commands of the file at `dest` find in their environment. Asked when a command is

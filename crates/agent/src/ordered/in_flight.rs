@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often a template is rendered in one pass because it asks for more each time.
-const ROUNDS: usize = 100;
+pub(crate) const ROUNDS: usize = 100;
 
 /// A pass that ended.
 pub(super) struct Ended {

@@ -1,0 +1,12 @@
+//! What a change would do, before it is made.
+//!
+//! [`unified`] shows the differences of a file as a unified diff, with the values of [`Secrets`] masked.
+//!
+//! This crate writes no destination and no store, and does not print: it gives texts and plain data. The
+//! passes that it looks at are rehearsals of the agent.
+
+mod diff;
+mod secrets;
+
+pub use diff::{Look, unified};
+pub use secrets::{MASK, Patterns, Secrets};

@@ -1,0 +1,3 @@
+//! What a change would do, before it is made: diffs, renderings, plans, checks.
+
+mod diff;
