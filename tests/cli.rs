@@ -116,7 +116,9 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("read-timeout", " string", ""),
     ("reconcile", " string", " (default \"10m\")"),
     ("reload-cmd-timeout", " string", ""),
+    ("reload-signal", " string", ""),
     ("render-timeout", " string", ""),
+    ("restart", " string", " (default \"on-failure\")"),
     ("retry-base-delay", " string", ""),
     ("retry-delay", " string", " (default \"1s\")"),
     ("retry-factor", " string", " (default \"2\")"),
@@ -136,6 +138,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("stat-cache-ttl", " string", ""),
     ("state-dir", " string", ""),
     ("sync-only", "", ""),
+    ("systemd-notify", "", ""),
     ("table", " string", ""),
     ("template-cache", "", ""),
     ("tls-server-name", " string", ""),
@@ -145,6 +148,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("wait", " string", " (default \"0s\")"),
     ("watch", "", ""),
     ("watch-error-backoff", " string", ""),
+    ("watchdog-interval", " string", " (default \"0s\")"),
     ("write-timeout", " string", ""),
 ];
 
@@ -178,7 +182,9 @@ fn every_flag_of_confd_is_accepted() {
             "interval" => "1",
             "backend-timeout" | "batch-interval" | "check-cmd-timeout" | "debounce"
             | "reconcile" | "reload-cmd-timeout" | "render-timeout" | "retry-delay"
-            | "retry-max-delay" | "shutdown-timeout" | "splay" | "wait" => "1s",
+            | "retry-max-delay" | "shutdown-timeout" | "splay" | "wait" | "watchdog-interval" => {
+                "1s"
+            }
             "retry-factor" => "2",
             "log-level" => "info",
             "max-memory" => "1GiB",
@@ -186,6 +192,8 @@ fn every_flag_of_confd_is_accepted() {
             "config-precedence" => "flags",
             "prefix-mode" => "join",
             "failure-mode" => "fail-fast",
+            "reload-signal" => "SIGHUP",
+            "restart" => "never",
             _ => "v",
         };
         let words = [format!("-{flag}"), value.to_owned()];
@@ -279,7 +287,7 @@ fn a_switch_takes_a_value_only_after_an_equals_sign() {
 
 #[test]
 fn words_after_the_flags_are_ignored() {
-    for end in ["x", "-", "--", ""] {
+    for end in ["x", "-", ""] {
         assert!(writes(&[end, "-noop", "-nosuch"]), "{end:?}");
     }
 }

@@ -21,6 +21,7 @@
 //! - `consul`: the program consul-template and a real Consul.
 //! - `interval`: interval mode: a hanging resource blocks no other.
 //! - `order`: the files of earlier resources that a resource sees, and the order of log lines.
+//! - `process`: what confd reports to systemd, and the program that confd starts and supervises.
 //! - `register`: processes and the services of a file announce themselves.
 //! - `restart`: commands of consul-template that did not run before it was killed or ended.
 //! - `watch`: watch mode, SIGHUP, restored files, templates and resources that appear and
@@ -53,6 +54,7 @@ mod integration;
 mod interval;
 mod logs;
 mod order;
+mod process;
 mod prove;
 mod quickstart;
 mod register;

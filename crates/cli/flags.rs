@@ -22,6 +22,8 @@ pub(crate) struct CommandLine {
     pub(crate) flags: Layer,
     /// Whose command line it is.
     pub(crate) dialect: Dialect,
+    /// The program behind `--`, with its arguments; empty if there is none.
+    pub(crate) program: Vec<OsString>,
 }
 
 /// What the command line asks for.
@@ -91,10 +93,13 @@ impl fmt::Display for Mistake {
 impl std::error::Error for Mistake {}
 
 fn requested(line: flags::Line) -> Result<Request, Mistake> {
-    let line_of = |flags| CommandLine { flags, dialect: Dialect::Confd };
-    let given = line.given;
+    let (given, dialect) = (line.given, Dialect::Confd);
     if given.get(&VERSION.spec()) == Some(&Value::Switch(true)) {
         return Ok(Request::Version);
+    }
+    if line.ended_by_dashes {
+        let line = CommandLine { flags: given, dialect, program: line.rest };
+        return Ok(Request::Run(line, None));
     }
     let mut rest = line.rest.into_iter();
     let ignored = rest.next().filter(|word| !word.is_empty()).or_else(|| rest.next());
@@ -120,7 +125,10 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
         Some(word) if let Some(flag) = behind_long_dash(word) => {
             Err(format!("{word} does not begin with the - of a flag: did you mean -{flag}?").into())
         }
-        _ => Ok(Request::Run(line_of(given), ignored)),
+        _ => {
+            let line = CommandLine { flags: given, dialect, program: Vec::new() };
+            Ok(Request::Run(line, ignored))
+        }
     }
 }
 

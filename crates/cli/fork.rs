@@ -59,8 +59,8 @@ pub(crate) fn read(
         }
         Err(Stop::Wrong(line)) => return Err(mistake(line, None)),
     };
-    let Line { given, rest, .. } = line;
-    if let Some(word) = rest.first() {
+    let Line { given, rest, ended_by_dashes } = line;
+    if let Some(word) = rest.first().filter(|_| !ended_by_dashes) {
         let word = word.display();
         return Err(mistake(format!("unexpected argument {word}"), None));
     }
@@ -72,7 +72,8 @@ pub(crate) fn read(
         return Err(mistake(line, None));
     }
     flags.set(&backend_option, Value::Text(backend.into()));
-    Ok(request(CommandLine { flags, dialect: Dialect::Fork }, None))
+    let line = CommandLine { flags, dialect: Dialect::Fork, program: rest };
+    Ok(request(line, None))
 }
 
 /// The long form of the short flag `-n`, which has its value behind it, behind `=` or as the next word;

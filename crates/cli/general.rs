@@ -123,6 +123,18 @@ options::options! {
         "watch: the longest time until everything is read again and compared",
     )
     .key("reconcile");
+    pub(crate) const RELOAD_SIGNAL: Opt<String> = text(
+        "reload-signal",
+        "",
+        "signal that tells the program behind -- that files have changed whose resource has no reload_cmd (such as SIGHUP)",
+    )
+    .key("reload_signal");
+    pub(crate) const RESTART: Opt<String> = text(
+        "restart",
+        "on-failure",
+        "when the program behind -- is started again after it has ended: never, on-failure or always",
+    )
+    .key("restart");
     pub(crate) const RELOAD_CMD_TIMEOUT: Opt<Option<Duration>> = text(
         "reload-cmd-timeout",
         "",
@@ -176,12 +188,23 @@ options::options! {
         "folder for the versions of files",
     )
     .key("state_dir");
+    pub(crate) const SYSTEMD_NOTIFY: Opt<bool> = switch(
+        "systemd-notify",
+        "accepted: systemd is notified whenever it has set NOTIFY_SOCKET",
+    )
+    .key("systemd_notify");
     pub(crate) const SYNC_ONLY: Opt<bool> = switch(
         "sync-only",
         "replace files without running check_cmd and reload_cmd",
     )
     .key("sync-only").fork_key("sync_only");
     pub(crate) const VERSION: Opt<bool> = switch("version", "print the version and exit").flag_only();
+    pub(crate) const WATCHDOG_INTERVAL: Opt<Duration> = text(
+        "watchdog-interval",
+        "0s",
+        "time between two signs of life to systemd (0: half of the service's WatchdogSec)",
+    )
+    .key("watchdog_interval");
     pub(crate) const WAIT: Opt<Duration> = text(
         "wait",
         "0s",

@@ -15,6 +15,7 @@ mod fork;
 mod general;
 mod logging;
 mod outside;
+mod progress;
 #[cfg(test)]
 mod reference;
 #[cfg(feature = "registrator")]
@@ -24,6 +25,8 @@ mod setup;
 mod signals;
 mod sources;
 mod srv;
+mod supervised;
+mod systemd;
 mod table;
 mod versions;
 
@@ -70,6 +73,8 @@ enum Exit {
     Usage,
     /// The exit code of another program of this binary, or of a run with `-exit-codes`.
     Code(u8),
+    /// Everything is applied, and the process becomes this program.
+    Become(Box<supervised::Plan>),
     /// A signal ended a onetime run. The exit status is the same as without a handler.
     Signal(signals::Signal),
 }
@@ -81,6 +86,7 @@ impl Termination for Exit {
             Exit::Failure => ExitCode::from(1),
             Exit::Usage => ExitCode::from(2),
             Exit::Code(code) => ExitCode::from(code),
+            Exit::Become(program) => ExitCode::from(program.become_it()),
             Exit::Signal(signal) => signal.end_process(),
         }
     }
@@ -202,8 +208,10 @@ fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit
     let ended = config.and_then(|config| {
         let runtime = runtime(config.mode)?;
         // Before the first line of the log, so that a reader of that line can send signals.
-        let (signals, receiver) = Signals::catch(config.mode, config.schedule.shutdown_timeout)
-            .context("cannot listen for signals")?;
+        let (signals, receiver) = {
+            let (limit, passes_on) = (config.schedule.shutdown_timeout, config.program.is_some());
+            Signals::catch(config.mode, limit, passes_on).context("cannot listen for signals")?
+        };
         if config.mode != Mode::Onetime {
             logging::write_in_background();
         }
@@ -222,6 +230,11 @@ fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit
         Exit::Failure
     });
     logging::flush(LAST_LINES);
+    if let Exit::Become(program) = exit {
+        let code = program.become_it();
+        logging::flush(LAST_LINES);
+        return Exit::Code(code);
+    }
     exit
 }
 
@@ -309,7 +322,10 @@ async fn start(
             match (done, config.exit_codes) {
                 (Ok(_), _) if config.differences.is_exit_code && found.any() => Exit::Code(DIFFERS),
                 (Ok(Finished::ReloadPending), true) => Exit::Code(code(Need::Reload)),
-                (Ok(_), _) => Exit::Success,
+                (Ok(_), _) => match config.program.take() {
+                    Some(program) => Exit::Become(Box::new(program)),
+                    None => Exit::Success,
+                },
                 (Err(failed), false) if config.dialect == Dialect::Fork => {
                     failed.status.map_or(Exit::Failure, Exit::Code)
                 }

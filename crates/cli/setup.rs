@@ -27,7 +27,9 @@ use crate::{
     flags::CommandLine,
     general,
     logging::{Level, Notice},
-    outside, sources, table,
+    outside, sources,
+    supervised::Plan,
+    table,
 };
 
 /// Everything a run needs to know.
@@ -44,6 +46,10 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// Whose command line it is.
     pub(crate) dialect: Dialect,
+    /// The program that runs when everything is applied.
+    pub(crate) program: Option<Plan>,
+    /// The time between two signs of life to systemd; zero if systemd says it.
+    pub(crate) watchdog: Duration,
     /// Whether the exit code of a onetime run says what is needed.
     pub(crate) exit_codes: bool,
     /// How long a onetime run waits for its data; zero in the other modes.
@@ -89,7 +95,7 @@ pub(crate) fn load(
     env: impl Fn(&str) -> Option<OsString>,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
-    let CommandLine { flags, dialect } = line;
+    let CommandLine { flags, dialect, .. } = line;
     let read = |path: &Path| {
         report::read_regular(path).map_err(|error| report::file_error_text("open", path, &error))
     };
@@ -138,7 +144,10 @@ pub(crate) fn load(
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
-    let config = Config::new(given, asked, *dialect, env, notices)?;
+    let config = Config::new(given, asked, line, env, notices)?;
+    if config.program.is_some() && config.settings.noop {
+        bail!(Usage("-noop applies nothing: no program behind -- can be started"));
+    }
     if config.mode != Mode::Onetime {
         // A daemon may read the confd.toml of runs with -onetime.
         let flags = Given::new(vec![flags]);
@@ -176,11 +185,11 @@ impl Config {
     fn new(
         values: Given,
         asked: Asked,
-        dialect: Dialect,
+        line: &CommandLine,
         env: impl Fn(&str) -> Option<OsString>,
         notices: &mut Vec<Notice>,
     ) -> anyhow::Result<Self> {
-        let given = &values;
+        let (given, dialect) = (&values, line.dialect);
         let level = match given.get(&general::LOG_LEVEL)?.as_str() {
             "" => Level::Info,
             name => Level::named(name).ok_or_else(|| wrong_level(name))?,
@@ -220,6 +229,8 @@ impl Config {
             reconcile: given.get(&general::RECONCILE)?,
             shutdown_timeout: given.get(&general::SHUTDOWN_TIMEOUT)?,
         };
+        let program = Plan::new(&line.program, given, schedule.pace.retry)?;
+        let watchdog = given.get(&general::WATCHDOG_INTERVAL)?;
         let exit_codes = given.get(&general::EXIT_CODES)?;
         let wait = given.get(&general::WAIT)?;
         // A daemon waits by itself, and may read the confd.toml of runs with -onetime.
@@ -241,6 +252,8 @@ impl Config {
             wait,
             differences,
             schedule,
+            program,
+            watchdog,
             metrics,
             control,
         })

@@ -21,7 +21,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
     iterator::{
         backend::{Handle, SignalDelivery},
         exfiltrator::SignalOnly,
@@ -46,7 +46,15 @@ const STACK: usize = 8 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signal(i32);
 
+/// The signals that mean nothing to confd itself, and something to a program that it supervises.
+const PASSED_ON: [i32; 4] = [SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
+
 impl Signal {
+    /// The number, if the signal is for the supervised program.
+    pub(crate) fn passed_on(self) -> Option<i32> {
+        PASSED_ON.contains(&self.0).then_some(self.0)
+    }
+
     /// Makes a daemon read its configuration again. Ends a onetime run.
     pub(crate) const HANGUP: Signal = Signal(SIGHUP);
 }
@@ -122,11 +130,16 @@ impl Signals {
     /// passes them on while it [runs](Receiver::run).
     ///
     /// The first stop signal must end a onetime run, and the second one a daemon. After the first
-    /// one, a daemon must have ended within `shutdown_timeout`.
+    /// one, a daemon must have ended within `shutdown_timeout`. With `passes_on`, signals that are for
+    /// a program of this process are caught too.
     ///
     /// # Errors
     /// The handlers cannot be installed.
-    pub(crate) fn catch(mode: Mode, shutdown_timeout: Duration) -> io::Result<(Signals, Receiver)> {
+    pub(crate) fn catch(
+        mode: Mode,
+        shutdown_timeout: Duration,
+        passes_on: bool,
+    ) -> io::Result<(Signals, Receiver)> {
         disregard()?;
         let is_onetime = mode == Mode::Onetime;
         let mut caught = vec![SIGTERM, SIGINT];
@@ -136,6 +149,9 @@ impl Signals {
         }
         if is_first_process() {
             caught.push(SIGCHLD);
+        }
+        if passes_on {
+            caught.extend(PASSED_ON);
         }
         let initial = Initial::catch(&caught)?;
         let (sender, received) = mpsc::unbounded_channel();
@@ -224,6 +240,9 @@ impl Receiver {
                 }
                 // An error means that the runtime has ended, and the process ends soon.
                 let _ = sender.send(Signal(signal));
+                if PASSED_ON.contains(&signal) {
+                    continue;
+                }
                 countdown.count(signal, Instant::now(), limit);
             }
             countdown.end_if_due(limit);

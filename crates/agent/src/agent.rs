@@ -125,7 +125,8 @@ impl Agent {
         self
     }
 
-    /// The same agent, whose events `reader` gets too, such as metrics.
+    /// The same agent, whose events `reader` gets too, such as metrics, after the states that a handle reads
+    /// are up to date.
     #[must_use]
     pub fn with_reader(mut self, reader: Arc<dyn Reader>) -> Self {
         self.more.push(reader);

@@ -44,7 +44,7 @@ impl Growth {
 /// Delays that grow from the first to the last. Jitter shortens each delay, so that failures of
 /// the same moment are not retried at the same moment.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     growth: Growth,
     plan: ExponentialBuilder,
     delays: ExponentialBackoff,
@@ -52,7 +52,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Delays that grow in this way.
-    pub(crate) fn new(growth: Growth) -> Self {
+    pub fn new(growth: Growth) -> Self {
         let Growth { first, factor, last } = growth;
         // backon's jitter adds up to the delay itself, so that half of each delay is given to it.
         let plan = ExponentialBuilder::new()
@@ -72,13 +72,13 @@ impl Backoff {
     }
 
     /// The delay of the next retry: a random time between half of the current delay and all of it.
-    pub(crate) fn delay(&mut self) -> Duration {
+    pub fn delay(&mut self) -> Duration {
         // A plan without a number of times never ends.
         self.delays.next().unwrap_or_default()
     }
 
     /// Starts again with the first delay, after a success.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.delays = self.plan.build();
     }
 }

@@ -65,7 +65,7 @@ pub use crate::{
         rehearsal::{Rehearsal, Rehearsed, RehearsedFile},
     },
     answers::OpenQueries,
-    backoff::Growth,
+    backoff::{Backoff, Growth},
     event::{Event, LoadProblem, Reader, Step, Wake},
     failure::{Failure, Kind, Need},
     overlap::overlap,

@@ -137,6 +137,11 @@ impl Resource {
         self.parts.iter().filter_map(|part| part.debounce).max()
     }
 
+    /// Whether a command of the resource tells a service that its files have changed.
+    pub fn has_reload(&self) -> bool {
+        self.parts.iter().any(|part| part.target.reload_cmd.is_some())
+    }
+
     /// Watch mode: the least time between two passes that reload.
     pub(crate) fn min_reload_interval(&self) -> Option<Duration> {
         let reloads = self.parts.iter().filter(|part| part.target.reload_cmd.is_some());

@@ -3,12 +3,13 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, kill_process, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::Signal;
 use crate::orphans::{self, Ours};
@@ -101,22 +102,42 @@ impl Attached {
     ///
     /// # Errors
     /// The process cannot be waited for.
-    pub async fn stop(mut self, limit: Duration) -> io::Result<ExitStatus> {
-        let end = Instant::now() + limit;
+    pub async fn stop(self, limit: Duration) -> io::Result<ExitStatus> {
+        self.stop_until(sleep_until(Instant::now() + limit)).await
+    }
+
+    /// Like [`stop`](Self::stop), with SIGKILL when `end` is over.
+    ///
+    /// # Errors
+    /// As for [`stop`](Self::stop).
+    pub async fn stop_until(mut self, end: impl Future<Output = ()>) -> io::Result<ExitStatus> {
+        let mut end = pin!(end);
         self.signal_all(Signal::TERM);
-        let ended = timeout(limit, self.wait()).await;
+        let ended = tokio::select! {
+            biased;
+            status = self.wait() => Some(status),
+            () = &mut end => None,
+        };
         if let (Group::Own, Some(leader)) = (self.group, self.leader) {
             // The number of the group is not used again as long as a process is in it.
-            while Instant::now() < end && test_kill_process_group(leader).is_ok() {
-                sleep_until(Instant::now() + GROUP_POLL).await;
+            let gone = async {
+                while test_kill_process_group(leader).is_ok() {
+                    sleep_until(Instant::now() + GROUP_POLL).await;
+                }
+            };
+            if ended.is_some() {
+                tokio::select! {
+                    () = gone => {}
+                    () = end => {}
+                }
             }
             if test_kill_process_group(leader).is_ok() {
                 self.send(leader, Signal::KILL);
             }
         }
         match ended {
-            Ok(status) => status,
-            Err(_) => {
+            Some(status) => status,
+            None => {
                 self.signal_all(Signal::KILL);
                 self.wait().await
             }
