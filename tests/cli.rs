@@ -99,6 +99,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("imds-cache-ttl", " string", ""),
     ("interval", " int", " (default 600)"),
     ("keep-stage-file", "", ""),
+    ("log-format", " string", " (default \"text\")"),
     ("log-level", " string", ""),
     ("max-memory", " string", " (default \"1GiB\")"),
     ("max-stale", " string", " (default \"10s\")"),
@@ -186,6 +187,7 @@ fn every_flag_of_confd_is_accepted() {
                 "1s"
             }
             "retry-factor" => "2",
+            "log-format" => "text",
             "log-level" => "info",
             "max-memory" => "1GiB",
             "metrics-addr" => ":9100",

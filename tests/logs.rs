@@ -4,6 +4,7 @@ mod blocked;
 mod forged;
 mod named;
 mod secrets;
+mod structured;
 
 use std::{
     fs::{self, Permissions},

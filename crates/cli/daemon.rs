@@ -268,6 +268,7 @@ async fn reconfigured(
         }
     };
     logging::show(fresh.level);
+    logging::write_as(fresh.format);
     if fresh.mode != config.mode {
         warn!(
             "onetime and watch count only from a restart on: confd goes on in {} mode, not in {} mode",

@@ -90,6 +90,13 @@ options::options! {
     .key("max_memory");
     pub(crate) const KEEP_STAGE_FILE: Opt<bool> =
         switch("keep-stage-file", "keep staged files").key("keepstagefile").fork_key("keep_stage_file");
+    pub(crate) const LOG_FORMAT: Opt<String> = text(
+        "log-format",
+        "text",
+        "layout of the lines of the log: text, logfmt or json",
+    )
+    .key("log_format")
+    .fork_key("log-format");
     pub(crate) const LOG_LEVEL: Opt<String> = text(
         "log-level",
         "",

@@ -4,8 +4,12 @@
 //! second formatting. A message is one line, and cannot control a terminal: whatever it quotes,
 //! control characters are written as escapes ([`Harmless`]). If an event has the field `excerpt`, the
 //! lines of the excerpt follow. They are indented, so that they cannot be confused with events.
+//!
+//! For programs that read the log, [`structured`] writes each event as one line of JSON or logfmt, with the
+//! fields of the event.
 
 mod queue;
+mod structured;
 
 use std::{
     fmt::{self, Write as _},
@@ -27,6 +31,55 @@ use world::{Host, time::RFC_3339};
 
 use self::queue::Lines;
 pub(crate) use self::queue::{flush, write_in_background};
+
+/// The layout of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Format {
+    /// confd's own.
+    Text,
+    /// `key=value` pairs.
+    Logfmt,
+    /// A JSON object.
+    Json,
+}
+
+impl Format {
+    /// The format called `name`.
+    ///
+    /// # Errors
+    /// There is no such format: a text with the formats that there are.
+    pub(crate) fn given(name: &str) -> anyhow::Result<Self> {
+        Ok(match name {
+            "text" | "" => Format::Text,
+            "logfmt" => Format::Logfmt,
+            "json" => Format::Json,
+            _ => {
+                let name = gotmpl::quote(name.as_bytes());
+                anyhow::bail!(
+                    "not a valid log format: {name} (the formats are \"text\", \"logfmt\" and \"json\")"
+                )
+            }
+        })
+    }
+
+    /// The format in use.
+    fn current() -> Self {
+        match FORMAT.load(Ordering::Relaxed) {
+            format if format == Format::Json as u8 => Format::Json,
+            format if format == Format::Logfmt as u8 => Format::Logfmt,
+            _ => Format::Text,
+        }
+    }
+}
+
+/// The format of the lines, as its number.
+static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
+
+/// Writes lines in this format from now on.
+pub(crate) fn write_as(format: Format) {
+    FORMAT.store(format as u8, Ordering::Relaxed);
+}
 
 /// confd's log levels, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,8 +225,13 @@ where
         mut line: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let level = Level::of(event.metadata());
+        match Format::current() {
+            Format::Text => {}
+            format => return structured::write(line, format, &self.clock.now(), level, event),
+        }
         let now = self.clock.now().format(RFC_3339);
-        let level = Level::of(event.metadata()).word();
+        let level = level.word();
         write!(line, "{} {}: {level} ", String::from_utf8_lossy(&now), self.source)?;
         let mut message = Message { line, excerpt: String::new(), result: Ok(()) };
         event.record(&mut message);

@@ -52,7 +52,7 @@ use world::Host;
 
 use crate::{
     flags::{CommandLine, Request},
-    logging::{Level, Notice},
+    logging::{Format, Level, Notice},
     setup::{Config, Mode},
     signals::Signals,
 };
@@ -204,6 +204,7 @@ fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit
     }
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());
+    logging::write_as(config.as_ref().map_or(Format::Text, |config| config.format));
     logging::init(level, &program.to_string_lossy(), Arc::clone(&host));
     let ended = config.and_then(|config| {
         let runtime = runtime(config.mode)?;

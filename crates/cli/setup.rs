@@ -26,7 +26,7 @@ use crate::{
     differences::Differences,
     flags::CommandLine,
     general,
-    logging::{Level, Notice},
+    logging::{Format, Level, Notice},
     outside, sources,
     supervised::Plan,
     table,
@@ -36,6 +36,8 @@ use crate::{
 pub(crate) struct Config {
     /// The least severe level that is logged.
     pub(crate) level: Level,
+    /// The layout of the lines of the log.
+    pub(crate) format: Format,
     /// Where the keys come from.
     pub(crate) source: Box<dyn Configured>,
     /// Where templates ask for services.
@@ -190,6 +192,7 @@ impl Config {
         notices: &mut Vec<Notice>,
     ) -> anyhow::Result<Self> {
         let (given, dialect) = (&values, line.dialect);
+        let format = Format::given(&given.get(&general::LOG_FORMAT)?)?;
         let level = match given.get(&general::LOG_LEVEL)?.as_str() {
             "" => Level::Info,
             name => Level::named(name).ok_or_else(|| wrong_level(name))?,
@@ -243,6 +246,7 @@ impl Config {
         let source = source?;
         Ok(Config {
             level,
+            format,
             source,
             asked,
             settings,

@@ -87,10 +87,12 @@ impl Log {
 
     fn step(&self, resource: &Resource, step: &Step<'_>) {
         let none = Excerpt::default();
+        let dest = if let Step::Deploy(step) = step { step.dest() } else { None };
+        let about = About { dest, ..About::of(resource) };
         match (step, step.level()) {
             // This line is not Go confd's, and no line before it shows which resource is meant.
             (Step::Deploy(deploy::Step::StillRunning { .. }), level) => {
-                line(level, &none, format_args!("{step}{}", named(resource.name())));
+                line(&about, level, &none, format_args!("{step}{}", named(resource.name())));
             }
             (Step::ReadAsEmpty(keys), _) => self.misses_some(resource, Missing::Empty, keys, step),
             (Step::ItemsKept(keys), _) => {
@@ -98,27 +100,33 @@ impl Log {
             }
             // This line is not Go confd's, and there may be none before it.
             (Step::Forced { .. }, level) => {
-                line(level, &none, format_args!("{step}{}", named(resource.name())));
+                line(&about, level, &none, format_args!("{step}{}", named(resource.name())));
             }
             (Step::TemplateStays { problem, .. }, _) => {
                 let whose = self.whose(resource.name());
-                line(Level::Error, &problem.excerpt, format_args!("{}{whose}", problem.text));
-                line(Level::Warning, &none, format_args!("{step}{whose}"));
+                line(
+                    &about,
+                    Level::Error,
+                    &problem.excerpt,
+                    format_args!("{}{whose}", problem.text),
+                );
+                line(&about, Level::Warning, &none, format_args!("{step}{whose}"));
             }
             (_, level @ (Level::Error | Level::Warning)) => {
-                line(level, &none, format_args!("{step}{}", self.whose(resource.name())));
+                line(&about, level, &none, format_args!("{step}{}", self.whose(resource.name())));
             }
-            (_, level) => line(level, &none, format_args!("{step}")),
+            (_, level) => line(&about, level, &none, format_args!("{step}")),
         }
     }
 
     fn failed(&self, resource: &Resource, failure: &Failure) {
         let none = Excerpt::default();
+        let about = About { kind: Some(failure.kind()), ..About::of(resource) };
         let excerpt = failure.excerpt().unwrap_or(&none);
         // A pending reload of an earlier run that fails again does not fail this run.
         if (self.style, failure.kind()) == (Style::Onetime, Kind::PendingReload) {
             let whose = named(resource.name());
-            return line(Level::Warning, excerpt, format_args!("{failure}{whose}"));
+            return line(&about, Level::Warning, excerpt, format_args!("{failure}{whose}"));
         }
         let excerpt = match (failure.kind(), failure.reload_cmd()) {
             // Go confd's line names neither the resource nor the command.
@@ -134,7 +142,7 @@ impl Log {
             true => self.whose(resource.name()),
             false => named(resource.name()),
         };
-        line(Level::Error, excerpt, format_args!("{failure}{whose}"));
+        line(&about, Level::Error, excerpt, format_args!("{failure}{whose}"));
     }
 
     /// Writes that these keys are missing, of which there may be none.
@@ -151,7 +159,8 @@ impl Log {
         let before = said.insert((resource.path.clone(), what), text.clone());
         let is_news = before.as_ref() != Some(&text);
         let level = if is_news { Level::Warning } else { Level::Debug };
-        line(level, &Excerpt::default(), format_args!("{text}{}", named(resource.name())));
+        let about = About::of(resource);
+        line(&about, level, &Excerpt::default(), format_args!("{text}{}", named(resource.name())));
     }
 
     /// Keys that will be missing are news again.
@@ -177,7 +186,8 @@ impl Log {
         logged.retain(|(_, at)| now - *at < REMINDER);
         if logged.len() < TEXTS && logged.iter().all(|(before, _)| *before != text) {
             let none = Excerpt::default();
-            line(Level::Error, failure.excerpt().unwrap_or(&none), format_args!("{text}"));
+            let about = About { kind: Some(failure.kind()), ..About::default() };
+            line(&about, Level::Error, failure.excerpt().unwrap_or(&none), format_args!("{text}"));
             logged.push((text, now));
         } else {
             debug!("{text}");
@@ -202,18 +212,20 @@ impl Reader for Log {
             Event::RunStep { step: Step::Deploy(deploy::Step::NotSynced { folder, .. }) }
                 if !self.is_first_about(folder) => {}
             Event::RunStep { step } => {
-                line(step.level(), &Excerpt::default(), format_args!("{step}"));
+                line(&About::default(), step.level(), &Excerpt::default(), format_args!("{step}"));
             }
             Event::Failed { resource, failure, .. } => self.failed(resource, failure),
             Event::RunFailed { failure } => {
                 let none = Excerpt::default();
                 let excerpt = failure.excerpt().unwrap_or(&none);
-                line(Level::Error, excerpt, format_args!("{failure}"));
+                let about = About { kind: Some(failure.kind()), ..About::default() };
+                line(&about, Level::Error, excerpt, format_args!("{failure}"));
             }
             Event::NotLoaded { name, problem } => {
                 let text = &problem.text;
                 let whose = self.whose(name);
-                line(Level::Error, &problem.excerpt, format_args!("{text}{whose}"));
+                let about = About { resource: Some(name), kind: Some(Kind::Load), dest: None };
+                line(&about, Level::Error, &problem.excerpt, format_args!("{text}{whose}"));
             }
             Event::SourceFailed { resources, failure } => {
                 self.source_failed(&self.source, resources.len(), failure);
@@ -225,7 +237,10 @@ impl Reader for Log {
             }
             Event::QueryFailed { .. } => {}
             Event::QueryWarning { resources, text } => match &resources[..] {
-                [resource] => warn!("{text}{}", named(resource.name())),
+                [resource] => {
+                    let name = &**resource.name();
+                    warn!(resource = name, "{text}{}", named(name));
+                }
                 resources => warn!("{text} ({} resources)", resources.len()),
             },
             Event::QueriesRecovered => {
@@ -242,7 +257,7 @@ impl Reader for Log {
             }
             Event::Waits { resource, queries } => {
                 let whose = self.whose(resource.name());
-                info!("waiting for {}{whose}", Names(queries));
+                info!(resource = &**resource.name(), "waiting for {}{whose}", Names(queries));
             }
             Event::PassEnded { resources, failed } => {
                 if self.style == Style::Onetime && failed.len() > 1 {
@@ -274,14 +289,32 @@ pub(crate) fn named(name: &str) -> String {
     format!(" (resource {name})")
 }
 
-/// Writes one line. The excerpt is a field of its own, so that the formatter can keep both
-/// together.
-fn line(level: Level, excerpt: &Excerpt, text: fmt::Arguments<'_>) {
+/// What a line is about, for programs that read the log.
+#[derive(Default)]
+struct About<'a> {
+    /// The name of the resource.
+    resource: Option<&'a str>,
+    dest: Option<&'a Path>,
+    kind: Option<Kind>,
+}
+
+impl<'a> About<'a> {
+    fn of(resource: &'a Resource) -> Self {
+        About { resource: Some(resource.name()), ..About::default() }
+    }
+}
+
+/// Writes one line. The excerpt is a field of its own, so that the formatter can keep both together, and
+/// what the line is about are fields for structured formats.
+fn line(about: &About<'_>, level: Level, excerpt: &Excerpt, text: fmt::Arguments<'_>) {
+    let About { resource, dest, kind } = about;
+    let (dest, kind) = (dest.map(Path::to_string_lossy), kind.map(Kind::word));
+    let (resource, dest) = (*resource, dest.as_deref());
     match level {
-        Level::Error => error!(excerpt = %excerpt, "{text}"),
-        Level::Warning => warn!(excerpt = %excerpt, "{text}"),
-        Level::Info => info!("{text}"),
-        Level::Debug => debug!("{text}"),
+        Level::Error => error!(excerpt = %excerpt, resource, dest, kind, "{text}"),
+        Level::Warning => warn!(excerpt = %excerpt, resource, dest, kind, "{text}"),
+        Level::Info => info!(resource, dest, "{text}"),
+        Level::Debug => debug!(resource, dest, "{text}"),
     }
 }
 

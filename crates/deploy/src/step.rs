@@ -419,6 +419,40 @@ pub trait RollbackCause: fmt::Display + fmt::Debug + Send + Sync {}
 impl<T: fmt::Display + fmt::Debug + Send + Sync> RollbackCause for T {}
 
 impl Step<'_> {
+    /// The destination that the step is about; `None` if it is about something else.
+    pub fn dest(&self) -> Option<&Path> {
+        match self {
+            Step::Comparing { dest }
+            | Step::Unreadable { dest, .. }
+            | Step::Owner { dest, .. }
+            | Step::Group { dest, .. }
+            | Step::Mode { dest, .. }
+            | Step::Content { dest, .. }
+            | Step::Size { dest, .. }
+            | Step::WouldCreate { dest }
+            | Step::WouldRemove { dest }
+            | Step::Noop { dest }
+            | Step::InSync { dest }
+            | Step::OutOfSync { dest }
+            | Step::Overwriting { dest }
+            | Step::Removing { dest }
+            | Step::WritingInPlace { dest }
+            | Step::Updated { dest }
+            | Step::Removed { dest }
+            | Step::NotRemoved { dest }
+            | Step::ReloadPending { dest, .. }
+            | Step::ReloadRetried { dest }
+            | Step::Reloaded { dest }
+            | Step::ReloadForgotten { dest }
+            | Step::AttributesKept { dest, .. }
+            | Step::PutBack { dest }
+            | Step::RolledBack { dest, .. }
+            | Step::NotRolledBack { dest }
+            | Step::HeldByPerson { dest } => Some(dest),
+            _ => None,
+        }
+    }
+
     /// The level at which confd logs the step.
     pub fn level(&self) -> Level {
         match self {

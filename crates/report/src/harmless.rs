@@ -35,7 +35,8 @@ impl<W: fmt::Write> fmt::Write for Harmless<W> {
     }
 }
 
-fn is_harmful(character: char) -> bool {
+/// Whether a line break, a terminal or the direction of text obeys a character. Tabs are harmless.
+pub fn is_harmful(character: char) -> bool {
     match character {
         '\t' => false,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {

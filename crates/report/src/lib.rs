@@ -28,6 +28,6 @@ pub use errno::{errno_text, errno_text_in, signal_text};
 pub use excerpt::{Excerpt, Place};
 pub use file_error::{FileError, file_error_text};
 pub use fingerprint::Fingerprint;
-pub use harmless::{Harmless, harmless};
+pub use harmless::{Harmless, harmless, is_harmful};
 pub use nearest::{did_you_mean, did_you_mean_spelled};
 pub use regular::{open_regular, read_regular, read_with_fingerprint};
