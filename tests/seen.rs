@@ -3,6 +3,7 @@
 
 mod addresses;
 mod control;
+mod examples;
 mod metrics;
 mod readiness;
 
