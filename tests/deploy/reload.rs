@@ -114,3 +114,25 @@ fn a_failing_resource_does_not_keep_others_from_being_deployed() {
     let last = ended.log().pop().unwrap();
     assert!(last.starts_with("FATAL template: c.tmpl:1:2:"), "{last}");
 }
+
+#[test]
+fn a_pending_reload_is_tried_although_the_check_refuses_newer_content() {
+    let sandbox = outdated(
+        "check_cmd = 'grep -q new {{.src}}'\nreload_cmd = 'echo reload >> ran; test -e allowed || exit 7'",
+    );
+    sandbox.onetime().fails();
+    sandbox.write("templates/app.tmpl", "bad");
+    let ended = sandbox.onetime().fails();
+    let dest = dest(&sandbox);
+    ended
+        .expect(&format!("WARNING the reload of {dest} is still pending, because it failed again"));
+    ended.expect("FATAL Config check failed: exit status 1").expect_no("FATAL exit status 7");
+    assert_eq!((sandbox.output(), sandbox.read("ran")), ("new".into(), "reload\nreload\n".into()));
+    sandbox.write("allowed", "");
+    let ended = sandbox.onetime().fails();
+    ended.expect(&format!("INFO {dest} has been reloaded"));
+    ended.expect("FATAL Config check failed: exit status 1");
+    assert_eq!(sandbox.list("out"), ["app"]);
+    sandbox.onetime().fails().expect_no("reloaded");
+    assert_eq!(sandbox.read("ran"), "reload\nreload\nreload\n");
+}

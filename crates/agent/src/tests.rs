@@ -3,6 +3,7 @@
 mod answers;
 mod disk;
 mod histories;
+mod pending;
 mod placement;
 pub(crate) mod site;
 mod slow;
