@@ -124,8 +124,10 @@ fn a_pending_reload_is_tried_although_the_check_refuses_newer_content() {
     sandbox.write("templates/app.tmpl", "bad");
     let ended = sandbox.onetime().fails();
     let dest = dest(&sandbox);
-    ended
-        .expect(&format!("WARNING the reload of {dest} is still pending, because it failed again"));
+    ended.expect(&format!(
+        "WARNING the reload of {dest} is still pending, because it failed again: exit status 7: echo \
+         reload >> ran; test -e allowed || exit 7 (resource app)"
+    ));
     ended.expect("FATAL Config check failed: exit status 1").expect_no("FATAL exit status 7");
     assert_eq!((sandbox.output(), sandbox.read("ran")), ("new".into(), "reload\nreload\n".into()));
     sandbox.write("allowed", "");

@@ -43,6 +43,15 @@ impl Applied {
         of(&resource.path, snapshot.revision(), changed.iter().map(line_of))
     }
 
+    /// The variables of commands for files that the pass `job` leaves in place, which are of an earlier
+    /// revision. If the source `shows_keys`, those that have changed are known all the same.
+    pub(crate) fn of_kept(&self, job: &Job, shows_keys: bool) -> Environment {
+        match shows_keys {
+            true => self.environment(job).with("CONFD_REVISION", None::<String>),
+            false => of(&job.resource.path, 0, std::iter::empty()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Snapshot>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,7 +15,11 @@ use crate::guards::Tripped;
 /// The text is complete, and has Go confd's words where Go confd has them; so the cause is not
 /// repeated as a `source()`. Callers decide by [`kind`](Failure::kind), and never by the text.
 #[derive(Clone, Debug)]
-pub struct Failure(Arc<Cause>);
+pub struct Failure {
+    cause: Arc<Cause>,
+    /// The failure of the reload of what is in place, which this pass has tried again.
+    pending: Option<Arc<Failure>>,
+}
 
 #[derive(Debug)]
 enum Cause {
@@ -124,7 +128,33 @@ impl Kind {
 
 impl Failure {
     fn new(cause: Cause) -> Self {
-        Failure(Arc::new(cause))
+        Failure { cause: Arc::new(cause), pending: None }
+    }
+
+    /// The same failure, of a pass that has also tried a pending reload of what is in place, which has
+    /// failed again.
+    pub(crate) fn beside(self, pending: Failure) -> Self {
+        Failure { pending: Some(Arc::new(pending)), ..self }
+    }
+
+    /// The failure of a pending reload that the pass has tried again. The failure itself is what keeps
+    /// newer content from its place.
+    pub fn pending(&self) -> Option<&Failure> {
+        self.pending.as_deref()
+    }
+
+    /// Whether the files are as they were before the pass, which has come to no reload.
+    pub(crate) fn is_before_the_commit(&self) -> bool {
+        match (&*self.cause, self.kind()) {
+            (Cause::Deploy(error, _), _) => error.is_before_the_commit(),
+            (_, Kind::Items | Kind::Load | Kind::Panic) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether it was reported for all resources together, or when the source said it.
+    pub(crate) fn is_of_the_source(&self) -> bool {
+        matches!(self.kind(), Kind::Source | Kind::Refused)
     }
 
     /// The source refuses to show the keys of this resource.
@@ -191,7 +221,7 @@ impl Failure {
 
     /// The queries that the pass waits for; empty if it does not wait.
     pub(crate) fn missing(&self) -> &[Query] {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Waiting(missing) => missing,
             _ => &[],
         }
@@ -200,7 +230,7 @@ impl Failure {
     /// The keys that the template misses, for people; empty if it failed for another reason. Keys that
     /// can contain values are shown only if `show_values`.
     pub(crate) fn missing_keys(&self, show_values: bool) -> Vec<String> {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Render(error, _) => error.missed().names(show_values),
             _ => Vec::new(),
         }
@@ -213,7 +243,7 @@ impl Failure {
 
     /// The kind of the failure.
     pub fn kind(&self) -> Kind {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Source(..) => Kind::Source,
             Cause::Refused(_) => Kind::Refused,
             Cause::Load(_) => Kind::Load,
@@ -243,12 +273,12 @@ impl Failure {
         !matches!(
             self.kind(),
             Kind::Guard | Kind::Items | Kind::RolledBack | Kind::Held | Kind::Query | Kind::Waiting
-        ) && !matches!(&*self.0, Cause::Deploy(deploy::Error::GroupCheck(_), _))
+        ) && !matches!(&*self.cause, Cause::Deploy(deploy::Error::GroupCheck(_), _))
     }
 
     /// The command, if this pass has put files in place and their reload has failed.
     pub(crate) fn reload_cmd(&self) -> Option<&Program> {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Deploy(deploy::Error::Reload { command, .. }, _) => Some(command),
             _ => None,
         }
@@ -256,13 +286,13 @@ impl Failure {
 
     /// The exit status of the check or reload that failed, if it has one: 255 if a signal ended it.
     pub(crate) fn command_status(&self) -> Option<u8> {
-        let Cause::Deploy(error, _) = &*self.0 else { return None };
+        let Cause::Deploy(error, _) = &*self.cause else { return None };
         error.command()?.status()
     }
 
     /// What is needed so that the next run succeeds.
     pub fn need(&self) -> Need {
-        match (&*self.0, self.kind()) {
+        match (&*self.cause, self.kind()) {
             (Cause::Render(error, _), _) if error.is_missing_key() => Need::Data,
             (Cause::Items(first, _), _) => first.need(),
             (Cause::Guard(.., true), _) => Need::Data,
@@ -279,23 +309,24 @@ impl Failure {
 
     /// Whether a new try makes sense only when the content has changed.
     pub(crate) fn waits_for_a_change(&self) -> bool {
-        match &*self.0 {
+        let waits = match &*self.cause {
             Cause::Deploy(error, _) => error.waits_for_a_change(),
             Cause::Render(_, waits_for_a_change) => *waits_for_a_change,
             _ => false,
-        }
+        };
+        waits && self.pending().is_none_or(Failure::waits_for_a_change)
     }
 
     /// Whether the rendering has to begin again on a thread of its own: it took too long, or all missing
     /// keys have to be found.
     pub(crate) fn needs_a_thread(&self) -> bool {
         let needs_it = |error: &render::Error| error.is_out_of_time() || error.is_missing_key();
-        matches!(&*self.0, Cause::Render(error, _) if needs_it(error))
+        matches!(&*self.cause, Cause::Render(error, _) if needs_it(error))
     }
 
     /// The lines of the template or resource file that caused the failure; empty if there are none.
     pub fn excerpt(&self) -> Option<&Excerpt> {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Load(problem) | Cause::Template(problem) => Some(&problem.excerpt),
             Cause::Render(error, _) => Some(error.excerpt()),
             Cause::Items(first, _) => first.excerpt(),
@@ -313,7 +344,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Source(error, _) => error.fmt(f),
             Cause::Refused(refusal) => refusal.fmt(f),
             Cause::Waiting(missing) => {

@@ -384,6 +384,17 @@ pub(crate) fn to_sweep(resource: &Resource) -> Vec<PathBuf> {
     resource.parts().iter().filter_map(of_part).flatten().collect()
 }
 
+/// The targets of the files of the items of `part` whose reloads may be pending; `None` if it has no
+/// items. A manifest that cannot be read names no file. Blocks on the disk.
+pub(crate) fn pending_of(part: &Part) -> Option<Vec<Arc<Target>>> {
+    let each = part.for_each.as_ref()?;
+    let manifest = Manifest::open(&each.folder, OsStr::new(&**part.name()), &Silent);
+    let ours = manifest.map(|manifest| manifest.ours()).unwrap_or_default().into_iter();
+    let pending = ours.filter(|file| deploy::may_be_pending(&each.dest_of(file)));
+    let target = |file: PathBuf| target_of_file(part, each, file.as_os_str()).ok();
+    Some(pending.filter_map(target).map(Arc::new).collect())
+}
+
 /// The folder and the name of the manifest of a part.
 fn manifest_of(part: &Part) -> Option<(PathBuf, Arc<str>)> {
     // The name is that of the resource and not that of its group, which can change.

@@ -41,6 +41,7 @@ mod maker;
 mod missing;
 mod ordered;
 mod overlap;
+mod pending;
 mod pipeline;
 mod placement;
 mod prepare;

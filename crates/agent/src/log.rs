@@ -120,6 +120,15 @@ impl Log {
     }
 
     fn failed(&self, resource: &Resource, failure: &Failure) {
+        if let Some(pending) = failure.pending() {
+            self.failed(resource, pending);
+        }
+        match failure.kind() {
+            // These have lines of their own.
+            Kind::Source => return,
+            Kind::Waiting if failure.pending().is_some() => return,
+            _ => {}
+        }
         let none = Excerpt::default();
         let about = About { kind: Some(failure.kind()), ..About::of(resource) };
         let excerpt = failure.excerpt().unwrap_or(&none);

@@ -6,7 +6,7 @@ use deploy::{Disk, Durable, Placed};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
-    event::{Readers, RunSteps, Step, Wake, say},
+    event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
     failure::{Failure, Kind},
     pipeline::{Applied, Done, Pipeline, Surroundings},
     placement::{self, Placement},
@@ -45,31 +45,43 @@ impl Maker {
 
     /// Makes one pass. Dropping the future kills a running command.
     pub(crate) async fn pass(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
-        let done = self.attempt(assignment).await;
+        let job = self.job(assignment);
+        let done = match self.attempt(assignment, &job).await {
+            Err(failure) => Err(self.after_failure(assignment, &job, failure).await),
+            done => done,
+        };
         // After a failure the work may have to be repeated, even if the content stays the same.
         self.applied = done.as_ref().ok().and_then(|done| Applied::by(&assignment.resource, done));
         done
     }
 
-    async fn attempt(&mut self, assignment: &Assignment) -> Result<Done, Failure> {
-        let Assignment { resource, snapshot, pipeline, is_alone, wake, .. } = assignment;
-        let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
+    fn job(&self, assignment: &Assignment) -> Job {
+        let Assignment { resource, keys, wake, .. } = assignment;
+        let Ok(snapshot) = keys.clone() else { return Job::without_keys(resource) };
+        let resource = Arc::clone(resource);
         let applied = self.applied.as_ref().and_then(|applied| applied.digest_for(&resource));
         // Without a record of its files, nothing is known of them.
         let is_full = !matches!(wake, Wake::Keys { .. } | Wake::Answers(_) | Wake::Retry)
             || self.record.left().is_none();
-        let job = Job { resource, snapshot, applied, is_full };
+        Job { resource, snapshot, applied, is_full }
+    }
+
+    async fn attempt(&mut self, assignment: &Assignment, job: &Job) -> Result<Done, Failure> {
+        let Assignment { keys, pipeline, is_alone, .. } = assignment;
+        if let Err(failure) = keys {
+            return Err(failure.clone());
+        }
         if let Some(light) = self.placement.take(*is_alone)
-            && let Some(current) = placement::light(pipeline, &job, &light)
+            && let Some(current) = placement::light(pipeline, job, &light)
         {
             let say = say(&self.readers, &job.resource);
             let parts = job.resource.parts().iter();
             parts.for_each(|part| say(Step::UsingTemplate(part.src.clone())));
-            match pipeline.prepare_within(Some(placement::BUDGET), &job, current, &say) {
+            match pipeline.prepare_within(Some(placement::BUDGET), job, current, &say) {
                 Ok(prepared) => {
                     self.placement.note(&job.resource, &prepared, true);
                     let surroundings = self.surroundings(Disk::Here);
-                    return finish(pipeline, &job, prepared, &self.record, surroundings).await;
+                    return finish(pipeline, job, prepared, &self.record, surroundings).await;
                 }
                 // The pass was not light. It begins again on another thread.
                 Err(failure) if failure.needs_a_thread() => {}
@@ -112,12 +124,34 @@ impl Maker {
         let done = match progress {
             Progress::Prepared(prepared) => {
                 let surroundings = self.surroundings(Disk::Elsewhere);
-                finish(&pipeline, &job, prepared, &self.record, surroundings).await?
+                finish(&pipeline, job, prepared, &self.record, surroundings).await?
             }
             Progress::Finished(done) => (*done)?,
         };
         self.placement = placement;
         Ok(done)
+    }
+
+    /// The failure, after the pending reloads of the files were tried again.
+    async fn after_failure(&self, assignment: &Assignment, job: &Job, failure: Failure) -> Failure {
+        let (mut durable, disk) = (Durable::default(), Disk::Elsewhere);
+        let tried =
+            assignment.pipeline.after_failure(job, failure, &mut durable, self.surroundings(disk));
+        let failure = tried.await;
+        if failure.pending().is_some_and(|pending| pending.kind() == Kind::RolledBack) {
+            let record = self.record.clone();
+            disk.run(move || record.look_at_the_destinations()).await;
+        }
+        if !durable.is_empty() {
+            let readers = self.readers.clone();
+            let report = move || {
+                for error in durable.sync(&RunSteps(&readers)) {
+                    readers.read(&Event::RunFailed { failure: Arc::new(error.into()) });
+                }
+            };
+            disk.run(report).await;
+        }
+        failure
     }
 
     fn surroundings(&self, disk: Disk) -> Surroundings<'_> {

@@ -214,6 +214,10 @@ impl Ordered {
                 Some(done.outcome)
             }
             Err(failure) => {
+                // It has been reported for all resources.
+                if failure.kind() == Kind::Source && failure.pending().is_none() {
+                    return None;
+                }
                 // What failed has to be done again, although the content may be the same.
                 self.forget_applied(resource);
                 self.readers.read(&Event::Failed {
@@ -267,7 +271,9 @@ impl Pass<'_> {
                 }
                 Err(failure) => {
                     self.finish_all().await;
-                    self.conclude(resource, Err(failure));
+                    let (job, changes) = (Job::without_keys(resource), self.changes);
+                    let first = FirstHalf::Here(Err(failure));
+                    self.in_flight.push_back(InFlight { job, changes, first });
                 }
             }
             let overlaps_no_other =
@@ -335,9 +341,12 @@ impl Pass<'_> {
             }
             Err(error) => {
                 self.failed.extend(resources.iter().map(|resource| resource.path.clone()));
-                let failure = Arc::new(Failure::from(error));
-                readers.read(&Event::SourceFailed { resources: resources.to_vec(), failure });
-                None
+                let failure = Failure::from(error);
+                let of = |_: &_| Err(failure.clone());
+                let failures = resources.iter().map(of).collect();
+                let (resources, failure) = (resources.to_vec(), Arc::new(failure));
+                readers.read(&Event::SourceFailed { resources, failure });
+                Some(failures)
             }
         }
     }
@@ -437,7 +446,11 @@ impl Pass<'_> {
     }
 
     fn conclude(&mut self, resource: &Arc<Resource>, done: Result<Done, Failure>) {
-        let is_pending = done.as_ref().is_err_and(|failure| failure.kind() == Kind::PendingReload);
+        // A pending reload of an earlier run does not fail this one. The failure of the source has
+        // been counted.
+        let is_counted = done
+            .as_ref()
+            .is_err_and(|failure| !matches!(failure.kind(), Kind::PendingReload | Kind::Source));
         match self.ordered.note(resource, done) {
             Some(Outcome::Updated | Outcome::Removed | Outcome::Reloaded) => self.changes += 1,
             Some(
@@ -445,8 +458,7 @@ impl Pass<'_> {
             ) => {}
             None => {
                 self.changes += 1;
-                // A pending reload of an earlier run does not fail this one.
-                if !is_pending {
+                if is_counted {
                     self.failed.push(resource.path.clone());
                     if self.pipeline.fail_fast {
                         let dest = resource.dest_names();

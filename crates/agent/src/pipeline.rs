@@ -23,9 +23,9 @@ use crate::{
     digest::Digest,
     environment,
     event::{Event, Reader as _, Readers, Step},
-    failure::Failure,
+    failure::{Failure, Kind},
     guards::AppliedKeys,
-    items::Memory,
+    items::{Made, Memory},
     prepare::{Job, Prepared},
     record::Origin,
     reloads::{Key, Notice, Requester},
@@ -33,6 +33,7 @@ use crate::{
     settings::Settings,
     templates::Templates,
     versions::{Keeper, Note},
+    work::FailedItems,
 };
 
 /// The parts that all passes of a run share.
@@ -55,6 +56,8 @@ pub(crate) struct Pipeline {
     pub(crate) fail_fast: bool,
     /// The longest time for reading the keys of a pass over all resources.
     pub(crate) read_timeout: Option<Duration>,
+    /// Whether a pass that needs only data is soon made again (`-wait`).
+    pub(crate) waits_for_data: bool,
     /// Keeps the last versions of files.
     pub(crate) versions: Arc<Keeper>,
     pub(crate) applied_keys: Arc<AppliedKeys>,
@@ -123,6 +126,7 @@ impl Pipeline {
             force: false,
             fail_fast: false,
             read_timeout: None,
+            waits_for_data: false,
             versions: Arc::default(),
             applied_keys: Arc::default(),
             applied: Arc::default(),
@@ -155,6 +159,7 @@ impl Pipeline {
             force: settings.force,
             fail_fast: settings.fail_fast,
             read_timeout: settings.read_timeout,
+            waits_for_data: false,
             versions: Arc::clone(&self.versions).with(settings.state.as_ref()),
             applied_keys: Arc::clone(&self.applied_keys),
             applied: Arc::clone(&self.applied),
@@ -222,26 +227,35 @@ impl Pipeline {
                     let (versions, note) = (Arc::clone(&self.versions), note.clone());
                     disk.run(move || versions.keep_found(&note)).await;
                 }
+                let environment = {
+                    let (applied, job) = (Arc::clone(&self.applied), job.clone());
+                    move || applied.environment(&job)
+                };
                 let observer = Observing {
                     job: job.clone(),
-                    applied: Arc::clone(&self.applied),
                     runner: Arc::clone(&self.runner),
                     readers: readers.clone(),
                     replaced,
+                    make_environment: environment,
                     environment: OnceLock::new(),
                     refused: Arc::clone(&refused),
                 };
                 let observer: Arc<dyn Observer> = Arc::new(observer);
-                let say = |notice: Notice| {
-                    let (resource, dest) = (Arc::clone(resource), resource.dest_names());
-                    let step = match notice {
-                        Notice::Served => Step::ReloadServed { dest },
-                        Notice::WaitsNoLonger => Step::ReloadWaitsNoLonger { dest },
-                    };
-                    readers.read(&Event::Step { resource, step });
-                };
+                let say = notices(readers, resource);
                 let reloader = requester.reloader(&say);
-                let outcomes = staged.finish(&observer, durable, disk, &reloader).await?;
+                let finished = staged.finish(&observer, durable, disk, &reloader).await;
+                let outcomes = match finished.map_err(Failure::from) {
+                    Ok(outcomes) => outcomes,
+                    // The items that fail come first.
+                    Err(failure) if failure.kind() == Kind::PendingReload => {
+                        note_refused(&refused, &mut made, &mut failed);
+                        return Err(match failed.failure() {
+                            Some(first) => first.beside(failure),
+                            None => failure,
+                        });
+                    }
+                    Err(failure) => return Err(failure),
+                };
                 let outcome = together(&outcomes);
                 if let Some(note) = note.filter(|_| !stays) {
                     let versions = Arc::clone(&self.versions);
@@ -251,10 +265,7 @@ impl Pipeline {
             }
             None => Outcome::Unchanged,
         };
-        for (dest, error) in refused.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let item = made.as_mut().and_then(|made| made.refuse(&dest));
-            failed.add(item.unwrap_or_else(|| dest.display().to_string()), Failure::from(error));
-        }
+        note_refused(&refused, &mut made, &mut failed);
         let made = made.filter(|_| is_complete);
         if outcome != Outcome::WouldUpdate && !stays {
             keys.into_iter().for_each(|(dest, keys)| self.applied_keys.note(&dest, keys));
@@ -280,6 +291,29 @@ impl Pipeline {
     }
 }
 
+/// Adds the files that were left out of a transaction to the items that have `failed`.
+fn note_refused(refused: &Refused, made: &mut Option<Made>, failed: &mut FailedItems) {
+    for (dest, error) in refused.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let item = made.as_mut().and_then(|made| made.refuse(&dest));
+        failed.add(item.unwrap_or_else(|| dest.display().to_string()), Failure::from(error));
+    }
+}
+
+/// Reports how the reload of `resource` is shared with other resources.
+pub(crate) fn notices<'a>(
+    readers: &'a Readers,
+    resource: &'a Arc<Resource>,
+) -> impl Fn(Notice) + Send + Sync + 'a {
+    |notice| {
+        let (resource, dest) = (Arc::clone(resource), resource.dest_names());
+        let step = match notice {
+            Notice::Served => Step::ReloadServed { dest },
+            Notice::WaitsNoLonger => Step::ReloadWaitsNoLonger { dest },
+        };
+        readers.read(&Event::Step { resource, step });
+    }
+}
+
 /// The outcome of a pass with these outcomes of its files.
 fn together(outcomes: &[Outcome]) -> Outcome {
     use Outcome::{Reloaded, Removed, Unchanged, Updated, WouldRemove, WouldUpdate};
@@ -290,21 +324,26 @@ fn together(outcomes: &[Outcome]) -> Outcome {
 }
 
 /// Turns the steps of a transaction into events.
-struct Observing<F> {
-    job: Job,
-    applied: Arc<environment::Applied>,
-    runner: Arc<dyn Runner>,
-    readers: Readers,
-    replaced: F,
+pub(crate) struct Observing<F, E> {
+    pub(crate) job: Job,
+    pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) readers: Readers,
+    pub(crate) replaced: F,
+    /// Makes what commands find.
+    pub(crate) make_environment: E,
     /// What commands find, once one has asked for it.
-    environment: OnceLock<Environment>,
-    refused: Refused,
+    pub(crate) environment: OnceLock<Environment>,
+    pub(crate) refused: Refused,
 }
 
 /// The files that were left out of a transaction that went on, and why.
-type Refused = Arc<Mutex<Vec<(PathBuf, deploy::Error)>>>;
+pub(crate) type Refused = Arc<Mutex<Vec<(PathBuf, deploy::Error)>>>;
 
-impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
+impl<F, E> Observer for Observing<F, E>
+where
+    F: Fn(&Path, &Placed) + Send + Sync,
+    E: Fn() -> Environment + Send + Sync,
+{
     fn observe(&self, step: &deploy::Step<'_>) {
         if self.readers.wants(step.level()) {
             let resource = Arc::clone(&self.job.resource);
@@ -338,7 +377,7 @@ impl<F: Fn(&Path, &Placed) + Send + Sync> Observer for Observing<F> {
     }
 
     fn environment(&self, _: &Path) -> Environment {
-        self.environment.get_or_init(|| self.applied.environment(&self.job)).clone()
+        self.environment.get_or_init(&self.make_environment).clone()
     }
 
     fn runner(&self) -> &dyn Runner {

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use deploy::{Before, Member, Target, Transaction};
 use render::{Inputs, Limits, MissingKeys, Warning, Warnings, queries::Session};
-use store::{Item, Prefix, Reads, Snapshot, View};
+use store::{Coverage, Item, Prefix, Reads, Snapshot, View};
 use world::Host;
 
 use crate::{
@@ -43,6 +43,12 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// A pass for which the source shows no keys: it can only fail.
+    pub(crate) fn without_keys(resource: &Arc<Resource>) -> Self {
+        let (resource, snapshot) = (Arc::clone(resource), Snapshot::new(Coverage::Subtree));
+        Job { resource, snapshot, applied: None, is_full: true }
+    }
+
     /// The keys that the resource asks for, as the source spells them.
     pub(crate) fn keys(&self) -> View {
         View::new(self.snapshot.clone(), &self.resource.scope, &Prefix::default())
@@ -189,7 +195,7 @@ impl Pipeline {
         let mut contents: Vec<Bytes> =
             members.iter().filter_map(|member| member.content.clone()).collect();
         let digest = Digest::of_all(files.iter().map(|file| file.digest));
-        let Worked { gone, is_partial, beside, made, failed } = worked;
+        let Worked { gone, is_partial, beside, made, failed, mut kept } = worked;
         let counts = |part: &Part| part.guards.as_ref().is_some_and(|guards| guards.counts_keys());
         let keys = resource.parts().iter().zip(&views).filter(|(part, _)| counts(part));
         let keys = keys.map(|(part, view)| (part.target.dest.clone(), view.iter().count()));
@@ -214,7 +220,7 @@ impl Pipeline {
         let staged = match resource.is_of_items_alone() {
             true => {
                 let (staged, failed) = Transaction::stage_each(members, &self.options);
-                prepared.leave_out(failed, &mut contents);
+                kept.extend(prepared.leave_out(failed, &mut contents));
                 staged
             }
             false => Transaction::stage(members, &self.options)?,
@@ -237,6 +243,7 @@ impl Pipeline {
             let members = parts.iter().enumerate().filter(|(_, part)| of.contains(part));
             staged.recorded_in(manifest, members.map(|(nth, _)| nth).collect())
         });
+        let staged = staged.beside_kept(kept);
         prepared.staged = Some(match &resource.group_check {
             Some(check) => staged.checked_together(check.clone().beside(beside)),
             None => staged,
@@ -462,9 +469,13 @@ impl Pipeline {
 }
 
 impl Prepared {
-    /// Leaves the members out that could not be staged, by their numbers. `contents` are those of the
-    /// files.
-    fn leave_out(&mut self, failed: Vec<(usize, deploy::Error)>, contents: &mut Vec<Bytes>) {
+    /// Leaves the members out that could not be staged, by their numbers, and returns their targets.
+    /// `contents` are those of the files.
+    fn leave_out(
+        &mut self,
+        failed: Vec<(usize, deploy::Error)>,
+        contents: &mut Vec<Bytes>,
+    ) -> Vec<Arc<Target>> {
         // The last one comes first, so that the numbers before it stay the same.
         let count = self.files.len();
         let mut left_out = Vec::with_capacity(failed.len());
@@ -480,10 +491,11 @@ impl Prepared {
             self.is_complete &= item.is_some();
             left_out.push((item, target, Failure::from(error)));
         }
-        for (item, target, failure) in left_out.into_iter().rev() {
-            let name = item.unwrap_or_else(|| target.dest.display().to_string());
-            self.failed.add(name, failure);
-        }
+        let name_failure = |(item, target, failure): (Option<String>, Arc<Target>, _)| {
+            self.failed.add(item.unwrap_or_else(|| target.dest.display().to_string()), failure);
+            target
+        };
+        left_out.into_iter().rev().map(name_failure).collect()
     }
 
     /// Whether the destinations had these contents, with the right owners and modes, when they were

@@ -175,9 +175,11 @@ impl Watching {
                     let snapshot = member.snapshot.filter(|_| same_scope).or_else(of_others);
                     // Without keys for the new definition, the old one must not go on.
                     let worker = member.worker.filter(|_| snapshot.is_some());
+                    let no_keys = member.no_keys.filter(|_| same_scope);
                     // A refusal of other keys has not been reported yet.
                     let is_refused = member.is_refused && same_scope;
-                    Member { resource, snapshot, worker, is_refused, after: Vec::new() }
+                    let after = Vec::new();
+                    Member { resource, snapshot, no_keys, worker, is_refused, after }
                 }
                 None => {
                     woken.push((self.members.len(), Wake::Start));
@@ -185,6 +187,7 @@ impl Watching {
                     Member {
                         resource,
                         snapshot,
+                        no_keys: None,
                         is_refused: false,
                         worker: None,
                         after: Vec::new(),
@@ -265,8 +268,10 @@ impl Watching {
                 Err(error) => {
                     self.source_is_down = true;
                     let resources = self.members.iter().map(|member| Arc::clone(&member.resource));
-                    let (resources, failure) = (resources.collect(), Arc::new(error.into()));
-                    self.readers.read(&Event::SourceFailed { resources, failure });
+                    let failure = Failure::from(error);
+                    let (resources, reported) = (resources.collect(), Arc::new(failure.clone()));
+                    self.readers.read(&Event::SourceFailed { resources, failure: reported });
+                    self.wake_without_keys(&failure);
                 }
             },
             woken = self.answers.woken() => {
@@ -334,8 +339,16 @@ impl Watching {
                 Some(Err(refusal)) => {
                     if !std::mem::replace(&mut member.is_refused, true) {
                         let resource = Arc::clone(&member.resource);
-                        let failure = Arc::new(Failure::refused(refusal.clone()));
-                        self.readers.read(&Event::Failed { resource, failure, retry: None });
+                        let failure = Failure::refused(refusal.clone());
+                        let reported = Arc::new(failure.clone());
+                        self.readers.read(&Event::Failed {
+                            resource,
+                            failure: reported,
+                            retry: None,
+                        });
+                        if member.lacks_keys(&failure, &self.pipeline) {
+                            woken.push((nth, Wake::Start));
+                        }
                     }
                     continue;
                 }
@@ -357,6 +370,7 @@ impl Watching {
                 }
             };
             member.snapshot = Some(snapshot.clone());
+            member.no_keys = None;
             match news {
                 News::None => {}
                 News::Look(known) => looks.push(known),
@@ -371,6 +385,17 @@ impl Watching {
                 looks.iter().map(|known| (known.assignment, Wake::Destination)).collect()
             });
         }
+    }
+
+    /// Wakes the resources that have had no keys yet, and get none because of this `failure`: a reload
+    /// of an earlier run may be pending.
+    fn wake_without_keys(&mut self, failure: &Failure) {
+        let members = self.members.iter_mut().enumerate();
+        let lacking = members.filter_map(|(nth, member)| {
+            member.lacks_keys(failure, &self.pipeline).then_some((nth, Wake::Start))
+        });
+        let lacking = lacking.collect();
+        self.wake_each(lacking);
     }
 
     /// Examines the files of the resources that a change of these paths may concern.

@@ -45,6 +45,8 @@ pub(crate) struct Work {
 struct ItemFailure {
     item: Item,
     failure: Failure,
+    /// Its file, which stays as it is.
+    target: Option<Arc<Target>>,
     /// Whether a missing key is the reason, and the resource says that the file is kept then.
     is_kept: bool,
     /// The missing keys, for people.
@@ -59,6 +61,8 @@ pub(crate) struct Worked {
     pub(crate) beside: Vec<PathBuf>,
     pub(crate) made: Option<Made>,
     pub(crate) failed: FailedItems,
+    /// The files that stay as they are, because their templates have failed.
+    pub(crate) kept: Vec<Arc<Target>>,
 }
 
 /// The items whose files could not be made, and why; the other files are applied.
@@ -175,6 +179,7 @@ impl Work {
                     self.failed.push(ItemFailure {
                         item,
                         failure,
+                        target: None,
                         is_kept: false,
                         missing: Vec::new(),
                     });
@@ -200,7 +205,7 @@ impl Work {
         &mut self,
         nth: usize,
         part: &Part,
-        (item, target): (Item, &Target),
+        (item, target): (Item, &Arc<Target>),
         error: render::Error,
         show_values: bool,
     ) {
@@ -211,7 +216,8 @@ impl Work {
         if let Some(made) = &mut self.made {
             made.part(nth).failed(item.clone());
         }
-        self.failed.push(ItemFailure { item, failure, is_kept, missing });
+        let target = Some(Arc::clone(target));
+        self.failed.push(ItemFailure { item, failure, target, is_kept, missing });
     }
 
     /// The missing keys because of which files of items stay as they are, for people.
@@ -241,9 +247,10 @@ impl Work {
         }
         let known = made.as_ref().filter(|_| is_partial);
         let beside = known.map(Made::a_file_of_each_part).unwrap_or_default();
+        let kept = failed.iter().filter_map(|failed| failed.target.clone()).collect();
         let failed = failed.into_iter().filter(|failed| !failed.is_kept);
         let items = failed.map(|failed| (items::name_of(&failed.item), failed.failure)).collect();
         let failed = FailedItems { items, unreadable: unreadable.map(Failure::from) };
-        Worked { gone, is_partial, beside, made, failed }
+        Worked { gone, is_partial, beside, made, failed, kept }
     }
 }

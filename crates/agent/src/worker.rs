@@ -54,7 +54,8 @@ pub(crate) struct Assignment {
     /// The passes that come before: the record of each resource, and the number of its assignment.
     pub(crate) after: Vec<(Record, u64)>,
     pub(crate) resource: Arc<Resource>,
-    pub(crate) snapshot: Snapshot,
+    /// The keys, or why the source has shown none yet.
+    pub(crate) keys: Result<Snapshot, Failure>,
     pub(crate) pipeline: Arc<Pipeline>,
     /// The delays of the run, for resources that set none.
     pub(crate) pace: Pace,
@@ -97,6 +98,13 @@ pub(crate) async fn work(
         if matches!(kind, Some(Kind::Template | Kind::Render | Kind::Waiting)) {
             record.set_left(None);
         }
+        if let Err(failure) = &done
+            && failure.kind() == Kind::Waiting
+        {
+            // The answers wake the resource.
+            let queries = failure.missing().iter().map(ToString::to_string).collect();
+            readers.read(&Event::Waits { resource: Arc::clone(resource), queries });
+        }
         let retry = match done {
             Ok(Done { outcome, origin, .. }) => {
                 let in_sync =
@@ -112,11 +120,17 @@ pub(crate) async fn work(
                 has_failed = false;
                 None
             }
-            Err(failure) if failure.kind() == Kind::Waiting => {
-                // The answers wake the resource.
+            // It was reported when the source said it.
+            Err(failure) if failure.is_of_the_source() && failure.pending().is_none() => {
                 has_failed = false;
-                let queries = failure.missing().iter().map(ToString::to_string).collect();
-                readers.read(&Event::Waits { resource: Arc::clone(resource), queries });
+                if is_retry {
+                    let (resource, failure) = (Arc::clone(resource), Arc::new(failure));
+                    readers.read(&Event::Failed { resource, failure, retry: None });
+                }
+                None
+            }
+            Err(failure) if failure.kind() == Kind::Waiting && failure.pending().is_none() => {
+                has_failed = false;
                 None
             }
             Err(failure) if failure.waits_for_a_change() => {
@@ -386,7 +400,7 @@ mod tests {
             locks: Vec::new(),
             after: Vec::new(),
             resource: Arc::new(resource),
-            snapshot: Snapshot::new(Coverage::Subtree),
+            keys: Ok(Snapshot::new(Coverage::Subtree)),
             pipeline: Arc::new(Pipeline::new(
                 templates,
                 host,

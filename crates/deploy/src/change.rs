@@ -28,6 +28,17 @@ pub(crate) struct Compared {
     pub(crate) reloads: Reloads,
 }
 
+impl Compared {
+    /// The same, with the pending reloads of destinations that stay as they are. Their outcomes come
+    /// after those of the members.
+    pub(crate) fn beside(mut self, kept: Vec<Staged>, options: &Options) -> Compared {
+        let first = self.outcomes.len();
+        self.outcomes.resize(first + kept.len(), Outcome::Unchanged);
+        self.reloads.add_kept(first, kept, options);
+        self
+    }
+}
+
 pub(crate) fn compare_all(
     members: Vec<Option<Staged>>,
     contents: Option<Digest>,

@@ -261,6 +261,20 @@ impl Error {
         matches!(self, Error::Reload { .. } | Error::PendingReload { .. })
     }
 
+    /// Whether the destinations are as they were before the transaction, which has come to no reload.
+    pub fn is_before_the_commit(&self) -> bool {
+        !matches!(
+            self,
+            Error::Reload { .. }
+                | Error::PendingReload { .. }
+                | Error::RolledBack { .. }
+                | Error::Held { .. }
+                | Error::PutBack { .. }
+                | Error::HalfCommitted { .. }
+                | Error::InPlace { put_back: Err(_), .. }
+        )
+    }
+
     /// How the check or reload command failed; `None` if something else did.
     pub fn command(&self) -> Option<&command::Error> {
         match self {

@@ -88,6 +88,7 @@ pub use health::{Health, Unhealthy};
 pub use hold::{Digest, HeldBy, Hold};
 pub use local::is_local;
 pub use manifest::Manifest;
+pub use pending::may_be_pending;
 pub use proposal::{FileState, Proposal};
 pub use regexp::Expression;
 pub use rehearsal::{Checks, Scratch, rehearse_checks};

@@ -31,6 +31,7 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_file, is_folder};
 use crate::hold::own_text;
+use crate::place::Place;
 use crate::step::{Observer, Step};
 
 /// The whole text of a marker that cannot be removed and whose reload is not pending.
@@ -62,6 +63,13 @@ fn swept() -> MutexGuard<'static, HashMap<OsString, Swept>> {
 pub(crate) fn record(folder: &Folder, markers: HashSet<OsString>) {
     let found = Swept { folder: folder.identity(), markers };
     swept().insert(folder.path().as_os_str().to_owned(), found);
+}
+
+/// Whether a reload of the file `dest` may be pending: a look at one path, so that the few pending ones
+/// of many files are found quickly.
+pub fn may_be_pending(dest: &Path) -> bool {
+    let marker = Place::of(dest).map(|place| place.folder().join(place.pending_name()));
+    marker.is_ok_and(|marker| marker.symlink_metadata().is_ok())
 }
 
 /// The existing marker of one destination.

@@ -20,9 +20,10 @@ use crate::environment::Environment;
 use crate::error::{Error, ReloadError};
 use crate::folder::OpenPlace;
 use crate::health::Health;
-use crate::hold::Digest;
+use crate::hold::{Digest, Hold};
 use crate::pending::Marker;
 use crate::run;
+use crate::stage::Staged;
 use crate::step::{Observer, Purpose, Step};
 use crate::template::{CommandTemplate, Fault};
 use crate::trial::{RolledBack, Trial, Trials};
@@ -188,6 +189,16 @@ impl Reloads {
             && let Some(marker) = Marker::find(place)
         {
             self.add_member(Member { nth, target, marker, pending: true, event }, options);
+        }
+    }
+
+    /// Adds the pending reloads of destinations that stay as they are, with numbers from `first` on.
+    pub(crate) fn add_kept(&mut self, first: usize, kept: Vec<Staged>, options: &Options) {
+        for (nth, Staged { target, place, .. }) in (first..).zip(kept) {
+            // The command of a person who puts an older version back runs the reload itself.
+            if !Hold::is_busy(&place) {
+                self.add_pending(nth, target, &place, options);
+            }
         }
     }
 
@@ -382,7 +393,9 @@ impl Reload {
     /// Removes the markers after the reload has succeeded.
     async fn conclude(self, observer: &Arc<dyn Observer>, outcomes: &mut [Outcome], disk: Disk) {
         for member in self.members.iter().filter(|member| member.pending) {
-            outcomes[member.nth] = Outcome::Reloaded;
+            if outcomes[member.nth] == Outcome::Unchanged {
+                outcomes[member.nth] = Outcome::Reloaded;
+            }
         }
         let (observer, members) = (Arc::clone(observer), self.members);
         disk.run(move || members.into_iter().for_each(|member| member.reloaded(&*observer))).await;

@@ -22,6 +22,7 @@ use crate::create::create_locked;
 use crate::durable::sync_file;
 use crate::error::Error;
 use crate::folder::{FileAt, OpenPlace, is_file, is_folder};
+use crate::pending::Marker;
 use crate::place::FileKind;
 use crate::step::{Observer, Step};
 use crate::undo::Identity;
@@ -193,6 +194,11 @@ impl Staged {
         };
         let (becomes, seen, was_settled, difference) = (None, None, false, None);
         Ok(Some(Staged { target, content, place, becomes, seen, was_settled, difference }))
+    }
+
+    /// Whether a reload of the destination is pending.
+    pub(crate) fn has_marker(&self) -> bool {
+        Marker::find(&self.place).is_some()
     }
 
     /// Whether the destination was found in sync, and every later change is certain to change its

@@ -75,6 +75,8 @@ pub struct Transaction {
     group_check: Option<GroupCheck>,
     /// Each with the numbers of the members that it is for.
     manifests: Vec<(Arc<Manifest>, HashSet<usize>)>,
+    /// Further destinations, which stay as they are and whose reloads are pending.
+    beside: Vec<Staged>,
 }
 
 /// Why the destinations of a transaction stay as they are.
@@ -148,6 +150,7 @@ impl Transaction {
             stays: held.map(Stays::Held),
             group_check: None,
             manifests: Vec::new(),
+            beside: Vec::new(),
         };
         (transaction, failed)
     }
@@ -162,21 +165,57 @@ impl Transaction {
         targets: impl IntoIterator<Item = Arc<Target>>,
         options: &Options,
     ) -> Result<Transaction, Error> {
-        let nothing_new = Bytes::new();
-        let held = |target| Staged::held(target, Some(nothing_new.clone()));
-        let members = targets.into_iter().map(held);
-        let members = members.collect::<Result<_, _>>()?;
-        Ok(Transaction {
+        let held = |target| Staged::held(target, Some(Bytes::new()));
+        let members = targets.into_iter().map(held).collect::<Result<_, _>>()?;
+        Ok(Transaction::of_kept(members, options))
+    }
+
+    /// Like [`keep`](Transaction::keep), for destinations without new content because something has
+    /// failed. `None` if no reload is pending. A destination whose folder cannot be opened is left out.
+    pub fn keep_pending(
+        targets: impl IntoIterator<Item = Arc<Target>>,
+        options: &Options,
+    ) -> Option<Transaction> {
+        let held = |target| Staged::held(target, Some(Bytes::new())).ok();
+        let members: Vec<_> = targets.into_iter().filter_map(held).collect();
+        let is_pending = members.iter().flatten().any(|member| member.has_marker());
+        is_pending.then(|| Transaction::of_kept(members, options))
+    }
+
+    fn of_kept(mut members: Vec<Option<Staged>>, options: &Options) -> Transaction {
+        let rolls_back = members.iter().flatten().any(|member| member.target.rolls_back(options));
+        // Content on trial is held back if its reload fails.
+        let contents = rolls_back.then(|| {
+            let now = members.iter_mut().flatten().map(|member| {
+                member.content = read_regular(&member.target.dest).ok().map(Bytes::from);
+                let (target, content) = (Arc::clone(&member.target), member.content.clone());
+                Member { target, content }
+            });
+            let now: Vec<Member> = now.collect();
+            Digest::of_members(now.iter().map(Member::identified))
+        });
+        Transaction {
             members,
             guards: None,
             wanted: Vec::new(),
             is_each_for_itself: false,
             options: *options,
-            contents: None,
+            contents,
             stays: Some(Stays::Kept),
             group_check: None,
             manifests: Vec::new(),
-        })
+            beside: Vec::new(),
+        }
+    }
+
+    /// Tries the pending reloads of `targets` again too, whose files stay as they are because no new
+    /// content could be made for them. Equal commands run once.
+    #[must_use]
+    pub fn beside_kept(mut self, targets: impl IntoIterator<Item = Arc<Target>>) -> Transaction {
+        let held = |target| Staged::held(target, Some(Bytes::new())).ok().flatten();
+        let pending = targets.into_iter().filter_map(held).filter(Staged::has_marker);
+        self.beside.extend(pending);
+        self
     }
 
     /// Has the members checked together by `check`, after the check command of each, if one of them
@@ -294,7 +333,7 @@ impl Transaction {
         disk: Disk,
         reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { options, contents, is_each_for_itself, .. } = self;
+        let Transaction { options, contents, is_each_for_itself, beside, .. } = self;
         let group_check = self.group_check.filter(|_| !options.noop && !options.sync_only);
         let group_check = group_check.map(|mut check| {
             let members = self.members.iter().flatten();
@@ -303,7 +342,15 @@ impl Transaction {
         });
         let compared = {
             let observer = Arc::clone(observer);
-            disk.run(move || compare_all(self.members, contents, &options, &*observer)).await?
+            let compare = move || {
+                let compared = compare_all(self.members, contents, &options, &*observer)?;
+                Ok::<_, Error>(if options.noop {
+                    compared
+                } else {
+                    compared.beside(beside, &options)
+                })
+            };
+            disk.run(compare).await?
         };
         let Compared { mut outcomes, mut changes, mut reloads } = compared;
         let mut refused = HashSet::new();
@@ -313,6 +360,9 @@ impl Transaction {
                 Err(error) if is_each_for_itself => {
                     observer.refused(&change.target.dest, error);
                     outcomes[change.nth] = Outcome::Refused;
+                    // What is in place gets its reload.
+                    let target = Arc::clone(&change.target);
+                    reloads.add_pending(change.nth, target, &change.place, &options);
                     refused.insert(change.nth);
                 }
                 Err(error) => {
@@ -387,14 +437,20 @@ impl Transaction {
         disk: Disk,
         reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { members, options, contents, .. } = self;
-        let mut outcomes = vec![Outcome::Unchanged; members.len()];
+        let Transaction { members, options, contents, beside, .. } = self;
+        let mut outcomes = vec![Outcome::Unchanged; members.len() + beside.len()];
         let dests: Vec<PathBuf> =
             members.iter().flatten().map(|member| member.target.dest.clone()).collect();
         if !options.noop {
             let prepared = {
                 let observer = Arc::clone(observer);
-                disk.run(move || held_reloads(members, stays, contents, &options, &*observer))
+                disk.run(move || {
+                    let count = members.len();
+                    let (mut reloads, folders) =
+                        held_reloads(members, stays, contents, &options, &*observer)?;
+                    reloads.add_kept(count, beside, &options);
+                    Ok::<_, Error>((reloads, folders))
+                })
             };
             let (reloads, folders) = prepared.await?;
             durable.absorb(folders);
@@ -472,6 +528,11 @@ fn held_reloads(
         }
         // The command of a person runs the reload itself.
         if stays == Stays::Held(HeldBy::Failure) || !Hold::is_busy(&place) {
+            if stays == Stays::Kept && contents.is_some() {
+                let trial = Trial::find(&target, &content, &place);
+                let trial = trial.and_then(|trial| trial.of_present(&place));
+                trial.into_iter().for_each(|trial| reloads.add_trial(trial));
+            }
             reloads.add_pending(nth, target, &place, options);
         }
     }

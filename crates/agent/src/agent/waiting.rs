@@ -29,6 +29,7 @@ use crate::{
     log::{Style, named},
     missing::do_not_exist,
     ordered::Ordered,
+    pipeline::Pipeline,
     resource::Resource,
     tally::{Failed, Finished, Tally},
 };
@@ -68,7 +69,7 @@ impl Agent {
         while !left.is_empty() && !remaining().is_zero() {
             let stop = Notify::new();
             let failed_now = {
-                let mut round = pin!(self.round(&left, &quiet, &stop));
+                let mut round = pin!(self.round(&left, &quiet, &stop, true));
                 tokio::select! {
                     failed = &mut round => failed,
                     () = rest(remaining()) => {
@@ -85,23 +86,25 @@ impl Agent {
             }
         }
         if !left.is_empty() {
-            failed.extend(self.round(&left, &readers, &Notify::new()).await);
+            failed.extend(self.round(&left, &readers, &Notify::new(), false).await);
         }
         self.end_pass(&readers, count, failed);
         tally.result()
     }
 
     /// One pass over `resources`. Returns the files of those that failed. `stop` ends it while it waits
-    /// for the keys.
+    /// for the keys. `waits_for_data` says whether there can be a further round.
     async fn round(
         &mut self,
         resources: &[Arc<Resource>],
         readers: &Readers,
         stop: &Notify,
+        waits_for_data: bool,
     ) -> Vec<PathBuf> {
         // Failed queries are asked again in each round.
         let answers = self.answers(ONCE, readers);
-        let pipeline = Arc::new(self.settings.pipeline(&self.host, &self.runner, &answers, false));
+        let pipeline = self.settings.pipeline(&self.host, &self.runner, &answers, false);
+        let pipeline = Arc::new(Pipeline { waits_for_data, ..pipeline });
         let mut ordered = Ordered::new(readers.clone(), true);
         let failed = ordered.pass(resources, &*self.source, &pipeline, Wake::Start, stop).await;
         self.used = Some(pipeline);

@@ -104,12 +104,18 @@ pub(super) async fn conclude(
         }
     };
     let prepared = complete(prepared, &job, &pipeline, &readers, disk).await;
+    let surroundings = Surroundings { readers: &readers, requester: &requester, disk };
     let done = match prepared {
         Ok(prepared) => {
-            let surroundings = Surroundings { readers: &readers, requester: &requester, disk };
             pipeline.finish(&job, prepared, &mut durable, |_, _| {}, surroundings).await
         }
         Err(failure) => Err(failure),
+    };
+    let done = match done {
+        Err(failure) => {
+            Err(pipeline.after_failure(&job, failure, &mut durable, surroundings).await)
+        }
+        done => done,
     };
     Ended { resource: job.resource, durable, done }
 }

@@ -97,7 +97,7 @@ async fn a_disk_that_hangs_under_a_resource_with_commands_blocks_no_other_in_wat
             locks: Vec::new(),
             after: Vec::new(),
             resource,
-            snapshot,
+            keys: Ok(snapshot),
             pipeline,
             pace: Pace::default(),
         };

@@ -55,7 +55,7 @@ impl Workshop {
             locks: Vec::new(),
             after: Vec::new(),
             resource: Arc::new(resource),
-            snapshot: Snapshot::new(Coverage::Subtree),
+            keys: Ok(Snapshot::new(Coverage::Subtree)),
             pipeline: Arc::new(Pipeline::new(
                 templates,
                 host,
@@ -174,10 +174,10 @@ fn a_pass_with_many_data_or_a_long_loop_gets_a_thread() {
             let loops = "{{range $n}}{{range $n}}{{range $n}}{{end}}{{end}}{{end}}made";
             let template = format!("{{{{$n := seq 1 (atoi (getv \"/n\"))}}}}{loops}");
             let mut workshop = Workshop::new(&template);
-            workshop.assignment.snapshot = few();
+            workshop.assignment.keys = Ok(few());
             workshop.until_light().await;
             assert!(workshop.is_made_at_once().await, "{name}");
-            workshop.assignment.snapshot = grown;
+            workshop.assignment.keys = Ok(grown);
             assert!(!workshop.is_made_at_once().await, "{name}");
         });
     }

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 
 use crate::{
     event::Wake,
+    failure::Failure,
+    pipeline::Pipeline,
     record::{InSync, Left, Record},
     reloads::Requester,
     resource::Resource,
@@ -20,6 +22,8 @@ pub(super) struct Member {
     pub(super) resource: Arc<Resource>,
     /// The newest state; `None` before the first state for this resource's scope.
     pub(super) snapshot: Option<Snapshot>,
+    /// Why the source has shown no state yet, for a resource whose reload may be pending.
+    pub(super) no_keys: Option<Failure>,
     /// Whether the source refuses its keys.
     pub(super) is_refused: bool,
     /// `None` before the first assignment.
@@ -66,6 +70,17 @@ impl Member {
                 revision: snapshot.revision(),
             }),
         }
+    }
+
+    /// Notes that the source shows no keys, because of `failure`. Returns whether that is news for a
+    /// resource without keys whose reload may be pending.
+    pub(super) fn lacks_keys(&mut self, failure: &Failure, pipeline: &Pipeline) -> bool {
+        let is_news = self.snapshot.is_none() && self.no_keys.is_none();
+        if !is_news || !pipeline.runs_commands(&self.resource) {
+            return false;
+        }
+        self.no_keys = Some(failure.clone());
+        true
     }
 
     /// Whether the resource file `path` describes it or a part of it.

@@ -79,8 +79,14 @@ impl Watching {
         let must_wait = !after.is_empty();
         let member = &mut self.members[nth];
         let resource = &member.resource;
-        let Some(snapshot) = &member.snapshot else { return };
-        self.readers.read(&Event::Woken { resource: Arc::clone(resource), wake: wake.clone() });
+        let keys = match (&member.snapshot, &member.no_keys) {
+            (Some(snapshot), _) => Ok(snapshot.clone()),
+            (None, Some(failure)) => Err(failure.clone()),
+            (None, None) => return,
+        };
+        if keys.is_ok() {
+            self.readers.read(&Event::Woken { resource: Arc::clone(resource), wake: wake.clone() });
+        }
         let wake = match &member.worker {
             // One pass serves both wakes.
             Some(worker) if !worker.record.has_taken(worker.newest.0) => {
@@ -103,7 +109,7 @@ impl Watching {
             locks,
             after,
             resource: Arc::clone(resource),
-            snapshot: snapshot.clone(),
+            keys,
             pipeline: Arc::clone(&self.pipeline),
             pace: self.pace,
         };

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::testing::{DIE_AT, variable};
-use crate::{Health, HeldBy, Hold, OnReloadFailure, Program};
+use crate::{
+    CommandError, Health, HeldBy, Hold, OnReloadFailure, Program, ReloadCommand, Reloader,
+};
 
 fn shell(text: impl Into<std::ffi::OsString>) -> Program {
     Program::Shell(text.into())
@@ -98,6 +100,46 @@ fn a_new_file_of_a_set_is_removed_again_if_a_former_file_is_put_back() {
     assert!(matches!(error, Err(Error::RolledBack { .. })), "{error:?}");
     assert!(!names_in(folder.path()).contains(&"b".to_owned()));
     assert_eq!(fs::read_to_string(folder.path().join("a")).expect("a file"), "old\n");
+}
+
+/// Runs commands that never end.
+struct Never;
+
+impl Reloader for Never {
+    async fn reload(&self, _: &ReloadCommand<'_>) -> Result<(), Arc<CommandError>> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_trial_that_a_process_has_left_ends_although_there_is_no_newer_content() {
+    for (content, in_place) in [("bad\n", "old\n"), ("good\n", "good\n")] {
+        let site = site_with("old\n");
+        let staged = site.stage(content).expect("staged");
+        run(async {
+            let (observer, mut durable) = (site.steps.observer(), Durable::new());
+            tokio::select! {
+                biased;
+                ended = staged.finish(&observer, &mut durable, Disk::Here, &Never) => {
+                    panic!("{ended:?}");
+                }
+                () = std::future::ready(()) => {}
+            }
+        });
+        assert_eq!(site.content(), content);
+        let kept = || Transaction::keep_pending([Arc::new(site.target.clone())], &site.options);
+        let tried = site.finish(kept().expect("a reload is pending"));
+        assert_eq!(site.content(), in_place);
+        assert!(kept().is_none(), "{:?}", site.names());
+        if content == in_place {
+            assert_eq!(tried.expect("reloaded"), Outcome::Reloaded);
+            assert_eq!(site.names(), ["app.conf", "ran"]);
+        } else {
+            assert!(matches!(tried, Err(Error::RolledBack { .. })), "{tried:?}");
+            let error = site.deploy(content).expect_err("held back");
+            assert!(matches!(error, Error::Held { .. }), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -186,30 +186,20 @@ impl Model {
         }
     }
 
-    /// Compares what a service has accepted last with the files in place.
-    ///
-    /// A pass that fails before its files are in place does not try a pending reload again.
+    /// Compares what a service has accepted last with the files in place: these get their reload, whether
+    /// newer content can be made or not.
     fn check_service(&self, service: Service, site: &Site, services: &Services) {
-        let asked_for = self.keys.ask_for();
-        let of_service =
-            || (0..FILES.len()).filter(|file| resources::service_of(FILES[*file]) == service);
-        let is_edited = of_service().any(|file| self.edited[file]);
-        let fails = |step| services.is_failing(step);
-        let stays = of_service().all(|file| asked_for[file] == Becomes::Stays)
-            || match service {
-                Service::Web => fails(Step::Check) || fails(Step::GroupCheck),
-                Service::Items => fails(Step::Check),
-                Service::Pool => of_service().any(|file| {
-                    let written = site.written(FILES[file]);
-                    written.is_none_or(|written| asked_for[file] != Becomes::Has(written))
-                }),
-                // Without a former file, one that is refused stays in place.
-                Service::Single => services.accepted(service).is_empty(),
-            };
-        if is_edited || stays || fails(Step::Reload(service)) {
+        let mut of_service =
+            (0..FILES.len()).filter(|file| resources::service_of(FILES[*file]) == service);
+        let is_edited = of_service.any(|file| self.edited[file]);
+        if is_edited || services.is_failing(Step::Reload(service)) {
             return;
         }
         let files: Files = resources::files_of(service, &site.path("out"));
+        // Without a former file, one that is refused stays in place.
+        if resources::is_refused(service, &files) && services.accepted(service).is_empty() {
+            return;
+        }
         let accepted = services.accepted(service);
         assert_eq!(accepted, files, "{service:?} has not seen its files: {:?}", self.keys);
     }
