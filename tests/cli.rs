@@ -83,6 +83,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("client-cert", " string", ""),
     ("client-insecure", "", ""),
     ("client-key", " string", ""),
+    ("color", " string", " (default \"auto\")"),
     ("confdir", " string", " (default \"/etc/confd\")"),
     ("config-file", " string", " (default \"/etc/confd/confd.toml\")"),
     ("config-precedence", " string", " (default \"flags\")"),
@@ -90,7 +91,10 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("control-socket", " string", ""),
     ("datacenter", " string", ""),
     ("debounce", " string", " (default \"0s\")"),
+    ("detailed-exitcode", "", ""),
     ("dial-timeout", " string", ""),
+    ("diff", "", ""),
+    ("diff-context", " int", " (default 3)"),
     ("exit-codes", "", ""),
     ("failure-mode", " string", " (default \"best-effort\")"),
     ("file", " value", ""),
@@ -101,6 +105,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("keep-stage-file", "", ""),
     ("log-format", " string", " (default \"text\")"),
     ("log-level", " string", ""),
+    ("mask", " value", ""),
     ("max-memory", " string", " (default \"1GiB\")"),
     ("max-stale", " string", " (default \"10s\")"),
     ("metrics-addr", " string", ""),
@@ -181,6 +186,8 @@ fn every_flag_of_confd_is_accepted() {
         let sandbox = Sandbox::rendering("x");
         let value = match *flag {
             "interval" => "1",
+            "color" => "auto",
+            "diff-context" => "0",
             "backend-timeout" | "batch-interval" | "check-cmd-timeout" | "debounce"
             | "reconcile" | "reload-cmd-timeout" | "render-timeout" | "retry-delay"
             | "retry-max-delay" | "shutdown-timeout" | "splay" | "wait" | "watchdog-interval" => {
@@ -201,7 +208,16 @@ fn every_flag_of_confd_is_accepted() {
         let words = [format!("-{flag}"), value.to_owned()];
         let count = if word.is_empty() { 1 } else { 2 };
         let words: Vec<_> = words[..count].iter().map(String::as_str).collect();
-        sandbox.onetime().arguments(&words).ok().expect_no("WARNING flag");
+        let needs: &[&str] = match *flag {
+            "diff" | "detailed-exitcode" => &["-noop"],
+            _ => &[],
+        };
+        if !needs.is_empty() {
+            // Then nothing would change.
+            sandbox.onetime().ok();
+        }
+        let run = sandbox.onetime().arguments(needs).arguments(&words);
+        run.ok().expect_no("WARNING flag");
     }
 }
 

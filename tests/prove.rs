@@ -1,3 +1,5 @@
 //! What a change would do, before it is made: diffs, renderings, plans, checks.
 
 mod diff;
+mod plan;
+mod render;

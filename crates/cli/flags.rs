@@ -134,7 +134,12 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
 
 /// The words that mean something else than a run of confd, if the command line begins with them.
 fn first_words() -> impl Iterator<Item = &'static str> {
-    PROGRAMS.iter().copied().chain(crate::versions::WORDS).chain(crate::remote::WORDS)
+    PROGRAMS
+        .iter()
+        .copied()
+        .chain(crate::versions::WORDS)
+        .chain(crate::prove::WORDS)
+        .chain(crate::remote::WORDS)
 }
 
 /// The other programs of this binary. Such a name is the first word of their command line.
@@ -148,7 +153,9 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// The commands, as the usage text shows them.
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 8] = [
+    "render RESOURCE [-data FILE]",
+    "plan [RESOURCE] -set KEY=VALUE",
     "status [-json]",
     "reload",
     "run RESOURCE",

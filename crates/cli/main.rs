@@ -16,6 +16,7 @@ mod general;
 mod logging;
 mod outside;
 mod progress;
+mod prove;
 #[cfg(test)]
 mod reference;
 #[cfg(feature = "registrator")]
@@ -108,6 +109,11 @@ fn main() -> Exit {
     for word in versions::WORDS {
         if words.peek().is_some_and(|first| first == word) {
             return versions::run(word, words.skip(1).collect());
+        }
+    }
+    for word in prove::WORDS {
+        if words.peek().is_some_and(|first| first == word) {
+            return prove::run(word, words.skip(1).collect());
         }
     }
     for word in remote::WORDS {

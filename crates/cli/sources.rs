@@ -3,15 +3,19 @@
 //! This is the only place of the program that names a source. A source is one line of [`SOURCES`],
 //! and a feature of the build.
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use anyhow::bail;
+use bytes::Bytes;
 use config::confd_toml::Table;
 use options::Given;
 use report::did_you_mean;
 #[cfg(feature = "consul-template")]
 use source::queries::{Queries, Settings};
-use source::{Configured, Description, Setup};
+use source::{Configured, Description, Setup, Source};
 
 use crate::general;
 
@@ -83,6 +87,39 @@ pub(crate) fn queries_of_consul(
     settings: Settings,
 ) -> Box<dyn Queries> {
     source_consul::queries(options, settings)
+}
+
+/// The files of `-data` as a source.
+///
+/// # Errors
+/// This build has no source that reads files.
+pub(crate) fn of_data(path: PathBuf) -> anyhow::Result<Box<dyn Source>> {
+    #[cfg(feature = "file")]
+    return Ok(Box::new(source_file::File::new([path], b"*")));
+    #[cfg(not(feature = "file"))]
+    bail!(
+        "this confd cannot read keys from {}: it is built without the backend file",
+        path.display()
+    )
+}
+
+/// The pairs of a YAML or JSON file, as the backend `file` reads it. `path` is for errors.
+///
+/// # Errors
+/// The file cannot be understood, or this build cannot read files.
+pub(crate) fn pairs_of(bytes: &Bytes, path: &Path) -> anyhow::Result<Vec<(Bytes, Bytes)>> {
+    #[cfg(feature = "file")]
+    {
+        let mut pairs = Vec::new();
+        let read = source_file::pairs(bytes, |key, value| pairs.push((key, value)));
+        read.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+        Ok(pairs)
+    }
+    #[cfg(not(feature = "file"))]
+    {
+        let _ = bytes;
+        bail!("this confd cannot read {}: it is built without the backend file", path.display())
+    }
 }
 
 /// The source that has the name `wanted`, and that name.

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use deploy::{Before, Member, Target, Transaction};
 use render::{Inputs, Limits, MissingKeys, Warning, Warnings, queries::Session};
-use store::{Coverage, Item, Prefix, Reads, Snapshot, View};
+use store::{Coverage, Item, Reads, Snapshot, View};
 use world::Host;
 
 use crate::{
@@ -51,7 +51,7 @@ impl Job {
 
     /// The keys that the resource asks for, as the source spells them.
     pub(crate) fn keys(&self) -> View {
-        View::new(self.snapshot.clone(), &self.resource.scope, &Prefix::default())
+        self.resource.keys_of(&self.snapshot)
     }
 }
 

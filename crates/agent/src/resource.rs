@@ -9,7 +9,7 @@ use std::{
 
 use config::{Command, Group, Problem, Retry};
 use deploy::{CheckCommand, GroupCheck, Health, OnReloadFailure, Program, Target, rendered_reload};
-use store::Scope;
+use store::{Coverage, Prefix, Scope, Snapshot, View};
 
 /// What one pass works on: a resource of its own, or the resources of a group.
 ///
@@ -80,6 +80,21 @@ impl Resource {
     /// The destinations, in processing order.
     pub fn dests(&self) -> impl Iterator<Item = &Path> {
         self.parts.iter().map(|part| &*part.target.dest)
+    }
+
+    /// Whether this key of a source, as the source spells it, is one that the resource asks for.
+    pub fn asks_for(&self, coverage: Coverage, source_key: &[u8]) -> bool {
+        self.scope.asks_for(coverage, source_key)
+    }
+
+    /// Whether the keys that the resource asks for differ between two snapshots.
+    pub fn differs_between(&self, one: &Snapshot, two: &Snapshot) -> bool {
+        !one.agrees_with(two, &self.scope)
+    }
+
+    /// The keys that the resource asks for, as the source spells them.
+    pub fn keys_of(&self, snapshot: &Snapshot) -> View {
+        View::new(snapshot.clone(), &self.scope, &Prefix::default())
     }
 
     /// The destinations, for people.

@@ -48,6 +48,8 @@ pub struct Rehearsed {
     pub kept: Option<Vec<String>>,
     /// Why files of items could not be made. The others would be.
     pub failed: Option<Failure>,
+    /// Why guards would keep the files as they are.
+    pub guarded: Option<Failure>,
     job: Job,
 }
 
@@ -136,9 +138,13 @@ impl Rehearsal {
             }
         };
         match composition {
-            Composition::Kept(keys) => {
-                Ok(Rehearsed { files: Vec::new(), kept: Some(keys), failed: None, job })
-            }
+            Composition::Kept(keys) => Ok(Rehearsed {
+                files: Vec::new(),
+                kept: Some(keys),
+                failed: None,
+                guarded: None,
+                job,
+            }),
             Composition::New(composed) => self.proposed(job, *composed),
         }
     }
@@ -179,8 +185,10 @@ impl Rehearsal {
         let resource = Arc::clone(&job.resource);
         let say = say(&self.readers, &resource);
         let of_files = of_files.iter().map(|(file, state)| (file, state.clone()));
-        self.pipeline.guard_all(&job.resource, &views, of_files, (&gone, &now), &say)?;
-        Ok(Rehearsed { files: rehearsed, kept: None, failed: left_out.failure(), job })
+        let guarded =
+            self.pipeline.guard_all(&job.resource, &views, of_files, (&gone, &now), &say).err();
+        let failed = left_out.failure();
+        Ok(Rehearsed { files: rehearsed, kept: None, failed, guarded, job })
     }
 
     /// Runs the check commands of the files that would change, and the group check, on copies in a private

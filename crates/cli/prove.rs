@@ -1,0 +1,282 @@
+//! The commands that show what confd would do: `confd render` and `confd plan`.
+//!
+//! Each loads the configuration like a run, reads keys, and rehearses passes. What they find goes to
+//! standard output, and everything about it to standard error.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use agent::{Agent, Rehearsal, Resource};
+use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
+use prove::{Edits, Planning, Shown};
+use world::Host;
+
+use crate::{
+    DIFFERS, Exit, environment,
+    flags::{self, Request},
+    logging::{self, Level},
+    setup::{self, Config, Mode},
+    sources, srv,
+};
+
+/// The words for these commands. Such a word is the first of the command line.
+pub(crate) const WORDS: [&str; 2] = ["render", "plan"];
+
+/// The exit code of a plan whose change a check would refuse.
+const REFUSED: u8 = 4;
+
+/// The options that only these commands have, and the commands that have them. Each takes a value.
+const OPTIONS: &[(&str, &[&str])] = &[
+    ("data", &["render", "plan"]),
+    ("dest", &["render"]),
+    ("item", &["render"]),
+    ("set", &["plan"]),
+    ("delete", &["plan"]),
+    ("from", &["plan"]),
+];
+
+/// What is asked for.
+struct Asked {
+    /// The words that are no flags.
+    names: Vec<String>,
+    /// The values of the command's own options, in their order.
+    own: Vec<(&'static str, OsString)>,
+    config: Config,
+}
+
+impl Asked {
+    fn all(&self, name: &str) -> impl Iterator<Item = &OsString> {
+        self.own.iter().filter(move |(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    fn last(&self, name: &str) -> Option<&OsString> {
+        self.all(name).last()
+    }
+
+    fn conf_d(&self) -> PathBuf {
+        config::conf_d(&self.config.settings.confdir)
+    }
+}
+
+/// Runs the command `word` with the words behind it.
+pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
+    let done = asked(word, words).and_then(|mut asked| {
+        let runtime = crate::runtime(Mode::Onetime)?;
+        runtime.block_on(async {
+            let host: Arc<dyn Host> = Arc::new(world::System::new());
+            // What a run does is no news here.
+            let level = match asked.config.level {
+                Level::Info => Level::Warning,
+                level => level,
+            };
+            logging::init(level, "confd", Arc::clone(&host));
+            let rehearsal = rehearsal(&mut asked, host).await?;
+            match word {
+                "render" => render(&asked, &rehearsal).await,
+                _ => plan(&asked, &rehearsal).await,
+            }
+        })
+    });
+    done.unwrap_or_else(|error| {
+        crate::print(&mut io::stderr(), &format!("confd {word}: {error:#}\n"));
+        Exit::Failure
+    })
+}
+
+fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
+    let (mut names, mut own, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let mut words = words.into_iter().peekable();
+    // The names stand first, because the flags of a run end at the first word that is none.
+    while let Some(name) = words.next_if(|word| !word.as_bytes().starts_with(b"-")) {
+        names.push(name.into_string().map_err(|name| anyhow!("{name:?} is no name"))?);
+    }
+    while let Some(next) = words.next() {
+        let bytes = next.as_bytes();
+        let flag = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"));
+        let (name, value) = match flag.and_then(|flag| Some((flag, memchr_equals(flag)?))) {
+            Some((flag, at)) => (Some(&flag[..at]), Some(flag[at + 1..].to_vec())),
+            None => (flag, None),
+        };
+        let is_own = |(own, of): &&(&'static str, &[&str])| {
+            name == Some(own.as_bytes()) && of.contains(&word)
+        };
+        match OPTIONS.iter().find(is_own) {
+            Some((name, _)) => {
+                let value = value.map(OsString::from_vec).or_else(|| words.next());
+                own.push((*name, value.with_context(|| format!("-{name} needs a value"))?));
+            }
+            None => rest.push(next),
+        }
+    }
+    let line = match flags::read(rest)? {
+        Request::Run(line, None) => line,
+        Request::Run(_, Some(word)) => {
+            bail!("{} stands behind the flags: names come first", word.display())
+        }
+        Request::Help(_) | Request::Version => bail!("{}", usage(word)),
+    };
+    let mut notices = Vec::new();
+    let config = setup::load(&line, environment, &mut notices)?;
+    Ok(Asked { names, own, config })
+}
+
+fn memchr_equals(flag: &[u8]) -> Option<usize> {
+    flag.iter().position(|&byte| byte == b'=')
+}
+
+fn usage(word: &str) -> &'static str {
+    match word {
+        "render" => {
+            "write confd render RESOURCE [-data FILE] [-dest FILE] [-item NAME], and then flags such as -confdir"
+        }
+        _ => {
+            "write confd plan [RESOURCE …] -set KEY=VALUE -delete KEY -from FILE [-data FILE], and then flags such as -confdir"
+        }
+    }
+}
+
+/// The resources, with the keys of the store or of `-data`.
+async fn rehearsal(asked: &mut Asked, host: Arc<dyn Host>) -> anyhow::Result<Rehearsal> {
+    let data = asked.last("data").map(PathBuf::from);
+    let config = &mut asked.config;
+    let source = match data {
+        Some(path) => {
+            if let Err(error) = path.metadata() {
+                bail!("-data: {}", report::file_error_text("open", &path, &error));
+            }
+            sources::of_data(path)?
+        }
+        None => {
+            srv::discover_within(&mut *config.source, &host, config.wait).await?;
+            config.source.open()
+        }
+    };
+    let agent = Agent::new(config.settings.clone(), source, host);
+    Ok(agent.with_queries(config.queries()).rehearsal()?)
+}
+
+/// Prints what a pass would write.
+async fn render(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
+    let [name] = &asked.names[..] else { bail!("{}", usage("render")) };
+    let resource = prove::find(rehearsal, &asked.conf_d(), name).map_err(|text| anyhow!(text))?;
+    let snapshot = read_one(rehearsal, resource).await?;
+    let rehearsed = rehearsal.pass(resource, &snapshot).await?;
+    if let Some(keys) = &rehearsed.kept {
+        bail!("{name} has no new content, because keys are missing: {}", keys.join(", "));
+    }
+    let (dest, item) = (asked.last("dest"), asked.last("item"));
+    let files = rehearsed.files.iter().filter_map(|file| {
+        let content = &file.proposal.after.as_ref()?.content;
+        let path = &file.proposal.target.dest;
+        let is_dest = dest.is_none_or(|dest| path == Path::new(dest));
+        let name = file.item.as_ref().map(store::Item::name);
+        let is_item =
+            item.is_none_or(|item| name.as_deref().is_some_and(|name| name == item.as_bytes()));
+        (is_dest && is_item).then_some((path, content))
+    });
+    let files: Vec<_> = files.collect();
+    let mut out = Vec::new();
+    match &files[..] {
+        [] if dest.is_some() || item.is_some() => {
+            let known = rehearsed.files.iter().map(|file| file.proposal.target.dest.display());
+            let known: Vec<_> = known.map(|dest| dest.to_string()).collect();
+            bail!("{name} has no such file; its files are {}", known.join(", "))
+        }
+        [(_, content)] => out.extend_from_slice(content),
+        files => {
+            for (nth, (path, content)) in files.iter().enumerate() {
+                let gap = if nth > 0 { "\n" } else { "" };
+                writeln!(out, "{gap}==> {} <==", path.display())?;
+                out.extend_from_slice(content);
+            }
+        }
+    }
+    show(&out);
+    match rehearsed.failed {
+        Some(failure) => Err(failure.into()),
+        None => Ok(Exit::Success),
+    }
+}
+
+async fn read_one(
+    rehearsal: &Rehearsal,
+    resource: &Arc<Resource>,
+) -> anyhow::Result<store::Snapshot> {
+    let mut snapshots = rehearsal.read(std::slice::from_ref(resource)).await?;
+    Ok(snapshots.pop().context("the store gives no answer")??)
+}
+
+/// Prints what a change of keys would do.
+async fn plan(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
+    let edits = edits(asked)?;
+    let resources = match &asked.names[..] {
+        [] => rehearsal.resources().to_vec(),
+        names => {
+            let find = |name: &String| prove::find(rehearsal, &asked.conf_d(), name).cloned();
+            names.iter().map(find).collect::<Result<_, _>>().map_err(|text| anyhow!(text))?
+        }
+    };
+    let (look, patterns) = (asked.config.differences.look, &asked.config.differences.patterns);
+    let folder = environment("TMPDIR").filter(|folder| !folder.is_empty());
+    let scratch = &folder.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let planning = Planning { resources: &resources, edits: &edits, look, patterns, scratch };
+    let plan = planning.plan(rehearsal).await?;
+    for part in &plan.parts {
+        match part {
+            Shown::Diff(diff) => show(diff),
+            Shown::Note(line) => crate::print(&mut io::stderr(), &format!("{line}\n")),
+        }
+    }
+    crate::print(&mut io::stderr(), &format!("{}\n", plan.summary()));
+    let has_problems = asked.names.is_empty() && !rehearsal.problems().is_empty();
+    Ok(if plan.has_failed || has_problems {
+        Exit::Failure
+    } else if plan.refused > 0 {
+        Exit::Code(REFUSED)
+    } else if plan.files.sum() > 0 {
+        Exit::Code(DIFFERS)
+    } else {
+        Exit::Success
+    })
+}
+
+/// The change that is asked for.
+fn edits(asked: &Asked) -> anyhow::Result<Edits> {
+    let mut edits = Edits::default();
+    for (name, value) in &asked.own {
+        match *name {
+            "set" => {
+                let bytes = value.as_bytes();
+                let at = memchr_equals(bytes).with_context(|| {
+                    format!("-set {} has no =: write -set KEY=VALUE", value.display())
+                })?;
+                let (key, value) = (&bytes[..at], &bytes[at + 1..]);
+                edits.set.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+            }
+            "delete" => edits.delete.push(Bytes::copy_from_slice(value.as_bytes())),
+            "from" => {
+                let path = Path::new(value);
+                let bytes = report::read_regular(path)
+                    .map_err(|error| anyhow!(report::file_error_text("open", path, &error)))?;
+                edits.set.extend(sources::pairs_of(&bytes.into(), path)?);
+            }
+            _ => {}
+        }
+    }
+    if edits.is_empty() {
+        bail!("{}", usage("plan"));
+    }
+    Ok(edits)
+}
+
+/// Writes to standard output. A closed pipe is not an error.
+fn show(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
