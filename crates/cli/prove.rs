@@ -1,4 +1,4 @@
-//! The commands that show what confd would do: `confd render` and `confd plan`.
+//! The commands that show what confd would do: `confd check`, `confd render` and `confd plan`.
 //!
 //! Each loads the configuration like a run, reads keys, and rehearses passes. What they find goes to
 //! standard output, and everything about it to standard error.
@@ -14,25 +14,26 @@ use std::{
 use agent::{Agent, Rehearsal, Resource};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
-use prove::{Edits, Planning, Shown};
+use prove::{Checking, Edits, Finding, Planning, Severity, Shown};
 use world::Host;
 
 use crate::{
     DIFFERS, Exit, environment,
     flags::{self, Request},
-    logging::{self, Level},
+    logging::{self, Level, Notice},
     setup::{self, Config, Mode},
     sources, srv,
 };
 
 /// The words for these commands. Such a word is the first of the command line.
-pub(crate) const WORDS: [&str; 2] = ["render", "plan"];
+pub(crate) const WORDS: [&str; 3] = ["check", "render", "plan"];
 
 /// The exit code of a plan whose change a check would refuse.
 const REFUSED: u8 = 4;
 
 /// The options that only these commands have, and the commands that have them. Each takes a value.
 const OPTIONS: &[(&str, &[&str])] = &[
+    ("format", &["check"]),
     ("data", &["render", "plan"]),
     ("dest", &["render"]),
     ("item", &["render"]),
@@ -47,7 +48,11 @@ struct Asked {
     names: Vec<String>,
     /// The values of the command's own options, in their order.
     own: Vec<(&'static str, OsString)>,
+    /// Whether `-strict` was given.
+    is_strict: bool,
     config: Config,
+    /// What is probably not intended in the configuration.
+    warnings: Vec<String>,
 }
 
 impl Asked {
@@ -67,6 +72,9 @@ impl Asked {
 /// Runs the command `word` with the words behind it.
 pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
     let done = asked(word, words).and_then(|mut asked| {
+        if word == "check" {
+            return check(&asked);
+        }
         let runtime = crate::runtime(Mode::Onetime)?;
         runtime.block_on(async {
             let host: Arc<dyn Host> = Arc::new(world::System::new());
@@ -91,6 +99,7 @@ pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
 
 fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
     let (mut names, mut own, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let mut is_strict = false;
     let mut words = words.into_iter().peekable();
     // The names stand first, because the flags of a run end at the first word that is none.
     while let Some(name) = words.next_if(|word| !word.as_bytes().starts_with(b"-")) {
@@ -106,6 +115,10 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
         let is_own = |(own, of): &&(&'static str, &[&str])| {
             name == Some(own.as_bytes()) && of.contains(&word)
         };
+        if word == "check" && name == Some(b"strict") {
+            is_strict = true;
+            continue;
+        }
         match OPTIONS.iter().find(is_own) {
             Some((name, _)) => {
                 let value = value.map(OsString::from_vec).or_else(|| words.next());
@@ -123,7 +136,12 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
     };
     let mut notices = Vec::new();
     let config = setup::load(&line, environment, &mut notices)?;
-    Ok(Asked { names, own, config })
+    let warnings = notices.into_iter().filter_map(|notice| match notice {
+        Notice::Warning(text) => Some(text),
+        Notice::Info(_) => None,
+    });
+    let warnings = warnings.collect();
+    Ok(Asked { names, own, is_strict, config, warnings })
 }
 
 fn memchr_equals(flag: &[u8]) -> Option<usize> {
@@ -132,6 +150,9 @@ fn memchr_equals(flag: &[u8]) -> Option<usize> {
 
 fn usage(word: &str) -> &'static str {
     match word {
+        "check" => {
+            "write confd check [-format text|json|sarif] [-strict], and then flags such as -confdir"
+        }
         "render" => {
             "write confd render RESOURCE [-data FILE] [-dest FILE] [-item NAME], and then flags such as -confdir"
         }
@@ -139,6 +160,40 @@ fn usage(word: &str) -> &'static str {
             "write confd plan [RESOURCE …] -set KEY=VALUE -delete KEY -from FILE [-data FILE], and then flags such as -confdir"
         }
     }
+}
+
+/// Prints the mistakes of the configuration, the resource files and the templates.
+fn check(asked: &Asked) -> anyhow::Result<Exit> {
+    if !asked.names.is_empty() {
+        bail!("{}", usage("check"));
+    }
+    let settings = &asked.config.settings;
+    let host = world::System::new();
+    let variables = config::Environment::new(move |name| host.variable(name));
+    let search_path = environment("PATH").unwrap_or_default();
+    let checking = Checking {
+        confdir: &settings.confdir,
+        conventions: &settings.conventions,
+        environment: &variables,
+        search_path: &search_path,
+    };
+    let of_configuration = asked.warnings.iter().map(|text| Finding {
+        rule: "configuration",
+        severity: Severity::Warning,
+        file: None,
+        problem: config::Problem::from(text.clone()),
+    });
+    let findings: Vec<_> = of_configuration.chain(checking.findings()).collect();
+    let text = match asked.last("format").map(|format| format.as_bytes()) {
+        None | Some(b"text") => prove::as_text(&findings),
+        Some(b"json") => prove::as_json(&findings),
+        Some(b"sarif") => prove::as_sarif(&findings, env!("CARGO_PKG_VERSION")),
+        Some(_) => bail!("-format is text, json or sarif"),
+    };
+    show(text.as_bytes());
+    let (errors, warnings) = prove::count(&findings);
+    let fails = errors > 0 || (asked.is_strict && warnings > 0);
+    Ok(if fails { Exit::Failure } else { Exit::Success })
 }
 
 /// The resources, with the keys of the store or of `-data`.

@@ -70,8 +70,9 @@ pub use crate::{
     event::{Event, LoadProblem, Reader, Step, Wake},
     failure::{Failure, Kind, Need},
     overlap::overlap,
-    resource::Resource,
+    resource::{Part, Resource},
     settings::{Configuration, Ended, Order, Pace, Process, Reload, Schedule, Settings},
     status::{Applied, Handle, LastError, Overview, Pending, State, Status},
     tally::{Failed, Finished},
+    templates::template_problems,
 };

@@ -18,7 +18,7 @@ use report::{
 use crate::{
     event::{Say, Step},
     failure::Failure,
-    resource::Part,
+    resource::{Part, Resource},
 };
 
 /// Compiled templates. They are kept while their files stay the same, and shared by all passes.
@@ -166,6 +166,18 @@ impl Templates {
         *slot = Some(Compiled { seen, source, template });
         Ok(newest)
     }
+}
+
+/// Why templates of a resource are missing or cannot be compiled, with their files. `folder` is that of the
+/// templates.
+pub fn template_problems(resource: &Resource, folder: &Path) -> Vec<(PathBuf, Problem)> {
+    let templates = Templates::new(folder.to_owned(), false);
+    let problem = |part: &Part| {
+        let failure = templates.get(part, &|_| {}).err()?;
+        let excerpt = failure.excerpt().cloned().unwrap_or_default();
+        Some((part.src.clone(), Problem { text: failure.to_string(), excerpt }))
+    };
+    resource.parts().iter().filter_map(problem).collect()
 }
 
 /// A hint for the missing template `src` of the templates `folder`: the name that was meant.

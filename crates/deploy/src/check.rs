@@ -30,6 +30,14 @@ impl CheckCommand {
         CheckCommand(Arc::new(CommandTemplate::new(NAME, &program.into())))
     }
 
+    /// Whether the command could run, as far as its template says that.
+    ///
+    /// # Errors
+    /// It is no template, or it asks for a value that it does not get.
+    pub fn examine(&self) -> Result<(), CheckError> {
+        self.program(Path::new("stage-file")).map(drop)
+    }
+
     /// Runs the command for this stage file, and stops it after `limit`.
     pub(crate) async fn run(
         &self,

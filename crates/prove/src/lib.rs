@@ -1,19 +1,24 @@
 //! What a change would do, before it is made.
 //!
 //! [`unified`] shows the differences of a file as a unified diff, with the values of [`Secrets`] masked.
-//! [`Planning::plan`] says what [`Edits`] of keys would do. [`find()`] finds a resource for people.
+//! [`Planning::plan`] says what [`Edits`] of keys would do. [`Checking::findings`]
+//! are the mistakes of a configuration. [`find()`] finds a resource for people.
 //!
 //! This crate writes no destination and no store, and does not print: it gives texts and plain data. The
 //! passes that it looks at are rehearsals of the agent.
 
+mod check;
 mod diff;
 mod edits;
 mod find;
+mod findings;
 mod plan;
 mod secrets;
 
+pub use check::{Checking, Finding, RULES, Severity};
 pub use diff::{Look, unified};
 pub use edits::Edits;
 pub use find::find;
+pub use findings::{as_json, as_sarif, as_text, count};
 pub use plan::{Counts, Plan, Planning, Shown};
 pub use secrets::{MASK, Patterns, Secrets};

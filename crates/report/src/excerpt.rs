@@ -135,6 +135,13 @@ impl Excerpt {
         self.hint.as_deref()
     }
 
+    /// The place: the path of the file as it is shown, the line, and the column, counted in characters from
+    /// 1, if it is known.
+    pub fn place(&self) -> Option<(&str, usize, Option<usize>)> {
+        let Line { path, number, fault, .. } = self.line.as_deref()?;
+        Some((path, *number, fault.map(|fault| fault.characters + 1)))
+    }
+
     /// Whether there is nothing to show.
     pub fn is_empty(&self) -> bool {
         self.line.is_none() && self.hint.is_none() && self.list.is_empty()
