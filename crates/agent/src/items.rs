@@ -453,3 +453,35 @@ fn is_plain(path: &Path) -> bool {
 pub(crate) fn name_of(item: &Item) -> String {
     id(item).escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::mpsc, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn loading_and_a_pass_at_the_same_moment_do_not_wait_for_each_other() {
+        const TIMES: usize = 50_000;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        fs::write(&path, "[template]\nsrc='a'\ndest='/x/{{.name}}'\nfor_each='/t/*'\n").unwrap();
+        let resource = Arc::new(Resource::load(&path, folder.path()).unwrap());
+        let memory = Arc::new(Memory::default());
+        let (done, ended) = mpsc::channel();
+        let begin = |work: fn(&Memory, &Arc<Resource>)| {
+            let (memory, resource, done) = (memory.clone(), resource.clone(), done.clone());
+            thread::spawn(move || {
+                (0..TIMES).for_each(|_| work(&memory, &resource));
+                done.send(())
+            });
+        };
+        begin(|memory, resource| memory.keep_only(&[Arc::clone(resource)]));
+        begin(|memory, resource| _ = memory.owner_before(resource, Path::new("/x/one")));
+        begin(|memory, resource| _ = memory.is_of_another(resource, Path::new("/x/one")));
+        for _ in 0..3 {
+            ended.recv_timeout(Duration::from_secs(30)).expect("a thread waits for ever");
+        }
+    }
+}
