@@ -11,7 +11,7 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -29,65 +29,69 @@ use crate::{
     resource::{Part, Resource},
 };
 
-/// What is known of the resources with `for_each`, by their files, and of the files of all others.
+/// What is known of the resources with `for_each`, and of the files of all others.
 #[derive(Default)]
-pub(crate) struct Memory {
-    made: Mutex<HashMap<PathBuf, Made>>,
+pub(crate) struct Memory(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// The resources with `for_each`, by their files.
+    made: HashMap<PathBuf, Made>,
     /// The destinations of all parts with a single file, with the names of their resources.
-    singles: Mutex<HashMap<PathBuf, Arc<str>>>,
+    singles: HashMap<PathBuf, Arc<str>>,
 }
 
 impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes what is known of the files of `resource` out. If its pass fails, nothing is known.
     pub(crate) fn take(&self, resource: &Resource) -> Option<Made> {
-        let mut known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = known.remove(&resource.path)?;
+        let made = self.lock().made.remove(&resource.path)?;
         made.resource.is_same_as(resource).then_some(made)
     }
 
     /// Notes what a pass that succeeded has made.
     pub(crate) fn put(&self, made: Made) {
-        let mut known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(made.resource.path.clone(), made);
+        self.lock().made.insert(made.resource.path.clone(), made);
     }
 
     /// Forgets the files of resources that are not among `resources`.
     pub(crate) fn keep_only(&self, resources: &[Arc<Resource>]) {
-        let mut known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.is_empty() {
+        let mut known = self.lock();
+        if !known.made.is_empty() {
             let paths: HashSet<&Path> = resources.iter().map(|resource| &*resource.path).collect();
-            known.retain(|path, _| paths.contains(&**path));
+            known.made.retain(|path, _| paths.contains(&**path));
         }
         if resources.iter().any(|resource| resource.has_items()) {
             let singles = resources.iter().flat_map(|resource| {
                 let dests = resource.single_dests();
                 dests.map(|dest| (dest.to_owned(), Arc::clone(resource.name())))
             });
-            let singles = singles.collect();
-            *self.singles.lock().unwrap_or_else(PoisonError::into_inner) = singles;
+            known.singles = singles.collect();
         }
     }
 
     /// Whether this destination is that of another resource, as far as that is known.
     pub(crate) fn is_of_another(&self, resource: &Resource, dest: &Path) -> bool {
-        let known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = known.values().filter(|made| made.resource.path != resource.path);
+        let known = self.lock();
+        let others = known.made.values().filter(|made| made.resource.path != resource.path);
         let is_made =
             others.flat_map(|made| &made.parts).any(|part| part.by_dest.contains_key(dest));
-        is_made || self.singles.lock().unwrap_or_else(PoisonError::into_inner).contains_key(dest)
+        is_made || known.singles.contains_key(dest)
     }
 
     /// The resource whose file this destination is, if an item of `resource` must not have it: a resource
     /// with a single file, or one with items whose name comes first.
     pub(crate) fn owner_before(&self, resource: &Resource, dest: &Path) -> Option<Arc<str>> {
-        let singles = self.singles.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.lock();
         // The resource itself says which of its own files come first.
-        let single = singles.get(dest).filter(|name| *name != resource.name());
+        let single = known.singles.get(dest).filter(|name| *name != resource.name());
         if let Some(name) = single {
             return Some(Arc::clone(name));
         }
-        let known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = known.values().filter(|made| made.resource.name() < resource.name());
+        let first = known.made.values().filter(|made| made.resource.name() < resource.name());
         let owner = first
             .filter(|made| made.parts.iter().any(|part| part.by_dest.contains_key(dest)))
             .map(|made| made.resource.name())
