@@ -328,3 +328,45 @@ fn an_included_template_gives_its_text_to_functions() {
     let text = error.expect_err("it fails").to_string();
     assert!(text.ends_with("error calling fail: … (the value of /app/name)"), "{text}");
 }
+
+#[test]
+fn a_key_that_is_missing_inside_of_an_included_template_is_marked_as_missing() {
+    let piece =
+        "{{define \"x\"}}{{getv \"/app/nmae\"}}{{end}}{{define \"y\"}}{{include \"x\"}}{{end}}";
+    for call in ["include \"x\"", "include \"y\""] {
+        let error = render(&format!("{piece}{{{{{call}}}}}")).expect_err(call);
+        assert!(error.is_missing_key(), "{error}");
+        assert_eq!(error.excerpt().hint(), Some("did you mean \"/app/name\"?"));
+        assert!(error.to_string().ends_with("key does not exist: /app/nmae"), "{error}");
+    }
+}
+
+#[test]
+fn included_templates_and_what_includes_them_have_one_limit_of_memory() {
+    let rendered = |source: &str| {
+        let template = Template::compile(Path::new("a"), source.as_bytes()).expect("a template");
+        let host: Arc<dyn Host> = Arc::new(World);
+        let (session, missing) = (Session::default(), MissingKeys::default());
+        let (view, warnings) = (&view(), &Warnings::default());
+        let inputs = Inputs { view, host: &host, warnings, session: &session, missing: &missing };
+        let limits = crate::Limits { memory: 1 << 20, ..crate::Limits::default() };
+        let mut out = Vec::new();
+        template.render_within(limits, &inputs, &mut out).map(|()| out)
+    };
+    let nested = |count: usize| {
+        rendered(&format!(
+            "{{{{define \"x\"}}}}{{{{$text := repeat 300000 \"a\"}}}}{{{{if gt . 1}}}}\
+             {{{{include \"x\" (sub . 1)}}}}{{{{end}}}}{{{{len $text}}}}{{{{end}}}}\
+             {{{{include \"x\" {count} | len}}}}"
+        ))
+    };
+    assert_eq!(nested(3).expect("it fits"), b"18");
+    let error = nested(4).expect_err("too much");
+    let text = "the template holds more than 1048576 bytes, its memory limit";
+    assert!(error.to_string().ends_with(text), "{error}");
+    assert_eq!(error.excerpt().hint(), Some(MEMORY_HINT));
+    // What is dropped does not count.
+    let dropped =
+        "{{define \"x\"}}{{repeat 300000 \"a\" | len}}{{end}}{{range 20}}{{include \"x\"}}{{end}}";
+    assert_eq!(rendered(dropped).expect("it fits"), "300000".repeat(20).as_bytes());
+}
