@@ -28,6 +28,8 @@ const MAX_DEPTH: usize = 100_000;
 /// The work after which the library is asked whether the execution may go on. A step of a loop and
 /// a call of a template count 1.
 const WORK: u32 = 256;
+/// The values are measured when more than this part of the limit on memory was made.
+const UNMEASURED: usize = 16;
 /// The work that a call of a registered function counts.
 const CALL_WORK: u32 = 16;
 
@@ -72,6 +74,7 @@ pub(crate) fn execute(
 ) -> Result<(), Error> {
     let Some((template, _)) = code.tree.templates.get(entry) else { return Ok(()) };
     let start = out.len();
+    let running = memory::Running::begin();
     let mut executor = Executor {
         code,
         library,
@@ -95,8 +98,8 @@ pub(crate) fn execute(
         text: Vec::new(),
         work: WORK,
         held: 0,
+        outside: running.outside(),
     };
-    memory::forget_made();
     executor.begin(*template, code.program.starts[entry], Operand::Value(dot));
     executor.run().map_err(|failure| executor.error(&failure))
 }
@@ -138,6 +141,8 @@ struct Executor<'a> {
     work: u32,
     /// The bytes of the values that were held when they were last measured.
     held: usize,
+    /// The bytes that the executions hold that wait for this one.
+    outside: usize,
 }
 
 struct Variable {
@@ -412,12 +417,12 @@ impl Executor<'_> {
 
     /// The number of bytes that can still be output.
     fn room(&self) -> usize {
-        let most = self.limits.output.min(self.limits.memory);
-        most.saturating_sub(self.out.len() - self.start)
+        let left = self.limits.memory.saturating_sub(self.outside).min(self.limits.output);
+        left.saturating_sub(self.out.len() - self.start)
     }
 
     fn too_large(&self) -> Failure {
-        match self.limits.memory < self.limits.output {
+        match self.limits.memory.saturating_sub(self.outside) < self.limits.output {
             true => self.out_of_memory(),
             false => format!("the output is larger than {} bytes", self.limits.output).into(),
         }
@@ -430,9 +435,17 @@ impl Executor<'_> {
 
     /// Checks that the output and the values fit into the limit on memory.
     fn check_memory(&mut self) -> Result<(), Failure> {
-        let output = self.out.len() - self.start;
-        let most = self.held.saturating_add(memory::made()).saturating_add(output);
-        if most <= self.limits.memory { Ok(()) } else { self.measure(output) }
+        let output = self.output();
+        let made = memory::made();
+        let most = self.held.saturating_add(made).saturating_add(output);
+        // What was made and not measured counts in full for an execution inside of this one.
+        let is_known = made <= self.limits.memory / UNMEASURED;
+        if is_known && most <= self.limits.memory { Ok(()) } else { self.measure(output) }
+    }
+
+    /// The bytes of the output, and of what the executions hold that wait for this one.
+    fn output(&self) -> usize {
+        self.outside.saturating_add(self.out.len() - self.start)
     }
 
     /// Measures the values that are held: those that were made since the last time may be dropped.

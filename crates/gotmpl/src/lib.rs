@@ -152,7 +152,7 @@
 //!   `html`, `js` or `urlquery`: [`Limits::value`], 256 MiB by default. Go has neither limit.
 //! - Memory: the output, and the values in variables, dots, loops and operands, take at most
 //!   [`Limits::memory`] together, 1 GiB by default. Dropped values do not count. It is checked after
-//!   each call and each output.
+//!   each call and each output. What an execution holds counts for the executions that its functions begin.
 //! - Time has no limit: a `range` over a large integer runs until it ends or the output is full.
 //!   A function that a caller registers limits its own results.
 //!

@@ -13,7 +13,7 @@ use crate::func::{Bound, Functions};
 use crate::node::{Content, Tree};
 use crate::parse::parse;
 use crate::program::Program;
-use crate::value::{Value, memory};
+use crate::value::Value;
 
 /// A parsed template. `C` is the context that each execution passes to the registered functions.
 ///
@@ -91,8 +91,8 @@ impl<C: ?Sized> Template<C> {
     /// `name`. `None` if it defines none of that name; then nothing is output.
     ///
     /// A registered function can call this while the template is executed. Such calls nest on the
-    /// stack of the thread, so that their caller has to limit how deep they nest. The limits are those of
-    /// the inner execution alone.
+    /// stack of the thread, so that their caller has to limit how deep they nest. What the outer execution
+    /// holds counts for the limit on memory of the inner one, so that both have one budget.
     ///
     /// # Errors
     ///
@@ -106,11 +106,19 @@ impl<C: ?Sized> Template<C> {
         out: &mut Vec<u8>,
     ) -> Option<Result<(), Error>> {
         let entry = self.tree.find(name)?;
-        // An execution counts from 0. What the outer one has made counts again behind it.
-        let made = memory::made();
-        let executed = self.execute_entry(entry, limits, context, data, out);
-        memory::make_text(made);
-        Some(executed)
+        Some(self.execute_entry(entry, limits, context, data, out))
+    }
+
+    /// Whether the source itself defines a template called `name`, besides the template of the whole
+    /// source.
+    pub fn defines(&self, name: &[u8]) -> bool {
+        name != self.name.as_bytes() && self.tree.find(name).is_some()
+    }
+
+    /// The names of the templates that the source itself defines.
+    pub fn defined(&self) -> impl Iterator<Item = &[u8]> {
+        let names = self.tree.templates.iter().map(|(name, _)| self.tree.name(*name).as_ref());
+        names.filter(|name| *name != self.name.as_bytes())
     }
 
     fn execute_entry(

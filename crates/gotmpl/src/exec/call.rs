@@ -18,7 +18,7 @@ use crate::node::{Content, Name, NodeId};
 use crate::program::Label;
 use crate::types::{Method, Type};
 use crate::value::Value;
-use crate::value::memory::make_text;
+use crate::value::memory::{hold, make_text};
 
 /// The longest text that is copied out of the buffer, so that the buffer can be used again.
 const MOST_COPIED: usize = 4096;
@@ -179,6 +179,7 @@ impl Executor<'_> {
             None => {
                 self.count(CALL_WORK)?;
                 self.gather(arguments, piped);
+                hold(self.held.saturating_add(self.output()));
                 match self.library.call(place, &mut self.arguments) {
                     Ok(value) => {
                         if let Value::String(text) = &value {

@@ -143,11 +143,13 @@ mod tests {
     use super::*;
     use crate::{Functions, Template};
 
-    /// Counts how many functions it made.
-    struct Counting(Arc<AtomicUsize>);
+    /// Counts how many functions it made, and how often it was asked for the names.
+    #[derive(Clone, Default)]
+    struct Counting(Arc<AtomicUsize>, Arc<AtomicUsize>);
 
     impl Stock<i64> for Counting {
         fn names(&self) -> Vec<&'static str> {
+            self.1.fetch_add(1, Ordering::Relaxed);
             vec!["twice", "plus", "hidden"]
         }
 
@@ -162,10 +164,11 @@ mod tests {
 
     #[test]
     fn a_function_of_the_stock_is_made_once_and_only_if_a_template_names_it() {
-        let made = Arc::new(AtomicUsize::new(0));
         let mut functions: Functions<i64> = Functions::new();
         functions.add("hidden", |_: &i64| 1_i64);
-        functions.set_stock(Counting(Arc::clone(&made)));
+        let stock = Counting::default();
+        let (made, asked) = (Arc::clone(&stock.0), Arc::clone(&stock.1));
+        functions.set_stock(stock);
         let functions = Arc::new(functions);
         let rendered = |source: &'static str| {
             let template = Template::parse("t", source, &functions).unwrap();
@@ -173,11 +176,12 @@ mod tests {
             template.execute(&5, Value::Nil, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(rendered("{{hidden}}"), "1");
-        assert_eq!(made.load(Ordering::Relaxed), 0);
+        // A template that names no function of the stock does not even need the names.
+        assert_eq!(rendered("{{hidden | print}}{{define `x`}}{{end}}"), "1");
+        assert_eq!((made.load(Ordering::Relaxed), asked.load(Ordering::Relaxed)), (0, 0));
         assert_eq!(rendered("{{plus (twice 3)}} {{twice 4}}"), "11 8");
         assert_eq!(rendered("{{twice 5}}"), "10");
-        assert_eq!(made.load(Ordering::Relaxed), 2);
+        assert_eq!((made.load(Ordering::Relaxed), asked.load(Ordering::Relaxed)), (2, 1));
         let names = functions.names().filter(|name| *name == "hidden" || *name == "plus");
         assert_eq!(names.count(), 2);
     }
@@ -185,7 +189,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_an_error_that_knows_the_names_of_the_stock() {
         let mut functions: Functions<i64> = Functions::new();
-        functions.set_stock(Counting(Arc::default()));
+        functions.set_stock(Counting::default());
         let error = Template::parse("t", "{{twize 1}}", &Arc::new(functions)).unwrap_err();
         assert!(error.unknown().unwrap().known.iter().any(|known| known == "twice"));
     }

@@ -18,6 +18,44 @@ const KEY: usize = size_of::<bytes::Bytes>();
 
 thread_local! {
     static MADE: Cell<usize> = const { Cell::new(0) };
+    /// The bytes that the running executions hold, without what was made since they were measured.
+    static HELD: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// An execution that runs, inside of those that wait for it on this thread.
+///
+/// A function of a template can execute a template. Both have one budget: what the outer execution holds
+/// counts for the inner one.
+pub(crate) struct Running {
+    /// What the thread counted before the execution.
+    made: usize,
+    held: Option<usize>,
+}
+
+impl Running {
+    /// Begins an execution, which counts from 0.
+    pub(crate) fn begin() -> Running {
+        Running { made: MADE.replace(0), held: HELD.replace(Some(0)) }
+    }
+
+    /// The bytes that the executions outside of this one hold.
+    pub(crate) fn outside(&self) -> usize {
+        self.held.map_or(0, |held| held.saturating_add(self.made))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // What the execution made is dropped with it, except for its output, which its caller counts.
+        MADE.set(self.made);
+        HELD.set(self.held);
+    }
+}
+
+/// Says how many bytes the running executions hold, before a function is called that may execute a
+/// template.
+pub(crate) fn hold(bytes: usize) {
+    HELD.set(Some(bytes));
 }
 
 /// The bytes of the values that this thread has made since the last [`forget_made`].
