@@ -8,6 +8,7 @@
 //! - `fork`: the command line of the live fork, and its meaning of files.
 //! - `functions`: template functions as a user of confd sees them, and their errors.
 //! - `tera`: Tera templates, their functions, the files they share, and their errors.
+//! - `include`: Go templates that include files or execute texts.
 //! - `docs`: the examples in the documents, each of which is run.
 //! - `deploy`: staging, comparing, checking, replacing, reloading, and what failures leave behind.
 //! - `faults`: killed processes, full disks, read-only folders, hostile input.
@@ -50,6 +51,7 @@ mod excerpts;
 mod faults;
 mod fork;
 mod functions;
+mod include;
 mod integration;
 mod interval;
 mod logs;

@@ -58,7 +58,7 @@ fn a_go_template_in_the_syntax_of_another_language_says_how_it_is_written() {
         ("{{if true}}{{endif}}", "a block ends with {{end}}"),
         ("{{if true}}{{elif false}}{{end}}", "another case is {{else if …}}"),
         ("{{set x 1}}", "a variable is set by {{$name := …}}"),
-        ("{{include \"x\"}}", "include NAME gives what {{define NAME}} defines in the same file"),
+        ("{{include \"one\"}}", "include NAME gives what {{define NAME}} defines in the same file"),
         ("{{key \"/app/port\"}}", "did you mean \"getv\"?"),
         ("{{env \"HOME\"}}", "did you mean \"getenv\"?"),
         ("{{getv \"/app/port\" | toupper}}", "did you mean \"toUpper\"?"),

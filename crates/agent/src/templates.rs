@@ -154,7 +154,7 @@ impl Templates {
             say(Step::TemplateWarns(format!("{}: {}", src.display(), render::WRITTEN_IN_TERA)));
         }
         let template = match part.engine {
-            Engine::Go => Template::compile(src, &source),
+            Engine::Go => Template::compile_with(src, &source, &self.folder),
             Engine::Tera => Template::compile_tera(src, &source, &self.folder),
         };
         let template = template.map_err(|error| Problem {

@@ -17,13 +17,13 @@ use report::{errno_text, read_regular};
 const ENDING: &str = "tera";
 
 /// A folder of templates.
-pub(super) struct Folder<'a> {
+pub(crate) struct Folder<'a> {
     path: &'a Path,
 }
 
 /// Why a template cannot be read. `Display` gives the text behind the template's name.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unavailable {
+pub(crate) enum Unavailable {
     /// The name leads out of the folder, or the file is outside of it.
     #[error("is outside of the templates folder")]
     Outside,
@@ -50,36 +50,47 @@ pub(super) enum Unavailable {
 }
 
 impl<'a> Folder<'a> {
-    pub(super) fn new(path: &'a Path) -> Self {
+    pub(crate) fn new(path: &'a Path) -> Self {
         Self { path }
     }
 
     /// The path of the template `name`.
-    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// The text of the template `name`.
-    pub(super) fn read(&self, name: &str) -> Result<String, Unavailable> {
+    pub(crate) fn read(&self, name: &str) -> Result<String, Unavailable> {
+        String::from_utf8(self.read_bytes(name)?).map_err(|_| Unavailable::NoText)
+    }
+
+    /// The content of the file `name`, which need not be UTF-8.
+    pub(crate) fn read_bytes(&self, name: &str) -> Result<Vec<u8>, Unavailable> {
         check_name(name)?;
         let path = self.resolve(&self.path.join(name))?;
-        let content = read_regular(&path).map_err(|error| match error.kind() {
+        read_regular(&path).map_err(|error| match error.kind() {
             ErrorKind::IsADirectory | ErrorKind::InvalidInput => Unavailable::NoFile,
             _ => unavailable(error),
-        })?;
-        String::from_utf8(content).map_err(|_| Unavailable::NoText)
+        })
     }
 
     /// The names of the templates that define `component`, in byte order. Files that cannot be read
     /// are left out silently, because they may not be needed.
-    pub(super) fn defining(&self, component: &str) -> Vec<String> {
+    pub(crate) fn defining(&self, component: &str) -> Vec<String> {
         let defines = |name: &String| self.read(name).is_ok_and(|text| defines(&text, component));
         self.names().into_iter().filter(defines).collect()
     }
 
     /// The names of all templates that end in `.tera`, in byte order. Hidden files and folders are
     /// left out: a mounted volume keeps its data in a hidden folder and links to it.
-    pub(super) fn names(&self) -> BTreeSet<String> {
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let mut names = self.all_names();
+        names.retain(|name| is_template(name));
+        names
+    }
+
+    /// The names of all files, in byte order, without those that are hidden.
+    pub(crate) fn all_names(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         let mut pending = vec![String::new()];
         let mut seen = BTreeSet::new();
@@ -99,8 +110,8 @@ impl<'a> Folder<'a> {
                 let below = if folder.is_empty() { name } else { format!("{folder}/{name}") };
                 match fs::metadata(entry.path()) {
                     Ok(found) if found.is_dir() => pending.push(below),
-                    Ok(_) if is_template(&below) => _ = names.insert(below),
-                    _ => {}
+                    Ok(_) => _ = names.insert(below),
+                    Err(_) => {}
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! arguments; the types of results; whether a list is nil or empty; and the capacity of a list.
 
 mod capacity;
+mod files;
 mod foreign;
 mod functions;
 mod include;
@@ -13,8 +14,8 @@ pub(crate) mod time;
 mod types;
 mod values;
 
-use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -29,6 +30,9 @@ pub use time::GoTime;
 pub(crate) use time::time_of;
 pub use values::json_value;
 
+use files::Files;
+use include::{Fault, Level};
+
 use crate::clock::Clock;
 use crate::hint::{missing_key, why_missing};
 use crate::queries::{Asks, Session};
@@ -42,11 +46,23 @@ struct Context {
     session: Session,
     missing: MissingKeys,
     clock: Clock,
+    /// What is being executed, innermost last. The first one is the template of the resource.
+    levels: RefCell<Vec<Level>>,
     template: Arc<Template<Context>>,
-    /// The limit on the memory of one execution.
+    files: Arc<Files>,
+    /// The number of files that this rendering was the first to include.
+    first_included: Cell<usize>,
+    /// What is known about an error inside of an included template.
+    fault: RefCell<Fault>,
+    /// The limit on the memory of the rendering.
     memory: usize,
-    /// The number of calls of `include` that have not returned.
-    depth: Cell<usize>,
+}
+
+impl Context {
+    /// Whether `value` stands in the template, or in a file that it includes, as a constant.
+    fn has_constant(&self, value: &[u8]) -> bool {
+        self.template.has_constant(value) || self.files.have_constant(value)
+    }
 }
 
 impl Asks for Context {
@@ -62,13 +78,15 @@ impl Asks for Context {
 /// A Go template, ready to be rendered any number of times.
 #[derive(Debug)]
 pub(crate) struct GoTemplate {
-    src: PathBuf,
+    src: Arc<Path>,
     template: Arc<Template<Context>>,
+    files: Arc<Files>,
 }
 
 impl GoTemplate {
-    /// Compiles the template in the file `src`, whose content is `source`.
-    pub(crate) fn compile(src: &Path, source: &[u8]) -> Result<Self, Error> {
+    /// Compiles the template in the file `src`, whose content is `source`. It can include the files of
+    /// `folder`.
+    pub(crate) fn compile(src: &Path, source: &[u8], folder: Option<&Path>) -> Result<Self, Error> {
         let name = src.file_name().unwrap_or(src.as_os_str()).to_string_lossy();
         let template = Template::parse(&name, Bytes::copy_from_slice(source), functions())
             .map_err(|error| {
@@ -78,12 +96,20 @@ impl GoTemplate {
                     .at(Place::at_offset(src, source, error.offset()))
                     .hinting(hint)
             })?;
-        Ok(Self { src: src.to_path_buf(), template: Arc::new(template) })
+        let files = Arc::new(Files::new(folder));
+        Ok(Self { src: src.into(), template: Arc::new(template), files })
     }
 
-    /// Whether the template calls the function `name` anywhere.
+    /// Whether the template can call the function `name`: it, or a file that it has included, calls the
+    /// function, or one of them executes texts.
     pub(crate) fn uses(&self, name: &str) -> bool {
-        self.template.uses(name)
+        let is_called = |name: &str| self.template.uses(name) || self.files.use_function(name);
+        is_called(name) || is_called("tpl")
+    }
+
+    /// Whether the files that the template has included are unchanged.
+    pub(crate) fn is_current(&self) -> bool {
+        self.files.is_current()
     }
 
     /// Renders the template with `inputs` and appends the output to `out`. After an error, `out` has
@@ -103,22 +129,28 @@ impl GoTemplate {
             session: session.clone(),
             missing: missing.clone(),
             clock,
+            levels: RefCell::new(vec![Level::resource(&self.template, &self.src)]),
             template: Arc::clone(&self.template),
+            files: Arc::clone(&self.files),
+            first_included: Cell::new(0),
+            fault: RefCell::default(),
             memory,
-            depth: Cell::new(0),
         };
         let limits = Limits { memory, ..Limits::default() };
         let data = view.item().map_or(Value::Nil, values::item);
         let executed = self.template.execute_within(limits, &context, data, out);
-        let may_show = |value: &[u8]| self.template.has_constant(value);
+        let may_show = |value: &[u8]| context.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));
-        missing.finish(view, may_show, || Bytes::copy_from_slice(self.template.source()));
+        missing.finish(view, may_show, || self.files.sources(self.template.source()));
         executed.map_err(|error| {
-            let missing = missing_key(error.message().exact());
+            let Fault { place, hint, missing: inside, .. } = context.fault.take();
             let source = self.template.source();
-            let shows_key = missing.is_some_and(|key| secret::may_show_key(key, view, source));
+            let outside = missing_key(error.message().exact());
+            let missing = outside.or(inside.as_deref());
+            let shows_key = missing
+                .is_some_and(|key| secret::may_show_key(key, view, &self.files.sources(source)));
             // The call that misses a key has read no value.
-            let mut reads = usize::from(missing.is_some());
+            let mut reads = usize::from(outside.is_some());
             let is_constant = self.template.is_constant(&error, |name| {
                 let is_read = matches!(name, b"get" | b"getv");
                 is_pure(name) || is_read && std::mem::take(&mut reads) > 0
@@ -127,12 +159,16 @@ impl GoTemplate {
                 is_constant || may_show(value) || shows_key && missing == Some(value)
             };
             let origin = secret::origin(error.message(), view, may_show);
-            let hint = mistakes::hint(&error, source)
+            let hint = hint
+                .or_else(|| mistakes::hint(&error, source))
                 .or_else(|| why_missing(view, missing?, may_show(missing?)))
                 .or_else(|| out_of_memory(&error));
             Error::new(Stage::Render, error.without(may_show) + &origin)
                 .hiding(error.to_string())
-                .at(Place::at_offset(&self.src, source, error.offset()))
+                .at(match &place {
+                    Some((path, source, offset)) => Place::at_offset(path, source, *offset),
+                    None => Place::at_offset(&self.src, source, error.offset()),
+                })
                 .hinting(hint)
                 .out_of_time(context.clock.stopped().is_some())
                 .missing_key(missing.is_some())
@@ -203,9 +239,10 @@ fn functions() -> &'static Arc<Functions<Context>> {
 /// The names of confd's functions, without the builtins of the language and without second names.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let builtins = Functions::<()>::new();
-    // `include` belongs to the language, as the action `template` does.
+    // `include` and `tpl` belong to the language, as the action `template` does.
     let is_own = move |name: &&str| {
-        let is_of_language = builtins.signature(name).is_some() || *name == "include";
+        let is_of_language =
+            builtins.signature(name).is_some() || matches!(*name, "include" | "tpl");
         !is_of_language && !crate::library::is_second_name(name)
     };
     functions().names().filter(is_own)

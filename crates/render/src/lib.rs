@@ -19,6 +19,7 @@
 
 mod clock;
 mod error;
+mod folder;
 pub mod formats;
 pub mod funcs;
 mod go;
@@ -90,13 +91,22 @@ enum Compiled {
 }
 
 impl Template {
-    /// Compiles the Go template in the file `src`, whose content is `source`. Error texts call it
-    /// by the base name of the file.
+    /// Compiles the Go template in the file `src`, whose content is `source`. It can include no other
+    /// files. Error texts call it by the base name of the file.
     ///
     /// # Errors
     /// `source` is faulty: [`Stage::Compile`].
     pub fn compile(src: &Path, source: &[u8]) -> Result<Self, Error> {
-        GoTemplate::compile(src, source).map(Compiled::Go).map(Self)
+        GoTemplate::compile(src, source, None).map(Compiled::Go).map(Self)
+    }
+
+    /// Like [`compile`](Self::compile), for a template that can include files of the folder
+    /// `templates`. They are read when the template includes them, and belong to it from then on.
+    ///
+    /// # Errors
+    /// As for `compile`. A file that is faulty fails the rendering that includes it.
+    pub fn compile_with(src: &Path, source: &[u8], templates: &Path) -> Result<Self, Error> {
+        GoTemplate::compile(src, source, Some(templates)).map(Compiled::Go).map(Self)
     }
 
     /// Compiles the Tera template in the file `src`, whose content is `source`, with the files that
@@ -109,8 +119,9 @@ impl Template {
         Ok(Self(Compiled::Tera(Box::new(template))))
     }
 
-    /// Whether the template calls the function `name` anywhere. For a Tera template this is also
-    /// true if the name is only mentioned.
+    /// Whether the template can call the function `name`: it, or a file that it has included so far,
+    /// calls the function, or it executes texts. For a Tera template this is also true if the name is
+    /// only mentioned.
     pub fn uses(&self, name: &str) -> bool {
         match &self.0 {
             Compiled::Go(template) => template.uses(name),
@@ -119,9 +130,10 @@ impl Template {
     }
 
     /// Whether rendering can block on the disk or the network, because the template calls a
-    /// function that does.
+    /// function that does, or files of which it is not yet known.
     pub fn may_wait(&self) -> bool {
-        WAITING.iter().any(|name| self.uses(name))
+        let includes = matches!(&self.0, Compiled::Go(template) if template.uses("include"));
+        includes || WAITING.iter().any(|name| self.uses(name))
     }
 
     /// Whether the template calls a function that asks Consul, anywhere. For a Tera template this is
@@ -134,7 +146,7 @@ impl Template {
     /// has to compare the template's own file.
     pub fn is_current(&self) -> bool {
         match &self.0 {
-            Compiled::Go(_) => true,
+            Compiled::Go(template) => template.is_current(),
             Compiled::Tera(template) => template.is_current(),
         }
     }

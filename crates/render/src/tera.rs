@@ -4,7 +4,7 @@
 //!
 //! - A template consists of its file and of the files that it needs: those that it extends or
 //!   includes, and those that define the components it uses. All of them are in the templates
-//!   folder, and nothing outside of it is read; see `load` and `folder`.
+//!   folder, and nothing outside of it is read; see `load` and `crate::folder`.
 //! - Every function of Go templates is a function here and, if it takes a value, also a filter.
 //!   `functions` has the table, and says what happens to names that Tera has too.
 //! - `store` is the view as a nested object. It is built only for templates that mention it.
@@ -24,7 +24,6 @@
 mod binding;
 mod deep;
 mod engine;
-mod folder;
 mod foreign;
 mod functions;
 mod guard;
@@ -54,11 +53,11 @@ use ::tera::Tera;
 use gotmpl::Message;
 
 use crate::clock::{Clock, OutOfTime};
+use crate::folder::Folder;
 use crate::hint::{missing_key, why_missing};
 use crate::{Error, Inputs, MEMORY_HINT, Stage, secret};
 use deep::on_a_deep_stack;
 use engine::{Engine, no_stack};
-use folder::Folder;
 use guard::{Checks, Inserted};
 use limits::Limits;
 use load::Files;

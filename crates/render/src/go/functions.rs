@@ -38,7 +38,7 @@ pub(super) fn table() -> Functions<Context> {
 }
 
 /// Whether the rendering may go on. Functions that wait for the network check it themselves.
-fn in_time(context: &Context) -> Result<(), Failure> {
+pub(super) fn in_time(context: &Context) -> Result<(), Failure> {
     context.clock.check().map_err(|over| Failure::new(over.to_string()))
 }
 
@@ -242,10 +242,10 @@ mod tests {
             // Only `reverse` has a result of static type `interface {}`.
             assert_eq!(signature.result == Type::Interface, name == "reverse", "{name}");
         }
-        // 18 more ask Consul or group what it answers, and one includes.
+        // 18 more ask Consul or group what it answers, and two execute templates.
         let library = crate::library::table();
         let others = library.len() + Functions::<()>::new().names().count();
-        assert_eq!(functions.names().count(), 39 + 18 + 1 + others);
+        assert_eq!(functions.names().count(), 39 + 18 + 2 + others);
         // A name that is registered hides one of the library.
         let is_hidden = |name: &&str| functions.names().filter(|known| known == name).count() > 1;
         assert_eq!(library.iter().map(|(name, _)| *name).find(is_hidden), None);

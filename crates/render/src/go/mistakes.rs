@@ -21,7 +21,7 @@ const WORDS: [(&str, &str); 15] = [
     ("elsif", "another case is {{else if …}}"),
     ("let", VARIABLE),
     ("var", VARIABLE),
-    ("import", "a template has no other files, except for templates of engine tera"),
+    ("import", "include \"NAME\" takes a file of the templates folder"),
     ("in", ONE_OF_A_LIST),
 ];
 
@@ -152,11 +152,6 @@ pub(super) fn hint(error: &Error, source: &[u8]) -> Option<String> {
                 None => did_you_mean(&unknown.name, &unknown.known),
             }
         });
-    }
-    if message.starts_with(b"error calling include: template: no template ") {
-        let hint = "include NAME gives what {{define NAME}} defines in the same file; only templates of \
-                    engine tera have other files";
-        return Some(hint.to_owned());
     }
     match message {
         b"wrong type for value; expected string; got dependency.ServiceTags" => {

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use report::did_you_mean;
 
 use super::engine::Engine;
-use super::folder::{Folder, Unavailable};
 use super::nesting::{MAX_ELIF, Needs, needs};
 use super::report::{Fault, Need, faults, first_fault, one_line};
+use crate::folder::{Folder, Unavailable};
 
 /// The most files of one template. Rendering an included file takes stack, so nesting must be
 /// limited.
