@@ -1,5 +1,6 @@
 //! What a change would do, before it is made: diffs, renderings, plans, checks.
 
+mod cases;
 mod check;
 mod diff;
 mod plan;

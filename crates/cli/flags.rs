@@ -153,7 +153,8 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// The commands, as the usage text shows them.
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
+    "test FOLDER [-update] [-junit FILE]",
     "check [-format json] [-strict]",
     "render RESOURCE [-data FILE]",
     "plan [RESOURCE] -set KEY=VALUE",

@@ -1,4 +1,5 @@
-//! The commands that show what confd would do: `confd check`, `confd render` and `confd plan`.
+//! The commands that show what confd would do: `confd check`, `confd render`, `confd plan` and
+//! `confd test`.
 //!
 //! Each loads the configuration like a run, reads keys, and rehearses passes. What they find goes to
 //! standard output, and everything about it to standard error.
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// The words for these commands. Such a word is the first of the command line.
-pub(crate) const WORDS: [&str; 3] = ["check", "render", "plan"];
+pub(crate) const WORDS: [&str; 4] = ["check", "render", "plan", "test"];
 
 /// The exit code of a plan whose change a check would refuse.
 const REFUSED: u8 = 4;
@@ -34,6 +35,7 @@ const REFUSED: u8 = 4;
 /// The options that only these commands have, and the commands that have them. Each takes a value.
 const OPTIONS: &[(&str, &[&str])] = &[
     ("format", &["check"]),
+    ("junit", &["test"]),
     ("data", &["render", "plan"]),
     ("dest", &["render"]),
     ("item", &["render"]),
@@ -42,14 +44,17 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ("from", &["plan"]),
 ];
 
+/// The switches that only these commands have.
+const SWITCHES: &[(&str, &str)] = &[("strict", "check"), ("update", "test")];
+
 /// What is asked for.
 struct Asked {
     /// The words that are no flags.
     names: Vec<String>,
     /// The values of the command's own options, in their order.
     own: Vec<(&'static str, OsString)>,
-    /// Whether `-strict` was given.
-    is_strict: bool,
+    /// The switches that only this command has.
+    switches: Vec<&'static str>,
     config: Config,
     /// What is probably not intended in the configuration.
     warnings: Vec<String>,
@@ -84,6 +89,9 @@ pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
                 level => level,
             };
             logging::init(level, "confd", Arc::clone(&host));
+            if word == "test" {
+                return test(&asked, &host).await;
+            }
             let rehearsal = rehearsal(&mut asked, host).await?;
             match word {
                 "render" => render(&asked, &rehearsal).await,
@@ -99,7 +107,7 @@ pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
 
 fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
     let (mut names, mut own, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-    let mut is_strict = false;
+    let mut switches = Vec::new();
     let mut words = words.into_iter().peekable();
     // The names stand first, because the flags of a run end at the first word that is none.
     while let Some(name) = words.next_if(|word| !word.as_bytes().starts_with(b"-")) {
@@ -115,8 +123,9 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
         let is_own = |(own, of): &&(&'static str, &[&str])| {
             name == Some(own.as_bytes()) && of.contains(&word)
         };
-        if word == "check" && name == Some(b"strict") {
-            is_strict = true;
+        let mut of_command = SWITCHES.iter().filter(|(_, of)| *of == word);
+        if let Some((switch, _)) = of_command.find(|(own, _)| name == Some(own.as_bytes())) {
+            switches.push(*switch);
             continue;
         }
         match OPTIONS.iter().find(is_own) {
@@ -141,7 +150,7 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
         Notice::Info(_) => None,
     });
     let warnings = warnings.collect();
-    Ok(Asked { names, own, is_strict, config, warnings })
+    Ok(Asked { names, own, switches, config, warnings })
 }
 
 fn memchr_equals(flag: &[u8]) -> Option<usize> {
@@ -152,6 +161,9 @@ fn usage(word: &str) -> &'static str {
     match word {
         "check" => {
             "write confd check [-format text|json|sarif] [-strict], and then flags such as -confdir"
+        }
+        "test" => {
+            "write confd test FOLDER [-update] [-junit FILE], and then flags such as -confdir"
         }
         "render" => {
             "write confd render RESOURCE [-data FILE] [-dest FILE] [-item NAME], and then flags such as -confdir"
@@ -192,7 +204,7 @@ fn check(asked: &Asked) -> anyhow::Result<Exit> {
     };
     show(text.as_bytes());
     let (errors, warnings) = prove::count(&findings);
-    let fails = errors > 0 || (asked.is_strict && warnings > 0);
+    let fails = errors > 0 || (asked.switches.contains(&"strict") && warnings > 0);
     Ok(if fails { Exit::Failure } else { Exit::Success })
 }
 
@@ -221,42 +233,68 @@ async fn render(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
     let [name] = &asked.names[..] else { bail!("{}", usage("render")) };
     let resource = prove::find(rehearsal, &asked.conf_d(), name).map_err(|text| anyhow!(text))?;
     let snapshot = read_one(rehearsal, resource).await?;
-    let rehearsed = rehearsal.pass(resource, &snapshot).await?;
-    if let Some(keys) = &rehearsed.kept {
+    let rendering = rehearsal.render(resource, &snapshot).await?;
+    if let Some(keys) = &rendering.kept {
         bail!("{name} has no new content, because keys are missing: {}", keys.join(", "));
     }
     let (dest, item) = (asked.last("dest"), asked.last("item"));
-    let files = rehearsed.files.iter().filter_map(|file| {
-        let content = &file.proposal.after.as_ref()?.content;
-        let path = &file.proposal.target.dest;
-        let is_dest = dest.is_none_or(|dest| path == Path::new(dest));
+    let files = rendering.files.iter().filter(|file| {
         let name = file.item.as_ref().map(store::Item::name);
-        let is_item =
-            item.is_none_or(|item| name.as_deref().is_some_and(|name| name == item.as_bytes()));
-        (is_dest && is_item).then_some((path, content))
+        let is_item = |item: &OsString| name.as_deref().is_some_and(|it| it == item.as_bytes());
+        dest.is_none_or(|dest| file.dest == Path::new(dest)) && item.is_none_or(is_item)
     });
     let files: Vec<_> = files.collect();
     let mut out = Vec::new();
     match &files[..] {
         [] if dest.is_some() || item.is_some() => {
-            let known = rehearsed.files.iter().map(|file| file.proposal.target.dest.display());
-            let known: Vec<_> = known.map(|dest| dest.to_string()).collect();
+            let known = rendering.files.iter().map(|file| file.dest.display().to_string());
+            let known: Vec<_> = known.collect();
             bail!("{name} has no such file; its files are {}", known.join(", "))
         }
-        [(_, content)] => out.extend_from_slice(content),
+        [file] => out.extend_from_slice(&file.content),
         files => {
-            for (nth, (path, content)) in files.iter().enumerate() {
+            for (nth, file) in files.iter().enumerate() {
                 let gap = if nth > 0 { "\n" } else { "" };
-                writeln!(out, "{gap}==> {} <==", path.display())?;
-                out.extend_from_slice(content);
+                writeln!(out, "{gap}==> {} <==", file.dest.display())?;
+                out.extend_from_slice(&file.content);
             }
         }
     }
     show(&out);
-    match rehearsed.failed {
+    match rendering.failed {
         Some(failure) => Err(failure.into()),
         None => Ok(Exit::Success),
     }
+}
+
+/// Renders the cases of a folder, and compares them with what they expect.
+async fn test(asked: &Asked, host: &Arc<dyn Host>) -> anyhow::Result<Exit> {
+    let [folder] = &asked.names[..] else { bail!("{}", usage("test")) };
+    let cases = prove::cases(Path::new(folder)).with_context(|| format!("cannot read {folder}"))?;
+    if cases.is_empty() {
+        bail!(
+            "there is no case in {folder}: a case is a folder with a file data.yaml or data.json"
+        );
+    }
+    let updates = asked.switches.contains(&"update");
+    let (config, conf_d) = (&asked.config, asked.conf_d());
+    let mut results = Vec::new();
+    for case in cases {
+        let source = sources::of_data(case.data.clone())?;
+        let agent = Agent::new(config.settings.clone(), source, Arc::clone(host));
+        let rehearsal = agent.with_queries(config.queries()).rehearsal()?;
+        let result = case.run(&rehearsal, &conf_d, config.differences.look, updates).await;
+        show(&result.text());
+        results.push(result);
+    }
+    crate::print(&mut io::stderr(), &format!("{}\n", prove::summary(&results)));
+    if let Some(path) = asked.last("junit") {
+        let path = Path::new(path);
+        std::fs::write(path, prove::as_junit(&results))
+            .map_err(|error| anyhow!(report::file_error_text("open", path, &error)))?;
+    }
+    let passed = results.iter().all(|result| result.problems.is_empty());
+    Ok(if passed { Exit::Success } else { Exit::Failure })
 }
 
 async fn read_one(

@@ -63,7 +63,7 @@ mod tests;
 pub use crate::{
     agent::{
         Agent,
-        rehearsal::{Rehearsal, Rehearsed, RehearsedFile},
+        rehearsal::{Rehearsal, Rehearsed, RehearsedFile, RenderedFile, Rendering},
     },
     answers::OpenQueries,
     backoff::{Backoff, Growth},

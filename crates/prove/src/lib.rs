@@ -4,9 +4,12 @@
 //! [`Planning::plan`] says what [`Edits`] of keys would do. [`Checking::findings`]
 //! are the mistakes of a configuration. [`find()`] finds a resource for people.
 //!
+//! [`Case::run`] compares what templates make of a file of keys with the files that are expected.
+//!
 //! This crate writes no destination and no store, and does not print: it gives texts and plain data. The
 //! passes that it looks at are rehearsals of the agent.
 
+mod cases;
 mod check;
 mod diff;
 mod edits;
@@ -15,6 +18,7 @@ mod findings;
 mod plan;
 mod secrets;
 
+pub use cases::{Case, CaseResult, Fault, as_junit, cases, summary};
 pub use check::{Checking, Finding, RULES, Severity};
 pub use diff::{Look, unified};
 pub use edits::Edits;

@@ -6,10 +6,11 @@
 //! a destination, no state is kept, and nothing that a killed run has left is swept.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use bytes::Bytes;
 use deploy::{Checks, Disk, Environment, Observer, Proposal, Runner, Scratch};
 use source::{Interest, Source};
 use store::{Item, Reads, Snapshot, View};
@@ -53,14 +54,33 @@ pub struct Rehearsed {
     job: Job,
 }
 
+/// What the templates of a resource make.
+pub struct Rendering {
+    /// The files, in the order of a pass.
+    pub files: Vec<RenderedFile>,
+    /// The keys that are missing, and because of which there is no new content
+    /// (`on_missing = "keep"`), for people.
+    pub kept: Option<Vec<String>>,
+    /// Why files of items could not be made.
+    pub failed: Option<Failure>,
+}
+
+/// A file that a template has made.
+pub struct RenderedFile {
+    /// The destination, as it is written.
+    pub dest: PathBuf,
+    /// The item that it is made for (`for_each`).
+    pub item: Option<Item>,
+    /// Its bytes.
+    pub content: Bytes,
+}
+
 /// A file of a pass that would happen.
 pub struct RehearsedFile {
     /// What would become of it.
     pub proposal: Proposal,
     /// The number of its part of the resource.
     pub part: usize,
-    /// The item that it is made for (`for_each`).
-    pub item: Option<Item>,
     /// The keys that its template has read; nothing if it would be removed.
     pub reads: Option<Reads>,
 }
@@ -122,11 +142,53 @@ impl Rehearsal {
         resource: &Arc<Resource>,
         snapshot: &Snapshot,
     ) -> Result<Rehearsed, Failure> {
+        let (job, composition) = self.compose(resource, snapshot).await?;
+        match composition {
+            Composition::Kept(keys) => {
+                let files = Vec::new();
+                Ok(Rehearsed { files, kept: Some(keys), failed: None, guarded: None, job })
+            }
+            Composition::New(composed) => self.proposed(job, *composed),
+        }
+    }
+
+    /// What the templates of `resource` make of these keys. The destinations are not looked at, so that
+    /// not even their folders need to exist.
+    ///
+    /// # Errors
+    /// A template fails.
+    pub async fn render(
+        &self,
+        resource: &Arc<Resource>,
+        snapshot: &Snapshot,
+    ) -> Result<Rendering, Failure> {
+        let (_, composition) = self.compose(resource, snapshot).await?;
+        let composed = match composition {
+            Composition::Kept(keys) => {
+                return Ok(Rendering { files: Vec::new(), kept: Some(keys), failed: None });
+            }
+            Composition::New(composed) => composed,
+        };
+        let Worked { made, failed, .. } = composed.worked;
+        let files = composed.files.into_iter().zip(composed.members);
+        let files = files.filter_map(|(file, member)| {
+            let (dest, content) = (file.target.dest.clone(), member.content?);
+            let item = made.as_ref().and_then(|made| made.item_of(file.part, &dest));
+            Some(RenderedFile { dest, item, content })
+        });
+        Ok(Rendering { files: files.collect(), kept: None, failed: failed.failure() })
+    }
+
+    async fn compose(
+        &self,
+        resource: &Arc<Resource>,
+        snapshot: &Snapshot,
+    ) -> Result<(Job, Composition), Failure> {
         let say = say(&self.readers, resource);
         let (resource, snapshot) = (Arc::clone(resource), snapshot.clone());
         let job = Job { resource, snapshot, applied: None, is_full: true };
         let mut rounds = 0;
-        let composition = loop {
+        loop {
             let current = self.pipeline.current(&job.resource, &say)?;
             match self.pipeline.compose(None, &job, &current, &say) {
                 // A template can ask for more each time, because of the answers.
@@ -134,18 +196,8 @@ impl Rehearsal {
                     self.pipeline.answers().settled(failure.missing()).await?;
                     rounds += 1;
                 }
-                composed => break composed?,
+                composed => return Ok((job, composed?)),
             }
-        };
-        match composition {
-            Composition::Kept(keys) => Ok(Rehearsed {
-                files: Vec::new(),
-                kept: Some(keys),
-                failed: None,
-                guarded: None,
-                job,
-            }),
-            Composition::New(composed) => self.proposed(job, *composed),
         }
     }
 
@@ -168,9 +220,8 @@ impl Rehearsal {
                 Some(nth) => gone[nth].0,
                 None => files[nth].part,
             };
-            let item = made.as_ref().and_then(|made| made.item_of(part, &proposal.target.dest));
             let reads = reads.get(nth).cloned();
-            rehearsed.push(RehearsedFile { proposal, part, item, reads });
+            rehearsed.push(RehearsedFile { proposal, part, reads });
         }
         let of_files: Vec<_> = rehearsed
             .iter()

@@ -1,0 +1,92 @@
+//! `confd test`: keys, and the files that must come of them.
+
+use std::fs;
+
+use crate::support::{Run, Sandbox};
+
+/// A tree with two resources, and the case `one` of the first.
+fn site() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "name={{getv \"/name\"}}\n");
+    sandbox.write("templates/b", "{{getv \"/other\"}}\n");
+    for name in ["a", "b"] {
+        let table =
+            format!("[template]\nsrc='{name}'\ndest='/no/such/folder/{name}'\nkeys=['/']\n");
+        sandbox.write(&format!("conf.d/{name}.toml"), table);
+    }
+    sandbox.write("cases/one/data.yaml", "name: x\n");
+    sandbox.write("cases/one/resources", "a\n");
+    sandbox.write("cases/one/expected/no/such/folder/a", "name=x\n");
+    sandbox
+}
+
+fn test(sandbox: &Sandbox, flags: &[&str]) -> Run {
+    sandbox.write("confd.toml", "");
+    let run = sandbox.bare(&["test", "cases"]).arguments(flags);
+    run.arguments(&["-config-file", "confd.toml", "-confdir"]).arguments(&[sandbox.root()])
+}
+
+#[test]
+fn a_case_passes_if_its_keys_give_the_files_that_are_expected() {
+    let sandbox = site();
+    let ended = test(&sandbox, &[]).ok();
+    assert_eq!(ended.stdout, "ok   one\n");
+    assert_eq!(ended.stderr, "cases: 1 passed, 0 failed\n");
+}
+
+#[test]
+fn a_difference_is_a_diff_and_exit_code_1_and_update_accepts_it() {
+    let sandbox = site();
+    sandbox.write("cases/one/data.yaml", "name: other\n");
+    sandbox.write("cases/one/expected/more", "no resource makes this\n");
+    let ended = test(&sandbox, &["-junit", "junit.xml", "-color=always"]).fails();
+    let file = "cases/one/expected/no/such/folder/a";
+    let head =
+        format!("FAIL one\n\u{1b}[1m--- {file}\u{1b}[0m\n\u{1b}[1m+++ {file} (new)\u{1b}[0m\n");
+    assert!(ended.stdout.starts_with(&head), "{:?}", ended.stdout);
+    assert!(ended.stdout.contains("\u{1b}[32m+name=other\u{1b}[0m\n"), "{:?}", ended.stdout);
+    assert!(ended.stdout.contains("\u{1b}[31m-no resource makes this\u{1b}[0m\n"));
+    let junit = sandbox.read("junit.xml");
+    assert!(
+        junit.contains("<testsuite name=\"confd test\" tests=\"1\" failures=\"1\">"),
+        "{junit}"
+    );
+    assert!(junit.contains("\n+name=other\n"), "{junit}");
+    let ended = test(&sandbox, &["-update"]).ok();
+    assert_eq!(ended.stdout, "new  one\n");
+    assert_eq!(sandbox.read(file), "name=other\n");
+    assert!(!sandbox.path("cases/one/expected/more").exists());
+    assert_eq!(test(&sandbox, &["-junit", "junit.xml"]).ok().stdout, "ok   one\n");
+    assert!(sandbox.read("junit.xml").contains("failures=\"0\""));
+}
+
+#[test]
+fn a_template_that_fails_is_a_failure_of_the_case_and_the_other_cases_run() {
+    let sandbox = site();
+    sandbox.write("cases/two/data.json", "{\"name\": \"z\"}");
+    let ended = test(&sandbox, &["-update"]).fails();
+    assert!(
+        ended.stdout.starts_with("ok   one\nFAIL two\nb: template: b:1:2: "),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(sandbox.read("cases/two/expected/no/such/folder/a"), "name=z\n");
+    fs::remove_dir_all(sandbox.path("cases")).unwrap();
+    fs::create_dir(sandbox.path("cases")).unwrap();
+    let ended = test(&sandbox, &[]).fails();
+    assert!(
+        ended.stderr.starts_with("confd test: there is no case in cases: "),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn the_cases_of_the_example_pass() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/etcd-nginx");
+    let sandbox = Sandbox::new();
+    let cases = format!("{examples}/cases");
+    let run = sandbox.bare(&["test", &cases, "-confdir", &format!("{examples}/confd")]);
+    let ended = run.env("LISTEN", "8080").ok();
+    assert_eq!(ended.stdout, "ok   no-services\nok   two-services\n");
+}
