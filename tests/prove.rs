@@ -3,5 +3,6 @@
 mod cases;
 mod check;
 mod diff;
+mod explain;
 mod plan;
 mod render;

@@ -153,7 +153,8 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// The commands, as the usage text shows them.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
+    "explain RESOURCE[:LINE]",
     "test FOLDER [-update] [-junit FILE]",
     "check [-format json] [-strict]",
     "render RESOURCE [-data FILE]",

@@ -1,4 +1,4 @@
-//! The commands that show what confd would do: `confd check`, `confd render`, `confd plan` and
+//! The commands that show what confd would do: `confd check`, `confd explain`, `confd render`, `confd plan` and
 //! `confd test`.
 //!
 //! Each loads the configuration like a run, reads keys, and rehearses passes. What they find goes to
@@ -12,10 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use agent::{Agent, Rehearsal, Resource};
+use agent::{Agent, Rehearsal, RenderedFile, Resource};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
-use prove::{Checking, Edits, Finding, Planning, Severity, Shown};
+use prove::{Checking, Edits, Finding, Planning, Secrets, Severity, Shown};
 use world::Host;
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The words for these commands. Such a word is the first of the command line.
-pub(crate) const WORDS: [&str; 4] = ["check", "render", "plan", "test"];
+pub(crate) const WORDS: [&str; 5] = ["check", "explain", "render", "plan", "test"];
 
 /// The exit code of a plan whose change a check would refuse.
 const REFUSED: u8 = 4;
@@ -36,9 +36,9 @@ const REFUSED: u8 = 4;
 const OPTIONS: &[(&str, &[&str])] = &[
     ("format", &["check"]),
     ("junit", &["test"]),
-    ("data", &["render", "plan"]),
-    ("dest", &["render"]),
-    ("item", &["render"]),
+    ("data", &["explain", "render", "plan"]),
+    ("dest", &["explain", "render"]),
+    ("item", &["explain", "render"]),
     ("set", &["plan"]),
     ("delete", &["plan"]),
     ("from", &["plan"]),
@@ -95,6 +95,7 @@ pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
             let rehearsal = rehearsal(&mut asked, host).await?;
             match word {
                 "render" => render(&asked, &rehearsal).await,
+                "explain" => explain(&asked, &rehearsal).await,
                 _ => plan(&asked, &rehearsal).await,
             }
         })
@@ -164,6 +165,9 @@ fn usage(word: &str) -> &'static str {
         }
         "test" => {
             "write confd test FOLDER [-update] [-junit FILE], and then flags such as -confdir"
+        }
+        "explain" => {
+            "write confd explain RESOURCE[:LINE] [-data FILE] [-dest FILE] [-item NAME], and then flags such as -confdir"
         }
         "render" => {
             "write confd render RESOURCE [-data FILE] [-dest FILE] [-item NAME], and then flags such as -confdir"
@@ -237,20 +241,9 @@ async fn render(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
     if let Some(keys) = &rendering.kept {
         bail!("{name} has no new content, because keys are missing: {}", keys.join(", "));
     }
-    let (dest, item) = (asked.last("dest"), asked.last("item"));
-    let files = rendering.files.iter().filter(|file| {
-        let name = file.item.as_ref().map(store::Item::name);
-        let is_item = |item: &OsString| name.as_deref().is_some_and(|it| it == item.as_bytes());
-        dest.is_none_or(|dest| file.dest == Path::new(dest)) && item.is_none_or(is_item)
-    });
-    let files: Vec<_> = files.collect();
+    let files = chosen(asked, &rendering.files, name)?;
     let mut out = Vec::new();
     match &files[..] {
-        [] if dest.is_some() || item.is_some() => {
-            let known = rendering.files.iter().map(|file| file.dest.display().to_string());
-            let known: Vec<_> = known.collect();
-            bail!("{name} has no such file; its files are {}", known.join(", "))
-        }
         [file] => out.extend_from_slice(&file.content),
         files => {
             for (nth, file) in files.iter().enumerate() {
@@ -295,6 +288,57 @@ async fn test(asked: &Asked, host: &Arc<dyn Host>) -> anyhow::Result<Exit> {
     }
     let passed = results.iter().all(|result| result.problems.is_empty());
     Ok(if passed { Exit::Success } else { Exit::Failure })
+}
+
+/// The files that `-dest` and `-item` choose.
+fn chosen<'f>(
+    asked: &Asked,
+    files: &'f [RenderedFile],
+    name: &str,
+) -> anyhow::Result<Vec<&'f RenderedFile>> {
+    let (dest, item) = (asked.last("dest"), asked.last("item"));
+    let found = files.iter().filter(|file| {
+        let name = file.item.as_ref().map(store::Item::name);
+        let is_item = |item: &OsString| name.as_deref().is_some_and(|it| it == item.as_bytes());
+        dest.is_none_or(|dest| file.dest == Path::new(dest)) && item.is_none_or(is_item)
+    });
+    let found: Vec<_> = found.collect();
+    if found.is_empty() && (dest.is_some() || item.is_some()) {
+        let known: Vec<_> = files.iter().map(|file| file.dest.display().to_string()).collect();
+        bail!("{name} has no such file; its files are {}", known.join(", "));
+    }
+    Ok(found)
+}
+
+/// Prints the lines of files with the keys that made them.
+async fn explain(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
+    let [name] = &asked.names[..] else { bail!("{}", usage("explain")) };
+    let numbered = name.rsplit_once(':').and_then(|(name, line)| Some((name, line.parse().ok()?)));
+    let (name, line) =
+        numbered.map_or((&**name, None), |(name, line): (_, usize)| (name, Some(line)));
+    let resource = prove::find(rehearsal, &asked.conf_d(), name).map_err(|text| anyhow!(text))?;
+    let snapshot = read_one(rehearsal, resource).await?;
+    let rendering = rehearsal.render(resource, &snapshot).await?;
+    let secrets = Secrets::of(&asked.config.differences.patterns, &resource.keys_of(&snapshot));
+    let mut out = Vec::new();
+    if snapshot.revision() != 0 {
+        writeln!(out, "revision {}", snapshot.revision())?;
+    }
+    for file in chosen(asked, &rendering.files, name)? {
+        let lines = prove::explain(rehearsal, resource, &snapshot, file, &secrets).await;
+        if line.is_some_and(|line| line == 0 || line > lines.len()) {
+            bail!("{} has {} lines", file.dest.display(), lines.len());
+        }
+        writeln!(out, "{}", file.dest.display())?;
+        for it in lines.iter().filter(|it| line.is_none_or(|line| line == it.line)) {
+            let text = String::from_utf8_lossy(&it.text);
+            let keys: Vec<_> = it.keys.iter().map(|key| String::from_utf8_lossy(key)).collect();
+            let arrow = if keys.is_empty() { "" } else { "  <- " };
+            writeln!(out, "{:>5} | {text}{arrow}{}", it.line, keys.join(", "))?;
+        }
+    }
+    show(&out);
+    Ok(Exit::Success)
 }
 
 async fn read_one(

@@ -78,17 +78,17 @@ fn attributes(out: &mut Out, dest: &str, before: &FileState, after: &FileState) 
 }
 
 /// One side of a diff.
-struct Text<'a> {
+pub(crate) struct Text<'a> {
     bytes: &'a [u8],
     /// Each with its line break.
-    lines: Vec<&'a [u8]>,
+    pub(crate) lines: Vec<&'a [u8]>,
     /// Where each line begins, and where the last one ends.
     starts: Vec<usize>,
     masked: Vec<Range<usize>>,
 }
 
 impl<'a> Text<'a> {
-    fn new(bytes: &'a [u8], secrets: &Secrets) -> Text<'a> {
+    pub(crate) fn new(bytes: &'a [u8], secrets: &Secrets) -> Text<'a> {
         let lines: Vec<_> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
         let mut starts = vec![0];
         for line in &lines {
@@ -99,7 +99,7 @@ impl<'a> Text<'a> {
 
     /// The line with this number without its line break, as the parts between secrets. One part is a line
     /// without a secret.
-    fn parts(&self, nth: usize) -> Vec<&'a [u8]> {
+    pub(crate) fn parts(&self, nth: usize) -> Vec<&'a [u8]> {
         let line = self.lines[nth];
         let end = self.starts[nth] + line.strip_suffix(b"\n").unwrap_or(line).len();
         let mut at = self.starts[nth];

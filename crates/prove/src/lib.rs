@@ -6,6 +6,8 @@
 //!
 //! [`Case::run`] compares what templates make of a file of keys with the files that are expected.
 //!
+//! [`explain()`] says which keys made each line of a file.
+//!
 //! This crate writes no destination and no store, and does not print: it gives texts and plain data. The
 //! passes that it looks at are rehearsals of the agent.
 
@@ -13,6 +15,7 @@ mod cases;
 mod check;
 mod diff;
 mod edits;
+mod explain;
 mod find;
 mod findings;
 mod plan;
@@ -22,6 +25,7 @@ pub use cases::{Case, CaseResult, Fault, as_junit, cases, summary};
 pub use check::{Checking, Finding, RULES, Severity};
 pub use diff::{Look, unified};
 pub use edits::Edits;
+pub use explain::{Explained, explain};
 pub use find::find;
 pub use findings::{as_json, as_sarif, as_text, count};
 pub use plan::{Counts, Plan, Planning, Shown};
