@@ -73,6 +73,17 @@ fn the_checks_run_on_the_new_content_and_decide_the_exit_code() {
 }
 
 #[test]
+fn a_secret_that_changes_hides_itself_and_not_the_other_lines() {
+    let sandbox = site();
+    sandbox.write("templates/db.tmpl", "{{getv \"/db/host\"}}\np={{getv \"/db/password\"}}\n");
+    sandbox.onetime().arguments(&["-backend", "file", "-file", "data.yaml"]).ok();
+    let change = ["plan", "-set", "/db/host=b", "-set", "/db/password=hunter33"];
+    let ended = command(&sandbox, &change).run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stdout.ends_with("-a\n-p=••••\n+b\n+p=••••\n"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_group_check_sees_the_new_files_under_their_names() {
     let sandbox = site();
     let root = sandbox.root().display().to_string();

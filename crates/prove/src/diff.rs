@@ -128,8 +128,13 @@ fn hunk(out: &mut Out, group: &[DiffOp], old: &Text<'_>, new: &Text<'_>) {
         // is like the new one, it can be anywhere.
         let masked = op.new_range().map(|nth| new.parts(nth)).filter(|parts| parts.len() > 1);
         let masked: Vec<_> = masked.collect();
-        let olds = || op.old_range().map(|nth| old.parts(nth)).filter(|parts| parts.len() == 1);
-        let has_partner = |parts: &Vec<&[u8]>| olds().any(|line| around(line[0], parts).is_some());
+        // Where the old value is known, it is masked itself.
+        let has_partner = |new: &Vec<&[u8]>| {
+            op.old_range().map(|nth| old.parts(nth)).any(|parts| match &parts[..] {
+                [line] => around(line, new).is_some(),
+                parts => parts.first() == new.first(),
+            })
+        };
         let hides_all = !masked.iter().all(has_partner);
         for nth in op.old_range() {
             let parts = old.parts(nth);
@@ -305,6 +310,8 @@ mod tests {
         let shown =
             masked("user=root\npass='old-one'\n", "user=root\npass='hunter22'\n", "hunter22");
         assert_eq!(shown, "@@ -1,2 +1,2 @@\n user=root\n-pass='••••'\n+pass='••••'\n");
+        let shown = masked("port=1\np=hunter22\n", "port=2\np=hunter22!\n", "hunter22");
+        assert_eq!(shown, "@@ -1,2 +1,2 @@\n-port=1\n-p=••••\n+port=2\n+p=••••!\n");
         // An old line of another form is hidden as a whole.
         let shown = masked("x old-one\n", "pass=hunter22\n", "hunter22");
         assert_eq!(shown, "@@ -1 +1 @@\n-••••\n+pass=••••\n");
