@@ -3,6 +3,7 @@
 mod blocked;
 mod forged;
 mod named;
+mod repeated;
 mod secrets;
 mod structured;
 

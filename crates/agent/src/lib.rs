@@ -47,6 +47,7 @@ mod placement;
 mod prepare;
 mod record;
 mod reloads;
+mod repeats;
 mod resource;
 mod settings;
 mod status;

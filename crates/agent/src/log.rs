@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,9 +14,10 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    event::{Event, Reader, Step},
+    event::{Event, Reader, Step, Wake},
     failure::{Failure, Kind},
     missing,
+    repeats::{Over, Repeats, Written, roughly},
     resource::Resource,
 };
 
@@ -64,6 +65,8 @@ pub(crate) struct Log {
     not_synced: Mutex<HashSet<PathBuf>>,
     /// What the last lines about missing keys of each resource said, by the resource files.
     missing: Mutex<HashMap<(PathBuf, Missing), String>>,
+    /// The failures of each resource that repeat.
+    repeats: Mutex<Repeats<Line>>,
 }
 
 impl Log {
@@ -74,6 +77,64 @@ impl Log {
             queries: Mutex::default(),
             not_synced: Mutex::default(),
             missing: Mutex::default(),
+            repeats: Mutex::new(Repeats::new()),
+        }
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats<Line>> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a line of a pass, now or when the pass has ended.
+    fn put(&self, about: &About<'_>, level: Level, excerpt: &Excerpt, text: fmt::Arguments<'_>) {
+        if let (Style::Daemon, Some(name)) = (self.style, about.resource) {
+            let mut repeats = self.repeats();
+            if repeats.keeps(name) {
+                return repeats.keep(name, Line::new(about, level, excerpt, text));
+            }
+        }
+        line(about, level, excerpt, text);
+    }
+
+    /// Writes a failure of a pass, unless the same one has come again and again.
+    fn put_failure(
+        &self,
+        about: &About<'_>,
+        resource: &Resource,
+        excerpt: &Excerpt,
+        failure: &Failure,
+        whose: &str,
+    ) {
+        let written = match self.style {
+            Style::Onetime => Written::Whole,
+            Style::Daemon => {
+                let (written, lines) = self.repeats().failed(resource.name(), &failure.to_string());
+                lines.iter().for_each(Line::write);
+                written
+            }
+        };
+        let none = Excerpt::default();
+        match written {
+            Written::Whole => line(about, Level::Error, excerpt, format_args!("{failure}{whose}")),
+            Written::Counted(times, within) => {
+                let within = roughly(within);
+                let text = format_args!("{failure}{whose} ({times} times in the last {within})");
+                line(about, Level::Error, &none, text);
+            }
+            Written::Nothing => line(about, Level::Debug, &none, format_args!("{failure}{whose}")),
+        }
+    }
+
+    /// Writes what was kept of a pass that succeeded, and that the resource works again.
+    fn succeeded(&self, resource: &Resource) {
+        let (lines, over) = self.repeats().succeeded(resource.name());
+        lines.iter().for_each(Line::write);
+        if let Some(Over { failures, took }) = over {
+            let (dests, whose) = (resource.dest_names(), named(resource.name()));
+            let took = roughly(took);
+            let text =
+                format_args!("{dests} works again after {failures} failures in {took}{whose}");
+            line(&About::of(resource), Level::Info, &Excerpt::default(), text);
         }
     }
 
@@ -100,22 +161,27 @@ impl Log {
             }
             // This line is not Go confd's, and there may be none before it.
             (Step::Forced { .. }, level) => {
-                line(&about, level, &none, format_args!("{step}{}", named(resource.name())));
+                self.put(&about, level, &none, format_args!("{step}{}", named(resource.name())));
             }
             (Step::TemplateStays { problem, .. }, _) => {
                 let whose = self.whose(resource.name());
-                line(
+                self.put(
                     &about,
                     Level::Error,
                     &problem.excerpt,
                     format_args!("{}{whose}", problem.text),
                 );
-                line(&about, Level::Warning, &none, format_args!("{step}{whose}"));
+                self.put(&about, Level::Warning, &none, format_args!("{step}{whose}"));
             }
             (_, level @ (Level::Error | Level::Warning)) => {
-                line(&about, level, &none, format_args!("{step}{}", self.whose(resource.name())));
+                self.put(
+                    &about,
+                    level,
+                    &none,
+                    format_args!("{step}{}", self.whose(resource.name())),
+                );
             }
-            (_, level) => line(&about, level, &none, format_args!("{step}")),
+            (_, level) => self.put(&about, level, &none, format_args!("{step}")),
         }
     }
 
@@ -151,7 +217,7 @@ impl Log {
             true => self.whose(resource.name()),
             false => named(resource.name()),
         };
-        line(&about, Level::Error, excerpt, format_args!("{failure}{whose}"));
+        self.put_failure(&about, resource, excerpt, failure, &whose);
     }
 
     /// Writes that these keys are missing, of which there may be none.
@@ -261,8 +327,18 @@ impl Reader for Log {
                 let text = format!("{dests} stays as it is: {keys}");
                 self.misses(resource, Missing::Kept, text);
             }
-            Event::Done { resource, .. } if missing::may_keep(resource) => {
-                self.misses_nothing(resource, Missing::Kept);
+            Event::Done { resource, .. } => {
+                self.succeeded(resource);
+                if missing::may_keep(resource) {
+                    self.misses_nothing(resource, Missing::Kept);
+                }
+            }
+            Event::Woken { resource, wake } if wake.is_news() || *wake == Wake::Request => {
+                self.repeats().news(resource.name()).iter().for_each(Line::write);
+            }
+            Event::Assigned(resources) => {
+                let names: HashSet<&str> = resources.iter().map(|one| &**one.name()).collect();
+                self.repeats().keep_only(|name| names.contains(name));
             }
             Event::Waits { resource, queries } => {
                 let whose = self.whose(resource.name());
@@ -277,10 +353,8 @@ impl Reader for Log {
             Event::Loaded { .. }
             | Event::Ran { .. }
             | Event::Replaced { .. }
-            | Event::Assigned(_)
             | Event::Woken { .. }
-            | Event::Proposed { .. }
-            | Event::Done { .. } => {}
+            | Event::Proposed { .. } => {}
         }
     }
 
@@ -310,6 +384,35 @@ struct About<'a> {
 impl<'a> About<'a> {
     fn of(resource: &'a Resource) -> Self {
         About { resource: Some(resource.name()), ..About::default() }
+    }
+}
+
+/// A line that is written later.
+struct Line {
+    level: Level,
+    resource: String,
+    dest: Option<PathBuf>,
+    kind: Option<Kind>,
+    excerpt: Excerpt,
+    text: String,
+}
+
+impl Line {
+    fn new(about: &About<'_>, level: Level, excerpt: &Excerpt, text: fmt::Arguments<'_>) -> Self {
+        Line {
+            level,
+            resource: about.resource.unwrap_or_default().to_owned(),
+            dest: about.dest.map(Path::to_owned),
+            kind: about.kind,
+            excerpt: excerpt.clone(),
+            text: text.to_string(),
+        }
+    }
+
+    fn write(&self) {
+        let Line { level, resource, dest, kind, excerpt, text } = self;
+        let about = About { resource: Some(resource), dest: dest.as_deref(), kind: *kind };
+        line(&about, *level, excerpt, format_args!("{text}"));
     }
 }
 
