@@ -127,6 +127,28 @@ dest='{}'
 }
 
 #[test]
+fn fail_fast_counts_for_a_run_that_waits_for_data_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "x");
+    sandbox.write("confd.toml", "");
+    for (name, more) in [("a", "check_cmd='false'"), ("b", "")] {
+        let dest = sandbox.path(&format!("{name}.out"));
+        let table = format!("[template]\nsrc='a'\ndest='{}'\n{more}\n", dest.display());
+        sandbox.write(&format!("conf.d/{name}.toml"), table);
+    }
+    env(&sandbox, &["--onetime", "--wait", "5s", "--failure-mode", "fail-fast"]).fails();
+    assert!(!sandbox.path("b.out").exists());
+}
+
+#[test]
+fn a_misspelt_backend_is_a_mistake_and_no_daemon() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.bare(&["evn", "--onetime"]).run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("unknown backend \"evn\"\n  = did you mean \"env\"?\n"));
+}
+
+#[test]
 fn exit_codes_are_those_of_the_fork() {
     let sandbox = Sandbox::new();
     sandbox.write("templates/a", "x");

@@ -183,8 +183,19 @@ impl Driver {
         if let Some(supervisor) = self.supervisor.as_ref().filter(|_| how == Ended::Cut) {
             supervisor.stop(Duration::ZERO);
         }
-        if self.supervisor.is_some() {
-            self.program_ended = Some(ended(&mut self.supervisor).await);
+        while self.supervisor.is_some() {
+            tokio::select! {
+                code = ended(&mut self.supervisor) => {
+                    (self.supervisor, self.program_ended) = (None, Some(code));
+                }
+                signal = self.signals.next() => {
+                    if let Some(supervisor) = &self.supervisor
+                        && signal.is_stop()
+                    {
+                        supervisor.stop(Duration::ZERO);
+                    }
+                }
+            }
         }
         match (how, self.stopped_by, self.program_ended) {
             (Ended::Cut, Some(signal), None) => Exit::Signal(signal),

@@ -114,6 +114,13 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
             let line = format!("unknown command {}", gotmpl::quote(word.as_bytes()));
             Err(Mistake { hint: Some(hint), ..Mistake::from(line) })
         }
+        Some(word)
+            if rest.len() > 0
+                && let Some(hint) = fork::near(word) =>
+        {
+            let line = format!("unknown backend {}", gotmpl::quote(word.as_bytes()));
+            Err(Mistake { hint: Some(hint), ..Mistake::from(line) })
+        }
         #[cfg(feature = "registrator")]
         Some(word) if is_registry(word) => {
             // What follows can contain a password.

@@ -15,6 +15,8 @@ use options::{
     flags::{self, Line, Stop},
 };
 
+use report::did_you_mean;
+
 use crate::{
     flags::{CommandLine, Mistake, Request, near_flags, request},
     general, table,
@@ -24,12 +26,14 @@ use crate::{
 pub(crate) const USAGE: u8 = 80;
 
 /// The names of the fork's backends.
-const BACKENDS: [&str; 12] = [
+const BACKENDS: [&str; 13] = [
     "acm",
     "consul",
     "dynamodb",
     "env",
     "etcd",
+    // Its name with Go confd's command line.
+    "etcdv3",
     "file",
     "imds",
     "redis",
@@ -38,6 +42,11 @@ const BACKENDS: [&str; 12] = [
     "vault",
     "zookeeper",
 ];
+
+/// The backend whose name `word` probably is, misspelt.
+pub(crate) fn near(word: &str) -> Option<String> {
+    did_you_mean(word, BACKENDS)
+}
 
 /// The backend that `word` names, if it can begin this command line.
 pub(crate) fn backend(word: &OsStr) -> Option<&'static str> {

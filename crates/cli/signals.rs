@@ -50,6 +50,11 @@ pub(crate) struct Signal(i32);
 const PASSED_ON: [i32; 4] = [SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
 
 impl Signal {
+    /// Whether the signal asks a daemon to stop.
+    pub(crate) fn is_stop(self) -> bool {
+        self != Signal::HANGUP && self.passed_on().is_none()
+    }
+
     /// The number, if the signal is for the supervised program.
     pub(crate) fn passed_on(self) -> Option<i32> {
         PASSED_ON.contains(&self.0).then_some(self.0)

@@ -90,7 +90,8 @@ pub(crate) async fn run(site: &Site, commands: &Commands, name: &str) -> Answer 
     let answered = receiver.await;
     match site.handle.status(name) {
         Some(status) if answered.is_ok() => {
-            let is_applied = status.obstacle().is_none();
+            // Without newer keys, what was applied before is all that is known.
+            let is_applied = status.obstacle().is_none() && status.error.is_none();
             let code = if is_applied { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
             answer::json(code, &status::resource((name.to_owned(), status)))
         }

@@ -75,6 +75,14 @@ impl Secrets {
         let trimmed: Vec<Bytes> =
             self.values.iter().map(|value| value.slice_ref(value.trim_ascii())).collect();
         self.values.extend(trimmed);
+        // A template can indent the lines of a value, and a diff shows lines that stay.
+        let lines = |value: &Bytes| {
+            let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            let lines = lines.filter(|line| line.len() >= LEAST && line.len() < value.len());
+            lines.map(|line| value.slice_ref(line)).collect::<Vec<_>>()
+        };
+        let lines: Vec<Bytes> = self.values.iter().flat_map(lines).collect();
+        self.values.extend(lines);
         self.values.retain(|value| !value.trim_ascii().is_empty());
         self.values.sort_unstable();
         self.values.dedup();
@@ -110,6 +118,8 @@ fn line_around(text: &[u8], part: Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use store::{Coverage, Key, Prefix, Scope, Snapshot};
+
     use super::*;
 
     #[test]
@@ -128,6 +138,15 @@ mod tests {
             assert_eq!(given.match_key(key.as_bytes()), matches, "{key}");
         }
         assert!(!given.match_key(b"/db/password"));
+    }
+
+    #[test]
+    fn each_line_of_a_value_is_masked_also_where_it_is_indented() {
+        let pairs = [("/tls/private/key", "alice:AAAA\nbob:BBBB\n}\n")];
+        let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs);
+        let view = View::new(snapshot, &Scope::from_iter([Key::root()]), &Prefix::default());
+        let secrets = Secrets::of(&Patterns::new([]), &view);
+        assert_eq!(secrets.spans(b"x\n  bob:BBBB\n}\n"), [4..12]);
     }
 
     #[test]

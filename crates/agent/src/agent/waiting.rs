@@ -81,6 +81,9 @@ impl Agent {
             let has_ended = waiting.take_ended();
             failed.extend(failed_now.into_iter().filter(|path| has_ended.contains(path)));
             left.retain(|resource| !has_ended.contains(&resource.path));
+            if self.settings.fail_fast && !failed.is_empty() {
+                left.clear();
+            }
             if !left.is_empty() {
                 rest(backoff.delay().min(remaining())).await;
             }
