@@ -106,14 +106,14 @@ fn a_program_that_does_not_end_is_killed_when_its_time_is_over() {
 #[test]
 fn a_second_signal_kills_a_program_that_does_not_end() {
     let sandbox = site("x");
-    let program = "trap '' TERM; echo $$ > pid; while :; do sleep 0.05; done";
+    let program = "trap 'touch asked' TERM; echo $$ > pid; while :; do sleep 0.05; done";
     let run =
         sandbox.confd(&WATCH).arguments(&["-shutdown-timeout", "60s", "--", "sh", "-c", program]);
     let daemon = Daemon::start(run, sandbox.path("confd.log"));
     let pid = || fs::read_to_string(sandbox.path("pid")).unwrap_or_default();
     eventually("the program runs", || pid().ends_with('\n'));
     daemon.signal(Signal::TERM);
-    daemon.wait_for("Captured terminated");
+    eventually("the program has the signal", || sandbox.path("asked").exists());
     let ended = daemon.stop(Signal::TERM);
     assert_eq!(ended.code, Some(137), "{}", ended.stderr);
     let process = format!("/proc/{}", pid().trim());
