@@ -145,7 +145,11 @@ fn systemd_learns_of_ready_reload_stop_and_progress() {
     let run = sandbox.confd(&WATCH).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
     let daemon = Daemon::start(run, sandbox.path("confd.log"));
     daemon.wait_for("key does not exist: /name");
-    let (_, seen) = next("WATCHDOG=1");
+    // A reload before the first application is no readiness.
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("Captured hangup");
+    let (_, mut seen) = next("WATCHDOG=1");
+    seen.push(next("WATCHDOG=1").0);
     assert!(seen.iter().all(|text| !text.starts_with("READY")), "{seen:?}");
     sandbox.write("data.yaml", "name: x\n");
     let (text, seen) = next("READY=1");

@@ -233,7 +233,7 @@ fn report_loaded(manager: Arc<Manager>) -> oneshot::Sender<()> {
     let (done, is_done) = oneshot::channel();
     tokio::spawn(async move {
         if is_done.await.is_ok() {
-            manager.ready();
+            manager.reloaded();
         }
     });
     done

@@ -31,16 +31,16 @@ mod systemd;
 mod table;
 mod versions;
 
-#[cfg(any(feature = "consul-template", feature = "registrator"))]
-use std::{ffi::OsStr, iter::Peekable, path::Path};
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     os::fd::AsFd as _,
     process::{ExitCode, Termination},
     sync::Arc,
     thread,
     time::Duration,
 };
+#[cfg(any(feature = "consul-template", feature = "registrator"))]
+use std::{iter::Peekable, path::Path};
 
 #[cfg(feature = "registrator")]
 use ::register::Program;

@@ -10,6 +10,7 @@ use std::{
             net::{SocketAddr, UnixDatagram},
         },
     },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Manager {
     socket: UnixDatagram,
     /// How often it wants to hear that there is progress.
     period: Option<Duration>,
+    /// Whether it knows that the process is ready. Before, a reload must not look like readiness.
+    is_ready: AtomicBool,
 }
 
 impl Manager {
@@ -54,7 +57,10 @@ impl Manager {
             Ok(socket)
         });
         match connected {
-            Ok(socket) => Some(Manager { socket, period: period(&env, interval) }),
+            Ok(socket) => {
+                let (period, is_ready) = (period(&env, interval), AtomicBool::new(false));
+                Some(Manager { socket, period, is_ready })
+            }
             Err(error) => {
                 let (path, why) = (path.display(), report::errno_text(&error));
                 warn!("NOTIFY_SOCKET {path}: {why}: systemd gets no messages");
@@ -75,16 +81,22 @@ impl Manager {
         self.tell("STOPPING=1");
     }
 
-    /// Tells that the configuration is read again. [`ready`](Self::ready) ends that.
+    /// Tells that the configuration is read again, if the process was ready before.
+    /// [`reloaded`](Self::reloaded) ends that.
     pub(crate) fn reloading(&self) {
+        if !self.is_ready.load(Ordering::Relaxed) {
+            return;
+        }
         let now = clock_gettime(ClockId::Monotonic);
         let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
     }
 
-    /// Tells that the process is ready.
-    pub(crate) fn ready(&self) {
-        self.tell("READY=1");
+    /// Tells that the configuration was read again, if the process was ready before.
+    pub(crate) fn reloaded(&self) {
+        if self.is_ready.load(Ordering::Relaxed) {
+            self.tell("READY=1");
+        }
     }
 
     /// Tells that the process is ready as soon as it is, and that there is progress as long as there is.
@@ -93,6 +105,7 @@ impl Manager {
         let first = async {
             self.tell("STATUS=waiting until all resources are applied");
             progress.ready(handle).await;
+            self.is_ready.store(true, Ordering::Relaxed);
             let count = handle.overview().resources.len();
             self.tell(&format!("READY=1\nSTATUS=all resources are applied ({count})"));
             info!("Notified systemd: READY=1");
