@@ -110,7 +110,9 @@ impl Model {
 
     /// Notes the state of the store, and says to the services what they have to know of it.
     pub(super) fn note(&mut self, services: &Services) {
-        for (seen, becomes) in self.seen.iter_mut().zip(self.keys.ask_for()) {
+        // What was set while the store was away can be seen, for a moment, when it is back.
+        let keys = Keys { is_broken: false, is_refused: false, ..self.keys.clone() };
+        for (seen, becomes) in self.seen.iter_mut().zip(keys.ask_for()) {
             match becomes {
                 Becomes::Has(content) => _ = seen.insert(Some(content)),
                 Becomes::Gone => _ = seen.insert(None),
@@ -149,7 +151,10 @@ impl Model {
                 Some(_) | None => {
                     let seen = &self.seen[file];
                     assert!(seen.contains(content), "{content:?}, not {seen:?}: {}", context());
-                    self.seen[file] = BTreeSet::from([content.clone()]);
+                    // While the store is away, what was seen before is still tried again.
+                    if !self.keys.is_broken && !self.keys.is_refused {
+                        self.seen[file] = BTreeSet::from([content.clone()]);
+                    }
                 }
             }
         }
