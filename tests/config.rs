@@ -329,15 +329,14 @@ fn an_empty_list_in_the_file_empties_that_of_the_flags_where_the_file_wins() {
 
 #[test]
 fn the_order_of_precedence_has_two_names() {
-    for (toml, flags) in
-        [("", &["-config-precedence", "bogus"][..]), ("config_precedence = 'bogus'", &[])]
-    {
+    for (toml, flags, place) in [
+        ("", &["-config-precedence", "bogus"][..], ""),
+        ("config_precedence = 'bogus'", &[], " (from \"config_precedence\" in confd.toml)"),
+    ] {
         let sandbox = configured(toml);
         let ended = sandbox.onetime().arguments(flags).fails();
-        assert_eq!(
-            ended.log(),
-            ["FATAL config-precedence is \"flags\" or \"file\", not \"bogus\""]
-        );
+        let text = "FATAL config-precedence is \"flags\" or \"file\", not \"bogus\"";
+        assert_eq!(ended.log(), [format!("{text}{place}")]);
     }
 }
 
@@ -448,6 +447,17 @@ fn the_environment_sets_what_the_flags_set_and_a_flag_wins() {
             "invalid value \"maybe\" of CONFD_NOOP: it is neither true nor false",
         ),
         ("CONFD_INTERVAL", "5s", "invalid value \"5s\" of CONFD_INTERVAL: not a number"),
+        ("CONFD_LOG_LEVEL", "loud", "(from CONFD_LOG_LEVEL)"),
+        ("CONFD_LOG_FORMAT", "xml", "(from CONFD_LOG_FORMAT)"),
+        ("CONFD_PREFIX_MODE", "x", "(from CONFD_PREFIX_MODE)"),
+        ("CONFD_FAILURE_MODE", "x", "(from CONFD_FAILURE_MODE)"),
+        ("CONFD_COLOR", "x", "(from CONFD_COLOR)"),
+        ("CONFD_DIFF_CONTEXT", "-1", "(from CONFD_DIFF_CONTEXT)"),
+        ("CONFD_RESTART", "x", "(from CONFD_RESTART)"),
+        ("CONFD_RELOAD_SIGNAL", "x", "(from CONFD_RELOAD_SIGNAL)"),
+        ("CONFD_METRICS_ADDR", "x", "(from CONFD_METRICS_ADDR)"),
+        ("CONFD_CONFIG_PRECEDENCE", "x", "(from CONFD_CONFIG_PRECEDENCE)"),
+        ("CONFD_RETRY_DELAY", "0", "(from CONFD_RETRY_DELAY)"),
     ] {
         let ended = run(&[]).env(name, value).fails();
         assert!(ended.log().last().unwrap().contains(why), "{}", ended.stderr);

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 
 use rustix::process::Signal;
 
-use crate::support::{Daemon, Run, Sandbox, eventually};
+use crate::support::{Daemon, Run, Sandbox, eventually, needs_root};
 
 /// A run of this tree with the backend `env` and these flags.
 fn env(sandbox: &Sandbox, flags: &[&str]) -> Run {
@@ -59,27 +59,51 @@ fn the_prefix_of_the_run_stands_before_that_of_the_resource() {
 }
 
 #[test]
-fn group_is_the_group_of_the_file_and_reload_cmd_is_a_template() {
+fn group_is_the_group_of_the_file_and_a_gid_wins() {
+    needs_root();
     let sandbox = Sandbox::new();
     sandbox.write("templates/a", "x");
-    let out = |name: &str| sandbox.path(name).display().to_string();
     sandbox.write("confd.toml", "");
-    let table = format!(
-        "[template]\nsrc='a'\ndest='{}'\ngroup='root'\ngid={}\n\
-         reload_cmd='cat {{{{.dest}}}} > {}'\ncheck_cmd_timeout='5s'\nreload_cmd_timeout='5s'\n",
-        out("result"),
-        rustix::process::getgid().as_raw(),
-        out("reloaded")
-    );
-    sandbox.write("conf.d/a.toml", &table);
-    env(&sandbox, &["--onetime"]).ok().expect_no("WARNING");
-    let gid = fs::metadata(sandbox.path("result")).unwrap().gid();
-    assert_eq!(gid, rustix::process::getgid().as_raw());
-    assert_eq!(fs::read_to_string(sandbox.path("reloaded")).unwrap(), "x");
-    sandbox
-        .write("conf.d/a.toml", table.replace("'root'", "'no-such-group'").replace("gid=", "uid="));
+    let gid = |run: fn(&Sandbox) -> Run, more: &str| {
+        let dest = sandbox.path("result");
+        let table = format!("[template]\nsrc='a'\ndest='{}'\n{more}\n", dest.display());
+        sandbox.write("conf.d/a.toml", table);
+        run(&sandbox).ok().expect_no("WARNING");
+        fs::metadata(dest).unwrap().gid()
+    };
+    let of_fork = |sandbox: &Sandbox| env(sandbox, &["--onetime"]);
+    let daemon = gid(of_fork, "group='daemon'");
+    assert_eq!(daemon, gid(Sandbox::onetime, "group_owner='daemon'"));
+    assert_ne!(daemon, 0);
+    assert_eq!(gid(of_fork, "group='daemon'\ngid=2"), 2);
+    // With Go confd's command line it is the name of a group of resources.
+    assert_eq!(gid(Sandbox::onetime, "group='daemon'"), 0);
+    let table = "[template]\nsrc='a'\ndest='/x'\ngroup='no-such-group'\n";
+    sandbox.write("conf.d/a.toml", table);
     let ended = env(&sandbox, &["--onetime"]).fails();
-    assert!(ended.stderr.contains("no-such-group"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("group \"no-such-group\": "), "{}", ended.stderr);
+}
+
+#[test]
+fn reload_cmd_is_a_template_and_the_limits_of_commands_have_other_names() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "x");
+    sandbox.write("confd.toml", "");
+    let resource = |more: &str| {
+        let dest = sandbox.path("result");
+        let table = format!("[template]\nsrc='a'\ndest='{}'\n{more}\n", dest.display());
+        sandbox.write("conf.d/a.toml", table);
+    };
+    let reloaded = sandbox.path("reloaded").display().to_string();
+    resource(&format!("reload_cmd='cat {{{{.dest}}}} > {reloaded}'"));
+    env(&sandbox, &["--onetime"]).ok().expect_no("WARNING");
+    assert_eq!(fs::read_to_string(&reloaded).unwrap(), "x");
+    sandbox.write("templates/a", "y");
+    for key in ["check_cmd", "reload_cmd"] {
+        resource(&format!("{key}='sleep 60'\n{key}_timeout='100ms'"));
+        let ended = env(&sandbox, &["--onetime"]).fails();
+        assert!(ended.stderr.contains("100ms"), "{key}: {}", ended.stderr);
+    }
 }
 
 #[test]

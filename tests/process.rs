@@ -42,6 +42,9 @@ fn a_onetime_run_becomes_its_program_when_everything_is_applied() {
     assert_eq!(ended.code, Some(127));
     let line = "ERROR cannot start no-such-program: no such file or directory";
     assert!(ended.logged(line), "{}", ended.stderr);
+    assert_eq!(run(&["--", "/etc/passwd"]).code, Some(126));
+    let ended = run(&["--"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     sandbox.write("templates/a", "{{getv \"/none\"}}");
     let ended = run(&["--", "touch", "started"]);
     assert_eq!((ended.code, sandbox.path("started").exists()), (Some(1), false));
@@ -64,6 +67,12 @@ fn a_daemon_starts_its_program_then_signals_it_and_ends_with_its_code() {
     eventually("the program runs", || log() == "one\n");
     sandbox.write("data.yaml", "name: two\n");
     eventually("the program is signalled", || log() == "one\ntwo\nhup\n");
+    // What is read once does not change, and that is said.
+    sandbox.write("confd.toml", "restart = 'always'\n");
+    daemon.signal(Signal::HUP);
+    daemon.wait_for(
+        "WARNING restart, reload-signal and watchdog-interval count only from a restart on",
+    );
     daemon.signal(Signal::USR1);
     eventually("the signal is passed on", || log().ends_with("usr1\n"));
     let ended = daemon.stop(Signal::TERM);

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Exit,
+    environment::Environment,
     setup::Mode,
     signals::{Initial, LAST_MOMENT},
 };
@@ -65,7 +66,7 @@ async fn work(words: Vec<OsString>, relay: Relay) -> u8 {
     let pending = relay.pending.clone();
     consul_template::run(Edge {
         words,
-        environment: environment(),
+        environment: Environment::of_process().into_pairs().into(),
         host: Arc::new(world::System::new()),
         stdout: Rc::new(RefCell::new(Box::new(io::stdout()))),
         stderr: || Box::new(io::stderr()) as Box<dyn Write + Send>,
@@ -143,10 +144,4 @@ impl Relay {
         });
         receiver
     }
-}
-
-/// The variables of the process.
-#[expect(clippy::disallowed_methods, reason = "cli reads the environment")]
-fn environment() -> Rc<[(OsString, OsString)]> {
-    std::env::vars_os().collect()
 }

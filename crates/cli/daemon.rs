@@ -13,6 +13,7 @@ use world::Host;
 
 use crate::{
     Exit,
+    environment::Environment,
     flags::CommandLine,
     logging,
     outside::{Outside, Reloads},
@@ -253,7 +254,7 @@ async fn reconfigured(
     // The files can be on a disk that does not answer.
     let load = spawn_blocking(move || {
         let mut notices = Vec::new();
-        let loaded = setup::load_again(&line, crate::environment, &mut notices);
+        let loaded = setup::load_again(&line, &Environment::of_process(), &mut notices);
         notices.iter().for_each(logging::Notice::log);
         loaded
     });
@@ -285,6 +286,9 @@ async fn reconfigured(
             "onetime and watch count only from a restart on: confd goes on in {} mode, not in {} mode",
             config.mode, fresh.mode
         );
+    }
+    if fresh.program != config.program || fresh.watchdog != config.watchdog {
+        warn!("restart, reload-signal and watchdog-interval count only from a restart on");
     }
     let fresh = Config { mode: config.mode, ..fresh };
     let backend = (*fresh.source != *config.source).then(|| {

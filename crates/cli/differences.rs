@@ -7,7 +7,7 @@ use std::{
 };
 
 use agent::{Event, Reader};
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use deploy::{Level, Outcome};
 use options::Given;
 use prove::{Look, Patterns, Secrets, unified};
@@ -47,21 +47,21 @@ impl Differences {
         if is_exit_code && !(settings.noop && mode == Mode::Onetime) {
             bail!(Usage("-detailed-exitcode is for -onetime -noop"));
         }
-        let context = given.get(&general::DIFF_CONTEXT)?;
-        let context = usize::try_from(context)
-            .map_err(|_| anyhow!("-diff-context {context} is less than 0"))?;
-        let color = match given.get(&general::COLOR)?.as_str() {
-            "always" => true,
-            "never" => false,
+        let context = given.get_as(&general::DIFF_CONTEXT, |lines| {
+            usize::try_from(lines).map_err(|_| format!("-diff-context {lines} is less than 0"))
+        })?;
+        let color = given.get_as(&general::COLOR, |word| match word.as_str() {
+            "always" => Ok(true),
+            "never" => Ok(false),
             "auto" => {
                 let is_off = env("NO_COLOR").is_some_and(|value| !value.is_empty());
-                io::stdout().is_terminal() && !is_off
+                Ok(io::stdout().is_terminal() && !is_off)
             }
             word => {
                 let word = gotmpl::quote(word.as_bytes());
-                bail!("color is \"auto\", \"always\" or \"never\", not {word}")
+                Err(format!("color is \"auto\", \"always\" or \"never\", not {word}"))
             }
-        };
+        })?;
         let mask = given.get(&general::MASK)?;
         let patterns = mask.iter().map(|pattern| pattern.to_string_lossy().into_owned());
         let patterns = Patterns::new(patterns.filter(|pattern| !pattern.is_empty()));

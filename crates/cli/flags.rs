@@ -6,7 +6,6 @@ use std::{
 };
 
 use config::Dialect;
-
 use options::{
     Layer, Value,
     flags::{self, Stop},
@@ -59,12 +58,9 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request,
     requested(line)
 }
 
-/// What is asked for if a command line without mistakes gives these flags.
-pub(crate) fn request(line: CommandLine, ignored: Option<OsString>) -> Request {
-    match line.flags.get(&VERSION.spec()) {
-        Some(Value::Switch(true)) => Request::Version,
-        _ => Request::Run(line, ignored),
-    }
+/// Whether the flags ask for the version, and for nothing else therefore.
+pub(crate) fn asks_version(flags: &Layer) -> bool {
+    flags.get(&VERSION.spec()) == Some(&Value::Switch(true))
 }
 
 /// A mistake on the command line.
@@ -94,10 +90,15 @@ impl std::error::Error for Mistake {}
 
 fn requested(line: flags::Line) -> Result<Request, Mistake> {
     let (given, dialect) = (line.given, Dialect::Confd);
-    if given.get(&VERSION.spec()) == Some(&Value::Switch(true)) {
+    if asks_version(&given) {
         return Ok(Request::Version);
     }
     if line.ended_by_dashes {
+        if line.rest.is_empty() {
+            return Err("-- is followed by nothing: the program and its arguments stand behind it"
+                .to_owned()
+                .into());
+        }
         let line = CommandLine { flags: given, dialect, program: line.rest };
         return Ok(Request::Run(line, None));
     }

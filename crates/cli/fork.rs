@@ -14,43 +14,32 @@ use options::{
     Layer, Value,
     flags::{self, Line, Stop},
 };
-
 use report::did_you_mean;
 
 use crate::{
-    flags::{CommandLine, Mistake, Request, near_flags, request},
-    general, table,
+    flags::{CommandLine, Mistake, Request, asks_version, near_flags},
+    general,
+    sources::KNOWN,
+    table,
 };
 
 /// The exit code of a mistake on this command line.
 pub(crate) const USAGE: u8 = 80;
 
-/// The names of the fork's backends.
-const BACKENDS: [&str; 13] = [
-    "acm",
-    "consul",
-    "dynamodb",
-    "env",
-    "etcd",
-    // Its name with Go confd's command line.
-    "etcdv3",
-    "file",
-    "imds",
-    "redis",
-    "secretsmanager",
-    "ssm",
-    "vault",
-    "zookeeper",
-];
+/// The names of the backends that can begin this command line: the fork's, and `etcdv3`, the name of
+/// its etcd with Go confd's command line.
+fn backends() -> impl Iterator<Item = &'static str> {
+    KNOWN.into_iter().filter(|name| !matches!(*name, "" | "rancher"))
+}
 
 /// The backend whose name `word` probably is, misspelt.
 pub(crate) fn near(word: &str) -> Option<String> {
-    did_you_mean(word, BACKENDS)
+    did_you_mean(word, backends())
 }
 
 /// The backend that `word` names, if it can begin this command line.
 pub(crate) fn backend(word: &OsStr) -> Option<&'static str> {
-    BACKENDS.into_iter().find(|name| word == *name)
+    backends().find(|name| word == *name)
 }
 
 /// Reads the words behind the name of the backend. `before` has the flags in front of it.
@@ -75,6 +64,9 @@ pub(crate) fn read(
     }
     let mut flags = before;
     flags.extend(given);
+    if asks_version(&flags) {
+        return Ok(Request::Version);
+    }
     let backend_option = general::BACKEND.spec();
     if flags.has(backend_option.name) {
         let line = format!("--backend has no place beside the word {backend}");
@@ -82,7 +74,7 @@ pub(crate) fn read(
     }
     flags.set(&backend_option, Value::Text(backend.into()));
     let line = CommandLine { flags, dialect: Dialect::Fork, program: rest };
-    Ok(request(line, None))
+    Ok(Request::Run(line, None))
 }
 
 /// The long form of the short flag `-n`, which has its value behind it, behind `=` or as the next word;

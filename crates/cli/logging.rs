@@ -49,18 +49,16 @@ impl Format {
     ///
     /// # Errors
     /// There is no such format: a text with the formats that there are.
-    pub(crate) fn given(name: &str) -> anyhow::Result<Self> {
-        Ok(match name {
-            "text" | "" => Format::Text,
-            "logfmt" => Format::Logfmt,
-            "json" => Format::Json,
-            _ => {
-                let name = gotmpl::quote(name.as_bytes());
-                anyhow::bail!(
-                    "not a valid log format: {name} (the formats are \"text\", \"logfmt\" and \"json\")"
-                )
-            }
-        })
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "text" | "" => Ok(Format::Text),
+            "logfmt" => Ok(Format::Logfmt),
+            "json" => Ok(Format::Json),
+            _ => Err(format!(
+                "not a valid log format: {} (the formats are \"text\", \"logfmt\" and \"json\")",
+                gotmpl::quote(name.as_bytes())
+            )),
+        }
     }
 
     /// The format in use.

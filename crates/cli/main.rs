@@ -10,6 +10,7 @@ mod consul_template;
 mod daemon;
 mod differences;
 mod discovered;
+mod environment;
 mod flags;
 mod fork;
 mod general;
@@ -52,6 +53,7 @@ use tracing::info;
 use world::Host;
 
 use crate::{
+    environment::Environment,
     flags::{CommandLine, Request},
     logging::{Format, Level, Notice},
     setup::{Config, Mode},
@@ -202,7 +204,7 @@ fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit
         let text = "and what follows it on the command line are ignored";
         Notice::Warning(format!("{} {text}", gotmpl::quote(word.as_encoded_bytes())))
     }));
-    let config = setup::load(&line, environment, &mut notices);
+    let config = setup::load(&line, &Environment::of_process(), &mut notices);
     if let Err(error) = &config
         && let Some(mistake) = error.downcast_ref::<setup::Usage>()
     {
@@ -237,11 +239,6 @@ fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit
         Exit::Failure
     });
     logging::flush(LAST_LINES);
-    if let Exit::Become(program) = exit {
-        let code = program.become_it();
-        logging::flush(LAST_LINES);
-        return Exit::Code(code);
-    }
     exit
 }
 

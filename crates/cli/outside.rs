@@ -3,9 +3,8 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use agent::Order;
-use anyhow::anyhow;
 use control::{Address, Commands, Metrics, Purpose, Reloaded, Server, Site};
-use options::Given;
+use options::{Given, Invalid};
 use source::Source;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,10 +21,11 @@ pub(crate) const USUAL: &str = "/run/confd/confd.sock";
 pub(crate) type Reloads = mpsc::Receiver<oneshot::Sender<Reloaded>>;
 
 /// Where a daemon shows its state.
-pub(crate) fn metrics(given: &Given) -> anyhow::Result<Option<Address>> {
-    let address = given.get(&general::METRICS_ADDR)?;
-    let address = (!address.is_empty()).then(|| Address::read(&address)).transpose();
-    address.map_err(|error| anyhow!("metrics-addr: {error}"))
+pub(crate) fn metrics(given: &Given) -> Result<Option<Address>, Invalid> {
+    given.get_as(&general::METRICS_ADDR, |address| {
+        let address = (!address.is_empty()).then(|| Address::read(&address)).transpose();
+        address.map_err(|error| format!("metrics-addr: {error}"))
+    })
 }
 
 /// The control socket: the one that is given, or one in the folder that systemd has made for the service.

@@ -23,7 +23,7 @@ impl Progress {
     /// Waits until each required resource has applied its newest data.
     pub(crate) async fn ready(&self, handle: &Handle) {
         let mut ended = self.ended.subscribe();
-        while !handle.overview().is_ready() {
+        while !handle.is_ready() {
             // An error would mean that the sender is gone, and it is here.
             let _ = ended.changed().await;
         }

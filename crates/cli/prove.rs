@@ -20,6 +20,7 @@ use world::Host;
 
 use crate::{
     DIFFERS, Exit, environment,
+    environment::Environment,
     flags::{self, Request},
     logging::{self, Level, Notice},
     setup::{self, Config, Mode},
@@ -145,7 +146,7 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
         Request::Help(_) | Request::Version => bail!("{}", usage(word)),
     };
     let mut notices = Vec::new();
-    let config = setup::load(&line, environment, &mut notices)?;
+    let config = setup::load(&line, &Environment::of_process(), &mut notices)?;
     let warnings = notices.into_iter().filter_map(|notice| match notice {
         Notice::Warning(text) => Some(text),
         Notice::Info(_) => None,

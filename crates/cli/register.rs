@@ -16,6 +16,7 @@ use tokio::{sync::mpsc, task::LocalSet};
 
 use crate::{
     Exit,
+    environment::Environment,
     setup::Mode,
     signals::{Initial, LAST_MOMENT},
 };
@@ -44,7 +45,7 @@ pub(crate) fn run(program: Program, words: Vec<OsString>) -> Exit {
             let edge = Edge {
                 program,
                 words,
-                environment: environment(),
+                environment: Environment::of_process().into_pairs(),
                 host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
                 host: Arc::new(world::System::new()),
                 stdout: Box::new(io::stdout()),
@@ -87,10 +88,4 @@ fn receiver(
         }
         Some(rest)
     }
-}
-
-/// The variables of the process.
-#[expect(clippy::disallowed_methods, reason = "cli reads the environment")]
-fn environment() -> Vec<(OsString, OsString)> {
-    std::env::vars_os().collect()
 }

@@ -15,7 +15,8 @@ use report::harmless;
 use serde_json::Value;
 
 use crate::{
-    Exit, environment,
+    Exit,
+    environment::Environment,
     flags::{self, Request},
     outside, setup,
 };
@@ -74,7 +75,7 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
         Request::Run(line, None) => line,
         Request::Run(..) | Request::Help(_) | Request::Version => return Err(usage()),
     };
-    let config = setup::load(&line, environment, &mut Vec::new())?;
+    let config = setup::load(&line, &Environment::of_process(), &mut Vec::new())?;
     let socket = config.control.unwrap_or_else(|| outside::USUAL.into());
     Ok(Asked { socket, name, is_json: !json.is_empty() })
 }

@@ -14,9 +14,9 @@ use std::{
 };
 
 use agent::{Growth, OpenQueries, Pace, Schedule};
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use config::{Conventions, Dialect, PrefixMode, confd_toml};
-use options::{Given, Layer, Opt, Value, duration, size::Size};
+use options::{Given, Invalid, Layer, Opt, Value, duration, size::Size};
 
 use source::Configured;
 use state_folder::StateFolder;
@@ -24,6 +24,7 @@ use state_folder::StateFolder;
 use crate::{
     asked::Asked,
     differences::Differences,
+    environment::Environment,
     flags::CommandLine,
     general,
     logging::{Format, Level, Notice},
@@ -87,21 +88,21 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Merges the flags of `line`, the environment (read through `env`) and the configuration file.
+/// Merges the flags of `line`, the environment and the configuration file.
 ///
 /// # Errors
 /// The configuration file cannot be read or parsed, or a value is not valid. A missing file is no
 /// error.
 pub(crate) fn load(
     line: &CommandLine,
-    env: impl Fn(&str) -> Option<OsString>,
+    environment: &Environment,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
     let CommandLine { flags, dialect, .. } = line;
     let read = |path: &Path| {
         report::read_regular(path).map_err(|error| report::file_error_text("open", path, &error))
     };
-    let variables = Layer::of_environment(table::all(), &env, read)?;
+    let variables = Layer::of_environment(table::all(), environment.pairs(), read)?;
     let path = config_file(flags, &variables)?;
     let chosen =
         [flags, &variables].iter().any(|layer| layer.has(general::CONFIG_FILE.spec().name));
@@ -126,14 +127,14 @@ pub(crate) fn load(
     let is_doubtful = file.has_unknown_in_tables;
     let (flags, file, tables) = (flags.clone(), file.values, file.tables);
     let precedence = Given::new(vec![flags.clone(), variables.clone(), file.clone()]);
-    let file_wins = match precedence.get(&general::CONFIG_PRECEDENCE)?.as_str() {
-        "file" => true,
-        "flags" => false,
+    let file_wins = precedence.get_as(&general::CONFIG_PRECEDENCE, |word| match word.as_str() {
+        "file" => Ok(true),
+        "flags" => Ok(false),
         word => {
             let word = gotmpl::quote(word.as_bytes());
-            bail!("config-precedence is \"flags\" or \"file\", not {word}")
+            Err(format!("config-precedence is \"flags\" or \"file\", not {word}"))
         }
-    };
+    })?;
     if !file_wins {
         note_overrides(&flags, &file, &path, notices);
     }
@@ -146,7 +147,7 @@ pub(crate) fn load(
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
-    let config = Config::new(given, asked, line, env, notices)?;
+    let config = Config::new(given, asked, line, environment, notices)?;
     if config.program.is_some() && config.settings.noop {
         bail!(Usage("-noop applies nothing: no program behind -- can be started"));
     }
@@ -182,26 +183,28 @@ impl Config {
         Arc::new(move |settings| asked.open(&nodes, settings))
     }
 
-    /// Builds the configuration from the values of the options. `env` looks up the variables of the
+    /// Builds the configuration from the values of the options. `environment` has the variables of the
     /// store's own client.
     fn new(
         values: Given,
         asked: Asked,
         line: &CommandLine,
-        env: impl Fn(&str) -> Option<OsString>,
+        environment: &Environment,
         notices: &mut Vec<Notice>,
     ) -> anyhow::Result<Self> {
         let (given, dialect) = (&values, line.dialect);
-        let format = Format::given(&given.get(&general::LOG_FORMAT)?)?;
-        let level = match given.get(&general::LOG_LEVEL)?.as_str() {
-            "" => Level::Info,
-            name => Level::named(name).ok_or_else(|| wrong_level(name))?,
-        };
+        let env = |name: &str| environment.get(name);
+        let format = given.get_as(&general::LOG_FORMAT, |name| Format::named(&name))?;
+        let level = given.get_as(&general::LOG_LEVEL, |name| match name.as_str() {
+            "" => Ok(Level::Info),
+            name => Level::named(name).ok_or_else(|| wrong_level(name)),
+        })?;
         let mode = match (given.get(&general::ONETIME)?, given.get(&general::WATCH)?) {
             (true, _) => Mode::Onetime,
             (false, true) => Mode::Watch,
             (false, false) => Mode::Interval,
         };
+        let of_fork = |seconds| (dialect == Dialect::Fork).then_some(Duration::from_secs(seconds));
         let settings = agent::Settings {
             confdir: given.get(&general::CONFDIR)?,
             conventions: conventions(given, dialect)?,
@@ -209,12 +212,15 @@ impl Config {
             sync_only: given.get(&general::SYNC_ONLY)?,
             force: force(given, mode)?,
             fail_fast: fail_fast(given)?,
-            read_timeout: read_timeout(given, dialect)?,
+            read_timeout: given
+                .get(&general::BACKEND_TIMEOUT)?
+                .or(of_fork(30))
+                .filter(|limit| !limit.is_zero()),
             show_values: given.get(&general::SHOW_VALUES)?,
             keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
-            check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode, dialect)?,
-            reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode, dialect)?,
-            render_timeout: limit(given, &general::RENDER_TIMEOUT, mode, Dialect::Confd)?,
+            check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode, of_fork(30))?,
+            reload_timeout: limit(given, &general::RELOAD_CMD_TIMEOUT, mode, of_fork(60))?,
+            render_timeout: limit(given, &general::RENDER_TIMEOUT, mode, None)?,
             state: state(given, &env)?,
             max_memory: match given.get(&general::MAX_MEMORY)? {
                 Size(0) => usize::MAX,
@@ -239,7 +245,7 @@ impl Config {
         // A daemon waits by itself, and may read the confd.toml of runs with -onetime.
         let wait = if mode == Mode::Onetime { wait } else { Duration::ZERO };
         let (metrics, control) = (outside::metrics(given)?, outside::control(given, &env)?);
-        let differences = Differences::asked(given, &settings, mode, &env)?;
+        let differences = Differences::asked(given, &settings, mode, env)?;
         let mut warnings = Vec::new();
         let source = sources::configured(values, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
@@ -265,15 +271,16 @@ impl Config {
 }
 
 /// How the resource files of a run in this dialect are understood.
-fn conventions(given: &Given, dialect: Dialect) -> anyhow::Result<Conventions> {
-    let prefix_mode = match (given.get(&general::PREFIX_MODE)?.as_str(), dialect) {
-        ("replace", _) | ("", Dialect::Confd) => PrefixMode::Replace,
-        ("join", _) | ("", Dialect::Fork) => PrefixMode::Join,
-        (word, _) => {
-            let word = gotmpl::quote(word.as_bytes());
-            bail!("prefix-mode is \"replace\" or \"join\", not {word}")
-        }
-    };
+fn conventions(given: &Given, dialect: Dialect) -> Result<Conventions, Invalid> {
+    let prefix_mode =
+        given.get_as(&general::PREFIX_MODE, |word| match (word.as_str(), dialect) {
+            ("replace", _) | ("", Dialect::Confd) => Ok(PrefixMode::Replace),
+            ("join", _) | ("", Dialect::Fork) => Ok(PrefixMode::Join),
+            (word, _) => {
+                let word = gotmpl::quote(word.as_bytes());
+                Err(format!("prefix-mode is \"replace\" or \"join\", not {word}"))
+            }
+        })?;
     let prefix = given.get(&general::PREFIX)?.into();
     Ok(Conventions { prefix, prefix_mode, dialect })
 }
@@ -290,54 +297,46 @@ fn state(
 }
 
 /// Whether guards are overridden. A running confd would not do that once, but for ever.
-fn force(given: &Given, mode: Mode) -> anyhow::Result<bool> {
-    let force = given.get(&general::FORCE)?;
-    if force && mode != Mode::Onetime {
-        bail!("-force is for -onetime: run confd -onetime -force beside the confd that runs");
-    }
-    Ok(force)
+fn force(given: &Given, mode: Mode) -> Result<bool, Invalid> {
+    given.get_as(&general::FORCE, |force| match force && mode != Mode::Onetime {
+        true => Err("-force is for -onetime: run confd -onetime -force beside the confd that runs"
+            .to_owned()),
+        false => Ok(force),
+    })
 }
 
 /// Whether the first failure of a resource ends a pass over all.
-fn fail_fast(given: &Given) -> anyhow::Result<bool> {
-    let mode = given.get(&general::FAILURE_MODE)?;
-    match () {
-        () if mode.eq_ignore_ascii_case("best-effort") => Ok(false),
-        () if mode.eq_ignore_ascii_case("fail-fast") => Ok(true),
-        () => {
+fn fail_fast(given: &Given) -> Result<bool, Invalid> {
+    given.get_as(&general::FAILURE_MODE, |mode| match mode.to_ascii_lowercase().as_str() {
+        "best-effort" => Ok(false),
+        "fail-fast" => Ok(true),
+        _ => {
             let mode = gotmpl::quote(mode.as_bytes());
-            bail!("failure-mode is \"best-effort\" or \"fail-fast\", not {mode}")
+            Err(format!("failure-mode is \"best-effort\" or \"fail-fast\", not {mode}"))
         }
-    }
-}
-
-/// The longest time for reading the keys.
-fn read_timeout(given: &Given, dialect: Dialect) -> anyhow::Result<Option<Duration>> {
-    const OF_FORK: Duration = Duration::from_secs(30);
-
-    let of_fork = (dialect == Dialect::Fork).then_some(OF_FORK);
-    let limit = given.get(&general::BACKEND_TIMEOUT)?.or(of_fork);
-    Ok(limit.filter(|limit| !limit.is_zero()))
+    })
 }
 
 /// The delays between the retries of a failed pass.
-fn retry(given: &Given) -> anyhow::Result<Growth> {
-    let (first, last) = (given.get(&general::RETRY_DELAY)?, given.get(&general::RETRY_MAX_DELAY)?);
-    if first.is_zero() {
-        bail!(
+fn retry(given: &Given) -> Result<Growth, Invalid> {
+    let first = given.get_as(&general::RETRY_DELAY, |first| match first.is_zero() {
+        true => Err(
             "-retry-delay is 0: without a delay, a pass that fails would be tried again without a pause"
-        );
-    }
-    if last < first {
-        bail!("-retry-max-delay {last:?} is less than -retry-delay {first:?}");
-    }
+                .to_owned(),
+        ),
+        false => Ok(first),
+    })?;
+    let last = given.get_as(&general::RETRY_MAX_DELAY, |last| match last < first {
+        true => Err(format!("-retry-max-delay {last:?} is less than -retry-delay {first:?}")),
+        false => Ok(last),
+    })?;
     Ok(Growth { first, factor: given.get(&general::RETRY_FACTOR)?, last })
 }
 
 /// The error that there is no level `name`.
-fn wrong_level(name: &str) -> anyhow::Error {
+fn wrong_level(name: &str) -> String {
     let name = gotmpl::quote(name.as_bytes());
-    anyhow!(
+    format!(
         "not a valid level: {name} (the levels are \"panic\", \"fatal\", \"error\", \"warn\", \
          \"info\" and \"debug\")"
     )
@@ -350,19 +349,21 @@ fn wrong_level(name: &str) -> anyhow::Error {
 /// be read only once, so that a pipe would look like an empty file.
 pub(crate) fn load_again(
     line: &CommandLine,
-    env: impl Fn(&str) -> Option<OsString>,
+    environment: &Environment,
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
     // A variable of a secret may name a file, which [`load`] reads.
     let variables =
-        Layer::of_environment(&[general::CONFIG_FILE.spec()], &env, |_| Ok(Vec::new()))?;
+        Layer::of_environment(&[general::CONFIG_FILE.spec()], environment.pairs(), |_| {
+            Ok(Vec::new())
+        })?;
     let path = config_file(&line.flags, &variables)?;
     if let Err(error) = report::open_regular(&path)
         && error.kind() != ErrorKind::NotFound
     {
         bail!(report::file_error_text("open", &path, &error));
     }
-    load(line, env, notices)
+    load(line, environment, notices)
 }
 
 /// The path of confd.toml, which cannot name itself.
@@ -377,20 +378,20 @@ fn is_missing(path: &Path) -> bool {
     is_missing && !path.as_os_str().is_empty()
 }
 
-/// The time limit for commands and templates of resources that set none. `None` means without a
-/// limit.
+/// The time limit for commands and templates of resources that set none; `of_fork` is the one that the
+/// live fork has in every mode. `None` means without a limit.
 fn limit(
     given: &Given,
     option: &Opt<Option<Duration>>,
     mode: Mode,
-    dialect: Dialect,
-) -> anyhow::Result<Option<Duration>> {
+    of_fork: Option<Duration>,
+) -> Result<Option<Duration>, Invalid> {
     /// A daemon has a limit unless the user sets another: a command or template that hangs would
-    /// otherwise stop the updates of its resource for ever. In the live fork, so has a onetime run.
+    /// otherwise stop the updates of its resource for ever.
     const OF_A_DAEMON: Duration = Duration::from_secs(60);
 
-    let has_one = mode != Mode::Onetime || dialect == Dialect::Fork;
-    let limit = given.get(option)?.or(has_one.then_some(OF_A_DAEMON));
+    let usual = of_fork.or((mode != Mode::Onetime).then_some(OF_A_DAEMON));
+    let limit = given.get(option)?.or(usual);
     Ok(limit.filter(|limit| !limit.is_zero()))
 }
 
@@ -433,14 +434,14 @@ mod tests {
 
     /// The configuration from flags as they are typed, and from the text of a confd.toml.
     fn loaded(flags: &[&str], file: &str) -> (anyhow::Result<Config>, Vec<Notice>) {
-        loaded_in(flags, file, |_| None)
+        loaded_in(flags, file, &[])
     }
 
     /// Like [`loaded`], in the environment `env`.
     fn loaded_in(
         flags: &[&str],
         file: &str,
-        env: impl Fn(&str) -> Option<OsString>,
+        env: &[(&str, &str)],
     ) -> (anyhow::Result<Config>, Vec<Notice>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("confd.toml");
@@ -450,7 +451,7 @@ mod tests {
         };
         line.flags.set(&general::CONFIG_FILE.spec(), Value::Text(path.into()));
         let mut notices = Vec::new();
-        let config = load(&line, env, &mut notices);
+        let config = load(&line, &env.into(), &mut notices);
         (config, notices)
     }
 
@@ -491,8 +492,8 @@ mod tests {
     fn the_environment_stands_between_flag_and_file() {
         let certificate = |flags: &[&str], file: &str, variable: &str| {
             let flags = [&["-backend=etcd", "-client-key=k"], flags].concat();
-            let set = |name: &str| (name == "CONFD_CLIENT_CERT").then(|| variable.into());
-            let source = format!("{:?}", loaded_in(&flags, file, set).0.unwrap().source);
+            let set = [("CONFD_CLIENT_CERT", variable)];
+            let source = format!("{:?}", loaded_in(&flags, file, &set).0.unwrap().source);
             let (_, shown) = source.split_once("certificate: Some(\"").unwrap();
             shown.split('"').next().unwrap().to_owned()
         };

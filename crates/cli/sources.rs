@@ -17,7 +17,7 @@ use report::did_you_mean;
 use source::queries::{Queries, Settings};
 use source::{Configured, Description, Setup, Source};
 
-use crate::general;
+use crate::{environment::Environment, general};
 
 /// The sources of this build, in alphabetical order.
 pub(crate) static SOURCES: &[&Description] = &[
@@ -47,7 +47,7 @@ pub(crate) fn tables() -> Vec<Table> {
 }
 
 /// The names of the backends of Go confd and of its live fork. The empty name means etcd.
-const OF_GO_CONFD: [&str; 15] = [
+pub(crate) const KNOWN: [&str; 15] = [
     "",
     "acm",
     "consul",
@@ -130,7 +130,7 @@ fn named(wanted: &str) -> anyhow::Result<(&'static Description, &'static str)> {
     };
     match SOURCES.iter().find_map(names) {
         Some(found) => Ok(found),
-        None if !OF_GO_CONFD.contains(&wanted) => {
+        None if !KNOWN.contains(&wanted) => {
             let names =
                 SOURCES.iter().flat_map(|source| source.names).filter(|name| !name.is_empty());
             let hint = did_you_mean(wanted, names).map(|hint| format!("; {hint}"));
@@ -160,9 +160,8 @@ fn built() -> String {
 }
 
 /// All variables of the environment.
-#[expect(clippy::disallowed_methods, reason = "the environment is a source")]
 pub(crate) fn environment() -> Vec<(OsString, OsString)> {
-    std::env::vars_os().collect()
+    Environment::of_process().into_pairs()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::{
     ffi::OsString,
+    io,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::ExitStatus,
     sync::Arc,
@@ -11,9 +12,8 @@ use std::{
 };
 
 use agent::{Backoff, Growth, Handle};
-use anyhow::bail;
 use command::{Attached, Group, Signal};
-use options::Given;
+use options::{Given, Invalid};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -23,14 +23,17 @@ use tracing::{error, info, warn};
 
 use crate::{general, progress::Progress, sources, systemd};
 
-/// The exit code for a program that cannot be started, as in shells.
-const NOT_STARTED: u8 = 127;
+/// The exit code for a program that is not there, as in shells, or cannot be waited for.
+const NOT_FOUND: u8 = 127;
+
+/// The exit code for a program that is there and cannot be executed, as in shells.
+const NOT_EXECUTED: u8 = 126;
 
 /// A program that ran for this time has started well: its next failure begins with the first delay.
 const WELL: Duration = Duration::from_secs(10);
 
 /// The program, and how it is supervised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     words: Vec<OsString>,
     /// What tells it that files have changed, if something does.
@@ -59,24 +62,23 @@ impl Plan {
         words: &[OsString],
         given: &Given,
         growth: Growth,
-    ) -> anyhow::Result<Option<Plan>> {
-        let restart = match given.get(&general::RESTART)?.as_str() {
-            "never" => Restart::Never,
-            "on-failure" => Restart::OnFailure,
-            "always" => Restart::Always,
+    ) -> Result<Option<Plan>, Invalid> {
+        let restart = given.get_as(&general::RESTART, |word| match word.as_str() {
+            "never" => Ok(Restart::Never),
+            "on-failure" => Ok(Restart::OnFailure),
+            "always" => Ok(Restart::Always),
             word => {
                 let word = gotmpl::quote(word.as_bytes());
-                bail!("restart is \"never\", \"on-failure\" or \"always\", not {word}")
+                Err(format!("restart is \"never\", \"on-failure\" or \"always\", not {word}"))
             }
-        };
-        let name = given.get(&general::RELOAD_SIGNAL)?;
-        let reload_signal = match signal(&name) {
-            None if !name.is_empty() => {
-                let name = gotmpl::quote(name.as_bytes());
-                bail!("reload-signal {name}: there is no such signal; write a name such as SIGHUP")
-            }
-            signal => signal,
-        };
+        })?;
+        let reload_signal = given.get_as(&general::RELOAD_SIGNAL, |name| match signal(&name) {
+            None if !name.is_empty() => Err(format!(
+                "reload-signal {}: confd sends no such signal; write a name such as SIGHUP",
+                gotmpl::quote(name.as_bytes())
+            )),
+            signal => Ok(signal),
+        })?;
         if words.is_empty() {
             return Ok(None);
         }
@@ -89,12 +91,20 @@ impl Plan {
         command.args(&self.words[1..]);
         systemd::VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
         let error = command.exec();
-        error!("{}", self.not_started(&error));
-        NOT_STARTED
+        let (code, why) = self.not_started(&error);
+        error!("{why}");
+        code
     }
 
-    fn not_started(&self, error: &std::io::Error) -> String {
-        format!("cannot start {}: {}", self.words[0].display(), report::errno_text(error))
+    /// The exit code for a program that cannot be started, and why it cannot.
+    fn not_started(&self, error: &io::Error) -> (u8, String) {
+        let code = match error.kind() {
+            io::ErrorKind::NotFound => NOT_FOUND,
+            _ => NOT_EXECUTED,
+        };
+        let why =
+            format!("cannot start {}: {}", self.words[0].display(), report::errno_text(error));
+        (code, why)
     }
 }
 
@@ -153,7 +163,7 @@ impl Supervisor {
     /// Waits for the end of the supervision. Returns the exit code of the program. Dropping the future
     /// loses nothing.
     pub(crate) async fn ended(&mut self) -> u8 {
-        (&mut self.task).await.unwrap_or(NOT_STARTED)
+        (&mut self.task).await.unwrap_or(NOT_FOUND)
     }
 }
 
@@ -177,7 +187,7 @@ async fn supervise(
         let begun = Instant::now();
         let mut changes = progress.changes();
         let (code, how) = match Attached::start(&plan.words, &environment, Group::Own) {
-            Err(error) => (NOT_STARTED, plan.not_started(&error)),
+            Err(error) => plan.not_started(&error),
             Ok(mut child) => {
                 info!("Started {name}");
                 let status = loop {
@@ -199,7 +209,7 @@ async fn supervise(
                                         () = stop(&mut orders) => {}
                                     }
                                 };
-                                return child.stop_until(end).await.map_or(NOT_STARTED, code);
+                                return child.stop_until(end).await.map_or(NOT_FOUND, code);
                             }
                             None => return 0,
                         },

@@ -99,9 +99,9 @@ mod tests {
             }
             let variables = [Some(option.variable()), option.other_variable.map(str::to_owned)];
             for variable in variables.into_iter().flatten() {
-                let env = |name: &str| (name == variable).then(|| text.into());
+                let variables = [(variable.into(), text.into())];
                 let no_file = |_: &Path| Err(String::new());
-                let layer = Layer::of_environment(all(), env, no_file).unwrap();
+                let layer = Layer::of_environment(all(), &variables, no_file).unwrap();
                 assert_eq!(layer.get(option), Some(&value).filter(|_| !option.flag_only));
             }
             for key in [key, fork_key].into_iter().flatten() {

@@ -13,7 +13,8 @@ use state_folder::StateFolder;
 use world::{Host as _, time::utc_text};
 
 use crate::{
-    Exit, environment,
+    Exit,
+    environment::Environment,
     flags::{self, Request},
     setup::{self, Mode},
 };
@@ -77,7 +78,7 @@ fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
         Request::Run(line, None) => line,
         Request::Run(..) | Request::Help(_) | Request::Version => return Err(usage()),
     };
-    let settings = setup::load(&line, environment, &mut Vec::new())?.settings;
+    let settings = setup::load(&line, &Environment::of_process(), &mut Vec::new())?.settings;
     Ok(Asked { name, to, is_json, settings })
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     net::{TcpListener, TcpStream},
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -49,6 +50,19 @@ fn a_hangup_moves_it_to_another_address_or_ends_it() {
     sandbox.write("confd.toml", "");
     daemon.signal(Signal::HUP);
     eventually("nothing listens", || get(two, "/health").is_err());
+}
+
+#[test]
+fn clients_that_send_nothing_do_not_keep_others_out() {
+    let sandbox = Sandbox::rendering("x");
+    data(&sandbox, "v: 1");
+    let (_daemon, port) = shown(&sandbox, &[]);
+    let idle: Vec<_> = (0..200).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let begun = Instant::now();
+    assert_eq!(get(port, "/health").unwrap().body, "ok");
+    // A client has ten seconds to send its request.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    drop(idle);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
     event::{Event, LoadProblem, Reader, Wake},
     failure::{Failure, Kind},
     resource::Resource,
-    status::{Applied, LastError, Overview, Pending, State, Status},
+    status::{Applied, LastError, Overview, Pending, State, Status, are_ready},
 };
 
 /// The states by the names of the resources.
@@ -45,6 +45,12 @@ impl Board {
             problems: seen.problems.clone(),
             source_error: seen.source_error.clone(),
         }
+    }
+
+    /// Whether every required resource has applied its newest data. It ends at the first one that has not.
+    pub(crate) fn is_ready(&self) -> bool {
+        let seen = self.lock();
+        seen.is_loaded && are_ready(&seen.problems, seen.states.values())
     }
 
     /// The state of the resource `name`.

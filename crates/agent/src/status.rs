@@ -38,9 +38,14 @@ pub struct Status {
 }
 
 impl Status {
+    /// Whether the newest known data is applied.
+    pub fn is_applied(&self) -> bool {
+        self.applied.is_some() && self.behind_since.is_none()
+    }
+
     /// Why the newest known data is not applied, in one line for people; `None` if it is.
     pub fn obstacle(&self) -> Option<String> {
-        if self.applied.is_some() && self.behind_since.is_none() {
+        if self.is_applied() {
             return None;
         }
         Some(match (&self.state, &self.error) {
@@ -173,8 +178,17 @@ impl Overview {
 
     /// Whether every required resource has applied its newest data.
     pub fn is_ready(&self) -> bool {
-        self.is_loaded && self.obstacles().is_empty()
+        self.is_loaded && are_ready(&self.problems, self.resources.values())
     }
+}
+
+/// Whether there are neither problems nor required resources that are not applied.
+pub(crate) fn are_ready<'s>(
+    problems: &[LoadProblem],
+    statuses: impl IntoIterator<Item = &'s Status>,
+) -> bool {
+    let mut required = statuses.into_iter().filter(|status| status.is_required);
+    problems.is_empty() && required.all(Status::is_applied)
 }
 
 /// Reads the states of an agent's resources from outside, at any moment. A clone is cheap.
@@ -196,6 +210,12 @@ impl Handle {
     /// The state of the whole run at this moment.
     pub fn overview(&self) -> Overview {
         self.board.overview()
+    }
+
+    /// Whether every required resource has applied its newest data, as of
+    /// [`Overview::is_ready`]. Nothing is copied.
+    pub fn is_ready(&self) -> bool {
+        self.board.is_ready()
     }
 
     /// The state of the resource `name`, which is the path of its file below `conf.d`, without

@@ -1,12 +1,21 @@
 //! Answers requests at an address: few connections at a time, each for a limited time.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, error, info};
@@ -16,7 +25,8 @@ use crate::{
     bind::{self, Listener, Stream},
 };
 
-/// The most connections at a time. Others wait in the queue of the socket.
+/// The most connections at a time. A further one takes the place of the oldest that has sent no request,
+/// and waits in the queue of the socket if there is none.
 const CONNECTIONS: usize = 64;
 /// The time that a client has to send its request.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -131,14 +141,33 @@ async fn bound_at_last(
 /// Answers at all sockets, without end.
 async fn serve(purpose: Purpose, listeners: Vec<Listener>, site: Site) {
     let mut connections = JoinSet::new();
+    // Whether each connection has sent its request, the oldest first.
+    let mut open: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
     loop {
-        while connections.len() >= CONNECTIONS {
+        open.retain(|(connection, _)| !connection.is_finished());
+        if connections.len() >= CONNECTIONS {
+            let mut idle = open.iter().filter(|(_, is_asked)| !is_asked.load(Ordering::Relaxed));
+            if let Some((connection, _)) = idle.next() {
+                connection.abort();
+            }
             connections.join_next().await;
+            continue;
         }
         tokio::select! {
             accepted = next(&listeners) => match accepted {
-                Ok(Stream::Tcp(stream)) => _ = connections.spawn(converse(purpose, stream, site.clone())),
-                Ok(Stream::Unix(stream)) => _ = connections.spawn(converse(purpose, stream, site.clone())),
+                Ok(stream) => {
+                    let is_asked = Arc::new(AtomicBool::new(false));
+                    let (noted, site) = (Arc::clone(&is_asked), site.clone());
+                    let connection = match stream {
+                        Stream::Tcp(stream) => {
+                            connections.spawn(converse(purpose, stream, site, noted))
+                        }
+                        Stream::Unix(stream) => {
+                            connections.spawn(converse(purpose, stream, site, noted))
+                        }
+                    };
+                    open.push_back((connection, is_asked));
+                }
                 Err(error) => {
                     debug!("cannot accept a connection: {}", report::errno_text(&error));
                     sleep_until(Instant::now() + PAUSE).await;
@@ -161,11 +190,17 @@ async fn next(listeners: &[Listener]) -> io::Result<Stream> {
     }
 }
 
-/// Reads one request and answers it. A client that has further requests connects again, so that an idle
+/// Reads one request, notes that it is there, and answers it. A client that has further requests connects again, so that an idle
 /// client takes the place of no other.
-async fn converse(purpose: Purpose, stream: impl AsyncRead + AsyncWrite + Unpin, site: Site) {
-    let site = &site;
+async fn converse(
+    purpose: Purpose,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    site: Site,
+    is_asked: Arc<AtomicBool>,
+) {
+    let (site, is_asked) = (&site, &is_asked);
     let answer = service_fn(async |request: Request<Incoming>| {
+        is_asked.store(true, Ordering::Relaxed);
         Ok::<_, Infallible>(answer::to(site, &request).await)
     });
     let connection = http1::Builder::new()

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::{Invalid, Kind, Opt, Read, Spec, Value, gobool, goint};
+use crate::{Invalid, Kind, Opt, Read, Spec, VARIABLES, Value, gobool, goint};
 
 /// The values that one place gives, such as the command line, in the order in which it gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +26,9 @@ enum Place {
 }
 
 impl Layer {
-    /// The values that the environment gives for `options`. `env` looks up a variable. An empty
-    /// variable counts as missing. The elements of a list stand between commas.
+    /// The values that the environment gives for `options`. Of `variables`, all that do not begin with
+    /// [`VARIABLES`] are passed over. An empty variable counts as missing. The elements of a list stand
+    /// between commas.
     ///
     /// A secret can also be in a file that another variable names: `CONFD_PASSWORD_FILE` in place of
     /// `CONFD_PASSWORD`. `read` reads such a file, and returns the reason if it cannot. A line break
@@ -38,11 +39,22 @@ impl Layer {
     /// variables of a secret are set.
     pub fn of_environment(
         options: &[Spec],
-        env: impl Fn(&str) -> Option<OsString>,
+        variables: &[(OsString, OsString)],
         read: impl Fn(&Path) -> Result<Vec<u8>, String>,
     ) -> Result<Self, Invalid> {
-        let env = |name: &str| env(name).filter(|value| !value.is_empty());
+        let is_given = |(name, value): &&(OsString, OsString)| {
+            name.as_bytes().starts_with(VARIABLES.as_bytes()) && !value.is_empty()
+        };
+        let given: Vec<_> = variables.iter().filter(is_given).collect();
         let mut layer = Self { place: Place::Environment, ..Self::default() };
+        // Most programs are started without any, and at most with a few.
+        if given.is_empty() {
+            return Ok(layer);
+        }
+        let env = |wanted: &str| {
+            let found = given.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.clone())
+        };
         for option in options.iter().filter(|option| !option.flag_only) {
             let names = [Some(option.variable()), option.other_variable.map(str::to_owned)];
             for name in names.into_iter().flatten() {
@@ -208,14 +220,36 @@ impl Given {
     /// The value that was given is not one of the option's type.
     pub fn get<T: Read>(&self, option: &Opt<T>) -> Result<T, Invalid> {
         let spec = option.spec();
+        let value =
+            self.found(&spec).map_or_else(|| spec.kind.default(), |(_, value)| value.clone());
+        T::read(&spec, value).map_err(|invalid| self.placed(&spec, invalid))
+    }
+
+    /// The value of `option`, as `of` understands it.
+    ///
+    /// # Errors
+    /// As of [`get`](Self::get), and what `of` says: a text for people that names the option.
+    pub fn get_as<T: Read, V>(
+        &self,
+        option: &Opt<T>,
+        of: impl FnOnce(T) -> Result<V, String>,
+    ) -> Result<V, Invalid> {
+        of(self.get(option)?).map_err(|why| self.placed(&option.spec(), Invalid::new(why)))
+    }
+
+    /// The layer that gives a value for an option, and the value; `None` if none does.
+    fn found(&self, spec: &Spec) -> Option<(&Layer, &Value)> {
         let is_text = |value: &Value| !matches!(value, Value::Text(text) if text.is_empty());
-        let mut given = self.layers.iter().filter_map(|layer| Some((layer, layer.get(&spec)?)));
-        let given = given.find(|(_, value)| !self.fill_empty || is_text(value));
-        let Some((layer, value)) = given else { return T::read(&spec, spec.kind.default()) };
-        T::read(&spec, value.clone()).map_err(|invalid| match layer.place_of(&spec) {
+        let mut given = self.layers.iter().filter_map(|layer| Some((layer, layer.get(spec)?)));
+        given.find(|(_, value)| !self.fill_empty || is_text(value))
+    }
+
+    /// A reason with the place where the value of the option was given, if the flag does not say it.
+    fn placed(&self, spec: &Spec, invalid: Invalid) -> Invalid {
+        match self.found(spec).and_then(|(layer, _)| layer.place_of(spec)) {
             Some(place) => invalid.given_by(&place),
             None => invalid,
-        })
+        }
     }
 
     /// The value of `option`, or `None` if it is empty.
@@ -241,6 +275,10 @@ mod tests {
     const NAME: Opt<String> = Opt::text("name", "default", "a name");
     const NODE: Opt<Vec<OsString>> = Opt::list("node", "nodes");
     const VARIABLE: Variable = Variable("STORE_ADDRESS");
+
+    fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
 
     fn layer(text: &str) -> Layer {
         let mut layer = Layer::default();
@@ -277,12 +315,9 @@ mod tests {
             Some("/s") => Ok(b"x\r\n".to_vec()),
             _ => Err("no such file".to_owned()),
         };
-        let layer = |variables: &'static [(&str, &str)]| {
-            let env = |name: &str| {
-                let found = variables.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| OsString::from(value))
-            };
-            Layer::of_environment(&options, env, read).map(|layer| Given::new(vec![layer]))
+        let layer = |variables: &[(&str, &str)]| {
+            let variables = environment(variables);
+            Layer::of_environment(&options, &variables, read).map(|layer| Given::new(vec![layer]))
         };
         let given = layer(&[("CONFD_S_FILE", "/s"), ("CONFD_NAME_FILE", "/s")]).unwrap();
         assert_eq!(given.get(&SECRET), Ok("x".to_owned()));
@@ -295,12 +330,12 @@ mod tests {
     #[test]
     fn a_variable_that_is_empty_counts_as_missing() {
         let options = [NAME.spec(), NODE.spec()];
-        let set = |name: &str| (name == "CONFD_NAME").then(|| "x".into());
+        let set = environment(&[("NAME", "y"), ("CONFD_NAME", "x")]);
         let no_file = |path: &Path| Err(format!("open {}", path.display()));
-        let layer = Layer::of_environment(&options, set, no_file).unwrap();
+        let layer = Layer::of_environment(&options, &set, no_file).unwrap();
         assert_eq!(layer.get(&NAME.spec()), Some(&Value::Text("x".into())));
-        let empty = |_: &str| Some(OsString::new());
-        let layer = Layer::of_environment(&options, empty, no_file).unwrap();
+        let empty = environment(&[("CONFD_NAME", ""), ("CONFD_NODE", "")]);
+        let layer = Layer::of_environment(&options, &empty, no_file).unwrap();
         assert!(!layer.has("name") && !layer.has("node"));
         let given = Given::default().with_variables(&[VARIABLE], |_| Some("host".into()));
         assert_eq!(given.variable(VARIABLE), Some("host"));
@@ -316,9 +351,9 @@ mod tests {
         const VERSION: Opt<bool> = Opt::<bool>::switch("version", "a request").flag_only();
         let options = [NOOP.spec(), INTERVAL.spec(), DELAY.spec(), VERSION.spec(), NODE.spec()];
         let of = |name: &'static str, value: &'static str| {
-            let env = move |wanted: &str| (wanted == name).then(|| OsString::from(value));
             let no_file = |_: &Path| Err(String::new());
-            Layer::of_environment(&options, env, no_file).map(|layer| Given::new(vec![layer]))
+            Layer::of_environment(&options, &environment(&[(name, value)]), no_file)
+                .map(|layer| Given::new(vec![layer]))
         };
         for (text, is_on) in [("true", true), ("1", true), ("Yes", true), ("no", false)] {
             assert_eq!(of("CONFD_NOOP", text).unwrap().get(&NOOP), Ok(is_on), "{text}");
@@ -331,6 +366,11 @@ mod tests {
         assert_eq!(error, "invalid value \"maybe\" of CONFD_NOOP: it is neither true nor false");
         let error = of("CONFD_INTERVAL", "5s").unwrap_err().to_string();
         assert!(error.starts_with("invalid value \"5s\" of CONFD_INTERVAL: not a number"));
+        let refused = |_| Err::<(), _>("delay is not good".to_owned());
+        let error = of("CONFD_DELAY", "1s").unwrap().get_as(&DELAY, refused).unwrap_err();
+        assert_eq!(error.to_string(), "delay is not good (from CONFD_DELAY)");
+        let error = Given::default().get_as(&DELAY, refused).unwrap_err().to_string();
+        assert_eq!(error, "delay is not good");
         let error = of("CONFD_DELAY", "soon").unwrap().get(&DELAY).unwrap_err().to_string();
         assert!(error.ends_with("(from CONFD_DELAY)"), "{error}");
     }

@@ -31,6 +31,9 @@ use std::{ffi::OsString, marker::PhantomData};
 pub use given::{Given, Layer, Variable};
 pub use types::{Invalid, Read};
 
+/// What the environment variable of each option begins with.
+pub const VARIABLES: &str = "CONFD_";
+
 /// Describes an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
@@ -57,7 +60,7 @@ impl Spec {
     /// for `-`.
     pub fn variable(&self) -> String {
         let of_flag = |letter: char| if letter == '-' { '_' } else { letter.to_ascii_uppercase() };
-        "CONFD_".chars().chain(self.name.chars().map(of_flag)).collect()
+        VARIABLES.chars().chain(self.name.chars().map(of_flag)).collect()
     }
 }
 

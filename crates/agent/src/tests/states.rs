@@ -110,6 +110,7 @@ async fn all_resources_wait_for_a_source_that_is_down_and_keep_what_was_applied(
             assert!(status.applied.is_some() && status.behind_since.is_none(), "{mode:?}");
             let overview = handle.overview();
             assert!(overview.is_ready() && overview.source_error.is_some(), "{mode:?}");
+            assert!(handle.is_ready(), "{mode:?}");
         })
         .await;
     }
@@ -129,6 +130,7 @@ async fn a_resource_is_behind_from_the_first_failure_until_a_pass_succeeds() {
             assert_eq!(first.obstacle().as_deref(), Some("Config check failed: exit status 1"));
             let since = first.behind_since;
             assert!(since.is_some() && !handle.overview().is_ready(), "{mode:?}");
+            assert!(!handle.is_ready(), "{mode:?}");
             let next = |status: &crate::Status| failed(status) && status.since > first.since;
             if let Mode::Interval = mode {
                 assert_eq!(until(&handle, "a", next).await.behind_since, since);

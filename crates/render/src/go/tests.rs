@@ -282,7 +282,11 @@ fn an_error_of_the_library_shows_no_value_of_a_key() {
         "not a time, the seconds since 1970, or a text such as 2006-01-02T15:04:05Z: \"…\"",
     );
     hidden("dateModify (getv \"/app/name\") 0", "time: invalid duration \"…\"");
-    hidden("toDate \"2006\" (getv \"/app/name\")", "parsing time \"…\"");
+    let of = |value: &str, layout: &str| {
+        format!("parsing time {value} as {layout}: cannot parse {value} as {layout}")
+    };
+    hidden("toDate \"2006\" (getv \"/app/name\")", &of("\"…\"", "\"2006\""));
+    hidden("toDate (getv \"/app/name\") \"x\"", &of("\"x\"", "\"…\""));
     hidden("dateInZone \"2006\" 0 (getv \"/app/name\")", "unknown time zone …");
     hidden("semverCompare (getv \"/app/name\") \"1.0.0\"", "improper constraint: …");
     hidden("fromToml (getv \"/app/name\")", "toml: …");

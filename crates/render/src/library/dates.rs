@@ -106,7 +106,28 @@ pub(super) fn add(library: &mut Library<'_>) {
 }
 
 fn to_date(host: &Machine, layout: Bytes, text: Bytes) -> Result<GoTime, Failure> {
-    host.now().parse_here(&layout, &text).map(GoTime).map_err(|why| quoting(&why, &text))
+    let parsed = host.now().parse_here(&layout, &text).map(GoTime);
+    parsed.map_err(|why| Failure::quoting(parse_message(&why, &layout, &text)))
+}
+
+/// Go's error `why` of a text that does not have the form `layout`. Of its quoted parts, those behind `as`
+/// are of the layout and the others of the text.
+fn parse_message(why: &str, layout: &Bytes, text: &Bytes) -> Message {
+    let (mut message, mut rest) = (Message::default(), why);
+    while let Some((before, quoted)) = rest.split_once('"') {
+        let mut is_escaped = false;
+        let ends = |byte: u8| {
+            let was_escaped = is_escaped;
+            is_escaped = byte == b'\\' && !was_escaped;
+            byte == b'"' && !was_escaped
+        };
+        let end = quoted.bytes().position(ends).unwrap_or(quoted.len().saturating_sub(1));
+        let (inside, behind) = quoted.split_at((end + 1).min(quoted.len()));
+        let value = if before.ends_with(" as ") { layout } else { text };
+        message = message.text(before).value(format!("\"{inside}"), value.clone());
+        rest = behind;
+    }
+    message.text(rest)
 }
 
 fn modified(_: &Machine, text: Bytes, time: GoTime) -> Result<GoTime, Failure> {
