@@ -465,3 +465,19 @@ fn a_missing_key_of_an_item_shows_which_keys_the_item_has() {
         assert!(ended.stderr.contains(hint), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn items_that_fail_are_named_although_the_reload_of_the_others_fails_too() {
+    let sandbox = tenants(HOST, DEST, "reload_cmd = 'false'");
+    let both = "x: y\nt:\n  a:\n    host: 1\n  bad:\n    other: 1\n";
+    let run = || sandbox.onetime_with(both).arguments(&["-exit-codes"]).run();
+    let first = run();
+    // The item needs a person more than the reload does.
+    assert_eq!(first.code, Some(3), "{}", first.stderr);
+    let log = first.log().join("\n");
+    assert!(log.contains("key does not exist: /host, for the item /t/bad"), "{log}");
+    assert!(log.contains("ERROR exit status 1"), "{log}");
+    assert_eq!(sandbox.read("out/a.conf"), "a 1\n");
+    // So it is when only the pending reload is tried again.
+    assert_eq!(run().code, Some(3));
+}
