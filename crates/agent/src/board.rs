@@ -9,7 +9,7 @@ use std::{
 use deploy::{Level, Outcome};
 
 use crate::{
-    event::{Event, LoadProblem, Reader, Wake},
+    event::{Event, LoadProblem, Reader, Step, Wake},
     failure::{Failure, Kind},
     resource::Resource,
     status::{Applied, LastError, Overview, Pending, State, Status, are_ready},
@@ -105,7 +105,8 @@ impl Status {
         let only_reload =
             matches!(failure.kind(), Kind::Reload | Kind::Health | Kind::PendingReload);
         let next_try = retry.map(|delay| now + delay);
-        self.pending = Some(Pending { only_reload, wake, next_try });
+        let has_reload = failure.leaves_a_reload();
+        self.pending = Some(Pending { only_reload, has_reload, wake, next_try });
     }
 
     /// The same state, for a newer version of the resource.
@@ -156,11 +157,12 @@ impl Reader for Board {
                 if wake.is_news() {
                     status.behind_since.get_or_insert_with(SystemTime::now);
                 }
-                let wake = match status.pending.take() {
-                    Some(pending) => pending.wake.and(wake.clone()),
-                    None => wake.clone(),
+                let (wake, has_reload) = match status.pending.take() {
+                    Some(pending) => (pending.wake.and(wake.clone()), pending.has_reload),
+                    None => (wake.clone(), false),
                 };
-                status.pending = Some(Pending { only_reload: false, wake, next_try: None });
+                status.pending =
+                    Some(Pending { only_reload: false, has_reload, wake, next_try: None });
             }),
             Event::Done { resource, outcome: Outcome::WouldUpdate, .. } => {
                 self.update(resource, |status| {
@@ -203,6 +205,14 @@ impl Reader for Board {
                 seen.forget_errors(Kind::Source);
             }
             Event::QueriesRecovered => self.lock().forget_errors(Kind::Query),
+            // Also where no newer keys can be had, so that nothing else says it.
+            Event::Step { resource, step: Step::Deploy(deploy::Step::Reloaded { .. }) } => {
+                self.update(resource, |status| {
+                    if let Some(pending) = &mut status.pending {
+                        pending.has_reload = false;
+                    }
+                });
+            }
             Event::Reading
             | Event::Ran { .. }
             | Event::Replaced { .. }
@@ -216,7 +226,12 @@ impl Reader for Board {
         }
     }
 
-    fn wants(&self, _: Level) -> bool {
+    fn wants(&self, level: Level) -> bool {
+        // That of a reload.
+        level == Level::Info
+    }
+
+    fn wants_step(&self, _: &Step<'_>) -> bool {
         false
     }
 }

@@ -131,16 +131,31 @@ impl Failure {
         Failure { cause: Arc::new(cause), pending: None }
     }
 
-    /// The same failure, of a pass that has also tried a pending reload of what is in place, which has
-    /// failed again.
+    /// The same failure, of a pass that has also tried a reload of what is in place, which has failed.
     pub(crate) fn beside(self, pending: Failure) -> Self {
         Failure { pending: Some(Arc::new(pending)), ..self }
     }
 
-    /// The failure of a pending reload that the pass has tried again. The failure itself is what keeps
-    /// newer content from its place.
+    /// The failure of a reload that the pass has tried too. The failure itself is what keeps newer content
+    /// from its place.
     pub fn pending(&self) -> Option<&Failure> {
         self.pending.as_deref()
+    }
+
+    /// Whether the reload of files that were put in place has failed.
+    pub(crate) fn is_of_reload(&self) -> bool {
+        matches!(self.kind(), Kind::Reload | Kind::Health | Kind::RolledBack | Kind::PendingReload)
+    }
+
+    /// Whether the pass has put former files back.
+    pub(crate) fn has_rolled_back(&self) -> bool {
+        self.kind() == Kind::RolledBack || self.pending().is_some_and(Self::has_rolled_back)
+    }
+
+    /// Whether files are in place whose reload has to be tried again.
+    pub(crate) fn leaves_a_reload(&self) -> bool {
+        let leaves = matches!(self.kind(), Kind::Reload | Kind::Health | Kind::PendingReload);
+        leaves || self.pending().is_some_and(Self::leaves_a_reload)
     }
 
     /// Whether the files are as they were before the pass, which has come to no reload.
@@ -286,8 +301,11 @@ impl Failure {
 
     /// The exit status of the check or reload that failed, if it has one: 255 if a signal ended it.
     pub(crate) fn command_status(&self) -> Option<u8> {
-        let Cause::Deploy(error, _) = &*self.cause else { return None };
-        error.command()?.status()
+        let own = match &*self.cause {
+            Cause::Deploy(error, _) => error.command().and_then(|error| error.status()),
+            _ => None,
+        };
+        own.or_else(|| self.pending()?.command_status())
     }
 
     /// What is needed so that the next run succeeds.

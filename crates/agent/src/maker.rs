@@ -7,7 +7,7 @@ use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
     event::{Event, Reader as _, Readers, RunSteps, Step, Wake, say},
-    failure::{Failure, Kind},
+    failure::Failure,
     pipeline::{Applied, Done, Pipeline, Surroundings},
     placement::{self, Placement},
     prepare::{Job, Prepared},
@@ -138,7 +138,7 @@ impl Maker {
         let tried =
             assignment.pipeline.after_failure(job, failure, &mut durable, self.surroundings(disk));
         let failure = tried.await;
-        if failure.pending().is_some_and(|pending| pending.kind() == Kind::RolledBack) {
+        if failure.has_rolled_back() {
             let record = self.record.clone();
             disk.run(move || record.look_at_the_destinations()).await;
         }
@@ -183,7 +183,7 @@ async fn finish(
         move |dest: &Path, placed: &Placed| record.set_destination(dest, placed)
     };
     let done = pipeline.finish(job, prepared, &mut durable, replaced, surroundings).await;
-    if done.as_ref().is_err_and(|failure| failure.kind() == Kind::RolledBack) {
+    if done.as_ref().is_err_and(Failure::has_rolled_back) {
         let record = record.clone();
         disk.run(move || record.look_at_the_destinations()).await;
     }

@@ -23,7 +23,7 @@ use crate::{
     digest::Digest,
     environment,
     event::{Event, Reader as _, Readers, Step},
-    failure::{Failure, Kind},
+    failure::Failure,
     guards::AppliedKeys,
     items::{Made, Memory},
     prepare::{Job, Prepared},
@@ -247,7 +247,7 @@ impl Pipeline {
                 let outcomes = match finished.map_err(Failure::from) {
                     Ok(outcomes) => outcomes,
                     // The items that fail come first.
-                    Err(failure) if failure.kind() == Kind::PendingReload => {
+                    Err(failure) if failure.is_of_reload() => {
                         note_refused(&refused, &mut made, &mut failed);
                         return Err(match failed.failure() {
                             Some(first) => first.beside(failure),

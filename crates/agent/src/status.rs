@@ -135,6 +135,8 @@ pub struct Applied {
 pub struct Pending {
     /// Whether the file is in place and only its reload is pending.
     pub only_reload: bool,
+    /// Whether the reload of a file that is in place has failed, whatever else is to be done.
+    pub has_reload: bool,
     /// The reason for the pass.
     pub wake: Wake,
     /// The latest time of the next try. `None` if a pass is running, or if only a change, a signal

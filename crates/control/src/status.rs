@@ -53,6 +53,7 @@ struct Applied {
 #[derive(Serialize)]
 struct Pending {
     only_reload: bool,
+    has_reload: bool,
     reason: &'static str,
     next_try: Option<String>,
 }
@@ -118,6 +119,7 @@ pub(crate) fn resource((name, status): (String, agent::Status)) -> Resource {
         behind_since: status.behind_since.as_ref().map(text),
         pending: status.pending.as_ref().map(|pending| Pending {
             only_reload: pending.only_reload,
+            has_reload: pending.has_reload,
             reason: pending.wake.word(),
             next_try: pending.next_try.as_ref().map(text),
         }),

@@ -175,8 +175,15 @@ async fn daemons_try_a_pending_reload_until_it_succeeds_whatever_else_fails() {
             // It is tried again, also after it has failed again.
             eventually(&context, || service.reloads() > 2).await;
             assert!(is_pending(&site, "app"), "{context}");
+            let shows_it = || {
+                let pending = handle.status("app").and_then(|status| status.pending);
+                pending.is_some_and(|pending| pending.has_reload)
+            };
+            let is_of_source = matches!(fault.kind(), Kind::Source | Kind::Refused);
+            assert!(shows_it() || is_of_source, "{context}");
             service.is_up(true);
             eventually(&context, || !is_pending(&site, "app")).await;
+            eventually(&context, || !shows_it()).await;
             let reloads = service.reloads();
             rest(MINUTE / 20).await;
             assert_eq!(service.reloads(), reloads, "{context}");

@@ -49,8 +49,8 @@ fn gauges(site: &Site) -> Counts {
         }
         let lag = status.behind_since.map(|since| now.duration_since(since).unwrap_or_default());
         gauges.set(&LAG, &[name], lag.unwrap_or_default().as_secs_f64());
-        let only_reload = status.pending.as_ref().is_some_and(|pending| pending.only_reload);
-        gauges.set(&RELOAD_PENDING, &[name], yes_or_no(only_reload));
+        let has_reload = status.pending.as_ref().is_some_and(|pending| pending.has_reload);
+        gauges.set(&RELOAD_PENDING, &[name], yes_or_no(has_reload));
     }
     gauges
 }
