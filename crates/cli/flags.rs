@@ -12,7 +12,7 @@ use options::{
 };
 use report::{did_you_mean, did_you_mean_spelled, harmless};
 
-use crate::{fork, general::VERSION, table};
+use crate::{commands::COMMANDS, fork, general::VERSION, table};
 
 /// The flags of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,37 +142,17 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
 
 /// The words that mean something else than a run of confd, if the command line begins with them.
 fn first_words() -> impl Iterator<Item = &'static str> {
-    PROGRAMS
-        .iter()
-        .copied()
-        .chain(crate::versions::WORDS)
-        .chain(crate::prove::WORDS)
-        .chain(crate::remote::WORDS)
+    PROGRAMS.iter().copied().chain(COMMANDS.iter().map(|command| command.name))
 }
 
 /// The other programs of this binary. Such a name is the first word of their command line.
-const PROGRAMS: &[&str] = &[
+pub(crate) const PROGRAMS: &[&str] = &[
     #[cfg(feature = "consul-template")]
     crate::consul_template::NAME,
     #[cfg(feature = "registrator")]
     crate::register::NAME,
     #[cfg(feature = "registrator")]
     crate::register::WORD,
-];
-
-/// The commands, as the usage text shows them.
-const COMMANDS: [&str; 11] = [
-    "explain RESOURCE[:LINE]",
-    "test FOLDER [-update] [-junit FILE]",
-    "check [-format json] [-strict]",
-    "render RESOURCE [-data FILE]",
-    "plan [RESOURCE] -set KEY=VALUE",
-    "status [-json]",
-    "reload",
-    "run RESOURCE",
-    "history RESOURCE [-json]",
-    "rollback RESOURCE [-to N]",
-    "release RESOURCE",
 ];
 
 /// Whether a word is the address of a registry, as registrator has it in its command line.
@@ -229,7 +209,8 @@ pub(crate) fn usage(name: &OsStr) -> String {
         false => format!("Other programs of this binary:\n{others}"),
     };
     let flags = flags::described(table::all());
-    let commands = COMMANDS.map(|command| format!("  {name} {command}\n")).concat();
+    let commands = COMMANDS.iter().map(|command| format!("  {name} {}\n", command.synopsis()));
+    let commands: String = commands.collect();
     format!("Usage of {name}:\n{flags}Commands:\n{commands}{others}")
 }
 

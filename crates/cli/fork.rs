@@ -28,7 +28,7 @@ pub(crate) const USAGE: u8 = 80;
 
 /// The names of the backends that can begin this command line: the fork's, and `etcdv3`, the name of
 /// its etcd with Go confd's command line.
-fn backends() -> impl Iterator<Item = &'static str> {
+pub(crate) fn backends() -> impl Iterator<Item = &'static str> {
     KNOWN.into_iter().filter(|name| !matches!(*name, "" | "rancher"))
 }
 

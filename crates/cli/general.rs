@@ -4,11 +4,13 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use options::{factor::Factor, size::Size};
 
+use crate::sources;
+
 options::options! {
     /// The options that no source reads.
     pub(crate) const OPTIONS;
     pub(crate) const BACKEND: Opt<String> =
-        text("backend", "etcd", "store to read the keys from").key("backend");
+        text("backend", "etcd", "store to read the keys from").key("backend").words(sources::NAMES);
     pub(crate) const BACKEND_TIMEOUT: Opt<Option<Duration>> = text(
         "backend-timeout",
         "",
@@ -31,23 +33,23 @@ options::options! {
         "color",
         "auto",
         "colours of diffs: auto (on a terminal, unless NO_COLOR is set), always or never",
-    );
+    ).words(&["auto", "always", "never"]);
     pub(crate) const CONFDIR: Opt<PathBuf> =
-        text("confdir", "/etc/confd", "folder that holds conf.d and templates").key("confdir");
+        text("confdir", "/etc/confd", "folder that holds conf.d and templates").key("confdir").folder();
     pub(crate) const CONFIG_FILE: Opt<PathBuf> =
-        text("config-file", "/etc/confd/confd.toml", "confd's own configuration file");
+        text("config-file", "/etc/confd/confd.toml", "confd's own configuration file").path();
     pub(crate) const CONFIG_PRECEDENCE: Opt<String> = text(
         "config-precedence",
         "flags",
         "which wins where both are given: flags, or file (as in confd 0.16)",
     )
-    .key("config_precedence");
+    .key("config_precedence").words(&["flags", "file"]);
     pub(crate) const CONTROL_SOCKET: Opt<PathBuf> = text(
         "control-socket",
         "",
         "interval and watch mode: the socket by which confd status, confd reload and confd run ask it (not given: confd.sock in $RUNTIME_DIRECTORY, if systemd sets that)",
     )
-    .key("control_socket");
+    .key("control_socket").path();
     pub(crate) const DEBOUNCE: Opt<Duration> = text(
         "debounce",
         "0s",
@@ -72,7 +74,7 @@ options::options! {
         "best-effort",
         "onetime and interval: what happens when a resource fails: best-effort (the others get their passes) or fail-fast (they get none)",
     )
-    .key("failure_mode");
+    .key("failure_mode").words(&["best-effort", "fail-fast"]);
     pub(crate) const FORCE: Opt<bool> =
         switch("force", "onetime: replace files although guards trip");
     pub(crate) const INTERVAL: Opt<i64> =
@@ -96,13 +98,13 @@ options::options! {
         "layout of the lines of the log: text, logfmt or json",
     )
     .key("log_format")
-    .fork_key("log-format");
+    .fork_key("log-format").words(&["text", "logfmt", "json"]);
     pub(crate) const LOG_LEVEL: Opt<String> = text(
         "log-level",
         "",
         "least severe level to log: panic, fatal, error, warning, info (the default), debug or trace",
     )
-    .key("log-level");
+    .key("log-level").words(&["panic", "fatal", "error", "warning", "info", "debug", "trace"]);
     pub(crate) const METRICS_ADDR: Opt<String> = text(
         "metrics-addr",
         "",
@@ -123,7 +125,7 @@ options::options! {
         "",
         "what -prefix does to the prefix of a resource: replace, or join (the default with the live fork's command line)",
     )
-    .key("prefix_mode");
+    .key("prefix_mode").words(&["replace", "join"]);
     pub(crate) const RECONCILE: Opt<Duration> = text(
         "reconcile",
         "10m",
@@ -135,13 +137,13 @@ options::options! {
         "",
         "signal that tells the program behind -- that files have changed whose resource has no reload_cmd (such as SIGHUP)",
     )
-    .key("reload_signal");
+    .key("reload_signal").words(&["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]);
     pub(crate) const RESTART: Opt<String> = text(
         "restart",
         "on-failure",
         "when the program behind -- is started again after it has ended: never, on-failure or always",
     )
-    .key("restart");
+    .key("restart").words(&["never", "on-failure", "always"]);
     pub(crate) const RELOAD_CMD_TIMEOUT: Opt<Option<Duration>> = text(
         "reload-cmd-timeout",
         "",
@@ -194,7 +196,7 @@ options::options! {
         "",
         "folder for the versions of files",
     )
-    .key("state_dir");
+    .key("state_dir").folder();
     pub(crate) const SYSTEMD_NOTIFY: Opt<bool> = switch(
         "systemd-notify",
         "accepted: systemd is notified whenever it has set NOTIFY_SOCKET",

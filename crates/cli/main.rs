@@ -5,6 +5,7 @@
 
 mod accepted;
 mod asked;
+mod commands;
 #[cfg(feature = "consul-template")]
 mod consul_template;
 mod daemon;
@@ -108,20 +109,8 @@ fn main() -> Exit {
             return register::run(program_of_name, words);
         }
     }
-    for word in versions::WORDS {
-        if words.peek().is_some_and(|first| first == word) {
-            return versions::run(word, words.skip(1).collect());
-        }
-    }
-    for word in prove::WORDS {
-        if words.peek().is_some_and(|first| first == word) {
-            return prove::run(word, words.skip(1).collect());
-        }
-    }
-    for word in remote::WORDS {
-        if words.peek().is_some_and(|first| first == word) {
-            return remote::run(word, words.skip(1).collect());
-        }
+    if let Some(command) = words.peek().and_then(|first| commands::find(first)) {
+        return command.run(words.skip(1));
     }
     #[cfg(feature = "consul-template")]
     if let Some(words) = named(consul_template::NAME, &program, &mut words) {

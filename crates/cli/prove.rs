@@ -7,7 +7,7 @@
 use std::{
     ffi::OsString,
     io::{self, Write as _},
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,55 +19,37 @@ use prove::{Checking, Edits, Finding, Planning, Secrets, Severity, Shown};
 use world::Host;
 
 use crate::{
-    DIFFERS, Exit, environment,
+    DIFFERS, Exit,
+    commands::{self, equals},
+    environment,
     environment::Environment,
-    flags::{self, Request},
     logging::{self, Level, Notice},
     setup::{self, Config, Mode},
     sources, srv,
 };
 
-/// The words for these commands. Such a word is the first of the command line.
-pub(crate) const WORDS: [&str; 5] = ["check", "explain", "render", "plan", "test"];
-
 /// The exit code of a plan whose change a check would refuse.
 const REFUSED: u8 = 4;
 
-/// The options that only these commands have, and the commands that have them. Each takes a value.
-const OPTIONS: &[(&str, &[&str])] = &[
-    ("format", &["check"]),
-    ("junit", &["test"]),
-    ("data", &["explain", "render", "plan"]),
-    ("dest", &["explain", "render"]),
-    ("item", &["explain", "render"]),
-    ("set", &["plan"]),
-    ("delete", &["plan"]),
-    ("from", &["plan"]),
-];
-
-/// The switches that only these commands have.
-const SWITCHES: &[(&str, &str)] = &[("strict", "check"), ("update", "test")];
-
 /// What is asked for.
 struct Asked {
-    /// The words that are no flags.
-    names: Vec<String>,
-    /// The values of the command's own options, in their order.
-    own: Vec<(&'static str, OsString)>,
-    /// The switches that only this command has.
-    switches: Vec<&'static str>,
+    words: commands::Asked,
     config: Config,
     /// What is probably not intended in the configuration.
     warnings: Vec<String>,
 }
 
 impl Asked {
-    fn all(&self, name: &str) -> impl Iterator<Item = &OsString> {
-        self.own.iter().filter(move |(own, _)| *own == name).map(|(_, value)| value)
+    fn last(&self, name: &str) -> Option<&OsString> {
+        self.words.last(name)
     }
 
-    fn last(&self, name: &str) -> Option<&OsString> {
-        self.all(name).last()
+    /// The one name that the command needs.
+    fn name(&self) -> anyhow::Result<&str> {
+        match &self.words.names[..] {
+            [name] => Ok(name),
+            _ => Err(self.words.command.usage()),
+        }
     }
 
     fn conf_d(&self) -> PathBuf {
@@ -75,114 +57,44 @@ impl Asked {
     }
 }
 
-/// Runs the command `word` with the words behind it.
-pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
-    let done = asked(word, words).and_then(|mut asked| {
-        if word == "check" {
-            return check(&asked);
-        }
-        let runtime = crate::runtime(Mode::Onetime)?;
-        runtime.block_on(async {
-            let host: Arc<dyn Host> = Arc::new(world::System::new());
-            // What a run does is no news here.
-            let level = match asked.config.level {
-                Level::Info => Level::Warning,
-                level => level,
-            };
-            logging::init(level, "confd", Arc::clone(&host));
-            if word == "test" {
-                return test(&asked, &host).await;
-            }
-            let rehearsal = rehearsal(&mut asked, host).await?;
-            match word {
-                "render" => render(&asked, &rehearsal).await,
-                "explain" => explain(&asked, &rehearsal).await,
-                _ => plan(&asked, &rehearsal).await,
-            }
-        })
-    });
-    done.unwrap_or_else(|error| {
-        crate::print(&mut io::stderr(), &format!("confd {word}: {error:#}\n"));
-        Exit::Failure
-    })
-}
-
-fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
-    let (mut names, mut own, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-    let mut switches = Vec::new();
-    let mut words = words.into_iter().peekable();
-    // The names stand first, because the flags of a run end at the first word that is none.
-    while let Some(name) = words.next_if(|word| !word.as_bytes().starts_with(b"-")) {
-        names.push(name.into_string().map_err(|name| anyhow!("{name:?} is no name"))?);
-    }
-    while let Some(next) = words.next() {
-        let bytes = next.as_bytes();
-        let flag = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"));
-        let (name, value) = match flag.and_then(|flag| Some((flag, memchr_equals(flag)?))) {
-            Some((flag, at)) => (Some(&flag[..at]), Some(flag[at + 1..].to_vec())),
-            None => (flag, None),
-        };
-        let is_own = |(own, of): &&(&'static str, &[&str])| {
-            name == Some(own.as_bytes()) && of.contains(&word)
-        };
-        let mut of_command = SWITCHES.iter().filter(|(_, of)| *of == word);
-        if let Some((switch, _)) = of_command.find(|(own, _)| name == Some(own.as_bytes())) {
-            switches.push(*switch);
-            continue;
-        }
-        match OPTIONS.iter().find(is_own) {
-            Some((name, _)) => {
-                let value = value.map(OsString::from_vec).or_else(|| words.next());
-                own.push((*name, value.with_context(|| format!("-{name} needs a value"))?));
-            }
-            None => rest.push(next),
-        }
-    }
-    let line = match flags::read(rest)? {
-        Request::Run(line, None) => line,
-        Request::Run(_, Some(word)) => {
-            bail!("{} stands behind the flags: names come first", word.display())
-        }
-        Request::Help(_) | Request::Version => bail!("{}", usage(word)),
-    };
+/// Runs the command.
+pub(crate) fn run(words: commands::Asked) -> anyhow::Result<Exit> {
     let mut notices = Vec::new();
-    let config = setup::load(&line, &Environment::of_process(), &mut notices)?;
+    let config = setup::load(&words.line, &Environment::of_process(), &mut notices)?;
     let warnings = notices.into_iter().filter_map(|notice| match notice {
         Notice::Warning(text) => Some(text),
         Notice::Info(_) => None,
     });
-    let warnings = warnings.collect();
-    Ok(Asked { names, own, switches, config, warnings })
-}
-
-fn memchr_equals(flag: &[u8]) -> Option<usize> {
-    flag.iter().position(|&byte| byte == b'=')
-}
-
-fn usage(word: &str) -> &'static str {
-    match word {
-        "check" => {
-            "write confd check [-format text|json|sarif] [-strict], and then flags such as -confdir"
-        }
-        "test" => {
-            "write confd test FOLDER [-update] [-junit FILE], and then flags such as -confdir"
-        }
-        "explain" => {
-            "write confd explain RESOURCE[:LINE] [-data FILE] [-dest FILE] [-item NAME], and then flags such as -confdir"
-        }
-        "render" => {
-            "write confd render RESOURCE [-data FILE] [-dest FILE] [-item NAME], and then flags such as -confdir"
-        }
-        _ => {
-            "write confd plan [RESOURCE …] -set KEY=VALUE -delete KEY -from FILE [-data FILE], and then flags such as -confdir"
-        }
+    let (command, warnings) = (words.command.name, warnings.collect());
+    let mut asked = Asked { words, config, warnings };
+    if command == "check" {
+        return check(&asked);
     }
+    let runtime = crate::runtime(Mode::Onetime)?;
+    runtime.block_on(async {
+        let host: Arc<dyn Host> = Arc::new(world::System::new());
+        // What a run does is no news here.
+        let level = match asked.config.level {
+            Level::Info => Level::Warning,
+            level => level,
+        };
+        logging::init(level, "confd", Arc::clone(&host));
+        if command == "test" {
+            return test(&asked, &host).await;
+        }
+        let rehearsal = rehearsal(&mut asked, host).await?;
+        match command {
+            "render" => render(&asked, &rehearsal).await,
+            "explain" => explain(&asked, &rehearsal).await,
+            _ => plan(&asked, &rehearsal).await,
+        }
+    })
 }
 
 /// Prints the mistakes of the configuration, the resource files and the templates.
 fn check(asked: &Asked) -> anyhow::Result<Exit> {
-    if !asked.names.is_empty() {
-        bail!("{}", usage("check"));
+    if !asked.words.names.is_empty() {
+        return Err(asked.words.command.usage());
     }
     let settings = &asked.config.settings;
     let host = world::System::new();
@@ -209,7 +121,7 @@ fn check(asked: &Asked) -> anyhow::Result<Exit> {
     };
     show(text.as_bytes());
     let (errors, warnings) = prove::count(&findings);
-    let fails = errors > 0 || (asked.switches.contains(&"strict") && warnings > 0);
+    let fails = errors > 0 || (asked.words.has("strict") && warnings > 0);
     Ok(if fails { Exit::Failure } else { Exit::Success })
 }
 
@@ -235,7 +147,7 @@ async fn rehearsal(asked: &mut Asked, host: Arc<dyn Host>) -> anyhow::Result<Reh
 
 /// Prints what a pass would write.
 async fn render(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
-    let [name] = &asked.names[..] else { bail!("{}", usage("render")) };
+    let name = asked.name()?;
     let resource = prove::find(rehearsal, &asked.conf_d(), name).map_err(|text| anyhow!(text))?;
     let snapshot = read_one(rehearsal, resource).await?;
     let rendering = rehearsal.render(resource, &snapshot).await?;
@@ -263,14 +175,14 @@ async fn render(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
 
 /// Renders the cases of a folder, and compares them with what they expect.
 async fn test(asked: &Asked, host: &Arc<dyn Host>) -> anyhow::Result<Exit> {
-    let [folder] = &asked.names[..] else { bail!("{}", usage("test")) };
+    let folder = asked.name()?;
     let cases = prove::cases(Path::new(folder)).with_context(|| format!("cannot read {folder}"))?;
     if cases.is_empty() {
         bail!(
             "there is no case in {folder}: a case is a folder with a file data.yaml or data.json"
         );
     }
-    let updates = asked.switches.contains(&"update");
+    let updates = asked.words.has("update");
     let (config, conf_d) = (&asked.config, asked.conf_d());
     let mut results = Vec::new();
     for case in cases {
@@ -313,10 +225,9 @@ fn chosen<'f>(
 
 /// Prints the lines of files with the keys that made them.
 async fn explain(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
-    let [name] = &asked.names[..] else { bail!("{}", usage("explain")) };
+    let name = asked.name()?;
     let numbered = name.rsplit_once(':').and_then(|(name, line)| Some((name, line.parse().ok()?)));
-    let (name, line) =
-        numbered.map_or((&**name, None), |(name, line): (_, usize)| (name, Some(line)));
+    let (name, line) = numbered.map_or((name, None), |(name, line): (_, usize)| (name, Some(line)));
     let resource = prove::find(rehearsal, &asked.conf_d(), name).map_err(|text| anyhow!(text))?;
     let snapshot = read_one(rehearsal, resource).await?;
     let rendering = rehearsal.render(resource, &snapshot).await?;
@@ -353,7 +264,7 @@ async fn read_one(
 /// Prints what a change of keys would do.
 async fn plan(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
     let edits = edits(asked)?;
-    let resources = match &asked.names[..] {
+    let resources = match &asked.words.names[..] {
         [] => rehearsal.resources().to_vec(),
         names => {
             let find = |name: &String| prove::find(rehearsal, &asked.conf_d(), name).cloned();
@@ -372,7 +283,7 @@ async fn plan(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
         }
     }
     crate::print(&mut io::stderr(), &format!("{}\n", plan.summary()));
-    let has_problems = asked.names.is_empty() && !rehearsal.problems().is_empty();
+    let has_problems = asked.words.names.is_empty() && !rehearsal.problems().is_empty();
     Ok(if plan.has_failed || has_problems {
         Exit::Failure
     } else if plan.refused > 0 {
@@ -387,11 +298,11 @@ async fn plan(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
 /// The change that is asked for.
 fn edits(asked: &Asked) -> anyhow::Result<Edits> {
     let mut edits = Edits::default();
-    for (name, value) in &asked.own {
-        match *name {
+    for (name, value) in asked.words.own() {
+        match name {
             "set" => {
                 let bytes = value.as_bytes();
-                let at = memchr_equals(bytes).with_context(|| {
+                let at = equals(bytes).with_context(|| {
                     format!("-set {} has no =: write -set KEY=VALUE", value.display())
                 })?;
                 let (key, value) = (&bytes[..at], &bytes[at + 1..]);
@@ -408,7 +319,7 @@ fn edits(asked: &Asked) -> anyhow::Result<Edits> {
         }
     }
     if edits.is_empty() {
-        bail!("{}", usage("plan"));
+        return Err(asked.words.command.usage());
     }
     Ok(edits)
 }

@@ -2,7 +2,6 @@
 //! socket.
 
 use std::{
-    ffi::OsString,
     fmt::Write as _,
     io,
     path::{Path, PathBuf},
@@ -14,15 +13,7 @@ use control::client::{self, Reply};
 use report::harmless;
 use serde_json::Value;
 
-use crate::{
-    Exit,
-    environment::Environment,
-    flags::{self, Request},
-    outside, setup,
-};
-
-/// The words for these commands. Such a word is the first of the command line.
-pub(crate) const WORDS: [&str; 3] = ["status", "reload", "run"];
+use crate::{Exit, commands, environment::Environment, outside, setup};
 
 /// The time for an answer that is ready at once.
 const SOON: Duration = Duration::from_secs(10);
@@ -38,46 +29,22 @@ struct Asked {
     is_json: bool,
 }
 
-/// Runs the command `word` with the words behind it.
-pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
-    let done = asked(word, words).and_then(|asked| match word {
+/// Runs the command.
+pub(crate) fn run(words: commands::Asked) -> anyhow::Result<Exit> {
+    let command = words.command;
+    let name = match (&words.names[..], command.operands) {
+        ([], "") => String::new(),
+        ([name], operands) if !operands.is_empty() => name.clone(),
+        _ => return Err(command.usage()),
+    };
+    let config = setup::load(&words.line, &Environment::of_process(), &mut Vec::new())?;
+    let socket = config.control.unwrap_or_else(|| outside::USUAL.into());
+    let asked = Asked { socket, name, is_json: words.has("json") };
+    match command.name {
         "status" => status(&asked),
         "reload" => reload(&asked),
         _ => process(&asked),
-    });
-    done.unwrap_or_else(|error| {
-        crate::print(&mut io::stderr(), &format!("confd {word}: {error:#}\n"));
-        match word {
-            // 1 says that confd is not ready.
-            "status" => Exit::Code(2),
-            _ => Exit::Failure,
-        }
-    })
-}
-
-fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
-    let usage = || match word {
-        "status" => anyhow!("write confd status [-json], and then flags such as -control-socket"),
-        "reload" => anyhow!("write confd reload, and then flags such as -control-socket"),
-        _ => anyhow!("write confd run RESOURCE, and then flags such as -control-socket"),
-    };
-    let mut words = words.into_iter().peekable();
-    let name = match word {
-        "run" => {
-            let name = words.next().and_then(|name| name.into_string().ok());
-            name.filter(|name| !name.starts_with('-')).ok_or_else(usage)?
-        }
-        _ => String::new(),
-    };
-    let is_switch = |next: &OsString| word == "status" && (next == "-json" || next == "--json");
-    let (json, rest): (Vec<_>, Vec<_>) = words.partition(is_switch);
-    let line = match flags::read(rest)? {
-        Request::Run(line, None) => line,
-        Request::Run(..) | Request::Help(_) | Request::Version => return Err(usage()),
-    };
-    let config = setup::load(&line, &Environment::of_process(), &mut Vec::new())?;
-    let socket = config.control.unwrap_or_else(|| outside::USUAL.into());
-    Ok(Asked { socket, name, is_json: !json.is_empty() })
+    }
 }
 
 /// Asks the confd that runs.

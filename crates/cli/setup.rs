@@ -429,6 +429,8 @@ fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<No
 mod tests {
     use std::fs;
 
+    use options::Proposed;
+
     use super::*;
     use crate::flags::{self, Request};
 
@@ -533,6 +535,18 @@ mod tests {
         let error = config.err().unwrap().to_string();
         let start = "toml: line 1 (last key \"interval\"): incompatible types";
         assert!(error.starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn each_word_that_shells_propose_is_accepted() {
+        for option in table::all() {
+            let Proposed::Words(words) = option.proposed else { continue };
+            for word in words {
+                let flag = format!("-{}={word}", option.name);
+                let (config, _) = loaded(&["-onetime", "-backend=consul", &flag], "");
+                assert!(config.is_ok(), "{flag}: {:#}", config.err().unwrap());
+            }
+        }
     }
 
     #[test]

@@ -31,6 +31,20 @@ pub(crate) static SOURCES: &[&Description] = &[
     &source_file::DESCRIPTION,
 ];
 
+/// The names of the backends of this build, in alphabetical order.
+pub(crate) const NAMES: &[&str] = &[
+    #[cfg(feature = "consul")]
+    "consul",
+    #[cfg(feature = "env")]
+    "env",
+    #[cfg(feature = "etcd")]
+    "etcd",
+    #[cfg(feature = "etcd")]
+    "etcdv3",
+    #[cfg(feature = "file")]
+    "file",
+];
+
 /// The source that answers the queries of templates; `None` if this build has none.
 #[cfg(feature = "consul")]
 pub(crate) const ANSWERING: Option<&Description> = Some(&source_consul::DESCRIPTION);

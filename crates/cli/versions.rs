@@ -1,10 +1,10 @@
 //! `confd history`, `confd rollback` and `confd release`: the kept versions of a resource, for
 //! people.
 
-use std::{ffi::OsString, fmt::Write as _, io, path::Path, sync::Arc};
+use std::{fmt::Write as _, io, path::Path, sync::Arc};
 
 use agent::{Resource, versions};
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use config::{BrokenGroup, Group};
 use deploy::{HeldBy, Level, Observer, Step};
 use report::did_you_mean;
@@ -13,14 +13,10 @@ use state_folder::StateFolder;
 use world::{Host as _, time::utc_text};
 
 use crate::{
-    Exit,
+    Exit, commands,
     environment::Environment,
-    flags::{self, Request},
     setup::{self, Mode},
 };
-
-/// The words for these commands. Such a word is the first of the command line.
-pub(crate) const WORDS: [&str; 3] = ["history", "rollback", "release"];
 
 /// What is asked for.
 struct Asked {
@@ -31,55 +27,22 @@ struct Asked {
     settings: agent::Settings,
 }
 
-/// Runs the command `word` with the words behind it.
-pub(crate) fn run(word: &str, words: Vec<OsString>) -> Exit {
-    let done = asked(word, words).and_then(|asked| {
-        let resource = find(&asked)?;
-        match word {
-            "history" => history(&asked, &resource),
-            "rollback" => roll_back(&asked, &resource),
-            _ => release(&resource),
-        }
-    });
-    match done {
-        Ok(text) => {
-            crate::print(&mut io::stdout(), &text);
-            Exit::Success
-        }
-        Err(error) => {
-            crate::print(&mut io::stderr(), &format!("confd {word}: {error}\n"));
-            Exit::Failure
-        }
-    }
-}
-
-fn asked(word: &str, words: Vec<OsString>) -> anyhow::Result<Asked> {
-    let more = match word {
-        "rollback" => " [--to N]",
-        "history" => " [--json]",
-        _ => "",
-    };
-    let usage = || anyhow!("write confd {word} RESOURCE{more}, and then flags such as -confdir");
-    let mut words = words.into_iter();
-    let name = words.next().and_then(|name| name.into_string().ok());
-    let name = name.filter(|name| !name.starts_with('-')).ok_or_else(usage)?;
-    let (mut to, mut is_json, mut rest) = (None, false, Vec::new());
-    while let Some(next) = words.next() {
-        match next.to_str() {
-            Some("-to" | "--to") if word == "rollback" => {
-                let number = words.next().and_then(|number| number.to_str()?.parse().ok());
-                to = Some(number.context("--to is followed by the number of a version")?);
-            }
-            Some("-json" | "--json") if word == "history" => is_json = true,
-            _ => rest.push(next),
-        }
-    }
-    let line = match flags::read(rest)? {
-        Request::Run(line, None) => line,
-        Request::Run(..) | Request::Help(_) | Request::Version => return Err(usage()),
-    };
-    let settings = setup::load(&line, &Environment::of_process(), &mut Vec::new())?.settings;
-    Ok(Asked { name, to, is_json, settings })
+/// Runs the command.
+pub(crate) fn run(words: commands::Asked) -> anyhow::Result<Exit> {
+    let [name] = &words.names[..] else { return Err(words.command.usage()) };
+    let to = words.last("to").map(|number| number.to_str().and_then(|text| text.parse().ok()));
+    let to = to.map(|number| number.context("-to is followed by the number of a version"));
+    let settings = setup::load(&words.line, &Environment::of_process(), &mut Vec::new())?.settings;
+    let (name, is_json) = (name.clone(), words.has("json"));
+    let asked = Asked { name, to: to.transpose()?, is_json, settings };
+    let resource = find(&asked)?;
+    let text = match words.command.name {
+        "history" => history(&asked, &resource),
+        "rollback" => roll_back(&asked, &resource),
+        _ => release(&resource),
+    }?;
+    crate::print(&mut io::stdout(), &text);
+    Ok(Exit::Success)
 }
 
 /// The resource of this name, or of this path of its file.

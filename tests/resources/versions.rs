@@ -206,8 +206,8 @@ fn errors_name_what_there_is() {
     for (words, text) in [
         (&["history", "apt"][..], "there is no resource \"apt\" in conf.d, did you mean \"app\"?"),
         (&["rollback", "app"], "there are no versions of the resource app in state: backup = 5"),
-        (&["history"], "write confd history RESOURCE [--json], and then flags such as -confdir"),
-        (&["rollback", "app", "--to", "x"], "--to is followed by the number of a version"),
+        (&["history"], "write confd history RESOURCE [-json], and then flags such as -confdir"),
+        (&["rollback", "app", "--to", "x"], "-to is followed by the number of a version"),
     ] {
         let ended = command(&sandbox, words).fails();
         assert!(ended.stderr.contains(text), "{}", ended.stderr);

@@ -53,6 +53,8 @@ pub struct Spec {
     pub secret: bool,
     /// Whether only a flag gives the option, because it asks for something once, such as `-version`.
     pub flag_only: bool,
+    /// What a shell can propose for the value.
+    pub proposed: Proposed,
 }
 
 impl Spec {
@@ -75,6 +77,19 @@ pub enum Kind {
     Text(&'static str),
     /// A text that can be given any number of times. The default is no text.
     List,
+}
+
+/// What a shell can propose for a value. Other values can be valid too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proposed {
+    /// Nothing.
+    Nothing,
+    /// The path of a file.
+    File,
+    /// The path of a folder.
+    Folder,
+    /// These words.
+    Words(&'static [&'static str]),
 }
 
 /// A value that was given for an option.
@@ -112,8 +127,9 @@ pub struct Opt<T> {
 impl<T> Opt<T> {
     const fn new(name: &'static str, kind: Kind, help: &'static str) -> Self {
         let (key, fork_key, other_variable) = (None, None, None);
-        let (secret, flag_only) = (false, false);
-        let spec = Spec { name, key, fork_key, other_variable, kind, help, secret, flag_only };
+        let (secret, flag_only, proposed) = (false, false, Proposed::Nothing);
+        let spec =
+            Spec { name, key, fork_key, other_variable, kind, help, secret, flag_only, proposed };
         Self { spec, values: PhantomData }
     }
 
@@ -142,6 +158,27 @@ impl<T> Opt<T> {
     #[must_use]
     pub const fn flag_only(mut self) -> Self {
         self.spec.flag_only = true;
+        self
+    }
+
+    /// The same option, whose value is the path of a file.
+    #[must_use]
+    pub const fn path(mut self) -> Self {
+        self.spec.proposed = Proposed::File;
+        self
+    }
+
+    /// The same option, whose value is the path of a folder.
+    #[must_use]
+    pub const fn folder(mut self) -> Self {
+        self.spec.proposed = Proposed::Folder;
+        self
+    }
+
+    /// The same option, whose value is one of these words.
+    #[must_use]
+    pub const fn words(mut self, words: &'static [&'static str]) -> Self {
+        self.spec.proposed = Proposed::Words(words);
         self
     }
 

@@ -20,7 +20,8 @@ options::options! {
         "http",
         "scheme of node addresses that have none: http or https",
     )
-    .key("scheme");
+    .key("scheme")
+    .words(&["http", "https"]);
     /// The domain in which an SRV record names the nodes.
     pub const SRV_DOMAIN: Opt<String> =
         text("srv-domain", "", "domain whose SRV record names the nodes").key("srv_domain");

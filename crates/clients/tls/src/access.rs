@@ -17,6 +17,7 @@ options::options! {
         "file of the CA certificates to trust, in PEM",
     )
     .key("client_cakeys")
+    .path()
     .variable("CONFD_CLIENT_CAKEYS");
     /// See [`Options::certificate`].
     pub const CLIENT_CERT: Opt<PathBuf> = text(
@@ -24,7 +25,8 @@ options::options! {
         "",
         "file of the client certificate, in PEM",
     )
-    .key("client_cert");
+    .key("client_cert")
+    .path();
     /// See [`Options::insecure`].
     pub const CLIENT_INSECURE: Opt<bool> =
         switch("client-insecure", "accept any server certificate").key("client_insecure");
@@ -34,7 +36,8 @@ options::options! {
         "",
         "file of the client certificate's key, in PEM",
     )
-    .key("client_key");
+    .key("client_key")
+    .path();
     /// See [`Options::server_name`].
     pub const TLS_SERVER_NAME: Opt<String> = text(
         "tls-server-name",

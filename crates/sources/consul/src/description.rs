@@ -31,7 +31,8 @@ options::options! {
         "default",
         "how true an answer has to be (Consul): default, consistent or stale",
     )
-    .key("consistency");
+    .key("consistency")
+    .words(&["default", "consistent", "stale"]);
     const DATACENTER: Opt<String> = text(
         "datacenter",
         "",

@@ -25,7 +25,8 @@ options::options! {
         "file",
         "YAML or JSON file, or folder of them, to read the keys from (backend file; may be repeated)",
     )
-    .key("file");
+    .key("file")
+    .path();
     const FILTER: Opt<Vec<u8>> = text(
         "filter",
         "*",
