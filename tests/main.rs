@@ -1,6 +1,7 @@
 //! Black-box tests: the binary as a person runs it, against real files, commands and servers.
 //!
 //! - `cli`: flags, usage text, version, exit codes.
+//! - `completions`: the completions of bash, and the manual page.
 //! - `config`: confd.toml, environment and flags, and which of them wins.
 //! - `logs`: the layout and the texts of the log.
 //! - `excerpts`: the lines of files that the log shows below an error.
@@ -43,6 +44,7 @@ mod beginners;
 mod certificates;
 mod chains;
 mod cli;
+mod completions;
 mod config;
 mod consul;
 mod deploy;

@@ -1,95 +1,95 @@
-//! `docs/options.md`, the page of all options, which is made from their table.
+//! Files that are made from the tables of options and commands: `docs/options.md`, the manual page, and the
+//! completions of shells.
+//!
+//! They are made by this test, so nothing of it is in the program that is shipped. `clap_complete` and
+//! `clap_mangen` make no flags with one dash, such as `-onetime`, so the few lines that write these files
+//! are here.
 
-use std::{fmt::Write as _, fs, path::Path};
+mod bash;
+mod fish;
+mod man;
+mod page;
+mod zsh;
 
-use options::{Kind, Spec};
+use std::{cmp::Reverse, fs, path::Path};
 
-use crate::{accepted::OF_FORK, general, sources::SOURCES, table};
+use options::{Kind, Proposed, Spec};
 
-/// What stands above the tables.
-const HEAD: &str = "\
-# Options
+use crate::{
+    accepted::OF_FORK, commands::COMMANDS, flags::PROGRAMS, fork, general, sources::SOURCES, table,
+};
 
-This page is made from the program's own table of options, which `confd -h` prints too.
-
-Each option is a flag and a variable of the environment; most are also a key of confd.toml.
-[Command line and configuration](command-line.md) says how each is written and which wins. A default of
-an empty text, of no list or of a switch that is off is not shown. A secret can also be in a file:
-`CONFD_PASSWORD_FILE=/run/secrets/password` in place of `CONFD_PASSWORD`.
-";
-
-fn page() -> String {
-    let mut page = HEAD.to_owned();
-    section(&mut page, "confd", general::OPTIONS.iter());
+/// All options in groups, each with its title: those of confd, and those that the same sources read.
+fn sections() -> Vec<(String, Vec<&'static Spec>)> {
     let readers = |option: &Spec| -> Vec<&str> {
         let reads = |options: &[&[Spec]]| options.iter().any(|some| some.contains(option));
         let readers = SOURCES.iter().filter(|source| reads(source.options));
         readers.map(|source| source.names[0]).collect()
     };
-    let is_general = |option: &&Spec| general::OPTIONS.contains(option);
-    let is_listed = |option: &&Spec| is_general(option) || OF_FORK.contains(option);
+    let is_listed = |option: &&Spec| general::OPTIONS.contains(option) || OF_FORK.contains(option);
     let others = || table::all().iter().filter(|option| !is_listed(option));
     let mut groups: Vec<_> = others().map(readers).collect();
-    groups.sort_by_key(|names| (std::cmp::Reverse(names.len()), names.clone()));
+    groups.sort_by_key(|names| (Reverse(names.len()), names.clone()));
     groups.dedup();
-    for names in groups {
+    let of_sources = groups.into_iter().map(|names| {
         let title = match &names[..] {
             [] => "Backends that do not exist yet".to_owned(),
             names => names.join(", "),
         };
-        section(&mut page, &title, others().filter(|option| readers(option) == names));
-    }
-    section(&mut page, "Accepted from the live fork", OF_FORK.iter());
-    page
+        (title, others().filter(|option| readers(option) == names).collect())
+    });
+    let general = ("confd".to_owned(), general::OPTIONS.iter().collect());
+    let of_fork = ("Accepted from the live fork".to_owned(), OF_FORK.iter().collect());
+    [general].into_iter().chain(of_sources).chain([of_fork]).collect()
 }
 
-fn section<'a>(page: &mut String, title: &str, options: impl Iterator<Item = &'a Spec>) {
-    let _ = write!(
-        page,
-        "\n## {title}\n\n| flag | variable | confd.toml | default | |\n|---|---|---|---|---|\n"
-    );
-    for option in options {
-        let code = |text: String| if text.is_empty() { text } else { format!("`{text}`") };
-        let variables = match (option.flag_only, option.other_variable) {
-            (true, _) => String::new(),
-            (false, None) => code(option.variable()),
-            (false, Some(other)) => {
-                format!("{} or {}", code(option.variable()), code(other.into()))
-            }
-        };
-        let key = code(option.key.unwrap_or_default().to_owned());
-        let key = match option.fork_key {
-            Some(of_fork) => format!("{key} (fork: `{of_fork}`)"),
-            None => key,
-        };
-        let default = match option.kind {
-            Kind::Number(number) => code(number.to_string()),
-            Kind::Text(text) => code(text.to_owned()),
-            Kind::Switch | Kind::List => String::new(),
-        };
-        let form = match option.kind {
-            Kind::List => "; can be given several times",
-            _ => "",
-        };
-        let secret = if option.secret { "; a secret" } else { "" };
-        let Spec { name, help, .. } = option;
-        let help = help.replace('|', "\\|");
-        let _ = writeln!(
-            page,
-            "| `-{name}` | {variables} | {key} | {default} | {help}{form}{secret} |"
-        );
+/// The word for the value of an option; `None` for a switch.
+fn placeholder(option: &Spec) -> Option<&'static str> {
+    match (option.kind, option.proposed) {
+        (Kind::Switch, _) => None,
+        (Kind::Number(_), _) => Some("N"),
+        (_, Proposed::File) => Some("FILE"),
+        (_, Proposed::Folder) => Some("FOLDER"),
+        (_, Proposed::Words(_)) => Some("WORD"),
+        (_, Proposed::Nothing) => Some("VALUE"),
     }
+}
+
+/// The words that can begin a command line, each with what it is: commands, other programs of this binary,
+/// and the backends of the fork's command line that this build has.
+fn first_words() -> Vec<(&'static str, String)> {
+    let commands = COMMANDS.iter().map(|command| (command.name, command.help.to_owned()));
+    let programs = PROGRAMS.iter().map(|name| (*name, "another program of this binary".to_owned()));
+    let of_build = SOURCES.iter().flat_map(|source| source.names).copied();
+    let backends = fork::backends().filter(|name| of_build.clone().any(|it| it == *name));
+    let backends = backends.map(|name| (name, format!("run with the backend {name}")));
+    commands.chain(programs).chain(backends).collect()
+}
+
+/// The files, with their content.
+fn files() -> [(&'static str, String); 5] {
+    [
+        ("docs/options.md", page::page()),
+        ("packaging/man/confd.1", man::page()),
+        ("packaging/completions/confd.bash", bash::script()),
+        ("packaging/completions/_confd", zsh::script()),
+        ("packaging/completions/confd.fish", fish::script()),
+    ]
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the environment says whether the page is written")]
-fn the_page_of_options_is_that_of_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/options.md");
-    let page = page();
-    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
-        fs::write(&path, &page).unwrap();
+#[expect(clippy::disallowed_methods, reason = "the environment says whether the files are written")]
+fn the_files_are_those_of_the_tables() {
+    let writes = std::env::var_os("UPDATE_DOCUMENTS").is_some();
+    for (name, content) in files() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        if writes {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &content).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).unwrap_or_default() == content,
+            "{name} differs: UPDATE_DOCUMENTS=1 cargo test -p confd --bin confd reference writes it"
+        );
     }
-    let hint =
-        "UPDATE_DOCUMENTS=1 cargo test -p confd --bin confd reference writes docs/options.md";
-    assert!(fs::read_to_string(&path).unwrap_or_default() == page, "{hint}");
 }
