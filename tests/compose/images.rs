@@ -38,6 +38,10 @@ pub(crate) fn make(engine: &Engine, names: &[&str]) {
                 fs::create_dir(root.join("etc/nginx")).unwrap();
                 &["EXPOSE 80/tcp", r#"CMD ["nginx","-g","daemon off;"]"#]
             }
+            "test/nginx-unprivileged" => {
+                system(&root, &["nginx"]);
+                &["USER 101"]
+            }
             "test/haproxy" => {
                 system(&root, &["haproxy", "keepalived"]);
                 &["USER haproxy"]
@@ -56,6 +60,17 @@ pub(crate) fn make(engine: &Engine, names: &[&str]) {
         engine.import(name, &root, &changes);
         fs::remove_dir_all(&root).unwrap();
     }
+}
+
+/// Writes the program under test to a file. Without its symbols it is a third as large.
+#[track_caller]
+pub(crate) fn write_program(file: &Path) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let done = Command::new("strip")
+        .arg("-o")
+        .args([file, Path::new(env!("CARGO_BIN_EXE_confd"))])
+        .status();
+    assert!(done.unwrap().success());
 }
 
 /// A system with busybox and these programs of `/usr/sbin`, with their libraries.

@@ -1,7 +1,6 @@
 //! A folder of `examples/compose/`, started by `docker-compose` with an engine of its own.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -211,14 +210,7 @@ impl Project {
 /// Copies what the files name to a folder: the program under test is the one that is built already.
 fn copy(tree: &Path) {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = tree.join("target/dist/confd");
-    fs::create_dir_all(program.parent().unwrap()).unwrap();
-    // Without its symbols the program of the tests is a third as large.
-    let done = Command::new("strip")
-        .arg("-o")
-        .args([&program, Path::new(env!("CARGO_BIN_EXE_confd"))])
-        .status();
-    assert!(done.unwrap().success());
+    images::write_program(&tree.join("target/dist/confd"));
     for name in ["Dockerfile", ".dockerignore", "examples"] {
         let done =
             Command::new("cp").arg("-R").arg(repository.join(name)).arg(tree).status().unwrap();

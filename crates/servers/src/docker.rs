@@ -158,20 +158,28 @@ impl Engine {
     /// Dockerfile such as `EXPOSE 80/tcp`. Returns the image's id.
     #[track_caller]
     pub fn import(&self, name: &str, root: &Path, changes: &[String]) -> String {
-        let tar = Command::new("tar").arg("-C").arg(root).args(["-cf", "-", "."]).output().unwrap();
-        assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
         let mut request = format!("POST /images/create?fromSrc=-&{}", reference(name));
         for change in changes {
             request += &format!("&changes={}", escape(change).replace('/', "%2F"));
         }
         let headers = [("Content-Type", "application/x-tar")];
-        let answer = exchange_at(&self.socket(), &request, &headers, &tar.stdout).unwrap();
+        let answer = exchange_at(&self.socket(), &request, &headers, &archive(root)).unwrap();
         let text = answer.text();
         assert!(answer.status == 200 && !text.contains("\"error\""), "{name}: {text}");
         self.ask(&format!("GET /images/{}/json", escape(name)), &Value::Null)["Id"]
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    /// Builds an image with this name of the files in `folder`, of which one is the Dockerfile.
+    #[track_caller]
+    pub fn build(&self, name: &str, folder: &Path) {
+        let request = format!("POST /build?t={}", escape(name).replace('/', "%2F"));
+        let headers = [("Content-Type", "application/x-tar")];
+        let answer = exchange_at(&self.socket(), &request, &headers, &archive(folder)).unwrap();
+        let text = answer.text();
+        assert!(answer.status == 200 && !text.contains("\"error\""), "{name}: {text}");
     }
 
     /// Kills the first process of a container from outside, as a crash would end it: the restart
@@ -224,6 +232,17 @@ impl ControlGroups {
             !parent.exists() || fs::remove_dir(&parent).is_ok()
         })
     }
+}
+
+/// The files in a folder, as the engine's API takes them.
+#[track_caller]
+fn archive(folder: &Path) -> Vec<u8> {
+    // The engine reads to the mark of the end, and resets the connection if more follows: tar would fill
+    // up a record of twenty blocks.
+    let arguments = ["--blocking-factor=1", "-cf", "-", "."];
+    let tar = Command::new("tar").arg("-C").arg(folder).args(arguments).output().unwrap();
+    assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
+    tar.stdout
 }
 
 /// The parameters that name an image: `NAME` or `NAME:TAG`. A colon before a slash belongs to the
