@@ -2,6 +2,7 @@
 
 mod book;
 mod examples;
+mod guides;
 mod moving;
 mod operations;
 mod stores;
@@ -46,11 +47,6 @@ fn calls(template: &str, function: &str) -> bool {
 #[test]
 fn every_example_of_the_template_reference_gives_what_it_says() {
     holds("docs/templates.md");
-}
-
-#[test]
-fn the_example_of_the_readme_gives_what_it_says() {
-    holds("README.md");
 }
 
 #[test]

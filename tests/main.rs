@@ -18,7 +18,7 @@
 //! - `beginners`: the mistakes of the first hours, each with its hint.
 //! - `integration`: confd's own integration suite.
 //! - `prove`: what a change would do, before it is made: diffs, renderings, plans, checks.
-//! - `quickstart`: the README's first command, with the real nginx, HAProxy and keepalived.
+//! - `quickstart`: the first command of the README and the guide, with the real nginx, HAProxy and keepalived.
 //! - `chains`: the folders in `examples/`: a store, confd and a load balancer, under load.
 //! - `consul`: the program consul-template and a real Consul.
 //! - `interval`: interval mode: a hanging resource blocks no other.

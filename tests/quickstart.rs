@@ -1,4 +1,4 @@
-//! The first command of the README, on a copy of the repository's own tree. The real nginx, HAProxy
+//! The first command of the README and of the guide, on a copy of the repository's own tree. The real nginx, HAProxy
 //! and keepalived check the results.
 
 use std::{
@@ -9,17 +9,23 @@ use std::{
 
 use crate::support::{Ended, Run, Sandbox, needs_root, search_path};
 
+/// The guide that begins with the command.
+const GUIDE: &str = "docs/start.md";
+
 /// The files that the command makes.
 const MADE: [&str; 3] = ["haproxy.cfg", "keepalived.conf", "nginx.conf"];
 
-/// The arguments in the README's command, without the part that builds and starts the binary.
+/// The arguments in the command, without the part that builds and starts the binary.
 fn arguments() -> Vec<String> {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let line = readme
-        .lines()
-        .find_map(|line| line.strip_prefix("cargo run --release -- "))
-        .expect("the README's command");
-    line.split_whitespace().map(str::to_owned).collect()
+    let command = |document: &str| {
+        let text = fs::read_to_string(repository().join(document)).unwrap();
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix("cargo run --release -- "));
+        line.unwrap_or_else(|| panic!("{document} has no command")).to_owned()
+    };
+    let of_readme = command("README.md");
+    assert_eq!(of_readme, command(GUIDE));
+    of_readme.split_whitespace().map(str::to_owned).collect()
 }
 
 fn repository() -> &'static Path {
@@ -45,7 +51,7 @@ fn copy() -> Sandbox {
     sandbox
 }
 
-/// The README's command in the copy.
+/// The command in the copy.
 fn confd(sandbox: &Sandbox) -> Run {
     Run::new(env!("CARGO_BIN_EXE_confd"), sandbox.root()).arguments(&arguments())
 }
@@ -154,9 +160,9 @@ fn nginx_haproxy_and_keepalived_accept_what_is_made() {
 }
 
 #[test]
-fn the_readme_shows_lines_that_the_command_logs_and_says_how_many_there_are() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let section = readme.split("\n## Quick start").nth(1).unwrap();
+fn the_guide_shows_lines_that_the_command_logs_and_says_how_many_there_are() {
+    let guide = fs::read_to_string(repository().join(GUIDE)).unwrap();
+    let section = guide.split("\n## ").find(|section| section.starts_with("A first run")).unwrap();
     let shown = section.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
     let shown: Vec<_> = shown.lines().map(|line| line.strip_prefix("… ").expect(line)).collect();
     assert_eq!(shown.len(), MADE.len());

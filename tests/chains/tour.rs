@@ -60,13 +60,3 @@ fn the_tour_takes_less_than_a_minute_and_prints_what_its_document_shows() {
     // Its own folder is gone.
     assert_eq!(folder.list(""), ["conf.d", "out", "templates"]);
 }
-
-#[test]
-fn the_lines_in_the_readme_are_lines_of_the_tour() {
-    let (readme, tour) = (document("README.md"), document("docs/tour.md"));
-    let shown = block(readme.split("## A tour").nth(1).expect("the tour's section"));
-    let mut lines = block(&tour).lines();
-    for line in shown.lines() {
-        assert!(lines.any(|of_tour| of_tour == line), "not a line of the tour: {line}");
-    }
-}

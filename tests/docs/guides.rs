@@ -1,0 +1,165 @@
+//! The guides that are followed step by step, on a machine of their own: each file is written, each
+//! command is run, and what a guide shows below a command is what the command prints.
+//!
+//! A fenced block is
+//!
+//! - `sh`: commands. They run as root, in order, in one folder; what they start with `&` stays.
+//! - `KIND PATH`: a file, which the text above it names.
+//! - any other, behind commands: what they print, in which `…` stands for any text. The commands are
+//!   repeated until they do.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
+
+use servers::{Namespaces, PATIENCE, Process, installed, pause};
+
+use super::document;
+use crate::support::{Sandbox, needs_root};
+
+/// A fenced block of a guide.
+struct Block<'a> {
+    /// The text between it and the block before.
+    above: &'a str,
+    kind: &'a str,
+    text: &'a str,
+}
+
+/// The blocks below these headings of the second level, or all of them.
+fn blocks<'a>(guide: &'a str, headings: &[&str]) -> Vec<Block<'a>> {
+    let is_followed = |section: &&str| {
+        headings.is_empty() || headings.iter().any(|heading| section.starts_with(heading))
+    };
+    let mut blocks = Vec::new();
+    for section in guide.split("\n## ").filter(is_followed) {
+        let mut parts = section.split("\n```");
+        let mut above = parts.next().unwrap();
+        while let Some(fenced) = parts.next() {
+            let (kind, text) = fenced.split_once('\n').unwrap();
+            blocks.push(Block { above, kind, text });
+            above = parts.next().expect("the end of a block");
+        }
+    }
+    blocks
+}
+
+/// A machine with a copy of `/etc`, empty folders for what programs write, the loopback interface, and
+/// confd under its three names in `/usr/local/bin`.
+struct Machine {
+    /// Dropped first: they end with the namespaces.
+    servers: Vec<Process>,
+    namespaces: Namespaces,
+    sandbox: Sandbox,
+    commands: usize,
+}
+
+impl Machine {
+    #[track_caller]
+    fn start() -> Self {
+        needs_root();
+        let sandbox = Sandbox::new();
+        for folder in ["etc", "bin", "home"] {
+            fs::create_dir(sandbox.path(folder)).unwrap();
+        }
+        for name in ["confd", "consul-template", "registrator"] {
+            symlink(env!("CARGO_BIN_EXE_confd"), sandbox.path("bin").join(name)).unwrap();
+        }
+        let root = sandbox.root().display();
+        let prepare = format!(
+            "cp -a /etc/. '{root}/etc'; mount --bind '{root}/etc' /etc; mount -t tmpfs none /run
+             mount --bind '{root}/bin' /usr/local/bin; mount -t tmpfs none /var/lib
+             mount -t tmpfs none /var/log; mkdir /var/lib/nginx /var/log/nginx"
+        );
+        let namespaces = Namespaces::start(sandbox.root(), &prepare);
+        Self { servers: Vec::new(), namespaces, sandbox, commands: 0 }
+    }
+
+    /// Starts a server, which listens at its usual port.
+    #[track_caller]
+    fn serve(&mut self, program: &str, arguments: &[&str]) {
+        let arguments: Vec<_> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let log = self.sandbox.path("server.log");
+        let program = installed(program).display().to_string();
+        self.servers.push(self.namespaces.spawn(&program, &arguments, &log));
+    }
+
+    /// Writes a file.
+    fn write(&self, path: &str, text: &str) {
+        let path = match path.strip_prefix("/etc/") {
+            Some(below) => format!("etc/{below}"),
+            None => format!("home/{path}"),
+        };
+        self.sandbox.write(&path, text);
+    }
+
+    /// Runs commands. Returns whether they succeeded, and what they printed.
+    #[track_caller]
+    fn run(&mut self, commands: &str) -> (bool, String) {
+        self.commands += 1;
+        let log = self.sandbox.path(&format!("{}.log", self.commands));
+        let script = format!("cd '{}'\n{commands}", self.sandbox.path("home").display());
+        let arguments = ["-ec".to_owned(), script];
+        let mut process = self.namespaces.spawn("bash", &arguments, &log);
+        let end = Instant::now() + PATIENCE;
+        while !process.has_ended() {
+            assert!(Instant::now() < end, "{commands} does not end: {}", process.output());
+            pause(Duration::from_millis(10));
+        }
+        let succeeded = process.ended().is_some_and(|status| status.success());
+        (succeeded, fs::read_to_string(log).unwrap())
+    }
+}
+
+/// Whether a text is the one that is shown, in which `…` stands for any text of a line.
+fn is_shown(text: &str, shown: &str) -> bool {
+    let shown = regex::escape(shown.trim_end()).replace('…', ".*");
+    regex::Regex::new(&format!("^{shown}$")).unwrap().is_match(text.trim_end())
+}
+
+/// Follows a guide, or only its sections with these headings, to its end.
+#[track_caller]
+fn follow(machine: &mut Machine, name: &str, headings: &[&str]) {
+    let guide = document(name);
+    let blocks = blocks(&guide, headings);
+    assert!(!blocks.is_empty(), "{name} has no blocks");
+    let mut blocks = blocks.into_iter().peekable();
+    while let Some(block) = blocks.next() {
+        if let Some((_, path)) = block.kind.split_once(' ') {
+            assert!(block.above.contains(&format!("`{path}`")), "{name} does not say {path}");
+            machine.write(path, block.text);
+            continue;
+        }
+        assert_eq!(block.kind, "sh", "{name}: no command prints this: {}", block.text);
+        let is_output = |next: &Block| next.kind != "sh" && !next.kind.contains(' ');
+        let shown = blocks.next_if(is_output).map(|next| next.text);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (succeeded, printed) = machine.run(block.text);
+            let is_right = shown.is_none_or(|shown| is_shown(&printed, shown));
+            if succeeded && is_right {
+                break;
+            }
+            let may_repeat = shown.is_some() && Instant::now() < end;
+            let log = || machine.sandbox.read("home/confd.log");
+            assert!(may_repeat, "{name}: {}prints:\n{printed}\n{}", block.text, log());
+            pause(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn the_first_five_minutes_go_as_they_say() {
+    let mut machine = Machine::start();
+    let data = machine.sandbox.path("etcd").display().to_string();
+    machine.serve("etcd", &["--data-dir", &data]);
+    follow(&mut machine, "docs/start.md", &["A file of your own", "Follow a store"]);
+}
+
+#[test]
+fn an_output_is_compared_as_a_whole() {
+    assert!(is_shown("a (b) 12 ms\nc\n", "a (b) … ms\nc\n"));
+    assert!(!is_shown("a\nb\n", "a\n"));
+    assert!(!is_shown("a\n", "b\n"));
+}
