@@ -20,6 +20,7 @@ pub mod namespaces;
 pub mod openssl;
 pub mod process;
 pub mod proxy;
+pub mod redis;
 pub mod stub;
 
 pub use certificates::Certificates;
@@ -32,6 +33,7 @@ pub use namespaces::Namespaces;
 pub use openssl::OpenSsl;
 pub use process::Process;
 pub use proxy::{Proxy, Traffic};
+pub use redis::Redis;
 pub use stub::Stub;
 
 use std::env;
