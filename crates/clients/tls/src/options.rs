@@ -53,7 +53,8 @@ impl Options {
         Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
     }
 
-    /// Reads the files and makes a configuration. `protocol` is the name for ALPN.
+    /// Reads the files and makes a configuration. `protocol` is the name for ALPN; empty if
+    /// the protocol has none.
     ///
     /// # Errors
     ///
@@ -73,7 +74,9 @@ impl Options {
             }
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![protocol.to_owned()];
+        if !protocol.is_empty() {
+            config.alpn_protocols = vec![protocol.to_owned()];
+        }
         Ok(config)
     }
 
