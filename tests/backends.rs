@@ -8,4 +8,5 @@ mod etcd;
 mod file;
 mod names;
 mod proxies;
+mod redis;
 mod srv;

@@ -106,8 +106,8 @@ fn a_wrong_backend_is_named_with_those_that_there_are() {
     let sandbox = Sandbox::new();
     let ended = sandbox.confd(&["-onetime", "-backend", "etcd3"]).fails();
     ended.expect(
-        "FATAL Invalid backend \"etcd3\": this confd reads keys from \"consul\", \"env\", \"etcd\" \
-         and \"file\"; did you mean \"etcd\" or \"etcdv3\"?",
+        "FATAL Invalid backend \"etcd3\": this confd reads keys from \"consul\", \"env\", \"etcd\", \
+         \"file\" and \"redis\"; did you mean \"etcd\" or \"etcdv3\"?",
     );
 }
 

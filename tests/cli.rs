@@ -92,7 +92,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("datacenter", " string", ""),
     ("debounce", " string", " (default \"0s\")"),
     ("detailed-exitcode", "", ""),
-    ("dial-timeout", " string", ""),
+    ("dial-timeout", " string", " (default \"1s\")"),
     ("diff", "", ""),
     ("diff-context", " int", " (default 3)"),
     ("exit-codes", "", ""),
@@ -117,9 +117,10 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("partition", " string", ""),
     ("password", " string", ""),
     ("path", " string", ""),
+    ("poll-interval", " string", " (default \"10s\")"),
     ("prefix", " string", ""),
     ("prefix-mode", " string", ""),
-    ("read-timeout", " string", ""),
+    ("read-timeout", " string", " (default \"1s\")"),
     ("reconcile", " string", " (default \"10m\")"),
     ("reload-cmd-timeout", " string", ""),
     ("reload-signal", " string", ""),
@@ -135,6 +136,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("secret-id", " string", ""),
     ("secretsmanager-no-flatten", "", ""),
     ("secretsmanager-version-stage", " string", ""),
+    ("sentinel-master", " string", ""),
     ("separator", " string", ""),
     ("show-values", "", ""),
     ("shutdown-timeout", " string", " (default \"30s\")"),
@@ -155,7 +157,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("watch", "", ""),
     ("watch-error-backoff", " string", ""),
     ("watchdog-interval", " string", " (default \"0s\")"),
-    ("write-timeout", " string", ""),
+    ("write-timeout", " string", " (default \"1s\")"),
 ];
 
 #[test]

@@ -32,7 +32,7 @@ fn bash_completes_commands_and_backends_as_the_first_word() {
     }
     assert_eq!(
         proposed(&sandbox, &["re"]),
-        set(&["register", "registrator", "release", "reload", "render"])
+        set(&["redis", "register", "registrator", "release", "reload", "render"])
     );
 }
 

@@ -7,7 +7,7 @@
 use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
-use servers::{Consul, Etcd, Release};
+use servers::{Consul, Etcd, Redis, Release};
 
 use crate::support::{Daemon, Ended, Run, Sandbox};
 
@@ -140,6 +140,32 @@ fn consul_gives_the_suites_files() {
     run();
     expect_results(&sandbox, "nested-tree.conf");
     expect_in_sync(&run());
+}
+
+#[test]
+fn redis_gives_the_suites_files() {
+    let server = Redis::start();
+    for (name, value) in VARIABLES {
+        let key = format!("/{}", name.to_lowercase().replace('_', "/"));
+        match key.rsplit_once('/') {
+            // As in the suite, these are the fields of hashes.
+            Some((hash, field)) if key.starts_with("/prefix/") => {
+                server.ask(&["HSET", hash, field, value]);
+            }
+            _ => server.set(&key, value),
+        }
+    }
+    for node in [server.address(), format!("{}/0", server.address())] {
+        let sandbox = Sandbox::new();
+        let run = || {
+            confd(&sandbox, &["--onetime"])
+                .arguments(&["--interval", "5", "--backend", "redis", "--node", &node])
+                .ok()
+        };
+        run();
+        expect_results(&sandbox, "nested-tree.conf");
+        expect_in_sync(&run());
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
         "source-file",
         "source-etcd",
         "source-consul",
+        "source-redis",
     ],
     &["control", "prove"],
     &["confd"],

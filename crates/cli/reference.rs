@@ -39,7 +39,10 @@ fn sections() -> Vec<(String, Vec<&'static Spec>)> {
         (title, others().filter(|option| readers(option) == names).collect())
     });
     let general = ("confd".to_owned(), general::OPTIONS.iter().collect());
-    let of_fork = ("Accepted from the live fork".to_owned(), OF_FORK.iter().collect());
+    let of_fork = (
+        "Accepted from the live fork".to_owned(),
+        OF_FORK.iter().filter(|option| table::all().contains(option)).collect(),
+    );
     [general].into_iter().chain(of_sources).chain([of_fork]).collect()
 }
 

@@ -29,6 +29,8 @@ pub(crate) static SOURCES: &[&Description] = &[
     &source_etcd::DESCRIPTION,
     #[cfg(feature = "file")]
     &source_file::DESCRIPTION,
+    #[cfg(feature = "redis")]
+    &source_redis::DESCRIPTION,
 ];
 
 /// The names of the backends of this build, in alphabetical order.

@@ -88,12 +88,12 @@ _confd() {
       -restart) _confd_words 'never on-failure always'; return ;;
       -scheme) _confd_words 'http https'; return ;;
       -state-dir) _confd_paths -d; return ;;
-      -app-id | -auth-token | -auth-type | -backend-timeout | -batch-interval | -check-cmd-timeout | -datacenter | -debounce | -dial-timeout | -diff-context | -filter | -imds-cache-ttl | -interval | -mask | -max-memory | -max-stale | -metrics-addr | -namespace | -node | -partition | -password | -path | -prefix | -read-timeout | -reconcile | -reload-cmd-timeout | -render-timeout | -retry-base-delay | -retry-delay | -retry-factor | -retry-max-attempts | -retry-max-delay | -role-id | -secret-id | -secretsmanager-version-stage | -separator | -shutdown-timeout | -splay | -srv-domain | -srv-record | -stat-cache-ttl | -table | -tls-server-name | -user-id | -username | -wait | -watch-error-backoff | -watchdog-interval | -write-timeout) return ;;
+      -app-id | -auth-token | -auth-type | -backend-timeout | -batch-interval | -check-cmd-timeout | -datacenter | -debounce | -dial-timeout | -diff-context | -filter | -imds-cache-ttl | -interval | -mask | -max-memory | -max-stale | -metrics-addr | -namespace | -node | -partition | -password | -path | -poll-interval | -prefix | -read-timeout | -reconcile | -reload-cmd-timeout | -render-timeout | -retry-base-delay | -retry-delay | -retry-factor | -retry-max-attempts | -retry-max-delay | -role-id | -secret-id | -secretsmanager-version-stage | -sentinel-master | -separator | -shutdown-timeout | -splay | -srv-domain | -srv-record | -stat-cache-ttl | -table | -tls-server-name | -user-id | -username | -wait | -watch-error-backoff | -watchdog-interval | -write-timeout) return ;;
     esac
   fi
   if [[ $current != -* ]]; then
     if ((COMP_CWORD == 1)); then
-      _confd_words 'check explain history plan release reload render rollback run status test consul-template registrator register consul env etcd etcdv3 file'
+      _confd_words 'check explain history plan release reload render rollback run status test consul-template registrator register consul env etcd etcdv3 file redis'
       return
     fi
     case ${COMP_WORDS[1]} in
@@ -108,7 +108,7 @@ _confd() {
     esac
     return
   fi
-  local flags="$own -h -acm-export-private-key -app-id -auth-token -auth-type -backend -backend-timeout -basic-auth -batch-interval -check-cmd-timeout -client-ca-keys -client-cert -client-insecure -client-key -color -confdir -config-file -config-precedence -consistency -control-socket -datacenter -debounce -detailed-exitcode -dial-timeout -diff -diff-context -exit-codes -failure-mode -file -filter -force -imds-cache-ttl -interval -keep-stage-file -log-format -log-level -mask -max-memory -max-stale -metrics-addr -namespace -no-template-cache -node -noop -onetime -partition -password -path -prefix -prefix-mode -read-timeout -reconcile -reload-cmd-timeout -reload-signal -render-timeout -restart -retry-base-delay -retry-delay -retry-factor -retry-max-attempts -retry-max-delay -role-id -scheme -secret-id -secretsmanager-no-flatten -secretsmanager-version-stage -separator -show-values -shutdown-timeout -splay -srv-domain -srv-record -stat-cache-ttl -state-dir -sync-only -systemd-notify -table -template-cache -tls-server-name -user-id -username -version -wait -watch -watch-error-backoff -watchdog-interval -write-timeout"
+  local flags="$own -h -acm-export-private-key -app-id -auth-token -auth-type -backend -backend-timeout -basic-auth -batch-interval -check-cmd-timeout -client-ca-keys -client-cert -client-insecure -client-key -color -confdir -config-file -config-precedence -consistency -control-socket -datacenter -debounce -detailed-exitcode -dial-timeout -diff -diff-context -exit-codes -failure-mode -file -filter -force -imds-cache-ttl -interval -keep-stage-file -log-format -log-level -mask -max-memory -max-stale -metrics-addr -namespace -no-template-cache -node -noop -onetime -partition -password -path -poll-interval -prefix -prefix-mode -read-timeout -reconcile -reload-cmd-timeout -reload-signal -render-timeout -restart -retry-base-delay -retry-delay -retry-factor -retry-max-attempts -retry-max-delay -role-id -scheme -secret-id -secretsmanager-no-flatten -secretsmanager-version-stage -sentinel-master -separator -show-values -shutdown-timeout -splay -srv-domain -srv-record -stat-cache-ttl -state-dir -sync-only -systemd-notify -table -template-cache -tls-server-name -user-id -username -version -wait -watch -watch-error-backoff -watchdog-interval -write-timeout"
   [[ $current == --* ]] && flags=${flags// -/ --} && flags=${flags/#-/--}
   _confd_words "$flags"
 }

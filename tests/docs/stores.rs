@@ -1,8 +1,11 @@
 //! The documents about backends: each of their examples is run and each of their messages provoked.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use servers::{Certificates, Consul, Etcd, OpenSsl, Proxy, Release, Stub, Traffic, consul::MASTER};
+use servers::{
+    Certificates, Consul, Etcd, OpenSsl, Proxy, Redis, Release, Stub, Traffic, consul::MASTER,
+};
 
 use super::document;
 use crate::support::{Run, Sandbox};
@@ -226,6 +229,31 @@ fn every_example_of_consul_gives_what_it_says() {
 }
 
 #[test]
+fn every_example_of_redis_gives_what_it_says() {
+    let certificates = Certificates::new();
+    let (guarded, cluster) = (Redis::with_certificates(&certificates), Redis::cluster::<3>());
+    let open = Redis::start();
+    let sentinel = open.sentinel("mymaster");
+    for server in [&guarded, &open] {
+        server.set("/app/port", "80");
+    }
+    servers::redis::ask_cluster(&cluster, &["SET", "/app/port", "80"]);
+    let port = guarded.address().replace("127.0.0.1:", "");
+    let places = [
+        (TLS, shown(folder(&certificates))),
+        ("redis1.example:6379", guarded.secure_address()),
+        ("redis2.example:6379", "127.0.0.1:1".to_owned()),
+        ("sentinel1.example:26379", "127.0.0.1:1".to_owned()),
+        ("sentinel2.example:26379", sentinel.address()),
+        ("cluster1.example:6379", cluster[0].address()),
+        ("cluster2.example:6379", cluster[1].address()),
+        ("127.0.0.1:6379", open.address()),
+        ("redis-cli", format!("redis-cli -e -p {port}")),
+    ];
+    Guide { name: "docs/backends/redis.md", places: &places, admin: &[] }.holds();
+}
+
+#[test]
 fn the_messages_of_env_are_those_of_its_document() {
     provoke("docs/backends/env.md", &[&["-backend", "env"]]);
 }
@@ -331,4 +359,72 @@ fn the_messages_of_consul_are_those_of_its_document() {
     let runs: Vec<Vec<&str>> =
         runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();
     provoke("docs/backends/consul.md", &runs.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+/// The address of a server that greets each client with these bytes, as those of mail do.
+fn greeting(bytes: &'static [u8]) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut client in listener.incoming().flatten() {
+            // A client that has gone is no concern of this server.
+            let _ = client.write_all(bytes);
+            open.push(client);
+        }
+    });
+    address
+}
+
+#[test]
+fn the_messages_of_redis_are_those_of_its_document() {
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let secure = Redis::with_certificates(&ours);
+    let (open, guarded) = (Redis::start(), Redis::with_password("pw"));
+    let sentinel = open.sentinel("mymaster");
+    guarded.set("/app/port", "80");
+    let user = ["ACL", "SETUSER", "joe", "on", ">pw", "~/other*", "+@read"];
+    guarded.ask(&user);
+    let silent = Proxy::before(&open.address());
+    silent.set(Traffic::Held);
+    let other = greeting(b"220 mail.example ESMTP\r\n");
+    let (ca, wrong_ca) = (shown(ours.path("ca.pem")), shown(others.path("ca.pem")));
+    let (certificate, key) = (shown(ours.path("client.pem")), shown(ours.path("client.key")));
+    let encrypted = format!("rediss://{}", secure.secure_address());
+    let redis = ["-backend", "redis", "-node"];
+    let with =
+        |more: &[&str]| redis.iter().chain(more).map(ToString::to_string).collect::<Vec<_>>();
+    let runs = [
+        with(&["127.0.0.1:1"]),
+        with(&[&silent.address()]),
+        with(&["/nope.sock"]),
+        with(&["127.0.0.1:1,127.0.0.1:2"]),
+        with(&[&guarded.address()]),
+        with(&[&guarded.address(), "-password", "wrong"]),
+        with(&[&open.address(), "-password", "pw"]),
+        with(&[&guarded.address(), "-username", "joe", "-password", "pw"]),
+        with(&[&format!("{}/99", open.address())]),
+        with(&[&sentinel.address()]),
+        with(&[&sentinel.address(), "-sentinel-master", "other"]),
+        with(&[&encrypted, "-client-ca-keys", &wrong_ca]),
+        with(&[
+            &encrypted,
+            "-client-ca-keys",
+            &ca,
+            "-client-cert",
+            &certificate,
+            "-client-key",
+            &key,
+            "-tls-server-name",
+            "other.example",
+        ]),
+        with(&[&encrypted.replace("rediss", "redis")]),
+        with(&[&other]),
+        with(&[&format!("rediss://{other}")]),
+        with(&[&format!("rediss://{}", open.address())]),
+        with(&[&open.address(), "-client-ca-keys", &ca]),
+    ];
+    let runs: Vec<Vec<&str>> =
+        runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();
+    provoke("docs/backends/redis.md", &runs.iter().map(Vec::as_slice).collect::<Vec<_>>());
 }

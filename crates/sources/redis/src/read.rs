@@ -1,0 +1,379 @@
+//! Reads keys: strings, hashes, and all strings below a key.
+//!
+//! Only commands are used that Go confd uses too (`TYPE`, `GET`, `HSCAN`, `SCAN`), so that a user who
+//! may do no more is enough. `MGET` gives the values of many strings at one moment; a user who may
+//! not use it gets them by `GET`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use nodes::Error;
+use store::Key;
+use tracing::debug;
+
+use crate::asked::{Asked, Spelling};
+use crate::connection::ok;
+use crate::failure::{Failure, Meaning};
+use crate::links::Links;
+use crate::resp::{Reply, Request};
+
+/// The most keys whose values are asked for by one command. The server does nothing else meanwhile:
+/// for about two milliseconds.
+const TOGETHER: usize = 10_000;
+
+/// The number of keys or fields that the server looks at for one answer of a scan: less than a
+/// millisecond.
+const STEP: &str = "5000";
+
+/// The number of commands that are sent before their replies are read.
+const PIPELINE: usize = 1_000;
+
+/// What a key of a scope stands for at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A string.
+    Text,
+    /// The fields of a hash.
+    Hash,
+    /// All strings below it.
+    Below,
+}
+
+/// The pairs that a key of a scope stands for.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub(crate) kind: Kind,
+    /// Each pair: its name in confd, its key in Redis, its value.
+    pub(crate) pairs: Vec<(Bytes, Bytes, Bytes)>,
+}
+
+/// The value of a key.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    /// A string.
+    Text(Bytes),
+    /// There is no such string: the key does not exist, or has another type.
+    None,
+    /// The user may not read it.
+    Refused(String),
+}
+
+/// The number of a link and its failure.
+pub(crate) type Failed = (usize, Failure);
+
+/// Reads what each of these keys stands for, or why the server refuses to show it. `None` for a key
+/// that is marked and still stands for the strings below it: these are not read.
+///
+/// # Errors
+///
+/// A server did not answer.
+pub(crate) async fn read(
+    links: &mut Links,
+    spelling: &Spelling,
+    asked: &[(&Asked, bool)],
+) -> Result<Vec<Result<Option<Content>, Error>>, Failed> {
+    let mut contents: Vec<Result<Option<Content>, Error>> =
+        asked.iter().map(|_| Ok(None)).collect();
+    let all: BTreeSet<Bytes> = asked.iter().map(|(asked, _)| asked.own.clone()).collect();
+    let mut values = values(links, &all).await?;
+    let others: Vec<&Bytes> = all.iter().filter(|key| is_none(values.get(*key))).collect();
+    let types = types(links, &others).await?;
+    // What became a string since.
+    let late =
+        others.iter().zip(&types).filter(|(_, kind)| matches!(kind, Ok(kind) if kind == "string"));
+    let late: BTreeSet<Bytes> = late.map(|(key, _)| (*key).clone()).collect();
+    if !late.is_empty() {
+        values.append(&mut self::values(links, &late).await?);
+    }
+    let types: BTreeMap<&Bytes, Result<Bytes, String>> = others.into_iter().zip(types).collect();
+    let mut below: Vec<usize> = Vec::new();
+    for (index, ((asked, is_below), content)) in asked.iter().zip(&mut contents).enumerate() {
+        let own = &asked.own;
+        *content = match (values.get(own), types.get(own)) {
+            (Some(Value::Text(value)), _) => Ok(Some(Content {
+                kind: Kind::Text,
+                pairs: vec![(spelling.name(own), own.clone(), value.clone())],
+            })),
+            (Some(Value::Refused(reason)), _) | (_, Some(Err(reason))) => {
+                Err(refused(links, own, reason))
+            }
+            (_, Some(Ok(kind))) if kind == "hash" => fields(links, spelling, own).await?.map(Some),
+            _ if *is_below => continue,
+            _ => {
+                below.push(index);
+                continue;
+            }
+        };
+    }
+    let patterns: Vec<&Bytes> = below.iter().map(|index| &asked[*index].0.below).collect();
+    let found = scan(links, &patterns).await?;
+    let all: BTreeSet<Bytes> = found.iter().flatten().cloned().collect();
+    let values = self::values(links, &all).await?;
+    let skipped = all.iter().filter(|key| is_none(values.get(*key))).count();
+    if skipped > 0 {
+        debug!(
+            "redis: {skipped} keys that are no strings were skipped; a hash is read if `keys` names it"
+        );
+    }
+    for (index, keys) in below.into_iter().zip(found) {
+        contents[index] = strings(links, spelling, keys, &values).map(Some);
+    }
+    Ok(contents)
+}
+
+/// The strings among these keys.
+fn strings(
+    links: &Links,
+    spelling: &Spelling,
+    keys: BTreeSet<Bytes>,
+    values: &BTreeMap<Bytes, Value>,
+) -> Result<Content, Error> {
+    let mut pairs = Vec::with_capacity(keys.len());
+    for own in keys {
+        match values.get(&own) {
+            Some(Value::Text(value)) => pairs.push((spelling.name(&own), own, value.clone())),
+            Some(Value::Refused(reason)) => return Err(refused(links, &own, reason)),
+            Some(Value::None) | None => {}
+        }
+    }
+    Ok(Content { kind: Kind::Below, pairs })
+}
+
+fn is_none(value: Option<&Value>) -> bool {
+    matches!(value, Some(Value::None))
+}
+
+/// The error of a key that the user may not read.
+pub(crate) fn refused(links: &Links, key: &[u8], reason: &str) -> Error {
+    let link = links.place_of(key).map_or(0, |(link, _)| link);
+    let key = String::from_utf8_lossy(key);
+    let Failure::Refused(cause) = Failure::of_reply(reason) else {
+        return links.error((link, Failure::of_reply(reason)));
+    };
+    let text = nodes::Cause::new(format!("{cause} (key {key})"));
+    links.error((link, Failure::Refused(text)))
+}
+
+/// The values of these keys. Those that one server has, or that are in one slot of a cluster, are
+/// read at one moment, if there are no more than [`TOGETHER`].
+pub(crate) async fn values(
+    links: &mut Links,
+    keys: &BTreeSet<Bytes>,
+) -> Result<BTreeMap<Bytes, Value>, Failed> {
+    let mut groups: BTreeMap<(usize, u16), Vec<&Bytes>> = BTreeMap::new();
+    for key in keys {
+        let place = links.place_of(key).map_err(|failure| (0, failure))?;
+        groups.entry(place).or_default().push(key);
+    }
+    let mut chunks: Vec<Vec<&[&Bytes]>> = links.all.iter().map(|_| Vec::new()).collect();
+    for ((link, _), keys) in &groups {
+        chunks[*link].extend(keys.chunks(TOGETHER));
+    }
+    let request = |chunks: &Vec<&[&Bytes]>| {
+        let mut request = Request::default();
+        for chunk in chunks {
+            let mut words: Vec<&[u8]> = vec![b"MGET"];
+            words.extend(chunk.iter().map(|key| &***key));
+            request.add(&words);
+        }
+        request
+    };
+    let requests: Vec<Request> = chunks.iter().map(request).collect();
+    let replies = links.ask(&requests).await?;
+    let mut values = BTreeMap::new();
+    let mut singly = Vec::new();
+    for (link, (chunks, replies)) in chunks.iter().zip(replies).enumerate() {
+        for (chunk, reply) in chunks.iter().zip(replies) {
+            match reply {
+                // Of one key, of all, or the command itself.
+                Reply::Error(text) if Meaning::of(&text) == Meaning::Forbidden => {
+                    singly.extend(chunk.iter().copied());
+                }
+                Reply::List(replies) if replies.len() == chunk.len() => {
+                    let value = |reply| match reply {
+                        Reply::Text(Some(text)) => Value::Text(text),
+                        _ => Value::None,
+                    };
+                    let pairs = chunk.iter().zip(replies);
+                    values.extend(pairs.map(|(key, reply)| ((*key).clone(), value(reply))));
+                }
+                reply => return Err((link, unexpected(reply))),
+            }
+        }
+    }
+    let replies = each(links, "GET", &singly).await?;
+    for (key, (link, reply)) in singly.into_iter().zip(replies) {
+        let value = match reply {
+            Reply::Text(Some(text)) => Value::Text(text),
+            Reply::Text(None) => Value::None,
+            Reply::Error(text) => match Meaning::of(&text) {
+                Meaning::WrongType => Value::None,
+                Meaning::Forbidden => Value::Refused(text),
+                _ => return Err((link, Failure::of_reply(&text))),
+            },
+            reply => return Err((link, unexpected(reply))),
+        };
+        values.insert(key.clone(), value);
+    }
+    Ok(values)
+}
+
+/// The types of these keys, or why the server refuses to tell.
+async fn types(links: &mut Links, keys: &[&Bytes]) -> Result<Vec<Result<Bytes, String>>, Failed> {
+    let replies = each(links, "TYPE", keys).await?;
+    let kind = |(link, reply)| match reply {
+        Reply::Text(Some(kind)) => Ok(Ok(kind)),
+        Reply::Error(text) if Meaning::of(&text) == Meaning::Forbidden => Ok(Err(text)),
+        reply => Err((link, unexpected(reply))),
+    };
+    replies.into_iter().map(kind).collect()
+}
+
+/// The replies to one command for each of these keys, with the number of the link.
+async fn each(
+    links: &mut Links,
+    command: &str,
+    keys: &[&Bytes],
+) -> Result<Vec<(usize, Reply)>, Failed> {
+    let mut all = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(PIPELINE) {
+        let mut requests = vec![Request::default(); links.all.len()];
+        let mut places = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (link, _) = links.place_of(key).map_err(|failure| (0, failure))?;
+            requests[link].add(&[command.as_bytes(), key]);
+            places.push(link);
+        }
+        let mut replies: Vec<_> =
+            links.ask(&requests).await?.into_iter().map(Vec::into_iter).collect();
+        all.extend(places.into_iter().filter_map(|link| Some((link, replies[link].next()?))));
+    }
+    Ok(all)
+}
+
+/// Of these keys of scopes, those of which a key in Redis is gone. `None` if the user may not ask.
+pub(crate) async fn missing<'a>(
+    links: &mut Links,
+    known: impl Iterator<Item = (&'a Key, Vec<&'a Bytes>)>,
+) -> Result<Option<Vec<Key>>, Failed> {
+    let mut requests = vec![Request::default(); links.all.len()];
+    // For each command of each link: the key of a scope, and the number of keys that must exist.
+    let mut expected: Vec<Vec<(&Key, usize)>> = links.all.iter().map(|_| Vec::new()).collect();
+    for (key, keys) in known {
+        let mut groups: BTreeMap<(usize, u16), Vec<&[u8]>> = BTreeMap::new();
+        for own in keys {
+            let place = links.place_of(own).map_err(|failure| (0, failure))?;
+            groups.entry(place).or_default().push(own);
+        }
+        for ((link, _), keys) in groups {
+            for keys in keys.chunks(TOGETHER) {
+                requests[link].add(&[&[b"EXISTS".as_slice()], keys].concat());
+                expected[link].push((key, keys.len()));
+            }
+        }
+    }
+    let replies = links.ask(&requests).await?;
+    let mut missing = Vec::new();
+    for (link, (replies, expected)) in replies.into_iter().zip(expected).enumerate() {
+        for (reply, (key, count)) in replies.into_iter().zip(expected) {
+            match reply {
+                Reply::Number(number) if usize::try_from(number) == Ok(count) => {}
+                Reply::Number(_) => missing.push(key.clone()),
+                Reply::Error(text) if Meaning::of(&text) == Meaning::Forbidden => return Ok(None),
+                reply => return Err((link, unexpected(reply))),
+            }
+        }
+    }
+    Ok(Some(missing))
+}
+
+/// The fields of a hash.
+async fn fields(
+    links: &mut Links,
+    spelling: &Spelling,
+    own: &Bytes,
+) -> Result<Result<Content, Error>, Failed> {
+    let (link, _) = links.place_of(own).map_err(|failure| (0, failure))?;
+    let mut pairs: BTreeMap<Bytes, Bytes> = BTreeMap::new();
+    let mut cursor = Bytes::from_static(b"0");
+    loop {
+        let words: [&[u8]; 5] = [b"HSCAN", own, &cursor, b"COUNT", STEP.as_bytes()];
+        let mut requests = vec![Request::default(); links.all.len()];
+        requests[link] = Request::of(&words);
+        let reply = links.ask(&requests).await?.swap_remove(link).into_iter().next();
+        let (next, found) = match reply {
+            Some(Reply::Error(text)) if Meaning::of(&text) == Meaning::Forbidden => {
+                return Ok(Err(refused(links, own, &text)));
+            }
+            Some(Reply::Error(text)) if Meaning::of(&text) == Meaning::WrongType => {
+                let key = String::from_utf8_lossy(own);
+                let text = format!("key {key} has got another type while it was read");
+                return Err((link, Failure::Unreachable(nodes::Cause::new(text))));
+            }
+            reply => page(reply).map_err(|failure| (link, failure))?,
+        };
+        let mut found = found.into_iter();
+        while let (Some(field), Some(value)) = (found.next(), found.next()) {
+            pairs.insert(field, value);
+        }
+        if &*next == b"0" {
+            break;
+        }
+        cursor = next;
+    }
+    let pair = |(field, value): (Bytes, Bytes)| (spelling.name_of_field(own, &field), field, value);
+    Ok(Ok(Content { kind: Kind::Hash, pairs: pairs.into_iter().map(pair).collect() }))
+}
+
+/// The keys that match each of these patterns, on all servers.
+async fn scan(links: &mut Links, patterns: &[&Bytes]) -> Result<Vec<BTreeSet<Bytes>>, Failed> {
+    let mut found = vec![BTreeSet::new(); patterns.len()];
+    // The scans that have not ended: server, pattern, cursor. One step of all of them is one request.
+    let links_of = |pattern| (0..links.all.len()).map(move |link| (link, pattern));
+    let mut scans: Vec<(usize, usize, Bytes)> = (0..patterns.len())
+        .flat_map(links_of)
+        .map(|(link, pattern)| (link, pattern, Bytes::from_static(b"0")))
+        .collect();
+    while !scans.is_empty() {
+        let mut requests = vec![Request::default(); links.all.len()];
+        for (link, pattern, cursor) in &scans {
+            let words: [&[u8]; 6] =
+                [b"SCAN", cursor, b"MATCH", patterns[*pattern], b"COUNT", STEP.as_bytes()];
+            requests[*link].add(&words);
+        }
+        let mut replies: Vec<_> =
+            links.ask(&requests).await?.into_iter().map(Vec::into_iter).collect();
+        let mut left = Vec::new();
+        for (link, pattern, _) in scans {
+            let (next, keys) = page(replies[link].next()).map_err(|failure| (link, failure))?;
+            found[pattern].extend(keys);
+            if &*next != b"0" {
+                left.push((link, pattern, next));
+            }
+        }
+        scans = left;
+    }
+    Ok(found)
+}
+
+/// The next cursor of a scan, and what it found.
+fn page(reply: Option<Reply>) -> Result<(Bytes, Vec<Bytes>), Failure> {
+    let reply = reply.ok_or_else(crate::connection::no_reply)?;
+    let Reply::List(parts) = ok(reply)? else { return Err(crate::connection::no_reply()) };
+    let mut parts = parts.into_iter();
+    match (parts.next(), parts.next()) {
+        (Some(Reply::Text(Some(cursor))), Some(Reply::List(found))) => {
+            let text = |reply| if let Reply::Text(text) = reply { text } else { None };
+            Ok((cursor, found.into_iter().filter_map(text).collect()))
+        }
+        _ => Err(crate::connection::no_reply()),
+    }
+}
+
+/// The failure of a reply that is an error, or of a kind that does not fit.
+fn unexpected(reply: Reply) -> Failure {
+    match ok(reply) {
+        Err(failure) => failure,
+        Ok(_) => crate::connection::no_reply(),
+    }
+}
