@@ -10,11 +10,12 @@
 
 use std::{
     fs,
+    net::TcpStream,
     os::unix::fs::symlink,
     time::{Duration, Instant},
 };
 
-use servers::{Namespaces, PATIENCE, Process, installed, pause};
+use servers::{Namespaces, PATIENCE, Process, eventually, installed, pause};
 
 use super::document;
 use crate::support::{Sandbox, needs_root};
@@ -76,6 +77,16 @@ impl Machine {
         Self { servers: Vec::new(), namespaces, sandbox, commands: 0 }
     }
 
+    /// A machine on which an etcd runs.
+    #[track_caller]
+    fn with_etcd() -> Self {
+        let mut machine = Self::start();
+        let data = machine.sandbox.path("etcd").display().to_string();
+        machine.serve("etcd", &["--data-dir", &data]);
+        machine.listens("127.0.0.1:2379");
+        machine
+    }
+
     /// Starts a server, which listens at its usual port.
     #[track_caller]
     fn serve(&mut self, program: &str, arguments: &[&str]) {
@@ -83,6 +94,14 @@ impl Machine {
         let log = self.sandbox.path("server.log");
         let program = installed(program).display().to_string();
         self.servers.push(self.namespaces.spawn(&program, &arguments, &log));
+    }
+
+    /// Waits until a server listens at this address.
+    #[track_caller]
+    fn listens(&self, address: &str) {
+        eventually(&format!("{address} is open"), || {
+            self.namespaces.within(|| TcpStream::connect(address)).is_ok()
+        });
     }
 
     /// Writes a file.
@@ -128,7 +147,7 @@ fn follow(machine: &mut Machine, name: &str, headings: &[&str]) {
     while let Some(block) = blocks.next() {
         if let Some((_, path)) = block.kind.split_once(' ') {
             assert!(block.above.contains(&format!("`{path}`")), "{name} does not say {path}");
-            machine.write(path, block.text);
+            machine.write(path, &format!("{}\n", block.text));
             continue;
         }
         assert_eq!(block.kind, "sh", "{name}: no command prints this: {}", block.text);
@@ -151,10 +170,20 @@ fn follow(machine: &mut Machine, name: &str, headings: &[&str]) {
 
 #[test]
 fn the_first_five_minutes_go_as_they_say() {
-    let mut machine = Machine::start();
-    let data = machine.sandbox.path("etcd").display().to_string();
-    machine.serve("etcd", &["--data-dir", &data]);
+    let mut machine = Machine::with_etcd();
     follow(&mut machine, "docs/start.md", &["A file of your own", "Follow a store"]);
+}
+
+#[test]
+fn nginx_is_kept_equal_to_etcd_as_its_guide_says() {
+    let mut machine = Machine::with_etcd();
+    follow(&mut machine, "docs/nginx.md", &[]);
+}
+
+#[test]
+fn haproxy_is_kept_equal_to_etcd_as_its_guide_says() {
+    let mut machine = Machine::with_etcd();
+    follow(&mut machine, "docs/haproxy.md", &[]);
 }
 
 #[test]
