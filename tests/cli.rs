@@ -79,6 +79,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("basic-auth", "", ""),
     ("batch-interval", " string", " (default \"0s\")"),
     ("check-cmd-timeout", " string", ""),
+    ("check-config", "", ""),
     ("client-ca-keys", " string", ""),
     ("client-cert", " string", ""),
     ("client-insecure", "", ""),
@@ -109,6 +110,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("max-memory", " string", " (default \"1GiB\")"),
     ("max-stale", " string", " (default \"10s\")"),
     ("metrics-addr", " string", ""),
+    ("mock-data", " string", ""),
     ("namespace", " string", ""),
     ("no-template-cache", "", ""),
     ("node", " value", ""),
@@ -120,11 +122,14 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("poll-interval", " string", " (default \"10s\")"),
     ("prefix", " string", ""),
     ("prefix-mode", " string", ""),
+    ("preflight", "", ""),
+    ("preflight-timeout", " string", " (default \"10s\")"),
     ("read-timeout", " string", " (default \"1s\")"),
     ("reconcile", " string", " (default \"10m\")"),
     ("reload-cmd-timeout", " string", ""),
     ("reload-signal", " string", ""),
     ("render-timeout", " string", ""),
+    ("resource", " string", ""),
     ("restart", " string", " (default \"on-failure\")"),
     ("retry-base-delay", " string", ""),
     ("retry-delay", " string", " (default \"1s\")"),
@@ -152,6 +157,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("tls-server-name", " string", ""),
     ("user-id", " string", ""),
     ("username", " string", ""),
+    ("validate", "", ""),
     ("version", "", ""),
     ("wait", " string", " (default \"0s\")"),
     ("watch", "", ""),
@@ -191,10 +197,9 @@ fn every_flag_of_confd_is_accepted() {
             "color" => "auto",
             "diff-context" => "0",
             "backend-timeout" | "batch-interval" | "check-cmd-timeout" | "debounce"
-            | "reconcile" | "reload-cmd-timeout" | "render-timeout" | "retry-delay"
-            | "retry-max-delay" | "shutdown-timeout" | "splay" | "wait" | "watchdog-interval" => {
-                "1s"
-            }
+            | "preflight-timeout" | "reconcile" | "reload-cmd-timeout" | "render-timeout"
+            | "retry-delay" | "retry-max-delay" | "shutdown-timeout" | "splay" | "wait"
+            | "watchdog-interval" => "1s",
             "retry-factor" => "2",
             "log-format" => "text",
             "log-level" => "info",
@@ -205,6 +210,8 @@ fn every_flag_of_confd_is_accepted() {
             "failure-mode" => "fail-fast",
             "reload-signal" => "SIGHUP",
             "restart" => "never",
+            "mock-data" => "data.json",
+            "resource" => "app.toml",
             _ => "v",
         };
         let words = [format!("-{flag}"), value.to_owned()];
@@ -212,8 +219,11 @@ fn every_flag_of_confd_is_accepted() {
         let words: Vec<_> = words[..count].iter().map(String::as_str).collect();
         let needs: &[&str] = match *flag {
             "diff" | "detailed-exitcode" => &["-noop"],
+            "mock-data" => &["-validate"],
+            "resource" => &["-check-config"],
             _ => &[],
         };
+        sandbox.write("data.json", "{}");
         if !needs.is_empty() {
             // Then nothing would change.
             sandbox.onetime().ok();

@@ -1,5 +1,7 @@
 //! The command line of confd's live fork, `confd BACKEND [flags]`, and its meaning of files.
 
+mod checks;
+
 use std::{fs, os::unix::fs::MetadataExt as _};
 
 use rustix::process::Signal;

@@ -23,6 +23,11 @@ options::options! {
         "watch: a pass begins this time after the first change, where the resource has no debounce",
     )
     .key("batch_interval");
+    pub(crate) const CHECK_CONFIG: Opt<bool> = switch(
+        "check-config",
+        "check confd.toml, the resource files and the templates, and exit (confd check shows more)",
+    )
+    .flag_only();
     pub(crate) const CHECK_CMD_TIMEOUT: Opt<Option<Duration>> = text(
         "check-cmd-timeout",
         "",
@@ -111,6 +116,13 @@ options::options! {
         "interval and watch mode: where health, readiness, status and metrics are shown, such as :9100 or unix:/run/confd/metrics.sock",
     )
     .key("metrics_addr");
+    pub(crate) const MOCK_DATA: Opt<PathBuf> = text(
+        "mock-data",
+        "",
+        "with -validate: render the templates with this JSON file as their data and as their keys",
+    )
+    .path()
+    .flag_only();
     pub(crate) const NOOP: Opt<bool> =
         switch("noop", "show what would change and change nothing").key("noop");
     pub(crate) const ONETIME: Opt<bool> = switch("onetime", "run once and exit").key("onetime");
@@ -126,6 +138,13 @@ options::options! {
         "what -prefix does to the prefix of a resource: replace, or join (the default with the live fork's command line)",
     )
     .key("prefix_mode").words(&["replace", "join"]);
+    pub(crate) const PREFLIGHT: Opt<bool> = switch(
+        "preflight",
+        "check that the backend answers and has keys for each resource, and exit",
+    )
+    .flag_only();
+    pub(crate) const PREFLIGHT_TIMEOUT: Opt<Duration> =
+        text("preflight-timeout", "10s", "the longest time of -preflight").key("preflight_timeout");
     pub(crate) const RECONCILE: Opt<Duration> = text(
         "reconcile",
         "10m",
@@ -138,6 +157,13 @@ options::options! {
         "signal that tells the program behind -- that files have changed whose resource has no reload_cmd (such as SIGHUP)",
     )
     .key("reload_signal").words(&["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]);
+    pub(crate) const RESOURCE: Opt<PathBuf> = text(
+        "resource",
+        "",
+        "with -check-config or -validate: only this file of conf.d",
+    )
+    .path()
+    .flag_only();
     pub(crate) const RESTART: Opt<String> = text(
         "restart",
         "on-failure",
@@ -207,6 +233,8 @@ options::options! {
         "replace files without running check_cmd and reload_cmd",
     )
     .key("sync-only").fork_key("sync_only");
+    pub(crate) const VALIDATE: Opt<bool> =
+        switch("validate", "check the templates of the resources, and exit").flag_only();
     pub(crate) const VERSION: Opt<bool> = switch("version", "print the version and exit").flag_only();
     pub(crate) const WATCHDOG_INTERVAL: Opt<Duration> = text(
         "watchdog-interval",

@@ -5,6 +5,7 @@
 
 mod accepted;
 mod asked;
+mod checks;
 mod commands;
 #[cfg(feature = "consul-template")]
 mod consul_template;
@@ -286,6 +287,12 @@ async fn start(
     host: Arc<dyn Host>,
     mut signals: Signals,
 ) -> anyhow::Result<Exit> {
+    if config.checks.is_some() {
+        return tokio::select! {
+            exit = checks::run(&mut config, &host) => Ok(exit),
+            signal = signals.next() => Ok(Exit::Signal(signal)),
+        };
+    }
     let wait = tokio::select! {
         left = srv::discover_within(&mut *config.source, &host, config.wait) => match left {
             Ok(left) => left,

@@ -15,7 +15,7 @@ use std::{
 use agent::{Agent, Rehearsal, RenderedFile, Resource};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
-use prove::{Checking, Edits, Finding, Planning, Secrets, Severity, Shown};
+use prove::{Checked, Checking, Edits, Finding, Planning, Secrets, Severity, Shown};
 use world::Host;
 
 use crate::{
@@ -91,12 +91,8 @@ pub(crate) fn run(words: commands::Asked) -> anyhow::Result<Exit> {
     })
 }
 
-/// Prints the mistakes of the configuration, the resource files and the templates.
-fn check(asked: &Asked) -> anyhow::Result<Exit> {
-    if !asked.words.names.is_empty() {
-        return Err(asked.words.command.usage());
-    }
-    let settings = &asked.config.settings;
+/// What `confd check` finds in the resource files and the templates of these settings.
+pub(crate) fn checked(settings: &agent::Settings) -> Checked {
     let host = world::System::new();
     let variables = config::Environment::new(move |name| host.variable(name));
     let search_path = environment("PATH").unwrap_or_default();
@@ -106,13 +102,23 @@ fn check(asked: &Asked) -> anyhow::Result<Exit> {
         environment: &variables,
         search_path: &search_path,
     };
+    checking.checked()
+}
+
+/// Prints the mistakes of the configuration, the resource files and the templates.
+fn check(asked: &Asked) -> anyhow::Result<Exit> {
+    if !asked.words.names.is_empty() {
+        return Err(asked.words.command.usage());
+    }
     let of_configuration = asked.warnings.iter().map(|text| Finding {
         rule: "configuration",
         severity: Severity::Warning,
         file: None,
+        resource: None,
         problem: config::Problem::from(text.clone()),
     });
-    let findings: Vec<_> = of_configuration.chain(checking.findings()).collect();
+    let checked = checked(&asked.config.settings);
+    let findings: Vec<_> = of_configuration.chain(checked.distinct()).collect();
     let text = match asked.last("format").map(|format| format.as_bytes()) {
         None | Some(b"text") => prove::as_text(&findings),
         Some(b"json") => prove::as_json(&findings),

@@ -23,6 +23,7 @@ use state_folder::StateFolder;
 
 use crate::{
     asked::Asked,
+    checks::Checks,
     differences::Differences,
     environment::Environment,
     flags::CommandLine,
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// Whose command line it is.
     pub(crate) dialect: Dialect,
+    /// What is checked in place of a run.
+    pub(crate) checks: Option<Checks>,
     /// The program that runs when everything is applied.
     pub(crate) program: Option<Plan>,
     /// The time between two signs of life to systemd; zero if systemd says it.
@@ -199,7 +202,9 @@ impl Config {
             "" => Ok(Level::Info),
             name => Level::named(name).ok_or_else(|| wrong_level(name)),
         })?;
-        let mode = match (given.get(&general::ONETIME)?, given.get(&general::WATCH)?) {
+        let checks = Checks::asked(given)?;
+        let is_onetime = given.get(&general::ONETIME)? || checks.is_some();
+        let mode = match (is_onetime, given.get(&general::WATCH)?) {
             (true, _) => Mode::Onetime,
             (false, true) => Mode::Watch,
             (false, false) => Mode::Interval,
@@ -257,6 +262,7 @@ impl Config {
             asked,
             settings,
             mode,
+            checks,
             dialect,
             exit_codes,
             wait,

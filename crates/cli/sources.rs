@@ -45,6 +45,8 @@ pub(crate) const NAMES: &[&str] = &[
     "etcdv3",
     #[cfg(feature = "file")]
     "file",
+    #[cfg(feature = "redis")]
+    "redis",
 ];
 
 /// The source that answers the queries of templates; `None` if this build has none.
@@ -193,6 +195,9 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
+        // The empty name is etcd too.
+        names.retain(|name| !name.is_empty());
+        assert!(names.iter().copied().eq(NAMES));
         assert!(SOURCES.is_sorted_by_key(|source| source.names[0]));
         assert!(SOURCES.iter().all(|source| !source.summary.is_empty()));
     }

@@ -69,7 +69,7 @@ _confd() {
       test:-junit) _confd_paths -f; return ;;
     esac
     case ${flag/#--/-} in
-      -backend) _confd_words 'consul env etcd etcdv3 file'; return ;;
+      -backend) _confd_words 'consul env etcd etcdv3 file redis'; return ;;
       -client-ca-keys) _confd_paths -f; return ;;
       -client-cert) _confd_paths -f; return ;;
       -client-key) _confd_paths -f; return ;;
@@ -83,12 +83,65 @@ _confd() {
       -file) _confd_paths -f; return ;;
       -log-format) _confd_words 'text logfmt json'; return ;;
       -log-level) _confd_words 'panic fatal error warning info debug trace'; return ;;
+      -mock-data) _confd_paths -f; return ;;
       -prefix-mode) _confd_words 'replace join'; return ;;
       -reload-signal) _confd_words 'SIGHUP SIGINT SIGQUIT SIGTERM SIGUSR1 SIGUSR2'; return ;;
+      -resource) _confd_paths -f; return ;;
       -restart) _confd_words 'never on-failure always'; return ;;
       -scheme) _confd_words 'http https'; return ;;
       -state-dir) _confd_paths -d; return ;;
-      -app-id | -auth-token | -auth-type | -backend-timeout | -batch-interval | -check-cmd-timeout | -datacenter | -debounce | -dial-timeout | -diff-context | -filter | -imds-cache-ttl | -interval | -mask | -max-memory | -max-stale | -metrics-addr | -namespace | -node | -partition | -password | -path | -poll-interval | -prefix | -read-timeout | -reconcile | -reload-cmd-timeout | -render-timeout | -retry-base-delay | -retry-delay | -retry-factor | -retry-max-attempts | -retry-max-delay | -role-id | -secret-id | -secretsmanager-version-stage | -sentinel-master | -separator | -shutdown-timeout | -splay | -srv-domain | -srv-record | -stat-cache-ttl | -table | -tls-server-name | -user-id | -username | -wait | -watch-error-backoff | -watchdog-interval | -write-timeout) return ;;
+      -app-id | \
+        -auth-token | \
+        -auth-type | \
+        -backend-timeout | \
+        -batch-interval | \
+        -check-cmd-timeout | \
+        -datacenter | \
+        -debounce | \
+        -dial-timeout | \
+        -diff-context | \
+        -filter | \
+        -imds-cache-ttl | \
+        -interval | \
+        -mask | \
+        -max-memory | \
+        -max-stale | \
+        -metrics-addr | \
+        -namespace | \
+        -node | \
+        -partition | \
+        -password | \
+        -path | \
+        -poll-interval | \
+        -prefix | \
+        -preflight-timeout | \
+        -read-timeout | \
+        -reconcile | \
+        -reload-cmd-timeout | \
+        -render-timeout | \
+        -retry-base-delay | \
+        -retry-delay | \
+        -retry-factor | \
+        -retry-max-attempts | \
+        -retry-max-delay | \
+        -role-id | \
+        -secret-id | \
+        -secretsmanager-version-stage | \
+        -sentinel-master | \
+        -separator | \
+        -shutdown-timeout | \
+        -splay | \
+        -srv-domain | \
+        -srv-record | \
+        -stat-cache-ttl | \
+        -table | \
+        -tls-server-name | \
+        -user-id | \
+        -username | \
+        -wait | \
+        -watch-error-backoff | \
+        -watchdog-interval | \
+        -write-timeout) return ;;
     esac
   fi
   if [[ $current != -* ]]; then
@@ -108,9 +161,106 @@ _confd() {
     esac
     return
   fi
-  local flags="$own -h -acm-export-private-key -app-id -auth-token -auth-type -backend -backend-timeout -basic-auth -batch-interval -check-cmd-timeout -client-ca-keys -client-cert -client-insecure -client-key -color -confdir -config-file -config-precedence -consistency -control-socket -datacenter -debounce -detailed-exitcode -dial-timeout -diff -diff-context -exit-codes -failure-mode -file -filter -force -imds-cache-ttl -interval -keep-stage-file -log-format -log-level -mask -max-memory -max-stale -metrics-addr -namespace -no-template-cache -node -noop -onetime -partition -password -path -poll-interval -prefix -prefix-mode -read-timeout -reconcile -reload-cmd-timeout -reload-signal -render-timeout -restart -retry-base-delay -retry-delay -retry-factor -retry-max-attempts -retry-max-delay -role-id -scheme -secret-id -secretsmanager-no-flatten -secretsmanager-version-stage -sentinel-master -separator -show-values -shutdown-timeout -splay -srv-domain -srv-record -stat-cache-ttl -state-dir -sync-only -systemd-notify -table -template-cache -tls-server-name -user-id -username -version -wait -watch -watch-error-backoff -watchdog-interval -write-timeout"
-  [[ $current == --* ]] && flags=${flags// -/ --} && flags=${flags/#-/--}
-  _confd_words "$flags"
+  local flags=(
+    -h
+    -acm-export-private-key
+    -app-id
+    -auth-token
+    -auth-type
+    -backend
+    -backend-timeout
+    -basic-auth
+    -batch-interval
+    -check-cmd-timeout
+    -check-config
+    -client-ca-keys
+    -client-cert
+    -client-insecure
+    -client-key
+    -color
+    -confdir
+    -config-file
+    -config-precedence
+    -consistency
+    -control-socket
+    -datacenter
+    -debounce
+    -detailed-exitcode
+    -dial-timeout
+    -diff
+    -diff-context
+    -exit-codes
+    -failure-mode
+    -file
+    -filter
+    -force
+    -imds-cache-ttl
+    -interval
+    -keep-stage-file
+    -log-format
+    -log-level
+    -mask
+    -max-memory
+    -max-stale
+    -metrics-addr
+    -mock-data
+    -namespace
+    -no-template-cache
+    -node
+    -noop
+    -onetime
+    -partition
+    -password
+    -path
+    -poll-interval
+    -prefix
+    -prefix-mode
+    -preflight
+    -preflight-timeout
+    -read-timeout
+    -reconcile
+    -reload-cmd-timeout
+    -reload-signal
+    -render-timeout
+    -resource
+    -restart
+    -retry-base-delay
+    -retry-delay
+    -retry-factor
+    -retry-max-attempts
+    -retry-max-delay
+    -role-id
+    -scheme
+    -secret-id
+    -secretsmanager-no-flatten
+    -secretsmanager-version-stage
+    -sentinel-master
+    -separator
+    -show-values
+    -shutdown-timeout
+    -splay
+    -srv-domain
+    -srv-record
+    -stat-cache-ttl
+    -state-dir
+    -sync-only
+    -systemd-notify
+    -table
+    -template-cache
+    -tls-server-name
+    -user-id
+    -username
+    -validate
+    -version
+    -wait
+    -watch
+    -watch-error-backoff
+    -watchdog-interval
+    -write-timeout
+  )
+  local all=" $own ${flags[*]}"
+  [[ $current == --* ]] && all=${all// -/ --}
+  _confd_words "$all"
 }
 
 complete -F _confd confd

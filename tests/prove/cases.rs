@@ -90,3 +90,14 @@ fn the_cases_of_the_example_pass() {
     let ended = run.env("LISTEN", "8080").ok();
     assert_eq!(ended.stdout, "ok   no-services\nok   two-services\n");
 }
+
+#[test]
+fn a_file_that_does_not_have_its_output_format_fails_the_case() {
+    let sandbox = site();
+    let table = sandbox.read("conf.d/a.toml");
+    sandbox.write("conf.d/a.toml", format!("{table}output_format='json'\n"));
+    let ended = test(&sandbox, &[]).fails();
+    let line =
+        "FAIL one\n/no/such/folder/a: output_format: the result is no json, line 1, column 2\n";
+    assert_eq!(ended.stdout, line);
+}

@@ -86,12 +86,14 @@ pub(crate) fn tripped(guards: &Guards, change: &Change<'_>) -> Option<Tripped> {
     if let (Some(most), Before::Other { bytes: before }) = (guards.max_shrink, before) {
         tripped.extend(shrunk(*before, bytes, "byte", most));
     }
-    if let Some(format) = guards.output_format
-        && let Err(fault) = format::check(format, content)
-    {
-        tripped.push(format!("output_format: {fault}"));
-    }
+    tripped.extend(malformed(guards, content));
     all(&tripped, lacks_keys)
+}
+
+/// Why a content does not have the format that it must have, for people.
+pub(crate) fn malformed(guards: &Guards, content: &[u8]) -> Option<String> {
+    let format = guards.output_format?;
+    format::check(format, content).err().map(|fault| format!("output_format: {fault}"))
 }
 
 fn all(tripped: &[String], lacks_keys: bool) -> Option<Tripped> {

@@ -78,15 +78,17 @@ pub(crate) fn of_item(keys: Vec<String>, item: Option<&Item>) -> Vec<String> {
 }
 
 /// Says which keys have been read as empty, and because of which keys files of items stay as they are.
-/// That there are none is of interest only if there were some. It is not known if the pass `is_partial`.
+/// `all_are_empty` says that all missing keys read as empty, whatever the resource says. That there are
+/// none is of interest only if there were some. It is not known if the pass `is_partial`.
 pub(crate) fn say_missing(
     resource: &Resource,
     (empty, kept): (Vec<String>, Vec<String>),
+    all_are_empty: bool,
     is_partial: bool,
     say: &Say<'_>,
 ) {
     let may = |what| resource.parts().iter().any(|part| part.on_missing == what);
-    if may(OnMissing::Empty) && !(is_partial && empty.is_empty()) {
+    if (all_are_empty || may(OnMissing::Empty)) && !(is_partial && empty.is_empty()) {
         say(Step::ReadAsEmpty(empty));
     }
     if may(OnMissing::Keep) && resource.has_items() && !(is_partial && kept.is_empty()) {

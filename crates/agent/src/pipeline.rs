@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use deploy::{
     Disk, Durable, Environment, Level, Observer, Options, Outcome, Placed, Processes, Proposal,
     Ran, Runner,
@@ -56,6 +57,8 @@ pub(crate) struct Pipeline {
     pub(crate) fail_fast: bool,
     /// The longest time for reading the keys of a pass over all resources.
     pub(crate) read_timeout: Option<Duration>,
+    /// A JSON document that is the data of Go templates. With it, missing keys read as empty.
+    pub(crate) data: Option<Bytes>,
     /// Whether a pass that needs only data is soon made again (`-wait`).
     pub(crate) waits_for_data: bool,
     /// Keeps the last versions of files.
@@ -126,6 +129,7 @@ impl Pipeline {
             force: false,
             fail_fast: false,
             read_timeout: None,
+            data: None,
             waits_for_data: false,
             versions: Arc::default(),
             applied_keys: Arc::default(),
@@ -159,6 +163,7 @@ impl Pipeline {
             force: settings.force,
             fail_fast: settings.fail_fast,
             read_timeout: settings.read_timeout,
+            data: None,
             waits_for_data: false,
             versions: Arc::clone(&self.versions).with(settings.state.as_ref()),
             applied_keys: Arc::clone(&self.applied_keys),

@@ -331,7 +331,9 @@ impl Pipeline {
             members.push(Member::file(target, content));
             reads.push(read);
         }
-        missing::say_missing(resource, (empty, work.kept_for()), work.is_partial(), say);
+        let all_are_empty = self.data.is_some();
+        let missed = (empty, work.kept_for());
+        missing::say_missing(resource, missed, all_are_empty, work.is_partial(), say);
         let worked = work.end(resource, &self.made);
         let removed = worked.gone.iter().map(|(_, target)| Member::absent(Arc::clone(target)));
         members.extend(removed);
@@ -434,10 +436,14 @@ impl Pipeline {
         let view = output.view.clone().recording();
         let asked = Arc::new(Asked::new(&self.host));
         let host: Arc<dyn Host> = Arc::clone(&asked) as _;
-        let (warnings, missing) = (Warnings::default(), missing::keys_of(output.part));
+        let (warnings, data) = (Warnings::default(), self.data.as_ref());
+        let missing = match data {
+            Some(_) => MissingKeys::read_as_empty(),
+            None => missing::keys_of(output.part),
+        };
         let limits = Limits { time: limit, memory: self.max_memory };
-        let inputs =
-            Inputs { view: &view, host: &host, warnings: &warnings, session, missing: &missing };
+        let (view, host) = (&view, &host);
+        let inputs = Inputs { view, host, warnings: &warnings, session, missing: &missing, data };
         let content = missing::render(&current.template, limits, &inputs, self.show_values);
         let (reads, has_asked) = (view.reads(), asked.anything());
         Rendered { output, reads, has_asked, warnings, missing, content }

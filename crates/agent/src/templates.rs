@@ -18,7 +18,7 @@ use report::{
 use crate::{
     event::{Say, Step},
     failure::Failure,
-    resource::{Part, Resource},
+    resource::Part,
 };
 
 /// Compiled templates. They are kept while their files stay the same, and shared by all passes.
@@ -168,16 +168,11 @@ impl Templates {
     }
 }
 
-/// Why templates of a resource are missing or cannot be compiled, with their files. `folder` is that of the
-/// templates.
-pub fn template_problems(resource: &Resource, folder: &Path) -> Vec<(PathBuf, Problem)> {
-    let templates = Templates::new(folder.to_owned(), false);
-    let problem = |part: &Part| {
-        let failure = templates.get(part, &|_| {}).err()?;
-        let excerpt = failure.excerpt().cloned().unwrap_or_default();
-        Some((part.src.clone(), Problem { text: failure.to_string(), excerpt }))
-    };
-    resource.parts().iter().filter_map(problem).collect()
+/// Why the template of a part is missing or cannot be compiled. `folder` is that of the templates.
+pub fn template_problem(part: &Part, folder: &Path) -> Option<Problem> {
+    let failure = Templates::new(folder.to_owned(), false).get(part, &|_| {}).err()?;
+    let excerpt = failure.excerpt().cloned().unwrap_or_default();
+    Some(Problem { text: failure.to_string(), excerpt })
 }
 
 /// A hint for the missing template `src` of the templates `folder`: the name that was meant.

@@ -97,7 +97,7 @@ pub(super) fn script() -> String {
             }
         }
     }
-    let _ = write!(script, "      {}) return ;;\n    esac\n  fi\n", free.join(" | "));
+    let _ = write!(script, "      {}) return ;;\n    esac\n  fi\n", free.join(" | \\\n        "));
     script += "  if [[ $current != -* ]]; then\n";
     let _ = writeln!(
         script,
@@ -114,8 +114,9 @@ pub(super) fn script() -> String {
     }
     script += "    esac\n    return\n  fi\n";
     let flags: Vec<_> = table::all().iter().map(|option| format!("-{}", option.name)).collect();
-    let _ = writeln!(script, "  local flags=\"$own -h {}\"", flags.join(" "));
-    script += "  [[ $current == --* ]] && flags=${flags// -/ --} && flags=${flags/#-/--}\n";
-    script += "  _confd_words \"$flags\"\n";
+    let _ = writeln!(script, "  local flags=(\n    -h\n    {}\n  )", flags.join("\n    "));
+    script += "  local all=\" $own ${flags[*]}\"\n";
+    script += "  [[ $current == --* ]] && all=${all// -/ --}\n";
+    script += "  _confd_words \"$all\"\n";
     script + TAIL
 }

@@ -171,8 +171,12 @@ impl Case {
                     if let Some(failure) = rendering.failed {
                         say(format!("{}: {failure}", resource.name()));
                     }
-                    let files = rendering.files.into_iter();
-                    made.extend(files.map(|file| (self.place_of(&file.dest), file.content)));
+                    for file in rendering.files {
+                        if let Some(text) = file.malformed {
+                            say(format!("{}: {text}", file.dest.display()));
+                        }
+                        made.push((self.place_of(&file.dest), file.content));
+                    }
                 }
                 Err(failure) => say(format!("{}: {failure}", resource.name())),
             }

@@ -10,7 +10,7 @@ mod keys;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use agent::Resource;
+use agent::{Part, Resource};
 use config::{BrokenGroup, Conventions, Environment, Problem};
 use report::Excerpt;
 
@@ -42,6 +42,8 @@ pub struct Finding {
     pub severity: Severity,
     /// The file that it is about, if it is about one.
     pub file: Option<PathBuf>,
+    /// The resource file because of which it was looked at.
+    pub resource: Option<PathBuf>,
     /// The text, the place and the hint.
     pub problem: Problem,
 }
@@ -70,13 +72,22 @@ pub struct Checking<'a> {
     pub search_path: &'a OsStr,
 }
 
+/// What was checked, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// The resource files, in processing order.
+    pub files: Vec<PathBuf>,
+    /// The findings, sorted by file and line. What concerns several resources is there for each.
+    pub findings: Vec<Finding>,
+}
+
 impl Checking<'_> {
-    /// All findings, sorted by file and line. Nothing is written, no command runs, and no store is asked.
-    pub fn findings(&self) -> Vec<Finding> {
-        let mut findings = Findings::default();
-        self.collect(&mut findings);
-        let mut found = findings.0;
-        found.sort_by_cached_key(|finding| {
+    /// Checks everything. Nothing is written, no command runs, and no store is asked.
+    pub fn checked(&self) -> Checked {
+        let (mut findings, mut files) = (Findings::default(), Vec::new());
+        self.collect(&mut files, &mut findings);
+        let mut findings = findings.found;
+        findings.sort_by_cached_key(|finding| {
             let place = finding.problem.excerpt.place();
             let line = place.map_or(0, |(_, line, _)| line);
             (
@@ -86,11 +97,10 @@ impl Checking<'_> {
                 finding.problem.text.clone(),
             )
         });
-        found.dedup();
-        found
+        Checked { files, findings }
     }
 
-    fn collect(&self, findings: &mut Findings) {
+    fn collect(&self, files: &mut Vec<PathBuf>, findings: &mut Findings) {
         let conf_d = config::conf_d(self.confdir);
         let loaded = match config::load(self.confdir, self.conventions, self.environment) {
             Ok(loaded) => loaded,
@@ -100,7 +110,8 @@ impl Checking<'_> {
             findings.warning("resource-warning", None, problem);
         }
         for (path, problem) in loaded.broken {
-            findings.error("resource", Some(&path), problem);
+            findings.error_of("resource", &path, problem);
+            files.push(path);
         }
         if loaded.files.is_empty() {
             let text = match loaded.without_confdir {
@@ -112,44 +123,62 @@ impl Checking<'_> {
         }
         for (path, problem) in loaded.files {
             if let Some(problem) = problem {
-                findings.error("resource", Some(&path), problem);
+                findings.error_of("resource", &path, problem);
             }
+            files.push(path);
         }
         for BrokenGroup { paths, problem, .. } in loaded.broken_groups {
-            findings.error("resource", paths.first().map(PathBuf::as_path), problem);
+            let first = paths.first().map(PathBuf::as_path);
+            for path in &paths {
+                findings.resource = Some(path.clone());
+                findings.error("resource", first, problem.clone());
+            }
         }
         let templates = config::templates_folder(self.confdir);
         for group in loaded.groups {
             let path = group.resources.first().map(|resource| resource.path.clone());
             match Resource::try_from(group) {
-                Ok(resource) => self.resource(&resource, &templates, findings),
-                Err(problem) => findings.error("resource", path.as_deref(), problem),
+                Ok(resource) => {
+                    resource.parts().iter().for_each(|part| self.part(part, &templates, findings));
+                }
+                Err(problem) => {
+                    findings.resource.clone_from(&path);
+                    findings.error("resource", path.as_deref(), problem);
+                }
             }
         }
     }
 
-    fn resource(&self, resource: &Resource, templates: &Path, findings: &mut Findings) {
-        for (src, problem) in agent::template_problems(resource, templates) {
-            findings.error("template", Some(&src), problem);
+    fn part(&self, part: &Part, templates: &Path, findings: &mut Findings) {
+        findings.resource = Some(part.path.clone());
+        if let Some(problem) = agent::template_problem(part, templates) {
+            findings.error("template", Some(&part.src), problem);
         }
-        for part in resource.parts() {
-            for warning in &part.warnings {
-                findings.warning("resource-warning", Some(&part.path), warning.clone());
-            }
-            let folder = part.dest.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if part.for_each.is_none()
-                && part.make_directories.is_none()
-                && let Some(folder) = folder
-                && !folder.is_dir()
-            {
-                let text = format!("the folder of dest does not exist: {}", folder.display());
-                let hint = "make_directories = true creates it".to_owned();
-                let excerpt = place_of(&part.path, "dest", None).hinting(Some(hint));
-                findings.warning("missing-folder", Some(&part.path), Problem { text, excerpt });
-            }
-            commands::check(part, self.search_path, findings);
-            keys::check(part, findings);
+        for warning in &part.warnings {
+            findings.warning("resource-warning", Some(&part.path), warning.clone());
         }
+        let folder = part.dest.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if part.for_each.is_none()
+            && part.make_directories.is_none()
+            && let Some(folder) = folder
+            && !folder.is_dir()
+        {
+            let text = format!("the folder of dest does not exist: {}", folder.display());
+            let hint = "make_directories = true creates it".to_owned();
+            let excerpt = place_of(&part.path, "dest", None).hinting(Some(hint));
+            findings.warning("missing-folder", Some(&part.path), Problem { text, excerpt });
+        }
+        commands::check(part, self.search_path, findings);
+        keys::check(part, findings);
+    }
+}
+
+impl Checked {
+    /// The findings, each once, although several resources can have it, such as the mistake of a template.
+    pub fn distinct(mut self) -> Vec<Finding> {
+        let of_none = |finding: &Finding| Finding { resource: None, ..finding.clone() };
+        self.findings.dedup_by(|one, other| of_none(one) == of_none(other));
+        self.findings
     }
 }
 
@@ -163,11 +192,21 @@ impl Finding {
 
 /// The findings so far.
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+struct Findings {
+    found: Vec<Finding>,
+    /// The resource file that is looked at.
+    resource: Option<PathBuf>,
+}
 
 impl Findings {
     fn error(&mut self, rule: &'static str, file: Option<&Path>, problem: Problem) {
         self.add(rule, Severity::Error, file, problem);
+    }
+
+    /// An error of a resource file.
+    fn error_of(&mut self, rule: &'static str, resource: &Path, problem: Problem) {
+        self.resource = Some(resource.to_owned());
+        self.error(rule, Some(resource), problem);
     }
 
     fn warning(&mut self, rule: &'static str, file: Option<&Path>, problem: Problem) {
@@ -181,7 +220,8 @@ impl Findings {
         file: Option<&Path>,
         problem: Problem,
     ) {
-        self.0.push(Finding { rule, severity, file: file.map(Path::to_owned), problem });
+        let (file, resource) = (file.map(Path::to_owned), self.resource.clone());
+        self.found.push(Finding { rule, severity, file, resource, problem });
     }
 }
 

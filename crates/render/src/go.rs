@@ -121,7 +121,7 @@ impl GoTemplate {
         inputs: &Inputs<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let &Inputs { view, host, warnings, session, missing } = inputs;
+        let &Inputs { view, host, warnings, session, missing, data } = inputs;
         let context = Context {
             view: view.clone(),
             host: Arc::clone(host),
@@ -137,7 +137,11 @@ impl GoTemplate {
             memory,
         };
         let limits = Limits { memory, ..Limits::default() };
-        let data = view.item().map_or(Value::Nil, values::item);
+        let data = match (view.item(), data) {
+            (Some(item), _) => values::item(item),
+            (None, Some(json)) => json_value(json).unwrap_or_default(),
+            (None, None) => Value::Nil,
+        };
         let executed = self.template.execute_within(limits, &context, data, out);
         let may_show = |value: &[u8]| context.has_constant(value);
         warnings.finish(|message| secret::hidden(message, view, may_show));

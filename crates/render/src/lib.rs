@@ -38,6 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use store::View;
 use world::Host;
 
@@ -175,7 +176,8 @@ impl Template {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let (session, missing) = (Session::default(), MissingKeys::default());
-        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+        let inputs =
+            Inputs { view, host, warnings, session: &session, missing: &missing, data: None };
         self.render_within(Limits::default(), &inputs, out)
     }
 
@@ -217,4 +219,7 @@ pub struct Inputs<'a> {
     pub session: &'a Session,
     /// What a key that does not exist reads as.
     pub missing: &'a MissingKeys,
+    /// A JSON document that is the data (`.`) of a Go template, except for the template of an item. The
+    /// caller has read it before by [`json_value`].
+    pub data: Option<&'a Bytes>,
 }

@@ -150,7 +150,7 @@ mod tests {
         let (host, missing): (Arc<dyn Host>, _) = (Arc::new(World), MissingKeys::read_as_empty());
         let (view, host) = (&view, &host);
         let (warnings, session) = (&Warnings::default(), &Session::default());
-        let inputs = Inputs { view, host, warnings, session, missing: &missing };
+        let inputs = Inputs { view, host, warnings, session, missing: &missing, data: None };
         let mut out = Vec::new();
         let result = template.unwrap().render_within(Limits::default(), &inputs, &mut out);
         let text = result.map_or_else(|error| error.to_string(), |()| String::new());

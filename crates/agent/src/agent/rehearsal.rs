@@ -19,6 +19,7 @@ use crate::{
     digest::Digest,
     event::{Event, LoadProblem, Reader, Readers, Step, say},
     failure::Failure,
+    guards,
     loading::Loading,
     log::Style,
     ordered::in_flight::ROUNDS,
@@ -73,6 +74,8 @@ pub struct RenderedFile {
     pub item: Option<Item>,
     /// Its bytes.
     pub content: Bytes,
+    /// Why they do not have the format that they must have (`output_format`), for people.
+    pub malformed: Option<String>,
 }
 
 /// A file of a pass that would happen.
@@ -107,6 +110,15 @@ impl Agent {
 }
 
 impl Rehearsal {
+    /// The same rehearsal, in which `json`, a JSON document, is the data (`.`) of Go templates, except for
+    /// those of items, and keys that do not exist read as empty. The caller has read it before by
+    /// `render::json_value`.
+    #[must_use]
+    pub fn with_data(mut self, json: Bytes) -> Self {
+        self.pipeline.data = Some(json);
+        self
+    }
+
     /// The resources that can be used, in processing order.
     pub fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
@@ -174,7 +186,9 @@ impl Rehearsal {
         let files = files.filter_map(|(file, member)| {
             let (dest, content) = (file.target.dest.clone(), member.content?);
             let item = made.as_ref().and_then(|made| made.item_of(file.part, &dest));
-            Some(RenderedFile { dest, item, content })
+            let guards = resource.parts()[file.part].guards.as_ref();
+            let malformed = guards.and_then(|guards| guards::malformed(guards, &content));
+            Some(RenderedFile { dest, item, content, malformed })
         });
         Ok(Rendering { files: files.collect(), kept: None, failed: failed.failure() })
     }

@@ -352,7 +352,14 @@ fn included_templates_and_what_includes_them_have_one_limit_of_memory() {
         let host: Arc<dyn Host> = Arc::new(World);
         let (session, missing) = (Session::default(), MissingKeys::default());
         let (view, warnings) = (&view(), &Warnings::default());
-        let inputs = Inputs { view, host: &host, warnings, session: &session, missing: &missing };
+        let inputs = Inputs {
+            view,
+            host: &host,
+            warnings,
+            session: &session,
+            missing: &missing,
+            data: None,
+        };
         let limits = crate::Limits { memory: 1 << 20, ..crate::Limits::default() };
         let mut out = Vec::new();
         template.render_within(limits, &inputs, &mut out).map(|()| out)

@@ -19,7 +19,7 @@ fn rendered(template: &Template) -> (String, Vec<String>) {
     let warnings = Warnings::default();
     let missing = MissingKeys::default();
     let (view, host, warnings) = (&view, &host, &warnings);
-    let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+    let inputs = Inputs { view, host, warnings, session: &session, missing: &missing, data: None };
     let result = template.render_within(Limits::default(), &inputs, &mut out);
     let text = match result {
         Ok(()) => String::from_utf8(out).expect("UTF-8"),
@@ -111,7 +111,8 @@ fn fails(source: &str) -> (String, String) {
     let run = || {
         let template = Template::compile(Path::new("a"), source.as_bytes())?;
         let (view, host, warnings) = (&view, &host, &warnings);
-        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+        let inputs =
+            Inputs { view, host, warnings, session: &session, missing: &missing, data: None };
         template.render_within(Limits::default(), &inputs, &mut Vec::new())
     };
     let error = run().expect_err(source);

@@ -91,7 +91,8 @@ mod tests {
         let (host, warnings) = (Arc::new(System::new()) as Arc<dyn Host>, Warnings::default());
         let (session, missing) = (Session::default(), MissingKeys::default());
         let (view, host, warnings) = (&view, &host, &warnings);
-        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+        let inputs =
+            Inputs { view, host, warnings, session: &session, missing: &missing, data: None };
         Context::new(&inputs, clock, meter, limits)
     }
 

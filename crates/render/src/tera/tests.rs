@@ -397,7 +397,8 @@ fn loops_that_call_and_print_nothing_are_stopped_at_the_time_limit() {
         let limits = crate::Limits { time: limit, ..crate::Limits::default() };
         let (session, missing) = (Session::default(), MissingKeys::default());
         let (view, host, warnings) = (&store(), &host, &warnings);
-        let inputs = Inputs { view, host, warnings, session: &session, missing: &missing };
+        let inputs =
+            Inputs { view, host, warnings, session: &session, missing: &missing, data: None };
         let rendered = template.render_within(limits, &inputs, &mut Vec::new());
         let error = rendered.expect_err("27,000,000,000 rounds");
         assert!(error.is_out_of_time(), "{error}");
