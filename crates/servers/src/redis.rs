@@ -8,6 +8,18 @@ use std::{fs, io};
 
 use crate::{Certificates, PATIENCE, Process, eventually, folder, free_ports, present};
 
+/// The arguments of a member of a cluster.
+const IN_CLUSTER: [&str; 8] = [
+    "--cluster-enabled",
+    "yes",
+    "--cluster-node-timeout",
+    "1000",
+    "--cluster-port",
+    "BUS",
+    "--notify-keyspace-events",
+    "KA",
+];
+
 /// One server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Redis {
@@ -72,9 +84,7 @@ impl Redis {
     /// knows the whole cluster.
     #[track_caller]
     pub fn cluster<const N: usize>() -> [Self; N] {
-        let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
-        let bus = ["--cluster-port", "BUS", "--notify-keyspace-events", "KA"];
-        let servers = [(); N].map(|()| Self::start_with(&[cluster.as_slice(), &bus].concat()));
+        let servers = [(); N].map(|()| Self::start_with(&IN_CLUSTER));
         for (nth, server) in servers.iter().enumerate() {
             let slots = [nth * 16384 / N, (nth + 1) * 16384 / N - 1].map(|slot| slot.to_string());
             server.ask(&["CLUSTER", "ADDSLOTSRANGE", &slots[0], &slots[1]]);
@@ -97,9 +107,7 @@ impl Redis {
     /// Starts a replica of this member of a cluster. Returns when it has its master's data.
     #[track_caller]
     pub fn replica_in_cluster(&self) -> Self {
-        let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
-        let bus = ["--cluster-port", "BUS", "--notify-keyspace-events", "KA"];
-        let replica = Self::start_with(&[cluster.as_slice(), &bus].concat());
+        let replica = Self::start_with(&IN_CLUSTER);
         self.meet(&replica);
         let master = self.ask(&["CLUSTER", "MYID"]);
         eventually("the replica has a master", || {
@@ -107,6 +115,45 @@ impl Redis {
         });
         replica.is_linked();
         replica
+    }
+
+    /// Starts a master without slots in the cluster of this member. Returns when both know each other.
+    #[track_caller]
+    pub fn master_in_cluster(&self) -> Self {
+        let master = Self::start_with(&IN_CLUSTER);
+        self.meet(&master);
+        let id = master.ask(&["CLUSTER", "MYID"]);
+        eventually("the members know each other", || {
+            let state = master.ask(&["CLUSTER", "INFO"]);
+            state.contains("cluster_state:ok")
+                && state.contains("cluster_slots_assigned:16384")
+                && self.ask(&["CLUSTER", "NODES"]).contains(&id)
+        });
+        master
+    }
+
+    /// Begins to move a slot of this member of a cluster to another member. Keys move by
+    /// [`move_key`](Self::move_key), and the slot by [`end_moving`](Self::end_moving).
+    #[track_caller]
+    pub fn begin_moving(&self, slot: u16, to: &Self) {
+        let [from_id, to_id] = [self, to].map(|member| member.ask(&["CLUSTER", "MYID"]));
+        to.ask(&["CLUSTER", "SETSLOT", &slot.to_string(), "IMPORTING", &from_id]);
+        self.ask(&["CLUSTER", "SETSLOT", &slot.to_string(), "MIGRATING", &to_id]);
+    }
+
+    /// Moves a key of a slot that is moving.
+    #[track_caller]
+    pub fn move_key(&self, key: &str, to: &Self) {
+        self.ask(&["MIGRATE", "127.0.0.1", &to.port.to_string(), key, "0", "5000"]);
+    }
+
+    /// Ends the moving of a slot.
+    #[track_caller]
+    pub fn end_moving(&self, slot: u16, to: &Self) {
+        let id = to.ask(&["CLUSTER", "MYID"]);
+        for member in [to, self] {
+            member.ask(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &id]);
+        }
     }
 
     /// Starts a replica of this server. Returns when it has its master's data.

@@ -336,3 +336,31 @@ fn a_replica_that_becomes_a_master_of_the_cluster_is_followed() {
     });
     eventually("a change of the new master", || sandbox.output() == "/app/{bar}=2 ");
 }
+
+#[test]
+fn keys_that_move_to_a_new_master_of_the_cluster_are_missed_at_no_time() {
+    let servers = Redis::cluster::<3>();
+    let new = servers[0].master_in_cluster();
+    // These keys are in a slot of the first member.
+    let (slot, keys) = (5061, ["/app/{bar}a", "/app/{bar}b"]);
+    keys.iter().for_each(|key| servers[0].set(key, "1"));
+    let sandbox = asking();
+    let both = "/app/{bar}a=1 /app/{bar}b=1 ";
+    let daemon = watching(&sandbox, &servers[1].address(), &[]);
+    eventually("the first pass", || sandbox.output() == both);
+    servers[0].begin_moving(slot, &new);
+    servers[0].move_key(keys[0], &new);
+    for keys in ["['/app']", "['/app/{bar}a', '/app/{bar}b', '/app/{bar}c']"] {
+        let sandbox = asking_for(keys);
+        onetime(&sandbox, &servers[1].address()).ok();
+        assert_eq!(sandbox.output(), both, "{keys}");
+    }
+    throughout(Duration::from_secs(1), "both are there", || sandbox.output() == both);
+    new.ask_all(&[&["ASKING"][..], &["SET", keys[0], "2"]]);
+    eventually("a change during the move", || sandbox.output() == "/app/{bar}a=2 /app/{bar}b=1 ");
+    servers[0].move_key(keys[1], &new);
+    servers[0].end_moving(slot, &new);
+    new.set(keys[1], "3");
+    eventually("a change after the move", || sandbox.output() == "/app/{bar}a=2 /app/{bar}b=3 ");
+    daemon.stop(Signal::TERM).expect_no("ERROR");
+}
