@@ -24,7 +24,7 @@ impl Failure {
         let cause = cause(text);
         match Meaning::of(text) {
             Meaning::Later => Failure::Unreachable(cause),
-            Meaning::Moved => Failure::Moved(cause),
+            Meaning::Moved | Meaning::Moving => Failure::Moved(cause),
             Meaning::Forbidden | Meaning::Credentials | Meaning::WrongType | Meaning::Other => {
                 Failure::Refused(cause)
             }
@@ -51,6 +51,8 @@ pub(crate) enum Meaning {
     Later,
     /// Another server of the cluster has the key.
     Moved,
+    /// The slot of the key is moving to another server of the cluster, and the key is there already.
+    Moving,
     /// The user may not do this.
     Forbidden,
     /// The password is missing or wrong.
@@ -65,10 +67,9 @@ impl Meaning {
     /// The meaning of an error by its first word, which Redis keeps stable for that.
     pub(crate) fn of(text: &str) -> Self {
         match text.split(' ').next().unwrap_or_default() {
-            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "NOREPLICAS" => {
-                Meaning::Later
-            }
-            "MOVED" | "ASK" => Meaning::Moved,
+            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "NOREPLICAS" => Meaning::Later,
+            "MOVED" => Meaning::Moved,
+            "ASK" | "TRYAGAIN" => Meaning::Moving,
             "NOPERM" => Meaning::Forbidden,
             "NOAUTH" | "WRONGPASS" => Meaning::Credentials,
             "WRONGTYPE" => Meaning::WrongType,

@@ -5,12 +5,13 @@
 //! by one command; names below a key are looked for before that.
 //!
 //! The modules: `description` has the options, `address` parses the nodes, `resp` is the protocol,
-//! `connection` a connection, `links` finds servers and connects to them, `slot` knows where a cluster
-//! has a key, `asked` spells keys, `read` reads them, `watch` follows them, with what is `held`, by
+//! `connection` a connection, `links` finds servers and connects to them, `cluster` and `slot` know where
+//! a cluster has a key, `asked` spells keys, `read` reads them, `watch` follows them, with what is `held`, by
 //! events of a `subscription`, if `notifications` says that there are some; `failure` explains errors.
 
 mod address;
 mod asked;
+mod cluster;
 #[cfg(test)]
 mod conformance;
 mod connection;
@@ -39,13 +40,21 @@ use async_trait::async_trait;
 use source::{Answer, Error, Interest, Refusals, Source, Watch};
 use store::{Coverage, Key, Scope, Snapshot};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
 
 use crate::address::Login;
 use crate::asked::{Asked, Spelling};
 use crate::connection::Limits;
+use crate::failure::Failure;
 use crate::held::Held;
 use crate::links::{Finder, Links};
 use crate::read::Content;
+
+/// How often a cluster is asked where its keys are, before it is an error that they are elsewhere.
+pub(crate) const MOVES: usize = 10;
+
+/// The pause before that: the members of a cluster learn of a move one after the other.
+pub(crate) const MOVING: Duration = Duration::from_millis(200);
 
 /// What the user chose.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,15 +105,22 @@ impl Redis {
             *kept = Some(links);
             return Ok(contents);
         }
-        let mut links = self.finder.connect().await?;
-        match read::read(&mut links, spelling, asked).await {
-            Ok(contents) => {
-                *kept = Some(links);
-                Ok(contents)
-            }
-            Err(failed) => {
-                self.finder.leave(&links);
-                Err(links.error(failed).into())
+        let mut tries = 0;
+        loop {
+            let mut links = self.finder.connect().await?;
+            match read::read(&mut links, spelling, asked).await {
+                Ok(contents) => {
+                    *kept = Some(links);
+                    return Ok(contents);
+                }
+                Err((_, Failure::Moved(_))) if tries < MOVES => {
+                    tries += 1;
+                    sleep_until(Instant::now() + MOVING).await;
+                }
+                Err(failed) => {
+                    self.finder.leave(&links);
+                    return Err(links.error(failed).into());
+                }
             }
         }
     }

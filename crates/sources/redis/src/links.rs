@@ -1,12 +1,12 @@
 //! The connections to everything that holds keys: to one server, or to all masters of a cluster.
 
-use bytes::Bytes;
 use futures_util::future::try_join_all;
 use nodes::{Cause, Error, Failover, NodeError};
 use tracing::debug;
 
 use crate::Options;
 use crate::address::{FORMS, Login, Node, Place};
+use crate::cluster::Layout;
 use crate::connection::{Connection, no_reply, unless_forbidden};
 use crate::failure::{Failure, NAME};
 use crate::resp::{Reply, Request};
@@ -35,19 +35,10 @@ pub(crate) struct Link {
 /// The connections to all servers that hold keys.
 pub(crate) struct Links {
     pub(crate) all: Vec<Link>,
-    /// Of a cluster: the ranges of slots in order, each with the number of its link. Empty for a
-    /// server alone.
-    ranges: Vec<(Range, usize)>,
+    /// Of a cluster: where its slots are. The link of a master has the master's number.
+    layout: Option<Layout>,
     /// The number of the node of the user's list that led here.
     found_by: usize,
-}
-
-/// A part of a cluster: a range of slots, and the address of its master.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Range {
-    first: u16,
-    last: u16,
-    master: Place,
 }
 
 impl Finder {
@@ -85,11 +76,13 @@ impl Finder {
             let named = self.named_now(master).await;
             return Ok(named.is_some_and(|place| place != link.node.place));
         }
-        if links.ranges.is_empty() {
-            return Ok(false);
+        match &links.layout {
+            Some(layout) => {
+                let now = Layout::of(&mut link.connection, &link.node.place).await?;
+                Ok(now.as_ref() != Some(layout))
+            }
+            None => Ok(false),
         }
-        let ranges = ranges(link).await?;
-        Ok(!ranges.iter().eq(links.ranges.iter().map(|(range, _)| range)))
     }
 
     /// Opens one more connection to the server of a link.
@@ -122,11 +115,10 @@ impl Finder {
         if self.options.sentinel.is_some() {
             must_be_master(&mut link.connection).await.map_err(named)?;
         }
-        let ranges = ranges(&mut link).await?;
-        if ranges.is_empty() {
-            return Ok(Links { all: vec![link], ranges: Vec::new(), found_by: index });
+        match Layout::of(&mut link.connection, &link.node.place).await? {
+            Some(layout) => self.cluster(index, link, layout).await,
+            None => Ok(Links { all: vec![link], layout: None, found_by: index }),
         }
-        self.cluster(index, link, &ranges).await
     }
 
     /// The address of the master that a Sentinel names.
@@ -141,7 +133,7 @@ impl Finder {
                 let text = format!("this Sentinel knows no master with the name {master:?}");
                 Err(Failure::Unreachable(Cause::new(text)))
             }
-            reply => place(&reply, None).ok_or_else(no_reply),
+            reply => Place::of_reply(&reply, None).ok_or_else(no_reply),
         }
     }
 
@@ -160,12 +152,9 @@ impl Finder {
     }
 
     /// Connects to all masters of the cluster that `first` belongs to.
-    async fn cluster(&self, index: usize, first: Link, ranges: &[Range]) -> Result<Links, Failure> {
-        let mut masters: Vec<&Place> = ranges.iter().map(|range| &range.master).collect();
-        masters.sort_unstable();
-        masters.dedup();
-        let open = masters.iter().map(|place| {
-            let node = Node { place: (*place).clone(), ..first.node.clone() };
+    async fn cluster(&self, index: usize, first: Link, layout: Layout) -> Result<Links, Failure> {
+        let open = layout.masters.iter().map(|place| {
+            let node = Node { place: place.clone(), ..first.node.clone() };
             let login = first.login.clone();
             async move {
                 let connection = Connection::open(&node, login.as_ref(), &self.options).await;
@@ -182,9 +171,7 @@ impl Finder {
         });
         let all = try_join_all(open).await?;
         debug!("redis: {} is in a cluster of {} masters", first.shown, all.len());
-        let number = |range: &Range| masters.binary_search(&&range.master).unwrap_or_default();
-        let ranges = ranges.iter().map(|range| (range.clone(), number(range))).collect();
-        Ok(Links { all, ranges, found_by: index })
+        Ok(Links { all, layout: Some(layout), found_by: index })
     }
 }
 
@@ -202,18 +189,17 @@ impl Links {
     ///
     /// No server has the slot of the key.
     pub(crate) fn place_of(&self, key: &[u8]) -> Result<(usize, u16), Failure> {
-        if self.ranges.is_empty() {
-            return Ok((0, 0));
-        }
+        let Some(layout) = &self.layout else { return Ok((0, 0)) };
         let slot = slot::of(key);
-        let after = self.ranges.partition_point(|(range, _)| range.last < slot);
-        match self.ranges.get(after) {
-            Some((range, link)) if range.first <= slot => Ok((*link, slot)),
-            _ => {
-                let text = format!("no server of the cluster has slot {slot}");
-                Err(Failure::Unreachable(Cause::new(text)))
-            }
-        }
+        let none = || Cause::new(format!("no server of the cluster has slot {slot}"));
+        let link = layout.master_of(slot).ok_or_else(|| Failure::Unreachable(none()))?;
+        Ok((link, slot))
+    }
+
+    /// The link to the server that a key has moved to already, although its slot has not, as an error
+    /// of the link `asked` says.
+    pub(crate) fn moving_to(&self, error: &str, asked: usize) -> Option<usize> {
+        self.layout.as_ref()?.master_in(error, asked).filter(|_| error.starts_with("ASK "))
     }
 
     /// Sends each server its request at the same time. Returns the replies of each.
@@ -236,52 +222,32 @@ impl Links {
         try_join_all(ask).await
     }
 
+    /// Sends one server a request. Returns the last of its replies.
+    pub(crate) async fn ask_link(
+        &mut self,
+        index: usize,
+        request: &Request,
+    ) -> Result<Reply, (usize, Failure)> {
+        let link = self.all.get_mut(index).ok_or_else(|| (index, no_reply()))?;
+        let replies = link.connection.ask(request).await.map_err(|failure| (index, failure))?;
+        replies.into_iter().next_back().ok_or_else(|| (index, no_reply()))
+    }
+
+    /// Sends one server a command about a key that has moved to it already, although its slot has not.
+    pub(crate) async fn ask_moving(
+        &mut self,
+        index: usize,
+        words: &[&[u8]],
+    ) -> Result<Reply, (usize, Failure)> {
+        let mut request = Request::of(&["ASKING"]);
+        request.add(words);
+        self.ask_link(index, &request).await
+    }
+
     /// The error for users: a failure of this link.
     pub(crate) fn error(&self, (index, failure): (usize, Failure)) -> Error {
         failure.at(self.all.get(index).map_or("", |link| &link.shown))
     }
-}
-
-/// The ranges of slots of the cluster that a server belongs to, in order. Empty for a server alone.
-async fn ranges(link: &mut Link) -> Result<Vec<Range>, Failure> {
-    let replies = link.connection.ask(&Request::of(&["CLUSTER", "SLOTS"])).await?;
-    let Some(reply) = replies.into_iter().next() else { return Ok(Vec::new()) };
-    // A server alone has no such command, or a user without rights is asked. If the server is in a
-    // cluster after all, it says so when keys are asked for.
-    let Some(Reply::List(parts)) = unless_forbidden(reply)? else { return Ok(Vec::new()) };
-    let range = |part: &Reply| {
-        let Reply::List(fields) = part else { return None };
-        let [Reply::Number(first), Reply::Number(last), master, ..] = fields.as_slice() else {
-            return None;
-        };
-        Some(Range {
-            first: u16::try_from(*first).ok()?,
-            last: u16::try_from(*last).ok().filter(|last| *last < slot::SLOTS)?,
-            master: place(master, Some(&link.node.place))?,
-        })
-    };
-    let mut ranges = parts.iter().map(range).collect::<Option<Vec<_>>>().ok_or_else(no_reply)?;
-    ranges.sort_unstable_by_key(|range| range.first);
-    Ok(ranges)
-}
-
-/// The host and port that a reply names. A server that does not know its own host names none: then it
-/// is that of `asked`.
-fn place(reply: &Reply, asked: Option<&Place>) -> Option<Place> {
-    let Reply::List(parts) = reply else { return None };
-    let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).ok();
-    let host = match parts.first()?.text().and_then(text) {
-        Some(host) if !host.is_empty() && host != "?" => host,
-        _ => match asked? {
-            Place::Host(host, _) => host.clone(),
-            Place::Socket(_) => return None,
-        },
-    };
-    let port = match parts.get(1)? {
-        Reply::Number(port) => u16::try_from(*port).ok()?,
-        port => text(port.text()?)?.parse().ok()?,
-    };
-    Some(Place::Host(host, port))
 }
 
 /// Checks that a server is a master. A Sentinel may name one that no longer is for a moment.

@@ -185,8 +185,10 @@ pub(crate) async fn values(
     for (link, (chunks, replies)) in chunks.iter().zip(replies).enumerate() {
         for (chunk, reply) in chunks.iter().zip(replies) {
             match reply {
-                // Of one key, of all, or the command itself.
-                Reply::Error(text) if Meaning::of(&text) == Meaning::Forbidden => {
+                // One key, all, or the command itself is forbidden, or some keys are moving.
+                Reply::Error(text)
+                    if matches!(Meaning::of(&text), Meaning::Forbidden | Meaning::Moving) =>
+                {
                     singly.extend(chunk.iter().copied());
                 }
                 Reply::List(replies) if replies.len() == chunk.len() => {
@@ -248,6 +250,13 @@ async fn each(
             links.ask(&requests).await?.into_iter().map(Vec::into_iter).collect();
         all.extend(places.into_iter().filter_map(|link| Some((link, replies[link].next()?))));
     }
+    // What has moved already is asked for where it is now.
+    for (key, (asked, reply)) in keys.iter().zip(&mut all) {
+        let Reply::Error(text) = &reply else { continue };
+        let Some(link) = links.moving_to(text, *asked) else { continue };
+        let replies = links.ask_moving(link, &[command.as_bytes(), key]).await?;
+        (*asked, *reply) = (link, replies);
+    }
     Ok(all)
 }
 
@@ -279,6 +288,8 @@ pub(crate) async fn missing<'a>(
             match reply {
                 Reply::Number(number) if usize::try_from(number) == Ok(count) => {}
                 Reply::Number(_) => missing.push(key.clone()),
+                // Some are elsewhere already.
+                Reply::Error(text) if Meaning::of(&text) == Meaning::Moving => {}
                 Reply::Error(text) if Meaning::of(&text) == Meaning::Forbidden => return Ok(None),
                 reply => return Err((link, unexpected(reply))),
             }
@@ -293,24 +304,31 @@ async fn fields(
     spelling: &Spelling,
     own: &Bytes,
 ) -> Result<Result<Content, Error>, Failed> {
-    let (link, _) = links.place_of(own).map_err(|failure| (0, failure))?;
+    let (mut link, _) = links.place_of(own).map_err(|failure| (0, failure))?;
+    let mut is_moving = false;
     let mut pairs: BTreeMap<Bytes, Bytes> = BTreeMap::new();
     let mut cursor = Bytes::from_static(b"0");
     loop {
         let words: [&[u8]; 5] = [b"HSCAN", own, &cursor, b"COUNT", STEP.as_bytes()];
-        let mut requests = vec![Request::default(); links.all.len()];
-        requests[link] = Request::of(&words);
-        let reply = links.ask(&requests).await?.swap_remove(link).into_iter().next();
+        let reply = match is_moving {
+            true => links.ask_moving(link, &words).await?,
+            false => links.ask_link(link, &Request::of(&words)).await?,
+        };
         let (next, found) = match reply {
-            Some(Reply::Error(text)) if Meaning::of(&text) == Meaning::Forbidden => {
+            Reply::Error(text) if Meaning::of(&text) == Meaning::Forbidden => {
                 return Ok(Err(refused(links, own, &text)));
             }
-            Some(Reply::Error(text)) if Meaning::of(&text) == Meaning::WrongType => {
+            Reply::Error(text) if !is_moving && links.moving_to(&text, link).is_some() => {
+                (link, is_moving) = (links.moving_to(&text, link).unwrap_or(link), true);
+                (pairs, cursor) = (BTreeMap::new(), Bytes::from_static(b"0"));
+                continue;
+            }
+            Reply::Error(text) if Meaning::of(&text) == Meaning::WrongType => {
                 let key = String::from_utf8_lossy(own);
                 let text = format!("key {key} has got another type while it was read");
                 return Err((link, Failure::Unreachable(nodes::Cause::new(text))));
             }
-            reply => page(reply).map_err(|failure| (link, failure))?,
+            reply => page(Some(reply)).map_err(|failure| (link, failure))?,
         };
         let mut found = found.into_iter();
         while let (Some(field), Some(value)) = (found.next(), found.next()) {

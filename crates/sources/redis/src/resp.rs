@@ -284,6 +284,49 @@ mod tests {
         assert_eq!(Parser::default().next(&mut buffer), Ok(None));
     }
 
+    /// All replies in these bytes, and how the reading ended.
+    fn read(bytes: &[u8], size: usize) -> (Vec<Reply>, Result<Option<Reply>, Malformed>) {
+        let (mut parser, mut buffer, mut replies) =
+            (Parser::default(), BytesMut::new(), Vec::new());
+        for piece in bytes.chunks(size) {
+            buffer.extend_from_slice(piece);
+            loop {
+                match parser.next(&mut buffer) {
+                    Ok(Some(reply)) => replies.push(reply),
+                    Ok(None) => break,
+                    malformed => return (replies, malformed),
+                }
+            }
+        }
+        (replies, Ok(None))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_replies_or_an_error_whatever_the_pieces(
+            bytes in proptest::collection::vec(
+                proptest::sample::select(b"*$+-:0123\r\n\r\n\r\na".as_slice()),
+                0..200,
+            ),
+            size in 1_usize..9,
+        ) {
+            proptest::prop_assert_eq!(read(&bytes, size), read(&bytes, bytes.len().max(1)));
+        }
+
+        #[test]
+        fn a_request_is_read_back_as_the_list_of_its_words(
+            words in proptest::collection::vec(
+                proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..20),
+                1..5,
+            ),
+        ) {
+            let (replies, ended) = read(Request::of(&words).bytes(), 3);
+            let word = |word: &Vec<u8>| Reply::Text(Some(Bytes::copy_from_slice(word)));
+            proptest::prop_assert_eq!(replies, [Reply::List(words.iter().map(word).collect())]);
+            proptest::prop_assert_eq!(ended, Ok(None));
+        }
+    }
+
     #[test]
     fn debug_output_shows_no_text() {
         assert_eq!(format!("{:?}", text("hunter2")), "a text of 7 bytes");

@@ -28,7 +28,7 @@ use crate::links::{Finder, Links};
 use crate::notifications::Reports;
 use crate::read::{self, Failed, Kind, Value};
 use crate::subscription::Subscription;
-use crate::{answer, distinct};
+use crate::{MOVES, MOVING, answer, distinct};
 
 /// If the connections are lost within this time, the error is reported before they are opened again.
 const SHORT_LIVED: Duration = Duration::from_secs(1);
@@ -60,6 +60,8 @@ pub(crate) struct Following {
     is_due: bool,
     /// Whether the servers report changes, as the log has it.
     reports: Reports,
+    /// How often keys were at other servers of a cluster than it said, since everything was known.
+    moves: usize,
 }
 
 /// How much of a key must be read.
@@ -105,6 +107,7 @@ impl Following {
             reported: None,
             is_due: true,
             reports: Reports::All,
+            moves: 0,
         };
         following.want();
         following
@@ -166,6 +169,7 @@ impl Following {
                 both.flat_map(|(scope, now, before)| now.changed_since(before, scope)).collect();
             changed.into_iter().collect::<Vec<_>>()
         });
+        self.moves = 0;
         if let Some(line) = &mut self.line {
             line.rounds = 0;
         }
@@ -382,6 +386,10 @@ impl Following {
     /// They were open for a short time, or the server refuses.
     fn lose(&mut self, failed: Failed) -> Result<(), Error> {
         let Some(line) = self.line.take() else { return Ok(()) };
+        if matches!(failed.1, Failure::Moved(_)) && self.moves < MOVES {
+            self.moves += 1;
+            return Ok(());
+        }
         self.finder.leave(&line.links);
         let error = line.links.error(failed);
         debug!("redis: the connections are closed: {error}");
@@ -461,6 +469,9 @@ impl Watch for Following {
                 return std::future::pending().await;
             }
             if self.line.is_none() {
+                if self.moves > 0 {
+                    sleep_until(Instant::now() + MOVING).await;
+                }
                 self.open().await?;
                 continue;
             }
