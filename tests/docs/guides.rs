@@ -6,12 +6,13 @@
 //! - `sh`: commands. They run as root, in order, in one folder; what they start with `&` stays.
 //! - `KIND PATH`: a file, which the text above it names.
 //! - any other, behind commands: what they print, in which `…` stands for any text. The commands are
-//!   repeated until they do.
+//!   repeated until they do, unless they give orders to systemd, which waits itself.
 
 use std::{
     fs,
     net::TcpStream,
     os::unix::fs::symlink,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -58,7 +59,7 @@ struct Machine {
 
 impl Machine {
     #[track_caller]
-    fn start() -> Self {
+    fn start_with(namespaces: impl FnOnce(&Path, &str) -> Namespaces) -> Self {
         needs_root();
         let sandbox = Sandbox::new();
         for folder in ["etc", "bin", "home"] {
@@ -73,18 +74,24 @@ impl Machine {
              mount --bind '{root}/bin' /usr/local/bin; mount -t tmpfs none /var/lib
              mount -t tmpfs none /var/log; mkdir /var/lib/nginx /var/log/nginx"
         );
-        let namespaces = Namespaces::start(sandbox.root(), &prepare);
+        let namespaces = namespaces(sandbox.root(), &prepare);
         Self { servers: Vec::new(), namespaces, sandbox, commands: 0 }
     }
 
     /// A machine on which an etcd runs.
     #[track_caller]
     fn with_etcd() -> Self {
-        let mut machine = Self::start();
-        let data = machine.sandbox.path("etcd").display().to_string();
-        machine.serve("etcd", &["--data-dir", &data]);
-        machine.listens("127.0.0.1:2379");
+        let mut machine = Self::start_with(Namespaces::start);
+        machine.serve_etcd();
         machine
+    }
+
+    /// Starts an etcd, and waits until it listens at its usual port.
+    #[track_caller]
+    fn serve_etcd(&mut self) {
+        let data = self.sandbox.path("etcd").display().to_string();
+        self.serve("etcd", &["--data-dir", &data]);
+        self.listens("127.0.0.1:2379");
     }
 
     /// Starts a server, which listens at its usual port.
@@ -160,9 +167,14 @@ fn follow(machine: &mut Machine, name: &str, headings: &[&str]) {
             if succeeded && is_right {
                 break;
             }
-            let may_repeat = shown.is_some() && Instant::now() < end;
+            let may_repeat = shown.is_some() && !block.text.contains("systemctl");
             let log = || machine.sandbox.read("home/confd.log");
-            assert!(may_repeat, "{name}: {}prints:\n{printed}\n{}", block.text, log());
+            assert!(
+                may_repeat && Instant::now() < end,
+                "{name}: {}prints:\n{printed}\n{}",
+                block.text,
+                log()
+            );
             pause(Duration::from_millis(50));
         }
     }
@@ -184,6 +196,20 @@ fn nginx_is_kept_equal_to_etcd_as_its_guide_says() {
 fn haproxy_is_kept_equal_to_etcd_as_its_guide_says() {
     let mut machine = Machine::with_etcd();
     follow(&mut machine, "docs/haproxy.md", &[]);
+}
+
+#[test]
+fn systemd_knows_when_everything_is_applied_as_its_guide_says() {
+    let mut machine = Machine::start_with(|root, prepare| {
+        Namespaces::with_systemd(root, prepare, &["nginx.service"])
+    });
+    machine.serve_etcd();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    symlink(repository.join("packaging"), machine.sandbox.path("home/packaging")).unwrap();
+    follow(&mut machine, "docs/systemd.md", &[]);
+    let (are_right, said) = machine
+        .run("systemd-analyze verify --man=no confd.service registrator.service web.service");
+    assert!(are_right && said.is_empty(), "{said}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The guide for operations: its commands are run.
+//! The guides for operations and for systemd: what is not a step of a guide.
 
 use super::document;
 use crate::support::{Run, Sandbox};
@@ -12,7 +12,7 @@ fn lines(guide: &str, start: &str) -> Vec<String> {
 
 #[test]
 fn the_run_before_a_service_succeeds_while_the_service_is_not_running() {
-    let runs = lines(&document(GUIDE), "ExecStartPre=/usr/local/bin/confd ");
+    let runs = lines(&document("docs/systemd.md"), "ExecStartPre=/usr/local/bin/confd ");
     assert_eq!(runs.len(), 1, "{runs:?}");
     let sandbox = Sandbox::new();
     sandbox.resource("app", "new", "check_cmd = 'exit 1'\nreload_cmd = 'exit 1'");

@@ -7,15 +7,15 @@ mod tests;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::control_groups::ControlGroups;
 use crate::http::{Answer, escape, exchange_at};
 use crate::namespaces::end;
-use crate::{Namespaces, PATIENCE, Process, eventually, folder, pause, present};
+use crate::{Namespaces, Process, eventually, folder, present};
 
 /// The programs that [`busybox`] puts into an image.
 const APPLETS: [&str; 25] = [
@@ -52,9 +52,9 @@ impl Engine {
                 data.display()
             ),
         );
-        let groups = ControlGroups(folder.path().file_name().unwrap().into());
+        let groups = ControlGroups { parent: folder.path().file_name().unwrap().into() };
         let settings = serde_json::json!({
-            "cgroup-parent": Path::new("/").join(&groups.0),
+            "cgroup-parent": Path::new("/").join(&groups.parent),
             // By default the engine keeps a key in the machine's /etc/docker.
             "deprecated-key-path": data.join("key.json"),
         });
@@ -199,38 +199,6 @@ impl Engine {
     #[track_caller]
     pub fn tag(&self, id: &str, name: &str) {
         self.ask(&format!("POST /images/{id}/tag?{}", reference(name)), &Value::Null);
-    }
-}
-
-/// The control groups of an engine's containers, by the name of their parent. The kernel does not
-/// remove the groups with their last process. This does it when it is dropped.
-#[derive(Debug)]
-struct ControlGroups(PathBuf);
-
-impl Drop for ControlGroups {
-    fn drop(&mut self) {
-        let end = Instant::now() + PATIENCE;
-        // A process of a group can end later than the namespaces.
-        while !self.remove() && Instant::now() < end {
-            pause(Duration::from_millis(10));
-        }
-    }
-}
-
-impl ControlGroups {
-    /// Removes the groups; whether none is left.
-    fn remove(&self) -> bool {
-        let root = Path::new("/sys/fs/cgroup");
-        // Version 1 has a hierarchy for each controller, version 2 has one.
-        let hierarchies = fs::read_dir(root).into_iter().flatten().flatten();
-        let parents = hierarchies.map(|entry| entry.path()).chain([root.to_owned()]);
-        parents.map(|hierarchy| hierarchy.join(&self.0)).all(|parent| {
-            for group in fs::read_dir(&parent).into_iter().flatten().flatten() {
-                // The files of a group cannot be removed, and go with it.
-                let _ = fs::remove_dir(group.path());
-            }
-            !parent.exists() || fs::remove_dir(&parent).is_ok()
-        })
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub mod certificates;
 pub mod consul;
+mod control_groups;
 pub mod docker;
 pub mod etcd;
 pub mod forward;
