@@ -1,4 +1,4 @@
-//! Minutes of changes and faults on a real etcd and a real Consul. At the end every file must equal
+//! Minutes of changes and faults on a real etcd, a real Consul and a real Redis. At the end every file must equal
 //! the store, and confd must not have grown.
 //!
 //! `CONFD_SOAK_SECONDS` sets the time. Ten minutes by hand: `CONFD_SOAK_SECONDS=600 tests/run
@@ -15,8 +15,9 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustix::process::Signal;
 use servers::{
-    Consul, Etcd, Process, Proxy, Release, Traffic,
+    Consul, Etcd, Process, Proxy, Redis, Release, Traffic,
     http::{escape, exchange},
+    redis::ask_at,
 };
 
 use crate::support::{Daemon, Sandbox, eventually, pause};
@@ -52,6 +53,8 @@ impl Dice {
 trait Store {
     /// The name of the backend.
     const BACKEND: &str;
+    /// What an address begins with.
+    const SCHEME: &str = "http";
 
     fn start() -> Self;
     /// The address, as `127.0.0.1:PORT`.
@@ -146,6 +149,41 @@ impl Store for Consul {
     }
 }
 
+impl Store for Redis {
+    const BACKEND: &str = "redis";
+    const SCHEME: &str = "redis";
+
+    fn start() -> Self {
+        Redis::start()
+    }
+
+    fn address(&self) -> String {
+        self.address()
+    }
+
+    fn change(address: &str, key: &str, value: Option<&str>) -> bool {
+        match value {
+            Some(value) => ask_at(address, &["SET", key, value]).is_ok(),
+            None => ask_at(address, &["DEL", key]).is_ok(),
+        }
+    }
+
+    fn forget(&self) {}
+
+    fn process(&self) -> Option<&Process> {
+        self.is_running().then(|| self.process())
+    }
+
+    fn kill(&mut self) {
+        self.kill();
+    }
+
+    fn restart(&mut self) {
+        self.restart();
+        self.wait();
+    }
+}
+
 /// Writes and deletes random keys until `stop` is set. Returns the final content of the store.
 fn write<S: Store>(address: &str, stop: &AtomicBool) -> BTreeMap<String, String> {
     let (mut pairs, mut dice, mut changes) = (BTreeMap::new(), Dice(7), 0_u64);
@@ -190,6 +228,11 @@ fn consul() {
     soak::<Consul>();
 }
 
+#[test]
+fn redis() {
+    soak::<Redis>();
+}
+
 fn soak<S: Store>() {
     let sandbox = Sandbox::new();
     for resource in 0..RESOURCES {
@@ -212,7 +255,7 @@ fn soak<S: Store>() {
     let mut store = S::start();
     let address = store.address();
     let proxy = Proxy::before(&address);
-    let node = format!("http://{}", proxy.address());
+    let node = format!("{}://{}", S::SCHEME, proxy.address());
     let run = sandbox.confd(&["-watch", "-backend", S::BACKEND, "-log-level", "error"]);
     let daemon = Daemon::start(run.arguments(&["-node", &node]), sandbox.path("log"));
 

@@ -106,6 +106,12 @@ fn folder() -> tempfile::TempDir {
 /// The path of a server's program that `tests/install-servers` built.
 #[track_caller]
 pub fn installed(name: &str) -> PathBuf {
+    present(built(name))
+}
+
+/// The path of a server's program in the folder of the servers that `tests/install-servers` builds. It
+/// may not exist.
+fn built(name: &str) -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "the environment says where the programs are")]
     let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = given("CONFD_TEST_SERVERS").unwrap_or_else(|| {
@@ -113,7 +119,7 @@ pub fn installed(name: &str) -> PathBuf {
         let cache = cache.unwrap_or_else(|| given("HOME").unwrap_or_default().join(".cache"));
         cache.join("confd-test-servers")
     });
-    present(folder.join("bin").join(name))
+    folder.join("bin").join(name)
 }
 
 /// The program. Panics with an instruction if it does not exist.

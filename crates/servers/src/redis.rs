@@ -41,6 +41,15 @@ impl Redis {
         Self::start_with(&["--notify-keyspace-events", "KA"])
     }
 
+    /// Like [`start`](Self::start), with Valkey, if its program `valkey-server` is in the folder of the
+    /// servers that `tests/install-servers` builds.
+    #[track_caller]
+    pub fn valkey_or_redis() -> Self {
+        let valkey = crate::built("valkey-server");
+        let program = if valkey.exists() { valkey } else { "/usr/bin/redis-server".into() };
+        Self::start_as(program, &["--notify-keyspace-events", "KA"])
+    }
+
     /// Starts a server with these arguments, which reports changes only if they say so.
     #[track_caller]
     pub fn start_with(more: &[&str]) -> Self {
@@ -224,9 +233,9 @@ impl Redis {
 
     #[track_caller]
     fn becomes_ready(&mut self) -> bool {
-        let (port, password) = (self.port, self.password.clone());
+        let (address, password) = (self.address(), self.password.clone());
         Process::becomes_ready(&mut self.process, "Redis", || {
-            exchange(port, password.as_deref(), &[&["PING"]])
+            exchange(&address, password.as_deref(), &[&["PING"]])
                 .is_ok_and(|replies| replies[0] == b"PONG")
         })
     }
@@ -274,6 +283,11 @@ impl Redis {
         assert!(self.becomes_ready(), "Redis ended");
     }
 
+    /// Whether the server has not been killed.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// The running process.
     #[track_caller]
     pub fn process(&self) -> &Process {
@@ -292,14 +306,14 @@ impl Redis {
     ///
     /// The server answers with an error, or does not answer.
     pub fn try_ask<W: AsRef<[u8]>>(&self, words: &[W]) -> io::Result<String> {
-        let replies = exchange(self.port, self.password.as_deref(), &[words])?;
+        let replies = exchange(&self.address(), self.password.as_deref(), &[words])?;
         Ok(String::from_utf8_lossy(&replies[0]).into_owned())
     }
 
     /// Sends commands in one go. In a cluster, this must be the member that has the keys.
     #[track_caller]
     pub fn ask_all<W: AsRef<[u8]>>(&self, commands: &[&[W]]) {
-        exchange(self.port, self.password.as_deref(), commands)
+        exchange(&self.address(), self.password.as_deref(), commands)
             .unwrap_or_else(|error| panic!("Redis: {error}"));
     }
 
@@ -320,7 +334,17 @@ impl Redis {
     }
 }
 
-/// Sets a string in a cluster, on the member that has it.
+/// Sends a command to the server at `address`, and returns its reply as text.
+///
+/// # Errors
+///
+/// The server answers with an error, or does not answer.
+pub fn ask_at<W: AsRef<[u8]>>(address: &str, words: &[W]) -> io::Result<String> {
+    let replies = exchange(address, None, &[words])?;
+    Ok(String::from_utf8_lossy(&replies[0]).into_owned())
+}
+
+/// Sends a command to the member of a cluster that has its key.
 #[track_caller]
 pub fn ask_cluster<W: AsRef<[u8]>>(members: &[Redis], words: &[W]) -> String {
     let mut asked = None;
@@ -333,11 +357,11 @@ pub fn ask_cluster<W: AsRef<[u8]>>(members: &[Redis], words: &[W]) -> String {
 
 /// Sends commands on a new connection. Returns the replies, or the first error.
 fn exchange<W: AsRef<[u8]>>(
-    port: u16,
+    address: &str,
     password: Option<&str>,
     commands: &[&[W]],
 ) -> io::Result<Vec<Vec<u8>>> {
-    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE.min(Duration::from_secs(10))))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut request = Vec::new();

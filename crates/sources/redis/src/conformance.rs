@@ -10,36 +10,44 @@ use crate::Redis;
 use crate::address::{Login, Secret};
 use crate::tests::options;
 
-/// Real servers behind networks that can be cut: a server with a user, if `USER`; a server with
-/// certificates, if `TLS`.
-struct Server<const USER: bool, const TLS: bool> {
+/// A real server behind a network that can be cut.
+struct Server<const KIND: u8> {
     server: servers::Redis,
     network: Proxy,
     certificates: Option<Certificates>,
 }
 
-type RedisAlone = Server<false, false>;
-type RedisUser = Server<true, false>;
-type RedisTls = Server<false, true>;
+/// A server that asks for nothing, one that asks for a user, one that asks for a certificate, and
+/// Valkey.
+const ALONE: u8 = 0;
+const USER: u8 = 1;
+const TLS: u8 = 2;
+const VALKEY: u8 = 3;
 
-impl<const USER: bool, const TLS: bool> Default for Server<USER, TLS> {
+type RedisAlone = Server<ALONE>;
+type RedisUser = Server<USER>;
+type RedisTls = Server<TLS>;
+type Valkey = Server<VALKEY>;
+
+impl<const KIND: u8> Default for Server<KIND> {
     fn default() -> Self {
-        let certificates = TLS.then(Certificates::new);
+        let certificates = (KIND == TLS).then(Certificates::new);
         let server = match &certificates {
             Some(certificates) => servers::Redis::with_certificates(certificates),
+            None if KIND == VALKEY => servers::Redis::valkey_or_redis(),
             None => servers::Redis::start(),
         };
-        if USER {
+        if KIND == USER {
             server.ask(&["ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@read"]);
             server.ask(&["ACL", "SETUSER", "reader", "+psubscribe", "+punsubscribe", "+ping"]);
             server.ask(&["ACL", "SETUSER", "reader", "+config|get"]);
         }
-        let address = if TLS { server.secure_address() } else { server.address() };
+        let address = if KIND == TLS { server.secure_address() } else { server.address() };
         Server { network: Proxy::before(&address), server, certificates }
     }
 }
 
-impl<const USER: bool, const TLS: bool> Fixture for Server<USER, TLS> {
+impl<const KIND: u8> Fixture for Server<KIND> {
     const MATCHES_TEXT: bool = false;
     const HIDES_KEYS_BELOW_A_VALUE: bool = true;
     const IMPOSSIBLE: &[u8] = b"";
@@ -59,13 +67,13 @@ impl<const USER: bool, const TLS: bool> Fixture for Server<USER, TLS> {
     }
 
     fn source(&self) -> Box<dyn Source> {
-        let scheme = if TLS { "rediss" } else { "redis" };
+        let scheme = if KIND == TLS { "rediss" } else { "redis" };
         let mut options = options(&[format!("{scheme}://{}", self.network.address())]);
         let file = |name| self.certificates.as_ref().map(|files| files.path(name));
         options.tls.ca = file("ca.pem");
         options.tls.certificate = file("client.pem");
         options.tls.key = file("client.key");
-        options.login = USER.then(|| Login {
+        options.login = (KIND == USER).then(|| Login {
             user: Some("reader".to_owned()),
             password: Secret("secret".to_owned()),
         });
@@ -98,13 +106,14 @@ impl Refusing for RedisUser {
 
 source::promises! {
     redis: super::RedisAlone, redis_user: super::RedisUser, redis_tls: super::RedisTls,
-    redis_cluster: super::RedisCluster,
+    redis_cluster: super::RedisCluster, valkey: super::Valkey,
 }
 
 mod following {
     source::promises_of_following! {
         redis: super::super::RedisAlone, redis_user: super::super::RedisUser,
         redis_tls: super::super::RedisTls, redis_cluster: super::super::RedisCluster,
+        valkey: super::super::Valkey,
     }
 }
 

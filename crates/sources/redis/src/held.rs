@@ -32,6 +32,11 @@ impl Held {
         &self.snapshot
     }
 
+    /// The number of pairs.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// The keys in Redis, or the fields of a hash.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
         self.values.keys().map(|(_, key)| key)

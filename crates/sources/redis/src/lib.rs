@@ -1,7 +1,7 @@
 //! Redis and Valkey as a source of keys: a server alone, behind Sentinel, or a cluster.
 //!
 //! A key stands for a string, for the fields of a hash, or for all strings below it: see `asked`.
-//! Redis has no revisions. The values of up to 10,000 strings of one server are read at one moment,
+//! Redis has no revisions. The values of up to 5,000 strings of one server are read at one moment,
 //! by one command; names below a key are looked for before that.
 //!
 //! The modules: `description` has the options, `address` parses the nodes, `resp` is the protocol,

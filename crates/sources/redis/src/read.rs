@@ -19,11 +19,11 @@ use crate::resp::{Reply, Request};
 
 /// The most keys whose values are asked for by one command. The server does nothing else meanwhile:
 /// for about two milliseconds.
-const TOGETHER: usize = 10_000;
+const TOGETHER: usize = 5_000;
 
-/// The number of keys or fields that the server looks at for one answer of a scan: less than a
-/// millisecond.
-const STEP: &str = "5000";
+/// The number of keys or fields that the server looks at for one answer of a scan, as in Go confd: less
+/// than a millisecond.
+const STEP: &str = "1000";
 
 /// The number of commands that are sent before their replies are read.
 const PIPELINE: usize = 1_000;

@@ -1,10 +1,16 @@
 //! Tests against real servers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::Options;
+use bytes::Bytes;
+use servers::{Proxy, Traffic};
+use source::Source as _;
+use source::testing::interest;
+
 use crate::asked::Spelling;
 use crate::connection::Limits;
+use crate::{Options, Redis};
 
 /// The options of a source of these nodes.
 pub(crate) fn options(nodes: &[String]) -> Options {
@@ -20,4 +26,47 @@ pub(crate) fn options(nodes: &[String]) -> Options {
         limits: Limits { connecting: limit, reading: limit, writing: limit },
         poll: Duration::from_secs(1),
     }
+}
+
+/// The different values in the next states, until one has this value alone.
+async fn values_of_states(source: &Redis, last: &str) -> Vec<BTreeSet<Bytes>> {
+    let mut watch = source.watch(&interest(&[&["/app"]])).await.unwrap().unwrap();
+    let mut states = Vec::new();
+    loop {
+        let update = watch.next().await.unwrap();
+        let snapshot = update.answers[0].as_ref().unwrap();
+        let values: BTreeSet<Bytes> = snapshot.iter().map(|(_, value)| value.clone()).collect();
+        let is_last = values.iter().eq([last.as_bytes()]);
+        states.push(values);
+        if is_last {
+            return states;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_state_has_a_part_of_a_transaction() {
+    let server = servers::Redis::start();
+    let keys: Vec<String> = (0..200).map(|number| format!("/app/{number}")).collect();
+    let write = move |server: &servers::Redis, value: &str| {
+        let pairs: Vec<(&str, &str)> = keys.iter().map(|key| (&**key, value)).collect();
+        server.set_together(&pairs);
+    };
+    write(&server, "0");
+    // The events of one transaction arrive in many pieces.
+    let network = Proxy::before(&server.address());
+    network.set(Traffic::Pieces(4_000, Duration::from_millis(1)));
+    let source = Redis::new(options(&[network.address()]));
+    let following = tokio::spawn(async move { values_of_states(&source, "30").await });
+    let writing = tokio::task::spawn_blocking(move || {
+        for number in 1..=30_u64 {
+            write(&server, &number.to_string());
+            servers::pause(Duration::from_millis(number % 7 * 5));
+        }
+        server
+    });
+    let states = following.await.unwrap();
+    writing.await.unwrap();
+    assert!(states.len() > 2, "{states:?}");
+    assert!(states.iter().all(|values| values.len() == 1), "{states:?}");
 }
