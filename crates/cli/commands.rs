@@ -221,7 +221,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        operands: "FOLDER",
+        operands: "FOLDER [CASE …]",
         options: &[
             own(
                 "junit",

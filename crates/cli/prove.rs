@@ -16,7 +16,7 @@ use agent::{Agent, Rehearsal, RenderedFile, Resource};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use prove::{Checked, Checking, Edits, Finding, Planning, Secrets, Severity, Shown};
-use world::Host;
+use world::{Host, With};
 
 use crate::{
     DIFFERS, Exit,
@@ -181,19 +181,27 @@ async fn render(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
 
 /// Renders the cases of a folder, and compares them with what they expect.
 async fn test(asked: &Asked, host: &Arc<dyn Host>) -> anyhow::Result<Exit> {
-    let folder = asked.name()?;
-    let cases = prove::cases(Path::new(folder)).with_context(|| format!("cannot read {folder}"))?;
+    let [folder, names @ ..] = &asked.words.names[..] else {
+        return Err(asked.words.command.usage());
+    };
+    let cases = prove::cases(Path::new(folder)).map_err(|text| anyhow!(text))?;
     if cases.is_empty() {
         bail!(
             "there is no case in {folder}: a case is a folder with a file data.yaml or data.json"
         );
     }
+    let cases = prove::named(cases, names)
+        .map_err(|text| anyhow!("{text}; the cases are the folders in {folder}"))?;
     let updates = asked.words.has("update");
     let (config, conf_d) = (&asked.config, asked.conf_d());
     let mut results = Vec::new();
     for case in cases {
         let source = sources::of_data(case.data.clone())?;
-        let agent = Agent::new(config.settings.clone(), source, Arc::clone(host));
+        let variables = case.variables.iter().map(|(name, value)| {
+            (Bytes::copy_from_slice(name.as_bytes()), Bytes::copy_from_slice(value.as_bytes()))
+        });
+        let host: Arc<dyn Host> = Arc::new(With::variables(Arc::clone(host), variables));
+        let agent = Agent::new(config.settings.clone(), source, host);
         let rehearsal = agent.with_queries(config.queries()).rehearsal()?;
         let result = case.run(&rehearsal, &conf_d, config.differences.look, updates).await;
         show(&result.text());

@@ -87,7 +87,7 @@ fn the_cases_of_the_example_pass() {
     let sandbox = Sandbox::new();
     let cases = format!("{examples}/cases");
     let run = sandbox.bare(&["test", &cases, "-confdir", &format!("{examples}/confd")]);
-    let ended = run.env("LISTEN", "8080").ok();
+    let ended = run.ok();
     assert_eq!(ended.stdout, "ok   no-services\nok   two-services\n");
 }
 
@@ -100,4 +100,34 @@ fn a_file_that_does_not_have_its_output_format_fails_the_case() {
     let line =
         "FAIL one\n/no/such/folder/a: output_format: the result is no json, line 1, column 2\n";
     assert_eq!(ended.stdout, line);
+}
+
+#[test]
+fn cases_can_be_named() {
+    let sandbox = site();
+    sandbox.write("cases/two/data.yaml", "name: y\nother: z\n");
+    let named = |names: &[&str]| {
+        let run = sandbox.bare(&["test", "cases"]).arguments(names);
+        run.arguments(&["-confdir"]).arguments(&[sandbox.root()])
+    };
+    assert_eq!(named(&["one"]).ok().stdout, "ok   one\n");
+    let ended = named(&["two", "one"]).fails();
+    assert!(ended.stdout.starts_with("ok   one\nFAIL two\n"), "{}", ended.stdout);
+    let ended = named(&["oen"]).fails();
+    let text = "confd test: there is no case \"oen\", did you mean \"one\"?; the cases are the folders in cases\n";
+    assert_eq!(ended.stderr, text);
+}
+
+#[test]
+fn a_case_has_variables_of_its_own() {
+    let sandbox = site();
+    sandbox
+        .write("templates/a", "{{getenv \"LISTEN\"}} {{getenv \"OTHER\"}} {{getenv \"NONE\"}}\n");
+    sandbox.write("cases/one/env", "# of this case\n\nLISTEN=80 = 80\n");
+    sandbox.write("cases/one/expected/no/such/folder/a", "80 = 80 process \n");
+    let run = test(&sandbox, &[]).env("LISTEN", "1").env("OTHER", "process");
+    assert_eq!(run.ok().stdout, "ok   one\n");
+    sandbox.write("cases/one/env", "LISTEN\n");
+    let ended = test(&sandbox, &[]).fails();
+    assert_eq!(ended.stderr, "confd test: cases/one/env:1: write NAME=VALUE in each line\n");
 }

@@ -112,3 +112,90 @@ fn sarif_has_what_tools_of_code_review_need() {
         assert!(place["region"]["startColumn"].as_u64().unwrap() >= 1);
     }
 }
+
+/// `FILE:LINE:COLUMN RULE` of each finding, without the path of the tree.
+fn places(sandbox: &Sandbox) -> Vec<String> {
+    let root = format!("{}/", sandbox.root().display());
+    let found = findings(sandbox);
+    let place = |it: &Value| {
+        let file = it["file"].as_str().unwrap().replace(&root, "");
+        format!("{file}:{}:{} {}", it["line"], it["column"], it["rule"].as_str().unwrap())
+    };
+    found.iter().map(place).collect()
+}
+
+/// A tree with one resource, which asks for `/app`.
+fn asking(template: &str, more: &str) -> Sandbox {
+    let sandbox = Sandbox::rendering(template);
+    let table = sandbox.read("conf.d/app.toml").replace("['/']", "['/app']");
+    sandbox.write("conf.d/app.toml", format!("{table}{more}"));
+    sandbox.write("data.yaml", "");
+    sandbox
+}
+
+#[test]
+fn files_that_a_go_template_includes_are_checked_too() {
+    let sandbox = asking(
+        "{{include \"parts/one\"}}\n{{include \"none\"}}{{include \"piece\"}}{{template \"nosuch\"}}\n\
+         {{define \"piece\"}}{{getv \"/other/a\"}}{{end}}",
+        "",
+    );
+    sandbox.write("templates/parts/one", "{{getv \"/app/b\"}}\n{{include \"parts/two\"}}");
+    sandbox.write("templates/parts/two", "{{getv \"/other/c\"}}{{include \"bad\"}}");
+    sandbox.write("templates/bad", "\n{{no_function}}");
+    assert_eq!(
+        places(&sandbox),
+        [
+            "templates/app.tmpl:2:3 template",
+            "templates/app.tmpl:2:49 template",
+            "templates/app.tmpl:3:21 key-not-asked",
+            "templates/bad:2:3 template",
+            "templates/parts/two:1:3 key-not-asked",
+        ]
+    );
+}
+
+#[test]
+fn files_that_a_tera_template_includes_are_checked_too() {
+    let sandbox = asking(
+        "{% include \"part.tera\" %}\n{{ getv(key=\"/other/a\") }}{# getv(key=\"/no\") #}",
+        "engine = 'tera'\n",
+    );
+    sandbox.write("templates/part.tera", "{{ getv(key='/app/b') }}{{ '/other/c' | getv }}");
+    let place = "templates/part.tera:1:41 key-not-asked";
+    assert_eq!(places(&sandbox), ["templates/app.tmpl:2:4 key-not-asked", place]);
+    sandbox.write("templates/part.tera", "\n{{ no_function() }}");
+    assert_eq!(places(&sandbox), ["templates/part.tera:2:4 template"]);
+}
+
+#[test]
+fn folders_and_patterns_of_keys_are_checked_and_constants_elsewhere_are_not() {
+    let sandbox = asking(
+        "{{range ls \"/app/x\"}}{{end}}{{range gets \"/app*\"}}{{end}}{{range lsdir \"/\"}}{{end}}\n\
+         {{range gets \"/other/*\"}}{{end}}{{range ls \"/other\"}}{{end}}\n\
+         {{/* getv \"/other\" */}}{{print \"getv \\\"/other\\\"\"}}{{\"/other/d\" | getv}}",
+        "",
+    );
+    assert_eq!(
+        places(&sandbox),
+        [
+            "templates/app.tmpl:2:9 key-not-asked",
+            "templates/app.tmpl:2:41 key-not-asked",
+            "templates/app.tmpl:3:66 key-not-asked",
+        ]
+    );
+}
+
+#[test]
+fn the_command_of_a_group_is_checked() {
+    let command = "group = 'g'\ngroup_check_cmd = 'no-such-program {{.src}}'\n";
+    let sandbox = asking("x", command);
+    assert_eq!(places(&sandbox), ["conf.d/app.toml:7:1 command", "conf.d/app.toml:7:20 command"]);
+    let ended = command_of(&sandbox);
+    assert!(ended.contains("group_check_cmd knows only {{.root}}"), "{ended}");
+}
+
+/// The text of `confd check`.
+fn command_of(sandbox: &Sandbox) -> String {
+    command(sandbox, &["check"]).run().stdout
+}

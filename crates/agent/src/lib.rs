@@ -75,5 +75,5 @@ pub use crate::{
     settings::{Configuration, Ended, Order, Pace, Process, Reload, Schedule, Settings},
     status::{Applied, Handle, LastError, Overview, Pending, State, Status},
     tally::{Failed, Finished},
-    templates::template_problem,
+    templates::compile_template,
 };

@@ -77,6 +77,11 @@ impl Resource {
         &self.parts
     }
 
+    /// The command that checks the files of all parts together, as it is written, and in the form that runs.
+    pub fn group_check(&self) -> Option<(&Command, &GroupCheck)> {
+        Some((&self.check.as_ref()?.command, self.group_check.as_ref()?))
+    }
+
     /// The destinations, in processing order.
     pub fn dests(&self) -> impl Iterator<Item = &Path> {
         self.parts.iter().map(|part| &*part.target.dest)

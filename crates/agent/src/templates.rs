@@ -168,11 +168,18 @@ impl Templates {
     }
 }
 
-/// Why the template of a part is missing or cannot be compiled. `folder` is that of the templates.
-pub fn template_problem(part: &Part, folder: &Path) -> Option<Problem> {
-    let failure = Templates::new(folder.to_owned(), false).get(part, &|_| {}).err()?;
-    let excerpt = failure.excerpt().cloned().unwrap_or_default();
-    Some(Problem { text: failure.to_string(), excerpt })
+/// The template of a part, compiled as for a pass. `folder` is that of the templates.
+///
+/// # Errors
+/// It is missing or cannot be compiled.
+pub fn compile_template(part: &Part, folder: &Path) -> Result<Arc<Template>, Problem> {
+    match Templates::new(folder.to_owned(), false).get(part, &|_| {}) {
+        Ok(current) => Ok(current.template),
+        Err(failure) => {
+            let excerpt = failure.excerpt().cloned().unwrap_or_default();
+            Err(Problem { text: failure.to_string(), excerpt })
+        }
+    }
 }
 
 /// A hint for the missing template `src` of the templates `folder`: the name that was meant.

@@ -49,6 +49,14 @@ impl GroupCheck {
         GroupCheck { template, timeout, others: Vec::new() }
     }
 
+    /// Whether the command could run, as far as its template says that.
+    ///
+    /// # Errors
+    /// It is no template, or it asks for a value that it does not get.
+    pub fn examine(&self) -> Result<(), CheckError> {
+        program(&self.template, Path::new("root")).map(drop)
+    }
+
     /// Runs the command for files that are not put in place: the destinations that would change, each with
     /// the path of its new content, or `None` if it would be removed. The root is made in `scratch`.
     pub(crate) async fn rehearse(
@@ -73,7 +81,7 @@ impl GroupCheck {
         let folder = Folder::open(scratch).map_err(|cause| Error::file("open", scratch, cause))?;
         let root = Root::make(&folder, &plan)?;
         let environment = environment.with("CONFD_ROOT", [root.path()]);
-        let checked = match program(&self.template, &root) {
+        let checked = match program(&self.template, root.path()) {
             Ok(program) => {
                 run(Purpose::Check, program, self.limit(options), &environment, &**observer)
                     .await
@@ -126,7 +134,7 @@ impl GroupCheck {
             Err(error) => return (changes, Err(error)),
         };
         let environment = environment(&changes, &root, &**observer);
-        let checked = match program(&template, &root) {
+        let checked = match program(&template, root.path()) {
             Ok(program) => {
                 let run = run(Purpose::Check, program, limit, &environment, &**observer);
                 run.await.map_err(CheckError::Command)
@@ -177,9 +185,9 @@ fn environment(changes: &[Change], root: &Root, observer: &dyn Observer) -> Envi
     environment.with("CONFD_ROOT", [root.path()])
 }
 
-fn program(template: &CommandTemplate, root: &Root) -> Result<Program, CheckError> {
+fn program(template: &CommandTemplate, root: &Path) -> Result<Program, CheckError> {
     let no_value =
         |command| CheckError::NoValue { setting: "group_check_cmd", known: "root", command };
-    let values = [("root", root.path().as_os_str())];
+    let values = [("root", root.as_os_str())];
     template.render(&values).map_err(|fault| fault.of_check(no_value))
 }

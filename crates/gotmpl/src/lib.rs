@@ -178,6 +178,7 @@
 //! results of Go itself.
 
 mod builtins;
+mod calls;
 mod compile;
 mod dialect;
 mod error;
@@ -200,6 +201,7 @@ pub mod types;
 mod unicode;
 mod value;
 
+pub use calls::ConstantCall;
 pub use dialect::{Dialect, MissingKey};
 pub use error::{Error, ErrorKind, Unknown};
 pub use exec::Limits;

@@ -140,6 +140,11 @@ impl<C: ?Sized> Template<C> {
         execute(code, entry, &library, data, limits, out)
     }
 
+    /// The parsed source.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// The name the template was parsed under.
     pub fn name(&self) -> &str {
         &self.name

@@ -2,7 +2,8 @@
 //!
 //! A case is a folder with a file `data.yaml` (or `data.yml`, `data.json`), and a folder `expected` in which
 //! each file stands under the path of its destination. A file `resources` names the resources of the case,
-//! one in each line; without it, all are rendered.
+//! one in each line; without it, all are rendered. A file `env` has variables of the environment, one
+//! `NAME=VALUE` in each line.
 
 use std::fs;
 use std::io;
@@ -28,6 +29,8 @@ pub struct Case {
     pub name: String,
     /// The file of its keys.
     pub data: PathBuf,
+    /// The variables that templates and resource files get, besides those of the process.
+    pub variables: Vec<(String, String)>,
     folder: PathBuf,
 }
 
@@ -62,20 +65,58 @@ impl From<String> for Fault {
 /// The cases in a folder, in the order of their names.
 ///
 /// # Errors
-/// The folder cannot be read.
-pub fn cases(folder: &Path) -> io::Result<Vec<Case>> {
+/// The folder, or a file `env` in it, cannot be read or understood: a text for people.
+pub fn cases(folder: &Path) -> Result<Vec<Case>, String> {
+    let unreadable = |error: io::Error| report::file_error_text("open", folder, &error);
     let mut cases = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
         let folder = entry.path();
         let data = DATA.iter().map(|name| folder.join(name)).find(|path| path.is_file());
         if let Some(data) = data {
             let name = entry.file_name().to_string_lossy().into_owned();
-            cases.push(Case { name, data, folder });
+            let variables = variables(&folder.join("env"))?;
+            cases.push(Case { name, data, variables, folder });
         }
     }
     cases.sort_by(|one, two| one.name.cmp(&two.name));
     Ok(cases)
+}
+
+/// The variables in a file, which need not exist. Empty lines, and lines that begin with `#`, do not count.
+fn variables(path: &Path) -> Result<Vec<(String, String)>, String> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(report::file_error_text("open", path, &error)),
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with('#')
+    });
+    let variable = |(nth, line): (usize, &str)| match line.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err(format!("{}:{}: write NAME=VALUE in each line", path.display(), nth + 1)),
+    };
+    lines.map(variable).collect()
+}
+
+/// The cases with these names; all, if there are none.
+///
+/// # Errors
+/// There is no such case: a text for people, with what was probably meant.
+pub fn named(cases: Vec<Case>, names: &[String]) -> Result<Vec<Case>, String> {
+    for name in names {
+        if !cases.iter().any(|case| case.name == *name) {
+            let known = cases.iter().map(|case| case.name.as_str());
+            let hint = report::did_you_mean(name, known).map(|hint| format!(", {hint}"));
+            return Err(format!("there is no case {name:?}{}", hint.unwrap_or_default()));
+        }
+    }
+    let is_named = |case: &Case| names.is_empty() || names.contains(&case.name);
+    Ok(cases.into_iter().filter(is_named).collect())
 }
 
 impl Case {

@@ -5,7 +5,7 @@
 //! commands that do not exist, folders that are missing, and keys that `keys` does not ask for.
 
 mod commands;
-mod keys;
+mod templates;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ pub const RULES: [(&str, &str); 8] = [
     ("configuration", "confd.toml, the environment and the command line"),
     ("resource", "a resource file that cannot be used"),
     ("resource-warning", "a resource file with something that is probably not intended"),
-    ("template", "a template that is missing or cannot be compiled"),
+    ("template", "a template that is missing or cannot be compiled, or a file that it includes"),
     ("command", "a command whose template or program is not right"),
     ("missing-folder", "the folder of a destination does not exist"),
     ("key-not-asked", "a template names a key that keys does not ask for"),
@@ -89,10 +89,10 @@ impl Checking<'_> {
         let mut findings = findings.found;
         findings.sort_by_cached_key(|finding| {
             let place = finding.problem.excerpt.place();
-            let line = place.map_or(0, |(_, line, _)| line);
+            let place = place.map_or((0, None), |(_, line, column)| (line, column));
             (
                 finding.path().map(Path::to_owned),
-                line,
+                place,
                 finding.severity,
                 finding.problem.text.clone(),
             )
@@ -140,6 +140,7 @@ impl Checking<'_> {
             match Resource::try_from(group) {
                 Ok(resource) => {
                     resource.parts().iter().for_each(|part| self.part(part, &templates, findings));
+                    commands::check_group(&resource, self.search_path, findings);
                 }
                 Err(problem) => {
                     findings.resource.clone_from(&path);
@@ -149,11 +150,9 @@ impl Checking<'_> {
         }
     }
 
-    fn part(&self, part: &Part, templates: &Path, findings: &mut Findings) {
+    fn part(&self, part: &Part, folder: &Path, findings: &mut Findings) {
         findings.resource = Some(part.path.clone());
-        if let Some(problem) = agent::template_problem(part, templates) {
-            findings.error("template", Some(&part.src), problem);
-        }
+        templates::check(part, folder, findings);
         for warning in &part.warnings {
             findings.warning("resource-warning", Some(&part.path), warning.clone());
         }
@@ -169,7 +168,6 @@ impl Checking<'_> {
             findings.warning("missing-folder", Some(&part.path), Problem { text, excerpt });
         }
         commands::check(part, self.search_path, findings);
-        keys::check(part, findings);
     }
 }
 

@@ -24,7 +24,7 @@ mod fork;
 mod plan;
 mod secrets;
 
-pub use cases::{Case, CaseResult, Fault, as_junit, cases, summary};
+pub use cases::{Case, CaseResult, Fault, as_junit, cases, named, summary};
 pub use check::{Checked, Checking, Finding, RULES, Severity};
 pub use diff::{Look, unified};
 pub use edits::Edits;

@@ -8,6 +8,7 @@ mod files;
 mod foreign;
 mod functions;
 mod include;
+mod inside;
 mod library;
 mod mistakes;
 pub(crate) mod time;

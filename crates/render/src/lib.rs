@@ -17,6 +17,7 @@
 //!
 //! This crate does not know sources, destinations or schedules.
 
+mod calls;
 mod clock;
 mod error;
 mod folder;
@@ -42,6 +43,7 @@ use bytes::Bytes;
 use store::View;
 use world::Host;
 
+pub use calls::ConstantCall;
 use clock::Clock;
 pub use error::{Error, Stage};
 use go::GoTemplate;

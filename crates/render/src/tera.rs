@@ -22,6 +22,7 @@
 //! Nothing is set up before the first Tera template is compiled.
 
 mod binding;
+mod calls;
 mod deep;
 mod engine;
 mod foreign;

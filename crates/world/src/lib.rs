@@ -14,6 +14,8 @@
 pub mod interfaces;
 pub mod time;
 
+mod with;
+
 use std::ffi::OsStr;
 use std::io;
 use std::net::IpAddr;
@@ -24,6 +26,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use names::Resolver;
 pub use names::Service;
+
+pub use self::with::With;
 
 use self::interfaces::Interface;
 use self::time::{Time, Zone};

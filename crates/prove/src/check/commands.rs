@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use agent::Part;
+use agent::{Part, Resource};
 use config::{Command, Problem};
 
 use super::{Findings, place_of};
@@ -28,24 +28,56 @@ pub(super) fn check(part: &Part, search_path: &OsStr, findings: &mut Findings) {
         ("health_cmd", health.map(|health| &health.command)),
     ];
     for (key, command) in commands {
-        let Some(program) = command.and_then(program_of) else { continue };
-        if let Some(text) = missing(program, search_path) {
-            let text = format!("{key}: {text}");
-            let excerpt = place_of(&part.path, key, Some(program));
-            findings.warning("command", Some(&part.path), Problem { text, excerpt });
-        }
+        find_program(key, command, &part.path, search_path, findings);
     }
     if let Some(check) = &part.target.check_cmd
         && let Err(error) = check.examine()
     {
-        let text = error.to_string();
-        let text = match text.starts_with("check_cmd") {
-            true => text,
-            false => format!("check_cmd: {text}"),
-        };
-        let excerpt = place_of(&part.path, "check_cmd", None);
-        findings.error("command", Some(&part.path), Problem { text, excerpt });
+        refuse("check_cmd", &error.to_string(), &part.path, findings);
     }
+}
+
+/// Checks the command that checks the files of all parts together.
+pub(super) fn check_group(resource: &Resource, search_path: &OsStr, findings: &mut Findings) {
+    /// The key of the command.
+    const KEY: &str = "group_check_cmd";
+
+    let Some((command, check)) = resource.group_check() else { return };
+    // Each file of a group can set it.
+    let paths = resource.parts().iter().map(|part| &*part.path);
+    let path = paths.clone().find(|path| !place_of(path, KEY, None).is_empty());
+    let Some(path) = path.or(paths.clone().next()) else { return };
+    findings.resource = Some(path.to_owned());
+    find_program(KEY, Some(command), path, search_path, findings);
+    if let Err(error) = check.examine() {
+        refuse(KEY, &error.to_string(), path, findings);
+    }
+}
+
+/// Warns if the program of a command cannot be started here.
+fn find_program(
+    key: &str,
+    command: Option<&Command>,
+    path: &Path,
+    search_path: &OsStr,
+    findings: &mut Findings,
+) {
+    let Some(program) = command.and_then(program_of) else { return };
+    if let Some(text) = missing(program, search_path) {
+        let text = format!("{key}: {text}");
+        let excerpt = place_of(path, key, Some(program));
+        findings.warning("command", Some(path), Problem { text, excerpt });
+    }
+}
+
+/// Says that a command can never run.
+fn refuse(key: &str, text: &str, path: &Path, findings: &mut Findings) {
+    let text = match text.starts_with(key) {
+        true => text.to_owned(),
+        false => format!("{key}: {text}"),
+    };
+    let excerpt = place_of(path, key, None);
+    findings.error("command", Some(path), Problem { text, excerpt });
 }
 
 /// The program that a command starts first, if that can be known.

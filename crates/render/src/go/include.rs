@@ -21,7 +21,7 @@ use crate::folder::Unavailable;
 use crate::hint::missing_key;
 
 /// What `include` takes, as a hint for a name that there is not.
-const WHAT_IT_TAKES: &str = "include NAME gives what {{define NAME}} defines in the same file, or the file NAME below templates";
+pub(super) const WHAT_IT_TAKES: &str = "include NAME gives what {{define NAME}} defines in the same file, or the file NAME below templates";
 
 /// How deeply calls may nest. Each call uses the stack of the thread.
 const DEEPEST: usize = 100;
@@ -105,16 +105,14 @@ fn include(context: &Context, name: Bytes, dots: Rest<Value>) -> Result<Bytes, F
         let executed = execute(context, level, Some(&name), dot)?;
         return executed.map_err(|error| Failure::quoting(error.whole()));
     }
-    // A leading slash means the templates folder, as in `src`.
-    let below = &name[name.iter().take_while(|byte| **byte == b'/').count()..];
-    let (file, is_first) = match std::str::from_utf8(&store::path::clean(below)) {
-        Ok(path) => {
-            let Some(found) = context.files.include(path) else {
+    let (file, is_first) = match name_below(&name) {
+        Some(path) => {
+            let Some((found, is_first)) = context.files.include(&path) else {
                 return Err(undefined(context, name));
             };
-            (Ok((path.to_owned(), found.0)), found.1)
+            (Ok((path, found)), is_first)
         }
-        Err(_) => (Err("is not valid UTF-8"), false),
+        None => (Err("is not valid UTF-8"), false),
     };
     let refused = |why: &str| {
         let text = Message::new("include path ").value(gotmpl::quote(&name), name.clone());
@@ -154,14 +152,20 @@ fn include(context: &Context, name: Bytes, dots: Rest<Value>) -> Result<Bytes, F
             Err(Failure::quoting(text.and(&error.whole())))
         }
         Included::Unavailable { why, hint } => {
-            let pieces = || did_you_mean(&path, pieces(context));
-            let hint = hint.clone().or_else(pieces);
+            let hint = hint.clone().or_else(|| near_piece(context, &path));
             let is_missing = matches!(why, Unavailable::Missing);
             let hint = hint.or_else(|| is_missing.then(|| WHAT_IT_TAKES.to_owned()));
             context.fault.borrow_mut().hint = hint;
             Err(refused(&why.to_string()))
         }
     }
+}
+
+/// The name of the file below the templates folder that `include` calls `name`; `None` if it is not UTF-8.
+/// A leading slash means the templates folder, as in `src`.
+pub(super) fn name_below(name: &[u8]) -> Option<String> {
+    let below = &name[name.iter().take_while(|byte| **byte == b'/').count()..];
+    String::from_utf8(store::path::clean(below).into_owned()).ok()
 }
 
 fn tpl(context: &Context, text: Bytes, dots: Rest<Value>) -> Result<Bytes, Failure> {
@@ -205,11 +209,15 @@ fn defining(context: &Context, name: &[u8]) -> Option<Level> {
     None
 }
 
-/// The names of the pieces that the source that is executing defines.
-fn pieces(context: &Context) -> Vec<String> {
-    let levels = context.levels.borrow();
-    let names = levels.last().map(|level| level.template.defined()).into_iter().flatten();
-    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+/// The piece of the source that is executing which `name` probably means.
+fn near_piece(context: &Context, name: &str) -> Option<String> {
+    near_piece_of(&context.levels.borrow().last()?.template, name)
+}
+
+/// The piece that a source defines and which `name` probably means.
+pub(super) fn near_piece_of(template: &Template<Context>, name: &str) -> Option<String> {
+    let names = template.defined().map(|name| String::from_utf8_lossy(name).into_owned());
+    did_you_mean(name, names.collect::<Vec<_>>())
 }
 
 /// Executes `level`, or the piece that its source defines.

@@ -4,6 +4,8 @@
 //! checks are added to the text (`guard`), so both need the places of tags. The scanner need not
 //! find errors: it stops where Tera's lexer would fail.
 
+use std::ops::Range;
+
 /// A tag, as byte offsets into the text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tag<'a> {
@@ -50,6 +52,8 @@ pub(super) fn tags(text: &str) -> Vec<Tag<'_>> {
 #[derive(Debug, Default)]
 pub(super) struct Scan<'a> {
     pub(super) tags: Vec<Tag<'a>>,
+    /// What stands between delimiters, whether of a tag or of `{{ … }}`, as byte offsets.
+    pub(super) bodies: Vec<Range<usize>>,
     /// The most tokens that are between two delimiters, whether of a tag or of `{{ … }}`.
     pub(super) most_tokens: usize,
 }
@@ -60,7 +64,13 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
     let mut at = 0;
     while let Some(start) = memchr::memchr(b'{', &text.as_bytes()[at..]).map(|found| at + found) {
         let next = match text.as_bytes().get(start + 1) {
-            Some(b'{') => inside(text, start + 2, b'}', &mut found.most_tokens).map(|(_, end)| end),
+            Some(b'{') => {
+                let inside = inside(text, start + 2, b'}', &mut found.most_tokens);
+                inside.map(|(body_end, end)| {
+                    found.bodies.push(start + 2..body_end);
+                    end
+                })
+            }
             Some(b'%') => {
                 let body_start = start + 2 + dash(text, start + 2);
                 match raw(text, body_start) {
@@ -69,6 +79,7 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
                         let inside = inside(text, body_start, b'%', &mut found.most_tokens);
                         inside.map(|(body_end, end)| {
                             let body = &text[body_start..body_end];
+                            found.bodies.push(body_start..body_end);
                             found.tags.push(Tag { start, body_start, body, end });
                             end
                         })
