@@ -16,7 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use servers::{Namespaces, PATIENCE, Process, eventually, installed, pause};
+use servers::docker::busybox;
+use servers::http::exchange;
+use servers::{Engine, Namespaces, PATIENCE, Process, eventually, installed, pause};
 
 use super::document;
 use crate::support::{Sandbox, needs_root};
@@ -48,7 +50,7 @@ fn blocks<'a>(guide: &'a str, headings: &[&str]) -> Vec<Block<'a>> {
 }
 
 /// A machine with a copy of `/etc`, empty folders for what programs write, the loopback interface, and
-/// confd under its three names in `/usr/local/bin`.
+/// confd in `/usr/local/bin`.
 struct Machine {
     /// Dropped first: they end with the namespaces.
     servers: Vec<Process>,
@@ -65,9 +67,7 @@ impl Machine {
         for folder in ["etc", "bin", "home"] {
             fs::create_dir(sandbox.path(folder)).unwrap();
         }
-        for name in ["confd", "consul-template", "registrator"] {
-            symlink(env!("CARGO_BIN_EXE_confd"), sandbox.path("bin").join(name)).unwrap();
-        }
+        symlink(env!("CARGO_BIN_EXE_confd"), sandbox.path("bin/confd")).unwrap();
         let root = sandbox.root().display();
         let prepare = format!(
             "cp -a /etc/. '{root}/etc'; mount --bind '{root}/etc' /etc; mount -t tmpfs none /run
@@ -92,6 +92,18 @@ impl Machine {
         let data = self.sandbox.path("etcd").display().to_string();
         self.serve("etcd", &["--data-dir", &data]);
         self.listens("127.0.0.1:2379");
+    }
+
+    /// Starts a Consul, and waits until it writes. `consul` is in `PATH`.
+    #[track_caller]
+    fn serve_consul(&mut self) {
+        symlink(installed("consul"), self.sandbox.path("bin/consul")).unwrap();
+        self.serve("consul", &["agent", "-dev"]);
+        // Without a leader it refuses to write.
+        eventually("Consul writes", || {
+            let write = || exchange("127.0.0.1:8500", "PUT /v1/kv/ready", &[], b"");
+            self.namespaces.within(write).is_ok_and(|answer| answer.status == 200)
+        });
     }
 
     /// Starts a server, which listens at its usual port.
@@ -210,6 +222,33 @@ fn systemd_knows_when_everything_is_applied_as_its_guide_says() {
     let (are_right, said) = machine
         .run("systemd-analyze verify --man=no confd.service registrator.service web.service");
     assert!(are_right && said.is_empty(), "{said}");
+}
+
+#[test]
+fn an_installation_of_the_fork_moves_as_its_guide_says() {
+    let mut machine = Machine::with_etcd();
+    follow(&mut machine, "docs/move-from-fork.md", &[]);
+}
+
+#[test]
+fn an_installation_of_consul_template_moves_as_its_guide_says() {
+    let mut machine = Machine::start_with(Namespaces::start);
+    machine.serve_consul();
+    follow(&mut machine, "docs/move-from-consul-template.md", &[]);
+}
+
+#[test]
+fn an_installation_of_registrator_moves_as_its_guide_says() {
+    let mut machine = Machine::start_with(Namespaces::start);
+    machine.serve_consul();
+    let engine = Engine::start("10.0.0.5");
+    let image = engine.folder().join("image");
+    busybox(&image);
+    let changes = ["EXPOSE 80/tcp", r#"CMD ["httpd","-f","-h","/"]"#].map(str::to_owned);
+    engine.import("httpd:2.4", &image, &changes);
+    let link = format!("ln -s '{}' /run/docker.sock", engine.socket().display());
+    assert!(machine.run(&link).0);
+    follow(&mut machine, "docs/move-from-registrator.md", &[]);
 }
 
 #[test]
