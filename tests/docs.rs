@@ -24,6 +24,15 @@ fn examples_of(name: &str) -> Vec<Example> {
     examples::read(&document(name)).unwrap_or_else(|faults| panic!("{}", report(name, &faults)))
 }
 
+/// The pages about templates: the languages, and the functions by their subjects.
+fn reference() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/functions");
+    let pages = fs::read_dir(folder).unwrap();
+    let pages = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    let pages = pages.map(|page| format!("docs/functions/{page}"));
+    ["docs/templates.md".to_owned()].into_iter().chain(pages).collect()
+}
+
 /// Runs a document's examples and compares the results with those in the document.
 #[track_caller]
 fn holds(name: &str) {
@@ -46,7 +55,8 @@ fn calls(template: &str, function: &str) -> bool {
 
 #[test]
 fn every_example_of_the_template_reference_gives_what_it_says() {
-    holds("docs/templates.md");
+    let pages = reference().into_iter().filter(|page| !examples_of(page).is_empty());
+    pages.for_each(|page| holds(&page));
 }
 
 #[test]
@@ -151,8 +161,9 @@ fn what_the_cookbook_calls_json_is_json() {
 
 #[test]
 fn every_function_has_an_entry_with_signatures_and_examples_in_both_languages() {
-    let reference = document("docs/templates.md");
-    let examples = examples_of("docs/templates.md");
+    let pages = reference();
+    let reference: String = pages.iter().map(|page| document(page)).collect();
+    let examples: Vec<_> = pages.iter().flat_map(|page| examples_of(page)).collect();
     let documented: BTreeSet<_> =
         examples.iter().flat_map(|example| example.functions.iter().map(String::as_str)).collect();
     let functions: BTreeSet<_> = render::functions().collect();
@@ -189,7 +200,7 @@ fn every_function_has_an_entry_with_signatures_and_examples_in_both_languages() 
 
 #[test]
 fn every_builtin_of_go_has_an_example() {
-    let examples = examples_of("docs/templates.md");
+    let examples: Vec<_> = reference().iter().flat_map(|page| examples_of(page)).collect();
     for builtin in gotmpl::Functions::<()>::new().names() {
         let is_shown = |example: &Example| {
             example.language == Language::Go && calls(&example.template, builtin)

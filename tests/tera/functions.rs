@@ -146,7 +146,7 @@ fn every_function_of_go_templates_is_a_function_and_a_filter() {
 
     let words = |template: &'static str| template.split(|c: char| !c.is_alphanumeric());
     let called: BTreeSet<_> = CALLS.iter().flat_map(|(template, _)| words(template)).collect();
-    // The examples in docs/templates.md call those of the library.
+    // The examples in docs/functions call those of the library.
     let library: BTreeSet<_> = render::library::names().collect();
     for function in render::functions().filter(|name| !library.contains(name)) {
         assert!(called.contains(function), "{function} is called by no test");

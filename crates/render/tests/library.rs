@@ -2,7 +2,7 @@
 //!
 //! `vectors/library.json` has templates with their results. A program built with Go wrote it, with its
 //! text/template, sprig 3.3.0, sigs.k8s.io/yaml 1.6.0 and BurntSushi/toml 1.6.0; the functions of Helm
-//! are a few lines around those. Where confd differs on purpose, there is no vector: `docs/templates.md`
+//! are a few lines around those. Where confd differs on purpose, there is no vector: `docs/functions`
 //! has the list, and examples.
 
 mod support;
