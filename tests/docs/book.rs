@@ -1,4 +1,4 @@
-//! The book: the table of contents in `docs/SUMMARY.md`.
+//! The book: the table of contents in `docs/SUMMARY.md`, and the README, which is its first page.
 
 use std::{
     collections::BTreeSet,
@@ -35,6 +35,12 @@ fn from_docs(link: &str) -> PathBuf {
         }
     }
     path
+}
+
+#[test]
+fn the_readme_fits_on_two_screens() {
+    let lines = document("README.md").lines().count();
+    assert!(lines <= 100, "README.md has {lines} lines");
 }
 
 #[test]
