@@ -17,6 +17,7 @@ fn run_with(text: &str) -> String {
 fn a_value_of_the_wrong_type_is_shown_in_the_right_form() {
     for (line, hint) in [
         ("mode = 644", "mode is text: mode = \"0644\""),
+        ("dir_mode = 755", "dir_mode is text: dir_mode = \"0755\""),
         ("heal = \"false\"", "heal is true or false, without quotes: heal = false"),
         ("heal = 0", "heal is true or false, without quotes"),
         ("uid = \"33\"", "uid is a number, without quotes: uid = 33"),
@@ -24,6 +25,7 @@ fn a_value_of_the_wrong_type_is_shown_in_the_right_form() {
         ("keys = [\"/k\", 1]", "keys is a list of texts, each in quotes"),
         ("keys = { a = \"/k\" }", "keys is a list of texts, each in quotes"),
         ("prefix = [\"/k\"]", "prefix is one text: prefix = \"/k\""),
+        ("retry_delay = 5", "retry_delay is text with a unit: retry_delay = \"5s\""),
         ("check_timeout = 5", "check_timeout is text with a unit: check_timeout = \"5s\""),
         ("check_cmd = [\"nginx\", 1]", "check_cmd is a list of texts, each in quotes"),
         ("check_cmd = true", "check_cmd is text: check_cmd = \"true\""),

@@ -166,6 +166,13 @@ fn unknown_keys_are_reported() {
 }
 
 #[test]
+fn a_misspelt_key_has_a_hint_whichever_key_is_meant() {
+    let resource = loaded("[template]\nsrc='a'\non_mising='keep'").unwrap();
+    let end = ":3: unknown key \"template.on_mising\", did you mean \"on_missing\"?";
+    assert!(resource.warnings[0].text.ends_with(end), "{}", resource.warnings[0]);
+}
+
+#[test]
 fn dest_keys_and_prefix_can_use_the_environment() {
     let resource = loaded(
         "[template]\nsrc='a'\ndest='/etc/{{getenv \"SITE\"}}/a'\nprefix='/{{getenv \"SITE\"}}'\n\
