@@ -73,7 +73,7 @@ fn an_engine_that_there_is_not_is_a_bad_resource_with_the_known_ones() {
     let path = sandbox.path("conf.d/a.tera.toml");
     ended.expect(&format!(
         "ERROR Cannot process template resource {} - unknown engine \"jinja\"; the known ones are \
-         \"go\" and \"tera\"",
+         \"go\", \"tera\"",
         path.display()
     ));
     assert_eq!(sandbox.list("out"), ["b.tera"]);

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use crate::{
     commands::Command,
-    document::Section,
-    guards::count,
-    resource::{Reason, quoted, time},
+    keys::{self, ResourceTable, Word},
+    resource::Reason,
 };
 
 /// What happens after the file was put in place.
@@ -44,47 +43,27 @@ pub struct Health {
     pub interval: Duration,
 }
 
-/// The keys that have no effect without `reload_cmd`.
-pub(crate) const OF_RELOAD: [&str; 2] = ["on_reload_failure", HEALTH_CMD];
-
-/// The key of the health check.
-pub(crate) const HEALTH_CMD: &str = "health_cmd";
-
-/// How long a health check is tried if the resource does not say it.
-const WINDOW: Duration = Duration::from_secs(10);
-/// The time between two tries if the resource does not say it.
-const INTERVAL: Duration = Duration::from_secs(1);
-
 impl After {
     /// What the table of a resource says; `None` if it says nothing.
-    pub(crate) fn read(table: &Section<'_, '_>) -> Result<Option<Box<After>>, Reason> {
-        let timeout = time(table, "health_timeout")?.unwrap_or_default();
-        let window = time(table, "health_window")?.unwrap_or(WINDOW);
-        let interval = time(table, "health_interval")?.unwrap_or(INTERVAL);
-        let health = Command::read(table, "health_cmd")?.map(|command| Health {
+    pub(crate) fn read(table: &ResourceTable<'_, '_>) -> Result<Option<Box<After>>, Reason> {
+        let timeout = table.duration(&keys::HEALTH_TIMEOUT)?;
+        let window = table.duration(&keys::HEALTH_WINDOW)?;
+        let interval = table.duration(&keys::HEALTH_INTERVAL)?;
+        let health = table.get(&keys::HEALTH_CMD)?.map(|command| Health {
             command,
             timeout,
             window,
             interval,
         });
-        let backup = count(table, "backup")?.unwrap_or_default();
+        let backup = table.get(&keys::BACKUP)?.unwrap_or_default();
         let backup = usize::try_from(backup).unwrap_or(usize::MAX);
-        let after = After { on_reload_failure: policy(table)?, health, backup };
+        let on_reload_failure = table.get(&keys::ON_RELOAD_FAILURE)?.unwrap_or_default();
+        let after = After { on_reload_failure, health, backup };
         Ok((after != After::default()).then(|| Box::new(after)))
     }
 }
 
-fn policy(table: &Section<'_, '_>) -> Result<OnReloadFailure, Reason> {
-    let key = "on_reload_failure";
-    match table.string(key)? {
-        None | Some("keep") => Ok(OnReloadFailure::Keep),
-        Some("rollback") => Ok(OnReloadFailure::RollBack),
-        Some(word) => {
-            let text = format!(
-                "unknown {key} {}; the known ones are \"keep\", \"rollback\"",
-                quoted(word)
-            );
-            Err(Reason::new(text, table.offset(key)))
-        }
-    }
+impl Word for OnReloadFailure {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("keep", Self::Keep), ("rollback", Self::RollBack)];
 }

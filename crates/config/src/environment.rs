@@ -14,7 +14,10 @@ use std::{
 use bytes::Bytes;
 use gotmpl::{Functions, Rest, Template, Value};
 
-use crate::{document::Section, resource::Reason};
+use crate::{
+    keys::{ResourceTable, Spec},
+    resource::Reason,
+};
 
 /// The variables that resource files can use.
 #[derive(Clone)]
@@ -56,25 +59,26 @@ impl Environment {
     pub(crate) fn rendered<'t>(
         &self,
         text: &'t str,
-        key: &'static str,
-        table: &Section<'_, '_>,
+        key: &Spec,
+        table: &ResourceTable<'_, '_>,
     ) -> Result<Cow<'t, [u8]>, Reason> {
         if !text.contains("{{") {
             return Ok(Cow::Borrowed(text.as_bytes()));
         }
+        let name = key.name;
         let refused = |why: String, hint: &str| {
-            Reason::new(why, table.offset(key)).hinting(Some(format!("{key} {hint}")))
+            Reason::new(why, table.offset(key)).hinting(Some(format!("{name} {hint}")))
         };
         let mut rendered = Vec::new();
         let text = Bytes::copy_from_slice(text.as_bytes());
-        Template::parse(key, text, &FUNCTIONS)
+        Template::parse(name, text, &FUNCTIONS)
             .and_then(|template| template.execute(self, Value::Nil, &mut rendered))
             .map_err(|error| {
                 refused(error.to_string(), "knows only {{getenv \"NAME\"}} and Go's own functions")
             })?;
         match rendered.windows(NO_VALUE.len()).any(|part| part == NO_VALUE) {
             true => Err(refused(
-                format!("{key} asks for data, and there is none"),
+                format!("{name} asks for data, and there is none"),
                 "is read before the keys are: only {{getenv \"NAME\"}} is known",
             )),
             false => Ok(Cow::Owned(rendered)),

@@ -12,10 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::{document::Document, environment::Environment, resource::Reason};
-
-/// The key that asks for it.
-pub(crate) const SWITCH: &str = "expand_env";
+use crate::{document::Document, environment::Environment, keys, resource::Reason};
 
 /// Expands the texts of each table `name` that asks for it.
 pub(crate) fn expand(
@@ -35,7 +32,8 @@ pub(crate) fn expand(
 }
 
 fn is_asked_for(table: &DeTable<'_>) -> bool {
-    let mut switches = table.iter().filter(|(key, _)| key.get_ref().eq_ignore_ascii_case(SWITCH));
+    let mut switches =
+        table.iter().filter(|(key, _)| key.get_ref().eq_ignore_ascii_case(keys::EXPAND_ENV.name));
     switches.any(|(_, value)| matches!(value.get_ref(), DeValue::Boolean(true)))
 }
 

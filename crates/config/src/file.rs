@@ -7,9 +7,10 @@ use std::path::Path;
 use report::{Excerpt, Place, read_regular};
 
 use crate::{
-    after,
-    document::{self, Document, Section, Unknown},
-    expand, hint, permissions,
+    document::{self, Document, Unknown},
+    expand, hint,
+    keys::{self, ResourceTable, Spec, TEMPLATE},
+    permissions,
     problem::Problem,
     resource::{Confdir, Reason, Resource, Warning, quoted, refused, unreadable},
 };
@@ -58,9 +59,9 @@ fn group_of(source: &[u8], confdir: &Confdir<'_>) -> Option<String> {
     let text = String::from_utf8_lossy(source);
     let mut document = Document::parse_what_can_be(&text);
     // The error, if there is one, is not about the group.
-    let _ = expand::expand(&mut document, "template", confdir.environment);
-    let tables = document.root().sections("template").ok()??;
-    let named = tables.iter().find_map(|table| table.string("group").ok().flatten());
+    let _ = expand::expand(&mut document, TEMPLATE.name, confdir.environment);
+    let tables = ResourceTable::all(&document.root(), &TEMPLATE).ok()??;
+    let named = tables.iter().find_map(|table| table.get(&keys::GROUP).ok().flatten());
     named.filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
@@ -77,9 +78,9 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
         let hint = hint::for_second_table(text, error.offset()).or_else(|| error.hint());
         Reason::from(error).hinting(hint)
     })?;
-    expand::expand(&mut document, "template", confdir.environment)?;
+    expand::expand(&mut document, TEMPLATE.name, confdir.environment)?;
     let root = document.root();
-    let Some(tables) = root.sections("template")? else {
+    let Some(tables) = ResourceTable::all(&root, &TEMPLATE)? else {
         return Err(Reason::new("empty src template", None)
             .hinting(hint::without_template(&root.unknown())));
     };
@@ -92,13 +93,13 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
         warn(resource, table, warnings)?;
     }
     if let Some((_, warnings)) = read.first_mut() {
-        warnings.extend(unknown("", &root));
+        warnings.extend(unknown("", root.unknown()));
     }
     Ok(read)
 }
 
 /// Gives the resources of one file the group that one of them names.
-fn share_the_group(read: &mut [Read], tables: &[Section<'_, '_>]) -> Result<(), Reason> {
+fn share_the_group(read: &mut [Read], tables: &[ResourceTable<'_, '_>]) -> Result<(), Reason> {
     let mut named = read.iter().zip(tables).filter(|((resource, _), _)| resource.group.is_some());
     let Some(((first, _), _)) = named.next() else { return Ok(()) };
     if let Some(((other, _), table)) = named.find(|((other, _), _)| other.group != first.group) {
@@ -108,7 +109,7 @@ fn share_the_group(read: &mut [Read], tables: &[Section<'_, '_>]) -> Result<(), 
             name(first),
             name(other)
         );
-        return Err(Reason::new(text, table.offset("group")));
+        return Err(Reason::new(text, table.offset(&keys::GROUP)));
     }
     let group = first.group.clone();
     read.iter_mut().for_each(|(resource, _)| resource.group = group.clone());
@@ -118,14 +119,15 @@ fn share_the_group(read: &mut [Read], tables: &[Section<'_, '_>]) -> Result<(), 
 /// Adds what is probably a mistake in the table of a resource.
 fn warn(
     resource: &Resource,
-    table: &Section<'_, '_>,
+    table: &ResourceTable<'_, '_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), Reason> {
     warnings.extend(permissions::warnings(table)?);
-    for (key, command) in [("reload_cmd", &resource.reload_cmd), ("start_cmd", &resource.start_cmd)]
+    for (key, command) in
+        [(&keys::RELOAD_CMD, &resource.reload_cmd), (&keys::START_CMD, &resource.start_cmd)]
     {
         if let Some(command) = command.as_ref().filter(|_| !resource.reload_template)
-            && let Some(text) = command.not_a_template(key)
+            && let Some(text) = command.not_a_template(key.name)
             && let Some(offset) = table.offset(key)
         {
             warnings.push(Warning { text, offset });
@@ -133,36 +135,36 @@ fn warn(
     }
     warnings.extend(useless(resource, table));
     if resource.for_each.is_none()
-        && let Some(offset) = table.offset("remove_cmd")
+        && let Some(offset) = table.offset(&keys::REMOVE_CMD)
     {
         let text = "remove_cmd has no effect without for_each".to_owned();
         warnings.push(Warning { text, offset });
     }
-    warnings.extend(unknown("template.", table));
+    warnings.extend(unknown("template.", table.unknown()));
     Ok(())
 }
 
 /// Warnings about the keys of a table that no resource has.
 fn unknown<'a>(
     name: &'static str,
-    table: &Section<'a, '_>,
+    unknown: Vec<Unknown<'a>>,
 ) -> impl Iterator<Item = Warning> + use<'a> {
-    table
-        .unknown()
+    unknown
         .into_iter()
         .map(move |Unknown { key, offset, .. }| Warning { text: hint::ignored(name, key), offset })
 }
 
 /// Warnings about keys that have no effect, because there is no `reload_cmd`. A `start_cmd` has a health
 /// check too.
-fn useless(resource: &Resource, table: &Section<'_, '_>) -> Vec<Warning> {
-    let is_useless = |key: &&str| {
-        resource.reload_cmd.is_none() && (resource.start_cmd.is_none() || *key != after::HEALTH_CMD)
+fn useless(resource: &Resource, table: &ResourceTable<'_, '_>) -> Vec<Warning> {
+    let has_no_effect = |key: &&Spec| {
+        resource.reload_cmd.is_none()
+            && (resource.start_cmd.is_none() || key.name != keys::HEALTH_CMD.name)
     };
-    let keys = after::OF_RELOAD.into_iter().filter(is_useless);
-    let warning = |key| {
-        let text = format!("{key} has no effect without reload_cmd");
+    let keys: [&Spec; 2] = [&keys::ON_RELOAD_FAILURE, &keys::HEALTH_CMD];
+    let warning = |key: &Spec| {
+        let text = format!("{} has no effect without reload_cmd", key.name);
         table.offset(key).map(|offset| Warning { text, offset })
     };
-    keys.filter_map(warning).collect()
+    keys.into_iter().filter(has_no_effect).filter_map(warning).collect()
 }

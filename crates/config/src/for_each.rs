@@ -13,8 +13,8 @@ use store::{Item, ItemPattern, Pattern};
 
 use crate::{
     commands::Command,
-    document::Section,
     environment::{Environment, FUNCTIONS, NO_VALUE},
+    keys::{self, ResourceTable},
     resource::{Reason, quoted},
 };
 
@@ -85,42 +85,42 @@ impl ForEach {
     /// What the table of a resource says; `None` if it has one file. `dest` is its destination as it is
     /// written.
     pub(crate) fn read(
-        table: &Section<'_, '_>,
+        table: &ResourceTable<'_, '_>,
         dest: &str,
         environment: &Environment,
     ) -> Result<Option<Box<ForEach>>, Reason> {
-        let keys = table.string("for_each")?;
-        let services = table.string("for_each_service")?;
-        let remove_cmd = Command::read(table, "remove_cmd")?;
+        let keys = table.get(&keys::FOR_EACH)?;
+        let services = table.get(&keys::FOR_EACH_SERVICE)?;
+        let remove_cmd = table.get(&keys::REMOVE_CMD)?;
         let items = match (keys, services) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
                 let text = "for_each and for_each_service are both set: a resource has one of them";
-                return Err(Reason::new(text, table.offset("for_each_service")));
+                return Err(Reason::new(text, table.offset(&keys::FOR_EACH_SERVICE)));
             }
             (Some(text), None) => {
-                let text = environment.rendered(text, "for_each", table)?;
+                let text = environment.rendered(text, &keys::FOR_EACH, table)?;
                 Items::Keys(ItemPattern::new(&text).map_err(|why| {
                     let text = quoted(&String::from_utf8_lossy(&text));
-                    Reason::new(format!("for_each {text}: {why}"), table.offset("for_each"))
+                    Reason::new(format!("for_each {text}: {why}"), table.offset(&keys::FOR_EACH))
                         .hinting(Some("for_each = \"/tenants/*\"".to_owned()))
                 })?)
             }
             (None, Some(text)) => {
                 let pattern = Pattern::new(text.as_bytes()).map_err(|why| {
                     let text = format!("for_each_service {}: {why}", quoted(text));
-                    Reason::new(text, table.offset("for_each_service"))
+                    Reason::new(text, table.offset(&keys::FOR_EACH_SERVICE))
                 })?;
                 Items::Services(ServicePattern { pattern, text: text.to_owned() })
             }
         };
-        let at = table.offset("dest");
+        let at = table.offset(&keys::DEST);
         let Some(first) = first_of_item(dest) else {
             let text = "every item would have the same dest: it must depend on the item";
             let hint = "dest = \"/etc/nginx/tenants/{{.name}}.conf\"".to_owned();
             return Err(Reason::new(text, at).hinting(Some(hint)));
         };
-        let literal = environment.rendered(&dest[..first], "dest", table)?;
+        let literal = environment.rendered(&dest[..first], &keys::DEST, table)?;
         let (folder, name) = match literal.iter().rposition(|byte| *byte == b'/') {
             Some(slash) => (&literal[..slash.max(1)], &literal[slash + 1..]),
             None => (&b"."[..], &literal[..]),
@@ -186,10 +186,10 @@ mod tests {
 
     fn read(toml: &str) -> Result<Box<ForEach>, String> {
         let document = Document::parse(toml).unwrap();
-        let root = document.root();
+        let table = ResourceTable::of(document.root());
         let environment = Environment::new(|name| (name == b"ETC").then(|| "/etc".into()));
-        let dest = root.string("dest").unwrap().unwrap();
-        let read = ForEach::read(&root, dest, &environment).map_err(|reason| reason.text)?;
+        let dest = table.get(&keys::DEST).unwrap_or_default().unwrap();
+        let read = ForEach::read(&table, dest, &environment).map_err(|reason| reason.text)?;
         Ok(read.unwrap())
     }
 

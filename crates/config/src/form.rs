@@ -5,6 +5,8 @@
 
 use toml::de::DeValue;
 
+use crate::keys::{self, Kind};
+
 /// How something is written, in words and as an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Form {
@@ -46,11 +48,11 @@ impl Form {
 /// `string`, `integer`, `boolean` and `slice`.
 pub(crate) fn of_type(key: &str, wanted: &str, found: &DeValue<'_>) -> Option<Form> {
     let form = match (wanted, found) {
-        ("string", DeValue::Integer(number)) if key == "mode" => {
+        ("string", DeValue::Integer(number)) if is_mode(key) => {
             let digits = number.as_str().trim_start_matches('0');
-            Form::new("mode is text").such_as(format!("mode = \"0{digits}\""))
+            Form::new(format!("{key} is text")).such_as(format!("{key} = \"0{digits}\""))
         }
-        ("string", DeValue::Integer(number)) if key == "max_shrink" => {
+        ("string", DeValue::Integer(number)) if matches!(kind(key), Some(Kind::Percentage)) => {
             Form::new(format!("{key} is text with %"))
                 .such_as(format!("{key} = \"{}%\"", number.as_str()))
         }
@@ -117,7 +119,7 @@ pub(crate) fn of_syntax(text: &str, offset: usize) -> Option<Form> {
         Some(',') if is_value && value.starts_with(['"', '\'']) => {
             Form::new("a list stands in brackets").such_as(format!("[{value}{after}]"))
         }
-        Some('0') if is_value && value.is_empty() && key == "mode" => {
+        Some('0') if is_value && value.is_empty() && is_mode(key) => {
             Form::new("a mode stands in quotes").such_as(assigned(key, whole))
         }
         Some('0') if is_value && value.is_empty() => Form::new("a number begins with no 0"),
@@ -151,9 +153,21 @@ pub(crate) fn of_syntax(text: &str, offset: usize) -> Option<Form> {
     Some(form)
 }
 
-/// Whether the value of `key` is a duration.
+/// What the values of `key` are, if it is a key of a resource.
+fn kind(key: &str) -> Option<Kind> {
+    keys::find(key).map(|key| key.kind)
+}
+
+/// Whether the value of `key` is a mode.
+fn is_mode(key: &str) -> bool {
+    matches!(kind(key), Some(Kind::Mode))
+}
+
+/// Whether the value of `key`, of a resource or of `confd.toml`, is a duration.
 fn is_time(key: &str) -> bool {
-    key.ends_with("timeout") || key.ends_with("interval") || key == "debounce"
+    matches!(kind(key), Some(Kind::Duration))
+        || key.ends_with("timeout")
+        || key.ends_with("interval")
 }
 
 /// The line that sets `key` to `text`.

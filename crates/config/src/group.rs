@@ -9,10 +9,10 @@ use std::{
 
 use crate::{
     commands::Command,
-    document::Section,
     file,
+    keys::{self, ResourceTable},
     problem::Problem,
-    resource::{Confdir, Reason, Resource, time},
+    resource::{Confdir, Reason, Resource},
 };
 
 /// Resources that are rendered from one state and put in place together. A resource that is in no
@@ -57,9 +57,9 @@ impl Group {
 
 impl GroupCheck {
     /// What the table of a resource says; `None` if it says nothing.
-    pub(crate) fn read(table: &Section<'_, '_>) -> Result<Option<Box<GroupCheck>>, Reason> {
-        let timeout = time(table, "group_check_timeout")?;
-        let command = Command::read(table, "group_check_cmd")?;
+    pub(crate) fn read(table: &ResourceTable<'_, '_>) -> Result<Option<Box<GroupCheck>>, Reason> {
+        let timeout = table.get(&keys::GROUP_CHECK_TIMEOUT)?;
+        let command = table.get(&keys::GROUP_CHECK_CMD)?;
         Ok(command.map(|command| Box::new(GroupCheck { command, timeout })))
     }
 }

@@ -3,7 +3,11 @@
 
 use store::{Key, Prefix};
 
-use crate::{document::Section, resource::Reason};
+use crate::{
+    document::Section,
+    keys::{self, Kind, Read, ResourceTable, Spec, Word, wrong},
+    resource::{Reason, quoted},
+};
 
 /// The guards of a resource. One that is not set always holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,9 +40,6 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// All formats.
-    const ALL: [OutputFormat; 5] = [Self::Json, Self::Yaml, Self::Toml, Self::Xml, Self::Ini];
-
     /// Its name in resource files.
     pub fn name(self) -> &'static str {
         match self {
@@ -58,45 +59,47 @@ impl Guards {
     }
 
     /// The guards in the table of a resource with this prefix; `None` if it sets none.
-    pub(crate) fn read(table: &Section<'_, '_>) -> Result<Option<Box<Guards>>, Reason> {
-        let required_keys = table.strings("required_keys")?.unwrap_or_default();
+    pub(crate) fn read(table: &ResourceTable<'_, '_>) -> Result<Option<Box<Guards>>, Reason> {
+        let required_keys = table.get(&keys::REQUIRED_KEYS)?.unwrap_or_default();
         let guards = Guards {
             required_keys: required_keys
                 .iter()
                 .map(|key| Prefix::new(b"").join(key.as_bytes()))
                 .collect(),
-            min_keys: count(table, "min_keys")?,
-            max_shrink: percent(table, "max_shrink")?,
-            min_bytes: count(table, "min_bytes")?,
-            output_format: format(table, "output_format")?,
+            min_keys: table.get(&keys::MIN_KEYS)?,
+            max_shrink: table.get(&keys::MAX_SHRINK)?,
+            min_bytes: table.get(&keys::MIN_BYTES)?,
+            output_format: table.get(&keys::OUTPUT_FORMAT)?,
         };
         Ok((guards != Guards::default()).then(|| Box::new(guards)))
     }
 }
 
-pub(crate) fn count(table: &Section<'_, '_>, key: &str) -> Result<Option<u64>, Reason> {
-    let Some(number) = table.integer(key)? else { return Ok(None) };
-    let wrong = || Reason::new(format!("{key} {number} is less than 0"), table.offset(key));
-    u64::try_from(number).map(Some).map_err(|_| wrong())
+impl Word for OutputFormat {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("json", Self::Json),
+        ("yaml", Self::Yaml),
+        ("toml", Self::Toml),
+        ("xml", Self::Xml),
+        ("ini", Self::Ini),
+    ];
 }
 
-fn percent(table: &Section<'_, '_>, key: &str) -> Result<Option<u64>, Reason> {
-    let Some(text) = table.string(key)? else { return Ok(None) };
-    let number = text.strip_suffix('%').and_then(|digits| digits.trim_end().parse().ok());
-    let number = number.filter(|number| *number <= 100);
-    number.map(Some).ok_or_else(|| {
-        let text = gotmpl::quote(text.as_bytes());
-        Reason::new(format!("{key} {text} is not a number from 0 to 100 with %"), table.offset(key))
-            .hinting(Some(format!("by how much the file may shrink: {key} = \"50%\"")))
-    })
-}
+/// By how much something may shrink, in per cent.
+pub(crate) struct Percentage;
 
-fn format(table: &Section<'_, '_>, key: &str) -> Result<Option<OutputFormat>, Reason> {
-    let Some(name) = table.string(key)? else { return Ok(None) };
-    let found = OutputFormat::ALL.into_iter().find(|format| format.name() == name);
-    found.map(Some).ok_or_else(|| {
-        let known = OutputFormat::ALL.map(|format| format!("{:?}", format.name())).join(", ");
-        let name = gotmpl::quote(name.as_bytes());
-        Reason::new(format!("unknown {key} {name}; the known ones are {known}"), table.offset(key))
-    })
+impl Read for Percentage {
+    const KIND: Kind = Kind::Percentage;
+    type Value<'d> = u64;
+
+    fn read<'d>(key: &Spec, section: &Section<'d, '_>) -> Result<Option<u64>, Reason> {
+        let (name, Some(text)) = (key.name, section.string(key.name)?) else { return Ok(None) };
+        let number = text.strip_suffix('%').and_then(|digits| digits.trim_end().parse().ok());
+        let number = number.filter(|number| *number <= 100);
+        number.map(Some).ok_or_else(|| {
+            let text = format!("{name} {} is not a number from 0 to 100 with %", quoted(text));
+            wrong(key, section, text)
+                .hinting(Some(format!("by how much the file may shrink: {name} = \"50%\"")))
+        })
+    }
 }

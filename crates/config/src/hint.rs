@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use report::did_you_mean_spelled;
 
-use crate::document::Unknown;
+use crate::{
+    document::Unknown,
+    keys::{self, TEMPLATE},
+};
 
 /// The hint for a `confdir` that has no folder `conf.d` in it.
 pub(crate) fn without_conf_d(confdir: &Path) -> String {
@@ -95,59 +98,6 @@ pub(crate) fn for_name_of_owner(by_number: &str, by_name: &str, name: &str) -> S
     format!("{by_number} is a number; a name is written {by_name} = {name:?}")
 }
 
-/// The keys of a resource.
-const KEYS: &[&str] = &[
-    "src",
-    "dest",
-    "keys",
-    "prefix",
-    "expand_env",
-    "mode",
-    "uid",
-    "gid",
-    "owner",
-    "group_owner",
-    "preserve",
-    "ignore_lines",
-    "make_directories",
-    "dir_mode",
-    "engine",
-    "after",
-    "check_cmd",
-    "reload_cmd",
-    "start_cmd",
-    "reload_template",
-    "check_timeout",
-    "check_cmd_timeout",
-    "reload_timeout",
-    "reload_cmd_timeout",
-    "render_timeout",
-    "heal",
-    "required",
-    "debounce",
-    "min_reload_interval",
-    "retry_delay",
-    "retry_factor",
-    "retry_max_delay",
-    "for_each",
-    "for_each_service",
-    "remove_cmd",
-    "group",
-    "group_check_cmd",
-    "group_check_timeout",
-    "required_keys",
-    "min_keys",
-    "max_shrink",
-    "min_bytes",
-    "output_format",
-    "on_reload_failure",
-    "health_cmd",
-    "health_timeout",
-    "health_window",
-    "health_interval",
-    "backup",
-];
-
 /// Words that people write for a key although their letters are far from it, each with the key.
 const SPELLINGS: [(&str, &str); 7] = [
     ("source", "src"),
@@ -162,7 +112,7 @@ const SPELLINGS: [(&str, &str); 7] = [
 /// The warning about a key that confd does not read.
 pub(crate) fn ignored(table: &str, key: &str) -> String {
     match key.to_lowercase().as_str() {
-        folded if table.is_empty() && KEYS.contains(&folded) => {
+        folded if table.is_empty() && keys::find(folded).is_some() => {
             format!("unknown key {}: it belongs below [template]", gotmpl::quote(key.as_bytes()))
         }
         folded if table.is_empty() && folded.starts_with("template") => {
@@ -173,7 +123,8 @@ pub(crate) fn ignored(table: &str, key: &str) -> String {
             )
         }
         _ => {
-            let known = KEYS.iter().map(|key| (*key, *key)).chain(SPELLINGS);
+            let used = TEMPLATE.keys.iter().filter(|key| key.is_used);
+            let known = used.map(|key| (key.name, key.name)).chain(SPELLINGS);
             let hint = did_you_mean_spelled(key, known);
             let hint = hint.map_or(String::new(), |hint| format!(", {hint}"));
             let key = gotmpl::quote(format!("{table}{key}").as_bytes());

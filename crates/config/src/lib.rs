@@ -5,12 +5,13 @@
 //! wrong with a file. This crate logs nothing; its caller decides which problems a person is shown,
 //! and when.
 //!
-//! [`document`] reads TOML documents by confd's rules.
+//! [`document`] reads TOML documents by confd's rules, and [`keys`] describes the keys of resource files.
 //!
 //! Nothing here knows sources, template engines, or how files are written.
 
 pub mod confd_toml;
 pub mod document;
+pub mod keys;
 
 mod after;
 mod commands;

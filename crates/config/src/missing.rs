@@ -1,6 +1,6 @@
 //! What becomes of a pass whose template asks for a key that does not exist.
 
-use crate::{document::Section, resource::Reason};
+use crate::keys::Word;
 
 /// What a resource does if its template asks for a key that does not exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,20 +14,7 @@ pub enum OnMissing {
     Keep,
 }
 
-impl OnMissing {
-    const ALL: [(OnMissing, &str); 3] =
-        [(Self::Error, "error"), (Self::Empty, "empty"), (Self::Keep, "keep")];
-
-    /// What the table of a resource says.
-    pub(crate) fn read(table: &Section<'_, '_>) -> Result<Self, Reason> {
-        const KEY: &str = "on_missing";
-        let Some(name) = table.string(KEY)? else { return Ok(Self::default()) };
-        let found = Self::ALL.into_iter().find(|(_, known)| *known == name);
-        found.map(|(on_missing, _)| on_missing).ok_or_else(|| {
-            let known = Self::ALL.map(|(_, known)| format!("{known:?}")).join(", ");
-            let name = gotmpl::quote(name.as_bytes());
-            let text = format!("unknown {KEY} {name}; the known ones are {known}");
-            Reason::new(text, table.offset(KEY))
-        })
-    }
+impl Word for OnMissing {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("error", Self::Error), ("empty", Self::Empty), ("keep", Self::Keep)];
 }

@@ -9,6 +9,7 @@ use crate::{
     conventions::Dialect,
     document::Section,
     hint,
+    keys::{self, Id, Key, Kind, NameOrNumber, Read, ResourceTable, Spec, wrong},
     resource::{Reason, Warning, quoted},
 };
 
@@ -26,30 +27,42 @@ pub(crate) fn parse_mode(text: &str) -> Result<u32, String> {
     })
 }
 
+/// The permissions of a file. An empty text is none.
+pub(crate) struct Mode;
+
+impl Read for Mode {
+    const KIND: Kind = Kind::Mode;
+    type Value<'d> = u32;
+
+    fn read<'d>(key: &Spec, section: &Section<'d, '_>) -> Result<Option<u32>, Reason> {
+        let text = section.string(key.name)?.filter(|text| !text.is_empty());
+        text.map(parse_mode).transpose().map_err(|why| {
+            // The words for the oldest key are those of Go confd, which has no other mode.
+            let text =
+                if key.name == keys::MODE.name { why } else { format!("{}: {why}", key.name) };
+            wrong(key, section, text).hinting(hint::for_mode())
+        })
+    }
+}
+
 /// The mode of new folders, if missing folders of the destination are created.
-pub(crate) fn mode_of_new_folders(table: &Section<'_, '_>) -> Result<Option<u32>, Reason> {
-    let are_created = table.boolean("make_directories")?.unwrap_or(false);
-    let mode = match table.string("dir_mode")?.filter(|text| !text.is_empty()) {
-        None => DEFAULT_FOLDER_MODE,
-        Some(text) => parse_mode(text).map_err(|why| {
-            Reason::new(format!("dir_mode: {why}"), table.offset("dir_mode"))
-                .hinting(hint::for_mode())
-        })?,
-    };
+pub(crate) fn mode_of_new_folders(table: &ResourceTable<'_, '_>) -> Result<Option<u32>, Reason> {
+    let are_created = table.switch(&keys::MAKE_DIRECTORIES)?;
+    let mode = table.get(&keys::DIR_MODE)?.unwrap_or(DEFAULT_FOLDER_MODE);
     Ok(are_created.then_some(mode))
 }
 
 /// The warnings about the modes in the table of a resource.
-pub(crate) fn warnings(table: &Section<'_, '_>) -> Result<Vec<Warning>, Reason> {
+pub(crate) fn warnings(table: &ResourceTable<'_, '_>) -> Result<Vec<Warning>, Reason> {
     let mut warnings = Vec::new();
-    for key in ["mode", "dir_mode"] {
-        if let (Some(text), Some(offset)) = (table.string(key)?, table.offset(key)) {
-            let warning = suspicious_mode(key, text);
+    for key in [&keys::MODE, &keys::DIR_MODE] {
+        if let (Some(text), Some(offset)) = (table.as_text(key), table.offset(key)) {
+            let warning = suspicious_mode(key.name, text);
             warnings.extend(warning.map(|text| Warning { text, offset }));
         }
     }
-    if let Some(offset) = table.offset("dir_mode")
-        && table.boolean("make_directories")? != Some(true)
+    if let Some(offset) = table.offset(&keys::DIR_MODE)
+        && !table.switch(&keys::MAKE_DIRECTORIES)?
     {
         let text = "dir_mode has no effect without make_directories = true".to_owned();
         warnings.push(Warning { text, offset });
@@ -80,53 +93,62 @@ pub(crate) enum Owner {
 
 impl Owner {
     /// The key whose value is a number, the key whose value can be a name, and what both are called.
-    fn words(self) -> (&'static str, &'static str, &'static str) {
+    fn words(self) -> (&'static Key<Id>, &'static Spec, &'static str) {
         match self {
-            Self::User => ("uid", "owner", "user"),
-            Self::Group => ("gid", "group_owner", "group"),
-            Self::GroupOfFork => ("gid", "group", "group"),
+            Self::User => (&keys::UID, &keys::OWNER, "user"),
+            Self::Group => (&keys::GID, &keys::GROUP_OWNER, "group"),
+            Self::GroupOfFork => (&keys::GID, &keys::GROUP, "group"),
+        }
+    }
+
+    /// The value of the key that can be a name.
+    fn named<'d>(self, table: &ResourceTable<'d, '_>) -> Result<Option<NameOrNumber<'d>>, Reason> {
+        match self {
+            Self::User => table.get(&keys::OWNER),
+            Self::Group => table.get(&keys::GROUP_OWNER),
+            Self::GroupOfFork => {
+                let name = table.get(&keys::GROUP)?.filter(|name| !name.is_empty());
+                Ok(name.map(NameOrNumber::Name))
+            }
         }
     }
 
     /// Who owns the file in a resource of this dialect, user and group.
     pub(crate) fn read_all(
-        table: &Section<'_, '_>,
+        table: &ResourceTable<'_, '_>,
         dialect: Dialect,
     ) -> Result<(Option<u32>, Option<u32>), Reason> {
         let group = match dialect {
-            Dialect::Fork if table.offset("group_owner").is_none() => Self::GroupOfFork,
+            Dialect::Fork if table.offset(&keys::GROUP_OWNER).is_none() => Self::GroupOfFork,
             Dialect::Fork | Dialect::Confd => Self::Group,
         };
         Ok((Self::User.read(table, dialect)?, group.read(table, dialect)?))
     }
 
     /// The number of the user or the group in the table of a resource; `None` is that of this process.
-    fn read(self, table: &Section<'_, '_>, dialect: Dialect) -> Result<Option<u32>, Reason> {
+    fn read(self, table: &ResourceTable<'_, '_>, dialect: Dialect) -> Result<Option<u32>, Reason> {
         let (by_number, by_name, _) = self.words();
-        let number = table.integer(by_number).map_err(|error| {
-            let name = table.string(by_number).ok().flatten();
-            let name = name.filter(|name| name.parse::<i64>().is_err());
-            let hint = name.map(|name| hint::for_name_of_owner(by_number, by_name, name));
-            let hint = hint.or_else(|| error.hint());
-            Reason::from(error).hinting(hint)
+        let number = table.get(by_number).map_err(|reason| {
+            let name = table.as_text(by_number).filter(|name| name.parse::<i64>().is_err());
+            let hint = name.map(|name| hint::for_name_of_owner(by_number.name, by_name.name, name));
+            let hint = hint.or_else(|| reason.hint.clone());
+            reason.hinting(hint)
         })?;
-        let named = match table.integer(by_name) {
-            Ok(number) => number.map(Named::Number),
-            Err(_) => table.string(by_name)?.filter(|name| !name.is_empty()).map(Named::Text),
-        };
+        let named = self.named(table)?;
         match (number, named) {
             // As in the fork.
             (Some(number), Some(_)) if dialect == Dialect::Fork => {
                 self.checked(number, by_number, table)
             }
             (Some(_), Some(_)) => {
-                let text = format!("{by_number} and {by_name} are both set");
-                let hint = format!("remove {by_number}: {by_name} is a name or a number");
+                let (number, name) = (by_number.name, by_name.name);
+                let text = format!("{number} and {name} are both set");
+                let hint = format!("remove {number}: {name} is a name or a number");
                 Err(Reason::new(text, table.offset(by_name)).hinting(Some(hint)))
             }
             (Some(number), None) => self.checked(number, by_number, table),
-            (None, Some(Named::Number(number))) => self.checked(number, by_name, table),
-            (None, Some(Named::Text(text))) => match text.parse() {
+            (None, Some(NameOrNumber::Number(number))) => self.checked(number, by_name, table),
+            (None, Some(NameOrNumber::Name(text))) => match text.parse() {
                 Ok(number) => self.checked(number, by_name, table),
                 Err(_) => self.of_name(text, table).map(Some),
             },
@@ -136,7 +158,12 @@ impl Owner {
 
     /// The number at `key` as Go confd reads it: -1 is that of this process, and other negative numbers
     /// of 32 bits wrap.
-    fn checked(self, id: i64, key: &str, table: &Section<'_, '_>) -> Result<Option<u32>, Reason> {
+    fn checked(
+        self,
+        id: i64,
+        key: &Spec,
+        table: &ResourceTable<'_, '_>,
+    ) -> Result<Option<u32>, Reason> {
         /// The id that means "unchanged" to the system.
         const NONE: u32 = u32::MAX;
 
@@ -146,8 +173,9 @@ impl Owner {
             Ok(number) if number != NONE => Ok(Some(number)),
             _ => Err(Reason::new(
                 format!(
-                    "{key} {id} is out of range: it is a number from 0 to 4294967294, or -1 for the \
+                    "{} {id} is out of range: it is a number from 0 to 4294967294, or -1 for the \
                      {} of confd",
+                    key.name,
                     self.words().2
                 ),
                 table.offset(key),
@@ -156,16 +184,17 @@ impl Owner {
     }
 
     /// The number of the user or the group called `name`.
-    fn of_name(self, name: &str, table: &Section<'_, '_>) -> Result<u32, Reason> {
+    fn of_name(self, name: &str, table: &ResourceTable<'_, '_>) -> Result<u32, Reason> {
         let (_, key, what) = self.words();
         let accounts = match self {
             Self::User => Accounts::Users,
             Self::Group | Self::GroupOfFork => Accounts::Groups,
         };
-        let refused =
-            |why: String| Reason::new(format!("{key} {}: {why}", quoted(name)), table.offset(key));
+        let refused = |why: String| {
+            Reason::new(format!("{} {}: {why}", key.name, quoted(name)), table.offset(key))
+        };
         let known = accounts.read().map_err(|error| {
-            refused(error.to_string()).hinting(Some(format!("{key} can be a number")))
+            refused(error.to_string()).hinting(Some(format!("{} can be a number", key.name)))
         })?;
         if let Some((_, number)) = known.iter().find(|(known, _)| known == name) {
             return Ok(*number);
@@ -176,12 +205,6 @@ impl Owner {
         });
         Err(refused(format!("there is no such {what} in {file}")).hinting(Some(hint)))
     }
-}
-
-/// The value of a key that can be a name.
-enum Named<'a> {
-    Number(i64),
-    Text(&'a str),
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use options::duration;
 use regexp::Expression;
 use report::file_error_text;
 use store::{Coverage, Prefix, Scope};
@@ -18,16 +17,17 @@ use crate::{
     after::After,
     commands::Command,
     conventions::Conventions,
-    document::{self, Section},
+    document,
     engine::Engine,
     environment::Environment,
-    expand,
     for_each::{ForEach, Items},
     group::GroupCheck,
     guards::Guards,
-    hint, load,
+    hint,
+    keys::{self, Key, ResourceTable, Spec},
+    load,
     missing::OnMissing,
-    permissions::{self, Owner, parse_mode},
+    permissions::{self, Owner},
     problem::Problem,
     retry::Retry,
 };
@@ -173,52 +173,47 @@ impl Resource {
     pub(crate) fn read(
         path: &Path,
         confdir: &Confdir<'_>,
-        table: &Section<'_, '_>,
+        table: &ResourceTable<'_, '_>,
     ) -> Result<Self, Reason> {
         let is_of_fork = confdir.conventions.are_of_fork();
-        let text = |key| table.string(key).map(Option::unwrap_or_default);
-        let src = text("src")?;
-        let dest = text("dest")?;
-        let keys = table.strings("keys")?;
-        let own_prefix = text("prefix")?;
-        let check_cmd = Command::read(table, "check_cmd")?;
-        let reload_cmd = Command::read(table, "reload_cmd")?;
-        let start_cmd = Command::read(table, "start_cmd")?;
-        let reload_template = table.boolean("reload_template")?.unwrap_or(is_of_fork);
+        let text = |key| table.get(key).map(Option::unwrap_or_default);
+        let src = text(&keys::SRC)?;
+        let dest = text(&keys::DEST)?;
+        let own_keys = table.get(&keys::KEYS)?;
+        let own_prefix = text(&keys::PREFIX)?;
+        let check_cmd = table.get(&keys::CHECK_CMD)?;
+        let reload_cmd = table.get(&keys::RELOAD_CMD)?;
+        let start_cmd = table.get(&keys::START_CMD)?;
+        let reload_template = table.get(&keys::RELOAD_TEMPLATE)?.unwrap_or(is_of_fork);
         let (uid, gid) = Owner::read_all(table, confdir.conventions.dialect)?;
-        let mode = text("mode")?;
-        let ignore_lines = expression(table, "ignore_lines")?;
-        let preserve = table.boolean("preserve")?.unwrap_or(false);
+        let mode = table.get(&keys::MODE)?;
+        let ignore_lines = table.get(&keys::IGNORE_LINES)?;
+        let preserve = table.switch(&keys::PRESERVE)?;
         let make_directories = permissions::mode_of_new_folders(table)?;
-        let engine = table.string("engine")?;
-        let check_timeout = limit(table, ["check_timeout", "check_cmd_timeout"])?;
-        let reload_timeout = limit(table, ["reload_timeout", "reload_cmd_timeout"])?;
-        let render_timeout = time(table, "render_timeout")?;
-        let heal = table.boolean("heal")?.unwrap_or(true);
-        let required = table.boolean("required")?.unwrap_or(true);
-        let debounce = time(table, "debounce")?;
-        let min_reload_interval = time(table, "min_reload_interval")?;
+        let engine = table.get(&keys::ENGINE)?;
+        let check_timeout = limit(table, [&keys::CHECK_TIMEOUT, &keys::CHECK_CMD_TIMEOUT])?;
+        let reload_timeout = limit(table, [&keys::RELOAD_TIMEOUT, &keys::RELOAD_CMD_TIMEOUT])?;
+        let render_timeout = table.get(&keys::RENDER_TIMEOUT)?;
+        let heal = table.switch(&keys::HEAL)?;
+        let required = table.switch(&keys::REQUIRED)?;
+        let debounce = table.get(&keys::DEBOUNCE)?;
+        let min_reload_interval = table.get(&keys::MIN_RELOAD_INTERVAL)?;
         let retry = Retry::read(table)?;
-        let on_missing = OnMissing::read(table)?;
-        let follows = table.strings("after")?.unwrap_or_default();
+        let on_missing = table.get(&keys::ON_MISSING)?.unwrap_or_default();
+        let follows = table.get(&keys::AFTER)?.unwrap_or_default();
         let (guards, after) = (Guards::read(table)?, After::read(table)?);
-        table.boolean(expand::SWITCH)?;
-        let group = table.string("group")?.filter(|name| !name.is_empty() && !is_of_fork);
+        // The table is already expanded.
+        table.get(&keys::EXPAND_ENV)?;
+        let group = table.get(&keys::GROUP)?.filter(|name| !name.is_empty() && !is_of_fork);
         let group = group.map(Arc::from);
         let group_check = GroupCheck::read(table)?;
-        // confd's decoder accepts these keys, because they are names of its internals. Nothing
-        // reads them.
-        table.integer("filemode")?;
-        table.strings("stagefile")?;
+        table.get(&keys::FILEMODE)?;
+        table.get(&keys::STAGEFILE)?;
         if src.is_empty() {
             let hint = hint::without_src(&table.unknown());
             return Err(Reason::new("empty src template", None).hinting(hint));
         }
-        let mode = (!mode.is_empty())
-            .then(|| parse_mode(mode))
-            .transpose()
-            .map_err(|text| Reason::new(text, table.offset("mode")).hinting(hint::for_mode()))?;
-        let rendered = |text, key| confdir.environment.rendered(text, key, table);
+        let rendered = |text, key: &Spec| confdir.environment.rendered(text, key, table);
         if dest.is_empty() {
             let hint = hint::without_dest(&table.unknown());
             return Err(Reason::new("empty dest", None).hinting(hint));
@@ -226,26 +221,26 @@ impl Resource {
         let for_each = ForEach::read(table, dest, confdir.environment)?;
         if for_each.is_some() && after.as_ref().is_some_and(|after| after.backup > 0) {
             let text = "backup cannot be used with for_each";
-            return Err(Reason::new(text, table.offset("backup")));
+            return Err(Reason::new(text, table.offset(&keys::BACKUP)));
         }
         let dest = match for_each {
             // The file of each item has a path of its own.
             Some(_) => dest.as_bytes().into(),
-            None => rendered(dest, "dest")?,
+            None => rendered(dest, &keys::DEST)?,
         };
         if dest.is_empty() {
             let hint = "dest gives an empty text: its variable is empty or not set".to_owned();
-            return Err(Reason::new("empty dest", table.offset("dest")).hinting(Some(hint)));
+            return Err(Reason::new("empty dest", table.offset(&keys::DEST)).hinting(Some(hint)));
         }
-        let prefix = confdir.conventions.prefix_of(&rendered(own_prefix, "prefix")?);
+        let prefix = confdir.conventions.prefix_of(&rendered(own_prefix, &keys::PREFIX)?);
         let items = for_each.as_ref().map(|each| &each.items);
-        let scope = match (keys, items) {
+        let scope = match (own_keys, items) {
             (None, Some(Items::Keys(pattern))) => {
                 [prefix.join(pattern.folder().as_bytes())].into_iter().collect()
             }
-            (keys, _) => {
-                let keys = keys.unwrap_or_default().into_iter();
-                let keys = keys.map(|key| Ok(prefix.join(&rendered(key, "keys")?)));
+            (own_keys, _) => {
+                let keys = own_keys.unwrap_or_default().into_iter();
+                let keys = keys.map(|key| Ok(prefix.join(&rendered(key, &keys::KEYS)?)));
                 keys.collect::<Result<Scope, Reason>>()?
             }
         };
@@ -255,13 +250,11 @@ impl Resource {
                 let text = format!("keys does not have {folder}, below which for_each looks");
                 let hint =
                     "without keys, a resource with for_each asks for what it needs".to_owned();
-                return Err(Reason::new(text, table.offset("keys")).hinting(Some(hint)));
+                return Err(Reason::new(text, table.offset(&keys::KEYS)).hinting(Some(hint)));
             }
         }
         let src = join(&confdir.templates, src.as_bytes());
-        let engine = engine
-            .map_or_else(|| Ok(Engine::of_file(&src)), read_engine)
-            .map_err(|text| Reason::new(text, table.offset("engine")))?;
+        let engine = engine.unwrap_or_else(|| Engine::of_file(&src));
         Ok(Resource {
             path: path.to_path_buf(),
             src,
@@ -336,40 +329,17 @@ pub(crate) fn join(folder: &Path, name: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(joined))
 }
 
-/// The engine called `name`.
-fn read_engine(name: &str) -> Result<Engine, String> {
-    Engine::from_name(name).ok_or_else(|| {
-        let known = Engine::ALL.map(|engine| format!("{:?}", engine.name()));
-        let name = quoted(name);
-        format!("unknown engine {name}; the known ones are {}", known.join(" and "))
-    })
-}
-
 /// The text as Go quotes it.
 pub(crate) fn quoted(text: &str) -> String {
     gotmpl::quote(text.as_bytes())
 }
 
-/// The regular expression at `key`, if it is there.
-fn expression(table: &Section<'_, '_>, key: &str) -> Result<Option<Expression>, Reason> {
-    let Some(text) = table.string(key)?.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let hint = || format!("{key} is a regular expression in Go's syntax, such as '^#'");
-    Expression::parse(text).map(Some).map_err(|why| {
-        Reason::new(format!("{key}: {why}"), table.offset(key)).hinting(Some(hint()))
-    })
-}
-
-/// The duration at `key`, if it is there.
-pub(crate) fn time(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> {
-    let Some(text) = table.string(key)? else { return Ok(None) };
-    duration::parse(text)
-        .map(Some)
-        .map_err(|why| Reason::new(format!("{key} {}: {why}", quoted(text)), table.offset(key)))
-}
-
 /// The time limit at the first of `keys` that is there; they are two names of the same.
-fn limit(table: &Section<'_, '_>, keys: [&str; 2]) -> Result<Option<Duration>, Reason> {
-    let [limit, other] = keys.map(|key| time(table, key));
+fn limit(
+    table: &ResourceTable<'_, '_>,
+    keys: [&Key<Duration>; 2],
+) -> Result<Option<Duration>, Reason> {
+    let [limit, other] = keys.map(|key| table.get(key));
     Ok(limit?.or(other?))
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use options::factor::{self, Factor};
+use options::factor::Factor;
 
 use crate::{
-    document::Section,
-    resource::{Reason, time},
+    keys::{self, Key, ResourceTable},
+    resource::Reason,
 };
 
 /// The delays between the retries of a resource. What is not set is that of the run.
@@ -32,34 +32,30 @@ impl Retry {
     }
 
     /// The delays in the table of a resource.
-    pub(crate) fn read(table: &Section<'_, '_>) -> Result<Self, Reason> {
-        let delay = not_zero(table, "retry_delay")?;
-        let factor = match table.string("retry_factor")? {
-            Some(text) => Some(factor::parse(text).map_err(|why| {
-                let text = gotmpl::quote(text.as_bytes());
-                Reason::new(format!("retry_factor {text}: {why}"), table.offset("retry_factor"))
-            })?),
-            None => None,
-        };
-        let max_delay = not_zero(table, "retry_max_delay")?;
+    pub(crate) fn read(table: &ResourceTable<'_, '_>) -> Result<Self, Reason> {
+        let delay = not_zero(table, &keys::RETRY_DELAY)?;
+        let factor = table.get(&keys::RETRY_FACTOR)?;
+        let max_delay = not_zero(table, &keys::RETRY_MAX_DELAY)?;
         if let (Some(first), Some(last)) = (delay, max_delay)
             && last < first
         {
             let text = format!("retry_max_delay {last:?} is less than retry_delay {first:?}");
-            return Err(Reason::new(text, table.offset("retry_max_delay")));
+            return Err(Reason::new(text, table.offset(&keys::RETRY_MAX_DELAY)));
         }
         Ok(Retry { delay, factor, max_delay })
     }
 }
 
 /// The duration at `key`, which may not be zero.
-fn not_zero(table: &Section<'_, '_>, key: &str) -> Result<Option<Duration>, Reason> {
-    let delay = time(table, key)?;
+fn not_zero(
+    table: &ResourceTable<'_, '_>,
+    key: &Key<Duration>,
+) -> Result<Option<Duration>, Reason> {
+    let delay = table.get(key)?;
     if delay.is_some_and(|delay| delay.is_zero()) {
         let hint = "without a delay, a pass that fails would be tried again without a pause";
-        return Err(
-            Reason::new(format!("{key} is 0"), table.offset(key)).hinting(Some(hint.to_owned()))
-        );
+        let text = format!("{} is 0", key.name);
+        return Err(Reason::new(text, table.offset(key)).hinting(Some(hint.to_owned())));
     }
     Ok(delay)
 }

@@ -95,7 +95,7 @@ fn problems_name_the_file() {
         ),
         (
             "[template]\nsrc='a'\nengine='jinja'",
-            "unknown engine \"jinja\"; the known ones are \"go\" and \"tera\"",
+            "unknown engine \"jinja\"; the known ones are \"go\", \"tera\"",
         ),
         (
             "[template]\nsrc='a'\nengine=2",
