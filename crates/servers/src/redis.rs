@@ -183,7 +183,8 @@ impl Redis {
     }
 
     /// Starts a Sentinel that watches this server under a name, and makes a replica the master if the
-    /// server is silent for half a second.
+    /// server is silent for half a second. If the server has a password, the Sentinel has the password
+    /// `sentinel`.
     #[track_caller]
     pub fn sentinel(&self, name: &str) -> Self {
         let mut sentinel = Self::prepared(self.program.clone(), &[]);
@@ -194,8 +195,12 @@ impl Redis {
             sentinel.folder.path().display(),
             self.port
         );
+        let passwords = self.password.as_ref().map(|password| {
+            sentinel.password = Some("sentinel".to_owned());
+            format!("sentinel auth-pass {name} {password}\nrequirepass sentinel\n")
+        });
         let file = sentinel.folder.path().join("sentinel.conf");
-        fs::write(&file, settings).unwrap();
+        fs::write(&file, settings + &passwords.unwrap_or_default()).unwrap();
         sentinel.arguments = vec![file.display().to_string(), "--sentinel".to_owned()];
         sentinel.spawn();
         assert!(sentinel.becomes_ready(), "Sentinel does not start");
@@ -234,9 +239,15 @@ impl Redis {
     #[track_caller]
     fn becomes_ready(&mut self) -> bool {
         let (address, password) = (self.address(), self.password.clone());
+        // A server of another process of tests may have taken the port just before.
+        let own = self.process.as_ref().map(|process| format!("process_id:{}\r", process.id()));
         Process::becomes_ready(&mut self.process, "Redis", || {
-            exchange(&address, password.as_deref(), &[&["PING"]])
-                .is_ok_and(|replies| replies[0] == b"PONG")
+            let asked =
+                exchange(&address, password.as_deref(), &[&["INFO", "server"][..], &["PING"]]);
+            asked.is_ok_and(|replies| {
+                let info = String::from_utf8_lossy(&replies[0]);
+                replies[1] == b"PONG" && own.as_ref().is_some_and(|own| info.contains(own))
+            })
         })
     }
 

@@ -302,6 +302,25 @@ fn after_a_failover_the_master_that_sentinel_names_is_followed() {
 }
 
 #[test]
+fn a_master_that_was_replaced_is_left_although_it_still_answers() {
+    let (old, new) = (Redis::with_password("hunter2"), Redis::with_password("hunter2"));
+    let sentinel = old.sentinel("mymaster");
+    old.set("/app/a", "old");
+    new.set("/app/a", "new");
+    let sandbox = asking();
+    // The password in the address is that of the Sentinel.
+    let node = format!("redis://:sentinel@{}", sentinel.address());
+    let more = ["-sentinel-master", "mymaster", "-password", "hunter2"];
+    let daemon = watching(&sandbox, &node, &more);
+    eventually("the first pass", || sandbox.output() == "/app/a=old ");
+    sentinel.ask(&["SENTINEL", "REMOVE", "mymaster"]);
+    let port = new.address().replace("127.0.0.1:", "");
+    sentinel.ask(&["SENTINEL", "MONITOR", "mymaster", "127.0.0.1", &port, "1"]);
+    eventually("the new master", || sandbox.output() == "/app/a=new ");
+    daemon.stop(Signal::TERM).expect_no("ERROR").expect_no("hunter2");
+}
+
+#[test]
 fn a_cluster_is_read_and_followed_on_all_masters() {
     let servers = Redis::cluster::<3>();
     let set = |key: &str, value: &str| servers::redis::ask_cluster(&servers, &["SET", key, value]);

@@ -68,8 +68,13 @@ impl Node {
         match scheme {
             "" if is_socket(text) => Some(Node::at(Place::Socket(text.into()))),
             "unix" | "redis+unix" | "redis-socket" => Self::socket(rest),
-            "" | "redis" => Self::host(rest, port),
-            "rediss" => Some(Node { tls: true, ..Self::host(rest, port)? }),
+            // As in Go confd, a path that is no number means nothing.
+            "" => Self::host(rest, port).map(|(node, _)| node),
+            "redis" | "rediss" => {
+                let (node, path) = Self::host(rest, port)?;
+                let is_understood = path.is_empty() || node.database.is_some();
+                is_understood.then_some(Node { tls: scheme == "rediss", ..node })
+            }
             _ => None,
         }
     }
@@ -78,13 +83,13 @@ impl Node {
         Node { place, tls: false, login: None, database: None }
     }
 
-    /// `USER:PASSWORD@HOST:PORT/DATABASE`.
-    fn host(text: &str, port: u16) -> Option<Self> {
+    /// `USER:PASSWORD@HOST:PORT/DATABASE`. Returns the path too.
+    fn host(text: &str, port: u16) -> Option<(Self, &str)> {
         let (login, rest) = login(text)?;
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = parse(host, port)?;
-        // As in Go confd, a path that is no number means nothing.
-        Some(Node { login, database: path.parse().ok(), ..Node::at(Place::Host(host, port)) })
+        let node = Node::at(Place::Host(host, port));
+        Some((Node { login, database: path.parse().ok(), ..node }, path))
     }
 
     /// `USER:PASSWORD@/PATH?db=DATABASE`.
@@ -150,6 +155,9 @@ mod tests {
             ("/run/redis.sock", "/run/redis.sock"),
             ("unix:///run/redis.sock", "/run/redis.sock"),
             ("unix://joe:secret@/run/redis.sock?db=2", "/run/redis.sock joe:secret 2"),
+            ("redis://host/", "host:6379"),
+            ("redis://host/x", "none"),
+            ("redis://host/1?timeout=3", "none"),
             ("http://host:1", "none"),
             ("a:1,b:1", "none"),
             ("", "none"),

@@ -85,6 +85,8 @@ impl Meaning {
 fn cause(text: &str) -> Cause {
     // Redis repeats the words of a command that it does not know, which may hold a password.
     let shown = text.split(", with args beginning with").next().unwrap_or_default();
+    // The explanation of protected mode is a page.
+    let shown = shown.split(". In this mode").next().unwrap_or_default();
     let cause = Cause::new(shown.trim_end());
     let advice = match text {
         _ if text.starts_with("NOAUTH") => Some(
@@ -128,8 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_passes_is_another_than_one_that_stays() {
+    fn a_server_that_cannot_answer_now_does_not_refuse() {
         for (text, later) in [
+            ("DENIED Redis is running in protected mode", false),
             ("LOADING Redis is loading the dataset in memory", true),
             ("CLUSTERDOWN The cluster is down", true),
             ("ERR max number of clients reached", true),

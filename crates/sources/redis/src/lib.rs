@@ -6,8 +6,9 @@
 //!
 //! The modules: `description` has the options, `address` parses the nodes, `resp` is the protocol,
 //! `connection` a connection, `links` finds servers and connects to them, `cluster` and `slot` know where
-//! a cluster has a key, `asked` spells keys, `read` reads them, `watch` follows them, with what is `held`, by
-//! events of a `subscription`, if `notifications` says that there are some; `failure` explains errors.
+//! a cluster has a key, `asked` spells keys, `read` reads what they stand for, with `values` for strings,
+//! `watch` follows them, with what is `held`, by events of a `subscription`, if `notifications` says that
+//! there are some; `failure` explains errors.
 
 mod address;
 mod asked;
@@ -24,6 +25,7 @@ mod read;
 mod resp;
 mod slot;
 mod subscription;
+mod values;
 mod watch;
 
 #[cfg(test)]

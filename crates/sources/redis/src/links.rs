@@ -16,6 +16,9 @@ use crate::slot;
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
+/// The number of a link and its failure.
+pub(crate) type Failed = (usize, Failure);
+
 /// Finds servers, and connects to them.
 pub(crate) struct Finder {
     pub(crate) options: Options,
@@ -207,10 +210,7 @@ impl Links {
     /// # Errors
     ///
     /// The number of the link that failed, with its failure.
-    pub(crate) async fn ask(
-        &mut self,
-        requests: &[Request],
-    ) -> Result<Vec<Vec<Reply>>, (usize, Failure)> {
+    pub(crate) async fn ask(&mut self, requests: &[Request]) -> Result<Vec<Vec<Reply>>, Failed> {
         let ask = self.all.iter_mut().zip(requests).enumerate().map(
             |(index, (link, request))| async move {
                 match request.commands() {
@@ -227,7 +227,7 @@ impl Links {
         &mut self,
         index: usize,
         request: &Request,
-    ) -> Result<Reply, (usize, Failure)> {
+    ) -> Result<Reply, Failed> {
         let link = self.all.get_mut(index).ok_or_else(|| (index, no_reply()))?;
         let replies = link.connection.ask(request).await.map_err(|failure| (index, failure))?;
         replies.into_iter().next_back().ok_or_else(|| (index, no_reply()))
@@ -238,14 +238,14 @@ impl Links {
         &mut self,
         index: usize,
         words: &[&[u8]],
-    ) -> Result<Reply, (usize, Failure)> {
+    ) -> Result<Reply, Failed> {
         let mut request = Request::of(&["ASKING"]);
         request.add(words);
         self.ask_link(index, &request).await
     }
 
     /// The error for users: a failure of this link.
-    pub(crate) fn error(&self, (index, failure): (usize, Failure)) -> Error {
+    pub(crate) fn error(&self, (index, failure): Failed) -> Error {
         failure.at(self.all.get(index).map_or("", |link| &link.shown))
     }
 }

@@ -12,21 +12,15 @@ use store::Key;
 use tracing::debug;
 
 use crate::asked::{Asked, Spelling};
-use crate::connection::ok;
+use crate::connection::{no_reply, ok};
 use crate::failure::{Failure, Meaning};
-use crate::links::Links;
+use crate::links::{Failed, Links};
 use crate::resp::{Reply, Request};
-
-/// The most keys whose values are asked for by one command. The server does nothing else meanwhile:
-/// for about two milliseconds.
-const TOGETHER: usize = 5_000;
+use crate::values::{TOGETHER, Value, each, unexpected, values};
 
 /// The number of keys or fields that the server looks at for one answer of a scan, as in Go confd: less
 /// than a millisecond.
 const STEP: &str = "1000";
-
-/// The number of commands that are sent before their replies are read.
-const PIPELINE: usize = 1_000;
 
 /// What a key of a scope stands for at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,20 +41,6 @@ pub(crate) struct Content {
     pub(crate) pairs: Vec<(Bytes, Bytes, Bytes)>,
 }
 
-/// The value of a key.
-#[derive(Debug, Clone)]
-pub(crate) enum Value {
-    /// A string.
-    Text(Bytes),
-    /// There is no such string: the key does not exist, or has another type.
-    None,
-    /// The user may not read it.
-    Refused(String),
-}
-
-/// The number of a link and its failure.
-pub(crate) type Failed = (usize, Failure);
-
 /// Reads what each of these keys stands for, or why the server refuses to show it. `None` for a key
 /// that is marked and still stands for the strings below it: these are not read.
 ///
@@ -75,21 +55,21 @@ pub(crate) async fn read(
     let mut contents: Vec<Result<Option<Content>, Error>> =
         asked.iter().map(|_| Ok(None)).collect();
     let all: BTreeSet<Bytes> = asked.iter().map(|(asked, _)| asked.own.clone()).collect();
-    let mut values = values(links, &all).await?;
-    let others: Vec<&Bytes> = all.iter().filter(|key| is_none(values.get(*key))).collect();
+    let mut strings = values(links, &all).await?;
+    let others: Vec<&Bytes> = all.iter().filter(|key| is_none(strings.get(*key))).collect();
     let types = types(links, &others).await?;
     // What became a string since.
     let late =
         others.iter().zip(&types).filter(|(_, kind)| matches!(kind, Ok(kind) if kind == "string"));
     let late: BTreeSet<Bytes> = late.map(|(key, _)| (*key).clone()).collect();
     if !late.is_empty() {
-        values.append(&mut self::values(links, &late).await?);
+        strings.append(&mut values(links, &late).await?);
     }
     let types: BTreeMap<&Bytes, Result<Bytes, String>> = others.into_iter().zip(types).collect();
     let mut below: Vec<usize> = Vec::new();
     for (index, ((asked, is_below), content)) in asked.iter().zip(&mut contents).enumerate() {
         let own = &asked.own;
-        *content = match (values.get(own), types.get(own)) {
+        *content = match (strings.get(own), types.get(own)) {
             (Some(Value::Text(value)), _) => Ok(Some(Content {
                 kind: Kind::Text,
                 pairs: vec![(spelling.name(own), own.clone(), value.clone())],
@@ -108,29 +88,29 @@ pub(crate) async fn read(
     let patterns: Vec<&Bytes> = below.iter().map(|index| &asked[*index].0.below).collect();
     let found = scan(links, &patterns).await?;
     let all: BTreeSet<Bytes> = found.iter().flatten().cloned().collect();
-    let values = self::values(links, &all).await?;
-    let skipped = all.iter().filter(|key| is_none(values.get(*key))).count();
+    let strings = values(links, &all).await?;
+    let skipped = all.iter().filter(|key| is_none(strings.get(*key))).count();
     if skipped > 0 {
         debug!(
             "redis: {skipped} keys that are no strings were skipped; a hash is read if `keys` names it"
         );
     }
     for (index, keys) in below.into_iter().zip(found) {
-        contents[index] = strings(links, spelling, keys, &values).map(Some);
+        contents[index] = content_below(links, spelling, keys, &strings).map(Some);
     }
     Ok(contents)
 }
 
 /// The strings among these keys.
-fn strings(
+fn content_below(
     links: &Links,
     spelling: &Spelling,
     keys: BTreeSet<Bytes>,
-    values: &BTreeMap<Bytes, Value>,
+    strings: &BTreeMap<Bytes, Value>,
 ) -> Result<Content, Error> {
     let mut pairs = Vec::with_capacity(keys.len());
     for own in keys {
-        match values.get(&own) {
+        match strings.get(&own) {
             Some(Value::Text(value)) => pairs.push((spelling.name(&own), own, value.clone())),
             Some(Value::Refused(reason)) => return Err(refused(links, &own, reason)),
             Some(Value::None) | None => {}
@@ -154,72 +134,6 @@ pub(crate) fn refused(links: &Links, key: &[u8], reason: &str) -> Error {
     links.error((link, Failure::Refused(text)))
 }
 
-/// The values of these keys. Those that one server has, or that are in one slot of a cluster, are
-/// read at one moment, if there are no more than [`TOGETHER`].
-pub(crate) async fn values(
-    links: &mut Links,
-    keys: &BTreeSet<Bytes>,
-) -> Result<BTreeMap<Bytes, Value>, Failed> {
-    let mut groups: BTreeMap<(usize, u16), Vec<&Bytes>> = BTreeMap::new();
-    for key in keys {
-        let place = links.place_of(key).map_err(|failure| (0, failure))?;
-        groups.entry(place).or_default().push(key);
-    }
-    let mut chunks: Vec<Vec<&[&Bytes]>> = links.all.iter().map(|_| Vec::new()).collect();
-    for ((link, _), keys) in &groups {
-        chunks[*link].extend(keys.chunks(TOGETHER));
-    }
-    let request = |chunks: &Vec<&[&Bytes]>| {
-        let mut request = Request::default();
-        for chunk in chunks {
-            let mut words: Vec<&[u8]> = vec![b"MGET"];
-            words.extend(chunk.iter().map(|key| &***key));
-            request.add(&words);
-        }
-        request
-    };
-    let requests: Vec<Request> = chunks.iter().map(request).collect();
-    let replies = links.ask(&requests).await?;
-    let mut values = BTreeMap::new();
-    let mut singly = Vec::new();
-    for (link, (chunks, replies)) in chunks.iter().zip(replies).enumerate() {
-        for (chunk, reply) in chunks.iter().zip(replies) {
-            match reply {
-                // One key, all, or the command itself is forbidden, or some keys are moving.
-                Reply::Error(text)
-                    if matches!(Meaning::of(&text), Meaning::Forbidden | Meaning::Moving) =>
-                {
-                    singly.extend(chunk.iter().copied());
-                }
-                Reply::List(replies) if replies.len() == chunk.len() => {
-                    let value = |reply| match reply {
-                        Reply::Text(Some(text)) => Value::Text(text),
-                        _ => Value::None,
-                    };
-                    let pairs = chunk.iter().zip(replies);
-                    values.extend(pairs.map(|(key, reply)| ((*key).clone(), value(reply))));
-                }
-                reply => return Err((link, unexpected(reply))),
-            }
-        }
-    }
-    let replies = each(links, "GET", &singly).await?;
-    for (key, (link, reply)) in singly.into_iter().zip(replies) {
-        let value = match reply {
-            Reply::Text(Some(text)) => Value::Text(text),
-            Reply::Text(None) => Value::None,
-            Reply::Error(text) => match Meaning::of(&text) {
-                Meaning::WrongType => Value::None,
-                Meaning::Forbidden => Value::Refused(text),
-                _ => return Err((link, Failure::of_reply(&text))),
-            },
-            reply => return Err((link, unexpected(reply))),
-        };
-        values.insert(key.clone(), value);
-    }
-    Ok(values)
-}
-
 /// The types of these keys, or why the server refuses to tell.
 async fn types(links: &mut Links, keys: &[&Bytes]) -> Result<Vec<Result<Bytes, String>>, Failed> {
     let replies = each(links, "TYPE", keys).await?;
@@ -229,35 +143,6 @@ async fn types(links: &mut Links, keys: &[&Bytes]) -> Result<Vec<Result<Bytes, S
         reply => Err((link, unexpected(reply))),
     };
     replies.into_iter().map(kind).collect()
-}
-
-/// The replies to one command for each of these keys, with the number of the link.
-async fn each(
-    links: &mut Links,
-    command: &str,
-    keys: &[&Bytes],
-) -> Result<Vec<(usize, Reply)>, Failed> {
-    let mut all = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(PIPELINE) {
-        let mut requests = vec![Request::default(); links.all.len()];
-        let mut places = Vec::with_capacity(keys.len());
-        for key in keys {
-            let (link, _) = links.place_of(key).map_err(|failure| (0, failure))?;
-            requests[link].add(&[command.as_bytes(), key]);
-            places.push(link);
-        }
-        let mut replies: Vec<_> =
-            links.ask(&requests).await?.into_iter().map(Vec::into_iter).collect();
-        all.extend(places.into_iter().filter_map(|link| Some((link, replies[link].next()?))));
-    }
-    // What has moved already is asked for where it is now.
-    for (key, (asked, reply)) in keys.iter().zip(&mut all) {
-        let Reply::Error(text) = &reply else { continue };
-        let Some(link) = links.moving_to(text, *asked) else { continue };
-        let replies = links.ask_moving(link, &[command.as_bytes(), key]).await?;
-        (*asked, *reply) = (link, replies);
-    }
-    Ok(all)
 }
 
 /// Of these keys of scopes, those of which a key in Redis is gone. `None` if the user may not ask.
@@ -376,22 +261,14 @@ async fn scan(links: &mut Links, patterns: &[&Bytes]) -> Result<Vec<BTreeSet<Byt
 
 /// The next cursor of a scan, and what it found.
 fn page(reply: Option<Reply>) -> Result<(Bytes, Vec<Bytes>), Failure> {
-    let reply = reply.ok_or_else(crate::connection::no_reply)?;
-    let Reply::List(parts) = ok(reply)? else { return Err(crate::connection::no_reply()) };
+    let reply = reply.ok_or_else(no_reply)?;
+    let Reply::List(parts) = ok(reply)? else { return Err(no_reply()) };
     let mut parts = parts.into_iter();
     match (parts.next(), parts.next()) {
         (Some(Reply::Text(Some(cursor))), Some(Reply::List(found))) => {
             let text = |reply| if let Reply::Text(text) = reply { text } else { None };
             Ok((cursor, found.into_iter().filter_map(text).collect()))
         }
-        _ => Err(crate::connection::no_reply()),
-    }
-}
-
-/// The failure of a reply that is an error, or of a kind that does not fit.
-fn unexpected(reply: Reply) -> Failure {
-    match ok(reply) {
-        Err(failure) => failure,
-        Ok(_) => crate::connection::no_reply(),
+        _ => Err(no_reply()),
     }
 }

@@ -24,10 +24,11 @@ use tracing::{debug, info, warn};
 use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::held::Held;
-use crate::links::{Finder, Links};
+use crate::links::{Failed, Finder, Links};
 use crate::notifications::Reports;
-use crate::read::{self, Failed, Kind, Value};
+use crate::read::{self, Kind};
 use crate::subscription::Subscription;
+use crate::values::{Value, values};
 use crate::{MOVES, MOVING, answer, distinct};
 
 /// If the connections are lost within this time, the error is reported before they are opened again.
@@ -317,7 +318,7 @@ impl Following {
             .collect();
         let contents = read::read(&mut line.links, spelling, &asked).await?;
         let touched: BTreeSet<Bytes> = self.touched.keys().cloned().collect();
-        let values = read::values(&mut line.links, &touched).await?;
+        let strings = values(&mut line.links, &touched).await?;
         // Nothing is waited for from here on.
         line.ask_for_events();
         line.rounds += 1;
@@ -333,7 +334,7 @@ impl Following {
             for key in keys {
                 let held = self.known.get_mut(&key).filter(|held| held.kind == Kind::Below);
                 let Some(held) = held else { continue };
-                match values.get(&own) {
+                match strings.get(&own) {
                     Some(Value::Text(value)) => {
                         held.set(name.clone(), own.clone(), Some(value.clone()));
                     }
