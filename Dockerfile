@@ -36,3 +36,5 @@ RUN if [ -z "$PROGRAM" ]; then tools/dist; fi \
 FROM ${BASE}
 COPY --from=build /image/ /
 ENTRYPOINT ["confd"]
+# BASE can have another signal, as nginx's images have SIGQUIT, which confd does not end at.
+STOPSIGNAL SIGTERM

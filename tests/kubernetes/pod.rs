@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -12,7 +12,7 @@ use servers::http::{Answer, exchange};
 use servers::{Engine, PATIENCE, eventually, pause};
 
 use crate::images;
-use crate::manifests::{self, Manifests, list, port, text, texts};
+use crate::manifests::{Manifests, list, port, text, texts};
 
 /// The network of the cluster.
 const NETWORK: &str = "cluster";
@@ -34,13 +34,17 @@ impl Pod {
         let engine = Engine::start("10.77.0.6");
         images::make(&engine, &["test/small", "test/etcd", "test/nginx-unprivileged"]);
         let context = engine.folder().join("context");
-        images::write_program(&context.join("confd"));
+        images::write_program(&context.join("target/dist/confd"));
         // At this signal of the public image, nginx ends its requests.
+        let base = "nginxinc/nginx-unprivileged:1.28-alpine";
         let public = "FROM test/nginx-unprivileged\nSTOPSIGNAL SIGQUIT\n";
         fs::write(context.join("Dockerfile"), public).unwrap();
-        engine.build("nginxinc/nginx-unprivileged:1.28-alpine", &context);
-        fs::copy(manifests::folder().join("Dockerfile"), context.join("Dockerfile")).unwrap();
-        engine.build("registry.example/confd-nginx", &context);
+        engine.build(base, &context, &json!({}));
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        fs::copy(repository.join("Dockerfile"), context.join("Dockerfile")).unwrap();
+        let arguments =
+            json!({"BASE": base, "PROGRAM": "target/dist/confd", "RUST_IMAGE": "test/small"});
+        engine.build("registry.example/confd-nginx", &context, &arguments);
         engine.ask("POST /networks/create", &json!({"Name": NETWORK}));
         let etcd = start(
             &engine,

@@ -172,10 +172,13 @@ impl Engine {
             .to_owned()
     }
 
-    /// Builds an image with this name of the files in `folder`, of which one is the Dockerfile.
+    /// Builds an image with this name of the files in `folder`, of which one is the Dockerfile, with
+    /// these arguments.
     #[track_caller]
-    pub fn build(&self, name: &str, folder: &Path) {
-        let request = format!("POST /build?t={}", escape(name).replace('/', "%2F"));
+    pub fn build(&self, name: &str, folder: &Path, arguments: &Value) {
+        let parameter = |text: &str| escape(text).replace('/', "%2F");
+        let arguments = parameter(&arguments.to_string());
+        let request = format!("POST /build?t={}&buildargs={arguments}", parameter(name));
         let headers = [("Content-Type", "application/x-tar")];
         let answer = exchange_at(&self.socket(), &request, &headers, &archive(folder)).unwrap();
         let text = answer.text();
