@@ -469,3 +469,17 @@ fn the_environment_sets_what_the_flags_set_and_a_flag_wins() {
     let line = last(run(&[]).fails());
     assert!(line.ends_with(" (from \"debounce\" in confd.toml)"), "{line}");
 }
+
+#[test]
+fn blanks_around_the_elements_of_a_list_variable_do_not_count() {
+    let sandbox = Sandbox::rendering("{{getv \"/a\"}}{{getv \"/b\"}}");
+    sandbox.write("confd.toml", "");
+    sandbox.write("one.yaml", "a: 1");
+    sandbox.write("two.yaml", "b: 2");
+    for files in ["one.yaml,two.yaml", " one.yaml , two.yaml", "one.yaml,, two.yaml,"] {
+        let run = sandbox.confd(&["-onetime", "-backend", "file"]).env("CONFD_FILE", files);
+        run.ok();
+        assert_eq!(sandbox.output(), "12", "{files:?}");
+        std::fs::remove_file(sandbox.path("out/app")).unwrap();
+    }
+}

@@ -170,3 +170,23 @@ fn only_the_control_socket_takes_orders() {
     assert_eq!(code("control.sock", "GET", "/metrics"), 200);
     assert_eq!(code("control.sock", "POST", "/status"), 405);
 }
+
+#[test]
+fn a_reload_that_moves_the_socket_is_answered_at_the_former_one() {
+    let sandbox = Sandbox::rendering("x");
+    data(&sandbox, "v: 1");
+    sandbox.write("confd.toml", "control_socket = 'control.sock'\n");
+    let run = sandbox.confd(&["-watch", "-backend", "file", "-file", "data.yaml"]);
+    let _daemon = Daemon::start(run, sandbox.path("log"));
+    eventually("it listens", || get_at(&sandbox.path("control.sock"), "GET", "/health").is_ok());
+    for (before, after) in [("control.sock", "moved.sock"), ("moved.sock", "control.sock")] {
+        sandbox.write("confd.toml", format!("control_socket = '{after}'\n"));
+        let run = sandbox.bare(&["reload", "-config-file", "none.toml"]);
+        let ended = run.arguments(&["-control-socket", before]).ok();
+        assert_eq!(ended.stdout, "the configuration and all resources were read again\n");
+        eventually("it listens at the new one only", || {
+            let is_there = get_at(&sandbox.path(after), "GET", "/health").is_ok();
+            is_there && !sandbox.path(before).exists()
+        });
+    }
+}

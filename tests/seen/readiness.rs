@@ -65,6 +65,8 @@ fn a_resource_that_is_not_required_does_not_count() {
     eventually("its failure is shown", || {
         json(port, "/ready/detailed")["details"]["other"].as_str().unwrap().contains("/none")
     });
+    let message = "file: all required resources are applied (1), and 1 other is not";
+    assert_eq!(json(port, "/ready/detailed")["message"], message);
 }
 
 #[test]

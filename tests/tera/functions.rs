@@ -186,3 +186,28 @@ fn arguments_that_do_not_fit_are_errors() {
     }
     assert_eq!(sandbox.list("out"), [""; 0]);
 }
+
+#[test]
+fn an_argument_that_a_filter_of_tera_does_not_have_is_an_error_too() {
+    let calls = [
+        (
+            "'x' | indent(widht=2)",
+            "1:16: error calling indent: unknown argument \"widht\"; there are \"width\", \
+             \"indentation\", \"first\" and \"blank\"",
+        ),
+        (
+            "[2, 1] | sort(by='a')",
+            "1:17: error calling sort: unknown argument \"by\"; the only one is \"attribute\"",
+        ),
+        (
+            "'x' | upper(all=true)",
+            "1:15: error calling upper: unknown argument \"all\"; there are none",
+        ),
+    ];
+    for (call, error) in calls {
+        let sandbox = tree(&[("a.tera", &format!("{{{{ {call} }}}}"))], &["a.tera"]);
+        let ended = sandbox.onetime_with(KEYS).fails();
+        let src = sandbox.path("templates/a.tera").display().to_string();
+        ended.expect(&format!("ERROR Unable to process template {src}, template: a.tera:{error}"));
+    }
+}
