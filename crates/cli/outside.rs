@@ -85,7 +85,11 @@ fn listen(server: &mut Option<Server>, purpose: Purpose, address: Option<Address
     if server.as_ref().map(Server::address) == address.as_ref() {
         return;
     }
-    // The old server releases its address first: the new one may contain it.
-    *server = None;
+    match (server.take(), purpose) {
+        // The request to read the configuration again may have come by this server.
+        (Some(before), Purpose::Control) => before.retire(),
+        // It releases its address at once: the new one may contain it.
+        (before, _) => drop(before),
+    }
     *server = address.map(|address| Server::start(purpose, address, site.clone()));
 }

@@ -106,8 +106,7 @@ impl Manager {
             self.tell("STATUS=waiting until all resources are applied");
             progress.ready(handle).await;
             self.is_ready.store(true, Ordering::Relaxed);
-            let count = handle.overview().resources.len();
-            self.tell(&format!("READY=1\nSTATUS=all resources are applied ({count})"));
+            self.tell(&format!("READY=1\nSTATUS={}", handle.overview().summary()));
             info!("Notified systemd: READY=1");
         };
         tokio::join!(first, self.watchdog());

@@ -178,6 +178,23 @@ impl Overview {
         obstacles
     }
 
+    /// That every required resource has applied its newest data, and how many resources there are, for
+    /// people. It is for an overview that [`is_ready`](Self::is_ready).
+    pub fn summary(&self) -> String {
+        let all = self.resources.len();
+        let others = self.resources.values().filter(|status| !status.is_applied()).count();
+        match others {
+            0 => format!("all resources are applied ({all})"),
+            1 => format!("all required resources are applied ({}), and 1 other is not", all - 1),
+            others => {
+                let applied = all - others;
+                format!(
+                    "all required resources are applied ({applied}), and {others} others are not"
+                )
+            }
+        }
+    }
+
     /// Whether every required resource has applied its newest data.
     pub fn is_ready(&self) -> bool {
         self.is_loaded && are_ready(&self.problems, self.resources.values())

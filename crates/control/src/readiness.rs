@@ -49,11 +49,11 @@ pub(crate) fn detailed(site: &Site) -> Answer {
     let overview = site.handle.overview();
     let healthy = overview.is_ready();
     let obstacles = overview.obstacles();
-    let message = match (overview.is_loaded, obstacles.len(), overview.resources.len()) {
-        (false, ..) => "the resources are not loaded yet".to_owned(),
-        (true, 0, count) => format!("{}: all resources are applied ({count})", site.backend()),
-        (true, 1, _) => "1 resource is not applied".to_owned(),
-        (true, many, _) => format!("{many} resources are not applied"),
+    let message = match (overview.is_loaded, obstacles.len()) {
+        (false, _) => "the resources are not loaded yet".to_owned(),
+        (true, 0) => format!("{}: {}", site.backend(), overview.summary()),
+        (true, 1) => "1 resource is not applied".to_owned(),
+        (true, many) => format!("{many} resources are not applied"),
     };
     let mut details = BTreeMap::new();
     for (name, status) in &overview.resources {

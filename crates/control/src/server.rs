@@ -15,6 +15,7 @@ use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
     task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
@@ -85,7 +86,9 @@ impl Purpose {
 pub struct Server {
     address: Address,
     /// The task, which ends when the server is dropped.
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
+    /// Ends the accepting of connections.
+    retired: oneshot::Sender<()>,
 }
 
 impl Server {
@@ -94,15 +97,28 @@ impl Server {
     ///
     /// Must be called on the runtime.
     pub fn start(purpose: Purpose, address: Address, site: Site) -> Self {
-        let mut task = JoinSet::new();
+        let (mut task, (retired, retires)) = (JoinSet::new(), oneshot::channel());
         info!("Starting {} server on {address}", purpose.word());
         let bound = bind::bind(&address);
         let at = address.clone();
         task.spawn(async move {
-            let listeners = bound_at_last(purpose, bound, &at).await;
-            serve(purpose, listeners, site).await;
+            let mut retires = retires;
+            let listeners = tokio::select! {
+                listeners = bound_at_last(purpose, bound, &at) => listeners,
+                _ = &mut retires => return,
+            };
+            serve(purpose, listeners, site, retires).await;
         });
-        Server { address, _task: task }
+        Server { address, task, retired }
+    }
+
+    /// Accepts no more connections, and closes the sockets soon. Requests that are there are answered first,
+    /// so that a request can be the reason.
+    pub fn retire(self) {
+        let Server { mut task, retired, .. } = self;
+        // A task that has ended has nothing to answer.
+        let _ = retired.send(());
+        task.detach_all();
     }
 
     /// Where it listens, or tries to.
@@ -138,8 +154,13 @@ async fn bound_at_last(
     }
 }
 
-/// Answers at all sockets, without end.
-async fn serve(purpose: Purpose, listeners: Vec<Listener>, site: Site) {
+/// Answers at all sockets, until the server retires and all requests are answered.
+async fn serve(
+    purpose: Purpose,
+    listeners: Vec<Listener>,
+    site: Site,
+    mut retires: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     // Whether each connection has sent its request, the oldest first.
     let mut open: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
@@ -150,10 +171,13 @@ async fn serve(purpose: Purpose, listeners: Vec<Listener>, site: Site) {
             if let Some((connection, _)) = idle.next() {
                 connection.abort();
             }
-            connections.join_next().await;
-            continue;
+            tokio::select! {
+                _ = connections.join_next() => continue,
+                _ = &mut retires => break,
+            }
         }
         tokio::select! {
+            _ = &mut retires => break,
             accepted = next(&listeners) => match accepted {
                 Ok(stream) => {
                     let is_asked = Arc::new(AtomicBool::new(false));
@@ -176,6 +200,10 @@ async fn serve(purpose: Purpose, listeners: Vec<Listener>, site: Site) {
             Some(_) = connections.join_next() => {}
         }
     }
+    drop(listeners);
+    let idle = open.iter().filter(|(_, is_asked)| !is_asked.load(Ordering::Relaxed));
+    idle.for_each(|(connection, _)| connection.abort());
+    while connections.join_next().await.is_some() {}
 }
 
 /// Waits for the next connection at one of the sockets, of which there are one or two.

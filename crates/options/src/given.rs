@@ -172,7 +172,8 @@ fn of_variable(option: &Spec, name: &str, text: &OsStr) -> Result<Value, Invalid
         },
         Kind::Text(_) => Ok(Value::Text(text.to_owned())),
         Kind::List => {
-            let elements = text.as_bytes().split(|byte| *byte == b',');
+            let elements = text.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            let elements = elements.filter(|element| !element.is_empty());
             Ok(Value::List(elements.map(|it| OsStr::from_bytes(it).to_owned()).collect()))
         }
     }

@@ -36,11 +36,13 @@ mod meter;
 mod mistakes;
 mod nesting;
 mod output;
+mod own;
 mod queries;
 mod report;
 mod scope;
 mod store;
 mod tags;
+mod tokens;
 mod values;
 
 use std::collections::{BTreeMap, HashSet};
@@ -64,6 +66,7 @@ use limits::Limits;
 use load::Files;
 use meter::Meter;
 use output::Output;
+use own::unknown_argument;
 use report::Fault;
 use scope::{Context, Scope};
 
@@ -137,6 +140,10 @@ impl TeraTemplate {
             let fault = mistakes::explained(fault, text);
             let hint = fault.hint.clone();
             return Err(sources.explain(Stage::Compile, &fault).hinting(hint));
+        }
+        let texts = &sources.files.texts;
+        if let Some(fault) = texts.iter().find_map(|(name, text)| unknown_argument(name, text)) {
+            return Err(sources.explain(Stage::Compile, &fault));
         }
         // Tera does not say which variables a template reads through the variable that shows all of
         // them.

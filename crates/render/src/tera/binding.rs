@@ -14,6 +14,7 @@ use ::tera::{ArgFromValue, Kwargs, State, Tera, TeraResult, Value};
 use bytes::Bytes;
 use gotmpl::Message;
 
+use super::own::unknown_text;
 use super::scope::{self, Context};
 use crate::funcs;
 
@@ -170,14 +171,8 @@ impl Arguments<'_> {
         let unknown = |name: &&str| !taken.clone().any(|known| known == name);
         let mut names = self.named.iter().filter_map(|(name, _)| name.as_str());
         let Some(name) = names.find(unknown) else { return Ok(()) };
-        let taken: Vec<_> = taken.map(|known| format!("\"{known}\"")).collect();
-        Err(Failure::new(match taken.as_slice() {
-            [] => format!("unknown argument \"{name}\"; there are none"),
-            [only] => format!("unknown argument \"{name}\"; the only one is {only}"),
-            [known @ .., last] => {
-                format!("unknown argument \"{name}\"; there are {} and {last}", known.join(", "))
-            }
-        }))
+        let taken: Vec<_> = taken.copied().collect();
+        Err(Failure::new(unknown_text(name, &taken)))
     }
 
     /// The argument of the parameter with this index, if it is given.

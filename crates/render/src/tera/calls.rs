@@ -5,20 +5,12 @@
 use bytes::Bytes;
 
 use super::TeraTemplate;
-use super::tags::{is_word, scan};
+use super::tags::scan;
+use super::tokens::{Token, tokens};
 use crate::calls::ConstantCall;
 
 /// The names of the arguments of our functions that are keys or patterns of keys.
 const ARGUMENTS: [&str; 2] = ["key", "pattern"];
-
-/// A token of an expression, as byte offsets into the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token<'a> {
-    Word(&'a str, usize),
-    /// A constant text, without its quotes. One with an escape is not known.
-    Text(Option<&'a str>),
-    Sign(u8),
-}
 
 impl TeraTemplate {
     /// The calls with constants in all files of the template.
@@ -47,7 +39,7 @@ impl TeraTemplate {
 fn calls(text: &str) -> Vec<(&str, usize, &str)> {
     let mut found = Vec::new();
     for body in scan(text).bodies {
-        let tokens = tokens(text, body.start, body.end);
+        let tokens = tokens(text, body);
         for (nth, token) in tokens.iter().enumerate() {
             let Token::Word(function, offset) = *token else { continue };
             let before = nth.checked_sub(2).and_then(|from| tokens.get(from..nth));
@@ -85,40 +77,6 @@ fn argument<'a>(tokens: &[Token<'a>]) -> Option<&'a str> {
         }
     }
     None
-}
-
-fn tokens(text: &str, start: usize, end: usize) -> Vec<Token<'_>> {
-    let (mut tokens, mut at) = (Vec::new(), start);
-    while let Some(c) = text[at..end].chars().next() {
-        let rest = &text[at..end];
-        let length = match c {
-            '"' | '\'' | '`' => {
-                let inner = &rest[1..];
-                let mut is_escaped = false;
-                let close = inner.find(|found| {
-                    let is_end = found == c && !is_escaped;
-                    is_escaped = found == '\\' && !is_escaped;
-                    is_end
-                });
-                let Some(close) = close else { break };
-                let inner = &inner[..close];
-                tokens.push(Token::Text(Some(inner).filter(|inner| !inner.contains('\\'))));
-                close + 2
-            }
-            c if is_word(c) => {
-                let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                tokens.push(Token::Word(&rest[..length], at));
-                length
-            }
-            c if c.is_whitespace() => c.len_utf8(),
-            c => {
-                tokens.extend(u8::try_from(c).ok().map(Token::Sign));
-                c.len_utf8()
-            }
-        };
-        at += length;
-    }
-    tokens
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ fn open_blocks<'a>(tags: &[Tag<'a>]) -> Vec<Open<'a>> {
 }
 
 /// The line of an offset, counted from 1, and the number of characters before it in that line.
-fn place(text: &str, offset: usize) -> (usize, usize) {
+pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset];
     let line = 1 + before.matches('\n').count();
     (line, before.rsplit('\n').next().unwrap_or_default().chars().count())
