@@ -1,6 +1,7 @@
 //! The examples in the documents: each is run and must give what the document says.
 
 mod book;
+mod codes;
 mod examples;
 mod guides;
 mod moving;
