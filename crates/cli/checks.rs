@@ -100,14 +100,14 @@ pub(crate) async fn run(config: &mut Config, host: &Arc<dyn Host>) -> Exit {
     match (fault, config.dialect) {
         (Fault::Stopped(error), Dialect::Confd) => logging::fatal_error(&error),
         (Fault::Found(_, sum), Dialect::Confd) => logging::fatal(&sum),
-        (Fault::Stopped(error), Dialect::Fork) => report(&[format!("{error:#}")]),
-        (Fault::Found(lines, _), Dialect::Fork) => report(&lines),
+        (Fault::Stopped(error), Dialect::Fork) => print_errors(&[format!("{error:#}")]),
+        (Fault::Found(lines, _), Dialect::Fork) => print_errors(&lines),
     }
     Exit::Failure
 }
 
 /// Prints errors as the live fork ends with them.
-fn report(lines: &[String]) {
+fn print_errors(lines: &[String]) {
     /// What stands before each further line.
     const GAP: &str = "\n              ";
 
@@ -388,5 +388,44 @@ async fn connected(config: &mut Config, host: &Arc<dyn Host>) -> anyhow::Result<
     match source.read(&probe).await {
         Err(error) if !error.is_refusal() => Err(anyhow!("{error}")),
         _ => Ok(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use options::{Layer, Value};
+
+    use super::*;
+
+    /// What these switches ask for, or the error.
+    fn asked(switches: &[&str]) -> Result<Option<Checks>, String> {
+        let mut layer = Layer::default();
+        for name in switches {
+            let option = crate::table::find(name).unwrap();
+            let value = match option.kind {
+                options::Kind::Switch => Value::Switch(true),
+                _ => Value::Text("x".into()),
+            };
+            layer.set(option, value);
+        }
+        Checks::asked(&Given::new(vec![layer])).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_first_of_the_checks_counts() {
+        let (config, validate) = (Checks::Config(None), Checks::Validate(None, None));
+        assert_eq!(asked(&["preflight", "validate", "check-config"]), Ok(Some(config)));
+        assert_eq!(asked(&["preflight", "validate"]), Ok(Some(validate)));
+        let limit = Duration::from_secs(10);
+        assert_eq!(asked(&["preflight", "onetime"]), Ok(Some(Checks::Preflight(limit))));
+        assert_eq!(asked(&["onetime"]), Ok(None));
+    }
+
+    #[test]
+    fn what_has_no_effect_with_the_first_of_them_is_refused() {
+        let error = asked(&["check-config", "validate", "mock-data"]);
+        assert_eq!(error, Err("-mock-data is for -validate".to_owned()));
+        let error = asked(&["preflight", "resource"]);
+        assert_eq!(error, Err("-resource is for -check-config and -validate".to_owned()));
     }
 }
