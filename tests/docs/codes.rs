@@ -99,6 +99,9 @@ fn each_command_ends_as_the_table_of_exit_codes_says() {
         (1, "release nope"),
         (0, "release app"),
         (0, "release app"),
+        (0, "-check-config"),
+        (0, "-validate"),
+        (0, "-preflight"),
         // A command line that is wrong.
         (1, "check -bogus"),
         (1, "rollback"),
@@ -107,9 +110,11 @@ fn each_command_ends_as_the_table_of_exit_codes_says() {
         seen.expect(code, &sandbox, words);
     }
     sandbox.write("templates/app", "{{nosuch}}");
-    for words in ["check", "explain app", "render app"] {
+    for words in ["check", "explain app", "render app", "-check-config", "-validate"] {
         seen.expect(1, &sandbox, words);
     }
+    std::fs::remove_file(sandbox.path("data.yaml")).unwrap();
+    seen.expect(1, &sandbox, "-preflight");
 
     let sandbox = tree();
     let run = sandbox.bare(&["-watch", "-control-socket", "socket"]).arguments(&FLAGS);
