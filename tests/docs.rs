@@ -2,6 +2,7 @@
 
 mod book;
 mod codes;
+mod commands;
 mod examples;
 mod guides;
 mod moving;
