@@ -1,12 +1,17 @@
 //! Tests against real servers.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use servers::{Proxy, Traffic};
 use source::Source as _;
 use source::testing::interest;
+use tokio::time::timeout;
 
 use crate::asked::Spelling;
 use crate::connection::Limits;
@@ -69,4 +74,53 @@ async fn no_state_has_a_part_of_a_transaction() {
     writing.await.unwrap();
     assert!(states.len() > 2, "{states:?}");
     assert!(states.iter().all(|values| values.len() == 1), "{states:?}");
+}
+
+fn connected(server: &servers::Redis) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn keys_that_change_without_a_pause_delay_no_other_change() {
+    let server = servers::Redis::start();
+    server.set("/app/other", "0");
+    server.ask(&["HSET", "/hash", "f", "0"]);
+    // Reading takes longer than the time between two changes.
+    let network = Proxy::before(&server.address());
+    network.set(Traffic::Slow(Duration::from_millis(5)));
+    let source = Redis::new(options(&[network.address()]));
+    let keys = interest(&[&["/counter", "/hash", "/app"]]);
+    let mut watch = source.watch(&keys).await.unwrap().unwrap();
+    watch.next().await.unwrap();
+    let (stop, mut writer) = (Arc::new(AtomicBool::new(false)), connected(&server));
+    let stopped = Arc::clone(&stop);
+    let writing = tokio::task::spawn_blocking(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            writer.write_all(b"INCR /counter\r\nHINCRBY /hash f 1\r\n").unwrap();
+            let _ = writer.read(&mut [0; 100]).unwrap();
+            servers::pause(Duration::from_millis(1));
+        }
+    });
+    let mut seen = 0;
+    for number in 1..=3 {
+        server.set("/app/other", number.to_string());
+        let until_seen = async {
+            loop {
+                let update = watch.next().await.unwrap();
+                let snapshot = update.answers[0].as_ref().unwrap();
+                if snapshot.get(b"/app/other").unwrap() == number.to_string().as_bytes() {
+                    return;
+                }
+            }
+        };
+        if timeout(Duration::from_secs(8), until_seen).await.is_err() {
+            break;
+        }
+        seen += 1;
+    }
+    stop.store(true, Ordering::Relaxed);
+    writing.await.unwrap();
+    assert_eq!(seen, 3, "each change is seen soon");
 }

@@ -41,6 +41,10 @@ const CHECK: Duration = Duration::from_secs(5);
 /// Counting a thousand keys takes the server about 0.2 ms; it takes no more than a 250th of its time.
 const PER_KEY: Duration = Duration::from_micros(50);
 
+/// The pause before keys are read again that were changed during two readings, so that a key that changes
+/// without a pause does not keep the server busy.
+const STILL_CHANGING: Duration = Duration::from_millis(10);
+
 /// How often keys are read before they are reported although they still change.
 const ROUNDS: usize = 8;
 
@@ -152,6 +156,7 @@ impl Following {
     /// Whether the known pairs are a state.
     fn is_current(&self) -> bool {
         let Some(line) = &self.line else { return self.wanted.is_empty() };
+        // After a reading, this is asked before new events are noted.
         let is_read = self.unread.is_empty();
         is_read && (line.rounds >= ROUNDS || self.touched.is_empty() && line.is_settled())
     }
@@ -260,7 +265,15 @@ impl Following {
             self.plan_check();
         }
         self.note_changed()?;
+        // While keys change all the time, nothing is waited for below. What was read is reported first.
+        let is_due = |line: &Line| line.rounds == 0 && line.check <= Instant::now();
+        if self.line.as_ref().is_some_and(is_due) {
+            return self.check().await;
+        }
         if !self.unread.is_empty() || !self.touched.is_empty() {
+            if self.line.as_ref().is_some_and(|line| line.rounds >= 2) {
+                sleep_until(Instant::now() + STILL_CHANGING).await;
+            }
             return self.read().await;
         }
         let is_current = self.is_current();
