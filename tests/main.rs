@@ -28,6 +28,7 @@
 //! - `restart`: commands of consul-template that did not run before it was killed or ended.
 //! - `watch`: watch mode, SIGHUP, restored files, templates and resources that appear and
 //!   disappear.
+//! - `schema`: the JSON Schemas of files, and all files of the repository.
 //! - `services`: templates that ask Consul for services.
 //! - `soak`: changes and faults for a time that can be chosen.
 //! - `seen`: what a running confd shows over HTTP: health, readiness, status, metrics; the control
@@ -64,6 +65,7 @@ mod quickstart;
 mod register;
 mod resources;
 mod restart;
+mod schema;
 mod seen;
 mod services;
 mod soak;

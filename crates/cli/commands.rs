@@ -16,7 +16,7 @@ use options::Proposed;
 use crate::{
     Exit,
     flags::{self, CommandLine, Request},
-    prove, remote, versions,
+    prove, remote, schema, versions,
 };
 
 /// A command.
@@ -29,7 +29,7 @@ pub(crate) struct Command {
     pub(crate) options: &'static [Own],
     /// What it does.
     pub(crate) help: &'static str,
-    /// A flag of a run that people need with it.
+    /// A flag of a run that people need with it; an empty text if they need none.
     such_as: &'static str,
     /// The exit code if it cannot be done.
     failure: u8,
@@ -210,6 +210,15 @@ pub(crate) static COMMANDS: &[Command] = &[
         run: remote::run,
     },
     Command {
+        name: "schema",
+        operands: "",
+        options: &[schema::FOR],
+        help: "print the JSON Schema of resource files or of confd.toml, by which editors mark mistakes",
+        such_as: "",
+        failure: 1,
+        run: schema::run,
+    },
+    Command {
         name: "status",
         operands: "",
         options: &[JSON],
@@ -273,7 +282,11 @@ impl Command {
 
     /// The error that the words are not those of the command.
     pub(crate) fn usage(&self) -> anyhow::Error {
-        anyhow!("write confd {}, and then flags such as {}", self.synopsis(), self.such_as)
+        let words = self.synopsis();
+        match self.such_as {
+            "" => anyhow!("write confd {words}"),
+            flag => anyhow!("write confd {words}, and then flags such as {flag}"),
+        }
     }
 
     /// The text for `-h`.
@@ -282,12 +295,15 @@ impl Command {
             let gap = if value.is_empty() { "" } else { " " };
             format!("  -{name}{gap}{value}\n    \t{help}\n")
         });
+        let flags = match self.such_as {
+            "" => String::new(),
+            flag => format!("Flags such as {flag} can follow: confd -h lists them.\n"),
+        };
         format!(
-            "Usage of confd {}:\n    \t{}\n{}Flags such as {} can follow: confd -h lists them.\n",
+            "Usage of confd {}:\n    \t{}\n{}{flags}",
             self.synopsis(),
             self.help,
             options.collect::<String>(),
-            self.such_as
         )
     }
 

@@ -25,6 +25,7 @@ mod reference;
 #[cfg(feature = "registrator")]
 mod register;
 mod remote;
+mod schema;
 mod setup;
 mod signals;
 mod sources;

@@ -1,5 +1,5 @@
-//! Files that are made from the tables of options and commands: `docs/options.md`, the manual page, and the
-//! completions of shells.
+//! Files that are made from the tables of options, commands and keys: `docs/options.md`, the JSON Schemas, the
+//! manual page, and the completions of shells.
 //!
 //! They are made by this test, so nothing of it is in the program that is shipped. `clap_complete` and
 //! `clap_mangen` make no flags with one dash, such as `-onetime`, so the few lines that write these files
@@ -16,7 +16,8 @@ use std::{cmp::Reverse, fs, path::Path};
 use options::{Kind, Proposed, Spec};
 
 use crate::{
-    accepted::OF_FORK, commands::COMMANDS, flags::PROGRAMS, fork, general, sources::SOURCES, table,
+    accepted::OF_FORK, commands::COMMANDS, flags::PROGRAMS, fork, general, schema,
+    sources::SOURCES, table,
 };
 
 /// All options in groups, each with its title: those of confd, and those that the same sources read.
@@ -70,9 +71,11 @@ fn first_words() -> Vec<(&'static str, String)> {
 }
 
 /// The files, with their content.
-fn files() -> [(&'static str, String); 5] {
+fn files() -> [(&'static str, String); 7] {
     [
         ("docs/options.md", page::page()),
+        ("docs/schema/resource.schema.json", config::schema::resource_files()),
+        ("docs/schema/confd.schema.json", schema::of_confd_toml()),
         ("packaging/man/confd.1", man::page()),
         ("packaging/completions/confd.bash", bash::script()),
         ("packaging/completions/_confd", zsh::script()),

@@ -49,6 +49,7 @@ _confd() {
     plan) own='-set -delete -from -data' ;;
     render) own='-data -dest -item' ;;
     rollback) own='-to' ;;
+    schema) own='-for' ;;
     status) own='-json' ;;
     test) own='-junit -update' ;;
   esac
@@ -66,6 +67,7 @@ _confd() {
       render:-dest) _confd_paths -f; return ;;
       render:-item) return ;;
       rollback:-to) return ;;
+      schema:-for) _confd_words 'resource confd.toml'; return ;;
       test:-junit) _confd_paths -f; return ;;
     esac
     case ${flag/#--/-} in
@@ -146,7 +148,7 @@ _confd() {
   fi
   if [[ $current != -* ]]; then
     if ((COMP_CWORD == 1)); then
-      _confd_words 'check explain history plan release reload render rollback run status test consul-template registrator register consul env etcd etcdv3 file redis'
+      _confd_words 'check explain history plan release reload render rollback run schema status test consul-template registrator register consul env etcd etcdv3 file redis'
       return
     fi
     case ${COMP_WORDS[1]} in

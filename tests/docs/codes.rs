@@ -89,6 +89,8 @@ fn each_command_ends_as_the_table_of_exit_codes_says() {
         (0, "test right"),
         (1, "test wrong"),
         (1, "test nope"),
+        (0, "schema -for confd.toml"),
+        (1, "schema -for nope"),
         (2, "status"),
         (1, "reload"),
         (1, "run app"),

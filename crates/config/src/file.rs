@@ -9,7 +9,7 @@ use report::{Excerpt, Place, read_regular};
 use crate::{
     document::{self, Document, Unknown},
     expand, hint,
-    keys::{self, ResourceTable, Spec, TEMPLATE},
+    keys::{self, Kind, Need, ResourceTable, TEMPLATE},
     permissions,
     problem::Problem,
     resource::{Confdir, Reason, Resource, Warning, quoted, refused, unreadable},
@@ -90,7 +90,7 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
     }
     share_the_group(&mut read, &tables)?;
     for ((resource, warnings), table) in read.iter_mut().zip(&tables) {
-        warn(resource, table, warnings)?;
+        warn(resource, table, warnings);
     }
     if let Some((_, warnings)) = read.first_mut() {
         warnings.extend(unknown("", root.unknown()));
@@ -117,12 +117,8 @@ fn share_the_group(read: &mut [Read], tables: &[ResourceTable<'_, '_>]) -> Resul
 }
 
 /// Adds what is probably a mistake in the table of a resource.
-fn warn(
-    resource: &Resource,
-    table: &ResourceTable<'_, '_>,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), Reason> {
-    warnings.extend(permissions::warnings(table)?);
+fn warn(resource: &Resource, table: &ResourceTable<'_, '_>, warnings: &mut Vec<Warning>) {
+    warnings.extend(permissions::warnings(table));
     for (key, command) in
         [(&keys::RELOAD_CMD, &resource.reload_cmd), (&keys::START_CMD, &resource.start_cmd)]
     {
@@ -133,15 +129,8 @@ fn warn(
             warnings.push(Warning { text, offset });
         }
     }
-    warnings.extend(useless(resource, table));
-    if resource.for_each.is_none()
-        && let Some(offset) = table.offset(&keys::REMOVE_CMD)
-    {
-        let text = "remove_cmd has no effect without for_each".to_owned();
-        warnings.push(Warning { text, offset });
-    }
+    warnings.extend(TEMPLATE.needs.iter().filter_map(|need| without_effect(need, table)));
     warnings.extend(unknown("template.", table.unknown()));
-    Ok(())
 }
 
 /// Warnings about the keys of a table that no resource has.
@@ -154,17 +143,11 @@ fn unknown<'a>(
         .map(move |Unknown { key, offset, .. }| Warning { text: hint::ignored(name, key), offset })
 }
 
-/// Warnings about keys that have no effect, because there is no `reload_cmd`. A `start_cmd` has a health
-/// check too.
-fn useless(resource: &Resource, table: &ResourceTable<'_, '_>) -> Vec<Warning> {
-    let has_no_effect = |key: &&Spec| {
-        resource.reload_cmd.is_none()
-            && (resource.start_cmd.is_none() || key.name != keys::HEALTH_CMD.name)
-    };
-    let keys: [&Spec; 2] = [&keys::ON_RELOAD_FAILURE, &keys::HEALTH_CMD];
-    let warning = |key: &Spec| {
-        let text = format!("{} has no effect without reload_cmd", key.name);
-        table.offset(key).map(|offset| Warning { text, offset })
-    };
-    keys.into_iter().filter(has_no_effect).filter_map(warning).collect()
+/// The warning about a key that has no effect, because none of the keys that it needs is set.
+fn without_effect(Need { key, of }: &Need, table: &ResourceTable<'_, '_>) -> Option<Warning> {
+    let offset = table.offset(key).filter(|_| !of.iter().any(|other| table.is_set(other)))?;
+    let (first, on) = (of.first()?, matches!(of.first()?.kind, Kind::Switch));
+    let on = if on { " = true" } else { "" };
+    let text = format!("{} has no effect without {}{on}", key.name, first.name);
+    Some(Warning { text, offset })
 }

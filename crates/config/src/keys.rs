@@ -30,6 +30,19 @@ pub struct Table {
     pub can_be_several: bool,
     /// What it is for.
     pub help: &'static str,
+    /// The keys that have no effect without others.
+    pub needs: &'static [Need],
+    /// Pairs of keys that cannot be set together.
+    pub excludes: &'static [[&'static Spec; 2]],
+}
+
+/// A key that has no effect without one of several others.
+#[derive(Debug)]
+pub struct Need {
+    /// The key.
+    pub key: &'static Spec,
+    /// The others. One of them is set, and a switch is on.
+    pub of: &'static [&'static Spec],
 }
 
 /// The table of a resource.
@@ -40,6 +53,8 @@ pub static TEMPLATE: Table = Table {
     can_be_several: true,
     help: "A template, the keys that it needs, and the file to write. Several tables [[template]] in one file \
            are a group: their files are put in place together.",
+    needs: TEMPLATE_NEEDS,
+    excludes: TEMPLATE_EXCLUDES,
 };
 
 /// The tables of a resource file.

@@ -5,13 +5,15 @@
 //! wrong with a file. This crate logs nothing; its caller decides which problems a person is shown,
 //! and when.
 //!
-//! [`document`] reads TOML documents by confd's rules, and [`keys`] describes the keys of resource files.
+//! [`document`] reads TOML documents by confd's rules, and [`keys`] describes the keys of resource files. [`schema`] makes JSON Schemas of
+//! such descriptions.
 //!
 //! Nothing here knows sources, template engines, or how files are written.
 
 pub mod confd_toml;
 pub mod document;
 pub mod keys;
+pub mod schema;
 
 mod after;
 mod commands;

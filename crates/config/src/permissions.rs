@@ -53,7 +53,7 @@ pub(crate) fn mode_of_new_folders(table: &ResourceTable<'_, '_>) -> Result<Optio
 }
 
 /// The warnings about the modes in the table of a resource.
-pub(crate) fn warnings(table: &ResourceTable<'_, '_>) -> Result<Vec<Warning>, Reason> {
+pub(crate) fn warnings(table: &ResourceTable<'_, '_>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for key in [&keys::MODE, &keys::DIR_MODE] {
         if let (Some(text), Some(offset)) = (table.as_text(key), table.offset(key)) {
@@ -61,13 +61,7 @@ pub(crate) fn warnings(table: &ResourceTable<'_, '_>) -> Result<Vec<Warning>, Re
             warnings.extend(warning.map(|text| Warning { text, offset }));
         }
     }
-    if let Some(offset) = table.offset(&keys::DIR_MODE)
-        && !table.switch(&keys::MAKE_DIRECTORIES)?
-    {
-        let text = "dir_mode has no effect without make_directories = true".to_owned();
-        warnings.push(Warning { text, offset });
-    }
-    Ok(warnings)
+    warnings
 }
 
 /// A warning about a mode such as `"644"` at `key`: it is decimal, and probably octal was intended.

@@ -47,6 +47,8 @@ pub struct Spec {
     pub other_variable: Option<&'static str>,
     /// The form of a value, with the default.
     pub kind: Kind,
+    /// The form of a value that is a text.
+    pub form: Form,
     /// One line that says what the option is for.
     pub help: &'static str,
     /// Whether the value must not be shown to people, such as a password.
@@ -77,6 +79,19 @@ pub enum Kind {
     Text(&'static str),
     /// A text that can be given any number of times. The default is no text.
     List,
+}
+
+/// The form of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// None: it can be any text.
+    Any,
+    /// A duration, as [`duration`] reads it.
+    Duration,
+    /// A factor, as [`factor`] reads it.
+    Factor,
+    /// A number of bytes, as [`size`] reads it.
+    Size,
 }
 
 /// What a shell can propose for a value. Other values can be valid too.
@@ -128,8 +143,19 @@ impl<T> Opt<T> {
     const fn new(name: &'static str, kind: Kind, help: &'static str) -> Self {
         let (key, fork_key, other_variable) = (None, None, None);
         let (secret, flag_only, proposed) = (false, false, Proposed::Nothing);
-        let spec =
-            Spec { name, key, fork_key, other_variable, kind, help, secret, flag_only, proposed };
+        let form = Form::Any;
+        let spec = Spec {
+            name,
+            key,
+            fork_key,
+            other_variable,
+            kind,
+            form,
+            help,
+            secret,
+            flag_only,
+            proposed,
+        };
         Self { spec, values: PhantomData }
     }
 
@@ -217,12 +243,17 @@ impl Opt<Vec<OsString>> {
 }
 
 /// Types whose values are written as one text.
-pub trait Text: Read {}
+pub trait Text: Read {
+    /// The form of that text.
+    const FORM: Form = Form::Any;
+}
 
 impl<T: Text> Opt<T> {
     /// A value that is written as one text.
     pub const fn text(name: &'static str, default: &'static str, help: &'static str) -> Self {
-        Self::new(name, Kind::Text(default), help)
+        let mut option = Self::new(name, Kind::Text(default), help);
+        option.spec.form = T::FORM;
+        option
     }
 }
 

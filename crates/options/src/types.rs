@@ -3,7 +3,7 @@
 use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf, time::Duration};
 
 use crate::{
-    Spec, Text, Value, duration,
+    Form, Spec, Text, Value, duration,
     factor::{self, Factor},
     size::{self, Size},
 };
@@ -130,7 +130,9 @@ impl Read for String {
     }
 }
 
-impl Text for Duration {}
+impl Text for Duration {
+    const FORM: Form = Form::Duration;
+}
 
 /// A time with its unit, as [`duration::parse`] reads it.
 impl Read for Duration {
@@ -143,7 +145,9 @@ impl Read for Duration {
     }
 }
 
-impl Text for Factor {}
+impl Text for Factor {
+    const FORM: Form = Form::Factor;
+}
 
 /// A factor, as [`factor::parse`] reads it.
 impl Read for Factor {
@@ -156,7 +160,9 @@ impl Read for Factor {
     }
 }
 
-impl Text for Option<Duration> {}
+impl Text for Option<Duration> {
+    const FORM: Form = Form::Duration;
+}
 
 /// A time with its unit; `None` if the text is empty.
 impl Read for Option<Duration> {
@@ -172,7 +178,9 @@ impl Read for Option<Duration> {
     }
 }
 
-impl Text for Size {}
+impl Text for Size {
+    const FORM: Form = Form::Size;
+}
 
 /// A number of bytes, as [`size::parse`] reads it.
 impl Read for Size {

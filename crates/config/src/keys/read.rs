@@ -61,6 +61,13 @@ impl<'d, 't> ResourceTable<'d, 't> {
         self.0.offset(key.name)
     }
 
+    /// Whether the table has `key`, and its value is not an empty text and not a switch that is off.
+    pub(crate) fn is_set(&self, key: &Spec) -> bool {
+        let name = key.name;
+        let is_off = || matches!(self.0.boolean(name), Ok(Some(false)));
+        self.offset(key).is_some() && !is_off() && self.as_text(key) != Some("")
+    }
+
     /// The keys that nothing has asked for, in the order of the file.
     pub(crate) fn unknown(&self) -> Vec<Unknown<'d>> {
         self.0.unknown()

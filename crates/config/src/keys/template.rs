@@ -5,7 +5,7 @@ use std::time::Duration;
 use options::factor::Factor;
 use regexp::Expression;
 
-use super::{Count, Id, Key, NameOrNumber, Spec, Text, Texts};
+use super::{Count, Id, Key, NameOrNumber, Need, Spec, Text, Texts};
 use crate::{
     after::OnReloadFailure,
     commands::Command,
@@ -215,3 +215,18 @@ keys! {
         "It has no effect. Go confd accepts it, because a field inside it is called so."
     ).unused();
 }
+
+/// The keys that have no effect without others.
+pub(super) static TEMPLATE_NEEDS: &[Need] = &[
+    Need { key: &DIR_MODE.spec, of: &[&MAKE_DIRECTORIES.spec] },
+    Need { key: &ON_RELOAD_FAILURE.spec, of: &[&RELOAD_CMD.spec] },
+    Need { key: &HEALTH_CMD.spec, of: &[&RELOAD_CMD.spec, &START_CMD.spec] },
+    Need { key: &REMOVE_CMD.spec, of: &[&FOR_EACH.spec, &FOR_EACH_SERVICE.spec] },
+];
+
+/// Pairs of keys that cannot be set together. `uid` and `owner` are none: the live fork allows both.
+pub(super) static TEMPLATE_EXCLUDES: &[[&Spec; 2]] = &[
+    [&FOR_EACH.spec, &FOR_EACH_SERVICE.spec],
+    [&FOR_EACH.spec, &BACKUP.spec],
+    [&FOR_EACH_SERVICE.spec, &BACKUP.spec],
+];

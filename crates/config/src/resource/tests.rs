@@ -3,6 +3,7 @@ use std::fs;
 use store::Key;
 
 use super::*;
+use crate::schema;
 
 pub(crate) fn loaded(text: &str) -> Result<Resource, String> {
     loaded_with_prefix(text, "")
@@ -20,15 +21,20 @@ fn loaded_with_prefix(text: &str, prefix: &str) -> Result<Resource, String> {
     // Every resource needs a destination.
     let has_no_dest = text.to_lowercase().contains("src=") && !text.contains("dest=");
     let text = text.to_owned() + if has_no_dest { "\ndest='d'\n" } else { "" };
-    fs::write(&path, text).unwrap();
+    fs::write(&path, &text).unwrap();
     let conventions = crate::Conventions::with_prefix(prefix.as_bytes().to_vec());
     let confdir = Confdir {
         conf_d: folder.path().to_path_buf(),
         ..Confdir::new(Path::new("/etc/confd"), &conventions, &environment)
     };
-    crate::Group::load(&path, &confdir)
-        .map(|mut group| group.resources.remove(0))
-        .map_err(|problem| problem.text.replace(path.to_str().unwrap(), "a.toml"))
+    let read = crate::Group::load(&path, &confdir).map(|mut group| group.resources.remove(0));
+    if read.as_ref().is_ok_and(|resource| resource.warnings.is_empty()) {
+        assert!(
+            schema::tests::is_resource(&text),
+            "the schema refuses a file that confd reads: {text}"
+        );
+    }
+    read.map_err(|problem| problem.text.replace(path.to_str().unwrap(), "a.toml"))
 }
 
 fn scope(resource: &Resource) -> Vec<String> {

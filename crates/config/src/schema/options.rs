@@ -1,0 +1,64 @@
+//! The schema of confd.toml.
+
+use options::{Form, Kind, Proposed, Spec};
+
+use super::{
+    described, forms,
+    json::{Json, object},
+    text, texts, whole,
+};
+use crate::confd_toml::Table;
+
+/// The JSON Schema of `confd.toml`, which can set these options, and those of `tables` in tables of their own.
+pub fn confd_toml(options: &[Spec], tables: &[Table]) -> String {
+    let tables = tables.iter().map(|Table { name, options }| {
+        let help = format!("The same keys for {name} alone.");
+        let table = described(&help).with("type", "object").with("properties", properties(options));
+        ((*name).to_owned(), table.with("additionalProperties", false))
+    });
+    let tables = Json::Object(tables.collect());
+    whole("confd", "The configuration file of confd", "The file confd.toml.")
+        .with("properties", properties(options).and(tables))
+        .with("additionalProperties", false)
+        .document()
+}
+
+/// The keys of the options that have one.
+fn properties(options: &[Spec]) -> Json {
+    let keys = options.iter().filter_map(|option| Some((option.key?.to_owned(), property(option))));
+    Json::Object(keys.collect())
+}
+
+/// An option.
+fn property(option: &Spec) -> Json {
+    let flag = format!("The option -{}: {}.", option.name, option.help);
+    let property = described(&flag);
+    match option.kind {
+        Kind::Switch => property.with("type", "boolean").with("default", false),
+        Kind::Number(default) => property.with("type", "integer").with("default", default),
+        Kind::List => property.and(texts()),
+        Kind::Text(default) => {
+            let property = property.and(text()).and(form(option));
+            if default.is_empty() { property } else { property.with("default", default) }
+        }
+    }
+}
+
+/// What the text of an option can be. An empty text counts as not given.
+fn form(option: &Spec) -> Json {
+    let form = match (option.form, option.proposed) {
+        (Form::Duration, _) => forms::duration(),
+        (Form::Factor, _) => forms::factor(),
+        (Form::Size, _) => forms::size(),
+        // Other words can be valid too, so these are only proposed.
+        (Form::Any, Proposed::Words(words)) => {
+            return object([(
+                "anyOf",
+                vec![object([("enum", words.to_vec().into())]), text()].into(),
+            )]);
+        }
+        (Form::Any, _) => return object([]),
+    };
+    let nothing = object([("maxLength", 0.into())]);
+    object([("anyOf", vec![form, nothing].into())])
+}
