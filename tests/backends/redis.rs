@@ -26,13 +26,16 @@ fn asking() -> Sandbox {
     asking_for("['/app']")
 }
 
+/// Timeouts for a busy machine, where a server can be silent for longer than the default.
+const PATIENT: [&str; 4] = ["-dial-timeout", "10s", "-read-timeout", "10s"];
+
 fn onetime(sandbox: &Sandbox, node: &str) -> Run {
-    sandbox.confd(&["-onetime", "-backend", "redis", "-node", node])
+    sandbox.confd(&["-onetime", "-backend", "redis", "-node", node]).arguments(&PATIENT)
 }
 
 fn watching(sandbox: &Sandbox, node: &str, more: &[&str]) -> Daemon {
     let run = sandbox.confd(&["-watch", "-backend", "redis", "-node", node]);
-    Daemon::start(run.arguments(more), sandbox.path("log"))
+    Daemon::start(run.arguments(&PATIENT).arguments(more), sandbox.path("log"))
 }
 
 /// What a onetime run prints for these keys.

@@ -195,7 +195,7 @@ fn a_hung_server_and_a_network_that_loses_everything_are_noticed() {
     let network = Proxy::before(&server.address());
     server.set("/app/a", "1");
     let sandbox = asking();
-    let daemon = watching(&sandbox, &network.address(), &[]);
+    let daemon = watching(&sandbox, &network.address(), &["-read-timeout", "1s"]);
     eventually("the first pass", || sandbox.output() == "/app/a=1 ");
     server.process().freeze();
     daemon.wait_for("no answer within 1s");

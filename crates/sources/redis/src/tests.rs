@@ -19,7 +19,8 @@ use crate::{Options, Redis};
 
 /// The options of a source of these nodes.
 pub(crate) fn options(nodes: &[String]) -> Options {
-    let limit = Duration::from_secs(1);
+    // On a busy machine a server can be silent for a second.
+    let limit = Duration::from_secs(5);
     Options {
         nodes: nodes.to_vec(),
         nodes_are_default: false,
