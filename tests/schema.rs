@@ -114,6 +114,18 @@ fn is_confd_toml_for_confd(text: &str) -> bool {
 }
 
 #[test]
+fn the_schemas_of_the_documentation_are_printed() {
+    for (words, name) in [
+        (&[][..], "resource"),
+        (&["-for", "resource"], "resource"),
+        (&["-for=confd.toml"], "confd"),
+    ] {
+        let path = root().join(format!("docs/schema/{name}.schema.json"));
+        assert_eq!(printed(words), fs::read_to_string(path).unwrap(), "{words:?}");
+    }
+}
+
+#[test]
 fn every_resource_file_of_the_repository_that_confd_reads_is_valid_by_the_schema() {
     let schema = Validator::printed(&[]);
     let mut count = 0;
