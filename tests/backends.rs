@@ -9,4 +9,5 @@ mod file;
 mod names;
 mod proxies;
 mod redis;
+mod several;
 mod srv;

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "agent",
         "consul-template",
         "register",
+        "backends",
         "source-env",
         "source-file",
         "source-etcd",

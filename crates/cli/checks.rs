@@ -15,7 +15,7 @@ use bytes::Bytes;
 use config::Dialect;
 use options::Given;
 use prove::{Checked, Finding, Named, Severity};
-use source::{Interest, Source};
+use source::{Configured as _, Interest, Source};
 use store::{Coverage, Key, Scope, Snapshot, View};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
@@ -382,7 +382,7 @@ async fn preflight(
 
 /// The store, which has answered. A refusal is an answer.
 async fn connected(config: &mut Config, host: &Arc<dyn Host>) -> anyhow::Result<Box<dyn Source>> {
-    srv::discover_within(&mut *config.source, host, Duration::ZERO).await?;
+    srv::discover_within(&mut config.source, host, Duration::ZERO).await?;
     let source = config.source.open();
     let probe = Interest::from_iter([Scope::from_iter([Key::new(PROBE)])]);
     match source.read(&probe).await {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agent::{Agent, Configuration, Ended, Order, Reload};
 use control::{Metrics, Reloaded};
+use source::Configured as _;
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
@@ -266,7 +267,7 @@ async fn reconfigured(
     let discovered = match checked {
         Ok(mut fresh) => {
             let before = config.source.nodes();
-            srv::discover(&mut *fresh.source, host, before).await.map(|()| fresh)
+            srv::discover(&mut fresh.source, host, before).await.map(|()| fresh)
         }
         Err(error) => Err(error),
     };
@@ -291,9 +292,8 @@ async fn reconfigured(
         warn!("restart, reload-signal and watchdog-interval count only from a restart on");
     }
     let fresh = Config { mode: config.mode, ..fresh };
-    let backend = (*fresh.source != *config.source).then(|| {
-        info!("Backend set to {}", fresh.source.name());
-        info!("Backend source(s) set to {}", fresh.source.places().join(", "));
+    let backend = (fresh.source != config.source).then(|| {
+        fresh.source.announce(|| ());
         outside.open(&fresh)
     });
     // A record of nodes is looked up again.

@@ -136,7 +136,7 @@ impl Level {
 /// The crates whose events are logged, besides sources and clients of stores. `tests/tidy.rs` checks
 /// that no crate of ours is missing.
 const OURS: &[&str] =
-    &["agent", "confd", "control", "deploy", "filewatch", "nodes", "render", FATAL];
+    &["agent", "confd", "control", "deploy", "filewatch", "nodes", "render", "source", FATAL];
 
 /// The beginnings of the names of sources and of clients of stores.
 const OF_SOURCES: [&str; 2] = ["client_", "source_"];

@@ -5,6 +5,7 @@
 
 mod accepted;
 mod asked;
+
 mod checks;
 mod commands;
 #[cfg(feature = "consul-template")]
@@ -27,6 +28,7 @@ mod register;
 mod remote;
 mod schema;
 mod setup;
+mod several;
 mod signals;
 mod sources;
 mod srv;
@@ -51,6 +53,7 @@ use ::register::Program;
 use agent::{Agent, Finished, Need};
 use anyhow::{Context as _, anyhow};
 use config::Dialect;
+use source::Configured as _;
 use tokio::runtime::Runtime;
 use tracing::info;
 use world::Host;
@@ -295,7 +298,7 @@ async fn start(
         };
     }
     let wait = tokio::select! {
-        left = srv::discover_within(&mut *config.source, &host, config.wait) => match left {
+        left = srv::discover_within(&mut config.source, &host, config.wait) => match left {
             Ok(left) => left,
             Err(error) if config.mode == Mode::Onetime && config.exit_codes => {
                 logging::fatal_error(&error);
@@ -305,9 +308,7 @@ async fn start(
         },
         signal = signals.next() => return Ok(Exit::Signal(signal)),
     };
-    info!("Backend set to {}", config.source.name());
-    info!("Starting confd");
-    info!("Backend source(s) set to {}", config.source.places().join(", "));
+    config.source.announce(|| info!("Starting confd"));
     if config.mode != Mode::Onetime {
         keep_a_thread().await?;
         return Ok(daemon::run(config, line, host, signals).await);

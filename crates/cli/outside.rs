@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use agent::Order;
 use control::{Address, Commands, Metrics, Purpose, Reloaded, Server, Site};
 use options::{Given, Invalid};
-use source::Source;
+use source::{Configured as _, Source};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{general, setup::Config};

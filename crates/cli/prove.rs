@@ -16,6 +16,7 @@ use agent::{Agent, Rehearsal, RenderedFile, Resource};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use prove::{Checked, Checking, Edits, Finding, Planning, Secrets, Severity, Shown};
+use source::Configured as _;
 use world::{Host, With};
 
 use crate::{
@@ -143,7 +144,7 @@ async fn rehearsal(asked: &mut Asked, host: Arc<dyn Host>) -> anyhow::Result<Reh
             sources::of_data(path)?
         }
         None => {
-            srv::discover_within(&mut *config.source, &host, config.wait).await?;
+            srv::discover_within(&mut config.source, &host, config.wait).await?;
             config.source.open()
         }
     };

@@ -74,7 +74,7 @@ fn first_words() -> Vec<(&'static str, String)> {
 fn files() -> [(&'static str, String); 7] {
     [
         ("docs/options.md", page::page()),
-        ("docs/schema/resource.schema.json", config::schema::resource_files()),
+        ("docs/schema/resource.schema.json", schema::of_resource_files()),
         ("docs/schema/confd.schema.json", schema::of_confd_toml()),
         ("packaging/man/confd.1", man::page()),
         ("packaging/completions/confd.bash", bash::script()),

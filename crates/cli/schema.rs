@@ -29,7 +29,7 @@ pub(crate) fn run(asked: Asked) -> anyhow::Result<Exit> {
         return Err(asked.command.usage());
     }
     let text = match asked.last(FOR.name).map(|word| word.to_str()) {
-        None | Some(Some("resource")) => schema::resource_files(),
+        None | Some(Some("resource")) => of_resource_files(),
         Some(Some("confd.toml")) => of_confd_toml(),
         Some(_) => bail!("-for is followed by one of {}", FILES.join(", ")),
     };
@@ -39,14 +39,22 @@ pub(crate) fn run(asked: Asked) -> anyhow::Result<Exit> {
 
 /// The schema of confd.toml with the options of this build.
 pub(crate) fn of_confd_toml() -> String {
-    schema::confd_toml(table::all(), &sources::tables())
+    schema::confd_toml(table::all(), &sources::tables(), &sources::options())
+}
+
+/// The schema of resource files with the backends of this build.
+pub(crate) fn of_resource_files() -> String {
+    schema::resource_files(&sources::options())
 }
 
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, fs};
 
-    use config::{Dialect, confd_toml};
+    use config::{
+        Dialect, Environment,
+        confd_toml::{self, Definitions},
+    };
     use options::{Form, Kind, Spec};
     use serde_json::{Value, json};
 
@@ -74,8 +82,13 @@ mod tests {
     fn is_read(text: &str) -> bool {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
-        let tables = sources::tables();
-        confd_toml::read(file.path(), table::all(), &tables, Dialect::Confd)
+        let definitions = Definitions {
+            options: table::all(),
+            tables: &sources::tables(),
+            kinds: sources::kind,
+            dialect: Dialect::Confd,
+        };
+        confd_toml::read(file.path(), definitions, &Environment::empty())
             .is_ok_and(|read| read.warnings.is_empty())
     }
 
@@ -131,6 +144,11 @@ mod tests {
         };
         let (tables, mut of_root) = (sources::tables(), keys(table::all()));
         of_root.extend(tables.iter().map(|table| table.name.to_owned()));
+        of_root.insert("backends".to_owned());
+        let mut of_backend = keys(&sources::options());
+        let own = ["name", "backend", "mount", "expand_env"].map(str::to_owned);
+        of_backend.extend(own);
+        assert_eq!(of(&schema["properties"]["backends"]["items"]["properties"]), of_backend);
         assert_eq!(of(&schema["properties"]), of_root);
         for table in &tables {
             let properties = &schema["properties"][table.name]["properties"];

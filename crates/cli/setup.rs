@@ -15,11 +15,16 @@ use std::{
 
 use agent::{Growth, OpenQueries, Pace, Schedule};
 use anyhow::bail;
-use config::{Conventions, Dialect, PrefixMode, confd_toml};
+use config::{
+    Conventions, Dialect, NamedBackend, PrefixMode,
+    confd_toml::{self, Definitions},
+};
 use options::{Given, Invalid, Layer, Opt, Value, duration, size::Size};
 
-use source::Configured;
+use backends::Times;
+use source::Configured as _;
 use state_folder::StateFolder;
+use world::Host as _;
 
 use crate::{
     asked::Asked,
@@ -29,7 +34,9 @@ use crate::{
     flags::CommandLine,
     general,
     logging::{Format, Level, Notice},
-    outside, sources,
+    outside,
+    several::OfRun,
+    sources,
     supervised::Plan,
     table,
 };
@@ -41,7 +48,7 @@ pub(crate) struct Config {
     /// The layout of the lines of the log.
     pub(crate) format: Format,
     /// Where the keys come from.
-    pub(crate) source: Box<dyn Configured>,
+    pub(crate) source: OfRun,
     /// Where templates ask for services.
     pub(crate) asked: Asked,
     /// What the agent does with the keys.
@@ -125,10 +132,19 @@ pub(crate) fn load(
              {path}, or that of -config-file"
         )));
     }
-    let file = confd_toml::read(&path, table::all(), &sources::tables(), *dialect)?;
+    let definitions = Definitions {
+        options: table::all(),
+        tables: &sources::tables(),
+        kinds: sources::kind,
+        dialect: *dialect,
+    };
+    let host = world::System::new();
+    let texts = config::Environment::new(move |name| host.variable(name));
+    let file = confd_toml::read(&path, definitions, &texts)?;
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
     let is_doubtful = file.has_unknown_in_tables;
-    let (flags, file, tables) = (flags.clone(), file.values, file.tables);
+    let (flags, named, tables) = (flags.clone(), file.backends, file.tables);
+    let file = file.values;
     let precedence = Given::new(vec![flags.clone(), variables.clone(), file.clone()]);
     let file_wins = precedence.get_as(&general::CONFIG_PRECEDENCE, |word| match word.as_str() {
         "file" => Ok(true),
@@ -150,7 +166,7 @@ pub(crate) fn load(
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
-    let config = Config::new(given, asked, line, environment, notices)?;
+    let config = Config::new(given, named, asked, line, environment, notices)?;
     if config.program.is_some() && config.settings.noop {
         bail!(Usage("-noop applies nothing: no program behind -- can be started"));
     }
@@ -190,6 +206,7 @@ impl Config {
     /// store's own client.
     fn new(
         values: Given,
+        named: Vec<NamedBackend>,
         asked: Asked,
         line: &CommandLine,
         environment: &Environment,
@@ -217,10 +234,6 @@ impl Config {
             sync_only: given.get(&general::SYNC_ONLY)?,
             force: force(given, mode)?,
             fail_fast: fail_fast(given)?,
-            read_timeout: given
-                .get(&general::BACKEND_TIMEOUT)?
-                .or(of_fork(30))
-                .filter(|limit| !limit.is_zero()),
             show_values: given.get(&general::SHOW_VALUES)?,
             keep_stage_file: given.get(&general::KEEP_STAGE_FILE)?,
             check_timeout: limit(given, &general::CHECK_CMD_TIMEOUT, mode, of_fork(30))?,
@@ -252,9 +265,14 @@ impl Config {
         let (metrics, control) = (outside::metrics(given)?, outside::control(given, &env)?);
         let differences = Differences::asked(given, &settings, mode, env)?;
         let mut warnings = Vec::new();
-        let source = sources::configured(values, env, &mut warnings);
+        let limit = given.get(&general::BACKEND_TIMEOUT)?.or(of_fork(30));
+        let limit = limit.filter(|limit| !limit.is_zero());
+        let times = Times { interval: schedule.interval, limit };
+        let source = OfRun::given(values, named, times, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
+        let mut settings = settings;
+        settings.conventions.backends = source.nameable();
         Ok(Config {
             level,
             format,
@@ -288,7 +306,7 @@ fn conventions(given: &Given, dialect: Dialect) -> Result<Conventions, Invalid> 
             }
         })?;
     let prefix = given.get(&general::PREFIX)?.into();
-    Ok(Conventions { prefix, prefix_mode, dialect })
+    Ok(Conventions { prefix, prefix_mode, dialect, backends: config::Backends::default() })
 }
 
 /// The state folder.

@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::bail;
 use bytes::Bytes;
-use config::confd_toml::Table;
-use options::Given;
+use config::{Kind, confd_toml::Table};
+use options::{Given, Spec};
 use report::did_you_mean;
 #[cfg(feature = "consul-template")]
 use source::queries::{Queries, Settings};
@@ -83,6 +83,30 @@ pub(crate) const KNOWN: [&str; 15] = [
     "zookeeper",
 ];
 
+/// The options of all kinds of backends that tables of files can set, each once.
+pub(crate) fn options() -> Vec<Spec> {
+    let mut options: Vec<Spec> = Vec::new();
+    for option in SOURCES.iter().flat_map(|source| source.options.iter().copied().flatten()) {
+        if can_be_in_a_table(option) && options.iter().all(|known| known.name != option.name) {
+            options.push(*option);
+        }
+    }
+    options
+}
+
+/// Whether a backend besides the main one can have this option: only the main one is found by SRV records.
+fn can_be_in_a_table(option: &Spec) -> bool {
+    !option.name.starts_with("srv-")
+}
+
+/// The kind of backend that has this name, for tables of files.
+pub(crate) fn kind(name: &str) -> Result<Kind, String> {
+    let (source, _) = named(name).map_err(|error| error.to_string())?;
+    let options = source.options.iter().copied().flatten().copied();
+    let options = options.filter(can_be_in_a_table).collect();
+    Ok(Kind { name: source.names.iter().find(|known| **known == name).unwrap_or(&""), options })
+}
+
 /// Configures the source that the user chose. `env` looks up an environment variable.
 ///
 /// # Errors
@@ -141,7 +165,7 @@ pub(crate) fn pairs_of(bytes: &Bytes, path: &Path) -> anyhow::Result<Vec<(Bytes,
 }
 
 /// The source that has the name `wanted`, and that name.
-fn named(wanted: &str) -> anyhow::Result<(&'static Description, &'static str)> {
+pub(crate) fn named(wanted: &str) -> anyhow::Result<(&'static Description, &'static str)> {
     let names = |source: &&'static Description| {
         let name = source.names.iter().find(|name| **name == wanted)?;
         Some((*source, *name))

@@ -107,7 +107,17 @@ mod tests {
             for key in [key, fork_key].into_iter().flatten() {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 fs::write(file.path(), format!("{key} = {toml}\n")).unwrap();
-                let read = confd_toml::read(file.path(), all(), &[], Dialect::Fork).unwrap();
+                let read = {
+                    let kinds = |_: &str| Err(String::new());
+                    let definitions = confd_toml::Definitions {
+                        options: all(),
+                        tables: &[],
+                        kinds,
+                        dialect: Dialect::Fork,
+                    };
+                    confd_toml::read(file.path(), definitions, &config::Environment::empty())
+                        .unwrap()
+                };
                 assert_eq!(read.values.get(option), Some(&value), "{key}");
             }
         }

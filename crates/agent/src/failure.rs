@@ -314,6 +314,7 @@ impl Failure {
             (Cause::Render(error, _), _) if error.is_missing_key() => Need::Data,
             (Cause::Items(first, _), _) => first.need(),
             (Cause::Guard(.., true), _) => Need::Data,
+            (Cause::Refused(refusal), _) if refusal.is_transient() => Need::Data,
             (Cause::Source(error, _), _) if error.is_refusal() => Need::Repair,
             (_, Kind::Source | Kind::Waiting | Kind::Query) => Need::Data,
             (_, Kind::Check) => Need::Check,

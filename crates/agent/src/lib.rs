@@ -31,7 +31,6 @@ mod digest;
 mod environment;
 mod event;
 mod failure;
-mod feed;
 mod files;
 mod guards;
 mod items;
@@ -61,13 +60,14 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use source::backoff::{Backoff, Growth};
+
 pub use crate::{
     agent::{
         Agent,
         rehearsal::{Rehearsal, Rehearsed, RehearsedFile, RenderedFile, Rendering},
     },
     answers::OpenQueries,
-    backoff::{Backoff, Growth},
     event::{Event, LoadProblem, Reader, Step, Wake},
     failure::{Failure, Kind, Need},
     overlap::overlap,

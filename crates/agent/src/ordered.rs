@@ -310,17 +310,7 @@ impl Pass<'_> {
         readers.read(&Event::Reading);
         let is_one = scopes.len() == 1;
         let interest = Interest { scopes };
-        let read = async {
-            let read = source.read(&interest);
-            match self.pipeline.read_timeout {
-                Some(limit) => {
-                    let late = |_| Err(source::Error::Late { limit });
-                    tokio::time::timeout(limit, read).await.unwrap_or_else(late)
-                }
-                None => read.await,
-            }
-        };
-        match read.await {
+        match source.read(&interest).await {
             Ok(answers) => {
                 readers.read(&Event::SourceRecovered);
                 let of = |resource: &Arc<Resource>| match &answers[places[&resource.scope]] {

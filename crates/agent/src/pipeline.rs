@@ -55,8 +55,6 @@ pub(crate) struct Pipeline {
     pub(crate) force: bool,
     /// Whether a pass over all resources ends with the first one that failed.
     pub(crate) fail_fast: bool,
-    /// The longest time for reading the keys of a pass over all resources.
-    pub(crate) read_timeout: Option<Duration>,
     /// A JSON document that is the data of Go templates. With it, missing keys read as empty.
     pub(crate) data: Option<Bytes>,
     /// Whether a pass that needs only data is soon made again (`-wait`).
@@ -128,7 +126,6 @@ impl Pipeline {
             max_memory,
             force: false,
             fail_fast: false,
-            read_timeout: None,
             data: None,
             waits_for_data: false,
             versions: Arc::default(),
@@ -162,7 +159,6 @@ impl Pipeline {
             max_memory: settings.max_memory,
             force: settings.force,
             fail_fast: settings.fail_fast,
-            read_timeout: settings.read_timeout,
             data: None,
             waits_for_data: false,
             versions: Arc::clone(&self.versions).with(settings.state.as_ref()),

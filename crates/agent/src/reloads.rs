@@ -30,12 +30,11 @@ use std::{
 };
 
 use deploy::{CommandError, Environment, Program, ReloadCommand, Reloader};
+use source::backoff::{Backoff, Growth};
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
 };
-
-use crate::backoff::{Backoff, Growth};
 
 /// The longest time that a reload waits for the passes of other resources.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);

@@ -57,7 +57,12 @@ impl TryFrom<Group> for Resource {
         let path = parts.first().map(|first| first.path.clone()).unwrap_or_default();
         let scope = match &parts[..] {
             [part] => part.scope.clone(),
-            parts => parts.iter().flat_map(|part| part.scope.iter().cloned()).collect(),
+            // All parts have the same backends.
+            parts => {
+                let keys = parts.iter().flat_map(|part| part.scope.iter().cloned());
+                let backends = parts.first().map(|part| Arc::clone(part.scope.backends()));
+                keys.collect::<Scope>().of_backends(backends.unwrap_or_default())
+            }
         };
         let group_check =
             check.as_ref().map(|check| GroupCheck::new(program(&check.command), check.timeout));

@@ -4,14 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use config::Conventions;
 use deploy::{Options, Runner};
-use source::Source;
+use source::{Pauses, Source, backoff::Growth};
 use state_folder::StateFolder;
 use tokio::sync::oneshot;
 use world::Host;
 
 use crate::{
     answers::{Answers, OpenQueries},
-    backoff::Growth,
     pipeline::Pipeline,
     templates::Templates,
 };
@@ -31,8 +30,6 @@ pub struct Settings {
     pub force: bool,
     /// Onetime and interval mode: after the first resource that failed, the others get no pass.
     pub fail_fast: bool,
-    /// Onetime and interval mode: the longest time for reading the keys; `None` means no limit.
-    pub read_timeout: Option<Duration>,
     /// Show the values of keys in errors and warnings of templates. They may be secrets.
     pub show_values: bool,
     /// Keep stage files.
@@ -110,6 +107,13 @@ pub struct Schedule {
     pub reconcile: Duration,
     /// The time that running passes have to end after an order to stop.
     pub shutdown_timeout: Duration,
+}
+
+impl Schedule {
+    /// The times between two readings in watch mode.
+    pub(crate) fn pauses(&self) -> Pauses {
+        Pauses { interval: self.interval, reconcile: self.reconcile }
+    }
 }
 
 /// An order to a running agent.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use deploy::{Disk, Runner};
-use source::Source;
+use source::{Feed, Source, State, backoff::jittered};
 use store::{Scope, Snapshot};
 use tokio::{
     sync::Notify,
@@ -24,10 +24,8 @@ use world::Host;
 use self::member::{Member, News, Worker};
 use crate::{
     answers::Answers,
-    backoff::jittered,
     event::{Event, Reader as _, Readers, Wake},
     failure::Failure,
-    feed::{Feed, State},
     files::Files,
     loading::{Broken, Loaded},
     overlap::overlap_of_commands,
@@ -226,13 +224,13 @@ impl Watching {
         let scopes = self.scopes();
         match &mut self.feed {
             Some(feed) => {
-                feed.reschedule(schedule);
+                feed.reschedule(schedule.pauses());
                 feed.set_scopes(scopes);
                 if which == Assign::All {
                     feed.poll_now();
                 }
             }
-            None => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule)),
+            None => self.feed = Some(Feed::new(Arc::clone(source), scopes, schedule.pauses())),
         }
         self.follow_files();
     }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use deploy::Outcome;
+use source::backoff::{Backoff, Growth};
 use store::Snapshot;
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
@@ -19,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    backoff::{Backoff, Growth},
+    backoff::growth,
     event::{Event, Reader as _, Readers, Step, Wake},
     failure::{Failure, Kind},
     maker::Maker,
@@ -87,7 +88,7 @@ pub(crate) async fn work(
         }
         let Some(taken) = take(&mut assignments, &record, requester).await else { return };
         let Taken { assignment, guards, running } = taken;
-        let growth = assignment.pace.retry.of(&assignment.resource.retry());
+        let growth = growth(assignment.pace.retry, &assignment.resource.retry());
         backoff.follow(growth);
         requester.follow(growth);
         let done = maker.pass(&assignment).await;

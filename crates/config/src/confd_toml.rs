@@ -6,9 +6,13 @@ use options::{Kind, Layer, Spec, Value};
 use report::{Excerpt, did_you_mean_spelled, file_error_text};
 
 use crate::{
+    backends::{FindKind, NamedBackend},
     conventions::Dialect,
     document::{self, Document, Section, Unknown},
+    environment::Environment,
+    expand,
     problem::Problem,
+    resource::{Reason, quoted},
 };
 
 /// What `confd.toml` says.
@@ -18,6 +22,8 @@ pub struct ConfdToml {
     pub values: Layer,
     /// The values that the tables of the file give, by the names of the tables.
     pub tables: Vec<(&'static str, Layer)>,
+    /// Its `[[backends]]`, in their order.
+    pub backends: Vec<NamedBackend>,
     /// Whether one of these tables has a key that none of its options has.
     pub has_unknown_in_tables: bool,
     /// Probable mistakes. The texts repeat no line of the file, because a line can hold a
@@ -34,17 +40,31 @@ pub struct Table {
     pub options: Vec<Spec>,
 }
 
-/// Reads the file `path`, which can set the options in `options`, and those of `tables` in tables of
-/// their own, by the keys of `dialect`. A file that does not exist gives no values.
+/// What `confd.toml` can say.
+#[derive(Debug, Clone, Copy)]
+pub struct Definitions<'a> {
+    /// The options of the whole file.
+    pub options: &'a [Spec],
+    /// Its tables.
+    pub tables: &'a [Table],
+    /// Finds the options of `[[backends]]`.
+    pub kinds: FindKind,
+    /// Whose keys it has.
+    pub dialect: Dialect,
+}
+
+/// Reads the file `path` by these `definitions`. A file that does not exist gives no values.
+/// `environment` has the variables that `[[backends]]` use.
 ///
 /// # Errors
-/// The file cannot be read, is not TOML, or has a value whose type is not that of its option.
+/// The file cannot be read, is not TOML, or has a value whose type is not that of its option. One of
+/// `[[backends]]` has no name or the name of one before it, or is of a kind that does not exist.
 pub fn read(
     path: &Path,
-    options: &[Spec],
-    tables: &[Table],
-    dialect: Dialect,
+    definitions: Definitions<'_>,
+    environment: &Environment,
 ) -> Result<ConfdToml, Problem> {
+    let Definitions { options, tables, kinds, dialect } = definitions;
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ConfdToml::default()),
@@ -59,7 +79,9 @@ pub fn read(
     })?;
     let malformed = |error| malformed(path, text, &error);
     let mut read = ConfdToml::default();
-    let document = Document::parse(text).map_err(malformed)?;
+    let mut document = Document::parse(text).map_err(malformed)?;
+    let not_valid = |reason| not_valid(path, text, reason);
+    expand::expand(&mut document, "backends", environment).map_err(not_valid)?;
     let root = document.root();
     read.values = layer(&root, options, dialect).map_err(malformed)?;
     let of_file = options;
@@ -74,6 +96,20 @@ pub fn read(
         let known = read.warnings.len();
         read.warnings.extend(unknown);
         read.has_unknown_in_tables |= read.warnings.len() > known;
+    }
+    let start = root.offset("backends");
+    for table in root.sections("backends").map_err(malformed)?.unwrap_or_default() {
+        let backend = NamedBackend::read(&table, start, kinds, dialect, &read.backends);
+        let backend = backend.map_err(not_valid)?;
+        let name = quoted(&backend.name);
+        let options = kinds(backend.described.kind).map(|kind| kind.options).unwrap_or_default();
+        read.warnings.extend(table.unknown().into_iter().map(|Unknown { key, line, .. }| {
+            let hint = hint_in_table(key, &options, of_file);
+            let key = quoted(key);
+            format!("{}:{line}: unknown key {key} in the backend {name}{hint}", path.display())
+                .into()
+        }));
+        read.backends.push(backend);
     }
     if root.line("template").is_some() {
         read.warnings.push(
@@ -107,8 +143,16 @@ fn malformed(path: &Path, text: &str, error: &document::Error) -> Problem {
     Problem { text: error.to_string(), excerpt }
 }
 
+/// What one of `[[backends]]` has wrong. No value is shown.
+fn not_valid(path: &Path, text: &str, reason: Reason) -> Problem {
+    let Reason { text: reason, offset, hint_without_value, .. } = reason;
+    let line = document::line_of(text, offset.unwrap_or_default());
+    let excerpt = Excerpt::default().within(path, line).hinting(hint_without_value);
+    Problem { text: format!("{}:{line}: {reason}", path.display()), excerpt }
+}
+
 /// The values that a section gives.
-fn layer(
+pub(crate) fn layer(
     section: &Section<'_, '_>,
     options: &[Spec],
     dialect: Dialect,
@@ -184,11 +228,17 @@ mod tests {
         const NODE: Opt<Vec<OsString>> = list("node", "node").key("nodes");
     }
 
+    fn definitions(tables: &[Table]) -> Definitions<'_> {
+        let kinds = |_: &str| Err(String::new());
+        Definitions { options: OPTIONS, tables, kinds, dialect: Dialect::Confd }
+    }
+
     fn read_text(text: &str) -> Result<(Given, Vec<String>), String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("confd.toml");
         fs::write(&path, text).unwrap();
-        let read = read(&path, OPTIONS, &[], Dialect::Confd).map_err(|problem| problem.text)?;
+        let read =
+            read(&path, definitions(&[]), &Environment::empty()).map_err(|problem| problem.text)?;
         let without_folder = |problem: Problem| {
             assert!(problem.excerpt.is_empty());
             problem.text.replace(&format!("{}/", folder.path().display()), "")
@@ -230,7 +280,7 @@ mod tests {
         let path = folder.path().join("confd.toml");
         fs::write(&path, "nodes = ['a']\n[consul]\nnodes = ['b', 'c']\nnode = 1\n").unwrap();
         let tables = [Table { name: "consul", options: OPTIONS.to_vec() }];
-        let read = read(&path, OPTIONS, &tables, Dialect::Confd).unwrap();
+        let read = read(&path, definitions(&tables), &Environment::empty()).unwrap();
         let (name, layer) = read.tables[0].clone();
         assert_eq!(
             (name, get(&Given::new(vec![layer]), &NODE)),
@@ -267,7 +317,7 @@ mod tests {
     #[test]
     fn a_missing_file_sets_nothing_and_a_folder_is_an_error() {
         let read = |path: &str| {
-            read(Path::new(path), OPTIONS, &[], Dialect::Confd)
+            read(Path::new(path), definitions(&[]), &Environment::empty())
                 .map(|read| read.values)
                 .map_err(|problem| problem.text)
         };

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use store::Prefix;
 
+use crate::backends::Backends;
+
 /// How the files of a run are understood.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conventions {
     /// The prefix of all keys. Empty means that there is none.
     pub prefix: Bytes,
@@ -12,6 +14,8 @@ pub struct Conventions {
     pub prefix_mode: PrefixMode,
     /// Whose keys the files have.
     pub dialect: Dialect,
+    /// The backends that they can name or describe.
+    pub backends: Backends,
 }
 
 /// What the prefix of the run does to the prefix that a resource names.

@@ -145,6 +145,12 @@ impl<'d, 't> Section<'d, 't> {
         self.find(name).is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::Array(_)))
     }
 
+    /// Whether the value at `name` is a table.
+    pub(crate) fn is_table(&self, name: &str) -> bool {
+        let mut named = self.entries.iter().filter(|entry| entry.key.get_ref() == name);
+        named.any(|entry| matches!(entry.value.get_ref(), DeValue::Table(_)))
+    }
+
     /// The table at `name`, or `None` where the key is absent.
     ///
     /// # Errors

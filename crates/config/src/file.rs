@@ -7,6 +7,7 @@ use std::path::Path;
 use report::{Excerpt, Place, read_regular};
 
 use crate::{
+    conventions::Conventions,
     document::{self, Document, Unknown},
     expand, hint,
     keys::{self, Kind, Need, ResourceTable, TEMPLATE},
@@ -22,6 +23,9 @@ pub(crate) struct Invalid {
     pub(crate) group: Option<String>,
 }
 
+/// How a file begins the table of a backend of its own.
+const BACKEND: &[u8] = b"[backend]";
+
 /// Reads the resource file `path`, one of `confdir`. It has at least one resource.
 ///
 /// # Errors
@@ -32,17 +36,23 @@ pub(crate) fn load(path: &Path, confdir: &Confdir<'_>) -> Result<Vec<Resource>, 
     let source = read_regular(path)
         .map_err(|error| Invalid { problem: unreadable(path, "open", &error), group: None })?;
     let place = |offset| Place::at_offset(path, &source, offset);
-    let read = parse(path, &source, confdir).map_err(|Reason { text, offset, hint }| Invalid {
-        problem: Problem {
-            text: refused(path, &text),
-            excerpt: offset.map(place).map(Excerpt::of).unwrap_or_default().hinting(hint),
-        },
-        group: group_of(&source, confdir),
+    // A line of the table can have a password.
+    let describes_backend = source.windows(BACKEND.len()).any(|text| text == BACKEND);
+    let excerpt = |offset| match describes_backend {
+        true => Excerpt::default().within(path, document::line_of(&source, offset)),
+        false => Excerpt::of(place(offset)),
+    };
+    let read = parse(path, &source, confdir).map_err(|reason| {
+        let Reason { text, offset, hint, hint_without_value } = reason;
+        let hint = if describes_backend { hint_without_value } else { hint };
+        let excerpt = offset.map(excerpt).unwrap_or_default().hinting(hint);
+        let problem = Problem { text: refused(path, &text), excerpt };
+        Invalid { problem, group: group_of(&source, confdir) }
     })?;
     let warning = |Warning { text, offset }| {
         let place = place(offset);
         let text = format!("{}:{}: {text}", path.display(), place.line);
-        Problem { text, excerpt: Excerpt::of(place) }
+        Problem { text, excerpt: excerpt(offset) }
     };
     let warned = |(mut resource, warnings): Read| {
         resource.warnings = warnings.into_iter().map(warning).collect();
@@ -75,18 +85,29 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
         Reason::new(format!("toml: line {line}: invalid UTF-8"), Some(offset))
     })?;
     let mut document = Document::parse(text).map_err(|error| {
-        let hint = hint::for_second_table(text, error.offset()).or_else(|| error.hint());
-        Reason::from(error).hinting(hint)
+        match hint::for_second_table(text, error.offset()) {
+            None => Reason::from(error),
+            hint => Reason::from(error).hinting(hint),
+        }
     })?;
-    expand::expand(&mut document, TEMPLATE.name, confdir.environment)?;
+    for name in [TEMPLATE.name, "backend"] {
+        expand::expand(&mut document, name, confdir.environment)?;
+    }
     let root = document.root();
     let Some(tables) = ResourceTable::all(&root, &TEMPLATE)? else {
         return Err(Reason::new("empty src template", None)
             .hinting(hint::without_template(&root.unknown())));
     };
+    // Another value belongs below [template].
+    let backend = if root.is_table("backend") { root.section("backend")? } else { None };
+    let Conventions { backends, dialect, .. } = confdir.conventions;
+    let own = match &backend {
+        Some(table) => backends.described(table, *dialect)?,
+        None => None,
+    };
     let mut read = Vec::with_capacity(tables.len());
     for table in &tables {
-        read.push((Resource::read(path, confdir, table)?, Vec::new()));
+        read.push((Resource::read(path, confdir, table, own.as_ref())?, Vec::new()));
     }
     share_the_group(&mut read, &tables)?;
     for ((resource, warnings), table) in read.iter_mut().zip(&tables) {
@@ -94,6 +115,7 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
     }
     if let Some((_, warnings)) = read.first_mut() {
         warnings.extend(unknown("", root.unknown()));
+        warnings.extend(backend.iter().flat_map(|table| unknown("backend.", table.unknown())));
     }
     Ok(read)
 }

@@ -143,6 +143,13 @@ fn complete(
         let path = path.display();
         return Err(unable(format!("the resource {path} has the same name and is not in it")));
     }
+    let mut others = group.resources.iter();
+    if let Some(first) = others.next()
+        && let Some(other) = others.find(|other| other.scope.backends() != first.scope.backends())
+    {
+        let (one, two) = (first.path.display(), other.path.display());
+        return Err(unable(format!("its resources ask different backends, in {one} and in {two}")));
+    }
     let mut dests: HashMap<&Path, &Resource> = HashMap::new();
     for resource in &group.resources {
         if let Some(other) = dests.insert(&resource.dest, resource) {

@@ -13,7 +13,7 @@ use std::{marker::PhantomData, ops::Deref, time::Duration};
 
 pub use self::template::TEMPLATE_KEYS;
 pub(crate) use self::{
-    read::{Count, Id, NameOrNumber, Read, ResourceTable, Text, Texts, Word, wrong},
+    read::{Count, Id, NameOrNumber, Read, ResourceTable, Text, TextOrTexts, Texts, Word, wrong},
     template::*,
 };
 
@@ -90,6 +90,8 @@ pub enum Kind {
     Text,
     /// A list of texts.
     Texts,
+    /// A text, or a list of texts.
+    TextOrTexts,
     /// A text for the shell, or a list of a program and its arguments.
     Command,
     /// A name, or a number.

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod schema;
 
 mod after;
+mod backends;
 mod commands;
 mod conventions;
 mod discover;
@@ -40,6 +41,7 @@ pub use options::factor::Factor;
 
 pub use crate::{
     after::{After, Health, OnReloadFailure},
+    backends::{Backends, Described, FindKind, Kind, NamedBackend, Tables},
     commands::Command,
     conventions::{Conventions, Dialect, PrefixMode},
     engine::Engine,

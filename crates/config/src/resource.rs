@@ -134,21 +134,28 @@ pub(crate) struct Reason {
     pub(crate) offset: Option<usize>,
     /// What was probably meant.
     pub(crate) hint: Option<String>,
+    /// What was probably meant, without any value of the file.
+    pub(crate) hint_without_value: Option<String>,
 }
 
 impl Reason {
     pub(crate) fn new(text: impl Into<String>, offset: Option<usize>) -> Self {
-        Reason { text: text.into(), offset, hint: None }
+        Reason { text: text.into(), offset, hint: None, hint_without_value: None }
     }
 
     pub(crate) fn hinting(self, hint: Option<String>) -> Self {
-        Reason { hint, ..self }
+        Reason { hint_without_value: hint.clone(), hint, ..self }
     }
 }
 
 impl From<document::Error> for Reason {
     fn from(error: document::Error) -> Self {
-        Reason::new(error.to_string(), Some(error.offset())).hinting(error.hint())
+        Reason {
+            text: error.to_string(),
+            offset: Some(error.offset()),
+            hint: error.hint(),
+            hint_without_value: error.hint_without_value(),
+        }
     }
 }
 
@@ -169,11 +176,12 @@ pub(crate) fn refused(path: &Path, reason: &str) -> String {
 }
 
 impl Resource {
-    /// Reads one table of the resource file `path`.
+    /// Reads one table of the resource file `path`. `own` is the backend that the file describes.
     pub(crate) fn read(
         path: &Path,
         confdir: &Confdir<'_>,
         table: &ResourceTable<'_, '_>,
+        own: Option<&Arc<str>>,
     ) -> Result<Self, Reason> {
         let is_of_fork = confdir.conventions.are_of_fork();
         let text = |key| table.get(key).map(Option::unwrap_or_default);
@@ -181,6 +189,7 @@ impl Resource {
         let dest = text(&keys::DEST)?;
         let own_keys = table.get(&keys::KEYS)?;
         let own_prefix = text(&keys::PREFIX)?;
+        let backends = confdir.conventions.backends.of_resource(table, own)?;
         let check_cmd = table.get(&keys::CHECK_CMD)?;
         let reload_cmd = table.get(&keys::RELOAD_CMD)?;
         let start_cmd = table.get(&keys::START_CMD)?;
@@ -259,7 +268,7 @@ impl Resource {
             path: path.to_path_buf(),
             src,
             engine,
-            scope,
+            scope: scope.of_backends(backends),
             prefix,
             dest: OsString::from_vec(dest.into_owned()).into(),
             mode,

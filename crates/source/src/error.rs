@@ -38,6 +38,17 @@ pub enum Error {
         limit: Duration,
     },
 
+    /// A resource names a backend that the run does not have: `there is no backend vault`.
+    #[error("there is no backend {backend}")]
+    Unknown {
+        /// Its name.
+        backend: String,
+    },
+
+    /// One of several backends has not answered so far: `the backend has not answered yet`.
+    #[error("the backend has not answered yet")]
+    Unanswered,
+
     /// The store did not answer, or refused.
     #[error(transparent)]
     Store(#[from] nodes::Error),
@@ -48,8 +59,8 @@ impl Error {
     /// may appear; a malformed document stays malformed until it is edited.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::File(_) | Error::Late { .. } => true,
-            Error::Document { .. } | Error::Filter(_) => false,
+            Error::File(_) | Error::Late { .. } | Error::Unanswered => true,
+            Error::Document { .. } | Error::Filter(_) | Error::Unknown { .. } => false,
             Error::Store(error) => error.is_transient(),
         }
     }

@@ -13,8 +13,10 @@
 //! The promises of every source are the tests of `testing::conformance`. Every source runs all of
 //! them.
 
+pub mod backoff;
 mod description;
 mod error;
+mod feed;
 pub mod queries;
 mod refusals;
 mod tracked;
@@ -24,6 +26,7 @@ pub mod testing;
 
 pub use description::{Changes, Comparable, Configured, Description, Setup};
 pub use error::Error;
+pub use feed::{Feed, Pauses, State};
 pub use nodes::access::Discovery;
 pub use refusals::{Refusal, Refusals};
 pub use tracked::Tracked;

@@ -23,6 +23,17 @@ impl Refusal {
         Refusal { scope, error: error.into() }
     }
 
+    /// The same refusal, of a scope that needs what was refused.
+    #[must_use]
+    pub fn of_scope(self, scope: Scope) -> Self {
+        Refusal { scope, ..self }
+    }
+
+    /// Whether the same request may succeed later, without a correction by a person.
+    pub fn is_transient(&self) -> bool {
+        self.error.is_transient() && !self.error.is_refusal()
+    }
+
     /// The refused scope. Perhaps only one of its keys is refused.
     pub fn scope(&self) -> &Scope {
         &self.scope

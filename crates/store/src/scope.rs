@@ -9,22 +9,37 @@ use crate::Key;
 /// The set of keys that a resource asks for: sorted and without duplicates. Cheap to clone and to
 /// compare, so that resources with equal scopes can share one snapshot and one watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Scope(Arc<[Key]>);
+pub struct Scope {
+    keys: Arc<[Key]>,
+    backends: Arc<[Arc<str>]>,
+}
 
 impl Scope {
     /// The keys in byte order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Key> {
-        self.0.iter()
+        self.keys.iter()
+    }
+
+    /// The names of the backends whose keys are meant, the most important first. Empty for the keys
+    /// of the run.
+    pub fn backends(&self) -> &Arc<[Arc<str>]> {
+        &self.backends
+    }
+
+    /// The same keys in these backends.
+    #[must_use]
+    pub fn of_backends(self, backends: Arc<[Arc<str>]>) -> Self {
+        Scope { backends, ..self }
     }
 
     /// The number of different keys.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     /// Whether the scope has no keys.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// Whether `source_key` belongs to one of the scope's keys, by the rule `coverage`.
@@ -38,7 +53,7 @@ impl FromIterator<Key> for Scope {
         let mut keys: Vec<Key> = keys.into_iter().collect();
         keys.sort_unstable();
         keys.dedup();
-        Scope(keys.into())
+        Scope { keys: keys.into(), ..Scope::default() }
     }
 }
 
@@ -204,6 +219,16 @@ mod tests {
         assert_eq!(asked.len(), 2);
         assert_eq!(asked, scope(&["/a", "/b"]));
         assert!(Scope::default().is_empty());
+    }
+
+    #[test]
+    fn the_same_keys_of_other_backends_are_another_scope() {
+        let asked = scope(&["/a"]);
+        let of_vault = asked.clone().of_backends(["vault".into()].into());
+        assert_ne!(asked, of_vault);
+        assert!(asked.backends().is_empty());
+        assert!(of_vault.asks_for(Coverage::Subtree, b"/a/b"));
+        assert_eq!(of_vault.of_backends([].into()), asked);
     }
 
     #[test]

@@ -17,12 +17,13 @@ use std::{
 };
 
 use deploy::{Disk, Level};
+use source::backoff::{Backoff, Growth};
 use tokio::{sync::Notify, time::Instant};
 use tracing::info;
 
 use super::{Agent, ONCE};
 use crate::{
-    backoff::{Backoff, Growth, rest},
+    backoff::rest,
     event::{Event, Reader, Readers, Step, Wake},
     failure::{Failure, Need},
     loading::Loaded,

@@ -80,7 +80,6 @@ impl Site {
         Settings {
             force: false,
             fail_fast: false,
-            read_timeout: None,
             show_values: false,
             confdir: self.folder.path().to_owned(),
             conventions: config::Conventions::default(),

@@ -56,7 +56,11 @@ impl Member {
     /// The meaning of a change of these keys. `snapshot` is the state after the change.
     pub(super) fn news(&self, snapshot: &Snapshot, changed: &[Bytes]) -> News {
         let scope = &self.resource.scope;
-        let asks_for = |key: &&Bytes| scope.asks_for(snapshot.coverage(), key);
+        // Several backends can have the same key.
+        let before = self.snapshot.as_ref();
+        let has_changed =
+            |key: &Bytes| before.is_none_or(|before| before.get(key) != snapshot.get(key));
+        let asks_for = |key: &&Bytes| scope.asks_for(snapshot.coverage(), key) && has_changed(key);
         let own = || changed.iter().filter(asks_for);
         if own().next().is_none() {
             return News::None;

@@ -191,6 +191,22 @@ impl Read for Texts {
     }
 }
 
+/// A text, or a list of texts. An empty text is an empty list.
+pub(crate) struct TextOrTexts;
+
+impl Read for TextOrTexts {
+    const KIND: Kind = Kind::TextOrTexts;
+    type Value<'d> = Vec<&'d str>;
+
+    fn read<'d>(key: &Spec, section: &Section<'d, '_>) -> Result<Option<Vec<&'d str>>, Reason> {
+        if section.is_array(key.name) {
+            return Ok(section.strings(key.name)?);
+        }
+        let text = section.string(key.name)?;
+        Ok(text.map(|text| Some(text).into_iter().filter(|text| !text.is_empty()).collect()))
+    }
+}
+
 impl Read for Duration {
     const KIND: Kind = Kind::Duration;
     type Value<'d> = Duration;

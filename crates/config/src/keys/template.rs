@@ -5,7 +5,7 @@ use std::time::Duration;
 use options::factor::Factor;
 use regexp::Expression;
 
-use super::{Count, Id, Key, NameOrNumber, Need, Spec, Text, Texts};
+use super::{Count, Id, Key, NameOrNumber, Need, Spec, Text, TextOrTexts, Texts};
 use crate::{
     after::OnReloadFailure,
     commands::Command,
@@ -46,6 +46,11 @@ keys! {
         "keys",
         "The keys to read, each with everything below it. They can use variables, such as {{getenv \"NAME\"}}."
     );
+    BACKEND: TextOrTexts = (
+        "backend",
+        "The backends that are asked, by their names, the most important first. Their keys stand at /, whatever \
+         their mounts are."
+    ) .otherwise("those of the run");
     PREFIX: Text = (
         "prefix",
         "It is put in front of every key. The option -prefix replaces it. It can use variables, such as \

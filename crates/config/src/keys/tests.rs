@@ -17,6 +17,8 @@ fn sample(key: &Spec) -> String {
         (_, Kind::Integer(..) | Kind::NameOrNumber) => "7".into(),
         (_, Kind::Text | Kind::Command | Kind::Expression) => "'x'".into(),
         (_, Kind::Texts) => "['x']".into(),
+        // Any other name has to be that of a backend.
+        (_, Kind::TextOrTexts) => "''".into(),
         (_, Kind::Duration) => "'7s'".into(),
         (_, Kind::Mode) => "'0640'".into(),
         (_, Kind::Percentage) => "'7%'".into(),
@@ -119,7 +121,7 @@ fn the_documentation_has_every_key_with_its_type_and_its_default() {
             Kind::Switch => "boolean",
             Kind::Integer(..) => "integer",
             Kind::Texts => "strings",
-            Kind::Command => "string or strings",
+            Kind::Command | Kind::TextOrTexts => "string or strings",
             Kind::NameOrNumber => "string or integer",
             Kind::Duration => "duration",
             Kind::Text

@@ -7,16 +7,44 @@ use super::{
     json::{Json, object},
     text, texts, whole,
 };
-use crate::confd_toml::Table;
+use crate::{confd_toml::Table, keys};
+
+/// A key of a table that describes a backend, and what it is for.
+type OfBackend = (&'static str, &'static str);
+
+/// The key that says which kind of backend it is.
+pub(super) const KIND: OfBackend = ("backend", "The kind of the backend, such as etcd.");
+
+/// The keys that each of `[[backends]]` has besides the options of its kind.
+const OF_NAMED: [OfBackend; 3] = [
+    ("name", "The name by which resources mean the backend."),
+    ("backend", "The kind of the backend. Default: its name."),
+    ("mount", "The key below which its keys stand for resources that name no backend."),
+];
+
+/// A table that describes a backend by these options, and has these keys too.
+pub(super) fn backend(options: &[Spec], own: &[OfBackend]) -> Json {
+    let own = own.iter().map(|(name, help)| ((*name).to_owned(), described(help).and(text())));
+    let own = Json::Object(own.collect());
+    let switch = described(keys::EXPAND_ENV.help).with("type", "boolean").with("default", false);
+    object([("type", "object".into())])
+        .with("properties", own.with(keys::EXPAND_ENV.name, switch).and(properties(options)))
+        .with("additionalProperties", false)
+}
 
 /// The JSON Schema of `confd.toml`, which can set these options, and those of `tables` in tables of their own.
-pub fn confd_toml(options: &[Spec], tables: &[Table]) -> String {
+/// `backends` are the options of all kinds of backends.
+pub fn confd_toml(options: &[Spec], tables: &[Table], backends: &[Spec]) -> String {
+    let named = backend(backends, &OF_NAMED).with("required", vec!["name"]);
+    let named = described("Backends besides the main one, the most important first.")
+        .with("type", "array")
+        .with("items", named);
     let tables = tables.iter().map(|Table { name, options }| {
         let help = format!("The same keys for {name} alone.");
         let table = described(&help).with("type", "object").with("properties", properties(options));
         ((*name).to_owned(), table.with("additionalProperties", false))
     });
-    let tables = Json::Object(tables.collect());
+    let tables = Json::Object(tables.collect()).with("backends", named);
     whole("confd", "The configuration file of confd", "The file confd.toml.")
         .with("properties", properties(options).and(tables))
         .with("additionalProperties", false)

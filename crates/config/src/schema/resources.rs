@@ -2,21 +2,27 @@
 
 use std::time::Duration;
 
+use options::Spec;
+
 use super::{
     described, forms,
     json::{Json, object},
+    options::{KIND, backend},
     whole,
 };
-use crate::keys::{self, Kind, Need, Otherwise, Spec, TABLES, Table};
+use crate::keys::{self, Kind, Need, Otherwise, TABLES, Table};
 
-/// The JSON Schema of resource files.
-pub fn resource_files() -> String {
+/// The JSON Schema of resource files, which can describe a backend by these `options`.
+pub fn resource_files(options: &[Spec]) -> String {
     let tables = TABLES.iter().map(|table| (table.name.to_owned(), reference(table))).collect();
+    let help = "A backend of this file's own, which all of its resources ask.";
+    let backend = described(help).and(backend(options, &[KIND])).with("required", vec![KIND.0]);
+    let tables = Json::Object(tables).with("backend", backend);
     let required: Vec<_> =
         TABLES.iter().filter(|table| table.is_required).map(|table| table.name).collect();
     let definitions = TABLES.iter().map(|table| (table.name.to_owned(), of_table(table))).collect();
     whole("resource", "A resource file of confd", "A file of the folder conf.d.")
-        .with("properties", Json::Object(tables))
+        .with("properties", tables)
         .with("required", required)
         .with("additionalProperties", false)
         .with("$defs", Json::Object(definitions))
@@ -52,7 +58,7 @@ fn of_table(table: &Table) -> Json {
 }
 
 /// A key.
-fn property(key: &Spec) -> Json {
+fn property(key: &keys::Spec) -> Json {
     let mut help = key.help.to_owned();
     if let Otherwise::Said(default) = key.otherwise {
         help += &format!(" Default: {default}.");
@@ -79,7 +85,7 @@ fn property(key: &Spec) -> Json {
 }
 
 /// A value of a key.
-fn value(key: &Spec) -> Json {
+fn value(key: &keys::Spec) -> Json {
     let form = match key.kind {
         Kind::Switch => return object([("type", "boolean".into())]),
         Kind::Integer(first, last) => {
@@ -93,6 +99,9 @@ fn value(key: &Spec) -> Json {
             return object([("type", types.into())]).and(range(first, last));
         }
         Kind::Texts => return super::texts(),
+        Kind::TextOrTexts => {
+            return object([("type", vec!["string", "array"].into())]).with("items", super::text());
+        }
         Kind::Command => {
             let program = super::text().with("minLength", 1);
             return object([("type", vec!["string", "array"].into())])
@@ -112,13 +121,14 @@ fn value(key: &Spec) -> Json {
 }
 
 /// Whether the text of a key has a form, so that not every text is one of its values.
-fn has_form(key: &Spec) -> bool {
+fn has_form(key: &keys::Spec) -> bool {
     match key.kind {
         Kind::Word(_) | Kind::Duration | Kind::Mode | Kind::Percentage | Kind::Factor => true,
         Kind::Switch
         | Kind::Integer(..)
         | Kind::NameOrNumber
         | Kind::Texts
+        | Kind::TextOrTexts
         | Kind::Command
         | Kind::Text
         | Kind::Expression => false,
@@ -154,7 +164,7 @@ fn need(Need { key, of }: &Need) -> Json {
 }
 
 /// Two keys cannot be set together. A number that is 0 counts as not set.
-fn exclusion(one: &Spec, other: &Spec) -> Json {
+fn exclusion(one: &keys::Spec, other: &keys::Spec) -> Json {
     let refused = match other.kind {
         Kind::Integer(..) => object([("maximum", 0.into())]),
         _ => false.into(),
@@ -164,17 +174,17 @@ fn exclusion(one: &Spec, other: &Spec) -> Json {
 }
 
 /// A table that has this key.
-fn has(key: &Spec) -> Json {
+fn has(key: &keys::Spec) -> Json {
     object([("required", vec![key.name].into())])
 }
 
 /// A table in which this switch is on.
-fn is_on(key: &Spec) -> Json {
+fn is_on(key: &keys::Spec) -> Json {
     with_value(key, object([("const", true.into())]))
 }
 
 /// A table that has this key with such a value.
-fn with_value(key: &Spec, value: Json) -> Json {
+fn with_value(key: &keys::Spec, value: Json) -> Json {
     has(key).with("properties", object([(key.name, value)]))
 }
 

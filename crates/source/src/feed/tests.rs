@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use source::{Answer, Refusal};
 use store::{Coverage, Key, Snapshot};
 use tokio::time::timeout;
 
 use super::*;
+use crate::Refusal;
 
 /// A source that follows a script, and records when it was asked for what.
 #[derive(Default)]
@@ -100,18 +100,13 @@ impl Watch for Followed {
     }
 }
 
-fn schedule() -> Schedule {
-    Schedule {
-        interval: Duration::from_secs(10),
-        pace: crate::settings::Pace::default(),
-        reconcile: Duration::from_secs(600),
-        shutdown_timeout: Duration::from_secs(30),
-    }
+fn pauses() -> Pauses {
+    Pauses { interval: Duration::from_secs(10), reconcile: Duration::from_secs(600) }
 }
 
 fn feed(source: &Arc<Scripted>) -> Feed {
     let scopes = vec![Scope::from_iter([Key::root()])];
-    Feed::new(Arc::new(Told(Arc::clone(source))), scopes, &schedule())
+    Feed::new(Arc::new(Told(Arc::clone(source))), scopes, pauses())
 }
 
 async fn revision(feed: &mut Feed) -> u64 {
@@ -125,7 +120,7 @@ async fn revision(feed: &mut Feed) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_fails_is_asked_again_with_delays_that_grow_to_a_limit() {
     let mut steps = vec![Step::Fail; 12];
-    steps.extend([Step::Followed, Step::Fail, Step::State(7)]);
+    steps.extend([Step::Followed, Step::Fail, Step::Polled, Step::State(7)]);
     let source = Scripted::new(&steps);
     let mut feed = feed(&source);
     assert_eq!(revision(&mut feed).await, 7);
@@ -133,13 +128,13 @@ async fn a_source_that_fails_is_asked_again_with_delays_that_grow_to_a_limit() {
     assert!((50..=101).contains(&pauses[0]), "{pauses:?}");
     assert!((2500..=5001).contains(&pauses[11]), "{pauses:?}");
     assert!(pauses.iter().all(|pause| *pause <= 5001), "{pauses:?}");
-    assert_eq!(source.asked()[12..], ["watch", "next", "next"]);
+    assert_eq!(source.asked()[12..], ["watch", "next", "set_interest", "next"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_success_the_delays_start_again() {
     let steps = [vec![Step::Fail; 8], vec![Step::Followed, Step::State(1)]].concat();
-    let source = Scripted::new(&[steps, vec![Step::Fail, Step::State(2)]].concat());
+    let source = Scripted::new(&[steps, vec![Step::Fail, Step::Polled, Step::State(2)]].concat());
     let mut feed = feed(&source);
     assert_eq!((revision(&mut feed).await, revision(&mut feed).await), (1, 2));
     assert!(*source.pauses().last().unwrap() <= 101, "{:?}", source.pauses());
@@ -177,7 +172,7 @@ async fn a_new_interval_counts_from_the_next_rest_on() {
     let source = Scripted::new(&steps);
     let mut feed = feed(&source);
     assert_eq!(revision(&mut feed).await, 1);
-    feed.reschedule(&Schedule { interval: Duration::from_secs(2), ..schedule() });
+    feed.reschedule(Pauses { interval: Duration::from_secs(2), ..pauses() });
     assert_eq!(revision(&mut feed).await, 2);
     assert_eq!(revision(&mut feed).await, 3);
     assert!((2_000..2_010).contains(source.pauses().last().unwrap()), "{:?}", source.pauses());
@@ -203,7 +198,7 @@ async fn dropping_the_future_neither_loses_a_state_nor_shortens_a_delay() {
 #[tokio::test(start_paused = true)]
 async fn without_scopes_nothing_is_asked() {
     let source = Scripted::new(&[]);
-    let mut feed = Feed::new(Arc::new(Told(Arc::clone(&source))), Vec::new(), &schedule());
+    let mut feed = Feed::new(Arc::new(Told(Arc::clone(&source))), Vec::new(), pauses());
     assert!(timeout(Duration::from_secs(3600), feed.next()).await.is_err());
     assert!(source.asked().is_empty());
 }
@@ -277,7 +272,7 @@ async fn a_refused_scope_does_not_affect_others_and_is_asked_for_again() {
     let store = Arc::new(Guarded { forbidden: Mutex::new(true) });
     let scopes = ["/app", "/secret", "/web"].map(|key| Scope::from_iter([Key::from(key)]));
     let guard = Arc::new(Guard(Arc::clone(&store), None));
-    let mut feed = Feed::new(guard, scopes.to_vec(), &schedule());
+    let mut feed = Feed::new(guard, scopes.to_vec(), pauses());
     let given = |state: &State| state.update.answers.iter().map(Result::is_ok).collect::<Vec<_>>();
     assert_eq!(given(&feed.next().await.unwrap()), [true, false, true]);
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! The connection to the source in watch mode: follows all scopes, and tries again for ever.
+//! A source that is followed for as long as it is needed: all failures are tried again.
 
 use std::{
     panic::resume_unwind,
@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use source::{Answer, Error, Interest, Source, Update, Watch};
 use store::Scope;
 use tokio::{
     sync::{Notify, mpsc},
@@ -16,8 +15,8 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
+    Answer, Error, Interest, Source, Update, Watch,
     backoff::{Backoff, Growth, jittered},
-    settings::Schedule,
 };
 
 /// The delays between retries after a failure of the source.
@@ -30,51 +29,72 @@ const RECHECK: Duration = Duration::from_secs(60);
 /// does something else.
 ///
 /// A source that cannot report changes is read after each interval. A source that can is also read
-/// completely after each [`Schedule::reconcile`], in case its watch has missed a change.
-pub(crate) struct Feed {
+/// completely after each [`Pauses::reconcile`], in case its watch has missed a change.
+#[derive(Debug)]
+pub struct Feed {
     scopes: Vec<Scope>,
     /// Whether a scope was refused in the last state.
     has_refusals: bool,
-    interests: mpsc::UnboundedSender<Vec<Scope>>,
+    requests: mpsc::UnboundedSender<Request>,
     timing: Arc<Timing>,
     states: mpsc::Receiver<Result<State, Error>>,
     /// The task, which ends when the feed is dropped.
     task: JoinSet<()>,
 }
 
+/// What a feed is asked to do.
+#[derive(Debug)]
+enum Request {
+    /// Follow these scopes.
+    Follow(Vec<Scope>),
+    /// Read everything once more.
+    Reread,
+}
+
+/// The times between two complete readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pauses {
+    /// Of a source that must be polled.
+    pub interval: Duration,
+    /// Of a source that reports changes.
+    pub reconcile: Duration,
+}
+
 /// When the task asks the source.
+#[derive(Debug)]
 struct Timing {
-    /// [`Schedule::interval`] and [`Schedule::reconcile`].
-    pauses: Mutex<(Duration, Duration)>,
+    pauses: Mutex<Pauses>,
     /// Ends the pause before the next reading of a source that must be polled.
     poll: Notify,
 }
 
 impl Timing {
-    fn pauses(&self) -> MutexGuard<'_, (Duration, Duration)> {
+    fn pauses(&self) -> MutexGuard<'_, Pauses> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn interval(&self) -> Duration {
-        self.pauses().0
+        self.pauses().interval
     }
 
     fn reconcile(&self) -> Duration {
-        self.pauses().1
+        self.pauses().reconcile
     }
 }
 
 /// A state of the source, with the scopes that its answers are for.
-pub(crate) struct State {
+#[derive(Debug)]
+pub struct State {
     /// In the order of the answers. These are not the newest scopes if they have changed while the
     /// source was read.
-    pub(crate) scopes: Vec<Scope>,
-    pub(crate) update: Update,
+    pub scopes: Vec<Scope>,
+    /// The answers.
+    pub update: Update,
 }
 
 impl State {
     /// The answer to `scope`; `None` if the source was not asked for it.
-    pub(crate) fn answer(&self, scope: &Scope) -> Option<&Answer> {
+    pub fn answer(&self, scope: &Scope) -> Option<&Answer> {
         let place = self.scopes.binary_search(scope).ok()?;
         self.update.answers.get(place)
     }
@@ -82,45 +102,51 @@ impl State {
 
 impl Feed {
     /// A feed of `scopes`, which must be sorted. It starts at once.
-    pub(crate) fn new(source: Arc<dyn Source>, scopes: Vec<Scope>, schedule: &Schedule) -> Self {
-        let (interests, received) = mpsc::unbounded_channel();
+    pub fn new(source: Arc<dyn Source>, scopes: Vec<Scope>, pauses: Pauses) -> Self {
+        let (requests, received) = mpsc::unbounded_channel();
         // With room for one state, the source is asked for no more than the caller takes.
         let (states, given) = mpsc::channel(1);
-        let pauses = Mutex::new((schedule.interval, schedule.reconcile));
-        let timing = Arc::new(Timing { pauses, poll: Notify::new() });
+        let timing = Arc::new(Timing { pauses: Mutex::new(pauses), poll: Notify::new() });
         let connection = Connection::new(source, scopes.clone(), Arc::clone(&timing));
         let mut task = JoinSet::new();
         task.spawn(connection.follow(received, states));
-        Feed { scopes, has_refusals: false, interests, timing, states: given, task }
+        Feed { scopes, has_refusals: false, requests, timing, states: given, task }
     }
 
     /// Follows these scopes, which must be sorted, from now on. The source is asked only for new
     /// scopes, and for scopes that it refused.
-    pub(crate) fn set_scopes(&mut self, scopes: Vec<Scope>) {
+    pub fn set_scopes(&mut self, scopes: Vec<Scope>) {
         if self.scopes == scopes && !self.has_refusals {
             return;
         }
         self.has_refusals = false;
         self.scopes.clone_from(&scopes);
         // The task ends only by a panic, which the next call of `next` continues.
-        let _ = self.interests.send(scopes);
+        let _ = self.requests.send(Request::Follow(scopes));
     }
 
-    /// Uses this schedule from now on. A running wait or watch keeps its end.
-    pub(crate) fn reschedule(&self, schedule: &Schedule) {
-        *self.timing.pauses() = (schedule.interval, schedule.reconcile);
+    /// Reads everything once more, in case a change was missed. A difference gives a state like any
+    /// other change.
+    pub fn reread(&self) {
+        let _ = self.requests.send(Request::Reread);
+    }
+
+    /// Uses these pauses from now on. A running wait or watch keeps its end.
+    pub fn reschedule(&self, pauses: Pauses) {
+        *self.timing.pauses() = pauses;
     }
 
     /// Reads a source that must be polled now, and does not wait for the end of the interval.
-    pub(crate) fn poll_now(&self) {
+    pub fn poll_now(&self) {
         self.timing.poll.notify_one();
     }
 
     /// Returns the next state. Dropping the future loses nothing, and does not stop a reading.
     ///
-    /// # Errors Why there is no state now. The feed tries again, after a delay that grows with each
-    /// failure.
-    pub(crate) async fn next(&mut self) -> Result<State, Error> {
+    /// # Errors
+    ///
+    /// Why there is no state now. The feed tries again, after a delay that grows with each failure.
+    pub async fn next(&mut self) -> Result<State, Error> {
         let state = match self.states.recv().await {
             Some(state) => state?,
             None => match self.task.join_next().await {
@@ -187,17 +213,22 @@ impl Connection {
     /// the interest changes all the time, no reading would end.
     async fn follow(
         mut self,
-        mut interests: mpsc::UnboundedReceiver<Vec<Scope>>,
+        mut requests: mpsc::UnboundedReceiver<Request>,
         states: mpsc::Sender<Result<State, Error>>,
     ) {
         while let Ok(room) = states.reserve().await {
             let given = loop {
                 let due = tokio::select! {
                     biased;
-                    interest = interests.recv() => {
-                        let Some(scopes) = interest else { return };
-                        self.interest.scopes = scopes;
-                        self.ask_for_interest();
+                    request = requests.recv() => {
+                        match request {
+                            Some(Request::Follow(scopes)) => {
+                                self.interest.scopes = scopes;
+                                self.ask_for_interest();
+                            }
+                            Some(Request::Reread) => self.reread(),
+                            None => return,
+                        }
                         continue;
                     }
                     due = self.wait() => due,
@@ -223,6 +254,19 @@ impl Connection {
             // A watch without scopes would have no states to report.
             Line::Followed(..) if self.interest.scopes.is_empty() => self.line = Line::Unknown,
             Line::Followed(watch, _) => watch.set_interest(&self.interest),
+            // The source may be able to follow the new scopes.
+            Line::Polled => (self.rest_until, self.line) = (None, Line::Unknown),
+            Line::Unknown => {}
+        }
+    }
+
+    /// Reads everything at the next opportunity.
+    fn reread(&mut self) {
+        match &mut self.line {
+            Line::Followed(watch, until) => {
+                watch.reread();
+                *until = Instant::now() + jittered(self.timing.reconcile());
+            }
             Line::Polled => self.rest_until = None,
             Line::Unknown => {}
         }
@@ -251,8 +295,7 @@ impl Connection {
             update = watch.next() => return update.map(Due::State),
             () = sleep_until(*until) => {
                 debug!("Reading all keys again, to compare");
-                watch.reread();
-                *until = Instant::now() + jittered(self.timing.reconcile());
+                self.reread();
             }
             () = recheck => {
                 debug!("Asking again for the keys that were refused");
@@ -293,6 +336,10 @@ impl Connection {
             }
             Err(error) => {
                 self.rest_until = Some(Instant::now() + self.backoff.delay());
+                // The next state then comes when the source answers again, also without a change.
+                if let Line::Followed(watch, _) = &mut self.line {
+                    watch.set_interest(&self.interest);
+                }
                 Err(error)
             }
         }

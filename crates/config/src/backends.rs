@@ -1,0 +1,174 @@
+//! Backends beside that of the run: `[[backends]]` of confd.toml, the table `[backend]` of a resource
+//! file, and the names by which resources mean them.
+
+use std::{fmt, sync::Arc};
+
+use options::{Layer, Spec};
+use report::did_you_mean;
+use store::Key;
+
+use crate::{
+    confd_toml::layer,
+    conventions::Dialect,
+    document::Section,
+    keys::{self, ResourceTable},
+    resource::{Reason, quoted},
+};
+
+/// A kind of backend, such as `consul`.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its name.
+    pub name: &'static str,
+    /// The options that a table can set.
+    pub options: Vec<Spec>,
+}
+
+/// Finds the kind of backend that has this name.
+///
+/// The error says why there is none: a text for people.
+pub type FindKind = fn(&str) -> Result<Kind, String>;
+
+/// A backend as a table describes it.
+#[derive(Debug)]
+pub struct Described {
+    /// The name of its kind.
+    pub kind: &'static str,
+    /// What the table sets.
+    pub values: Layer,
+}
+
+/// One of `[[backends]]` in confd.toml.
+#[derive(Debug)]
+pub struct NamedBackend {
+    /// The name by which resources mean it.
+    pub name: Arc<str>,
+    /// The key below which its keys stand in the key space of the run, if it is mounted.
+    pub mount: Option<Key>,
+    /// What it is.
+    pub described: Described,
+}
+
+/// The backends that resources can use besides those of the run.
+#[derive(Clone, Default)]
+pub struct Backends {
+    /// The names of all backends of the run.
+    pub names: Arc<[Arc<str>]>,
+    /// Makes backends of the tables of resource files; `None` if these cannot have any.
+    pub tables: Option<Tables>,
+}
+
+/// What makes backends of tables.
+#[derive(Clone, Copy)]
+pub struct Tables {
+    /// Finds a kind.
+    pub kinds: FindKind,
+    /// Notes a backend, and returns the name by which a scope means it. The error is a text for people.
+    pub note: fn(Described) -> Result<Arc<str>, String>,
+}
+
+impl PartialEq for Backends {
+    /// Whether both have the same names. What makes backends of tables is the same for a whole process.
+    fn eq(&self, other: &Self) -> bool {
+        self.names == other.names
+    }
+}
+
+impl fmt::Debug for Backends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backends").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl NamedBackend {
+    /// Reads one of `[[backends]]`, which begin at `start`. `before` are those above it in the file.
+    pub(crate) fn read(
+        table: &Section<'_, '_>,
+        start: Option<usize>,
+        kinds: FindKind,
+        dialect: Dialect,
+        before: &[NamedBackend],
+    ) -> Result<Self, Reason> {
+        let name = table.string("name")?.unwrap_or_default();
+        let kind = table.string("backend")?.filter(|kind| !kind.is_empty());
+        let mount = table.string("mount")?.filter(|mount| !mount.is_empty());
+        if name.is_empty() {
+            let hint = "name = \"NAME\" is how resources mean the backend".to_owned();
+            return Err(Reason::new("one of [[backends]] has no name", start).hinting(Some(hint)));
+        }
+        if before.iter().any(|other| *other.name == *name) {
+            let text = format!("two of [[backends]] have the name {}", quoted(name));
+            return Err(Reason::new(text, table.offset("name")));
+        }
+        if let Some(mount) = mount.filter(|mount| !mount.starts_with('/')) {
+            let text = format!("mount {} does not begin with /", quoted(mount));
+            return Err(Reason::new(text, table.offset("mount")));
+        }
+        let place = if kind.is_some() { "backend" } else { "name" };
+        let described = Described::read(kind.unwrap_or(name), place, table, kinds, dialect)?;
+        Ok(Self { name: name.into(), mount: mount.map(Key::from), described })
+    }
+}
+
+impl Described {
+    /// Reads the options of the backend of this kind, which stands at `place` of the table.
+    fn read(
+        kind: &str,
+        place: &str,
+        table: &Section<'_, '_>,
+        kinds: FindKind,
+        dialect: Dialect,
+    ) -> Result<Self, Reason> {
+        let kind = kinds(kind).map_err(|text| Reason::new(text, table.offset(place)))?;
+        table.boolean(keys::EXPAND_ENV.name)?;
+        let values = layer(table, &kind.options, dialect)?;
+        Ok(Self { kind: kind.name, values })
+    }
+}
+
+impl Backends {
+    /// The name of the backend that a resource file describes in the table `[backend]`; `None` if the
+    /// table names no kind.
+    pub(crate) fn described(
+        &self,
+        table: &Section<'_, '_>,
+        dialect: Dialect,
+    ) -> Result<Option<Arc<str>>, Reason> {
+        let Some(Tables { kinds, note }) = self.tables else { return Ok(None) };
+        let Some(kind) = table.string("backend")?.filter(|kind| !kind.is_empty()) else {
+            return Ok(None);
+        };
+        let described = Described::read(kind, "backend", table, kinds, dialect)?;
+        note(described).map(Some).map_err(|text| Reason::new(text, table.offset("backend")))
+    }
+
+    /// The backends that the table of a resource names, the most important first. Without such a word it
+    /// is `own`, the backend that its file describes, or none: those of the run.
+    pub(crate) fn of_resource(
+        &self,
+        table: &ResourceTable<'_, '_>,
+        own: Option<&Arc<str>>,
+    ) -> Result<Arc<[Arc<str>]>, Reason> {
+        let named = table.get(&keys::BACKEND)?.unwrap_or_default();
+        let found = named.iter().map(|name| {
+            let known = self.names.iter().find(|known| ***known == **name);
+            known.cloned().ok_or_else(|| {
+                let text = format!("there is no backend {}", quoted(name));
+                let hint = did_you_mean(name, self.names.iter().map(|name| &**name));
+                let hint = hint.unwrap_or_else(|| match &*self.names {
+                    [name] => format!(
+                        "the backend of this run is {name}; [[backends]] of confd.toml give names to \
+                         more"
+                    ),
+                    names => format!("the backends of this run are {}", names.join(", ")),
+                });
+                Reason::new(text, table.offset(&keys::BACKEND)).hinting(Some(hint))
+            })
+        });
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        match (found.is_empty(), own) {
+            (true, Some(own)) => Ok([Arc::clone(own)].into()),
+            _ => Ok(found.into()),
+        }
+    }
+}
