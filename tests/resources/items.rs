@@ -481,3 +481,44 @@ fn items_that_fail_are_named_although_the_reload_of_the_others_fails_too() {
     // So it is when only the pending reload is tried again.
     assert_eq!(run().code, Some(3));
 }
+
+#[test]
+fn content_that_a_service_refuses_is_tried_once_although_another_program_has_removed_a_file() {
+    let more = "reload_cmd = 'echo x >> tried; ! grep -q bad out/*.conf'\n\
+                on_reload_failure = 'rollback'";
+    let sandbox = tenants(HOST, DEST, more);
+    run_with(&sandbox, &[("a", "1"), ("gone", "1")]).ok();
+    fs::remove_file(sandbox.path("out/gone.conf")).unwrap();
+    fs::write(sandbox.path("tried"), "").unwrap();
+    for _ in 0..3 {
+        let ended = run_with(&sandbox, &[("b", "bad")]).fails();
+        // The reload with the new files, and that with the former ones.
+        assert_eq!(sandbox.read("tried"), "x\nx\n", "{}", ended.stderr);
+        assert_eq!(sandbox.read("out/a.conf"), "a 1\n");
+    }
+}
+
+#[test]
+fn what_was_never_reloaded_is_not_held_back_because_a_part_of_it_was() {
+    let more = "check_cmd = '! test -e refuse || ! grep -q b {{.src}}'\n\
+                reload_cmd = 'echo x >> tried; ! test -e fail'\non_reload_failure = 'rollback'";
+    let sandbox = tenants(HOST, DEST, more);
+    run_with(&sandbox, &[("a", "1")]).ok();
+    fs::write(sandbox.path("fail"), "").unwrap();
+    fs::write(sandbox.path("refuse"), "").unwrap();
+    // The file of b is refused by its check, and the service refuses that of a.
+    let both = [("a", "2"), ("b", "1")];
+    for _ in 0..2 {
+        let ended = run_with(&sandbox, &both).fails();
+        assert!(ended.stderr.contains("out/b.conf"), "{}", ended.stderr);
+        assert_eq!(sandbox.read("out/a.conf"), "a 1\n");
+    }
+    // Without b, the same content is not tried again.
+    let tried = sandbox.read("tried").len();
+    let ended = run_with(&sandbox, &both).fails();
+    assert_eq!(sandbox.read("tried").len(), tried, "{}", ended.stderr);
+    fs::remove_file(sandbox.path("fail")).unwrap();
+    fs::remove_file(sandbox.path("refuse")).unwrap();
+    run_with(&sandbox, &both).ok();
+    assert_eq!(sandbox.read("out/a.conf") + &sandbox.read("out/b.conf"), "a 2\nb 1\n");
+}
