@@ -142,9 +142,11 @@ impl Failure {
         self.pending.as_deref()
     }
 
-    /// Whether the reload of files that were put in place has failed.
-    pub(crate) fn is_of_reload(&self) -> bool {
-        matches!(self.kind(), Kind::Reload | Kind::Health | Kind::RolledBack | Kind::PendingReload)
+    /// Whether it comes after the checks: the reload of files that were put in place has failed, or they
+    /// stay as they are because it had failed.
+    pub(crate) fn is_after_the_checks(&self) -> bool {
+        let is_of_reload = matches!(self.kind(), Kind::Reload | Kind::Health | Kind::PendingReload);
+        is_of_reload || matches!(self.kind(), Kind::RolledBack | Kind::Held)
     }
 
     /// Whether the pass has put former files back.

@@ -248,7 +248,7 @@ impl Pipeline {
                 let outcomes = match finished.map_err(Failure::from) {
                     Ok(outcomes) => outcomes,
                     // The items that fail come first.
-                    Err(failure) if failure.is_of_reload() => {
+                    Err(failure) if failure.is_after_the_checks() => {
                         note_refused(&refused, &mut made, &mut failed);
                         return Err(match failed.failure() {
                             Some(first) => first.beside(failure),

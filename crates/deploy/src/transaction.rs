@@ -41,6 +41,18 @@ impl Member {
         (path, self.content.as_ref().map(|content| self.target.significant(content)))
     }
 
+    fn of(staged: &Staged) -> Member {
+        Member { target: Arc::clone(&staged.target), content: staged.content.clone() }
+    }
+
+    /// Whether it counts for the set: there is a file, or there is to be one. A name that was in a manifest
+    /// only, or whose file another program has removed, is gone in the next pass.
+    fn counts(&self) -> bool {
+        let dest = &self.target.dest;
+        let is_on_trial = || OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_ok());
+        self.content.is_some() || dest.symlink_metadata().is_ok() || is_on_trial()
+    }
+
     /// A file with this content.
     pub fn file(target: impl Into<Arc<Target>>, content: impl Into<Bytes>) -> Member {
         Member { target: target.into(), content: Some(content.into()) }
@@ -115,9 +127,9 @@ impl Transaction {
         options: &Options,
     ) -> (Transaction, Vec<(usize, Error)>) {
         let may_be_held = members.iter().any(|member| member.target.may_be_held);
-        let contents =
-            may_be_held.then(|| Digest::of_members(members.iter().map(Member::identified)));
-        let held = contents.and_then(|contents| held_by(&members, contents));
+        let mut contents = may_be_held.then(|| digest(&members));
+        let mut held = contents.and_then(|contents| held_by(&members, contents));
+        let all = if may_be_held { members.clone() } else { Vec::new() };
         let wanted: Vec<_> = members
             .iter()
             .map(|member| (Arc::clone(&member.target), member.content.is_none()))
@@ -139,6 +151,15 @@ impl Transaction {
                 }
                 Err(error) => failed.push((nth, error)),
             }
+        }
+        if may_be_held && !failed.is_empty() {
+            // The reload will be that of the others.
+            let is_staged = |nth: &usize| failed.iter().all(|(other, _)| other != nth);
+            let others = all.iter().enumerate().filter(|(nth, _)| is_staged(nth));
+            let others: Vec<_> = others.map(|(_, member)| member.clone()).collect();
+            let of_others = digest(&others);
+            contents = Some(of_others);
+            held = held.or_else(|| held_by(&others, of_others));
         }
         let transaction = Transaction {
             members,
@@ -192,7 +213,7 @@ impl Transaction {
                 Member { target, content }
             });
             let now: Vec<Member> = now.collect();
-            Digest::of_members(now.iter().map(Member::identified))
+            digest(&now)
         });
         Transaction {
             members,
@@ -333,7 +354,11 @@ impl Transaction {
         disk: Disk,
         reloader: &impl Reloader,
     ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { options, contents, is_each_for_itself, beside, .. } = self;
+        let Transaction { options, mut contents, is_each_for_itself, beside, .. } = self;
+        let all: Vec<Option<Member>> = match is_each_for_itself && contents.is_some() {
+            true => self.members.iter().map(|member| member.as_ref().map(Member::of)).collect(),
+            false => Vec::new(),
+        };
         let group_check = self.group_check.filter(|_| !options.noop && !options.sync_only);
         let group_check = group_check.map(|mut check| {
             let members = self.members.iter().flatten();
@@ -372,12 +397,28 @@ impl Transaction {
                 }
             }
         }
+        let mut held = None;
         if !refused.is_empty() {
             let keep = move || {
                 changes.retain(|change| !refused.contains(&change.nth));
-                changes
+                // The reload will be that of the others.
+                let others = all.into_iter().enumerate();
+                let others = others.filter(|(nth, _)| !refused.contains(nth));
+                let others: Vec<Member> = others.filter_map(|(_, member)| member).collect();
+                let of_others = contents.map(|_| digest(&others));
+                changes.iter_mut().for_each(|change| change.contents = of_others);
+                let held = of_others.filter(|_| !changes.is_empty());
+                let held = held.and_then(|contents| held_by(&others, contents));
+                (changes, of_others, held)
             };
-            changes = disk.run(keep).await;
+            (changes, contents, held) = disk.run(keep).await;
+        }
+        let mut stay = Vec::new();
+        if held.is_some() {
+            stay.extend(changes.iter().map(|change| change.target.dest.clone()));
+            // This removes the stage files.
+            let held = std::mem::take(&mut changes);
+            disk.run(move || drop(held)).await;
         }
         if let Some(check) = group_check.filter(|_| !changes.is_empty()) {
             // Boxed, so that a pass without this command is not as large as one with it.
@@ -424,6 +465,7 @@ impl Transaction {
         }
         let surroundings = Surroundings { observer, disk, reloader, contents, options };
         reloads.run(&mut outcomes, durable, surroundings).await?;
+        held.map_or(Ok(()), |by| say_held(by, stay, &**observer))?;
         Ok(outcomes)
     }
 
@@ -466,11 +508,24 @@ impl Transaction {
         }
         match stays {
             Stays::Kept => Ok(outcomes),
-            Stays::Held(HeldBy::Failure) => Err(Error::Held { dests }),
-            Stays::Held(HeldBy::Person) => {
-                dests.iter().for_each(|dest| observer.observe(&Step::HeldByPerson { dest }));
-                Ok(outcomes)
-            }
+            Stays::Held(by) => say_held(by, dests, &**observer).map(|()| outcomes),
+        }
+    }
+}
+
+/// The digest of the contents of a set.
+fn digest(members: &[Member]) -> Digest {
+    let members = members.iter().filter(|member| member.counts());
+    Digest::of_members(members.map(Member::identified))
+}
+
+/// Says that the contents of these destinations are held back. That is an error, unless a person wants it.
+fn say_held(by: HeldBy, dests: Vec<PathBuf>, observer: &dyn Observer) -> Result<(), Error> {
+    match by {
+        HeldBy::Failure => Err(Error::Held { dests }),
+        HeldBy::Person => {
+            dests.iter().for_each(|dest| observer.observe(&Step::HeldByPerson { dest }));
+            Ok(())
         }
     }
 }
