@@ -316,10 +316,16 @@ fn removable(target: Target) -> Target {
 
 /// Deploys bad content in another process, which dies at its nth failpoint. Returns whether it did.
 fn die_at(site: &Site, nth: usize) -> bool {
+    die_in("roll_back_and_die", site.folder.path(), nth)
+}
+
+/// Runs this test for the folder in another process, which dies at its nth failpoint. Returns whether it
+/// did.
+fn die_in(test: &str, folder: &Path, nth: usize) -> bool {
     let program = std::env::current_exe().expect("the test program");
     let status = Command::new(program)
-        .args(["tests::rollback::roll_back_and_die", "--exact"])
-        .env(FOLDER, site.folder.path())
+        .args([&format!("tests::rollback::{test}"), "--exact"])
+        .env(FOLDER, folder)
         .env(DIE_AT, nth.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -364,6 +370,61 @@ fn a_rollback_killed_at_any_step_is_completed_by_the_next_pass() {
             points += 1;
         }
         assert!(points > 8, "only {points} failpoints");
+    }
+}
+
+/// Two files of one service, which notes both and refuses bad ones.
+fn pair_in(folder: &Path) -> Vec<Arc<Target>> {
+    let shown = folder.display();
+    let reload =
+        format!("echo $(cat {shown}/a {shown}/b) >> {shown}/ran; test \"$(cat {shown}/b)\" != bad");
+    let target =
+        |name| Target { reload_cmd: Some(shell(&reload)), ..on_trial(target_in(folder, name)) };
+    ["a", "b"].map(|name| Arc::new(target(name))).into()
+}
+
+fn deploy_pair(folder: &Path, content: &'static str) -> Result<Vec<Outcome>, Error> {
+    let members = pair_in(folder).into_iter().map(|target| Member::file(target, content));
+    let staged = Transaction::stage(members.collect(), &Options::default())?;
+    let observer = Steps::default().observer();
+    run(staged.finish(&observer, &mut Durable::new(), Disk::Elsewhere, &AtOnce))
+}
+
+/// The other process's part of the test below.
+#[test]
+fn roll_back_a_pair_and_die() {
+    let Some(folder) = variable(FOLDER) else { return };
+    deploy_pair(Path::new(&folder), "bad\n").expect_err("the reload fails");
+}
+
+#[test]
+fn a_pending_reload_sees_no_half_of_a_rollback_that_was_killed() {
+    for points in 0.. {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        deploy_pair(folder, "old\n").expect("deployed");
+        let killed = die_in("roll_back_a_pair_and_die", folder, points);
+        let dests = pair_in(folder).into_iter().map(|target| target.dest.clone());
+        let dests: Vec<_> = dests.collect();
+        let (options, steps) = (Options::default(), Steps::default());
+        crate::sweep(dests.iter().map(|dest| dest.as_path()), &options, &steps);
+        // Newer content cannot be made.
+        if let Some(kept) = Transaction::keep_pending(pair_in(folder), &options) {
+            let observer = steps.observer();
+            let _ = run(kept.finish(&observer, &mut Durable::new(), Disk::Here, &AtOnce));
+        }
+        let ran = fs::read_to_string(folder.join("ran")).expect("reloads");
+        for line in ran.lines() {
+            assert!(["old old", "bad bad"].contains(&line), "killed at {points}:\n{ran}");
+        }
+        let content = |name: &str| fs::read_to_string(folder.join(name)).expect("a file");
+        assert_eq!(content("a"), content("b"), "killed at {points}");
+        deploy_pair(folder, "good\n").expect("deployed");
+        assert_eq!(names_in(folder), ["a", "b", "ran"], "killed at {points}");
+        if !killed {
+            assert!(points > 12, "only {points} failpoints");
+            break;
+        }
     }
 }
 
