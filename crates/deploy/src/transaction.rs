@@ -1,5 +1,7 @@
 //! Applying a set of files: stage all, compare all, check, commit, reload.
 
+mod held;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,20 +10,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use report::{Fingerprint, read_regular};
 
+use self::held::{held_by, is_held_meanwhile, say_held};
 use crate::apply::{Applied, apply_all};
 use crate::big::{Guards, stage_all};
-use crate::change::{Change, Compared, check, compare_all, is_held_by_person};
+use crate::change::{Compared, check, compare_all};
 use crate::disk::Disk;
 use crate::durable::Durable;
 use crate::error::Error;
 use crate::folder::OpenPlace;
 use crate::group_check::GroupCheck;
-use crate::hold::{Digest, HeldBy, Hold};
+use crate::hold::{Digest, HeldBy};
 use crate::manifest::{Manifest, Recording};
-use crate::reload::{Reloader, Reloads, Surroundings};
+use crate::reload::{Reloader, Surroundings};
 use crate::stage::{Before, StageFile, Staged};
-use crate::step::{Observer, Step};
-use crate::trial::{Trial, Trials};
+use crate::step::Observer;
 use crate::{Options, Outcome, Target};
 
 /// One file of a transaction.
@@ -468,132 +470,10 @@ impl Transaction {
         held.map_or(Ok(()), |by| say_held(by, stay, &**observer))?;
         Ok(outcomes)
     }
-
-    /// The second half for destinations that stay as they are: completes a rollback that was
-    /// interrupted, and tries a pending reload again.
-    async fn finish_held(
-        self,
-        stays: Stays,
-        observer: &Arc<dyn Observer>,
-        durable: &mut Durable,
-        disk: Disk,
-        reloader: &impl Reloader,
-    ) -> Result<Vec<Outcome>, Error> {
-        let Transaction { members, options, contents, beside, .. } = self;
-        let mut outcomes = vec![Outcome::Unchanged; members.len() + beside.len()];
-        let dests: Vec<PathBuf> =
-            members.iter().flatten().map(|member| member.target.dest.clone()).collect();
-        if !options.noop {
-            let prepared = {
-                let observer = Arc::clone(observer);
-                disk.run(move || {
-                    let count = members.len();
-                    let (mut reloads, folders) =
-                        held_reloads(members, stays, contents, &options, &*observer)?;
-                    reloads.add_kept(count, beside, &options);
-                    Ok::<_, Error>((reloads, folders))
-                })
-            };
-            let (reloads, folders) = prepared.await?;
-            durable.absorb(folders);
-            let surroundings = Surroundings { observer, disk, reloader, contents, options };
-            let reloaded = reloads.run(&mut outcomes, durable, surroundings).await;
-            reloaded.map_err(|error| match error {
-                Error::PendingReload { dests, command, cause, .. } => {
-                    let is_held = stays == Stays::Held(HeldBy::Failure);
-                    Error::PendingReload { dests, command, cause, is_held }
-                }
-                error => error,
-            })?;
-        }
-        match stays {
-            Stays::Kept => Ok(outcomes),
-            Stays::Held(by) => say_held(by, dests, &**observer).map(|()| outcomes),
-        }
-    }
 }
 
 /// The digest of the contents of a set.
 fn digest(members: &[Member]) -> Digest {
     let members = members.iter().filter(|member| member.counts());
     Digest::of_members(members.map(Member::identified))
-}
-
-/// Says that the contents of these destinations are held back. That is an error, unless a person wants it.
-fn say_held(by: HeldBy, dests: Vec<PathBuf>, observer: &dyn Observer) -> Result<(), Error> {
-    match by {
-        HeldBy::Failure => Err(Error::Held { dests }),
-        HeldBy::Person => {
-            dests.iter().for_each(|dest| observer.observe(&Step::HeldByPerson { dest }));
-            Ok(())
-        }
-    }
-}
-
-/// Whether a person has put an older version back since the contents of these changes were staged.
-fn is_held_meanwhile(changes: &[Change], observer: &dyn Observer) -> bool {
-    let is_held = changes.iter().any(|change| is_held_by_person(&change.place, change.contents));
-    if is_held {
-        for change in changes {
-            observer.observe(&Step::HeldByPerson { dest: &change.target.dest });
-        }
-    }
-    is_held
-}
-
-/// Why the contents of these members are held back; `None` if they are not. Contents that failed and
-/// are in place all the same, because a person has put them there, are not held back.
-fn held_by(members: &[Member], contents: Digest) -> Option<HeldBy> {
-    let by = members.iter().find_map(|member| {
-        let hold = Hold::of(&member.target.dest)?;
-        hold.contents.contains(&contents).then_some(hold.by)
-    });
-    // A trial that has not ended is completed first.
-    let is_there = |member: &Member| {
-        let dest = &member.target.dest;
-        let is_in_sync = match &member.content {
-            Some(content) => read_regular(dest).is_ok_and(|found| {
-                let target = &member.target;
-                target.significant(&found) == target.significant(content)
-            }),
-            None => !dest.is_symlink() && !dest.exists(),
-        };
-        is_in_sync && OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_err())
-    };
-    by.filter(|by| *by == HeldBy::Person || !members.iter().all(is_there))
-}
-
-/// The pending reloads of members whose destinations stay as they are. Completes a rollback first.
-fn held_reloads(
-    members: Vec<Option<Staged>>,
-    stays: Stays,
-    contents: Option<Digest>,
-    options: &Options,
-    observer: &dyn Observer,
-) -> Result<(Reloads, Durable), Error> {
-    let (mut reloads, mut trials, mut durable) =
-        (Reloads::default(), Trials::default(), Durable::new());
-    for (nth, member) in members.into_iter().enumerate() {
-        let Some(Staged { target, content, place, .. }) = member else { continue };
-        if stays == Stays::Held(HeldBy::Failure) {
-            match Trial::find(&target, &content, &place) {
-                Some(trial) if !trial.is_undone(&place) => trials.add(trial),
-                Some(_) | None => Trial::discard(&place),
-            }
-        }
-        // The command of a person runs the reload itself.
-        if stays == Stays::Held(HeldBy::Failure) || !Hold::is_busy(&place) {
-            if stays == Stays::Kept && contents.is_some() {
-                let trial = Trial::find(&target, &content, &place);
-                let trial = trial.and_then(|trial| trial.of_present(&place));
-                trial.into_iter().for_each(|trial| reloads.add_trial(trial));
-            }
-            reloads.add_pending(nth, target, &place, options);
-        }
-    }
-    if let Some(contents) = contents {
-        let cause = "confd ended before the former file was back";
-        trials.roll_back(contents, &cause, observer, &mut durable)?;
-    }
-    Ok((reloads, durable))
 }
