@@ -118,7 +118,8 @@ fn a_reload_command_keeps_no_folder_open() {
     // Many transactions can wait for their reloads at the same time.
     let mut site = site();
     let ran = site.path("ran").display().to_string();
-    site.target.reload_cmd = Some(format!("ls -l /proc/$PPID/fd > {ran}").into());
+    // Other tests close their files while `ls` looks at them, which is a failure to it.
+    site.target.reload_cmd = Some(format!("ls -l /proc/$PPID/fd > {ran} || true").into());
     assert_eq!(site.deploy("new").expect("deployed"), Outcome::Updated);
     let conf = site.path("conf").display().to_string();
     assert!(site.notes().contains("->") && !site.notes().contains(&conf), "{}", site.notes());
