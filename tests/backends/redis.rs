@@ -176,3 +176,19 @@ fn the_command_line_of_the_fork_reads_redis_too() {
     run.arguments(&timeouts).arguments(&["--retry-max-attempts", "3"]).ok();
     assert_eq!(sandbox.output(), "/app/a=1 ");
 }
+
+#[test]
+fn a_password_in_an_address_is_in_no_message() {
+    for node in [
+        "redis://joe:hunter2@127.0.0.1:1",
+        "rediss://joe:hunter2@127.0.0.1:1",
+        "redis://joe:hunter2@nowhere.invalid:1",
+        "redis://joe:hunter2@host/xyz",
+        "redis://127.0.0.1:1?password=hunter2",
+    ] {
+        for more in [&[][..], &["-sentinel-master", "main"]] {
+            let ended = onetime(&asking(), node).arguments(more).fails();
+            ended.expect_no("hunter2");
+        }
+    }
+}

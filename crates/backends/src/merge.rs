@@ -13,7 +13,7 @@ pub(crate) fn merged(asked: &Asked, answers: &[Option<Answer>]) -> Answer {
         let [Some(answer)] = answers else { return Err(unanswered()) };
         return of_scope(answer.clone(), &asked.scope);
     }
-    if let Some(name) = asked.scope.backends().get(asked.parts.len()) {
+    if let Some(name) = &asked.lacks {
         let error = Error::Unknown { backend: name.to_string() };
         return Err(Refusal::new(asked.scope.clone(), error));
     }

@@ -23,6 +23,8 @@ pub(crate) struct Part {
 pub(crate) struct Asked {
     pub(crate) scope: Scope,
     pub(crate) parts: Vec<Part>,
+    /// The first backend that it names and that there is not. That is no reason to ask only the others.
+    pub(crate) lacks: Option<Arc<str>>,
 }
 
 impl List {
@@ -40,7 +42,8 @@ impl List {
         if keys.is_empty() {
             parts.drain(..parts.len().saturating_sub(1));
         }
-        Asked { scope: scope.clone(), parts }
+        let lacks = scope.backends().iter().find(|name| self.find(name).is_none());
+        Asked { scope: scope.clone(), parts, lacks: lacks.cloned() }
     }
 }
 
@@ -96,7 +99,7 @@ impl Asked {
     /// The only part, if its answer is that of the scope.
     pub(crate) fn whole(&self) -> Option<&Part> {
         match &*self.parts {
-            [part] if part.is_whole() => Some(part),
+            [part] if part.is_whole() && self.lacks.is_none() => Some(part),
             _ => None,
         }
     }

@@ -220,6 +220,9 @@ async fn a_scope_that_names_backends_sees_them_at_the_root_in_its_order() {
         scope(&["two", "one"], &["/"]),
         scope(&[], &["/"]),
         scope(&["nope"], &["/a"]),
+        // A backend that is gone is no reason for a fallback.
+        scope(&["nope", "one"], &["/a"]),
+        scope(&["one", "nope"], &["/a"]),
     ];
     assert_eq!(
         read(&backends, &scopes).await,
@@ -229,6 +232,8 @@ async fn a_scope_that_names_backends_sees_them_at_the_root_in_its_order() {
             "/a=1 /b=1 /c=2",
             "/a=1 /b=2 /c=2",
             "/two/b=2 /two/c=2",
+            "Cannot read /a: there is no backend nope",
+            "Cannot read /a: there is no backend nope",
             "Cannot read /a: there is no backend nope",
         ]
     );

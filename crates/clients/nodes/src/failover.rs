@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tracing::debug;
 
-use crate::{Attempt, Cause, Error};
+use crate::{Attempt, Cause, Error, address};
 
 /// The nodes of one store, by number.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Failover {
                 Err(NodeError::Unreachable(cause)) => {
                     debug!("{}: {} does not answer: {cause}", self.store, self.address(node));
                     let cause = cause.at_default(self.not_given);
-                    attempts.push(Attempt { node: self.address(node).to_owned(), cause });
+                    attempts.push(Attempt { node: address::shown(self.address(node)), cause });
                 }
             }
         }

@@ -182,7 +182,7 @@ impl LeftOver {
     }
 
     /// What was to be held back by a rollback that the process has begun and not ended: one file is the
-    /// former one, and another one is not. No service may see that.
+    /// former one, and another file is not. No service may see that.
     fn held(&self) -> Option<Digest> {
         self.held.filter(|_| self.is_one_undone)
     }
