@@ -166,6 +166,11 @@ fn mistakes_name_the_place_and_what_was_probably_meant_and_show_no_value() {
             "",
             "confd.toml:3: mount \"secret\" does not begin with /",
         ),
+        (
+            "[[backends]]\nname = 'env'\nexpand_env = true\npassword = 'a${hunter2'\n",
+            "",
+            "confd.toml:4: password: a text that begins with ${ is not ${NAME}",
+        ),
         (vault, "backend = 'secret'", "there is no backend \"secret\""),
         (vault, "backend = 'secret'", "did you mean \"secrets\"?"),
         (

@@ -25,7 +25,11 @@ pub(crate) fn expand(
             continue;
         }
         for (key, value) in table.iter_mut() {
-            expand_value(value, key.get_ref(), environment)?;
+            expand_value(value, key.get_ref(), environment).map_err(|reason| match name {
+                // A text of any other table may be a password.
+                "template" => reason,
+                _ => reason.without_form(key.get_ref()),
+            })?;
         }
     }
     Ok(())
@@ -63,6 +67,21 @@ fn expand_value(
     Ok(())
 }
 
+impl Reason {
+    /// The same reason, without the text that has the wrong form.
+    fn without_form(self, key: &str) -> Self {
+        match self.text.ends_with(WRONG_FORM) {
+            true => {
+                Reason { text: format!("{key}: a text that begins with ${{{WRONG_FORM}"), ..self }
+            }
+            false => self,
+        }
+    }
+}
+
+/// The end of the error about a text that begins with `${` and has no right form.
+const WRONG_FORM: &str = " is not ${NAME} or ${NAME:-default}";
+
 /// Why a text cannot be expanded.
 #[derive(Debug, PartialEq, Eq)]
 enum Fault<'t> {
@@ -86,7 +105,7 @@ impl Fault<'_> {
                 "a resource file is UTF-8, and so are the values in it".to_owned(),
             ),
             Fault::Form(text) => (
-                format!("{text} is not ${{NAME}} or ${{NAME:-default}}"),
+                format!("{text}{WRONG_FORM}"),
                 "$${ is for the shell what ${ is elsewhere".to_owned(),
             ),
         };
