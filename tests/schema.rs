@@ -202,3 +202,20 @@ fn words_that_are_not_those_of_the_command_are_refused() {
         assert_eq!(ended.stderr, format!("confd schema: {error}\n"));
     }
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let sandbox = Sandbox::rendering("x");
+    sandbox.write("data.yaml", "a: 1\n");
+    for words in [
+        &["schema"][..],
+        &["check", "-confdir", ".", "-format", "json"],
+        &["render", "app", "-data", "data.yaml", "-confdir", "."],
+    ] {
+        let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = sandbox.bare(words).with(|run| _ = run.stdout(full())).run();
+        assert_eq!(ended.code, Some(1), "{words:?}: {}", ended.stderr);
+        let why = "cannot write to standard output: No space left on device";
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    }
+}

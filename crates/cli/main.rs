@@ -171,6 +171,22 @@ fn named(
     Some(words.by_ref().skip(usize::from(!by_file)).collect())
 }
 
+/// Writes what a command was asked for to standard output. A closed pipe is not an error.
+///
+/// # Errors
+/// It cannot be written, so that the result is not whole.
+fn show(bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).context("cannot write to standard output"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Prints a text that the user asked for. A closed pipe is not an error.
 fn print(stream: &mut dyn std::io::Write, text: &str) {
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());

@@ -26,7 +26,7 @@ use crate::{
     environment::Environment,
     logging::{self, Level, Notice},
     setup::{self, Config, Mode},
-    sources, srv,
+    show, sources, srv,
 };
 
 /// The exit code of a plan whose change a check would refuse.
@@ -126,7 +126,7 @@ fn check(asked: &Asked) -> anyhow::Result<Exit> {
         Some(b"sarif") => prove::as_sarif(&findings, env!("CARGO_PKG_VERSION")),
         Some(_) => bail!("-format is text, json or sarif"),
     };
-    show(text.as_bytes());
+    show(text.as_bytes())?;
     let (errors, warnings) = prove::count(&findings);
     let fails = errors > 0 || (asked.words.has("strict") && warnings > 0);
     Ok(if fails { Exit::Failure } else { Exit::Success })
@@ -173,7 +173,7 @@ async fn render(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
             }
         }
     }
-    show(&out);
+    show(&out)?;
     match rendering.failed {
         Some(failure) => Err(failure.into()),
         None => Ok(Exit::Success),
@@ -205,7 +205,7 @@ async fn test(asked: &Asked, host: &Arc<dyn Host>) -> anyhow::Result<Exit> {
         let agent = Agent::new(config.settings.clone(), source, host);
         let rehearsal = agent.with_queries(config.queries()).rehearsal()?;
         let result = case.run(&rehearsal, &conf_d, config.differences.look, updates).await;
-        show(&result.text());
+        show(&result.text())?;
         results.push(result);
     }
     crate::print(&mut io::stderr(), &format!("{}\n", prove::summary(&results)));
@@ -264,7 +264,7 @@ async fn explain(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
             writeln!(out, "{:>5} | {text}{arrow}{}", it.line, keys.join(", "))?;
         }
     }
-    show(&out);
+    show(&out)?;
     Ok(Exit::Success)
 }
 
@@ -293,7 +293,7 @@ async fn plan(asked: &Asked, rehearsal: &Rehearsal) -> anyhow::Result<Exit> {
     let plan = planning.plan(rehearsal).await?;
     for part in &plan.parts {
         match part {
-            Shown::Diff(diff) => show(diff),
+            Shown::Diff(diff) => show(diff)?,
             Shown::Note(line) => crate::print(&mut io::stderr(), &format!("{line}\n")),
         }
     }
@@ -337,10 +337,4 @@ fn edits(asked: &Asked) -> anyhow::Result<Edits> {
         return Err(asked.words.command.usage());
     }
     Ok(edits)
-}
-
-/// Writes to standard output. A closed pipe is not an error.
-fn show(bytes: &[u8]) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }

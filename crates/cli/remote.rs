@@ -88,7 +88,7 @@ fn status(asked: &Asked) -> anyhow::Result<Exit> {
         true => format!("{document:#}\n"),
         false => table(&document, width()),
     };
-    crate::print(&mut io::stdout(), &shown);
+    crate::show(shown.as_bytes())?;
     let is_ready = document["ready"] == true;
     Ok(if is_ready { Exit::Success } else { Exit::Failure })
 }

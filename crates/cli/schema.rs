@@ -1,7 +1,5 @@
 //! `confd schema`: prints the JSON Schemas of the files that people write.
 
-use std::io;
-
 use anyhow::bail;
 use config::schema;
 use options::Proposed;
@@ -33,7 +31,7 @@ pub(crate) fn run(asked: Asked) -> anyhow::Result<Exit> {
         Some(Some("confd.toml")) => of_confd_toml(),
         Some(_) => bail!("-for is followed by one of {}", FILES.join(", ")),
     };
-    crate::print(&mut io::stdout(), &text);
+    crate::show(text.as_bytes())?;
     Ok(Exit::Success)
 }
 

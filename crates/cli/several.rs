@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use anyhow::bail;
 use backends::{Backend, Backends, Find, Times};
 use config::{Described, NamedBackend, Tables};
 use options::{Given, Layer};
@@ -41,7 +42,7 @@ impl OfRun {
     /// The `main` backend and those of `[[backends]]`, which are more important than it.
     ///
     /// # Errors
-    /// One of them has an option that cannot be used.
+    /// One of them has an option that cannot be used, or the name of the main one.
     fn new(
         main: Option<Box<dyn Configured>>,
         named: Vec<NamedBackend>,
@@ -55,6 +56,13 @@ impl OfRun {
         }
         let place = if main.is_some() { backends.len() } else { 0 };
         if let Some(main) = main {
+            let name = main.name();
+            if backends.iter().any(|backend| **backend.name() == *name) {
+                bail!(
+                    "one of [[backends]] in confd.toml has the name of the main backend, {name}: give it \
+                     another name, and backend = \"{name}\""
+                );
+            }
             backends.push(Arc::new(Backend::new(main.name(), Some(Key::root()), main)));
         }
         Ok(OfRun { backends, main: place, times })
@@ -81,11 +89,8 @@ impl OfRun {
 
     /// What resources can name and describe.
     pub(crate) fn nameable(&self) -> config::Backends {
-        let mut names: Vec<_> =
-            self.backends.iter().map(|backend| Arc::clone(backend.name())).collect();
-        names.dedup();
-        let tables = Some(Tables { kinds: sources::kind, note });
-        config::Backends { names: names.into(), tables }
+        let names = self.backends.iter().map(|backend| Arc::clone(backend.name())).collect();
+        config::Backends { names, tables: Some(Tables { kinds: sources::kind, note }) }
     }
 
     /// Logs where the keys come from, in confd's words for the main backend.

@@ -41,7 +41,7 @@ pub(crate) fn run(words: commands::Asked) -> anyhow::Result<Exit> {
         "rollback" => roll_back(&asked, &resource),
         _ => release(&resource),
     }?;
-    crate::print(&mut io::stdout(), &text);
+    crate::show(text.as_bytes())?;
     Ok(Exit::Success)
 }
 

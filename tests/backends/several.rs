@@ -67,6 +67,42 @@ fn mounted_named_and_combined_backends_are_read_in_one_run() {
 }
 
 #[test]
+fn without_a_main_backend_a_key_outside_of_the_mounts_is_no_missing_key() {
+    let sandbox = Sandbox::new();
+    sandbox.write("confd.toml", "[[backends]]\nname = 'env'\n");
+    resource(&sandbox, "app", "{{range gets \"/*\"}}{{.Key}}{{end}}", "keys = ['/app']");
+    sandbox.write("out/app", "as before");
+    let why = "no backend has /app: none is mounted there, and there is no main backend";
+    let ended = sandbox.confd(&["-onetime"]).env("APP", "1").fails();
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    assert_eq!(sandbox.read("out/app"), "as before");
+}
+
+#[test]
+fn a_plan_shows_only_the_resources_that_ask_for_the_key() {
+    let redis = Redis::start();
+    redis.set("/x", "1");
+    redis.set("/y", "1");
+    let sandbox = Sandbox::new();
+    for name in ["x", "y"] {
+        let template = "{{range gets \"/*\"}}{{.Key}}={{.Value}} {{end}}";
+        resource(&sandbox, name, template, &format!("keys = ['/{name}']"));
+    }
+    let flags = ["-backend", "redis", "-node", &redis.address()];
+    sandbox.confd(&["-onetime"]).arguments(&flags).ok();
+    let plan = |key: &str| {
+        let run = sandbox.bare(&["plan", "-config-file", "confd.toml", "-confdir", "."]);
+        run.arguments(&flags).arguments(&["-set", key]).run()
+    };
+    let ended = plan("/x=5");
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stdout.contains("out/x") && !ended.stdout.contains("out/y"), "{}", ended.stdout);
+    let ended = plan("/other=5");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(ended.stderr.contains("no resource asks for /other"), "{}", ended.stderr);
+}
+
+#[test]
 fn an_outage_of_one_backend_leaves_the_resources_of_the_others_alone() {
     let etcd = Etcd::start(Release::Debian);
     let mut redis = Redis::start();
@@ -165,6 +201,16 @@ fn mistakes_name_the_place_and_what_was_probably_meant_and_show_no_value() {
             "[[backends]]\nname = 'env'\nmount = 'secret'\n",
             "",
             "confd.toml:3: mount \"secret\" does not begin with /",
+        ),
+        (
+            "[[backends]]\nname = 'env'\nbackend = 'redis'\n",
+            "",
+            "has the name of the main backend, env",
+        ),
+        (
+            "",
+            "backend = 'env'\n[backend]\nbackend = 'env'",
+            "backend names other backends than the table [backend] of the file",
         ),
         (
             "[[backends]]\nname = 'env'\nexpand_env = true\npassword = 'a${hunter2'\n",

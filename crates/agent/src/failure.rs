@@ -8,7 +8,7 @@ use deploy::{Program, ReloadError};
 use report::Excerpt;
 use source::{Error as SourceError, Refusal, queries::QueryError};
 
-use crate::guards::Tripped;
+use crate::{event::Event, guards::Tripped, resource::Resource};
 
 /// Why a resource cannot be loaded, or why its pass failed.
 ///
@@ -67,7 +67,8 @@ pub enum Need {
 pub enum Kind {
     /// The source does not answer, or cannot answer now.
     Source,
-    /// The source refuses to show the keys of this resource.
+    /// The source does not show the keys of this resource: it refuses, or one of several backends does not
+    /// answer, which is a failure of the source.
     Refused,
     /// The resource file cannot be used.
     Load,
@@ -179,6 +180,15 @@ impl Failure {
         Failure::new(Cause::Refused(refusal))
     }
 
+    /// The event that `resource` gets no keys because of this.
+    pub(crate) fn without_keys(self, resource: &Arc<Resource>) -> Event<'static> {
+        let (resource, failure) = (Arc::clone(resource), Arc::new(self));
+        match failure.kind() {
+            Kind::Source => Event::SourceFailed { resources: vec![resource], failure },
+            _ => Event::Failed { resource, failure, retry: None },
+        }
+    }
+
     /// A file in `conf.d` is not a valid resource file.
     pub(crate) fn load(problem: Problem) -> Self {
         Failure::new(Cause::Load(problem))
@@ -262,6 +272,7 @@ impl Failure {
     pub fn kind(&self) -> Kind {
         match &*self.cause {
             Cause::Source(..) => Kind::Source,
+            Cause::Refused(refusal) if refusal.is_transient() => Kind::Source,
             Cause::Refused(_) => Kind::Refused,
             Cause::Load(_) => Kind::Load,
             Cause::Template(_) => Kind::Template,
@@ -316,7 +327,6 @@ impl Failure {
             (Cause::Render(error, _), _) if error.is_missing_key() => Need::Data,
             (Cause::Items(first, _), _) => first.need(),
             (Cause::Guard(.., true), _) => Need::Data,
-            (Cause::Refused(refusal), _) if refusal.is_transient() => Need::Data,
             (Cause::Source(error, _), _) if error.is_refusal() => Need::Repair,
             (_, Kind::Source | Kind::Waiting | Kind::Query) => Need::Data,
             (_, Kind::Check) => Need::Check,

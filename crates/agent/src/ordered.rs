@@ -34,7 +34,7 @@ use std::{
 
 use deploy::{Disk, Durable, Outcome};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use source::{Interest, Refusal, Source};
+use source::{Answer, Interest, Refusal, Source};
 use store::{Scope, Snapshot};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -312,12 +312,23 @@ impl Pass<'_> {
         let interest = Interest { scopes };
         match source.read(&interest).await {
             Ok(answers) => {
-                readers.read(&Event::SourceRecovered);
-                let of = |resource: &Arc<Resource>| match &answers[places[&resource.scope]] {
+                let is_cut_off =
+                    |answer: &Answer| answer.as_ref().is_err_and(Refusal::is_transient);
+                if !answers.iter().any(is_cut_off) {
+                    readers.read(&Event::SourceRecovered);
+                }
+                let mut of = |resource: &Arc<Resource>| match &answers[places[&resource.scope]] {
                     Ok(snapshot) => Ok(snapshot.clone()),
-                    Err(refusal) => Err(Failure::refused(refusal.clone())),
+                    Err(refusal) => {
+                        let failure = Failure::refused(refusal.clone());
+                        if refusal.is_transient() {
+                            self.failed.push(resource.path.clone());
+                            readers.read(&failure.clone().without_keys(resource));
+                        }
+                        Err(failure)
+                    }
                 };
-                Some(resources.iter().map(of).collect())
+                Some(resources.iter().map(&mut of).collect())
             }
             // The source answers, and the failure of each resource names the refused keys.
             Err(error) if error.is_refusal() && !is_one => {

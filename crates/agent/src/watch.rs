@@ -258,7 +258,8 @@ impl Watching {
         tokio::select! {
             state = feed => match state {
                 Ok(state) => {
-                    if std::mem::take(&mut self.source_is_down) {
+                    let was_down = std::mem::replace(&mut self.source_is_down, state.is_partial());
+                    if was_down && !self.source_is_down {
                         self.readers.read(&Event::SourceRecovered);
                     }
                     self.take(&state);
@@ -336,14 +337,8 @@ impl Watching {
                 Some(Ok(snapshot)) => snapshot,
                 Some(Err(refusal)) => {
                     if !std::mem::replace(&mut member.is_refused, true) {
-                        let resource = Arc::clone(&member.resource);
                         let failure = Failure::refused(refusal.clone());
-                        let reported = Arc::new(failure.clone());
-                        self.readers.read(&Event::Failed {
-                            resource,
-                            failure: reported,
-                            retry: None,
-                        });
+                        self.readers.read(&failure.clone().without_keys(&member.resource));
                         if member.lacks_keys(&failure, &self.pipeline) {
                             woken.push((nth, Wake::Start));
                         }
@@ -354,7 +349,10 @@ impl Watching {
             };
             let was_refused = std::mem::take(&mut member.is_refused);
             let news = match (&member.snapshot, &state.update.changed) {
-                // The status of the resource is a failure, until a pass succeeds.
+                // The status of the resource has the refusal, until a pass succeeds.
+                (Some(before), _) if was_refused && before.agrees_with(snapshot, scope) => {
+                    News::Wake(Wake::Reconcile)
+                }
                 (Some(_), _) if was_refused => {
                     let revision = snapshot.revision();
                     News::Wake(Wake::Keys { changed: Vec::new(), revision })

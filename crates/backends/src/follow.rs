@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// [`Together`] orders the complete readings itself.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// A backend that answers all scopes, or several of them from the moment when it does not any more.
+/// One backend that answers all scopes, or several from the first interest that needs more than one.
 pub(crate) enum Following {
     Alone { watch: Box<dyn Watch>, backend: Arc<Backend>, scopes: Vec<Scope> },
     Together(Box<Together>),
@@ -125,13 +125,8 @@ impl Together {
     fn ask(&mut self, asked: Vec<Asked>) {
         let mut before: BTreeMap<Scope, Known> =
             self.scopes.drain(..).map(|known| (known.asked.scope.clone(), known)).collect();
-        let mut needed: BTreeMap<Arc<str>, (Arc<Backend>, BTreeSet<Scope>)> = BTreeMap::new();
+        let needed = parts::by_backend(&asked);
         for asked in asked {
-            for part in &asked.parts {
-                let entry = needed.entry(Arc::clone(&part.backend.name));
-                let (_, scopes) = entry.or_insert((Arc::clone(&part.backend), BTreeSet::new()));
-                scopes.insert(part.scope.clone());
-            }
             let known = before.remove(&asked.scope).filter(|known| known.asked == asked);
             self.scopes.push(known.unwrap_or_else(|| Known {
                 answers: vec![None; asked.parts.len()],

@@ -17,7 +17,7 @@ mod parts;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     fmt,
     path::Path,
     sync::{Arc, OnceLock},
@@ -162,13 +162,7 @@ impl Backends {
 
     /// Reads each backend, all at the same time. Returns the answers by backend and scope.
     async fn read_all(&self, asked: &[Asked]) -> HashMap<(Arc<str>, Scope), Answer> {
-        let mut interests: BTreeMap<Arc<str>, (Arc<Backend>, BTreeSet<Scope>)> = BTreeMap::new();
-        for part in asked.iter().flat_map(|asked| &asked.parts) {
-            let entry = interests.entry(Arc::clone(&part.backend.name));
-            let (_, scopes) = entry.or_insert((Arc::clone(&part.backend), BTreeSet::new()));
-            scopes.insert(part.scope.clone());
-        }
-        let reads = interests.into_iter().map(async |(name, (backend, scopes))| {
+        let reads = parts::by_backend(asked).into_iter().map(async |(name, (backend, scopes))| {
             let scopes: Vec<Scope> = scopes.into_iter().collect();
             let answers = match self.read_one(&backend, scopes.clone()).await {
                 Ok(answers) => answers,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use source::{Answer, Error, Refusal};
 use store::{Coverage, Snapshot};
 
-use crate::parts::{Asked, Part, of_scope};
+use crate::parts::{Asked, Lack, Part, of_scope};
 
 /// The answer to a scope, made of the answers to its parts. A part without an answer refuses it.
 pub(crate) fn merged(asked: &Asked, answers: &[Option<Answer>]) -> Answer {
@@ -13,8 +13,11 @@ pub(crate) fn merged(asked: &Asked, answers: &[Option<Answer>]) -> Answer {
         let [Some(answer)] = answers else { return Err(unanswered()) };
         return of_scope(answer.clone(), &asked.scope);
     }
-    if let Some(name) = &asked.lacks {
-        let error = Error::Unknown { backend: name.to_string() };
+    if let Some(lack) = &asked.lack {
+        let error = match lack {
+            Lack::Backend(name) => Error::Unknown { backend: name.to_string() },
+            Lack::Mount(key) => Error::NotMounted { key: key.clone() },
+        };
         return Err(Refusal::new(asked.scope.clone(), error));
     }
     let snapshot = |answer: &Option<Answer>| match answer {

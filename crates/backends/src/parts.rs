@@ -1,6 +1,9 @@
 //! Which backends answer a scope, and what each of them is asked for.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use source::{Answer, Refusal};
@@ -23,28 +26,58 @@ pub(crate) struct Part {
 pub(crate) struct Asked {
     pub(crate) scope: Scope,
     pub(crate) parts: Vec<Part>,
-    /// The first backend that it names and that there is not. That is no reason to ask only the others.
-    pub(crate) lacks: Option<Arc<str>>,
+    /// What there is no backend for. That is no reason to ask only for the rest.
+    pub(crate) lack: Option<Lack>,
+}
+
+/// Why a scope cannot be answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Lack {
+    /// It names a backend that there is not.
+    Backend(Arc<str>),
+    /// No backend of the run has this key: there is no main one, and none is mounted there.
+    Mount(Key),
 }
 
 impl List {
     /// What `scope` asks of which backends. A scope without keys asks the last of them.
     pub(crate) fn asked(&self, scope: &Scope) -> Asked {
         let keys = scope.clone().of_backends([].into());
-        let mut parts: Vec<Part> = match &**scope.backends() {
-            [] => self.of_run.iter().filter_map(|backend| mounted(backend, &keys)).collect(),
-            names => {
-                let found = names.iter().filter_map(|name| self.find(name));
-                let part = |backend| Part { backend, scope: keys.clone(), at: Key::root() };
-                found.map(part).collect()
+        let (mut parts, mut lack) = (Vec::new(), None);
+        if scope.backends().is_empty() {
+            parts.extend(self.of_run.iter().filter_map(|backend| mounted(backend, &keys)));
+            let is_answered = |key: &&Key| {
+                let mut mounts = parts.iter().map(|part: &Part| &part.at);
+                mounts.any(|mount| below(key, mount).is_some())
+            };
+            lack = keys.iter().find(|key| !is_answered(key)).cloned().map(Lack::Mount);
+        }
+        for name in scope.backends().iter() {
+            match self.find(name) {
+                Some(backend) => {
+                    parts.push(Part { backend, scope: keys.clone(), at: Key::root() });
+                }
+                None => lack = lack.or_else(|| Some(Lack::Backend(Arc::clone(name)))),
             }
-        };
+        }
         if keys.is_empty() {
             parts.drain(..parts.len().saturating_sub(1));
         }
-        let lacks = scope.backends().iter().find(|name| self.find(name).is_none());
-        Asked { scope: scope.clone(), parts, lacks: lacks.cloned() }
+        Asked { scope: scope.clone(), parts, lack }
     }
+}
+
+/// What each backend is asked for, by its name, each scope once.
+pub(crate) fn by_backend<'a>(
+    asked: impl IntoIterator<Item = &'a Asked>,
+) -> BTreeMap<Arc<str>, (Arc<Backend>, BTreeSet<Scope>)> {
+    let mut all: BTreeMap<Arc<str>, (Arc<Backend>, BTreeSet<Scope>)> = BTreeMap::new();
+    for part in asked.into_iter().flat_map(|asked| &asked.parts) {
+        let entry = all.entry(Arc::clone(&part.backend.name));
+        let (_, scopes) = entry.or_insert((Arc::clone(&part.backend), BTreeSet::new()));
+        scopes.insert(part.scope.clone());
+    }
+    all
 }
 
 /// What `keys` of the key space of the run ask of `backend`; `None` if that is nothing.
@@ -99,7 +132,7 @@ impl Asked {
     /// The only part, if its answer is that of the scope.
     pub(crate) fn whole(&self) -> Option<&Part> {
         match &*self.parts {
-            [part] if part.is_whole() && self.lacks.is_none() => Some(part),
+            [part] if part.is_whole() && self.lack.is_none() => Some(part),
             _ => None,
         }
     }

@@ -240,6 +240,26 @@ async fn a_scope_that_names_backends_sees_them_at_the_root_in_its_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_no_backend_has_is_refused_and_does_not_read_as_missing() {
+    let vault = Store::new(&[("/db", "x")]);
+    let backends = backends(&[("named", None, &vault), ("vault", Some("/secret"), &vault)]);
+    let of =
+        |key| format!("no backend has {key}: none is mounted there, and there is no main backend");
+    let scopes =
+        [scope(&[], &["/secret/db"]), scope(&[], &["/app"]), scope(&[], &["/secret", "/x"])];
+    assert_eq!(
+        read(&backends, &scopes).await,
+        [
+            "/secret/db=x".to_owned(),
+            format!("Cannot read /app: {}", of("/app")),
+            format!("Cannot read /secret, /x: {}", of("/x")),
+        ]
+    );
+    let mut watch = follow(&backends, &scopes).await;
+    assert_eq!(next(&mut watch).await.0, read(&backends, &scopes).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_affects_only_the_scopes_that_need_the_backend() {
     let main = Store::new(&[("/a", "1")]);
     let vault = Store::new(&[("/db", "x")]);

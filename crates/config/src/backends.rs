@@ -166,6 +166,11 @@ impl Backends {
             })
         });
         let found = found.collect::<Result<Vec<_>, _>>()?;
+        if !found.is_empty() && own.is_some() {
+            let text = "backend names other backends than the table [backend] of the file";
+            let hint = "leave out one of both".to_owned();
+            return Err(Reason::new(text, table.offset(&keys::BACKEND)).hinting(Some(hint)));
+        }
         match (found.is_empty(), own) {
             (true, Some(own)) => Ok([Arc::clone(own)].into()),
             _ => Ok(found.into()),

@@ -24,16 +24,16 @@ impl Edits {
         self.delete.iter().chain(self.set.iter().map(|(key, _)| key))
     }
 
-    /// The snapshot as it would be afterwards.
+    /// The snapshot as it would be afterwards, for a resource for which `asks` says whether it asks for a key.
     #[must_use]
-    pub fn applied_to(&self, before: &Snapshot) -> Snapshot {
+    pub fn applied_to(&self, before: &Snapshot, asks: impl Fn(&Bytes) -> bool) -> Snapshot {
         let mut after = before.clone();
         for gone in &self.delete {
             for key in before.iter().map(|(key, _)| key).filter(|key| is_meant(gone, key)) {
                 after.remove(key);
             }
         }
-        for (key, value) in &self.set {
+        for (key, value) in self.set.iter().filter(|(key, _)| asks(key)) {
             // A source can have other spellings of a key, such as one with a slash at its end.
             let mut known = before.iter().map(|(known, _)| known);
             let known = known.find(|known| Key::new(known) == Key::new(key)).cloned();
@@ -81,7 +81,7 @@ mod tests {
 
     fn keys(edits: &Edits) -> Vec<String> {
         let pairs = [("/a/x", "1"), ("/a/y", "2"), ("/ab", "3"), ("/c/", "4")];
-        let after = edits.applied_to(&Snapshot::from_pairs(Coverage::Subtree, pairs));
+        let after = edits.applied_to(&Snapshot::from_pairs(Coverage::Subtree, pairs), |_| true);
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         after.iter().map(|(key, value)| format!("{}={}", text(key), text(value))).collect()
     }

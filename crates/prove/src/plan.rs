@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agent::{Failure, Rehearsal, Rehearsed, Resource};
-use store::Snapshot;
+use store::{Coverage, Snapshot};
 
 use crate::diff::{Look, unified};
 use crate::edits::Edits;
@@ -64,6 +64,16 @@ pub struct Planning<'a> {
     pub scratch: &'a Path,
 }
 
+/// Whether the resource would see `key`. A source that does not say by its keys alone what a key stands for
+/// shows what is below it.
+fn asks_for(resource: &Resource, snapshot: &Snapshot, key: &[u8]) -> bool {
+    let coverage = match snapshot.coverage() {
+        Coverage::Exact => Coverage::Subtree,
+        coverage => coverage,
+    };
+    resource.asks_for(coverage, key)
+}
+
 impl Planning<'_> {
     /// Finds out what the change would do to the resources that ask for its keys. Nothing is written.
     ///
@@ -74,14 +84,13 @@ impl Planning<'_> {
         let mut plan = Plan::default();
         let snapshots = rehearsal.read(resources).await?;
         let known: Vec<&Snapshot> = snapshots.iter().filter_map(|it| it.as_ref().ok()).collect();
-        let coverage = known.first().map(|snapshot| snapshot.coverage());
         for key in edits.keys() {
-            let key_text = String::from_utf8_lossy(key);
-            let asks = |resource: &Arc<Resource>| {
-                coverage.is_some_and(|coverage| resource.asks_for(coverage, key))
+            let mut answered = resources.iter().zip(&snapshots);
+            let asks = |(resource, snapshot): (&Arc<Resource>, &Result<Snapshot, Failure>)| {
+                snapshot.as_ref().is_ok_and(|snapshot| asks_for(resource, snapshot, key))
             };
-            if !resources.iter().any(asks) {
-                plan.note(format!("no resource asks for {key_text}"));
+            if !answered.any(asks) {
+                plan.note(format!("no resource asks for {}", String::from_utf8_lossy(key)));
             }
         }
         for key in edits.missing(&known) {
@@ -97,7 +106,7 @@ impl Planning<'_> {
                     continue;
                 }
             };
-            let after = edits.applied_to(before);
+            let after = edits.applied_to(before, |key| asks_for(resource, before, key));
             if !resource.differs_between(before, &after) {
                 continue;
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use report::FileError;
-use store::PatternError;
+use store::{Key, PatternError};
 
 /// Why a source returned no keys.
 ///
@@ -45,6 +45,14 @@ pub enum Error {
         backend: String,
     },
 
+    /// A key that no backend of the run has: `no backend has /app: none is mounted there, and there is no main
+    /// backend`.
+    #[error("no backend has {key}: none is mounted there, and there is no main backend")]
+    NotMounted {
+        /// The key.
+        key: Key,
+    },
+
     /// One of several backends has not answered so far: `the backend has not answered yet`.
     #[error("the backend has not answered yet")]
     Unanswered,
@@ -60,7 +68,10 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::File(_) | Error::Late { .. } | Error::Unanswered => true,
-            Error::Document { .. } | Error::Filter(_) | Error::Unknown { .. } => false,
+            Error::Document { .. }
+            | Error::Filter(_)
+            | Error::Unknown { .. }
+            | Error::NotMounted { .. } => false,
             Error::Store(error) => error.is_transient(),
         }
     }

@@ -15,7 +15,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    Answer, Error, Interest, Source, Update, Watch,
+    Answer, Error, Interest, Refusal, Source, Update, Watch,
     backoff::{Backoff, Growth, jittered},
 };
 
@@ -93,6 +93,12 @@ pub struct State {
 }
 
 impl State {
+    /// Whether one of several backends does not answer now, so that some scopes have no answer.
+    pub fn is_partial(&self) -> bool {
+        let is_cut_off = |answer: &Answer| answer.as_ref().is_err_and(Refusal::is_transient);
+        self.update.answers.iter().any(is_cut_off)
+    }
+
     /// The answer to `scope`; `None` if the source was not asked for it.
     pub fn answer(&self, scope: &Scope) -> Option<&Answer> {
         let place = self.scopes.binary_search(scope).ok()?;

@@ -163,6 +163,8 @@ pub(crate) struct Store {
     broken: Arc<Mutex<Option<String>>>,
     /// The key that the store refuses to show.
     forbidden: Arc<Mutex<Option<String>>>,
+    /// The key that is in a part of the store that does not answer.
+    cut_off: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Clone, Default)]
@@ -174,7 +176,7 @@ struct Data {
 impl Store {
     fn new() -> Self {
         let data = Arc::new(watch::Sender::new(Data::default()));
-        Store { data, broken: Arc::default(), forbidden: Arc::default() }
+        Store { data, broken: Arc::default(), forbidden: Arc::default(), cut_off: Arc::default() }
     }
 
     /// Sets a key. Returns the new revision.
@@ -206,6 +208,12 @@ impl Store {
         self.data.send_modify(|_| {});
     }
 
+    /// Makes the part of the store that has a key fail; `None` makes all of it answer again.
+    pub(crate) fn cut_off(&self, key: Option<&str>) {
+        *self.cut_off.lock().unwrap() = key.map(str::to_owned);
+        self.data.send_modify(|_| {});
+    }
+
     fn answers(&self, interest: &Interest) -> Result<Vec<Answer>, Error> {
         if let Some(reason) = &*self.broken.lock().unwrap() {
             let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
@@ -217,6 +225,11 @@ impl Store {
             let reason = nodes::Cause::new("permission denied");
             let error = nodes::Error::Refused { store, node, reason };
             refusals.add(key.as_str().into(), error.into());
+        }
+        if let Some(key) = &*self.cut_off.lock().unwrap() {
+            let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+            let error = Error::file("open", std::path::Path::new("/part"), cause);
+            refusals.add(key.as_str().into(), error);
         }
         refusals.check_any_allowed(&interest.scopes)?;
         let data = self.data.borrow();

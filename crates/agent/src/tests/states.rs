@@ -117,6 +117,45 @@ async fn all_resources_wait_for_a_source_that_is_down_and_keep_what_was_applied(
 }
 
 #[tokio::test]
+async fn an_outage_of_one_of_several_backends_is_no_failure_of_its_resources() {
+    for mode in [Mode::Interval, Mode::Watch] {
+        let site = Site::new();
+        for name in ["a", "b"] {
+            site.resource(name, "");
+            site.store.put(&format!("/{name}"), "1");
+        }
+        beside(site.agent(), mode, async |handle| {
+            for name in ["a", "b"] {
+                until(&handle, name, |status| status.state == State::InSync).await;
+            }
+            site.store.cut_off(Some("/b"));
+            let status = until(&handle, "b", |status| status.error.is_some()).await;
+            assert_eq!(status.error.unwrap().failure.kind(), Kind::Source, "{mode:?}");
+            assert_eq!((status.state, status.behind_since), (State::InSync, None), "{mode:?}");
+            assert!(handle.is_ready(), "{mode:?}");
+            assert!(handle.overview().source_error.is_some(), "{mode:?}");
+            // The resource of the other backend goes on.
+            let last = site.store.put("/a", "2");
+            let is_new = |status: &crate::Status| {
+                status.applied.is_some_and(|applied| applied.revision == last)
+            };
+            until(&handle, "a", is_new).await;
+            assert!(handle.overview().source_error.is_some(), "{mode:?}");
+
+            site.store.cut_off(None);
+            until(&handle, "b", |status| status.error.is_none()).await;
+            let begun = std::time::Instant::now();
+            while handle.overview().source_error.is_some() {
+                assert!(begun.elapsed() < Duration::from_secs(20), "{mode:?}");
+                tokio::task::yield_now().await;
+            }
+            assert!(handle.is_ready(), "{mode:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_resource_is_behind_from_the_first_failure_until_a_pass_succeeds() {
     for mode in [Mode::Interval, Mode::Watch] {
         let site = Site::new();

@@ -7,7 +7,6 @@ use store::{Coverage, Key, Snapshot};
 use tokio::time::timeout;
 
 use super::*;
-use crate::Refusal;
 
 /// A source that follows a script, and records when it was asked for what.
 #[derive(Default)]
