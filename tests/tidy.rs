@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "filewatch", "state-folder", "world", "command", "nodes"],
     &["tls"],
     &["client-http"],
-    &["client-etcd", "client-consul", "client-docker"],
+    &["client-etcd", "client-consul", "client-docker", "client-aws"],
     &["source", "render", "deploy"],
     &[
         "agent",

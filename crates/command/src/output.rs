@@ -25,6 +25,12 @@ impl Output {
         self.head.is_empty()
     }
 
+    /// Everything that the command has printed; `None` if a part was left out.
+    pub fn whole(&self) -> Option<Vec<u8>> {
+        let whole = self.head.iter().chain(&self.tail).copied();
+        (self.left_out == 0).then(|| whole.collect())
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let (head, tail) = bytes.split_at(bytes.len().min(HALF - self.head.len()));
         self.head.extend_from_slice(head);
@@ -68,6 +74,7 @@ mod tests {
             output.push(b"x");
         }
         assert_eq!(output.to_string(), format!("\"{}\"", "x".repeat(2 * HALF)));
+        assert_eq!(output.whole(), Some(vec![b'x'; 2 * HALF]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An HTTP server with answers made by the test, for answers that no real server gives on demand.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,8 +26,8 @@ struct Shared {
 
 impl Stub {
     /// Starts a server that answers each request with this function. It runs on the connection's
-    /// thread and can block. Requests must not have a body. The bytes are sent and the connection is
-    /// closed; an empty answer only closes it.
+    /// thread and can block. The body of a request is read and dropped. The bytes are sent and the
+    /// connection is closed; an empty answer only closes it.
     pub fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::sending(move |head, client| client.write_all(&answer(head)))
     }
@@ -94,6 +94,15 @@ impl Shared {
                 // The client connected but sent no request.
                 _ => return,
             }
+        }
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<u64>())
+        });
+        let length = length.and_then(Result::ok).unwrap_or_default();
+        // If the client sends less than it says, it wants no answer.
+        if io::copy(&mut reader.take(length), &mut io::sink()).is_err() {
+            return;
         }
         self.heads.lock().unwrap().push(head.clone());
         // The client can have closed the connection.

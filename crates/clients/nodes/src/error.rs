@@ -39,6 +39,15 @@ pub enum Error {
     #[error("the token holds bytes that no HTTP header may hold")]
     Token,
 
+    /// The client lacks what it needs before it can ask: `ssm: no region is known: …`.
+    #[error("{store}: {reason}")]
+    Prerequisite {
+        /// The kind of store.
+        store: &'static str,
+        /// What is missing and where it was looked for, such as credentials.
+        reason: Cause,
+    },
+
     /// No node answered: `cannot reach etcd: http://127.0.0.1:2379: connection refused`.
     #[error("cannot reach {store}: {}", list(attempts))]
     Unreachable {
@@ -73,7 +82,7 @@ impl Error {
 
     /// Whether the same request may succeed later, without a change of configuration.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::File(_) | Error::Unreachable { .. })
+        matches!(self, Error::File(_) | Error::Unreachable { .. } | Error::Prerequisite { .. })
     }
 
     /// Whether a node refused. It may still grant other requests: access may be denied to one key
