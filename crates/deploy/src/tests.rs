@@ -8,6 +8,7 @@ mod group_check;
 mod histories;
 mod hostile;
 mod ignoring;
+mod kills;
 mod preserving;
 mod refusing;
 mod reloads;
