@@ -100,12 +100,12 @@ pub(crate) struct Change {
 
 impl Change {
     /// Whether there is something to go back to: a former file, which the trial of an earlier process can
-    /// have, or the absence of a file that depends on data. If `recordings` know that file, and nothing is
-    /// left of a rollback that has removed it, it was deleted, which is no state to go back to.
+    /// have, or the absence of a file that depends on data. If that file was put in place before, and
+    /// nothing is left of a rollback that has removed it, it was deleted, which is no state to go back to.
     pub(crate) fn has_former(&self, recordings: &[Recording]) -> bool {
         let place = &self.place;
         let was_deleted = || {
-            recordings.iter().any(|recording| recording.knows(self.nth))
+            recordings.iter().any(|recording| recording.has_committed(self.nth))
                 && [place.hold(), place.marker()].iter().all(|file| file.lstat().is_err())
         };
         Identity::at(place.dest()).is_some()

@@ -9,6 +9,9 @@
 //! Rolling back was chosen over rolling forward because undo files are needed anyway, for a rename
 //! that fails, and because the old set is the one that the services have loaded.
 //!
+//! When the trials of several files have ended, another kind of journal says so, and the next run removes
+//! what is left of them ([`Journal::of_ended`]).
+//!
 //! The journal is in the folder of the first destination. Each other folder of the set has a
 //! journal that only contains the path of the first, so a sweep of any of the folders finds it. The
 //! journals are locked while their process lives. A journal is followed only if it is a regular
@@ -33,6 +36,7 @@ use crate::failpoint;
 use crate::folder::{FileAt, Folder, FolderIdentity, OpenPlace, is_file};
 use crate::place::journal_name;
 use crate::step::{Observer, Step};
+use crate::trial::Trial;
 use crate::undo::{Entry, Identity, Undo};
 
 /// The first line of a journal, for people who find the file.
@@ -40,6 +44,7 @@ const TITLE: &[u8] = b"confd was replacing several files together. If it was kil
                        puts the old files back.\n";
 const ENTRIES: &[u8] = b"entries 1";
 const POINTER: &[u8] = b"pointer 1";
+const ENDED: &[u8] = b"ended 1";
 const END: &[u8] = b"end";
 
 /// The journal of a transaction of this process.
@@ -91,6 +96,42 @@ impl Journal {
         let first = std::path::absolute(first.at.path())
             .map_err(|cause| Error::file("getwd", &first.at.path(), cause))?;
         newest.write(&[POINTER, first.as_os_str().as_bytes()])
+    }
+
+    /// A journal of trials that have all ended: if this process is killed, the next sweep removes what is
+    /// left of them. There must be one at least.
+    ///
+    /// One journal is enough: a process that works on these files sweeps the folders of all of them first.
+    pub(crate) fn of_ended(places: &[OpenPlace]) -> Result<Journal, Error> {
+        let mut journal = Journal::begin(places.first().map(OpenPlace::folder).into_iter())?;
+        let mut fields = vec![ENDED.to_vec()];
+        for place in places {
+            let dest = place.dest().path();
+            let dest =
+                std::path::absolute(&dest).map_err(|cause| Error::file("getwd", &dest, cause));
+            let record = Identity::at(&place.trial()).unwrap_or_default();
+            match dest {
+                Ok(dest) => fields.extend([dest.into_os_string().into_vec(), record.text().into()]),
+                Err(error) => {
+                    journal.remove();
+                    return Err(error);
+                }
+            }
+        }
+        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+        failpoint();
+        if let Some(first) = journal.files.first_mut()
+            && let Err(error) = first.write(&fields)
+        {
+            journal.remove();
+            return Err(error);
+        }
+        Ok(journal)
+    }
+
+    /// Removes a journal whose work is done.
+    pub(crate) fn close(mut self) {
+        self.remove();
     }
 
     /// Adds an entry, whose undo file has just been made.
@@ -254,6 +295,15 @@ pub(crate) fn recover(journal: &FileAt, observer: &dyn Observer) -> Found {
                 return Found::Left;
             }
         }
+        Some(Content::Ended(trials)) => {
+            for (dest, record) in &trials {
+                failpoint();
+                // A folder that is gone, or cannot be opened, has no trial that could go on.
+                if let Ok(place) = OpenPlace::of(dest) {
+                    Trial::discard_ended(&place, record);
+                }
+            }
+        }
     }
     failpoint();
     match remove_open(journal, file) {
@@ -304,6 +354,8 @@ fn put_all_back(entries: &[(Entry, OpenPlace)], observer: &dyn Observer) -> Resu
 enum Content {
     Entries(Vec<Entry>),
     Pointer(PathBuf),
+    /// The destinations of trials that have ended, and the identities of their records.
+    Ended(Vec<(PathBuf, Identity)>),
 }
 
 /// Appends the fields of an entry. Their order gives them their meaning.
@@ -333,16 +385,15 @@ fn decode(text: &[u8]) -> Option<Content> {
         let first = path(fields.next()?);
         return (fields.next()? == END).then_some(Content::Pointer(first));
     }
-    if kind != ENTRIES {
-        return None;
-    }
-    let mut entries = Vec::new();
+    let (mut entries, mut ended) = (Vec::new(), Vec::new());
     loop {
-        let dest = fields.next()?;
-        if dest == END {
-            return fields.next().is_none().then_some(Content::Entries(entries));
+        match (kind, fields.next()?) {
+            (ENTRIES, END) => return fields.next().is_none().then_some(Content::Entries(entries)),
+            (ENTRIES, dest) => entries.push(next_entry(dest, &mut fields)?),
+            (ENDED, END) => return fields.next().is_none().then_some(Content::Ended(ended)),
+            (ENDED, dest) => ended.push((path(dest), identity(fields.next()?)?)),
+            _ => return None,
         }
-        entries.push(next_entry(dest, &mut fields)?);
     }
 }
 

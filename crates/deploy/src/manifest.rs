@@ -16,7 +16,9 @@
 //!   rolled back.
 //!
 //! The file is synced before the commit and after a deletion. That a name counts after its commit is
-//! written with the next record, because a lost record of this kind does no harm: see above. A
+//! written with the next record, because a lost record of this kind does no harm: see above. Only for
+//! files that may be rolled back it is written when their reload has succeeded: if such a file is deleted
+//! later, its absence is no state to go back to. A
 //! manifest in the state folder was not chosen: the files are found in the folder, and belong to it
 //! when it moves or is restored from a backup.
 //!
@@ -146,9 +148,10 @@ impl Manifest {
         self.state().names.iter().filter_map(is_ours).collect()
     }
 
-    /// Whether a file of this name was made, or was about to be.
-    fn has_name(&self, name: &OsStr) -> bool {
-        self.state().names.get(name).is_some_and(|known| *known != Known::none())
+    /// Whether a file of this name was certainly put in place. A process that was killed may have left
+    /// the name of a file that it was about to make.
+    fn has_committed(&self, name: &OsStr) -> bool {
+        self.state().names.get(name) == Some(&Known::Ours)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -244,6 +247,14 @@ impl Manifest {
         }
         failpoint();
         self.write(&mut state, true)
+    }
+
+    /// Writes what was noted before. It may be lost in a power cut.
+    ///
+    /// # Errors
+    /// The manifest cannot be written.
+    fn write_noted(&self) -> Result<(), Error> {
+        self.write(&mut self.state(), false)
     }
 
     /// Records what a transaction has left that did not succeed: names whose files are there again

@@ -24,6 +24,7 @@ use crate::manifest::{Manifest, Recording};
 use crate::reload::{Reloader, Surroundings};
 use crate::stage::{Before, StageFile, Staged};
 use crate::step::Observer;
+use crate::trial::Trial;
 use crate::{Options, Outcome, Target};
 
 /// One file of a transaction.
@@ -47,12 +48,19 @@ impl Member {
         Member { target: Arc::clone(&staged.target), content: staged.content.clone() }
     }
 
-    /// Whether it counts for the set: there is a file, or there is to be one. A name that was in a manifest
-    /// only, or whose file another program has removed, is gone in the next pass.
+    /// Whether it counts for the set: there is to be a file, or there is one if the set is rolled back. A
+    /// name that was in a manifest only, or whose file another program has removed, is gone in the next
+    /// pass.
     fn counts(&self) -> bool {
-        let dest = &self.target.dest;
-        let is_on_trial = || OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_ok());
-        self.content.is_some() || dest.symlink_metadata().is_ok() || is_on_trial()
+        if self.content.is_some() {
+            return true;
+        }
+        let place = OpenPlace::find(&self.target).ok().flatten();
+        let on_trial = place.as_ref().and_then(|place| {
+            let trial = Trial::find(&self.target, &None, place)?.of_present(place)?;
+            Some(trial.former(place).is_some())
+        });
+        on_trial.unwrap_or_else(|| self.target.dest.symlink_metadata().is_ok())
     }
 
     /// A file with this content.

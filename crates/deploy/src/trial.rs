@@ -9,6 +9,9 @@
 //! The hold comes first: a process that is killed after it leaves content that is in place and held,
 //! and the next one completes the rollback.
 //!
+//! Trials of one transaction end together: a [journal](crate::journal) says that they have ended until all
+//! that they have left is removed.
+//!
 //! If a trial is followed by newer content before its reload has succeeded, the former file stays
 //! the same: it is the last one that is known to be good.
 
@@ -24,7 +27,7 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::folder::{OpenPlace, is_file};
 use crate::hold::{self, Digest, HeldBy, Hold};
-use crate::journal::{encode, next_entry};
+use crate::journal::{Journal, encode, next_entry};
 use crate::stage::{Becomes, done_text};
 use crate::step::{Observer, RollbackCause, Step};
 use crate::undo::{Entry, Identity, Undo};
@@ -180,10 +183,17 @@ impl Trial {
         Some(self)
     }
 
-    /// Removes what a trial has left that has ended. The file of an item that is gone has no next trial,
-    /// which would remove it.
+    /// Removes what a trial has left that has ended or has not begun. A file that stays as it is, or that
+    /// is gone, has no next trial, which would remove it.
     pub(crate) fn discard_rest(place: &OpenPlace) {
-        if place.trial().lstat().is_ok() {
+        if [place.trial(), place.former()].iter().any(|file| file.lstat().is_ok()) {
+            Trial::discard(place);
+        }
+    }
+
+    /// Removes what the trial that `record` identifies has left, unless a newer trial has begun since.
+    pub(crate) fn discard_ended(place: &OpenPlace, record: &Identity) {
+        if Identity::at(&place.trial()).is_none_or(|now| now == *record) {
             Trial::discard(place);
         }
     }
@@ -226,11 +236,8 @@ impl Trials {
 
     /// Ends the trials of files whose reloads have succeeded.
     pub(crate) fn succeed(self) {
-        for trial in self.0 {
-            if let Ok(place) = trial.place() {
-                Trial::discard(&place);
-            }
-        }
+        let places = self.0.iter().filter_map(|trial| trial.place().ok());
+        discard_together(&places.collect::<Vec<_>>());
     }
 
     /// Puts the former files of all members back, or none of them, and holds the new content back.
@@ -254,7 +261,8 @@ impl Trials {
         if let Some((changed, _)) = trials.iter().find(|(trial, place)| !trial.is_unchanged(place))
         {
             observer.observe(&Step::NotRolledBack { dest: &changed.target.dest });
-            trials.iter().for_each(|(_, place)| Trial::discard(place));
+            let places = trials.into_iter().map(|(_, place)| place);
+            discard_together(&places.collect::<Vec<_>>());
             return Ok(RolledBack::Not);
         }
         failpoint();
@@ -277,4 +285,16 @@ impl Trials {
         }
         Ok(RolledBack::Whole)
     }
+}
+
+/// Ends trials that belong together: all of them, also if this process is killed between two of them. If
+/// one went on, a later rollback would put files of two versions in place.
+fn discard_together(places: &[OpenPlace]) {
+    // Without a journal, as on a full disk, they end all the same.
+    let journal = if places.len() > 1 { Journal::of_ended(places).ok() } else { None };
+    for place in places {
+        failpoint();
+        Trial::discard(place);
+    }
+    journal.into_iter().for_each(Journal::close);
 }

@@ -11,7 +11,7 @@ use crate::change::Change;
 use crate::error::Error;
 use crate::folder::{FileAt, OpenPlace};
 use crate::step::{Observer, Step};
-use crate::{Outcome, Target};
+use crate::{OnReloadFailure, Outcome, Target};
 
 /// The members of a transaction that a manifest records, by their numbers.
 pub(crate) struct Recording {
@@ -63,9 +63,9 @@ impl Recording {
         self.members.get(nth)?.name.clone()
     }
 
-    /// Whether a file of the member with this number was made, or was about to be.
-    pub(crate) fn knows(&self, nth: usize) -> bool {
-        self.name(nth).is_some_and(|name| self.manifest.has_name(&name))
+    /// Whether the file of the member with this number was certainly put in place before.
+    pub(crate) fn has_committed(&self, nth: usize) -> bool {
+        self.name(nth).is_some_and(|name| self.manifest.has_committed(&name))
     }
 
     /// Records what is about to be committed.
@@ -94,7 +94,7 @@ impl Recording {
         let name = |member: &Recorded| member.name.clone();
         let written = match &result {
             Ok(outcomes) => {
-                let (mut gone, mut must_write) = (Vec::new(), false);
+                let (mut gone, mut must_write, mut is_good) = (Vec::new(), false, false);
                 for (member, outcome) in members.iter().zip(outcomes) {
                     match (name(member), outcome) {
                         (Some(name), outcome) if member.is_absent => {
@@ -106,10 +106,14 @@ impl Recording {
                         (Some(name), Outcome::Unchanged | Outcome::Reloaded) => {
                             must_write |= manifest.note_ours([name]);
                         }
+                        (Some(_), Outcome::Updated) => {
+                            is_good |= member.target.on_reload_failure == OnReloadFailure::RollBack;
+                        }
                         _ => {}
                     }
                 }
-                manifest.forget(gone, must_write)
+                let forgotten = manifest.forget(gone, must_write);
+                forgotten.and_then(|()| if is_good { manifest.write_noted() } else { Ok(()) })
             }
             Err(_) => {
                 // Files may have been put back, some of them as copies.

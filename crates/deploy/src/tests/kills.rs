@@ -392,7 +392,7 @@ fn check_at_each_step(kind: Kind, [first, killed, last]: [Files; 3]) {
         let killed = Life { dies_at: Some(step), ..life([killed.clone()]) };
         let ended = check(kind, &[life([first.clone()]), killed], &last);
         if !ended[1] {
-            assert!(step > 20, "only {step} steps");
+            assert!(step > 10, "only {step} steps");
             return;
         }
     }
