@@ -323,25 +323,6 @@ fn words_after_the_flags_are_ignored() {
 }
 
 #[test]
-fn an_unknown_first_word_with_flags_behind_it_is_a_mistake_that_names_the_backends() {
-    let sandbox = Sandbox::rendering("x");
-    for flags in [&["--onetime", "--node", "x"][..], &["-noop"], &["more", "-watch"]] {
-        let ended = sandbox.bare(&["postgres"]).arguments(flags).run();
-        assert_eq!(ended.code, Some(2), "{flags:?}");
-        let (first, rest) = ended.stderr.split_once('\n').unwrap();
-        assert_eq!(first, "unknown command or backend \"postgres\"", "{flags:?}");
-        let hint = rest.lines().next().unwrap();
-        for word in ["\"etcd\"", "\"redis\"", "\"check\"", "\"status\"", "\"consul-template\""] {
-            assert!(hint.contains(word), "{word}: {hint}");
-        }
-    }
-    // Go confd ignores such a word. Alone it has no flags that would be lost.
-    let alone = sandbox.bare(&["postgres"]).env("CONFD_BACKEND", "env");
-    let alone = alone.env("CONFD_ONETIME", "true").env("CONFD_CONFDIR", sandbox.root()).ok();
-    alone.expect("WARNING \"postgres\" and what follows it on the command line are ignored");
-}
-
-#[test]
 fn a_mistyped_program_is_an_error_with_a_hint_and_does_not_start_confd() {
     for (words, text) in [
         (

@@ -1,6 +1,7 @@
 //! The command line of confd's live fork, `confd BACKEND [flags]`, and its meaning of files.
 
 mod checks;
+mod keys;
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 

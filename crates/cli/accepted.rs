@@ -4,7 +4,7 @@
 //! keep working where this build has only one of them. If a source of this build describes an
 //! option, its description counts. Otherwise the option is accepted and no source reads it.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, time::Duration};
 
 /// The help for an option of a source that other builds have.
 const ELSEWHERE: &str = "of a backend that is not in this build";
@@ -16,20 +16,20 @@ options::options! {
     /// The options of the live fork that change nothing here: compiled templates are kept as long as
     /// their files are the same, and what fails is tried again by `-retry-delay`.
     pub(crate) const OF_FORK;
-    const DIAL_TIMEOUT: Opt<String> = text("dial-timeout", "", NOT_NEEDED).key("dial_timeout");
-    const NO_TEMPLATE_CACHE: Opt<bool> = switch("no-template-cache", NOT_NEEDED);
-    const READ_TIMEOUT: Opt<String> = text("read-timeout", "", NOT_NEEDED).key("read_timeout");
+    const DIAL_TIMEOUT: Opt<String> = text("dial-timeout", "", NOT_NEEDED).key("dial_timeout").unused();
+    const NO_TEMPLATE_CACHE: Opt<bool> = switch("no-template-cache", NOT_NEEDED).unused();
+    const READ_TIMEOUT: Opt<String> = text("read-timeout", "", NOT_NEEDED).key("read_timeout").unused();
     const RETRY_BASE_DELAY: Opt<String> =
-        text("retry-base-delay", "", NOT_NEEDED).key("retry_base_delay");
+        text("retry-base-delay", "", NOT_NEEDED).key("retry_base_delay").unused();
     const RETRY_MAX_ATTEMPTS: Opt<String> =
-        text("retry-max-attempts", "", NOT_NEEDED).key("retry_max_attempts");
+        text("retry-max-attempts", "", NOT_NEEDED).key("retry_max_attempts").unused();
     const STAT_CACHE_TTL: Opt<String> =
-        text("stat-cache-ttl", "", NOT_NEEDED).key("stat_cache_ttl");
+        text("stat-cache-ttl", "", NOT_NEEDED).key("stat_cache_ttl").unused();
     const TEMPLATE_CACHE: Opt<bool> =
-        switch("template-cache", NOT_NEEDED).key("template_cache");
+        switch("template-cache", NOT_NEEDED).key("template_cache").unused();
     const WATCH_ERROR_BACKOFF: Opt<String> =
-        text("watch-error-backoff", "", NOT_NEEDED).key("watch_error_backoff");
-    const WRITE_TIMEOUT: Opt<String> = text("write-timeout", "", NOT_NEEDED).key("write_timeout");
+        text("watch-error-backoff", "", NOT_NEEDED).key("watch_error_backoff").unused();
+    const WRITE_TIMEOUT: Opt<String> = text("write-timeout", "", NOT_NEEDED).key("write_timeout").unused();
 }
 
 options::options! {
@@ -71,7 +71,7 @@ options::options! {
     const SRV_RECORD: Opt<OsString> = text("srv-record", "", ELSEWHERE).key("srv_record");
     const ACM_EXPORT_PRIVATE_KEY: Opt<bool> =
         switch("acm-export-private-key", ELSEWHERE).key("acm_export_private_key");
-    const IMDS_CACHE_TTL: Opt<String> = text("imds-cache-ttl", "", ELSEWHERE).key("imds_cache_ttl");
+    const IMDS_CACHE_TTL: Opt<Option<Duration>> = text("imds-cache-ttl", "", ELSEWHERE).key("imds_cache_ttl");
     const SECRETSMANAGER_NO_FLATTEN: Opt<bool> =
         switch("secretsmanager-no-flatten", ELSEWHERE).key("secretsmanager_no_flatten");
     const SECRETSMANAGER_VERSION_STAGE: Opt<String> =

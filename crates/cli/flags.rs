@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
+    os::unix::ffi::OsStrExt as _,
 };
 
 use config::Dialect;
@@ -12,7 +13,12 @@ use options::{
 };
 use report::{did_you_mean, did_you_mean_spelled, harmless};
 
-use crate::{commands::COMMANDS, fork, general::VERSION, table};
+use crate::{
+    commands::COMMANDS,
+    fork,
+    general::{COLORS, VERSION},
+    sources, table,
+};
 
 /// The flags of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +48,14 @@ pub(crate) enum Request {
 /// The line that Go's package `flag` prints before the usage text, or one that says that a word is
 /// no flag. The exit code is then 2; with the live fork's command line it is [`fork::USAGE`].
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, Mistake> {
+    let mut words = words.into_iter().peekable();
+    // The fork's switch, which can stand before the name of the backend.
+    let words = std::iter::from_fn(|| {
+        let word = words.next()?;
+        let is_value = |next: &OsString| next.to_str().is_some_and(|next| COLORS.contains(&next));
+        let is_switch = word == "--color" && !words.peek().is_some_and(is_value);
+        Some(if is_switch { "--color=always".into() } else { word })
+    });
     let line = match flags::read(words, table::find) {
         Ok(line) => line,
         Err(stop) => {
@@ -102,6 +116,7 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
         let line = CommandLine { flags: given, dialect, program: line.rest };
         return Ok(Request::Run(line, None));
     }
+    let is_first = given == Layer::default();
     let mut rest = line.rest.into_iter();
     let ignored = rest.next().filter(|word| !word.is_empty()).or_else(|| rest.next());
     match ignored.as_ref().and_then(|word| word.to_str()) {
@@ -132,6 +147,16 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
         }
         Some(word) if let Some(flag) = behind_long_dash(word) => {
             Err(format!("{word} does not begin with the - of a flag: did you mean -{flag}?").into())
+        }
+        // Go confd would run without these flags.
+        Some(word) if is_first && rest.any(|word| word.as_bytes().starts_with(b"-")) => {
+            let line = format!("unknown command or backend {}", gotmpl::quote(word.as_bytes()));
+            let hint = format!(
+                "the backends are {}; the commands are {}",
+                sources::built(),
+                sources::list(first_words())
+            );
+            Err(Mistake { hint: Some(hint), ..Mistake::from(line) })
         }
         _ => {
             let line = CommandLine { flags: given, dialect, program: Vec::new() };

@@ -11,8 +11,9 @@ use std::{
 
 use config::Dialect;
 use options::{
-    Layer, Value,
+    Kind, Layer, Value,
     flags::{self, Line, Stop},
+    gobool,
 };
 use report::did_you_mean;
 
@@ -77,10 +78,37 @@ pub(crate) fn read(
     Ok(Request::Run(line, None))
 }
 
-/// The long form of the short flag `-n`, which has its value behind it, behind `=` or as the next word;
-/// and the value of `--color`, which is a switch there.
+/// The defaults of the backend `name` that are not those of Go confd; `None` if there are none.
+pub(crate) fn defaults(name: &str) -> Option<Layer> {
+    let node = table::find("node").filter(|_| name == "etcd")?;
+    let mut layer = Layer::default();
+    layer.set(node, Value::List(vec!["http://127.0.0.1:2379".into()]));
+    Some(layer)
+}
+
+/// The same values of a confd.toml without those that mean nothing in the fork.
+pub(crate) fn meant(mut file: Layer) -> Layer {
+    if file.get(&general::INTERVAL.spec()) == Some(&Value::Number(0)) {
+        file.remove(&[general::INTERVAL.spec().name]);
+    }
+    file
+}
+
+/// A word in the form that this program reads. The short flag `-n` has its value behind it, behind `=` or
+/// as the next word; a switch can be `yes` or `no`, in any case; and `--color` is a switch.
 fn long(word: OsString) -> OsString {
-    if word == "--color" || word == "--color=true" {
+    if let Some((name, value)) = word.to_str().and_then(|word| word.split_once('='))
+        && let Some(is_on) = gobool::parse(value).or_else(|| gobool::parse_word(value))
+        && let Some(option) = table::find(name.trim_start_matches('-'))
+    {
+        if *option == general::COLOR.spec() {
+            return if is_on { "--color=always" } else { "--color=never" }.into();
+        }
+        if option.kind == Kind::Switch {
+            return format!("{name}={is_on}").into();
+        }
+    }
+    if word == "--color" {
         return "--color=always".into();
     }
     let Some(value) = word.as_bytes().strip_prefix(b"-n") else { return word };
@@ -137,8 +165,26 @@ mod tests {
 
     #[test]
     fn color_is_a_switch() {
-        let given = given("env --color --diff");
-        assert_eq!(given.get(&general::COLOR), Ok("always".to_owned()));
+        for (line, word) in [
+            ("env --color --diff", "always"),
+            ("--color env --diff", "always"),
+            ("--color --diff env", "always"),
+            ("env --color=yes", "always"),
+            ("env --color=0", "never"),
+            ("env --color=auto", "auto"),
+        ] {
+            assert_eq!(given(line).get(&general::COLOR), Ok(word.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_switch_is_a_word_in_any_case() {
+        for (word, is_on) in
+            [("yes", true), ("TRUE", true), ("1", true), ("No", false), ("0", false)]
+        {
+            let given = given(&format!("env --noop={word}"));
+            assert_eq!(given.get(&general::NOOP), Ok(is_on), "{word}");
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@ use options::{factor::Factor, size::Size};
 
 use crate::sources;
 
+/// The words that say when diffs have colours.
+pub(crate) const COLORS: &[&str] = &["auto", "always", "never"];
+
 options::options! {
     /// The options that no source reads.
     pub(crate) const OPTIONS;
@@ -38,7 +41,7 @@ options::options! {
         "color",
         "auto",
         "colours of diffs: auto (on a terminal, unless NO_COLOR is set), always or never",
-    ).words(&["auto", "always", "never"]);
+    ).words(COLORS);
     pub(crate) const CONFDIR: Opt<PathBuf> =
         text("confdir", "/etc/confd", "folder that holds conf.d and templates").key("confdir").folder();
     pub(crate) const CONFIG_FILE: Opt<PathBuf> =

@@ -4,6 +4,8 @@
 //! default, as confd's documentation has always said. In confd 0.16 the file wins over flags;
 //! `-config-precedence file` restores that order.
 
+mod times;
+
 use std::{
     ffi::OsString,
     fmt,
@@ -13,26 +15,27 @@ use std::{
     time::Duration,
 };
 
-use agent::{Growth, OpenQueries, Pace, Schedule};
+use agent::{OpenQueries, Pace, Schedule};
 use anyhow::bail;
 use config::{
     Conventions, Dialect, NamedBackend, PrefixMode,
     confd_toml::{self, Definitions},
 };
-use options::{Given, Invalid, Layer, Opt, Value, duration, size::Size};
+use options::{Form, Given, Invalid, Layer, Value, size::Size};
 
 use backends::Times;
 use source::Configured as _;
 use state_folder::StateFolder;
 use world::Host as _;
 
+use self::times::{interval, limit, retry};
 use crate::{
     asked::Asked,
     checks::Checks,
     differences::Differences,
     environment::Environment,
     flags::CommandLine,
-    general,
+    fork, general,
     logging::{Format, Level, Notice},
     outside,
     several::OfRun,
@@ -144,7 +147,10 @@ pub(crate) fn load(
     notices.extend(file.warnings.into_iter().map(|warning| Notice::Warning(warning.text)));
     let is_doubtful = file.has_unknown_in_tables;
     let (flags, named, tables) = (flags.clone(), file.backends, file.tables);
-    let file = file.values;
+    let file = match dialect {
+        Dialect::Confd => file.values,
+        Dialect::Fork => fork::meant(file.values),
+    };
     let precedence = Given::new(vec![flags.clone(), variables.clone(), file.clone()]);
     let file_wins = precedence.get_as(&general::CONFIG_PRECEDENCE, |word| match word.as_str() {
         "file" => Ok(true),
@@ -166,6 +172,7 @@ pub(crate) fn load(
     // In confd 0.16, the environment counts where flags and file give nothing or an empty text.
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
+    note_unused(&given, notices);
     let config = Config::new(given, named, asked, line, environment, notices)?;
     if config.program.is_some() && config.settings.noop {
         bail!(Usage("-noop applies nothing: no program behind -- can be started"));
@@ -251,7 +258,7 @@ impl Config {
                 debounce: given.get(&general::DEBOUNCE)?,
                 batch: given.get(&general::BATCH_INTERVAL)?,
                 splay: given.get(&general::SPLAY)?,
-                retry: retry(given)?,
+                retry: retry(given, dialect)?,
             },
             reconcile: given.get(&general::RECONCILE)?,
             shutdown_timeout: given.get(&general::SHUTDOWN_TIMEOUT)?,
@@ -268,7 +275,7 @@ impl Config {
         let limit = given.get(&general::BACKEND_TIMEOUT)?.or(of_fork(30));
         let limit = limit.filter(|limit| !limit.is_zero());
         let times = Times { interval: schedule.interval, limit };
-        let source = OfRun::given(values, named, times, env, &mut warnings);
+        let source = OfRun::given(values, named, times, dialect, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
         let mut settings = settings;
@@ -341,22 +348,6 @@ fn fail_fast(given: &Given) -> Result<bool, Invalid> {
     })
 }
 
-/// The delays between the retries of a failed pass.
-fn retry(given: &Given) -> Result<Growth, Invalid> {
-    let first = given.get_as(&general::RETRY_DELAY, |first| match first.is_zero() {
-        true => Err(
-            "-retry-delay is 0: without a delay, a pass that fails would be tried again without a pause"
-                .to_owned(),
-        ),
-        false => Ok(first),
-    })?;
-    let last = given.get_as(&general::RETRY_MAX_DELAY, |last| match last < first {
-        true => Err(format!("-retry-max-delay {last:?} is less than -retry-delay {first:?}")),
-        false => Ok(last),
-    })?;
-    Ok(Growth { first, factor: given.get(&general::RETRY_FACTOR)?, last })
-}
-
 /// The error that there is no level `name`.
 fn wrong_level(name: &str) -> String {
     let name = gotmpl::quote(name.as_bytes());
@@ -402,35 +393,24 @@ fn is_missing(path: &Path) -> bool {
     is_missing && !path.as_os_str().is_empty()
 }
 
-/// The time limit for commands and templates of resources that set none; `of_fork` is the one that the
-/// live fork has in every mode. `None` means without a limit.
-fn limit(
-    given: &Given,
-    option: &Opt<Option<Duration>>,
-    mode: Mode,
-    of_fork: Option<Duration>,
-) -> Result<Option<Duration>, Invalid> {
-    /// A daemon has a limit unless the user sets another: a command or template that hangs would
-    /// otherwise stop the updates of its resource for ever.
-    const OF_A_DAEMON: Duration = Duration::from_secs(60);
-
-    let usual = of_fork.or((mode != Mode::Onetime).then_some(OF_A_DAEMON));
-    let limit = given.get(option)?.or(usual);
-    Ok(limit.filter(|limit| !limit.is_zero()))
-}
-
-fn interval(given: &Given, mode: Mode, notices: &mut Vec<Notice>) -> anyhow::Result<Duration> {
-    let seconds = given.get(&general::INTERVAL)?;
-    let used = u64::try_from(seconds).unwrap_or(0).clamp(1, duration::LONGEST.as_secs());
-    if mode != Mode::Onetime && i128::from(used) != i128::from(seconds) {
-        notices.push(Notice::Warning(match used {
-            1 => format!("interval {seconds} is too short: 1 second is used"),
-            _ => format!(
-                "interval {seconds} is too long: {used} seconds are used, which is a hundred years"
-            ),
-        }));
+/// Says once which of the options that are given change nothing.
+fn note_unused(given: &Given, notices: &mut Vec<Notice>) {
+    let unused = || table::all().iter().filter(|option| option.form == Form::Unused);
+    let names = given.layers.iter().flat_map(|layer| {
+        let given = unused().filter(|option| layer.has(option.name));
+        given.map(|option| layer.name_of(option))
+    });
+    let names: Vec<_> = names.collect();
+    if let [first, others @ ..] = &names[..] {
+        let (verb, text) = match others {
+            [] => ("is", "changes"),
+            _ => ("are", "change"),
+        };
+        let names = others.iter().fold(first.clone(), |names, name| format!("{names}, {name}"));
+        notices.push(Notice::Warning(format!(
+            "{names} {verb} accepted from the live fork, and {text} nothing here"
+        )));
     }
-    Ok(Duration::from_secs(used))
 }
 
 fn note_overrides(flags: &Layer, file: &Layer, path: &Path, notices: &mut Vec<Notice>) {

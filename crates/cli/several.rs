@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use anyhow::bail;
 use backends::{Backend, Backends, Find, Times};
-use config::{Described, NamedBackend, Tables};
+use config::{Described, Dialect, NamedBackend, Tables};
 use options::{Given, Layer};
 use source::{
     Configured, Discovery, Setup, Source,
@@ -15,7 +15,7 @@ use source::{
 use store::Key;
 use tracing::{info, warn};
 
-use crate::{environment, general, sources};
+use crate::{environment, fork, general, sources};
 
 /// The backends of a run.
 #[derive(Debug)]
@@ -77,13 +77,15 @@ impl OfRun {
         given: Given,
         named: Vec<NamedBackend>,
         times: Times,
+        dialect: Dialect,
         env: impl Fn(&str) -> Option<OsString>,
         warnings: &mut Vec<String>,
     ) -> anyhow::Result<Self> {
         // If confd.toml names backends, the run has no other one unless it is asked for.
         let is_given = |layer: &Layer| layer.has(general::BACKEND.spec().name);
         let has_main = named.is_empty() || given.layers.iter().any(is_given);
-        let main = has_main.then(|| sources::configured(given, env, warnings)).transpose()?;
+        let main =
+            has_main.then(|| sources::configured(given, dialect, env, warnings)).transpose()?;
         Self::new(main, named, times)
     }
 
@@ -184,10 +186,12 @@ fn note(described: Described) -> Result<Arc<str>, String> {
 /// Configures a backend that a table describes. The variables of the store's own client count where the
 /// table says nothing.
 fn configured(described: Described) -> anyhow::Result<Box<dyn Configured>> {
-    let Described { kind, values } = described;
+    let Described { kind, values, dialect } = described;
     let (source, name) = sources::named(kind)?;
     let variables = source.variables.iter().copied().flatten();
-    let given = &Given::new(vec![values]).with_variables(variables, environment);
+    let mut given = Given::new(vec![values]);
+    given.layers.extend(fork::defaults(kind).filter(|_| dialect == Dialect::Fork));
+    let given = &given.with_variables(variables, environment);
     let (environment, mut warnings) = (sources::environment as fn() -> _, Vec::new());
     let setup = Setup { name, given, environment, warnings: &mut warnings };
     let configured = (source.configure)(setup)?;

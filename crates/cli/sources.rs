@@ -10,14 +10,14 @@ use std::{
 
 use anyhow::bail;
 use bytes::Bytes;
-use config::{Kind, confd_toml::Table};
+use config::{Dialect, Kind, confd_toml::Table};
 use options::{Given, Spec};
 use report::did_you_mean;
 #[cfg(feature = "consul-template")]
 use source::queries::{Queries, Settings};
 use source::{Configured, Description, Setup, Source};
 
-use crate::{environment::Environment, general};
+use crate::{environment::Environment, fork, general, table};
 
 /// The sources of this build, in alphabetical order.
 pub(crate) static SOURCES: &[&Description] = &[
@@ -103,8 +103,14 @@ fn can_be_in_a_table(option: &Spec) -> bool {
 pub(crate) fn kind(name: &str) -> Result<Kind, String> {
     let (source, _) = named(name).map_err(|error| error.to_string())?;
     let options = source.options.iter().copied().flatten().copied();
-    let options = options.filter(can_be_in_a_table).collect();
-    Ok(Kind { name: source.names.iter().find(|known| **known == name).unwrap_or(&""), options })
+    let options: Vec<_> = options.filter(can_be_in_a_table).collect();
+    let is_another = |option: &Spec| options.iter().all(|own| own.name != option.name);
+    // In the live fork it is an option of Redis.
+    let of_fork = general::RETRY_MAX_DELAY.spec();
+    let others = table::of_backends().copied().chain([of_fork]);
+    let others = others.filter(|option| can_be_in_a_table(option) && is_another(option)).collect();
+    let name = source.names.iter().find(|known| **known == name).unwrap_or(&"");
+    Ok(Kind { name, options, others })
 }
 
 /// Configures the source that the user chose. `env` looks up an environment variable.
@@ -112,11 +118,13 @@ pub(crate) fn kind(name: &str) -> Result<Kind, String> {
 /// # Errors
 /// The backend does not exist, this build does not have it, or one of its options cannot be used.
 pub(crate) fn configured(
-    given: Given,
+    mut given: Given,
+    dialect: Dialect,
     env: impl Fn(&str) -> Option<OsString>,
     warnings: &mut Vec<String>,
 ) -> anyhow::Result<Box<dyn Configured>> {
     let (source, name) = named(&given.get(&general::BACKEND)?)?;
+    given.layers.extend(fork::defaults(name).filter(|_| dialect == Dialect::Fork));
     let variables = source.variables.iter().copied().flatten();
     let given = &given.with_variables(variables, env);
     Ok((source.configure)(Setup { name, given, environment, warnings })?)
@@ -191,9 +199,13 @@ pub(crate) fn named(wanted: &str) -> anyhow::Result<(&'static Description, &'sta
 }
 
 /// The usual names of the sources in this build, as a list in a sentence.
-fn built() -> String {
-    let name = |source: &&Description| format!("{:?}", source.names[0]);
-    let names: Vec<_> = SOURCES.iter().map(name).collect();
+pub(crate) fn built() -> String {
+    list(SOURCES.iter().map(|source| source.names[0]))
+}
+
+/// Names as a list in a sentence.
+pub(crate) fn list(names: impl Iterator<Item = &'static str>) -> String {
+    let names: Vec<_> = names.map(|name| format!("{name:?}")).collect();
     match names.split_last() {
         None => "nowhere".to_owned(),
         Some((last, [])) => last.clone(),

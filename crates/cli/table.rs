@@ -28,6 +28,12 @@ pub(crate) fn all() -> &'static [Spec] {
     &TABLE
 }
 
+/// The options of all backends of Go confd and of its live fork, those of confd itself left out.
+pub(crate) fn of_backends() -> impl Iterator<Item = &'static Spec> {
+    let is_general = |option: &Spec| general::OPTIONS.iter().any(|it| it.name == option.name);
+    all().iter().filter(move |option| !is_general(option))
+}
+
 /// The option whose flag is `flag`.
 pub(crate) fn find(flag: &str) -> Option<&'static Spec> {
     all().iter().find(|option| option.name == flag)

@@ -8,11 +8,11 @@ use report::did_you_mean;
 use store::Key;
 
 use crate::{
-    confd_toml::layer,
+    confd_toml::{hint_in_table, layer},
     conventions::Dialect,
-    document::Section,
+    document::{Section, Unknown},
     keys::{self, ResourceTable},
-    resource::{Reason, quoted},
+    resource::{Reason, Warning, quoted},
 };
 
 /// A kind of backend, such as `consul`.
@@ -22,6 +22,8 @@ pub struct Kind {
     pub name: &'static str,
     /// The options that a table can set.
     pub options: Vec<Spec>,
+    /// The options that a table can have without an effect: those of other kinds.
+    pub others: Vec<Spec>,
 }
 
 /// Finds the kind of backend that has this name.
@@ -36,6 +38,8 @@ pub struct Described {
     pub kind: &'static str,
     /// What the table sets.
     pub values: Layer,
+    /// Whose defaults count.
+    pub dialect: Dialect,
 }
 
 /// One of `[[backends]]` in confd.toml.
@@ -88,7 +92,7 @@ impl NamedBackend {
         kinds: FindKind,
         dialect: Dialect,
         before: &[NamedBackend],
-    ) -> Result<Self, Reason> {
+    ) -> Result<(Self, Kind), Reason> {
         let name = table.string("name")?.unwrap_or_default();
         let kind = table.string("backend")?.filter(|kind| !kind.is_empty());
         let mount = table.string("mount")?.filter(|mount| !mount.is_empty());
@@ -105,8 +109,9 @@ impl NamedBackend {
             return Err(Reason::new(text, table.offset("mount")));
         }
         let place = if kind.is_some() { "backend" } else { "name" };
-        let described = Described::read(kind.unwrap_or(name), place, table, kinds, dialect)?;
-        Ok(Self { name: name.into(), mount: mount.map(Key::from), described })
+        let (described, kind) =
+            Described::read(kind.unwrap_or(name), place, table, kinds, dialect)?;
+        Ok((Self { name: name.into(), mount: mount.map(Key::from), described }, kind))
     }
 }
 
@@ -118,27 +123,59 @@ impl Described {
         table: &Section<'_, '_>,
         kinds: FindKind,
         dialect: Dialect,
-    ) -> Result<Self, Reason> {
+    ) -> Result<(Self, Kind), Reason> {
         let kind = kinds(kind).map_err(|text| Reason::new(text, table.offset(place)))?;
         table.boolean(keys::EXPAND_ENV.name)?;
-        let values = layer(table, &kind.options, dialect)?;
-        Ok(Self { kind: kind.name, values })
+        // An integer there is a number of nanoseconds in the live fork.
+        let unit = if dialect == Dialect::Fork { "ns" } else { "" };
+        let values = layer(table, &kind.options, dialect, unit)?;
+        Ok((Self { kind: kind.name, values, dialect }, kind))
     }
 }
 
+/// What is probably a mistake in the table that describes a backend of this kind, after its keys have been
+/// read. `place` is what people call the table, and `of_file` are the options that stand above all tables.
+pub(crate) fn unread(
+    table: &Section<'_, '_>,
+    kind: &Kind,
+    of_file: &[Spec],
+    place: &str,
+) -> Vec<Warning> {
+    let keys = kind.others.iter().filter_map(|option| option.key);
+    let mut idle: Vec<_> = keys.filter_map(|key| Some((table.offset(key)?, key))).collect();
+    idle.sort_unstable();
+    let first = idle.first().map(|(offset, _)| *offset);
+    let names: Vec<_> = idle.into_iter().map(|(_, key)| key).collect();
+    let idle = first.map(|offset| {
+        let (names, have) = (names.join(", "), if names.len() == 1 { "has" } else { "have" });
+        let text = format!("in {place}, {names} {have} no effect: its kind is {}", kind.name);
+        Warning { text, offset }
+    });
+    let unknown = table.unknown().into_iter().map(|Unknown { key, offset, .. }| {
+        let hint = hint_in_table(key, &kind.options, of_file);
+        Warning { text: format!("unknown key {} in {place}{hint}", quoted(key)), offset }
+    });
+    idle.into_iter().chain(unknown).collect()
+}
+
 impl Backends {
-    /// The name of the backend that a resource file describes in the table `[backend]`; `None` if the
-    /// table names no kind.
+    /// The name of the backend that a resource file describes in the table `[backend]`, which begins at
+    /// `start`; `None` if the table names no kind. What is probably a mistake in it is added to `warnings`.
     pub(crate) fn described(
         &self,
         table: &Section<'_, '_>,
+        start: usize,
         dialect: Dialect,
+        warnings: &mut Vec<Warning>,
     ) -> Result<Option<Arc<str>>, Reason> {
         let Some(Tables { kinds, note }) = self.tables else { return Ok(None) };
         let Some(kind) = table.string("backend")?.filter(|kind| !kind.is_empty()) else {
+            let text = "[backend] has no effect without backend = \"KIND\", such as \"etcd\"";
+            warnings.push(Warning { text: text.to_owned(), offset: start });
             return Ok(None);
         };
-        let described = Described::read(kind, "backend", table, kinds, dialect)?;
+        let (described, kind) = Described::read(kind, "backend", table, kinds, dialect)?;
+        warnings.extend(unread(table, &kind, &[], "[backend]"));
         note(described).map(Some).map_err(|text| Reason::new(text, table.offset("backend")))
     }
 

@@ -2,17 +2,17 @@
 
 use std::{ffi::OsString, fs, io, path::Path};
 
-use options::{Kind, Layer, Spec, Value};
+use options::{Form, Kind, Layer, Spec, Value};
 use report::{Excerpt, did_you_mean_spelled, file_error_text};
 
 use crate::{
-    backends::{FindKind, NamedBackend},
+    backends::{FindKind, NamedBackend, unread},
     conventions::Dialect,
     document::{self, Document, Section, Unknown},
     environment::Environment,
     expand,
     problem::Problem,
-    resource::{Reason, quoted},
+    resource::{Reason, Warning, quoted},
 };
 
 /// What `confd.toml` says.
@@ -83,11 +83,11 @@ pub fn read(
     let not_valid = |reason| not_valid(path, text, reason);
     expand::expand(&mut document, "backends", environment).map_err(not_valid)?;
     let root = document.root();
-    read.values = layer(&root, options, dialect).map_err(malformed)?;
+    read.values = layer(&root, options, dialect, SECONDS).map_err(malformed)?;
     let of_file = options;
     for Table { name, options } in tables {
         let Some(section) = root.section(name).map_err(malformed)? else { continue };
-        read.tables.push((name, layer(&section, options, dialect).map_err(malformed)?));
+        read.tables.push((name, layer(&section, options, dialect, SECONDS).map_err(malformed)?));
         let unknown = section.unknown().into_iter().map(|Unknown { key, line, .. }| {
             let hint = hint_in_table(key, options, of_file);
             let key = gotmpl::quote(key.as_bytes());
@@ -100,14 +100,12 @@ pub fn read(
     let start = root.offset("backends");
     for table in root.sections("backends").map_err(malformed)?.unwrap_or_default() {
         let backend = NamedBackend::read(&table, start, kinds, dialect, &read.backends);
-        let backend = backend.map_err(not_valid)?;
-        let name = quoted(&backend.name);
-        let options = kinds(backend.described.kind).map(|kind| kind.options).unwrap_or_default();
-        read.warnings.extend(table.unknown().into_iter().map(|Unknown { key, line, .. }| {
-            let hint = hint_in_table(key, &options, of_file);
-            let key = quoted(key);
-            format!("{}:{line}: unknown key {key} in the backend {name}{hint}", path.display())
-                .into()
+        let (backend, kind) = backend.map_err(not_valid)?;
+        let place = format!("the backend {}", quoted(&backend.name));
+        let unread = unread(&table, &kind, of_file, &place).into_iter();
+        read.warnings.extend(unread.map(|Warning { text: warning, offset }| {
+            let line = document::line_of(text, offset);
+            format!("{}:{line}: {warning}", path.display()).into()
         }));
         read.backends.push(backend);
     }
@@ -134,6 +132,9 @@ pub fn read(
     Ok(read)
 }
 
+/// The unit of a duration that is an integer: none, which means seconds.
+const SECONDS: &str = "";
+
 /// What is wrong with the file. Neither the excerpt nor the hint shows a value, because a value can be
 /// a password.
 fn malformed(path: &Path, text: &str, error: &document::Error) -> Problem {
@@ -151,17 +152,18 @@ fn not_valid(path: &Path, text: &str, reason: Reason) -> Problem {
     Problem { text: format!("{}:{line}: {reason}", path.display()), excerpt }
 }
 
-/// The values that a section gives.
+/// The values that a section gives. A duration that is an integer has the unit `unit`.
 pub(crate) fn layer(
     section: &Section<'_, '_>,
     options: &[Spec],
     dialect: Dialect,
+    unit: &str,
 ) -> Result<Layer, document::Error> {
     let mut layer = Layer::of_file();
     for option in options {
         let of_fork = option.fork_key.filter(|_| dialect == Dialect::Fork);
         for key in [of_fork, option.key].into_iter().flatten() {
-            if let Some(value) = value(section, key, option.kind)? {
+            if let Some(value) = value(section, key, option, unit)? {
                 layer.set_new(option, value);
             }
         }
@@ -169,8 +171,18 @@ pub(crate) fn layer(
     Ok(layer)
 }
 
-fn value(root: &Section<'_, '_>, key: &str, kind: Kind) -> Result<Option<Value>, document::Error> {
-    Ok(match kind {
+fn value(
+    root: &Section<'_, '_>,
+    key: &str,
+    option: &Spec,
+    unit: &str,
+) -> Result<Option<Value>, document::Error> {
+    Ok(match option.kind {
+        Kind::Text(_)
+            if matches!(option.form, Form::Duration | Form::Unused) && root.is_integer(key) =>
+        {
+            root.integer(key)?.map(|number| Value::Text(format!("{number}{unit}").into()))
+        }
         Kind::Switch => root.boolean(key)?.map(Value::Switch),
         Kind::Number(_) => root.integer(key)?.map(Value::Number),
         Kind::Text(_) => root.string(key)?.map(|text| Value::Text(text.into())),
@@ -193,7 +205,7 @@ const SPELLINGS: [(&str, &str); 6] = [
 
 /// The hint for the unknown key `key` of a table, whose options are `options`. `of_file` are the options
 /// that stand above all tables.
-fn hint_in_table(key: &str, options: &[Spec], of_file: &[Spec]) -> String {
+pub(crate) fn hint_in_table(key: &str, options: &[Spec], of_file: &[Spec]) -> String {
     let folded = key.to_lowercase().replace(['-', '_'], "");
     let is_key = |option: &Spec| option.key.is_some_and(|known| known.eq_ignore_ascii_case(key));
     if let Some((_, meant)) = SPELLINGS.iter().find(|(spelling, _)| *spelling == folded) {

@@ -145,6 +145,11 @@ impl<'d, 't> Section<'d, 't> {
         self.find(name).is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::Array(_)))
     }
 
+    /// Whether the value at `name` is an integer.
+    pub(crate) fn is_integer(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::Integer(_)))
+    }
+
     /// Whether the value at `name` is a table.
     pub(crate) fn is_table(&self, name: &str) -> bool {
         let mut named = self.entries.iter().filter(|entry| entry.key.get_ref() == name);

@@ -101,8 +101,12 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
     // Another value belongs below [template].
     let backend = if root.is_table("backend") { root.section("backend")? } else { None };
     let Conventions { backends, dialect, .. } = confdir.conventions;
+    let mut of_backend = Vec::new();
     let own = match &backend {
-        Some(table) => backends.described(table, *dialect)?,
+        Some(table) => {
+            let start = root.offset("backend").unwrap_or_default();
+            backends.described(table, start, *dialect, &mut of_backend)?
+        }
         None => None,
     };
     let mut read = Vec::with_capacity(tables.len());
@@ -115,7 +119,7 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
     }
     if let Some((_, warnings)) = read.first_mut() {
         warnings.extend(unknown("", root.unknown()));
-        warnings.extend(backend.iter().flat_map(|table| unknown("backend.", table.unknown())));
+        warnings.extend(of_backend);
     }
     Ok(read)
 }

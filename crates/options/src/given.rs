@@ -77,6 +77,15 @@ impl Layer {
         Self { place: Place::File, ..Self::default() }
     }
 
+    /// How this layer names `option`: by its flag, its variable or its key.
+    pub fn name_of(&self, option: &Spec) -> String {
+        match (self.place, option.key) {
+            (Place::Environment, _) => option.variable(),
+            (Place::File, Some(key)) => format!("{key} in confd.toml"),
+            _ => format!("-{}", option.name),
+        }
+    }
+
     /// Where this layer gives `option`, for people; `None` on the command line.
     fn place_of(&self, option: &Spec) -> Option<String> {
         match self.place {

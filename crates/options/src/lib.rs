@@ -92,6 +92,8 @@ pub enum Form {
     Factor,
     /// A number of bytes, as [`size`] reads it.
     Size,
+    /// The option is accepted, and changes nothing. Its value is not looked at.
+    Unused,
 }
 
 /// What a shell can propose for a value. Other values can be valid too.
@@ -205,6 +207,13 @@ impl<T> Opt<T> {
     #[must_use]
     pub const fn words(mut self, words: &'static [&'static str]) -> Self {
         self.spec.proposed = Proposed::Words(words);
+        self
+    }
+
+    /// The same option, which is only accepted: its value changes nothing.
+    #[must_use]
+    pub const fn unused(mut self) -> Self {
+        self.spec.form = Form::Unused;
         self
     }
 

@@ -66,7 +66,12 @@ fn property(option: &Spec) -> Json {
         Kind::Number(default) => property.with("type", "integer").with("default", default),
         Kind::List => property.and(texts()),
         Kind::Text(default) => {
-            let property = property.and(text()).and(form(option));
+            let property = match option.form {
+                // An integer is a number of seconds.
+                Form::Duration | Form::Unused => property.with("type", vec!["string", "integer"]),
+                Form::Any | Form::Factor | Form::Size => property.and(text()),
+            };
+            let property = property.and(form(option));
             if default.is_empty() { property } else { property.with("default", default) }
         }
     }
@@ -85,7 +90,7 @@ fn form(option: &Spec) -> Json {
                 vec![object([("enum", words.to_vec().into())]), text()].into(),
             )]);
         }
-        (Form::Any, _) => return object([]),
+        (Form::Any | Form::Unused, _) => return object([]),
     };
     let nothing = object([("maxLength", 0.into())]);
     object([("anyOf", vec![form, nothing].into())])
