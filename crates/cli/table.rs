@@ -5,8 +5,6 @@
 //! usage text, the readers of confd.toml and of the environment, and the hints for misspelt keys.
 //! Other code reads the value of an option through the option's constant.
 
-use std::sync::LazyLock;
-
 use options::Spec;
 
 use crate::{
@@ -17,15 +15,83 @@ use crate::{
 
 /// All options, in byte order of their flags, as the usage text shows them.
 pub(crate) fn all() -> &'static [Spec] {
-    static TABLE: LazyLock<Vec<Spec>> = LazyLock::new(|| {
-        let mut table: Vec<Spec> = described().chain(ACCEPTED).chain(OF_FORK).copied().collect();
-        // The sort is stable. So the first description of an option stays: that of a source stands
-        // before that of an option that is only accepted.
-        table.sort_by_key(|option| option.name);
-        table.dedup_by_key(|option| option.name);
-        table
-    });
     &TABLE
+}
+
+/// The table, which the compiler makes: a run for one file is too short to sort hundreds of options.
+static TABLE: [Spec; SORTED.1] = {
+    let (sorted, length) = SORTED;
+    let mut table = [*sorted[0]; SORTED.1];
+    let mut position = 0;
+    while position < length {
+        table[position] = *sorted[position];
+        position += 1;
+    }
+    table
+};
+
+/// All options in byte order of their flags, each once, and how many these are.
+const SORTED: ([&Spec; ROOM], usize) = sorted();
+
+/// How many options can be sorted. The compiler says if there are more.
+const ROOM: usize = 512;
+
+/// Sorts all options by insertion. The first description of an option counts: that of a source comes
+/// before that of an option that is only accepted.
+const fn sorted() -> ([&'static Spec; ROOM], usize) {
+    let mut sorted = ([&general::OPTIONS[0]; ROOM], 0);
+    sorted = with_group(sorted, general::OPTIONS);
+    let mut source = 0;
+    while source < SOURCES.len() {
+        let groups = SOURCES[source].options;
+        let mut group = 0;
+        while group < groups.len() {
+            sorted = with_group(sorted, groups[group]);
+            group += 1;
+        }
+        source += 1;
+    }
+    with_group(with_group(sorted, ACCEPTED), OF_FORK)
+}
+
+/// `sorted` with those options of `group` that it does not have yet.
+const fn with_group(
+    (mut sorted, mut length): ([&'static Spec; ROOM], usize),
+    group: &'static [Spec],
+) -> ([&'static Spec; ROOM], usize) {
+    let mut next = 0;
+    while next < group.len() {
+        let option = &group[next];
+        next += 1;
+        let mut position = length;
+        while position > 0 && is_before(option.name, sorted[position - 1].name) {
+            position -= 1;
+        }
+        if position > 0 && !is_before(sorted[position - 1].name, option.name) {
+            continue;
+        }
+        let mut moved = length;
+        while moved > position {
+            sorted[moved] = sorted[moved - 1];
+            moved -= 1;
+        }
+        sorted[position] = option;
+        length += 1;
+    }
+    (sorted, length)
+}
+
+/// Whether `one` is before `two` in byte order.
+const fn is_before(one: &str, two: &str) -> bool {
+    let (one, two) = (one.as_bytes(), two.as_bytes());
+    let mut byte = 0;
+    while byte < one.len() && byte < two.len() {
+        if one[byte] != two[byte] {
+            return one[byte] < two[byte];
+        }
+        byte += 1;
+    }
+    one.len() < two.len()
 }
 
 /// The options of all backends of Go confd and of its live fork, those of confd itself left out.
@@ -39,13 +105,6 @@ pub(crate) fn find(flag: &str) -> Option<&'static Spec> {
     all().iter().find(|option| option.name == flag)
 }
 
-/// The options that confd itself or one of its sources reads. An option that several sources read
-/// occurs several times.
-fn described() -> impl Iterator<Item = &'static Spec> {
-    let of_sources = SOURCES.iter().flat_map(|source| source.options).copied().flatten();
-    general::OPTIONS.iter().chain(of_sources)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{ffi::OsString, fs, mem::discriminant, path::Path};
@@ -55,6 +114,21 @@ mod tests {
 
     use super::*;
     use crate::flags::{self, Request};
+
+    /// The options that confd itself or one of its sources reads. An option that several sources read
+    /// occurs several times.
+    fn described() -> impl Iterator<Item = &'static Spec> {
+        let of_sources = SOURCES.iter().flat_map(|source| source.options).copied().flatten();
+        general::OPTIONS.iter().chain(of_sources)
+    }
+
+    #[test]
+    fn options_stand_in_byte_order_and_none_is_missing() {
+        assert!(all().is_sorted_by(|one, next| one.name < next.name));
+        for option in described().chain(ACCEPTED).chain(OF_FORK) {
+            assert!(all().iter().any(|it| it.name == option.name), "{}", option.name);
+        }
+    }
 
     #[test]
     fn one_name_has_one_description() {
