@@ -11,3 +11,4 @@ mod proxies;
 mod redis;
 mod several;
 mod srv;
+mod vault;

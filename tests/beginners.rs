@@ -107,7 +107,7 @@ fn a_wrong_backend_is_named_with_those_that_there_are() {
     let ended = sandbox.confd(&["-onetime", "-backend", "etcd3"]).fails();
     ended.expect(
         "FATAL Invalid backend \"etcd3\": this confd reads keys from \"consul\", \"env\", \"etcd\", \
-         \"file\" and \"redis\"; did you mean \"etcd\" or \"etcdv3\"?",
+         \"file\", \"redis\" and \"vault\"; did you mean \"etcd\" or \"etcdv3\"?",
     );
 }
 

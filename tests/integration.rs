@@ -7,7 +7,8 @@
 use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
-use servers::{Consul, Etcd, Redis, Release};
+use serde_json::json;
+use servers::{Consul, Etcd, Redis, Release, Vault};
 
 use crate::support::{Daemon, Ended, Run, Sandbox};
 
@@ -166,6 +167,50 @@ fn redis_gives_the_suites_files() {
         expect_results(&sandbox, "nested-tree.conf");
         expect_in_sync(&run());
     }
+}
+
+/// A Vault with the suite's data, where `upstream` is one secret with two fields, as in the suite. The suite
+/// mounts an engine for each of the first parts of the keys, and writes secrets at the mounts themselves, which
+/// present releases of Vault refuse: here all are below `kv`.
+fn vault() -> Vault {
+    let server = Vault::start();
+    for (name, value) in VARIABLES {
+        let path = name.to_lowercase().replace('_', "/");
+        if !path.contains("upstream/") {
+            server.write(&format!("kv/{path}"), &json!({ "value": value }));
+        }
+    }
+    let upstream = json!({ "app1": "10.0.1.10:8080", "app2": "10.0.1.11:8080" });
+    server.write("kv/upstream", &upstream);
+    server
+}
+
+#[test]
+fn vault_gives_the_suites_files() {
+    let server = vault();
+    let sandbox = Sandbox::new();
+    let node = server.url();
+    let backend = ["--backend", "vault", "--auth-type", "token", "--auth-token", server.root()];
+    let place = ["--node", &node, "--prefix", "/kv"];
+    let run = || confd(&sandbox, &["--onetime"]).arguments(&backend).arguments(&place).ok();
+    run();
+    expect_results(&sandbox, "nested-tree.conf");
+    expect_in_sync(&run());
+}
+
+#[test]
+fn vault_gives_the_suites_files_to_a_role_that_may_read_and_not_list() {
+    let server = vault();
+    server.policy("my-policy", "path \"*\" { capabilities = [\"read\"] }");
+    let [role, secret] = server.make_role("test", &json!({ "token_policies": "my-policy" }));
+    let sandbox = Sandbox::new();
+    let node = server.url();
+    let backend = ["--backend", "vault", "--auth-type", "app-role", "--path=test"];
+    let ids = ["--role-id", &role, "--secret-id", &secret, "--node", &node, "--prefix", "/kv"];
+    let run = || confd(&sandbox, &["--onetime"]).arguments(&backend).arguments(&ids).ok();
+    run();
+    expect_results(&sandbox, "nested-tree.conf");
+    expect_in_sync(&run());
 }
 
 #[test]

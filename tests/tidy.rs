@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "filewatch", "state-folder", "world", "command", "nodes"],
     &["tls"],
     &["client-http"],
-    &["client-etcd", "client-consul", "client-docker", "client-aws"],
+    &["client-etcd", "client-consul", "client-vault", "client-docker", "client-aws"],
     &["source", "render", "deploy"],
     &[
         "agent",
@@ -30,6 +30,7 @@ const LAYERS: &[&[&str]] = &[
         "source-etcd",
         "source-consul",
         "source-redis",
+        "source-vault",
     ],
     &["control", "prove"],
     &["confd"],

@@ -31,6 +31,8 @@ pub(crate) static SOURCES: &[&Description] = &[
     &source_file::DESCRIPTION,
     #[cfg(feature = "redis")]
     &source_redis::DESCRIPTION,
+    #[cfg(feature = "vault")]
+    &source_vault::DESCRIPTION,
 ];
 
 /// The names of the backends of this build, in alphabetical order.
@@ -47,6 +49,8 @@ pub(crate) const NAMES: &[&str] = &[
     "file",
     #[cfg(feature = "redis")]
     "redis",
+    #[cfg(feature = "vault")]
+    "vault",
 ];
 
 /// The source that answers the queries of templates; `None` if this build has none.
@@ -220,6 +224,7 @@ pub(crate) fn environment() -> Vec<(OsString, OsString)> {
 
 #[cfg(test)]
 mod tests {
+    use options::{Layer, Value};
     use source::{Changes, Interest};
 
     use super::*;
@@ -240,8 +245,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_source_is_followed_as_its_description_says() {
+        // Vault is not configured without one.
+        let token = options().into_iter().find(|option| option.name == "auth-token");
+        let mut layer = Layer::default();
+        token.iter().for_each(|token| layer.set(token, Value::Text("x".into())));
+        let given = &Given::new(vec![layer]);
         for source in SOURCES {
-            let (name, given, warnings) = (source.names[0], &Given::default(), &mut Vec::new());
+            let (name, warnings) = (source.names[0], &mut Vec::new());
             let setup = Setup { name, given, environment, warnings };
             let opened = (source.configure)(setup).unwrap().open();
             let watch = opened.watch(&Interest::default()).await.unwrap();

@@ -71,7 +71,8 @@ _confd() {
       test:-junit) _confd_paths -f; return ;;
     esac
     case ${flag/#--/-} in
-      -backend) _confd_words 'consul env etcd etcdv3 file redis'; return ;;
+      -auth-type) _confd_words 'token app-role app-id github userpass ldap kubernetes jwt cert'; return ;;
+      -backend) _confd_words 'consul env etcd etcdv3 file redis vault'; return ;;
       -client-ca-keys) _confd_paths -f; return ;;
       -client-cert) _confd_paths -f; return ;;
       -client-key) _confd_paths -f; return ;;
@@ -83,6 +84,7 @@ _confd() {
       -control-socket) _confd_paths -f; return ;;
       -failure-mode) _confd_words 'best-effort fail-fast'; return ;;
       -file) _confd_paths -f; return ;;
+      -jwt-file) _confd_paths -f; return ;;
       -log-format) _confd_words 'text logfmt json'; return ;;
       -log-level) _confd_words 'panic fatal error warning info debug trace'; return ;;
       -mock-data) _confd_paths -f; return ;;
@@ -92,9 +94,11 @@ _confd() {
       -restart) _confd_words 'never on-failure always'; return ;;
       -scheme) _confd_words 'http https'; return ;;
       -state-dir) _confd_paths -d; return ;;
+      -vault-role-id-file) _confd_paths -f; return ;;
+      -vault-secret-id-file) _confd_paths -f; return ;;
+      -vault-token-file) _confd_paths -f; return ;;
       -app-id | \
         -auth-token | \
-        -auth-type | \
         -backend-timeout | \
         -batch-interval | \
         -check-cmd-timeout | \
@@ -140,6 +144,7 @@ _confd() {
         -tls-server-name | \
         -user-id | \
         -username | \
+        -vault-namespace | \
         -wait | \
         -watch-error-backoff | \
         -watchdog-interval | \
@@ -148,7 +153,7 @@ _confd() {
   fi
   if [[ $current != -* ]]; then
     if ((COMP_CWORD == 1)); then
-      _confd_words 'check explain history plan release reload render rollback run schema status test consul-template registrator register consul env etcd etcdv3 file redis'
+      _confd_words 'check explain history plan release reload render rollback run schema status test consul-template registrator register consul env etcd etcdv3 file redis vault'
       return
     fi
     case ${COMP_WORDS[1]} in
@@ -198,6 +203,7 @@ _confd() {
     -force
     -imds-cache-ttl
     -interval
+    -jwt-file
     -keep-stage-file
     -log-format
     -log-level
@@ -253,6 +259,10 @@ _confd() {
     -user-id
     -username
     -validate
+    -vault-namespace
+    -vault-role-id-file
+    -vault-secret-id-file
+    -vault-token-file
     -version
     -wait
     -watch

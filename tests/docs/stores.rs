@@ -3,8 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use servers::{
-    Certificates, Consul, Etcd, OpenSsl, Proxy, Redis, Release, Stub, Traffic, consul::MASTER,
+    Certificates, Consul, Etcd, OpenSsl, Proxy, Redis, Release, Stub, Traffic, Vault,
+    consul::MASTER,
 };
 
 use super::document;
@@ -64,7 +66,7 @@ impl Guide<'_> {
                 sandbox.write("confd.toml", example);
                 format!("{confd} -onetime -config-file confd.toml")
             }
-            "yaml" => return false,
+            "yaml" | "hcl" => return false,
             other => panic!("{}: what is an example in {other:?}?", self.name),
         };
         let mut run = Run::new("sh", sandbox.root()).arguments(&["-ec", &script]);
@@ -251,6 +253,80 @@ fn every_example_of_redis_gives_what_it_says() {
         ("redis-cli", format!("redis-cli -e -p {port}")),
     ];
     Guide { name: "docs/backends/redis.md", places: &places, admin: &[] }.holds();
+}
+
+/// Vault with the secret that every example must see, and a role that may read it. The document's keys are below
+/// `/secret`, those of the examples' resource below `/app`, where an engine is mounted for that.
+fn vault_of(certificates: &Certificates) -> Vault {
+    let server = Vault::with_certificates(certificates);
+    server.mount("app", &json!({ "type": "kv", "options": { "version": "2" } }));
+    server.ask("PUT /v1/app/data/port", &json!({ "data": { "value": "80" } }));
+    server.policy("app", "path \"app/*\" { capabilities = [\"read\", \"list\"] }");
+    server
+}
+
+#[test]
+fn every_example_of_vault_gives_what_it_says() {
+    let certificates = Certificates::new();
+    let server = vault_of(&certificates);
+    let [role, secret] = server.make_role("approle", &json!({ "token_policies": "app" }));
+    std::fs::write(certificates.path("secret-id"), secret).unwrap();
+    let places = [
+        (TLS, shown(folder(&certificates))),
+        ("vault1.example:8200", "127.0.0.1:1".to_owned()),
+        ("vault2.example:8200", server.secure_address()),
+        ("127.0.0.1:8200", server.address()),
+        ("s.root", server.root().to_owned()),
+        ("ROLE-ID", role),
+    ];
+    Guide { name: "docs/backends/vault.md", places: &places, admin: &[] }.holds();
+}
+
+#[test]
+fn the_messages_of_vault_are_those_of_its_document() {
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let server = vault_of(&ours);
+    server.ask("PUT /v1/app/data/n", &json!({ "data": { "n": 1 } }));
+    server.make_role("approle", &json!({ "token_policies": "app" }));
+    server.ask("POST /v1/sys/auth/userpass", &json!({ "type": "userpass" }));
+    let sealed = Vault::start();
+    sealed.seal();
+    let silent = Proxy::before(&server.address());
+    silent.set(Traffic::Held);
+    let other = Stub::answering(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".to_vec());
+    let file = |certificates: &Certificates, name| shown(certificates.path(name));
+    let (ca, wrong_ca) = (file(&ours, "ca.pem"), file(&others, "ca.pem"));
+    let (secure, open) = (format!("https://{}", server.secure_address()), server.url());
+    let vault = ["-backend", "vault", "-node"];
+    let with =
+        |more: &[&str]| vault.iter().chain(more).map(ToString::to_string).collect::<Vec<_>>();
+    let token = ["-auth-token", server.root()];
+    let rules = "path \"app/metadata/*\" { capabilities = [\"list\"] }";
+    server.policy("narrow", rules);
+    let narrow = server.make_token(&json!({ "policies": ["narrow"] }));
+    let user = ["-auth-type", "userpass", "-username", "joe", "-password", "x"];
+    let role = ["-auth-type", "app-role", "-role-id", "x"];
+    let runs = [
+        with(&[&["127.0.0.1:1"], &token[..]].concat()),
+        with(&[&[&*silent.address()], &token[..]].concat()),
+        with(&[&[&*sealed.url()], &token[..]].concat()),
+        with(&[&["127.0.0.1:1,127.0.0.1:2"], &token[..]].concat()),
+        with(&[&open, "-auth-token", "wrong"]),
+        with(&[&open, "-auth-token", &narrow, "-prefix", "/app"]),
+        with(&[&[&*open], &role[..], &["-secret-id", "y"]].concat()),
+        with(&[&[&*open], &user[..]].concat()),
+        with(&[&[&*server.secure_address()], &token[..]].concat()),
+        with(&[&[&*secure, "-client-ca-keys", &wrong_ca], &token[..]].concat()),
+        with(&[&[&*open.replace("http:", "https:"), "-client-ca-keys", &ca], &token[..]].concat()),
+        with(&[&[&*other.address()], &token[..]].concat()),
+        with(&[&open]),
+        with(&[&[&*open], &role[..]].concat()),
+        with(&[&open, "-auth-type", "approl"]),
+        with(&[&[&*open], &token[..]].concat()),
+    ];
+    let runs: Vec<Vec<&str>> =
+        runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();
+    provoke("docs/backends/vault.md", &runs.iter().map(Vec::as_slice).collect::<Vec<_>>());
 }
 
 #[test]

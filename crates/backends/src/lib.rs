@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use source::{Answer, Configured, Error, Interest, Refusal, Source, Watch};
 use store::{Key, Scope};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::{
     follow::{Followed, Following, Together},
@@ -210,6 +210,12 @@ impl Source for Backends {
             None => Following::Together(Together::new(self.times, asked).into()),
         };
         Ok(Some(Box::new(Followed { list: Arc::clone(&self.list), times: self.times, following })))
+    }
+
+    fn next_reading(&self) -> Option<Instant> {
+        let others = self.list.others.all();
+        let opened = self.list.of_run.iter().chain(&others).filter_map(|one| one.opened.get());
+        opened.filter_map(|source| source.next_reading()).min()
     }
 
     fn reads_file(&self, path: &Path) -> bool {

@@ -24,6 +24,7 @@ pub mod process;
 pub mod proxy;
 pub mod redis;
 pub mod stub;
+pub mod vault;
 
 pub use certificates::Certificates;
 pub use consul::{Consul, Token};
@@ -38,6 +39,7 @@ pub use process::Process;
 pub use proxy::{Proxy, Traffic};
 pub use redis::Redis;
 pub use stub::Stub;
+pub use vault::Vault;
 
 use std::env;
 use std::net::TcpListener;

@@ -28,7 +28,8 @@ const RECHECK: Duration = Duration::from_secs(60);
 /// Follows the scopes of all resources, on a task of its own: a reading goes on while the caller
 /// does something else.
 ///
-/// A source that cannot report changes is read after each interval. A source that can is also read
+/// A source that cannot report changes is read after each interval, or earlier if it wants to be
+/// ([`Source::next_reading`]). A source that can is also read
 /// completely after each [`Pauses::reconcile`], in case its watch has missed a change.
 #[derive(Debug)]
 pub struct Feed {
@@ -316,7 +317,9 @@ impl Connection {
     async fn read(&mut self) -> Result<Option<Update>, Error> {
         if let Line::Polled = self.line {
             let answers = self.source.read(&self.interest).await?;
-            self.rest_until = Some(Instant::now() + self.timing.interval());
+            let interval = Instant::now() + self.timing.interval();
+            let early = self.source.next_reading();
+            self.rest_until = Some(early.map_or(interval, |early| early.min(interval)));
             return Ok(Some(Update { answers, changed: None }));
         }
         self.line = match self.source.watch(&self.interest).await? {

@@ -36,6 +36,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use bytes::Bytes;
 use store::{Scope, Snapshot};
+use tokio::time::Instant;
 
 /// Everything that is asked of a source at the same time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,6 +81,12 @@ pub trait Source: Send + Sync {
     /// The source refuses, or cannot be reached now. A source may also report this by
     /// [`Watch::next`].
     async fn watch(&self, interest: &Interest) -> Result<Option<Box<dyn Watch>>, Error>;
+
+    /// When a source that must be polled has to be read again, if that may be before the end of the
+    /// interval: a lease on what it has read ends.
+    fn next_reading(&self) -> Option<Instant> {
+        None
+    }
 
     /// Whether a file at `path` is one that the source reads its keys from, or would be one. Such a
     /// file can be no destination while the source is followed: each writing would change the keys.

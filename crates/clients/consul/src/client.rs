@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use client_http::Node;
 use nodes::{Cause, CauseKind, Error, Failover, NodeError, address};
 use reqwest::{Method, StatusCode};
 
 use crate::connection::{Head, NodeClient};
-use crate::node::Node;
 use crate::{NAME, Options};
 
 /// The nodes of a datacenter, each with its connections.

@@ -4,12 +4,11 @@
 //! the caller chooses through [`Client::nodes`]. [`mod@write`] contains the changes of a store or
 //! an agent: keys, transactions, sessions and services.
 //!
-//! The modules: `node` parses addresses, `connection` sends a request to a node, `client` chooses
-//! the node, `write` makes changes. [`variables`] reads those of Consul's own client.
+//! The modules: `connection` sends a request to a node, `client` chooses the node, `write` makes changes.
+//! [`variables`] reads those of Consul's own client.
 
 mod client;
 mod connection;
-mod node;
 pub mod variables;
 pub mod write;
 
@@ -18,7 +17,6 @@ mod tests;
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use nodes::body::Bounds;
@@ -28,6 +26,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_
 pub use client::Client;
 pub use client_http::words;
 pub use connection::Head;
+pub use nodes::Secret as Token;
 
 /// The name in errors and log lines.
 pub const NAME: &str = "consul";
@@ -63,7 +62,7 @@ pub struct Options {
     pub https: bool,
     /// The options of TLS, for the nodes that use it.
     pub tls: tls::Options,
-    /// The ACL token, if there is one.
+    /// The ACL token, if there is one. It may be in a file.
     pub token: Option<Token>,
     /// User name and password for HTTP's basic authentication. Consul itself has none, but a proxy
     /// in front of Consul may ask for it.
@@ -105,15 +104,6 @@ pub struct Transport {
     /// The most connections. Queries need at least a few, so a very small number counts as a greater
     /// one.
     pub most: Option<usize>,
-}
-
-/// An ACL token.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Token {
-    /// The token itself.
-    Text(String),
-    /// A file that contains the token. It is read for each request, so a new token counts at once.
-    File(PathBuf),
 }
 
 /// The consistency of an answer: Consul's consistency modes.
@@ -171,16 +161,6 @@ impl fmt::Debug for Options {
             .field("transport", &self.transport)
             .field("bounds", &self.bounds)
             .finish()
-    }
-}
-
-impl fmt::Debug for Token {
-    /// Shows the path of a file, and never the token.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Token::Text(_) => f.write_str("Text(…)"),
-            Token::File(path) => f.debug_tuple("File").field(path).finish(),
-        }
     }
 }
 

@@ -1,8 +1,15 @@
 //! HTTP 1.1 as every client of this program speaks it.
 //!
-//! [`builder`] begins an HTTP client: names are looked up by [`names`], TLS is that of [`tls`], no
-//! redirect is followed, and the environment is not read. [`proxy`] is the proxy for a node, if there
-//! is one. [`body`] reads an answer within [`Bounds`]. [`chain`] says why a request failed.
+//! [`Node`] is the address of a node. [`builder`] begins an HTTP client: names are looked up by [`names`],
+//! TLS is that of [`tls`], no redirect is followed, and the environment is not read. [`Connection`] keeps
+//! the client of a node until its certificate files are replaced. [`proxy`] is the proxy for a node, if
+//! there is one. [`body`] reads an answer within [`Bounds`]. [`chain`] says why a request failed.
+
+mod connection;
+mod node;
+
+pub use connection::Connection;
+pub use node::Node;
 
 use std::error::Error as _;
 use std::path::Path;
@@ -48,6 +55,22 @@ pub fn builder(tls: Option<&tls::Options>) -> Result<ClientBuilder, Error> {
         .user_agent(concat!("confd/", env!("CARGO_PKG_VERSION")))
         // Without this, reqwest would read the environment itself.
         .no_proxy())
+}
+
+/// Ends what [`builder`] has begun, for a client of `node`: with the proxy for it, or its socket.
+///
+/// # Errors
+/// Those of [`proxy`], or the client cannot be made.
+pub fn finish(mut builder: ClientBuilder, node: &Node, proxies: &Proxies) -> Result<Client, Error> {
+    match node {
+        Node::Unix(path) => builder = builder.unix_socket(path.as_path()),
+        Node::Tcp { host, port, .. } => {
+            if let Some(proxy) = proxy(proxies, node.tls(), host, *port)? {
+                builder = builder.proxy(proxy);
+            }
+        }
+    }
+    builder.build().map_err(|cause| Error::tls(Path::new("HTTP"), chain(&cause)))
 }
 
 /// Looks up the names of nodes and proxies.

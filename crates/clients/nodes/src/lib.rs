@@ -6,7 +6,7 @@
 //! every store. Callers decide by its variant or by a cause's kind, and never by the text.
 //!
 //! [`access`] has the options by which users say where the nodes of their store are, and how they log
-//! in. [`proxy`] knows the proxies that the environment names. [`body`] bounds the answers of stores that
+//! in, and a [`Secret`] is what they log in with. [`proxy`] knows the proxies that the environment names. [`body`] bounds the answers of stores that
 //! speak HTTP.
 
 pub mod access;
@@ -15,6 +15,8 @@ pub mod body;
 mod error;
 mod failover;
 pub mod proxy;
+mod secret;
 
 pub use error::{Attempt, Cause, CauseKind, Error};
 pub use failover::{Failover, NodeError};
+pub use secret::Secret;

@@ -71,6 +71,10 @@ impl Source for Measured {
         }
     }
 
+    fn next_reading(&self) -> Option<tokio::time::Instant> {
+        self.source.next_reading()
+    }
+
     fn reads_file(&self, path: &Path) -> bool {
         self.source.reads_file(path)
     }

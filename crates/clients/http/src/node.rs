@@ -1,4 +1,4 @@
-//! The address of a node: a server or agent of Consul that speaks HTTP.
+//! The address of a node that speaks HTTP.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,15 +8,16 @@ use nodes::address;
 
 /// The address of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Node {
+pub enum Node {
     /// A network address.
     Tcp {
         /// `http` or `https`.
         scheme: &'static str,
         /// A name or an IP address; IPv6 without brackets.
         host: String,
+        /// The port.
         port: u16,
-        /// What stands before the paths of Consul's API, such as `/consul`; mostly nothing.
+        /// What stands before the paths of the API, such as `/consul`; mostly nothing.
         prefix: String,
     },
     /// A socket on this machine.
@@ -25,10 +26,10 @@ pub(crate) enum Node {
 
 impl Node {
     /// Parses `HOST:PORT`, `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`; `tls` decides
-    /// whether the first form uses TLS. As in Consul's own client, the default ports are 80 and
+    /// whether the first form uses TLS. As in the stores' own clients, the default ports are 80 and
     /// 443, and a path is put before those of the API. Returns `None` for any other text, and for
     /// several addresses separated by commas.
-    pub(crate) fn parse(text: &str, tls: bool) -> Option<Self> {
+    pub fn parse(text: &str, tls: bool) -> Option<Self> {
         let (scheme, rest) = match text.split_once("://") {
             Some(("http", rest)) => ("http", rest),
             Some(("https", rest)) => ("https", rest),
@@ -46,8 +47,8 @@ impl Node {
         path.chars().all(allowed).then_some(Node::Tcp { scheme, host, port, prefix })
     }
 
-    /// The part of a URL before the path of Consul's API.
-    pub(crate) fn base(&self) -> String {
+    /// The part of a URL before the path of the API.
+    pub fn base(&self) -> String {
         match self {
             Node::Tcp { scheme, host, port, prefix } => {
                 format!("{scheme}://{}{prefix}", address::authority(host, *port))
@@ -58,12 +59,12 @@ impl Node {
     }
 
     /// Whether the node is connected to by TLS.
-    pub(crate) fn tls(&self) -> bool {
+    pub fn tls(&self) -> bool {
         matches!(self, Node::Tcp { scheme: "https", .. })
     }
 
     /// Whether the node is on this machine, as far as the address shows it.
-    pub(crate) fn is_here(&self) -> bool {
+    pub fn is_here(&self) -> bool {
         match self {
             Node::Tcp { host, .. } => {
                 host == "localhost"
