@@ -1,6 +1,7 @@
 //! The backends as a user of confd sees them: the keys that are asked for, and the values that
 //! templates get.
 
+mod aws;
 mod consul;
 mod credentials;
 mod env;

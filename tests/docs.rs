@@ -1,5 +1,6 @@
 //! The examples in the documents: each is run and must give what the document says.
 
+mod aws;
 mod book;
 mod codes;
 mod commands;

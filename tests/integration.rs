@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
 use serde_json::json;
-use servers::{Consul, Etcd, Redis, Release, Vault};
+use servers::{Consul, Etcd, Moto, Redis, Release, Vault};
 
 use crate::support::{Daemon, Ended, Run, Sandbox};
 
@@ -211,6 +211,42 @@ fn vault_gives_the_suites_files_to_a_role_that_may_read_and_not_list() {
     run();
     expect_results(&sandbox, "nested-tree.conf");
     expect_in_sync(&run());
+}
+
+/// confd with the suite's flags for a service of AWS, at this server.
+fn from_aws(sandbox: &Sandbox, server: &Moto, backend: &str) -> Run {
+    let name = backend.to_uppercase();
+    let run = confd(sandbox, &["--onetime"]).arguments(&["--interval", "5", "--backend", backend]);
+    run.arguments(&["--table", "confd"])
+        .env(format!("{name}_LOCAL"), "1")
+        .env(format!("{name}_ENDPOINT_URL"), format!("http://{}", server.address()))
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+}
+
+#[test]
+fn ssm_and_dynamodb_give_the_suites_files() {
+    let server = Moto::start();
+    server.create_table("confd");
+    for (name, value) in VARIABLES {
+        let key = format!("/{}", name.to_lowercase().replace('_', "/"));
+        server.put_parameter(&key, value, "String");
+        server.put_item("confd", &key, &json!({"S": value}));
+    }
+    server.put_item("confd", "/upstream/broken", &json!({"N": "4711"}));
+    for backend in ["ssm", "dynamodb"] {
+        let sandbox = Sandbox::new();
+        let from_aws = || from_aws(&sandbox, &server, backend);
+        from_aws().fails();
+        let with_key = || {
+            let run = from_aws().env("AWS_ACCESS_KEY_ID", "foo");
+            run.env("AWS_SECRET_ACCESS_KEY", "bar")
+        };
+        with_key().arguments(&["--watch"]).fails();
+        with_key().ok();
+        expect_results(&sandbox, "nested-tree.conf");
+        expect_in_sync(&with_key().ok());
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ const LAYERS: &[&[&str]] = &[
         "source-consul",
         "source-redis",
         "source-vault",
+        "source-aws",
     ],
     &["control", "prove"],
     &["confd"],

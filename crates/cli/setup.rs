@@ -547,7 +547,9 @@ mod tests {
             let Proposed::Words(words) = option.proposed else { continue };
             for word in words {
                 let flag = format!("-{}={word}", option.name);
-                let (config, _) = loaded(&["-onetime", "-backend=consul", &flag], "");
+                // DynamoDB needs a table, and Vault a token.
+                let needed = ["-onetime", "-backend=consul", "-table=t", "-auth-token=t"];
+                let (config, _) = loaded(&[&needed[..], &[&flag]].concat(), "");
                 assert!(config.is_ok(), "{flag}: {:#}", config.err().unwrap());
             }
         }

@@ -15,7 +15,10 @@ use source::{
 use store::Key;
 use tracing::{info, warn};
 
-use crate::{environment, fork, general, sources};
+use crate::{
+    environment, fork, general,
+    sources::{self, can_be_watched},
+};
 
 /// The backends of a run.
 #[derive(Debug)]
@@ -72,7 +75,8 @@ impl OfRun {
     /// variables of the store's own client.
     ///
     /// # Errors
-    /// As for [`Self::new`]. The given backend does not exist, or this build does not have it.
+    /// As for [`Self::new`]. The given backend does not exist, or this build does not have it, or it cannot
+    /// be followed and watch mode is asked for.
     pub(crate) fn given(
         given: Given,
         named: Vec<NamedBackend>,
@@ -84,8 +88,16 @@ impl OfRun {
         // If confd.toml names backends, the run has no other one unless it is asked for.
         let is_given = |layer: &Layer| layer.has(general::BACKEND.spec().name);
         let has_main = named.is_empty() || given.layers.iter().any(is_given);
+        let is_watch = given.get(&general::WATCH)?;
         let main =
             has_main.then(|| sources::configured(given, dialect, env, warnings)).transpose()?;
+        if let Some(main) = main.as_ref().filter(|main| is_watch && !can_be_watched(main.name())) {
+            bail!(
+                "Watch is not supported for backend {}. Exiting... (without -watch, its keys are read \
+                 every -interval)",
+                main.name()
+            );
+        }
         Self::new(main, named, times)
     }
 

@@ -15,30 +15,44 @@ use options::{Given, Spec};
 use report::did_you_mean;
 #[cfg(feature = "consul-template")]
 use source::queries::{Queries, Settings};
-use source::{Configured, Description, Setup, Source};
+use source::{Changes, Configured, Description, Setup, Source};
 
 use crate::{environment::Environment, fork, general, table};
 
 /// The sources of this build, in alphabetical order.
 pub(crate) static SOURCES: &[&Description] = &[
+    #[cfg(feature = "aws")]
+    &source_aws::ACM,
     #[cfg(feature = "consul")]
     &source_consul::DESCRIPTION,
+    #[cfg(feature = "aws")]
+    &source_aws::DYNAMODB,
     #[cfg(feature = "env")]
     &source_env::DESCRIPTION,
     #[cfg(feature = "etcd")]
     &source_etcd::DESCRIPTION,
     #[cfg(feature = "file")]
     &source_file::DESCRIPTION,
+    #[cfg(feature = "aws")]
+    &source_aws::IMDS,
     #[cfg(feature = "redis")]
     &source_redis::DESCRIPTION,
+    #[cfg(feature = "aws")]
+    &source_aws::SECRETSMANAGER,
+    #[cfg(feature = "aws")]
+    &source_aws::SSM,
     #[cfg(feature = "vault")]
     &source_vault::DESCRIPTION,
 ];
 
 /// The names of the backends of this build, in alphabetical order.
 pub(crate) const NAMES: &[&str] = &[
+    #[cfg(feature = "aws")]
+    "acm",
     #[cfg(feature = "consul")]
     "consul",
+    #[cfg(feature = "aws")]
+    "dynamodb",
     #[cfg(feature = "env")]
     "env",
     #[cfg(feature = "etcd")]
@@ -47,8 +61,14 @@ pub(crate) const NAMES: &[&str] = &[
     "etcdv3",
     #[cfg(feature = "file")]
     "file",
+    #[cfg(feature = "aws")]
+    "imds",
     #[cfg(feature = "redis")]
     "redis",
+    #[cfg(feature = "aws")]
+    "secretsmanager",
+    #[cfg(feature = "aws")]
+    "ssm",
     #[cfg(feature = "vault")]
     "vault",
 ];
@@ -132,6 +152,12 @@ pub(crate) fn configured(
     let variables = source.variables.iter().copied().flatten();
     let given = &given.with_variables(variables, env);
     Ok((source.configure)(Setup { name, given, environment, warnings })?)
+}
+
+/// Whether a run whose main source has this name can have watch mode.
+pub(crate) fn can_be_watched(name: &str) -> bool {
+    let is_named = |source: &&&Description| source.names.contains(&name);
+    SOURCES.iter().find(is_named).is_none_or(|source| source.changes != Changes::OnlyPolled)
 }
 
 /// Opens Consul for the queries of consul-template. Nothing is connected to yet.
@@ -225,7 +251,7 @@ pub(crate) fn environment() -> Vec<(OsString, OsString)> {
 #[cfg(test)]
 mod tests {
     use options::{Layer, Value};
-    use source::{Changes, Interest};
+    use source::Interest;
 
     use super::*;
 
@@ -245,10 +271,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_source_is_followed_as_its_description_says() {
-        // Vault is not configured without one.
-        let token = options().into_iter().find(|option| option.name == "auth-token");
         let mut layer = Layer::default();
-        token.iter().for_each(|token| layer.set(token, Value::Text("x".into())));
+        // Vault is not configured without a token, and DynamoDB not without a table.
+        for option in
+            options().iter().filter(|option| ["auth-token", "table"].contains(&option.name))
+        {
+            layer.set(option, Value::Text("x".into()));
+        }
         let given = &Given::new(vec![layer]);
         for source in SOURCES {
             let (name, warnings) = (source.names[0], &mut Vec::new());

@@ -25,17 +25,17 @@ fn asking() -> Sandbox {
 }
 
 /// A document, and the replacements for the places that its examples name.
-struct Guide<'a> {
-    name: &'a str,
-    places: &'a [(&'a str, String)],
+pub(super) struct Guide<'a> {
+    pub(super) name: &'a str,
+    pub(super) places: &'a [(&'a str, String)],
     /// The environment of commands other than confd.
-    admin: &'a [(&'a str, String)],
+    pub(super) admin: &'a [(&'a str, String)],
 }
 
 impl Guide<'_> {
     /// Runs all examples. Each confd in them must see the key.
     #[track_caller]
-    fn holds(&self) {
+    pub(super) fn holds(&self) {
         let text = document(self.name);
         let mut confds = 0;
         for block in text.split("\n```").skip(1).step_by(2) {
@@ -66,7 +66,7 @@ impl Guide<'_> {
                 sandbox.write("confd.toml", example);
                 format!("{confd} -onetime -config-file confd.toml")
             }
-            "yaml" | "hcl" => return false,
+            "yaml" | "hcl" | "json" => return false,
             other => panic!("{}: what is an example in {other:?}?", self.name),
         };
         let mut run = Run::new("sh", sandbox.root()).arguments(&["-ec", &script]);
@@ -117,8 +117,15 @@ pub(super) fn has(log: &str, message: &str) -> bool {
 /// document must be in one of the logs, and each log must have one of the messages.
 #[track_caller]
 fn provoke(name: &str, runs: &[&[&str]]) {
+    let runs: Vec<_> = runs.iter().map(|arguments| (&[][..], *arguments)).collect();
+    provoke_in(name, &runs);
+}
+
+/// Like [`provoke`], each run with variables of its environment.
+#[track_caller]
+pub(super) fn provoke_in(name: &str, runs: &[(&[(&str, &str)], &[&str])]) {
     let logs: Vec<String> = std::thread::scope(|scope| {
-        let run = |arguments: &&[&str]| {
+        let run = |(variables, arguments): &(&[(&str, &str)], &[&str])| {
             let sandbox = asking();
             sandbox.write("broken.yaml", "app: {\n");
             sandbox.write("templates/nope", "{{getv \"/app/nope\"}}");
@@ -126,7 +133,9 @@ fn provoke(name: &str, runs: &[&[&str]]) {
                 "conf.d/nope.toml",
                 "[template]\nsrc = 'nope'\ndest = 'out/nope'\nkeys = ['/app']\n",
             );
-            sandbox.confd(&["-onetime"]).arguments(arguments).run().stderr
+            let run = sandbox.confd(&["-onetime"]).arguments(arguments);
+            let run = variables.iter().fold(run, |run, (name, value)| run.env(name, value));
+            run.run().stderr
         };
         let running: Vec<_> =
             runs.iter().map(|arguments| scope.spawn(move || run(arguments))).collect();

@@ -80,7 +80,7 @@ impl Moto {
     fn becomes_ready(&mut self) -> bool {
         let address = self.address();
         Process::becomes_ready(&mut self.process, "moto", || {
-            http::exchange(&address, "GET /moto-api/data.json", &[], b"")
+            http::exchange(&address, "GET /moto-api/", &[], b"")
                 .is_ok_and(|answer| answer.status == 200)
         })
     }

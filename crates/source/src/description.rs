@@ -45,6 +45,9 @@ pub enum Changes {
     Reported,
     /// The source is read again and again: [`Source::watch`] returns `None`.
     Polled,
+    /// Like [`Polled`](Self::Polled), and a run whose main source it is has no watch mode: Go confd and
+    /// its fork refuse that, and programs rely on the refusal.
+    OnlyPolled,
 }
 
 /// What a source is configured from.

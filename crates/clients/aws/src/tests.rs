@@ -65,7 +65,11 @@ async fn a_server_that_verifies_signatures_accepts_ours_and_refuses_those_of_ano
 /// An answer in JSON, with this status.
 fn answer(status: u16, body: &Value) -> Vec<u8> {
     let body = body.to_string();
-    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A server that gives these answers, the last one for ever.
@@ -202,7 +206,11 @@ async fn the_agent_of_a_container_and_the_metadata_of_an_instance_give_credentia
 async fn the_metadata_ask_for_a_new_token_when_theirs_has_expired() {
     let tokens = AtomicUsize::new(0);
     let plain = |status: u16, body: &str| {
-        format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+        format!(
+            "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
     };
     let stub = Stub::answering(move |head| match head.starts_with("PUT /latest/api/token ") {
         true => plain(200, &format!("t{}", tokens.fetch_add(1, Ordering::SeqCst))),
