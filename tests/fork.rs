@@ -58,7 +58,8 @@ fn the_prefix_of_the_run_stands_before_that_of_the_resource() {
     go.env("PRODUCTION_MYAPP_X", "joined by confd").ok();
     assert_eq!(fs::read_to_string(sandbox.path("result")).unwrap(), "joined by confd");
     let wrong = env(&sandbox, &["--onetime", "--prefix-mode", "add"]).fails();
-    wrong.expect("FATAL prefix-mode is \"replace\" or \"join\", not \"add\"");
+    let text = "confd: error: prefix-mode is \"replace\" or \"join\", not \"add\"\n";
+    assert!(wrong.stderr.ends_with(text), "{}", wrong.stderr);
 }
 
 #[test]
@@ -150,7 +151,8 @@ dest='{}'
     env(&sandbox, &["--onetime"]).fails();
     assert_eq!(["a", "b", "c", "d"].map(is_there), [true, false, true, true]);
     let wrong = env(&sandbox, &["--onetime", "--failure-mode", "soon"]).fails();
-    wrong.expect("FATAL failure-mode is \"best-effort\" or \"fail-fast\", not \"soon\"");
+    let text = "confd: error: failure-mode is \"best-effort\" or \"fail-fast\", not \"soon\"\n";
+    assert!(wrong.stderr.ends_with(text), "{}", wrong.stderr);
 }
 
 #[test]
@@ -200,6 +202,31 @@ fn exit_codes_are_those_of_the_fork() {
         assert!(ended.stderr.starts_with("confd: error: "), "{}", ended.stderr);
         assert!(ended.stdout.starts_with("Usage of "), "{}", ended.stdout);
     }
+    let failed = env(&sandbox, &["--onetime"]).run();
+    let last = failed.stderr.lines().last().unwrap();
+    assert!(last.starts_with("confd: error: ") && !failed.stderr.contains("FATAL"), "{last}");
     let help = env(&sandbox, &["--help"]).ok();
     assert!(help.stdout.contains("-onetime") && help.stderr.is_empty());
+}
+
+#[test]
+fn a_pending_reload_is_tried_again_and_fails_the_run_until_it_succeeds() {
+    let sandbox = Sandbox::new();
+    sandbox.write("templates/a", "x");
+    sandbox.write("confd.toml", "");
+    let dest = sandbox.path("result");
+    let table = format!(
+        "[template]\nsrc='a'\ndest='{}'\nreload_cmd='test -e up && echo done >>reloads'\n",
+        dest.display()
+    );
+    sandbox.write("conf.d/a.toml", table);
+    for _ in 0..2 {
+        let ended = env(&sandbox, &["--onetime"]).fails();
+        assert!(!sandbox.path("reloads").exists(), "{}", ended.stderr);
+    }
+    sandbox.write("up", "");
+    env(&sandbox, &["--onetime"]).ok();
+    assert_eq!(sandbox.read("reloads"), "done\n");
+    env(&sandbox, &["--onetime"]).ok();
+    assert_eq!(sandbox.read("reloads"), "done\n");
 }

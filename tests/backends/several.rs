@@ -232,3 +232,68 @@ fn mistakes_name_the_place_and_what_was_probably_meant_and_show_no_value() {
         assert!(ended.stderr.contains(expected), "{expected}\n{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_secret_of_a_table_can_be_in_a_file() {
+    let redis = Redis::with_password("hunter2");
+    redis.set("/db", "1");
+    let sandbox = Sandbox::new();
+    let nodes = format!("nodes = ['{}']", redis.address());
+    let named = |more: &str| {
+        let text = format!("[[backends]]\nname = 'secrets'\nbackend = 'redis'\n{nodes}\n{more}\n");
+        sandbox.write("confd.toml", text);
+    };
+    resource(&sandbox, "named", "{{getv \"/db\"}}", "keys = ['/db']\nbackend = 'secrets'");
+    let own =
+        format!("keys = ['/db']\n[backend]\nbackend = 'redis'\n{nodes}\npassword_file = 'pw'");
+    resource(&sandbox, "own", "{{getv \"/db\"}}", &own);
+    let run = || sandbox.confd(&["-onetime"]);
+    named("password_file = 'pw'");
+    let ended = run().fails();
+    let why = "(last key \"backends.password_file\"): open pw: no such file or directory";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    sandbox.write("pw", "hunter2\n");
+    run().ok().expect_no("unknown key");
+    assert_eq!([sandbox.read("out/named"), sandbox.read("out/own")], ["1", "1"]);
+    named("password_file = 'pw'\npassword = 'hunter2'");
+    let ended = run().fails();
+    let why = "password_file and password are both set: only one can count";
+    assert!(ended.stderr.contains(why) && !ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    // The main backend has it too.
+    sandbox.write("confd.toml", format!("backend = 'redis'\n{nodes}\npassword_file = 'pw'\n"));
+    resource(&sandbox, "named", "{{getv \"/db\"}}!", "keys = ['/db']");
+    run().ok();
+    assert_eq!(sandbox.read("out/named"), "1!");
+}
+
+#[test]
+fn what_asks_no_store_needs_neither_variables_nor_secrets_of_backends() {
+    let sandbox = Sandbox::new();
+    let of_backend = "nodes = ['${REDIS_NODE}']\npassword = '${REDIS_PASSWORD}'\nexpand_env = true";
+    let text = format!(
+        "[[backends]]\nname = 'secrets'\nbackend = 'redis'\n{of_backend}\n\n\
+         [[backends]]\nname = 'other'\nbackend = 'consul'\nauth_token_file = '/no/such/file'\n"
+    );
+    sandbox.write("confd.toml", text);
+    resource(&sandbox, "named", "{{getv \"/db\"}}", "keys = ['/db']\nbackend = 'secrets'");
+    let own = format!("keys = ['/db']\n[backend]\nbackend = 'redis'\n{of_backend}");
+    resource(&sandbox, "own", "{{getv \"/db\"}}", &own);
+    sandbox.write("out/keep", "");
+    sandbox.write("keys.yaml", "db: x\n");
+    sandbox.write("cases/one/data.yaml", "db: x\n");
+    sandbox.write("cases/one/expected/named", "x");
+    let files = ["-confdir", ".", "-config-file", "confd.toml"];
+    let run = |words: &[&str]| sandbox.bare(words).arguments(&files);
+    run(&["check", "-strict"]).ok();
+    for name in ["named", "own"] {
+        assert_eq!(run(&["render", name, "-data", "keys.yaml"]).ok().stdout, "x");
+    }
+    let tested = run(&["test", "cases"]).run();
+    assert!(!tested.stderr.contains("REDIS_"), "{}", tested.stderr);
+    run(&["env", "--check-config"]).ok();
+    run(&["env", "--validate"]).ok();
+    for words in [&["-onetime"][..], &["render", "named"]] {
+        let ended = run(words).fails();
+        assert!(ended.stderr.contains("the variable REDIS_NODE is not set"), "{}", ended.stderr);
+    }
+}

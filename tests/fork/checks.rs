@@ -243,3 +243,25 @@ fn preflight_ends_when_its_time_is_over() {
     let expected = "global backend connectivity failed: no answer within 200ms";
     assert_eq!(errors(&sandbox, &ended), [expected]);
 }
+
+#[test]
+fn preflight_asks_the_backend_of_a_resource_too() {
+    let sandbox = templates();
+    let dest = shown(&sandbox, "out/own");
+    sandbox.write("templates/own", "x");
+    sandbox.write("keys.yaml", "a: 1\n");
+    let own = |backend: &str| {
+        let lines = format!("src = 'own'\ndest = '{dest}'\nkeys = ['/a']\n[backend]\n{backend}");
+        file(&sandbox, "own", &lines);
+    };
+    own("backend = 'file'\nfile = ['keys.yaml']");
+    let ended = env(&sandbox, &["--preflight"]).run();
+    ended.expect("INFO Checking per-resource backend for own...");
+    ended.expect("INFO Per-resource backend for own: OK");
+    ended.expect("INFO   own: 1 keys found");
+    own("backend = 'etcd'\nnodes = ['http://127.0.0.1:1']");
+    let ended = env(&sandbox, &["--preflight"]).fails();
+    let found = errors(&sandbox, &ended);
+    let start = "per-resource backend connectivity failed for own: ";
+    assert!(found[0].starts_with(start) && found[0].contains("127.0.0.1:1"), "{found:?}");
+}

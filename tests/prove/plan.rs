@@ -119,7 +119,11 @@ fn keys_that_nothing_asks_for_and_keys_that_do_not_exist_are_said() {
     let ended = command(&sandbox, &["plan", "web", "-set", "/web/port"]).fails();
     assert_eq!(ended.stderr, "confd plan: -set /web/port has no =: write -set KEY=VALUE\n");
     let ended = command(&sandbox, &["plan"]).fails();
-    assert!(ended.stderr.starts_with("confd plan: write confd plan [RESOURCE …] [-set"));
+    assert!(
+        ended
+            .stderr
+            .starts_with("confd plan: a plan is about a change of keys: give it by -set KEY=VALUE")
+    );
 }
 
 #[test]

@@ -376,11 +376,11 @@ fn a_history_is_also_shown_as_json() {
         "hold": { "by": "person", "since": null },
         "versions": [
             {
-                "number": 2, "at": null, "revision": null, "bytes": 4, "keys": null, "changed": "/v",
+                "number": 2, "at": null, "bytes": 4, "changed": "/v",
                 "in_place": false,
             },
             {
-                "number": 1, "at": null, "revision": null, "bytes": 4, "keys": null, "changed": "/v",
+                "number": 1, "at": null, "bytes": 4, "changed": "/v",
                 "in_place": true,
             },
         ],

@@ -190,3 +190,28 @@ fn a_reload_that_moves_the_socket_is_answered_at_the_former_one() {
         });
     }
 }
+
+#[test]
+fn a_run_that_fails_makes_the_pause_before_the_next_try_no_longer() {
+    for key in ["check_cmd", "reload_cmd"] {
+        let sandbox = Sandbox::new();
+        sandbox.resource("app", "x", &format!("{key} = 'false'"));
+        data(&sandbox, "v: 1");
+        let pace = ["-watch", "-retry-delay", "30m", "-retry-max-delay", "100h"];
+        let _daemon = controlled(&sandbox, &pace);
+        let next_try = || {
+            let status = command(&sandbox, &["status", "-json"]).run().stdout;
+            let status: serde_json::Value = serde_json::from_str(&status).unwrap_or_default();
+            let next = &status["resources"][0]["pending"]["next_try"];
+            next.as_str().map(str::to_owned)
+        };
+        eventually("it has failed", || next_try().is_some());
+        // A moment is shown in whole seconds, and may be on the edge of one.
+        let minute = |text: Option<String>| text.unwrap()[..15].to_owned();
+        let before = minute(next_try());
+        for _ in 0..4 {
+            command(&sandbox, &["run", "app"]).fails();
+        }
+        assert_eq!(minute(next_try()), before, "{key}");
+    }
+}

@@ -36,11 +36,11 @@ fn it_is_ready_only_while_every_resource_has_applied_its_newest_data() {
         });
     };
     says("app: template: app.tmpl:1:2");
-    says("other: exit status 1\n");
+    says("other: the reload failed: exit status 1: test -e allowed\n");
     let details = json(port, "/ready/detailed");
     assert_eq!(details["healthy"], false, "{details}");
     assert_eq!(details["message"], "2 resources are not applied");
-    assert_eq!(details["details"]["other"], "exit status 1");
+    assert_eq!(details["details"]["other"], "the reload failed: exit status 1: test -e allowed");
     sandbox.write("allowed", "");
     data(&sandbox, "v: 1");
     becomes_ready(port);
@@ -105,7 +105,8 @@ fn the_status_says_of_each_resource_what_is_applied_and_what_is_pending() {
     assert_eq!(other["pending"]["only_reload"], true);
     assert!(other["pending"]["next_try"].is_string(), "{status}");
     assert_eq!(other["error"]["kind"], "reload");
-    assert_eq!(other["error"]["text"], "exit status 7");
+    let text = other["error"]["text"].as_str().unwrap();
+    assert!(text.starts_with("the reload failed: exit status 7: "), "{text}");
     for path in ["/status", "/ready", "/ready/detailed"] {
         assert!(!get(port, path).unwrap().body.contains("secret-value"), "{path}");
     }
