@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use agent::{Agent, Rehearsal, Resource};
+use agent::{Agent, Part, Rehearsal, Resource};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use config::Dialect;
 use options::Given;
 use prove::{Checked, Finding, Named, Severity};
-use source::{Configured as _, Interest, Source};
+use source::{Configured as _, Interest, Refusal, Source};
 use store::{Coverage, Key, Scope, Snapshot, View};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
@@ -107,7 +107,7 @@ pub(crate) async fn run(config: &mut Config, host: &Arc<dyn Host>) -> Exit {
 }
 
 /// Prints errors as the live fork ends with them.
-fn print_errors(lines: &[String]) {
+pub(crate) fn print_errors(lines: &[String]) {
     /// What stands before each further line.
     const GAP: &str = "\n              ";
 
@@ -346,19 +346,45 @@ async fn preflight(
         warn!("No template resources found");
         return Ok(());
     }
+    let templates = config::templates_folder(&config.settings.confdir);
+    let src =
+        |part: &Part| part.src.strip_prefix(&templates).unwrap_or(&part.src).display().to_string();
+    let parts = || resources.iter().flat_map(|it| it.parts());
+    for part in parts().filter(|part| !part.scope.backends().is_empty()) {
+        let src = src(part);
+        info!("Checking per-resource backend for {src}...");
+        let probe = Scope::from_iter([Key::new(PROBE)]);
+        let probe = Interest::from_iter([probe.of_backends(Arc::clone(part.scope.backends()))]);
+        let source = config.source.open();
+        let failed = |text: &dyn Display| {
+            anyhow!("per-resource backend connectivity failed for {src}: {text}")
+        };
+        match timeout_at(deadline, source.read(&probe)).await {
+            Err(_) => return Err(failed(&late).into()),
+            Ok(Err(error)) if !error.is_refusal() => return Err(failed(&error).into()),
+            Ok(Ok(answers)) => {
+                // With several backends, one that does not answer refuses.
+                let silent = answers.into_iter().find_map(|answer| answer.err());
+                if let Some(refusal) = silent.filter(Refusal::is_transient) {
+                    return Err(failed(&refusal).into());
+                }
+            }
+            Ok(Err(_)) => {}
+        }
+        info!("Per-resource backend for {src}: OK");
+    }
     info!("Checking key accessibility...");
     let answers = match timeout_at(deadline, rehearsal.read(resources)).await {
         Ok(Ok(answers)) => answers.into_iter().map(|it| it.map_err(|it| it.to_string())).collect(),
         Ok(Err(failure)) => vec![Err(failure.to_string()); resources.len()],
         Err(_) => vec![Err(late); resources.len()],
     };
-    let templates = config::templates_folder(&config.settings.confdir);
     let mut failed = 0;
     let answers = resources.iter().zip(&answers);
     for (part, answer) in
         answers.flat_map(|(it, answer)| it.parts().iter().map(move |part| (part, answer)))
     {
-        let src = part.src.strip_prefix(&templates).unwrap_or(&part.src).display();
+        let src = src(part);
         let snapshot = match answer {
             Ok(snapshot) => snapshot,
             Err(text) => {

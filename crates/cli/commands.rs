@@ -289,6 +289,13 @@ impl Command {
         }
     }
 
+    /// Whether it asks a store, with these options of its own: those that can take keys from a file do if
+    /// they take none.
+    fn asks(&self, own: &[(&str, OsString)]) -> bool {
+        let takes = self.options.iter().any(|option| option.name == DATA.name);
+        takes && own.iter().all(|(name, _)| *name != DATA.name)
+    }
+
     /// The text for `-h`.
     fn described(&self) -> String {
         let options = self.options.iter().map(|Own { name, value, help, .. }| {
@@ -340,7 +347,10 @@ impl Command {
             own.push((name, value));
         }
         match flags::read(rest)? {
-            Request::Run(line, None) => Ok(Some(Asked { command: self, names, line, own })),
+            Request::Run(mut line, None) => {
+                line.asks = self.asks(&own);
+                Ok(Some(Asked { command: self, names, line, own }))
+            }
             Request::Run(_, Some(word)) => {
                 bail!("{} stands behind the flags: names come first", word.display())
             }
@@ -382,6 +392,8 @@ mod tests {
             asked.own().map(|(name, value)| (name, value.to_str().unwrap())).collect();
         assert_eq!(own, [("set", "/x=1"), ("set", "/y=2"), ("data", "f")]);
         assert!(asked.line.flags.has("noop"));
+        assert!(!asked.line.asks && read("plan -set /x=1").unwrap().unwrap().line.asks);
+        assert!(!read("check").unwrap().unwrap().line.asks);
         assert!(read("status -json").unwrap().unwrap().has("json"));
         assert!(read("status -h").unwrap().is_none());
     }

@@ -27,6 +27,8 @@ pub(crate) struct CommandLine {
     pub(crate) flags: Layer,
     /// Whose command line it is.
     pub(crate) dialect: Dialect,
+    /// Whether stores are asked. If not, what only they need may be missing, such as their passwords.
+    pub(crate) asks: bool,
     /// The program behind `--`, with its arguments; empty if there is none.
     pub(crate) program: Vec<OsString>,
 }
@@ -113,7 +115,7 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
                 .to_owned()
                 .into());
         }
-        let line = CommandLine { flags: given, dialect, program: line.rest };
+        let line = CommandLine { flags: given, dialect, asks: true, program: line.rest };
         return Ok(Request::Run(line, None));
     }
     let is_first = given == Layer::default();
@@ -159,7 +161,7 @@ fn requested(line: flags::Line) -> Result<Request, Mistake> {
             Err(Mistake { hint: Some(hint), ..Mistake::from(line) })
         }
         _ => {
-            let line = CommandLine { flags: given, dialect, program: Vec::new() };
+            let line = CommandLine { flags: given, dialect, asks: true, program: Vec::new() };
             Ok(Request::Run(line, ignored))
         }
     }

@@ -74,7 +74,7 @@ pub(crate) fn read(
         return Err(mistake(line, None));
     }
     flags.set(&backend_option, Value::Text(backend.into()));
-    let line = CommandLine { flags, dialect: Dialect::Fork, program: rest };
+    let line = CommandLine { flags, dialect: Dialect::Fork, asks: true, program: rest };
     Ok(Request::Run(line, None))
 }
 

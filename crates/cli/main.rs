@@ -220,6 +220,7 @@ fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit
     {
         return mistaken(mistake, line.dialect, program);
     }
+    let dialect = line.dialect;
     let level = config.as_ref().map_or(Level::Info, |config| config.level);
     let host: Arc<dyn Host> = Arc::new(world::System::new());
     logging::write_as(config.as_ref().map_or(Format::Text, |config| config.format));
@@ -245,7 +246,10 @@ fn run(line: CommandLine, ignored: Option<OsString>, program: &OsString) -> Exit
     });
     notices.iter().for_each(Notice::log);
     let exit = ended.unwrap_or_else(|error| {
-        logging::fatal_error(&error);
+        match dialect {
+            Dialect::Confd => logging::fatal_error(&error),
+            Dialect::Fork => checks::print_errors(&[format!("{error:#}")]),
+        }
         Exit::Failure
     });
     logging::flush(LAST_LINES);
@@ -335,11 +339,17 @@ async fn start(
     let exit = tokio::select! {
         done = agent.onetime_within(wait) => {
             if let Err(failed) = &done {
-                logging::fatal(failed);
+                match config.dialect {
+                    Dialect::Confd => logging::fatal(failed),
+                    Dialect::Fork => checks::print_errors(&[failed.to_string()]),
+                }
             }
             match (done, config.exit_codes) {
                 (Ok(_), _) if config.differences.is_exit_code && found.any() => Exit::Code(DIFFERS),
                 (Ok(Finished::ReloadPending), true) => Exit::Code(code(Need::Reload)),
+                (Ok(Finished::ReloadPending), false) if config.dialect == Dialect::Fork => {
+                    Exit::Failure
+                }
                 (Ok(_), _) => match config.program.take() {
                     Some(program) => Exit::Become(Box::new(program)),
                     None => Exit::Success,

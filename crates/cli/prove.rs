@@ -334,7 +334,10 @@ fn edits(asked: &Asked) -> anyhow::Result<Edits> {
         }
     }
     if edits.is_empty() {
-        return Err(asked.words.command.usage());
+        bail!(
+            "a plan is about a change of keys: give it by -set KEY=VALUE, -delete KEY or -from FILE. \
+             What a pass would do without a change is shown by confd -onetime -noop -diff"
+        );
     }
     Ok(edits)
 }

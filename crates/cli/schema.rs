@@ -85,6 +85,7 @@ mod tests {
             tables: &sources::tables(),
             kinds: sources::kind,
             dialect: Dialect::Confd,
+            are_asked: true,
         };
         confd_toml::read(file.path(), definitions, &Environment::empty())
             .is_ok_and(|read| read.warnings.is_empty())
@@ -133,8 +134,8 @@ mod tests {
         let keys = |options: &[Spec]| {
             options
                 .iter()
-                .filter_map(|option| option.key)
-                .map(str::to_owned)
+                .flat_map(|option| [option.key.map(str::to_owned), option.file_key()])
+                .flatten()
                 .collect::<BTreeSet<_>>()
         };
         let of = |properties: &Value| {

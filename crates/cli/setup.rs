@@ -21,7 +21,7 @@ use config::{
     Conventions, Dialect, NamedBackend, PrefixMode,
     confd_toml::{self, Definitions},
 };
-use options::{Form, Given, Invalid, Layer, Value, size::Size};
+use options::{Form, Given, Invalid, Layer, Spec, Value, size::Size};
 
 use backends::Times;
 use source::Configured as _;
@@ -112,8 +112,13 @@ pub(crate) fn load(
     notices: &mut Vec<Notice>,
 ) -> anyhow::Result<Config> {
     let CommandLine { flags, dialect, .. } = line;
-    let read = |path: &Path| {
-        report::read_regular(path).map_err(|error| report::file_error_text("open", path, &error))
+    let is_on = |option: Spec| flags.get(&option) == Some(&Value::Switch(true));
+    let asks =
+        line.asks && !is_on(general::CHECK_CONFIG.spec()) && !is_on(general::VALIDATE.spec());
+    let read = |path: &Path| match report::read_regular(path) {
+        Ok(content) => Ok(content),
+        Err(_) if !asks => Ok(Vec::new()),
+        Err(error) => Err(report::file_error_text("open", path, &error)),
     };
     let variables = Layer::of_environment(table::all(), environment.pairs(), read)?;
     let path = config_file(flags, &variables)?;
@@ -140,6 +145,7 @@ pub(crate) fn load(
         tables: &sources::tables(),
         kinds: sources::kind,
         dialect: *dialect,
+        are_asked: asks,
     };
     let host = world::System::new();
     let texts = config::Environment::new(move |name| host.variable(name));
@@ -173,7 +179,8 @@ pub(crate) fn load(
     given.fill_empty = file_wins;
     let asked = Asked::new(&given, tables, is_doubtful)?;
     note_unused(&given, notices);
-    let config = Config::new(given, named, asked, line, environment, notices)?;
+    let mut config = Config::new(given, named, asked, line, environment, notices)?;
+    config.settings.conventions.backends = config.source.nameable(asks);
     if config.program.is_some() && config.settings.noop {
         bail!(Usage("-noop applies nothing: no program behind -- can be started"));
     }
@@ -278,8 +285,6 @@ impl Config {
         let source = OfRun::given(values, named, times, dialect, env, &mut warnings);
         notices.extend(warnings.into_iter().map(Notice::Warning));
         let source = source?;
-        let mut settings = settings;
-        settings.conventions.backends = source.nameable();
         Ok(Config {
             level,
             format,

@@ -1,8 +1,8 @@
 //! All backends of a run as one source: that of the command line, those of confd.toml, and those that
 //! resource files describe.
 
-use std::ffi::OsString;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::{ffi::OsString, time::Duration};
 
 use anyhow::bail;
 use backends::{Backend, Backends, Find, Times};
@@ -101,10 +101,10 @@ impl OfRun {
         Self::new(main, named, times)
     }
 
-    /// What resources can name and describe.
-    pub(crate) fn nameable(&self) -> config::Backends {
+    /// What resources can name and describe. `are_asked` says whether backends are asked at all.
+    pub(crate) fn nameable(&self, are_asked: bool) -> config::Backends {
         let names = self.backends.iter().map(|backend| Arc::clone(backend.name())).collect();
-        config::Backends { names, tables: Some(Tables { kinds: sources::kind, note }) }
+        config::Backends { names, tables: Some(Tables { kinds: sources::kind, are_asked, note }) }
     }
 
     /// Logs where the keys come from, in confd's words for the main backend.
@@ -195,11 +195,32 @@ fn note(described: Described) -> Result<Arc<str>, String> {
     Ok(name)
 }
 
+/// A backend of this kind that is not asked, and so needs no variables and files of secrets that are missing.
+#[derive(Debug, PartialEq)]
+struct Unset(&'static str);
+
+impl Configured for Unset {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn open(&self) -> Box<dyn Source> {
+        Box::new(Backends::new(
+            Vec::new(),
+            Arc::new(&*DESCRIBED),
+            Times { interval: Duration::MAX, limit: None },
+        ))
+    }
+}
+
 /// Configures a backend that a table describes. The variables of the store's own client count where the
 /// table says nothing.
 fn configured(described: Described) -> anyhow::Result<Box<dyn Configured>> {
-    let Described { kind, values, dialect } = described;
+    let Described { kind, values, dialect, is_whole } = described;
     let (source, name) = sources::named(kind)?;
+    if !is_whole {
+        return Ok(Box::new(Unset(name)));
+    }
     let variables = source.variables.iter().copied().flatten();
     let mut given = Given::new(vec![values]);
     given.layers.extend(fork::defaults(kind).filter(|_| dialect == Dialect::Fork));

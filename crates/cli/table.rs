@@ -194,6 +194,7 @@ mod tests {
                         tables: &[],
                         kinds,
                         dialect: Dialect::Fork,
+                        are_asked: true,
                     };
                     confd_toml::read(file.path(), definitions, &config::Environment::empty())
                         .unwrap()

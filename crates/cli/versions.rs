@@ -142,7 +142,7 @@ fn json(resource: &Resource, history: &versions::History) -> serde_json::Value {
     let versions = history.versions.iter().map(|versions::Listed { version, is_in_place }| {
         let bytes: usize = version.files.iter().map(|file| file.content.len()).sum();
         let revision = Some(version.revision).filter(|revision| *revision != 0);
-        json!({
+        let mut listed = json!({
             "number": version.number,
             "at": utc_text(version.at),
             "revision": revision,
@@ -150,7 +150,12 @@ fn json(resource: &Resource, history: &versions::History) -> serde_json::Value {
             "keys": version.keys,
             "changed": version.woke,
             "in_place": is_in_place,
-        })
+        });
+        // What is not known is not there.
+        if let Some(fields) = listed.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+        listed
     });
     json!({
         "resource": resource.name().as_ref(),

@@ -44,7 +44,7 @@ impl Pod {
         fs::copy(repository.join("Dockerfile"), context.join("Dockerfile")).unwrap();
         let arguments =
             json!({"BASE": base, "PROGRAM": "target/dist/confd", "RUST_IMAGE": "test/small"});
-        engine.build("registry.example/confd-nginx", &context, &arguments);
+        engine.build("registry.example/confd-nginx:1.0.0", &context, &arguments);
         engine.ask("POST /networks/create", &json!({"Name": NETWORK}));
         let etcd = start(
             &engine,
@@ -200,8 +200,8 @@ impl Pod {
         ended["StatusCode"].as_i64().unwrap()
     }
 
-    /// Stops a container as Kubernetes does: by its `preStop` command, if it has one, and by the
-    /// signal of its image. Returns its exit code.
+    /// Stops a container as Kubernetes does: by its `preStop` command, if it has one, and after its end by
+    /// the signal of its image. Returns its exit code.
     #[track_caller]
     pub(crate) fn stop(&self, name: &str, id: &str) -> i64 {
         let last = &self.manifests.container(name)["lifecycle"]["preStop"]["exec"]["command"];
@@ -210,9 +210,11 @@ impl Pod {
             let made = self.engine.ask(&format!("POST /containers/{id}/exec"), &body);
             let request = format!("POST /exec/{}/start", text(&made["Id"]));
             self.engine.ask(&request, &json!({"Detach": true}));
-        } else {
-            self.engine.ask(&format!("POST /containers/{id}/stop?t=40"), &Value::Null);
+            let state = format!("GET /exec/{}/json", text(&made["Id"]));
+            let has_ended = || self.engine.ask(&state, &Value::Null)["Running"] == false;
+            eventually("the preStop command has ended", has_ended);
         }
+        self.engine.ask(&format!("POST /containers/{id}/stop?t=20"), &Value::Null);
         self.exit_code(id)
     }
 }

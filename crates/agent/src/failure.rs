@@ -312,6 +312,16 @@ impl Failure {
         }
     }
 
+    /// The text for people who do not see the lines of the log beside it: a failed reload names its command.
+    pub fn explained(&self) -> String {
+        match &*self.cause {
+            Cause::Deploy(deploy::Error::Reload { command, cause: ReloadError::Command(_) }, _) => {
+                format!("the reload failed: {self}: {command}")
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// The exit status of the check or reload that failed, if it has one: 255 if a signal ended it.
     pub(crate) fn command_status(&self) -> Option<u8> {
         let own = match &*self.cause {

@@ -102,6 +102,8 @@ struct Places {
     environment: Environment,
     last: Option<Run>,
     backoff: Backoff,
+    /// When the last run that failed is repeated.
+    retry: Option<Instant>,
 }
 
 impl Places {
@@ -179,6 +181,7 @@ impl Queue {
             environment: Environment::default(),
             last: None,
             backoff: Backoff::new(Growth::default()),
+            retry: None,
         };
         Queue { limit, turn, places: Mutex::new(places), changed: Notify::new() }
     }
@@ -242,11 +245,15 @@ impl Queue {
         let result = match result {
             Ok(()) => {
                 places.backoff.reset();
+                places.retry = None;
                 Ok(())
             }
             Err(error) => {
                 places.backoff.follow(growth);
-                let retry = Instant::now() + places.backoff.delay();
+                // A run before its time makes no delay longer.
+                let early = places.retry.filter(|moment| *moment > Instant::now());
+                let retry = early.unwrap_or_else(|| Instant::now() + places.backoff.delay());
+                places.retry = Some(retry);
                 Err(Failed { error: Arc::new(error), retry })
             }
         };

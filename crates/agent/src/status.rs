@@ -49,9 +49,9 @@ impl Status {
             return None;
         }
         Some(match (&self.state, &self.error) {
-            (State::Failed, Some(last)) => last.failure.to_string(),
+            (State::Failed, Some(last)) => last.failure.explained(),
             (State::Working, _) => "newer data is not applied yet".to_owned(),
-            (state, Some(last)) => format!("{state}: {}", last.failure),
+            (state, Some(last)) => format!("{state}: {}", last.failure.explained()),
             (state, None) => state.to_string(),
         })
     }

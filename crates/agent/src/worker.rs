@@ -78,6 +78,8 @@ pub(crate) async fn work(
     let mut backoff = Backoff::new(Growth::default());
     let mut healing = Healing::new();
     let mut reloaded: Option<Instant> = None;
+    // When the last failed pass is tried again.
+    let mut planned: Option<Instant> = None;
     // Wakes by files are limited, with stricter rules after a failed pass. A retry is not limited.
     let (mut has_failed, mut is_retry) = (false, false);
     loop {
@@ -151,7 +153,13 @@ pub(crate) async fn work(
                         requester.announce_retry(assignment.pipeline.reload_of(resource), moment);
                         moment.saturating_duration_since(Instant::now())
                     }
-                    None => backoff.delay(),
+                    // A try before its time, because a person asked for it, makes no delay longer.
+                    None => match planned.filter(|_| *wake == Wake::Request) {
+                        Some(moment) if moment > Instant::now() => {
+                            moment.saturating_duration_since(Instant::now())
+                        }
+                        _ => backoff.delay(),
+                    },
                 };
                 readers.read(&Event::Failed {
                     resource: Arc::clone(resource),
@@ -162,6 +170,7 @@ pub(crate) async fn work(
             }
         };
         drop(running);
+        planned = retry;
         is_retry = false;
         let woken = match retry {
             None => assignments.changed().await,

@@ -8,10 +8,17 @@ use crate::parts::{Asked, Lack, Part, of_scope};
 
 /// The answer to a scope, made of the answers to its parts. A part without an answer refuses it.
 pub(crate) fn merged(asked: &Asked, answers: &[Option<Answer>]) -> Answer {
-    let unanswered = || Refusal::new(asked.scope.clone(), Error::Unanswered);
-    if asked.whole().is_some() {
-        let [Some(answer)] = answers else { return Err(unanswered()) };
-        return of_scope(answer.clone(), &asked.scope);
+    let unanswered = |part: &Part| {
+        let backend = part.backend.name().to_string();
+        Refusal::new(asked.scope.clone(), Error::Unanswered { backend })
+    };
+    if let (Some(part), [answer]) =
+        (asked.parts.first().filter(|_| asked.whole().is_some()), answers)
+    {
+        return match answer {
+            Some(answer) => of_scope(answer.clone(), &asked.scope),
+            None => Err(unanswered(part)),
+        };
     }
     if let Some(lack) = &asked.lack {
         let error = match lack {
@@ -20,11 +27,12 @@ pub(crate) fn merged(asked: &Asked, answers: &[Option<Answer>]) -> Answer {
         };
         return Err(Refusal::new(asked.scope.clone(), error));
     }
-    let snapshot = |answer: &Option<Answer>| match answer {
+    let snapshot = |(answer, part): (&Option<Answer>, &Part)| match answer {
         Some(answer) => of_scope(answer.clone(), &asked.scope),
-        None => Err(unanswered()),
+        None => Err(unanswered(part)),
     };
-    let snapshots: Vec<Snapshot> = answers.iter().map(snapshot).collect::<Result<_, _>>()?;
+    let snapshots = answers.iter().zip(&asked.parts).map(snapshot);
+    let snapshots: Vec<Snapshot> = snapshots.collect::<Result<_, _>>()?;
     let mut whole = Snapshot::new(Coverage::Exact).at_revision(revision(&snapshots));
     // What is more important replaces what is less.
     for (part, snapshot) in asked.parts.iter().zip(&snapshots).rev() {

@@ -294,7 +294,7 @@ async fn a_backend_that_says_nothing_delays_the_others_for_a_moment_only() {
     let late = "Cannot read /db: the backend did not answer within 5s (-backend-timeout)";
     assert_eq!(read(&backends, &scopes).await, ["/a=1", late]);
     let mut watch = follow(&backends, &scopes).await;
-    let unanswered = "Cannot read /db: the backend has not answered yet";
+    let unanswered = "Cannot read /db: the backend vault has not answered yet";
     assert_eq!(next(&mut watch).await.0, ["/a=1", unanswered]);
     assert!(is_quiet(&mut watch).await);
 }

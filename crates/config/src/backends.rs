@@ -8,7 +8,7 @@ use report::did_you_mean;
 use store::Key;
 
 use crate::{
-    confd_toml::{hint_in_table, layer},
+    confd_toml::{Reading, hint_in_table, layer},
     conventions::Dialect,
     document::{Section, Unknown},
     keys::{self, ResourceTable},
@@ -40,6 +40,9 @@ pub struct Described {
     pub values: Layer,
     /// Whose defaults count.
     pub dialect: Dialect,
+    /// Whether nothing is missing that it needs: a variable that is not set, or a file that cannot be read.
+    /// Something is missing only if no backend is asked.
+    pub is_whole: bool,
 }
 
 /// One of `[[backends]]` in confd.toml.
@@ -67,6 +70,8 @@ pub struct Backends {
 pub struct Tables {
     /// Finds a kind.
     pub kinds: FindKind,
+    /// Whether backends are asked at all.
+    pub are_asked: bool,
     /// Notes a backend, and returns the name by which a scope means it. The error is a text for people.
     pub note: fn(Described) -> Result<Arc<str>, String>,
 }
@@ -90,7 +95,7 @@ impl NamedBackend {
         table: &Section<'_, '_>,
         start: Option<usize>,
         kinds: FindKind,
-        dialect: Dialect,
+        reading: Reading,
         before: &[NamedBackend],
     ) -> Result<(Self, Kind), Reason> {
         let name = table.string("name")?.unwrap_or_default();
@@ -110,7 +115,7 @@ impl NamedBackend {
         }
         let place = if kind.is_some() { "backend" } else { "name" };
         let (described, kind) =
-            Described::read(kind.unwrap_or(name), place, table, kinds, dialect)?;
+            Described::read(kind.unwrap_or(name), place, table, kinds, reading)?;
         Ok((Self { name: name.into(), mount: mount.map(Key::from), described }, kind))
     }
 }
@@ -122,14 +127,15 @@ impl Described {
         place: &str,
         table: &Section<'_, '_>,
         kinds: FindKind,
-        dialect: Dialect,
+        reading: Reading,
     ) -> Result<(Self, Kind), Reason> {
         let kind = kinds(kind).map_err(|text| Reason::new(text, table.offset(place)))?;
         table.boolean(keys::EXPAND_ENV.name)?;
         // An integer there is a number of nanoseconds in the live fork.
-        let unit = if dialect == Dialect::Fork { "ns" } else { "" };
-        let values = layer(table, &kind.options, dialect, unit)?;
-        Ok((Self { kind: kind.name, values, dialect }, kind))
+        let unit = if reading.dialect == Dialect::Fork { "ns" } else { "" };
+        let (values, has_all) = layer(table, &kind.options, Reading { unit, ..reading })?;
+        let (dialect, is_whole) = (reading.dialect, reading.is_whole && has_all);
+        Ok((Self { kind: kind.name, values, dialect, is_whole }, kind))
     }
 }
 
@@ -141,8 +147,10 @@ pub(crate) fn unread(
     of_file: &[Spec],
     place: &str,
 ) -> Vec<Warning> {
-    let keys = kind.others.iter().filter_map(|option| option.key);
-    let mut idle: Vec<_> = keys.filter_map(|key| Some((table.offset(key)?, key))).collect();
+    let keys =
+        kind.others.iter().flat_map(|option| [option.key.map(str::to_owned), option.file_key()]);
+    let keys = keys.flatten();
+    let mut idle: Vec<_> = keys.filter_map(|key| Some((table.offset(&key)?, key))).collect();
     idle.sort_unstable();
     let first = idle.first().map(|(offset, _)| *offset);
     let names: Vec<_> = idle.into_iter().map(|(_, key)| key).collect();
@@ -166,15 +174,17 @@ impl Backends {
         table: &Section<'_, '_>,
         start: usize,
         dialect: Dialect,
+        is_whole: bool,
         warnings: &mut Vec<Warning>,
     ) -> Result<Option<Arc<str>>, Reason> {
-        let Some(Tables { kinds, note }) = self.tables else { return Ok(None) };
+        let Some(Tables { kinds, are_asked, note }) = self.tables else { return Ok(None) };
         let Some(kind) = table.string("backend")?.filter(|kind| !kind.is_empty()) else {
             let text = "[backend] has no effect without backend = \"KIND\", such as \"etcd\"";
             warnings.push(Warning { text: text.to_owned(), offset: start });
             return Ok(None);
         };
-        let (described, kind) = Described::read(kind, "backend", table, kinds, dialect)?;
+        let reading = Reading { dialect, unit: "", are_asked, is_whole };
+        let (described, kind) = Described::read(kind, "backend", table, kinds, reading)?;
         warnings.extend(unread(table, &kind, &[], "[backend]"));
         note(described).map(Some).map_err(|text| Reason::new(text, table.offset("backend")))
     }

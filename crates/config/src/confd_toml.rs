@@ -2,8 +2,8 @@
 
 use std::{ffi::OsString, fs, io, path::Path};
 
-use options::{Form, Kind, Layer, Spec, Value};
-use report::{Excerpt, did_you_mean_spelled, file_error_text};
+use options::{Form, Kind, Layer, Spec, Value, of_secret_file};
+use report::{Excerpt, did_you_mean_spelled, file_error_text, read_regular};
 
 use crate::{
     backends::{FindKind, NamedBackend, unread},
@@ -51,6 +51,21 @@ pub struct Definitions<'a> {
     pub kinds: FindKind,
     /// Whose keys it has.
     pub dialect: Dialect,
+    /// Whether backends are asked. If not, what they need may be missing: variables and files of secrets.
+    pub are_asked: bool,
+}
+
+/// How a table of options is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// Whose keys it has.
+    pub(crate) dialect: Dialect,
+    /// The unit of a duration that is an integer.
+    pub(crate) unit: &'static str,
+    /// Whether backends are asked.
+    pub(crate) are_asked: bool,
+    /// Whether all variables are set that the table names.
+    pub(crate) is_whole: bool,
 }
 
 /// Reads the file `path` by these `definitions`. A file that does not exist gives no values.
@@ -64,7 +79,7 @@ pub fn read(
     definitions: Definitions<'_>,
     environment: &Environment,
 ) -> Result<ConfdToml, Problem> {
-    let Definitions { options, tables, kinds, dialect } = definitions;
+    let Definitions { options, tables, kinds, dialect, are_asked } = definitions;
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ConfdToml::default()),
@@ -81,13 +96,15 @@ pub fn read(
     let mut read = ConfdToml::default();
     let mut document = Document::parse(text).map_err(malformed)?;
     let not_valid = |reason| not_valid(path, text, reason);
-    expand::expand(&mut document, "backends", environment).map_err(not_valid)?;
+    let are_whole = expand::expand(&mut document, "backends", environment, !are_asked);
+    let mut are_whole = are_whole.map_err(not_valid)?.into_iter();
     let root = document.root();
-    read.values = layer(&root, options, dialect, SECONDS).map_err(malformed)?;
+    let reading = Reading { dialect, unit: SECONDS, are_asked, is_whole: true };
+    read.values = layer(&root, options, reading).map_err(malformed)?.0;
     let of_file = options;
     for Table { name, options } in tables {
         let Some(section) = root.section(name).map_err(malformed)? else { continue };
-        read.tables.push((name, layer(&section, options, dialect, SECONDS).map_err(malformed)?));
+        read.tables.push((name, layer(&section, options, reading).map_err(malformed)?.0));
         let unknown = section.unknown().into_iter().map(|Unknown { key, line, .. }| {
             let hint = hint_in_table(key, options, of_file);
             let key = gotmpl::quote(key.as_bytes());
@@ -99,7 +116,8 @@ pub fn read(
     }
     let start = root.offset("backends");
     for table in root.sections("backends").map_err(malformed)?.unwrap_or_default() {
-        let backend = NamedBackend::read(&table, start, kinds, dialect, &read.backends);
+        let reading = Reading { is_whole: are_whole.next().unwrap_or(true), ..reading };
+        let backend = NamedBackend::read(&table, start, kinds, reading, &read.backends);
         let (backend, kind) = backend.map_err(not_valid)?;
         let place = format!("the backend {}", quoted(&backend.name));
         let unread = unread(&table, &kind, of_file, &place).into_iter();
@@ -152,14 +170,18 @@ fn not_valid(path: &Path, text: &str, reason: Reason) -> Problem {
     Problem { text: format!("{}:{line}: {reason}", path.display()), excerpt }
 }
 
-/// The values that a section gives. A duration that is an integer has the unit `unit`.
+/// The values that a section gives, and whether all files of secrets could be read.
+///
+/// # Errors
+/// A value has another type than its option. A secret is given twice, or its file cannot be read although
+/// backends are asked.
 pub(crate) fn layer(
     section: &Section<'_, '_>,
     options: &[Spec],
-    dialect: Dialect,
-    unit: &str,
-) -> Result<Layer, document::Error> {
-    let mut layer = Layer::of_file();
+    reading: Reading,
+) -> Result<(Layer, bool), document::Error> {
+    let Reading { dialect, unit, are_asked, .. } = reading;
+    let (mut layer, mut has_all) = (Layer::of_file(), true);
     for option in options {
         let of_fork = option.fork_key.filter(|_| dialect == Dialect::Fork);
         for key in [of_fork, option.key].into_iter().flatten() {
@@ -167,8 +189,25 @@ pub(crate) fn layer(
                 layer.set_new(option, value);
             }
         }
+        if let Some(key) = option.file_key()
+            && let Some(path) = section.string(&key)?.filter(|path| !path.is_empty())
+        {
+            if layer.has(option.name) {
+                let other = option.key.unwrap_or_default();
+                let why = format!("{key} and {other} are both set: only one can count");
+                return Err(section.refused(&key, &why));
+            }
+            match read_regular(Path::new(path)) {
+                Ok(content) => layer.set_new(option, Value::Text(of_secret_file(content))),
+                Err(_) if !are_asked => has_all = false,
+                Err(error) => {
+                    let why = file_error_text("open", Path::new(path), &error);
+                    return Err(section.refused(&key, &why));
+                }
+            }
+        }
     }
-    Ok(layer)
+    Ok((layer, has_all))
 }
 
 fn value(
@@ -242,7 +281,7 @@ mod tests {
 
     fn definitions(tables: &[Table]) -> Definitions<'_> {
         let kinds = |_: &str| Err(String::new());
-        Definitions { options: OPTIONS, tables, kinds, dialect: Dialect::Confd }
+        Definitions { options: OPTIONS, tables, kinds, dialect: Dialect::Confd, are_asked: true }
     }
 
     fn read_text(text: &str) -> Result<(Given, Vec<String>), String> {

@@ -204,6 +204,20 @@ impl<'d, 't> Section<'d, 't> {
         self.find(name).map(|(_, value)| value.span().start)
     }
 
+    /// The error that the value of `name` cannot be used, for this reason.
+    pub(crate) fn refused(&self, name: &str, why: &str) -> Error {
+        let offset = self.offset(name).unwrap_or_default();
+        let line = line_of(self.text, offset);
+        let text = format!("toml: line {line} (last key \"{}\"): {why}", self.whole_name(name));
+        Error { text, offset, form: None }
+    }
+
+    /// The name of a key with that of its table.
+    fn whole_name(&self, name: &str) -> String {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        format!("{}{dot}{name}", self.path)
+    }
+
     /// The keys that no call on this section has asked for, in the order of the file.
     pub fn unknown(&self) -> Vec<Unknown<'d>> {
         let entries = self.entries.iter().filter(|entry| !entry.is_asked_for.get());
@@ -252,12 +266,11 @@ impl<'d, 't> Section<'d, 't> {
         found: &Spanned<DeValue<'_>>,
         wanted: &str,
     ) -> Error {
-        let dot = if self.path.is_empty() { "" } else { "." };
         let text = format!(
-            "toml: line {} (last key \"{}{dot}{name}\"): incompatible types: TOML value has type {}; \
+            "toml: line {} (last key \"{}\"): incompatible types: TOML value has type {}; \
              destination has type {wanted}",
             line_of(self.text, named),
-            self.path,
+            self.whole_name(name),
             type_word(found.get_ref()),
         );
         let form = form::of_type(name, wanted, found.get_ref());

@@ -14,14 +14,23 @@ use toml::{
 
 use crate::{document::Document, environment::Environment, keys, resource::Reason};
 
-/// Expands the texts of each table `name` that asks for it.
+/// Expands the texts of each table `name` that asks for it. Returns for each table whether it is whole. With
+/// `may_lack`, a variable that is not set is no error, but its table is not whole.
 pub(crate) fn expand(
     document: &mut Document<'_>,
     name: &str,
     environment: &Environment,
-) -> Result<(), Reason> {
+    may_lack: bool,
+) -> Result<Vec<bool>, Reason> {
+    let mut are_whole = Vec::new();
     for table in document.tables_mut(name) {
+        are_whole.push(true);
         if !is_asked_for(table) {
+            continue;
+        }
+        if may_lack && table.values().any(|value| lacks(value.get_ref(), environment)) {
+            are_whole.pop();
+            are_whole.push(false);
             continue;
         }
         for (key, value) in table.iter_mut() {
@@ -32,7 +41,19 @@ pub(crate) fn expand(
             })?;
         }
     }
-    Ok(())
+    Ok(are_whole)
+}
+
+/// Whether a text in the value names a variable that is not set.
+fn lacks(value: &DeValue<'_>, environment: &Environment) -> bool {
+    match value {
+        DeValue::String(text) => matches!(expanded(text, environment), Err(Fault::NotSet(_))),
+        DeValue::Array(elements) => {
+            elements.iter().any(|element| lacks(element.get_ref(), environment))
+        }
+        DeValue::Table(table) => table.values().any(|value| lacks(value.get_ref(), environment)),
+        _ => false,
+    }
 }
 
 fn is_asked_for(table: &DeTable<'_>) -> bool {

@@ -69,7 +69,7 @@ fn group_of(source: &[u8], confdir: &Confdir<'_>) -> Option<String> {
     let text = String::from_utf8_lossy(source);
     let mut document = Document::parse_what_can_be(&text);
     // The error, if there is one, is not about the group.
-    let _ = expand::expand(&mut document, TEMPLATE.name, confdir.environment);
+    let _ = expand::expand(&mut document, TEMPLATE.name, confdir.environment, false);
     let tables = ResourceTable::all(&document.root(), &TEMPLATE).ok()??;
     let named = tables.iter().find_map(|table| table.get(&keys::GROUP).ok().flatten());
     named.filter(|name| !name.is_empty()).map(str::to_owned)
@@ -90,9 +90,11 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
             hint => Reason::from(error).hinting(hint),
         }
     })?;
-    for name in [TEMPLATE.name, "backend"] {
-        expand::expand(&mut document, name, confdir.environment)?;
-    }
+    let Conventions { backends, dialect, .. } = confdir.conventions;
+    let may_lack = backends.tables.is_some_and(|tables| !tables.are_asked);
+    expand::expand(&mut document, TEMPLATE.name, confdir.environment, false)?;
+    let is_whole = expand::expand(&mut document, "backend", confdir.environment, may_lack)?;
+    let is_whole = is_whole.into_iter().all(|is_whole| is_whole);
     let root = document.root();
     let Some(tables) = ResourceTable::all(&root, &TEMPLATE)? else {
         return Err(Reason::new("empty src template", None)
@@ -100,12 +102,11 @@ fn parse(path: &Path, source: &[u8], confdir: &Confdir<'_>) -> Result<Vec<Read>,
     };
     // Another value belongs below [template].
     let backend = if root.is_table("backend") { root.section("backend")? } else { None };
-    let Conventions { backends, dialect, .. } = confdir.conventions;
     let mut of_backend = Vec::new();
     let own = match &backend {
         Some(table) => {
             let start = root.offset("backend").unwrap_or_default();
-            backends.described(table, start, *dialect, &mut of_backend)?
+            backends.described(table, start, *dialect, is_whole, &mut of_backend)?
         }
         None => None,
     };

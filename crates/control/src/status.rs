@@ -74,7 +74,7 @@ struct Problem {
 impl From<&LastError> for Fault {
     fn from(last: &LastError) -> Self {
         let kind = last.failure.kind().word();
-        Fault { kind, text: last.failure.to_string(), since: utc_text(last.since) }
+        Fault { kind, text: last.failure.explained(), since: utc_text(last.since) }
     }
 }
 

@@ -155,12 +155,16 @@ fn secret(
         let why = format!("{name} and {named} are both set: only one can count");
         return Err(Invalid::new(why));
     }
-    let mut text =
-        read(path.as_ref()).map_err(|reason| Invalid::new(format!("{named}: {reason}")))?;
+    let text = read(path.as_ref()).map_err(|reason| Invalid::new(format!("{named}: {reason}")))?;
+    Ok(Some(of_secret_file(text)))
+}
+
+/// The secret that is in a file with this content. A line break at its end does not count.
+pub fn of_secret_file(mut content: Vec<u8>) -> OsString {
     for end in [b'\n', b'\r'] {
-        text.pop_if(|last| *last == end);
+        content.pop_if(|last| *last == end);
     }
-    Ok(Some(OsString::from_vec(text)))
+    OsString::from_vec(content)
 }
 
 /// The value of `option` that the variable `name` has as `text`.

@@ -28,7 +28,7 @@ mod types;
 
 use std::{ffi::OsString, marker::PhantomData};
 
-pub use given::{Given, Layer, Variable};
+pub use given::{Given, Layer, Variable, of_secret_file};
 pub use types::{Invalid, Read};
 
 /// What the environment variable of each option begins with.
@@ -60,6 +60,11 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The key of a file that has the value, if the option is a secret.
+    pub fn file_key(&self) -> Option<String> {
+        self.key.filter(|_| self.secret).map(|key| format!("{key}_file"))
+    }
+
     /// The environment variable that can set the option: `CONFD_` and the flag in upper case, with `_`
     /// for `-`.
     pub fn variable(&self) -> String {

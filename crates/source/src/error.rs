@@ -53,9 +53,12 @@ pub enum Error {
         key: Key,
     },
 
-    /// One of several backends has not answered so far: `the backend has not answered yet`.
-    #[error("the backend has not answered yet")]
-    Unanswered,
+    /// One of several backends has not answered so far: `the backend secrets has not answered yet`.
+    #[error("the backend {backend} has not answered yet")]
+    Unanswered {
+        /// Its name.
+        backend: String,
+    },
 
     /// The store did not answer, or refused.
     #[error(transparent)]
@@ -67,7 +70,7 @@ impl Error {
     /// may appear; a malformed document stays malformed until it is edited.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::File(_) | Error::Late { .. } | Error::Unanswered => true,
+            Error::File(_) | Error::Late { .. } | Error::Unanswered { .. } => true,
             Error::Document { .. }
             | Error::Filter(_)
             | Error::Unknown { .. }

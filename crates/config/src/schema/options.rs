@@ -53,7 +53,12 @@ pub fn confd_toml(options: &[Spec], tables: &[Table], backends: &[Spec]) -> Stri
 
 /// The keys of the options that have one.
 fn properties(options: &[Spec]) -> Json {
-    let keys = options.iter().filter_map(|option| Some((option.key?.to_owned(), property(option))));
+    let keys = options.iter().flat_map(|option| {
+        let own = option.key.map(|key| (key.to_owned(), property(option)));
+        let help = format!("A file that has the value of -{}.", option.name);
+        let of_file = option.file_key().map(|key| (key, described(&help).and(text())));
+        own.into_iter().chain(of_file)
+    });
     Json::Object(keys.collect())
 }
 
