@@ -1,4 +1,6 @@
-//! The program consul-template and a real Consul: what the recorded cases do not show.
+//! The program consul-template and a real Consul or Vault: what the recorded cases do not show.
+
+mod secrets;
 
 use std::os::unix::process::CommandExt as _;
 use std::time::Duration;

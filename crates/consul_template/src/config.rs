@@ -8,6 +8,7 @@ mod load;
 mod schema;
 pub(crate) mod settings;
 pub(crate) mod signal;
+mod vault;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use decode::decode;
 pub(crate) use load::load;
 use settings::{Settings, Wait};
 use signal::Signal;
+pub(crate) use vault::Vault;
 
 /// The time that a command of a template may take, unless it is set.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,6 +34,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Config {
     pub(crate) templates: Vec<Template>,
     pub(crate) consul: Consul,
+    pub(crate) vault: Vault,
     /// The supervised child; `None` if there is none.
     pub(crate) child: Option<Exec>,
     pub(crate) kill_signal: Signal,
@@ -146,6 +149,7 @@ impl Config {
         Config {
             templates: templates.map(|one| Template::new(one, delimiters, fatal)).collect(),
             consul: Consul::new(settings, once, &variable),
+            vault: Vault::new(settings, &variable),
             child: (!child.command.is_empty()).then_some(child),
             kill_signal: settings.signal("kill_signal").unwrap_or(Some(signal::INTERRUPT)),
             reload_signal: settings.signal("reload_signal").unwrap_or(Some(signal::HANGUP)),

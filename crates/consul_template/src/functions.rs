@@ -9,6 +9,7 @@ mod machine;
 mod math;
 mod queries;
 mod scratch;
+mod secrets;
 mod sockaddr;
 mod spew;
 mod sprig;
@@ -127,6 +128,7 @@ fn all() -> Functions<Context> {
         false => Ok(()),
     });
     queries::add(&mut functions);
+    secrets::add(&mut functions);
     render::queries::add_services(&mut functions);
     render::queries::add_pairs(&mut functions);
     machine::add(&mut functions);

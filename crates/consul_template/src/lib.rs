@@ -16,8 +16,8 @@
 //! - `markers` remember the commands that have not succeeded, also for the next start.
 //! - `functions` is the library of template functions.
 //!
-//! This crate names no source of keys: the edge opens Consul. The queries of Vault and Nomad are
-//! refused with a message.
+//! This crate names no source of keys: the edge opens Consul. Vault is asked by `secrets`, with the client of
+//! `client-vault`. What asks Nomad is refused with a message.
 
 mod child;
 mod config;
@@ -32,6 +32,7 @@ mod program;
 mod quiet;
 mod retries;
 mod runner;
+mod secrets;
 mod session;
 mod signals;
 mod template;

@@ -2,6 +2,7 @@
 //! waits for changes.
 
 mod commands;
+mod failures;
 
 use std::future::Future;
 use std::io::Write;
@@ -12,12 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use catalog::Data;
 use foldhash::HashSet;
-use source::queries::{self, QueryError, Trouble};
+use source::queries;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Edge;
 use crate::child::Child;
-use crate::config::{self, Config, duration};
+use crate::config::{self, Config};
 use crate::functions::Machine;
 use crate::log::Log;
 use crate::markers::{self, Markers, Memory};
@@ -26,6 +27,7 @@ use crate::place::{Placed, place};
 use crate::program::Program;
 use crate::quiet::Quiet;
 use crate::retries::Retries;
+use crate::secrets::{self, Failed};
 use crate::session::{Query, Store};
 use crate::template::Template;
 use crate::views::{News, Views};
@@ -149,6 +151,10 @@ impl Runner {
         log.info("(runner) creating watcher");
         let open = edge.consul;
         let config::Consul { options, asking, .. } = config.consul.clone();
+        let config::Vault { options: of_vault, retry, default_lease, threshold } =
+            config.vault.clone();
+        let client = client_vault::Client::new(of_vault);
+        let secrets = secrets::Link { client, retry, once: config.once, default_lease, threshold };
         let machine = Machine::new(edge, &config.exported);
         Ok(Runner {
             dry,
@@ -156,7 +162,10 @@ impl Runner {
             machine: Rc::new(machine),
             templates,
             store: Rc::default(),
-            views: Views::new(Box::new(move || open(options.clone(), asking.clone()))),
+            views: Views::new(
+                Box::new(move || open(options.clone(), asking.clone())),
+                Arc::new(secrets),
+            ),
             missing: HashSet::default(),
             asked: None,
             last_pass: Duration::ZERO,
@@ -359,6 +368,21 @@ impl Runner {
                 }
                 self.store.set_consul(asked, data);
             }
+            News::Vault(asked, answer) => {
+                let query = Query::Vault(Arc::clone(&asked));
+                if !self.receives(&query) {
+                    return Ok(false);
+                }
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    Err(Failed { cause, attempt, again }) => {
+                        let error = format!("{query}: {cause}");
+                        return self.fail_with(error, attempt, again).map(|()| false);
+                    }
+                };
+                self.log.debug(format_args!("(runner) receiving dependency {query}"));
+                self.store.set_vault(asked, answer);
+            }
         }
         Ok(true)
     }
@@ -367,41 +391,6 @@ impl Runner {
     fn receives(&mut self, query: &Query) -> bool {
         self.missing.remove(query);
         self.views.follows(query)
-    }
-
-    /// Logs a failed attempt to ask Consul.
-    ///
-    /// # Errors
-    /// It was the last one.
-    fn fail(&self, query: &Query, trouble: Trouble) -> Result<(), String> {
-        let Trouble { cause, attempt, again } = trouble;
-        if matches!(cause, QueryError::Absent) {
-            return Err(self.report(cause.to_string()));
-        }
-        let is_unknown = matches!(cause, QueryError::Status { code: 404, .. });
-        let words = match query {
-            Query::Consul(asked) if is_unknown && **asked == catalog::Query::Partitions => {
-                "Partitions are an enterprise feature: "
-            }
-            _ => "",
-        };
-        let error = format!("{query}: {words}{cause}");
-        match again {
-            Some(delay) => {
-                let delay = duration::shown(delay);
-                let next = format!("retry attempt {attempt} after {delay:?}");
-                self.log.warn(format!("(view) {error} ({next})"));
-            }
-            None => self.log.error(format!("(view) {error} (exceeded maximum retries)")),
-        }
-        self.log.error("(runner) sending server error back to caller");
-        if again.is_some() { Ok(()) } else { Err(self.report(error)) }
-    }
-
-    /// Logs the error of a query that is not asked again, and returns it.
-    fn report(&self, error: String) -> String {
-        self.log.error(format!("(runner) watcher reported error: {error}"));
-        error
     }
 
     /// Executes all templates, puts the results in place and runs the commands. If the times of
@@ -459,6 +448,7 @@ impl Runner {
         let rendered = loop {
             let answers = Rc::clone(&self.store);
             let rendered = task.template.execute(answers, &self.machine);
+            let rendered = rendered.map_err(|error| self.store.redacted(error));
             if !self.machine.pending.is_stopping() {
                 break rendered;
             }

@@ -13,6 +13,8 @@ use bytes::Bytes;
 use catalog::Data;
 use foldhash::{HashMap, HashSet};
 
+use crate::secrets::{self, Question};
+
 /// A question of a template. Equal queries share one answer. Clones are cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Query {
@@ -20,6 +22,8 @@ pub(crate) enum Query {
     File(Arc<str>),
     /// Something that Consul knows.
     Consul(Arc<catalog::Query>),
+    /// Something that Vault knows.
+    Vault(Arc<Question>),
 }
 
 impl Display for Query {
@@ -27,6 +31,7 @@ impl Display for Query {
         match self {
             Query::File(path) => write!(f, "file({path})"),
             Query::Consul(query) => query.fmt(f),
+            Query::Vault(asked) => asked.fmt(f),
         }
     }
 }
@@ -36,6 +41,7 @@ impl Display for Query {
 pub(crate) struct Store {
     files: RefCell<HashMap<Arc<str>, Bytes>>,
     consul: RefCell<HashMap<Arc<catalog::Query>, Answer>>,
+    vault: RefCell<HashMap<Arc<Question>, secrets::Answer>>,
     /// The number of the last session.
     sessions: Cell<u64>,
 }
@@ -59,11 +65,24 @@ impl Store {
         self.consul.borrow_mut().insert(query, Answer { data, session: Cell::default() });
     }
 
+    /// Sets the answer of Vault to a question.
+    pub(crate) fn set_vault(&self, asked: Arc<Question>, answer: secrets::Answer) {
+        self.vault.borrow_mut().insert(asked, answer);
+    }
+
+    /// The text of an error without the values of secrets.
+    pub(crate) fn redacted(&self, text: String) -> String {
+        let values = self.vault.borrow();
+        let values = values.values().flat_map(secrets::Answer::values);
+        values.fold(text, |text, value| text.replace(&value, "[redacted]"))
+    }
+
     /// Forgets the answer to a query.
     pub(crate) fn forget(&self, query: &Query) {
         match query {
             Query::File(path) => drop(self.files.borrow_mut().remove(path)),
             Query::Consul(query) => drop(self.consul.borrow_mut().remove(query)),
+            Query::Vault(asked) => drop(self.vault.borrow_mut().remove(asked)),
         }
     }
 }
@@ -108,6 +127,17 @@ impl Session {
         };
         self.note(Query::File(path), content.is_none());
         content
+    }
+
+    /// The answer of Vault to a question; `None` if it is missing.
+    pub(crate) fn vault(&self, asked: &Question) -> Option<secrets::Answer> {
+        let answers = self.store.vault.borrow();
+        let (asked, answer) = match answers.get_key_value(asked) {
+            Some((asked, answer)) => (Arc::clone(asked), Some(answer.clone())),
+            None => (Arc::new(asked.clone()), None),
+        };
+        self.note(Query::Vault(asked), answer.is_none());
+        answer
     }
 
     /// The answer of Consul to a query; `None` if it is missing.

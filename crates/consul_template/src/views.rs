@@ -1,5 +1,5 @@
-//! Follows what templates ask for: one task for each file, and one for everything that Consul is
-//! asked.
+//! Follows what templates ask for: one task for each file and for each question to Vault, and one for
+//! everything that Consul is asked.
 
 use std::fs;
 use std::io;
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::secrets::{self, Failed, Question};
 use crate::session::Query;
 
 /// The interval at which files are examined.
@@ -26,6 +27,8 @@ pub(crate) enum News {
     File(Arc<str>, Result<Bytes, String>),
     /// An answer of Consul, or why there is none.
     Consul(Box<queries::News>),
+    /// An answer of Vault, or why there is none.
+    Vault(Arc<Question>, Result<secrets::Answer, Failed>),
 }
 
 /// Opens Consul.
@@ -35,8 +38,10 @@ type Open = Box<dyn Fn() -> Box<dyn Queries>>;
 pub(crate) struct Views {
     files: HashMap<Arc<str>, JoinHandle<()>>,
     consul: HashSet<Arc<catalog::Query>>,
+    vault: HashMap<Arc<Question>, JoinHandle<()>>,
     /// All of them, as they were given.
     wanted: Vec<Query>,
+    secrets: Arc<secrets::Link>,
     open: Open,
     /// `None` until Consul is asked for the first time.
     link: Option<Link>,
@@ -52,12 +57,14 @@ struct Link {
 }
 
 impl Views {
-    /// Follows nothing yet. `open` opens Consul when it is asked for the first time.
-    pub(crate) fn new(open: Open) -> Views {
+    /// Follows nothing yet. `open` opens Consul when it is asked for the first time; `secrets` is Vault.
+    pub(crate) fn new(open: Open, secrets: Arc<secrets::Link>) -> Views {
         let (sender, receiver) = mpsc::unbounded_channel();
         Views {
             files: HashMap::default(),
             consul: HashSet::default(),
+            vault: HashMap::default(),
+            secrets,
             wanted: Vec::new(),
             open,
             link: None,
@@ -68,7 +75,7 @@ impl Views {
 
     /// The number of queries that are followed.
     pub(crate) fn len(&self) -> usize {
-        self.files.len() + self.consul.len()
+        self.files.len() + self.consul.len() + self.vault.len()
     }
 
     /// Whether a query is followed.
@@ -76,6 +83,7 @@ impl Views {
         match query {
             Query::File(path) => self.files.contains_key(path),
             Query::Consul(query) => self.consul.contains(query),
+            Query::Vault(asked) => self.vault.contains_key(asked),
         }
     }
 
@@ -96,7 +104,16 @@ impl Views {
             }
             is_wanted
         });
-        let files = dropped.len();
+        self.vault.retain(|asked, task| {
+            let query = Query::Vault(Arc::clone(asked));
+            let is_wanted = known.contains(&query);
+            if !is_wanted {
+                task.abort();
+                dropped.push(query);
+            }
+            is_wanted
+        });
+        let others = dropped.len();
         self.consul.retain(|query| {
             let query = Query::Consul(Arc::clone(query));
             let is_wanted = known.contains(&query);
@@ -105,14 +122,22 @@ impl Views {
             }
             is_wanted
         });
-        let mut consul_differs = dropped.len() > files;
+        let mut consul_differs = dropped.len() > others;
         for query in &wanted {
             match query {
                 Query::File(path) if !self.files.contains_key(path) => {
                     let task = tokio::spawn(file(Arc::clone(path), self.sender.clone()));
                     self.files.insert(Arc::clone(path), task);
                 }
-                Query::File(_) => {}
+                Query::Vault(asked) if !self.vault.contains_key(asked) => {
+                    let (sender, of_task) = (self.sender.clone(), Arc::clone(asked));
+                    let report = move |answer| {
+                        sender.send(News::Vault(Arc::clone(&of_task), answer)).is_ok()
+                    };
+                    let task = Arc::clone(&self.secrets).follow(Arc::clone(asked), report);
+                    self.vault.insert(Arc::clone(asked), tokio::spawn(task));
+                }
+                Query::File(_) | Query::Vault(_) => {}
                 Query::Consul(query) => consul_differs |= self.consul.insert(Arc::clone(query)),
             }
         }
@@ -151,7 +176,7 @@ impl Views {
 
 impl Drop for Views {
     fn drop(&mut self) {
-        self.files.values().for_each(JoinHandle::abort);
+        self.files.values().chain(self.vault.values()).for_each(JoinHandle::abort);
         self.link.iter().for_each(|link| link.task.abort());
     }
 }
@@ -266,13 +291,22 @@ mod tests {
         match views.next().await {
             News::Consul(news) => news.query.to_string(),
             News::File(path, _) => path.to_string(),
+            News::Vault(asked, _) => asked.to_string(),
         }
     }
 
     #[tokio::test]
     async fn a_query_that_was_dropped_is_answered_again() {
         let fake = || Box::new(Fake { followed: Vec::new(), pending: Vec::new() });
-        let mut views = Views::new(Box::new(move || fake()));
+        let retry = queries::Retry { attempts: None, backoff: POLL, max_backoff: None };
+        let secrets = Arc::new(secrets::Link {
+            client: client_vault::Client::new(client_vault::Options::default()),
+            retry,
+            once: false,
+            default_lease: POLL,
+            threshold: 1.0,
+        });
+        let mut views = Views::new(Box::new(move || fake()), secrets);
         let (a, b) = (query("a"), query("b"));
         assert!(views.follow(vec![a.clone()]).is_empty());
         assert_eq!(news(&mut views).await, "kv.block(a)");

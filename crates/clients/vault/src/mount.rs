@@ -38,8 +38,22 @@ impl Mount {
         if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
     }
 
+    /// Whether a part, such as `data`, has to be put into the path. Users may also write the whole path.
+    pub fn adds_part(&self, path: &str) -> bool {
+        let first = self.rest(path).unwrap_or_default().split('/').next().unwrap_or_default();
+        self.engine == Engine::Versioned && !matches!(first, "data" | "metadata" | "subkeys")
+    }
+
+    /// The path as Vault has it, with `part` behind the mount if that has to be put in.
+    pub fn spelled(&self, part: &str, path: &str) -> String {
+        match self.adds_part(path) {
+            true => self.with(part, self.rest(path).unwrap_or_default()),
+            false => path.to_owned(),
+        }
+    }
+
     /// The path with a part, such as `data`, behind the mount.
-    pub fn with(&self, part: &str, rest: &str) -> String {
+    fn with(&self, part: &str, rest: &str) -> String {
         let slash = if rest.is_empty() { "" } else { "/" };
         format!("{}/{part}{slash}{rest}", self.path)
     }
@@ -129,6 +143,8 @@ mod tests {
         assert_eq!(mount.rest("team/kv"), Some(""));
         assert_eq!(mount.rest("team/kvs/app"), None);
         assert_eq!(mount.with("data", "app"), "team/kv/data/app");
-        assert_eq!(mount.with("metadata", ""), "team/kv/metadata");
+        assert_eq!(mount.spelled("metadata", "team/kv"), "team/kv/metadata");
+        assert_eq!(mount.spelled("data", "team/kv/app/db"), "team/kv/data/app/db");
+        assert_eq!(mount.spelled("data", "team/kv/data/app"), "team/kv/data/app");
     }
 }

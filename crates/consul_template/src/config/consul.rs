@@ -193,7 +193,7 @@ fn secured(
 }
 
 /// The timeout of a new connection.
-fn connecting(transport: &Settings) -> Duration {
+pub(super) fn connecting(transport: &Settings) -> Duration {
     let dial = transport.duration("dial_timeout").map(time).filter(|dial| !dial.is_zero());
     dial.unwrap_or(CONNECTING)
 }
@@ -230,7 +230,7 @@ fn user(auth: &Settings, variable: impl Fn(&[&str]) -> Option<String>) -> Option
 }
 
 /// What happens after a failed attempt.
-fn retry(settings: &Settings) -> Retry {
+pub(super) fn retry(settings: &Settings) -> Retry {
     let attempts = match settings.int("attempts").map(u32::try_from) {
         _ if settings.flag("enabled") == Some(false) => Some(0),
         None => Some(ATTEMPTS),

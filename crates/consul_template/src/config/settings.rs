@@ -111,6 +111,13 @@ impl Settings {
         }
     }
 
+    pub(crate) fn float(&self, key: &str) -> Option<f64> {
+        match self.0.get(key)? {
+            Setting::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// A duration in nanoseconds.
     pub(crate) fn duration(&self, key: &str) -> Option<i64> {
         match self.0.get(key)? {

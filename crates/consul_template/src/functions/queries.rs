@@ -1,11 +1,11 @@
-//! Functions that ask for what changes: files, and what Vault and Nomad know. Those that ask Consul
-//! are in `render`.
+//! Functions that ask for what changes: files, and what Nomad knows. Those that ask Vault are in `secrets`,
+//! those that ask Consul in `render`.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
-use gotmpl::{Failure, Functions, Rest, Slice, Value};
+use gotmpl::{Failure, Functions, Rest, Value};
 use report::errno_text;
 
 use super::Context;
@@ -16,12 +16,9 @@ const LINKS: usize = 255;
 
 pub(super) fn add(functions: &mut Functions<Context>) {
     functions.add("file", file);
-    functions.add("secret", secret);
-    functions.add("secrets", |_: &Context, path: Bytes| match path.is_empty() {
-        true => Ok(Slice::strings([])),
-        false => Err(not_here("Vault")),
+    functions.add("pkiCert", |_: &Context, _: Rest<Bytes>| {
+        Err::<Value, _>(not_here("Vault for certificates"))
     });
-    functions.add("pkiCert", |_: &Context, _: Rest<Bytes>| Err::<Value, _>(not_here("Vault")));
     for name in [
         "nomadServices",
         "nomadService",
@@ -36,20 +33,6 @@ pub(super) fn add(functions: &mut Functions<Context>) {
 
 fn not_here(store: &str) -> Failure {
     Failure::new(format!("this release cannot ask {store}"))
-}
-
-/// Reads or writes a secret of Vault.
-fn secret(_: &Context, path: Bytes, pairs: Rest<Bytes>) -> Result<Value, Failure> {
-    if path.is_empty() {
-        return Err(Failure::new("vault.read: invalid format: \"\""));
-    }
-    let pairs = pairs.0.iter().filter(|pair| !pair.is_empty());
-    for pair in pairs {
-        if !pair.contains(&b'=') {
-            return Err(Failure::new(format!("not k=v pair {:?}", lossy(pair))));
-        }
-    }
-    Err(not_here("Vault"))
 }
 
 /// The content of a file.

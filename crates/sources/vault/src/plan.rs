@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use client_vault::{Client, Engine, Mount, Reply};
+use client_vault::{Client, Mount, Reply};
 use futures_util::future::{BoxFuture, try_join_all};
 use nodes::Error;
 use serde_json::value::RawValue;
@@ -39,35 +39,6 @@ impl Mounts {
     }
 }
 
-/// How a path of users becomes one of Vault.
-enum Spelling {
-    /// It is the same.
-    Raw,
-    /// `data` or `metadata` follows the mount.
-    Versioned(Mount),
-}
-
-impl Spelling {
-    /// In an engine with versions, users may also write the whole path, as for Go confd.
-    fn of(mount: Mount, path: &str) -> Self {
-        let rest = mount.rest(path).unwrap_or_default();
-        let first = rest.split('/').next().unwrap_or_default();
-        match mount.engine {
-            Engine::Versioned if !matches!(first, "data" | "metadata") => {
-                Spelling::Versioned(mount)
-            }
-            Engine::Versioned | Engine::Plain => Spelling::Raw,
-        }
-    }
-
-    fn spelled(&self, part: &str, path: &str) -> String {
-        match self {
-            Spelling::Raw => path.to_owned(),
-            Spelling::Versioned(mount) => mount.with(part, mount.rest(path).unwrap_or_default()),
-        }
-    }
-}
-
 /// The paths that `key` stands for: its own, and all that are listed below it.
 ///
 /// As in Go confd, what cannot be listed is not listed: a token may be allowed to read a secret and not
@@ -84,13 +55,13 @@ pub(crate) async fn paths(
     if path.is_empty() {
         return Ok(Vec::new());
     }
-    let spelling = Spelling::of(mounts.of(client, &path).await?, &path);
+    let mount = mounts.of(client, &path).await?;
     let mut found = vec![path.clone()];
-    found.extend(below(client, &spelling, path).await?);
+    found.extend(below(client, &mount, path).await?);
     let wanted = |path: String| {
         let name = format!("/{path}").into();
-        let is_versioned = matches!(spelling, Spelling::Versioned(_));
-        Wanted { path: spelling.spelled("data", &path), name, is_versioned }
+        let is_versioned = mount.adds_part(&path);
+        Wanted { path: mount.spelled("data", &path), name, is_versioned }
     };
     Ok(found.into_iter().map(wanted).collect())
 }
@@ -98,11 +69,11 @@ pub(crate) async fn paths(
 /// The paths of all secrets below `path`.
 fn below<'a>(
     client: &'a Client,
-    spelling: &'a Spelling,
+    mount: &'a Mount,
     path: String,
 ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
     Box::pin(async move {
-        let names = match client.list(&spelling.spelled("metadata", &path)).await {
+        let names = match client.list(&mount.spelled("metadata", &path)).await {
             Ok(names) => names.unwrap_or_default(),
             Err(error) if error.is_refusal() => {
                 debug!("there was an error extracting /{path}: {error}");
@@ -120,7 +91,7 @@ fn below<'a>(
             }
         }
         for inner in
-            try_join_all(folders.into_iter().map(|folder| below(client, spelling, folder))).await?
+            try_join_all(folders.into_iter().map(|folder| below(client, mount, folder))).await?
         {
             found.extend(inner);
         }

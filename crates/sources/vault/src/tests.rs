@@ -1,1 +1,70 @@
+//! Secrets with a lease, which only engines have that need another server: a stub stands for one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use client_vault::{Login, Options};
+use nodes::Secret;
+use servers::Stub;
+use source::testing::{interest, pause};
+use source::{Interest, Source};
+use tokio::time::Instant;
+
+use crate::Vault;
+
+/// A server whose secret at any path has a lease of three seconds, and a value that counts the requests
+/// for it.
+fn stub() -> (Stub, Arc<AtomicUsize>) {
+    let made = Arc::new(AtomicUsize::new(0));
+    let of_stub = Arc::clone(&made);
+    let stub = Stub::answering(move |head| {
+        let body = match () {
+            () if head.contains("/sys/internal/ui/mounts/") => {
+                r#"{"data":{"path":"database/","type":"database"}}"#.to_owned()
+            }
+            () if head.contains("list=true") || !head.contains("/creds/") => return not_found(),
+            () => {
+                let number = of_stub.fetch_add(1, Ordering::SeqCst) + 1;
+                format!(
+                    r#"{{"lease_id":"l/{number}","lease_duration":3,"data":{{"value":"{number}"}}}}"#
+                )
+            }
+        };
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+    });
+    (stub, made)
+}
+
+fn not_found() -> Vec<u8> {
+    b"HTTP/1.1 404 Not Found\r\ncontent-length: 13\r\n\r\n{\"errors\":[]}".to_vec()
+}
+
+async fn value(vault: &Vault, interest: &Interest) -> String {
+    let answers = vault.read(interest).await.unwrap();
+    let value = answers[0].as_ref().unwrap().get(b"/database/creds/app").unwrap().clone();
+    String::from_utf8(value.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_secret_with_a_lease_is_made_again_only_when_two_thirds_of_the_lease_are_over() {
+    let (stub, made) = stub();
+    let login = Login::Token(Secret::Text("x".to_owned()));
+    let nodes = vec![format!("http://{}", stub.address())];
+    let vault = Vault::new(Options { nodes, login, ..Options::default() });
+    assert_eq!(vault.next_reading(), None);
+    let asked = interest(&[&["/database/creds/app"]]);
+    let begun = Instant::now();
+    assert_eq!(value(&vault, &asked).await, "1");
+    assert_eq!(value(&vault, &asked).await, "1");
+    let due = vault.next_reading().unwrap();
+    assert!(due >= begun + Duration::from_secs(2) && due < Instant::now() + Duration::from_secs(2));
+    pause(due - Instant::now()).await;
+    assert_eq!(value(&vault, &asked).await, "2");
+    assert_eq!(made.load(Ordering::SeqCst), 2);
+    // What is not asked for any more is forgotten.
+    vault.read(&interest(&[&[]])).await.unwrap();
+    assert_eq!(vault.next_reading(), None);
+    assert_eq!(value(&vault, &asked).await, "3");
+}
