@@ -6,6 +6,7 @@ mod consul;
 mod credentials;
 mod env;
 mod etcd;
+mod etcdv2;
 mod file;
 mod names;
 mod proxies;

@@ -106,8 +106,9 @@ fn a_wrong_backend_is_named_with_those_that_there_are() {
     let sandbox = Sandbox::new();
     let ended = sandbox.confd(&["-onetime", "-backend", "etcd3"]).fails();
     ended.expect(
-        "FATAL Invalid backend \"etcd3\": this confd reads keys from \"consul\", \"env\", \"etcd\", \
-         \"file\", \"redis\" and \"vault\"; did you mean \"etcd\" or \"etcdv3\"?",
+        "FATAL Invalid backend \"etcd3\": this confd reads keys from \"acm\", \"consul\", \
+         \"dynamodb\", \"env\", \"etcd\", \"etcdv2\", \"file\", \"imds\", \"redis\", \
+         \"secretsmanager\", \"ssm\" and \"vault\"; did you mean \"etcd\" or \"etcdv3\"?",
     );
 }
 

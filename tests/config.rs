@@ -361,7 +361,7 @@ fn a_backend_that_is_not_there_yet_is_refused() {
         for mode in [&[][..], &["-onetime"], &["-watch"]] {
             let ended = sandbox.confd(&["-backend", backend]).arguments(mode).fails();
             let line = format!(
-                "FATAL backend \"{backend}\" is not there yet: this confd reads keys from \"acm\", \"consul\", \"dynamodb\", \"env\", \"etcd\", \"file\", \"imds\", \"redis\", \"secretsmanager\", \"ssm\" and \"vault\""
+                "FATAL backend \"{backend}\" is not there yet: this confd reads keys from \"acm\", \"consul\", \"dynamodb\", \"env\", \"etcd\", \"etcdv2\", \"file\", \"imds\", \"redis\", \"secretsmanager\", \"ssm\" and \"vault\""
             );
             assert_eq!(ended.log(), [line]);
         }

@@ -128,6 +128,25 @@ fn etcd_gives_the_suites_files() {
 }
 
 #[test]
+fn etcd_gives_the_suites_files_by_version_2_of_its_api() {
+    let server = Etcd::start_with(Release::Debian, &["--enable-v2=true"]);
+    for (name, value) in VARIABLES {
+        let key = format!("/{}", name.to_lowercase().replace('_', "/"));
+        server.put_of_version_2(&key, value.as_bytes(), None);
+    }
+    let sandbox = Sandbox::new();
+    let node = server.url();
+    let run = || {
+        confd(&sandbox, &["--onetime"])
+            .arguments(&["--backend", "etcdv2", "--node", &node, "--watch"])
+            .ok()
+    };
+    run();
+    expect_results(&sandbox, "nested-tree.conf");
+    expect_in_sync(&run());
+}
+
+#[test]
 fn consul_gives_the_suites_files() {
     let server = Consul::start();
     for (name, value) in VARIABLES {

@@ -18,7 +18,14 @@ const LAYERS: &[&[&str]] = &[
     &["config", "filewatch", "state-folder", "world", "command", "nodes"],
     &["tls"],
     &["client-http"],
-    &["client-etcd", "client-consul", "client-vault", "client-docker", "client-aws"],
+    &[
+        "client-etcd",
+        "client-etcd2",
+        "client-consul",
+        "client-vault",
+        "client-docker",
+        "client-aws",
+    ],
     &["source", "render", "deploy"],
     &[
         "agent",
@@ -28,6 +35,7 @@ const LAYERS: &[&[&str]] = &[
         "source-env",
         "source-file",
         "source-etcd",
+        "source-etcdv2",
         "source-consul",
         "source-redis",
         "source-vault",

@@ -31,6 +31,8 @@ pub(crate) static SOURCES: &[&Description] = &[
     &source_env::DESCRIPTION,
     #[cfg(feature = "etcd")]
     &source_etcd::DESCRIPTION,
+    #[cfg(feature = "etcdv2")]
+    &source_etcdv2::DESCRIPTION,
     #[cfg(feature = "file")]
     &source_file::DESCRIPTION,
     #[cfg(feature = "aws")]
@@ -57,6 +59,8 @@ pub(crate) const NAMES: &[&str] = &[
     "env",
     #[cfg(feature = "etcd")]
     "etcd",
+    #[cfg(feature = "etcdv2")]
+    "etcdv2",
     #[cfg(feature = "etcd")]
     "etcdv3",
     #[cfg(feature = "file")]
@@ -88,14 +92,16 @@ pub(crate) fn tables() -> Vec<Table> {
     ANSWERING.map(table).into_iter().collect()
 }
 
-/// The names of the backends of Go confd and of its live fork. The empty name means etcd.
-pub(crate) const KNOWN: [&str; 15] = [
+/// The names of the backends of Go confd and of its live fork, and those that only this confd has. The
+/// empty name means etcd.
+pub(crate) const KNOWN: [&str; 16] = [
     "",
     "acm",
     "consul",
     "dynamodb",
     "env",
     "etcd",
+    "etcdv2",
     "etcdv3",
     "file",
     "imds",

@@ -72,7 +72,7 @@ _confd() {
     esac
     case ${flag/#--/-} in
       -auth-type) _confd_words 'token app-role app-id github userpass ldap kubernetes jwt cert'; return ;;
-      -backend) _confd_words 'acm consul dynamodb env etcd etcdv3 file imds redis secretsmanager ssm vault'; return ;;
+      -backend) _confd_words 'acm consul dynamodb env etcd etcdv2 etcdv3 file imds redis secretsmanager ssm vault'; return ;;
       -client-ca-keys) _confd_paths -f; return ;;
       -client-cert) _confd_paths -f; return ;;
       -client-key) _confd_paths -f; return ;;
@@ -153,7 +153,7 @@ _confd() {
   fi
   if [[ $current != -* ]]; then
     if ((COMP_CWORD == 1)); then
-      _confd_words 'check explain history plan release reload render rollback run schema status test consul-template registrator register acm consul dynamodb env etcd etcdv3 file imds redis secretsmanager ssm vault'
+      _confd_words 'check explain history plan release reload render rollback run schema status test consul-template registrator register acm consul dynamodb env etcd etcdv2 etcdv3 file imds redis secretsmanager ssm vault'
       return
     fi
     case ${COMP_WORDS[1]} in

@@ -1,5 +1,7 @@
 //! The documents about backends: each of their examples is run and each of their messages provoked.
 
+mod etcdv2;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

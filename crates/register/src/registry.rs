@@ -231,7 +231,7 @@ pub(crate) fn open(
             };
             let options = etcd_options(&uri, given)?;
             match family.ends_with("etcd2") {
-                true => Rc::new(etcd2::Etcd2::new(&options, keys, ttl).map_err(unusable)?),
+                true => Rc::new(etcd2::Etcd2::new(of_version_2(options), keys, ttl)),
                 false => Rc::new(etcd::Etcd::new(options, keys, ttl)),
             }
         }
@@ -346,6 +346,20 @@ fn etcd_options(uri: &Uri, given: &Given) -> Result<client_etcd::Options, Unusab
         proxies: Proxies::of(given),
         user,
     })
+}
+
+/// The same place, for a client of version 2 of the API.
+fn of_version_2(options: client_etcd::Options) -> client_etcd2::Options {
+    client_etcd2::Options {
+        nodes: options.nodes,
+        not_given: options.nodes_are_default.then_some("HOST:PORT"),
+        https: options.https,
+        tls: options.tls,
+        proxies: options.proxies,
+        user: options.user,
+        without_user: Some(etcd2::WITHOUT_USER),
+        without_v2: Some(etcd2::WITHOUT_V2),
+    }
 }
 
 fn unusable(error: Error) -> Unusable {

@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::http::exchange;
+use base64::Engine as _;
+
+use crate::http::{Answer, exchange, form};
 use crate::{Process, folder, free_ports, installed, present};
 
 /// The release of etcd.
@@ -252,6 +254,38 @@ impl Etcd {
         // The parts are: no condition, what is done if it holds, and what is done if not.
         etcdctl.stdin.take().unwrap().write_all(format!("\n{puts}\n\n").as_bytes()).unwrap();
         assert!(etcdctl.wait().unwrap().success(), "{pairs:?}");
+    }
+
+    /// Sends a request of version 2 of the API, which etcd has with `--enable-v2`, as this user. It must
+    /// succeed, but a key that does not exist can be deleted.
+    #[track_caller]
+    pub fn of_version_2(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        user: Option<(&str, &str)>,
+    ) -> Answer {
+        let kind = if body.starts_with('{') { "json" } else { "x-www-form-urlencoded" };
+        let kind = format!("application/{kind}");
+        let login = user.map(|(name, password)| {
+            let engine = base64::engine::general_purpose::STANDARD;
+            format!("Basic {}", engine.encode(format!("{name}:{password}")))
+        });
+        let mut headers = vec![("Content-Type", &*kind)];
+        headers.extend(login.as_deref().map(|login| ("Authorization", login)));
+        let request = format!("{method} {path}");
+        let answer = exchange(&self.address(), &request, &headers, body.as_bytes()).unwrap();
+        let is_done = answer.status < 400 || answer.status == 404 && method == "DELETE";
+        assert!(is_done, "{request}: {} {}", answer.status, answer.text());
+        answer
+    }
+
+    /// Sets a key by version 2 of the API.
+    #[track_caller]
+    pub fn put_of_version_2(&self, key: &str, value: &[u8], user: Option<(&str, &str)>) {
+        let (path, body) = (format!("/v2/keys{key}"), format!("value={}", form(value)));
+        self.of_version_2("PUT", &path, &body, user);
     }
 
     /// The sum of all samples of metrics whose name and labels begin with `name`.

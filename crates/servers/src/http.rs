@@ -102,6 +102,11 @@ pub fn escape(text: &str) -> String {
     escaped.collect()
 }
 
+/// Escapes bytes as a value of a form.
+pub fn form(value: &[u8]) -> String {
+    value.iter().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

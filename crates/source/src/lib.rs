@@ -14,6 +14,7 @@
 //! them.
 
 pub mod backoff;
+mod comparison;
 mod description;
 mod error;
 mod feed;
@@ -24,6 +25,7 @@ mod tracked;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use comparison::Comparison;
 pub use description::{Changes, Comparable, Configured, Description, Setup};
 pub use error::Error;
 pub use feed::{Feed, Pauses, State};

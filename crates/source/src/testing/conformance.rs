@@ -25,6 +25,8 @@ pub trait Fixture: Default + Send {
     const MATCHES_TEXT: bool;
     /// Whether a key that has a value stands for nothing but this value, as confd has it for Redis.
     const HIDES_KEYS_BELOW_A_VALUE: bool = false;
+    /// Whether a key that has a value can have no keys below it, as in a tree of folders and files.
+    const KEYS_ARE_FOLDERS_OR_VALUES: bool = false;
     /// Whether a key that has keys below it stands for these alone, and not for its own value, as confd
     /// has it for SSM.
     const HIDES_A_VALUE_ABOVE_KEYS: bool = false;
@@ -59,6 +61,17 @@ pub trait Fixture: Default + Send {
     fn reconnect(&mut self) {}
 }
 
+/// The bytes that no value has whose source holds text only.
+pub const NO_TEXT: [u8; 128] = {
+    let mut bytes = [0x80; 128];
+    let mut nth = 0;
+    while nth < bytes.len() {
+        bytes[nth] |= nth as u8;
+        nth += 1;
+    }
+    bytes
+};
+
 async fn store<F: Fixture>(pairs: &[(&str, &str)]) -> F {
     let mut store = F::default();
     for (key, value) in pairs {
@@ -87,9 +100,12 @@ fn text(view: &View) -> Vec<String> {
 
 /// A key stands for itself and all below.
 pub async fn a_key_stands_for_itself_and_all_below<F: Fixture>() {
-    let store: F =
-        store(&[("/app", "0"), ("/app/a", "1"), ("/app/b/c", "2"), ("/other", "3")]).await;
-    let whole: &[&str] = match (F::HIDES_KEYS_BELOW_A_VALUE, F::HIDES_A_VALUE_ABOVE_KEYS) {
+    let mut store: F = store(&[("/app/a", "1"), ("/app/b/c", "2"), ("/other", "3")]).await;
+    if !F::KEYS_ARE_FOLDERS_OR_VALUES {
+        store.set("/app", b"0").await;
+    }
+    let shows_none_above = F::HIDES_A_VALUE_ABOVE_KEYS || F::KEYS_ARE_FOLDERS_OR_VALUES;
+    let whole: &[&str] = match (F::HIDES_KEYS_BELOW_A_VALUE, shows_none_above) {
         (true, _) => &["/app=0"],
         (_, true) => &["/app/a=1", "/app/b/c=2"],
         _ => &["/app=0", "/app/a=1", "/app/b/c=2"],
@@ -97,7 +113,8 @@ pub async fn a_key_stands_for_itself_and_all_below<F: Fixture>() {
     assert_eq!(seen(&store, &["/app"]).await, whole);
     assert_eq!(seen(&store, &["/app/b"]).await, ["/app/b/c=2"]);
     assert_eq!(seen(&store, &["/app/a", "/other"]).await, ["/app/a=1", "/other=3"]);
-    assert_eq!(seen(&store, &["/"]).await.len(), 4);
+    let all = if F::KEYS_ARE_FOLDERS_OR_VALUES { 3 } else { 4 };
+    assert_eq!(seen(&store, &["/"]).await.len(), all);
 }
 
 /// A key ends at a path boundary unless the source says otherwise.

@@ -142,7 +142,7 @@ pub async fn a_change_that_changes_nothing_gives_no_state<F: Fixture>() {
 pub async fn a_change_outside_the_scope_gives_no_state<F: Fixture>() {
     let mut store: F = store(&[("/app/a", "1")]).await;
     let mut watch = following(&store, &[&["/app"]]).await;
-    let beginning_alike = ["/apple", "/app-x", "/app-x/y"].iter().filter(|_| !F::MATCHES_TEXT);
+    let beginning_alike = ["/apple", "/app-x", "/app-y/y"].iter().filter(|_| !F::MATCHES_TEXT);
     for key in ["/ap", "/other"].iter().chain(beginning_alike) {
         store.set(key, b"2").await;
     }
