@@ -123,11 +123,14 @@ fn provoke(name: &str, runs: &[&[&str]]) {
     provoke_in(name, &runs);
 }
 
+/// Variables of the environment of a run.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// Like [`provoke`], each run with variables of its environment.
 #[track_caller]
-pub(super) fn provoke_in(name: &str, runs: &[(&[(&str, &str)], &[&str])]) {
+pub(super) fn provoke_in(name: &str, runs: &[(Variables<'_>, &[&str])]) {
     let logs: Vec<String> = std::thread::scope(|scope| {
-        let run = |(variables, arguments): &(&[(&str, &str)], &[&str])| {
+        let run = |(variables, arguments): &(Variables<'_>, &[&str])| {
             let sandbox = asking();
             sandbox.write("broken.yaml", "app: {\n");
             sandbox.write("templates/nope", "{{getv \"/app/nope\"}}");
