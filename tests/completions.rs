@@ -70,6 +70,16 @@ fn bash_completes_the_flags_and_the_names_of_a_command() {
 }
 
 #[test]
+fn bash_offers_no_flags_of_confd_for_the_other_programs() {
+    let sandbox = Sandbox::new();
+    sandbox.write("services.yaml", "");
+    for program in ["register", "registrator", "consul-template"] {
+        assert_eq!(proposed(&sandbox, &[program, "-"]), set(&[]), "{program}");
+        assert_eq!(proposed(&sandbox, &[program, "serv"]), set(&["services.yaml"]), "{program}");
+    }
+}
+
+#[test]
 fn a_name_of_a_file_is_never_executed_by_a_completion() {
     let sandbox = Sandbox::new();
     sandbox.write("conf.d/$(touch executed).toml", "");

@@ -42,6 +42,12 @@ _confd() {
     mapfile -t COMPREPLY < <(compgen -c -f -- "$current")
     return
   fi
+  # The other programs of the binary have flags of their own.
+  if ((COMP_CWORD > 1)); then
+    case ${COMP_WORDS[1]} in
+      consul-template | registrator | register) _confd_paths -f; return ;;
+    esac
+  fi
   case ${COMP_WORDS[1]} in
     check) own='-format -strict' ;;
     explain) own='-data -dest -item' ;;

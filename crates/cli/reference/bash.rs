@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use options::{Kind, Proposed};
 
 use super::first_words;
-use crate::{commands::COMMANDS, table};
+use crate::{commands::COMMANDS, flags::PROGRAMS, table};
 
 /// What stands above the tables. bash splits `-flag=value` at the `=`, so the word before it is the flag.
 const HEAD: &str = r#"# Completions of confd for bash. They are made from the program's tables of options and commands.
@@ -73,6 +73,12 @@ fn lines(proposed: Proposed) -> String {
 pub(super) fn script() -> String {
     let mut script = HEAD.to_owned();
     let first: Vec<_> = first_words().into_iter().map(|(word, _)| word).collect();
+    let others = PROGRAMS.join(" | ");
+    if !others.is_empty() {
+        script += "  # The other programs of the binary have flags of their own.\n";
+        script += "  if ((COMP_CWORD > 1)); then\n    case ${COMP_WORDS[1]} in\n";
+        let _ = writeln!(script, "      {others}) _confd_paths -f; return ;;\n    esac\n  fi");
+    }
     script += "  case ${COMP_WORDS[1]} in\n";
     for command in COMMANDS.iter().filter(|command| !command.options.is_empty()) {
         let own: Vec<_> =

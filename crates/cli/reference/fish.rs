@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use options::{Kind, Proposed};
 
 use super::first_words;
-use crate::{commands::COMMANDS, table};
+use crate::{commands::COMMANDS, flags::PROGRAMS, table};
 
 /// What stands above the completions. Without `-f`, fish proposes files everywhere.
 const HEAD: &str = r#"# Completions of confd for fish. They are made from the program's tables of options and commands.
@@ -62,6 +62,18 @@ pub(super) fn script() -> String {
             let _ = writeln!(script, "{seen} -o {name} -l {name}{value} -d {help}");
         }
     }
+    // The other programs of the binary have flags of their own.
+    let others = PROGRAMS.join(" ");
+    let (is_run, is_other) = match others.as_str() {
+        "" => (String::new(), None),
+        others => {
+            let is_other = format!("__fish_seen_subcommand_from {others}");
+            (format!(" -n 'not {is_other}'"), Some(is_other))
+        }
+    };
+    if let Some(is_other) = is_other {
+        let _ = writeln!(script, "complete -c confd -n '{is_other}' -F");
+    }
     for option in table::all() {
         let name = option.name;
         let value = match option.kind {
@@ -69,7 +81,7 @@ pub(super) fn script() -> String {
             _ => value(option.proposed),
         };
         let help = quoted(option.help);
-        let _ = writeln!(script, "complete -c confd -o {name} -l {name}{value} -d {help}");
+        let _ = writeln!(script, "complete -c confd{is_run} -o {name} -l {name}{value} -d {help}");
     }
     script
 }

@@ -7,6 +7,7 @@ use options::{Kind, Proposed, Spec};
 use super::{first_words, placeholder};
 use crate::{
     commands::{COMMANDS, Own},
+    flags::PROGRAMS,
     table,
 };
 
@@ -83,6 +84,10 @@ pub(super) fn script() -> String {
     }
     script += "  )\n  if ((CURRENT == 2)) && [[ $PREFIX != -* ]]; then\n    \
                _describe 'command or backend' first\n    return\n  fi\n  case $words[2] in\n";
+    if !PROGRAMS.is_empty() {
+        let others = PROGRAMS.join("|");
+        let _ = writeln!(script, "  {others})\n    _files\n    return\n    ;;");
+    }
     for command in COMMANDS {
         let operands = match command.operands {
             "" => "",
