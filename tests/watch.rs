@@ -291,6 +291,28 @@ fn a_debounce_makes_one_pass_of_a_burst() {
 }
 
 #[test]
+fn a_reload_that_fails_counts_for_min_reload_interval() {
+    let sandbox = Sandbox::new();
+    let more = "min_reload_interval = '3s'\non_reload_failure = 'rollback'\n\
+                reload_cmd = 'date +%s%N >> reloads; ! grep bad out/a'";
+    sandbox.resource("a", "{{getv \"/v\"}}", more);
+    data(&sandbox, "v: one");
+    let daemon = watching(&sandbox, &[]);
+    let times = || -> Vec<u64> {
+        sandbox.read("reloads").lines().map(|line| line.parse().unwrap()).collect()
+    };
+    eventually("the first reload", || times().len() == 1);
+    data(&sandbox, "v: bad");
+    daemon.wait_for("was rolled back");
+    data(&sandbox, "v: two");
+    // One for the bad content, one for the former file, and one for the new content.
+    eventually("three more reloads", || times().len() == 4);
+    let pause = Duration::from_nanos(times()[3] - times()[2]);
+    assert!(pause > Duration::from_millis(2500), "{pause:?}");
+    daemon.stop(Signal::TERM);
+}
+
+#[test]
 fn min_reload_interval_defers_and_never_drops() {
     let sandbox = Sandbox::new();
     counted(&sandbox, "a", "min_reload_interval = '3s'");

@@ -90,11 +90,9 @@ fn a_release_lets_the_next_pass_put_the_newest_content_in_place() {
     run_with(&sandbox, "two").ok();
     command(&sandbox, &["rollback", "app"]).ok();
     let ended = command(&sandbox, &["release", "app"]).ok();
-    assert!(
-        ended.stdout.contains("gets its newest content with the next pass"),
-        "{}",
-        ended.stdout
-    );
+    let text = "gets its newest content with the next pass of confd, which SIGHUP starts at once; where \
+                confd has a control socket, -control-socket names it, and confd release starts the pass";
+    assert!(ended.stdout.contains(text), "{}", ended.stdout);
     assert_eq!(
         command(&sandbox, &["release", "app"]).ok().stdout,
         "the resource app is not held\n"
@@ -150,6 +148,81 @@ fn a_hangup_after_a_release_brings_the_newest_content_at_once() {
     assert_eq!(sandbox.output(), "one\n");
     daemon.signal(Signal::HUP);
     eventually("the newest content is back", || sandbox.output() == "two\n");
+    assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
+fn a_held_version_is_a_state_and_a_release_brings_the_newest_content_at_once() {
+    let sandbox = keeping("");
+    for value in ["one", "two"] {
+        run_with(&sandbox, value).ok();
+    }
+    for mode in [&["-watch"][..], &["-interval", "3600"]] {
+        let flags = [
+            "-state-dir",
+            "state",
+            "-backend",
+            "file",
+            "-file",
+            "data.yaml",
+            "-control-socket",
+            "c",
+        ];
+        let daemon = Daemon::start(sandbox.confd(mode).arguments(&flags), sandbox.path("log"));
+        let asked =
+            |words: &[&str]| command(&sandbox, words).arguments(&["-control-socket", "c"]).run();
+        let is_in = |state: &str| {
+            let holds = || asked(&["status"]).stdout.contains(&format!("\napp       {state} "));
+            eventually(&format!("the state is {state}"), holds);
+        };
+        is_in("in_sync");
+        command(&sandbox, &["rollback", "app"]).ok();
+        // In interval mode the next pass would be in an hour.
+        assert_eq!(asked(&["run", "app"]).code, Some(0));
+        is_in("held: version 1");
+        let document: serde_json::Value =
+            serde_json::from_str(&asked(&["status", "-json"]).stdout).unwrap();
+        let resource = &document["resources"][0];
+        assert_eq!((&resource["state"], &resource["held_version"]), (&"held".into(), &1.into()));
+        assert_eq!((&document["ready"], sandbox.output().as_str()), (&true.into(), "one\n"));
+        let released = asked(&["release", "app"]);
+        assert_eq!((released.code, sandbox.output().as_str()), (Some(0), "two\n"));
+        assert!(
+            released.stdout.ends_with("out/app has its newest content\n"),
+            "{}",
+            released.stdout
+        );
+        is_in("in_sync");
+        assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
+    }
+}
+
+#[test]
+fn a_release_whose_pass_fails_says_why() {
+    let sandbox = keeping("check_cmd = '! test -e strict'");
+    for value in ["one", "two"] {
+        run_with(&sandbox, value).ok();
+    }
+    let flags = [
+        "-watch",
+        "-state-dir",
+        "state",
+        "-backend",
+        "file",
+        "-file",
+        "data.yaml",
+        "-control-socket",
+        "c",
+    ];
+    let daemon = Daemon::start(sandbox.confd(&flags), sandbox.path("log"));
+    command(&sandbox, &["rollback", "app"]).ok();
+    sandbox.write("strict", "");
+    let released =
+        command(&sandbox, &["release", "app"]).arguments(&["-control-socket", "c"]).run();
+    assert_eq!((released.code, sandbox.output().as_str()), (Some(1), "one\n"));
+    let text =
+        "the resource app is not held any more, and its pass has failed: Config check failed";
+    assert!(released.stderr.contains(text), "{}", released.stderr);
     assert_eq!(daemon.stop(Signal::TERM).code, Some(0));
 }
 

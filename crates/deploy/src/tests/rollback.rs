@@ -289,12 +289,42 @@ fn a_set_is_rolled_back_together() {
     assert!(error.waits_for_a_change(), "{error}");
     let content = |name: &str| fs::read_to_string(folder.path().join(name)).expect("a file");
     assert_eq!((content("a"), content("b")), ("old a\n".into(), "old b\n".into()));
-    assert!(matches!(deploy(["new a\n", "bad\n"]), Err(Error::Held { .. })));
+    let error = deploy(["new a\n", "bad\n"]).expect_err("held back");
+    let Error::Held { dests } = error else { panic!("{error}") };
+    assert_eq!(dests.len(), 2);
+    // A file that has its newest content is not named.
+    let error = deploy(["old a\n", "bad\n"]).expect_err("one reload fails");
+    let b = folder.path().join("b");
+    assert!(matches!(&error, Error::RolledBack { dests, .. } if *dests == [b.clone()]), "{error}");
+    let error = deploy(["old a\n", "bad\n"]).expect_err("held back");
+    assert!(matches!(&error, Error::Held { dests } if *dests == [b.clone()]), "{error}");
+    deploy(["new a\n", "bad\n"]).expect_err("one reload fails");
     assert_eq!(names_in(folder.path()), [".a.held", ".b.held", "a", "b", "ran"]);
     // The set has changed, although only one of its contents has.
     deploy(["newer a\n", "bad\n"]).expect_err("one reload fails");
     deploy(["newer a\n", "new b\n"]).expect("deployed");
     assert_eq!(names_in(folder.path()), ["a", "b", "ran"]);
+}
+
+#[test]
+fn damaged_files_beside_a_destination_stop_no_pass_and_do_not_stay() {
+    let journal = ".confd-transaction-0471149721";
+    let beside = ["trial", "former", "held", "reload-pending"].map(|it| format!(".app.conf.{it}"));
+    for name in beside.iter().map(String::as_str).chain([journal]) {
+        for text in ["", "garbage", "garbage\0trial 1\0/etc/passwd\0\0\0remove\0\0end\0"] {
+            let site = site_with("old\n");
+            fs::write(site.path(name), text).expect("write");
+            set_mode(&site.path(name), 0o600);
+            crate::sweep([site.target.dest.as_path()], &site.options, &site.steps);
+            assert_eq!(site.content(), "old\n", "{name}: {text:?}");
+            assert_eq!(
+                site.deploy("new\n").expect("deployed"),
+                Outcome::Updated,
+                "{name}: {text:?}"
+            );
+            assert_eq!(site.names(), ["app.conf", "ran"], "{name}: {text:?}");
+        }
+    }
 }
 
 /// The variable with the folder of another process.

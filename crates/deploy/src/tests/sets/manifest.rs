@@ -218,6 +218,11 @@ fn a_manifest_that_cannot_be_trusted_is_an_error_that_says_what_to_do() {
     let expected = "open .vhosts.confd-files: it is not a file of the user of this process with one \
                     name";
     assert_eq!(error, expected);
+    fs::rename(made.manifest_file(), made.path("beside")).expect("renamed");
+    fs::create_dir(made.manifest_file()).expect("a folder");
+    assert_eq!(text(made.open().expect_err("a folder")), expected);
+    fs::remove_dir(made.manifest_file()).expect("removed");
+    fs::rename(made.path("beside"), made.manifest_file()).expect("renamed");
     fs::remove_file(made.path("elsewhere")).expect("removed");
     assert_eq!(made.ours(), ["a", "b"]);
     // A record that was cut is ignored, and the next one replaces it.
