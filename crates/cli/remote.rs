@@ -57,7 +57,7 @@ fn ask(
     client::ask(socket, method, target, limit).map_err(|error| {
         let shown = socket.display();
         let hint = match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            _ if is_nothing_there(&error) => {
                 "no confd listens there: start it with -control-socket, and name the same path here \
                  by -control-socket, CONFD_CONTROL_SOCKET or control_socket in confd.toml"
             }
@@ -69,6 +69,28 @@ fn ask(
         };
         anyhow!("cannot ask confd at {shown}: {}: {hint}", report::errno_text(&error))
     })
+}
+
+/// Whether no process listens at a socket, by the error of asking it.
+fn is_nothing_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+/// Has the confd that listens at `socket` make a pass of the resource `name` now, and waits for its end.
+/// Returns whether one listens there.
+///
+/// # Errors
+/// It cannot be asked, or the resource is not applied: the text says why.
+pub(crate) fn pass_now(socket: &Path, name: &str) -> anyhow::Result<bool> {
+    match client::ask(socket, "GET", "/health", Some(SOON)) {
+        Err(error) if is_nothing_there(&error) => return Ok(false),
+        Ok(_) | Err(_) => {}
+    }
+    let reply = ask(socket, "POST", &client::run_path(name), None)?;
+    match refused(&reply)? {
+        None => Ok(true),
+        Some(why) => bail!("its pass has failed{why}"),
+    }
 }
 
 fn document(reply: &Reply) -> anyhow::Result<Value> {
@@ -105,9 +127,13 @@ fn table(document: &Value, width: usize) -> String {
     let mut rows = vec![head.map(str::to_owned)];
     for one in document["resources"].as_array().into_iter().flatten() {
         let revision = one["applied"]["revision"].as_u64().filter(|revision| *revision > 0);
+        let state = match one["held_version"].as_u64() {
+            Some(version) => format!("{}: version {version}", text(one, "state")),
+            None => text(one, "state").to_owned(),
+        };
         rows.push([
             harmless(text(one, "name")),
-            text(one, "state").to_owned(),
+            state,
             revision.map_or("-".to_owned(), |revision| revision.to_string()),
             text(one, "since").to_owned(),
             one["pending"]["next_try"].as_str().unwrap_or("-").to_owned(),
@@ -168,19 +194,31 @@ fn reload(asked: &Asked) -> anyhow::Result<Exit> {
 /// 0 if the resource is applied.
 fn process(asked: &Asked) -> anyhow::Result<Exit> {
     let reply = ask(&asked.socket, "POST", &client::run_path(&asked.name), None)?;
-    let document = document(&reply)?;
+    let name = harmless(&asked.name);
+    match refused(&reply)? {
+        None => {
+            crate::print(&mut io::stdout(), &format!("{name} is applied\n"));
+            Ok(Exit::Success)
+        }
+        Some(why) => bail!("{name}{why}"),
+    }
+}
+
+/// Why a pass that confd was asked for has not applied its resource, to stand behind the name of the
+/// resource; `None` if it has.
+///
+/// # Errors
+/// confd has made no pass.
+fn refused(reply: &Reply) -> anyhow::Result<Option<String>> {
+    let document = document(reply)?;
     if let Some(error) = document["error"].as_str() {
         bail!("{}", harmless(error));
     }
-    let name = harmless(&asked.name);
-    if reply.code == 200 {
-        crate::print(&mut io::stdout(), &format!("{name} is applied\n"));
-        return Ok(Exit::Success);
-    }
-    match document["error"]["text"].as_str() {
-        Some(error) => bail!("{name}: {}", harmless(error)),
-        None => bail!("{name} is not applied: its state is {}", text(&document, "state")),
-    }
+    Ok(match (reply.code, document["error"]["text"].as_str()) {
+        (200, _) => None,
+        (_, Some(error)) => Some(format!(": {}", harmless(error))),
+        (_, None) => Some(format!(" is not applied: its state is {}", text(&document, "state"))),
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 //! `confd history`, `confd rollback` and `confd release`: the kept versions of a resource, for
 //! people.
 
-use std::{fmt::Write as _, io, path::Path, sync::Arc};
+use std::{
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use agent::{Resource, versions};
 use anyhow::{Context as _, bail};
@@ -15,6 +20,7 @@ use world::{Host as _, time::utc_text};
 use crate::{
     Exit, commands,
     environment::Environment,
+    outside, remote,
     setup::{self, Mode},
 };
 
@@ -25,6 +31,8 @@ struct Asked {
     /// Whether a program reads the answer.
     is_json: bool,
     settings: agent::Settings,
+    /// The control socket of the confd that runs, if it has one.
+    socket: PathBuf,
 }
 
 /// Runs the command.
@@ -32,14 +40,16 @@ pub(crate) fn run(words: commands::Asked) -> anyhow::Result<Exit> {
     let [name] = &words.names[..] else { return Err(words.command.usage()) };
     let to = words.last("to").map(|number| number.to_str().and_then(|text| text.parse().ok()));
     let to = to.map(|number| number.context("-to is followed by the number of a version"));
-    let settings = setup::load(&words.line, &Environment::of_process(), &mut Vec::new())?.settings;
+    let setup = setup::load(&words.line, &Environment::of_process(), &mut Vec::new())?;
+    let (settings, socket) = (setup.settings, setup.control);
+    let socket = socket.unwrap_or_else(|| outside::USUAL.into());
     let (name, is_json) = (name.clone(), words.has("json"));
-    let asked = Asked { name, to: to.transpose()?, is_json, settings };
+    let asked = Asked { name, to: to.transpose()?, is_json, settings, socket };
     let resource = find(&asked)?;
     let text = match words.command.name {
         "history" => history(&asked, &resource),
         "rollback" => roll_back(&asked, &resource),
-        _ => release(&resource),
+        _ => release(&asked, &resource),
     }?;
     crate::show(text.as_bytes())?;
     Ok(Exit::Success)
@@ -185,12 +195,21 @@ fn show(step: &Step<'_>) {
     }
 }
 
-fn release(resource: &Resource) -> anyhow::Result<String> {
+/// Ends the hold, and has the confd that runs make a pass, because nothing has changed that would wake
+/// it.
+fn release(Asked { socket, .. }: &Asked, resource: &Resource) -> anyhow::Result<String> {
     let (dest, name) = (resource.dest_names(), resource.name());
-    Ok(match versions::release(resource)? {
-        true => format!("{dest} gets its newest content with the next pass of confd\n"),
-        false => format!("the resource {name} is not held\n"),
-    })
+    if !versions::release(resource)? {
+        return Ok(format!("the resource {name} is not held\n"));
+    }
+    match remote::pass_now(socket, name) {
+        Ok(true) => Ok(format!("{dest} has its newest content\n")),
+        Ok(false) => Ok(format!(
+            "{dest} gets its newest content with the next pass of confd, which SIGHUP starts at once; \
+             where confd has a control socket, -control-socket names it, and confd release starts the pass\n"
+        )),
+        Err(error) => bail!("the resource {name} is not held any more, and {error}"),
+    }
 }
 
 /// A text with names of keys, which can have any characters, without those that a terminal obeys.

@@ -13,6 +13,7 @@ use crate::{
     failure::{Failure, Kind},
     resource::Resource,
     status::{Applied, LastError, Overview, Pending, State, Status, are_ready},
+    versions::HeldVersion,
 };
 
 /// The states by the names of the resources.
@@ -171,8 +172,11 @@ impl Reader for Board {
                     (status.pending, status.error) = (None, None);
                 });
             }
-            Event::Done { resource, revision, took, .. } => self.update(resource, |status| {
-                status.enter(State::InSync);
+            Event::Done { resource, revision, took, held, .. } => self.update(resource, |status| {
+                status.enter(match held {
+                    Some(HeldVersion { number: version }) => State::Held { version: *version },
+                    None => State::InSync,
+                });
                 status.behind_since = None;
                 let (revision, took) = (*revision, *took);
                 status.applied = Some(Applied { revision, at: SystemTime::now(), took });

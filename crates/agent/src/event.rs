@@ -16,7 +16,9 @@ use config::Problem;
 use deploy::{Level, Outcome, Proposal};
 use store::{Prefix, View};
 
-use crate::{failure::Failure, missing::listed, reloads::PATIENCE, resource::Resource};
+use crate::{
+    failure::Failure, missing::listed, reloads::PATIENCE, resource::Resource, versions::HeldVersion,
+};
 
 /// An event of a run.
 #[derive(Debug)]
@@ -86,6 +88,8 @@ pub enum Event<'a> {
         revision: u64,
         /// The duration of the pass.
         took: Duration,
+        /// The version in place, if a person has put it back and newer content is held.
+        held: Option<HeldVersion>,
     },
     /// A pass succeeded, and the destination stays as it is, because keys that the template asks for do
     /// not exist (`on_missing = "keep"`).

@@ -279,13 +279,20 @@ impl Pipeline {
         if let Some(failure) = failed.failure() {
             return Err(failure);
         }
+        let held = match stays {
+            true => {
+                let (versions, resource) = (Arc::clone(&self.versions), Arc::clone(resource));
+                Some(disk.run(move || versions.in_place(&resource)).await)
+            }
+            false => None,
+        };
         let digest = if kept.is_some() { job.applied } else { Some(digest) };
         let resource = Arc::clone(resource);
         readers.read(&match kept {
             Some(keys) => Event::Kept { resource, keys },
             None => {
                 let (revision, took) = (job.snapshot.revision(), began.elapsed());
-                Event::Done { resource, outcome, revision, took }
+                Event::Done { resource, outcome, revision, took, held }
             }
         });
         Ok(Done { outcome, origin, digest })

@@ -306,6 +306,8 @@ struct Passes {
     permit: Option<OwnedSemaphorePermit>,
     /// The time of the retry, if the last reload failed.
     retry: Option<Instant>,
+    /// The end of the last reload of the pass, whatever its result.
+    reloaded: Option<Instant>,
     /// How the delays between the retries grow.
     growth: Growth,
 }
@@ -405,6 +407,11 @@ impl Requester {
         passes.retry.take()
     }
 
+    /// The end of the last reload of the pass that has ended, if it had one.
+    pub(crate) fn last_reload(&self) -> Option<Instant> {
+        lock(&self.passes).reloaded.take()
+    }
+
     /// Takes all announcements back.
     pub(crate) fn leave(&self) {
         *lock(&self.passes) = Passes::default();
@@ -480,6 +487,7 @@ impl Reloader for Asking<'_> {
             }
         };
         drop(turn);
+        lock(&requester.passes).reloaded = Some(Instant::now());
         run.result.map_err(|failed| {
             lock(&requester.passes).retry = Some(failed.retry);
             failed.error

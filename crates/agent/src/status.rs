@@ -72,6 +72,12 @@ pub enum State {
     Working,
     /// The next change: everything is applied.
     InSync,
+    /// The next change, or the end of a hold: a person has put an older version back, and newer content
+    /// is held.
+    Held {
+        /// The number of the version in place; `None` if it is none that is kept.
+        version: Option<u64>,
+    },
     /// A run that changes files: the file differs, and `noop` leaves it as it is.
     WouldChange,
     /// The next try or a correction: the last pass failed.
@@ -87,18 +93,20 @@ impl State {
             State::WaitingForMissingKeys(_) => "waiting_for_missing_keys",
             State::Working => "working",
             State::InSync => "in_sync",
+            State::Held { .. } => "held",
             State::WouldChange => "would_change",
             State::Failed => "failed",
         }
     }
 
     /// The words of all states.
-    pub const WORDS: [&str; 7] = [
+    pub const WORDS: [&str; 8] = [
         "waiting_for_keys",
         "waiting_for_answers",
         "waiting_for_missing_keys",
         "working",
         "in_sync",
+        "held",
         "would_change",
         "failed",
     ];
@@ -113,6 +121,8 @@ impl fmt::Display for State {
             State::WaitingForMissingKeys(keys) => write!(f, "waiting for {}", keys.join(", ")),
             State::Working => f.write_str("working"),
             State::InSync => f.write_str("in sync"),
+            State::Held { version: Some(version) } => write!(f, "held at version {version}"),
+            State::Held { version: None } => f.write_str("held"),
             State::WouldChange => f.write_str("would change, but for noop"),
             State::Failed => f.write_str("failed"),
         }

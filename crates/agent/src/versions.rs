@@ -26,6 +26,13 @@ use crate::{environment, prepare::Job, resource::Resource, settings::Settings};
 /// The most bytes of the text that says what woke a resource.
 const WOKE: usize = 500;
 
+/// A version that a person has put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldVersion {
+    /// Its number; `None` if what is in place is no kept version.
+    pub number: Option<u64>,
+}
+
 /// Keeps versions.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
@@ -145,6 +152,15 @@ impl Keeper {
         if outcome != Outcome::Unchanged || !self.is_known(note) {
             self.add(note, false);
         }
+    }
+
+    /// The version whose files are in place. Blocks on the disk.
+    pub(crate) fn in_place(&self, resource: &Resource) -> HeldVersion {
+        let state = self.state.as_ref();
+        let history = state.and_then(|state| history(state, resource).ok());
+        let mut versions = history.into_iter().flat_map(|history| history.versions);
+        let number = versions.find(|it| it.is_in_place).map(|it| it.version.number);
+        HeldVersion { number }
     }
 
     fn is_known(&self, note: &Note) -> bool {

@@ -96,6 +96,7 @@ pub(crate) async fn work(
         let done = maker.pass(&assignment).await;
         drop(guards);
         let common_retry = requester.end();
+        reloaded = requester.last_reload().or(reloaded);
         let Assignment { number, resource, wake, .. } = &assignment;
         let kind = done.as_ref().err().map(Failure::kind);
         if matches!(kind, Some(Kind::Template | Kind::Render | Kind::Waiting)) {
@@ -114,9 +115,6 @@ pub(crate) async fn work(
                     origin.and_then(|origin| InSync::after(*number, resource, origin, outcome));
                 record.set_in_sync(in_sync);
                 backoff.reset();
-                if matches!(outcome, Outcome::Updated | Outcome::Reloaded) {
-                    reloaded = Some(Instant::now());
-                }
                 if outcome == Outcome::Updated && *wake == Wake::Destination {
                     healing.count();
                 }
@@ -220,7 +218,9 @@ async fn wait(
         let assignment = assignments.borrow();
         let resource = &assignment.resource;
         let least = resource.min_reload_interval();
-        let earliest = reloaded.zip(least).map(|(at, least)| at + least);
+        // A retry has a delay of its own.
+        let earliest = reloaded.zip(least).filter(|_| limit.is_some());
+        let earliest = earliest.map(|(at, least)| at + least);
         let later = |delay| match &assignment.wake {
             Wake::Destination => Step::RestoringLater { dest: resource.dest_names(), delay },
             _ => Step::PassLater { delay },

@@ -36,6 +36,7 @@ pub(crate) struct Resource {
     required: bool,
     state: &'static str,
     since: String,
+    held_version: Option<u64>,
     waits_for: Vec<String>,
     applied: Option<Applied>,
     behind_since: Option<String>,
@@ -105,6 +106,10 @@ pub(crate) fn resource((name, status): (String, agent::Status)) -> Resource {
         required: status.is_required,
         state: status.state.word(),
         since: utc_text(status.since),
+        held_version: match status.state {
+            agent::State::Held { version } => version,
+            _ => None,
+        },
         waits_for: match &status.state {
             agent::State::WaitingForAnswers(names) | agent::State::WaitingForMissingKeys(names) => {
                 names.clone()

@@ -32,8 +32,7 @@ impl Transaction {
     ) -> Result<Vec<Outcome>, Error> {
         let Transaction { members, options, contents, beside, .. } = self;
         let mut outcomes = vec![Outcome::Unchanged; members.len() + beside.len()];
-        let dests: Vec<PathBuf> =
-            members.iter().flatten().map(|member| member.target.dest.clone()).collect();
+        let all: Vec<Member> = members.iter().flatten().map(Member::of).collect();
         if !options.noop {
             let prepared = {
                 let observer = Arc::clone(observer);
@@ -59,7 +58,10 @@ impl Transaction {
         }
         match stays {
             Stays::Kept => Ok(outcomes),
-            Stays::Held(by) => say_held(by, dests, &**observer).map(|()| outcomes),
+            Stays::Held(by) => {
+                let dests = disk.run(move || not_in_place(&all)).await;
+                say_held(by, dests, &**observer).map(|()| outcomes)
+            }
         }
     }
 }
@@ -99,17 +101,32 @@ pub(super) fn held_by(members: &[Member], contents: Digest) -> Option<HeldBy> {
     });
     // A trial that has not ended is completed first.
     let is_there = |member: &Member| {
-        let dest = &member.target.dest;
-        let is_in_sync = match &member.content {
-            Some(content) => read_regular(dest).is_ok_and(|found| {
-                let target = &member.target;
-                target.significant(&found) == target.significant(content)
-            }),
-            None => !dest.is_symlink() && !dest.exists(),
-        };
-        is_in_sync && OpenPlace::of(dest).is_ok_and(|place| place.trial().lstat().is_err())
+        let has_trial =
+            || !OpenPlace::of(&member.target.dest).is_ok_and(|it| it.trial().lstat().is_err());
+        is_in_place(member) && !has_trial()
     };
     by.filter(|by| *by == HeldBy::Person || !members.iter().all(is_there))
+}
+
+/// Whether the destination has the content of this member.
+fn is_in_place(Member { target, content }: &Member) -> bool {
+    let dest = &target.dest;
+    match content {
+        Some(content) => read_regular(dest)
+            .is_ok_and(|found| target.significant(&found) == target.significant(content)),
+        None => !dest.is_symlink() && !dest.exists(),
+    }
+}
+
+/// The destinations of those members that have other content, for people. All of them if none has.
+fn not_in_place(members: &[Member]) -> Vec<PathBuf> {
+    let dests = |members: &mut dyn Iterator<Item = &Member>| -> Vec<PathBuf> {
+        members.map(|member| member.target.dest.clone()).collect()
+    };
+    match dests(&mut members.iter().filter(|member| !is_in_place(member))) {
+        others if others.is_empty() => dests(&mut members.iter()),
+        others => others,
+    }
 }
 
 /// The pending reloads of members whose destinations stay as they are. Completes a rollback first.
