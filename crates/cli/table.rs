@@ -219,9 +219,4 @@ mod tests {
             assert_eq!(names.len(), count);
         }
     }
-
-    #[test]
-    fn options_stand_in_byte_order_and_each_once() {
-        assert!(all().is_sorted_by(|one, next| one.name < next.name));
-    }
 }

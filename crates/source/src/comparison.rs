@@ -103,7 +103,8 @@ mod tests {
     fn a_refusal_that_begins_or_ends_is_news() {
         let mut comparison = Comparison::default();
         let scopes = [scope("/a")];
-        let refused = || vec![Err(Refusal::new(scope("/a"), Arc::new(Error::Unanswered)))];
+        let silent = || Error::Unanswered { backend: "main".to_owned() };
+        let refused = || vec![Err(Refusal::new(scope("/a"), Arc::new(silent())))];
         let shown = || vec![snapshot(&[("/a", "1")])];
         assert!(comparison.state(&scopes, shown()).is_some());
         assert!(comparison.state(&scopes, refused()).is_some());
