@@ -14,3 +14,4 @@ mod redis;
 mod several;
 mod srv;
 mod vault;
+mod zookeeper;

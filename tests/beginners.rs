@@ -108,7 +108,7 @@ fn a_wrong_backend_is_named_with_those_that_there_are() {
     ended.expect(
         "FATAL Invalid backend \"etcd3\": this confd reads keys from \"acm\", \"consul\", \
          \"dynamodb\", \"env\", \"etcd\", \"etcdv2\", \"file\", \"imds\", \"redis\", \
-         \"secretsmanager\", \"ssm\" and \"vault\"; did you mean \"etcd\" or \"etcdv3\"?",
+         \"secretsmanager\", \"ssm\", \"vault\" and \"zookeeper\"; did you mean \"etcd\" or \"etcdv3\"?",
     );
 }
 

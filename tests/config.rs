@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::support::{Daemon, Ended, Sandbox, eventually};
 
 /// The backends of Go confd that do not exist here yet.
-const ABSENT: &[&str] = &["rancher", "zookeeper"];
+const ABSENT: &[&str] = &["rancher"];
 
 /// A sandbox with a confd.toml, and one resource that prints every pair at the top level.
 fn configured(toml: &str) -> Sandbox {
@@ -361,7 +361,7 @@ fn a_backend_that_is_not_there_yet_is_refused() {
         for mode in [&[][..], &["-onetime"], &["-watch"]] {
             let ended = sandbox.confd(&["-backend", backend]).arguments(mode).fails();
             let line = format!(
-                "FATAL backend \"{backend}\" is not there yet: this confd reads keys from \"acm\", \"consul\", \"dynamodb\", \"env\", \"etcd\", \"etcdv2\", \"file\", \"imds\", \"redis\", \"secretsmanager\", \"ssm\" and \"vault\""
+                "FATAL backend \"{backend}\" is not there yet: this confd reads keys from \"acm\", \"consul\", \"dynamodb\", \"env\", \"etcd\", \"etcdv2\", \"file\", \"imds\", \"redis\", \"secretsmanager\", \"ssm\", \"vault\" and \"zookeeper\""
             );
             assert_eq!(ended.log(), [line]);
         }

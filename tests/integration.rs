@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf};
 
 use rustix::process::Signal;
 use serde_json::json;
-use servers::{Consul, Etcd, Moto, Redis, Release, Vault};
+use servers::{Consul, Etcd, Moto, Redis, Release, Vault, ZooKeeper};
 
 use crate::support::{Daemon, Ended, Run, Sandbox};
 
@@ -266,6 +266,23 @@ fn ssm_and_dynamodb_give_the_suites_files() {
         expect_results(&sandbox, "nested-tree.conf");
         expect_in_sync(&with_key().ok());
     }
+}
+
+#[test]
+fn zookeeper_gives_the_suites_files() {
+    let server = ZooKeeper::start();
+    for (name, value) in VARIABLES {
+        server.set(&format!("/{}", name.to_lowercase().replace('_', "/")), value);
+    }
+    let sandbox = Sandbox::new();
+    let node = server.address();
+    let run = || {
+        let more = ["--interval", "5", "--backend", "zookeeper", "--node", &node, "--watch"];
+        confd(&sandbox, &["--onetime"]).arguments(&more).ok()
+    };
+    run();
+    expect_results(&sandbox, "nested-tree.conf");
+    expect_in_sync(&run());
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! - `docs`: the examples in the documents, each of which is run.
 //! - `deploy`: staging, comparing, checking, replacing, reloading, and what failures leave behind.
 //! - `faults`: killed processes, full disks, read-only folders, hostile input.
-//! - `backends`: the backends of AWS, and consul, env, etcd, etcdv2, file, redis and vault, seen from outside.
+//! - `backends`: the backends of AWS, and consul, env, etcd, etcdv2, file, redis, vault and zookeeper, seen from outside.
 //! - `certificates`: certificates and keys of every kind, with etcdctl as the judge.
 //! - `beginners`: the mistakes of the first hours, each with its hint.
 //! - `integration`: confd's own integration suite.

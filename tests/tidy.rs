@@ -40,6 +40,7 @@ const LAYERS: &[&[&str]] = &[
         "source-redis",
         "source-vault",
         "source-aws",
+        "source-zookeeper",
     ],
     &["control", "prove"],
     &["confd"],

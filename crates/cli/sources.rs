@@ -45,6 +45,8 @@ pub(crate) static SOURCES: &[&Description] = &[
     &source_aws::SSM,
     #[cfg(feature = "vault")]
     &source_vault::DESCRIPTION,
+    #[cfg(feature = "zookeeper")]
+    &source_zookeeper::DESCRIPTION,
 ];
 
 /// The names of the backends of this build, in alphabetical order.
@@ -75,6 +77,8 @@ pub(crate) const NAMES: &[&str] = &[
     "ssm",
     #[cfg(feature = "vault")]
     "vault",
+    #[cfg(feature = "zookeeper")]
+    "zookeeper",
 ];
 
 /// The source that answers the queries of templates; `None` if this build has none.

@@ -78,7 +78,7 @@ _confd() {
     esac
     case ${flag/#--/-} in
       -auth-type) _confd_words 'token app-role app-id github userpass ldap kubernetes jwt cert'; return ;;
-      -backend) _confd_words 'acm consul dynamodb env etcd etcdv2 etcdv3 file imds redis secretsmanager ssm vault'; return ;;
+      -backend) _confd_words 'acm consul dynamodb env etcd etcdv2 etcdv3 file imds redis secretsmanager ssm vault zookeeper'; return ;;
       -client-ca-keys) _confd_paths -f; return ;;
       -client-cert) _confd_paths -f; return ;;
       -client-key) _confd_paths -f; return ;;
@@ -141,6 +141,7 @@ _confd() {
         -secretsmanager-version-stage | \
         -sentinel-master | \
         -separator | \
+        -session-timeout | \
         -shutdown-timeout | \
         -splay | \
         -srv-domain | \
@@ -159,7 +160,7 @@ _confd() {
   fi
   if [[ $current != -* ]]; then
     if ((COMP_CWORD == 1)); then
-      _confd_words 'check explain history plan release reload render rollback run schema status test consul-template registrator register acm consul dynamodb env etcd etcdv2 etcdv3 file imds redis secretsmanager ssm vault'
+      _confd_words 'check explain history plan release reload render rollback run schema status test consul-template registrator register acm consul dynamodb env etcd etcdv2 etcdv3 file imds redis secretsmanager ssm vault zookeeper'
       return
     fi
     case ${COMP_WORDS[1]} in
@@ -250,6 +251,7 @@ _confd() {
     -secretsmanager-version-stage
     -sentinel-master
     -separator
+    -session-timeout
     -show-values
     -shutdown-timeout
     -splay

@@ -170,7 +170,7 @@ fn the_messages_of_the_guide_are_logged_as_it_says() {
         sandbox.bare(&usual).fails().stderr,
         sandbox.bare(&usual).fails().stderr,
         sandbox.bare(&usual).arguments(&["-client-cert", "x", "-backend", "etcdv3"]).fails().stderr,
-        sandbox.bare(&["-onetime", "-config-file", "none", "-backend", "zookeeper"]).fails().stderr,
+        sandbox.bare(&["-onetime", "-config-file", "none", "-backend", "rancher"]).fails().stderr,
         sandbox.bare(&["-secret-keyring", "x"]).run().stderr,
     ];
     let resource = "etc/confd/conf.d/plain.toml";

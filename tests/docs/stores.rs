@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use servers::{
-    Certificates, Consul, Etcd, OpenSsl, Proxy, Redis, Release, Stub, Traffic, Vault,
+    Certificates, Consul, Etcd, OpenSsl, Proxy, Redis, Release, Stub, Traffic, Vault, ZooKeeper,
     consul::MASTER,
 };
 
@@ -464,6 +464,57 @@ fn greeting(bytes: &'static [u8]) -> String {
         }
     });
     address
+}
+
+#[test]
+fn every_example_of_zookeeper_gives_what_it_says() {
+    let certificates = Certificates::new();
+    let (open, guarded) = (ZooKeeper::start(), ZooKeeper::with_certificates(&certificates));
+    open.set("/app/port", "80");
+    guarded.set("/prod/app/port", "80");
+    guarded.client().allow_only("confd:correct horse", "/prod/app/port");
+    let places = [
+        (TLS, shown(folder(&certificates))),
+        ("zk1.example:2281", "127.0.0.1:1".to_owned()),
+        ("zk2.example:2281", guarded.secure_address()),
+        ("127.0.0.1:2181", open.address()),
+    ];
+    Guide { name: "docs/backends/zookeeper.md", places: &places, admin: &[] }.holds();
+}
+
+#[test]
+fn the_messages_of_zookeeper_are_those_of_its_document() {
+    let (ours, others) = (Certificates::new(), Certificates::new());
+    let server = ZooKeeper::with_certificates(&ours);
+    server.set("/app/port", "80");
+    server.client().allow_only("joe:pw", "/app/port");
+    let silent = Proxy::before(&server.address());
+    silent.set(Traffic::Held);
+    let other = greeting(b"220 mail.example ESMTP\r\n");
+    let (open, secure) = (server.address(), server.secure_address());
+    let encrypted = format!("zookeepers://{secure}");
+    let file = |certificates: &Certificates, name| shown(certificates.path(name));
+    let (ca, wrong_ca) = (file(&ours, "ca.pem"), file(&others, "ca.pem"));
+    let zookeeper = ["-backend", "zookeeper", "-session-timeout", "20s", "-node"];
+    let with =
+        |more: &[&str]| zookeeper.iter().chain(more).map(ToString::to_string).collect::<Vec<_>>();
+    let runs = [
+        with(&["127.0.0.1:1"]),
+        with(&[&silent.address()]),
+        with(&[&secure]),
+        with(&["http://127.0.0.1:1"]),
+        with(&["a/x", "-node", "b"]),
+        with(&[&open]),
+        with(&[&open, "-username", "joe", "-password", "wrong"]),
+        with(&[&open, "-username", "joe"]),
+        with(&[&encrypted, "-client-ca-keys", &wrong_ca]),
+        with(&[&encrypted, "-client-ca-keys", &ca, "-tls-server-name", "other.example"]),
+        with(&[&other]),
+        with(&[&open, "-client-ca-keys", &ca]),
+    ];
+    let runs: Vec<Vec<&str>> =
+        runs.iter().map(|run| run.iter().map(String::as_str).collect()).collect();
+    provoke("docs/backends/zookeeper.md", &runs.iter().map(Vec::as_slice).collect::<Vec<_>>());
 }
 
 #[test]

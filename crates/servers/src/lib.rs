@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod redis;
 pub mod stub;
 pub mod vault;
+pub mod zookeeper;
 
 pub use certificates::Certificates;
 pub use consul::{Consul, Token};
@@ -40,6 +41,7 @@ pub use proxy::{Proxy, Traffic};
 pub use redis::Redis;
 pub use stub::Stub;
 pub use vault::Vault;
+pub use zookeeper::ZooKeeper;
 
 use std::env;
 use std::net::TcpListener;
@@ -116,6 +118,11 @@ pub fn installed(name: &str) -> PathBuf {
 /// The path of a server's program in the folder of the servers that `tests/install-servers` builds. It
 /// may not exist.
 fn built(name: &str) -> PathBuf {
+    cached("bin").join(name)
+}
+
+/// A path in the folder of the servers that `tests/install-servers` installs. It may not exist.
+fn cached(name: &str) -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "the environment says where the programs are")]
     let given = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = given("CONFD_TEST_SERVERS").unwrap_or_else(|| {
@@ -123,7 +130,7 @@ fn built(name: &str) -> PathBuf {
         let cache = cache.unwrap_or_else(|| given("HOME").unwrap_or_default().join(".cache"));
         cache.join("confd-test-servers")
     });
-    folder.join("bin").join(name)
+    folder.join(name)
 }
 
 /// The program. Panics with an instruction if it does not exist.

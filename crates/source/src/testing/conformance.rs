@@ -30,6 +30,8 @@ pub trait Fixture: Default + Send {
     /// Whether a key that has keys below it stands for these alone, and not for its own value, as confd
     /// has it for SSM.
     const HIDES_A_VALUE_ABOVE_KEYS: bool = false;
+    /// Whether this also holds for keys below the one that is asked for, as confd has it for ZooKeeper.
+    const HIDES_ALL_VALUES_ABOVE_KEYS: bool = false;
     /// Whether a value can be empty.
     const HOLDS_EMPTY_VALUES: bool = true;
     /// The size of a large value, in bytes.
@@ -113,7 +115,8 @@ pub async fn a_key_stands_for_itself_and_all_below<F: Fixture>() {
     assert_eq!(seen(&store, &["/app"]).await, whole);
     assert_eq!(seen(&store, &["/app/b"]).await, ["/app/b/c=2"]);
     assert_eq!(seen(&store, &["/app/a", "/other"]).await, ["/app/a=1", "/other=3"]);
-    let all = if F::KEYS_ARE_FOLDERS_OR_VALUES { 3 } else { 4 };
+    let shows_three = F::KEYS_ARE_FOLDERS_OR_VALUES || F::HIDES_ALL_VALUES_ABOVE_KEYS;
+    let all = if shows_three { 3 } else { 4 };
     assert_eq!(seen(&store, &["/"]).await.len(), all);
 }
 

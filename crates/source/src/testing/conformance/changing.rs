@@ -74,7 +74,10 @@ pub async fn scopes_that_are_replaced_are_answered_in_the_new_order<F: Fixture>(
 /// A scope around another and back loses nothing.
 pub async fn a_scope_around_another_and_back_loses_nothing<F: Fixture>() {
     // The keys that the scopes ask for, or keys below them where these cannot be values, or would hide them.
-    let (outer, inner) = match F::HIDES_KEYS_BELOW_A_VALUE || F::KEYS_ARE_FOLDERS_OR_VALUES {
+    let are_apart = F::HIDES_KEYS_BELOW_A_VALUE
+        || F::KEYS_ARE_FOLDERS_OR_VALUES
+        || F::HIDES_ALL_VALUES_ABOVE_KEYS;
+    let (outer, inner) = match are_apart {
         true => ("/a/own", "/a/x/own"),
         false => ("/a", "/a/x"),
     };
