@@ -144,6 +144,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("secretsmanager-version-stage", " string", " (default \"AWSCURRENT\")"),
     ("sentinel-master", " string", ""),
     ("separator", " string", ""),
+    ("session-timeout", " string", "(default \"10s\")"),
     ("show-values", "", ""),
     ("shutdown-timeout", " string", " (default \"30s\")"),
     ("splay", " string", " (default \"0s\")"),
