@@ -68,3 +68,16 @@ async fn a_secret_with_a_lease_is_made_again_only_when_two_thirds_of_the_lease_a
     assert_eq!(vault.next_reading(), None);
     assert_eq!(value(&vault, &asked).await, "3");
 }
+
+#[tokio::test]
+async fn what_another_program_does_not_find_is_not_deleted() {
+    // A proxy answers like this while no Vault is behind it.
+    let stub = Stub::answering(|_| {
+        b"HTTP/1.1 404 Not Found\r\ncontent-length: 21\r\n\r\ndefault backend - 404".to_vec()
+    });
+    let login = Login::Token(Secret::Text("x".to_owned()));
+    let nodes = vec![format!("http://{}", stub.address())];
+    let vault = Vault::new(Options { nodes, login, ..Options::default() });
+    let error = vault.read(&interest(&[&["/secret/app"]])).await.unwrap_err().to_string();
+    assert!(error.contains("its answer is not that of a Vault"), "{error}");
+}
