@@ -60,6 +60,23 @@ impl Request {
     }
 }
 
+/// What is said of a node that is another program.
+const NO_VAULT: &str = "its answer is not that of a Vault (perhaps it is another program)";
+
+/// Whether Vault has written this body of an answer. A proxy without a Vault behind it, or another
+/// program, also finds nothing at a path, which does not mean that a secret was deleted.
+fn is_of_vault(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Written {
+        errors: Option<Vec<serde::de::IgnoredAny>>,
+        request_id: Option<String>,
+        data: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice(body).is_ok_and(|it: Written| {
+        it.errors.is_some() || it.request_id.is_some() || it.data.is_some()
+    })
+}
+
 /// The answer of a node.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -77,9 +94,7 @@ impl Answer {
             return Ok(None);
         }
         let no_vault = |_| {
-            let cause =
-                Cause::new("its answer is not that of a Vault (perhaps it is another program)");
-            let attempts = vec![Attempt { node: self.node.clone(), cause }];
+            let attempts = vec![Attempt { node: self.node.clone(), cause: Cause::new(NO_VAULT) }];
             Error::Unreachable { store: NAME, attempts }
         };
         serde_json::from_slice(&self.body).map(Some).map_err(no_vault)
@@ -209,6 +224,11 @@ impl Client {
                     _ => cause,
                 };
                 return Err(NodeError::Unreachable(cause));
+            }
+            let says_nothing_is_there =
+                matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+            if says_nothing_is_there && !is_of_vault(&answer.body) {
+                return Err(NodeError::Unreachable(Cause::new(NO_VAULT)));
             }
             Ok(answer)
         };

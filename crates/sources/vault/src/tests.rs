@@ -32,13 +32,15 @@ fn stub() -> (Stub, Arc<AtomicUsize>) {
             }
         };
         let length = body.len();
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+        format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+            .into_bytes()
     });
     (stub, made)
 }
 
 fn not_found() -> Vec<u8> {
-    b"HTTP/1.1 404 Not Found\r\ncontent-length: 13\r\n\r\n{\"errors\":[]}".to_vec()
+    b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 13\r\n\r\n{\"errors\":[]}"
+        .to_vec()
 }
 
 async fn value(vault: &Vault, interest: &Interest) -> String {
@@ -73,7 +75,7 @@ async fn a_secret_with_a_lease_is_made_again_only_when_two_thirds_of_the_lease_a
 async fn what_another_program_does_not_find_is_not_deleted() {
     // A proxy answers like this while no Vault is behind it.
     let stub = Stub::answering(|_| {
-        b"HTTP/1.1 404 Not Found\r\ncontent-length: 21\r\n\r\ndefault backend - 404".to_vec()
+        b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 21\r\n\r\ndefault backend - 404".to_vec()
     });
     let login = Login::Token(Secret::Text("x".to_owned()));
     let nodes = vec![format!("http://{}", stub.address())];
