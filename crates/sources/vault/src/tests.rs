@@ -83,3 +83,56 @@ async fn what_another_program_does_not_find_is_not_deleted() {
     let error = vault.read(&interest(&[&["/secret/app"]])).await.unwrap_err().to_string();
     assert!(error.contains("its answer is not that of a Vault"), "{error}");
 }
+
+/// An answer to a request that ends the connection.
+fn answer(status: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+/// An engine without versions at `kv`, whose secret `a` can be read, and whose secret `b` has this answer.
+fn engine_with(b: Vec<u8>) -> (Stub, Vault) {
+    let stub = Stub::answering(move |head| match head.split(' ').nth(1).unwrap_or_default() {
+        path if path.starts_with("/v1/sys/internal/ui/mounts/") => {
+            answer("200 OK", r#"{"data":{"path":"kv/","type":"kv"}}"#)
+        }
+        "/v1/kv?list=true" => answer("200 OK", r#"{"data":{"keys":["a","b"]}}"#),
+        "/v1/kv/a" => answer(
+            "200 OK",
+            r#"{"data":{"x":"1","../b/y":"2","..":"3","":"4","z":{"../../c":"5"}}}"#,
+        ),
+        "/v1/kv/b" => b.clone(),
+        _ => not_found(),
+    });
+    let login = Login::Token(Secret::Text("x".to_owned()));
+    let nodes = vec![format!("http://{}", stub.address())];
+    (stub, Vault::new(Options { nodes, login, renew: false, ..Options::default() }))
+}
+
+#[tokio::test]
+async fn each_key_that_needs_a_refused_secret_is_refused() {
+    let (_stub, vault) =
+        engine_with(answer("403 Forbidden", r#"{"errors":["permission denied"]}"#));
+    let answers = vault.read(&interest(&[&["/kv"], &["/kv/a"], &["/kv/b"]])).await.unwrap();
+    let refused: Vec<bool> = answers.iter().map(Result::is_err).collect();
+    assert_eq!(refused, [true, false, true]);
+}
+
+#[tokio::test]
+async fn an_engine_that_cannot_give_one_secret_keeps_no_other_back() {
+    let body = r#"{"errors":["1 error occurred: the database is away"]}"#;
+    let (_stub, vault) = engine_with(answer("500 Internal Server Error", body));
+    let answers = vault.read(&interest(&[&["/kv/a"], &["/kv/b"]])).await.unwrap();
+    assert!(answers[0].is_ok());
+    let error = answers[1].as_ref().unwrap_err().to_string();
+    assert!(error.contains("GET /v1/kv/b") && error.contains("the database is away"), "{error}");
+}
+
+#[tokio::test]
+async fn no_field_of_a_secret_makes_a_key_outside_of_it() {
+    let (_stub, vault) = engine_with(not_found());
+    let answers = vault.read(&interest(&[&["/kv/a"]])).await.unwrap();
+    let pairs: Vec<_> = answers[0].as_ref().unwrap().iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(pairs, ["/kv/a", "/kv/a/x"]);
+}

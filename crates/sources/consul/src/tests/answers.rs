@@ -7,10 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use client_consul::{Consistency, Options};
 use servers::Stub;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{at, follow, read};
-use source::testing::{BOUND, Follower, Known, pause, text};
+use crate::Consul;
+use source::testing::{BOUND, Follower, Known, interest, pause, text};
+use source::{Source, Watch};
 
 /// A complete answer with this index.
 pub(super) fn answer(status: &str, index: u64, body: &str) -> Vec<u8> {
@@ -240,4 +242,32 @@ async fn a_server_that_is_behind_takes_no_key_away() {
         let is_new = |known: &Known| value(known).is_some_and(|value| value == b"2");
         follower.wait("the answer of the leader", BOUND, is_new).await;
     }
+}
+
+/// A waiting query can be answered before a reread, and arrive after it.
+#[tokio::test]
+async fn an_answer_that_a_reread_has_overtaken_does_not_count() {
+    let nth = AtomicUsize::new(0);
+    let server = Stub::answering(move |head| match (lists(head), waits_for(head)) {
+        (true, None) if nth.fetch_add(1, Ordering::SeqCst) == 0 => found("1", 10),
+        (true, None) => found("3", 12),
+        (true, Some(10)) => {
+            servers::pause(Duration::from_secs(1));
+            found("2", 11)
+        }
+        _ => nothing_happens(),
+    });
+    let source = Consul::new(at(&[&server.address()]));
+    let mut watch = source.watch(&interest(&[&["/app"]])).await.unwrap().unwrap();
+    let state = async |watch: &mut Box<dyn Watch>| {
+        let update = timeout(BOUND, watch.next()).await.unwrap().unwrap();
+        text(update.answers[0].as_ref().unwrap())
+    };
+    assert_eq!(state(&mut watch).await, ["/app/a=1"]);
+    // The waiting query is sent.
+    assert!(timeout(Duration::from_millis(300), watch.next()).await.is_err());
+    watch.reread();
+    assert_eq!(state(&mut watch).await, ["/app/a=3"]);
+    let next = timeout(Duration::from_secs(2), watch.next()).await;
+    assert!(next.is_err(), "{next:?}");
 }
