@@ -71,6 +71,10 @@ fn data_are_written_and_the_answer_is_shown() {
     assert_eq!(once(&server, written), "1");
     let read = server.ask("GET /v1/secret/data/new", &serde_json::Value::Null);
     assert_eq!(read["data"]["data"], json!({ "a": "1" }));
+    // An engine without versions answers nothing.
+    assert_eq!(once(&server, "{{ with secret \"kv/new\" \"a=2\" }}{{ end }}done"), "done");
+    let read = server.ask("GET /v1/kv/new", &serde_json::Value::Null);
+    assert_eq!(read["data"], json!({ "a": "2" }));
 }
 
 #[test]

@@ -190,6 +190,9 @@ impl Link {
             Question::Write { data, .. } => {
                 let (path, body) = (mount.spelled("data", path), body(&mount, path, data));
                 let reply = self.client.write(&path, body).await.map_err(failed)?;
+                // Only an engine with versions says what it has written.
+                let nothing = (!mount.is_versioned()).then(Reply::default);
+                let reply = reply.or(nothing);
                 reply.map(|reply| Answer::Secret(Arc::new(reply))).ok_or_else(absent)
             }
             Question::List { .. } => {

@@ -59,7 +59,12 @@ pub struct Refusals(BTreeMap<Key, Arc<Error>>);
 impl Refusals {
     /// Records that the store refuses to show `key`.
     pub fn add(&mut self, key: Key, error: Error) {
-        self.0.insert(key, Arc::new(error));
+        self.add_shared(key, Arc::new(error));
+    }
+
+    /// Records that the store refuses to show `key`, with an error that other keys have too.
+    pub fn add_shared(&mut self, key: Key, error: Arc<Error>) {
+        self.0.insert(key, error);
     }
 
     /// Forgets all refusals, so that every key is asked for again.

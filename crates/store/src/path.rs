@@ -54,6 +54,18 @@ pub fn is_clean_absolute(path: &[u8]) -> bool {
     }
 }
 
+/// Whether `name`, joined to any folder, is a path below this folder.
+///
+/// ```
+/// assert!(store::path::is_below(b"a/../b"));
+/// assert!(!store::path::is_below(b"a/../../b"));
+/// ```
+pub fn is_below(name: &[u8]) -> bool {
+    let start = name.iter().take_while(|byte| **byte == b'/').count();
+    let cleaned = clean(&name[start..]);
+    !matches!(&*cleaned, b"." | b"..") && !cleaned.starts_with(b"../")
+}
+
 /// Joins the elements with `/` and cleans the result. Empty elements are skipped. If all are empty,
 /// so is the result.
 ///

@@ -165,13 +165,19 @@ impl Client {
     /// Sends a request with the token. If Vault does not accept the token any more, it is logged in
     /// again, once.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Error> {
+        // An engine can fail at one path, as one whose database is away.
+        let is_about_path =
+            |status, body: &[u8]| status == StatusCode::INTERNAL_SERVER_ERROR && is_of_vault(body);
         let token = self.token().await?;
-        let answer = self.exchange(request, token.as_ref().map(Token::header)).await?;
+        let header = token.as_ref().map(Token::header);
+        let answer = self.exchange_where(request, header, is_about_path).await?;
         let answer = match token {
             Some(token) if answer.status == StatusCode::FORBIDDEN => {
                 let text = complaint(&answer.body);
                 match self.token_after_refusal(&token, &text).await? {
-                    Some(token) => self.exchange(request, Some(token.header())).await?,
+                    Some(token) => {
+                        self.exchange_where(request, Some(token.header()), is_about_path).await?
+                    }
                     None => answer,
                 }
             }
@@ -209,9 +215,23 @@ impl Client {
         request: &Request,
         token: Option<&HeaderValue>,
     ) -> Result<Answer, Error> {
+        self.exchange_where(request, token, |_, _| false).await
+    }
+
+    /// [`exchange`](Self::exchange) in which an answer counts as one, and not as a failure of its node, if
+    /// `is_answer` says so of its status and body.
+    async fn exchange_where(
+        &self,
+        request: &Request,
+        token: Option<&HeaderValue>,
+        is_answer: impl Fn(StatusCode, &[u8]) -> bool,
+    ) -> Result<Answer, Error> {
         let ask = async |node: usize| {
             let answer = self.exchange_with(node, request, token).await?;
             let (status, is_late) = (answer.status, answer.status == StatusCode::TOO_MANY_REQUESTS);
+            if is_answer(status, &answer.body) {
+                return Ok(answer);
+            }
             if status.is_server_error() || status.is_redirection() || is_late {
                 let cause = Cause::new(said(status, &answer.body));
                 let cause = match status {

@@ -26,6 +26,11 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// Whether the engine keeps versions of its secrets.
+    pub fn is_versioned(&self) -> bool {
+        self.engine == Engine::Versioned
+    }
+
     /// Whether the engine has this path.
     pub fn has(&self, path: &str) -> bool {
         self.rest(path).is_some()
@@ -41,7 +46,7 @@ impl Mount {
     /// Whether a part, such as `data`, has to be put into the path. Users may also write the whole path.
     pub fn adds_part(&self, path: &str) -> bool {
         let first = self.rest(path).unwrap_or_default().split('/').next().unwrap_or_default();
-        self.engine == Engine::Versioned && !matches!(first, "data" | "metadata" | "subkeys")
+        self.is_versioned() && !matches!(first, "data" | "metadata" | "subkeys")
     }
 
     /// The path as Vault has it, with `part` behind the mount if that has to be put in.

@@ -15,8 +15,8 @@ use nodes::{Cause, Error, proxy};
 use options::{Invalid, Variable};
 use serde_json::{Map, Value, json};
 use source::{Changes, Configured, Description, Setup, Source};
-use store::Key;
-use tracing::debug;
+use store::{Key, path};
+use tracing::{debug, warn};
 
 use crate::keys::{self, OfKey, Pairs, Polled, text};
 
@@ -147,10 +147,7 @@ impl Secrets {
                         refused.get_or_insert(denial.error());
                         continue;
                     }
-                    Secret::Fields(fields) if field.is_empty() => fields
-                        .iter()
-                        .map(|(name, value)| (format!("{key}/{name}").into(), shown(value)))
-                        .collect(),
+                    Secret::Fields(fields) if field.is_empty() => of_fields(key, fields).collect(),
                     Secret::Fields(fields) => fields
                         .get(field)
                         .map(|value| (Bytes::from(key.to_owned()), shown(value)))
@@ -244,11 +241,7 @@ impl Secrets {
         for name in names {
             let key = format!("/{}", name.trim_start_matches('/'));
             match self.secret(name, known).await? {
-                Secret::Fields(fields) => pairs.extend(
-                    fields
-                        .iter()
-                        .map(|(name, value)| (format!("{key}/{name}").into(), shown(value))),
-                ),
+                Secret::Fields(fields) => pairs.extend(of_fields(&key, fields)),
                 Secret::Whole(value) => pairs.push((key.into(), value.clone())),
                 Secret::Missing => {}
                 Secret::Denied(denial) => return Err(denial.error()),
@@ -256,6 +249,24 @@ impl Secrets {
         }
         Ok(pairs)
     }
+}
+
+/// The pairs of the fields of the secret at `key`. A field whose key would be outside of the secret is left
+/// out: who may write one secret could forge others.
+fn of_fields<'a>(
+    key: &'a str,
+    fields: &'a Map<String, Value>,
+) -> impl Iterator<Item = (Bytes, Bytes)> + 'a {
+    let is_below = move |(name, _): &(&String, &Value)| {
+        let is_below = path::is_below(name.as_bytes());
+        if !is_below {
+            warn!("Skipping the field '{name}' of the secret '{key}': it leads out of the secret.");
+        }
+        is_below
+    };
+    let pair =
+        move |(name, value): (&String, &Value)| (format!("{key}/{name}").into(), shown(value));
+    fields.iter().filter(is_below).map(pair)
 }
 
 /// The value of a field: a text as it is, and anything else in JSON.
@@ -269,6 +280,14 @@ fn shown(value: &Value) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_field_of_a_secret_makes_a_key_outside_of_it() {
+        let document = r#"{"a":"1","..":"2","../../x":"3","":"4","b/../c":"5"}"#;
+        let Ok(Value::Object(fields)) = serde_json::from_str(document) else { panic!("an object") };
+        let keys: Vec<_> = of_fields("/app/db", &fields).map(|(key, _)| key).collect();
+        assert_eq!(keys, ["/app/db/a", "/app/db/b/../c"]);
+    }
 
     #[test]
     fn fields_that_are_no_texts_are_written_in_json() {

@@ -4,8 +4,8 @@
 //! Each answer has all pairs of a group. It is compared with the known pairs, and the differences
 //! are the change. The next query waits for a change after the index of the answer. A query without
 //! an index reads again. It is sent after anything that may mean a different history: a failed
-//! query, an index that has fallen (the server was wiped, or restored from a backup), an index of
-//! zero.
+//! query, an index that has fallen (the server was wiped or restored from a backup, or a reread has
+//! overtaken the query), an index of zero.
 //!
 //! A reread (a regular reading, in case a change was missed) lists one group after the other, beside
 //! the blocking queries. These stay open: Consul keeps a blocking query, and counts its connection,
@@ -70,7 +70,7 @@ struct Followed {
     group: Arc<Group>,
     /// The index for the next query; `None` if the next query must read again.
     index: Option<u64>,
-    /// The index of the last answer, with which a stale answer is compared.
+    /// The index of the last answer, of a query or of a reread, with which an older answer is compared.
     answered: Option<u64>,
     /// Whether its content is known.
     known: bool,
@@ -258,6 +258,16 @@ impl Following {
         if !listed.refused.is_empty() {
             return self.take_refused(group, listed);
         }
+        if followed.index.is_some() && followed.answered > Some(listed.index) {
+            debug!(
+                "consul: an answer for {} is older than the known one, or the index went backwards: it is \
+                 read anew",
+                followed.group.name()
+            );
+            followed.read_again();
+            followed.rest = (followed.rest * 2).clamp(FIRST_REST, LONGEST_REST);
+            return Ok(());
+        }
         let differs = replace(&mut self.pairs, &followed.group, &listed.pairs);
         self.pairs.at_revision(listed.index.max(self.pairs.snapshot().revision()));
         followed.guard.take_if(|(guard, _)| !is_listed(&listed.pairs, guard.key()));
@@ -266,15 +276,7 @@ impl Following {
             (true, false) => (followed.rest * 2).clamp(FIRST_REST, LONGEST_REST),
             _ => Duration::ZERO,
         };
-        if followed.index > Some(listed.index) {
-            debug!(
-                "consul: the index of {} went backwards: it is read anew",
-                followed.group.name()
-            );
-            followed.read_again();
-        } else {
-            followed.index = Some(listed.index).filter(|index| *index > 0);
-        }
+        followed.index = Some(listed.index).filter(|index| *index > 0);
         followed.answered = Some(listed.index);
         (followed.known, followed.failed) = (true, false);
         Ok(())
@@ -343,6 +345,7 @@ impl Following {
             }
             Ok(listed) => {
                 replace(&mut self.pairs, &followed.group, &listed.pairs);
+                followed.answered = Some(listed.index);
                 self.pairs.at_revision(listed.index.max(self.pairs.snapshot().revision()));
             }
         }

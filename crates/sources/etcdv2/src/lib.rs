@@ -60,7 +60,7 @@ impl Source for Etcdv2 {
             let mut around = folders::around(&asked, most);
             around.retain(|folder| !read.contains(folder));
             if around.is_empty() {
-                return Ok(refusals.answers(scopes, &snapshot));
+                return Ok(folders::answers(scopes, &refusals, &snapshot));
             }
             for folders in around.chunks(AT_ONCE) {
                 let list = async |folder: &Key| match self.client.list(folder.as_bytes()).await {

@@ -184,3 +184,26 @@ async fn an_etcd_without_version_2_says_so() {
     assert!(error.ends_with("404 page not found (404) (switch it on)"), "{error}");
     pause(Duration::ZERO).await;
 }
+
+#[tokio::test]
+async fn a_hidden_key_is_read_and_followed_where_it_is_asked_for() {
+    let server = server();
+    put(&server, "/h/_secret", "1");
+    put(&server, "/h/a", "1");
+    let source = source(&[server.address()]);
+    let asked = interest(&[&["/h", "/h/_secret"], &["/h"]]);
+    let of = |answers: &[source::Answer]| -> Vec<Vec<String>> {
+        answers.iter().map(|answer| text(answer.as_ref().unwrap())).collect()
+    };
+    let first = [vec!["/h/_secret=1", "/h/a=1"], vec!["/h/a=1"]];
+    assert_eq!(of(&source.read(&asked).await.unwrap()), first);
+    let mut watch = source.watch(&asked).await.unwrap().unwrap();
+    assert_eq!(of(&watch.next().await.unwrap().answers), first);
+    for (key, value) in [("/h/a", "2"), ("/h/_secret", "3")] {
+        put(&server, key, value);
+        let state = timeout(BOUND, watch.next()).await.unwrap().unwrap();
+        assert_eq!(state.changed.unwrap(), [key.to_owned()]);
+        let all = of(&state.answers).concat();
+        assert!(all.contains(&format!("{key}={value}")), "{all:?}");
+    }
+}

@@ -190,7 +190,7 @@ impl Following {
         pairs.retain(|(key, _)| covers(&asked, key));
         pairs.sort_unstable();
         let has = |key: &Bytes| pairs.binary_search_by(|(known, _)| known.cmp(key)).is_ok();
-        let in_folder = |key: &Bytes| Coverage::Subtree.covers(&followed.folder, key);
+        let in_folder = |key: &Bytes| folders::shows(&followed.folder, key);
         let known = self.snapshot.beginning_with(followed.folder.as_bytes()).map(|(key, _)| key);
         let gone: Vec<Bytes> = known.filter(|key| in_folder(key) && !has(key)).cloned().collect();
         let mut differs = !gone.is_empty();
@@ -241,7 +241,7 @@ impl Followed {
 
 /// Whether one of these keys stands for `key`. They are sorted.
 fn covers(asked: &[Key], key: &[u8]) -> bool {
-    asked.iter().any(|asked| Coverage::Subtree.covers(asked, key))
+    asked.iter().any(|asked| folders::shows(asked, key))
 }
 
 #[async_trait]
@@ -250,7 +250,7 @@ impl Watch for Following {
         loop {
             self.ask();
             if self.folders.iter().all(|followed| !followed.is_awaited) {
-                let answers = self.refusals.answers(&self.scopes, &self.snapshot);
+                let answers = folders::answers(&self.scopes, &self.refusals, &self.snapshot);
                 if let Some(update) = self.comparison.state(&self.scopes, answers) {
                     return Ok(update);
                 }

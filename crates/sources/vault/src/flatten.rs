@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use store::path;
 
-/// A value that becomes no pair of its own.
-pub(crate) struct Unsupported {
-    /// Its key.
-    pub(crate) key: String,
-    /// The type that Go confd names.
-    pub(crate) kind: &'static str,
+/// A field that becomes no pair of its own, with the key that it would have.
+pub(crate) enum Skipped {
+    /// Its value is no text. `kind` is the type that Go confd names.
+    Unsupported { key: String, kind: &'static str },
+    /// The key is not below that of the secret. Who may write one secret could forge others.
+    Outside { key: String },
 }
 
 /// An object, with the text of each value.
@@ -32,7 +33,7 @@ fn text(json: &str) -> Option<String> {
 pub(crate) fn pairs(
     name: &[u8],
     data: &str,
-    mut skipped: impl FnMut(Unsupported),
+    mut skipped: impl FnMut(Skipped),
 ) -> Vec<(Bytes, Bytes)> {
     let Some(fields) = object(data) else { return Vec::new() };
     let only = fields.get("value").filter(|_| fields.len() == 1);
@@ -50,10 +51,14 @@ fn flatten(
     name: &str,
     fields: &Object<'_>,
     pairs: &mut Vec<(Bytes, Bytes)>,
-    skipped: &mut impl FnMut(Unsupported),
+    skipped: &mut impl FnMut(Skipped),
 ) {
     for (field, value) in fields {
         let (key, json) = (format!("{name}/{field}"), value.get());
+        if !path::is_below(field.as_bytes()) {
+            skipped(Skipped::Outside { key });
+            continue;
+        }
         if let Some(value) = text(json) {
             pairs.push((key.into(), value.into()));
             continue;
@@ -68,7 +73,7 @@ fn flatten(
             Some(b'n') => "<nil>",
             _ => "json.Number",
         };
-        skipped(Unsupported { key, kind });
+        skipped(Skipped::Unsupported { key, kind });
     }
 }
 
@@ -123,8 +128,11 @@ mod tests {
     /// The pairs of the secret at `/s`, and what is skipped.
     fn made(data: &str) -> (Vec<String>, Vec<String>) {
         let mut skipped = Vec::new();
-        let pairs = pairs(b"/s", data, |Unsupported { key, kind }| {
-            skipped.push(format!("{key} {kind}"));
+        let pairs = pairs(b"/s", data, |field| {
+            skipped.push(match field {
+                Skipped::Unsupported { key, kind } => format!("{key} {kind}"),
+                Skipped::Outside { key } => format!("{key} outside"),
+            });
         });
         let shown = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let line = |(key, value): &(Bytes, Bytes)| format!("{}={}", shown(key), shown(value));

@@ -34,7 +34,7 @@ use store::{Coverage, Key, Snapshot};
 use tokio::time::Instant;
 use tracing::warn;
 
-use self::flatten::Unsupported;
+use self::flatten::Skipped;
 use self::leases::Leases;
 use self::plan::{Mounts, Wanted};
 
@@ -91,20 +91,24 @@ impl Vault {
     async fn read_paths(
         &self,
         paths: BTreeMap<String, Wanted>,
-    ) -> Result<BTreeMap<String, Result<Vec<(Bytes, Bytes)>, Error>>, Error> {
+    ) -> Result<BTreeMap<String, Result<Vec<(Bytes, Bytes)>, Arc<Error>>>, Error> {
         let read = stream::iter(paths).map(|(path, wanted)| async move {
             let reply = allowed(self.leases.read(&self.client, &path).await)?;
             let pairs = reply.map(|reply| {
                 let data = reply.as_deref().and_then(|reply| plan::data(&wanted, reply));
                 let pairs = data.map(|data| {
-                    flatten::pairs(&wanted.name, data, |unsupported| {
-                        let Unsupported { key, kind } = unsupported;
-                        self.warn(format!("type of '{key}' is not supported ({kind})"));
+                    flatten::pairs(&wanted.name, data, |skipped| match skipped {
+                        Skipped::Unsupported { key, kind } => {
+                            self.warn(format!("type of '{key}' is not supported ({kind})"));
+                        }
+                        Skipped::Outside { key } => self.warn(format!(
+                            "vault: the field that would be '{key}' is no key: it leads out of its secret"
+                        )),
                     })
                 });
                 pairs.unwrap_or_default()
             });
-            Ok((path, pairs))
+            Ok((path, pairs.map_err(Arc::new)))
         });
         read.buffer_unordered(AT_ONCE).try_collect().await
     }
@@ -135,7 +139,7 @@ impl Source for Vault {
             }
         }
         self.leases.keep_only(&paths);
-        let mut read = self.read_paths(paths).await?;
+        let read = self.read_paths(paths).await?;
         // The pairs by path: where the field of one secret and another secret have the same key, the
         // secret counts.
         let mut pairs = BTreeMap::new();
@@ -148,16 +152,17 @@ impl Source for Vault {
                 }
             };
             for Wanted { path, .. } in wanted {
-                match read.remove(&path) {
-                    Some(Ok(found)) => _ = pairs.insert(path, found),
-                    Some(Err(error)) => refusals.add(key.clone(), error),
-                    // Another key stands for this path too.
+                // Several keys can stand for one path.
+                match read.get(&path) {
+                    Some(Ok(found)) => _ = pairs.entry(path).or_insert(found),
+                    Some(Err(error)) => refusals.add_shared(key.clone(), Arc::clone(error)),
                     None => {}
                 }
             }
         }
         refusals.check_any_allowed(scopes)?;
-        let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs.into_values().flatten());
+        let snapshot =
+            Snapshot::from_pairs(Coverage::Subtree, pairs.into_values().flatten().cloned());
         Ok(refusals.answers(scopes, &snapshot))
     }
 
