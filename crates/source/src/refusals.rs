@@ -92,14 +92,21 @@ impl Refusals {
     ///
     /// # Errors
     ///
-    /// Every scope has a refused key. The error is the reason for one of them.
+    /// Every scope has a refused key. The error is the reason for one of them. If states or several keys
+    /// share each of the reasons, there is no error, and the refusals stay: each answer is one.
     pub fn check_any_allowed(&mut self, scopes: &[Scope]) -> Result<(), Error> {
         if self.is_empty() || self.allowed(scopes).next().is_some() {
             return Ok(());
         }
-        // Refusals are shared with states that were reported; a new error is not.
-        let refusals = std::mem::take(&mut self.0);
-        refusals.into_values().find_map(Arc::into_inner).map_or(Ok(()), Err)
+        let is_own = |(_, error): &(&Key, &Arc<Error>)| Arc::strong_count(error) == 1;
+        let own = self.0.iter().find(is_own).map(|(key, _)| key.clone());
+        match own.and_then(|key| self.0.remove(&key)).and_then(Arc::into_inner) {
+            Some(error) => {
+                self.clear();
+                Err(error)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The answer to each scope: `snapshot`, or the reason for its refusal.
@@ -157,5 +164,18 @@ mod tests {
         assert_eq!(error.to_string(), "etcd at n1 refused: no a");
         assert!(refusals.is_empty());
         refusals.check_any_allowed(&scopes).unwrap();
+    }
+
+    #[test]
+    fn if_a_shared_reason_refuses_every_scope_each_answer_is_a_refusal() {
+        let mut refusals = Refusals::default();
+        let scopes = [scope(&["/a"]), scope(&["/a/b"])];
+        let shared = Arc::new(forbidden("no"));
+        for key in ["/a", "/a/b"] {
+            refusals.add_shared(Key::from(key), Arc::clone(&shared));
+        }
+        refusals.check_any_allowed(&scopes).unwrap();
+        let answers = refusals.answers(&scopes, &Snapshot::new(Coverage::Subtree));
+        assert!(answers.iter().all(Result::is_err));
     }
 }

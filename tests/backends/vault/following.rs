@@ -162,10 +162,10 @@ fn a_vault_that_is_down_at_the_start_is_waited_for() {
     let mut server = Vault::durable();
     server.put("app", &json!({ "value": "1" }));
     server.kill();
-    let sandbox = asking_for("['/secret/app']");
+    let [sandbox, of_refused] = [asking_for("['/secret/app']"), asking_for("['/secret/app']")];
     let [role, secret] = ["role", "secret"];
     let login = ["-auth-type", "app-role", "-role-id", role, "-secret-id", secret];
-    let refused = watching(&sandbox, &server, &login);
+    let refused = watching(&of_refused, &server, &login);
     let daemon = watching(&sandbox, &server, &["-auth-token", server.root()]);
     for daemon in [&refused, &daemon] {
         daemon.wait_for("ERROR cannot reach vault: ");

@@ -154,15 +154,15 @@ impl Source for Vault {
             for Wanted { path, .. } in wanted {
                 // Several keys can stand for one path.
                 match read.get(&path) {
-                    Some(Ok(found)) => _ = pairs.entry(path).or_insert(found),
+                    Some(Ok(found)) => _ = pairs.entry(path).or_insert_with(|| found.clone()),
                     Some(Err(error)) => refusals.add_shared(key.clone(), Arc::clone(error)),
                     None => {}
                 }
             }
         }
+        drop(read);
         refusals.check_any_allowed(scopes)?;
-        let snapshot =
-            Snapshot::from_pairs(Coverage::Subtree, pairs.into_values().flatten().cloned());
+        let snapshot = Snapshot::from_pairs(Coverage::Subtree, pairs.into_values().flatten());
         Ok(refusals.answers(scopes, &snapshot))
     }
 
