@@ -51,11 +51,13 @@ pub(crate) enum Request {
 /// no flag. The exit code is then 2; with the live fork's command line it is [`fork::USAGE`].
 pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Request, Mistake> {
     let mut words = words.into_iter().peekable();
+    let mut is_of_program = false;
     // The fork's switch, which can stand before the name of the backend.
     let words = std::iter::from_fn(|| {
         let word = words.next()?;
+        is_of_program |= word == "--";
         let is_value = |next: &OsString| next.to_str().is_some_and(|next| COLORS.contains(&next));
-        let is_switch = word == "--color" && !words.peek().is_some_and(is_value);
+        let is_switch = !is_of_program && word == "--color" && !words.peek().is_some_and(is_value);
         Some(if is_switch { "--color=always".into() } else { word })
     });
     let line = match flags::read(words, table::find) {
@@ -263,6 +265,17 @@ mod tests {
 
     fn get<T: Read>(words: &[&str], option: &Opt<T>) -> T {
         given(words).unwrap().get(option).unwrap()
+    }
+
+    #[test]
+    fn the_words_of_a_program_are_left_as_they_are() {
+        let program = ["prog", "--color", "red", "-n", "x", "-nfoo", "--noop=yes"];
+        for words in [&["-watch", "--"][..], &["env", "--watch", "--"]] {
+            let words = words.iter().chain(&program).map(OsString::from);
+            let Ok(Request::Run(line, _)) = read(words) else { panic!("a run") };
+            assert_eq!(line.program, program);
+        }
+        assert_eq!(get(&["env", "--prefix", "noop=yes"], &PREFIX), b"noop=yes");
     }
 
     #[test]

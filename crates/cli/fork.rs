@@ -50,7 +50,12 @@ pub(crate) fn read(
     words: impl Iterator<Item = OsString>,
 ) -> Result<Request, Mistake> {
     let mistake = |line: String, hint| Mistake { line, hint, dialect: Dialect::Fork };
-    let line = match flags::read(words.map(long), table::find) {
+    let mut is_of_program = false;
+    let words = words.map(|word| {
+        is_of_program |= word == "--";
+        if is_of_program { word } else { long(word) }
+    });
+    let line = match flags::read(words, table::find) {
         Ok(line) => line,
         Err(Stop::Help) => return Ok(Request::Help(Dialect::Fork)),
         Err(Stop::Unknown(name)) => {
@@ -98,6 +103,7 @@ pub(crate) fn meant(mut file: Layer) -> Layer {
 /// as the next word; a switch can be `yes` or `no`, in any case; and `--color` is a switch.
 fn long(word: OsString) -> OsString {
     if let Some((name, value)) = word.to_str().and_then(|word| word.split_once('='))
+        && name.starts_with('-')
         && let Some(is_on) = gobool::parse(value).or_else(|| gobool::parse_word(value))
         && let Some(option) = table::find(name.trim_start_matches('-'))
     {

@@ -54,21 +54,24 @@ fn ask(
     target: &str,
     limit: Option<Duration>,
 ) -> anyhow::Result<Reply> {
-    client::ask(socket, method, target, limit).map_err(|error| {
-        let shown = socket.display();
-        let hint = match error.kind() {
-            _ if is_nothing_there(&error) => {
-                "no confd listens there: start it with -control-socket, and name the same path here \
-                 by -control-socket, CONFD_CONTROL_SOCKET or control_socket in confd.toml"
-            }
-            io::ErrorKind::PermissionDenied => "only the user that confd runs as, and root, may ask it",
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                "it does not answer: it may be waiting for a disk"
-            }
-            _ => "is it the control socket of a confd?",
-        };
-        anyhow!("cannot ask confd at {shown}: {}: {hint}", report::errno_text(&error))
-    })
+    client::ask(socket, method, target, limit).map_err(|error| unanswered(socket, &error))
+}
+
+/// The error for a confd that does not answer.
+fn unanswered(socket: &Path, error: &io::Error) -> anyhow::Error {
+    let shown = socket.display();
+    let hint = match error.kind() {
+        _ if is_nothing_there(error) => {
+            "no confd listens there: start it with -control-socket, and name the same path here \
+             by -control-socket, CONFD_CONTROL_SOCKET or control_socket in confd.toml"
+        }
+        io::ErrorKind::PermissionDenied => "only the user that confd runs as, and root, may ask it",
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            "it does not answer: it may be waiting for a disk"
+        }
+        _ => "is it the control socket of a confd?",
+    };
+    anyhow!("cannot ask confd at {shown}: {}: {hint}", report::errno_text(error))
 }
 
 /// Whether no process listens at a socket, by the error of asking it.
@@ -84,7 +87,9 @@ fn is_nothing_there(error: &io::Error) -> bool {
 pub(crate) fn pass_now(socket: &Path, name: &str) -> anyhow::Result<bool> {
     match client::ask(socket, "GET", "/health", Some(SOON)) {
         Err(error) if is_nothing_there(&error) => return Ok(false),
-        Ok(_) | Err(_) => {}
+        // The request for the pass has no limit, so that a confd that hangs must be noticed here.
+        Err(error) => return Err(unanswered(socket, &error)),
+        Ok(_) => {}
     }
     let reply = ask(socket, "POST", &client::run_path(name), None)?;
     match refused(&reply)? {
@@ -177,7 +182,7 @@ fn reload(asked: &Asked) -> anyhow::Result<Exit> {
     let reply = ask(&asked.socket, "POST", "/reload", None)?;
     let document = document(&reply)?;
     if reply.code == 200 {
-        crate::print(&mut io::stdout(), "the configuration and all resources were read again\n");
+        crate::show(b"the configuration and all resources were read again\n")?;
         return Ok(Exit::Success);
     }
     let mut lines = Vec::new();
@@ -197,7 +202,7 @@ fn process(asked: &Asked) -> anyhow::Result<Exit> {
     let name = harmless(&asked.name);
     match refused(&reply)? {
         None => {
-            crate::print(&mut io::stdout(), &format!("{name} is applied\n"));
+            crate::show(format!("{name} is applied\n").as_bytes())?;
             Ok(Exit::Success)
         }
         Some(why) => bail!("{name}{why}"),

@@ -96,7 +96,10 @@ pub(crate) async fn work(
         let done = maker.pass(&assignment).await;
         drop(guards);
         let common_retry = requester.end();
-        reloaded = requester.last_reload().or(reloaded);
+        // A file without a command is reloaded by the signal for the program that confd runs.
+        let by_signal =
+            matches!(done, Ok(Done { outcome: Outcome::Updated, .. })).then(Instant::now);
+        reloaded = requester.last_reload().or(by_signal).or(reloaded);
         let Assignment { number, resource, wake, .. } = &assignment;
         let kind = done.as_ref().err().map(Failure::kind);
         if matches!(kind, Some(Kind::Template | Kind::Render | Kind::Waiting)) {

@@ -31,7 +31,7 @@ confd \- keep configuration files equal to a store of keys
 .YS
 .SH DESCRIPTION
 confd reads keys from a store, renders templates, checks the results, replaces the files atomically and reloads
-the services that use them. The store is etcd, Consul, Redis, Vault, ZooKeeper, YAML or JSON files, or the environment.
+the services that use them. The store is etcd, Consul, Redis, ZooKeeper, Vault, AWS, YAML or JSON files, or the environment.
 .PP
 Each file
 .I *.toml

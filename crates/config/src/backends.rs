@@ -131,9 +131,7 @@ impl Described {
     ) -> Result<(Self, Kind), Reason> {
         let kind = kinds(kind).map_err(|text| Reason::new(text, table.offset(place)))?;
         table.boolean(keys::EXPAND_ENV.name)?;
-        // An integer there is a number of nanoseconds in the live fork.
-        let unit = if reading.dialect == Dialect::Fork { "ns" } else { "" };
-        let (values, has_all) = layer(table, &kind.options, Reading { unit, ..reading })?;
+        let (values, has_all) = layer(table, &kind.options, reading)?;
         let (dialect, is_whole) = (reading.dialect, reading.is_whole && has_all);
         Ok((Self { kind: kind.name, values, dialect, is_whole }, kind))
     }
@@ -183,7 +181,9 @@ impl Backends {
             warnings.push(Warning { text: text.to_owned(), offset: start });
             return Ok(None);
         };
-        let reading = Reading { dialect, unit: "", are_asked, is_whole };
+        // An integer is a number of nanoseconds in the live fork.
+        let unit = if dialect == Dialect::Fork { "ns" } else { "" };
+        let reading = Reading { dialect, unit, are_asked, is_whole };
         let (described, kind) = Described::read(kind, "backend", table, kinds, reading)?;
         warnings.extend(unread(table, &kind, &[], "[backend]"));
         note(described).map(Some).map_err(|text| Reason::new(text, table.offset("backend")))
